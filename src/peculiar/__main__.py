@@ -1,0 +1,5 @@
+"""``python -m peculiar`` is ``peculiar``."""
+
+from peculiar.cli import main
+
+main()

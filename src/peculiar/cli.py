@@ -1,0 +1,421 @@
+"""The command line: one command a stage, each a thin layer over the function of its name."""
+
+import json
+import logging
+import os
+import platform
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from peculiar.errors import MissingExtraError, PeculiarError, PeculiarWarning
+
+if TYPE_CHECKING:
+    from peculiar.image import Framing
+    from peculiar.train import Watcher
+
+app = typer.Typer(
+    help="peculiar finds the odd galaxies: learns from galaxy pictures that people have classified.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+data_app = typer.Typer(help="What a set of galaxies holds, and where to get one.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+# Figures go to standard output; what is told on the way, to standard error.
+out = Console(highlight=False, soft_wrap=True)
+err = Console(highlight=False, soft_wrap=True, stderr=True)
+
+Data = Annotated[
+    Path,
+    typer.Argument(
+        help="Galaxies: an NPZ, HDF5, Parquet, CSV, ECSV, FITS or VOTable file, or a folder of pictures.",
+        show_default=False,
+    ),
+]
+Label = Annotated[str | None, typer.Option(help="Column that holds the labels, for a table.", show_default=False)]
+Size = Annotated[int, typer.Option(help="Side of the pictures that the network sees, in pixels.")]
+Crop = Annotated[
+    int | None,
+    typer.Option(help="Side of the middle square to keep, in pixels of the original; default the largest."),
+]
+Fast = Annotated[bool, typer.Option("--fast", help="Reduce JPEGs while decoding: faster, pixels differ slightly.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")]
+Model = Annotated[Path, typer.Option(help="Folder that `peculiar train` wrote.", show_default=False)]
+
+
+def main() -> None:
+    """Run the command line; errors are messages, with a traceback only under ``--debug``."""
+    warnings.showwarning = _show_warning  # type: ignore[assignment] # file and line are of no use to a user
+    warnings.simplefilter("always", PeculiarWarning)
+    try:
+        app()
+    except (PeculiarError, OSError) as error:
+        if _Debug.on:
+            raise
+        err.print("[bold red]error:[/]", end=" ")
+        err.print(str(error), markup=False)
+        sys.exit(getattr(error, "exit_status", 1))
+
+
+class _Debug:
+    on = False
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell more of what is done.")] = False,
+) -> None:
+    _Debug.on = debug
+    logging.basicConfig(format="%(message)s", stream=sys.stderr)
+    logging.getLogger("peculiar").setLevel(logging.DEBUG if verbose else logging.INFO)
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Option("--out", help="Folder to write to; a demo that is there is replaced.")] = Path(
+        "demo"
+    ),
+    data: Annotated[
+        Path | None, typer.Option(help="NPZ file in the exercise's layout; default the exercise's own.")
+    ] = None,
+    epochs: Annotated[int, typer.Option(help="The exercise's 8, or its variant's 12.")] = 8,
+) -> None:
+    """Run the exercise from beginning to end, and leave a page that shows it."""
+    with _extra("the demo", "train"):
+        from peculiar.demo import demo as run_demo
+    with _watching() as watcher:
+        page = run_demo(folder, data=data, epochs=epochs, watcher=watcher)
+    out.print(f"Open {page} in a browser.")
+
+
+@app.command()
+def train(
+    data: Data,
+    folder: Annotated[Path, typer.Option("--out", help="Folder for the run.", show_default=False)],
+    net: Annotated[str, typer.Option(help="Network: reference (the exercise's).")] = "reference",
+    epochs: Annotated[int, typer.Option(help="How often to go through the galaxies.")] = 8,
+    batch_size: Annotated[int, typer.Option(help="Galaxies a step.")] = 5,
+    learning_rate: Annotated[float, typer.Option(help="Adam's step size.")] = 0.001,
+    validation_size: Annotated[float, typer.Option(help="Share of the galaxies that is held back.")] = 0.2,
+    seed: Annotated[int, typer.Option(help="Seed of all that is random.")] = 222,
+    label: Label = None,
+    size: Size = 128,
+    crop: Crop = None,
+    fast: Fast = False,
+    precision: Annotated[str, typer.Option(help="Mixed precision: no, bf16 or fp16.")] = "no",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, if there is one.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Train a network on labelled galaxies."""
+    with _extra("training", "train"):
+        from peculiar import plots, run
+        from peculiar.train import train as run_train
+    arguments = run.arguments(
+        net=net,
+        epochs=epochs,
+        batch_size=batch_size,
+        seed=seed,
+        learning_rate=learning_rate,
+        validation_size=validation_size,
+        framing=_framing(size, crop, fast=fast),
+        precision=precision,
+    )
+    with _watching() as watcher:
+        trained = run_train(data, folder, arguments, label=label, resume=resume, watcher=watcher)
+    plots.save(plots.draw_history(trained.history), folder / "history.png")
+    plots.save(plots.draw_confusion(trained.scores.confusion, trained.model.question.answers), folder / "confusion.png")
+    if as_json:
+        _print_json({"history": trained.history, "scores": trained.scores.as_dict()})
+    else:
+        out.print(f"\nScores on the {trained.scores.count:,} galaxies held back:")
+        _print_scores(trained.scores)
+        out.print(f"The run is in {folder}")
+
+
+@app.command()
+def evaluate(
+    data: Data,
+    model: Model,
+    folder: Annotated[
+        Path | None, typer.Option("--out", help="Folder for scores and figures; default: in the model's folder.")
+    ] = None,
+    label: Label = None,
+    weights: Annotated[str, typer.Option(help="The run's best or last weights.")] = "best",
+    include_training: Annotated[
+        bool, typer.Option("--include-training", help="Also score galaxies that the model was trained on.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Score a model on labelled galaxies, leaving out those that it was trained on."""
+    with _extra("evaluating a training run", "train"):
+        from peculiar import plots, run
+    from peculiar.evaluate import evaluate as score
+    from peculiar.predict import predict
+    from peculiar.sources import open_source
+
+    trained = run.load_run(model, weights=weights)
+    source = open_source(data, label=label)
+    trained.question.check(source.labels(), source.path)
+    seen = set() if include_training else {id_ for id_, part in run.read_split(model).items() if part == "training"}
+    galaxies = (galaxy for galaxy in source.galaxies(trained.framing, labelled_only=True) if galaxy.id not in seen)
+    with _counting("classifying") as progress:
+        predictions = predict(trained, galaxies, progress=progress)
+    labels, probabilities = predictions.scored(trained.question)
+    scores = score(labels, probabilities, trained.question.answers)
+    folder = folder or model / "evaluation"
+    left_out = sum(label is not None for label in source.labels()) - len(predictions.ids)
+    result = {
+        "data": str(data),
+        "model": str(model),
+        "weights": weights,
+        "left_out_as_trained_on": left_out,
+        "unreadable": predictions.problems,
+        "scores": scores.as_dict(),
+    }
+    run.write_json(folder / "scores.json", result)
+    plots.save(plots.draw_confusion(scores.confusion, trained.question.answers), folder / "confusion.png")
+    if as_json:
+        _print_json(result)
+        return
+    if left_out:
+        out.print(f"{left_out:,} galaxies are left out, since the model was trained on them.")
+    for id_, reason in predictions.problems.items():
+        out.print(f"{id_} cannot be read: {reason}", markup=False)
+    _print_scores(scores)
+    out.print(f"Scores and figures are in {folder}")
+
+
+@app.command()
+def explain(
+    data: Data,
+    model: Model,
+    folder: Annotated[Path, typer.Option("--out", help="Folder for the figures.")] = Path("activations"),
+    count: Annotated[int, typer.Option(help="How many galaxies.")] = 5,
+    label: Label = None,
+    weights: Annotated[str, typer.Option(help="The run's best or last weights.")] = "best",
+) -> None:
+    """Draw what each filter of each convolutional layer sees in galaxies that the model was not trained on."""
+    with _extra("explaining a training run", "train"):
+        from peculiar import run
+        from peculiar.explain import visualize_activations
+    from peculiar.sources import open_source
+
+    trained = run.load_run(model, weights=weights)
+    seen = {id_ for id_, part in run.read_split(model).items() if part == "training"}
+    source = open_source(data, label=label)
+    trained.question.check(source.labels(), source.path)
+    numbers: dict[str | None, int] = {answer: number for number, answer in enumerate(trained.question.answers)}
+    batches = (
+        ([galaxy.picture], [numbers.get(galaxy.label, -1)])
+        for galaxy in source.galaxies(trained.framing)
+        if galaxy.picture is not None and galaxy.id not in seen
+    )
+    visualize_activations(trained, batches, count=count, out=folder)
+
+
+@data_app.command("list")
+def data_list(data: Data, label: Label = None, as_json: Json = False) -> None:
+    """Say what a set of galaxies is: its kind, how many, and how many of each class."""
+    from collections import Counter
+
+    from peculiar.sources import open_source
+
+    source = open_source(data, label=label)
+    counts = Counter(source.labels())
+    unlabelled = counts.pop(None, 0)
+    result = {
+        "data": str(data),
+        "kind": source.kind,
+        "galaxies": len(source),
+        "label": source.label,
+        "classes": dict(counts.most_common()),
+        "unlabelled": unlabelled,
+    }
+    if as_json:
+        _print_json(result)
+        return
+    out.print(f"{data}: {len(source):,} galaxies ({source.kind})")
+    if source.label:
+        out.print(
+            f"labels: {source.label}, of which {unlabelled:,} are empty" if unlabelled else f"labels: {source.label}"
+        )
+        _print_table([["class", "galaxies"], *([str(name), f"{count:,}"] for name, count in counts.most_common())])
+    else:
+        out.print("no labels")
+
+
+@data_app.command("get")
+def data_get(
+    name: Annotated[str, typer.Argument(help="exercise (the 1,400 published galaxies) or simulated.")],
+    file: Annotated[Path, typer.Option("--out", help="NPZ file to write.", show_default=False)],
+    count: Annotated[int, typer.Option(help="How many, of the simulated.")] = 1400,
+    size: Size = 128,
+    seed: Annotated[int, typer.Option(help="Seed of the simulation.")] = 222,
+) -> None:
+    """Write a set of galaxies in the exercise's layout."""
+    from peculiar.errors import UnknownNameError
+    from peculiar.sources import exercise, npz, simulated
+
+    if name == "exercise":
+        exercise.copy_galaxy_data(file)
+    elif name == "simulated":
+        simulation = simulated.simulate(count, size=size, seed=seed)
+        npz.write_npz(file, simulation.pictures, simulation.labels, parameters=simulation.parameters)
+    else:
+        raise UnknownNameError("data set", name, ["exercise", "simulated"])
+    out.print(f"Written to {file}")
+
+
+@app.command()
+def info(as_json: Json = False) -> None:
+    """Print versions, device and cache: for bug reports."""
+    from peculiar.cache import cache_folder
+
+    result = {
+        "peculiar": metadata.version("peculiar"),
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "cores": os.cpu_count(),
+        "cache": str(cache_folder()),
+        "PECULIAR_DATA": os.environ.get("PECULIAR_DATA"),
+        **{name: _version(name) for name in ("numpy", "pillow", "pyarrow", "astropy", "scikit-learn", "simplejpeg")},
+        **{name: _version(name) for name in ("torch", "accelerate", "safetensors", "keras")},
+        "device": _device(),
+    }
+    if as_json:
+        _print_json(result)
+    else:
+        _print_table([[key, "not installed" if value is None else str(value)] for key, value in result.items()])
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _device() -> str:
+    try:
+        import torch
+    except ImportError:
+        return "cpu"
+    if torch.cuda.is_available():
+        return f"cuda ({torch.cuda.device_count()} x {torch.cuda.get_device_name()})"
+    return "mps" if torch.backends.mps.is_available() else f"cpu ({torch.get_num_threads()} threads)"
+
+
+def _framing(size: int, crop: int | None, *, fast: bool) -> "Framing":
+    from peculiar.image import Framing
+
+    return Framing(size, crop, fast)
+
+
+@contextmanager
+def _extra(task: str, extra: str) -> Iterator[None]:
+    """Turn a missing optional package into advice."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(task, extra) from error
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *_: Any) -> None:
+    if issubclass(category, PeculiarWarning):
+        err.print("[bold yellow]warning:[/]", end=" ")
+        err.print(str(message), markup=False)
+
+
+def _print_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, indent=2) + "\n")
+
+
+def _print_table(rows: list[list[str]]) -> None:
+    """Print rows with their columns aligned: the first to the left, the others to the right."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+        out.print("  ".join(cells), markup=False)
+
+
+def _print_scores(scores: Any) -> None:
+    from peculiar.report import format_score, score_table
+
+    for name, value in (
+        ("accuracy", scores.accuracy),
+        ("balanced accuracy", scores.balanced_accuracy),
+        ("AUC (mean over classes)", scores.auc),
+        ("AUC (pooled, as Keras)", scores.pooled_auc),
+        ("log loss", scores.log_loss),
+    ):
+        out.print(f"{name:26} {format_score(value)}")
+    out.print()
+    _print_table(score_table(scores))
+    out.print("\nConfusion matrix (rows: true class, columns: predicted)")
+    names = list(scores.classes)
+    rows = [[name, *map(str, row)] for name, row in zip(names, scores.confusion, strict=True)]
+    _print_table([["", *names], *rows])
+
+
+@contextmanager
+def _counting(task: str) -> Iterator[Any]:
+    """Show a counter of galaxies, where standard error is a terminal."""
+    from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn(task), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
+        bar = progress.add_task(task, total=None)
+        yield lambda done: progress.advance(bar, done)
+
+
+@contextmanager
+def _watching() -> Iterator["Watcher"]:
+    """Show a training run: a bar with the metrics, a line an epoch."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from peculiar.report import format_score
+    from peculiar.train import Watcher
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
+
+        class Terminal(Watcher):
+            def __init__(self) -> None:
+                self.bar = progress.add_task("reading")
+                self.epochs = 0
+
+            def reading(self, done: int, total: int) -> None:
+                progress.update(self.bar, completed=done, total=total)
+
+            def begin(self, record: Any, summary: str) -> None:
+                self.epochs = record.arguments.epochs
+                counts = f"{record.training_count:,} galaxies to train on, {record.validation_count:,} held back"
+                err.print(f"{counts}; classes: {', '.join(record.question.answers)}\n\n{summary}\n", markup=False)
+
+            def batch(self, epoch: int, done: int, total: int, loss: float) -> None:
+                description = f"epoch {epoch}/{self.epochs}  loss {loss:.3f}"
+                progress.update(self.bar, description=description, completed=done, total=total)
+
+            def epoch(self, line: dict[str, Any]) -> None:
+                scores = (
+                    f"{prefix}loss {line[key + 'loss']:.3f}  accuracy {line[key + 'categorical_accuracy']:.3f}  "
+                    f"AUC {format_score(line[key + 'auc'])}"
+                    for prefix, key in (("", ""), ("validation: ", "val_"))
+                )
+                err.print(f"epoch {line['epoch']}/{self.epochs}  {'  |  '.join(scores)}  ({line['seconds']:.1f} s)")
+
+        try:
+            yield Terminal()
+        except KeyboardInterrupt as error:
+            err.print("stopped; add --resume to the same command to go on after the last whole epoch")
+            raise typer.Exit(130) from error

@@ -1,0 +1,199 @@
+"""The exercise from beginning to end, in a folder that shows all of it."""
+
+import os
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from peculiar import run
+from peculiar.errors import SimulatedDataWarning
+from peculiar.explain import visualize_activations
+from peculiar.nets import build, summarise
+from peculiar.plots import draw_confusion, draw_history, draw_samples, save
+from peculiar.report import Picture, Section, format_score, score_table, write_page
+from peculiar.run import Arguments
+from peculiar.schema import FOUR_CLASS
+from peculiar.sources import load_galaxy_data
+from peculiar.sources.stream import Dataset
+from peculiar.train import Trained, Watcher, train
+
+EXPECTED = {"accuracy": (0.60, 0.70), "AUC": (0.80, 0.90)}
+"""What the exercise says of its network after 8 epochs; guessing reaches 0.25 and 0.50."""
+
+
+def demo(
+    out: str | os.PathLike[str] = "demo",
+    *,
+    data: str | os.PathLike[str] | None = None,
+    epochs: int = 8,
+    watcher: Watcher | None = None,
+) -> Path:
+    """Run the exercise and show it: data, network, training, scores, and what the filters see.
+
+    Real galaxies are taken where they are to be had (see `load_galaxy_data`), else simulated ones; the page says which.
+
+    Parameters
+    ----------
+    out : path-like
+        Folder to write to; a demo that is there already is replaced.
+    data : path-like, optional
+        An NPZ file in the exercise's layout.
+    epochs : int
+        The exercise's 8, or its variant's 12.
+    watcher : Watcher, optional
+        Told of the training's progress.
+
+    Returns
+    -------
+    path
+        The page, ``index.html``.
+    """
+    started = time.perf_counter()
+    folder = Path(out)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", SimulatedDataWarning)
+        pictures, one_hot = load_galaxy_data(data)
+    simulated = [warning for warning in caught if issubclass(warning.category, SimulatedDataWarning)]
+    for warning in caught:
+        warnings.warn(warning.message, warning.category, stacklevel=2)
+    labels = one_hot.argmax(axis=1)
+    galaxies = Dataset(FOUR_CLASS, [f"galaxydata-{row}" for row in range(len(labels))], pictures, labels, {})
+    run.remove(folder / "run")
+    trained = train(galaxies, folder / "run", Arguments(epochs=epochs), watcher=watcher)
+    shown = trained.split.validation[:5]
+    seen = visualize_activations(trained.model, [(pictures[shown], one_hot[shown])], out=folder / "activations")
+
+    samples = {
+        answer: pictures[np.flatnonzero(labels == number)[:8]] for number, answer in enumerate(FOUR_CLASS.answers)
+    }
+    save(draw_samples(samples), folder / "samples.png")
+    save(draw_history(trained.history), folder / "history.png")
+    save(draw_confusion(trained.scores.confusion, FOUR_CLASS.answers), folder / "confusion.png")
+    kind = "simulated galaxies" if simulated else "real galaxies"
+    lead = f"The exercise on {len(pictures):,} {kind}, done in {time.perf_counter() - started:.0f} seconds."
+    sections = [
+        _data_section(pictures, one_hot, simulated=bool(simulated)),
+        _network_section(),
+        _training_section(trained),
+        _scores_section(trained),
+        _classes_section(trained),
+        Section(
+            "What the filters see",
+            [
+                "A convolutional filter slides over the picture and answers where it finds its pattern. Below, each "
+                f"row is a galaxy that the network was not trained on ({sum(bool(a.right) for a in seen)} of "
+                f"{len(seen)} recognised), and each column the map of one filter; bright is a strong answer.",
+                "The maps of the second layer are coarser, since each of its pixels sums up more of the picture.",
+            ],
+            figures=[
+                Picture("activations/contact_sheet.png", "Every filter's map for each of the sample galaxies."),
+                *(
+                    Picture(f"activations/{file.name}", f"Galaxy {number}: {file.stem.split('_', 2)[2]}.")
+                    for number, activation in enumerate(seen[:1], 1)
+                    for file in activation.files[1:]
+                ),
+            ],
+        ),
+    ]
+    return write_page(folder / "index.html", "Normal, ringed, merging, or other?", lead, sections)
+
+
+def _data_section(pictures: np.ndarray[Any, Any], one_hot: np.ndarray[Any, Any], *, simulated: bool) -> Section:
+    origin = (
+        "These are simulated galaxies, made for want of the real ones: what follows shows how everything works, and "
+        "its scores say nothing of the sky."
+        if simulated
+        else "Galaxies photographed by telescopes, classified by volunteers of Galaxy Zoo."
+    )
+    counts = one_hot.sum(axis=0).astype(int)
+    rows = [["class", "label", "meaning", "galaxies"]]
+    for number, (answer, meaning) in enumerate(zip(FOUR_CLASS.answers, FOUR_CLASS.meanings, strict=True)):
+        label = str(np.eye(len(FOUR_CLASS.answers), dtype=int)[number].tolist())
+        rows.append([answer, label, meaning, f"{counts[number]:,}"])
+    return Section(
+        "The data",
+        [
+            origin,
+            f"The pictures have the shape {pictures.shape}: galaxies, rows, columns, and three colours. The labels "
+            f"have the shape {one_hot.shape}: galaxies and classes; a 1 stands in the column of the right class.",
+        ],
+        table=rows,
+        figures=[Picture("samples.png", "Eight galaxies of each class.")],
+    )
+
+
+def _network_section() -> Section:
+    return Section(
+        "The network",
+        ["Two convolutional layers look for patterns, two dense layers weigh what they found."],
+        code=str(summarise(build("reference", len(FOUR_CLASS.answers), 128), 128)),
+    )
+
+
+def _training_section(trained: Trained) -> Section:
+    rows = [["epoch", "loss", "accuracy", "AUC", "validation loss", "validation accuracy", "validation AUC", "seconds"]]
+    keys = ("loss", "categorical_accuracy", "auc", "val_loss", "val_categorical_accuracy", "val_auc")
+    rows += [
+        [str(line["epoch"]), *(format_score(line[key]) for key in keys), f"{line['seconds']:.1f}"]
+        for line in trained.history
+    ]
+    return Section(
+        "Training",
+        [
+            f"{len(trained.split.training):,} galaxies to learn from, {len(trained.split.validation)} held back to "
+            "check; five at a time, all of them once an epoch.",
+        ],
+        table=rows,
+        figures=[
+            Picture("history.png", "Where the two curves part, the network begins to learn its galaxies by heart.")
+        ],
+    )
+
+
+def _scores_section(trained: Trained) -> Section:
+    last = trained.history[-1]
+    found = {
+        "accuracy": (last["categorical_accuracy"], last["val_categorical_accuracy"]),
+        "AUC": (last["auc"], last["val_auc"]),
+    }
+    rows = [["score", "expected", "training", "", "validation", ""]]
+    for name, (low, high) in EXPECTED.items():
+        cells = [(format_score(value), _verdict(value, low, high)) for value in found[name]]
+        rows.append([name, f"{low:.2f} to {high:.2f}", *(text for pair in cells for text in pair)])
+    return Section(
+        "How good is it?",
+        [
+            "The exercise expects these ranges on its own galaxies. Guessing among four classes would be right for one "
+            "galaxy in four, an accuracy of 0.25; an AUC of 0.5 means that the probabilities carry no information.",
+            "; ".join(
+                f"{name}: {_verdict(values[1], *EXPECTED[name])} on the held-back galaxies"
+                for name, values in found.items()
+            )
+            + ".",
+        ],
+        table=rows,
+    )
+
+
+def _classes_section(trained: Trained) -> Section:
+    return Section(
+        "Class by class",
+        [
+            "Of the held-back galaxies that were called so, the precision is the share that are; of those that are, "
+            "the recall is the share that were found; F1 is their harmonic mean. The AUC is that of the class against "
+            "all others.",
+        ],
+        table=score_table(trained.scores),
+        figures=[Picture("confusion.png", "Rows are true classes, columns what the network said.")],
+    )
+
+
+def _verdict(value: float | None, low: float, high: float) -> str:
+    if value is None:
+        return "–"
+    # Compared as it is printed.
+    value = round(value, 3)
+    return "below" if value < low else "above" if value > high else "as expected"

@@ -1,0 +1,127 @@
+"""Every exception and warning of peculiar.
+
+::
+
+    PeculiarError
+    ├── DataError (ValueError)               what was read is not what it has to be
+    │   ├── LabelError                       labels missing, malformed or too few
+    │   └── PictureError                     one picture cannot be read
+    ├── NotFoundError (FileNotFoundError)    nothing at this path
+    ├── UnknownNameError (LookupError)       no column, network or class of this name
+    ├── UsageError (ValueError)              options that do not go together
+    ├── RunError (ValueError)                a training run that cannot be read or resumed
+    ├── DownloadError (OSError)              a file could not be fetched whole
+    └── MissingExtraError (ImportError)      an optional dependency is not installed
+
+    PeculiarWarning (UserWarning)
+    ├── SimulatedDataWarning                 simulated galaxies stand in for real ones
+    └── UnreadablePictureWarning             some pictures were left out
+
+Each exception is also the built-in kind that a caller would expect, and its message says what was asked, what was
+received and what to do next. ``exit_status`` is what the command line returns for it: 1 for a failure, 2 for misuse.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class PeculiarError(Exception):
+    """Base of every exception that peculiar raises on purpose."""
+
+    exit_status = 1
+
+
+class DataError(PeculiarError, ValueError):
+    """What was read is not what it has to be: another shape, another type, impossible values."""
+
+
+class LabelError(DataError):
+    """Labels are missing, malformed, or too few for what was asked."""
+
+
+class PictureError(DataError):
+    """One picture cannot be read.
+
+    Parameters
+    ----------
+    reason : str
+        Why, in words that can follow "cannot be read:".
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class NotFoundError(PeculiarError, FileNotFoundError):
+    """Nothing is at the path that was given."""
+
+    exit_status = 2
+
+
+class UnknownNameError(PeculiarError, LookupError):
+    """There is no column, network or class of the name that was given.
+
+    Parameters
+    ----------
+    kind : str
+        What was looked for: "column", "network".
+    name : str
+        The name that was given.
+    known : iterable of str
+        The names that there are.
+    where : str, optional
+        Where they are, to end the first sentence: "in galaxies.parquet".
+    """
+
+    exit_status = 2
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], where: str = "") -> None:
+        known = sorted(known)
+        # Cut off at 0.5 rather than difflib's 0.6: "label" should still find "labels_4".
+        close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        listed = ", ".join(known[:20]) + (f" and {len(known) - 20} more" if len(known) > 20 else "")
+        place = f" {where}" if where else ""
+        super().__init__(f"there is no {kind} {name!r}{place}.{hint} There are: {listed or 'none'}")
+
+
+class UsageError(PeculiarError, ValueError):
+    """Options or arguments that do not go together."""
+
+    exit_status = 2
+
+
+class RunError(PeculiarError, ValueError):
+    """A folder is not a training run, or not one that can be resumed with these arguments."""
+
+
+class DownloadError(PeculiarError, OSError):
+    """A file could not be fetched whole from where it is published."""
+
+
+class MissingExtraError(PeculiarError, ImportError):
+    """An optional dependency is needed and not installed.
+
+    Parameters
+    ----------
+    task : str
+        What needs it: "training".
+    extra : str
+        The extra of peculiar that brings it.
+    """
+
+    def __init__(self, task: str, extra: str) -> None:
+        super().__init__(f"{task} needs packages that are not installed. Type: pip install 'peculiar[{extra}]'")
+
+
+class PeculiarWarning(UserWarning):
+    """Base of every warning of peculiar."""
+
+
+class SimulatedDataWarning(PeculiarWarning):
+    """Simulated galaxies stand in for real ones; scores on them say nothing of the sky."""
+
+
+class UnreadablePictureWarning(PeculiarWarning):
+    """Some pictures could not be read and were left out."""

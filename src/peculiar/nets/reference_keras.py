@@ -1,0 +1,80 @@
+"""The reference network's twin in Keras, and the exchange of weights between the two.
+
+Needs Keras 3 with whatever backend (extra ``keras``).
+"""
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from peculiar.errors import DataError, MissingExtraError
+from peculiar.nets.reference import ReferenceNet
+
+if TYPE_CHECKING:
+    import keras
+
+
+def to_keras(net: ReferenceNet) -> "keras.Model":
+    """Make the Keras network that gives the same probabilities.
+
+    Parameters
+    ----------
+    net : ReferenceNet
+        For pictures of 128 x 128.
+
+    Returns
+    -------
+    keras.Model
+        As the exercise writes it; pictures (n, 128, 128, 3) from 0 to 1 in, probabilities out.
+    """
+    model = _twin(net.dense_1.out_features)
+    # Keras keeps filters as (row, column, in, out) and dense weights as (in, out).
+    order = {4: (2, 3, 1, 0), 2: (1, 0), 1: (0,)}
+    model.set_weights([value.cpu().numpy().transpose(order[value.ndim]) for value in net.state_dict().values()])
+    return model
+
+
+def from_keras(model: "keras.Model") -> ReferenceNet:
+    """Make the reference network that gives the same probabilities as a Keras network.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Built as the exercise writes it.
+
+    Raises
+    ------
+    DataError
+        If its weights are not those of the exercise's network.
+    """
+    weights = model.get_weights()
+    net = ReferenceNet(classes=weights[-1].shape[0] if weights else 4)
+    order = {4: (3, 2, 0, 1), 2: (1, 0)}
+    tensors = [torch.from_numpy(value.transpose(order.get(value.ndim, range(value.ndim)))) for value in weights]
+    expected = net.state_dict()
+    if [value.shape for value in tensors] != [value.shape for value in expected.values()]:
+        found = [tuple(value.shape) for value in weights]
+        message = f"this is not the exercise's network: its weights have the shapes {found}"
+        raise DataError(message)
+    net.load_state_dict(dict(zip(expected, tensors, strict=True)))
+    return net
+
+
+def _twin(classes: int) -> "keras.Model":
+    try:
+        import keras
+    except ImportError as error:
+        raise MissingExtraError("the Keras twin", "keras") from error
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            keras.Input(shape=(128, 128, 3)),
+            layers.Conv2D(8, 3, strides=2, activation="relu"),
+            layers.MaxPooling2D(pool_size=(2, 2), strides=2),
+            layers.Conv2D(8, 3, strides=2, activation="relu"),
+            layers.MaxPooling2D(pool_size=(2, 2), strides=2),
+            layers.Flatten(),
+            layers.Dense(16, activation="relu"),
+            layers.Dense(classes, activation="softmax"),
+        ]
+    )

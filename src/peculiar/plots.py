@@ -1,0 +1,191 @@
+"""Figures from results; nothing is computed here."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import PowerNorm
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from peculiar.cache import writing
+
+# Galaxies are seen on a dark sky, and so are the maps that filters make of them.
+NIGHT, STARLIGHT = "#0b1021", "#e8ecf4"
+RIGHT, WRONG = "#4fd1a5", "#ff7a6b"
+MAPS = "magma"
+
+# Okabe & Ito's colours, told apart by every kind of colour vision.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+
+
+def save(figure: Figure, path: Path) -> Path:
+    """Write a figure, PNG or PDF by the suffix of `path`, in one step."""
+    with writing(path) as temporary:
+        figure.savefig(temporary, dpi=120)
+    return path
+
+
+def draw_galaxy(picture: NDArray[Any], title: str, *, right: bool | None) -> Figure:
+    """Draw one galaxy; the title is green where the prediction was right, red where it was wrong."""
+    figure = _night(4.2, 4.6)
+    axes = _bare(figure.subplots())
+    axes.imshow(picture, interpolation="lanczos")
+    figure.suptitle(title, color=_verdict_colour(right), fontsize=11)
+    return figure
+
+
+def draw_maps(picture: NDArray[Any], maps: NDArray[np.floating], title: str) -> Figure:
+    """Draw the galaxy and, beside it, the map of every filter of one layer.
+
+    Parameters
+    ----------
+    picture : ndarray, shape (height, width, 3)
+    maps : ndarray, shape (rows, columns, filters)
+        Not negative. All share one scale, so that a filter that stays silent looks silent; it is a square root, so that
+        a faint answer is still seen beside a strong one.
+    title : str
+    """
+    filters = maps.shape[2]
+    columns = min(8, math.ceil(math.sqrt(filters * 2)))
+    rows = math.ceil(filters / columns)
+    figure = _night(1.55 * (columns + rows) + 0.9, 1.55 * rows + 1.0)
+    left, right = np.ravel(figure.subfigures(1, 2, width_ratios=(rows, columns + 0.35)))
+    left.set_facecolor(NIGHT)
+    right.set_facecolor(NIGHT)
+    axes = _bare(left.subplots())
+    axes.imshow(picture, interpolation="lanczos")
+    axes.set_title("the galaxy", color=STARLIGHT, fontsize=9)
+    grid = right.subplots(rows, columns, squeeze=False)
+    stretch = _stretch(maps)
+    for number, axes in enumerate(grid.flat):
+        _bare(axes)
+        if number >= filters:
+            axes.set_visible(False)
+            continue
+        image = axes.imshow(maps[:, :, number], cmap=MAPS, norm=stretch)
+        silent = maps[:, :, number].max() == 0
+        axes.set_title(f"filter {number + 1}{' (silent)' if silent else ''}", color=STARLIGHT, fontsize=8)
+    bar = right.colorbar(image, ax=grid, shrink=0.8, pad=0.02)
+    bar.set_label("activation", color=STARLIGHT, fontsize=8)
+    bar.ax.tick_params(colors=STARLIGHT, labelsize=7)
+    bar.outline.set_edgecolor(STARLIGHT)
+    figure.suptitle(title, color=STARLIGHT, fontsize=10)
+    return figure
+
+
+def draw_contact_sheet(
+    seen: Sequence[tuple[NDArray[Any], str, bool | None, Mapping[str, NDArray[np.floating]]]],
+) -> Figure:
+    """Draw one row a galaxy: itself, then every filter of every layer, side by side.
+
+    Parameters
+    ----------
+    seen : sequence of (picture, title, right or wrong, maps by layer)
+    """
+    layers = list(seen[0][3])
+    filters = [min(8, seen[0][3][layer].shape[2]) for layer in layers]
+    # A narrow empty column parts the layers.
+    ratios = [1.5, *(ratio for count in filters for ratio in (0.18, *[1.0] * count))]
+    figure = _night(0.82 * sum(ratios) + 0.4, 1.3 * len(seen) + 0.8)
+    grid = figure.subplots(len(seen), len(ratios), squeeze=False, width_ratios=ratios)
+    for index, (row, (picture, title, right, maps)) in enumerate(zip(grid, seen, strict=True)):
+        for axes in row:
+            _bare(axes).set_visible(False)
+        row[0].set_visible(True)
+        row[0].imshow(picture, interpolation="lanczos")
+        row[0].set_title(title, color=_verdict_colour(right), fontsize=7.5, pad=3)
+        column = 1
+        for layer, count in zip(layers, filters, strict=True):
+            for number in range(count):
+                axes = row[column + 1 + number]
+                axes.set_visible(True)
+                axes.imshow(maps[layer][:, :, number], cmap=MAPS, norm=_stretch(maps[layer]))
+                if index == 0:
+                    axes.set_title(f"{layer}\nfilter {number + 1}", color=STARLIGHT, fontsize=6.5, pad=3)
+            column += count + 1
+    figure.suptitle("What the network sees", color=STARLIGHT, fontsize=11)
+    return figure
+
+
+def draw_samples(samples: Mapping[str, NDArray[Any]]) -> Figure:
+    """Draw galaxies of each class, a row a class.
+
+    Parameters
+    ----------
+    samples : mapping of str to ndarray, shape (n, height, width, 3)
+    """
+    columns = max(len(pictures) for pictures in samples.values())
+    figure = _night(1.2 * columns + 0.9, 1.2 * len(samples))
+    for row, (answer, pictures) in zip(
+        figure.subplots(len(samples), columns, squeeze=False), samples.items(), strict=True
+    ):
+        for number, axes in enumerate(row):
+            _bare(axes)
+            if number < len(pictures):
+                axes.imshow(pictures[number], interpolation="lanczos")
+        row[0].set_ylabel(answer, color=STARLIGHT, fontsize=10)
+    return figure
+
+
+def draw_history(history: Sequence[Mapping[str, Any]]) -> Figure:
+    """Draw loss, accuracy and AUC against the epoch, training and validation."""
+    figure = Figure(figsize=(9.6, 3.1), layout="constrained")
+    names = (("loss", "loss"), ("categorical_accuracy", "accuracy"), ("auc", "AUC (pooled)"))
+    epochs = [line["epoch"] for line in history]
+    for axes, (key, title) in zip(figure.subplots(1, 3), names, strict=True):
+        for prefix, label, colour in (("", "training", COLOURS[0]), ("val_", "validation", COLOURS[1])):
+            # None, where a score is not defined, leaves a gap.
+            values = [math.nan if line[prefix + key] is None else line[prefix + key] for line in history]
+            axes.plot(epochs, values, "o-", color=colour, label=label, markersize=4)
+        axes.set_title(title, fontsize=10)
+        axes.set_xlabel("epoch")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.grid(alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
+    return figure
+
+
+def draw_confusion(confusion: Sequence[Sequence[int]], answers: Sequence[str]) -> Figure:
+    """Draw a confusion matrix: counts, coloured by the share of the true class."""
+    counts = np.asarray(confusion)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    side = 1.9 + 0.62 * len(answers)
+    figure = Figure(figsize=(side + 0.9, side), layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for row, column in np.ndindex(counts.shape):
+        colour = "white" if shares[row, column] > 0.55 else "black"
+        text = f"{counts[row, column]}\n{shares[row, column]:.0%}"
+        axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
+    axes.set_xticks(range(len(answers)), answers, rotation=30, ha="right")
+    axes.set_yticks(range(len(answers)), answers)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true")
+    figure.colorbar(image, ax=axes, shrink=0.8).set_label("share of the true class")
+    return figure
+
+
+def _verdict_colour(right: bool | None) -> str:
+    return STARLIGHT if right is None else RIGHT if right else WRONG
+
+
+def _stretch(maps: NDArray[np.floating]) -> PowerNorm:
+    return PowerNorm(0.5, vmin=0, vmax=float(maps.max()) or 1.0)
+
+
+def _night(width: float, height: float) -> Figure:
+    return Figure(figsize=(width, height), facecolor=NIGHT, layout="constrained")
+
+
+def _bare(axes: Axes) -> Axes:
+    """Remove ticks and frame."""
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[:].set_visible(False)
+    axes.set_facecolor(NIGHT)
+    return axes

@@ -1,0 +1,100 @@
+"""Pictures to probabilities."""
+
+import itertools
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from peculiar.image import Framing
+from peculiar.schema import Question
+from peculiar.sources.stream import Galaxy, Source
+
+
+class Classifier(Protocol):
+    """What can be asked for probabilities: a trained network of whatever make."""
+
+    @property
+    def question(self) -> Question:
+        """The question that it answers."""
+
+    @property
+    def framing(self) -> Framing:
+        """How it wants its pictures."""
+
+    def probabilities(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Classify pictures, uint8 (n, size, size, 3), into probabilities, float32 (n, classes)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """Probabilities of the galaxies of a source. Rows out are rows in.
+
+    Parameters
+    ----------
+    ids : list of str
+    labels : list of (str or None)
+        The labels that the source has.
+    probabilities : ndarray of float32, shape (n, classes)
+        NaN where a picture cannot be read.
+    problems : dict of str to str
+        Why, by id.
+    """
+
+    ids: list[str]
+    labels: list[str | None]
+    probabilities: NDArray[np.float32]
+    problems: dict[str, str]
+
+    def scored(self, question: Question) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return class numbers (n,) and probabilities (n, classes) of the galaxies that have both."""
+        numbers = {answer: number for number, answer in enumerate(question.answers)}
+        readable = np.isfinite(self.probabilities).all(axis=1)
+        known = [row for row, label in enumerate(self.labels) if label in numbers and readable[row]]
+        labels = np.array([numbers[self.labels[row] or ""] for row in known], dtype=np.int64)
+        return labels, self.probabilities[known]
+
+
+def predict(
+    model: Classifier,
+    source: Source | Iterable[Galaxy],
+    *,
+    batch_size: int = 64,
+    progress: Callable[[int], object] = lambda done: None,
+) -> Predictions:
+    """Classify every galaxy of a source.
+
+    Parameters
+    ----------
+    model : Classifier
+        For instance what `peculiar.train.load_run` returns.
+    source : Source or iterable of Galaxy
+        Galaxies that are given decoded have to be framed as the model wants them.
+    batch_size : int
+        Pictures that go through the network together.
+    progress : callable
+        Called with the number of galaxies classified since the last call.
+
+    Returns
+    -------
+    Predictions
+    """
+    galaxies = source.galaxies(model.framing) if isinstance(source, Source) else iter(source)
+    ids: list[str] = []
+    labels: list[str | None] = []
+    parts: list[NDArray[np.float32]] = []
+    problems: dict[str, str] = {}
+    while batch := list(itertools.islice(galaxies, batch_size)):
+        part = np.full((len(batch), len(model.question.answers)), np.nan, dtype=np.float32)
+        readable = [row for row, galaxy in enumerate(batch) if galaxy.picture is not None]
+        if readable:
+            part[readable] = model.probabilities(np.stack([batch[row].picture for row in readable]))  # type: ignore[misc]
+        parts.append(part)
+        ids.extend(galaxy.id for galaxy in batch)
+        labels.extend(galaxy.label for galaxy in batch)
+        problems.update((galaxy.id, galaxy.problem) for galaxy in batch if galaxy.problem is not None)
+        progress(len(batch))
+    probabilities = np.concatenate(parts) if parts else np.empty((0, len(model.question.answers)), np.float32)
+    return Predictions(ids, labels, probabilities, problems)

@@ -1,0 +1,89 @@
+"""One HTML page from results: sections of text, tables and figures, without a request to anywhere."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from peculiar.cache import writing
+from peculiar.evaluate import Scores
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A figure of a page.
+
+    Parameters
+    ----------
+    file : str
+        Path relative to the page.
+    caption : str
+        A sentence that says what is to be seen; also its alternative text.
+    """
+
+    file: str
+    caption: str
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of a page.
+
+    Parameters
+    ----------
+    title : str
+    text : sequence of str
+        Paragraphs.
+    table : sequence of rows
+        The first row is the head.
+    figures : sequence of Picture
+    code : str
+        Text that keeps its spaces and lines.
+    """
+
+    title: str
+    text: Sequence[str] = ()
+    table: Sequence[Sequence[str]] = ()
+    figures: Sequence[Picture] = ()
+    code: str = ""
+
+
+def write_page(path: Path, title: str, lead: str, sections: Sequence[Section]) -> Path:
+    """Write a page.
+
+    Parameters
+    ----------
+    path : path
+        The HTML file.
+    title, lead : str
+        Heading, and the sentence below it.
+    sections : sequence of Section
+
+    Returns
+    -------
+    path
+        The file that was written.
+    """
+    environment = Environment(loader=PackageLoader("peculiar"), autoescape=True, undefined=StrictUndefined)
+    footer = f"Made with peculiar {metadata.version('peculiar')}."
+    text = environment.get_template("page.html").render(title=title, lead=lead, sections=sections, footer=footer)
+    with writing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return path
+
+
+def score_table(scores: Scores) -> list[list[str]]:
+    """Return the scores of each class as a table; a score that is not defined is a dash."""
+    rows = [["class", "galaxies", "precision", "recall", "F1", "AUC"]]
+    rows += [
+        [name, str(of.count), *(format_score(value) for value in (of.precision, of.recall, of.f1, of.auc))]
+        for name, of in scores.classes.items()
+    ]
+    return rows
+
+
+def format_score(value: float | None) -> str:
+    """Return a score with three digits, or a dash where it is not defined."""
+    return "–" if value is None else f"{value:.3f}"

@@ -1,0 +1,131 @@
+"""Questions about a galaxy and their answers, as data.
+
+The order of a question's answers is the order of its classes everywhere: in one-hot labels, in a network's outputs, in
+the columns of a catalogue.
+"""
+
+import difflib
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from peculiar.errors import LabelError
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question with mutually exclusive answers.
+
+    Parameters
+    ----------
+    name : str
+        Also the name of the column that holds its labels.
+    answers : tuple of str
+        In the order of the classes.
+    meanings : tuple of str
+        What each answer says about a galaxy, in the same order; may be empty.
+    """
+
+    name: str
+    answers: tuple[str, ...]
+    meanings: tuple[str, ...] = ()
+
+    def check(self, labels: Iterable[str | None], path: Path) -> None:
+        """Raise `LabelError` if labels, found in `path`, are none of the answers; None is not known, and fine."""
+        strange = Counter(label for label in labels if label is not None and label not in self.answers)
+        if strange:
+            label, count = strange.most_common(1)[0]
+            close = difflib.get_close_matches(label, self.answers, n=1)
+            hint = f" (did you mean {close[0]!r}?)" if close else ""
+            message = (
+                f"{path}: {strange.total():,} galaxies have labels that are no answers to {self.name!r}; the most "
+                f"frequent is {label!r}, {count:,} times{hint}. The answers are: {', '.join(self.answers)}"
+            )
+            raise LabelError(message)
+
+
+FOUR_CLASS = Question(
+    "four_class",
+    ("Normal", "Ringed", "Merger", "Other"),
+    (
+        "no identifying characteristics",
+        "a ring around or within the galaxy",
+        "two or more galaxies merging",
+        "irregular: disturbed, lensing, a dust lane or another oddity",
+    ),
+)
+"""The exercise's four classes."""
+
+CLEAN5 = Question(
+    "clean5",
+    ("round", "in_between", "cigar", "edge_on", "spiral"),
+    (
+        "smooth and round",
+        "smooth, between round and cigar-shaped",
+        "smooth and cigar-shaped",
+        "a disc seen edge-on",
+        "a disc with spiral arms",
+    ),
+)
+"""Five-way morphology of galaxies that Galaxy Zoo 2 volunteers agreed on (Willett et al. 2013)."""
+
+GALAXY10_DECALS = Question(
+    "galaxy10_decals",
+    (
+        "disturbed",
+        "merging",
+        "round_smooth",
+        "in_between_round_smooth",
+        "cigar_shaped_smooth",
+        "barred_spiral",
+        "unbarred_tight_spiral",
+        "unbarred_loose_spiral",
+        "edge_on_without_bulge",
+        "edge_on_with_bulge",
+    ),
+)
+"""The classes of Galaxy10 DECaLS, in the order of its numbers 0 to 9 (Leung & Bovy; Walmsley et al. 2022)."""
+
+GALAXY10_SDSS = Question(
+    "galaxy10_sdss",
+    (
+        "face_on_no_spiral",
+        "completely_round_smooth",
+        "in_between_round_smooth",
+        "cigar_shaped_smooth",
+        "edge_on_rounded_bulge",
+        "edge_on_boxy_bulge",
+        "edge_on_no_bulge",
+        "tight_spiral",
+        "medium_spiral",
+        "loose_spiral",
+    ),
+)
+"""The classes of Galaxy10 SDSS, in the order of its numbers 0 to 9 (Leung & Bovy; Lintott et al. 2011)."""
+
+QUESTIONS = {question.name: question for question in (FOUR_CLASS, CLEAN5, GALAXY10_DECALS, GALAXY10_SDSS)}
+
+
+def question_for(name: str, labels: Iterable[str]) -> Question:
+    """Find the question that labels answer.
+
+    Parameters
+    ----------
+    name : str
+        Name of the column, or whatever else the labels are known as.
+    labels : iterable of str
+        The labels that occur.
+
+    Returns
+    -------
+    Question
+        A question of this module where the labels are among its answers (one of that name first), else a new one with
+        the labels in alphabetical order.
+    """
+    found = set(labels)
+    candidates = [QUESTIONS[name]] if name in QUESTIONS else list(QUESTIONS.values())
+    for question in candidates:
+        if found and found <= set(question.answers):
+            return question
+    return Question(name, tuple(sorted(found)))

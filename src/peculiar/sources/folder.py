@@ -1,0 +1,74 @@
+"""Pictures in a folder: loose, or in a sub-folder a class."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from peculiar.errors import DataError
+from peculiar.image import PICTURE_SUFFIXES, looks_like_picture
+from peculiar.schema import FOUR_CLASS
+from peculiar.sources.stream import Row, Source
+
+
+class FolderSource(Source):
+    """The pictures below a folder, in alphabetical order, or one single picture.
+
+    The first sub-folder on the way to a picture is its label; loose pictures have none. Ids are paths within the
+    folder. Files that neither are called like pictures nor begin like one are passed over.
+
+    Parameters
+    ----------
+    path : path
+        The folder, or one picture.
+
+    Raises
+    ------
+    DataError
+        If there is no picture.
+    """
+
+    kind = "folder"
+
+    def __init__(self, path: Path) -> None:
+        self._pictures = sorted(_pictures_below(path)) if path.is_dir() else [path]
+        self._root = path if path.is_dir() else path.parent
+        if not self._pictures:
+            message = (
+                f"{path}: there is no picture in this folder; expected JPEG, PNG or TIFF files, or a folder a class"
+            )
+            raise DataError(message)
+        labelled = any(self._label(picture) for picture in self._pictures)
+        super().__init__(path, FOUR_CLASS.name if labelled else None)
+
+    def __len__(self) -> int:
+        """Return the number of pictures."""
+        return len(self._pictures)
+
+    def rows(self) -> Iterator[Row]:
+        """Yield every picture's path."""
+        for picture in self._pictures:
+            yield Row(picture.relative_to(self._root).as_posix(), picture, self._label(picture))
+
+    def _label(self, picture: Path) -> str | None:
+        parts = picture.relative_to(self._root).parts
+        return parts[0] if len(parts) > 1 else None
+
+
+def _pictures_below(folder: Path) -> Iterator[Path]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            path = Path(entry.path)
+            if entry.is_dir():
+                yield from _pictures_below(path)
+            elif path.suffix.lower() in PICTURE_SUFFIXES or _begins_like_picture(path):
+                yield path
+
+
+def _begins_like_picture(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return looks_like_picture(file.read(16))
+    except OSError:
+        return False

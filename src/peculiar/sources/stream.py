@@ -1,0 +1,232 @@
+"""What every source is: one stream of (id, picture, label), whatever lies beneath."""
+
+import itertools
+import warnings
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from peculiar.errors import LabelError, PictureError, UnreadablePictureWarning
+from peculiar.image import Framing, decode_picture, frame_pixels, read_picture
+from peculiar.schema import Question, question_for
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a source, its picture not yet decoded.
+
+    Parameters
+    ----------
+    id : str
+        Unique within the source.
+    content : bytes, path, or ndarray of uint8 (height, width, 3)
+        An encoded picture, the file that holds it, or pixels.
+    label : str or None
+        Its class, where known.
+    """
+
+    id: str
+    content: bytes | Path | NDArray[np.uint8]
+    label: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Galaxy:
+    """One galaxy: a row whose picture was read.
+
+    Parameters
+    ----------
+    id : str
+    picture : ndarray of uint8, shape (size, size, 3), or None
+        None where the picture cannot be read.
+    label : str or None
+        Its class, where known.
+    problem : str or None
+        Why the picture cannot be read.
+    """
+
+    id: str
+    picture: NDArray[np.uint8] | None
+    label: str | None = None
+    problem: str | None = None
+
+
+class Source(ABC):
+    """A set of galaxy pictures, read in constant memory and always in the same order.
+
+    Parameters
+    ----------
+    path : path
+        Where it lies.
+    label : str or None
+        What its labels are called (a column, or the name of the question they answer); None where it has none.
+    """
+
+    kind: ClassVar[str]
+
+    def __init__(self, path: Path, label: str | None) -> None:
+        self.path = path
+        self.label = label
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Return the number of rows."""
+
+    @abstractmethod
+    def rows(self) -> Iterator[Row]:
+        """Yield every row, undecoded."""
+
+    def labels(self) -> list[str | None]:
+        """Return the label of every row, without decoding a picture."""
+        return [row.label for row in self.rows()]
+
+    def galaxies(
+        self, framing: Framing | None = None, *, labelled_only: bool = False, threads: int = 2
+    ) -> Iterator[Galaxy]:
+        """Yield every row with its picture decoded and framed.
+
+        Rows out are rows in: a picture that cannot be read keeps its row and says why.
+
+        Parameters
+        ----------
+        framing : Framing, optional
+            What to keep of each picture, and its size; the whole at 128 x 128 by default.
+        labelled_only : bool
+            Pass over rows without a label.
+        threads : int
+            Decoding threads. The decoders let go of Python's lock, so two cores decode twice as fast.
+        """
+        framing = framing or Framing()
+        rows = (row for row in self.rows() if row.label is not None or not labelled_only)
+        if threads <= 1:
+            yield from (_decode(row, framing) for row in rows)
+            return
+        # Tasks of several pictures, because handing over a single one costs a tenth of decoding it; few at a time
+        # under way, because the stream may be longer than the memory.
+        pending: deque[Future[list[Galaxy]]] = deque()
+        with ThreadPoolExecutor(threads) as pool:
+            while some := list(itertools.islice(rows, 32)):
+                pending.append(pool.submit(_decode_all, some, framing))
+                if len(pending) > 2 * threads:
+                    yield from pending.popleft().result()
+            while pending:
+                yield from pending.popleft().result()
+
+
+def _decode_all(rows: list[Row], framing: Framing) -> list[Galaxy]:
+    return [_decode(row, framing) for row in rows]
+
+
+def _decode(row: Row, framing: Framing) -> Galaxy:
+    try:
+        if isinstance(row.content, bytes):
+            picture = decode_picture(row.content, framing)
+        elif isinstance(row.content, Path):
+            picture = read_picture(row.content, framing)
+        else:
+            picture = frame_pixels(row.content, framing)
+    except PictureError as error:
+        return Galaxy(row.id, None, row.label, error.reason)
+    return Galaxy(row.id, picture, row.label)
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Labelled galaxies in memory, ready for training.
+
+    Parameters
+    ----------
+    question : Question
+        Its answers are the classes.
+    ids : list of str
+    pictures : ndarray of uint8, shape (n, size, size, 3)
+    labels : ndarray of int, shape (n,)
+        Number of the class, in the order of the question's answers.
+    problems : dict of str to str
+        Labelled galaxies that were left out, and why.
+    """
+
+    question: Question
+    ids: list[str]
+    pictures: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    problems: dict[str, str]
+
+    def __len__(self) -> int:
+        """Return the number of galaxies."""
+        return len(self.ids)
+
+    def take(self, rows: NDArray[np.intp]) -> Iterator[Galaxy]:
+        """Yield the galaxies of some rows."""
+        for row in rows:
+            yield Galaxy(self.ids[row], self.pictures[row], self.question.answers[self.labels[row]])
+
+
+def read_dataset(
+    source: Source, framing: Framing | None = None, *, progress: Callable[[int, int], object] = lambda done, total: None
+) -> Dataset:
+    """Read the labelled galaxies of a source into memory, 49 kB each at 128 x 128.
+
+    Parameters
+    ----------
+    source : Source
+    framing : Framing, optional
+        What to keep of each picture, and its size.
+    progress : callable
+        Called now and then with the numbers of galaxies read and to read.
+
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    LabelError
+        If there are no labels, or fewer than two classes.
+
+    Warns
+    -----
+    UnreadablePictureWarning
+        If pictures cannot be read; the others go on.
+    """
+    framing = framing or Framing()
+    known = [label for label in source.labels() if label is not None]
+    if not known:
+        message = (
+            f"{source.path} has no labels. Name the column that holds them (--label), or put the pictures into one "
+            "sub-folder a class"
+        )
+        raise LabelError(message)
+    question = question_for(source.label or "label", known)
+    if len(set(known)) < 2:
+        message = f"{source.path}: all {len(known)} labels are {known[0]!r}; at least two classes are needed"
+        raise LabelError(message)
+    pictures = np.empty((len(known), framing.size, framing.size, 3), dtype=np.uint8)
+    numbers = {answer: number for number, answer in enumerate(question.answers)}
+    ids: list[str] = []
+    labels: list[int] = []
+    problems: dict[str, str] = {}
+    for galaxy in source.galaxies(framing, labelled_only=True):
+        if galaxy.picture is None or galaxy.label is None:
+            problems[galaxy.id] = galaxy.problem or ""
+            continue
+        pictures[len(ids)] = galaxy.picture
+        ids.append(galaxy.id)
+        labels.append(numbers[galaxy.label])
+        if len(ids) % 100 == 0 or len(ids) == len(known):
+            progress(len(ids), len(known))
+    if problems:
+        first = next(iter(problems))
+        message = (
+            f"{len(problems)} of {len(known)} pictures cannot be read and are left out; the first is {first}: "
+            f"{problems[first]}"
+        )
+        warnings.warn(message, UnreadablePictureWarning, stacklevel=2)
+    return Dataset(question, ids, pictures[: len(ids)], np.array(labels, dtype=np.int64), problems)

@@ -1,0 +1,99 @@
+"""Which galaxy serves which purpose: training or validation, by class, reproducibly."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.model_selection import train_test_split
+
+from peculiar.errors import LabelError, UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """The parts of a set of galaxies, as row numbers in the order that they were drawn.
+
+    Parameters
+    ----------
+    training, validation : ndarray of int
+    """
+
+    training: NDArray[np.intp]
+    validation: NDArray[np.intp]
+
+    def digest(self, ids: Sequence[str]) -> str:
+        """Return a fingerprint (SHA-256, hexadecimal) of which ids are in which part, whatever their order."""
+        digest = hashlib.sha256()
+        for part in (self.training, self.validation):
+            digest.update(_joined(sorted(ids[row] for row in part)))
+        return digest.hexdigest()
+
+
+def split(labels: ArrayLike, *, validation_size: float = 0.2, seed: int = 222, answers: Sequence[str] = ()) -> Split:
+    """Split galaxies as the exercise does: at random, with the classes' shares kept.
+
+    Index for index what scikit-learn's ``train_test_split(data, labels, test_size=0.20, stratify=labels,
+    shuffle=True, random_state=222)`` gives.
+
+    Parameters
+    ----------
+    labels : array-like, shape (n, classes) one-hot or (n,) class numbers
+    validation_size : float
+        Share of the validation part, between 0 and 1.
+    seed : int
+        Seed of the random choice.
+    answers : sequence of str, optional
+        Names of the classes, for messages.
+
+    Returns
+    -------
+    Split
+
+    Raises
+    ------
+    LabelError
+        If a class has a single galaxy, or either part would be smaller than the number of classes.
+    UsageError
+        If `validation_size` is not between 0 and 1.
+    """
+    labels = np.asarray(labels)
+    if not 0 < validation_size < 1:
+        message = f"the share of the validation part has to be between 0 and 1, received {validation_size}"
+        raise UsageError(message)
+    # scikit-learn orders classes by their one-hot rows as text, so class numbers alone would give another split.
+    one_hot = np.eye(labels.max(initial=0) + 1, dtype=np.float32)[labels] if labels.ndim == 1 else labels
+    counts = one_hot.sum(axis=0).astype(int)
+    names = answers or [f"class {number}" for number in range(len(counts))]
+    lonely = [name for name, count in zip(names, counts, strict=True) if count == 1]
+    if lonely:
+        message = (
+            f"{', '.join(lonely)}: one galaxy only, which cannot be in both parts of a stratified split; add another "
+            "of that class or leave it out"
+        )
+        raise LabelError(message)
+    try:
+        training, validation = train_test_split(
+            np.arange(len(labels)), test_size=validation_size, stratify=one_hot, shuffle=True, random_state=seed
+        )
+    except ValueError as error:
+        message = (
+            f"{len(labels)} galaxies of {np.count_nonzero(counts)} classes are too few to hold back "
+            f"{validation_size:.0%} for validation with every class in both parts ({error})"
+        )
+        raise LabelError(message) from error
+    return Split(training, validation)
+
+
+def data_digest(ids: Iterable[str], labels: NDArray[np.integer], pictures: NDArray[np.uint8]) -> str:
+    """Return a fingerprint (SHA-256, hexadecimal) of ids, labels and pixels."""
+    digest = hashlib.sha256(_joined(ids))
+    digest.update(np.ascontiguousarray(labels, dtype="<i8").data)
+    digest.update(np.ascontiguousarray(pictures).data)
+    return digest.hexdigest()
+
+
+def _joined(ids: Iterable[str]) -> bytes:
+    # A separator that no id contains, so that ("a", "bc") and ("ab", "c") differ.
+    return ("\x1f".join(ids) + "\x1e").encode()
