@@ -217,7 +217,7 @@ def _look_torch(net: "nn.Module", pictures: NDArray[np.float32]) -> tuple[Maps, 
     hooks = [
         module.register_forward_hook(
             # Channels last, and cut at zero as the ReLU that follows does.
-            lambda _, __, output, name=name: maps.update({name: output.permute(0, 2, 3, 1).clamp(min=0).cpu().numpy()})  # type: ignore[misc]
+            lambda _, __, output, name=name: maps.update({name: output.permute(0, 2, 3, 1).clamp(min=0).cpu().numpy()})
         )
         for name, module in net.named_modules()
         if isinstance(module, torch.nn.Conv2d)

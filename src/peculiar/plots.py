@@ -53,13 +53,13 @@ def draw_maps(picture: NDArray[Any], maps: NDArray[np.floating], title: str) -> 
     columns = min(8, math.ceil(math.sqrt(filters * 2)))
     rows = math.ceil(filters / columns)
     figure = _night(1.55 * (columns + rows) + 0.9, 1.55 * rows + 1.0)
-    left, right = np.ravel(figure.subfigures(1, 2, width_ratios=(rows, columns + 0.35)))
-    left.set_facecolor(NIGHT)
-    right.set_facecolor(NIGHT)
-    axes = _bare(left.subplots())
+    galaxy, filter_maps = figure.subfigures(1, 2, width_ratios=(rows, columns + 0.35), squeeze=False)[0]
+    galaxy.set_facecolor(NIGHT)
+    filter_maps.set_facecolor(NIGHT)
+    axes = _bare(galaxy.subplots())
     axes.imshow(picture, interpolation="lanczos")
     axes.set_title("the galaxy", color=STARLIGHT, fontsize=9)
-    grid = right.subplots(rows, columns, squeeze=False)
+    grid = filter_maps.subplots(rows, columns, squeeze=False)
     stretch = _stretch(maps)
     for number, axes in enumerate(grid.flat):
         _bare(axes)
@@ -69,7 +69,7 @@ def draw_maps(picture: NDArray[Any], maps: NDArray[np.floating], title: str) -> 
         image = axes.imshow(maps[:, :, number], cmap=MAPS, norm=stretch)
         silent = maps[:, :, number].max() == 0
         axes.set_title(f"filter {number + 1}{' (silent)' if silent else ''}", color=STARLIGHT, fontsize=8)
-    bar = right.colorbar(image, ax=grid, shrink=0.8, pad=0.02)
+    bar = filter_maps.colorbar(image, ax=grid, shrink=0.8, pad=0.02)
     bar.set_label("activation", color=STARLIGHT, fontsize=8)
     bar.ax.tick_params(colors=STARLIGHT, labelsize=7)
     bar.outline.set_edgecolor(STARLIGHT)

@@ -51,7 +51,7 @@ class Predictions:
     def scored(self, question: Question) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Return class numbers (n,) and probabilities (n, classes) of the galaxies that have both."""
         numbers = {answer: number for number, answer in enumerate(question.answers)}
-        readable = np.isfinite(self.probabilities).all(axis=1)
+        readable = ~np.isnan(self.probabilities[:, 0])
         known = [row for row, label in enumerate(self.labels) if label in numbers and readable[row]]
         labels = np.array([numbers[self.labels[row] or ""] for row in known], dtype=np.int64)
         return labels, self.probabilities[known]

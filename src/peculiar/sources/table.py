@@ -116,11 +116,14 @@ def _picture_column(table: TableReader) -> str:
 
 def _content(picture: Any, folder: Path) -> bytes | Path:
     """Return what a cell holds: bytes, or the path of a file. An empty cell gives no bytes, an unreadable picture."""
+    if isinstance(picture, str):
+        return folder / picture
     if isinstance(picture, dict):
         if picture.get("bytes") is None and picture.get("path"):
-            return folder / picture["path"]
+            return folder / str(picture["path"])
         picture = picture.get("bytes")
-    return folder / picture if isinstance(picture, str) else bytes(picture or b"")
+    encoded: bytes = picture or b""
+    return encoded
 
 
 def _class_names(schema: pa.Schema, column: str | None) -> tuple[str, ...]:

@@ -1,0 +1,54 @@
+"""What several test modules need: real galaxies where they are to be had, small fake ones everywhere."""
+
+import os
+from pathlib import Path
+
+# Before anything imports Keras, whose backend is chosen once.
+os.environ.setdefault("KERAS_BACKEND", "torch")
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real galaxies; skips where there is none."""
+    folder = Path(os.environ.get("PECULIAR_DATA") or SHARED)
+    if not (folder / "galaxydata.npz").is_file():
+        pytest.skip(f"no real galaxies in {folder}; set PECULIAR_DATA to the folder that holds galaxydata.npz")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _own_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep tests out of the user's cache, data and folder."""
+    monkeypatch.setenv("PECULIAR_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("PECULIAR_DATA", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def fake_pictures() -> NDArray[np.uint8]:
+    """Forty pictures of noise, 128 x 128, each class a little brighter than the one before."""
+    rng = np.random.default_rng(222)
+    base = np.repeat(np.arange(4), 10) * 40
+    noise = rng.integers(0, 60, (40, 128, 128, 3))
+    return (noise + base[:, None, None, None]).astype(np.uint8)
+
+
+@pytest.fixture(scope="session")
+def fake_labels() -> NDArray[np.float32]:
+    """One-hot labels of `fake_pictures`: ten galaxies of each of the four classes."""
+    return np.eye(4, dtype=np.float32)[np.repeat(np.arange(4), 10)]
+
+
+@pytest.fixture
+def fake_npz(tmp_path: Path, fake_pictures: NDArray[np.uint8], fake_labels: NDArray[np.float32]) -> Path:
+    """`fake_pictures` and `fake_labels` in the exercise's layout."""
+    path = tmp_path / "fake.npz"
+    np.savez_compressed(path, data=fake_pictures, labels=fake_labels)
+    return path
