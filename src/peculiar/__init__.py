@@ -1,89 +1,68 @@
 """peculiar finds the odd galaxies.
 
-Public names are loaded on first use, so that importing peculiar costs nothing.
+The names below are loaded on first use, so that importing peculiar costs nothing. The functions that do a command's
+work live in the module of the same name: ``peculiar.split.split``, ``peculiar.train.train``, and so on.
 """
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from peculiar.demo import demo
-    from peculiar.evaluate import Scores, evaluate
-    from peculiar.explain import Activation, visualize_activations
+    from peculiar.explain import visualize_activations
     from peculiar.image import Framing
-    from peculiar.predict import Predictions, predict
-    from peculiar.run import Arguments, TrainedNet, load_run
+    from peculiar.run import Arguments, load_run
     from peculiar.schema import CLEAN5, FOUR_CLASS, Question
-    from peculiar.sources import Galaxy, Source, load_galaxy_data, open_source, simulate, simulate_galaxy
-    from peculiar.sources.stream import Dataset, read_dataset
-    from peculiar.split import Split, split
-    from peculiar.train import Trained, train
+    from peculiar.sources import load_galaxy_data, open_source, simulate, simulate_galaxy
+    from peculiar.sources.stream import Dataset, Galaxy, Source, read_dataset
 
 _HOMES = {
     "load_galaxy_data": "sources",
     "open_source": "sources",
     "simulate": "sources",
     "simulate_galaxy": "sources",
-    "Galaxy": "sources",
-    "Source": "sources",
-    "Dataset": "sources.stream",
     "read_dataset": "sources.stream",
+    "Dataset": "sources.stream",
+    "Galaxy": "sources.stream",
+    "Source": "sources.stream",
     "Framing": "image",
     "Question": "schema",
     "FOUR_CLASS": "schema",
     "CLEAN5": "schema",
-    "split": "split",
-    "Split": "split",
-    "train": "train",
-    "Trained": "train",
     "Arguments": "run",
-    "TrainedNet": "run",
     "load_run": "run",
-    "predict": "predict",
-    "Predictions": "predict",
-    "evaluate": "evaluate",
-    "Scores": "evaluate",
     "visualize_activations": "explain",
-    "Activation": "explain",
-    "demo": "demo",
 }
+
+# A function that shared its name with a module could not stand here: once the module is imported, it would hide it.
+_MODULES = ("split", "train", "predict", "evaluate", "explain", "plots", "demo", "errors")
 
 __all__ = [
     "load_galaxy_data",
     "open_source",
     "simulate",
     "simulate_galaxy",
+    "read_dataset",
+    "Dataset",
     "Galaxy",
     "Source",
-    "Dataset",
-    "read_dataset",
     "Framing",
     "Question",
     "FOUR_CLASS",
     "CLEAN5",
-    "split",
-    "Split",
-    "train",
-    "Trained",
     "Arguments",
-    "TrainedNet",
     "load_run",
-    "predict",
-    "Predictions",
-    "evaluate",
-    "Scores",
     "visualize_activations",
-    "Activation",
-    "demo",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        message = f"module 'peculiar' has no attribute {name!r}"
-        raise AttributeError(message)
-    return getattr(importlib.import_module(f"peculiar.{_HOMES[name]}"), name)
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"peculiar.{_HOMES[name]}"), name)
+    if name in _MODULES:
+        return importlib.import_module(f"peculiar.{name}")
+    message = f"module 'peculiar' has no attribute {name!r}"
+    raise AttributeError(message)
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted([*__all__, *_MODULES])

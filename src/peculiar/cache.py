@@ -79,14 +79,19 @@ def fetch(
     Raises
     ------
     DownloadError
-        If the server does not answer, the download breaks off, or what came is not the file. What came before a break
-        is kept, so that calling again goes on from there.
+        If the cache cannot be written to, the server does not answer, the download breaks off, or what came is not the
+        file. What came before a break is kept, so that calling again goes on from there.
     """
     target = cache_folder() / name
     if target.exists():
         return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(target.with_name(f"{name}.lock")):
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(target.with_name(f"{name}.lock")).acquire()
+    except OSError as error:
+        message = f"{target.parent}: cannot be written to ({error.strerror}); set PECULIAR_CACHE to another folder"
+        raise DownloadError(message) from error
+    with lock:
         if target.exists():
             return target
         part = target.with_name(f"{name}.part")
@@ -128,11 +133,10 @@ def _download(url: str, part: Path, timeout: float) -> None:
                 message = f"{url}: the connection ended after {received} of {expected} bytes; call again to go on"
                 raise DownloadError(message)
     except urllib.error.HTTPError as error:
-        if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-            # Nothing is left to fetch: the last attempt ended between the last byte and the check.
-            return
-        message = f"{url}: the server answered {error.code} {error.reason}"
-        raise DownloadError(message) from error
+        # To a range past the end: nothing is left to fetch, the last attempt ended between the last byte and the check.
+        if not (validator and error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE):
+            message = f"{url}: the server answered {error.code} {error.reason}"
+            raise DownloadError(message) from error
     except http.client.HTTPException as error:
         message = f"{url}: the connection broke off ({error!r}); call again to go on"
         raise DownloadError(message) from error

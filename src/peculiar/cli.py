@@ -107,7 +107,8 @@ def train(
     batch_size: Annotated[int, typer.Option(help="Galaxies a step.")] = 5,
     learning_rate: Annotated[float, typer.Option(help="Adam's step size.")] = 0.001,
     validation_size: Annotated[float, typer.Option(help="Share of the galaxies that is held back.")] = 0.2,
-    seed: Annotated[int, typer.Option(help="Seed of all that is random.")] = 222,
+    seed: Annotated[int, typer.Option(help="Decides first weights and order of the galaxies.")] = 222,
+    split_seed: Annotated[int, typer.Option(help="Decides which galaxies are held back.")] = 222,
     label: Label = None,
     size: Size = 128,
     crop: Crop = None,
@@ -127,11 +128,14 @@ def train(
         seed=seed,
         learning_rate=learning_rate,
         validation_size=validation_size,
+        split_seed=split_seed,
         framing=_framing(size, crop, fast=fast),
         precision=precision,
     )
     with _watching() as watcher:
         trained = run_train(data, folder, arguments, label=label, resume=resume, watcher=watcher)
+    if not trained.main_process:
+        return
     plots.save(plots.draw_history(trained.history), folder / "history.png")
     plots.save(plots.draw_confusion(trained.scores.confusion, trained.model.question.answers), folder / "confusion.png")
     if as_json:

@@ -91,9 +91,8 @@ def demo(
             figures=[
                 Picture("activations/contact_sheet.png", "Every filter's map for each of the sample galaxies."),
                 *(
-                    Picture(f"activations/{file.name}", f"Galaxy {number}: {file.stem.split('_', 2)[2]}.")
-                    for number, activation in enumerate(seen[:1], 1)
-                    for file in activation.files[1:]
+                    Picture(f"activations/{file.name}", f"The first galaxy, layer {layer}.")
+                    for layer, file in zip(seen[0].maps, seen[0].files[1:], strict=True)
                 ),
             ],
         ),
@@ -121,6 +120,7 @@ def _data_section(pictures: np.ndarray[Any, Any], one_hot: np.ndarray[Any, Any],
             f"have the shape {one_hot.shape}: galaxies and classes; a 1 stands in the column of the right class.",
         ],
         table=rows,
+        text_columns=3,
         figures=[Picture("samples.png", "Eight galaxies of each class.")],
     )
 
@@ -168,10 +168,8 @@ def _scores_section(trained: Trained) -> Section:
         [
             "The exercise expects these ranges on its own galaxies. Guessing among four classes would be right for one "
             "galaxy in four, an accuracy of 0.25; an AUC of 0.5 means that the probabilities carry no information.",
-            "; ".join(
-                f"{name}: {_verdict(values[1], *EXPECTED[name])} on the held-back galaxies"
-                for name, values in found.items()
-            )
+            "On the held-back galaxies "
+            + " and ".join(f"the {name} is {_verdict(values[1], *EXPECTED[name])}" for name, values in found.items())
             + ".",
         ],
         table=rows,

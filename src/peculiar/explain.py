@@ -1,5 +1,6 @@
 """What a network sees: the maps that the filters of its convolutional layers make of a galaxy."""
 
+import functools
 import importlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
+from rich.markup import escape
+from scipy import special
 
 from peculiar.errors import DataError, UsageError
-from peculiar.plots import draw_contact_sheet, draw_galaxy, draw_maps, save
+from peculiar.plots import MOST_FILTERS, draw_contact_sheet, draw_galaxy, draw_maps, save
 from peculiar.schema import FOUR_CLASS
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 Maps = dict[str, NDArray[np.float32]]
 
@@ -76,10 +79,11 @@ def visualize_activations(
     Parameters
     ----------
     model : keras.Model, TrainedNet, or torch.nn.Module
-        A Keras network ends in probabilities; a PyTorch one may end in logits.
+        It may end in probabilities or in logits.
     batches : iterable or iterator of (pictures, labels)
-        Pictures (n, height, width, 3), from 0 to 1 or uint8; labels one-hot (n, classes) or class numbers (n,), -1
-        where not known. For instance the exercise's ``validation_iterator``. No more is taken than is needed.
+        Pictures (n, height, width, 3), from 0 to 1 or uint8; labels one-hot (n, classes) or class numbers (n,) or
+        (n, 1), -1 where not known. For instance the exercise's ``validation_iterator``. No more is taken than is
+        needed.
     count : int
         How many galaxies.
     out : path-like
@@ -95,9 +99,10 @@ def visualize_activations(
     Raises
     ------
     UsageError
-        If `model` is of none of these kinds or has no convolutional layer, or `count` is below 1.
+        If `model` is of none of these kinds or has no convolutional layer, `answers` does not fit it, or `count` is
+        below 1.
     DataError
-        If the batches hold something else, or nothing.
+        If the batches hold something else, or nothing, or pictures of a size that the model does not take.
     """
     if count < 1:
         message = f"at least one galaxy is needed, received count={count}"
@@ -106,9 +111,14 @@ def visualize_activations(
     maps, probabilities = _look(model, pictures)
     names = _names(answers or getattr(getattr(model, "question", None), "answers", None), probabilities.shape[1])
     if max(labels) >= len(names):
-        message = f"the labels go up to class {max(labels)}, the model knows {len(names)} classes, from 0 on"
+        message = (
+            f"the labels go up to class {max(labels)}, but the model knows 0 to {len(names) - 1} ({', '.join(names)}); "
+            "give labels of the question that it was trained on"
+        )
         raise DataError(message)
-    folder, console, shown = Path(out), Console(highlight=False), []
+    folder, shown = Path(out), []
+    # Lines stay whole, so that paths can be copied.
+    write = functools.partial(Console(highlight=False).print, soft_wrap=True)
     for index, (picture, label, row) in enumerate(zip(pictures, labels, probabilities, strict=True)):
         activation = Activation(
             picture,
@@ -121,16 +131,18 @@ def visualize_activations(
         figure = draw_galaxy(picture, activation.title, right=activation.right)
         activation.files.append(save(figure, folder / f"{stem}.png"))
         for layer, values in activation.maps.items():
-            figure = draw_maps(picture, values, f"{layer}: what its {values.shape[2]} filters see\n{activation.title}")
+            filters = values.shape[2]
+            which = f"its {filters}" if filters <= MOST_FILTERS else f"the first {MOST_FILTERS} of its {filters}"
+            figure = draw_maps(picture, values, f"{layer}: what {which} filters see\n{activation.title}")
             activation.files.append(save(figure, folder / f"{stem}_{layer.replace('.', '_')}.png"))
         verdict = {True: ": [green]right[/]", False: ": [red]wrong[/]", None: ""}[activation.right]
-        console.print(f"Galaxy {index + 1}: {activation.title} ({row.max():.0%} sure){verdict}")
+        write(f"Galaxy {index + 1}: {escape(activation.title)} ({row.max():.0%} sure){verdict}")
         shown.append(activation)
     sheet = draw_contact_sheet(
         [(seen.picture, seen.title.replace(", ", "\n"), seen.right, seen.maps) for seen in shown]
     )
     save(sheet, folder / "contact_sheet.png")
-    console.print(f"Figures are in {folder}")
+    write(f"Figures are in {folder}", markup=False)
     return shown
 
 
@@ -140,36 +152,48 @@ def _first(batches: Iterable[Any], count: int) -> tuple[NDArray[np.float32], lis
     labels: list[int] = []
     for batch in _iterate(batches):
         if not isinstance(batch, tuple | list) or len(batch) < 2:
-            message = f"batches have to be pairs of (pictures, labels), received {type(batch).__name__}"
+            message = (
+                f"batches have to be pairs of (pictures, labels), received {type(batch).__name__}; a single batch goes "
+                "into a list, [(pictures, labels)]"
+            )
             raise DataError(message)
         some, classes = _to_numpy(batch[0]), _to_numpy(batch[1])
+        if classes.ndim == 2:
+            # One-hot, or class numbers in a column.
+            classes = classes.argmax(axis=1) if classes.shape[1] > 1 else classes[:, 0]
         if some.ndim == 4 and some.shape[1] == 3 != some.shape[3]:
             some = some.transpose(0, 2, 3, 1)
-        if some.ndim != 4 or some.shape[3] != 3 or len(classes) != len(some):
+        if some.ndim != 4 or some.shape[3] != 3 or classes.shape != some.shape[:1] or classes.dtype.kind not in "biuf":
             message = (
-                "batches have to hold pictures (n, height, width, 3) and as many labels, received "
-                f"{some.shape} and {classes.shape}"
+                "batches have to hold pictures (n, height, width, 3) and as many labels, one-hot or class numbers; "
+                f"received pictures {some.shape} and labels {classes.shape} of {classes.dtype}"
             )
             raise DataError(message)
         scaled = some.astype(np.float32) / 255 if some.dtype == np.uint8 else some.astype(np.float32)
         if not (scaled >= 0).all() or scaled.max(initial=0) > 1:
-            message = f"pictures have to run from 0 to 1, or be uint8; these run from {some.min()} to {some.max()}"
+            message = (
+                "pictures have to run from 0 to 1 (divide by 255, or by their maximum), or be uint8; received "
+                f"{some.dtype} from {some.min()} to {some.max()}"
+            )
             raise DataError(message)
         pictures.extend(scaled)
-        labels.extend(int(label) for label in (classes.argmax(axis=1) if classes.ndim == 2 else classes))
+        labels.extend(map(int, classes))
         if len(pictures) >= count:
             break
     if not pictures:
-        raise DataError("there is no picture in the batches")
+        raise DataError("there is no picture in the batches; an iterator that has run out has to be made anew")
     return np.stack(pictures[:count]), labels[:count]
 
 
 def _iterate(batches: Any) -> Iterator[Any]:
     """Iterate over an iterator, an iterable, or what can only be indexed (Keras's PyDataset)."""
-    if hasattr(batches, "__next__") or hasattr(batches, "__iter__"):
-        yield from batches
-    else:
-        yield from (batches[index] for index in range(len(batches)))
+    if hasattr(batches, "__iter__"):
+        # Not by `yield from`, which would close the caller's generator.
+        return iter(batches)
+    if hasattr(batches, "__getitem__") and hasattr(batches, "__len__"):
+        return (batches[index] for index in range(len(batches)))
+    message = f"batches have to be an iterable of (pictures, labels), received {type(batches).__name__}"
+    raise DataError(message)
 
 
 def _to_numpy(values: Any) -> NDArray[Any]:
@@ -180,57 +204,75 @@ def _names(answers: Sequence[str] | None, classes: int) -> Sequence[str]:
     if answers is not None and len(answers) == classes:
         return answers
     if answers is not None:
-        message = f"{len(answers)} names were given for {classes} classes"
+        message = f"the model has {classes} classes, received {len(answers)} names for them; give one a class"
         raise UsageError(message)
     return FOUR_CLASS.answers if classes == 4 else [f"class {number}" for number in range(classes)]
 
 
-def _look(model: Any, pictures: NDArray[np.float32]) -> tuple[Maps, NDArray[np.float32]]:
+def _look(model: Any, pictures: NDArray[np.float32]) -> tuple[Maps, NDArray[np.floating]]:
     """Return the maps of every convolutional layer, and the probabilities."""
     families = {kind.__module__.split(".")[0] for kind in type(model).__mro__}
     # With the PyTorch backend a Keras network is a PyTorch module too, so Keras is asked first.
     keras = next((family for family in ("keras", "tf_keras") if family in families), None)
-    if keras:
-        maps, outputs = _look_keras(model, pictures, keras)
-    elif "torch" in families or hasattr(model, "net"):
-        maps, outputs = _look_torch(getattr(model, "net", model), pictures)
-    else:
-        message = f"the model has to be a Keras or PyTorch network, received {type(model).__name__}"
+    if keras is None and "torch" not in families and not hasattr(model, "net"):
+        message = (
+            f"the model has to be a Keras or PyTorch network, received {type(model).__name__}; `load_run(FOLDER)` "
+            "loads that of a training run"
+        )
         raise UsageError(message)
+    try:
+        if keras:
+            maps, outputs = _look_keras(model, pictures, keras)
+        else:
+            maps, outputs = _look_torch(model if "torch" in families else model.net, pictures)
+    except UsageError:
+        raise
+    except (RuntimeError, ValueError) as error:
+        message = (
+            f"the network does not take pictures of the shape {pictures.shape[1:]}; give it those of the size that it "
+            f"was made for ({error})"
+        )
+        raise DataError(message) from error
     if not maps:
-        raise UsageError("the network has no convolutional layer whose filters could be shown")
-    return maps, outputs
+        raise UsageError("the network has no convolutional layer whose filters could be shown; give one that has")
+    if outputs.ndim != 2:
+        message = f"the network has to answer with one value a class, (n, classes); received {outputs.shape}"
+        raise UsageError(message)
+    sums_to_one = (abs(outputs.sum(axis=1) - 1) < 1e-3).all() and (outputs >= 0).all()
+    return maps, outputs if sums_to_one else special.softmax(outputs, axis=1)
 
 
-def _look_keras(model: Any, pictures: NDArray[np.float32], family: str) -> tuple[Maps, NDArray[np.float32]]:
+def _look_keras(model: Any, pictures: NDArray[np.float32], family: str) -> tuple[Maps, NDArray[np.floating]]:
     keras = importlib.import_module(family)
     layers = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
-    extractor = keras.Model(model.inputs, [*(layer.output for layer in layers), model.outputs[0]])
-    *maps, outputs = (_to_numpy(values) for values in extractor(pictures, training=False))
-    return {layer.name: values.clip(min=0) for layer, values in zip(layers, maps, strict=True)}, outputs
+    if not getattr(model, "inputs", None):
+        message = (
+            f"the Keras network ({type(model).__name__}) has no inputs yet, or none that can be followed to its "
+            "layers; make it a Sequential or functional one that begins with keras.Input"
+        )
+        raise UsageError(message)
+    extractor = keras.Model(
+        model.inputs[0], {"maps": {layer.name: layer.output for layer in layers}, "outputs": model.outputs[0]}
+    )
+    seen = extractor(pictures, training=False)
+    maps = {layer.name: _to_numpy(seen["maps"][layer.name]).clip(min=0) for layer in layers}
+    return maps, _to_numpy(seen["outputs"])
 
 
-def _look_torch(net: "nn.Module", pictures: NDArray[np.float32]) -> tuple[Maps, NDArray[np.float32]]:
+def _look_torch(net: "nn.Module", pictures: NDArray[np.float32]) -> tuple[Maps, NDArray[np.floating]]:
     import torch
 
+    from peculiar.nets import observing
+
     maps: Maps = {}
-    hooks = [
-        module.register_forward_hook(
-            # Channels last, and cut at zero as the ReLU that follows does.
-            lambda _, __, output, name=name: maps.update({name: output.permute(0, 2, 3, 1).clamp(min=0).cpu().numpy()})
-        )
-        for name, module in net.named_modules()
-        if isinstance(module, torch.nn.Conv2d)
-    ]
-    was_training = net.training
-    try:
-        with torch.inference_mode():
-            device = next(net.parameters()).device
-            outputs = net.eval()(torch.from_numpy(pictures).to(device).permute(0, 3, 1, 2))
-            sums_to_one = bool(((outputs.sum(dim=1) - 1).abs() < 1e-3).all() and (outputs >= 0).all())
-            probabilities = outputs if sums_to_one else outputs.softmax(dim=1)
-    finally:
-        net.train(was_training)
-        for hook in hooks:
-            hook.remove()
-    return maps, probabilities.cpu().numpy()
+    names: dict[nn.Module, str] = {
+        module: name for name, module in net.named_modules() if isinstance(module, torch.nn.Conv2d)
+    }
+
+    def note(module: "nn.Module", _: tuple["Tensor", ...], output: "Tensor") -> None:
+        # Channels last, and cut at zero as the ReLU that follows does.
+        maps[names[module]] = output.permute(0, 2, 3, 1).clamp(min=0).cpu().numpy()
+
+    with observing(net, dict.fromkeys(names, note)) as device:
+        outputs = net(torch.from_numpy(pictures).to(device).permute(0, 3, 1, 2))
+    return maps, outputs.cpu().numpy()

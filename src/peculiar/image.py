@@ -141,8 +141,8 @@ def read_picture(path: str | os.PathLike[str], framing: Framing) -> NDArray[np.u
     """Read one picture file and frame it; see `decode_picture`."""
     try:
         content = Path(path).read_bytes()
-    except OSError as error:
-        raise PictureError(f"it cannot be opened ({error.strerror})") from error
+    except (OSError, ValueError) as error:  # ValueError: a null character in the path
+        raise PictureError(f"{path} cannot be opened ({getattr(error, 'strerror', None) or error})") from error
     return decode_picture(content, framing)
 
 
@@ -171,7 +171,7 @@ def _frame(picture: Image.Image, framing: Framing) -> NDArray[np.uint8]:
 def _to_rgb(picture: Image.Image) -> Image.Image:
     if "exif" in picture.info:
         picture = ImageOps.exif_transpose(picture)
-    if picture.mode == "RGB":
+    if picture.mode == "RGB" and "transparency" not in picture.info:
         return picture
     if picture.mode.startswith("I;16"):
         return Image.fromarray((np.asarray(picture).astype(np.uint16) >> 8).astype(np.uint8)).convert("RGB")

@@ -18,6 +18,9 @@ NIGHT, STARLIGHT = "#0b1021", "#e8ecf4"
 RIGHT, WRONG = "#4fd1a5", "#ff7a6b"
 MAPS = "magma"
 
+# A layer of a big network has hundreds of filters, whose maps would take minutes to draw.
+MOST_FILTERS = 64
+
 # Okabe & Ito's colours, told apart by every kind of colour vision.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
@@ -39,7 +42,7 @@ def draw_galaxy(picture: NDArray[Any], title: str, *, right: bool | None) -> Fig
 
 
 def draw_maps(picture: NDArray[Any], maps: NDArray[np.floating], title: str) -> Figure:
-    """Draw the galaxy and, beside it, the map of every filter of one layer.
+    """Draw the galaxy and, beside it, the map of every filter of one layer, or of the first `MOST_FILTERS`.
 
     Parameters
     ----------
@@ -49,7 +52,7 @@ def draw_maps(picture: NDArray[Any], maps: NDArray[np.floating], title: str) -> 
         a faint answer is still seen beside a strong one.
     title : str
     """
-    filters = maps.shape[2]
+    filters = min(maps.shape[2], MOST_FILTERS)
     columns = min(8, math.ceil(math.sqrt(filters * 2)))
     rows = math.ceil(filters / columns)
     figure = _night(1.55 * (columns + rows) + 0.9, 1.55 * rows + 1.0)

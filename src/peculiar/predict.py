@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from peculiar.errors import UsageError
 from peculiar.image import Framing
 from peculiar.schema import Question
 from peculiar.sources.stream import Galaxy, Source
@@ -80,7 +81,15 @@ def predict(
     Returns
     -------
     Predictions
+
+    Raises
+    ------
+    UsageError
+        If `batch_size` is below 1.
     """
+    if batch_size < 1:
+        message = f"at least one picture has to go through the network at a time, received batch_size={batch_size}"
+        raise UsageError(message)
     galaxies = source.galaxies(model.framing) if isinstance(source, Source) else iter(source)
     ids: list[str] = []
     labels: list[str | None] = []

@@ -38,6 +38,8 @@ class Section:
         Paragraphs.
     table : sequence of rows
         The first row is the head.
+    text_columns : int
+        How many columns of the table, from the left, are words; they are aligned to the left.
     figures : sequence of Picture
     code : str
         Text that keeps its spaces and lines.
@@ -46,6 +48,7 @@ class Section:
     title: str
     text: Sequence[str] = ()
     table: Sequence[Sequence[str]] = ()
+    text_columns: int = 1
     figures: Sequence[Picture] = ()
     code: str = ""
 

@@ -51,10 +51,14 @@ class Arguments(BaseModel):
     ----------
     net : str
         Name of the architecture.
-    epochs, batch_size, seed : int
+    epochs, batch_size : int
+    seed : int
+        Decides the first weights and the order of the galaxies.
     learning_rate : float
     validation_size : float
         Share of the galaxies that is held back.
+    split_seed : int
+        Decides which galaxies are held back. Apart from `seed`, so that runs can be compared on the same galaxies.
     framing : Framing
         How pictures are cut and sized.
     precision : {"no", "bf16", "fp16"}
@@ -69,6 +73,7 @@ class Arguments(BaseModel):
     seed: int = Field(default=222, ge=0, lt=2**32)
     learning_rate: float = Field(default=0.001, gt=0, lt=10)
     validation_size: float = Field(default=0.2, gt=0, lt=1)
+    split_seed: int = Field(default=222, ge=0, lt=2**32)
     framing: Framing = Framing()
     precision: Literal["no", "bf16", "fp16"] = "no"
 

@@ -124,8 +124,7 @@ def question_for(name: str, labels: Iterable[str]) -> Question:
         the labels in alphabetical order.
     """
     found = set(labels)
-    candidates = [QUESTIONS[name]] if name in QUESTIONS else list(QUESTIONS.values())
-    for question in candidates:
+    for question in sorted(QUESTIONS.values(), key=lambda question: question.name != name):
         if found and found <= set(question.answers):
             return question
     return Question(name, tuple(sorted(found)))

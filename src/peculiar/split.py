@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -54,7 +55,8 @@ def split(labels: ArrayLike, *, validation_size: float = 0.2, seed: int = 222, a
     Raises
     ------
     LabelError
-        If a class has a single galaxy, or either part would be smaller than the number of classes.
+        If `labels` are neither one-hot nor class numbers, a class has a single galaxy, or either part would be smaller
+        than the number of classes.
     UsageError
         If `validation_size` is not between 0 and 1.
     """
@@ -62,8 +64,7 @@ def split(labels: ArrayLike, *, validation_size: float = 0.2, seed: int = 222, a
     if not 0 < validation_size < 1:
         message = f"the share of the validation part has to be between 0 and 1, received {validation_size}"
         raise UsageError(message)
-    # scikit-learn orders classes by their one-hot rows as text, so class numbers alone would give another split.
-    one_hot = np.eye(labels.max(initial=0) + 1, dtype=np.float32)[labels] if labels.ndim == 1 else labels
+    one_hot = _one_hot(labels, len(answers))
     counts = one_hot.sum(axis=0).astype(int)
     names = answers or [f"class {number}" for number in range(len(counts))]
     lonely = [name for name, count in zip(names, counts, strict=True) if count == 1]
@@ -80,10 +81,31 @@ def split(labels: ArrayLike, *, validation_size: float = 0.2, seed: int = 222, a
     except ValueError as error:
         message = (
             f"{len(labels)} galaxies of {np.count_nonzero(counts)} classes are too few to hold back "
-            f"{validation_size:.0%} for validation with every class in both parts ({error})"
+            f"{validation_size:.0%} for validation with every class in both parts; add some, or hold back another share "
+            f"({error})"
         )
         raise LabelError(message) from error
     return Split(training, validation)
+
+
+def _one_hot(labels: NDArray[Any], classes: int) -> NDArray[Any]:
+    """Return labels as rows of one 1 and zeros: scikit-learn orders classes by those as text, not by their numbers."""
+    if (
+        labels.ndim == 2
+        and labels.dtype.kind in "biuf"
+        and np.isin(labels, (0, 1)).all()
+        and (labels.sum(1) == 1).all()
+    ):
+        return labels
+    if labels.ndim == 1 and (not labels.size or (labels.dtype.kind in "iu" and labels.min() >= 0)):
+        numbers = labels.astype(np.intp)
+        # The last of the classes may not occur.
+        return np.eye(max(classes, numbers.max(initial=-1) + 1), dtype=np.float32)[numbers]
+    message = (
+        "labels have to be one-hot, (n, classes) of 0 and 1 with one 1 a row, or class numbers, (n,) integers from 0 "
+        f"on; received {labels.dtype} of the shape {labels.shape}, beginning with {labels.ravel()[:3].tolist()}"
+    )
+    raise LabelError(message)
 
 
 def data_digest(ids: Iterable[str], labels: NDArray[np.integer], pictures: NDArray[np.uint8]) -> str:

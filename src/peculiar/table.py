@@ -100,12 +100,12 @@ class TableReader:
     def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Yield the rows of some columns, at most `BATCH_ROWS` at a time, in the order of the file.
 
-        The values of a CSV file are text (and null where empty): an id of 0017 stays what it is.
+        The values of a CSV file are text (null where empty, or NA, NaN or null): an id of 0017 stays what it is.
         """
         for name in columns:
             self.check_column(name)
         source = self._open(columns)
-        while (batch := self._guard(lambda: next(source, None))) is not None:
+        while (batch := self._guard(lambda: _next_valid(source))) is not None:
             yield from (batch.slice(start, BATCH_ROWS) for start in range(0, batch.num_rows, BATCH_ROWS))
 
     def column(self, name: str) -> list[Any]:
@@ -127,9 +127,16 @@ class TableReader:
         """Call `read`, and turn what a reader says of a damaged file into a `DataError` that names it."""
         try:
             return read()
-        except (pa.ArrowException, OSError, ValueError, TypeError, IndexError) as error:
+        except Exception as error:  # the readers of five formats raise whatever came first
             message = f"{self.path}: cannot be read as {self.format} ({error})"
             raise DataError(message) from error
+
+
+def _next_valid(source: Iterator[pa.RecordBatch]) -> pa.RecordBatch | None:
+    batch = next(source, None)
+    if batch is not None:
+        batch.validate(full=True)  # text of a damaged Parquet file may be no UTF-8
+    return batch
 
 
 def _is_utf8(head: bytes) -> bool:
@@ -144,13 +151,21 @@ def _is_utf8(head: bytes) -> bool:
 def _read_with_astropy(path: Path, format: str) -> pa.Table:
     # astropy takes a third of a second to import, which a Parquet user need not wait for.
     from astropy.table import Table
+    from astropy.table.serialize import represent_mixins_as_columns
     from astropy.utils.exceptions import AstropyWarning
 
     with warnings.catch_warnings():
         # Units or UCDs that a catalogue misspells are of no concern to a reader of its values.
         warnings.simplefilter("ignore", AstropyWarning)
-        table = Table.read(path, format={"ecsv": "ascii.ecsv"}.get(format, format))
-    return _to_arrow(table)
+        match format:
+            case "ecsv":
+                table = Table.read(path, format="ascii.ecsv")
+            case "votable":  # by default the columns would be called by their ids in the XML
+                table = Table.read(path, format="votable", use_names_over_ids=True)
+            case _:
+                table = Table.read(path, format=format)
+    # Times and sky coordinates become the plain columns that they are made of.
+    return _to_arrow(represent_mixins_as_columns(table))
 
 
 def _to_arrow(table: "AstropyTable") -> pa.Table:

@@ -4,7 +4,8 @@ Inside, pictures are float32 (n, 3, height, width) from 0 to 1, and what comes o
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -37,6 +38,29 @@ def build(name: str, classes: int, size: int) -> nn.Module:
     if name not in NETS:
         raise UnknownNameError("network", name, NETS)
     return NETS[name](classes, size)
+
+
+Hook = Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]
+"""Called with a module, its inputs and its output."""
+
+
+@contextmanager
+def observing(net: nn.Module, hooks: Mapping[nn.Module, Hook]) -> Iterator[torch.device]:
+    """Let hooks see modules of a network at work as it predicts, without gradients; give its device.
+
+    Afterwards the hooks are gone, and every module is in training mode or not as before: some may be frozen.
+    """
+    modes = {module: module.training for module in net.modules()}
+    handles = [module.register_forward_hook(hook) for module, hook in hooks.items()]
+    try:
+        net.eval()
+        with torch.inference_mode():
+            yield next((parameter.device for parameter in net.parameters()), torch.device("cpu"))
+    finally:
+        for module, training in modes.items():
+            module.training = training
+        for handle in handles:
+            handle.remove()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,14 +148,6 @@ def summarise(net: nn.Module, size: int) -> Summary:
             )
         )
 
-    hooks = [module.register_forward_hook(note) for module in names]
-    was_training = net.training
-    try:
-        device = next(net.parameters()).device
-        with torch.inference_mode():
-            net.eval()(torch.zeros(1, 3, size, size, device=device))
-    finally:
-        net.train(was_training)
-        for hook in hooks:
-            hook.remove()
+    with observing(net, dict.fromkeys(names, note)) as device:
+        net(torch.zeros(1, 3, size, size, device=device))
     return Summary(tuple(layers))

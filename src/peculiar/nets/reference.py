@@ -17,7 +17,7 @@ class ReferenceNet(nn.Module):
     classes : int
         Number of classes; the exercise's is 4.
     size : int
-        Side of the pictures in pixels, at least 15; the exercise's is 128.
+        Side of the pictures in pixels, at least 21; the exercise's is 128.
 
     Notes
     -----
@@ -29,7 +29,7 @@ class ReferenceNet(nn.Module):
         super().__init__()
         side = _side_after(size)
         if side < 1:
-            message = f"the reference network needs pictures of at least 15 x 15 pixels, received {size}"
+            message = f"the reference network needs pictures of at least 21 x 21 pixels, received {size}"
             raise UsageError(message)
         # ReLU behind the pooling gives the same values as before it, and has a quarter as many to look at.
         self.conv2d = nn.Conv2d(3, 8, 3, stride=2)

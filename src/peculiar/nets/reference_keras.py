@@ -26,7 +26,19 @@ def to_keras(net: ReferenceNet) -> "keras.Model":
     -------
     keras.Model
         As the exercise writes it; pictures (n, 128, 128, 3) from 0 to 1 in, probabilities out.
+
+    Raises
+    ------
+    DataError
+        If the network is for pictures of another size.
     """
+    inputs = ReferenceNet().dense.in_features
+    if net.dense.in_features != inputs:
+        message = (
+            "the Keras twin takes pictures of 128 x 128, after which the first dense layer has "
+            f"{inputs} inputs; received a network with {net.dense.in_features}. Make it with size=128"
+        )
+        raise DataError(message)
     model = _twin(net.dense_1.out_features)
     # Keras keeps filters as (row, column, in, out) and dense weights as (in, out).
     order = {4: (2, 3, 1, 0), 2: (1, 0), 1: (0,)}
@@ -48,13 +60,17 @@ def from_keras(model: "keras.Model") -> ReferenceNet:
         If its weights are not those of the exercise's network.
     """
     weights = model.get_weights()
-    net = ReferenceNet(classes=weights[-1].shape[0] if weights else 4)
+    net = ReferenceNet(classes=weights[-1].size if weights else 4)
     order = {4: (3, 2, 0, 1), 2: (1, 0)}
     tensors = [torch.from_numpy(value.transpose(order.get(value.ndim, range(value.ndim)))) for value in weights]
     expected = net.state_dict()
     if [value.shape for value in tensors] != [value.shape for value in expected.values()]:
         found = [tuple(value.shape) for value in weights]
-        message = f"this is not the exercise's network: its weights have the shapes {found}"
+        message = (
+            f"this is not the exercise's network: its weights have the shapes {found}, those of the exercise's are "
+            "(3, 3, 3, 8), (8,), (3, 3, 8, 8), (8,), (392, 16), (16,), (16, classes), (classes,); build it as "
+            "to_keras(ReferenceNet()) does"
+        )
         raise DataError(message)
     net.load_state_dict(dict(zip(expected, tensors, strict=True)))
     return net

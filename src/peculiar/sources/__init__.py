@@ -62,7 +62,8 @@ def open_source(path: str | os.PathLike[str], *, label: str | None = None) -> So
 
 def _open(path: Path, label: str | None) -> Source:
     if path.is_dir():
-        shards = sorted(child for child in path.iterdir() if child.is_file() and child.suffix == ".parquet")
+        parts = (child for child in path.glob("*.parquet") if child.is_file() and not child.name.startswith("."))
+        shards = sorted(parts)
         return TableSource(path, shards, label) if shards else FolderSource(path)
     try:
         with path.open("rb") as file:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from peculiar.errors import DataError
 from peculiar.image import PICTURE_SUFFIXES, looks_like_picture
-from peculiar.schema import FOUR_CLASS
+from peculiar.schema import question_for
 from peculiar.sources.stream import Row, Source
 
 
@@ -37,8 +37,8 @@ class FolderSource(Source):
                 f"{path}: there is no picture in this folder; expected JPEG, PNG or TIFF files, or a folder a class"
             )
             raise DataError(message)
-        labelled = any(self._label(picture) for picture in self._pictures)
-        super().__init__(path, FOUR_CLASS.name if labelled else None)
+        labels = {label for picture in self._pictures if (label := self._label(picture))}
+        super().__init__(path, question_for("class", labels).name if labels else None)
 
     def __len__(self) -> int:
         """Return the number of pictures."""

@@ -16,6 +16,9 @@ from peculiar.sources.stream import Row, Source
 
 _CHUNK = 64
 
+# What h5py says of damage, depending on where it lies.
+_DAMAGE = (OSError, RuntimeError, KeyError, TypeError, ValueError)
+
 
 class Hdf5Source(Source):
     """The pictures of an HDF5 file, read in small pieces.
@@ -39,7 +42,7 @@ class Hdf5Source(Source):
         try:
             with h5py.File(path, "r") as file:
                 if not isinstance(file.get("images"), h5py.Dataset):
-                    message = f"{path}: has no dataset 'images'; there are: {', '.join(file) or 'none'}"
+                    message = f"{path}: has no dataset 'images'; there are: {', '.join(map(str, file)) or 'none'}"
                     raise DataError(message)
                 images, answers = file["images"], file.get("ans")
                 if images.ndim != 4 or images.shape[3] != 3 or images.dtype != np.uint8:
@@ -50,7 +53,9 @@ class Hdf5Source(Source):
                 self._count = len(images)
                 self._answers = None if answers is None else np.asarray(answers)
                 side = images.shape[1]
-        except OSError as error:
+        except DataError:
+            raise
+        except _DAMAGE as error:
             message = f"{path}: cannot be read as HDF5 ({error})"
             raise DataError(message) from error
         if self._answers is not None and (
@@ -80,11 +85,16 @@ class Hdf5Source(Source):
         with h5py.File(self.path, "r") as file:
             images = file["images"]
             for start in range(0, self._count, _CHUNK):
-                for offset, pixels in enumerate(images[start : start + _CHUNK]):
+                try:
+                    pictures = images[start : start + _CHUNK]
+                except _DAMAGE as error:
+                    message = f"{self.path}: is damaged from row {start} on ({error}); fetch or write it again"
+                    raise DataError(message) from error
+                for offset, pixels in enumerate(pictures):
                     index = start + offset
                     yield Row(f"{self.path.stem}-{index}", pixels, labels[index])
 
     def _name(self, answer: int) -> str:
-        if self._question and answer < len(self._question.answers):
+        if self._question and 0 <= answer < len(self._question.answers):
             return self._question.answers[answer]
         return str(answer)

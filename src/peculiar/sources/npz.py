@@ -2,12 +2,13 @@
 
 import io
 import json
+import lzma
 import math
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,12 @@ from peculiar.errors import DataError, LabelError
 from peculiar.schema import FOUR_CLASS
 from peculiar.sources.stream import Row, Source
 
+T = TypeVar("T")
+
 _CHUNK = 64
+
+# What zipfile, its decompressors and NumPy say of damage, depending on where it lies.
+_DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, ValueError, RuntimeError, MemoryError)
 
 
 class NpzSource(Source):
@@ -79,17 +85,17 @@ class NpzSource(Source):
         """Yield every picture's pixels."""
         labels = self.labels()
         count, *picture = self._shape
-        with _open_zip(self.path) as archive, archive.open("data.npy") as member:
+        with _open_zip(self.path) as archive, _guard(lambda: archive.open("data.npy"), self.path) as member:
             fortran_order = _header(member, self.path, "data")[2]
             # Column by column, a picture lies scattered over the whole file.
             whole = self.pixels() if fortran_order else None
             for start in range(0, count, _CHUNK):
                 chunk = min(_CHUNK, count - start)
-                if whole is None:
-                    content = _guard(lambda size: member.read(size), self.path, chunk * math.prod(picture))
-                    pictures = np.frombuffer(content, np.uint8).reshape(chunk, *picture)
-                else:
-                    pictures = whole[start : start + chunk]
+                pictures = (
+                    _read_pixels(member, self.path, (chunk, *picture))
+                    if whole is None
+                    else whole[start : start + chunk]
+                )
                 for index, pixels in enumerate(pictures, start):
                     yield Row(f"{self.path.stem}-{index}", pixels, labels[index])
 
@@ -106,8 +112,11 @@ def write_npz(
 def _open_zip(path: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError) as error:
-        message = f"{path}: cannot be read as NPZ ({error}); it may have been cut short, so fetch or write it again"
+    except _DAMAGE as error:
+        message = (
+            f"{path}: cannot be read as NPZ ({error}). It may have been cut short, or be a single array (.npy): fetch "
+            "it again, or write it with np.savez_compressed(path, data=pictures, labels=labels)"
+        )
         raise DataError(message) from error
 
 
@@ -117,7 +126,7 @@ def _header(member: IO[bytes], path: Path, name: str) -> tuple[tuple[int, ...], 
         version = np.lib.format.read_magic(member)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, fortran_order, dtype = read(member)
-    except (ValueError, OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+    except _DAMAGE as error:
         message = f"{path}: {name!r} is damaged ({error})"
         raise DataError(message) from error
     if dtype.hasobject:
@@ -134,28 +143,26 @@ def _read_header(archive: zipfile.ZipFile, path: Path, name: str) -> tuple[tuple
         found = ", ".join(sorted(entry.removesuffix(".npy") for entry in archive.namelist())) or "none"
         message = f"{path}: has no array {name!r}; needed are 'data' and 'labels', there are: {found}"
         raise DataError(message)
-    with archive.open(f"{name}.npy") as member:
+    with _guard(lambda: archive.open(f"{name}.npy"), path) as member:
         return _header(member, path, name)
 
 
 def _read_array(archive: zipfile.ZipFile, path: Path, name: str) -> NDArray[Any]:
     _read_header(archive, path, name)
-    content = _guard(archive.read, path, f"{name}.npy")
-    try:
-        array: NDArray[Any] = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
-    except ValueError as error:
-        message = f"{path}: {name!r} is damaged ({error})"
-        raise DataError(message) from error
-    return array
+    content = _guard(lambda: archive.read(f"{name}.npy"), path)
+    return _guard(lambda: np.lib.format.read_array(io.BytesIO(content), allow_pickle=False), path)
 
 
-def _guard(read: Any, path: Path, argument: Any) -> bytes:
+def _read_pixels(member: IO[bytes], path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    return _guard(lambda: np.frombuffer(member.read(math.prod(shape)), np.uint8).reshape(shape), path)
+
+
+def _guard(read: Callable[[], T], path: Path) -> T:
     try:
-        content: bytes = read(argument)
-    except (zipfile.BadZipFile, zlib.error, OSError, EOFError) as error:
+        return read()
+    except _DAMAGE as error:
         message = f"{path}: is damaged ({error}); fetch or write it again"
         raise DataError(message) from error
-    return content
 
 
 def _check_labels(labels: NDArray[Any], count: int, path: Path) -> NDArray[np.float32]:

@@ -229,4 +229,10 @@ def read_dataset(
             f"{problems[first]}"
         )
         warnings.warn(message, UnreadablePictureWarning, stacklevel=2)
+    if len(set(labels)) < 2:
+        message = (
+            f"{source.path}: only {len(ids)} of {len(known)} labelled pictures can be read, and they have fewer than "
+            "two classes; at least two are needed"
+        )
+        raise LabelError(message)
     return Dataset(question, ids, pictures[: len(ids)], np.array(labels, dtype=np.int64), problems)

@@ -78,12 +78,12 @@ class TableSource(Source):
                 labels = batch.column(self.label).to_pylist() if self.label else [None] * len(pictures)
                 for picture, id_, label in zip(pictures, ids, labels, strict=True):
                     content = _content(picture, part.path.parent)
-                    name = f"{part.path.stem}-{number}" if id_ is None else str(id_)
+                    name = f"{part.path.stem}-{number}" if id_ in (None, "") else str(id_)
                     yield Row(name, content, self._name(label))
                     number += 1
 
     def _name(self, value: Any) -> str | None:
-        if value is None or value == "":
+        if value is None or value == "" or value != value:  # only NaN differs from itself
             return None
         if self._names and isinstance(value, int):
             return self._names[value] if 0 <= value < len(self._names) else None
@@ -116,14 +116,11 @@ def _picture_column(table: TableReader) -> str:
 
 def _content(picture: Any, folder: Path) -> bytes | Path:
     """Return what a cell holds: bytes, or the path of a file. An empty cell gives no bytes, an unreadable picture."""
-    if isinstance(picture, str):
-        return folder / picture
     if isinstance(picture, dict):
-        if picture.get("bytes") is None and picture.get("path"):
-            return folder / str(picture["path"])
-        picture = picture.get("bytes")
-    encoded: bytes = picture or b""
-    return encoded
+        picture = picture.get("path") if picture.get("bytes") is None else picture["bytes"]
+    if isinstance(picture, bytes):
+        return picture
+    return folder / str(picture) if picture else b""
 
 
 def _class_names(schema: pa.Schema, column: str | None) -> tuple[str, ...]:

@@ -1,0 +1,60 @@
+# Every target makes .venv where it is missing, and installs into it what it needs, once.
+
+PYTHON ?= python3
+
+# Real galaxies, where they lie beside the project; empty counts as absent.
+PECULIAR_DATA ?= $(wildcard ../shared/data)
+# Made absolute, since tests work in folders of their own; a name that is no folder stays as it is.
+override PECULIAR_DATA := $(if $(PECULIAR_DATA),$(or $(shell CDPATH= cd "$(PECULIAR_DATA)" 2>/dev/null && pwd),$(PECULIAR_DATA)))
+export PECULIAR_DATA
+
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: demo test test-slow lint format docs clean help
+
+demo: .venv/.installed-demo ## run the exercise from beginning to end; open demo/index.html afterwards
+	$(BIN)/peculiar demo --out demo
+
+test: lint ## check style, types, imports and dependencies, then run the tests
+	$(BIN)/pytest -n 2 -m "not slow" --cov --cov-report=term --cov-fail-under=90
+
+test-slow: .venv/.installed-dev ## run the tests that take longer than ten seconds
+	$(BIN)/pytest -m slow
+
+lint: .venv/.installed-dev ## check style, types, imports and dependencies
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/deptry src
+
+format: .venv/.installed-dev ## put the code into the one style
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+docs: .venv/.installed-dev ## renew the pages that are generated: docs/cli.md and docs/architecture.svg
+	$(BIN)/python docs/make_cli.py
+	$(BIN)/python docs/make_architecture.py
+
+clean: ## remove what the other targets made, except .venv
+	rm -rf demo build dist .coverage .coverage.* coverage.xml
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "peculiar needs Python 3.11 or later, and $(PYTHON) is none; name one, as in: make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv .venv
+
+# Installed again when the dependencies change.
+.venv/.installed-demo: pyproject.toml constraints.txt | .venv/bin/python
+	$(INSTALL) -e '.[train,fast]'
+	@touch $@
+
+.venv/.installed-dev: pyproject.toml constraints.txt | .venv/bin/python
+	$(INSTALL) -e '.[dev]'
+	@touch $@

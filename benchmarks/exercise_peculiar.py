@@ -1,0 +1,35 @@
+"""The exercise with peculiar; prints its figures as JSON on the last line. Run by `bench_train.py`."""
+
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+started = time.perf_counter()
+
+from peculiar.image import Framing
+from peculiar.run import Arguments
+from peculiar.sources import open_source
+from peculiar.sources.stream import read_dataset
+from peculiar.train import train
+
+imported = time.perf_counter()
+data = read_dataset(open_source(sys.argv[1]), Framing())
+ready = time.perf_counter()
+with tempfile.TemporaryDirectory() as folder:
+    trained = train(data, Path(folder) / "run", Arguments(epochs=int(sys.argv[2]), seed=int(sys.argv[3])))
+done = time.perf_counter()
+last = trained.history[-1]
+print(
+    json.dumps(
+        {
+            "import_s": imported - started,
+            "epochs_s": sum(line["seconds"] for line in trained.history),
+            "training_s": done - ready,
+            "total_s": done - started,
+            "val_accuracy": last["val_categorical_accuracy"],
+            "val_auc": last["val_auc"],
+        }
+    )
+)

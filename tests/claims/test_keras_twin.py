@@ -1,0 +1,198 @@
+"""Claim: the reference network and the exercise's Keras network are the same, in answers, weights and learning."""
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from peculiar.errors import DataError
+from peculiar.nets.reference import ReferenceNet
+from peculiar.nets.reference_keras import from_keras, to_keras
+
+LEARNING_RATE = 0.001
+
+
+def reference(seed: int, classes: int = 4) -> ReferenceNet:
+    """A network whose biases are not zero either, so that a bias in the wrong place is seen."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        net = ReferenceNet(classes)
+        with torch.no_grad():
+            for name, parameter in net.named_parameters():
+                if name.endswith("bias"):
+                    parameter.uniform_(-0.1, 0.1)
+    return net
+
+
+def exercise(classes: int = 4, **changed: Any) -> keras.Model:
+    """The network as the exercise's user writes it."""
+    model = keras.Sequential()
+    model.add(keras.Input(shape=(128, 128, 3)))
+    model.add(keras.layers.Conv2D(8, changed.get("side", 3), strides=2, activation="relu"))
+    model.add(keras.layers.MaxPooling2D(pool_size=(2, 2), strides=2))
+    model.add(keras.layers.Conv2D(8, 3, strides=2, activation="relu", padding=changed.get("padding", "valid")))
+    model.add(keras.layers.MaxPooling2D(pool_size=(2, 2), strides=2))
+    model.add(keras.layers.Flatten())
+    if changed.get("dropout"):
+        model.add(keras.layers.BatchNormalization())
+    model.add(keras.layers.Dense(changed.get("units", 16), activation="relu"))
+    model.add(keras.layers.Dense(classes, activation="softmax"))
+    return model
+
+
+def noise(count: int, seed: int = 0) -> NDArray[np.float32]:
+    return np.random.default_rng(seed).random((count, 128, 128, 3), dtype=np.float32)
+
+
+def asked(net: torch.nn.Module, pictures: NDArray[np.float32]) -> NDArray[np.float32]:
+    with torch.inference_mode():
+        probabilities: NDArray[np.float32] = net(torch.from_numpy(pictures).permute(0, 3, 1, 2)).softmax(dim=1).numpy()
+    return probabilities
+
+
+def asked_keras(model: keras.Model, pictures: NDArray[np.float32]) -> NDArray[np.float32]:
+    return keras.ops.convert_to_numpy(model(pictures, training=False))
+
+
+@pytest.mark.parametrize(("seed", "classes"), [(0, 4), (1, 4), (2, 7)])
+def test_same_probabilities_from_ours_to_keras(seed: int, classes: int) -> None:
+    net, pictures = reference(seed, classes), noise(16, seed)
+    expected = asked(net, pictures)
+    # Pictures are told apart, or the comparison would say little.
+    assert expected.std(axis=0).max() > 1e-4
+    np.testing.assert_allclose(asked_keras(to_keras(net), pictures), expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(("seed", "classes"), [(3, 4), (4, 2)])
+def test_same_probabilities_from_keras_to_ours(seed: int, classes: int) -> None:
+    keras.utils.set_random_seed(seed)
+    model, pictures = exercise(classes), noise(16, seed)
+    np.testing.assert_allclose(asked(from_keras(model), pictures), asked_keras(model, pictures), atol=1e-5, rtol=0)
+
+
+def test_same_probabilities_after_training() -> None:
+    model, pictures = exercise(), noise(8)
+    model.compile(optimizer=keras.optimizers.Adam(0.01), loss="categorical_crossentropy")
+    for _ in range(3):
+        model.train_on_batch(pictures, np.eye(4)[[0, 1, 2, 3] * 2])
+    np.testing.assert_allclose(asked(from_keras(model), pictures), asked_keras(model, pictures), atol=1e-5, rtol=0)
+
+
+def test_our_weights_come_back_bit_for_bit() -> None:
+    net = reference(5)
+    back = from_keras(to_keras(net)).state_dict()
+    assert list(back) == list(net.state_dict())
+    assert all(torch.equal(back[name], tensor) for name, tensor in net.state_dict().items())
+
+
+def test_keras_weights_come_back_bit_for_bit() -> None:
+    model = exercise()
+    for found, expected in zip(to_keras(from_keras(model)).get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_the_twins_do_not_share_memory() -> None:
+    net = reference(6)
+    model = to_keras(net)
+    before = model.get_weights()
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.add_(1)
+    for found, expected in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_the_twin_is_as_the_exercise_writes_it() -> None:
+    def layers(model: keras.Model) -> list[dict[str, Any]]:
+        # Names count up with every network that a process makes.
+        return [{key: value for key, value in layer.get_config().items() if key != "name"} for layer in model.layers]
+
+    assert layers(to_keras(reference(0))) == layers(exercise())
+
+
+def test_the_summary_of_keras_counts_the_same() -> None:
+    lines: list[str] = []
+    model = to_keras(reference(0))
+    model.summary(print_fn=lines.append)
+    assert "Total params: 7,164" in "\n".join(lines)
+    assert model.count_params() == 7164
+
+
+@pytest.mark.parametrize("changed", [{"side": 5}, {"padding": "same"}, {"units": 32}, {"dropout": True}])
+def test_another_network_is_refused(changed: dict[str, Any]) -> None:
+    with pytest.raises(DataError, match=r"not the exercise's network: .* those of the exercise's are \(3, 3, 3, 8\)"):
+        from_keras(exercise(**changed))
+
+
+def test_a_network_without_weights_is_refused() -> None:
+    with pytest.raises(DataError, match=r"has the shapes \[\]|have the shapes \[\]"):
+        from_keras(keras.Sequential([keras.Input(shape=(4,)), keras.layers.Flatten()]))
+
+
+class Pair:
+    """A network and its twin, which learn from the same pictures."""
+
+    def __init__(self, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        self.pictures, self.labels = noise(5, seed), rng.integers(0, 4, 5)
+        self.net = reference(seed)
+        self.model = to_keras(self.net)
+        self.model.compile(
+            optimizer=keras.optimizers.Adam(learning_rate=LEARNING_RATE), loss=keras.losses.CategoricalCrossentropy()
+        )
+        self.optimizer = torch.optim.Adam(self.net.parameters(), LEARNING_RATE, eps=1e-7, fused=True)
+        self.steps = 0
+
+    def step(self, *, epsilon: float = 1e-7) -> tuple[float, float]:
+        """Take one step with each; return the losses before it, ours first."""
+        pictures = torch.from_numpy(self.pictures).permute(0, 3, 1, 2)
+        loss = functional.cross_entropy(self.net(pictures), torch.from_numpy(self.labels))
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.param_groups[0]["eps"] = epsilon
+        self.optimizer.step()
+        self.steps += 1
+        return loss.item(), float(self.model.train_on_batch(self.pictures, np.eye(4, dtype=np.float32)[self.labels]))
+
+    def differences(self) -> dict[str, Tensor]:
+        twin = from_keras(self.model).state_dict()
+        return {name: (parameter - twin[name]).abs() for name, parameter in self.net.state_dict().items()}
+
+    def epsilon(self) -> float:
+        """Keras's epsilon as PyTorch takes it.
+
+        Keras adds it before the bias of the second moment is corrected (Kingma & Ba 2015, the end of section 2:
+        "epsilon hat"), PyTorch behind it.
+        """
+        return 1e-7 / math.sqrt(1 - 0.999 ** (self.steps + 1))
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_step_of_adam_changes_the_weights_alike(seed: int) -> None:
+    pair = Pair(seed)
+    before = {name: tensor.clone() for name, tensor in pair.net.state_dict().items()}
+    for _ in range(3):
+        ours, theirs = pair.step(epsilon=pair.epsilon())
+        assert ours == pytest.approx(theirs, abs=1e-5)
+        assert max(difference.max() for difference in pair.differences().values()) < 1e-5
+    # They did learn.
+    moved = max((pair.net.state_dict()[name] - tensor).abs().max() for name, tensor in before.items())
+    assert moved > 2 * LEARNING_RATE
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_an_epsilon_of_1e_7_does_the_same_where_gradients_are_not_tiny(seed: int) -> None:
+    pair = Pair(seed)
+    ours, theirs = pair.step()
+    assert ours == pytest.approx(theirs, abs=1e-6)
+    gradients = {name: parameter.grad for name, parameter in pair.net.named_parameters()}
+    for name, difference in pair.differences().items():
+        assert (difference[gradients[name].abs() > 1e-3] < 1e-5).all()
+        assert (difference[gradients[name] == 0] == 0).all()
+        assert difference.max() < LEARNING_RATE

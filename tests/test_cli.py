@@ -1,0 +1,338 @@
+import importlib
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import peculiar
+from peculiar import cli, run
+from peculiar.image import encode_picture
+from peculiar.schema import FOUR_CLASS
+
+
+@pytest.fixture
+def peculiar_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Run the command line in this process; returns exit status, standard output and standard error."""
+
+    def call(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["peculiar", *map(str, words)])
+        status = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            status = int(end.code or 0)
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return call
+
+
+@pytest.fixture(autouse=True)
+def _quiet_rich(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let messages stay on one line, whatever the terminal that the tests run in."""
+    monkeypatch.setattr(cli, "out", cli.Console(highlight=False, soft_wrap=True))
+    monkeypatch.setattr(cli, "err", cli.Console(highlight=False, soft_wrap=True, stderr=True))
+
+
+@pytest.fixture
+def pictures_folder(fake_pictures: NDArray[np.uint8]) -> Path:
+    """A folder with a sub-folder a class, ten JPEGs in each."""
+    for number, pixels in enumerate(fake_pictures):
+        path = Path(f"pictures/{FOUR_CLASS.answers[number // 10]}/{number}.jpg")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encode_picture(pixels, "JPEG"))
+    return Path("pictures")
+
+
+def test_train_evaluate_explain_on_an_npz(peculiar_command: Any, fake_npz: Path) -> None:
+    status, output, progress = peculiar_command("train", fake_npz, "--out", "run", "--epochs", 2)
+    assert status == 0
+    assert "Total parameters: 7,164" in progress
+    assert len(re.findall(r"epoch \d/2  loss \d\.\d{3}  accuracy .*validation: loss", progress)) == 2
+    assert "Scores on the 8 galaxies held back" in output
+    assert Path("run/history.png").stat().st_size > 1000
+    assert Path("run/confusion.png").stat().st_size > 1000
+
+    status, output, _ = peculiar_command("evaluate", fake_npz, "--model", "run", "--out", "scores")
+    assert status == 0
+    assert "32 galaxies are left out, since the model was trained on them." in output
+    for word in ("balanced accuracy", "precision", "recall", "F1", "Confusion matrix", "Merger"):
+        assert word in output
+    stored = json.loads(Path("scores/scores.json").read_text())
+    assert stored["scores"]["count"] == 8
+    assert Path("scores/confusion.png").exists()
+
+    status, output, _ = peculiar_command(
+        "evaluate", fake_npz, "--model", "run", "--weights", "last", "--include-training", "--json"
+    )
+    assert status == 0
+    assert json.loads(output)["scores"]["count"] == 40
+    assert Path("run/evaluation/scores.json").exists()
+
+    status, output, _ = peculiar_command("explain", fake_npz, "--model", "run", "--out", "seen", "--count", 2)
+    assert status == 0
+    assert len(re.findall(r"Galaxy \d: predicted \w+, actual \w+ \(\d+% sure\): (right|wrong)", output)) == 2
+    assert {file.name for file in Path("seen").iterdir()} == {
+        *(f"galaxy_{n}{layer}.png" for n in (1, 2) for layer in ("", "_conv2d", "_conv2d_1")),
+        "contact_sheet.png",
+    }
+
+
+def test_train_prints_json_and_nothing_else_on_standard_output(peculiar_command: Any, fake_npz: Path) -> None:
+    status, output, _ = peculiar_command("train", fake_npz, "--out", "run", "--epochs", 1, "--json")
+    assert status == 0
+    result = json.loads(output)
+    assert result["history"][0]["epoch"] == 1
+    assert result["scores"]["count"] == 8
+
+
+def test_a_broken_picture_is_reported_and_the_rest_goes_on(peculiar_command: Any, pictures_folder: Path) -> None:
+    broken = pictures_folder / "Merger" / "25.jpg"
+    broken.write_bytes(broken.read_bytes()[:500])
+    (pictures_folder / "Other" / "text.jpg").write_text("no picture")
+    status, _, progress = peculiar_command("train", pictures_folder, "--out", "run", "--epochs", 1)
+    assert status == 0
+    assert "warning: 2 of 41 pictures cannot be read and are left out; the first is Merger/25.jpg" in progress
+    status, output, _ = peculiar_command("evaluate", pictures_folder, "--model", "run", "--json")
+    assert status == 0
+    assert set(json.loads(output)["unreadable"]) == {"Merger/25.jpg", "Other/text.jpg"}
+    status, output, _ = peculiar_command("evaluate", pictures_folder, "--model", "run")
+    assert "Other/text.jpg cannot be read: it is no picture" in output
+
+
+def test_loose_pictures_are_explained_without_a_verdict(
+    peculiar_command: Any, fake_npz: Path, pictures_folder: Path
+) -> None:
+    peculiar_command("train", fake_npz, "--out", "run", "--epochs", 1)
+    loose = pictures_folder / "Normal"
+    status, output, _ = peculiar_command("explain", loose, "--model", "run", "--count", 1)
+    assert status == 0
+    assert re.search(r"Galaxy 1: predicted \w+ \(\d+% sure\)\n", output)
+
+
+def test_data_list_and_get(peculiar_command: Any, fake_npz: Path, pictures_folder: Path) -> None:
+    status, output, _ = peculiar_command("data", "list", fake_npz, "--json")
+    assert status == 0
+    assert json.loads(output) == {
+        "data": str(fake_npz),
+        "kind": "npz",
+        "galaxies": 40,
+        "label": "four_class",
+        "classes": dict.fromkeys(FOUR_CLASS.answers, 10),
+        "unlabelled": 0,
+    }
+    assert "40 galaxies (folder)" in peculiar_command("data", "list", pictures_folder)[1]
+    assert "no labels" in peculiar_command("data", "list", pictures_folder / "Ringed")[1]
+    status, output, _ = peculiar_command(
+        "data", "get", "simulated", "--out", "simulated.npz", "--count", 12, "--size", 32
+    )
+    assert status == 0
+    with np.load("simulated.npz") as file:
+        assert file["data"].shape == (12, 32, 32, 3)
+        assert json.loads(str(file["parameters"][0]))["class"] in FOUR_CLASS.answers
+    assert "12 galaxies (npz)" in peculiar_command("data", "list", "simulated.npz")[1]
+
+
+def test_data_get_exercise_copies_the_published_file(
+    peculiar_command: Any, fake_npz: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (fake_npz.parent / "published").mkdir()
+    fake_npz.rename(fake_npz.parent / "published" / "galaxydata.npz")
+    monkeypatch.setenv("PECULIAR_DATA", str(fake_npz.parent / "published"))
+    assert peculiar_command("data", "get", "exercise", "--out", "copy.npz")[0] == 0
+    assert Path("copy.npz").read_bytes() == (fake_npz.parent / "published" / "galaxydata.npz").read_bytes()
+
+
+def test_info_names_versions(peculiar_command: Any) -> None:
+    status, output, _ = peculiar_command("info", "--json")
+    assert status == 0
+    assert json.loads(output)["peculiar"] == "0.1.0"
+    status, output, _ = peculiar_command("info")
+    assert re.search(r"torch +\d", output)
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "message"),
+    [
+        (["train", "nowhere.npz", "--out", "run"], 2, "there is nothing at nowhere.npz"),
+        (["train", "empty", "--out", "run"], 1, "empty: there is no picture in this folder"),
+        (["train", "FAKE", "--out", "run", "--net", "refrence"], 2, "Did you mean 'reference'?"),
+        (["train", "FAKE", "--out", "run", "--epochs", "0", "--batch-size", "0"], 2, "epochs: .*; batch_size: "),
+        (["train", "FAKE", "--out", "run", "--label", "clen5"], 2, "there is no column 'clen5'"),
+        (
+            ["train", "table.csv", "--out", "run", "--label", "clas"],
+            2,
+            "no column 'clas' in table.csv. Did you mean 'class'",
+        ),
+        (
+            ["train", "FAKE", "--out", "run", "--size", "9999"],
+            2,
+            "size has to be between 1 and 4096 pixels, received 9999",
+        ),
+        (["train", "FAKE", "--out", "empty/../table.csv"], 2, "is a file; give the run a folder of its own"),
+        (["evaluate", "FAKE", "--model", "nowhere"], 2, "there is no folder nowhere"),
+        (["evaluate", "FAKE", "--model", "empty"], 1, "empty is not a training run"),
+        (["data", "get", "simulatd", "--out", "x.npz"], 2, "no data set 'simulatd'. Did you mean 'simulated'"),
+        (["data", "list", "text.npz"], 1, "text.npz: no column holds pictures"),
+        (["demo", "--data", "nowhere.npz"], 2, "there is no file nowhere.npz"),
+    ],
+)
+def test_mistakes_get_a_message_and_no_traceback(
+    peculiar_command: Any, fake_npz: Path, words: list[str], status: int, message: str
+) -> None:
+    Path("empty").mkdir()
+    Path("text.npz").write_text("a,b\n1,2\n")
+    Path("table.csv").write_text("file,class\nx.jpg,a\n")
+    found, output, errors = peculiar_command(*[str(fake_npz) if word == "FAKE" else word for word in words])
+    assert found == status
+    assert re.search(message, errors), errors
+    assert errors.count("error:") == 1
+    assert "Traceback" not in errors + output
+    assert not Path("run").exists()
+
+
+def test_labels_that_the_model_does_not_know_are_refused(
+    peculiar_command: Any, fake_npz: Path, pictures_folder: Path
+) -> None:
+    peculiar_command("train", fake_npz, "--out", "run", "--epochs", 1)
+    (pictures_folder / "Ringed").rename(pictures_folder / "Rnged")
+    status, _, errors = peculiar_command("evaluate", pictures_folder, "--model", "run")
+    assert status == 1
+    assert "10 galaxies have labels that are no answers to 'four_class'" in errors
+    assert "did you mean 'Ringed'?" in errors
+
+
+def test_debug_shows_where_an_error_comes_from(peculiar_command: Any) -> None:
+    with pytest.raises(peculiar.errors.NotFoundError):
+        peculiar_command("--debug", "data", "list", "nowhere")
+
+
+def test_a_full_disk_is_a_message(peculiar_command: Any, fake_npz: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, content: bytes) -> int:
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    status, _, errors = peculiar_command("train", fake_npz, "--out", "run")
+    assert status == 1
+    assert "error: [Errno 28] No space left on device" in errors
+
+
+def test_an_interrupted_training_says_how_to_go_on(
+    peculiar_command: Any, fake_npz: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(folder: Path, history: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "write_history", interrupt)
+        status, _, errors = peculiar_command("train", fake_npz, "--out", "run", "--epochs", 2)
+    assert status == 130
+    assert "--resume" in errors
+    assert peculiar_command("train", fake_npz, "--out", "run", "--epochs", 2, "--resume")[0] == 0
+    assert [line["epoch"] for line in run.read_history(Path("run"))] == [1, 2]
+
+
+def test_a_missing_extra_is_named(peculiar_command: Any, fake_npz: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.split(".")[0] == "torch" or name == "peculiar.train"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.setitem(sys.modules, "peculiar.train", None)
+    status, _, errors = peculiar_command("train", fake_npz, "--out", "run")
+    assert status == 1
+    assert "training needs packages that are not installed. Type: pip install 'peculiar[train]'" in errors
+
+
+def test_the_demo_leaves_a_page_whose_pictures_are_there(peculiar_command: Any, fake_npz: Path) -> None:
+    for _ in range(2):  # the second replaces the first
+        status, output, _ = peculiar_command("demo", "--data", fake_npz, "--epochs", 1, "--out", "shown")
+        assert status == 0
+        assert "Open shown/index.html" in output
+    page = Path("shown/index.html").read_text()
+    files = re.findall(r'<img src="([^"]+)"', page)
+    assert len(files) >= 6
+    assert all(Path("shown", file).stat().st_size > 1000 for file in files)
+    assert "40 real galaxies" in page
+    assert "7,164" in page
+
+
+@pytest.mark.allow_hosts(["127.0.0.1"])
+def test_the_demo_without_real_galaxies_says_so(peculiar_command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from peculiar.sources import exercise
+
+    monkeypatch.setattr(exercise, "COUNT", 40)
+    monkeypatch.setattr(exercise, "URL", "http://127.0.0.1:9/galaxydata.npz")
+    status, _, errors = peculiar_command("demo", "--epochs", 1)
+    assert status == 0
+    assert "warning: the published galaxies cannot be had" in errors
+    page = Path("demo/index.html").read_text()
+    assert "40 simulated galaxies" in page
+    assert "say nothing of the sky" in page
+
+
+def test_python_dash_m_is_the_command(fake_npz: Path) -> None:
+    command = [sys.executable, "-m", "peculiar", "data", "list", str(fake_npz)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "40 galaxies (npz)" in done.stdout
+
+
+def test_help_imports_nothing_heavy() -> None:
+    program = (
+        "import sys; sys.argv = ['peculiar', '--help']\n"
+        "from peculiar.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'numpy', 'scipy', 'sklearn', 'matplotlib', 'pyarrow', 'astropy', 'PIL', 'pydantic'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_importing_peculiar_imports_nothing_and_every_public_name_is_found() -> None:
+    program = "import sys, peculiar; print(sorted({'numpy', 'torch', 'rich', 'typer'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"
+    assert set(peculiar._HOMES) == set(peculiar.__all__)
+    for name in peculiar._MODULES:
+        importlib.import_module(f"peculiar.{name}")
+    for name in dir(peculiar):
+        value = getattr(peculiar, name)
+        assert isinstance(value, ModuleType) == (name in peculiar._MODULES)
+    with pytest.raises(AttributeError, match="no attribute 'galaxy'"):
+        peculiar.galaxy  # noqa: B018
+
+
+def test_the_using_side_works_without_pytorch(fake_npz: Path) -> None:
+    program = (
+        "import sys\n"
+        "class Gone:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.split('.')[0] in ('torch', 'accelerate', 'safetensors', 'keras'): raise ImportError(name)\n"
+        "sys.meta_path.insert(0, Gone())\n"
+        "import peculiar\n"
+        "data, labels = peculiar.load_galaxy_data(sys.argv[1])\n"
+        "source = peculiar.open_source(sys.argv[1])\n"
+        "galaxies = peculiar.read_dataset(source)\n"
+        "parts = peculiar.split.split(labels)\n"
+        "scores = peculiar.evaluate.evaluate(galaxies.labels, labels, galaxies.question.answers)\n"
+        "peculiar.simulate(2, size=32)\n"
+        "print(scores.accuracy, peculiar.visualize_activations.__name__)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(fake_npz)],
+        check=False,
+        capture_output=True,
+        text=True,
+        env=dict(os.environ),
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["1.0", "visualize_activations"]
