@@ -13,8 +13,7 @@ PICTURE = ROOT / "docs" / "architecture.svg"
 LEARNING = {"torch", "accelerate", "safetensors"}
 
 # Pixels of the picture.
-WIDTH, MARGIN, GAP, LINE, PAD = 1080, 24, 12, 15, 12
-LEFT = 92
+WIDTH, MARGIN, LEFT, GAP, LINE, PAD = 1080, 24, 62, 12, 15, 12
 
 STYLE = """\
 text { font: 12px system-ui, sans-serif; fill: #1c2333; }
@@ -28,10 +27,8 @@ text { font: 12px system-ui, sans-serif; fill: #1c2333; }
 
 def layers() -> list[list[str]]:
     """Return the layers, the highest first, that import-linter holds the package to."""
-    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
-        "contracts"
-    ]
-    declared = next(contract for contract in contracts if contract["type"] == "layers")["layers"]
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    declared = next(contract for contract in settings["contracts"] if contract["type"] == "layers")["layers"]
     return [[name.strip() for name in layer.split("|")] for layer in declared]
 
 
@@ -87,7 +84,7 @@ def learning() -> set[str]:
 def job(module: str) -> str:
     """Return the first phrase of a module's docstring."""
     text = ast.get_docstring(ast.parse(files(module)[0].read_text(encoding="utf-8"))) or ""
-    return " ".join(text.split("\n\n")[0].split()).rstrip(".")
+    return " ".join(text.split("\n\n")[0].replace("`", "").split()).rstrip(".")
 
 
 def draw() -> str:
@@ -102,12 +99,10 @@ def draw() -> str:
         height = max(len(lines) for lines in boxes.values()) * LINE + 2 * PAD
         shapes.append(f'<text class="soft" x="{MARGIN + 14}" y="{top + height / 2 + 4:.0f}">{number}</text>')
         for column, (name, lines) in enumerate(boxes.items()):
-            left = LEFT - 30 + column * (width + GAP)
-            box_width = width + (30 / len(layer))
-            left += column * 30 / len(layer)
+            left = LEFT + column * (width + GAP)
             side = "learn" if name in torch else "use"
             shapes.append(
-                f'<rect class="{side}" x="{left:.1f}" y="{top:.0f}" width="{box_width:.1f}" height="{height}" rx="5"/>'
+                f'<rect class="{side}" x="{left:.1f}" y="{top:.0f}" width="{width:.1f}" height="{height}" rx="5"/>'
             )
             for row, (kind, line) in enumerate(lines):
                 y = top + PAD + 11 + row * LINE

@@ -1,6 +1,7 @@
 """What several test modules need: real galaxies where they are to be had, small fake ones everywhere."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 # Before anything imports Keras, whose backend is chosen once.
@@ -9,6 +10,9 @@ os.environ.setdefault("KERAS_BACKEND", "torch")
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+
+from peculiar.image import encode_picture
+from web_server import Published, serve
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared" / "data"
@@ -52,3 +56,17 @@ def fake_npz(tmp_path: Path, fake_pictures: NDArray[np.uint8], fake_labels: NDAr
     path = tmp_path / "fake.npz"
     np.savez_compressed(path, data=fake_pictures, labels=fake_labels)
     return path
+
+
+@pytest.fixture(scope="session")
+def plain_pictures() -> list[bytes]:
+    """Six PNGs of 16 x 16, each of one grey: 0, 40 ... 200. Their pixels tell them apart."""
+    return [encode_picture(np.full((16, 16, 3), grey, dtype=np.uint8)) for grey in range(0, 240, 40)]
+
+
+@pytest.fixture
+def published(monkeypatch: pytest.MonkeyPatch) -> Iterator[Published]:
+    """A file that a web server of this machine publishes; needs the marker ``allow_hosts(["127.0.0.1"])``."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with serve() as file:
+        yield file

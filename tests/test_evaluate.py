@@ -220,6 +220,13 @@ def test_pooled_auc_at_every_threshold() -> None:
     assert pooled_auc(one_hot, probabilities) == pytest.approx(keras_auc(one_hot, probabilities), abs=1e-6)
 
 
+def test_pooled_auc_takes_what_rounding_puts_beside_0_and_1_for_these() -> None:
+    one_hot = np.array([[1, 0], [1, 0]])
+    probabilities = np.array([[1 + 1e-6, 1.0], [-1e-6, 0.0]], np.float32)
+    assert pooled_auc(one_hot, probabilities) == pytest.approx(0.5)
+    assert keras_auc(one_hot, probabilities) == pytest.approx(0.5)
+
+
 def test_pooled_auc_is_of_200_thresholds_not_of_every_value() -> None:
     # Between two thresholds order is not seen: right and wrong entries that lie there count as a tie.
     assert pooled_auc(np.array([[1, 0]]), np.array([[0.5011, 0.5010]])) == pytest.approx(0.5)

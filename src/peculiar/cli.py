@@ -291,7 +291,7 @@ def info(as_json: Json = False) -> None:
         "system": platform.platform(),
         "cores": os.cpu_count(),
         "cache": str(cache_folder()),
-        "PECULIAR_DATA": os.environ.get("PECULIAR_DATA"),
+        "PECULIAR_DATA": os.environ.get("PECULIAR_DATA") or "not set",
         **{name: _version(name) for name in ("numpy", "pillow", "pyarrow", "astropy", "scikit-learn", "simplejpeg")},
         **{name: _version(name) for name in ("torch", "accelerate", "safetensors", "keras")},
         "device": _device(),

@@ -40,8 +40,8 @@ class Framing:
         Side of the middle square that is kept, in pixels of the original; None keeps the largest square. A picture
         smaller than the crop is kept whole.
     fast : bool
-        Let the JPEG decoder reduce the picture while decoding. About three times as fast; pixels differ from the exact
-        way (antialiased bicubic) by 0.3 of 255 in the mean.
+        Let the JPEG decoder reduce the picture while decoding. Two to four times as fast where it halves the picture at
+        least; pixels of real galaxies differ from the exact way (antialiased bicubic) by 0.4 to 0.7 of 255 in the mean.
     """
 
     size: int = 128
@@ -186,16 +186,17 @@ def _to_rgb(picture: Image.Image) -> Image.Image:
 
 def _decode_fast(content: bytes, picture: Image.Image, framing: Framing) -> NDArray[np.uint8]:
     """Decode a plain JPEG at the smallest of the decoder's scales that does not magnify, then frame the rest."""
-    box = _square(picture.size, framing.crop)
-    scale = min(1.0, framing.size / (box[2] - box[0]))
-    wanted = (math.ceil(picture.width * scale), math.ceil(picture.height * scale))
+    width, height = picture.size  # which a draft changes
+    left, _, right, _ = _square(picture.size, framing.crop)
+    scale = min(1.0, framing.size / (right - left))
+    wanted = (math.ceil(width * scale), math.ceil(height * scale))
     decode = _simplejpeg_decoder()
     if decode is None:
         picture.draft("RGB", wanted)
         reduced = picture.convert("RGB")
     else:
         reduced = Image.fromarray(decode(content, "RGB", min_width=wanted[0], min_height=wanted[1]))
-    shrunk = None if framing.crop is None else round(framing.crop * reduced.width / picture.width)
+    shrunk = None if framing.crop is None else round(framing.crop * reduced.width / width)
     return _frame(reduced, Framing(framing.size, shrunk))
 
 

@@ -146,7 +146,7 @@ def draw_history(history: Sequence[Mapping[str, Any]]) -> Figure:
             axes.plot(epochs, values, "o-", color=colour, label=label, markersize=4)
         axes.set_title(title, fontsize=10)
         axes.set_xlabel("epoch")
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)

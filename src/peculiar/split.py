@@ -81,8 +81,8 @@ def split(labels: ArrayLike, *, validation_size: float = 0.2, seed: int = 222, a
     except ValueError as error:
         message = (
             f"{len(labels)} galaxies of {np.count_nonzero(counts)} classes are too few to hold back "
-            f"{validation_size:.0%} for validation with every class in both parts; add some, or hold back another share "
-            f"({error})"
+            f"{validation_size:.0%} for validation with every class in both parts; add some, or hold back another "
+            f"share ({error})"
         )
         raise LabelError(message) from error
     return Split(training, validation)

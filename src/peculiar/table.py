@@ -73,7 +73,7 @@ class TableReader:
         self.format = table_format(path)
         self._whole: pa.Table | None = None
         if self.format is None:
-            message = f"{self.path}: not a table that is known (Parquet, CSV, ECSV, FITS or VOTable)"
+            message = f"{self.path}: not a table that is known (Parquet, FITS, VOTable, or CSV or ECSV in UTF-8)"
             raise DataError(message)
         if self.format == "parquet":
             self.schema = self._guard(lambda: pa.parquet.read_schema(self.path))
@@ -128,7 +128,7 @@ class TableReader:
         try:
             return read()
         except Exception as error:  # the readers of five formats raise whatever came first
-            message = f"{self.path}: cannot be read as {self.format} ({error})"
+            message = f"{self.path}: cannot be read as {self.format} ({error}); fetch or write it again"
             raise DataError(message) from error
 
 

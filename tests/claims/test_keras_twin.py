@@ -34,14 +34,16 @@ def exercise(classes: int = 4, **changed: Any) -> keras.Model:
     """The network as the exercise's user writes it."""
     model = keras.Sequential()
     model.add(keras.Input(shape=(128, 128, 3)))
+    if changed.get("rescaled"):
+        model.add(keras.layers.Rescaling(1 / 255))
     model.add(keras.layers.Conv2D(8, changed.get("side", 3), strides=2, activation="relu"))
     model.add(keras.layers.MaxPooling2D(pool_size=(2, 2), strides=2))
     model.add(keras.layers.Conv2D(8, 3, strides=2, activation="relu", padding=changed.get("padding", "valid")))
     model.add(keras.layers.MaxPooling2D(pool_size=(2, 2), strides=2))
     model.add(keras.layers.Flatten())
-    if changed.get("dropout"):
+    if changed.get("normalised"):
         model.add(keras.layers.BatchNormalization())
-    model.add(keras.layers.Dense(changed.get("units", 16), activation="relu"))
+    model.add(keras.layers.Dense(changed.get("units", 16), activation=changed.get("activation", "relu")))
     model.add(keras.layers.Dense(classes, activation="softmax"))
     return model
 
@@ -124,14 +126,23 @@ def test_the_summary_of_keras_counts_the_same() -> None:
     assert model.count_params() == 7164
 
 
-@pytest.mark.parametrize("changed", [{"side": 5}, {"padding": "same"}, {"units": 32}, {"dropout": True}])
+@pytest.mark.parametrize("changed", [{"side": 5}, {"padding": "same"}, {"units": 32}, {"normalised": True}])
 def test_another_network_is_refused(changed: dict[str, Any]) -> None:
     with pytest.raises(DataError, match=r"not the exercise's network: .* those of the exercise's are \(3, 3, 3, 8\)"):
         from_keras(exercise(**changed))
 
 
+@pytest.mark.parametrize("changed", [{"activation": "tanh"}, {"rescaled": True}])
+def test_a_network_that_only_its_answers_give_away_is_refused(changed: dict[str, Any]) -> None:
+    keras.utils.set_random_seed(222)
+    with pytest.raises(
+        DataError, match=r"right shapes, but make other probabilities \(\[.* instead of \[.*ReLU.*softmax"
+    ):
+        from_keras(exercise(**changed))
+
+
 def test_a_network_without_weights_is_refused() -> None:
-    with pytest.raises(DataError, match=r"has the shapes \[\]|have the shapes \[\]"):
+    with pytest.raises(DataError, match=r"its weights have the shapes \[\]"):
         from_keras(keras.Sequential([keras.Input(shape=(4,)), keras.layers.Flatten()]))
 
 

@@ -3,8 +3,9 @@
 Needs Keras 3 with whatever backend (extra ``keras``).
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from peculiar.errors import DataError, MissingExtraError
@@ -57,7 +58,7 @@ def from_keras(model: "keras.Model") -> ReferenceNet:
     Raises
     ------
     DataError
-        If its weights are not those of the exercise's network.
+        If it is not the exercise's network.
     """
     weights = model.get_weights()
     net = ReferenceNet(classes=weights[-1].size if weights else 4)
@@ -73,14 +74,31 @@ def from_keras(model: "keras.Model") -> ReferenceNet:
         )
         raise DataError(message)
     net.load_state_dict(dict(zip(expected, tensors, strict=True)))
+    # Other activations, or a layer that scales the pictures, leave no trace in the weights.
+    picture = np.random.default_rng(222).random((1, 128, 128, 3), dtype=np.float32)
+    theirs = _keras().ops.convert_to_numpy(model(picture, training=False))[0]
+    with torch.inference_mode():
+        ours = net(torch.from_numpy(picture).permute(0, 3, 1, 2)).softmax(dim=1)[0].numpy()
+    if not np.allclose(theirs, ours, atol=1e-3):
+        message = (
+            "this is not the exercise's network: its weights have the right shapes, but make other probabilities "
+            f"({theirs.round(3)} instead of {ours.round(3)}); its activations have to be ReLU and softmax in the end, "
+            "and its pictures run from 0 to 1"
+        )
+        raise DataError(message)
     return net
 
 
-def _twin(classes: int) -> "keras.Model":
+def _keras() -> Any:
     try:
         import keras
     except ImportError as error:
         raise MissingExtraError("the Keras twin", "keras") from error
+    return keras
+
+
+def _twin(classes: int) -> "keras.Model":
+    keras = _keras()
     layers = keras.layers
     return keras.Sequential(
         [

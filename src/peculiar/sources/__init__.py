@@ -81,6 +81,7 @@ def _open(path: Path, label: str | None) -> Source:
         return TableSource(path, [path], label)
     kind = "empty" if not head else f"none of the kinds that are known (it starts with {head!r})"
     message = (
-        f"{path}: this file is {kind}. Known are NPZ, HDF5, Parquet, CSV, ECSV, FITS and VOTable files and pictures"
+        f"{path}: this file is {kind}. Known are pictures, NPZ, HDF5, Parquet, FITS and VOTable files, and CSV and "
+        "ECSV in UTF-8"
     )
     raise DataError(message)

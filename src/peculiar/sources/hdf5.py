@@ -56,7 +56,7 @@ class Hdf5Source(Source):
         except DataError:
             raise
         except _DAMAGE as error:
-            message = f"{path}: cannot be read as HDF5 ({error})"
+            message = f"{path}: cannot be read as HDF5 ({error}); fetch or write it again"
             raise DataError(message) from error
         if self._answers is not None and (
             self._answers.shape != (self._count,) or not np.issubdtype(self._answers.dtype, np.integer)
