@@ -9,7 +9,7 @@ override PECULIAR_DATA := $(if $(PECULIAR_DATA),$(or $(shell CDPATH= cd "$(PECUL
 export PECULIAR_DATA
 
 BIN := .venv/bin
-INSTALL := $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt
+INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
 .PHONY: demo test test-slow lint format docs clean help

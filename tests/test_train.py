@@ -212,6 +212,14 @@ def test_a_full_disk_leaves_the_last_whole_epoch(galaxies: Dataset, monkeypatch:
     assert without_seconds(resumed.history) == without_seconds(undisturbed.history)
 
 
+def test_a_network_that_diverges_is_stopped(galaxies: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "peculiar.run.to_input", lambda pictures, device: torch.full((len(pictures), 3, 32, 32), torch.nan)
+    )
+    with pytest.raises(RunError, match=r"no longer numbers; train with a smaller step \(--learning-rate\)"):
+        train(galaxies, "run", arguments())
+
+
 def test_mixed_precision_trains(galaxies: Dataset) -> None:
     trained = train(galaxies, "run", arguments(precision="bf16"))
     assert np.isfinite(trained.history[-1]["loss"])

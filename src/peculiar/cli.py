@@ -113,7 +113,7 @@ def train(
     size: Size = 128,
     crop: Crop = None,
     fast: Fast = False,
-    precision: Annotated[str, typer.Option(help="Mixed precision: no, bf16 or fp16.")] = "no",
+    precision: Annotated[str, typer.Option(help="Mixed precision: no or bf16.")] = "no",
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, if there is one.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -132,7 +132,7 @@ def train(
         framing=_framing(size, crop, fast=fast),
         precision=precision,
     )
-    with _watching() as watcher:
+    with _watching("; add --resume to the same command to go on after the last whole epoch") as watcher:
         trained = run_train(data, folder, arguments, label=label, resume=resume, watcher=watcher)
     if not trained.main_process:
         return
@@ -263,7 +263,7 @@ def data_get(
     name: Annotated[str, typer.Argument(help="exercise (the 1,400 published galaxies) or simulated.")],
     file: Annotated[Path, typer.Option("--out", help="NPZ file to write.", show_default=False)],
     count: Annotated[int, typer.Option(help="How many, of the simulated.")] = 1400,
-    size: Size = 128,
+    size: Annotated[int, typer.Option(help="Side of the simulated pictures, in pixels.")] = 128,
     seed: Annotated[int, typer.Option(help="Seed of the simulation.")] = 222,
 ) -> None:
     """Write a set of galaxies in the exercise's layout."""
@@ -383,8 +383,8 @@ def _counting(task: str) -> Iterator[Any]:
 
 
 @contextmanager
-def _watching() -> Iterator["Watcher"]:
-    """Show a training run: a bar with the metrics, a line an epoch."""
+def _watching(if_stopped: str = "") -> Iterator["Watcher"]:
+    """Show a training run: a bar with the metrics, a line an epoch; and what to do next if it is interrupted."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from peculiar.report import format_score
@@ -421,5 +421,5 @@ def _watching() -> Iterator["Watcher"]:
         try:
             yield Terminal()
         except KeyboardInterrupt as error:
-            err.print("stopped; add --resume to the same command to go on after the last whole epoch")
+            err.print(f"stopped{if_stopped}")
             raise typer.Exit(130) from error

@@ -61,7 +61,7 @@ class Arguments(BaseModel):
         Decides which galaxies are held back. Apart from `seed`, so that runs can be compared on the same galaxies.
     framing : Framing
         How pictures are cut and sized.
-    precision : {"no", "bf16", "fp16"}
+    precision : {"no", "bf16"}
         Mixed precision.
     """
 
@@ -75,7 +75,7 @@ class Arguments(BaseModel):
     validation_size: float = Field(default=0.2, gt=0, lt=1)
     split_seed: int = Field(default=222, ge=0, lt=2**32)
     framing: Framing = Framing()
-    precision: Literal["no", "bf16", "fp16"] = "no"
+    precision: Literal["no", "bf16"] = "no"
 
 
 def arguments(**values: Any) -> Arguments:
@@ -169,9 +169,16 @@ def read_history(folder: Path) -> list[dict[str, Any]]:
     return parse_history(text, folder / HISTORY)
 
 
-def write_weights(path: Path, tensors: dict[str, Tensor], notes: dict[str, str] | None = None) -> None:
-    """Write tensors as safetensors, in one step."""
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+def write_weights(
+    path: Path,
+    weights: dict[str, Tensor],
+    notes: dict[str, str] | None = None,
+    optimizer: dict[str, Tensor] | None = None,
+) -> None:
+    """Write weights, and the state of an optimiser where there is one, as safetensors, in one step."""
+    tensors = {**weights, **{_OPTIMIZER + name: tensor for name, tensor in (optimizer or {}).items()}}
+    # Cloned, since weights may be views of one vector, of which safetensors would want to write but one.
+    plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     with writing(path) as temporary:
         # Not save_file, whose files only their owner can read.
         temporary.write_bytes(save(plain, notes))
@@ -301,25 +308,6 @@ def net_tensors(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in tensors.items() if not name.startswith(_OPTIMIZER)}
 
 
-def optimizer_tensors(optimizer: Any) -> dict[str, Tensor]:
-    """Return the state of an optimiser as named tensors, to go into a safetensors file."""
-    return {
-        f"{_OPTIMIZER}{index}.{name}": value
-        for index, state in optimizer.state_dict()["state"].items()
-        for name, value in state.items()
-    }
-
-
-def restore_optimizer(optimizer: Any, tensors: dict[str, Tensor]) -> None:
-    """Give an optimiser the state that `optimizer_tensors` returned."""
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, value in tensors.items():
-        if key.startswith(_OPTIMIZER):
-            index, name = key.removeprefix(_OPTIMIZER).split(".")
-            parameter = parameters[int(index)]
-            # The fused optimiser walks through memory, so moments have to be laid out as their parameter is.
-            same_shape = value.shape == parameter.shape
-            value = torch.empty_like(parameter, requires_grad=False).copy_(value) if same_shape else value
-            state.setdefault(int(index), {})[name] = value
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+def optimizer_tensors(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the optimiser's part of the tensors in a safetensors file."""
+    return {name.removeprefix(_OPTIMIZER): tensor for name, tensor in tensors.items() if name.startswith(_OPTIMIZER)}

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,11 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from accelerate.utils import gather_object
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from peculiar import run
+from peculiar.adam import Adam
 from peculiar.errors import RunError, UsageError
 from peculiar.evaluate import Scores, class_auc, evaluate, pooled_auc
 from peculiar.nets import build, summarise
@@ -29,9 +30,6 @@ from peculiar.split import Split, data_digest, split
 
 # Below this many multiplications a step, handing work to a second thread costs more than the thread saves.
 _SINGLE_THREAD_WORK = 200_000_000
-
-# Keras's value; PyTorch's is 1e-8.
-_ADAM_EPSILON = 1e-7
 
 _VALIDATION_BATCH = 64
 
@@ -91,7 +89,7 @@ def train(
 ) -> Trained:
     """Train a network.
 
-    The loss is categorical cross-entropy, the optimiser Adam (Kingma & Ba 2015) with Keras's epsilon. Training metrics
+    The loss is categorical cross-entropy, the optimiser Adam (Kingma & Ba 2015) as Keras defines it. Training metrics
     are those of the batches as they went by, before each update, as Keras reports them. After every epoch the
     run's folder is whole: a killed run goes on from there with `resume`, to the same history.
 
@@ -119,7 +117,7 @@ def train(
     UsageError
         If `out` holds something already and `resume` is not set.
     RunError
-        If the run in `out` had other arguments or data, or is damaged.
+        If the run in `out` had other arguments or data, or is damaged, or the network's answers become infinite.
     LabelError
         If labels are missing or too few to split by class.
 
@@ -162,7 +160,7 @@ def train(
         loop = _Loop(galaxies, parts, record, folder, watcher)
         with _threads(loop.work):
             history = loop.run(resuming=resuming)
-        model = TrainedNet(loop.unwrapped, galaxies.question, arguments.framing)
+        model = TrainedNet(loop.bare, galaxies.question, arguments.framing)
         predictions = predict(model, galaxies.take(parts.validation))
     scores = evaluate(galaxies.labels[parts.validation], predictions.probabilities, galaxies.question.answers)
     main_process = loop.accelerator.is_main_process
@@ -186,14 +184,12 @@ class _Loop:
         self.summary = summarise(net, arguments.framing.size)
         # Three passes through the network: forward, and backward for activations and for weights.
         self.work = 3 * self.summary.multiply_adds * arguments.batch_size
-        # One fused call instead of a dozen a parameter: a tenth of a step of the reference network.
-        optimizer = torch.optim.Adam(net.parameters(), arguments.learning_rate, eps=_ADAM_EPSILON, fused=True)
-        self.net, self.optimizer = self.accelerator.prepare(net, optimizer)
-
-    @property
-    def unwrapped(self) -> nn.Module:
-        net: nn.Module = self.accelerator.unwrap_model(self.net)
-        return net
+        self.bare = net.to(self.accelerator.device)
+        # In a single process accelerate would change nothing, and load PyTorch's compiler, a second, to find that out.
+        self.net = self.accelerator.prepare(net) if self.accelerator.num_processes > 1 else net
+        self.optimizer = Adam(net, arguments.learning_rate)
+        # Entering accelerate's context costs as much as a layer, so only where it does something.
+        self.autocast = nullcontext if arguments.precision == "no" else self.accelerator.autocast
 
     def run(self, *, resuming: bool) -> list[dict[str, Any]]:
         history = self._resume() if resuming else self._begin()
@@ -225,8 +221,8 @@ class _Loop:
     def _resume(self) -> list[dict[str, Any]]:
         tensors, notes = run.read_weights(self.folder / run.LAST)
         history = run.parse_history(notes.get("history", ""), self.folder / run.LAST)
-        self.unwrapped.load_state_dict(run.net_tensors(tensors))
-        run.restore_optimizer(self.optimizer, tensors)
+        self.bare.load_state_dict(run.net_tensors(tensors))
+        self.optimizer.restore(run.optimizer_tensors(tensors))
         if self.accelerator.is_main_process:
             # The number of epochs may have been raised, and a kill may have come between weights and history.
             run.write_text(self.folder / run.RECORD, self.record.model_dump_json(indent=2) + "\n")
@@ -235,25 +231,25 @@ class _Loop:
 
     def _save(self, history: list[dict[str, Any]]) -> None:
         """Write weights and history; the one step that decides where a resumed run goes on is that of LAST."""
-        weights = self.unwrapped.state_dict()
+        weights = self.bare.state_dict()
         if min(history, key=lambda line: line["val_loss"]) is history[-1]:
             run.write_weights(self.folder / run.BEST, weights)
-        state = {**weights, **run.optimizer_tensors(self.optimizer)}
-        run.write_weights(self.folder / run.LAST, state, {"history": run.format_history(history)})
+        history_note = {"history": run.format_history(history)}
+        run.write_weights(self.folder / run.LAST, weights, history_note, self.optimizer.state())
         run.write_history(self.folder, history)
 
     def _train(self, epoch: int) -> dict[str, Any]:
         self.net.train()
         # Everything random in an epoch follows from the seed and its number, so that a resumed run repeats it.
-        torch.manual_seed(self.record.arguments.seed + epoch)
-        order = np.random.default_rng([self.record.arguments.seed, epoch]).permutation(self.parts.training)
-        batches = list(self._batches(order))
+        random = np.random.default_rng([self.record.arguments.seed, epoch])
+        batches = list(self._batches(random.permutation(self.parts.training)))
+        torch.manual_seed(int(random.integers(2**63)))
         losses = 0.0
         seen: list[tuple[NDArray[np.intp], Tensor]] = []
         for done, rows in enumerate(batches, 1):
             logits, loss = self._forward(rows)
             self.optimizer.zero_grad()
-            self.accelerator.backward(loss)
+            torch.autograd.backward(loss)
             self.optimizer.step()
             seen.append((rows, logits.detach()))
             losses += loss.item()
@@ -283,7 +279,7 @@ class _Loop:
         device = self.accelerator.device
         # Rows are picked by NumPy, which copies them whole; PyTorch's indexing goes byte by byte, a tenth of a step.
         pictures, labels = torch.from_numpy(self.data.pictures[rows]), torch.from_numpy(self.data.labels[rows])
-        with self.accelerator.autocast():
+        with self.autocast():
             logits = self.net(run.to_input(pictures, device))
         logits = logits.float()
         return logits, functional.cross_entropy(logits, labels.to(device))
@@ -293,6 +289,9 @@ class _Loop:
             seen = gather_object([(rows, logits.cpu()) for rows, logits in seen])
         labels = self.data.labels[np.concatenate([rows for rows, _ in seen])]
         logits = torch.cat([logits.cpu() for _, logits in seen])
+        if not logits.isfinite().all():
+            message = "the network's answers are no longer numbers; train with a smaller step (--learning-rate)"
+            raise RunError(message)
         probabilities = torch.softmax(logits, dim=1).numpy()
         answers = self.data.question.answers
         one_hot = np.eye(len(answers), dtype=np.float32)[labels]
