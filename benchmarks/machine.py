@@ -36,9 +36,10 @@ def describe(*packages: str) -> str:
 
 def record(machine: str, *rows: tuple[str, float, str]) -> None:
     """Print figures, and add them to `results.csv` as (what, value, unit)."""
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False, cwd=RESULTS.parent
-    ).stdout.strip()
+    commit = _git("rev-parse", "--short", "HEAD")
+    # The rows that earlier benchmarks added change nothing of what is measured.
+    if _git("status", "--porcelain", "--", ":/", f":!{RESULTS.name}"):
+        commit += "-dirty"
     command = " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
     new = not RESULTS.exists()
     with RESULTS.open("a", newline="") as file:
@@ -50,3 +51,8 @@ def record(machine: str, *rows: tuple[str, float, str]) -> None:
             writer.writerow(
                 [datetime.datetime.now(datetime.UTC).date(), commit, command, machine, what, round(value, 3), unit]
             )
+
+
+def _git(*words: str) -> str:
+    done = subprocess.run(["git", *words], capture_output=True, text=True, check=False, cwd=RESULTS.parent)
+    return done.stdout.strip()

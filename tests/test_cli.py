@@ -38,8 +38,8 @@ def peculiar_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mon
 @pytest.fixture(autouse=True)
 def _quiet_rich(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let messages stay on one line, whatever the terminal that the tests run in."""
-    monkeypatch.setattr(cli, "out", cli.Console(highlight=False, soft_wrap=True))
-    monkeypatch.setattr(cli, "err", cli.Console(highlight=False, soft_wrap=True, stderr=True))
+    monkeypatch.setattr(cli, "out", cli.Console(markup=False, highlight=False, soft_wrap=True))
+    monkeypatch.setattr(cli, "err", cli.Console(markup=False, highlight=False, soft_wrap=True, stderr=True))
 
 
 @pytest.fixture
@@ -208,6 +208,22 @@ def test_labels_that_the_model_does_not_know_are_refused(
     assert status == 1
     assert "10 galaxies have labels that are no answers to 'four_class'" in errors
     assert "did you mean 'Ringed'?" in errors
+
+
+def test_a_set_that_was_all_trained_on_is_not_scored_unasked(peculiar_command: Any, fake_npz: Path) -> None:
+    peculiar_command("train", fake_npz, "--out", "run", "--epochs", 1)
+    parts = run.read_split(Path("run"))
+    run.write_split(Path("run"), {"training": list(parts)})
+    status, _, errors = peculiar_command("evaluate", fake_npz, "--model", "run")
+    assert status == 1
+    assert "the model was trained on all 40 labelled galaxies" in errors
+    assert "--include-training" in errors
+
+
+def test_names_with_brackets_are_printed_as_they_are(peculiar_command: Any, fake_npz: Path) -> None:
+    Path("[bold]").mkdir()
+    fake_npz.rename("[bold]/[red].npz")
+    assert "[bold]/[red].npz: 40 galaxies" in peculiar_command("data", "list", "[bold]/[red].npz")[1]
 
 
 def test_debug_shows_where_an_error_comes_from(peculiar_command: Any) -> None:

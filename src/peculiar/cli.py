@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from peculiar.errors import MissingExtraError, PeculiarError, PeculiarWarning
+from peculiar.errors import LabelError, MissingExtraError, PeculiarError, PeculiarWarning
 
 if TYPE_CHECKING:
     from peculiar.image import Framing
@@ -31,8 +31,9 @@ data_app = typer.Typer(help="What a set of galaxies holds, and where to get one.
 app.add_typer(data_app, name="data")
 
 # Figures go to standard output; what is told on the way, to standard error.
-out = Console(highlight=False, soft_wrap=True)
-err = Console(highlight=False, soft_wrap=True, stderr=True)
+# Text is printed as it is: a name with brackets is no markup, and a path is not broken across lines.
+out = Console(markup=False, highlight=False, soft_wrap=True)
+err = Console(markup=False, highlight=False, soft_wrap=True, stderr=True)
 
 Data = Annotated[
     Path,
@@ -61,8 +62,8 @@ def main() -> None:
     except (PeculiarError, OSError) as error:
         if _Debug.on:
             raise
-        err.print("[bold red]error:[/]", end=" ")
-        err.print(str(error), markup=False)
+        err.print("error:", style="bold red", end=" ")
+        err.print(str(error))
         sys.exit(getattr(error, "exit_status", 1))
 
 
@@ -73,11 +74,10 @@ class _Debug:
 @app.callback()
 def _options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell more of what is done.")] = False,
 ) -> None:
     _Debug.on = debug
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
-    logging.getLogger("peculiar").setLevel(logging.DEBUG if verbose else logging.INFO)
+    logging.getLogger("peculiar").setLevel(logging.INFO)
 
 
 @app.command()
@@ -169,15 +169,19 @@ def evaluate(
 
     trained = run.load_run(model, weights=weights)
     source = open_source(data, label=label)
-    trained.question.check(source.labels(), source.path)
+    known = source.labels()
+    trained.question.check(known, source.path)
     seen = set() if include_training else {id_ for id_, part in run.read_split(model).items() if part == "training"}
     galaxies = (galaxy for galaxy in source.galaxies(trained.framing, labelled_only=True) if galaxy.id not in seen)
     with _counting("classifying") as progress:
         predictions = predict(trained, galaxies, progress=progress)
+    left_out = sum(label is not None for label in known) - len(predictions.ids)
+    if left_out and not predictions.ids:
+        message = f"the model was trained on all {left_out:,} labelled galaxies of {data}; score others, or these too"
+        raise LabelError(f"{message} (--include-training)")
     labels, probabilities = predictions.scored(trained.question)
     scores = score(labels, probabilities, trained.question.answers)
     folder = folder or model / "evaluation"
-    left_out = sum(label is not None for label in source.labels()) - len(predictions.ids)
     result = {
         "data": str(data),
         "model": str(model),
@@ -194,7 +198,7 @@ def evaluate(
     if left_out:
         out.print(f"{left_out:,} galaxies are left out, since the model was trained on them.")
     for id_, reason in predictions.problems.items():
-        out.print(f"{id_} cannot be read: {reason}", markup=False)
+        out.print(f"{id_} cannot be read: {reason}")
     _print_scores(scores)
     out.print(f"Scores and figures are in {folder}")
 
@@ -217,7 +221,6 @@ def explain(
     trained = run.load_run(model, weights=weights)
     seen = {id_ for id_, part in run.read_split(model).items() if part == "training"}
     source = open_source(data, label=label)
-    trained.question.check(source.labels(), source.path)
     numbers: dict[str | None, int] = {answer: number for number, answer in enumerate(trained.question.answers)}
     batches = (
         ([galaxy.picture], [numbers.get(galaxy.label, -1)])
@@ -336,8 +339,8 @@ def _extra(task: str, extra: str) -> Iterator[None]:
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: Any) -> None:
     if issubclass(category, PeculiarWarning):
-        err.print("[bold yellow]warning:[/]", end=" ")
-        err.print(str(message), markup=False)
+        err.print("warning:", style="bold yellow", end=" ")
+        err.print(str(message))
 
 
 def _print_json(value: Any) -> None:
@@ -349,7 +352,7 @@ def _print_table(rows: list[list[str]]) -> None:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
-        out.print("  ".join(cells), markup=False)
+        out.print("  ".join(cells))
 
 
 def _print_scores(scores: Any) -> None:
@@ -404,7 +407,7 @@ def _watching(if_stopped: str = "") -> Iterator["Watcher"]:
             def begin(self, record: Any, summary: str) -> None:
                 self.epochs = record.arguments.epochs
                 counts = f"{record.training_count:,} galaxies to train on, {record.validation_count:,} held back"
-                err.print(f"{counts}; classes: {', '.join(record.question.answers)}\n\n{summary}\n", markup=False)
+                err.print(f"{counts}; classes: {', '.join(record.question.answers)}\n\n{summary}\n")
 
             def batch(self, epoch: int, done: int, total: int, loss: float) -> None:
                 description = f"epoch {epoch}/{self.epochs}  loss {loss:.3f}"
