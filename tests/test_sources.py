@@ -305,8 +305,12 @@ def test_a_dataset_reports_its_progress(tmp_path: Path, plain_pictures: list[byt
 
 def test_a_dataset_needs_labels(tmp_path: Path, plain_pictures: list[bytes]) -> None:
     path = write_table(tmp_path / "a", image=plain_pictures)
-    with pytest.raises(LabelError, match=r"a has no labels\. Name the column that holds them"):
+    with pytest.raises(LabelError, match=r"a: no galaxy has a label; name the column .*--label.*there are: image"):
         read_dataset(open_source(path))
+    (tmp_path / "loose").mkdir()
+    (tmp_path / "loose" / "one.png").write_bytes(plain_pictures[0])
+    with pytest.raises(LabelError, match="loose: no galaxy has a label; put the pictures into one sub-folder a class"):
+        read_dataset(open_source(tmp_path / "loose"))
 
 
 def test_a_dataset_needs_two_classes(tmp_path: Path, plain_pictures: list[bytes]) -> None:

@@ -67,9 +67,17 @@ class Source(ABC):
         Where it lies.
     label : str or None
         What its labels are called (a column, or the name of the question they answer); None where it has none.
+
+    Attributes
+    ----------
+    kind : str
+        What it is: "npz", "folder", "table", "hdf5".
+    columns : tuple of str
+        Of a table, the columns that may hold labels.
     """
 
     kind: ClassVar[str]
+    columns: tuple[str, ...] = ()
 
     def __init__(self, path: Path, label: str | None) -> None:
         self.path = path
@@ -199,10 +207,12 @@ def read_dataset(
     framing = framing or Framing()
     known = [label for label in source.labels() if label is not None]
     if not known:
-        message = (
-            f"{source.path} has no labels. Name the column that holds them (--label), or put the pictures into one "
-            "sub-folder a class"
+        remedy = (
+            f"name the column that holds them (--label); there are: {', '.join(source.columns)}"
+            if source.columns
+            else "put the pictures into one sub-folder a class, or give a table with a column of labels"
         )
+        message = f"{source.path}: no galaxy has a label; {remedy}"
         raise LabelError(message)
     question = question_for(source.label or "label", known)
     if len(set(known)) < 2:

@@ -48,6 +48,7 @@ class TableSource(Source):
         if label is not None:
             first.check_column(label)
         super().__init__(path, label or _first(LABEL_COLUMNS, first.columns))
+        self.columns = first.columns
         self._picture = _picture_column(first)
         self._id = _first(ID_COLUMNS, first.columns)
         self._names = _class_names(first.schema, self.label)
