@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy import integrate, special, stats
+from scipy import stats
 
+from geometry import plane
+from peculiar.camera import expose
 from peculiar.errors import UnknownNameError, UsageError
 from peculiar.schema import FOUR_CLASS
 from peculiar.sources import simulated
@@ -23,7 +25,7 @@ def many() -> simulated.Simulation:
 def alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """No stars or background galaxies, and no atmosphere: the galaxy itself."""
     monkeypatch.setattr(simulated, "_field", lambda frame, scale: 0)
-    monkeypatch.setattr(simulated, "_blur", lambda light, fwhm, beta: light)
+    monkeypatch.setattr(simulated, "blur", lambda light, fwhm, beta: light)
 
 
 def scenes(answer: str, kind: str | None, count: int, size: int = 128) -> list[tuple[Any, dict[str, Any]]]:
@@ -35,17 +37,6 @@ def scenes(answer: str, kind: str | None, count: int, size: int = 128) -> list[t
         if kind in (None, truth["kind"]) and truth["components"][-1]["part"] != "neighbour"
     )
     return list(itertools.islice(lone, count))
-
-
-def plane(part: dict[str, Any], size: int) -> tuple[Any, Any]:
-    """Coordinates along and across the major axis that a component states, inclination undone."""
-    angle = np.deg2rad(part["position_angle"])
-    y, x = np.indices((size, size), float)
-    x, y = x - part["x"], y - part["y"]
-    return (
-        np.cos(angle) * x + np.sin(angle) * y,
-        (np.cos(angle) * y - np.sin(angle) * x) / part["axis_ratio"],
-    )
 
 
 # ------------------------------------------------------------------ seeds, shapes, proportions
@@ -146,71 +137,11 @@ def test_bad_sizes_seeds_and_classes_are_named() -> None:
 # ------------------------------------------------------------------ formulas
 
 
-@pytest.mark.parametrize("n", [0.8, 1.0, 2.5, 4.0, 5.0])
-def test_half_the_light_of_a_sersic_profile_is_within_its_radius(n: float) -> None:
-    def light(r: float) -> float:
-        return float(2 * np.pi * r * simulated._sersic(np.float64(r), 3.0, n))  # type: ignore[arg-type]
-
-    assert integrate.quad(light, 0, 3)[0] == pytest.approx(0.5, abs=2e-4)
-    assert integrate.quad(light, 0, np.inf, limit=200)[0] == pytest.approx(1, abs=2e-4)
-
-
-def test_half_light_radius_of_sersic_agrees_with_the_incomplete_gamma_function() -> None:
-    # Ciotti & Bertin's series against the definition: Gamma(2n) = 2 gamma(2n, b).
-    for n in (0.7, 1.0, 2.0, 4.0, 6.0):
-        b = special.gammaincinv(2 * n, 0.5)
-        ratio = simulated._sersic(np.array([0.0, 1.0]), 1.0, n)  # type: ignore[arg-type]
-        assert np.log(ratio[0] / ratio[1]) == pytest.approx(b, abs=1e-3)
-
-
-def test_a_disc_is_exponential() -> None:
-    r = np.linspace(1, 30, 30, dtype=np.float32)
-    slope = np.diff(np.log(simulated._sersic(r, 10.0, 1.0)))
-    assert slope == pytest.approx(-1.678 / 10, rel=1e-3)
-
-
-@pytest.mark.parametrize(("fwhm", "beta"), [(4.0, 2.5), (6.5, 3.3), (9.0, 4.5)])
-def test_the_moffat_profile_has_the_width_stated(fwhm: float, beta: float) -> None:
-    psf = simulated._moffat(161, fwhm, beta)
-    row = psf[0, :80]
-    half = np.interp(-0.5, -row / row[0], np.arange(80))
-    assert 2 * half == pytest.approx(fwhm, rel=0.02)
-    assert psf.sum() == pytest.approx(1, abs=1e-5)
-
-
-def test_a_point_is_blurred_to_the_seeing_and_keeps_its_light() -> None:
-    light = np.zeros((3, 96, 96), np.float32)
-    light[:, 40, 50] = [1, 2, 3]
-    blurred = simulated._blur(light, 5.0, 3.0)
-    assert blurred.sum((1, 2)) == pytest.approx([1, 2, 3], rel=1e-4)
-    assert np.unravel_index(blurred[1].argmax(), (96, 96)) == (40, 50)
-    assert np.count_nonzero(blurred[0] > blurred[0].max() / 2) == pytest.approx(np.pi * 2.5**2, rel=0.15)
-
-
-@pytest.mark.parametrize("scale", [0.2, 0.396, 0.8])
-def test_noise_has_the_rms_stated_in_every_band(scale: float) -> None:
-    sky = np.zeros((3, 256, 256), np.float32)
-    bands, stated = simulated._expose(sky, scale, np.random.default_rng(4))
-    assert bands.std((1, 2)) == pytest.approx(stated, rel=0.04)
-    assert np.abs(bands.mean((1, 2))).max() < 0.05 * max(stated)
-
-
-def test_a_wide_aperture_has_the_noise_of_its_photons() -> None:
-    # Summed over 32 x 32 pixels the correlation must all but cancel: sky, source and read-out remain.
-    scale, flux = 0.25, 0.5
-    bands, _ = simulated._expose(np.full((3, 1024, 1024), flux, np.float32), scale, np.random.default_rng(4))
-    sums = bands.reshape(3, 32, 32, 32, 32).sum((2, 4), dtype=float)
-    sky = 10 ** (0.4 * (22.5 - np.array([20.3, 20.9, 21.9]))) * scale**2
-    electrons = np.array([750, 940, 1050])
-    expected = 32 * np.sqrt((flux + sky) * electrons + (5 * scale / 0.396) ** 2) / electrons
-    assert sums.std((1, 2)) == pytest.approx(expected, rel=0.06)
-
-
 def test_the_sky_of_a_simulated_galaxy_has_the_noise_stated() -> None:
     for answer in FOUR_CLASS.answers:
         rng = np.random.default_rng(12)
         light, truth = simulated._scene(answer, rng, 128)
-        bands, stated = simulated._expose(light, truth["pixel_scale"], rng)
+        bands, stated = expose(light, truth["pixel_scale"], rng)
         outer = np.r_[:30, -30:0]
         # Where the galaxy adds less than a twentieth of the sky's light, and so of its variance, in all bands.
         sky = 10 ** (0.4 * (22.5 - np.array([20.3, 20.9, 21.9]))) * truth["pixel_scale"] ** 2
@@ -218,37 +149,6 @@ def test_the_sky_of_a_simulated_galaxy_has_the_noise_stated() -> None:
         assert dark.sum() > 2000
         assert (bands - light)[:, outer][:, dark].std(1) == pytest.approx(stated, rel=0.08)
         assert simulate_galaxy(answer, np.random.default_rng(12))[1]["sky_noise"] == stated
-
-
-def test_the_colour_picture_keeps_colour_where_it_is_bright_and_never_wraps_round() -> None:
-    rising = np.geomspace(1e-3, 1e4, 50, dtype=np.float32)
-    picture = simulated._lupton(np.stack([rising, 0.5 * rising, 0.2 * rising])[:, None], 0.0, 1.3, 6.0)[0].astype(int)
-    assert (np.diff(picture, axis=0) >= 0).all()
-    assert picture[-1, 0] == 255
-    bright = picture[picture[:, 0] > 100]
-    assert bright[:, 1] / bright[:, 0] == pytest.approx(0.5 * 1.2, abs=0.01)
-    assert bright[:, 2] / bright[:, 0] == pytest.approx(0.2 * 1.85, abs=0.01)
-    assert not simulated._lupton(np.full((3, 4, 4), -1, np.float32), 0.0, 1.3, 6.0).any()
-
-
-def test_blobs_keep_their_light_and_place_at_any_size() -> None:
-    frame = simulated._Frame(64, np.random.default_rng(1))
-    for sigma in (0.0, 0.4, 3.0):
-        frame.light[:] = 0
-        frame.blobs(np.array([20.3]), np.array([41.6]), np.array([sigma]), np.array([[1.0], [2.0], [3.0]]))
-        assert frame.light.sum((1, 2)) == pytest.approx([1, 2, 3], rel=1e-3)
-        assert (frame.light[0] * frame.x).sum() == pytest.approx(20.3, abs=0.15)
-        assert (frame.light[0] * frame.y).sum() == pytest.approx(41.6, abs=0.15)
-
-
-def test_a_bar_keeps_its_light_and_length() -> None:
-    frame = simulated._Frame(64, np.random.default_rng(1))
-    frame.bar(simulated._Place(32, 32, 1.0, 30), 15, 0.3, 20, np.ones(3, np.float32))
-    assert frame.light[1].sum() == pytest.approx(1, rel=0.01)
-    u, v = plane({"x": 32, "y": 32, "axis_ratio": 1, "position_angle": 50}, 64)
-    lit = frame.light[1, 8:-8, 8:-8] > 0
-    assert 13.5 < np.abs(u[lit]).max() <= 15
-    assert 3.5 < np.abs(v[lit]).max() <= 4.5
 
 
 # ------------------------------------------------------------------ what the truth says is in the picture
@@ -294,17 +194,6 @@ def test_the_fluxes_of_the_parts_add_up_to_the_magnitude(answer: str) -> None:
         assert 22.5 - 2.5 * np.log10(flux) == pytest.approx(truth["magnitude_r"], abs=1e-3)
         if truth["kind"] != "dust_lane":
             assert 0.55 * flux < light[1].sum() < 1.03 * flux
-
-
-@pytest.mark.parametrize("lopsided", [0.0, 0.3, 0.6])
-def test_a_lopsided_disc_keeps_its_light_and_leans_where_stated(lopsided: float) -> None:
-    frame = simulated._Frame(256, np.random.default_rng(1))
-    frame.sersic("disc", simulated._Place(128, 128, 0.7, 20, lopsided, 0), 12, 1.0, np.ones(3, np.float32))
-    light = frame.light[1, 32:-32, 32:-32]
-    assert light.sum() == pytest.approx(1, abs=0.03)
-    u, _ = plane({"x": 128, "y": 128, "axis_ratio": 0.7, "position_angle": 20}, 256)
-    lean = (light * u).sum() / light.sum()
-    assert lean > 3 if lopsided else abs(lean) < 0.01
 
 
 @pytest.mark.usefixtures("alone")
