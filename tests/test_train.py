@@ -83,6 +83,32 @@ def test_training_leaves_the_callers_random_numbers_and_threads_alone(galaxies: 
     assert torch.get_num_threads() == threads
 
 
+class Listener(Watcher):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[int, int, int, float, float]] = []
+
+    def batch(self, epoch: int, done: int, total: int, loss: float, accuracy: float) -> None:
+        self.told.append((epoch, done, total, loss, accuracy))
+
+
+def test_a_watcher_is_told_of_every_batch_with_the_metrics_so_far(galaxies: Dataset) -> None:
+    listener = Listener()
+    history = train(galaxies, "run", arguments(batch_size=4), watcher=listener).history
+    assert [told[:3] for told in listener.told] == [
+        (
+            epoch,
+            done,
+            8,
+        )
+        for epoch in (1, 2)
+        for done in range(1, 9)
+    ]
+    for line, told in zip(history, (listener.told[7], listener.told[15]), strict=True):
+        assert told[3:] == pytest.approx((line["loss"], line["categorical_accuracy"]), abs=1e-5)
+
+
 class KilledError(Exception):
     pass
 
@@ -93,7 +119,7 @@ class Killer(Watcher):
     def __init__(self, epoch: int, batch: int) -> None:
         self.at = (epoch, batch)
 
-    def batch(self, epoch: int, done: int, total: int, loss: float) -> None:
+    def batch(self, epoch: int, done: int, total: int, loss: float, accuracy: float) -> None:
         if (epoch, done) == self.at:
             raise KilledError
 

@@ -398,7 +398,7 @@ def _watching(if_stopped: str = "") -> Iterator["Watcher"]:
 
         class Terminal(Watcher):
             def __init__(self) -> None:
-                self.bar = progress.add_task("reading")
+                self.bar = progress.add_task("reading", total=None)
                 self.epochs = 0
 
             def reading(self, done: int, total: int) -> None:
@@ -409,8 +409,8 @@ def _watching(if_stopped: str = "") -> Iterator["Watcher"]:
                 counts = f"{record.training_count:,} galaxies to train on, {record.validation_count:,} held back"
                 err.print(f"{counts}; classes: {', '.join(record.question.answers)}\n\n{summary}\n")
 
-            def batch(self, epoch: int, done: int, total: int, loss: float) -> None:
-                description = f"epoch {epoch}/{self.epochs}  loss {loss:.3f}"
+            def batch(self, epoch: int, done: int, total: int, loss: float, accuracy: float) -> None:
+                description = f"epoch {epoch}/{self.epochs}  loss {loss:.3f}  accuracy {accuracy:.3f}"
                 progress.update(self.bar, description=description, completed=done, total=total)
 
             def epoch(self, line: dict[str, Any]) -> None:

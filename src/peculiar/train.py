@@ -43,8 +43,8 @@ class Watcher:
     def begin(self, record: Record, summary: str) -> None:
         """Tell that training begins."""
 
-    def batch(self, epoch: int, done: int, total: int, loss: float) -> None:
-        """Tell that a batch is done, and the epoch's mean loss so far."""
+    def batch(self, epoch: int, done: int, total: int, loss: float, accuracy: float) -> None:
+        """Tell that a batch is done, and the epoch's mean loss and accuracy so far."""
 
     def epoch(self, line: dict[str, Any]) -> None:
         """Tell the line of the history that an epoch added."""
@@ -244,16 +244,18 @@ class _Loop:
         random = np.random.default_rng([self.record.arguments.seed, epoch])
         batches = list(self._batches(random.permutation(self.parts.training)))
         torch.manual_seed(int(random.integers(2**63)))
-        losses = 0.0
+        losses = hits = 0.0
         seen: list[tuple[NDArray[np.intp], Tensor]] = []
         for done, rows in enumerate(batches, 1):
             logits, loss = self._forward(rows)
             self.optimizer.zero_grad()
             torch.autograd.backward(loss)
             self.optimizer.step()
-            seen.append((rows, logits.detach()))
+            answers = logits.detach()
+            seen.append((rows, answers))
             losses += loss.item()
-            self.watcher.batch(epoch, done, len(batches), losses / done)
+            hits += (answers.cpu().numpy().argmax(axis=1) == self.data.labels[rows]).mean()
+            self.watcher.batch(epoch, done, len(batches), losses / done, hits / done)
         return self._metrics(seen)
 
     def _validate(self) -> dict[str, Any]:
