@@ -352,3 +352,13 @@ def test_the_using_side_works_without_pytorch(fake_npz: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["1.0", "visualize_activations"]
+
+
+@pytest.mark.parametrize(
+    ("value", "verdict"),
+    [(0.5999, "as expected"), (0.594, "below the range"), (0.7, "as expected"), (0.71, "above the range"), (None, "–")],
+)
+def test_the_demo_compares_scores_as_they_are_printed(value: float | None, verdict: str) -> None:
+    from peculiar.demo import _verdict
+
+    assert _verdict(value, 0.6, 0.7) == verdict

@@ -91,12 +91,10 @@ def test_names_of_files_are_addresses(tmp_path: Path) -> None:
 
 
 def test_words_and_verdicts_are_marked(tmp_path: Path) -> None:
-    page = write(
-        tmp_path / "index.html",
-        Section("", table=[["score", "found"], ["accuracy", "as expected"], ["AUC", "above"], ["below", "0.5"]]),
-    )
+    table = [["score", "found"], ["accuracy", "as expected"], ["AUC", "above the range"], ["below the range", "0.5"]]
+    page = write(tmp_path / "index.html", Section("", table=table))
     assert [cell.get("class") for cell in page.all("th")] == ["words", None]
-    # A class that is called "below" is no verdict.
+    # A class that is called "below the range" is no verdict.
     assert [cell.get("class") for cell in page.all("td")] == ["words", "good", "words", "bad", "words", None]
     assert {cell["scope"] for cell in page.all("th")} == {"col"}
 

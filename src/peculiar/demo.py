@@ -194,4 +194,4 @@ def _verdict(value: float | None, low: float, high: float) -> str:
         return "–"
     # Compared as it is printed.
     value = round(value, 3)
-    return "below" if value < low else "above" if value > high else "as expected"
+    return "below the range" if value < low else "above the range" if value > high else "as expected"
