@@ -10,6 +10,7 @@
     ├── UnknownNameError (LookupError)       no column, network or class of this name
     ├── UsageError (ValueError)              options that do not go together
     ├── RunError (ValueError)                a training run that cannot be read or resumed
+    ├── ModelError (ValueError)              a model file that cannot be read
     ├── DownloadError (OSError)              a file could not be fetched whole
     └── MissingExtraError (ImportError)      an optional dependency is not installed
 
@@ -94,6 +95,10 @@ class UsageError(PeculiarError, ValueError):
 
 class RunError(PeculiarError, ValueError):
     """A folder is not a training run, or not one that can be resumed with these arguments."""
+
+
+class ModelError(PeculiarError, ValueError):
+    """A file is not a model, is damaged, or is of a later version."""
 
 
 class DownloadError(PeculiarError, OSError):

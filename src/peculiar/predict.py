@@ -1,7 +1,7 @@
 """Pictures to probabilities."""
 
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -87,19 +87,15 @@ def predict(
     UsageError
         If `batch_size` is below 1.
     """
-    if batch_size < 1:
-        message = f"at least one picture has to go through the network at a time, received batch_size={batch_size}"
-        raise UsageError(message)
-    galaxies = source.galaxies(model.framing) if isinstance(source, Source) else iter(source)
+    galaxies = source.galaxies(model.framing) if isinstance(source, Source) else source
     ids: list[str] = []
     labels: list[str | None] = []
     parts: list[NDArray[np.float32]] = []
     problems: dict[str, str] = {}
-    while batch := list(itertools.islice(galaxies, batch_size)):
+    for batch, readable, pictures in readable_batches(galaxies, batch_size):
         part = np.full((len(batch), len(model.question.answers)), np.nan, dtype=np.float32)
-        readable = [row for row, galaxy in enumerate(batch) if galaxy.picture is not None]
-        if readable:
-            part[readable] = model.probabilities(np.stack([batch[row].picture for row in readable]))  # type: ignore[misc]
+        if pictures is not None:
+            part[readable] = model.probabilities(pictures)
         parts.append(part)
         ids.extend(galaxy.id for galaxy in batch)
         labels.extend(galaxy.label for galaxy in batch)
@@ -107,3 +103,32 @@ def predict(
         progress(len(batch))
     probabilities = np.concatenate(parts) if parts else np.empty((0, len(model.question.answers)), np.float32)
     return Predictions(ids, labels, probabilities, problems)
+
+
+def readable_batches(
+    galaxies: Iterable[Galaxy], batch_size: int
+) -> Iterator[tuple[list[Galaxy], list[int], NDArray[np.uint8] | None]]:
+    """Gather galaxies into batches for a network.
+
+    Yields
+    ------
+    batch : list of Galaxy
+        `batch_size` of them, fewer at the end.
+    readable : list of int
+        The rows of the batch that have a picture.
+    pictures : ndarray of uint8, shape (len(readable), size, size, 3), or None
+        None where no picture of the batch could be read.
+
+    Raises
+    ------
+    UsageError
+        If `batch_size` is below 1.
+    """
+    if batch_size < 1:
+        message = f"at least one picture has to go through the network at a time, received batch_size={batch_size}"
+        raise UsageError(message)
+    stream = iter(galaxies)
+    while batch := list(itertools.islice(stream, batch_size)):
+        found = [(row, galaxy.picture) for row, galaxy in enumerate(batch) if galaxy.picture is not None]
+        pictures = np.stack([picture for _, picture in found]) if found else None
+        yield batch, [row for row, _ in found], pictures

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,15 +19,18 @@ class Split:
     Parameters
     ----------
     training, validation : ndarray of int
+    test : ndarray of int
+        Empty where there is no such part.
     """
 
     training: NDArray[np.intp]
     validation: NDArray[np.intp]
+    test: NDArray[np.intp] = field(default_factory=lambda: np.empty(0, dtype=np.intp))
 
     def digest(self, ids: Sequence[str]) -> str:
         """Return a fingerprint (SHA-256, hexadecimal) of which ids are in which part, whatever their order."""
         digest = hashlib.sha256()
-        for part in (self.training, self.validation):
+        for part in (self.training, self.validation, *([self.test] if len(self.test) else [])):
             digest.update(_joined(sorted(ids[row] for row in part)))
         return digest.hexdigest()
 
@@ -86,6 +89,40 @@ def split(labels: ArrayLike, *, validation_size: float = 0.2, seed: int = 222, a
         )
         raise LabelError(message) from error
     return Split(training, validation)
+
+
+def split_by_id(
+    ids: Sequence[str], same: Iterable[tuple[int, int]] = (), *, validation_size: float = 0.1, test_size: float = 0.15
+) -> Split:
+    """Split galaxies by a hash of their ids, so that a galaxy is in the same part of every set that it occurs in.
+
+    Parameters
+    ----------
+    ids : sequence of str
+        An id may occur several times; its rows stay together.
+    same : iterable of (int, int)
+        Rows that show the same galaxy under different ids; they stay together too.
+    validation_size, test_size : float
+        Shares of the parts, between 0 and 1.
+
+    Returns
+    -------
+    Split
+        Rows in their order.
+    """
+    leader = {id_: id_ for id_ in ids}
+
+    def find(id_: str) -> str:
+        while leader[id_] != id_:
+            id_ = leader[id_]
+        return id_
+
+    for first, second in same:
+        lower, higher = sorted((find(ids[first]), find(ids[second])))
+        leader[higher] = lower
+    place = np.array([int(hashlib.sha256(find(id_).encode()).hexdigest()[:8], 16) / 2**32 for id_ in ids])
+    test, validation = place < test_size, (place >= test_size) & (place < test_size + validation_size)
+    return Split(np.flatnonzero(~test & ~validation), np.flatnonzero(validation), np.flatnonzero(test))
 
 
 def _one_hot(labels: NDArray[Any], classes: int) -> NDArray[Any]:

@@ -1,11 +1,14 @@
-"""Tables of any of the field's formats, as streams of record batches.
+"""Tables of any of the field's formats, in and out, as streams of record batches.
 
-A table is recognised by its content: Parquet, FITS, VOTable, ECSV, or else comma-separated text.
+A table is recognised by its content: Parquet, FITS, VOTable, ECSV, or else comma-separated text. It is written in the
+format that its name ends with.
 """
 
+import json
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +16,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from peculiar.errors import DataError, UnknownNameError
+from peculiar.errors import DataError, UnknownNameError, UsageError
 
 if TYPE_CHECKING:
     from astropy.table import Table as AstropyTable
@@ -177,3 +180,150 @@ def _to_arrow(table: "AstropyTable") -> pa.Table:
             values = [value.decode() if isinstance(value, bytes) else value for value in values]
         columns[name] = pa.array([value.strip() if isinstance(value, str) else value for value in values])
     return pa.table(columns)
+
+
+FORMATS = {
+    ".parquet": "parquet",
+    ".csv": "csv",
+    ".fits": "fits",
+    ".vot": "votable",
+    ".xml": "votable",
+    ".ecsv": "ecsv",
+}
+"""Suffix of a file to the format of a table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a catalogue.
+
+    Parameters
+    ----------
+    name : str
+    type : pyarrow.DataType
+    description : str
+    unit : str
+        As the IVOA writes units; empty where there is none.
+    ucd : str
+        What the column means, as a UCD1+ word of the IVOA; empty where there is none.
+    """
+
+    name: str
+    type: pa.DataType
+    description: str
+    unit: str = ""
+    ucd: str = ""
+
+
+def format_to_write(path: str | os.PathLike[str]) -> str:
+    """Return the format that the name of a table asks for.
+
+    Raises
+    ------
+    UsageError
+        If it ends with none of `FORMATS`.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in FORMATS:
+        message = f"{path}: a catalogue is written as {', '.join(FORMATS)}; received the suffix {suffix!r}"
+        raise UsageError(message)
+    return FORMATS[suffix]
+
+
+def write_table(
+    path: Path, format: str, columns: Sequence[Column], batches: Iterable[pa.RecordBatch], notes: Mapping[str, str]
+) -> None:
+    """Write a catalogue.
+
+    Parquet and CSV are written batch by batch; the other formats are gathered in memory, since their writers know no
+    other way.
+
+    Parameters
+    ----------
+    path : path
+    format : {"parquet", "csv", "fits", "votable", "ecsv"}
+    columns : sequence of Column
+        Name, unit, meaning and description go into the file where its format has a place for them; CSV has none.
+    batches : iterable of pyarrow.RecordBatch
+        With these columns.
+    notes : mapping of str to str
+        What is to be known of the whole, for the file's header.
+    """
+    schema = pa.schema(
+        [
+            pa.field(column.name, column.type, metadata=_field_notes(column))
+            for column in columns
+        ],
+        metadata=dict(notes),
+    )
+    if format == "parquet":
+        with pa.parquet.ParquetWriter(path, schema) as parquet:
+            for batch in batches:
+                parquet.write_batch(batch.cast(schema))
+    elif format == "csv":
+        with pa.csv.CSVWriter(path, schema) as csv:
+            for batch in batches:
+                csv.write_batch(_flat(batch, schema))
+    else:
+        _write_with_astropy(path, format, columns, pa.Table.from_batches([b.cast(schema) for b in batches], schema), notes)
+
+
+def _field_notes(column: Column) -> dict[str, str]:
+    notes = {"description": column.description, "unit": column.unit, "ucd": column.ucd}
+    return {name: value for name, value in notes.items() if value}
+
+
+def _flat(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """Return a batch with its lists as JSON text: a cell of CSV holds one value."""
+    arrays, fields = [], []
+    for field, array in zip(schema, batch.columns, strict=True):
+        if pa.types.is_fixed_size_list(field.type):
+            array = pa.array([None if row is None else json.dumps(row) for row in array.to_pylist()], pa.string())
+        arrays.append(array)
+        fields.append(pa.field(field.name, array.type))
+    return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
+
+
+def _write_with_astropy(
+    path: Path, format: str, columns: Sequence[Column], table: pa.Table, notes: Mapping[str, str]
+) -> None:
+    import numpy as np
+    from astropy.table import MaskedColumn, Table
+    from astropy.utils.exceptions import AstropyWarning
+
+    result = Table(meta=dict(notes))
+    for column, values in zip(columns, table.columns, strict=True):
+        if pa.types.is_fixed_size_list(column.type):
+            width = column.type.list_size
+            blank = [float("nan")] * width
+            data = np.array([blank if row is None else row for row in values.to_pylist()], dtype=np.float32)
+            result[column.name] = data.reshape(-1, width)
+        else:
+            listed = values.to_pylist()
+            filler = "" if pa.types.is_string(column.type) else 0
+            filled = [filler if value is None else value for value in listed]
+            dtype = str if pa.types.is_string(column.type) else column.type.to_pandas_dtype()
+            mask = [value is None for value in listed]
+            plain = np.array(filled, dtype=dtype)
+            result[column.name] = MaskedColumn(plain, mask=mask) if any(mask) else plain
+        result[column.name].description = column.description
+        result[column.name].unit = column.unit or None
+        if column.ucd:
+            result[column.name].meta["ucd"] = column.ucd
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AstropyWarning)  # long keys of a FITS header become HIERARCH cards, as meant
+        if format == "votable":
+            _write_votable(path, result, columns, notes)
+        else:
+            result.write(path, format={"ecsv": "ascii.ecsv"}.get(format, format), overwrite=True)
+
+
+def _write_votable(path: Path, table: "AstropyTable", columns: Sequence[Column], notes: Mapping[str, str]) -> None:
+    from astropy.io.votable import from_table, tree, writeto
+
+    document = from_table(table)
+    for field, column in zip(document.get_first_table().fields, columns, strict=True):
+        field.ucd = column.ucd or None
+    for name, value in notes.items():
+        document.resources[0].infos.append(tree.Info(name=name.replace(" ", "_"), value=value))
+    writeto(document, str(path))

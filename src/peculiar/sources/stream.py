@@ -95,6 +95,19 @@ class Source(ABC):
         """Return the label of every row, without decoding a picture."""
         return [row.label for row in self.rows()]
 
+    def column(self, name: str) -> list[str | None]:
+        """Return the entries of a column as text, None where empty; all None where there is no such column."""
+        return self.labels() if name == self.label else [None] * len(self)
+
+    def numbers(self, name: str) -> NDArray[np.float64] | None:
+        """Return a column of numbers, NaN where empty; None where there is no such column, or it holds other things."""
+        entries = self.column(name)
+        try:
+            numbers = np.array([np.nan if entry is None else float(entry) for entry in entries], dtype=np.float64)
+        except ValueError:
+            return None
+        return None if np.isnan(numbers).all() else numbers
+
     def galaxies(
         self, framing: Framing | None = None, *, labelled_only: bool = False, threads: int = 2
     ) -> Iterator[Galaxy]:

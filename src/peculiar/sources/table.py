@@ -68,6 +68,12 @@ class TableSource(Source):
             return [None] * len(self)
         return [self._name(value) for part in self._parts for value in part.column(self.label)]
 
+    def column(self, name: str) -> list[str | None]:
+        """Return the entries of a column as text, None where empty; all None where there is no such column."""
+        if name == self.label or name not in self.columns:
+            return super().column(name)
+        return [None if value in (None, "") else str(value) for part in self._parts for value in part.column(name)]
+
     def rows(self) -> Iterator[Row]:
         """Yield every row, its picture as bytes or as a path."""
         wanted = [name for name in (self._picture, self._id, self.label) if name is not None]

@@ -1,0 +1,264 @@
+"""Pictures to a catalogue: a row a galaxy, its probabilities, what is wrong with its picture."""
+
+import enum
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from peculiar.cache import writing
+from peculiar.model import Model, load_model
+from peculiar.predict import readable_batches
+from peculiar.schema import Question
+from peculiar.sources.stream import Galaxy, Source
+from peculiar.table import Column, format_to_write, write_table
+
+
+class Flag(enum.IntFlag):
+    """What is wrong with a picture, as bits of the column ``flags``."""
+
+    UNREADABLE = 1
+    BLANK = 2
+
+
+FLAG_MEANINGS = {
+    Flag.UNREADABLE: "the picture cannot be read; its probabilities are null",
+    Flag.BLANK: "the picture is of one colour",
+}
+
+
+@dataclass(slots=True)
+class Catalogued:
+    """What became of the pictures of a catalogue.
+
+    Parameters
+    ----------
+    path : path
+        The catalogue.
+    rows : int
+    classes : dict of str to int
+        Rows by answer to the first question.
+    flagged : dict of str to int
+        Rows by flag, in lower case.
+    problems : dict of str to str
+        Why pictures cannot be read, by id; the first hundred.
+    seconds : float
+    """
+
+    path: Path
+    rows: int = 0
+    classes: dict[str, int] = field(default_factory=dict)
+    flagged: dict[str, int] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+_MOST_PROBLEMS = 100
+
+
+def catalog_columns(model: Model, *, positions: bool, embeddings: bool) -> list[Column]:
+    """Return the columns of a catalogue that a model gives.
+
+    Parameters
+    ----------
+    model : Model
+    positions : bool
+        Whether the galaxies' positions are known.
+    embeddings : bool
+        Whether to keep what the network makes of each picture.
+    """
+    columns = [Column("id", pa.string(), "identifier of the galaxy in its source", ucd="meta.id;meta.main")]
+    if positions:
+        columns += [
+            Column("ra", pa.float64(), "right ascension, ICRS", "deg", "pos.eq.ra;meta.main"),
+            Column("dec", pa.float64(), "declination, ICRS", "deg", "pos.eq.dec;meta.main"),
+        ]
+    for question, number, name in _probability_columns(model.card.questions):
+        meaning = f": {question.meanings[number]}" if question.meanings else ""
+        text = f"probability of the answer {question.answers[number]!r} to {question.name}{meaning}"
+        columns.append(Column(name, pa.float32(), text, ucd="stat.probability"))
+    first = model.card.questions[0].name
+    columns += [
+        Column("class", pa.string(), f"most probable answer to {first}", ucd="meta.code.class"),
+        Column("entropy", pa.float32(), f"entropy of the probabilities of {first}, in nats", ucd="stat.value"),
+        Column("flags", pa.int32(), _flags_text(), ucd="meta.code.qual"),
+        Column("model", pa.string(), "first twelve digits of the model's digest", ucd="meta.id"),
+    ]
+    if embeddings:
+        text = "what the network makes of the picture: alike for pictures that look alike"
+        columns.append(Column("embedding", pa.list_(pa.float32(), model.embedding_size), text))
+    return columns
+
+
+def _flags_text() -> str:
+    return "what is wrong with the picture, bits: " + "; ".join(
+        f"{flag.value} {meaning}" for flag, meaning in FLAG_MEANINGS.items()
+    )
+
+
+def _probability_columns(questions: Sequence[Question]) -> Iterator[tuple[Question, int, str]]:
+    """Yield question, number of the answer, and name of each column of probabilities.
+
+    Of a question with two answers the second says all.
+    """
+    taken: set[str] = set()
+    for question in questions:
+        for number, answer in enumerate(question.answers):
+            if len(question.answers) == 2 and number == 0:
+                continue
+            name = f"p_{answer.lower()}"
+            name = f"p_{question.name}_{answer.lower()}" if name in taken else name
+            taken.add(name)
+            yield question, number, name
+
+
+def predict_catalog(
+    source: Source,
+    out: str | os.PathLike[str],
+    model: Model | None = None,
+    *,
+    embeddings: bool = False,
+    views: int = 1,
+    fast: bool = False,
+    batch_size: int = 64,
+    progress: Callable[[int], object] = lambda done: None,
+) -> Catalogued:
+    """Classify every galaxy of a source into a catalogue.
+
+    Rows out are rows in, in their order: a picture that cannot be read keeps its row, with nulls and a flag.
+
+    Parameters
+    ----------
+    source : Source
+    out : path-like
+        The catalogue: ``.parquet``, ``.csv``, ``.fits``, ``.vot`` or ``.ecsv``. It is there once it is whole.
+    model : Model, optional
+        By default the model that ships.
+    embeddings : bool
+        Keep the embedding of each galaxy.
+    views : int
+        Average over so many turned and mirrored views, 1 to 8.
+    fast : bool
+        Reduce large JPEGs while decoding.
+    batch_size : int
+        Pictures that go through the network together.
+    progress : callable
+        Called with the number of galaxies classified since the last call.
+
+    Returns
+    -------
+    Catalogued
+
+    Raises
+    ------
+    UsageError
+        If the suffix of `out` is not known, or a number is out of range.
+    """
+    out, model, started = Path(out), model or load_model(), time.perf_counter()
+    format = format_to_write(out)
+    ra, dec = source.numbers("ra"), source.numbers("dec")
+    positions = None if ra is None or dec is None else (ra, dec)
+    columns = catalog_columns(model, positions=positions is not None, embeddings=embeddings)
+    result = Catalogued(out)
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        galaxies = source.galaxies(model.framing.faster(fast))
+        for batch, readable, pictures in readable_batches(galaxies, batch_size):
+            values = _values(model, batch, readable, pictures, views=views)
+            if positions is not None:
+                rows = slice(result.rows, result.rows + len(batch))
+                values |= {"ra": positions[0][rows], "dec": positions[1][rows]}
+            _count(result, batch, values)
+            arrays = [_array(values[column.name], column.type) for column in columns]
+            yield pa.RecordBatch.from_arrays(arrays, names=[column.name for column in columns])
+            progress(len(batch))
+
+    with writing(out) as temporary:
+        write_table(temporary, format, columns, batches(), _provenance(model, source, views=views, fast=fast))
+    result.seconds = time.perf_counter() - started
+    return result
+
+
+def _values(
+    model: Model,
+    batch: list[Galaxy],
+    readable: list[int],
+    pictures: NDArray[np.uint8] | None,
+    *,
+    views: int,
+) -> dict[str, NDArray[np.generic] | list[str | None]]:
+    """Return the columns of one batch; NaN and None stand for what is not known."""
+    count, first = len(batch), model.card.questions[0]
+    flags = np.full(count, Flag.UNREADABLE, dtype=np.int32)
+    embedding = np.full((count, model.embedding_size), np.nan, dtype=np.float32)
+    found = {
+        question.name: np.full((count, len(question.answers)), np.nan, dtype=np.float32)
+        for question in model.card.questions
+    }
+    classes: list[str | None] = [None] * count
+    if pictures is not None:
+        answers = model.classify(pictures, views=views)
+        blank = pictures.reshape(len(pictures), -1, 3)
+        flags[readable] = np.where((blank == blank[:, :1]).all(axis=(1, 2)), Flag.BLANK, 0)
+        embedding[readable] = answers.embedding
+        for name, probabilities in answers.probabilities.items():
+            found[name][readable] = probabilities
+        for row, number in zip(readable, answers.probabilities[first.name].argmax(axis=1), strict=True):
+            classes[row] = first.answers[number]
+    chances = found[first.name]
+    columns = {name: found[question.name][:, number] for question, number, name in _probability_columns(model.card.questions)}
+    return {
+        "id": [galaxy.id for galaxy in batch],
+        **columns,
+        "class": classes,
+        "entropy": -(chances * np.log(np.maximum(chances, 1e-30))).sum(axis=1),
+        "flags": flags,
+        "model": [model.card.digest[:12]] * count,
+        "embedding": embedding,
+    }
+
+
+def _array(values: NDArray[np.generic] | list[str | None], type: pa.DataType) -> pa.Array:
+    """Return an Arrow array in which NaN is null."""
+    if isinstance(values, list):
+        return pa.array(values, type)
+    if pa.types.is_fixed_size_list(type):
+        flat = pa.array(values.ravel(), type.value_type)
+        return pa.FixedSizeListArray.from_arrays(flat, type.list_size, mask=pa.array(np.isnan(values[:, 0])))
+    return pa.array(values, type, from_pandas=True)
+
+
+def _count(result: Catalogued, batch: list[Galaxy], values: dict[str, NDArray[np.generic] | list[str | None]]) -> None:
+    result.rows += len(batch)
+    for name in values["class"]:
+        if name is not None:
+            result.classes[str(name)] = result.classes.get(str(name), 0) + 1
+    for flag in Flag:
+        count = int(np.count_nonzero(np.asarray(values["flags"]).astype(int) & flag))
+        if count:
+            name = str(flag.name).lower()
+            result.flagged[name] = result.flagged.get(name, 0) + count
+    for galaxy in batch:
+        if galaxy.problem is not None and len(result.problems) < _MOST_PROBLEMS:
+            result.problems[galaxy.id] = galaxy.problem
+
+
+def _provenance(model: Model, source: Source, *, views: int, fast: bool) -> dict[str, str]:
+    """Return what a reader of the catalogue has to know of its making."""
+    return {
+        "creator": f"peculiar {metadata.version('peculiar')}",
+        "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "source": source.path.name,
+        "model name": model.card.name,
+        "model digest": model.card.digest,
+        "model licence": model.card.licence,
+        "views": str(views),
+        "fast decoding": str(fast).lower(),
+        "credits": "; ".join(model.card.credits),
+    }

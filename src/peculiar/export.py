@@ -1,0 +1,182 @@
+"""A training run to one model file, which ONNX Runtime runs without PyTorch; what it answers is checked."""
+
+import hashlib
+import json
+import os
+import warnings
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor, nn
+
+from peculiar import fit, run
+from peculiar.cache import writing
+from peculiar.errors import ModelError
+from peculiar.model import FORMAT, METADATA_KEY, Card, Model, load_model
+from peculiar.nets.galaxy import GalaxyNet
+
+CREDITS = (
+    "Galaxy Zoo 1: Lintott et al. 2011, MNRAS 410, 166",
+    "Galaxy Zoo 2: Willett et al. 2013, MNRAS 435, 2835; Hart et al. 2016, MNRAS 461, 3663",
+    "Galaxy Zoo DECaLS: Walmsley et al. 2022, MNRAS 509, 3966",
+    "Galaxy Challenge: Kaggle 2014",
+    "Pictures: Sloan Digital Sky Survey; DESI Legacy Imaging Surveys",
+)
+
+# Half precision keeps three digits of a weight, and halves the file; arithmetic stays in single precision.
+_HALF_FROM = 1024
+
+TOLERANCE = 1e-3
+"""How far a probability of the model file may be from PyTorch's."""
+
+
+class _Graph(nn.Module):
+    """What the file computes: decoded pictures in, embedding and logits out."""
+
+    def __init__(self, net: GalaxyNet) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
+        embedding = self.net.embed(pictures.permute(0, 3, 1, 2).to(torch.float32) * (1 / 255))
+        return (embedding, *(head(embedding) for head in self.net.heads.values()))
+
+
+def export(
+    folder: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    name: str | None = None,
+    scores: dict[str, Any] | None = None,
+    licence: str = "BSD-3-Clause",
+) -> Model:
+    """Write the model file of a fit.
+
+    Parameters
+    ----------
+    folder : path-like
+        What ``peculiar train --net galaxy`` wrote.
+    out : path-like
+        The ``.onnx`` to write, in one step.
+    name : str, optional
+        What the model is called; by default as the file.
+    scores : dict, optional
+        To be kept in the file; by default those on the validation part.
+    licence : str
+        Of the weights.
+
+    Returns
+    -------
+    Model
+        The file, opened.
+
+    Raises
+    ------
+    RunError
+        If the folder is not a finished fit, or damaged.
+    ModelError
+        If the file's answers differ from PyTorch's by more than `TOLERANCE`.
+    """
+    folder, out = Path(folder), Path(out)
+    record = fit.read_fit(folder)
+    net = fit.load_net(folder, record)
+    notes = fit.read_notes(folder)
+    size = record.recipe.size
+    graph = _to_onnx(net, size)
+    settings = {
+        "framing": record.recipe.framing,
+        "questions": record.questions,
+        "temperatures": notes["temperatures"],
+    }
+    card = Card(
+        format=FORMAT,
+        name=name or out.stem,
+        digest="",
+        training={**record.model_dump(mode="json", exclude={"questions"}), "epochs": len(run.read_history(folder))},
+        scores=scores or {"validation": notes["scores"]},
+        credits=CREDITS,
+        licence=licence,
+        version=metadata.version("peculiar"),
+        **settings,
+    )
+    decisive = card.model_dump_json(include=set(settings))
+    digest = hashlib.sha256(graph.SerializeToString(deterministic=True) + decisive.encode()).hexdigest()
+    helper.set_model_props(graph, {METADATA_KEY: card.model_copy(update={"digest": digest}).model_dump_json()})
+    with writing(out) as temporary:
+        temporary.write_bytes(graph.SerializeToString(deterministic=True))
+        _check(load_model(temporary), net, notes["temperatures"])
+    return load_model(out)
+
+
+def _to_onnx(net: GalaxyNet, size: int) -> onnx.ModelProto:
+    """Trace a network, its normalisations folded into its convolutions, and halve its weights."""
+    names = ["embedding", *net.heads]
+    example = torch.zeros(2, size, size, 3, dtype=torch.uint8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PyTorch's exporter warns of its own internals
+        program = torch.onnx.export(
+            _Graph(net).eval(),
+            (example,),
+            dynamo=True,
+            input_names=["pictures"],
+            output_names=names,
+            dynamic_shapes=({0: "n"},),
+            verbose=False,
+        )
+    graph: onnx.ModelProto = program.model_proto  # type: ignore[union-attr]
+    _strip(graph)
+    _halve(graph)
+    onnx.checker.check_model(graph)
+    return graph
+
+
+def _strip(graph: onnx.ModelProto) -> None:
+    """Remove what the exporter notes of the source: half a megabyte that names files of the machine."""
+    for part in (*graph.graph.node, *graph.graph.input, *graph.graph.output, *graph.graph.value_info):
+        del part.metadata_props[:]
+        if isinstance(part, onnx.NodeProto):
+            part.doc_string = ""
+    del graph.graph.metadata_props[:]
+    del graph.metadata_props[:]
+    graph.doc_string = graph.graph.doc_string = ""
+
+
+def _halve(graph: onnx.ModelProto) -> None:
+    """Store large weights in half precision; ONNX Runtime widens them once, as it loads the file."""
+    for weights in graph.graph.initializer:
+        values = numpy_helper.to_array(weights)
+        if values.dtype != np.float32 or values.size < _HALF_FROM:
+            continue
+        name = weights.name
+        weights.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}.half"))
+        graph.graph.node.insert(0, helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT))
+
+
+def _check(model: Model, net: GalaxyNet, temperatures: dict[str, float]) -> None:
+    """Compare the file's probabilities with the network's, on smooth and on noisy pictures."""
+    size = model.framing.size
+    random = np.random.default_rng(222)
+    noise = random.integers(0, 256, (8, size, size, 3), dtype=np.uint8)
+    blocks = random.integers(0, 256, (8, 4, 4, 3), dtype=np.uint8).repeat(size // 4, axis=1).repeat(size // 4, axis=2)
+    smooth = np.zeros_like(noise)
+    smooth[:, : blocks.shape[1], : blocks.shape[2]] = blocks
+    pictures = np.concatenate([noise, smooth])
+    found = model.classify(pictures).probabilities
+    with torch.inference_mode():
+        logits = net(run.to_input(torch.from_numpy(pictures), torch.device("cpu")))
+    for question, values in logits.items():
+        expected = torch.softmax(values / temperatures[question], dim=1).numpy()
+        worst = float(np.abs(found[question] - expected).max())
+        if not worst <= TOLERANCE:
+            message = f"the exported network answers {question} otherwise than PyTorch, by up to {worst:.2g}"
+            raise ModelError(message)
+
+
+def card_text(model: Model) -> str:
+    """Return a model's card as indented JSON."""
+    return json.dumps(model.card.model_dump(mode="json"), indent=2)

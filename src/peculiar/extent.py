@@ -1,0 +1,89 @@
+"""How far the galaxy in the middle of a picture reaches.
+
+People's cut-outs show a galaxy at any size, so a network is shown a square that the galaxy itself decides: found here,
+without a network, as the bright region that the middle of the picture belongs to.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+# The search runs on a picture reduced to about this many pixels a side: enough for a size, and fast.
+_GRID = 64
+
+# A galaxy ends where its light falls below this share of its peak, or into the noise of the sky.
+_EDGE, _NOISE, _LEAST = 0.08, 3.0, 3.0
+
+# Stragglers at the edge of the region do not count: the radius holds this share of its pixels.
+_SHARE = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """Where the central galaxy lies.
+
+    Parameters
+    ----------
+    column, row : float
+        Its middle, in pixels from the top left corner.
+    radius : float
+        The circle around the middle that holds 95 % of its pixels, in pixels.
+    found : bool
+        False where nothing in the middle stands out from the sky; the circle is then half the picture.
+    """
+
+    column: float
+    row: float
+    radius: float
+    found: bool
+
+
+def central_extent(picture: Image.Image) -> Extent:
+    """Find the central galaxy of a picture.
+
+    The sky is the median of the picture's rim. The galaxy is the connected region around the brightest pixel of the
+    middle fifth that is brighter than the sky by three times its scatter and by 8 % of the peak.
+
+    Parameters
+    ----------
+    picture : PIL.Image.Image
+        RGB.
+
+    Returns
+    -------
+    Extent
+    """
+    from scipy import ndimage  # a fifth of a second to import, which reading pictures whole need not wait for
+
+    reduction = max(1, min(picture.size) // _GRID)
+    reduced = picture.reduce(reduction) if reduction > 1 else picture
+    light = ndimage.uniform_filter(np.asarray(reduced, dtype=np.float32).mean(axis=2), 3)
+    height, width = light.shape
+    sky, scatter = _sky(light)
+    top, left = height // 2 - height // 10, width // 2 - width // 10
+    middle = light[top : height - top, left : width - left]
+    peak_row, peak_column = np.unravel_index(int(middle.argmax()), middle.shape)
+    peak = float(middle[peak_row, peak_column])
+    edge = sky + max(_NOISE * scatter, _EDGE * (peak - sky), _LEAST)
+    if peak <= edge:
+        return Extent(picture.width / 2, picture.height / 2, min(picture.size) / 4, found=False)
+    regions, _ = ndimage.label(light > edge)
+    rows, columns = np.nonzero(regions == regions[peak_row + top, peak_column + left])
+    row, column = rows.mean(), columns.mean()
+    radius = np.quantile(np.hypot(rows - row, columns - column), _SHARE) + 0.5
+    return Extent(
+        float(column + 0.5) * reduction, float(row + 0.5) * reduction, float(radius) * reduction, found=True
+    )
+
+
+def _sky(light: NDArray[np.float32]) -> tuple[float, float]:
+    """Return the median of a picture's rim, a tenth of it on each side, and its scatter."""
+    rim = max(1, min(light.shape) // 10)
+    pixels = np.concatenate(
+        [light[:rim].ravel(), light[-rim:].ravel(), light[:, :rim].ravel(), light[:, -rim:].ravel()]
+    )
+    sky = np.median(pixels)
+    # 1.4826 times the median deviation is the standard deviation of normal noise, and stars on the rim leave it alone.
+    return float(sky), float(1.4826 * np.median(np.abs(pixels - sky)))

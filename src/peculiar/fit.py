@@ -1,0 +1,487 @@
+"""Training of the model that ships: one network, several questions, resumable after every epoch."""
+
+import json
+import math
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from peculiar import run
+from peculiar.augment import MARGIN, middle, views
+from peculiar.calibrate import fit_temperature
+from peculiar.duplicates import near_duplicates
+from peculiar.errors import RunError, UsageError
+from peculiar.evaluate import class_auc
+from peculiar.image import Framing
+from peculiar.losses import weighted_cross_entropy
+from peculiar.nets.galaxy import GalaxyNet, channels_last
+from peculiar.schema import CLEAN5, FOUR_CLASS, ODD, Question
+from peculiar.sources import Source, open_source
+from peculiar.sources.answers import Answered, read_answered
+from peculiar.split import Split, data_digest, split_by_id
+
+NOTES = "notes.json"
+"""Temperatures, and scores on the validation part."""
+
+AVERAGED = "averaged.safetensors"
+"""Weights averaged over the last few hundred steps: those to use."""
+
+# A rare answer is drawn up to so many times as often as the most frequent one.
+_MOST_DRAWS = 3
+
+# What imbalance the draws leave, the loss makes up for by this power of it: whole, the rarest few would decide.
+_CLASS_WEIGHT_POWER = 1 / 3
+
+# A question with few labels, but the reason that the model exists, counts more.
+_QUESTION_WEIGHTS = {FOUR_CLASS.name: 2.0}
+
+# The average is kept with the optimiser's state as well, so that one file decides where a resumed run goes on.
+_AVERAGE = "average."
+
+_WARM_UP = 0.1
+_VALIDATION_BATCH = 128
+
+
+class Recipe(BaseModel):
+    """How a model is trained.
+
+    Parameters
+    ----------
+    width : int
+        Filters of the network's first stage.
+    size : int
+        Side of the pictures that it sees, in pixels.
+    epochs : int
+        An epoch shows every galaxy once, those with rare answers up to three times.
+    batch_size : int
+    learning_rate : float
+        At its peak: it rises over the first tenth of all steps, then falls to nothing along a cosine.
+    weight_decay : float
+        Of AdamW (Loshchilov & Hutter 2019).
+    smoothing : float
+        Share of each label that is spread over all answers.
+    averaging : float
+        Decay of the moving average of the weights.
+    precision : {"no", "bf16"}
+        Mixed precision. Processors with a matrix unit train three times as fast in bfloat16, others more slowly.
+    seed : int
+    validation_size, test_size : float
+        Shares of the galaxies that are held back, chosen by a hash of their ids.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    width: int = Field(default=48, ge=8, le=256)
+    size: int = Field(default=128, ge=32, le=512, multiple_of=2)
+    epochs: int = Field(default=26, ge=1)
+    batch_size: int = Field(default=64, ge=2)
+    learning_rate: float = Field(default=0.003, gt=0, lt=1)
+    weight_decay: float = Field(default=0.05, ge=0)
+    smoothing: float = Field(default=0.04, ge=0, lt=1)
+    averaging: float = Field(default=0.998, ge=0, lt=1)
+    precision: Literal["no", "bf16"] = "bf16"
+    seed: int = Field(default=222, ge=0, lt=2**32)
+    validation_size: float = Field(default=0.1, gt=0, lt=0.5)
+    test_size: float = Field(default=0.15, ge=0, lt=0.5)
+
+    @property
+    def framing(self) -> Framing:
+        """How the network wants its pictures: by the galaxy in the middle."""
+        return Framing(self.size, crop="galaxy")
+
+    @property
+    def training_framing(self) -> Framing:
+        """The same with a margin, out of which training takes its views."""
+        return Framing(round(self.size * MARGIN), crop="galaxy", margin=MARGIN)
+
+
+class FitRecord(BaseModel):
+    """What the folder of a fit says of it, in ``run.json``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    recipe: Recipe
+    questions: tuple[Question, ...]
+    data: tuple[str, ...]
+    data_digest: str
+    split_digest: str
+    counts: dict[str, int]
+    duplicates: int
+    versions: dict[str, str]
+
+
+class FitWatcher:
+    """What a fit tells whoever watches; does nothing unless overridden."""
+
+    def reading(self, done: int, total: int) -> None:
+        """Tell how many pictures have been read."""
+
+    def begin(self, record: FitRecord, parameters: int) -> None:
+        """Tell that training begins."""
+
+    def batch(self, epoch: int, done: int, total: int, loss: float) -> None:
+        """Tell that a batch is done, and the epoch's mean loss so far."""
+
+    def epoch(self, line: dict[str, Any]) -> None:
+        """Tell the line of the history that an epoch added."""
+
+
+def fit(
+    data: Sequence[str | os.PathLike[str] | Source],
+    out: str | os.PathLike[str],
+    recipe: Recipe | None = None,
+    *,
+    questions: Sequence[Question] = (FOUR_CLASS, CLEAN5, ODD),
+    resume: bool = False,
+    watcher: FitWatcher | None = None,
+) -> list[dict[str, Any]]:
+    """Train the galaxy network on several questions at once.
+
+    Rows answer the questions that they have labels for. A hash of its id decides which part a galaxy is in; near
+    duplicates are kept on one side. The test part is not looked at here.
+
+    Parameters
+    ----------
+    data : sequence of path-like or Source
+        The same galaxy may occur in several of them, as pictures of different sharpness.
+    out : path-like
+        Folder of the run: ``run.json``, ``split.csv``, ``history.jsonl``, ``averaged.safetensors`` (the weights to
+        use) and ``last.safetensors`` (to resume from).
+    recipe : Recipe, optional
+    questions : sequence of Question
+        Those that the data have labels for are learned.
+    resume : bool
+        Go on with the run in `out`, if there is one.
+    watcher : FitWatcher, optional
+        Told of the progress.
+
+    Returns
+    -------
+    list of dict
+        The history, a line an epoch: loss, and on the validation part accuracy, balanced accuracy and AUC a question.
+
+    Raises
+    ------
+    UsageError
+        If `out` holds something already and `resume` is not set.
+    RunError
+        If the run in `out` had another recipe or other data, or is damaged, or the loss is no longer a number.
+    LabelError
+        If there are no labels to learn from.
+    """
+    recipe, watcher, folder = recipe or Recipe(), watcher or FitWatcher(), Path(out)
+    resuming = resume and (folder / run.LAST).exists()
+    if not resume and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        message = f"{folder} is not an empty folder; give another one (--out), or go on with the run in it (--resume)"
+        raise UsageError(message)
+    sources = [one if isinstance(one, Source) else open_source(one) for one in data]
+    galaxies = read_answered(sources, questions, recipe.training_framing, progress=watcher.reading)
+    parts, duplicates = fit_parts(galaxies, recipe)
+    record = FitRecord(
+        recipe=recipe,
+        questions=galaxies.questions,
+        data=tuple(source.path.name for source in sources),
+        data_digest=data_digest(galaxies.ids, np.stack([*galaxies.labels.values()]), galaxies.pictures),
+        split_digest=parts.digest(galaxies.ids),
+        counts={"training": len(parts.training), "validation": len(parts.validation), "test": len(parts.test)},
+        duplicates=duplicates,
+        versions=run.versions(),
+    )
+    if resuming:
+        _check_same(read_fit(folder), record, folder)
+    with torch.random.fork_rng():
+        return _Fit(galaxies, parts, record, folder, watcher).run(resuming=resuming)
+
+
+def fit_parts(galaxies: Answered, recipe: Recipe) -> tuple[Split, int]:
+    """Return the parts of galaxies that were read with the recipe's margin, and the number of duplicate pairs."""
+    # The same id from another source is the same galaxy anyway.
+    first = np.unique(np.array(galaxies.ids), return_index=True)[1]
+    rim = (galaxies.pictures.shape[1] - recipe.size) // 2
+    kept = slice(rim, rim + recipe.size)
+    pairs = near_duplicates(galaxies.pictures[first][:, kept, kept])
+    same = [(int(first[one]), int(first[other])) for one, other in pairs]
+    parts = split_by_id(galaxies.ids, same, validation_size=recipe.validation_size, test_size=recipe.test_size)
+    return parts, len(pairs)
+
+
+class _Fit:
+    """The state of one fit."""
+
+    def __init__(
+        self, data: Answered, parts: Split, record: FitRecord, folder: Path, watcher: FitWatcher
+    ) -> None:
+        self.data, self.parts, self.record, self.folder, self.watcher = data, parts, record, folder, watcher
+        recipe = record.recipe
+        AcceleratorState._reset_state()
+        self.accelerator = Accelerator(mixed_precision=recipe.precision)
+        self.device = self.accelerator.device
+        torch.manual_seed(recipe.seed)
+        answers = {question.name: len(question.answers) for question in data.questions}
+        self.net = channels_last(GalaxyNet(answers, recipe.width).to(self.device))
+        self.average = channels_last(GalaxyNet(answers, recipe.width).to(self.device)).eval()
+        self.average.load_state_dict(self.net.state_dict())
+        self.drawn = _draws(data, parts.training)
+        self.class_weights = {
+            question.name: torch.from_numpy(_class_weights(data.labels[question.name][self.drawn])).to(self.device)
+            for question in data.questions
+        }
+        self.steps = len(self.drawn) // recipe.batch_size
+        if not self.steps:
+            message = f"{len(self.drawn)} galaxies to learn from are fewer than a batch of {recipe.batch_size}"
+            raise UsageError(message)
+        # Scales and offsets are not decayed: they do not make a network simpler.
+        matrices = [parameter for parameter in self.net.parameters() if parameter.ndim > 1]
+        vectors = [parameter for parameter in self.net.parameters() if parameter.ndim <= 1]
+        self.optimizer = torch.optim.AdamW(
+            [{"params": matrices, "weight_decay": recipe.weight_decay}, {"params": vectors, "weight_decay": 0.0}],
+            lr=recipe.learning_rate,
+            fused=True,
+        )
+
+    def run(self, *, resuming: bool) -> list[dict[str, Any]]:
+        history = self._resume() if resuming else self._begin()
+        self.watcher.begin(self.record, sum(parameter.numel() for parameter in self.net.parameters()))
+        for epoch in range(len(history) + 1, self.record.recipe.epochs + 1):
+            started = time.perf_counter()
+            line = {"epoch": epoch, "loss": self._train(epoch), **self._validate()}
+            line["seconds"] = round(time.perf_counter() - started, 1)
+            history.append(line)
+            self._save(history)
+            self.watcher.epoch(line)
+        run.write_json(self.folder / NOTES, self._conclude())
+        return history
+
+    def _begin(self) -> list[dict[str, Any]]:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        parts = {
+            name: list(dict.fromkeys(self.data.ids[row] for row in rows))
+            for name, rows in (
+                ("training", self.parts.training),
+                ("validation", self.parts.validation),
+                ("test", self.parts.test),
+            )
+        }
+        run.write_split(self.folder, parts)
+        run.write_text(self.folder / run.RECORD, self.record.model_dump_json(indent=2) + "\n")
+        return []
+
+    def _resume(self) -> list[dict[str, Any]]:
+        tensors, notes = run.read_weights(self.folder / run.LAST)
+        history = run.parse_history(notes.get("history", ""), self.folder / run.LAST)
+        self.net.load_state_dict(run.net_tensors(tensors))
+        state = run.optimizer_tensors(tensors)
+        averaged = {name: value for name, value in state.items() if name.startswith(_AVERAGE)}
+        self.average.load_state_dict({name.removeprefix(_AVERAGE): value for name, value in averaged.items()})
+        self._restore_optimizer({name: value for name, value in state.items() if name not in averaged})
+        run.write_history(self.folder, history)
+        return history
+
+    def _save(self, history: list[dict[str, Any]]) -> None:
+        run.write_weights(self.folder / AVERAGED, self.average.state_dict())
+        state = {_AVERAGE + name: value for name, value in self.average.state_dict().items()}
+        for number, values in self.optimizer.state_dict()["state"].items():
+            state.update({f"{number}.{name}": value for name, value in values.items()})
+        note = {"history": run.format_history(history)}
+        run.write_weights(self.folder / run.LAST, self.net.state_dict(), note, state)
+        run.write_history(self.folder, history)
+
+    def _restore_optimizer(self, tensors: dict[str, Tensor]) -> None:
+        state: dict[int, dict[str, Tensor]] = {}
+        for key, value in tensors.items():
+            number, name = key.split(".")
+            state.setdefault(int(number), {})[name] = value
+        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
+
+    def _train(self, epoch: int) -> float:
+        recipe = self.record.recipe
+        self.net.train()
+        # Everything random in an epoch follows from the seed and its number, so that a resumed run repeats it.
+        random = np.random.default_rng([recipe.seed, epoch])
+        order = random.permutation(self.drawn)
+        torch.manual_seed(int(random.integers(2**63)))
+        total = 0.0
+        for step in range(self.steps):
+            rows = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
+            progress = ((epoch - 1) * self.steps + step) / (recipe.epochs * self.steps)
+            for group in self.optimizer.param_groups:
+                group["lr"] = recipe.learning_rate * _rate(progress)
+            loss = self._loss(rows)
+            self.optimizer.zero_grad()
+            torch.autograd.backward(loss)
+            self.optimizer.step()
+            self._take_average((epoch - 1) * self.steps + step + 1)
+            total += loss.item()
+            if not math.isfinite(total):
+                message = "the loss is no longer a number; train with a smaller step (--learning-rate)"
+                raise RunError(message)
+            self.watcher.batch(epoch, step + 1, self.steps, total / (step + 1))
+        return round(total / self.steps, 5)
+
+    def _loss(self, rows: NDArray[np.intp]) -> Tensor:
+        recipe = self.record.recipe
+        pictures = torch.from_numpy(self.data.pictures[rows]).to(self.device)
+        seen = views(pictures, recipe.size)
+        with self.accelerator.autocast():
+            logits = self.net(seen)
+        losses = [
+            _QUESTION_WEIGHTS.get(name, 1.0)
+            * weighted_cross_entropy(
+                answers.float(),
+                torch.from_numpy(self.data.labels[name][rows]).to(self.device),
+                torch.from_numpy(self.data.trust[name][rows]).to(self.device),
+                self.class_weights[name],
+                recipe.smoothing,
+            )
+            for name, answers in logits.items()
+        ]
+        return torch.stack(losses).sum()
+
+    @torch.no_grad()  # type: ignore[misc, untyped-decorator]
+    def _take_average(self, step: int) -> None:
+        """Move the average a little towards the weights; faster at first, when it still knows nothing."""
+        decay = min(self.record.recipe.averaging, step / (step + 20))
+        for average, now in zip(self.average.state_dict().values(), self.net.state_dict().values(), strict=True):
+            if average.dtype.is_floating_point:
+                average.lerp_(now, 1 - decay)
+            else:
+                average.copy_(now)
+
+    def _validate(self) -> dict[str, Any]:
+        """Score the averaged weights on the validation part."""
+        return {f"val_{name}": _scores(*known[:2]) for name, known in self._known_logits().items()}
+
+    def _conclude(self) -> dict[str, Any]:
+        """Fit what turns logits into probabilities, on the validation part."""
+        known = self._known_logits()
+        return {
+            "temperatures": {
+                name: round(fit_temperature(logits, labels, trust), 4) if len(labels) else 1.0
+                for name, (labels, logits, trust) in known.items()
+            },
+            "scores": {name: _scores(labels, logits) for name, (labels, logits, _) in known.items()},
+        }
+
+    def _known_logits(self) -> dict[str, tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]]:
+        """Return labels, logits and trust of the validation part's known answers, by question."""
+        rows, size = self.parts.validation, self.record.recipe.size
+        answers: list[dict[str, Tensor]] = []
+        with torch.inference_mode():
+            for start in range(0, len(rows), _VALIDATION_BATCH):
+                some = torch.from_numpy(self.data.pictures[rows[start : start + _VALIDATION_BATCH]])
+                answers.append(self.average(middle(some.to(self.device), size)))
+        found = {}
+        for name, labels in self.data.labels.items():
+            known = labels[rows] >= 0
+            logits = torch.cat([part[name] for part in answers]).float().cpu().numpy()
+            found[name] = (labels[rows][known], logits[known], self.data.trust[name][rows][known])
+        return found
+
+
+def _scores(labels: NDArray[np.int64], logits: NDArray[np.float32]) -> dict[str, Any]:
+    classes = logits.shape[1]
+    chosen = logits.argmax(axis=1)
+    recalls = [float((chosen[labels == number] == number).mean()) for number in range(classes) if (labels == number).any()]
+    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+    probabilities = exponentials / exponentials.sum(axis=1, keepdims=True)
+    aucs = [class_auc((labels == number).astype(np.float32), probabilities[:, number]) for number in range(classes)]
+    known = [auc for auc in aucs if auc is not None]
+    return {
+        "galaxies": len(labels),
+        "accuracy": round(float((chosen == labels).mean()), 4) if len(labels) else None,
+        "balanced_accuracy": round(float(np.mean(recalls)), 4) if recalls else None,
+        "recall": [round(value, 4) for value in recalls],
+        "auc": round(float(np.mean(known)), 4) if known else None,
+    }
+
+
+def _draws(data: Answered, rows: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return the rows of an epoch: a row as often as the square root of how rare its rarest answer is, 3 at most."""
+    counts = {name: np.bincount(labels[rows][labels[rows] >= 0]) for name, labels in data.labels.items()}
+    most = max(count.max() for count in counts.values())
+    times = np.ones(len(rows))
+    for name, labels in data.labels.items():
+        known = labels[rows] >= 0
+        rarity = np.sqrt(most / np.maximum(counts[name], 1))
+        times[known] = np.maximum(times[known], rarity[labels[rows][known]])
+    return np.repeat(rows, np.minimum(times, _MOST_DRAWS).astype(int))
+
+
+def _class_weights(labels: NDArray[np.int64]) -> NDArray[np.float32]:
+    counts = np.maximum(np.bincount(labels[labels >= 0]), 1)
+    return ((counts.max() / counts) ** _CLASS_WEIGHT_POWER).astype(np.float32)
+
+
+def _rate(progress: float) -> float:
+    """Return the share of the peak learning rate after so much of the training."""
+    if progress < _WARM_UP:
+        return progress / _WARM_UP
+    return (1 + math.cos(math.pi * (progress - _WARM_UP) / (1 - _WARM_UP))) / 2
+
+
+def read_fit(folder: Path) -> FitRecord:
+    """Read the record of a fit.
+
+    Raises
+    ------
+    RunError
+        If the folder is not a fit, or its record is damaged.
+    """
+    try:
+        return FitRecord.model_validate_json((folder / run.RECORD).read_bytes())
+    except (OSError, ValueError) as error:
+        message = f"{folder} is not the folder of a fit, or its {run.RECORD} is damaged ({error})"
+        raise RunError(message) from error
+
+
+def read_notes(folder: Path) -> dict[str, Any]:
+    """Read the temperatures and the scores on the validation part that a finished fit wrote.
+
+    Raises
+    ------
+    RunError
+        If the fit is not finished, or the file is damaged.
+    """
+    try:
+        notes: dict[str, Any] = json.loads((folder / NOTES).read_bytes())
+    except FileNotFoundError as error:
+        message = f"{folder} has no {NOTES}: the run is not finished; go on with it (--resume)"
+        raise RunError(message) from error
+    except ValueError as error:
+        message = f"{folder / NOTES} is damaged ({error}); `peculiar train` with --resume writes it again"
+        raise RunError(message) from error
+    return notes
+
+
+def load_net(folder: Path, record: FitRecord) -> GalaxyNet:
+    """Load the averaged weights of a fit, ready to classify."""
+    net = GalaxyNet({question.name: len(question.answers) for question in record.questions}, record.recipe.width)
+    tensors, _ = run.read_weights(folder / AVERAGED)
+    try:
+        net.load_state_dict(tensors)
+    except RuntimeError as error:
+        message = f"{folder}: the weights do not fit the network of {run.RECORD} ({error})"
+        raise RunError(message) from error
+    return net.eval()
+
+
+def _check_same(old: FitRecord, new: FitRecord, folder: Path) -> None:
+    before, now = old.model_dump(), new.model_dump()
+    pairs = {
+        **{name: (before["recipe"][name], now["recipe"][name]) for name in now["recipe"]},
+        **{name: (before[name], now[name]) for name in ("questions", "data_digest", "split_digest")},
+    }
+    differing = [f"{name} was {was}, is {is_}" for name, (was, is_) in pairs.items() if was != is_]
+    if differing:
+        message = f"{folder} cannot be resumed, it was another run: {'; '.join(differing)}"
+        raise RunError(message)

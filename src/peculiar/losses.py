@@ -1,0 +1,34 @@
+"""What a network is told of its errors, where not every galaxy answers every question and not every label is sure."""
+
+from torch import Tensor
+from torch.nn import functional
+
+
+def weighted_cross_entropy(
+    logits: Tensor, labels: Tensor, trust: Tensor, class_weights: Tensor, smoothing: float
+) -> Tensor:
+    """Return the mean cross-entropy over a batch, in which unknown labels count nothing.
+
+    Parameters
+    ----------
+    logits : Tensor of float, shape (n, answers)
+    labels : Tensor of int, shape (n,)
+        Number of the answer; below 0 where it is not known.
+    trust : Tensor of float, shape (n,)
+        How far each label counts, 0 to 1.
+    class_weights : Tensor of float, shape (answers,)
+        How much each answer counts, so that the rare ones are not drowned.
+    smoothing : float
+        Share of each label that is spread over all answers (Szegedy et al. 2016, section 7).
+
+    Returns
+    -------
+    Tensor
+        A scalar: the sum over the known labels, divided by n, so that a question with few of them in a batch pulls
+        on the shared body with the weight of those few.
+    """
+    known = (labels >= 0).float() * trust
+    each = functional.cross_entropy(
+        logits, labels.clamp(min=0), weight=class_weights, label_smoothing=smoothing, reduction="none"
+    )
+    return (each * known).sum() / len(labels)
