@@ -8,10 +8,13 @@ from pathlib import Path
 os.environ.setdefault("KERAS_BACKEND", "torch")
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 from numpy.typing import NDArray
 
 from peculiar.image import encode_picture
+from peculiar.schema import CLEAN5, FOUR_CLASS
 from web_server import Published, serve
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -70,3 +73,58 @@ def published(monkeypatch: pytest.MonkeyPatch) -> Iterator[Published]:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with serve() as file:
         yield file
+
+
+def draw_galaxy(
+    size: int, radius: float, column: float, row: float, *, seed: int = 0, ratio: float = 1.0
+) -> NDArray[np.uint8]:
+    """A smooth galaxy whose isophotes are ellipses along the rows, on a faint noisy sky."""
+    rows, columns = np.indices((size, size))
+    distance = np.hypot((columns - column), (rows - row) / ratio)
+    light = 12 + 200 * np.exp(-2.5 * distance / radius) + np.random.default_rng(seed).normal(0, 2, (size, size))
+    return np.repeat(light.clip(0, 255).astype(np.uint8)[..., None], 3, axis=2)
+
+
+@pytest.fixture(scope="session")
+def tiny_survey(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A hundred drawn galaxies with labels of three questions, as Parquet; some lack an answer."""
+    rows = []
+    for number in range(100):
+        kind, seed = number % 4, 1000 + number
+        shape = draw_galaxy(64, 8 + 2 * kind, 32, 32, seed=seed, ratio=(1, 0.6, 0.25, 1)[kind])
+        rows.append(
+            {
+                "id": f"sim-{number:03d}",
+                "survey": "sdss" if number % 3 else "decals",
+                "ra": 150 + number / 100,
+                "dec": 2 - number / 100,
+                "image": {"bytes": encode_picture(shape), "path": None},
+                "four_class": FOUR_CLASS.answers[kind] if number % 2 else None,
+                "four_class_basis": "weak_looks" if number % 6 == 1 else "votes",
+                "clean5": CLEAN5.answers[kind],
+                "gz2_argmax": ("odd", "not_odd", "smooth", "not_odd")[number // 4 % 4],
+            }
+        )
+    path = tmp_path_factory.mktemp("survey") / "survey.parquet"
+    pa.parquet.write_table(pa.Table.from_pylist(rows), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_fit(tmp_path_factory: pytest.TempPathFactory, tiny_survey: Path) -> Path:
+    """The folder of a fit of a tiny network to `tiny_survey`."""
+    from peculiar.fit import Recipe, fit
+
+    folder = tmp_path_factory.mktemp("fits") / "run"
+    fit([tiny_survey], folder, Recipe(width=8, size=32, epochs=2, batch_size=16, precision="no"))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory, tiny_fit: Path) -> Path:
+    """The model file of `tiny_fit`."""
+    from peculiar.export import export
+
+    path = tmp_path_factory.mktemp("models") / "tiny.onnx"
+    export(tiny_fit, path)
+    return path

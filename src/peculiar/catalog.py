@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from peculiar.cache import writing
+from peculiar.image import Framing
 from peculiar.model import Model, load_model
 from peculiar.predict import readable_batches
 from peculiar.schema import Question
@@ -57,6 +59,16 @@ class Catalogued:
     flagged: dict[str, int] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the figures, for JSON."""
+        return {
+            "rows": self.rows,
+            "classes": self.classes,
+            "flagged": self.flagged,
+            "problems": self.problems,
+            "seconds": round(self.seconds, 3),
+        }
 
 
 _MOST_PROBLEMS = 100
@@ -125,7 +137,7 @@ def predict_catalog(
     *,
     embeddings: bool = False,
     views: int = 1,
-    fast: bool = False,
+    framing: Framing | None = None,
     batch_size: int = 64,
     progress: Callable[[int], object] = lambda done: None,
 ) -> Catalogued:
@@ -144,8 +156,8 @@ def predict_catalog(
         Keep the embedding of each galaxy.
     views : int
         Average over so many turned and mirrored views, 1 to 8.
-    fast : bool
-        Reduce large JPEGs while decoding.
+    framing : Framing, optional
+        How to frame the pictures, for those who know better than the model; of its size.
     batch_size : int
         Pictures that go through the network together.
     progress : callable
@@ -161,14 +173,14 @@ def predict_catalog(
         If the suffix of `out` is not known, or a number is out of range.
     """
     out, model, started = Path(out), model or load_model(), time.perf_counter()
-    format = format_to_write(out)
+    framing, format = framing or model.framing, format_to_write(out)
     ra, dec = source.numbers("ra"), source.numbers("dec")
     positions = None if ra is None or dec is None else (ra, dec)
     columns = catalog_columns(model, positions=positions is not None, embeddings=embeddings)
     result = Catalogued(out)
 
     def batches() -> Iterator[pa.RecordBatch]:
-        galaxies = source.galaxies(model.framing.faster(fast))
+        galaxies = source.galaxies(framing)
         for batch, readable, pictures in readable_batches(galaxies, batch_size):
             values = _values(model, batch, readable, pictures, views=views)
             if positions is not None:
@@ -180,7 +192,7 @@ def predict_catalog(
             progress(len(batch))
 
     with writing(out) as temporary:
-        write_table(temporary, format, columns, batches(), _provenance(model, source, views=views, fast=fast))
+        write_table(temporary, format, columns, batches(), _provenance(model, source, framing, views))
     result.seconds = time.perf_counter() - started
     return result
 
@@ -212,7 +224,9 @@ def _values(
         for row, number in zip(readable, answers.probabilities[first.name].argmax(axis=1), strict=True):
             classes[row] = first.answers[number]
     chances = found[first.name]
-    columns = {name: found[question.name][:, number] for question, number, name in _probability_columns(model.card.questions)}
+    columns = {
+        name: found[question.name][:, number] for question, number, name in _probability_columns(model.card.questions)
+    }
     return {
         "id": [galaxy.id for galaxy in batch],
         **columns,
@@ -249,7 +263,7 @@ def _count(result: Catalogued, batch: list[Galaxy], values: dict[str, NDArray[np
             result.problems[galaxy.id] = galaxy.problem
 
 
-def _provenance(model: Model, source: Source, *, views: int, fast: bool) -> dict[str, str]:
+def _provenance(model: Model, source: Source, framing: Framing, views: int) -> dict[str, str]:
     """Return what a reader of the catalogue has to know of its making."""
     return {
         "creator": f"peculiar {metadata.version('peculiar')}",
@@ -259,6 +273,7 @@ def _provenance(model: Model, source: Source, *, views: int, fast: bool) -> dict
         "model digest": model.card.digest,
         "model licence": model.card.licence,
         "views": str(views),
-        "fast decoding": str(fast).lower(),
+        "crop": str(framing.crop or "whole"),
+        "fast decoding": str(framing.fast).lower(),
         "credits": "; ".join(model.card.credits),
     }

@@ -6,8 +6,9 @@ import os
 import platform
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,10 +16,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from peculiar.errors import LabelError, MissingExtraError, PeculiarError, PeculiarWarning
+from peculiar.errors import (
+    LabelError,
+    MissingExtraError,
+    PeculiarError,
+    PeculiarWarning,
+    UnknownNameError,
+    UsageError,
+)
 
 if TYPE_CHECKING:
+    from peculiar.fit import FitWatcher
     from peculiar.image import Framing
+    from peculiar.predict import Classifier
+    from peculiar.sources import Source
     from peculiar.train import Watcher
 
 app = typer.Typer(
@@ -45,12 +56,24 @@ Data = Annotated[
 Label = Annotated[str | None, typer.Option(help="Column that holds the labels, for a table.", show_default=False)]
 Size = Annotated[int, typer.Option(help="Side of the pictures that the network sees, in pixels.")]
 Crop = Annotated[
-    int | None,
-    typer.Option(help="Side of the middle square to keep, in pixels of the original; default the largest."),
+    str,
+    typer.Option(
+        help="What to keep: whole (the largest square), galaxy (by its extent), or the middle's side in pixels."
+    ),
 ]
 Fast = Annotated[bool, typer.Option("--fast", help="Reduce JPEGs while decoding: faster, pixels differ slightly.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")]
-Model = Annotated[Path, typer.Option(help="Folder that `peculiar train` wrote.", show_default=False)]
+Run = Annotated[Path, typer.Option("--model", help="Folder that `peculiar train` wrote.", show_default=False)]
+Model = Annotated[
+    Path | None,
+    typer.Option(help="Model file (.onnx), or folder that `peculiar train` wrote; default: the model that ships."),
+]
+Views = Annotated[
+    int,
+    typer.Option(
+        help="Average the model's answers over so many turned and mirrored views, 1 to 8; takes as much longer."
+    ),
+]
 
 
 def main() -> None:
@@ -102,7 +125,9 @@ def demo(
 def train(
     data: Data,
     folder: Annotated[Path, typer.Option("--out", help="Folder for the run.", show_default=False)],
-    net: Annotated[str, typer.Option(help="Network: reference (the exercise's).")] = "reference",
+    net: Annotated[
+        str, typer.Option(help="Network: reference (the exercise's); for the one that ships see `peculiar fit`.")
+    ] = "reference",
     epochs: Annotated[int, typer.Option(help="How often to go through the galaxies.")] = 8,
     batch_size: Annotated[int, typer.Option(help="Galaxies a step.")] = 5,
     learning_rate: Annotated[float, typer.Option(help="Adam's step size.")] = 0.001,
@@ -111,7 +136,7 @@ def train(
     split_seed: Annotated[int, typer.Option(help="Decides which galaxies are held back.")] = 222,
     label: Label = None,
     size: Size = 128,
-    crop: Crop = None,
+    crop: Crop = "whole",
     fast: Fast = False,
     precision: Annotated[str, typer.Option(help="Mixed precision: no or bf16.")] = "no",
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, if there is one.")] = False,
@@ -147,66 +172,254 @@ def train(
 
 
 @app.command()
-def evaluate(
-    data: Data,
-    model: Model,
-    folder: Annotated[
-        Path | None, typer.Option("--out", help="Folder for scores and figures; default: in the model's folder.")
-    ] = None,
-    label: Label = None,
-    weights: Annotated[str, typer.Option(help="The run's best or last weights.")] = "best",
-    include_training: Annotated[
-        bool, typer.Option("--include-training", help="Also score galaxies that the model was trained on.")
-    ] = False,
+def fit(
+    data: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Sets of galaxies; the same one may be in several, at other sharpness.", show_default=False
+        ),
+    ],
+    folder: Annotated[Path, typer.Option("--out", help="Folder for the run.", show_default=False)],
+    epochs: Annotated[int, typer.Option(help="How often to go through the galaxies.")] = 26,
+    batch_size: Annotated[int, typer.Option(help="Galaxies a step.")] = 64,
+    width: Annotated[int, typer.Option(help="Filters of the network's first stage.")] = 48,
+    size: Size = 128,
+    learning_rate: Annotated[float, typer.Option(help="Step size at its peak.")] = 0.003,
+    precision: Annotated[str, typer.Option(help="Mixed precision: no or bf16.")] = "bf16",
+    seed: Annotated[int, typer.Option(help="Decides first weights, order and views.")] = 222,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, if there is one.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Score a model on labelled galaxies, leaving out those that it was trained on."""
-    with _extra("evaluating a training run", "train"):
-        from peculiar import plots, run
+    """Train the galaxy network on every question that the data answer, as the model that ships was."""
+    with _extra("training", "train"):
+        from peculiar.fit import fit as run_fit
+        from peculiar.fit import recipe as make_recipe
+    recipe = make_recipe(
+        epochs=epochs,
+        batch_size=batch_size,
+        width=width,
+        size=size,
+        learning_rate=learning_rate,
+        precision=precision,
+        seed=seed,
+    )
+    with _fitting() as watcher:
+        history = run_fit(data, folder, recipe, resume=resume, watcher=watcher)
+    if as_json:
+        _print_json({"history": history})
+    else:
+        out.print(f"The run is in {folder}; `peculiar export {folder} --out MODEL.onnx` makes a model file of it.")
+
+
+@app.command()
+def export(
+    folder: Annotated[
+        Path, typer.Argument(help="Folder that `peculiar fit` wrote.", metavar="RUN", show_default=False)
+    ],
+    file: Annotated[Path, typer.Option("--out", help="Model file to write (.onnx).", show_default=False)],
+    name: Annotated[str | None, typer.Option(help="What the model is called; default: as the file.")] = None,
+    scores: Annotated[
+        Path | None, typer.Option(help="JSON file with scores to keep in the model file; default: on validation.")
+    ] = None,
+    licence: Annotated[str, typer.Option(help="Licence of the weights.")] = "BSD-3-Clause",
+) -> None:
+    """Make one model file of a run, which `peculiar predict` takes and which needs no PyTorch."""
+    with _extra("exporting a model", "train"):
+        from peculiar.export import export as run_export
+    kept = None
+    if scores is not None:
+        try:
+            kept = json.loads(scores.read_bytes())
+        except ValueError as error:
+            message = f"{scores} holds no JSON ({error})"
+            raise UsageError(message) from error
+    model = run_export(folder, file, name=name, scores=kept, licence=licence)
+    questions = ", ".join(question.name for question in model.card.questions)
+    out.print(f"{file}: {file.stat().st_size / 1e6:.1f} MB, answers {questions}; digest {model.card.digest[:12]}")
+
+
+@app.command()
+def predict(
+    data: Data,
+    file: Annotated[
+        Path, typer.Option("--out", help="Catalogue to write: .parquet, .csv, .fits, .vot or .ecsv.")
+    ] = Path("catalog.parquet"),
+    model: Annotated[Path | None, typer.Option(help="Model file (.onnx); default: the model that ships.")] = None,
+    embeddings: Annotated[
+        bool, typer.Option("--embeddings", help="Keep what the network makes of each picture, for searching.")
+    ] = False,
+    views: Views = 1,
+    crop: Annotated[
+        str | None,
+        typer.Option(
+            help="What to show the network: galaxy, whole, or a number of pixels; default: as the model says."
+        ),
+    ] = None,
+    fast: Fast = False,
+    batch_size: Annotated[int, typer.Option(help="Pictures that go through the network together.")] = 64,
+    as_json: Json = False,
+) -> None:
+    """Classify galaxies into a catalogue."""
+    from peculiar.catalog import predict_catalog
+    from peculiar.image import parse_crop
+    from peculiar.model import load_model
+    from peculiar.sources import open_source
+
+    opened = load_model(model)
+    source = open_source(data)
+    framing = replace(opened.framing, fast=fast)
+    if crop is not None:
+        framing = replace(framing, crop=parse_crop(crop))
+    with _counting("classifying", total=len(source)) as progress:
+        result = predict_catalog(
+            source,
+            file,
+            opened,
+            embeddings=embeddings,
+            views=views,
+            framing=framing,
+            batch_size=batch_size,
+            progress=progress,
+        )
+    if as_json:
+        _print_json({"out": str(file), **result.as_dict()})
+        return
+    for id_, reason in result.problems.items():
+        err.print(f"{id_} cannot be read: {reason}")
+    counts = ", ".join(f"{name} {count:,}" for name, count in result.classes.items())
+    out.print(
+        f"{result.rows:,} galaxies in {result.seconds:.1f} s ({result.rows / result.seconds:,.0f} a second): {counts}"
+    )
+    if result.flagged:
+        out.print(f"flagged: {', '.join(f'{name} {count:,}' for name, count in result.flagged.items())}")
+    out.print(f"The catalogue is in {file}")
+
+
+@app.command()
+def evaluate(
+    data: Data,
+    model: Model = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder for scores and figures; default: in the run's folder, or evaluation."),
+    ] = None,
+    label: Label = None,
+    question: Annotated[
+        str | None, typer.Option(help="Which of a model's questions; default: the one that the labels answer.")
+    ] = None,
+    part: Annotated[
+        str, typer.Option(help="Galaxies that a model file was not trained on, by their ids: test, validation, or all.")
+    ] = "all",
+    weights: Annotated[str, typer.Option(help="The run's best or last weights.")] = "best",
+    include_training: Annotated[
+        bool, typer.Option("--include-training", help="Also score galaxies that the run was trained on.")
+    ] = False,
+    views: Views = 1,
+    as_json: Json = False,
+) -> None:
+    """Score a model on labelled galaxies, leaving out those that a run was trained on."""
+    from peculiar import plots
+    from peculiar.cache import writing
     from peculiar.evaluate import evaluate as score
     from peculiar.predict import predict
     from peculiar.sources import open_source
 
-    trained = run.load_run(model, weights=weights)
+    asked = _asked(model, weights=weights, views=views, include_training=include_training, part=part)
     source = open_source(data, label=label)
+    trained = asked.about(question, source)
     known = source.labels()
-    trained.question.check(known, source.path)
-    seen = set() if include_training else {id_ for id_, part in run.read_split(model).items() if part == "training"}
-    galaxies = (galaxy for galaxy in source.galaxies(trained.framing, labelled_only=True) if galaxy.id not in seen)
+    trained.question.check((None if one in trained.question.silent else one for one in known), source.path)
+    labelled = sum(label in trained.question.answers for label in known)
+    galaxies = (
+        galaxy
+        for galaxy in source.galaxies(trained.framing, labelled_only=True)
+        if galaxy.label in trained.question.answers and asked.takes(galaxy.id)
+    )
     with _counting("classifying") as progress:
         predictions = predict(trained, galaxies, progress=progress)
-    left_out = sum(label is not None for label in known) - len(predictions.ids)
-    if left_out and not predictions.ids:
-        message = f"the model was trained on all {left_out:,} labelled galaxies of {data}; score others, or these too"
-        raise LabelError(f"{message} (--include-training)")
+    left_out = labelled - len(predictions.ids)
+    if not predictions.ids:
+        message = f"none of the {labelled:,} labelled galaxies of {data} is left to score; {asked.advice}"
+        raise LabelError(message)
     labels, probabilities = predictions.scored(trained.question)
     scores = score(labels, probabilities, trained.question.answers)
-    folder = folder or model / "evaluation"
+    folder = folder or asked.folder
     result = {
         "data": str(data),
-        "model": str(model),
-        "weights": weights,
-        "left_out_as_trained_on": left_out,
+        "model": asked.name,
+        **asked.settings,
+        "question": trained.question.name,
+        "left_out": left_out,
         "unreadable": predictions.problems,
         "scores": scores.as_dict(),
     }
-    run.write_json(folder / "scores.json", result)
+    folder.mkdir(parents=True, exist_ok=True)
+    with writing(folder / "scores.json") as temporary:
+        temporary.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     plots.save(plots.draw_confusion(scores.confusion, trained.question.answers), folder / "confusion.png")
     if as_json:
         _print_json(result)
         return
     if left_out:
-        out.print(f"{left_out:,} galaxies are left out, since the model was trained on them.")
+        out.print(f"{left_out:,} galaxies are left out: {asked.reason}.")
     for id_, reason in predictions.problems.items():
         out.print(f"{id_} cannot be read: {reason}")
     _print_scores(scores)
     out.print(f"Scores and figures are in {folder}")
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """A model of either kind that is about to be scored."""
+
+    name: str
+    folder: Path
+    about: "Callable[[str | None, Source], Classifier]"
+    takes: Callable[[str], bool]
+    settings: dict[str, Any]
+    reason: str
+    advice: str
+
+
+def _asked(model: Path | None, *, weights: str, views: int, include_training: bool, part: str) -> _Asked:
+    """Open a run's folder or a model file, and say which galaxies it may be scored on."""
+    from peculiar.model import load_model
+    from peculiar.split import PARTS, part_of
+
+    if model is not None and model.is_dir():
+        with _extra("evaluating a training run", "train"):
+            from peculiar import run
+        trained = run.load_run(model, weights=weights)
+        seen = set() if include_training else {id_ for id_, in_ in run.read_split(model).items() if in_ == "training"}
+        return _Asked(
+            name=str(model),
+            folder=model / "evaluation",
+            about=lambda _, __: trained,
+            takes=lambda id_: id_ not in seen,
+            settings={"weights": weights},
+            reason="the model was trained on them",
+            advice="the model was trained on all of them: score others, or these too (--include-training)",
+        )
+    opened = load_model(model)
+    if part not in ("all", *PARTS):
+        raise UnknownNameError("part", part, ("all", *PARTS))
+    recipe = opened.card.training.get("recipe", {})
+    sizes = {name: float(recipe.get(name, 0)) for name in ("validation_size", "test_size")}
+    return _Asked(
+        name=f"{opened.card.name} {opened.card.digest[:12]}",
+        folder=Path("evaluation"),
+        about=lambda question, source: opened.asking(question, labels=source.label, views=views),
+        takes=lambda id_: part in ("all", part_of(id_, **sizes)),
+        settings={"part": part, "views": views},
+        reason=f"they are not in the part {part}",
+        advice=f"none is in the part {part}: score all (--part all)",
+    )
+
+
 @app.command()
 def explain(
     data: Data,
-    model: Model,
+    model: Run,
     folder: Annotated[Path, typer.Option("--out", help="Folder for the figures.")] = Path("activations"),
     count: Annotated[int, typer.Option(help="How many galaxies.")] = 5,
     label: Label = None,
@@ -295,7 +508,10 @@ def info(as_json: Json = False) -> None:
         "cores": os.cpu_count(),
         "cache": str(cache_folder()),
         "PECULIAR_DATA": os.environ.get("PECULIAR_DATA") or "not set",
-        **{name: _version(name) for name in ("numpy", "pillow", "pyarrow", "astropy", "scikit-learn", "simplejpeg")},
+        **{
+            name: _version(name)
+            for name in ("numpy", "onnxruntime", "pillow", "pyarrow", "astropy", "scikit-learn", "simplejpeg")
+        },
         **{name: _version(name) for name in ("torch", "accelerate", "safetensors", "keras")},
         "device": _device(),
     }
@@ -322,10 +538,10 @@ def _device() -> str:
     return "mps" if torch.backends.mps.is_available() else f"cpu ({torch.get_num_threads()} threads)"
 
 
-def _framing(size: int, crop: int | None, *, fast: bool) -> "Framing":
-    from peculiar.image import Framing
+def _framing(size: int, crop: str, *, fast: bool) -> "Framing":
+    from peculiar.image import Framing, parse_crop
 
-    return Framing(size, crop, fast)
+    return Framing(size, parse_crop(crop), fast)
 
 
 @contextmanager
@@ -375,14 +591,75 @@ def _print_scores(scores: Any) -> None:
 
 
 @contextmanager
-def _counting(task: str) -> Iterator[Any]:
-    """Show a counter of galaxies, where standard error is a terminal."""
-    from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+def _counting(task: str, total: int | None = None) -> Iterator[Any]:
+    """Show how many galaxies are done, how many a second, and the time left, where standard error is a terminal."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        Task,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+    from rich.text import Text
 
-    columns = (SpinnerColumn(), TextColumn(task), MofNCompleteColumn(), TimeElapsedColumn())
+    class Rate(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text("" if task.speed is None else f"{task.speed:,.0f} a second")
+
+    columns = (TextColumn(task), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
-        bar = progress.add_task(task, total=None)
+        bar = progress.add_task(task, total=total)
         yield lambda done: progress.advance(bar, done)
+
+
+@contextmanager
+def _fitting() -> Iterator["FitWatcher"]:
+    """Show a fit: a bar with the loss, a line an epoch; and what to do next if it is interrupted."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from peculiar.fit import FitWatcher
+    from peculiar.report import format_score
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
+
+        class Terminal(FitWatcher):
+            def __init__(self) -> None:
+                self.bar = progress.add_task("reading", total=None)
+                self.epochs = 0
+
+            def reading(self, done: int, total: int) -> None:
+                progress.update(self.bar, completed=done, total=total)
+
+            def begin(self, record: Any, parameters: int) -> None:
+                self.epochs = record.recipe.epochs
+                counts = ", ".join(f"{part} {count:,}" for part, count in record.counts.items())
+                questions = ", ".join(question.name for question in record.questions)
+                err.print(f"pictures: {counts}; questions: {questions}; {parameters:,} parameters")
+
+            def batch(self, epoch: int, done: int, total: int, loss: float) -> None:
+                description = f"epoch {epoch}/{self.epochs}  loss {loss:.3f}"
+                progress.update(self.bar, description=description, completed=done, total=total)
+
+            def epoch(self, line: dict[str, Any]) -> None:
+                scores = "  |  ".join(
+                    f"{key.removeprefix('val_')} accuracy {format_score(value['accuracy'])}, "
+                    f"AUC {format_score(value['auc'])}"
+                    for key, value in line.items()
+                    if key.startswith("val_")
+                )
+                err.print(
+                    f"epoch {line['epoch']}/{self.epochs}  loss {line['loss']:.3f}  |  validation: {scores}  "
+                    f"({line['seconds']:.0f} s)"
+                )
+
+        try:
+            yield Terminal()
+        except KeyboardInterrupt as error:
+            err.print("stopped; add --resume to the same command to go on after the last whole epoch")
+            raise typer.Exit(130) from error
 
 
 @contextmanager

@@ -73,9 +73,7 @@ def central_extent(picture: Image.Image) -> Extent:
     rows, columns = np.nonzero(regions == regions[peak_row + top, peak_column + left])
     row, column = rows.mean(), columns.mean()
     radius = np.quantile(np.hypot(rows - row, columns - column), _SHARE) + 0.5
-    return Extent(
-        float(column + 0.5) * reduction, float(row + 0.5) * reduction, float(radius) * reduction, found=True
-    )
+    return Extent(float(column + 0.5) * reduction, float(row + 0.5) * reduction, float(radius) * reduction, found=True)
 
 
 def _sky(light: NDArray[np.float32]) -> tuple[float, float]:

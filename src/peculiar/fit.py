@@ -13,7 +13,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
 from peculiar import run
@@ -103,6 +103,20 @@ class Recipe(BaseModel):
     def training_framing(self) -> Framing:
         """The same with a margin, out of which training takes its views."""
         return Framing(round(self.size * MARGIN), crop="galaxy", margin=MARGIN)
+
+
+def recipe(**values: Any) -> Recipe:
+    """Make a `Recipe`, and report everything that is wrong with it at once.
+
+    Raises
+    ------
+    UsageError
+        If a value is out of range.
+    """
+    try:
+        return Recipe(**values)
+    except ValidationError as error:
+        raise UsageError(run.wrong_values(error)) from error
 
 
 class FitRecord(BaseModel):
@@ -218,9 +232,7 @@ def fit_parts(galaxies: Answered, recipe: Recipe) -> tuple[Split, int]:
 class _Fit:
     """The state of one fit."""
 
-    def __init__(
-        self, data: Answered, parts: Split, record: FitRecord, folder: Path, watcher: FitWatcher
-    ) -> None:
+    def __init__(self, data: Answered, parts: Split, record: FitRecord, folder: Path, watcher: FitWatcher) -> None:
         self.data, self.parts, self.record, self.folder, self.watcher = data, parts, record, folder, watcher
         recipe = record.recipe
         AcceleratorState._reset_state()
@@ -233,7 +245,9 @@ class _Fit:
         self.average.load_state_dict(self.net.state_dict())
         self.drawn = _draws(data, parts.training)
         self.class_weights = {
-            question.name: torch.from_numpy(_class_weights(data.labels[question.name][self.drawn])).to(self.device)
+            question.name: torch.from_numpy(
+                _class_weights(data.labels[question.name][self.drawn], len(question.answers))
+            ).to(self.device)
             for question in data.questions
         }
         self.steps = len(self.drawn) // recipe.batch_size
@@ -300,7 +314,9 @@ class _Fit:
         state: dict[int, dict[str, Tensor]] = {}
         for key, value in tensors.items():
             number, name = key.split(".")
-            state.setdefault(int(number), {})[name] = value
+            # The fused optimiser walks through memory, so its state has to be laid out as the weights are.
+            laid_out = value.contiguous(memory_format=torch.channels_last) if value.ndim == 4 else value
+            state.setdefault(int(number), {})[name] = laid_out
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
 
     def _train(self, epoch: int) -> float:
@@ -347,7 +363,7 @@ class _Fit:
         ]
         return torch.stack(losses).sum()
 
-    @torch.no_grad()  # type: ignore[misc, untyped-decorator]
+    @torch.no_grad()
     def _take_average(self, step: int) -> None:
         """Move the average a little towards the weights; faster at first, when it still knows nothing."""
         decay = min(self.record.recipe.averaging, step / (step + 20))
@@ -391,7 +407,9 @@ class _Fit:
 def _scores(labels: NDArray[np.int64], logits: NDArray[np.float32]) -> dict[str, Any]:
     classes = logits.shape[1]
     chosen = logits.argmax(axis=1)
-    recalls = [float((chosen[labels == number] == number).mean()) for number in range(classes) if (labels == number).any()]
+    recalls = [
+        float((chosen[labels == number] == number).mean()) for number in range(classes) if (labels == number).any()
+    ]
     exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
     probabilities = exponentials / exponentials.sum(axis=1, keepdims=True)
     aucs = [class_auc((labels == number).astype(np.float32), probabilities[:, number]) for number in range(classes)]
@@ -417,9 +435,11 @@ def _draws(data: Answered, rows: NDArray[np.intp]) -> NDArray[np.intp]:
     return np.repeat(rows, np.minimum(times, _MOST_DRAWS).astype(int))
 
 
-def _class_weights(labels: NDArray[np.int64]) -> NDArray[np.float32]:
-    counts = np.maximum(np.bincount(labels[labels >= 0]), 1)
-    return ((counts.max() / counts) ** _CLASS_WEIGHT_POWER).astype(np.float32)
+def _class_weights(labels: NDArray[np.int64], classes: int) -> NDArray[np.float32]:
+    counts = np.bincount(labels[labels >= 0], minlength=classes)
+    counts[counts == 0] = max(counts.max(), 1)  # what never occurs has no say
+    weights: NDArray[np.float32] = ((counts.max() / counts) ** _CLASS_WEIGHT_POWER).astype(np.float32)
+    return weights
 
 
 def _rate(progress: float) -> float:

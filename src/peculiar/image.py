@@ -72,9 +72,22 @@ class Framing:
             raise UsageError(message)
 
 
-    def faster(self, fast: bool = True) -> "Framing":
-        """Return the same framing with the decoder allowed, or not, to reduce pictures."""
-        return replace(self, fast=fast)
+def parse_crop(text: str) -> int | Literal["galaxy"] | None:
+    """Read a crop as it is typed: "whole", "galaxy", or a number of pixels.
+
+    Raises
+    ------
+    UsageError
+        If it is none of these.
+    """
+    if text == "whole":
+        return None
+    if text == "galaxy":
+        return "galaxy"
+    if text.isdecimal():
+        return int(text)
+    message = f"crop has to be whole, galaxy or a number of pixels, received {text!r}"
+    raise UsageError(message)
 
 
 def looks_like_picture(head: bytes) -> bool:
@@ -194,7 +207,7 @@ def _galaxy_square(picture: Image.Image) -> tuple[float, float, float, float]:
 
 def _frame(picture: Image.Image, framing: Framing) -> NDArray[np.uint8]:
     box: tuple[float, float, float, float]
-    box = _galaxy_square(picture) if framing.crop == "galaxy" else _square(picture.size, framing.crop)  # type: ignore[arg-type]
+    box = _galaxy_square(picture) if framing.crop == "galaxy" else _square(picture.size, framing.crop)
     if framing.margin > 1:
         picture, box = _widen(picture, box, framing.margin)
     if box[2] - box[0] == framing.size and framing.crop != "galaxy":

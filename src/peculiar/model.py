@@ -139,17 +139,30 @@ class Model:
             message = f"views has to be between 1 and 8, received {views}"
             raise UsageError(message)
         names = ["embedding", *(question.name for question in self.card.questions)]
-        turned = [np.rot90(pictures if view < 4 else pictures[:, :, ::-1], view % 4, axes=(1, 2)) for view in range(views)]
+        turned = [
+            np.rot90(pictures if view < 4 else pictures[:, :, ::-1], view % 4, axes=(1, 2)) for view in range(views)
+        ]
         runs = [self._session.run(names, {"pictures": np.ascontiguousarray(view)}) for view in turned]
-        embedding, *logits = (np.mean(outputs, axis=0) if views > 1 else outputs[0] for outputs in zip(*runs, strict=True))
+        embedding, *logits = (
+            np.mean(outputs, axis=0) if views > 1 else outputs[0] for outputs in zip(*runs, strict=True)
+        )
         probabilities = {
             question.name: softmax(values / np.float32(self.card.temperatures[question.name]), axis=1)
             for question, values in zip(self.card.questions, logits, strict=True)
         }
         return Answers(probabilities, embedding)
 
-    def asking(self, name: str | None = None, *, views: int = 1) -> "OneQuestion":
-        """Return the model as one that answers a single question; the first by default.
+    def asking(self, name: str | None = None, *, labels: str | None = None, views: int = 1) -> "OneQuestion":
+        """Return the model as one that answers a single question.
+
+        Parameters
+        ----------
+        name : str, optional
+            Of the question; by default the one that a column of labels answers, or else the first.
+        labels : str, optional
+            Name of that column.
+        views : int
+            Average over so many turned and mirrored views; see `classify`.
 
         Raises
         ------
@@ -158,7 +171,8 @@ class Model:
         """
         questions = {question.name: question for question in self.card.questions}
         if name is None:
-            name = next(iter(questions))
+            answering = [one.name for one in questions.values() if labels in (one.name, one.column)]
+            name = (answering or list(questions))[0]
         if name not in questions:
             raise UnknownNameError("question", name, questions, where=f"in {self.path.name}")
         return OneQuestion(self, questions[name], views)

@@ -89,8 +89,14 @@ def arguments(**values: Any) -> Arguments:
     try:
         return Arguments(**values)
     except ValidationError as error:
-        wrong = (f"{'.'.join(map(str, e['loc']))}: {e['msg'].lower()}, received {e['input']!r}" for e in error.errors())
-        raise UsageError("; ".join(wrong)) from error
+        raise UsageError(wrong_values(error)) from error
+
+
+def wrong_values(error: ValidationError) -> str:
+    """Return what pydantic found wrong, in one line."""
+    return "; ".join(
+        f"{'.'.join(map(str, one['loc']))}: {one['msg'].lower()}, received {one['input']!r}" for one in error.errors()
+    )
 
 
 class Record(BaseModel):

@@ -11,6 +11,8 @@ from sklearn.model_selection import train_test_split
 
 from peculiar.errors import LabelError, UsageError
 
+PARTS = ("training", "validation", "test")
+
 
 @dataclass(frozen=True, slots=True)
 class Split:
@@ -120,9 +122,16 @@ def split_by_id(
     for first, second in same:
         lower, higher = sorted((find(ids[first]), find(ids[second])))
         leader[higher] = lower
-    place = np.array([int(hashlib.sha256(find(id_).encode()).hexdigest()[:8], 16) / 2**32 for id_ in ids])
-    test, validation = place < test_size, (place >= test_size) & (place < test_size + validation_size)
-    return Split(np.flatnonzero(~test & ~validation), np.flatnonzero(validation), np.flatnonzero(test))
+    parts = np.array([part_of(find(id_), validation_size=validation_size, test_size=test_size) for id_ in ids])
+    return Split(*(np.flatnonzero(parts == part) for part in PARTS))
+
+
+def part_of(id_: str, *, validation_size: float, test_size: float) -> str:
+    """Return the part, one of `PARTS`, that the hash of an id puts a galaxy into."""
+    place = int(hashlib.sha256(id_.encode()).hexdigest()[:8], 16) / 2**32
+    if place < test_size:
+        return "test"
+    return "validation" if place < test_size + validation_size else "training"
 
 
 def _one_hot(labels: NDArray[Any], classes: int) -> NDArray[Any]:

@@ -250,10 +250,7 @@ def write_table(
         What is to be known of the whole, for the file's header.
     """
     schema = pa.schema(
-        [
-            pa.field(column.name, column.type, metadata=_field_notes(column))
-            for column in columns
-        ],
+        [pa.field(column.name, column.type, metadata=_field_notes(column)) for column in columns],
         metadata=dict(notes),
     )
     if format == "parquet":
@@ -261,11 +258,14 @@ def write_table(
             for batch in batches:
                 parquet.write_batch(batch.cast(schema))
     elif format == "csv":
-        with pa.csv.CSVWriter(path, schema) as csv:
+        flat = _flat(pa.RecordBatch.from_pylist([], schema)).schema
+        with pa.csv.CSVWriter(path, flat) as csv:
             for batch in batches:
-                csv.write_batch(_flat(batch, schema))
+                csv.write_batch(_flat(batch.cast(schema)))
     else:
-        _write_with_astropy(path, format, columns, pa.Table.from_batches([b.cast(schema) for b in batches], schema), notes)
+        _write_with_astropy(
+            path, format, columns, pa.Table.from_batches([b.cast(schema) for b in batches], schema), notes
+        )
 
 
 def _field_notes(column: Column) -> dict[str, str]:
@@ -273,15 +273,15 @@ def _field_notes(column: Column) -> dict[str, str]:
     return {name: value for name, value in notes.items() if value}
 
 
-def _flat(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+def _flat(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Return a batch with its lists as JSON text: a cell of CSV holds one value."""
-    arrays, fields = [], []
-    for field, array in zip(schema, batch.columns, strict=True):
-        if pa.types.is_fixed_size_list(field.type):
-            array = pa.array([None if row is None else json.dumps(row) for row in array.to_pylist()], pa.string())
-        arrays.append(array)
-        fields.append(pa.field(field.name, array.type))
-    return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
+    arrays = [
+        pa.array([None if row is None else json.dumps(row) for row in array.to_pylist()], pa.string())
+        if pa.types.is_fixed_size_list(array.type)
+        else array
+        for array in batch.columns
+    ]
+    return pa.RecordBatch.from_arrays(arrays, names=batch.schema.names)
 
 
 def _write_with_astropy(

@@ -13,8 +13,8 @@ _STAGES = (1, 2, 2, 1)
 class GalaxyNet(nn.Module):
     """A residual network (He et al. 2016) with one linear head a question.
 
-    A 5 x 5 convolution of stride 2, four stages of 3 x 3 residual blocks that each halve the feature maps, the mean over
-    places, and the heads. Dense convolutions throughout: processors multiply them several times as fast as the
+    A 5 x 5 convolution of stride 2, four stages of 3 x 3 residual blocks that each halve the feature maps, the mean
+    over places, and the heads. Dense convolutions throughout: processors multiply them several times as fast as the
     depthwise ones that the usual small networks save their multiplications with (``docs/lab-book.md``).
 
     Parameters
@@ -47,7 +47,8 @@ class GalaxyNet(nn.Module):
 
     def embed(self, pictures: Tensor) -> Tensor:
         """Return what the body makes of pictures, float32 (n, 8 width)."""
-        return self.body(pictures).mean(dim=(2, 3)).float()
+        maps: Tensor = self.body(pictures)
+        return maps.mean(dim=(2, 3)).float()
 
     def forward(self, pictures: Tensor) -> dict[str, Tensor]:
         """Return the logits of pictures, by question."""

@@ -82,8 +82,7 @@ def read_answered(
         If a label is none of its question's answers, or no question has two different answers.
     """
     columns = {
-        question.name: [answer for source in sources for answer in _answers(source, question)]
-        for question in questions
+        question.name: [answer for source in sources for answer in _answers(source, question)] for question in questions
     }
     asked = tuple(question for question in questions if len(set(columns[question.name]) - {None}) > 1)
     places = " and ".join(str(source.path) for source in sources)
@@ -91,7 +90,8 @@ def read_answered(
         names = ", ".join(question.column for question in questions)
         message = f"{places}: none of the columns {names} has two different answers to learn from"
         raise LabelError(message)
-    known = np.array([[answer is not None for answer in columns[question.name]] for question in asked]).any(axis=0)
+    rows = zip(*(columns[question.name] for question in asked), strict=True)
+    known = np.array([any(answer is not None for answer in answers) for answers in rows])
     pictures = np.empty((int(known.sum()), framing.size, framing.size, 3), dtype=np.uint8)
     kept: list[int] = []
     ids: list[str] = []
@@ -118,7 +118,9 @@ def read_answered(
     trust: dict[str, NDArray[np.float32]] = {}
     bases: dict[str, list[str | None]] = {}
     for question in asked:
-        numbers = {None: UNKNOWN, **{answer: number for number, answer in enumerate(question.answers)}}
+        numbers: dict[str | None, int] = {None: UNKNOWN} | {
+            answer: number for number, answer in enumerate(question.answers)
+        }
         labels[question.name] = np.array([numbers[columns[question.name][row]] for row in kept], dtype=np.int64)
         basis = [entry for source in sources for entry in source.column(question.basis)]
         bases[question.name] = [basis[row] for row in kept]

@@ -1,0 +1,152 @@
+"""The catalogue: rows out are rows in, in every format, with what a reader has to know."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+from astropy.io import fits
+from astropy.io.votable import parse_single_table
+
+from peculiar.catalog import catalog_columns, predict_catalog
+from peculiar.errors import UsageError
+from peculiar.image import Framing, encode_picture
+from peculiar.model import load_model
+from peculiar.sources import open_source
+from peculiar.table import TableReader
+
+PROBABILITIES = [
+    "p_normal",
+    "p_ringed",
+    "p_merger",
+    "p_other",
+    "p_round",
+    "p_in_between",
+    "p_cigar",
+    "p_edge_on",
+    "p_spiral",
+    "p_odd",
+]
+
+
+def test_the_catalogue_has_the_stated_columns(tiny_survey: Path, tiny_model: Path) -> None:
+    result = predict_catalog(open_source(tiny_survey), "c.parquet", load_model(tiny_model), embeddings=True)
+    table = pa.parquet.read_table("c.parquet")
+    assert table.column_names == ["id", "ra", "dec", *PROBABILITIES, "class", "entropy", "flags", "model", "embedding"]
+    assert table["id"].to_pylist() == [f"sim-{number:03d}" for number in range(100)]
+    assert table["ra"][3].as_py() == pytest.approx(150.03)
+    assert result.rows == 100
+    assert sum(result.classes.values()) == 100
+    assert len(table["embedding"][0]) == 64
+    notes = {key.decode(): value.decode() for key, value in table.schema.metadata.items()}
+    assert notes["model digest"] == load_model(tiny_model).card.digest
+    assert table["model"][0].as_py() == notes["model digest"][:12]
+    assert notes["crop"] == "galaxy"
+    assert "Willett" in notes["credits"]
+    assert table.schema.field("ra").metadata == {
+        b"description": b"right ascension, ICRS",
+        b"unit": b"deg",
+        b"ucd": b"pos.eq.ra;meta.main",
+    }
+
+
+def test_the_probabilities_are_the_model_s(tiny_survey: Path, tiny_model: Path) -> None:
+    model = load_model(tiny_model)
+    predict_catalog(open_source(tiny_survey), "c.parquet", model, batch_size=7)
+    table = pa.parquet.read_table("c.parquet")
+    pictures = np.stack(
+        [one.picture for one in open_source(tiny_survey).galaxies(model.framing) if one.picture is not None]
+    )
+    answers = model.classify(pictures).probabilities
+    found = np.stack([table[name].to_numpy() for name in PROBABILITIES], axis=1)
+    expected = np.concatenate([answers["four_class"], answers["clean5"], answers["odd"][:, 1:]], axis=1)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    names = model.card.questions[0].answers
+    assert table["class"].to_pylist() == [names[number] for number in expected[:, :4].argmax(axis=1)]
+    chances = expected[:, :4]
+    np.testing.assert_allclose(table["entropy"].to_numpy(), -(chances * np.log(chances)).sum(axis=1), atol=1e-4)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "fits", "vot", "ecsv"])
+def test_every_format_holds_the_same(tiny_survey: Path, tiny_model: Path, suffix: str) -> None:
+    model, source = load_model(tiny_model), open_source(tiny_survey)
+    predict_catalog(source, "c.parquet", model)
+    predict_catalog(source, f"c.{suffix}", model)
+    expected, reader = pa.parquet.read_table("c.parquet"), TableReader(f"c.{suffix}")
+    assert list(reader.columns) == expected.column_names
+    assert reader.column("id") == expected["id"].to_pylist()
+    assert reader.column("class") == expected["class"].to_pylist()
+    np.testing.assert_allclose(
+        [float(value) for value in reader.column("p_odd")], expected["p_odd"].to_numpy(), rtol=1e-5
+    )
+
+
+def test_units_and_meanings_are_in_fits_and_votable(tiny_survey: Path, tiny_model: Path) -> None:
+    model = load_model(tiny_model)
+    predict_catalog(open_source(tiny_survey), "c.fits", model)
+    predict_catalog(open_source(tiny_survey), "c.vot", model)
+    with fits.open("c.fits") as file:
+        header = file[1].header
+        assert header["TUNIT2"] == "deg"
+        assert header["HIERARCH MODEL DIGEST"] == model.card.digest
+    table = parse_single_table("c.vot")
+    field = table.get_field_by_id_or_name("p_normal")
+    assert field.ucd == "stat.probability"
+    assert "no identifying characteristics" in " ".join(field.description.split())
+
+
+def test_what_cannot_be_read_keeps_its_row(tiny_model: Path) -> None:
+    pictures = [encode_picture(np.full((40, 40, 3), 90, np.uint8)), b"", b"no picture"]
+    pictures.append(encode_picture(np.random.default_rng(1).integers(0, 255, (40, 40, 3), dtype=np.uint8)))
+    pa.parquet.write_table(pa.table({"id": list("abcd"), "image": pictures}), "t.parquet")
+    result = predict_catalog(
+        open_source("t.parquet"), "c.parquet", load_model(tiny_model), embeddings=True, batch_size=2
+    )
+    table = pa.parquet.read_table("c.parquet")
+    assert table["id"].to_pylist() == list("abcd")
+    assert table["flags"].to_pylist() == [2, 1, 1, 0]
+    assert [value is None for value in table["p_normal"].to_pylist()] == [False, True, True, False]
+    assert [value is None for value in table["entropy"].to_pylist()] == [False, True, True, False]
+    assert [value is None for value in table["class"].to_pylist()] == [False, True, True, False]
+    assert [value is None for value in table["embedding"].to_pylist()] == [False, True, True, False]
+    assert result.flagged == {"unreadable": 2, "blank": 1}
+    assert set(result.problems) == {"b", "c"}
+    assert result.as_dict()["rows"] == 4
+    predict_catalog(open_source("t.parquet"), "c.fits", load_model(tiny_model), embeddings=True)
+    with fits.open("c.fits") as file:
+        assert np.isnan(file[1].data["embedding"]).all(axis=1).tolist() == [False, True, True, False]
+
+
+def test_embeddings_in_csv_are_lists(tiny_survey: Path, tiny_model: Path) -> None:
+    predict_catalog(open_source(tiny_survey), "c.csv", load_model(tiny_model), embeddings=True)
+    assert len(json.loads(TableReader("c.csv").column("embedding")[0])) == 64
+
+
+def test_an_unknown_suffix_is_refused_before_anything_is_read(tiny_survey: Path, tiny_model: Path) -> None:
+    with pytest.raises(UsageError, match=r"written as \.parquet, .*received the suffix '\.xlsx'"):
+        predict_catalog(open_source(tiny_survey), "c.xlsx", load_model(tiny_model))
+
+
+def test_an_interrupted_catalogue_leaves_nothing(tiny_survey: Path, tiny_model: Path) -> None:
+    def stop(_: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        predict_catalog(open_source(tiny_survey), "out/c.parquet", load_model(tiny_model), progress=stop)
+    assert list(Path("out").iterdir()) == []
+
+
+def test_another_framing_changes_the_answers(tiny_survey: Path, tiny_model: Path) -> None:
+    model, source = load_model(tiny_model), open_source(tiny_survey)
+    predict_catalog(source, "own.parquet", model)
+    predict_catalog(source, "whole.parquet", model, framing=Framing(32))
+    own, whole = (pa.parquet.read_table(f"{name}.parquet")["p_normal"].to_numpy() for name in ("own", "whole"))
+    assert not np.allclose(own, whole)
+
+
+def test_every_column_is_described(tiny_model: Path) -> None:
+    for column in catalog_columns(load_model(tiny_model), positions=True, embeddings=True):
+        assert column.description
+        assert column.ucd or column.name == "embedding"

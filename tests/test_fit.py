@@ -1,0 +1,154 @@
+"""A fit: honest parts, rare answers drawn more often, and a killed run goes on as if nothing had happened."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from peculiar import fit, run
+from peculiar.errors import RunError, UsageError
+from peculiar.fit import FitWatcher, Recipe
+from peculiar.image import Framing
+from peculiar.schema import CLEAN5, FOUR_CLASS, ODD
+from peculiar.sources import open_source
+from peculiar.sources.answers import read_answered
+from peculiar.split import part_of
+
+TINY = Recipe(width=8, size=32, epochs=2, batch_size=16, precision="no")
+
+
+def test_the_run_s_folder_is_complete(tiny_fit: Path) -> None:
+    record = fit.read_fit(tiny_fit)
+    assert [question.name for question in record.questions] == ["four_class", "clean5", "odd"]
+    assert sum(record.counts.values()) == 100
+    assert [line["epoch"] for line in run.read_history(tiny_fit)] == [1, 2]
+    assert set(fit.read_notes(tiny_fit)["temperatures"]) == {"four_class", "clean5", "odd"}
+    parts = run.read_split(tiny_fit)
+    assert len(parts) == 100
+    assert set(parts.values()) == {"training", "validation", "test"}
+
+
+def test_parts_follow_from_the_ids(tiny_fit: Path) -> None:
+    parts = run.read_split(tiny_fit)
+    assert all(part == part_of(id_, validation_size=0.1, test_size=0.15) for id_, part in parts.items())
+
+
+def test_a_stopped_run_goes_on_to_the_same_weights(tiny_survey: Path, tiny_fit: Path) -> None:
+    class Stop(FitWatcher):
+        def batch(self, epoch: int, done: int, total: int, loss: float) -> None:
+            if (epoch, done) == (2, 2):
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit.fit([tiny_survey], "run", TINY, watcher=Stop())
+    assert len(run.read_history(Path("run"))) == 1
+    fit.fit([tiny_survey], "run", TINY, resume=True)
+    one, other = (run.read_weights(folder / fit.AVERAGED)[0] for folder in (tiny_fit, Path("run")))
+    for name, tensor in one.items():
+        torch.testing.assert_close(tensor, other[name], rtol=0, atol=1e-6)
+
+
+def test_a_finished_run_is_only_concluded(tiny_survey: Path, tiny_fit: Path) -> None:
+    before = run.read_history(tiny_fit)
+    (tiny_fit / fit.NOTES).unlink()
+    assert fit.fit([tiny_survey], tiny_fit, TINY, resume=True) == before
+    assert fit.read_notes(tiny_fit)["scores"]["clean5"]["galaxies"] > 0
+
+
+def test_another_recipe_is_not_resumed(tiny_survey: Path, tiny_fit: Path) -> None:
+    with pytest.raises(RunError, match=r"learning_rate was 0\.003, is 0\.1"):
+        fit.fit([tiny_survey], tiny_fit, TINY.model_copy(update={"learning_rate": 0.1}), resume=True)
+
+
+def test_a_folder_in_use_is_refused(tiny_survey: Path, tiny_fit: Path) -> None:
+    with pytest.raises(UsageError, match="not an empty folder"):
+        fit.fit([tiny_survey], tiny_fit, TINY)
+
+
+def test_too_few_galaxies_for_a_batch(tiny_survey: Path) -> None:
+    with pytest.raises(UsageError, match="fewer than a batch of 4096"):
+        fit.fit([tiny_survey], "run", TINY.model_copy(update={"batch_size": 4096}))
+
+
+def test_a_diverging_fit_says_what_to_do(tiny_survey: Path) -> None:
+    with pytest.raises(RunError, match="--learning-rate"):
+        fit.fit([tiny_survey], "run", TINY.model_copy(update={"learning_rate": 1e12}))
+
+
+def test_watchers_are_told(tiny_survey: Path) -> None:
+    told: list[Any] = []
+
+    class Listen(FitWatcher):
+        def reading(self, done: int, total: int) -> None:
+            told.append(("reading", done, total))
+
+        def begin(self, record: fit.FitRecord, parameters: int) -> None:
+            told.append(("begin", parameters > 1000))
+
+        def epoch(self, line: dict[str, Any]) -> None:
+            told.append(("epoch", line["epoch"]))
+
+    fit.fit([tiny_survey], "run", TINY.model_copy(update={"epochs": 1}), watcher=Listen())
+    assert told == [("reading", 100, 100), ("begin", True), ("epoch", 1)]
+
+
+def test_rare_answers_are_drawn_more_often(tiny_survey: Path) -> None:
+    data = read_answered([open_source(tiny_survey)], (FOUR_CLASS, CLEAN5, ODD), Framing(8))
+    rows = np.arange(100)
+    data.labels["clean5"][:] = 0
+    data.labels["clean5"][:4] = 1
+    drawn = np.bincount(fit._draws(data, rows), minlength=100)
+    assert (drawn[:4] == 3).all()
+    assert drawn[40:].max() <= 3
+    assert drawn.min() >= 1
+
+
+def test_rare_classes_weigh_more() -> None:
+    weights = fit._class_weights(np.repeat([0, 1, -1], [80, 10, 5]), 3)
+    np.testing.assert_allclose(weights, [1, 2, 1])
+
+
+def test_the_rate_rises_and_falls() -> None:
+    rates = [fit._rate(progress / 100) for progress in range(101)]
+    assert rates[0] == 0
+    assert rates[10] == 1
+    assert rates[100] == pytest.approx(0)
+    assert rates[:11] == sorted(rates[:11])
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+
+
+def test_wrong_values_are_reported_together() -> None:
+    with pytest.raises(UsageError, match=r"epochs: .* received 0; batch_size: .* received 1"):
+        fit.recipe(epochs=0, batch_size=1)
+
+
+@pytest.mark.parametrize("content", [None, "{", '{"recipe": 3}'])
+def test_a_folder_that_is_no_fit(tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / run.RECORD).write_text(content)
+    with pytest.raises(RunError, match="not the folder of a fit"):
+        fit.read_fit(tmp_path)
+
+
+def test_an_unfinished_or_damaged_fit(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="not finished"):
+        fit.read_notes(tmp_path)
+    (tmp_path / fit.NOTES).write_text("{")
+    with pytest.raises(RunError, match="damaged"):
+        fit.read_notes(tmp_path)
+
+
+def test_weights_of_another_network(tiny_fit: Path, tmp_path: Path) -> None:
+    record = fit.read_fit(tiny_fit)
+    other = record.model_copy(update={"recipe": record.recipe.model_copy(update={"width": 16})})
+    with pytest.raises(RunError, match="do not fit"):
+        fit.load_net(tiny_fit, other)
+
+
+def test_the_record_is_plain_json(tiny_fit: Path) -> None:
+    stored = json.loads((tiny_fit / run.RECORD).read_text())
+    assert stored["recipe"]["width"] == 8
+    assert stored["data"] == ["survey.parquet"]
