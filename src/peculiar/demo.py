@@ -11,14 +11,18 @@ import numpy as np
 from peculiar import run
 from peculiar.errors import SimulatedDataWarning
 from peculiar.explain import visualize_activations
+from peculiar.image import frame_pixels
+from peculiar.model import load_model
 from peculiar.nets import build, summarise
-from peculiar.plots import draw_confusion, draw_history, draw_samples, save
+from peculiar.plots import draw_answers, draw_confusion, draw_history, draw_samples, save
 from peculiar.report import Picture, Section, format_score, score_table, write_page
 from peculiar.run import Arguments
 from peculiar.schema import FOUR_CLASS
 from peculiar.sources import load_galaxy_data
 from peculiar.sources.stream import Dataset
 from peculiar.train import Trained, Watcher, train
+
+_COMPARED = 12
 
 EXPECTED = {"accuracy": (0.60, 0.70), "AUC": (0.80, 0.90)}
 """What the exercise says of its network after 8 epochs; guessing reaches 0.25 and 0.50."""
@@ -71,6 +75,9 @@ def demo(
     }
     save(draw_samples(samples), folder / "samples.png")
     save(draw_history(trained.history), folder / "history.png")
+    compared = trained.split.validation[:_COMPARED]
+    answers = _ask_both(trained, pictures[compared], labels[compared])
+    save(draw_answers(pictures[compared], answers), folder / "both.png")
     save(draw_confusion(trained.scores.confusion, FOUR_CLASS.answers), folder / "confusion.png")
     kind = "simulated galaxies" if simulated else "real galaxies"
     lead = f"The exercise on {len(pictures):,} {kind}, done in {time.perf_counter() - started:.0f} seconds."
@@ -80,6 +87,7 @@ def demo(
         _training_section(trained),
         _scores_section(trained),
         _classes_section(trained),
+        _both_section(answers, simulated=bool(simulated)),
         Section(
             "What the filters see",
             [
@@ -187,6 +195,42 @@ def _classes_section(trained: Trained) -> Section:
         table=score_table(trained.scores),
         figures=[Picture("confusion.png", "Rows are true classes, columns what the network said.")],
     )
+
+
+def _ask_both(
+    trained: Trained, pictures: np.ndarray[Any, Any], labels: np.ndarray[Any, Any]
+) -> list[list[tuple[str, bool]]]:
+    """Return what the exercise's network and the model that ships say of some galaxies, and whether it is right."""
+    shipped = load_model().asking(FOUR_CLASS.name)
+    framed = np.stack([frame_pixels(picture, shipped.framing) for picture in pictures])
+    both = {"exercise": trained.model.probabilities(pictures), "ships": shipped.probabilities(framed)}
+    return [
+        [
+            (
+                f"{name}: {FOUR_CLASS.answers[chances[row].argmax()]} {chances[row].max():.0%}",
+                chances[row].argmax() == label,
+            )
+            for name, chances in both.items()
+        ]
+        for row, label in enumerate(labels)
+    ]
+
+
+def _both_section(answers: list[list[tuple[str, bool]]], *, simulated: bool) -> Section:
+    right = [sum(bool(lines[number][1]) for lines in answers) for number in (0, 1)]
+    text = [
+        f"The first {len(answers)} held-back galaxies, as the exercise's network of 7,164 parameters sees them and as "
+        f"the model that ships with peculiar does: {right[0]} and {right[1]} of them right.",
+    ]
+    if simulated:
+        text.append("The model that ships was trained on real galaxies; what it says of simulated ones means little.")
+    else:
+        text.append(
+            "This is no score of the model that ships: many of these galaxies were among those that it learned from. "
+            "Its scores on galaxies that it never saw are in its model card, docs/models.md."
+        )
+    caption = "Below each galaxy both answers and how sure they are; green is right, red is wrong."
+    return Section("Beside the model that ships", text, figures=[Picture("both.png", caption)])
 
 
 def _verdict(value: float | None, low: float, high: float) -> str:

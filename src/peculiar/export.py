@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import os
 import warnings
 from importlib import metadata
@@ -117,8 +118,12 @@ def _to_onnx(net: GalaxyNet, size: int) -> onnx.ModelProto:
     """Trace a network, its normalisations folded into its convolutions, and halve its weights."""
     names = ["embedding", *net.heads]
     example = torch.zeros(2, size, size, 3, dtype=torch.uint8)
+    exporter = logging.getLogger("torch.onnx")
+    before = exporter.level
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # PyTorch's exporter warns of its own internals
+        # PyTorch's exporter warns of its own internals, and of packages that it could do without.
+        warnings.simplefilter("ignore")
+        exporter.setLevel(logging.ERROR)
         program = torch.onnx.export(
             _Graph(net).eval(),
             (example,),
@@ -128,6 +133,7 @@ def _to_onnx(net: GalaxyNet, size: int) -> onnx.ModelProto:
             dynamic_shapes=({0: "n"},),
             verbose=False,
         )
+    exporter.setLevel(before)
     graph: onnx.ModelProto = program.model_proto  # type: ignore[union-attr]
     _strip(graph)
     _halve(graph)

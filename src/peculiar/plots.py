@@ -134,6 +134,40 @@ def draw_samples(samples: Mapping[str, NDArray[Any]]) -> Figure:
     return figure
 
 
+def draw_answers(pictures: NDArray[Any], captions: Sequence[Sequence[tuple[str, bool]]]) -> Figure:
+    """Draw galaxies, and below each what was said of it: a line an answer, green where right, red where wrong.
+
+    Parameters
+    ----------
+    pictures : ndarray, shape (n, height, width, 3)
+    captions : sequence of sequence of (str, bool)
+        For each picture its lines, and whether each is right.
+    """
+    columns = min(6, len(pictures))
+    rows = math.ceil(len(pictures) / columns)
+    figure = _night(1.75 * columns, 2.2 * rows)
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for number, axes in enumerate(grid.flat):
+        _bare(axes)
+        if number >= len(pictures):
+            axes.set_visible(False)
+            continue
+        axes.imshow(pictures[number], interpolation="lanczos")
+        axes.set_xlabel("\n" * len(captions[number]))  # keeps room, since the layout does not see the lines
+        for line, (text, right) in enumerate(captions[number]):
+            place = (0.5, -0.04 - 0.13 * line)
+            axes.text(
+                *place,
+                text,
+                color=_verdict_colour(right),
+                fontsize=7.5,
+                ha="center",
+                va="top",
+                transform=axes.transAxes,
+            )
+    return figure
+
+
 def draw_history(history: Sequence[Mapping[str, Any]]) -> Figure:
     """Draw loss, accuracy and AUC against the epoch, training and validation."""
     figure = Figure(figsize=(9.6, 3.1), layout="constrained")
