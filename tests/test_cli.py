@@ -63,7 +63,7 @@ def test_train_evaluate_explain_on_an_npz(peculiar_command: Any, fake_npz: Path)
 
     status, output, _ = peculiar_command("evaluate", fake_npz, "--model", "run", "--out", "scores")
     assert status == 0
-    assert "32 galaxies are left out, since the model was trained on them." in output
+    assert "32 galaxies are left out: the model was trained on them." in output
     for word in ("balanced accuracy", "precision", "recall", "F1", "Confusion matrix", "Merger"):
         assert word in output
     stored = json.loads(Path("scores/scores.json").read_text())
@@ -178,7 +178,7 @@ def test_info_names_versions(peculiar_command: Any) -> None:
             "size has to be between 1 and 4096 pixels, received 9999",
         ),
         (["train", "FAKE", "--out", "empty/../table.csv"], 2, "is a file; give the run a folder of its own"),
-        (["evaluate", "FAKE", "--model", "nowhere"], 2, "there is no folder nowhere"),
+        (["evaluate", "FAKE", "--model", "nowhere"], 2, "there is no model at nowhere"),
         (["evaluate", "FAKE", "--model", "empty"], 1, "empty is not a training run"),
         (["data", "get", "simulatd", "--out", "x.npz"], 2, "no data set 'simulatd'. Did you mean 'simulated'"),
         (["data", "list", "text.npz"], 1, "text.npz: no column holds pictures"),
@@ -216,7 +216,8 @@ def test_a_set_that_was_all_trained_on_is_not_scored_unasked(peculiar_command: A
     run.write_split(Path("run"), {"training": list(parts)})
     status, _, errors = peculiar_command("evaluate", fake_npz, "--model", "run")
     assert status == 1
-    assert "the model was trained on all 40 labelled galaxies" in errors
+    assert "none of the 40 labelled galaxies of" in errors
+    assert "the model was trained on all of them" in errors
     assert "--include-training" in errors
 
 
@@ -362,3 +363,87 @@ def test_the_demo_compares_scores_as_they_are_printed(value: float | None, verdi
     from peculiar.demo import _verdict
 
     assert _verdict(value, 0.6, 0.7) == verdict
+
+
+def test_fit_export_predict_evaluate(peculiar_command: Any, tiny_survey: Path) -> None:
+    words = ("--epochs", 1, "--width", 8, "--size", 32, "--batch-size", 16, "--precision", "no")
+    status, output, progress = peculiar_command("fit", tiny_survey, "--out", "run", *words)
+    assert status == 0
+    assert "questions: four_class, clean5, odd" in progress
+    assert re.search(r"epoch 1/1  loss \d\.\d{3}  \|  validation: four_class accuracy ", progress)
+    assert "`peculiar export run --out MODEL.onnx`" in output
+
+    status, output, _ = peculiar_command("fit", tiny_survey, "--out", "run", *words, "--resume", "--json")
+    assert status == 0
+    assert len(json.loads(output)["history"]) == 1
+
+    Path("scores.json").write_text('{"part": "test"}')
+    status, output, _ = peculiar_command("export", "run", "--out", "tiny.onnx", "--scores", "scores.json")
+    assert status == 0
+    assert re.search(r"tiny\.onnx: 0\.\d MB, answers four_class, clean5, odd; digest \w{12}\n", output)
+
+    status, output, _ = peculiar_command("predict", tiny_survey, "--model", "tiny.onnx", "--out", "c.parquet")
+    assert status == 0
+    assert "100 galaxies in " in output
+    assert "The catalogue is in c.parquet" in output
+
+    status, output, _ = peculiar_command(
+        "evaluate", tiny_survey, "--model", "tiny.onnx", "--label", "clean5", "--part", "test", "--views", 2
+    )
+    assert status == 0
+    assert "galaxies are left out: they are not in the part test." in output
+    stored = json.loads(Path("evaluation/scores.json").read_text())
+    assert (stored["question"], stored["part"], stored["views"]) == ("clean5", "test", 2)
+    assert 0 < stored["scores"]["count"] < 40
+
+
+def test_labels_that_say_nothing_are_not_scored(peculiar_command: Any, tiny_survey: Path, tiny_model: Path) -> None:
+    status, output, _ = peculiar_command(
+        "evaluate", tiny_survey, "--model", tiny_model, "--label", "gz2_argmax", "--json"
+    )
+    assert status == 0
+    assert json.loads(output)["scores"]["count"] == 76
+    assert json.loads(output)["question"] == "odd"
+
+
+def test_predict_says_what_it_could_not_read(
+    peculiar_command: Any, tiny_model: Path, plain_pictures: list[bytes]
+) -> None:
+    Path("pictures").mkdir()
+    for number, content in enumerate([*plain_pictures, b"\xff\xd8\xff broken"]):
+        Path(f"pictures/{number}.jpg").write_bytes(content)
+    status, output, errors = peculiar_command("predict", "pictures", "--model", tiny_model, "--crop", "whole", "--fast")
+    assert status == 0
+    assert "6.jpg cannot be read: it is" in errors
+    assert "7 galaxies in" in output
+    assert "flagged: unreadable 1, blank 6" in output
+    status, output, _ = peculiar_command("predict", "pictures", "--model", tiny_model, "--json", "--embeddings")
+    assert status == 0
+    assert json.loads(output)["flagged"] == {"unreadable": 1, "blank": 6}
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "message"),
+    [
+        (["predict", "nowhere"], 2, "there is nothing at nowhere"),
+        (["predict", ".", "--out", "c.doc"], 2, "received the suffix '.doc'"),
+        (["predict", ".", "--model", "none.onnx"], 2, "there is no model at none.onnx"),
+        (["predict", ".", "--model", "text.onnx"], 1, "text.onnx is not a model file"),
+        (["predict", ".", "--crop", "half"], 2, "crop has to be whole, galaxy or a number of pixels, received 'half'"),
+        (["predict", ".", "--views", "9"], 2, "views has to be between 1 and 8"),
+        (["evaluate", ".", "--part", "tset"], 2, "Did you mean 'test'?"),
+        (["evaluate", ".", "--question", "five"], 2, "there is no question 'five'"),
+        (["export", ".", "--out", "m.onnx"], 1, "not the folder of a fit"),
+        (["export", ".", "--out", "m.onnx", "--scores", "text.onnx"], 2, "holds no JSON"),
+        (["fit", ".", "--out", "run", "--epochs", "0"], 2, "epochs: "),
+    ],
+)
+def test_misuse_of_models(
+    peculiar_command: Any, plain_pictures: list[bytes], words: list[str], status: int, message: str
+) -> None:
+    Path("one.png").write_bytes(plain_pictures[3])
+    Path("text.onnx").write_text("no model")
+    found, _, errors = peculiar_command(*words)
+    assert found == status
+    assert message in errors
+    assert "Traceback" not in errors

@@ -28,13 +28,16 @@ _HOMES = {
     "Question": "schema",
     "FOUR_CLASS": "schema",
     "CLEAN5": "schema",
+    "ODD": "schema",
+    "load_model": "model",
+    "predict_catalog": "catalog",
     "Arguments": "run",
     "load_run": "run",
     "visualize_activations": "explain",
 }
 
 # A function that shared its name with a module could not stand here: once the module is imported, it would hide it.
-_MODULES = ("split", "train", "predict", "evaluate", "explain", "plots", "demo", "errors")
+_MODULES = ("split", "train", "fit", "export", "predict", "evaluate", "calibrate", "explain", "plots", "demo", "errors")
 
 __all__ = [
     "load_galaxy_data",
@@ -49,6 +52,9 @@ __all__ = [
     "Question",
     "FOUR_CLASS",
     "CLEAN5",
+    "ODD",
+    "load_model",
+    "predict_catalog",
     "Arguments",
     "load_run",
     "visualize_activations",

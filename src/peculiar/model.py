@@ -224,7 +224,7 @@ def load_model(path: str | os.PathLike[str] | None = None, *, threads: int | Non
     """
     path = shipped_model() if path is None else Path(path)
     if not path.exists():
-        raise NotFoundError(f"there is no model at {path}; `peculiar export RUN --out {path}` writes one")
+        raise NotFoundError(f"there is no model at {path}; `peculiar export` writes one (.onnx) from a run")
     if path.is_dir():
         message = f"{path} is a folder; a model is one file, which `peculiar export {path} --out MODEL.onnx` writes"
         raise ModelError(message)
