@@ -1,5 +1,6 @@
 """The catalogue: rows out are rows in, in every format, with what a reader has to know."""
 
+import io
 import json
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import pyarrow.parquet
 import pytest
 from astropy.io import fits
 from astropy.io.votable import parse_single_table
+from PIL import Image
 
+from conftest import draw_galaxy
 from peculiar.catalog import catalog_columns, predict_catalog
 from peculiar.errors import UsageError
 from peculiar.image import Framing, encode_picture
@@ -150,3 +153,49 @@ def test_every_column_is_described(tiny_model: Path) -> None:
     for column in catalog_columns(load_model(tiny_model), positions=True, embeddings=True):
         assert column.description
         assert column.ucd or column.name == "embedding"
+
+
+def odd_pictures() -> dict[str, bytes]:
+    """Pictures of every odd kind that people have."""
+    pixels = draw_galaxy(80, 14, 40, 40)
+    grey = Image.fromarray(pixels[..., 0])
+    made = {
+        "rgb.png": Image.fromarray(pixels),
+        "grey.png": grey,
+        "alpha.png": Image.fromarray(np.dstack([pixels, np.full((80, 80), 255, np.uint8)])),
+        "palette.png": grey.quantize(64),
+        "deep.png": Image.fromarray(pixels[..., 0].astype(np.uint16) * 257),
+        "cmyk.jpg": Image.fromarray(pixels).convert("CMYK"),
+        "wide.png": Image.fromarray(np.pad(pixels, ((0, 0), (60, 60), (0, 0)), mode="edge")),
+        "dot.png": Image.new("RGB", (1, 1), (90, 90, 90)),
+        "ribbon.png": Image.new("RGB", (20_000, 10), (20, 20, 20)),
+    }
+    encoded = {}
+    for name, picture in made.items():
+        buffer = io.BytesIO()
+        picture.save(buffer, "JPEG" if name.endswith("jpg") else "PNG")
+        encoded[name] = buffer.getvalue()
+    buffer = io.BytesIO()
+    grey.convert("RGB").save(buffer, "GIF", save_all=True, append_images=[Image.new("RGB", (80, 80))])
+    encoded["moving.gif"] = buffer.getvalue()
+    buffer = io.BytesIO()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(np.ascontiguousarray(np.rot90(pixels))).save(buffer, "JPEG", exif=exif, quality=98)
+    encoded["turned.jpg"] = buffer.getvalue()
+    return encoded
+
+
+def test_pictures_of_every_kind_are_classified_alike(tiny_model: Path) -> None:
+    Path("odd").mkdir()
+    for name, content in odd_pictures().items():
+        Path("odd", name).write_bytes(content)
+    result = predict_catalog(open_source("odd"), "c.parquet", load_model(tiny_model))
+    table = pa.parquet.read_table("c.parquet").to_pylist()
+    rows = {row["id"]: row for row in table}
+    assert set(rows) == set(odd_pictures())
+    assert result.problems == {}
+    assert {name for name, row in rows.items() if row["flags"] == 2} == {"dot.png", "ribbon.png"}
+    for name in set(rows) - {"dot.png", "ribbon.png"}:
+        for column in PROBABILITIES:
+            assert rows[name][column] == pytest.approx(rows["rgb.png"][column], abs=0.06), (name, column)

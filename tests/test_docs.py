@@ -134,6 +134,11 @@ def test_the_reference_of_the_commands_is_up_to_date() -> None:
     assert made.page() == read(made.PAGE), "type: make docs"
 
 
+def test_the_card_of_the_model_is_up_to_date() -> None:
+    made = script("make_models")
+    assert made.page() == read(made.PAGE), "type: make docs"
+
+
 def test_the_picture_of_the_architecture_is_up_to_date() -> None:
     made = script("make_architecture")
     assert made.draw() == read(made.PICTURE), "type: make docs"

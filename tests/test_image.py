@@ -14,9 +14,18 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
+from conftest import draw_galaxy
 from peculiar import image
 from peculiar.errors import PictureError, UsageError
-from peculiar.image import Framing, decode_picture, encode_picture, frame_pixels, looks_like_picture, read_picture
+from peculiar.image import (
+    Framing,
+    decode_picture,
+    encode_picture,
+    frame_pixels,
+    looks_like_picture,
+    parse_crop,
+    read_picture,
+)
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 ORIENTATION = 0x0112
@@ -429,3 +438,30 @@ def test_damaged_pictures_are_read_or_refused(content: bytes, fast: bool) -> Non
 @given(head=st.sampled_from([b"", *(content[:20] for content in VALID.values())]), tail=st.binary(max_size=200))
 def test_arbitrary_bytes_are_read_or_refused(head: bytes, tail: bytes) -> None:
     check_that_it_is_read_or_refused(head + tail, fast=False)
+
+
+@pytest.mark.parametrize(("text", "crop"), [("whole", None), ("galaxy", "galaxy"), ("200", 200)])
+def test_crops_as_they_are_typed(text: str, crop: int | str | None) -> None:
+    assert parse_crop(text) == crop
+
+
+@pytest.mark.parametrize("text", ["half", "", "-3", "1.5"])
+def test_crops_that_are_none(text: str) -> None:
+    with pytest.raises(UsageError, match="whole, galaxy or a number of pixels"):
+        parse_crop(text)
+
+
+def test_framings_that_cannot_be() -> None:
+    with pytest.raises(UsageError, match="number of pixels or 'galaxy', received 'star'"):
+        Framing(crop="star")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="margin has to be between 1 and 4"):
+        Framing(margin=0.5)
+
+
+@pytest.mark.parametrize("simplejpeg", [True, False])
+def test_fast_decoding_finds_the_same_galaxy(simplejpeg: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not simplejpeg:
+        monkeypatch.setattr(image, "_simplejpeg_decoder", lambda: None)
+    content = encode_picture(draw_galaxy(1024, 90, 520, 500), "JPEG")
+    exact, fast = (decode_picture(content, Framing(64, crop="galaxy", fast=fast)).astype(int) for fast in (False, True))
+    assert np.abs(exact - fast).mean() < 3

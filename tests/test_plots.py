@@ -212,3 +212,12 @@ def test_confusion() -> None:
     # Legible on dark and on light cells.
     colours = {text.get_position(): text.get_color() for text in axes.texts}
     assert (colours[0, 0], colours[1, 0]) == ("white", "black")
+
+
+def test_answers_below_their_galaxies() -> None:
+    pictures = np.full((7, 8, 8, 3), 90, dtype=np.uint8)
+    figure = plots.draw_answers(pictures, [[("one: Ringed 90%", True), ("two: Normal 51%", False)]] * 7)
+    shown = [axes for axes in figure.axes if axes.get_visible()]
+    assert len(shown) == 7
+    assert [text.get_text() for text in shown[6].texts] == ["one: Ringed 90%", "two: Normal 51%"]
+    assert [text.get_color() for text in shown[6].texts] == [plots.RIGHT, plots.WRONG]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from peculiar.errors import LabelError
-from peculiar.schema import CLEAN5, FOUR_CLASS, GALAXY10_DECALS, GALAXY10_SDSS, QUESTIONS, Question, question_for
+from peculiar.schema import CLEAN5, FOUR_CLASS, GALAXY10_DECALS, GALAXY10_SDSS, ODD, QUESTIONS, Question, question_for
 
 PATH = Path("galaxies.csv")
 
@@ -72,3 +72,10 @@ def test_other_labels_make_a_question_of_their_own_in_alphabetical_order() -> No
 
 def test_no_labels_make_a_question_without_answers() -> None:
     assert question_for("four_class", []) == Question("four_class", ())
+
+
+def test_a_question_s_column_is_called_as_the_question_unless_told() -> None:
+    assert FOUR_CLASS.column == "four_class"
+    assert (ODD.column, ODD.answers[1]) == ("gz2_argmax", "odd")
+    assert not set(ODD.silent) & set(ODD.answers)
+    assert all(0 < value < 1 for _, value in FOUR_CLASS.trust)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import train_test_split
 
 from peculiar.errors import LabelError, UsageError
-from peculiar.split import Split, data_digest, split
+from peculiar.split import Split, data_digest, part_of, split, split_by_id
 
 EXERCISE: dict[str, Any] = {"test_size": 0.20, "shuffle": True, "random_state": 222}
 
@@ -199,3 +199,42 @@ def test_too_few_galaxies(numbers: list[int], size: float, message: str) -> None
 def test_labels_that_are_neither_one_hot_nor_numbers(labels: Any) -> None:
     with pytest.raises(LabelError, match=r"have to be one-hot.*or class numbers.*received .* of the shape \("):
         split(labels)
+
+
+IDS = [f"galaxy-{number}" for number in range(2000)]
+
+
+def test_a_split_by_id_has_the_shares_asked_for() -> None:
+    parts = split_by_id(IDS, validation_size=0.1, test_size=0.15)
+    assert len(parts.test) / 2000 == pytest.approx(0.15, abs=0.03)
+    assert len(parts.validation) / 2000 == pytest.approx(0.1, abs=0.03)
+    assert sorted([*parts.training, *parts.validation, *parts.test]) == list(range(2000))
+
+
+def test_a_galaxy_s_part_follows_from_its_id_alone() -> None:
+    whole, half = split_by_id(IDS), split_by_id(IDS[1000:])
+    assert {IDS[1000 + row] for row in half.test} == {IDS[row] for row in whole.test if row >= 1000}
+    for row in whole.test[:20]:
+        assert part_of(IDS[row], validation_size=0.1, test_size=0.15) == "test"
+    for row in whole.validation[:20]:
+        assert part_of(IDS[row], validation_size=0.1, test_size=0.15) == "validation"
+
+
+def test_the_same_id_and_known_duplicates_are_on_one_side() -> None:
+    ids = [*IDS, *IDS]
+    same = [(first, first + 1) for first in range(0, 1000, 5)] + [(1, 2)]
+    parts = split_by_id(ids, same)
+    side = np.empty(4000, dtype=int)
+    for number, rows in enumerate((parts.training, parts.validation, parts.test)):
+        side[rows] = number
+    assert (side[:2000] == side[2000:]).all()
+    assert all(side[first] == side[second] for first, second in same)
+    # Enough pairs that some would be torn apart otherwise.
+    apart = split_by_id(ids)
+    assert any((first in apart.test) != (first + 1 in apart.test) for first in range(0, 1000, 5))
+
+
+def test_the_digest_sees_the_test_part() -> None:
+    ids = ["a", "b", "c"]
+    one, two = np.array([0]), np.array([1])
+    assert Split(one, two).digest(ids) != Split(one, two, np.array([2])).digest(ids)

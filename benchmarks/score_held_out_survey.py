@@ -1,0 +1,81 @@
+"""What imitating other surveys' looks in training brings: trained on SDSS alone, tried on DECaLS.
+
+    python benchmarks/score_held_out_survey.py [--epochs 6]
+
+Two fits with the same seed, of SDSS galaxies alone; one without the changes of flux, colour, contrast, sharpness and
+noise (`peculiar.augment`). Both are scored on the DECaLS galaxies that are not in the test part: ringed or not.
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from machine import data_folder, describe, record
+from peculiar import augment, fit
+from peculiar.run import to_input
+from peculiar.schema import CLEAN5, FOUR_CLASS, ODD
+from peculiar.sources import open_source
+from peculiar.sources.answers import Answered, read_answered
+from score_model import auc_of, interval
+
+
+def take(galaxies: Answered, rows) -> Answered:
+    return Answered(
+        galaxies.questions,
+        [galaxies.ids[row] for row in rows],
+        galaxies.origins[rows],
+        galaxies.pictures[rows],
+        {name: labels[rows] for name, labels in galaxies.labels.items()},
+        {name: trust[rows] for name, trust in galaxies.trust.items()},
+        {name: [bases[row] for row in rows] for name, bases in galaxies.bases.items()},
+        [galaxies.surveys[row] for row in rows],
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--width", type=int, default=32)
+    options = parser.parse_args()
+    machine = describe("torch", "numpy")
+    recipe = fit.Recipe(epochs=options.epochs, width=options.width)
+    sources = [open_source(data_folder() / "stamps"), open_source(data_folder() / "odd_native.parquet")]
+    galaxies = read_answered(sources, (FOUR_CLASS, CLEAN5, ODD), recipe.training_framing)
+    parts, _ = fit.fit_parts(galaxies, recipe)
+    surveys = np.array(galaxies.surveys)
+    known = take(galaxies, np.setdiff1d(np.flatnonzero(surveys == "sdss"), parts.test))
+    tried = np.setdiff1d(np.flatnonzero((surveys == "decals") & (galaxies.origins == 0)), parts.test)
+    rim = (galaxies.pictures.shape[1] - recipe.size) // 2
+    pictures = galaxies.pictures[tried][:, rim:-rim, rim:-rim]
+    labels = galaxies.labels["four_class"][tried]
+    del galaxies
+    relight = augment._relight
+    rows = []
+    for name, look in (("with the looks of other surveys", relight), ("without", lambda seen: seen)):
+        augment._relight = look
+        with tempfile.TemporaryDirectory() as folder:
+            own, _ = fit.fit_parts(known, recipe)
+            note = fit.FitRecord(
+                recipe=recipe, questions=known.questions, data=("sdss",), data_digest="", split_digest="",
+                counts={}, duplicates=0, versions={},
+            )  # fmt: skip
+            run = fit._Fit(known, own, note, Path(folder) / "run", fit.FitWatcher())
+            run.run(resuming=False)
+        with torch.inference_mode():
+            parts_of = [
+                torch.softmax(
+                    run.average(to_input(torch.from_numpy(np.ascontiguousarray(some)), run.device))["four_class"], 1
+                )
+                for some in np.array_split(pictures, 8)
+            ]
+        found = interval(auc_of(1), labels, torch.cat(parts_of).numpy())
+        for bound in ("value", "low", "high"):
+            rows.append((f"DECaLS rings, trained on SDSS {name}, AUC {bound}", found[bound], ""))
+    record(machine, *rows)
+
+
+if __name__ == "__main__":
+    main()
