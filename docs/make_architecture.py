@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "peculiar"
 PICTURE = ROOT / "docs" / "architecture.svg"
 
-LEARNING = {"torch", "accelerate", "safetensors"}
+LEARNING = {"torch", "accelerate", "safetensors", "onnx"}
 
 # Pixels of the picture.
 WIDTH, MARGIN, LEFT, GAP, LINE, PAD = 1080, 24, 62, 12, 15, 12

@@ -148,6 +148,11 @@ def test_weights_of_another_network(tiny_fit: Path, tmp_path: Path) -> None:
         fit.load_net(tiny_fit, other)
 
 
+def test_a_fit_is_no_run_of_the_exercise(tiny_fit: Path) -> None:
+    with pytest.raises(RunError, match="was written by `peculiar fit`; `peculiar export"):
+        run.load_run(tiny_fit)
+
+
 def test_the_record_is_plain_json(tiny_fit: Path) -> None:
     stored = json.loads((tiny_fit / run.RECORD).read_text())
     assert stored["recipe"]["width"] == 8

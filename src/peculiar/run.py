@@ -203,11 +203,18 @@ def read_record(folder: Path) -> Record:
     if not folder.is_dir():
         raise NotFoundError(f"there is no folder {folder}; `peculiar train DATA --out {folder}` makes one")
     try:
-        return Record.model_validate_json((folder / RECORD).read_bytes())
+        text = (folder / RECORD).read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError as error:
         message = f"{folder} is not a training run: it has no {RECORD}"
         raise RunError(message) from error
+    try:
+        return Record.model_validate_json(text)
     except ValidationError as error:
+        if '"recipe"' in text:
+            message = (
+                f"{folder} was written by `peculiar fit`; `peculiar export {folder} --out MODEL.onnx` makes a model"
+            )
+            raise RunError(message) from error
         message = f"{folder / RECORD} is damaged, or of another version of peculiar: {error}"
         raise RunError(message) from error
 
