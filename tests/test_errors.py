@@ -2,6 +2,7 @@
 
 import builtins
 import inspect
+import pickle
 import re
 
 import pytest
@@ -81,3 +82,23 @@ def test_at_most_twenty_known_names_are_listed() -> None:
 def test_a_missing_extra_says_what_to_type() -> None:
     error = errors.MissingExtraError("training", "train")
     assert str(error) == "training needs packages that are not installed. Type: pip install 'peculiar[train]'"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.DataError("x"),
+        errors.PictureError("it is damaged"),
+        errors.UnknownNameError("column", "labl", ["label"], where="in t.csv"),
+        errors.MissingExtraError("training", "train"),
+        errors.NotFoundError("there is nothing"),
+        errors.DownloadError("no answer"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_errors_travel_between_processes(error: errors.PeculiarError) -> None:
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is type(error)
+    assert str(again) == str(error)
+    assert again.exit_status == error.exit_status
+    assert vars(again) == vars(error)

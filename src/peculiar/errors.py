@@ -24,12 +24,24 @@ received and what to do next. ``exit_status`` is what the command line returns f
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class PeculiarError(Exception):
     """Base of every exception that peculiar raises on purpose."""
 
     exit_status = 1
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let the message, not what it was made of, travel between processes."""
+        return _rebuild, (type(self), self.args, self.__dict__)
+
+
+def _rebuild(kind: type[PeculiarError], args: tuple[Any, ...], state: dict[str, Any]) -> PeculiarError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
 
 
 class DataError(PeculiarError, ValueError):
