@@ -124,10 +124,13 @@ def main():
             if question is FOUR_CLASS:
                 rings = known & np.isin(bases[rows], ["ring_tag", "no_ring_tag"]) & (surveys[rows] == "decals")
                 result[kind]["rings within DECaLS"] = interval(auc_of(1), labels[rings], chances[rings])
+                for survey in ("sdss", "decals"):
+                    of_survey = known & (surveys[rows] == survey)
+                    result[kind][f"{survey} alone, accuracy"] = interval(
+                        accuracy, labels[of_survey], chances[of_survey]
+                    )
                 votes = known & (bases[rows] == "votes")
-                result[kind]["four_class, labels by votes alone, accuracy"] = interval(
-                    accuracy, labels[votes], chances[votes]
-                )
+                result[kind]["labels by votes alone, accuracy"] = interval(accuracy, labels[votes], chances[votes])
     place = {galaxies.ids[row]: number for number, row in enumerate(stamps)}
     pairs = np.array([place[galaxies.ids[row]] for row in natives])
     one, other = found[True]["four_class"], found[False]["four_class"][pairs]

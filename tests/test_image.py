@@ -465,3 +465,24 @@ def test_fast_decoding_finds_the_same_galaxy(simplejpeg: bool, monkeypatch: pyte
     content = encode_picture(draw_galaxy(1024, 90, 520, 500), "JPEG")
     exact, fast = (decode_picture(content, Framing(64, crop="galaxy", fast=fast)).astype(int) for fast in (False, True))
     assert np.abs(exact - fast).mean() < 3
+
+
+@pytest.mark.parametrize("subsampling", [0, 1, 2])
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_both_decoders_give_the_same_pixels(mode: str, subsampling: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = np.random.default_rng(222).integers(0, 256, (77, 91, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).convert(mode).save(buffer, "JPEG", quality=90, subsampling=subsampling)
+    with_simplejpeg = decode_picture(buffer.getvalue(), Framing(64))
+    monkeypatch.setattr(image, "_simplejpeg_decoder", lambda: None)
+    np.testing.assert_array_equal(decode_picture(buffer.getvalue(), Framing(64)), with_simplejpeg)
+
+
+def test_a_jpeg_that_simplejpeg_refuses_is_judged_by_pillow(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise ValueError("premature end")
+
+    content = encode_picture(draw_galaxy(64, 10, 32, 32), "JPEG")
+    expected = decode_picture(content, Framing(32))
+    monkeypatch.setattr(image, "_simplejpeg_decoder", lambda: refuse)
+    np.testing.assert_array_equal(decode_picture(content, Framing(32)), expected)
