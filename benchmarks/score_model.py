@@ -1,6 +1,6 @@
 """Scores of a model file on the galaxies of one part of its run, with 95 % intervals.
 
-    python benchmarks/score_model.py MODEL.onnx RUN [--part validation|test] [--views 1] [--out scores.json]
+    python benchmarks/score_model.py MODEL.onnx RUN [--part validation|test] [--views N] [--out scores.json]
 
 The test part decides nothing: whatever is chosen is chosen on the validation part. Intervals are those of 1,000
 bootstrap samples of galaxies (2.5 and 97.5 %).
@@ -99,7 +99,7 @@ def main():
     parser.add_argument("model", type=Path)
     parser.add_argument("run", type=Path)
     parser.add_argument("--part", default="validation")
-    parser.add_argument("--views", type=int, default=1)
+    parser.add_argument("--views", type=int)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     data = Path(os.environ.get("PECULIAR_DATA", "../shared/data"))
@@ -112,7 +112,12 @@ def main():
     stamps, natives = (np.flatnonzero(inside & (galaxies.origins == origin)) for origin in (0, 1))
     found = {rows is natives: classify(model, galaxies.pictures[rows], options.views) for rows in (stamps, natives)}
     bases, surveys = np.array(galaxies.bases["four_class"]), np.array(galaxies.surveys)
-    result = {"part": options.part, "views": options.views, "galaxies": len(stamps), "digest": model.card.digest}
+    result = {
+        "part": options.part,
+        "views": options.views or model.card.views,
+        "galaxies": len(stamps),
+        "digest": model.card.digest,
+    }
     for kind, rows in (("stamps", stamps), ("native frames", natives)):
         result[kind] = {}
         for question in QUESTIONS:

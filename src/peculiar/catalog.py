@@ -136,9 +136,9 @@ def predict_catalog(
     model: Model | None = None,
     *,
     embeddings: bool = False,
-    views: int = 1,
+    views: int | None = None,
     framing: Framing | None = None,
-    batch_size: int = 64,
+    batch_size: int = 32,
     progress: Callable[[int], object] = lambda done: None,
 ) -> Catalogued:
     """Classify every galaxy of a source into a catalogue.
@@ -154,8 +154,8 @@ def predict_catalog(
         By default the model that ships.
     embeddings : bool
         Keep the embedding of each galaxy.
-    views : int
-        Average over so many turned and mirrored views, 1 to 8.
+    views : int, optional
+        Average over so many turned and mirrored views, 1 to 8; by default as the model's card says.
     framing : Framing, optional
         How to frame the pictures, for those who know better than the model; of its size.
     batch_size : int
@@ -203,7 +203,7 @@ def _values(
     readable: list[int],
     pictures: NDArray[np.uint8] | None,
     *,
-    views: int,
+    views: int | None,
 ) -> dict[str, NDArray[np.generic] | list[str | None]]:
     """Return the columns of one batch; NaN and None stand for what is not known."""
     count, first = len(batch), model.card.questions[0]
@@ -263,7 +263,7 @@ def _count(result: Catalogued, batch: list[Galaxy], values: dict[str, NDArray[np
             result.problems[galaxy.id] = galaxy.problem
 
 
-def _provenance(model: Model, source: Source, framing: Framing, views: int) -> dict[str, str]:
+def _provenance(model: Model, source: Source, framing: Framing, views: int | None) -> dict[str, str]:
     """Return what a reader of the catalogue has to know of its making."""
     return {
         "creator": f"peculiar {metadata.version('peculiar')}",
@@ -272,7 +272,7 @@ def _provenance(model: Model, source: Source, framing: Framing, views: int) -> d
         "model name": model.card.name,
         "model digest": model.card.digest,
         "model licence": model.card.licence,
-        "views": str(views),
+        "views": str(views or model.card.views),
         "crop": str(framing.crop or "whole"),
         "fast decoding": str(framing.fast).lower(),
         "credits": "; ".join(model.card.credits),

@@ -69,9 +69,10 @@ Model = Annotated[
     typer.Option(help="Model file (.onnx), or folder that `peculiar train` wrote; default: the model that ships."),
 ]
 Views = Annotated[
-    int,
+    int | None,
     typer.Option(
-        help="Average the model's answers over so many turned and mirrored views, 1 to 8; takes as much longer."
+        help="Average over so many turned and mirrored views, 1 to 8, which takes as much longer; default: as the "
+        "model says."
     ),
 ]
 
@@ -248,7 +249,7 @@ def predict(
     embeddings: Annotated[
         bool, typer.Option("--embeddings", help="Keep what the network makes of each picture, for searching.")
     ] = False,
-    views: Views = 1,
+    views: Views = None,
     crop: Annotated[
         str | None,
         typer.Option(
@@ -256,7 +257,7 @@ def predict(
         ),
     ] = None,
     fast: Fast = False,
-    batch_size: Annotated[int, typer.Option(help="Pictures that go through the network together.")] = 64,
+    batch_size: Annotated[int, typer.Option(help="Pictures that go through the network together.")] = 32,
     as_json: Json = False,
 ) -> None:
     """Classify galaxies into a catalogue."""
@@ -314,7 +315,7 @@ def evaluate(
     include_training: Annotated[
         bool, typer.Option("--include-training", help="Also score galaxies that the run was trained on.")
     ] = False,
-    views: Views = 1,
+    views: Views = None,
     as_json: Json = False,
 ) -> None:
     """Score a model on labelled galaxies, leaving out those that a run was trained on."""
@@ -381,7 +382,7 @@ class _Asked:
     advice: str
 
 
-def _asked(model: Path | None, *, weights: str, views: int, include_training: bool, part: str) -> _Asked:
+def _asked(model: Path | None, *, weights: str, views: int | None, include_training: bool, part: str) -> _Asked:
     """Open a run's folder or a model file, and say which galaxies it may be scored on."""
     from peculiar.model import load_model
     from peculiar.split import PARTS, part_of
@@ -410,7 +411,7 @@ def _asked(model: Path | None, *, weights: str, views: int, include_training: bo
         folder=Path("evaluation"),
         about=lambda question, source: opened.asking(question, labels=source.label, views=views),
         takes=lambda id_: part in ("all", part_of(id_, **sizes)),
-        settings={"part": part, "views": views},
+        settings={"part": part, "views": views or opened.card.views},
         reason=f"they are not in the part {part}",
         advice=f"none is in the part {part}: score all (--part all)",
     )

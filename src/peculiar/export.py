@@ -54,6 +54,7 @@ def export(
     *,
     name: str | None = None,
     scores: dict[str, Any] | None = None,
+    views: int = 2,
     licence: str = "BSD-3-Clause",
 ) -> Model:
     """Write the model file of a fit.
@@ -68,6 +69,8 @@ def export(
         What the model is called; by default as the file.
     scores : dict, optional
         To be kept in the file; by default those on the validation part.
+    views : int
+        Over how many turned and mirrored views the model averages unless told otherwise, 1 to 8.
     licence : str
         Of the weights.
 
@@ -93,6 +96,7 @@ def export(
         "framing": record.recipe.framing,
         "questions": record.questions,
         "temperatures": notes["temperatures"],
+        "views": views,
     }
     card = Card(
         format=FORMAT,
@@ -172,7 +176,7 @@ def _check(model: Model, net: GalaxyNet, temperatures: dict[str, float]) -> None
     smooth = np.zeros_like(noise)
     smooth[:, : blocks.shape[1], : blocks.shape[2]] = blocks
     pictures = np.concatenate([noise, smooth])
-    found = model.classify(pictures).probabilities
+    found = model.classify(pictures, views=1).probabilities
     with torch.inference_mode():
         logits = net(run.to_input(torch.from_numpy(pictures), torch.device("cpu")))
     for question, values in logits.items():

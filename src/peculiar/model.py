@@ -44,6 +44,9 @@ class Card(BaseModel):
         What it answers.
     temperatures : dict of str to float
         By question, what its logits are divided by; see `peculiar.calibrate`.
+    views : int
+        Over how many turned and mirrored views of a picture answers are averaged unless told otherwise; see
+        `Model.classify`.
     training : dict
         How it was trained: recipe, counts, digests, versions.
     scores : dict
@@ -64,6 +67,7 @@ class Card(BaseModel):
     framing: Framing
     questions: tuple[Question, ...] = Field(min_length=1)
     temperatures: dict[str, float]
+    views: int = Field(default=1, ge=1, le=8)
     training: dict[str, Any] = {}
     scores: dict[str, Any] = {}
     credits: tuple[str, ...] = ()
@@ -112,15 +116,15 @@ class Model:
         """Number of values of an embedding."""
         return int(self._session.get_outputs()[0].shape[1])
 
-    def classify(self, pictures: NDArray[np.uint8], *, views: int = 1) -> Answers:
+    def classify(self, pictures: NDArray[np.uint8], *, views: int | None = None) -> Answers:
         """Answer all questions about pictures that are framed as the model wants them.
 
         Parameters
         ----------
         pictures : ndarray of uint8, shape (n, size, size, 3)
-        views : int
+        views : int, optional
             Average the answers over so many views of each picture, 1 to 8: turned by quarters, then mirrored too.
-            Takes that many times as long.
+            Takes that many times as long. By default as the model's card says.
 
         Returns
         -------
@@ -135,6 +139,7 @@ class Model:
         if pictures.ndim != 4 or pictures.shape[1:] != (size, size, 3) or pictures.dtype != np.uint8:
             message = f"pictures have to be uint8 (n, {size}, {size}, 3), received {pictures.dtype} {pictures.shape}"
             raise UsageError(message)
+        views = self.card.views if views is None else views
         if not 1 <= views <= 8:
             message = f"views has to be between 1 and 8, received {views}"
             raise UsageError(message)
@@ -152,7 +157,7 @@ class Model:
         }
         return Answers(probabilities, embedding)
 
-    def asking(self, name: str | None = None, *, labels: str | None = None, views: int = 1) -> "OneQuestion":
+    def asking(self, name: str | None = None, *, labels: str | None = None, views: int | None = None) -> "OneQuestion":
         """Return the model as one that answers a single question.
 
         Parameters
@@ -161,7 +166,7 @@ class Model:
             Of the question; by default the one that a column of labels answers, or else the first.
         labels : str, optional
             Name of that column.
-        views : int
+        views : int, optional
             Average over so many turned and mirrored views; see `classify`.
 
         Raises
@@ -184,7 +189,7 @@ class OneQuestion:
 
     model: Model
     question: Question
-    views: int = 1
+    views: int | None = None
 
     @property
     def framing(self) -> Framing:
