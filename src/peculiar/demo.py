@@ -77,7 +77,9 @@ def demo(
     save(draw_history(trained.history), folder / "history.png")
     compared = trained.split.validation[:_COMPARED]
     answers = _ask_both(trained, pictures[compared], labels[compared])
-    save(draw_answers(pictures[compared], answers), folder / "both.png")
+    truth = [FOUR_CLASS.answers[label] for label in labels[compared]]
+    captions = [[(f"is {name}", None), *lines] for name, lines in zip(truth, answers, strict=True)]
+    save(draw_answers(pictures[compared], captions), folder / "both.png")
     save(draw_confusion(trained.scores.confusion, FOUR_CLASS.answers), folder / "confusion.png")
     kind = "simulated galaxies" if simulated else "real galaxies"
     lead = f"The exercise on {len(pictures):,} {kind}, done in {time.perf_counter() - started:.0f} seconds."
@@ -229,7 +231,7 @@ def _both_section(answers: list[list[tuple[str, bool]]], *, simulated: bool) -> 
             "This is no score of the model that ships: many of these galaxies were among those that it learned from. "
             "Its scores on galaxies that it never saw are in its model card, docs/models.md."
         )
-    caption = "Below each galaxy both answers and how sure they are; green is right, red is wrong."
+    caption = "Below each galaxy its label, both answers and how sure they are; green is right, red is wrong."
     return Section("Beside the model that ships", text, figures=[Picture("both.png", caption)])
 
 

@@ -134,14 +134,14 @@ def draw_samples(samples: Mapping[str, NDArray[Any]]) -> Figure:
     return figure
 
 
-def draw_answers(pictures: NDArray[Any], captions: Sequence[Sequence[tuple[str, bool]]]) -> Figure:
-    """Draw galaxies, and below each what was said of it: a line an answer, green where right, red where wrong.
+def draw_answers(pictures: NDArray[Any], captions: Sequence[Sequence[tuple[str, bool | None]]]) -> Figure:
+    """Draw galaxies, and below each what was said of it: a line an answer, green if right, red if wrong.
 
     Parameters
     ----------
     pictures : ndarray, shape (n, height, width, 3)
-    captions : sequence of sequence of (str, bool)
-        For each picture its lines, and whether each is right.
+    captions : sequence of sequence of (str, bool or None)
+        For each picture its lines, and whether each is right; None for what is no answer.
     """
     columns = min(6, len(pictures))
     rows = math.ceil(len(pictures) / columns)
