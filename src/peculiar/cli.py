@@ -616,23 +616,34 @@ def _counting(task: str, total: int | None = None) -> Iterator[Any]:
 
 
 @contextmanager
-def _fitting() -> Iterator["FitWatcher"]:
-    """Show a fit: a bar with the loss, a line an epoch; and what to do next if it is interrupted."""
+def _bar(if_stopped: str) -> Iterator[Callable[..., None]]:
+    """Show a training's progress where standard error is a terminal; and what to do next if it is interrupted."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from peculiar.fit import FitWatcher
-    from peculiar.report import format_score
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
+        bar = progress.add_task("reading", total=None)
+        try:
+            yield lambda **values: progress.update(bar, **values)
+        except KeyboardInterrupt as error:
+            err.print(f"stopped{if_stopped}")
+            raise typer.Exit(130) from error
+
+
+@contextmanager
+def _fitting() -> Iterator["FitWatcher"]:
+    """Show a fit: a bar with the loss, a line an epoch; and what to do next if it is interrupted."""
+    from peculiar.fit import FitWatcher
+    from peculiar.report import format_score
+
+    with _bar("; add --resume to the same command to go on after the last whole epoch") as show:
 
         class Terminal(FitWatcher):
             def __init__(self) -> None:
-                self.bar = progress.add_task("reading", total=None)
                 self.epochs = 0
 
             def reading(self, done: int, total: int) -> None:
-                progress.update(self.bar, completed=done, total=total)
+                show(completed=done, total=total)
 
             def begin(self, record: Any, parameters: int) -> None:
                 self.epochs = record.recipe.epochs
@@ -642,7 +653,7 @@ def _fitting() -> Iterator["FitWatcher"]:
 
             def batch(self, epoch: int, done: int, total: int, loss: float) -> None:
                 description = f"epoch {epoch}/{self.epochs}  loss {loss:.3f}"
-                progress.update(self.bar, description=description, completed=done, total=total)
+                show(description=description, completed=done, total=total)
 
             def epoch(self, line: dict[str, Any]) -> None:
                 scores = "  |  ".join(
@@ -656,31 +667,23 @@ def _fitting() -> Iterator["FitWatcher"]:
                     f"({line['seconds']:.0f} s)"
                 )
 
-        try:
-            yield Terminal()
-        except KeyboardInterrupt as error:
-            err.print("stopped; add --resume to the same command to go on after the last whole epoch")
-            raise typer.Exit(130) from error
+        yield Terminal()
 
 
 @contextmanager
 def _watching(if_stopped: str = "") -> Iterator["Watcher"]:
     """Show a training run: a bar with the metrics, a line an epoch; and what to do next if it is interrupted."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
     from peculiar.report import format_score
     from peculiar.train import Watcher
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
+    with _bar(if_stopped) as show:
 
         class Terminal(Watcher):
             def __init__(self) -> None:
-                self.bar = progress.add_task("reading", total=None)
                 self.epochs = 0
 
             def reading(self, done: int, total: int) -> None:
-                progress.update(self.bar, completed=done, total=total)
+                show(completed=done, total=total)
 
             def begin(self, record: Any, summary: str) -> None:
                 self.epochs = record.arguments.epochs
@@ -689,7 +692,7 @@ def _watching(if_stopped: str = "") -> Iterator["Watcher"]:
 
             def batch(self, epoch: int, done: int, total: int, loss: float, accuracy: float) -> None:
                 description = f"epoch {epoch}/{self.epochs}  loss {loss:.3f}  accuracy {accuracy:.3f}"
-                progress.update(self.bar, description=description, completed=done, total=total)
+                show(description=description, completed=done, total=total)
 
             def epoch(self, line: dict[str, Any]) -> None:
                 scores = (
@@ -699,8 +702,4 @@ def _watching(if_stopped: str = "") -> Iterator["Watcher"]:
                 )
                 err.print(f"epoch {line['epoch']}/{self.epochs}  {'  |  '.join(scores)}  ({line['seconds']:.1f} s)")
 
-        try:
-            yield Terminal()
-        except KeyboardInterrupt as error:
-            err.print(f"stopped{if_stopped}")
-            raise typer.Exit(130) from error
+        yield Terminal()
