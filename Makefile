@@ -25,7 +25,12 @@ test-slow: .venv/.installed-dev ## run the tests that take longer than ten secon
 
 train: .venv/.installed-demo ## train the model that ships, on $PECULIAR_DATA; an hour and a half on two cores, goes on after a stop
 	$(BIN)/peculiar fit $(PECULIAR_DATA)/stamps $(PECULIAR_DATA)/odd_native.parquet --out runs/galaxy --resume
-	$(BIN)/peculiar export runs/galaxy --out runs/galaxy.onnx
+	$(BIN)/peculiar export runs/galaxy --out runs/galaxy.onnx --licence BSD-3-Clause \
+		--credit "Galaxy Zoo 1: Lintott et al. 2011, MNRAS 410, 166" \
+		--credit "Galaxy Zoo 2: Willett et al. 2013, MNRAS 435, 2835; Hart et al. 2016, MNRAS 461, 3663" \
+		--credit "Galaxy Zoo DECaLS: Walmsley et al. 2022, MNRAS 509, 3966" \
+		--credit "Galaxy Challenge: Kaggle 2014" \
+		--credit "Pictures: Sloan Digital Sky Survey; DESI Legacy Imaging Surveys"
 
 lint: .venv/.installed-dev ## check style, types, imports and dependencies
 	$(BIN)/ruff check

@@ -126,5 +126,5 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory, tiny_fit: Path) -> Path
     from peculiar.export import export
 
     path = tmp_path_factory.mktemp("models") / "tiny.onnx"
-    export(tiny_fit, path)
+    export(tiny_fit, path, credits=["Galaxy Zoo 2: Willett et al. 2013"], licence="CC-BY-4.0")
     return path

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 import peculiar
 from peculiar import cli, run
 from peculiar.image import encode_picture
+from peculiar.model import load_model
 from peculiar.schema import FOUR_CLASS
 
 
@@ -378,8 +379,11 @@ def test_fit_export_predict_evaluate(peculiar_command: Any, tiny_survey: Path) -
     assert len(json.loads(output)["history"]) == 1
 
     Path("scores.json").write_text('{"part": "test"}')
-    status, output, _ = peculiar_command("export", "run", "--out", "tiny.onnx", "--scores", "scores.json")
+    status, output, _ = peculiar_command(
+        "export", "run", "--out", "tiny.onnx", "--scores", "scores.json", "--credit", "one", "--credit", "two"
+    )
     assert status == 0
+    assert load_model("tiny.onnx").card.credits == ("one", "two")
     assert re.search(r"tiny\.onnx: 0\.\d MB, answers four_class, clean5, odd; digest \w{12}\n", output)
 
     status, output, _ = peculiar_command("predict", tiny_survey, "--model", "tiny.onnx", "--out", "c.parquet")

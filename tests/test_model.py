@@ -71,7 +71,8 @@ def test_the_card_tells_all(tiny_model: Path) -> None:
     assert card.framing == Framing(32, crop="galaxy")
     assert card.training["recipe"]["width"] == 8
     assert card.training["counts"]["training"] > 0
-    assert any("Willett" in credit for credit in card.credits)
+    assert card.credits == ("Galaxy Zoo 2: Willett et al. 2013",)
+    assert card.licence == "CC-BY-4.0"
     assert card.scores["validation"]["clean5"]["galaxies"] > 0
 
 

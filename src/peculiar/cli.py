@@ -222,7 +222,10 @@ def export(
     scores: Annotated[
         Path | None, typer.Option(help="JSON file with scores to keep in the model file; default: on validation.")
     ] = None,
-    licence: Annotated[str, typer.Option(help="Licence of the weights.")] = "BSD-3-Clause",
+    credit: Annotated[
+        list[str] | None, typer.Option(help="Whom to thank for the data; may be given several times.")
+    ] = None,
+    licence: Annotated[str, typer.Option(help="Licence of the weights.")] = "",
 ) -> None:
     """Make one model file of a run, which `peculiar predict` takes and which needs no PyTorch."""
     with _extra("exporting a model", "train"):
@@ -234,7 +237,7 @@ def export(
         except ValueError as error:
             message = f"{scores} holds no JSON ({error})"
             raise UsageError(message) from error
-    model = run_export(folder, file, name=name, scores=kept, licence=licence)
+    model = run_export(folder, file, name=name, scores=kept, credits=credit or (), licence=licence)
     questions = ", ".join(question.name for question in model.card.questions)
     out.print(f"{file}: {file.stat().st_size / 1e6:.1f} MB, answers {questions}; digest {model.card.digest[:12]}")
 

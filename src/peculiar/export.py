@@ -1,10 +1,10 @@
 """A training run to one model file, which ONNX Runtime runs without PyTorch; what it answers is checked."""
 
 import hashlib
-import json
 import logging
 import os
 import warnings
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -20,14 +20,6 @@ from peculiar.cache import writing
 from peculiar.errors import ModelError
 from peculiar.model import FORMAT, METADATA_KEY, Card, Model, load_model
 from peculiar.nets.galaxy import GalaxyNet
-
-CREDITS = (
-    "Galaxy Zoo 1: Lintott et al. 2011, MNRAS 410, 166",
-    "Galaxy Zoo 2: Willett et al. 2013, MNRAS 435, 2835; Hart et al. 2016, MNRAS 461, 3663",
-    "Galaxy Zoo DECaLS: Walmsley et al. 2022, MNRAS 509, 3966",
-    "Galaxy Challenge: Kaggle 2014",
-    "Pictures: Sloan Digital Sky Survey; DESI Legacy Imaging Surveys",
-)
 
 # Half precision keeps three digits of a weight, and halves the file; arithmetic stays in single precision.
 _HALF_FROM = 1024
@@ -55,14 +47,15 @@ def export(
     name: str | None = None,
     scores: dict[str, Any] | None = None,
     views: int = 2,
-    licence: str = "BSD-3-Clause",
+    credits: Sequence[str] = (),
+    licence: str = "",
 ) -> Model:
     """Write the model file of a fit.
 
     Parameters
     ----------
     folder : path-like
-        What ``peculiar train --net galaxy`` wrote.
+        What ``peculiar fit`` wrote.
     out : path-like
         The ``.onnx`` to write, in one step.
     name : str, optional
@@ -71,6 +64,8 @@ def export(
         To be kept in the file; by default those on the validation part.
     views : int
         Over how many turned and mirrored views the model averages unless told otherwise, 1 to 8.
+    credits : sequence of str
+        Whom to thank for the data.
     licence : str
         Of the weights.
 
@@ -104,7 +99,7 @@ def export(
         digest="",
         training={**record.model_dump(mode="json", exclude={"questions"}), "epochs": len(run.read_history(folder))},
         scores=scores or {"validation": notes["scores"]},
-        credits=CREDITS,
+        credits=tuple(credits),
         licence=licence,
         version=metadata.version("peculiar"),
         **settings,
@@ -128,16 +123,18 @@ def _to_onnx(net: GalaxyNet, size: int) -> onnx.ModelProto:
         # PyTorch's exporter warns of its own internals, and of packages that it could do without.
         warnings.simplefilter("ignore")
         exporter.setLevel(logging.ERROR)
-        program = torch.onnx.export(
-            _Graph(net).eval(),
-            (example,),
-            dynamo=True,
-            input_names=["pictures"],
-            output_names=names,
-            dynamic_shapes=({0: "n"},),
-            verbose=False,
-        )
-    exporter.setLevel(before)
+        try:
+            program = torch.onnx.export(
+                _Graph(net).eval(),
+                (example,),
+                dynamo=True,
+                input_names=["pictures"],
+                output_names=names,
+                dynamic_shapes=({0: "n"},),
+                verbose=False,
+            )
+        finally:
+            exporter.setLevel(before)
     graph: onnx.ModelProto = program.model_proto  # type: ignore[union-attr]
     _strip(graph)
     _halve(graph)
@@ -185,8 +182,3 @@ def _check(model: Model, net: GalaxyNet, temperatures: dict[str, float]) -> None
         if not worst <= TOLERANCE:
             message = f"the exported network answers {question} otherwise than PyTorch, by up to {worst:.2g}"
             raise ModelError(message)
-
-
-def card_text(model: Model) -> str:
-    """Return a model's card as indented JSON."""
-    return json.dumps(model.card.model_dump(mode="json"), indent=2)
