@@ -1,5 +1,7 @@
 """What holds for every source: recognised by content, one stream in one order, and labelled galaxies in memory."""
 
+import os
+import pickle
 import socket
 import threading
 import time
@@ -221,7 +223,7 @@ def test_only_a_few_rows_are_read_ahead(long_source: Source, monkeypatch: pytest
     read: list[Row] = []
     rows = long_source.rows
 
-    def counted() -> Iterator[Row]:
+    def counted(start: int = 0, stop: int | None = None) -> Iterator[Row]:
         for row in rows():
             read.append(row)
             yield row
@@ -328,3 +330,26 @@ def test_a_dataset_needs_two_classes_that_can_be_read(
     path = write_table(tmp_path / "a", image=pictures, label=["ring"] + ["bar"] * 5)
     with pytest.raises(LabelError, match=f"a: only {6 - unreadable} of 6 labelled pictures can be read"):
         read_dataset(open_source(path))
+
+
+@pytest.mark.parametrize(("start", "stop"), [(0, None), (0, 3), (2, 5), (4, None), (5, 100), (7, 7)])
+def test_any_stretch_of_rows_can_be_read(source: Source, start: int, stop: int | None) -> None:
+    expected = [row.id for row in source.rows()][start:stop]
+    assert [row.id for row in source.rows(start, stop)] == expected
+
+
+def test_shards_are_the_source_also_in_another_process(source: Source) -> None:
+    shards = [pickle.loads(pickle.dumps(shard)) for shard in source.shards(3)]
+    ids = [row.id for shard in shards for row in shard.source.rows(shard.start, shard.stop)]
+    assert ids == [row.id for row in source.rows()]
+    assert len({shard.name for shard in shards}) == len(shards)
+    assert len({shard.fingerprint() for shard in shards}) == len(shards)
+
+
+def test_a_fingerprint_changes_with_the_file(source: Source) -> None:
+    (before, *_) = (shard.fingerprint() for shard in source.shards(100))
+    for file in [source.path] if source.path.is_file() else source.path.rglob("*"):
+        if file.is_file():
+            os.utime(file, ns=(0, 0))
+    (after, *_) = (shard.fingerprint() for shard in source.shards(100))
+    assert before != after

@@ -193,14 +193,16 @@ def test_parts_with_other_columns_are_refused(tmp_path: Path, plain_pictures: li
     write(tmp_path / "a.parquet", id=["x"], image=plain_pictures[:1], label=["ring"])
     write(tmp_path / "b.parquet", id=["x"], img=plain_pictures[:1])
     with pytest.raises(DataError, match=r"b\.parquet: lacks the columns \['image', 'label'\] that a\.parquet has"):
-        open_source(tmp_path)
+        list(open_source(tmp_path).rows())
 
 
 def test_a_damaged_part_is_named(tmp_path: Path, plain_pictures: list[bytes]) -> None:
     write(tmp_path / "a.parquet", image=plain_pictures)
     (tmp_path / "b.parquet").write_bytes((tmp_path / "a.parquet").read_bytes()[:-20])
     with pytest.raises(DataError, match=r"b\.parquet: cannot be read as parquet"):
-        open_source(tmp_path)
+        list(open_source(tmp_path).rows())
+    with pytest.raises(DataError, match=r"b\.parquet"):
+        len(open_source(tmp_path))
 
 
 def test_ids_number_the_rows_across_batches(tmp_path: Path, plain_pictures: list[bytes]) -> None:
@@ -208,3 +210,35 @@ def test_ids_number_the_rows_across_batches(tmp_path: Path, plain_pictures: list
     source = open_source(write(tmp_path / "a", image=(plain_pictures * count)[:count]))
     assert [row.id for row in source.rows()] == [f"a-{index}" for index in range(count)]
     assert source.labels() == [None] * count
+
+
+def test_shards_end_with_row_groups_and_a_damaged_part_is_one_of_its_own(
+    tmp_path: Path, plain_pictures: list[bytes]
+) -> None:
+    table = pa.table({"image": plain_pictures})
+    pa.parquet.write_table(table, tmp_path / "a.parquet", row_group_size=2)
+    pa.parquet.write_table(table, tmp_path / "c.parquet", row_group_size=2)
+    (tmp_path / "b.parquet").write_bytes((tmp_path / "a.parquet").read_bytes()[:-20])
+    shards = list(open_source(tmp_path).shards(5))
+    assert [(shard.name, shard.stop) for shard in shards] == [
+        ("a.parquet:0-4", 4),
+        ("a.parquet:4-6", 6),
+        ("b.parquet", None),
+        ("c.parquet:0-4", 4),
+        ("c.parquet:4-6", 6),
+    ]
+    assert [row.id for row in shards[4].source.rows(4, 6)] == ["c-4", "c-5"]
+
+
+def test_rows_know_their_positions(tmp_path: Path, plain_pictures: list[bytes]) -> None:
+    positions = [(10.0, -5.0), (20.0, 5.0)]
+    write(tmp_path / "a", image=plain_pictures[:3], RA=[10.0, None, 20.0], Dec=[-5.0, 1.0, 5.0])
+    source = open_source(tmp_path / "a")
+    assert source.positioned
+    assert [row.position for row in source.rows()] == [positions[0], None, positions[1]]
+    assert [galaxy.position for galaxy in source.galaxies(Framing(8))] == [positions[0], None, positions[1]]
+
+
+def test_text_columns_are_no_positions(tmp_path: Path, plain_pictures: list[bytes]) -> None:
+    write(tmp_path / "a", image=plain_pictures[:1], ra=["10h"], dec=["-5d"])
+    assert not open_source(tmp_path / "a").positioned

@@ -174,18 +174,13 @@ def predict_catalog(
     """
     out, model, started = Path(out), model or load_model(), time.perf_counter()
     framing, format = framing or model.framing, format_to_write(out)
-    ra, dec = source.numbers("ra"), source.numbers("dec")
-    positions = None if ra is None or dec is None else (ra, dec)
-    columns = catalog_columns(model, positions=positions is not None, embeddings=embeddings)
+    columns = catalog_columns(model, positions=source.positioned, embeddings=embeddings)
     result = Catalogued(out)
 
     def batches() -> Iterator[pa.RecordBatch]:
         galaxies = source.galaxies(framing)
         for batch, readable, pictures in readable_batches(galaxies, batch_size):
             values = _values(model, batch, readable, pictures, views=views)
-            if positions is not None:
-                rows = slice(result.rows, result.rows + len(batch))
-                values |= {"ra": positions[0][rows], "dec": positions[1][rows]}
             _count(result, batch, values)
             arrays = [_array(values[column.name], column.type) for column in columns]
             yield pa.RecordBatch.from_arrays(arrays, names=[column.name for column in columns])
@@ -227,8 +222,11 @@ def _values(
     columns = {
         name: found[question.name][:, number] for question, number, name in _probability_columns(model.card.questions)
     }
+    positions = np.array([galaxy.position or (np.nan, np.nan) for galaxy in batch])
     return {
         "id": [galaxy.id for galaxy in batch],
+        "ra": positions[:, 0],
+        "dec": positions[:, 1],
         **columns,
         "class": classes,
         "entropy": -(chances * np.log(np.maximum(chances, 1e-30))).sum(axis=1),

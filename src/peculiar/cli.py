@@ -187,6 +187,10 @@ def fit(
     size: Size = 128,
     learning_rate: Annotated[float, typer.Option(help="Step size at its peak.")] = 0.003,
     precision: Annotated[str, typer.Option(help="Mixed precision: no or bf16.")] = "bf16",
+    teacher: Annotated[
+        Path | None,
+        typer.Option(help="Model file to learn from as well as from the labels, trained on the same parts."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Decides first weights, order and views.")] = 222,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, if there is one.")] = False,
     as_json: Json = False,
@@ -195,6 +199,8 @@ def fit(
     with _extra("training", "train"):
         from peculiar.fit import fit as run_fit
         from peculiar.fit import recipe as make_recipe
+    from peculiar.model import load_model
+
     recipe = make_recipe(
         epochs=epochs,
         batch_size=batch_size,
@@ -205,7 +211,8 @@ def fit(
         seed=seed,
     )
     with _fitting() as watcher:
-        history = run_fit(data, folder, recipe, resume=resume, watcher=watcher)
+        known = None if teacher is None else load_model(teacher)
+        history = run_fit(data, folder, recipe, teacher=known, resume=resume, watcher=watcher)
     if as_json:
         _print_json({"history": history})
     else:
@@ -647,6 +654,9 @@ def _fitting() -> Iterator["FitWatcher"]:
 
             def reading(self, done: int, total: int) -> None:
                 show(completed=done, total=total)
+
+            def asking(self, done: int, total: int) -> None:
+                show(description="asking the teacher", completed=done, total=total)
 
             def begin(self, record: Any, parameters: int) -> None:
                 self.epochs = record.recipe.epochs

@@ -15,6 +15,7 @@ from accelerate.state import AcceleratorState
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
+from torch.nn import functional
 
 from peculiar import run
 from peculiar.augment import MARGIN, middle, views
@@ -24,6 +25,7 @@ from peculiar.errors import RunError, UsageError
 from peculiar.evaluate import class_auc
 from peculiar.image import Framing
 from peculiar.losses import weighted_cross_entropy
+from peculiar.model import Model
 from peculiar.nets.galaxy import GalaxyNet, channels_last
 from peculiar.schema import CLEAN5, FOUR_CLASS, ODD, Question
 from peculiar.sources import Source, open_source
@@ -40,10 +42,14 @@ AVERAGED = "averaged.safetensors"
 _MOST_DRAWS = 3
 
 # What imbalance the draws leave, the loss makes up for by this power of it: whole, the rarest few would decide.
-_CLASS_WEIGHT_POWER = 1 / 3
+_CLASS_WEIGHT_POWER = 1 / 2
 
 # A question with few labels, but the reason that the model exists, counts more.
 _QUESTION_WEIGHTS = {FOUR_CLASS.name: 2.0}
+
+# A teacher looks at every galaxy from all sides, so that its pupil learns to answer alike whatever way one is turned.
+_TEACHER_VIEWS = 8
+_TEACHER_BATCH = 32
 
 # The average is kept with the optimiser's state as well, so that one file decides where a resumed run goes on.
 _AVERAGE = "average."
@@ -72,6 +78,8 @@ class Recipe(BaseModel):
         Share of each label that is spread over all answers.
     averaging : float
         Decay of the moving average of the weights.
+    teaching : float
+        Share of what is learned from a teacher, if there is one; the rest is learned from the labels.
     precision : {"no", "bf16"}
         Mixed precision. Processors with a matrix unit train three times as fast in bfloat16, others more slowly.
     seed : int
@@ -89,6 +97,7 @@ class Recipe(BaseModel):
     weight_decay: float = Field(default=0.05, ge=0)
     smoothing: float = Field(default=0.04, ge=0, lt=1)
     averaging: float = Field(default=0.998, ge=0, lt=1)
+    teaching: float = Field(default=0.5, ge=0, le=1)
     precision: Literal["no", "bf16"] = "bf16"
     seed: int = Field(default=222, ge=0, lt=2**32)
     validation_size: float = Field(default=0.1, gt=0, lt=0.5)
@@ -131,6 +140,7 @@ class FitRecord(BaseModel):
     split_digest: str
     counts: dict[str, int]
     duplicates: int
+    teacher: str | None = None
     versions: dict[str, str]
 
 
@@ -139,6 +149,9 @@ class FitWatcher:
 
     def reading(self, done: int, total: int) -> None:
         """Tell how many pictures have been read."""
+
+    def asking(self, done: int, total: int) -> None:
+        """Tell about how many pictures the teacher has been asked."""
 
     def begin(self, record: FitRecord, parameters: int) -> None:
         """Tell that training begins."""
@@ -156,6 +169,7 @@ def fit(
     recipe: Recipe | None = None,
     *,
     questions: Sequence[Question] = (FOUR_CLASS, CLEAN5, ODD),
+    teacher: Model | None = None,
     resume: bool = False,
     watcher: FitWatcher | None = None,
 ) -> list[dict[str, Any]]:
@@ -174,6 +188,10 @@ def fit(
     recipe : Recipe, optional
     questions : sequence of Question
         Those that the data have labels for are learned.
+    teacher : Model, optional
+        A model to learn from as well (knowledge distillation, Hinton et al. 2015): its probabilities, averaged over
+        turned and mirrored views, say more of a galaxy than one label does, and answer the questions that have none.
+        It has to have been trained on the same parts, so that it knows nothing of the galaxies that are held back.
     resume : bool
         Go on with the run in `out`, if there is one.
     watcher : FitWatcher, optional
@@ -187,7 +205,8 @@ def fit(
     Raises
     ------
     UsageError
-        If `out` holds something already and `resume` is not set.
+        If `out` holds something already and `resume` is not set, or the teacher answers other questions, wants other
+        pictures, or may have seen galaxies that are held back.
     RunError
         If the run in `out` had another recipe or other data, or is damaged, or the loss is no longer a number.
     LabelError
@@ -209,12 +228,16 @@ def fit(
         split_digest=parts.digest(galaxies.ids),
         counts={"training": len(parts.training), "validation": len(parts.validation), "test": len(parts.test)},
         duplicates=duplicates,
+        teacher=teacher and teacher.card.digest,
         versions=run.versions(),
     )
+    if teacher is not None:
+        _check_teacher(teacher, record)
     if resuming:
         _check_same(read_fit(folder), record, folder)
+    lessons = {} if teacher is None else _lessons(teacher, galaxies, parts.training, watcher)
     with torch.random.fork_rng():
-        return _Fit(galaxies, parts, record, folder, watcher).run(resuming=resuming)
+        return _Fit(galaxies, parts, record, folder, watcher, lessons).run(resuming=resuming)
 
 
 def fit_parts(galaxies: Answered, recipe: Recipe) -> tuple[Split, int]:
@@ -229,11 +252,54 @@ def fit_parts(galaxies: Answered, recipe: Recipe) -> tuple[Split, int]:
     return parts, len(pairs)
 
 
+def _check_teacher(teacher: Model, record: FitRecord) -> None:
+    """Refuse a teacher that could not be understood, or that would give away what is held back."""
+    mine = {question.name: question.answers for question in record.questions}
+    its = {question.name: question.answers for question in teacher.card.questions if question.name in mine}
+    if its != mine:
+        message = f"the teacher {teacher.path} does not answer the same questions: {mine} are asked, it knows {its}"
+        raise UsageError(message)
+    if teacher.framing != record.recipe.framing:
+        message = f"the teacher {teacher.path} wants {teacher.framing}, and this run {record.recipe.framing}"
+        raise UsageError(message)
+    if teacher.card.training.get("split_digest") != record.split_digest:
+        message = (
+            f"the teacher {teacher.path} was trained on other parts of the data, so that it may know galaxies that are "
+            "held back here; train one on the same data with the same shares"
+        )
+        raise UsageError(message)
+
+
+def _lessons(
+    teacher: Model, data: Answered, rows: NDArray[np.intp], watcher: FitWatcher
+) -> dict[str, NDArray[np.float32]]:
+    """Return a teacher's probabilities, by question, of some of the galaxies; the rows of others stay 0."""
+    size = teacher.framing.size
+    rim = (data.pictures.shape[1] - size) // 2
+    lessons = {question.name: np.zeros((len(data), len(question.answers)), np.float32) for question in data.questions}
+    for start in range(0, len(rows), _TEACHER_BATCH):
+        some = rows[start : start + _TEACHER_BATCH]
+        answers = teacher.classify(data.pictures[some, rim : rim + size, rim : rim + size], views=_TEACHER_VIEWS)
+        for name, lesson in lessons.items():
+            lesson[some] = answers.probabilities[name]
+        watcher.asking(min(start + _TEACHER_BATCH, len(rows)), len(rows))
+    return lessons
+
+
 class _Fit:
     """The state of one fit."""
 
-    def __init__(self, data: Answered, parts: Split, record: FitRecord, folder: Path, watcher: FitWatcher) -> None:
+    def __init__(
+        self,
+        data: Answered,
+        parts: Split,
+        record: FitRecord,
+        folder: Path,
+        watcher: FitWatcher,
+        lessons: dict[str, NDArray[np.float32]],
+    ) -> None:
         self.data, self.parts, self.record, self.folder, self.watcher = data, parts, record, folder, watcher
+        self.lessons = lessons
         recipe = record.recipe
         AcceleratorState._reset_state()
         self.accelerator = Accelerator(mixed_precision=recipe.precision)
@@ -350,18 +416,19 @@ class _Fit:
         seen = views(pictures, recipe.size)
         with self.accelerator.autocast():
             logits = self.net(seen)
-        losses = [
-            _QUESTION_WEIGHTS.get(name, 1.0)
-            * weighted_cross_entropy(
-                answers.float(),
-                torch.from_numpy(self.data.labels[name][rows]).to(self.device),
-                torch.from_numpy(self.data.trust[name][rows]).to(self.device),
-                self.class_weights[name],
-                recipe.smoothing,
-            )
-            for name, answers in logits.items()
-        ]
+        losses = [self._question_loss(name, answers.float(), rows) for name, answers in logits.items()]
         return torch.stack(losses).sum()
+
+    def _question_loss(self, name: str, logits: Tensor, rows: NDArray[np.intp]) -> Tensor:
+        recipe, weight = self.record.recipe, _QUESTION_WEIGHTS.get(name, 1.0)
+        labels, trust = (
+            torch.from_numpy(known[name][rows]).to(self.device) for known in (self.data.labels, self.data.trust)
+        )
+        loss = weighted_cross_entropy(logits, labels, trust, self.class_weights[name], recipe.smoothing)
+        if self.lessons:
+            lesson = torch.from_numpy(self.lessons[name][rows]).to(self.device)
+            loss = loss.lerp(functional.cross_entropy(logits, lesson), recipe.teaching)
+        return weight * loss
 
     @torch.no_grad()
     def _take_average(self, step: int) -> None:
@@ -499,7 +566,7 @@ def _check_same(old: FitRecord, new: FitRecord, folder: Path) -> None:
     before, now = old.model_dump(), new.model_dump()
     pairs = {
         **{name: (before["recipe"][name], now["recipe"][name]) for name in now["recipe"]},
-        **{name: (before[name], now[name]) for name in ("questions", "data_digest", "split_digest")},
+        **{name: (before[name], now[name]) for name in ("questions", "data_digest", "split_digest", "teacher")},
     }
     differing = [f"{name} was {was}, is {is_}" for name, (was, is_) in pairs.items() if was != is_]
     if differing:

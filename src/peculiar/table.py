@@ -4,6 +4,7 @@ A table is recognised by its content: Parquet, FITS, VOTable, ECSV, or else comm
 format that its name ends with.
 """
 
+import itertools
 import json
 import os
 import warnings
@@ -100,27 +101,52 @@ class TableReader:
         if name not in self.columns:
             raise UnknownNameError("column", name, self.columns, where=f"in {self.path.name}")
 
-    def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        """Yield the rows of some columns, at most `BATCH_ROWS` at a time, in the order of the file.
+    def batches(self, columns: Sequence[str], start: int = 0, stop: int | None = None) -> Iterator[pa.RecordBatch]:
+        """Yield some columns of the rows from `start` to before `stop`, at most `BATCH_ROWS` at a time.
 
         The values of a CSV file are text (null where empty, or NA, NaN or null): an id of 0017 stays what it is.
         """
         for name in columns:
             self.check_column(name)
-        source = self._open(columns)
-        while (batch := self._guard(lambda: _next_valid(source))) is not None:
-            yield from (batch.slice(start, BATCH_ROWS) for start in range(0, batch.num_rows, BATCH_ROWS))
+        groups, row = self._groups(start, stop)
+        source = self._open(columns, groups)
+        while (stop is None or row < stop) and (batch := self._guard(lambda: _next_valid(source))) is not None:
+            first, last = max(start - row, 0), batch.num_rows if stop is None else min(stop - row, batch.num_rows)
+            yield from (batch.slice(begin, min(BATCH_ROWS, last - begin)) for begin in range(first, last, BATCH_ROWS))
+            row += batch.num_rows
+
+    def group_ends(self) -> list[int]:
+        """Return the rows at which the pieces end that the file is written in: the row groups of Parquet."""
+        if self.format != "parquet":
+            return [len(self)]
+        metadata = self._guard(lambda: pa.parquet.read_metadata(self.path))
+        return list(
+            itertools.accumulate(metadata.row_group(number).num_rows for number in range(metadata.num_row_groups))
+        )
+
+    def _groups(self, start: int, stop: int | None) -> tuple[list[int] | None, int]:
+        """Return which row groups of a Parquet file hold some rows, and the row at which the first of them begins."""
+        if self.format != "parquet" or (start == 0 and stop is None):
+            return None, 0
+        ends = self.group_ends()
+        begins = [0, *ends[:-1]]
+        groups = [
+            number
+            for number, (begin, end) in enumerate(zip(begins, ends, strict=True))
+            if end > start and (stop is None or begin < stop)
+        ]
+        return groups, begins[groups[0]] if groups else 0
 
     def column(self, name: str) -> list[Any]:
         """Read one column whole, as Python values; nulls are None."""
         return [value for batch in self.batches([name]) for value in batch.column(0).to_pylist()]
 
-    def _open(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    def _open(self, columns: Sequence[str], groups: list[int] | None) -> Iterator[pa.RecordBatch]:
         if self._whole is not None:
             return iter(self._whole.select(columns).to_batches())
         if self.format == "parquet":
             file = self._guard(lambda: pa.parquet.ParquetFile(self.path))
-            return iter(file.iter_batches(batch_size=BATCH_ROWS, columns=list(columns)))
+            return iter(file.iter_batches(batch_size=BATCH_ROWS, row_groups=groups, columns=list(columns)))
         options = pa.csv.ConvertOptions(
             include_columns=list(columns), column_types=dict.fromkeys(columns, pa.string()), strings_can_be_null=True
         )

@@ -1,5 +1,6 @@
 """Pictures in a folder: loose, or in a sub-folder a class."""
 
+import copy
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 from peculiar.errors import DataError
 from peculiar.image import PICTURE_SUFFIXES, looks_like_picture
 from peculiar.schema import question_for
-from peculiar.sources.stream import Row, Source
+from peculiar.sources.stream import Row, Shard, Source, files_digest
 
 
 class FolderSource(Source):
@@ -44,10 +45,21 @@ class FolderSource(Source):
         """Return the number of pictures."""
         return len(self._pictures)
 
-    def rows(self) -> Iterator[Row]:
-        """Yield every picture's path."""
-        for picture in self._pictures:
+    def rows(self, start: int = 0, stop: int | None = None) -> Iterator[Row]:
+        """Yield pictures' paths."""
+        for picture in self._pictures[start:stop]:
             yield Row(picture.relative_to(self._root).as_posix(), picture, self._label(picture))
+
+    def shards(self, rows: int) -> Iterator[Shard]:
+        """Yield pieces that hold no more than their own pictures' paths."""
+        for start in range(0, len(self), rows):
+            piece = copy.copy(self)
+            piece._pictures = self._pictures[start : start + rows]
+            yield Shard(f"{self.path.name}:{start}-{start + len(piece)}", piece, 0, len(piece))
+
+    def fingerprint(self, start: int, stop: int | None) -> str:
+        """Return a digest that changes when pictures do."""
+        return files_digest(self._pictures[start:stop], self._root)
 
     def _label(self, picture: Path) -> str | None:
         parts = picture.relative_to(self._root).parts

@@ -79,19 +79,23 @@ class Hdf5Source(Source):
             return [None] * self._count
         return [self._name(int(answer)) for answer in self._answers]
 
-    def rows(self) -> Iterator[Row]:
-        """Yield every picture's pixels."""
+    def __reduce__(self) -> tuple[type["Hdf5Source"], tuple[Path]]:
+        """Travel between processes as the path alone."""
+        return Hdf5Source, (self.path,)
+
+    def rows(self, start: int = 0, stop: int | None = None) -> Iterator[Row]:
+        """Yield pictures' pixels."""
         labels = self.labels()
+        stop = self._count if stop is None else min(stop, self._count)
         with h5py.File(self.path, "r") as file:
             images = file["images"]
-            for start in range(0, self._count, _CHUNK):
+            for first in range(start, stop, _CHUNK):
                 try:
-                    pictures = images[start : start + _CHUNK]
+                    pictures = images[first : min(first + _CHUNK, stop)]
                 except _DAMAGE as error:
-                    message = f"{self.path}: is damaged from row {start} on ({error}); fetch or write it again"
+                    message = f"{self.path}: is damaged from row {first} on ({error}); fetch or write it again"
                     raise DataError(message) from error
-                for offset, pixels in enumerate(pictures):
-                    index = start + offset
+                for index, pixels in enumerate(pictures, first):
                     yield Row(f"{self.path.stem}-{index}", pixels, labels[index])
 
     def _name(self, answer: int) -> str:

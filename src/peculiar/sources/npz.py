@@ -4,6 +4,7 @@ import io
 import json
 import lzma
 import math
+import os
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -81,22 +82,29 @@ class NpzSource(Source):
         with _open_zip(self.path) as archive:
             return _read_array(archive, self.path, "data")
 
-    def rows(self) -> Iterator[Row]:
-        """Yield every picture's pixels."""
+    def __reduce__(self) -> tuple[type["NpzSource"], tuple[Path]]:
+        """Travel between processes as the path alone."""
+        return NpzSource, (self.path,)
+
+    def rows(self, start: int = 0, stop: int | None = None) -> Iterator[Row]:
+        """Yield pictures' pixels."""
         labels = self.labels()
         count, *picture = self._shape
+        stop = count if stop is None else min(stop, count)
         with _open_zip(self.path) as archive, _guard(lambda: archive.open("data.npy"), self.path) as member:
             fortran_order = _header(member, self.path, "data")[2]
             # Column by column, a picture lies scattered over the whole file.
             whole = self.pixels() if fortran_order else None
-            for start in range(0, count, _CHUNK):
-                chunk = min(_CHUNK, count - start)
+            if whole is None:
+                _guard(lambda: member.seek(start * math.prod(picture), os.SEEK_CUR), self.path)
+            for first in range(start, stop, _CHUNK):
+                chunk = min(_CHUNK, stop - first)
                 pictures = (
                     _read_pixels(member, self.path, (chunk, *picture))
                     if whole is None
-                    else whole[start : start + chunk]
+                    else whole[first : first + chunk]
                 )
-                for index, pixels in enumerate(pictures, start):
+                for index, pixels in enumerate(pictures, first):
                     yield Row(f"{self.path.stem}-{index}", pixels, labels[index])
 
 

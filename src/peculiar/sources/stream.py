@@ -1,10 +1,11 @@
 """What every source is: one stream of (id, picture, label), whatever lies beneath."""
 
+import hashlib
 import itertools
 import warnings
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,11 +31,14 @@ class Row:
         An encoded picture, the file that holds it, or pixels.
     label : str or None
         Its class, where known.
+    position : tuple of float or None
+        Right ascension and declination, ICRS, in degrees, where known.
     """
 
     id: str
     content: bytes | Path | NDArray[np.uint8]
     label: str | None = None
+    position: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +54,39 @@ class Galaxy:
         Its class, where known.
     problem : str or None
         Why the picture cannot be read.
+    position : tuple of float or None
+        Right ascension and declination, ICRS, in degrees, where known.
     """
 
     id: str
     picture: NDArray[np.uint8] | None
     label: str | None = None
     problem: str | None = None
+    position: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A piece of a source that can be sent to another process and read there on its own.
+
+    Parameters
+    ----------
+    name : str
+        Unique within the source, and the same whenever the source is opened.
+    source : Source
+        Of which it is a piece; cheap to pickle.
+    start, stop : int
+        The rows, from `start` to before `stop`; `stop` is None where they cannot be counted, as in a damaged file.
+    """
+
+    name: str
+    source: "Source"
+    start: int
+    stop: int | None
+
+    def fingerprint(self) -> str:
+        """Return a digest that changes when the files behind these rows do."""
+        return self.source.fingerprint(self.start, self.stop)
 
 
 class Source(ABC):
@@ -74,10 +105,13 @@ class Source(ABC):
         What it is: "npz", "folder", "table", "hdf5".
     columns : tuple of str
         Of a table, the columns that may hold labels.
+    positioned : bool
+        Whether the galaxies' positions on the sky are known.
     """
 
     kind: ClassVar[str]
     columns: tuple[str, ...] = ()
+    positioned: bool = False
 
     def __init__(self, path: Path, label: str | None) -> None:
         self.path = path
@@ -88,8 +122,19 @@ class Source(ABC):
         """Return the number of rows."""
 
     @abstractmethod
-    def rows(self) -> Iterator[Row]:
-        """Yield every row, undecoded."""
+    def rows(self, start: int = 0, stop: int | None = None) -> Iterator[Row]:
+        """Yield the rows from `start` to before `stop`, undecoded; all of them by default."""
+
+    def shards(self, rows: int) -> Iterator[Shard]:
+        """Yield pieces of at most about so many rows, in order; together they are the source."""
+        count = len(self)
+        for start in range(0, count, rows):
+            stop = min(start + rows, count)
+            yield Shard(f"{self.path.name}:{start}-{stop}", self, start, stop)
+
+    def fingerprint(self, start: int, stop: int | None) -> str:
+        """Return a digest that changes when the files behind some rows do: their names, sizes and times."""
+        return files_digest([self.path], self.path.parent, start, stop)
 
     def labels(self) -> list[str | None]:
         """Return the label of every row, without decoding a picture."""
@@ -99,17 +144,14 @@ class Source(ABC):
         """Return the entries of a column as text, None where empty; all None where there is no such column."""
         return self.labels() if name == self.label else [None] * len(self)
 
-    def numbers(self, name: str) -> NDArray[np.float64] | None:
-        """Return a column of numbers, NaN where empty; None where there is no such column, or it holds other things."""
-        entries = self.column(name)
-        try:
-            numbers = np.array([np.nan if entry is None else float(entry) for entry in entries], dtype=np.float64)
-        except ValueError:
-            return None
-        return None if np.isnan(numbers).all() else numbers
-
     def galaxies(
-        self, framing: Framing | None = None, *, labelled_only: bool = False, threads: int = 2
+        self,
+        framing: Framing | None = None,
+        *,
+        labelled_only: bool = False,
+        threads: int = 2,
+        start: int = 0,
+        stop: int | None = None,
     ) -> Iterator[Galaxy]:
         """Yield every row with its picture decoded and framed.
 
@@ -123,9 +165,11 @@ class Source(ABC):
             Pass over rows without a label.
         threads : int
             Decoding threads. The decoders let go of Python's lock, so two cores decode twice as fast.
+        start, stop : int
+            The rows to yield, from `start` to before `stop`; all by default.
         """
         framing = framing or Framing()
-        rows = (row for row in self.rows() if row.label is not None or not labelled_only)
+        rows = (row for row in self.rows(start, stop) if row.label is not None or not labelled_only)
         if threads <= 1:
             yield from (_decode(row, framing) for row in rows)
             return
@@ -154,8 +198,17 @@ def _decode(row: Row, framing: Framing) -> Galaxy:
         else:
             picture = frame_pixels(row.content, framing)
     except PictureError as error:
-        return Galaxy(row.id, None, row.label, error.reason)
-    return Galaxy(row.id, picture, row.label)
+        return Galaxy(row.id, None, row.label, error.reason, row.position)
+    return Galaxy(row.id, picture, row.label, None, row.position)
+
+
+def files_digest(files: Iterable[Path], root: Path, *more: object) -> str:
+    """Return a digest of the names (within `root`), sizes and times of files, and of whatever else is given."""
+    digest = hashlib.sha256(repr(more).encode())
+    for file in files:
+        state = file.stat()
+        digest.update(f"{file.relative_to(root).as_posix()}\0{state.st_size}\0{state.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ Pictures inside the table are encoded bytes: the Hugging Face layout (a struct o
 binary column. Paths are relative to the table's folder.
 """
 
+import copy
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from peculiar.errors import DataError
-from peculiar.sources.stream import Row, Source
+from peculiar.sources.stream import Row, Shard, Source, files_digest
 from peculiar.table import TableReader
 
 ID_COLUMNS = ("id", "id_str", "object_id", "objid", "dr7objid", "source_id", "iauname", "name")
@@ -28,14 +29,15 @@ class TableSource(Source):
     path : path
         The table, or the folder that holds its parts.
     parts : sequence of path
-        The files, in order.
+        The files, in order. Only the first readable one is opened at once, so that a damaged one among many does not
+        keep the others from being used.
     label : str or None
         The column that holds the labels; None takes the first of `LABEL_COLUMNS` that is there.
 
     Raises
     ------
     DataError
-        If a part is damaged or has other columns, or no column holds pictures.
+        If no part can be read, or no column holds pictures.
     UnknownNameError
         If there is no column `label`.
     """
@@ -43,51 +45,119 @@ class TableSource(Source):
     kind = "table"
 
     def __init__(self, path: Path, parts: Sequence[Path], label: str | None = None) -> None:
-        self._parts = [TableReader(part) for part in parts]
-        first = self._parts[0]
+        self._parts = list(parts)
+        self._readers: dict[Path, TableReader] = {}
+        first = self._first_readable()
         if label is not None:
             first.check_column(label)
         super().__init__(path, label or _first(LABEL_COLUMNS, first.columns))
         self.columns = first.columns
         self._picture = _picture_column(first)
         self._id = _first(ID_COLUMNS, first.columns)
+        self._position = _position_columns(first)
+        self.positioned = self._position is not None
         self._names = _class_names(first.schema, self.label)
-        for part in self._parts[1:]:
-            missing = {self._picture, self._id, self.label} - {None, *part.columns}
-            if missing:
-                message = f"{part.path}: lacks the columns {sorted(map(str, missing))} that {first.path.name} has"
-                raise DataError(message)
+
+    def __reduce__(self) -> tuple[type["TableSource"], tuple[Path, list[Path], str | None]]:
+        """Travel between processes as paths alone."""
+        return TableSource, (self.path, self._parts, self.label)
 
     def __len__(self) -> int:
         """Return the number of rows."""
-        return sum(len(part) for part in self._parts)
+        return sum(len(self._reader(part)) for part in self._parts)
 
     def labels(self) -> list[str | None]:
         """Return the label of every row."""
         if self.label is None:
             return [None] * len(self)
-        return [self._name(value) for part in self._parts for value in part.column(self.label)]
+        return [self._name(value) for part in self._parts for value in self._reader(part).column(self.label)]
 
     def column(self, name: str) -> list[str | None]:
         """Return the entries of a column as text, None where empty; all None where there is no such column."""
         if name == self.label or name not in self.columns:
             return super().column(name)
-        return [None if value in (None, "") else str(value) for part in self._parts for value in part.column(name)]
+        values = (value for part in self._parts for value in self._reader(part).column(name))
+        return [None if value in (None, "") else str(value) for value in values]
 
-    def rows(self) -> Iterator[Row]:
-        """Yield every row, its picture as bytes or as a path."""
-        wanted = [name for name in (self._picture, self._id, self.label) if name is not None]
+    def rows(self, start: int = 0, stop: int | None = None) -> Iterator[Row]:
+        """Yield rows, their pictures as bytes or as paths."""
+        begin = 0
         for part in self._parts:
-            number = 0
-            for batch in part.batches(list(dict.fromkeys(wanted))):
-                pictures = batch.column(self._picture).to_pylist()
-                ids = batch.column(self._id).to_pylist() if self._id else [None] * len(pictures)
-                labels = batch.column(self.label).to_pylist() if self.label else [None] * len(pictures)
-                for picture, id_, label in zip(pictures, ids, labels, strict=True):
-                    content = _content(picture, part.path.parent)
-                    name = f"{part.path.stem}-{number}" if id_ in (None, "") else str(id_)
-                    yield Row(name, content, self._name(label))
-                    number += 1
+            if stop is not None and begin >= stop:
+                return
+            reader = self._reader(part)
+            # To count the rows of a CSV file takes reading it, which one that is read from its start need not wait for.
+            whole = len(self._parts) == 1 and start == 0
+            count = None if whole else len(reader)
+            if count is None or begin + count > start:
+                yield from self._rows_of(reader, max(start - begin, 0), None if stop is None else stop - begin)
+            begin += count or 0
+
+    def shards(self, rows: int) -> Iterator[Shard]:
+        """Yield pieces that end where a row group or a file does; a damaged file is a piece of unknown length."""
+        for part in self._parts:
+            piece = self._piece(part)
+            try:
+                ends = self._reader(part).group_ends()
+            except DataError:
+                yield Shard(part.name, piece, 0, None)
+                continue
+            if self._reader(part).format != "parquet":
+                ends = [*range(rows, ends[-1], rows), ends[-1]]
+            start = 0
+            for end, following in zip(ends, [*ends[1:], None], strict=True):
+                if end > start and (following is None or following - start > rows):
+                    yield Shard(f"{part.name}:{start}-{end}", piece, start, end)
+                    start = end
+
+    def fingerprint(self, start: int, stop: int | None) -> str:
+        """Return a digest that changes when the files do."""
+        return files_digest(self._parts, self._parts[0].parent, start, stop)
+
+    def _piece(self, part: Path) -> "TableSource":
+        """Return the same source, of one part alone."""
+        piece = copy.copy(self)
+        piece._parts = [part]
+        return piece
+
+    def _first_readable(self) -> TableReader:
+        problem: DataError | None = None
+        for part in self._parts:
+            try:
+                return self._reader(part, checked=False)
+            except DataError as error:
+                problem = problem or error
+        raise problem or DataError("there is no table")
+
+    def _reader(self, part: Path, *, checked: bool = True) -> TableReader:
+        """Open a part once, and see that it has the columns of the first."""
+        if part not in self._readers:
+            self._readers[part] = TableReader(part)
+        reader = self._readers[part]
+        missing = {self._picture, self._id, self.label} - {None, *reader.columns} if checked else set()
+        if missing:
+            message = f"{part}: lacks the columns {sorted(map(str, missing))} that {self._parts[0].name} has"
+            raise DataError(message)
+        return reader
+
+    def _rows_of(self, part: TableReader, start: int, stop: int | None) -> Iterator[Row]:
+        wanted = [self._picture, self._id, self.label, *(self._position or ())]
+        number = start
+        for batch in part.batches(list(dict.fromkeys(name for name in wanted if name is not None)), start, stop):
+            pictures = batch.column(self._picture).to_pylist()
+            unknown = [None] * len(pictures)
+            ids = batch.column(self._id).to_pylist() if self._id else unknown
+            labels = batch.column(self.label).to_pylist() if self.label else unknown
+            positions = self._positions(batch) if self._position else unknown
+            for picture, id_, label, position in zip(pictures, ids, labels, positions, strict=True):
+                content = _content(picture, part.path.parent)
+                name = f"{part.path.stem}-{number}" if id_ in (None, "") else str(id_)
+                yield Row(name, content, self._name(label), position)
+                number += 1
+
+    def _positions(self, batch: pa.RecordBatch) -> list[tuple[float, float] | None]:
+        ra, dec = (batch.column(name).to_pylist() for name in self._position or ())
+        return [_position(*pair) for pair in zip(ra, dec, strict=True)]
 
     def _name(self, value: Any) -> str | None:
         if value is None or value == "" or value != value:  # only NaN differs from itself
@@ -101,6 +171,23 @@ def _first(names: Sequence[str], columns: Sequence[str]) -> str | None:
     """Return the first of `names` that is a column, in whatever case it is written there."""
     lower = {column.lower(): column for column in reversed(columns)}
     return next((lower[name] for name in names if name in lower), None)
+
+
+def _position_columns(table: TableReader) -> tuple[str, str] | None:
+    """Return the columns with right ascension and declination, if there are both and they may hold numbers."""
+    ra, dec = _first(("ra",), table.columns), _first(("dec",), table.columns)
+    if ra is None or dec is None:
+        return None
+    types = [table.schema.field(name).type for name in (ra, dec)]
+    numbers = all(pa.types.is_floating(type_) or pa.types.is_integer(type_) for type_ in types)
+    return (ra, dec) if numbers or table.format == "csv" else None
+
+
+def _position(ra: Any, dec: Any) -> tuple[float, float] | None:
+    try:
+        return float(ra), float(dec)
+    except (TypeError, ValueError):  # empty, or text of a CSV file
+        return None
 
 
 def _holds_bytes(type_: pa.DataType) -> bool:
