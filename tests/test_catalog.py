@@ -13,7 +13,8 @@ from astropy.io.votable import parse_single_table
 from PIL import Image
 
 from conftest import draw_galaxy
-from peculiar.catalog import catalog_columns, predict_catalog
+from peculiar.batch import predict_catalog
+from peculiar.catalog import catalog_columns
 from peculiar.errors import UsageError
 from peculiar.image import Framing, encode_picture
 from peculiar.model import load_model
@@ -40,8 +41,8 @@ def test_the_catalogue_has_the_stated_columns(tiny_survey: Path, tiny_model: Pat
     assert table.column_names == ["id", "ra", "dec", *PROBABILITIES, "class", "entropy", "flags", "model", "embedding"]
     assert table["id"].to_pylist() == [f"sim-{number:03d}" for number in range(100)]
     assert table["ra"][3].as_py() == pytest.approx(150.03)
-    assert result.rows == 100
-    assert sum(result.classes.values()) == 100
+    assert result.tally.rows == 100
+    assert sum(result.tally.classes.values()) == 100
     assert len(table["embedding"][0]) == 64
     notes = {key.decode(): value.decode() for key, value in table.schema.metadata.items()}
     assert notes["model digest"] == load_model(tiny_model).card.digest
@@ -114,8 +115,8 @@ def test_what_cannot_be_read_keeps_its_row(tiny_model: Path) -> None:
     assert [value is None for value in table["entropy"].to_pylist()] == [False, True, True, False]
     assert [value is None for value in table["class"].to_pylist()] == [False, True, True, False]
     assert [value is None for value in table["embedding"].to_pylist()] == [False, True, True, False]
-    assert result.flagged == {"unreadable": 2, "blank": 1}
-    assert set(result.problems) == {"b", "c"}
+    assert result.tally.flagged == {"unreadable": 2, "blank": 1}
+    assert set(result.tally.problems) == {"b", "c"}
     assert result.as_dict()["rows"] == 4
     predict_catalog(open_source("t.parquet"), "c.fits", load_model(tiny_model), embeddings=True)
     with fits.open("c.fits") as file:
@@ -130,15 +131,6 @@ def test_embeddings_in_csv_are_lists(tiny_survey: Path, tiny_model: Path) -> Non
 def test_an_unknown_suffix_is_refused_before_anything_is_read(tiny_survey: Path, tiny_model: Path) -> None:
     with pytest.raises(UsageError, match=r"written as \.parquet, .*received the suffix '\.xlsx'"):
         predict_catalog(open_source(tiny_survey), "c.xlsx", load_model(tiny_model))
-
-
-def test_an_interrupted_catalogue_leaves_nothing(tiny_survey: Path, tiny_model: Path) -> None:
-    def stop(_: int) -> None:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        predict_catalog(open_source(tiny_survey), "out/c.parquet", load_model(tiny_model), progress=stop)
-    assert list(Path("out").iterdir()) == []
 
 
 def test_another_framing_changes_the_answers(tiny_survey: Path, tiny_model: Path) -> None:
@@ -194,7 +186,7 @@ def test_pictures_of_every_kind_are_classified_alike(tiny_model: Path) -> None:
     table = pa.parquet.read_table("c.parquet").to_pylist()
     rows = {row["id"]: row for row in table}
     assert set(rows) == set(odd_pictures())
-    assert result.problems == {}
+    assert result.tally.problems == {}
     assert {name for name, row in rows.items() if row["flags"] == 2} == {"dot.png", "ribbon.png"}
     for name in set(rows) - {"dot.png", "ribbon.png"}:
         for column in PROBABILITIES:

@@ -30,7 +30,7 @@ _HOMES = {
     "CLEAN5": "schema",
     "ODD": "schema",
     "load_model": "model",
-    "predict_catalog": "catalog",
+    "predict_catalog": "batch",
     "Arguments": "run",
     "load_run": "run",
     "visualize_activations": "explain",

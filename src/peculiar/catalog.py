@@ -1,25 +1,22 @@
-"""Pictures to a catalogue: a row a galaxy, its probabilities, what is wrong with its picture."""
+"""The rows of a catalogue: a galaxy each, its probabilities, what is wrong with its picture."""
 
 import enum
-import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from peculiar.cache import writing
 from peculiar.image import Framing
-from peculiar.model import Model, load_model
+from peculiar.model import Model
 from peculiar.predict import readable_batches
 from peculiar.schema import Question
 from peculiar.sources.stream import Galaxy, Source
-from peculiar.table import Column, format_to_write, write_table
+from peculiar.table import Column, table_schema
 
 
 class Flag(enum.IntFlag):
@@ -36,13 +33,11 @@ FLAG_MEANINGS = {
 
 
 @dataclass(slots=True)
-class Catalogued:
-    """What became of the pictures of a catalogue.
+class Tally:
+    """What became of some pictures.
 
     Parameters
     ----------
-    path : path
-        The catalogue.
     rows : int
     classes : dict of str to int
         Rows by answer to the first question.
@@ -50,28 +45,44 @@ class Catalogued:
         Rows by flag, in lower case.
     problems : dict of str to str
         Why pictures cannot be read, by id; the first hundred.
-    seconds : float
     """
 
-    path: Path
     rows: int = 0
     classes: dict[str, int] = field(default_factory=dict)
     flagged: dict[str, int] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
-    seconds: float = 0.0
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the figures, for JSON."""
-        return {
-            "rows": self.rows,
-            "classes": self.classes,
-            "flagged": self.flagged,
-            "problems": self.problems,
-            "seconds": round(self.seconds, 3),
-        }
+    def add(self, other: "Tally") -> None:
+        """Count others as well."""
+        self.rows += other.rows
+        for mine, its in ((self.classes, other.classes), (self.flagged, other.flagged)):
+            for name, count in its.items():
+                mine[name] = mine.get(name, 0) + count
+        for id_, problem in other.problems.items():
+            if len(self.problems) < _MOST_PROBLEMS:
+                self.problems[id_] = problem
 
 
 _MOST_PROBLEMS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What decides a catalogue, besides pictures and model.
+
+    Parameters
+    ----------
+    framing : Framing
+        How to frame the pictures; of the model's size.
+    views : int
+        Over how many turned and mirrored views answers are averaged, 1 to 8.
+    embeddings : bool
+        Whether to keep the embedding of each galaxy.
+    """
+
+    framing: Framing
+    views: int
+    embeddings: bool
 
 
 def catalog_columns(model: Model, *, positions: bool, embeddings: bool) -> list[Column]:
@@ -130,66 +141,43 @@ def _probability_columns(questions: Sequence[Question]) -> Iterator[tuple[Questi
             yield question, number, name
 
 
-def predict_catalog(
-    source: Source,
-    out: str | os.PathLike[str],
-    model: Model | None = None,
+def catalog_batches(
+    galaxies: Iterable[Galaxy],
+    columns: Sequence[Column],
+    model: Model,
+    settings: Settings,
+    tally: Tally,
     *,
-    embeddings: bool = False,
-    views: int | None = None,
-    framing: Framing | None = None,
-    batch_size: int = 32,
-    progress: Callable[[int], object] = lambda done: None,
-) -> Catalogued:
-    """Classify every galaxy of a source into a catalogue.
+    batch_size: int,
+) -> Iterator[pa.RecordBatch]:
+    """Classify galaxies into the rows of a catalogue, batch by batch.
 
     Rows out are rows in, in their order: a picture that cannot be read keeps its row, with nulls and a flag.
 
     Parameters
     ----------
-    source : Source
-    out : path-like
-        The catalogue: ``.parquet``, ``.csv``, ``.fits``, ``.vot`` or ``.ecsv``. It is there once it is whole.
-    model : Model, optional
-        By default the model that ships.
-    embeddings : bool
-        Keep the embedding of each galaxy.
-    views : int, optional
-        Average over so many turned and mirrored views, 1 to 8; by default as the model's card says.
-    framing : Framing, optional
-        How to frame the pictures, for those who know better than the model; of its size.
+    galaxies : iterable of Galaxy
+        Framed as `settings` say.
+    columns : sequence of Column
+        Of the catalogue; see `catalog_columns`.
+    model : Model
+    settings : Settings
+    tally : Tally
+        Counts what was yielded.
     batch_size : int
-        Pictures that go through the network together.
-    progress : callable
-        Called with the number of galaxies classified since the last call.
-
-    Returns
-    -------
-    Catalogued
+        Pictures that go through the network together; changes nothing but the speed.
 
     Raises
     ------
     UsageError
-        If the suffix of `out` is not known, or a number is out of range.
+        If `batch_size` is below 1.
     """
-    out, model, started = Path(out), model or load_model(), time.perf_counter()
-    framing, format = framing or model.framing, format_to_write(out)
-    columns = catalog_columns(model, positions=source.positioned, embeddings=embeddings)
-    result = Catalogued(out)
-
-    def batches() -> Iterator[pa.RecordBatch]:
-        galaxies = source.galaxies(framing)
-        for batch, readable, pictures in readable_batches(galaxies, batch_size):
-            values = _values(model, batch, readable, pictures, views=views)
-            _count(result, batch, values)
-            arrays = [_array(values[column.name], column.type) for column in columns]
-            yield pa.RecordBatch.from_arrays(arrays, names=[column.name for column in columns])
-            progress(len(batch))
-
-    with writing(out) as temporary:
-        write_table(temporary, format, columns, batches(), _provenance(model, source, framing, views))
-    result.seconds = time.perf_counter() - started
-    return result
+    schema = table_schema(columns)
+    for batch, readable, pictures in readable_batches(galaxies, batch_size):
+        values = _values(model, batch, readable, pictures, views=settings.views)
+        arrays = [_array(values[column.name], column.type) for column in columns]
+        tally.add(_count(batch, values))
+        yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
 def _values(
@@ -246,23 +234,19 @@ def _array(values: NDArray[np.generic] | list[str | None], type: pa.DataType) ->
     return pa.array(values, type, from_pandas=True)
 
 
-def _count(result: Catalogued, batch: list[Galaxy], values: dict[str, NDArray[np.generic] | list[str | None]]) -> None:
-    result.rows += len(batch)
-    for name in values["class"]:
-        if name is not None:
-            result.classes[str(name)] = result.classes.get(str(name), 0) + 1
-    for flag in Flag:
-        count = int(np.count_nonzero(np.asarray(values["flags"]).astype(int) & flag))
-        if count:
-            name = str(flag.name).lower()
-            result.flagged[name] = result.flagged.get(name, 0) + count
-    for galaxy in batch:
-        if galaxy.problem is not None and len(result.problems) < _MOST_PROBLEMS:
-            result.problems[galaxy.id] = galaxy.problem
+def _count(batch: list[Galaxy], values: dict[str, NDArray[np.generic] | list[str | None]]) -> Tally:
+    flags = np.asarray(values["flags"]).astype(int)
+    flagged = {str(flag.name).lower(): int(np.count_nonzero(flags & flag)) for flag in Flag}
+    return Tally(
+        rows=len(batch),
+        classes=dict(Counter(str(name) for name in values["class"] if name is not None)),
+        flagged={name: count for name, count in flagged.items() if count},
+        problems={galaxy.id: galaxy.problem for galaxy in batch if galaxy.problem is not None},
+    )
 
 
-def _provenance(model: Model, source: Source, framing: Framing, views: int | None) -> dict[str, str]:
-    """Return what a reader of the catalogue has to know of its making."""
+def provenance(source: Source, model: Model, settings: Settings) -> dict[str, str]:
+    """Return what a reader of a catalogue has to know of its making."""
     return {
         "creator": f"peculiar {metadata.version('peculiar')}",
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -270,8 +254,8 @@ def _provenance(model: Model, source: Source, framing: Framing, views: int | Non
         "model name": model.card.name,
         "model digest": model.card.digest,
         "model licence": model.card.licence,
-        "views": str(views or model.card.views),
-        "crop": str(framing.crop or "whole"),
-        "fast decoding": str(framing.fast).lower(),
+        "views": str(settings.views),
+        "crop": str(settings.framing.crop or "whole"),
+        "fast decoding": str(settings.framing.fast).lower(),
         "credits": "; ".join(model.card.credits),
     }

@@ -26,6 +26,7 @@ from peculiar.errors import (
 )
 
 if TYPE_CHECKING:
+    from peculiar.batch import Catalogued
     from peculiar.fit import FitWatcher
     from peculiar.image import Framing
     from peculiar.predict import Classifier
@@ -253,7 +254,10 @@ def export(
 def predict(
     data: Data,
     file: Annotated[
-        Path, typer.Option("--out", help="Catalogue to write: .parquet, .csv, .fits, .vot or .ecsv.")
+        Path,
+        typer.Option(
+            "--out", help="Catalogue to write: .parquet, .csv, .fits, .vot or .ecsv; or a folder for Parquet parts."
+        ),
     ] = Path("catalog.parquet"),
     model: Annotated[Path | None, typer.Option(help="Model file (.onnx); default: the model that ships.")] = None,
     embeddings: Annotated[
@@ -268,20 +272,33 @@ def predict(
     ] = None,
     fast: Fast = False,
     batch_size: Annotated[int, typer.Option(help="Pictures that go through the network together.")] = 32,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes that share the work; default: one a core.", show_default=False)
+    ] = None,
+    dask: Annotated[
+        str | None,
+        typer.Option(help="Instead: the address of a Dask scheduler, or local to start one.", show_default=False),
+    ] = None,
+    shard_rows: Annotated[int, typer.Option(help="Galaxies a part, about: what a crash may cost.")] = 2048,
+    restart: Annotated[bool, typer.Option("--restart", help="Begin anew, whatever was done before.")] = False,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Write the catalogue also if parts of the data cannot be read at all.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Classify galaxies into a catalogue."""
-    from peculiar.catalog import predict_catalog
+    """Classify galaxies into a catalogue; the same command goes on with a run that was stopped."""
+    from peculiar.batch import predict_catalog
     from peculiar.image import parse_crop
     from peculiar.model import load_model
     from peculiar.sources import open_source
 
     opened = load_model(model)
-    source = open_source(data)
+    # The workers of a cluster may stand in other folders.
+    source = open_source(data if dask is None else data.absolute())
     framing = replace(opened.framing, fast=fast)
     if crop is not None:
         framing = replace(framing, crop=parse_crop(crop))
-    with _counting("classifying", total=len(source)) as progress:
+    with _bar("; the same command goes on from there", task="classifying") as show:
         result = predict_catalog(
             source,
             file,
@@ -290,20 +307,40 @@ def predict(
             views=views,
             framing=framing,
             batch_size=batch_size,
-            progress=progress,
+            workers=workers or os.cpu_count() or 1,
+            dask=dask,
+            shard_rows=shard_rows,
+            restart=restart,
+            partial=partial,
+            progress=lambda done, total: show(completed=done, total=total),
         )
     if as_json:
         _print_json({"out": str(file), **result.as_dict()})
-        return
-    for id_, reason in result.problems.items():
+    else:
+        _print_catalogued(result)
+    if result.failed:
+        raise typer.Exit(1)
+
+
+def _print_catalogued(result: "Catalogued") -> None:
+    tally, new = result.tally, result.tally.rows - result.kept
+    for id_, reason in tally.problems.items():
         err.print(f"{id_} cannot be read: {reason}")
-    counts = ", ".join(f"{name} {count:,}" for name, count in result.classes.items())
-    out.print(
-        f"{result.rows:,} galaxies in {result.seconds:.1f} s ({result.rows / result.seconds:,.0f} a second): {counts}"
-    )
-    if result.flagged:
-        out.print(f"flagged: {', '.join(f'{name} {count:,}' for name, count in result.flagged.items())}")
-    out.print(f"The catalogue is in {file}")
+    counts = ", ".join(f"{name} {count:,}" for name, count in tally.classes.items())
+    earlier = f", {result.kept:,} of them by an earlier run" if result.kept else ""
+    rate = f"{new:,} in {result.seconds:.1f} s, {new / result.seconds:,.0f} a second"
+    out.print(f"{tally.rows:,} galaxies{earlier} ({rate}): {counts}")
+    if tally.flagged:
+        out.print(f"flagged: {', '.join(f'{name} {count:,}' for name, count in tally.flagged.items())}")
+    for name, reason in result.failed.items():
+        err.print(f"{name} failed: {reason}")
+    if result.path.exists():
+        out.print(f"The catalogue is in {result.path}")
+    if result.failed:
+        err.print(
+            f"{len(result.failed):,} parts of the data failed; mend them, then the same command goes on with what is "
+            "left. --partial writes the catalogue without them"
+        )
 
 
 @app.command()
@@ -346,8 +383,8 @@ def evaluate(
         for galaxy in source.galaxies(trained.framing, labelled_only=True)
         if galaxy.label in trained.question.answers and asked.takes(galaxy.id)
     )
-    with _counting("classifying") as progress:
-        predictions = predict(trained, galaxies, progress=progress)
+    with _bar("", task="classifying") as show:
+        predictions = predict(trained, galaxies, progress=lambda done: show(advance=done))
     left_out = labelled - len(predictions.ids)
     if not predictions.ids:
         message = f"none of the {labelled:,} labelled galaxies of {data} is left to score; {asked.advice}"
@@ -602,8 +639,8 @@ def _print_scores(scores: Any) -> None:
 
 
 @contextmanager
-def _counting(task: str, total: int | None = None) -> Iterator[Any]:
-    """Show how many galaxies are done, how many a second, and the time left, where standard error is a terminal."""
+def _bar(if_stopped: str, task: str = "reading") -> Iterator[Callable[..., None]]:
+    """Show progress, pace and time left where standard error is a terminal; and what to do next if interrupted."""
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -619,20 +656,9 @@ def _counting(task: str, total: int | None = None) -> Iterator[Any]:
         def render(self, task: Task) -> Text:
             return Text("" if task.speed is None else f"{task.speed:,.0f} a second")
 
-    columns = (TextColumn(task), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
-        bar = progress.add_task(task, total=total)
-        yield lambda done: progress.advance(bar, done)
-
-
-@contextmanager
-def _bar(if_stopped: str) -> Iterator[Callable[..., None]]:
-    """Show a training's progress where standard error is a terminal; and what to do next if it is interrupted."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
-        bar = progress.add_task("reading", total=None)
+        bar = progress.add_task(task, total=None)
         try:
             yield lambda **values: progress.update(bar, **values)
         except KeyboardInterrupt as error:

@@ -11,6 +11,7 @@
     ├── UsageError (ValueError)              options that do not go together
     ├── RunError (ValueError)                a training run that cannot be read or resumed
     ├── ModelError (ValueError)              a model file that cannot be read
+    ├── LedgerError (ValueError)             the record of a long run is damaged
     ├── DownloadError (OSError)              a file could not be fetched whole
     └── MissingExtraError (ImportError)      an optional dependency is not installed
 
@@ -111,6 +112,10 @@ class RunError(PeculiarError, ValueError):
 
 class ModelError(PeculiarError, ValueError):
     """A file is not a model, is damaged, or is of a later version."""
+
+
+class LedgerError(PeculiarError, ValueError):
+    """The record of what a long run has done is damaged."""
 
 
 class DownloadError(PeculiarError, OSError):

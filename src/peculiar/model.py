@@ -140,9 +140,7 @@ class Model:
             message = f"pictures have to be uint8 (n, {size}, {size}, 3), received {pictures.dtype} {pictures.shape}"
             raise UsageError(message)
         views = self.card.views if views is None else views
-        if not 1 <= views <= 8:
-            message = f"views has to be between 1 and 8, received {views}"
-            raise UsageError(message)
+        self.check_views(views)
         names = ["embedding", *(question.name for question in self.card.questions)]
         turned = [
             np.rot90(pictures if view < 4 else pictures[:, :, ::-1], view % 4, axes=(1, 2)) for view in range(views)
@@ -156,6 +154,13 @@ class Model:
             for question, values in zip(self.card.questions, logits, strict=True)
         }
         return Answers(probabilities, embedding)
+
+    @staticmethod
+    def check_views(views: int) -> None:
+        """Raise `UsageError` unless a picture has so many views."""
+        if not 1 <= views <= 8:
+            message = f"views has to be between 1 and 8, received {views}"
+            raise UsageError(message)
 
     def asking(self, name: str | None = None, *, labels: str | None = None, views: int | None = None) -> "OneQuestion":
         """Return the model as one that answers a single question.

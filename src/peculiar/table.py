@@ -275,10 +275,7 @@ def write_table(
     notes : mapping of str to str
         What is to be known of the whole, for the file's header.
     """
-    schema = pa.schema(
-        [pa.field(column.name, column.type, metadata=_field_notes(column)) for column in columns],
-        metadata=dict(notes),
-    )
+    schema = table_schema(columns).with_metadata(dict(notes))
     if format == "parquet":
         with pa.parquet.ParquetWriter(path, schema) as parquet:
             for batch in batches:
@@ -292,6 +289,11 @@ def write_table(
         _write_with_astropy(
             path, format, columns, pa.Table.from_batches([b.cast(schema) for b in batches], schema), notes
         )
+
+
+def table_schema(columns: Sequence[Column]) -> pa.Schema:
+    """Return the Arrow schema of a catalogue, with what each column means."""
+    return pa.schema([pa.field(column.name, column.type, metadata=_field_notes(column)) for column in columns])
 
 
 def _field_notes(column: Column) -> dict[str, str]:

@@ -1,0 +1,125 @@
+"""The ledger: what is in it is done, whatever happened to the machine meanwhile."""
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from peculiar.errors import LedgerError, UsageError
+from peculiar.ledger import Entry, Header, open_ledger
+
+HEADER = Header(source="stamps", model="0123456789abcdef", settings={"views": 2})
+
+
+def entry(name: str, content: bytes = b"rows") -> Entry:
+    return Entry(
+        shard=name, fingerprint="f", part=f"{name}.parquet", size=len(content), rows=3, seconds=0.1,
+        classes={"Normal": 3}, flagged={}, problems={},
+    )  # fmt: skip
+
+
+def add(folder: Path, *names: str) -> None:
+    with open_ledger(folder, HEADER, restart=False) as ledger:
+        for name in names:
+            (folder / f"{name}.parquet").write_bytes(b"rows")
+            ledger.add(entry(name))
+
+
+def names(folder: Path, header: Header = HEADER, *, restart: bool = False) -> list[str]:
+    with open_ledger(folder, header, restart=restart) as ledger:
+        return list(ledger.entries)
+
+
+def test_what_was_added_is_there_the_next_time(tmp_path: Path) -> None:
+    add(tmp_path / "run", "a", "b")
+    add(tmp_path / "run", "c")
+    assert names(tmp_path / "run") == ["a", "b", "c"]
+
+
+def test_half_a_line_at_the_end_is_forgotten(tmp_path: Path) -> None:
+    add(tmp_path, "a", "b")
+    file = tmp_path / "ledger.jsonl"
+    whole = file.read_bytes()
+    for cut in range(1, len(entry("b").model_dump_json()) + 1, 7):
+        file.write_bytes(whole[:-cut])
+        assert names(tmp_path) == ["a"]
+        add(tmp_path, "c")
+        assert names(tmp_path) == ["a", "c"]
+        file.write_bytes(whole)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"source":"stamps"'])
+def test_a_ledger_without_a_whole_line_begins_anew(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "ledger.jsonl").write_bytes(content)
+    assert names(tmp_path) == []
+    add(tmp_path, "a")
+    assert names(tmp_path) == ["a"]
+
+
+def test_a_part_that_is_gone_or_cut_short_is_not_done(tmp_path: Path) -> None:
+    add(tmp_path, "a", "b", "c")
+    (tmp_path / "a.parquet").unlink()
+    (tmp_path / "b.parquet").write_bytes(b"ro")
+    assert names(tmp_path) == ["c"]
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+    add(tmp_path, "a")
+    (tmp_path / ".b.123.part.parquet").write_bytes(b"half")
+    assert names(tmp_path) == ["a"]
+    assert not (tmp_path / ".b.123.part.parquet").exists()
+
+
+def test_another_header_is_refused_once_something_is_done(tmp_path: Path) -> None:
+    other = HEADER.model_copy(update={"settings": {"views": 1, "fast": True}})
+    assert names(tmp_path) == []
+    assert names(tmp_path, other) == []
+    assert names(tmp_path) == []
+    add(tmp_path, "a")
+    with pytest.raises(UsageError, match="begun otherwise: views was 2, is 1; fast was None, is True"):
+        names(tmp_path, other)
+    assert names(tmp_path, other, restart=True) == []
+    assert not (tmp_path / "a.parquet").exists()
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_line_damaged_by_hand_is_named(tmp_path: Path, number: int) -> None:
+    add(tmp_path, "a", "b")
+    lines = (tmp_path / "ledger.jsonl").read_bytes().splitlines(keepends=True)
+    lines[number - 1] = b'{"shard": "a"}\n'
+    (tmp_path / "ledger.jsonl").write_bytes(b"".join(lines))
+    with pytest.raises(LedgerError, match=f"line {number} is damaged"):
+        names(tmp_path)
+
+
+def test_a_full_disk_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    add(tmp_path, "a")
+    before = (tmp_path / "ledger.jsonl").read_bytes()
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with open_ledger(tmp_path, HEADER, restart=False) as ledger:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", full)
+            with pytest.raises(OSError, match="No space left on device"):
+                ledger.add(entry("b"))
+        assert (tmp_path / "ledger.jsonl").read_bytes() == before
+        assert list(ledger.entries) == ["a"]
+
+
+def test_two_processes_do_not_share_a_ledger(tmp_path: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from peculiar.ledger import Header, open_ledger\n"
+        "with open_ledger(Path(sys.argv[1]), Header(source='stamps', model='0', settings={}), restart=False): pass"
+    )
+    command: list[Any] = [sys.executable, "-c", script, tmp_path]
+    with open_ledger(tmp_path, HEADER, restart=False):
+        held = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert held.returncode == 1
+    assert "another process is at work on" in held.stderr
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
