@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from machine import data_folder, describe, record
-from peculiar.catalog import predict_catalog
+from peculiar.batch import cores, predict_catalog
 from peculiar.model import load_model
 from peculiar.sources import open_source
 
@@ -82,7 +82,7 @@ def main() -> None:
         for row in open_source(data_folder() / "odd_native.parquet").rows():
             for copy in range(COPIES):
                 (folder / f"{row.id}-{copy}.jpg").write_bytes(row.content)
-        source, model = open_source(folder), load_model()
+        source, model, workers = open_source(folder), load_model(), cores()
         count = len(source)
         some = np.stack([one.picture for one, _ in zip(source.galaxies(model.framing), range(640), strict=False)])
         rates: dict[str, list[float]] = {"catalogue": [], "decoding and framing alone": [], "the network alone": []}
@@ -95,7 +95,7 @@ def main() -> None:
                 / timed(lambda: [model.classify(some[start : start + 64]) for start in range(0, len(some), 64)])
             )
             rates["catalogue"].append(
-                count / timed(lambda: predict_catalog(source, Path(scratch) / "c.parquet", model))
+                count / timed(lambda: predict_catalog(source, Path(scratch) / "c.parquet", model, workers=workers))
             )
         best = {name: max(values) for name, values in rates.items()}
         # Both want all cores, so together they take the sum of their times.

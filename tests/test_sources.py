@@ -1,8 +1,10 @@
 """What holds for every source: recognised by content, one stream in one order, and labelled galaxies in memory."""
 
+import io
 import os
 import pickle
 import socket
+import tarfile
 import threading
 import time
 from collections.abc import Iterator
@@ -24,7 +26,7 @@ from peculiar.sources.stream import read_dataset
 
 GREYS = [0, 40, 80, 120, 160, 200]
 LABELS = ["Merger", "Merger", "Normal", "Other", "Ringed", "Ringed"]
-KINDS = ["npz", "hdf5", "folder", "parquet", "parts", "csv", "ecsv", "fits", "votable"]
+KINDS = ["npz", "hdf5", "folder", "parquet", "parts", "csv", "ecsv", "fits", "votable", "tar", "tgz"]
 
 
 def write_source(kind: str, path: Path, pictures: list[bytes]) -> Path:
@@ -42,6 +44,13 @@ def write_source(kind: str, path: Path, pictures: list[bytes]) -> Path:
         for index, (picture, label) in enumerate(zip(pictures, LABELS, strict=True)):
             (path / label).mkdir(parents=True, exist_ok=True)
             (path / label / f"{index}.png").write_bytes(picture)
+        return path
+    if kind in {"tar", "tgz"}:
+        with tarfile.open(path, "w:gz" if kind == "tgz" else "w") as archive:
+            for index, (picture, label) in enumerate(zip(pictures, LABELS, strict=True)):
+                member = tarfile.TarInfo(f"{label}/{index}.png")
+                member.size = len(picture)
+                archive.addfile(member, io.BytesIO(picture))
         return path
     if kind in {"parquet", "parts"}:
         table = pa.table({"id": list("abcdef"), "image": pictures, "label": LABELS})

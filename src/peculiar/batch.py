@@ -170,7 +170,7 @@ def predict_catalog(
         count = _Count(kept, _rows(plan), progress)
         missing = [shard for shard in plan if shard.name not in ledger.entries]
         workers = max(1, min(workers, len(missing)))
-        notes, threads = provenance(source, model, settings), max(1, (os.cpu_count() or 1) // workers)
+        notes, threads = provenance(source, model, settings), max(1, cores() // workers)
         jobs = (
             _Job(shard, folder.resolve(), settings, notes, model.path, model.card.digest, batch_size, threads)
             for shard in missing
@@ -186,6 +186,11 @@ def predict_catalog(
     if whole:
         shutil.rmtree(folder)
     return Catalogued(out, tally, failed, kept, time.perf_counter() - started)
+
+
+def cores() -> int:
+    """Return how many processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _header(source: Source, model: Model, settings: Settings, shard_rows: int) -> Header:

@@ -287,7 +287,7 @@ def predict(
     as_json: Json = False,
 ) -> None:
     """Classify galaxies into a catalogue; the same command goes on with a run that was stopped."""
-    from peculiar.batch import predict_catalog
+    from peculiar.batch import cores, predict_catalog
     from peculiar.image import parse_crop
     from peculiar.model import load_model
     from peculiar.sources import open_source
@@ -307,7 +307,7 @@ def predict(
             views=views,
             framing=framing,
             batch_size=batch_size,
-            workers=workers or os.cpu_count() or 1,
+            workers=cores() if workers is None else workers,
             dask=dask,
             shard_rows=shard_rows,
             restart=restart,

@@ -1,6 +1,7 @@
 """Where pictures come from, one kind a file; `open_source` recognises which."""
 
 import os
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from peculiar.sources.npz import NpzSource
 from peculiar.sources.simulated import simulate, simulate_galaxy
 from peculiar.sources.stream import Galaxy, Row, Source
 from peculiar.sources.table import TableSource
+from peculiar.sources.tar import TAR_SUFFIXES, TarSource
 from peculiar.table import table_format
 
 __all__ = [
@@ -34,7 +36,8 @@ def open_source(path: str | os.PathLike[str], *, label: str | None = None) -> So
     path : path-like
         One of: an NPZ file with ``data`` and ``labels``; a folder of pictures, loose or in a sub-folder a class; one
         picture; a table (Parquet, CSV, ECSV, FITS, VOTable) with a column of pictures or of paths to them; a folder of
-        Parquet files; an HDF5 file with ``images`` and ``ans``. It is recognised by its content, not by its name.
+        Parquet files; a tar of pictures, or a folder of tars; an HDF5 file with ``images`` and ``ans``. It is
+        recognised by its content, not by its name.
     label : str, optional
         The column that holds the labels, for a table. By default the first of the usual names that is there.
 
@@ -63,8 +66,10 @@ def open_source(path: str | os.PathLike[str], *, label: str | None = None) -> So
 def _open(path: Path, label: str | None) -> Source:
     if path.is_dir():
         parts = (child for child in path.glob("*.parquet") if child.is_file() and not child.name.startswith("."))
-        shards = sorted(parts)
-        return TableSource(path, shards, label) if shards else FolderSource(path)
+        if shards := sorted(parts):
+            return TableSource(path, shards, label)
+        archives = sorted(child for child in path.iterdir() if child.name.lower().endswith(TAR_SUFFIXES))
+        return TarSource(path, archives) if archives else FolderSource(path)
     try:
         with path.open("rb") as file:
             head = file.read(16)
@@ -75,6 +80,8 @@ def _open(path: Path, label: str | None) -> Source:
         return FolderSource(path)
     if head.startswith(b"\x89HDF"):
         return Hdf5Source(path)
+    if tarfile.is_tarfile(path):
+        return TarSource(path, [path])
     if zipfile.is_zipfile(path) or head.startswith((b"PK\x03\x04", b"\x93NUMPY")):
         return NpzSource(path)
     if table_format(path):
