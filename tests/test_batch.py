@@ -185,6 +185,26 @@ def test_a_killed_worker_is_replaced_and_orphans_end(
     assert not any(Path("/proc", str(worker)).exists() for worker in workers)
 
 
+@pytest.mark.slow
+@pytest.mark.allow_hosts(["127.0.0.1"])
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks processes up in /proc")
+def test_a_killed_dask_worker_costs_nothing(survey_folder: Path, tiny_model: Path, undisturbed: pa.Table) -> None:
+    command = [sys.executable, "-m", "peculiar", "predict", str(survey_folder), "--model", str(tiny_model)]
+    command += ["--embeddings", "--shard-rows", "10", "--workers", "2", "--dask", "local", "--out", "catalog"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        while not entries_so_far("catalog"):
+            time.sleep(0.02)
+        os.kill(children(process.pid)[0], signal.SIGKILL)
+        assert process.wait(120) == 0
+    assert catalogue("catalog").equals(undisturbed)
+    shards = [entry["shard"] for entry in entries("catalog")]
+    assert len(shards) == len(set(shards)) == 10
+
+
+def entries_so_far(folder: str) -> int:
+    return len(entries(folder)) if Path(folder, "ledger.jsonl").exists() else 0
+
+
 class Deadly(Source):
     """A source whose third shard kills whoever reads it."""
 

@@ -9,6 +9,8 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 from numpy.typing import NDArray
 
@@ -424,6 +426,28 @@ def test_predict_says_what_it_could_not_read(
     status, output, _ = peculiar_command("predict", "pictures", "--model", tiny_model, "--json", "--embeddings")
     assert status == 0
     assert json.loads(output)["flagged"] == {"unreadable": 1, "blank": 6}
+
+
+def test_predict_goes_on_and_says_what_failed(peculiar_command: Any, tiny_model: Path, tiny_survey: Path) -> None:
+    Path("survey").mkdir()
+    for part in "abc":
+        Path(f"survey/{part}.parquet").write_bytes(tiny_survey.read_bytes())
+    whole = tiny_survey.read_bytes()
+    Path("survey/b.parquet").write_bytes(whole[:-9])
+    words = ("predict", "survey", "--model", tiny_model, "--workers", 1, "--out")
+    status, output, errors = peculiar_command(*words, "c.parquet")
+    assert status == 1
+    assert "200 galaxies in " in output
+    assert "The catalogue is in" not in output
+    assert "b.parquet failed: survey/b.parquet: cannot be read as parquet" in errors
+    assert "1 parts of the data failed; mend them, then the same command goes on" in errors
+    assert peculiar_command(*words, "partial.parquet", "--partial")[0] == 1
+    assert pa.parquet.read_metadata("partial.parquet").num_rows == 200
+    Path("survey/b.parquet").write_bytes(whole)
+    status, output, _ = peculiar_command(*words, "c.parquet")
+    assert status == 0
+    assert "300 galaxies, 200 of them by an earlier run, 100 in " in output
+    assert pa.parquet.read_metadata("c.parquet").num_rows == 300
 
 
 @pytest.mark.parametrize(

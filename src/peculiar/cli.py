@@ -327,9 +327,9 @@ def _print_catalogued(result: "Catalogued") -> None:
     for id_, reason in tally.problems.items():
         err.print(f"{id_} cannot be read: {reason}")
     counts = ", ".join(f"{name} {count:,}" for name, count in tally.classes.items())
-    earlier = f", {result.kept:,} of them by an earlier run" if result.kept else ""
-    rate = f"{new:,} in {result.seconds:.1f} s, {new / result.seconds:,.0f} a second"
-    out.print(f"{tally.rows:,} galaxies{earlier} ({rate}): {counts}")
+    earlier = f", {result.kept:,} of them by an earlier run, {new:,}" if result.kept else ""
+    pace = f"in {result.seconds:.1f} s ({new / result.seconds:,.0f} a second)"
+    out.print(f"{tally.rows:,} galaxies{earlier} {pace}: {counts}")
     if tally.flagged:
         out.print(f"flagged: {', '.join(f'{name} {count:,}' for name, count in tally.flagged.items())}")
     for name, reason in result.failed.items():

@@ -133,11 +133,19 @@ def open_ledger(folder: Path, header: Header, *, restart: bool) -> Iterator[Ledg
         message = f"another process is at work on {folder}; wait for it, or give another place (--out)"
         raise UsageError(message) from error
     with lock:
-        for leftover in folder.glob(".*.part.parquet"):  # of a killed process
-            leftover.unlink()
+        _sweep(folder)
         if restart:
             _begin(file, header)
-        yield Ledger(folder, _read(file, header))
+        try:
+            yield Ledger(folder, _read(file, header))
+        finally:
+            _sweep(folder)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what processes that were killed left half-written."""
+    for leftover in folder.glob(".*.part.parquet"):
+        leftover.unlink()
 
 
 def _begin(file: Path, header: Header) -> None:
