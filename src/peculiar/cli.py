@@ -555,7 +555,8 @@ def _get_cutouts(
     as_json: bool,
 ) -> None:
     from peculiar.request import Manners
-    from peculiar.sources.cutouts import Positions, fetch_cutouts
+    from peculiar.sources.cutouts import fetch_cutouts
+    from peculiar.sources.positions import Positions
     from peculiar.sources.surveys import choose_frame, find_survey
 
     chosen = find_survey(survey)
