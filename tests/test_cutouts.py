@@ -679,6 +679,7 @@ def test_an_interruption_leaves_everything_in_order(
         (["--out", "x"], "give either NAME (exercise or simulated), or both --survey and --catalog"),
         (["simulated", "--survey", "sdss", "--catalog", "x.csv", "--out", "x"], "give either NAME"),
         (["--survey", "sdss", "--out", "x"], "give either NAME"),
+        (["simulated", "--pixels", "64", "--out", "x"], "--pixel-scale and --rate are for cut-outs"),
         (["--survey", "sds", "--catalog", "x.csv", "--out", "x"], "there is no survey 'sds'. Did you mean 'sdss'?"),
         (["--survey", "sdss", "--catalog", "x.csv", "--out", "x"], "there is no file x.csv"),
         (["--survey", "sdss", "--catalog", "x.csv", "--out", "x", "--rate", "0"], "the rate has to be above 0"),

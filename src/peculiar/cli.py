@@ -525,12 +525,15 @@ def data_get(
 
     Cut-outs that are there or in the cache are not fetched again: the same command goes on after a stop.
     """
+    frame = {"size_arcsec": size_arcsec, "pixels": pixels, "pixel_scale": pixel_scale}
     if survey is not None and name is None and catalog is not None:
-        frame = {"size_arcsec": size_arcsec, "pixels": pixels, "pixel_scale": pixel_scale}
         _get_cutouts(survey, catalog, target, frame, rate=rate, workers=workers, as_json=as_json)
         return
-    if survey is not None or catalog is not None or name is None:
-        message = "give either NAME (exercise or simulated), or both --survey and --catalog"
+    if name is None or any(value is not None for value in (survey, catalog, rate, *frame.values())):
+        message = (
+            "give either NAME (exercise or simulated), or both --survey and --catalog; --size-arcsec, --pixels, "
+            "--pixel-scale and --rate are for cut-outs"
+        )
         raise UsageError(message)
     from peculiar.sources import exercise, npz, simulated
 
