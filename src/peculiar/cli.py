@@ -4,7 +4,9 @@ import json
 import logging
 import os
 import platform
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -524,24 +526,129 @@ def data_list(data: Data, label: Label = None, as_json: Json = False) -> None:
 
 @data_app.command("get")
 def data_get(
-    name: Annotated[str, typer.Argument(help="exercise (the 1,400 published galaxies) or simulated.")],
-    file: Annotated[Path, typer.Option("--out", help="NPZ file to write.", show_default=False)],
+    target: Annotated[
+        Path,
+        typer.Option("--out", help="NPZ file to write; with --survey, folder for the cut-outs.", show_default=False),
+    ],
+    name: Annotated[
+        str | None, typer.Argument(help="exercise (the 1,400 published galaxies) or simulated.", show_default=False)
+    ] = None,
     count: Annotated[int, typer.Option(help="How many, of the simulated.")] = 1400,
     size: Annotated[int, typer.Option(help="Side of the simulated pictures, in pixels.")] = 128,
     seed: Annotated[int, typer.Option(help="Seed of the simulation.")] = 222,
+    survey: Annotated[
+        str | None,
+        typer.Option(help="Fetch cut-outs of this survey: sdss, legacy, panstarrs, des or dss.", show_default=False),
+    ] = None,
+    catalog: Annotated[
+        Path | None, typer.Option(help="Cut-outs: table with the columns ra, dec and id.", show_default=False)
+    ] = None,
+    size_arcsec: Annotated[float | None, typer.Option(help="Cut-outs: side on the sky, in arcsec.")] = None,
+    pixels: Annotated[int | None, typer.Option(help="Cut-outs: side in pixels; default: 256.")] = None,
+    pixel_scale: Annotated[
+        float | None, typer.Option(help="Cut-outs: arcsec a pixel; default: the survey's own.")
+    ] = None,
+    rate: Annotated[
+        float | None, typer.Option(help="Cut-outs: requests a second at most; default: 2 for sdss, else 5.")
+    ] = None,
+    workers: Annotated[int, typer.Option(help="Cut-outs: requests under way at once.")] = 4,
+    as_json: Json = False,
 ) -> None:
-    """Write a set of galaxies in the exercise's layout."""
-    from peculiar.errors import UnknownNameError
+    """Get a set of galaxies: one by NAME, as an NPZ file, or cut-outs of a survey at positions of a table, as a folder.
+
+    peculiar data get exercise --out galaxydata.npz
+
+    peculiar data get --survey legacy --catalog positions.csv --out cutouts
+
+    Cut-outs that are there or in the cache are not fetched again: the same command goes on after a stop.
+    """
+    frame = {"size_arcsec": size_arcsec, "pixels": pixels, "pixel_scale": pixel_scale}
+    if survey is not None and name is None and catalog is not None:
+        _get_cutouts(survey, catalog, target, frame, rate=rate, workers=workers, as_json=as_json)
+        return
+    if name is None or any(value is not None for value in (survey, catalog, rate, *frame.values())):
+        message = (
+            "give either NAME (exercise or simulated), or both --survey and --catalog; --size-arcsec, --pixels, "
+            "--pixel-scale and --rate are for cut-outs"
+        )
+        raise UsageError(message)
     from peculiar.sources import exercise, npz, simulated
 
     if name == "exercise":
-        exercise.copy_galaxy_data(file)
+        exercise.copy_galaxy_data(target)
     elif name == "simulated":
         simulation = simulated.simulate(count, size=size, seed=seed)
-        npz.write_npz(file, simulation.pictures, simulation.labels, parameters=simulation.parameters)
+        npz.write_npz(target, simulation.pictures, simulation.labels, parameters=simulation.parameters)
     else:
         raise UnknownNameError("data set", name, ["exercise", "simulated"])
-    out.print(f"Written to {file}")
+    out.print(f"Written to {target}")
+
+
+def _get_cutouts(
+    survey: str,
+    catalog: Path,
+    folder: Path,
+    frame: dict[str, Any],
+    *,
+    rate: float | None,
+    workers: int,
+    as_json: bool,
+) -> None:
+    from peculiar.request import Manners
+    from peculiar.sources.cutouts import fetch_cutouts
+    from peculiar.sources.positions import Positions
+    from peculiar.sources.surveys import choose_frame, find_survey
+
+    chosen = find_survey(survey)
+    framed = choose_frame(chosen, **frame)
+    manners = Manners(chosen.rate if rate is None else rate)
+    positions = Positions(catalog)
+    with _stopping() as stop, _counting("fetching", total=len(positions)) as progress:
+        result = fetch_cutouts(
+            positions, folder, chosen, framed, manners=manners, workers=workers, stop=stop, progress=progress
+        )
+    if as_json:
+        _print_json(result.as_dict())
+    else:
+        for id_, reason in list(result.problems.items())[:10]:
+            err.print(f"{id_}: {reason}")
+        counts = {
+            "fetched": result.fetched,
+            "from the cache": result.cached,
+            "there already": result.there,
+            "outside the survey": result.outside,
+            "failed": result.failed.total(),
+            "waiting": result.waiting,
+        }
+        told = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count) or "none"
+        kinds = ", ".join(f"{kind} {count:,}" for kind, count in result.failed.most_common())
+        out.print(f"{result.rows:,} positions in {result.seconds:.1f} s: {told}" + (f" ({kinds})" if kinds else ""))
+        out.print(f"The cut-outs are in {folder}. {chosen.credit}")
+    if result.closed:
+        err.print(f"stopped: {result.closed}")
+    if not result.complete:
+        err.print("The same command goes on with what is missing.")
+        raise typer.Exit(130 if stop.is_set() and not result.closed else 1)
+
+
+@contextmanager
+def _stopping() -> Iterator[threading.Event]:
+    """Give an event that Ctrl-C or a polite kill sets; a second one interrupts at once, as without this."""
+    stop = threading.Event()
+    former: dict[int, Any] = {}
+
+    def request_stop(number: int, _: Any) -> None:
+        signal.signal(number, former.pop(number))
+        err.print("finishing what is under way; once more to break off")
+        stop.set()
+
+    for known in (signal.SIGINT, signal.SIGTERM):
+        former[known] = signal.signal(known, request_stop)
+    try:
+        yield stop
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
 
 
 @app.command()

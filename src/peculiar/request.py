@@ -1,0 +1,277 @@
+"""Ask a web service politely: at its pace, with patience, and only content with answers that are whole."""
+
+import email.utils
+import enum
+import functools
+import http.client
+import secrets
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.message import Message
+from importlib import metadata
+from typing import IO, Generic, TypeVar
+
+from peculiar.errors import DataError, UsageError
+
+Found = TypeVar("Found")
+
+_CHUNK = 1 << 16
+_MOST_BYTES = 1 << 26
+"""An answer with more is no picture of a galaxy, and would fill the memory."""
+
+_MOST_RATE = 50.0
+
+
+class Problem(enum.StrEnum):
+    """Why there is no answer."""
+
+    BUSY = "busy"
+    SERVER = "server error"
+    REFUSED = "refused"
+    REDIRECTS = "redirects without end"
+    SLOW = "timed out"
+    CONNECTION = "no connection"
+    CUT = "cut short"
+    WRONG = "not a whole picture"
+    NOT_ASKED = "not asked"
+
+
+_WORTH_ANOTHER_TRY = frozenset(
+    {Problem.BUSY, Problem.SERVER, Problem.SLOW, Problem.CONNECTION, Problem.CUT, Problem.WRONG}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Manners:
+    """How a service is asked.
+
+    Parameters
+    ----------
+    rate : float
+        Requests a second at most, of all threads together.
+    tries : int
+        How often one thing is asked for before it is given up.
+    timeout : float
+        Seconds without a sign of the server, and for the whole of an answer.
+    backoff : float
+        Seconds before the second try, doubled before each further one. Each wait is shortened at random, down to a
+        half, lest all clients of a service that was down return together.
+    longest : float
+        Seconds that a server may ask to be left alone for; if it asks for more, it is asked no further.
+
+    Raises
+    ------
+    UsageError
+        If a number is out of range.
+    """
+
+    rate: float
+    tries: int = 5
+    timeout: float = 30.0
+    backoff: float = 1.0
+    longest: float = 600.0
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if not 0 < self.rate <= _MOST_RATE:
+            message = (
+                f"the rate has to be above 0 and at most {_MOST_RATE:.0f} requests a second, received {self.rate:g}; "
+                "for more pictures than that take the survey's own bulk download"
+            )
+            raise UsageError(message)
+        if self.tries < 1:
+            message = f"everything has to be asked for at least once, received tries={self.tries}"
+            raise UsageError(message)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[Found]):
+    """What came of asking.
+
+    Parameters
+    ----------
+    content : bytes
+        The body; of a refusal, how it begins.
+    found : Found or None
+        What was made of it; None where there is a problem.
+    problem : Problem or None
+    reason : str
+        The problem in words.
+    """
+
+    content: bytes = b""
+    found: Found | None = None
+    problem: Problem | None = None
+    reason: str = ""
+
+
+class Client:
+    """One user of one service; its threads share a pace and a patience.
+
+    Parameters
+    ----------
+    manners : Manners
+    stop : threading.Event, optional
+        Once it is set, nothing more is asked, and those who wait return at once.
+
+    Attributes
+    ----------
+    closed : str or None
+        Why the service is asked no further.
+    """
+
+    def __init__(self, manners: Manners, stop: threading.Event | None = None) -> None:
+        self.manners = manners
+        self.stop = stop or threading.Event()
+        self.closed: str | None = None
+        self._lock = threading.Lock()
+        self._next = time.monotonic()
+        self._opener = urllib.request.build_opener(_Redirects(self._wait_for_turn))
+
+    def close(self, reason: str) -> None:
+        """Ask nothing more."""
+        with self._lock:
+            self.closed = self.closed or reason
+        self.stop.set()
+
+    def get(self, url: str, read: Callable[[bytes], Found]) -> Answer[Found]:
+        """Ask for something until it is there, or given up; any thread may.
+
+        Parameters
+        ----------
+        url : str
+            Of http or https.
+        read : callable
+            Makes of a body what is wanted; raises `DataError` if it is not that, and it is asked for again.
+        """
+        answer: Answer[Found] = Answer()
+        for attempt in range(self.manners.tries):
+            if not self._wait_for_turn():
+                return Answer(problem=Problem.NOT_ASKED, reason=self.closed or "stopped")
+            answer, asked_pause = self._attempt(url, read)
+            if answer.problem not in _WORTH_ANOTHER_TRY:
+                break
+            pause = self.manners.backoff * 2**attempt * (0.5 + secrets.randbelow(1000) / 2000)
+            if asked_pause is not None and asked_pause > self.manners.longest:
+                self.close(f"the service asks to be left alone for {asked_pause:,.0f} s ({answer.reason})")
+            elif answer.problem is Problem.BUSY:
+                # It says so of all that it is asked, so all threads wait.
+                self._pause(max(asked_pause or 0.0, pause))
+            elif attempt + 1 < self.manners.tries:
+                self.stop.wait(pause)
+        return answer
+
+    def _wait_for_turn(self) -> bool:
+        """Wait until a request may start; False if none may any more."""
+        while not self.stop.is_set():
+            with self._lock:
+                now = time.monotonic()
+                wait = self._next - now
+                if wait <= 0:
+                    self._next = now + 1 / self.manners.rate
+                    return True
+            self.stop.wait(wait)
+        return False
+
+    def _pause(self, seconds: float) -> None:
+        with self._lock:
+            self._next = max(self._next, time.monotonic() + seconds)
+
+    def _attempt(self, url: str, read: Callable[[bytes], Found]) -> tuple[Answer[Found], float | None]:
+        """Ask once; returns the answer, and for how many seconds the server asks to be left alone."""
+        request = urllib.request.Request(url, headers={"User-Agent": _user_agent()})  # noqa: S310 - see _Redirects
+        try:
+            with self._opener.open(request, timeout=self.manners.timeout) as response:
+                content = _read_body(response, time.monotonic() + self.manners.timeout)
+            return Answer(content, read(content)), None
+        except urllib.error.HTTPError as error:
+            with error:
+                return _refusal(error), _retry_after(error.headers)
+        except DataError as error:
+            problem, reason = Problem.WRONG, str(error)
+        except http.client.HTTPException as error:
+            problem, reason = Problem.CUT, f"the connection broke off ({error!r})"
+        except OSError as error:
+            cause = getattr(error, "reason", None) or error  # urllib wraps what happens before the first byte
+            slow = isinstance(cause, TimeoutError)
+            problem = Problem.SLOW if slow else Problem.CONNECTION
+            reason = f"no answer within {self.manners.timeout:g} s" if slow else str(cause)
+        return Answer(problem=problem, reason=reason), None
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows a redirection a few times, within the web, and each time when it is its turn."""
+
+    max_repeats = 2
+    max_redirections = 4
+
+    def __init__(self, wait_for_turn: Callable[[], bool]) -> None:
+        self._wait_for_turn = wait_for_turn
+
+    def redirect_request(
+        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Message, newurl: str
+    ) -> urllib.request.Request | None:
+        if not newurl.startswith(("http://", "https://")) or not self._wait_for_turn():
+            return None
+        return super().redirect_request(req, fp, code, msg, headers, newurl)  # type: ignore[arg-type]
+
+
+def _read_body(response: http.client.HTTPResponse, until: float) -> bytes:
+    """Read an answer to its end; a server that sends it drop by drop is given up in time."""
+    stated = response.headers.get("Content-Length")
+    expected = int(stated) if stated and stated.isdecimal() else None
+    if (expected or 0) > _MOST_BYTES:
+        message = f"it has {expected} bytes"
+        raise DataError(message)
+    parts: list[bytes] = []
+    received = 0
+    while (expected is None or received < expected) and (part := response.read1(_CHUNK)):
+        parts.append(part)
+        received += len(part)
+        if received > _MOST_BYTES:
+            message = f"it has more than {_MOST_BYTES} bytes"
+            raise DataError(message)
+        if time.monotonic() > until:
+            raise TimeoutError
+    content = b"".join(parts)
+    if expected is not None and received != expected:
+        raise http.client.IncompleteRead(content, expected - received)
+    return content
+
+
+def _refusal(error: urllib.error.HTTPError) -> Answer[Found]:
+    try:
+        content = error.read(2000)
+    except (OSError, http.client.HTTPException):
+        content = b""
+    match error.code:
+        case 429 | 503:
+            problem = Problem.BUSY
+        case 408 | 425 | 500 | 502 | 504:
+            problem = Problem.SERVER
+        case code if 300 <= code < 400:
+            problem = Problem.REDIRECTS
+        case code:
+            problem = Problem.REFUSED if code < 500 else Problem.SERVER
+    return Answer(content, problem=problem, reason=f"{error.code} {' '.join(str(error.reason).split())}"[:200])
+
+
+def _retry_after(headers: Message) -> float | None:
+    """Return for how many seconds a server asks to be left alone: it says so in seconds, or as a date."""
+    stated = (headers.get("Retry-After") or "").strip()
+    if stated.isdecimal():
+        return float(stated)
+    try:
+        return max(email.utils.parsedate_to_datetime(stated).timestamp() - time.time(), 0.0)
+    except ValueError:
+        return None
+
+
+@functools.cache
+def _user_agent() -> str:
+    """Say who asks: the operators of a service want to know what its load comes from."""
+    return f"peculiar/{metadata.version('peculiar')} (galaxy cut-outs)"
