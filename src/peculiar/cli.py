@@ -603,9 +603,17 @@ def _get_cutouts(
     framed = choose_frame(chosen, **frame)
     manners = Manners(chosen.rate if rate is None else rate)
     positions = Positions(catalog)
-    with _stopping() as stop, _counting("fetching", total=len(positions)) as progress:
+    with _stopping() as stop, _bar("", task="fetching") as show:
+        show(total=len(positions))
         result = fetch_cutouts(
-            positions, folder, chosen, framed, manners=manners, workers=workers, stop=stop, progress=progress
+            positions,
+            folder,
+            chosen,
+            framed,
+            manners=manners,
+            workers=workers,
+            stop=stop,
+            progress=lambda done: show(advance=done),
         )
     if as_json:
         _print_json(result.as_dict())
