@@ -37,7 +37,7 @@ PROBABILITIES = [
 def test_the_catalogue_has_the_stated_columns(tiny_survey: Path, tiny_model: Path) -> None:
     result = predict_catalog(open_source(tiny_survey), "c.parquet", load_model(tiny_model), embeddings=True)
     table = pa.parquet.read_table("c.parquet")
-    assert table.column_names == ["id", "ra", "dec", *PROBABILITIES, "class", "entropy", "flags", "model", "embedding"]
+    assert table.column_names == ["id", "ra", "dec", "_healpix_29", *PROBABILITIES, "class", "entropy", "flags", "model", "embedding"]
     assert table["id"].to_pylist() == [f"sim-{number:03d}" for number in range(100)]
     assert table["ra"][3].as_py() == pytest.approx(150.03)
     assert result.rows == 100

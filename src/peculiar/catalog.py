@@ -14,12 +14,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from peculiar.cache import writing
+from peculiar.column import Column
+from peculiar.healpix import HEALPIX, healpix_29
 from peculiar.image import Framing
 from peculiar.model import Model, load_model
 from peculiar.predict import readable_batches
 from peculiar.schema import Question
 from peculiar.sources.stream import Galaxy, Source
-from peculiar.table import Column, format_to_write, write_table
+from peculiar.writers import format_to_write, write_table
 
 
 class Flag(enum.IntFlag):
@@ -90,6 +92,7 @@ def catalog_columns(model: Model, *, positions: bool, embeddings: bool) -> list[
         columns += [
             Column("ra", pa.float64(), "right ascension, ICRS", "deg", "pos.eq.ra;meta.main"),
             Column("dec", pa.float64(), "declination, ICRS", "deg", "pos.eq.dec;meta.main"),
+            HEALPIX,
         ]
     for question, number, name in _probability_columns(model.card.questions):
         meaning = f": {question.meanings[number]}" if question.meanings else ""
@@ -227,6 +230,7 @@ def _values(
         "id": [galaxy.id for galaxy in batch],
         "ra": positions[:, 0],
         "dec": positions[:, 1],
+        HEALPIX.name: _cells(positions),
         **columns,
         "class": classes,
         "entropy": -(chances * np.log(np.maximum(chances, 1e-30))).sum(axis=1),
@@ -234,6 +238,12 @@ def _values(
         "model": [model.card.digest[:12]] * count,
         "embedding": embedding,
     }
+
+
+def _cells(positions: NDArray[np.float64]) -> NDArray[np.generic]:
+    """Return the cells of HEALPix that positions (n, 2) lie in, masked where there is none."""
+    cells = healpix_29(positions[:, 0], positions[:, 1])
+    return np.ma.masked_less(cells, 0)
 
 
 def _array(values: NDArray[np.generic] | list[str | None], type: pa.DataType) -> pa.Array:

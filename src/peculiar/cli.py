@@ -507,6 +507,36 @@ def data_get(
     out.print(f"Written to {file}")
 
 
+@data_app.command("convert")
+def data_convert(
+    table: Annotated[
+        Path,
+        typer.Argument(help="Parquet, CSV, FITS, VOTable or ECSV file.", metavar="TABLE", show_default=False),
+    ],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="What to write: .parquet, .csv, .fits, .vot or .ecsv; a folder with --hats.",
+            metavar="OUT",
+            show_default=False,
+        ),
+    ],
+    column: Annotated[
+        list[str] | None, typer.Option(help="Only this column; may be given several times.", show_default=False)
+    ] = None,
+    sort: Annotated[bool, typer.Option("--sort", help="Sort by place on the sky (_healpix_29).")] = False,
+    as_hats: Annotated[bool, typer.Option("--hats", help="Write a HATS catalogue, which LSDB opens.")] = False,
+) -> None:
+    """Write a table in another format, with the units and meanings of its columns."""
+    from peculiar.convert import convert
+
+    with _counting("converting") as progress:
+        result = convert(table, file, columns=column, sort=sort, as_hats=as_hats, progress=progress)
+    out.print(f"{result.rows:,} rows are in {file}")
+    if result.left_out:
+        out.print(f"of which {result.left_out:,} were left out, since their position is not known")
+
+
 @app.command()
 def info(as_json: Json = False) -> None:
     """Print versions, device and cache: for bug reports."""
