@@ -94,12 +94,12 @@ def open_fits(path: Path) -> BinaryTable | None:
         return BinaryTable(path, found.header, found.fileinfo()["datLoc"], logical)
 
 
-def read_whole(path: Path, format: str) -> pa.Table:
+def read_whole(path: Path | io.BytesIO, format: str) -> pa.Table:
     """Read a table into memory.
 
     Parameters
     ----------
-    path : path
+    path : path or binary file
     format : {"fits", "votable", "ecsv"}
 
     Returns
@@ -121,6 +121,11 @@ def read_whole(path: Path, format: str) -> pa.Table:
             if format == "fits":
                 _describe(table, table.meta)
     return _to_arrow(table, {})
+
+
+def read_fields(content: bytes) -> pa.Schema:
+    """Return the columns of a VOTable without rows."""
+    return read_whole(io.BytesIO(content), "votable").schema
 
 
 @contextmanager
@@ -156,7 +161,8 @@ def _to_arrow(table: "Table", unknown: dict[str, NDArray[np.bool_]]) -> pa.Table
     for name in table.colnames:
         column = table[name]
         arrays.append(_array(column, unknown.get(name)))
-        about = (column.description or "", unit_text(column.unit), str(column.meta.get("ucd", "")))
+        # A VOTable breaks its descriptions into lines.
+        about = (" ".join((column.description or "").split()), unit_text(column.unit), str(column.meta.get("ucd", "")))
         fields.append(Column(name, arrays[-1].type, *about).field())
     notes = {
         str(key): "\n".join(map(str, value)) if isinstance(value, list) else str(value)

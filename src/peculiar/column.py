@@ -5,6 +5,10 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+VOTABLE_CONTENT = "IVOA.VOTable-Parquet.content"
+VOTABLE_VERSION = "IVOA.VOTable-Parquet.version"
+"""Keys of a Parquet file's metadata under which a VOTable without rows says what its columns mean."""
+
 
 @dataclass(frozen=True, slots=True)
 class Column:

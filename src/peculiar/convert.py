@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from peculiar.cache import writing
-from peculiar.column import Column, texts
+from peculiar.column import VOTABLE_CONTENT, VOTABLE_VERSION, Column, texts
 from peculiar.errors import DataError, UsageError
 from peculiar.healpix import HEALPIX, healpix_29
 from peculiar.table import TableReader
@@ -18,7 +18,7 @@ from peculiar.writers import format_to_write, hats, write_table
 
 BATCH_ROWS = 1 << 14
 
-_NO_NOTES = {"ARROW:schema", "pandas", "huggingface"}
+_NO_NOTES = {"ARROW:schema", "pandas", "huggingface", VOTABLE_CONTENT, VOTABLE_VERSION}
 """What programs keep in Parquet for themselves."""
 
 _ROW = "__row"

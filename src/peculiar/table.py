@@ -16,6 +16,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from peculiar import astro
+from peculiar.column import VOTABLE_CONTENT, Column
 from peculiar.errors import DataError, UnknownNameError
 
 BATCH_ROWS = 1024
@@ -81,7 +82,7 @@ class TableReader:
             message = f"{self.path}: not a table that is known (Parquet, FITS, VOTable, or CSV or ECSV in UTF-8)"
             raise DataError(message)
         if self.format == "parquet":
-            self.schema = self._guard(lambda: pa.parquet.read_schema(self.path))
+            self.schema = self._guard(lambda: _described(pa.parquet.read_schema(self.path)))
         elif self.format == "csv":
             self.schema = self._guard(lambda: pa.csv.open_csv(self.path, parse_options=_parsing()).schema)
         else:
@@ -191,6 +192,16 @@ class TableReader:
         except Exception as error:  # the readers of five formats raise whatever came first
             message = f"{self.path}: cannot be read as {self.format} ({error}); fetch or write it again"
             raise DataError(message) from error
+
+
+def _described(schema: pa.Schema) -> pa.Schema:
+    """Return a schema whose columns know what TOPCAT says of them in a VOTable, unless they say it themselves."""
+    content = (schema.metadata or {}).get(VOTABLE_CONTENT.encode())
+    if content is None or any(Column.of(field).field().metadata for field in schema):
+        return schema
+    known = {field.name: field for field in astro.read_fields(content)}
+    fields = [known[field.name].with_type(field.type) if field.name in known else field for field in schema]
+    return pa.schema(fields, metadata=schema.metadata)
 
 
 def _next_valid(source: Iterator[pa.RecordBatch]) -> pa.RecordBatch | None:

@@ -1,7 +1,9 @@
 """ECSV: comma-separated text, below a header that astropy makes and reads."""
 
 import io
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,15 +11,20 @@ import pyarrow as pa
 
 from peculiar.column import Column
 from peculiar.writers.csv import write_rows
-from peculiar.writers.stream import plain
+from peculiar.writers.records import element
+from peculiar.writers.stream import plain, regroup, schema_of
 
 
 def write(path: Path, columns: Sequence[Column], batches: Iterable[pa.RecordBatch], notes: Mapping[str, str]) -> None:
     """Write a table. See `peculiar.writers.write_table`."""
     columns = plain(columns)
+    rows = regroup(batches, schema_of(columns))
+    first = list(itertools.islice(rows, 1))
+    if not first:  # astropy cannot read its own lists where there are no rows
+        columns = [replace(one, type=pa.string()) if element(one.type) != one.type else one for one in columns]
     with path.open("wb") as file:
         file.write(_header(columns, notes).encode())
-        write_rows(file, columns, batches)
+        write_rows(file, columns, itertools.chain(first, rows))
 
 
 def _header(columns: Sequence[Column], notes: Mapping[str, str]) -> str:

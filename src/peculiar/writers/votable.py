@@ -41,7 +41,8 @@ def write(path: Path, columns: Sequence[Column], batches: Iterable[pa.RecordBatc
     with spool(path.parent, schema_of(columns), batches) as kept, path.open("wb") as file:
         extents = measure(schema_of(columns), kept.batches())
         _check(columns, extents)
-        head, foot = _document(columns, extents, notes)
+        kinds = [_kind(*pair) for pair in zip(columns, extents, strict=True)]
+        head, end, foot = _document(columns, kinds, notes).rpartition(b"</TABLE>")
         file.write(head)
         file.write(b'<DATA><BINARY2><STREAM encoding="base64">\n')
         widths = [_characters(extent) * (1 if extent.ascii else 2) for extent in extents]
@@ -52,7 +53,21 @@ def write(path: Path, columns: Sequence[Column], batches: Iterable[pa.RecordBatc
         for text in _base64(rows):
             file.write(text)
         file.write(b"</STREAM></BINARY2></DATA>\n")
-        file.write(foot)
+        file.write(end + foot)
+
+
+def describe(columns: Sequence[Column], notes: Mapping[str, str]) -> bytes:
+    """Return a VOTable without rows, which says what the columns of a Parquet file mean.
+
+    Raises
+    ------
+    UsageError
+        If a column is of a type that VOTable does not have.
+    """
+    columns = plain(columns)
+    text = {"datatype": "unicodeChar", "arraysize": "*"}
+    kinds = [text if pa.types.is_string(column.type) else _kind(column, Extent()) for column in columns]
+    return _document(columns, kinds, notes)
 
 
 def _check(columns: Sequence[Column], extents: Sequence[Extent]) -> None:
@@ -70,8 +85,8 @@ def _characters(extent: Extent) -> int:
     return max(extent.utf8 if extent.ascii else extent.utf16 // 2, 2)
 
 
-def _document(columns: Sequence[Column], extents: Sequence[Extent], notes: Mapping[str, str]) -> tuple[bytes, bytes]:
-    """Return what comes before and after the rows, as astropy writes it."""
+def _document(columns: Sequence[Column], kinds: Sequence[Mapping[str, str]], notes: Mapping[str, str]) -> bytes:
+    """Return a table without rows, as astropy writes it."""
     from astropy.io.votable import tree
     from astropy.utils.exceptions import AstropyWarning
 
@@ -81,22 +96,25 @@ def _document(columns: Sequence[Column], extents: Sequence[Extent], notes: Mappi
         resource, table = tree.Resource(), tree.TableElement(document)
         document.resources.append(resource)
         resource.tables.append(table)
-        resource.infos.extend(tree.Info(name=_xml(name), value=_xml(value)) for name, value in notes.items())
-        for column, extent in zip(columns, extents, strict=True):
+        # Their ids are not made of their names, which could be those of columns.
+        resource.infos.extend(
+            tree.Info(ID=f"info.{number}", name=_xml(name), value=_xml(value))
+            for number, (name, value) in enumerate(notes.items(), start=1)
+        )
+        for column, kind in zip(columns, kinds, strict=True):
             field = tree.Field(
                 document,
                 name=_xml(column.name),
                 unit=column.unit or None,
                 ucd=column.ucd or None,
-                **_kind(column, extent),
+                **kind,
             )
             field.description = _xml(column.description) or None
             table.fields.append(field)
         table.create_arrays(0)
         text = io.BytesIO()
         document.to_xml(text)
-    head, end, foot = text.getvalue().rpartition(b"</TABLE>")
-    return head, end + foot
+    return text.getvalue()
 
 
 def _kind(column: Column, extent: Extent) -> dict[str, str]:
