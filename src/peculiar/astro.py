@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from peculiar.column import Column
@@ -174,15 +175,16 @@ def _to_arrow(table: "Table", unknown: dict[str, NDArray[np.bool_]]) -> pa.Table
 
 def _array(column: Any, unknown: NDArray[np.bool_] | None) -> pa.Array:
     mask = np.ma.getmaskarray(column) if unknown is None else unknown
-    values = np.ma.getdata(column)
+    values = np.asarray(np.ma.getdata(column))  # no column of astropy, which compares bytes as text, slowly
     kind = values.dtype.kind
     if kind in "SU" and values.ndim == 1:
-        texts = (value.decode() if isinstance(value, bytes) else value for value in values.tolist())
-        known = (text.rstrip(" ") for text in texts)
-        return pa.array([text or None for text in known], pa.string(), mask=mask)
+        texts = pc.ascii_rtrim(
+            pa.array(values.tolist(), pa.binary() if kind == "S" else pa.string()).cast(pa.string()), " "
+        )
+        return pc.if_else(pa.array(mask | (values == values.dtype.type())), None, texts)
     if kind not in "iufb" or values.ndim > 2:
         return pa.array(column.tolist())
-    values = np.asarray(values, dtype=values.dtype.newbyteorder("="))
+    values = values.astype(values.dtype.newbyteorder("="), copy=False)
     if values.ndim == 1:
         return pa.array(values, mask=mask | np.isnan(values) if kind == "f" else mask)
     flat = pa.array(values.ravel(), mask=None if kind == "f" else mask.ravel())

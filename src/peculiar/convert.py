@@ -1,27 +1,35 @@
 """A table in one format to another, row by row, with all that is known of its columns; sorted by place on the sky."""
 
+import itertools
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from peculiar.cache import writing
 from peculiar.column import VOTABLE_CONTENT, VOTABLE_VERSION, Column, texts
-from peculiar.errors import DataError, UsageError
+from peculiar.errors import UsageError
 from peculiar.healpix import HEALPIX, healpix_29
 from peculiar.table import TableReader
 from peculiar.writers import format_to_write, hats, write_table
+from peculiar.writers.stream import Spool, schema_of, spool
 
 BATCH_ROWS = 1 << 14
 
 _NO_NOTES = {"ARROW:schema", "pandas", "huggingface", VOTABLE_CONTENT, VOTABLE_VERSION}
 """What programs keep in Parquet for themselves."""
 
-_ROW = "__row"
+SHARE_BYTES = 1 << 26
+"""Bytes of the rows that are sorted at once."""
+
+_MOST_SHARES = 512
+_SAMPLE = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,30 +174,44 @@ class _Rows:
 
 
 def _sorted(rows: _Rows, folder: Path) -> Iterator[pa.RecordBatch]:
-    """Yield rows by their cells; what the memory has no room for lies in a folder meanwhile."""
-    import duckdb
+    """Yield rows by their cells, those of one cell in the order that they had, those without a cell last.
 
-    schema = pa.schema([*(column.field() for column in rows.columns), pa.field(_ROW, pa.int64())])
+    They are dealt into shares of the sky of about `SHARE_BYTES`, in a file of the folder; then each is sorted in memory.
+    """
+    schema = schema_of(rows.columns)
+    with spool(folder, schema, rows.batches()) as kept, tempfile.TemporaryFile(dir=folder) as file:
+        ends = _ends(kept)
+        pieces: list[list[int]] = [[] for _ in range(len(ends) + 1)]
+        numbers = itertools.count()
+        with pa.ipc.new_file(pa.PythonFile(file, "w"), schema) as writer:
+            for batch in kept.batches():
+                shares = np.searchsorted(ends, _cells(batch), side="right")
+                for share in np.unique(shares):
+                    writer.write_batch(batch.filter(pa.array(shares == share)))
+                    pieces[share].append(next(numbers))
+        file.seek(0)
+        reader = pa.ipc.open_file(pa.PythonFile(file, "r"))
+        for share in filter(None, pieces):
+            batches = [reader.get_batch(number) for number in share]
+            order = np.argsort(np.concatenate([_cells(batch) for batch in batches]), kind="stable")
+            yield from pa.Table.from_batches(batches).take(order).to_batches()
 
-    def numbered() -> Iterator[pa.RecordBatch]:
-        begin = 0
-        for batch in rows.batches():
-            numbers = pa.array(range(begin, begin + batch.num_rows), pa.int64())
-            yield pa.RecordBatch.from_arrays([*batch.columns, numbers], schema=schema)
-            begin += batch.num_rows
 
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".sort.", suffix=".part") as scratch:
-        settings = {"memory_limit": "1GB", "temp_directory": scratch}
-        with duckdb.connect(config=settings) as database:
-            source = database.from_arrow(pa.RecordBatchReader.from_batches(schema, numbered()))
-            try:
-                # Rows of one cell stay in the order that they had.
-                ordered = source.order(f'"{HEALPIX.name}" NULLS LAST, "{_ROW}"')
-                for batch in ordered.to_arrow_reader(BATCH_ROWS):
-                    yield batch.select([column.name for column in rows.columns])
-            except duckdb.Error as error:
-                message = f"{rows.reader.path}: cannot be sorted ({error})"
-                raise DataError(message) from error
+def _cells(batch: pa.RecordBatch) -> NDArray[np.int64]:
+    """Return the cells of rows; beyond all cells where there is none."""
+    return np.asarray(batch.column(HEALPIX.name).cast(pa.int64()).fill_null(np.iinfo(np.int64).max).to_numpy())
+
+
+def _ends(kept: Spool) -> NDArray[np.int64]:
+    """Return the cells at which the shares of the sky end, found from a sample of the rows."""
+    step = max(1, kept.rows // _SAMPLE)
+    size, sample = 0, [np.empty(0, np.int64)]
+    for batch in kept.batches():
+        size += batch.nbytes
+        sample.append(_cells(batch)[::step])
+    cells = np.sort(np.concatenate(sample))
+    count = min(size // SHARE_BYTES + 1, _MOST_SHARES)
+    return np.unique(cells[[len(cells) * number // count for number in range(1, count)]])
 
 
 _WHOLE_NUMBER = r"^-?(0|[1-9][0-9]*)$"

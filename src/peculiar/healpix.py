@@ -30,15 +30,15 @@ def healpix_29(ra: ArrayLike, dec: ArrayLike) -> NDArray[np.int64]:
         -1 where the position is not known or not possible: NaN, a declination outside -90 to 90, a right ascension
         outside -360 to 720.
     """
-    # cdshealpix imports astropy, which takes a third of a second.
-    from astropy import units
-    from astropy.coordinates import Latitude, Longitude
-    from cdshealpix.nested import lonlat_to_healpix
-
     ra, dec = np.asarray(ra, np.float64), np.asarray(dec, np.float64)
     cells = np.full(ra.shape, -1, np.int64)
     known = (ra >= -360) & (ra < 720) & (dec >= -90) & (dec <= 90)
     if known.any():
+        # These take half a second to import, which those without positions need not wait for.
+        from astropy import units
+        from astropy.coordinates import Latitude, Longitude
+        from cdshealpix.nested import lonlat_to_healpix
+
         # One thread: the processors are for those who read and write.
         longitude, latitude = Longitude(ra[known], units.deg), Latitude(dec[known], units.deg)
         cells[known] = lonlat_to_healpix(longitude, latitude, ORDER, num_threads=1)

@@ -163,7 +163,8 @@ class TableReader:
             return (batch.select(columns) for batch in self._binary.batches(start)), start
         if self.format == "parquet":
             groups, begin = self._groups(start, stop)
-            file = self._guard(lambda: pa.parquet.ParquetFile(self.path))
+            # Buffering ahead would hold every row group that has been read until the end.
+            file = self._guard(lambda: pa.parquet.ParquetFile(self.path, pre_buffer=False))
             return file.iter_batches(batch_size=rows, row_groups=groups, columns=columns), begin
         options = pa.csv.ConvertOptions(
             include_columns=columns,

@@ -143,8 +143,10 @@ def records(
 
 def _values(array: pa.Array, blank: Any, encoding: str) -> NDArray[Any]:
     if pa.types.is_string(array.type):
-        texts = array.fill_null("").to_pylist()
-        return np.array([text.encode(encoding) for text in texts], dtype=np.bytes_)
+        texts = array.fill_null("")
+        if encoding == "utf-16-be":
+            return np.array([text.encode(encoding) for text in texts.to_pylist()], dtype=np.bytes_)
+        return np.array(texts.cast(pa.binary()).to_pylist(), dtype=np.bytes_)  # Arrow's text is UTF-8, and so ASCII
     if pa.types.is_boolean(array.type):
         signs = pc.if_else(array, ord("T"), ord("F")).fill_null(blank)
         return np.asarray(signs.to_numpy(zero_copy_only=False), dtype=np.uint8)
