@@ -176,7 +176,7 @@ class _Rows:
 def _sorted(rows: _Rows, folder: Path) -> Iterator[pa.RecordBatch]:
     """Yield rows by their cells, those of one cell in the order that they had, those without a cell last.
 
-    They are dealt into shares of the sky of about `SHARE_BYTES`, in a file of the folder; then each is sorted in memory.
+    They are dealt into shares of the sky of about `SHARE_BYTES`, in a file of the folder, each of which is then sorted.
     """
     schema = schema_of(rows.columns)
     with spool(folder, schema, rows.batches()) as kept, tempfile.TemporaryFile(dir=folder) as file:
