@@ -16,6 +16,7 @@ from conftest import draw_galaxy
 from peculiar.batch import predict_catalog
 from peculiar.catalog import catalog_columns
 from peculiar.errors import UsageError
+from peculiar.healpix import healpix_29
 from peculiar.image import Framing, encode_picture
 from peculiar.model import load_model
 from peculiar.sources import open_source
@@ -38,7 +39,18 @@ PROBABILITIES = [
 def test_the_catalogue_has_the_stated_columns(tiny_survey: Path, tiny_model: Path) -> None:
     result = predict_catalog(open_source(tiny_survey), "c.parquet", load_model(tiny_model), embeddings=True)
     table = pa.parquet.read_table("c.parquet")
-    assert table.column_names == ["id", "ra", "dec", *PROBABILITIES, "class", "entropy", "flags", "model", "embedding"]
+    assert table.column_names == [
+        "id",
+        "ra",
+        "dec",
+        "_healpix_29",
+        *PROBABILITIES,
+        "class",
+        "entropy",
+        "flags",
+        "model",
+        "embedding",
+    ]
     assert table["id"].to_pylist() == [f"sim-{number:03d}" for number in range(100)]
     assert table["ra"][3].as_py() == pytest.approx(150.03)
     assert result.tally.rows == 100
@@ -145,6 +157,25 @@ def test_every_column_is_described(tiny_model: Path) -> None:
     for column in catalog_columns(load_model(tiny_model), positions=True, embeddings=True):
         assert column.description
         assert column.ucd or column.name == "embedding"
+
+
+def test_the_page_lists_the_columns() -> None:
+    columns = catalog_columns(load_model(), positions=True, embeddings=True)
+    lines = [
+        f"| `{one.name}` | `{one.type}` | {one.unit} | {f'`{one.ucd}`' if one.ucd else ''} | {one.description} |"
+        for one in columns
+    ]
+    page = (Path(__file__).parent.parent / "docs" / "catalog.md").read_text(encoding="utf-8")
+    assert "\n".join(lines) in page, "the table in docs/catalog.md has to be:\n" + "\n".join(lines)
+
+
+def test_impossible_positions_have_no_cell(tiny_model: Path, plain_pictures: list[bytes]) -> None:
+    columns = {"id": list("abcd"), "image": plain_pictures[:4], "ra": [150.0, None, 9999, -1], "dec": [2.0, 2.0, 2, 2]}
+    pa.parquet.write_table(pa.table(columns), "t.parquet")
+    predict_catalog(open_source("t.parquet"), "c.parquet", load_model(tiny_model))
+    table = pa.parquet.read_table("c.parquet")
+    assert [value is None for value in table["_healpix_29"].to_pylist()] == [False, True, True, False]
+    assert table["_healpix_29"][0].as_py() == healpix_29(150.0, 2.0)
 
 
 def odd_pictures() -> dict[str, bytes]:

@@ -29,12 +29,14 @@ import pyarrow as pa
 
 from peculiar.cache import writing
 from peculiar.catalog import Settings, Tally, catalog_batches, catalog_columns, provenance
+from peculiar.column import Column
 from peculiar.errors import DataError, MissingExtraError, ModelError, PeculiarError, UsageError
 from peculiar.image import Framing
 from peculiar.ledger import Entry, Header, Ledger, open_ledger
 from peculiar.model import Model, load_model
 from peculiar.sources.stream import Shard, Source
-from peculiar.table import Column, TableReader, format_to_write, write_table
+from peculiar.table import TableReader
+from peculiar.writers import format_to_write, write_table
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -11,12 +11,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from peculiar.column import Column
+from peculiar.healpix import HEALPIX, healpix_29
 from peculiar.image import Framing
 from peculiar.model import Model
 from peculiar.predict import readable_batches
 from peculiar.schema import Question
 from peculiar.sources.stream import Galaxy, Source
-from peculiar.table import Column, table_schema
 
 
 class Flag(enum.IntFlag):
@@ -101,6 +102,7 @@ def catalog_columns(model: Model, *, positions: bool, embeddings: bool) -> list[
         columns += [
             Column("ra", pa.float64(), "right ascension, ICRS", "deg", "pos.eq.ra;meta.main"),
             Column("dec", pa.float64(), "declination, ICRS", "deg", "pos.eq.dec;meta.main"),
+            HEALPIX,
         ]
     for question, number, name in _probability_columns(model.card.questions):
         meaning = f": {question.meanings[number]}" if question.meanings else ""
@@ -172,12 +174,12 @@ def catalog_batches(
     UsageError
         If `batch_size` is below 1.
     """
-    schema = table_schema(columns)
+    names = [column.name for column in columns]
     for batch, readable, pictures in readable_batches(galaxies, batch_size):
         values = _values(model, batch, readable, pictures, views=settings.views)
         arrays = [_array(values[column.name], column.type) for column in columns]
         tally.add(_count(batch, values))
-        yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+        yield pa.RecordBatch.from_arrays(arrays, names=names)
 
 
 def _values(
@@ -215,6 +217,7 @@ def _values(
         "id": [galaxy.id for galaxy in batch],
         "ra": positions[:, 0],
         "dec": positions[:, 1],
+        HEALPIX.name: _cells(positions),
         **columns,
         "class": classes,
         "entropy": -(chances * np.log(np.maximum(chances, 1e-30))).sum(axis=1),
@@ -222,6 +225,12 @@ def _values(
         "model": [model.card.digest[:12]] * count,
         "embedding": embedding,
     }
+
+
+def _cells(positions: NDArray[np.float64]) -> NDArray[np.generic]:
+    """Return the cells of HEALPix that positions (n, 2) lie in, masked where there is none."""
+    cells = healpix_29(positions[:, 0], positions[:, 1])
+    return np.ma.masked_less(cells, 0)
 
 
 def _array(values: NDArray[np.generic] | list[str | None], type: pa.DataType) -> pa.Array:

@@ -385,8 +385,8 @@ def evaluate(
         for galaxy in source.galaxies(trained.framing, labelled_only=True)
         if galaxy.label in trained.question.answers and asked.takes(galaxy.id)
     )
-    with _bar("", task="classifying") as show:
-        predictions = predict(trained, galaxies, progress=lambda done: show(advance=done))
+    with _counting("classifying") as progress:
+        predictions = predict(trained, galaxies, progress=progress)
     left_out = labelled - len(predictions.ids)
     if not predictions.ids:
         message = f"none of the {labelled:,} labelled galaxies of {data} is left to score; {asked.advice}"
@@ -603,8 +603,7 @@ def _get_cutouts(
     framed = choose_frame(chosen, **frame)
     manners = Manners(chosen.rate if rate is None else rate)
     positions = Positions(catalog)
-    with _stopping() as stop, _bar("", task="fetching") as show:
-        show(total=len(positions))
+    with _stopping() as stop, _counting("fetching", total=len(positions)) as progress:
         result = fetch_cutouts(
             positions,
             folder,
@@ -613,7 +612,7 @@ def _get_cutouts(
             manners=manners,
             workers=workers,
             stop=stop,
-            progress=lambda done: show(advance=done),
+            progress=progress,
         )
     if as_json:
         _print_json(result.as_dict())
@@ -657,6 +656,36 @@ def _stopping() -> Iterator[threading.Event]:
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)
+
+
+@data_app.command("convert")
+def data_convert(
+    table: Annotated[
+        Path,
+        typer.Argument(help="Parquet, CSV, FITS, VOTable or ECSV file.", metavar="TABLE", show_default=False),
+    ],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="What to write: .parquet, .csv, .fits, .vot or .ecsv; a folder with --hats.",
+            metavar="OUT",
+            show_default=False,
+        ),
+    ],
+    column: Annotated[
+        list[str] | None, typer.Option(help="Only this column; may be given several times.", show_default=False)
+    ] = None,
+    sort: Annotated[bool, typer.Option("--sort", help="Sort by place on the sky (_healpix_29).")] = False,
+    as_hats: Annotated[bool, typer.Option("--hats", help="Write a HATS catalogue, which LSDB opens.")] = False,
+) -> None:
+    """Write a table in another format, with the units and meanings of its columns."""
+    from peculiar.convert import convert
+
+    with _counting("converting") as progress:
+        result = convert(table, file, columns=column, sort=sort, as_hats=as_hats, progress=progress)
+    out.print(f"{result.rows:,} rows are in {file}")
+    if result.left_out:
+        out.print(f"of which {result.left_out:,} were left out, since their position is not known")
 
 
 @app.command()
@@ -751,6 +780,14 @@ def _print_scores(scores: Any) -> None:
     names = list(scores.classes)
     rows = [[name, *map(str, row)] for name, row in zip(names, scores.confusion, strict=True)]
     _print_table([["", *names], *rows])
+
+
+@contextmanager
+def _counting(task: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+    """Show how many are done; what is yielded is told how many more."""
+    with _bar("", task) as show:
+        show(total=total)
+        yield lambda done: show(advance=done)
 
 
 @contextmanager

@@ -1,29 +1,29 @@
-"""Tables of any of the field's formats, in and out, as streams of record batches.
+"""Tables of any of the field's formats, read as streams of record batches.
 
-A table is recognised by its content: Parquet, FITS, VOTable, ECSV, or else comma-separated text. It is written in the
-format that its name ends with.
+A table is recognised by its content: Parquet, FITS, VOTable, ECSV, or else comma-separated text. What its columns mean
+is in the fields of its schema, whatever the format; see `Column.of`. `peculiar.writers` writes tables.
 """
 
 import itertools
-import json
 import os
-import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
-from peculiar.errors import DataError, UnknownNameError, UsageError
-
-if TYPE_CHECKING:
-    from astropy.table import Table as AstropyTable
+from peculiar import astro
+from peculiar.column import VOTABLE_CONTENT, Column
+from peculiar.errors import DataError, UnknownNameError
 
 BATCH_ROWS = 1024
 """Rows a batch at the most. Small, since a row may hold an encoded picture."""
+
+WHOLE_BYTES = 1 << 30
+"""Size up to which a file is read that can only be read whole: VOTable and ECSV, which take several times as much."""
 
 
 def table_format(path: str | os.PathLike[str]) -> str | None:
@@ -52,7 +52,8 @@ def table_format(path: str | os.PathLike[str]) -> str | None:
 class TableReader:
     """A table that is read batch by batch.
 
-    Parquet and CSV are streamed; the other formats are read whole, since their readers know no other way.
+    Parquet, CSV and the binary tables of FITS are streamed. VOTable and ECSV are read whole, since their readers know
+    no other way; larger ones than `WHOLE_BYTES` are refused.
 
     Parameters
     ----------
@@ -64,28 +65,35 @@ class TableReader:
     columns : tuple of str
         Names of the columns, in the order of the file.
     schema : pyarrow.Schema
-        With the file's own metadata.
+        What a column means is in its field's metadata (see `Column.of`), what is said of the whole in the schema's.
 
     Raises
     ------
     DataError
-        If the file is no table, or a damaged one.
+        If the file is no table, a damaged one, or too large to be read whole.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self.format = table_format(path)
         self._whole: pa.Table | None = None
+        self._binary: astro.BinaryTable | None = None
         if self.format is None:
             message = f"{self.path}: not a table that is known (Parquet, FITS, VOTable, or CSV or ECSV in UTF-8)"
             raise DataError(message)
         if self.format == "parquet":
-            self.schema = self._guard(lambda: pa.parquet.read_schema(self.path))
+            self.schema = self._guard(lambda: _described(pa.parquet.read_schema(self.path)))
         elif self.format == "csv":
-            self.schema = self._guard(lambda: pa.csv.open_csv(self.path).schema)
+            self.schema = self._guard(lambda: pa.csv.open_csv(self.path, parse_options=_parsing()).schema)
         else:
-            self._whole = self._guard(lambda: _read_with_astropy(self.path, str(self.format)))
-            self.schema = self._whole.schema
+            if self.format == "fits":
+                self._binary = self._guard(lambda: astro.open_fits(self.path))
+            if self._binary is not None:
+                self.schema = self._binary.schema
+            else:
+                self._check_size()
+                self._whole = self._guard(lambda: astro.read_whole(self.path, str(self.format)))
+                self.schema = self._whole.schema
         self.columns: tuple[str, ...] = tuple(self.schema.names)
 
     def __len__(self) -> int:
@@ -94,6 +102,8 @@ class TableReader:
             return int(self._guard(lambda: pa.parquet.read_metadata(self.path).num_rows))
         if self._whole is not None:
             return int(self._whole.num_rows)
+        if self._binary is not None:
+            return self._binary.rows
         return sum(batch.num_rows for batch in self.batches(self.columns[:1]))
 
     def check_column(self, name: str) -> None:
@@ -101,18 +111,20 @@ class TableReader:
         if name not in self.columns:
             raise UnknownNameError("column", name, self.columns, where=f"in {self.path.name}")
 
-    def batches(self, columns: Sequence[str], start: int = 0, stop: int | None = None) -> Iterator[pa.RecordBatch]:
-        """Yield some columns of the rows from `start` to before `stop`, at most `BATCH_ROWS` at a time.
+    def batches(
+        self, columns: Sequence[str], start: int = 0, stop: int | None = None, *, rows: int = BATCH_ROWS
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield some columns of the rows from `start` to before `stop`, at most `rows` at a time.
 
-        The values of a CSV file are text (null where empty, or NA, NaN or null): an id of 0017 stays what it is.
+        The values of a CSV file are text (null where empty, or NA, NaN or null without quotes): an id of 0017 stays
+        what it is.
         """
         for name in columns:
             self.check_column(name)
-        groups, row = self._groups(start, stop)
-        source = self._open(columns, groups)
+        source, row = self._open(list(columns), start, stop, rows)
         while (stop is None or row < stop) and (batch := self._guard(lambda: _next_valid(source))) is not None:
             first, last = max(start - row, 0), batch.num_rows if stop is None else min(stop - row, batch.num_rows)
-            yield from (batch.slice(begin, min(BATCH_ROWS, last - begin)) for begin in range(first, last, BATCH_ROWS))
+            yield from (batch.slice(begin, min(rows, last - begin)) for begin in range(first, last, rows))
             row += batch.num_rows
 
     def group_ends(self) -> list[int]:
@@ -141,16 +153,38 @@ class TableReader:
         """Read one column whole, as Python values; nulls are None."""
         return [value for batch in self.batches([name]) for value in batch.column(0).to_pylist()]
 
-    def _open(self, columns: Sequence[str], groups: list[int] | None) -> Iterator[pa.RecordBatch]:
+    def _open(
+        self, columns: list[str], start: int, stop: int | None, rows: int
+    ) -> tuple[Iterator[pa.RecordBatch], int]:
+        """Return a stream of rows that holds some of them, and the row at which it begins."""
         if self._whole is not None:
-            return iter(self._whole.select(columns).to_batches())
+            return iter(self._whole.select(columns).to_batches()), 0
+        if self._binary is not None:
+            return (batch.select(columns) for batch in self._binary.batches(start)), start
         if self.format == "parquet":
-            file = self._guard(lambda: pa.parquet.ParquetFile(self.path))
-            return iter(file.iter_batches(batch_size=BATCH_ROWS, row_groups=groups, columns=list(columns)))
+            groups, begin = self._groups(start, stop)
+            # Buffering ahead would hold every row group that has been read until the end.
+            file = self._guard(lambda: pa.parquet.ParquetFile(self.path, pre_buffer=False))
+            return file.iter_batches(batch_size=rows, row_groups=groups, columns=columns), begin
         options = pa.csv.ConvertOptions(
-            include_columns=list(columns), column_types=dict.fromkeys(columns, pa.string()), strings_can_be_null=True
+            include_columns=columns,
+            column_types=dict.fromkeys(columns, pa.string()),
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
         )
-        return iter(self._guard(lambda: pa.csv.open_csv(self.path, convert_options=options)))
+        source = self._guard(lambda: pa.csv.open_csv(self.path, parse_options=_parsing(), convert_options=options))
+        return (_without_empty(batch) for batch in source), 0
+
+    def _check_size(self) -> None:
+        size = self.path.stat().st_size
+        if size > WHOLE_BYTES:
+            message = (
+                f"{self.path}: has {size / 1e9:.1f} GB; {str(self.format).upper()} tables of more than "
+                f"{WHOLE_BYTES / 1e9:.1f} GB are not read, since they would have to be held in memory. Convert it with "
+                f"TOPCAT's command line: stilts tcopy in={self.path.name} ifmt={self.format} "
+                f"out={self.path.with_suffix('.fits').name} ofmt=fits-basic"
+            )
+            raise DataError(message)
 
     def _guard(self, read: Any) -> Any:
         """Call `read`, and turn what a reader says of a damaged file into a `DataError` that names it."""
@@ -161,11 +195,31 @@ class TableReader:
             raise DataError(message) from error
 
 
+def _described(schema: pa.Schema) -> pa.Schema:
+    """Return a schema whose columns know what TOPCAT says of them in a VOTable, unless they say it themselves."""
+    content = (schema.metadata or {}).get(VOTABLE_CONTENT.encode())
+    if content is None or any(Column.of(field).field().metadata for field in schema):
+        return schema
+    known = {field.name: field for field in astro.read_fields(content)}
+    fields = [known[field.name].with_type(field.type) if field.name in known else field for field in schema]
+    return pa.schema(fields, metadata=schema.metadata)
+
+
 def _next_valid(source: Iterator[pa.RecordBatch]) -> pa.RecordBatch | None:
     batch = next(source, None)
     if batch is not None:
         batch.validate(full=True)  # text of a damaged Parquet file may be no UTF-8
     return batch
+
+
+def _parsing() -> pa.csv.ParseOptions:
+    return pa.csv.ParseOptions(newlines_in_values=True)
+
+
+def _without_empty(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return text with null for what is empty: an empty cell between quotes is not told from one without."""
+    arrays = [pc.if_else(pc.equal(array, ""), None, array) for array in batch.columns]
+    return pa.RecordBatch.from_arrays(arrays, names=batch.schema.names)
 
 
 def _is_utf8(head: bytes) -> bool:
@@ -175,183 +229,3 @@ def _is_utf8(head: bytes) -> bool:
         # The end of the sample may cut a character in two.
         return error.start >= len(head) - 3 and len(head) == 1024
     return True
-
-
-def _read_with_astropy(path: Path, format: str) -> pa.Table:
-    # astropy takes a third of a second to import, which a Parquet user need not wait for.
-    from astropy.table import Table
-    from astropy.table.serialize import represent_mixins_as_columns
-    from astropy.utils.exceptions import AstropyWarning
-
-    with warnings.catch_warnings():
-        # Units or UCDs that a catalogue misspells are of no concern to a reader of its values.
-        warnings.simplefilter("ignore", AstropyWarning)
-        match format:
-            case "ecsv":
-                table = Table.read(path, format="ascii.ecsv")
-            case "votable":  # by default the columns would be called by their ids in the XML
-                table = Table.read(path, format="votable", use_names_over_ids=True)
-            case _:
-                table = Table.read(path, format=format)
-    # Times and sky coordinates become the plain columns that they are made of.
-    return _to_arrow(represent_mixins_as_columns(table))
-
-
-def _to_arrow(table: "AstropyTable") -> pa.Table:
-    columns = {}
-    for name in table.colnames:
-        column = table[name]
-        values = column.tolist()  # masked entries become None
-        if column.dtype.kind == "S":
-            values = [value.decode() if isinstance(value, bytes) else value for value in values]
-        columns[name] = pa.array([value.strip() if isinstance(value, str) else value for value in values])
-    return pa.table(columns)
-
-
-FORMATS = {
-    ".parquet": "parquet",
-    ".csv": "csv",
-    ".fits": "fits",
-    ".vot": "votable",
-    ".xml": "votable",
-    ".ecsv": "ecsv",
-}
-"""Suffix of a file to the format of a table."""
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column of a catalogue.
-
-    Parameters
-    ----------
-    name : str
-    type : pyarrow.DataType
-    description : str
-    unit : str
-        As the IVOA writes units; empty where there is none.
-    ucd : str
-        What the column means, as a UCD1+ word of the IVOA; empty where there is none.
-    """
-
-    name: str
-    type: pa.DataType
-    description: str
-    unit: str = ""
-    ucd: str = ""
-
-
-def format_to_write(path: str | os.PathLike[str]) -> str:
-    """Return the format that the name of a table asks for.
-
-    Raises
-    ------
-    UsageError
-        If it ends with none of `FORMATS`.
-    """
-    suffix = Path(path).suffix.lower()
-    if suffix not in FORMATS:
-        message = f"{path}: a catalogue is written as {', '.join(FORMATS)}; received the suffix {suffix!r}"
-        raise UsageError(message)
-    return FORMATS[suffix]
-
-
-def write_table(
-    path: Path, format: str, columns: Sequence[Column], batches: Iterable[pa.RecordBatch], notes: Mapping[str, str]
-) -> None:
-    """Write a catalogue.
-
-    Parquet and CSV are written batch by batch; the other formats are gathered in memory, since their writers know no
-    other way.
-
-    Parameters
-    ----------
-    path : path
-    format : {"parquet", "csv", "fits", "votable", "ecsv"}
-    columns : sequence of Column
-        Name, unit, meaning and description go into the file where its format has a place for them; CSV has none.
-    batches : iterable of pyarrow.RecordBatch
-        With these columns.
-    notes : mapping of str to str
-        What is to be known of the whole, for the file's header.
-    """
-    schema = table_schema(columns).with_metadata(dict(notes))
-    if format == "parquet":
-        with pa.parquet.ParquetWriter(path, schema) as parquet:
-            for batch in batches:
-                parquet.write_batch(batch.cast(schema))
-    elif format == "csv":
-        flat = _flat(pa.RecordBatch.from_pylist([], schema)).schema
-        with pa.csv.CSVWriter(path, flat) as csv:
-            for batch in batches:
-                csv.write_batch(_flat(batch.cast(schema)))
-    else:
-        _write_with_astropy(
-            path, format, columns, pa.Table.from_batches([b.cast(schema) for b in batches], schema), notes
-        )
-
-
-def table_schema(columns: Sequence[Column]) -> pa.Schema:
-    """Return the Arrow schema of a catalogue, with what each column means."""
-    return pa.schema([pa.field(column.name, column.type, metadata=_field_notes(column)) for column in columns])
-
-
-def _field_notes(column: Column) -> dict[str, str]:
-    notes = {"description": column.description, "unit": column.unit, "ucd": column.ucd}
-    return {name: value for name, value in notes.items() if value}
-
-
-def _flat(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Return a batch with its lists as JSON text: a cell of CSV holds one value."""
-    arrays = [
-        pa.array([None if row is None else json.dumps(row) for row in array.to_pylist()], pa.string())
-        if pa.types.is_fixed_size_list(array.type)
-        else array
-        for array in batch.columns
-    ]
-    return pa.RecordBatch.from_arrays(arrays, names=batch.schema.names)
-
-
-def _write_with_astropy(
-    path: Path, format: str, columns: Sequence[Column], table: pa.Table, notes: Mapping[str, str]
-) -> None:
-    import numpy as np
-    from astropy.table import MaskedColumn, Table
-    from astropy.utils.exceptions import AstropyWarning
-
-    result = Table(meta=dict(notes))
-    for column, values in zip(columns, table.columns, strict=True):
-        if pa.types.is_fixed_size_list(column.type):
-            width = column.type.list_size
-            blank = [float("nan")] * width
-            data = np.array([blank if row is None else row for row in values.to_pylist()], dtype=np.float32)
-            result[column.name] = data.reshape(-1, width)
-        else:
-            listed = values.to_pylist()
-            filler = "" if pa.types.is_string(column.type) else 0
-            filled = [filler if value is None else value for value in listed]
-            dtype = str if pa.types.is_string(column.type) else column.type.to_pandas_dtype()
-            mask = [value is None for value in listed]
-            plain = np.array(filled, dtype=dtype)
-            result[column.name] = MaskedColumn(plain, mask=mask) if any(mask) else plain
-        result[column.name].description = column.description
-        result[column.name].unit = column.unit or None
-        if column.ucd:
-            result[column.name].meta["ucd"] = column.ucd
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", AstropyWarning)  # long keys of a FITS header become HIERARCH cards, as meant
-        if format == "votable":
-            _write_votable(path, result, columns, notes)
-        else:
-            result.write(path, format={"ecsv": "ascii.ecsv"}.get(format, format), overwrite=True)
-
-
-def _write_votable(path: Path, table: "AstropyTable", columns: Sequence[Column], notes: Mapping[str, str]) -> None:
-    from astropy.io.votable import from_table, tree, writeto
-
-    document = from_table(table)
-    for field, column in zip(document.get_first_table().fields, columns, strict=True):
-        field.ucd = column.ucd or None
-    for name, value in notes.items():
-        document.resources[0].infos.append(tree.Info(name=name.replace(" ", "_"), value=value))
-    writeto(document, str(path))

@@ -28,12 +28,13 @@ import pyarrow.parquet
 from PIL import Image
 
 from peculiar.cache import cache_folder, writing
+from peculiar.column import Column
 from peculiar.errors import DownloadError, PictureError, UsageError
 from peculiar.image import Framing, decode_picture
 from peculiar.request import Client, Manners, Problem
 from peculiar.sources.positions import Position, Positions
 from peculiar.sources.surveys import Frame, Survey
-from peculiar.table import Column, write_table
+from peculiar.writers import write_table
 
 INDEX = "cutouts.parquet"
 

@@ -1,0 +1,48 @@
+"""A column of a table: its name and type, and what it means, as the headers of all formats say it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+VOTABLE_CONTENT = "IVOA.VOTable-Parquet.content"
+VOTABLE_VERSION = "IVOA.VOTable-Parquet.version"
+"""Keys of a Parquet file's metadata under which a VOTable without rows says what its columns mean."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table.
+
+    Parameters
+    ----------
+    name : str
+    type : pyarrow.DataType
+    description : str
+    unit : str
+        As the IVOA writes units; empty where there is none.
+    ucd : str
+        What the column means, as a UCD1+ word of the IVOA; empty where there is none.
+    """
+
+    name: str
+    type: pa.DataType
+    description: str = ""
+    unit: str = ""
+    ucd: str = ""
+
+    def field(self) -> pa.Field:
+        """Return the column as a field of an Arrow schema; what is known of it is the field's metadata."""
+        notes = {"description": self.description, "unit": self.unit, "ucd": self.ucd}
+        return pa.field(self.name, self.type, metadata={name: text for name, text in notes.items() if text})
+
+    @classmethod
+    def of(cls, field: pa.Field) -> "Column":
+        """Return the column that a field of an Arrow schema describes."""
+        notes = texts(field.metadata)
+        return cls(field.name, field.type, *(notes.get(name, "") for name in ("description", "unit", "ucd")))
+
+
+def texts(metadata: Mapping[bytes, bytes] | None) -> dict[str, str]:
+    """Return the metadata of an Arrow schema or field as text."""
+    return {key.decode(errors="replace"): value.decode(errors="replace") for key, value in (metadata or {}).items()}

@@ -1,0 +1,253 @@
+"""A table in one format to another, row by row, with all that is known of its columns; sorted by place on the sky."""
+
+import itertools
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from peculiar.cache import writing
+from peculiar.column import VOTABLE_CONTENT, VOTABLE_VERSION, Column, texts
+from peculiar.errors import UsageError
+from peculiar.healpix import HEALPIX, healpix_29
+from peculiar.table import TableReader
+from peculiar.writers import format_to_write, hats, write_table
+from peculiar.writers.stream import Spool, schema_of, spool
+
+BATCH_ROWS = 1 << 14
+
+_NO_NOTES = {"ARROW:schema", "pandas", "huggingface", VOTABLE_CONTENT, VOTABLE_VERSION}
+"""What programs keep in Parquet for themselves."""
+
+SHARE_BYTES = 1 << 26
+"""Bytes of the rows that are sorted at once."""
+
+_MOST_SHARES = 512
+_SAMPLE = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """What was written.
+
+    Parameters
+    ----------
+    path : path
+    rows : int
+        Rows read.
+    left_out : int
+        Rows of unknown position, which a HATS catalogue has no place for.
+    """
+
+    path: Path
+    rows: int
+    left_out: int = 0
+
+
+def convert(
+    table: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    columns: Sequence[str] | None = None,
+    sort: bool = False,
+    as_hats: bool = False,
+    progress: Callable[[int], object] = lambda done: None,
+) -> Converted:
+    """Write a table in another format, keeping names, units, meanings, descriptions, nulls and notes.
+
+    What a format cannot hold is lost on the way through it: docs/catalog.md says what.
+
+    Parameters
+    ----------
+    table : path-like
+        Parquet, CSV, FITS, VOTable or ECSV, recognised by its content. The columns of CSV get the types that all of
+        their values have; one called ``id`` is text.
+    out : path-like
+        Its suffix decides the format: ``.parquet``, ``.csv``, ``.fits``, ``.vot``, ``.xml`` or ``.ecsv``.
+    columns : sequence of str, optional
+        Only these, in this order; by default all.
+    sort : bool
+        Sort by ``_healpix_29``, rows without a position last; on the disk where the memory does not suffice. The
+        column is added where it is lacking and there are ``ra`` and ``dec``, in degrees.
+    as_hats : bool
+        Write a HATS catalogue, sorted, into the folder `out`, which has to be new or empty.
+    progress : callable
+        Called with the number of rows read since the last call.
+
+    Returns
+    -------
+    Converted
+
+    Raises
+    ------
+    NotFoundError, DataError
+        If the table is not there, or cannot be read.
+    UsageError
+        If the suffix of `out` is not known, a column is of a type that the format does not have, there is nothing to
+        sort by, or the folder is in use.
+    UnknownNameError
+        If there is no such column.
+    """
+    out = Path(out)
+    format = "hats" if as_hats else format_to_write(out)
+    if as_hats and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        message = f"{out}: is there already; name a new folder for the HATS catalogue"
+        raise UsageError(message)
+    rows = _Rows(TableReader(table), columns, progress)
+    if sort or as_hats:
+        rows.add_cells()
+    notes = {key: text for key, text in texts(rows.reader.schema.metadata).items() if key not in _NO_NOTES}
+    if not as_hats:
+        with writing(out) as temporary:
+            batches = _sorted(rows, out.parent) if sort else rows.batches()
+            write_table(temporary, format, rows.columns, batches, notes)
+        return Converted(out, rows.count)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.", suffix=".part") as temporary_folder:
+        folder = Path(temporary_folder) / out.name
+        folder.mkdir()
+        batches, position = _sorted(rows, out.parent), rows.position()
+        left_out = hats.write(folder, rows.columns, batches, notes, name=out.stem, position=position)
+        folder.replace(out)
+    return Converted(out, rows.count, left_out)
+
+
+class _Rows:
+    """The rows of a table, as they are to be written.
+
+    Parameters
+    ----------
+    reader : TableReader
+    names : sequence of str or None
+        The columns to take; None takes all.
+    progress : callable
+    """
+
+    def __init__(self, reader: TableReader, names: Sequence[str] | None, progress: Callable[[int], object]) -> None:
+        self.reader, self._progress, self.count = reader, progress, 0
+        self._names = list(names or reader.columns)
+        for name in self._names:
+            reader.check_column(name)
+        fields = [reader.schema.field(name) for name in self._names]
+        kinds = _kinds(reader, self._names) if reader.format == "csv" else [field.type for field in fields]
+        self.columns = [Column.of(field.with_type(kind)) for field, kind in zip(fields, kinds, strict=True)]
+        self._cells_at: int | None = None
+
+    def position(self) -> tuple[str, str]:
+        """Return the names of the columns with right ascension and declination."""
+        lower = {column.name.lower(): column for column in reversed(self.columns)}
+        found = [lower[name] for name in ("ra", "dec") if name in lower]
+        if len(found) < 2 or not all(pa.types.is_floating(one.type) or pa.types.is_integer(one.type) for one in found):
+            message = (
+                f"{self.reader.path}: there is nothing to sort by: neither {HEALPIX.name}, nor ra and dec in degrees; "
+                f"there are: {', '.join(column.name for column in self.columns)}"
+            )
+            raise UsageError(message)
+        return found[0].name, found[1].name
+
+    def add_cells(self) -> None:
+        """Let there be a column of cells, behind the declination."""
+        if HEALPIX.name not in self._names:
+            names = [column.name for column in self.columns]
+            self._cells_at = names.index(self.position()[1]) + 1
+            self.columns.insert(self._cells_at, HEALPIX)
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Yield the rows."""
+        for batch in self.reader.batches(self._names, rows=BATCH_ROWS):
+            arrays = list(batch.columns)
+            if self._cells_at is not None:
+                ra, dec = (batch.column(name).cast(pa.float64()) for name in self.position())
+                cells = healpix_29(*(one.to_numpy(zero_copy_only=False) for one in (ra, dec)))
+                arrays.insert(self._cells_at, pa.array(cells, mask=cells < 0))
+            if self.reader.format == "csv":
+                arrays = [_of_text(array, column.type) for array, column in zip(arrays, self.columns, strict=True)]
+            yield pa.RecordBatch.from_arrays(arrays, schema=pa.schema([column.field() for column in self.columns]))
+            self.count += batch.num_rows
+            self._progress(batch.num_rows)
+
+
+def _sorted(rows: _Rows, folder: Path) -> Iterator[pa.RecordBatch]:
+    """Yield rows by their cells, those of one cell in the order that they had, those without a cell last.
+
+    They are dealt into shares of the sky of about `SHARE_BYTES`, in a file of the folder, each of which is then sorted.
+    """
+    schema = schema_of(rows.columns)
+    with spool(folder, schema, rows.batches()) as kept, tempfile.TemporaryFile(dir=folder) as file:
+        ends = _ends(kept)
+        pieces: list[list[int]] = [[] for _ in range(len(ends) + 1)]
+        numbers = itertools.count()
+        with pa.ipc.new_file(pa.PythonFile(file, "w"), schema) as writer:
+            for batch in kept.batches():
+                shares = np.searchsorted(ends, _cells(batch), side="right")
+                for share in np.unique(shares):
+                    writer.write_batch(batch.filter(pa.array(shares == share)))
+                    pieces[share].append(next(numbers))
+        file.seek(0)
+        reader = pa.ipc.open_file(pa.PythonFile(file, "r"))
+        for share in filter(None, pieces):
+            batches = [reader.get_batch(number) for number in share]
+            order = np.argsort(np.concatenate([_cells(batch) for batch in batches]), kind="stable")
+            yield from pa.Table.from_batches(batches).take(order).to_batches()
+
+
+def _cells(batch: pa.RecordBatch) -> NDArray[np.int64]:
+    """Return the cells of rows; beyond all cells where there is none."""
+    return np.asarray(batch.column(HEALPIX.name).cast(pa.int64()).fill_null(np.iinfo(np.int64).max).to_numpy())
+
+
+def _ends(kept: Spool) -> NDArray[np.int64]:
+    """Return the cells at which the shares of the sky end, found from a sample of the rows."""
+    step = max(1, kept.rows // _SAMPLE)
+    size, sample = 0, [np.empty(0, np.int64)]
+    for batch in kept.batches():
+        size += batch.nbytes
+        sample.append(_cells(batch)[::step])
+    cells = np.sort(np.concatenate(sample))
+    count = min(size // SHARE_BYTES + 1, _MOST_SHARES)
+    return np.unique(cells[[len(cells) * number // count for number in range(1, count)]])
+
+
+_WHOLE_NUMBER = r"^-?(0|[1-9][0-9]*)$"
+# 0017 is no number but an identifier, 00.17 is one.
+_NUMBER = r"^[+-]?([0-9]+\.[0-9]*|\.[0-9]+|0|[1-9][0-9]*)([eE][+-]?[0-9]+)?$|^[+-]?(inf|Inf|nan)$"
+_TRUTH = r"^([Tt]rue|[Ff]alse)$"
+
+
+def _kinds(reader: TableReader, names: Sequence[str]) -> list[pa.DataType]:
+    """Return the types of the columns of a CSV file: for each the first that all values have. Reads it once."""
+    patterns = [(pa.int64(), _WHOLE_NUMBER), (pa.float64(), _NUMBER), (pa.bool_(), _TRUTH), (pa.string(), "")]
+    # An identifier stays text, whatever it looks like; so does what has no values.
+    left = {name: [patterns[-1]] if name.lower() == "id" else list(patterns) for name in names}
+    seen = dict.fromkeys(names, False)
+    for batch in reader.batches(names, rows=BATCH_ROWS):
+        for name, array in zip(names, batch.columns, strict=True):
+            seen[name] |= array.null_count < len(array)
+            while not _fits(array, *left[name][0]):
+                left[name].pop(0)
+    return [left[name][0][0] if seen[name] else pa.string() for name in names]
+
+
+def _fits(array: pa.Array, kind: pa.DataType, pattern: str) -> bool:
+    if pc.all(pc.match_substring_regex(array, pattern)).as_py() is False:
+        return False
+    try:
+        _of_text(array, kind)
+    except pa.ArrowInvalid:  # a whole number of more than 64 bits
+        return False
+    return True
+
+
+def _of_text(array: pa.Array, kind: pa.DataType) -> pa.Array:
+    """Return text as values of a type."""
+    if array.type == kind:
+        return array
+    if pa.types.is_boolean(kind):
+        return pc.equal(pc.utf8_lower(array), "true")
+    return pc.replace_substring_regex(array, r"^\+", "").cast(kind)

@@ -1,0 +1,49 @@
+"""ECSV: comma-separated text, below a header that astropy makes and reads."""
+
+import io
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from peculiar.column import Column
+from peculiar.writers.csv import write_rows
+from peculiar.writers.records import element
+from peculiar.writers.stream import plain, regroup, schema_of
+
+
+def write(path: Path, columns: Sequence[Column], batches: Iterable[pa.RecordBatch], notes: Mapping[str, str]) -> None:
+    """Write a table. See `peculiar.writers.write_table`."""
+    columns = plain(columns)
+    rows = regroup(batches, schema_of(columns))
+    first = list(itertools.islice(rows, 1))
+    if not first:  # astropy cannot read its own lists where there are no rows
+        columns = [replace(one, type=pa.string()) if element(one.type) != one.type else one for one in columns]
+    with path.open("wb") as file:
+        file.write(_header(columns, notes).encode())
+        write_rows(file, columns, itertools.chain(first, rows))
+
+
+def _header(columns: Sequence[Column], notes: Mapping[str, str]) -> str:
+    """Return what astropy writes of a table without rows."""
+    from astropy.table import Table
+
+    table = Table(meta=dict(notes))
+    for column in columns:
+        table[column.name] = np.empty(0, dtype=_dtype(column.type))
+        table[column.name].info.description = column.description or None
+        table[column.name].info.unit = column.unit or None
+        if column.ucd:
+            table[column.name].info.meta = {"ucd": column.ucd}
+    text = io.StringIO()
+    table.write(text, format="ascii.ecsv", delimiter=",")
+    return text.getvalue().rstrip("\n") + "\n"
+
+
+def _dtype(type: pa.DataType) -> np.dtype[np.generic]:
+    if pa.types.is_fixed_size_list(type):
+        return np.dtype((_dtype(type.value_type), type.list_size))
+    return np.dtype(str if pa.types.is_string(type) else type.to_pandas_dtype())
