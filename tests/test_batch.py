@@ -281,7 +281,7 @@ def test_another_setting_model_or_input_is_refused_and_named(
     run(own_folder, "catalog", tiny_model)
     with pytest.raises(UsageError, match=r"catalog was begun otherwise: views was 2, is 4\. .*--restart"):
         run(own_folder, "catalog", tiny_model, views=4)
-    with pytest.raises(UsageError, match=r"begun otherwise: model was \w{12}, is \w{12}; crop .*"):
+    with pytest.raises(UsageError, match=r"begun otherwise: model was \w{12}, is \w{12}; size was 32"):
         predict_catalog(open_source(own_folder), "catalog", embeddings=True, shard_rows=10)
     with pytest.raises(UsageError, match=r"shard_rows was 10, is 20"):
         run(own_folder, "catalog", tiny_model, shard_rows=20)
