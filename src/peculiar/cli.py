@@ -49,7 +49,7 @@ err = Console(markup=False, highlight=False, soft_wrap=True, stderr=True)
 Data = Annotated[
     Path,
     typer.Argument(
-        help="Galaxies: an NPZ, HDF5, Parquet, CSV, ECSV, FITS or VOTable file, or a folder of pictures.",
+        help="Galaxies: an NPZ, HDF5, Parquet, CSV, ECSV, FITS or VOTable file, or a folder of pictures or FITS.",
         show_default=False,
     ),
 ]
@@ -259,6 +259,20 @@ def predict(
     embeddings: Annotated[
         bool, typer.Option("--embeddings", help="Keep what the network makes of each picture, for searching.")
     ] = False,
+    positions: Annotated[
+        Path | None,
+        typer.Option(
+            "--catalog",
+            help="Table with ra and dec (degrees): cut stamps out of a FITS mosaic.",
+            show_default=False,
+        ),
+    ] = None,
+    stamp_size: Annotated[
+        str, typer.Option(help="Side of a stamp: 128px, 30arcsec, or 4xR50 (radii in the column R50, in arcsec).")
+    ] = "128px",
+    bands: Annotated[
+        str, typer.Option(help="Bands of FITS images, the reddest first: i,r,g; default: as the files name them.")
+    ] = "",
     views: Views = None,
     crop: Annotated[
         str | None,
@@ -274,10 +288,13 @@ def predict(
     from peculiar.catalog import predict_catalog
     from peculiar.image import parse_crop
     from peculiar.model import load_model
-    from peculiar.sources import open_source
+    from peculiar.sources import open_mosaic, open_source
 
     opened = load_model(model)
-    source = open_source(data)
+    if positions is None:
+        source = open_source(data, bands=bands)
+    else:
+        source = open_mosaic(data, positions, stamp_size=stamp_size, bands=bands)
     framing = replace(opened.framing, fast=fast)
     if crop is not None:
         framing = replace(framing, crop=parse_crop(crop))
