@@ -266,7 +266,7 @@ def nanomaggies_of(unit: str, pixel: float | None = None) -> float | None:
     if parsed.is_equivalent(units.Jy):
         return float(parsed.to(units.Jy)) / _NANOMAGGY_JANSKY
     if pixel is not None and parsed.is_equivalent(units.Jy / units.sr):
-        return float((parsed * (pixel * units.arcsec) ** 2).to(units.Jy)) / _NANOMAGGY_JANSKY
+        return float((parsed * (pixel * units.arcsec) ** 2).to_value(units.Jy)) / _NANOMAGGY_JANSKY
     return None
 
 

@@ -185,7 +185,9 @@ class Field:
                 "at the edges; resample them to the same pixels"
             )
             raise DataError(message)
-        return (0, 0) if np.abs(shifts).max() < 0.01 else (float(middle[0]), float(middle[1]))
+        whole = np.rint(middle)  # which rounding errors must not make a pixel more of
+        across, up = np.where(np.abs(middle - whole) < 0.01, whole, middle).tolist()
+        return across, up
 
     def _pixel_side(self) -> float:
         from astropy.wcs.utils import proj_plane_pixel_scales

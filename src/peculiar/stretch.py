@@ -5,6 +5,7 @@ through band * f(I) / I, so that colours do not fade where it is bright; a pixel
 That is what ``astropy.visualization.make_lupton_rgb`` defines; here it takes a third of the time.
 """
 
+import functools
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -66,25 +67,29 @@ class Stretch:
         ndarray of uint8, shape (height, width, 3)
             Red, green, blue; black where a band is not known (NaN). Rows stay in the order they come in.
         """
-        scales, skies = (np.array(values, np.float32)[:, None, None] for values in (self.scales, self.skies))
-        lifted = ((bands - skies) * scales - np.float32(self.minimum)).astype(np.float32, copy=False)
-        intensity = lifted.mean(axis=0)
-        known = np.isfinite(intensity)
-        if not known.all():
-            lifted[:, ~known] = 0
-            intensity[~known] = 0
+        # Band by band: small arrays stay in the processor's cache.
+        minimum = np.float32(self.minimum)
+        lifted = [
+            (band.astype(np.float32, copy=False) - np.float32(sky)) * np.float32(scale) - minimum
+            for band, sky, scale in zip(bands, self.skies, self.scales, strict=True)
+        ]
+        intensity = sum(lifted[1:], lifted[0]) / np.float32(len(lifted))
+        unknown = ~np.isfinite(intensity)
+        if unknown.any():
+            for band in (*lifted, intensity):
+                band[unknown] = 0
         bright = np.maximum(intensity, np.float32(1e-12))
         ratio = np.arcsinh(bright * np.float32(self.q / self.stretch))
-        ratio *= np.float32(0.1 / np.arcsinh(0.1 * self.q)) / bright
-        ratio[intensity <= 0] = 0
-        shown = np.maximum(lifted * ratio, 0, out=lifted)
+        ratio *= np.float32(255 * 0.1 / np.arcsinh(0.1 * self.q))
+        ratio /= bright
+        ratio *= intensity > 0
+        shown = [np.maximum(band * ratio, 0) for band in lifted]
         if len(shown) == 2:
-            shown = np.stack([shown[0], shown.mean(axis=0), shown[1]])
-        shown /= np.maximum(shown.max(axis=0), 1)
-        shown *= 255
-        shown += 0.5
-        picture = np.empty((*shown.shape[1:], 3), np.uint8)
-        picture[...] = np.moveaxis(shown.astype(np.uint8), 0, -1)  # of a single band the three are filled alike
+            shown.insert(1, (shown[0] + shown[1]) / 2)
+        dim = np.float32(255) / np.maximum(functools.reduce(np.maximum, shown), 255)
+        picture = np.empty((*intensity.shape, 3), np.uint8)
+        for colour in range(3):
+            picture[..., colour] = shown[colour % len(shown)] * dim + np.float32(0.5)
         return picture
 
     def as_dict(self) -> dict[str, Any]:

@@ -54,10 +54,6 @@ class FitsSource(Source):
             "stretch": json.dumps(stretch.as_dict()) if stretch else "each picture's unit or noise",
         }
 
-    def __reduce__(self) -> tuple[object, ...]:
-        """Travel between processes as the galaxies' paths, not found again."""
-        return _rebuild, (dict(self.__dict__),)
-
     def __len__(self) -> int:
         """Return the number of galaxies."""
         return len(self._galaxies)
@@ -111,9 +107,3 @@ def group_files(files: Sequence[Path], root: Path, bands: Sequence[str] = ()) ->
 def _label(id_: str) -> str | None:
     first, slash, _ = id_.partition("/")
     return first if slash else None
-
-
-def _rebuild(state: dict[str, object]) -> FitsSource:
-    source = FitsSource.__new__(FitsSource)
-    source.__dict__.update(state)
-    return source

@@ -205,7 +205,7 @@ class MosaicSource(Source):
         low, high = np.full(2, np.inf), np.full(2, -np.inf)
         for batch in self._batches(0, None):
             places = self._places(batch, number)
-            if any(place.field is not None for place in places):
+            if any(place.position and place.flags != OFF_MOSAIC for place in places):
                 return
             first = first or next((place.problem for place in places if place.position is None), None)
             known = np.array([place.position for place in places if place.position is not None]).reshape(-1, 2)
