@@ -10,7 +10,6 @@ import pyarrow.csv
 import pytest
 from astropy.io import fits
 
-from peculiar.camera import PIXEL
 from peculiar.catalog import predict_catalog
 from peculiar.errors import DataError, UsageError
 from peculiar.image import Framing, encode_picture, read_fits_picture
@@ -220,6 +219,7 @@ def test_the_catalogue_records_the_stretch(tmp_path: Path, tiny_model: Path) -> 
     write_bands(tmp_path / "a.fits", galaxy(), BUNIT="nanomaggy")
     predict_catalog(open_source(tmp_path / "a.fits"), tmp_path / "c.parquet", load_model(tiny_model))
     notes = TableReader(tmp_path / "c.parquet").schema.metadata
-    assert notes[b"stretch"] == b"each picture's unit or noise"
+    stretch = json.loads(notes[b"stretch"])
+    assert stretch["scales"] == [1.0, 1.2, 1.85]
+    assert stretch["chosen"] == "nanomaggies; where the unit is unknown, noise to 0.035"
     assert notes[b"bands"] == b"by name"
-    assert PIXEL == 0.396

@@ -97,6 +97,11 @@ class Stretch:
         return {"name": NAME, **asdict(self)}
 
 
+def automatic() -> dict[str, Any]:
+    """Return what is recorded where each picture's unit or noise decides."""
+    return {**sdss_stretch(3).as_dict(), "chosen": f"nanomaggies; where the unit is unknown, noise to {_NOISE}"}
+
+
 def sdss_stretch(count: int, nanomaggies: float = 1.0) -> Stretch:
     """Return the stretch that makes calibrated bands look like the colour pictures of SDSS.
 

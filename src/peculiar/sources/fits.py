@@ -12,7 +12,7 @@ from peculiar.errors import DataError
 from peculiar.image import read_fits_picture
 from peculiar.schema import question_for
 from peculiar.sources.stream import Row, Shard, Source, files_digest
-from peculiar.stretch import Stretch
+from peculiar.stretch import Stretch, automatic
 
 
 class FitsSource(Source):
@@ -51,7 +51,7 @@ class FitsSource(Source):
         super().__init__(path, question_for("class", labels).name if labels else None)
         self.notes = {
             "bands": ", ".join(self._bands) or "by name",
-            "stretch": json.dumps(stretch.as_dict()) if stretch else "each picture's unit or noise",
+            "stretch": json.dumps(stretch.as_dict() if stretch else automatic()),
         }
 
     def __len__(self) -> int:
