@@ -87,6 +87,17 @@ def test_names_of_extensions_and_companions(tmp_path: Path) -> None:
     assert values(path) == [3, 2, 1]
 
 
+def test_a_frame_as_sdss_writes_it(tmp_path: Path) -> None:
+    path = tmp_path / "frame-r-000094-1-0100.fits"
+    frame = fits.PrimaryHDU(TWO, header(sky(pixel=0.396), FILTER="r", BUNIT="nanomaggy"))
+    table = fits.BinTableHDU.from_columns([fits.Column("ALLSKY", "E", array=[1.0])])
+    fits.HDUList([frame, fits.ImageHDU(np.ones(8, np.float32)), table]).writeto(path)
+    bands = read_bands([path])
+    assert bands.names == ("r",)
+    assert bands.nanomaggies == pytest.approx(1)
+    np.testing.assert_array_equal(bands.planes, [TWO])
+
+
 def test_the_name_of_one_image_may_stand_in_the_first_header(tmp_path: Path) -> None:
     files = []
     for name, data in (("r", TWO), ("g", ONE)):
@@ -263,6 +274,20 @@ def test_a_file_cut_short(tmp_path: Path, share: float, packed: bool) -> None:
         read_bands([path])
     with pytest.raises(PictureError, match=r"FITS|no image"):
         read_bands([path.read_bytes()])
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_no_band_is_lost_with_the_end_of_a_file(tmp_path: Path, packed: bool) -> None:
+    noise = np.random.default_rng(1).normal(size=(60, 60)).astype(np.float32)
+    whole = write_bands(tmp_path / "x.fits", {"g": noise, "r": noise, "i": noise}).read_bytes()
+    last = whole.index(b"XTENSION", whole.index(b"XTENSION", whole.index(b"XTENSION") + 1) + 1)
+    for end in (last + 100, last + 1000, last + 4000, last + 12_000):
+        content = gzip.compress(whole)[: -(len(whole) - end) // 2] if packed else whole[:end]
+        (tmp_path / "x.fits").write_bytes(content)
+        with pytest.raises(PictureError, match="FITS"):
+            read_bands([tmp_path / "x.fits"])
+        with pytest.raises(PictureError, match="FITS"):
+            read_bands([content])
 
 
 def test_too_large_a_picture_is_not_read(tmp_path: Path) -> None:

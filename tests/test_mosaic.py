@@ -1,5 +1,6 @@
 """Stamps out of mosaics: where they lie on the sky, edges, every way of storage, bad positions."""
 
+import gzip
 import pickle
 from pathlib import Path
 
@@ -171,6 +172,33 @@ def test_every_way_of_storage(tmp_path: Path, kind: str, caplog: pytest.LogCaptu
     assert ("is compressed" in caplog.text) == (kind in {"tiles", "tiles of a cube", "gzip"})
 
 
+def test_a_cube_with_distortions(tmp_path: Path) -> None:
+    wcs = sky(shape=SHAPE, sip=3.0, turn=20.0)
+    fits.PrimaryHDU(np.stack([planted(SHAPE, PLACES)] * 3), header(wcs)).writeto(tmp_path / "m.fits")
+    field = Field([tmp_path / "m.fits"])
+    np.testing.assert_allclose(field.place(*wcs.all_pix2world(PLACES, 0).T), PLACES, atol=1e-3)
+
+
+def test_a_finished_picture_is_cut_as_it_is(tmp_path: Path) -> None:
+    wcs = sky(shape=SHAPE)
+    rgb = np.random.default_rng(1).integers(0, 256, (3, *SHAPE), dtype=np.uint8)
+    fits.PrimaryHDU(rgb, header(wcs)).writeto(tmp_path / "m.fits")
+    catalog = positions(tmp_path / "p.parquet", wcs, [(100.0, 80.0), (2.0, 80.0)])
+    source = open_mosaic(tmp_path / "m.fits", catalog, stamp_size="20px")
+    first, second = source.galaxies(Framing(20))
+    np.testing.assert_array_equal(first.picture, np.moveaxis(rgb[:, 70:90, 90:110], 0, -1)[::-1])
+    assert second.picture is not None
+    assert not second.picture[:, :8].any()
+    assert source.notes["stretch"] == "none: 8 bits already"
+
+
+def test_positions_that_cannot_be_used_come_first(tmp_path: Path) -> None:
+    wcs = sky(shape=SHAPE)
+    catalog = written(tmp_path / "p.csv", [*[""] * 1500, "150"], [*[""] * 1500, "2"])
+    galaxies = list(open_mosaic(mosaic(tmp_path / "m.fits", wcs), catalog, stamp_size="20px").galaxies())
+    assert [galaxy.problem is None for galaxy in galaxies] == [*[False] * 1500, True]
+
+
 def test_a_plain_mosaic_is_mapped_not_read(tmp_path: Path) -> None:
     field = Field([mosaic(tmp_path / "m.fits", sky(shape=SHAPE))])
     assert all(isinstance(plane.base, np.memmap) for plane in field._planes)
@@ -289,7 +317,7 @@ def test_no_position_matches(tmp_path: Path) -> None:
         open_mosaic(path, written(tmp_path / "a.csv", [10.0, 11.0], [2.0, 2.0]))
     swapped = written(tmp_path / "b.csv", [2.0, 2.0], [150.0, 150.0])
     with pytest.raises(
-        DataError, match=r"no position can be used; the first: row 0 of b\.csv .* are ra and dec swapped"
+        DataError, match=r"none of 2 positions can be used; the first: row 0 of b\.csv .* are ra and dec swapped"
     ):
         open_mosaic(path, swapped)
     pa.csv.write_csv(pa.table({"x": [1.0], "y": [1.0]}), tmp_path / "c.csv")
@@ -324,6 +352,10 @@ def test_mosaics_that_cannot_be_used(tmp_path: Path) -> None:
     short.write_bytes(mosaic(tmp_path / "m.fits", sky(shape=SHAPE)).read_bytes()[:-400_000])
     with pytest.raises(DataError, match=r"short\.fits: this file is cut short: .* fetch it again"):
         open_mosaic(short, catalog)
+    packed = tmp_path / "packed.fits.gz"
+    packed.write_bytes(gzip.compress((tmp_path / "m.fits").read_bytes())[:-200_000])
+    with pytest.raises(DataError, match=r"packed\.fits\.gz: (this file is damaged FITS|cannot be read as FITS)"):
+        open_mosaic(packed, catalog)
     with pytest.raises(DataError, match=r"p\.parquet: cannot be read as FITS"):
         open_mosaic(catalog, catalog)
     with pytest.raises(NotFoundError, match=r"there is nothing at .*none\.fits"):

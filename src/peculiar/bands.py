@@ -9,6 +9,7 @@ import math
 import re
 import threading
 import warnings
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -181,16 +182,15 @@ def read_bands(files: Sequence[Path | bytes], wanted: Sequence[str] = (), *, mos
 
 def find_planes(hdus: "HDUList", origin: Path | None = None) -> list[Plane]:
     """Return the images of an open FITS file, in their order; weights, masks and the like are passed over."""
-    images = [hdu for hdu in hdus if hdu.is_image and _has_data(hdu) and not _is_companion(hdu)]
+    found = [hdu for hdu in hdus if hdu.is_image and _has_data(hdu) and not _is_companion(hdu)]
+    # Beside the picture, SDSS has a list of numbers in the form of an image.
+    images = [hdu for hdu in found if _is_picture(hdu.shape)]
+    if found and not images:
+        reason = f"an image of shape {found[0].shape} is no picture; expected (height, width) or (bands, height, width)"
+        raise PictureError(reason)
     planes = []
     for hdu in images:
-        shape = hdu.shape
-        while len(shape) > 2 and shape[0] == 1:
-            shape = shape[1:]
-        if len(shape) not in {2, 3} or 0 in shape:
-            reason = f"an image of shape {hdu.shape} is no picture; expected (height, width) or (bands, height, width)"
-            raise PictureError(reason)
-        count = shape[0] if len(shape) == 3 else 1
+        count = math.prod(hdu.shape[:-2])
         for index in range(count):
             names = _cube_names(hdu.header, index, count) if count > 1 else _names(hdu, hdus, len(images), origin)
             named = [name for name in names if name]
@@ -277,11 +277,15 @@ def scaling(header: Any) -> tuple[float, float, int | None]:
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Keep astropy from warning of cards and coordinates that are written in an unusual way; one thread at a time."""
+    """Keep astropy from warning of cards and coordinates that are written in an unusual way; one thread at a time.
+
+    That it passes over the rest of a damaged file is no warning here, but an error: a band would be missing.
+    """
     from astropy.utils.exceptions import AstropyWarning
 
     with _lock, warnings.catch_warnings():
         warnings.simplefilter("ignore", AstropyWarning)
+        warnings.filterwarnings("error", "Error validating header", AstropyWarning)
         yield
 
 
@@ -299,24 +303,45 @@ def open_fits(file: Path | bytes, *, memory_map: bool = False) -> "HDUList":
     try:
         if isinstance(file, bytes):
             return fits.open(io.BytesIO(_unpacked(file)), memmap=False)
-        return fits.open(file, memmap=memory_map)
-    except (OSError, EOFError, ValueError, TypeError) as error:
+        if is_gzip(file):  # astropy passes over what is missing at its end
+            return fits.open(io.BytesIO(_unpacked(file.read_bytes(), 2**35 if memory_map else 2**31)), memmap=False)
+        opened = file.open("rb")
+        try:
+            return fits.open(opened, memmap=memory_map)
+        except BaseException:
+            opened.close()
+            raise
+    except (OSError, EOFError, ValueError, TypeError, zlib.error) as error:
         message = f"{name}cannot be read as FITS ({getattr(error, 'strerror', None) or error})"
         raise DataError(message) from error
+
+
+def is_gzip(path: Path) -> bool:
+    """Tell whether a file is compressed by gzip."""
+    with path.open("rb") as file:
+        return file.read(len(_GZIP)) == _GZIP
 
 
 def _unpacked(content: bytes, most: int = 2**31) -> bytes:
     if not content.startswith(_GZIP):
         return content
-    unpacked = gzip.GzipFile(fileobj=io.BytesIO(content)).read(most + 1)
-    if len(unpacked) > most:
-        message = f"it unpacks to more than {most >> 30} GiB"
-        raise DataError(message)
-    return unpacked
+    unpacked = io.BytesIO()
+    with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
+        while piece := file.read(1 << 24):
+            if unpacked.tell() + len(piece) > most:
+                message = f"it unpacks to more than {most >> 30} GiB"
+                raise DataError(message)
+            unpacked.write(piece)
+    return unpacked.getvalue()
 
 
 def _has_data(hdu: Any) -> bool:
     return bool(hdu.header.get("NAXIS", 0)) if not hasattr(hdu, "shape") else bool(hdu.shape)
+
+
+def _is_picture(shape: tuple[int, ...]) -> bool:
+    """Tell whether an image has the shape (height, width) or (bands, height, width), perhaps with ones before."""
+    return len(shape) >= 2 and 0 not in shape and all(length == 1 for length in shape[:-3])
 
 
 def _is_companion(hdu: Any) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from peculiar.bands import Plane, choose_planes, find_planes, looks_like_fits, open_fits, quietly, scaling
+from peculiar.bands import Plane, choose_planes, find_planes, is_gzip, open_fits, quietly, scaling
 from peculiar.errors import DataError, PictureError
 
 logger = logging.getLogger(__name__)
@@ -49,6 +49,8 @@ class Field:
         The bands.
     pixel : float
         Side of a pixel in arcsec, in the middle of the mosaic.
+    finished : bool
+        Whether the pixels are bytes: a picture that somebody stretched already.
     nanomaggies : float or None
         How many nanomaggies in the area of an SDSS pixel the value 1 stands for; None where the unit is not known.
 
@@ -62,17 +64,31 @@ class Field:
         name = files[0].name if len(files) == 1 else f"{files[0].name} and {len(files) - 1} more"
         with quietly():
             opened = {file: open_fits(file, memory_map=True) for file in files}
-            self._closing = [weakref.finalize(self, hdus.close) for hdus in opened.values()]
+            for hdus in opened.values():
+                weakref.finalize(self, hdus.close)
             try:
-                found = [plane for file, hdus in opened.items() for plane in find_planes(hdus, file)]
-                planes = choose_planes(found, wanted)
-                self._planes = [_pixels(plane, opened[plane.origin]) for plane in planes if plane.origin]
-                systems = [_celestial(plane.hdu.header, opened[plane.origin]) for plane in planes if plane.origin]
+                planes = choose_planes([plane for file in files for plane in find_planes(opened[file], file)], wanted)
+                where = [plane.origin or files[0] for plane in planes]
+                self._planes = [_pixels(plane, file) for plane, file in zip(planes, where, strict=True)]
+                systems = [
+                    _celestial(plane.hdu.header, opened[file]) for plane, file in zip(planes, where, strict=True)
+                ]
             except PictureError as error:
                 message = f"{name}: {error.reason}"
                 raise DataError(message) from error
+            except DataError:
+                raise
+            except Exception as error:  # of damage astropy raises whatever came first
+                message = f"{name}: this file is damaged FITS, or cut short ({error}); fetch it again"
+                raise DataError(message) from error
+            for file, hdus in opened.items():
+                if not any(
+                    isinstance(plane, _Tiles) for plane, at in zip(self._planes, where, strict=True) if at == file
+                ):
+                    hdus.close()  # a map holds its file by itself
         self.shape = planes[0].shape
         self.names = tuple(plane.name for plane in planes)
+        self.finished = all(plane.finished for plane in planes)
         units = {plane.nanomaggies() for plane in planes}
         self.nanomaggies = units.pop() if len(units) == 1 else None
         known = [system for system in systems if system is not None]
@@ -115,7 +131,7 @@ class Field:
             inside = (pixels >= -0.5) & (pixels < np.array([self.shape[1], self.shape[0]]) - 0.5)
         return np.asarray(inside.all(axis=-1))
 
-    def cut(self, column: float, row: float, side: int) -> tuple[NDArray[np.float32], bool]:
+    def cut(self, column: float, row: float, side: int) -> tuple[NDArray[Any], bool]:
         """Cut a stamp out around a place, its pixels as they are: rows from the bottom up, in the mosaic's orientation.
 
         Parameters
@@ -128,13 +144,13 @@ class Field:
         Returns
         -------
         stamp : ndarray of float32, shape (bands, side, side)
-            NaN outside the mosaic.
+            NaN outside the mosaic. Of a finished picture uint8, and 0 outside.
         whole : bool
             Whether it lies on the mosaic wholly.
         """
         height, width = self.shape
         whole = True
-        stamp = np.empty((len(self._planes), side, side), np.float32)
+        stamp: NDArray[Any] = np.empty((len(self._planes), side, side), np.uint8 if self.finished else np.float32)
         for band, (plane, (right, up)) in enumerate(zip(self._planes, self._shifts, strict=True)):
             left, bottom = math.ceil(column + right - side / 2), math.ceil(row + up - side / 2)
             first, last = max(left, 0), min(left + side, width)
@@ -143,7 +159,7 @@ class Field:
                 stamp[band] = plane[bottom:upper, left:last]
                 continue
             whole = False
-            stamp[band] = np.nan
+            stamp[band] = 0 if self.finished else np.nan
             if last > first and upper > lower:
                 stamp[band, lower - bottom : upper - bottom, first - left : last - left] = plane[
                     lower:upper, first:last
@@ -221,13 +237,13 @@ class _Tiles:
         return np.asarray(self._section[(*self._index, *window)])
 
 
-def _pixels(plane: Plane, hdus: Any) -> Pixels:
+def _pixels(plane: Plane, path: Path) -> Pixels:
     """Return the pixels of a band, mapped into memory where the file is plain."""
-    hdu, path, shape = plane.hdu, plane.origin, plane.shape
+    hdu, shape = plane.hdu, plane.shape
     if hasattr(hdu, "compression_type"):
         logger.warning("%s is compressed: stamps are cut faster out of a plain file (funpack)", path)
         return _Tiles(hdu, plane.index)
-    if path is None or _is_gzip(path):
+    if is_gzip(path):
         logger.warning("%s is compressed: it is unpacked into memory as a whole (gunzip it to save that)", path)
         whole: NDArray[Any] = plane.read()
         return whole
@@ -249,22 +265,18 @@ def _pixels(plane: Plane, hdus: Any) -> Pixels:
     return _Scaled(mapped, scale, zero, blank if dtype.kind != "f" else None)
 
 
-def _is_gzip(path: Path) -> bool:
-    with path.open("rb") as file:
-        head = file.read(1024)
-    return looks_like_fits(head) and not head.startswith(b"SIMPLE")
-
-
 def _celestial(header: Any, hdus: Any) -> Any:
     """Return the celestial coordinates of an image, or None where it has none."""
     from astropy.wcs import WCS, WcsError
 
     try:
-        wcs = WCS(header, hdus)
-        return wcs.celestial if wcs.has_celestial else None
+        wcs = WCS(header, hdus, naxis=2)  # the axes of the picture; a third numbers the bands
     except (WcsError, ValueError, KeyError, TypeError, AssertionError) as error:
         reason = f"its celestial coordinates (WCS) cannot be understood ({error})"
         raise PictureError(reason) from error
+    if wcs.has_celestial and wcs.wcs.lng != 0:
+        raise PictureError("its first coordinate (CTYPE1) is the latitude; write it with the longitude first")
+    return wcs if wcs.has_celestial else None
 
 
 def _other_frame(wcs: Any) -> Any:

@@ -139,7 +139,7 @@ class MosaicSource(Source):
             "stamp size": str(size),
             "bands": ", ".join(name or "?" for name in self.fields[0].names),
             "pixel": f"{self.fields[0].pixel:.6g} arcsec",
-            "stretch": json.dumps(self.stretch.as_dict()),
+            "stretch": "none: 8 bits already" if self.fields[0].finished else json.dumps(self.stretch.as_dict()),
         }
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -199,7 +199,7 @@ class MosaicSource(Source):
         Raises
         ------
         DataError
-            If none does, or the first thousand are none on the sky.
+            If none does.
         """
         number, first = 0, None
         low, high = np.full(2, np.inf), np.full(2, -np.inf)
@@ -209,11 +209,12 @@ class MosaicSource(Source):
                 return
             first = first or next((place.problem for place in places if place.position is None), None)
             known = np.array([place.position for place in places if place.position is not None]).reshape(-1, 2)
-            if not len(known):
-                message = f"{self._catalog}: no position can be used; the first: {first}"
-                raise DataError(message)
-            low, high = np.minimum(low, known.min(axis=0)), np.maximum(high, known.max(axis=0))
+            if len(known):
+                low, high = np.minimum(low, known.min(axis=0)), np.maximum(high, known.max(axis=0))
             number += len(places)
+        if number and not np.isfinite(low).all():
+            message = f"{self._catalog}: none of {number:,} positions can be used; the first: {first}"
+            raise DataError(message)
         if number:
             ra, dec = self.fields[0].corners()[4]
             message = (
@@ -302,7 +303,7 @@ class MosaicSource(Source):
 
     def _cut(self, places: "list[_Place]") -> list[Row]:
         """Cut stamps in the order in which they lie in the files, and return them in their own."""
-        stamps: dict[int, NDArray[np.float32]] = {}
+        stamps: dict[int, NDArray[Any]] = {}
         for number in sorted(range(len(places)), key=lambda number: places[number].order):
             place = places[number]
             if place.field is not None:
@@ -347,7 +348,7 @@ def _stretch_of(field: Field) -> Stretch:
     return noise_stretch(field.sample())
 
 
-def _stretched(stamp: NDArray[np.float32], stretch: Stretch) -> NDArray[np.uint8]:
+def _stretched(stamp: NDArray[Any], stretch: Stretch) -> NDArray[np.uint8]:
     return compose_picture(Bands(stamp, (), None), stretch)
 
 
