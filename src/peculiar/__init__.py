@@ -12,12 +12,13 @@ if TYPE_CHECKING:
     from peculiar.image import Framing
     from peculiar.run import Arguments, load_run
     from peculiar.schema import CLEAN5, FOUR_CLASS, Question
-    from peculiar.sources import load_galaxy_data, open_source, simulate, simulate_galaxy
+    from peculiar.sources import load_galaxy_data, open_mosaic, open_source, simulate, simulate_galaxy
     from peculiar.sources.stream import Dataset, Galaxy, Source, read_dataset
 
 _HOMES = {
     "load_galaxy_data": "sources",
     "open_source": "sources",
+    "open_mosaic": "sources",
     "simulate": "sources",
     "simulate_galaxy": "sources",
     "read_dataset": "sources.stream",
@@ -42,6 +43,7 @@ _MODULES = ("split", "train", "fit", "export", "predict", "evaluate", "calibrate
 __all__ = [
     "load_galaxy_data",
     "open_source",
+    "open_mosaic",
     "simulate",
     "simulate_galaxy",
     "read_dataset",

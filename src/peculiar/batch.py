@@ -208,6 +208,7 @@ def _header(source: Source, model: Model, settings: Settings, shard_rows: int) -
             "views": settings.views,
             "embeddings": settings.embeddings,
             "shard_rows": shard_rows,
+            **source.notes,
         },
     )
 

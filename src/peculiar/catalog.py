@@ -17,7 +17,7 @@ from peculiar.image import Framing
 from peculiar.model import Model
 from peculiar.predict import readable_batches
 from peculiar.schema import Question
-from peculiar.sources.stream import Galaxy, Source
+from peculiar.sources.stream import EDGE, OFF_MOSAIC, Galaxy, Source
 
 
 class Flag(enum.IntFlag):
@@ -25,11 +25,15 @@ class Flag(enum.IntFlag):
 
     UNREADABLE = 1
     BLANK = 2
+    EDGE = EDGE
+    OFF_MOSAIC = OFF_MOSAIC
 
 
 FLAG_MEANINGS = {
     Flag.UNREADABLE: "the picture cannot be read; its probabilities are null",
     Flag.BLANK: "the picture is of one colour",
+    Flag.EDGE: "the picture reaches beyond the edge of its mosaic",
+    Flag.OFF_MOSAIC: "the position lies on no mosaic",
 }
 
 
@@ -208,6 +212,7 @@ def _values(
             found[name][readable] = probabilities
         for row, number in zip(readable, answers.probabilities[first.name].argmax(axis=1), strict=True):
             classes[row] = first.answers[number]
+    flags |= np.array([galaxy.flags for galaxy in batch], dtype=np.int32)
     chances = found[first.name]
     columns = {
         name: found[question.name][:, number] for question, number, name in _probability_columns(model.card.questions)
@@ -267,4 +272,5 @@ def provenance(source: Source, model: Model, settings: Settings) -> dict[str, st
         "crop": str(settings.framing.crop or "whole"),
         "fast decoding": str(settings.framing.fast).lower(),
         "credits": "; ".join(model.card.credits),
+        **source.notes,
     }

@@ -52,7 +52,7 @@ err = Console(markup=False, highlight=False, soft_wrap=True, stderr=True)
 Data = Annotated[
     Path,
     typer.Argument(
-        help="Galaxies: an NPZ, HDF5, Parquet, CSV, ECSV, FITS or VOTable file, or a folder of pictures.",
+        help="Galaxies: an NPZ, HDF5, Parquet, CSV, ECSV, FITS or VOTable file, or a folder of pictures or FITS.",
         show_default=False,
     ),
 ]
@@ -265,6 +265,20 @@ def predict(
     embeddings: Annotated[
         bool, typer.Option("--embeddings", help="Keep what the network makes of each picture, for searching.")
     ] = False,
+    positions: Annotated[
+        Path | None,
+        typer.Option(
+            "--catalog",
+            help="Table with ra and dec (degrees): cut stamps out of a FITS mosaic.",
+            show_default=False,
+        ),
+    ] = None,
+    stamp_size: Annotated[
+        str, typer.Option(help="Side of a stamp: 128px, 30arcsec, or 4xR50 (radii in the column R50, in arcsec).")
+    ] = "128px",
+    bands: Annotated[
+        str, typer.Option(help="Bands of FITS images, the reddest first: i,r,g; default: as the files name them.")
+    ] = "",
     views: Views = None,
     crop: Annotated[
         str | None,
@@ -292,11 +306,16 @@ def predict(
     from peculiar.batch import cores, predict_catalog
     from peculiar.image import parse_crop
     from peculiar.model import load_model
-    from peculiar.sources import open_source
+    from peculiar.sources import open_mosaic, open_source
 
     opened = load_model(model)
     # The workers of a cluster may stand in other folders.
-    source = open_source(data if dask is None else data.absolute())
+    data = data if dask is None else data.absolute()
+    if positions is None:
+        source = open_source(data, bands=bands)
+    else:
+        positions = positions if dask is None else positions.absolute()
+        source = open_mosaic(data, positions, stamp_size=stamp_size, bands=bands)
     framing = replace(opened.framing, fast=fast)
     if crop is not None:
         framing = replace(framing, crop=parse_crop(crop))

@@ -141,6 +141,7 @@ class FitRecord(BaseModel):
     counts: dict[str, int]
     duplicates: int
     teacher: str | None = None
+    notes: tuple[dict[str, str], ...] = ()
     versions: dict[str, str]
 
 
@@ -229,6 +230,7 @@ def fit(
         counts={"training": len(parts.training), "validation": len(parts.validation), "test": len(parts.test)},
         duplicates=duplicates,
         teacher=teacher and teacher.card.digest,
+        notes=tuple(dict(source.notes) for source in sources),
         versions=run.versions(),
     )
     if teacher is not None:

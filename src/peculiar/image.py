@@ -1,4 +1,4 @@
-"""Encoded pictures to pixels and back.
+"""Encoded pictures and FITS bands to pixels, and pixels back.
 
 Pixels are (row, column, colour) uint8 with the origin at the top left; colours run from the redder to the bluer band.
 """
@@ -7,7 +7,7 @@ import functools
 import io
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -16,8 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from peculiar.bands import Bands, looks_like_fits, read_bands
 from peculiar.errors import PictureError, UsageError
 from peculiar.extent import central_extent
+from peculiar.stretch import Stretch, border, noise_stretch, sdss_stretch
 
 MAX_PIXELS = 89_478_485
 """Pictures with more pixels are refused before they are decoded (Pillow's own limit: 256 MiB of RGB)."""
@@ -104,7 +106,7 @@ def decode_picture(content: bytes, framing: Framing) -> NDArray[np.uint8]:
     Parameters
     ----------
     content : bytes
-        An encoded picture (JPEG, PNG, TIFF, WebP, GIF, BMP, PPM or JPEG 2000).
+        An encoded picture (JPEG, PNG, TIFF, WebP, GIF, BMP, PPM or JPEG 2000), or a FITS file of one to three bands.
     framing : Framing
         What to keep, and its size in the end.
 
@@ -117,6 +119,8 @@ def decode_picture(content: bytes, framing: Framing) -> NDArray[np.uint8]:
     PictureError
         If the bytes are no picture, are cut short, or hold more than `MAX_PIXELS` pixels.
     """
+    if looks_like_fits(content):
+        return frame_pixels(read_fits_picture([content]), framing)
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
             if math.prod(picture.size) > MAX_PIXELS:
@@ -163,6 +167,61 @@ def frame_pixels(pixels: NDArray[np.uint8], framing: Framing) -> NDArray[np.uint
     if pixels.shape[:2] == (framing.size, framing.size) and whole and framing.margin == 1:
         return pixels
     return _frame(Image.fromarray(pixels), framing)
+
+
+def read_fits_picture(
+    files: Sequence[Path | bytes], bands: Sequence[str] = (), stretch: Stretch | None = None
+) -> NDArray[np.uint8]:
+    """Read one to three bands of FITS as a colour picture.
+
+    Parameters
+    ----------
+    files : sequence of path or bytes
+        FITS files, or their content; several hold different bands of the same pixels.
+    bands : sequence of str
+        Which bands, from the redder to the bluer; see `peculiar.bands.read_bands`.
+    stretch : Stretch, optional
+        By default that of `compose_picture`.
+
+    Returns
+    -------
+    ndarray of uint8, shape (height, width, 3)
+
+    Raises
+    ------
+    PictureError
+        If there is no image, a damaged one, too large a one, or bands that do not fit together.
+    """
+    return compose_picture(read_bands(files, bands, most=MAX_PIXELS), stretch)
+
+
+def compose_picture(bands: Bands, stretch: Stretch | None = None) -> NDArray[np.uint8]:
+    """Make a colour picture of bands, and turn it over: FITS has its origin at the bottom left.
+
+    Parameters
+    ----------
+    bands : Bands
+        Bytes are taken for a finished picture, which is not stretched.
+    stretch : Stretch, optional
+        By default that of SDSS where the bands are in a unit of flux; else by sky and noise at the border.
+
+    Returns
+    -------
+    ndarray of uint8, shape (height, width, 3)
+        Its origin at the top left.
+    """
+    planes = bands.planes
+    if planes.dtype == np.uint8:
+        shown = planes if len(planes) == 3 else np.repeat(planes[:1], 3, axis=0)
+        return np.ascontiguousarray(np.moveaxis(shown, 0, -1)[::-1])
+    if stretch is None and bands.nanomaggies is not None:
+        stretch = sdss_stretch(len(planes), bands.nanomaggies)
+    elif stretch is None:
+        stretch = noise_stretch(border(planes))
+    elif len(stretch.scales) != len(planes):
+        reason = f"it has {len(planes)} bands, and the stretch is for {len(stretch.scales)}"
+        raise PictureError(reason)
+    return np.ascontiguousarray(stretch(planes)[::-1])
 
 
 def encode_picture(pixels: NDArray[np.uint8], format: str = "PNG") -> bytes:

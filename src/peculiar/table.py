@@ -19,6 +19,9 @@ from peculiar import astro
 from peculiar.column import VOTABLE_CONTENT, Column
 from peculiar.errors import DataError, UnknownNameError
 
+ID_COLUMNS = ("id", "id_str", "object_id", "objid", "dr7objid", "source_id", "iauname", "name")
+"""What columns of identifiers are called, the usual first."""
+
 BATCH_ROWS = 1024
 """Rows a batch at the most. Small, since a row may hold an encoded picture."""
 
@@ -47,6 +50,12 @@ def table_format(path: str | os.PathLike[str]) -> str | None:
         return "ecsv"
     printable = bool(text) and b"\0" not in head and not text.startswith(b"<")
     return "csv" if printable and _is_utf8(head) else None
+
+
+def find_column(names: Sequence[str], columns: Sequence[str]) -> str | None:
+    """Return the first of `names` that is a column, in whatever case it is written there."""
+    lower = {column.lower(): column for column in reversed(columns)}
+    return next((lower[name] for name in names if name in lower), None)
 
 
 class TableReader:

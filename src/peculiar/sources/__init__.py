@@ -3,18 +3,23 @@
 import os
 import tarfile
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
-from peculiar.errors import DataError, NotFoundError, UnknownNameError
+from peculiar.bands import holds_image, looks_like_fits
+from peculiar.errors import DataError, NotFoundError, UnknownNameError, UsageError
 from peculiar.image import looks_like_picture
 from peculiar.sources.exercise import load_galaxy_data
+from peculiar.sources.fits import FitsSource, fits_below, group_files
 from peculiar.sources.folder import FolderSource
 from peculiar.sources.hdf5 import Hdf5Source
+from peculiar.sources.mosaic import MosaicSource, parse_stamp_size
 from peculiar.sources.npz import NpzSource
 from peculiar.sources.simulated import simulate, simulate_galaxy
 from peculiar.sources.stream import Galaxy, Row, Source
 from peculiar.sources.table import TableSource
 from peculiar.sources.tar import TAR_SUFFIXES, TarSource
+from peculiar.stretch import Stretch
 from peculiar.table import table_format
 
 __all__ = [
@@ -22,13 +27,20 @@ __all__ = [
     "Row",
     "Source",
     "load_galaxy_data",
+    "open_mosaic",
     "open_source",
     "simulate",
     "simulate_galaxy",
 ]
 
 
-def open_source(path: str | os.PathLike[str], *, label: str | None = None) -> Source:
+def open_source(
+    path: str | os.PathLike[str],
+    *,
+    label: str | None = None,
+    bands: str | Sequence[str] = (),
+    stretch: Stretch | None = None,
+) -> Source:
     """Open a set of galaxy pictures, whatever it is.
 
     Parameters
@@ -36,10 +48,15 @@ def open_source(path: str | os.PathLike[str], *, label: str | None = None) -> So
     path : path-like
         One of: an NPZ file with ``data`` and ``labels``; a folder of pictures, loose or in a sub-folder a class; one
         picture; a table (Parquet, CSV, ECSV, FITS, VOTable) with a column of pictures or of paths to them; a folder of
-        Parquet files; a tar of pictures, or a folder of tars; an HDF5 file with ``images`` and ``ans``. It is
-        recognised by its content, not by its name.
+        Parquet files; a tar of pictures, or a folder of tars; an HDF5 file with ``images`` and ``ans``; a FITS image,
+        or a folder of them. It is recognised by its content, not by its name.
     label : str, optional
         The column that holds the labels, for a table. By default the first of the usual names that is there.
+    bands : str or sequence of str
+        Of FITS images, which bands to show, from the redder to the bluer ("i,r,g"): names, or numbers of planes from 1
+        on. By default by the names that the files give them.
+    stretch : Stretch, optional
+        Of FITS images, how brightness becomes colour. By default each picture's unit or noise decides.
 
     Returns
     -------
@@ -53,31 +70,98 @@ def open_source(path: str | os.PathLike[str], *, label: str | None = None) -> So
         If it is none of these, or a damaged one.
     UnknownNameError
         If there is no column of the name given.
+    UsageError
+        If bands or a stretch are given for what is no FITS image.
     """
     path = Path(path)
     if not path.exists():
         raise NotFoundError(f"there is nothing at {path}; give the path of a file or a folder with galaxy pictures")
-    source = _open(path, label)
+    source = _open(path, label, _listed(bands), stretch)
+    if (bands or stretch) and not isinstance(source, FitsSource):
+        message = f"{path}: bands and a stretch are for FITS images, and this is of the kind {source.kind!r}"
+        raise UsageError(message)
     if label is not None and label != source.label:
         raise UnknownNameError("column", label, [source.label] if source.label else [], where=f"in {path.name}")
     return source
 
 
-def _open(path: Path, label: str | None) -> Source:
+def open_mosaic(
+    mosaic: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    catalog: str | os.PathLike[str],
+    *,
+    stamp_size: str = "128px",
+    bands: str | Sequence[str] = (),
+    stretch: Stretch | None = None,
+    label: str | None = None,
+) -> MosaicSource:
+    """Open one mosaic or several, out of which stamps are cut at the positions of a table.
+
+    Parameters
+    ----------
+    mosaic : path-like, or sequence of path-like
+        A FITS image with celestial coordinates (WCS), its bands in extensions or in a cube; the files of its bands; or
+        a folder of such, in which files whose names differ only in the band belong together.
+    catalog : path-like
+        A table with the columns ``ra`` and ``dec`` (ICRS, degrees), and perhaps an id, a label and a radius.
+    stamp_size : str
+        "128px", "30arcsec", or multiples of a radius in arcsec that a column holds: "4xR50".
+    bands, stretch
+        As in `open_source`. One stretch serves for all stamps.
+    label : str, optional
+        The table's column that holds the labels.
+
+    Returns
+    -------
+    MosaicSource
+
+    Raises
+    ------
+    NotFoundError
+        If nothing is there.
+    DataError
+        If the mosaic or the table cannot be used, or no position lies on it.
+    UsageError, UnknownNameError
+        If the size cannot be understood, or names a column that the table lacks.
+    """
+    paths = [Path(mosaic)] if isinstance(mosaic, str | os.PathLike) else [Path(path) for path in mosaic]
+    for path in (*paths, Path(catalog)):
+        if not path.exists():
+            raise NotFoundError(f"there is nothing at {path}; give a FITS mosaic and a table of positions")
+    if len(paths) == 1 and paths[0].is_dir():
+        files = sorted(fits_below(paths[0]))
+        fields = list(group_files(files, paths[0], _listed(bands)).values())
+    else:
+        fields = [tuple(paths)]
+    if not fields or not fields[0]:
+        message = f"{mosaic}: there is no FITS file"
+        raise DataError(message)
+    source = MosaicSource(paths[0], fields, Path(catalog), parse_stamp_size(stamp_size), _listed(bands), stretch, label)
+    source.check()
+    return source
+
+
+def _listed(bands: str | Sequence[str]) -> tuple[str, ...]:
+    names = bands.split(",") if isinstance(bands, str) else bands
+    return tuple(name.strip() for name in names if name.strip())
+
+
+def _open(path: Path, label: str | None, bands: tuple[str, ...], stretch: Stretch | None) -> Source:
     if path.is_dir():
         parts = (child for child in path.glob("*.parquet") if child.is_file() and not child.name.startswith("."))
         if shards := sorted(parts):
             return TableSource(path, shards, label)
         archives = sorted(child for child in path.iterdir() if child.name.lower().endswith(TAR_SUFFIXES))
-        return TarSource(path, archives) if archives else FolderSource(path)
+        return TarSource(path, archives) if archives else _open_folder(path, bands, stretch)
     try:
         with path.open("rb") as file:
-            head = file.read(16)
+            head = file.read(1024)
     except OSError as error:
         message = f"{path}: cannot be opened ({error.strerror})"
         raise DataError(message) from error
     if looks_like_picture(head):
         return FolderSource(path)
+    if looks_like_fits(head) and holds_image(path):
+        return FitsSource(path, bands, stretch)
     if head.startswith(b"\x89HDF"):
         return Hdf5Source(path)
     if tarfile.is_tarfile(path):
@@ -86,9 +170,22 @@ def _open(path: Path, label: str | None) -> Source:
         return NpzSource(path)
     if table_format(path):
         return TableSource(path, [path], label)
-    kind = "empty" if not head else f"none of the kinds that are known (it starts with {head!r})"
+    kind = "empty" if not head else f"none of the kinds that are known (it starts with {head[:16]!r})"
     message = (
         f"{path}: this file is {kind}. Known are pictures, NPZ, HDF5, Parquet, FITS and VOTable files, and CSV and "
         "ECSV in UTF-8"
     )
     raise DataError(message)
+
+
+def _open_folder(path: Path, bands: tuple[str, ...], stretch: Stretch | None) -> Source:
+    """Open a folder of pictures, or where it has none, or bands are named, of FITS files."""
+    has_fits = next(fits_below(path), None) is not None
+    if has_fits and (bands or stretch):
+        return FitsSource(path, bands, stretch)
+    try:
+        return FolderSource(path)
+    except DataError:
+        if has_fits:
+            return FitsSource(path)
+        raise

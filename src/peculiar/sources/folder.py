@@ -35,7 +35,8 @@ class FolderSource(Source):
         self._root = path if path.is_dir() else path.parent
         if not self._pictures:
             message = (
-                f"{path}: there is no picture in this folder; expected JPEG, PNG or TIFF files, or a folder a class"
+                f"{path}: there is no picture in this folder; expected JPEG, PNG, TIFF or FITS files, or a folder a "
+                "class"
             )
             raise DataError(message)
         labels = {label for picture in self._pictures if (label := self._label(picture))}

@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 
 from peculiar.errors import DataError, NotFoundError, UnknownNameError
-from peculiar.sources.table import ID_COLUMNS
-from peculiar.table import TableReader
+from peculiar.table import ID_COLUMNS, TableReader
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,11 @@ import itertools
 import warnings
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import ClassVar
 
 import numpy as np
@@ -17,6 +18,12 @@ from numpy.typing import NDArray
 from peculiar.errors import LabelError, PictureError, UnreadablePictureWarning
 from peculiar.image import Framing, decode_picture, frame_pixels, read_picture
 from peculiar.schema import Question, question_for
+
+EDGE = 4
+"""Flag of a picture that reaches beyond the mosaic it was cut from; what lies outside is black."""
+
+OFF_MOSAIC = 8
+"""Flag of a position that lies on no mosaic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,18 +34,22 @@ class Row:
     ----------
     id : str
         Unique within the source.
-    content : bytes, path, or ndarray of uint8 (height, width, 3)
-        An encoded picture, the file that holds it, or pixels.
+    content : bytes, path, ndarray of uint8 (height, width, 3), or callable
+        An encoded picture, the file that holds it, pixels, or a function that gives pixels or raises `PictureError`:
+        it is called in the thread that frames the picture.
     label : str or None
         Its class, where known.
     position : tuple of float or None
         Right ascension and declination, ICRS, in degrees, where known.
+    flags : int
+        What the source knows to be wrong with the picture: bits `EDGE` and `OFF_MOSAIC`.
     """
 
     id: str
-    content: bytes | Path | NDArray[np.uint8]
+    content: bytes | Path | NDArray[np.uint8] | Callable[[], NDArray[np.uint8]]
     label: str | None = None
     position: tuple[float, float] | None = None
+    flags: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +67,8 @@ class Galaxy:
         Why the picture cannot be read.
     position : tuple of float or None
         Right ascension and declination, ICRS, in degrees, where known.
+    flags : int
+        Those of its row.
     """
 
     id: str
@@ -63,6 +76,7 @@ class Galaxy:
     label: str | None = None
     problem: str | None = None
     position: tuple[float, float] | None = None
+    flags: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +121,14 @@ class Source(ABC):
         Of a table, the columns that may hold labels.
     positioned : bool
         Whether the galaxies' positions on the sky are known.
+    notes : dict of str to str
+        How the pictures were made, for the header of a catalogue.
     """
 
     kind: ClassVar[str]
     columns: tuple[str, ...] = ()
     positioned: bool = False
+    notes: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, path: Path, label: str | None) -> None:
         self.path = path
@@ -196,10 +213,10 @@ def _decode(row: Row, framing: Framing) -> Galaxy:
         elif isinstance(row.content, Path):
             picture = read_picture(row.content, framing)
         else:
-            picture = frame_pixels(row.content, framing)
+            picture = frame_pixels(row.content() if callable(row.content) else row.content, framing)
     except PictureError as error:
-        return Galaxy(row.id, None, row.label, error.reason, row.position)
-    return Galaxy(row.id, picture, row.label, None, row.position)
+        return Galaxy(row.id, None, row.label, error.reason, row.position, row.flags)
+    return Galaxy(row.id, picture, row.label, None, row.position, row.flags)
 
 
 def files_digest(files: Iterable[Path], root: Path, *more: object) -> str:

@@ -14,9 +14,8 @@ import pyarrow as pa
 
 from peculiar.errors import DataError
 from peculiar.sources.stream import Row, Shard, Source, files_digest
-from peculiar.table import TableReader
+from peculiar.table import ID_COLUMNS, TableReader, find_column
 
-ID_COLUMNS = ("id", "id_str", "object_id", "objid", "dr7objid", "source_id", "iauname", "name")
 LABEL_COLUMNS = ("four_class", "label", "labels", "class", "clean5", "gz2_argmax")
 PICTURE_COLUMNS = ("image", "picture", "img", "jpg", "file", "file_loc", "filename", "file_name", "filepath", "path")
 
@@ -50,10 +49,10 @@ class TableSource(Source):
         first = self._first_readable()
         if label is not None:
             first.check_column(label)
-        super().__init__(path, label or _first(LABEL_COLUMNS, first.columns))
+        super().__init__(path, label or find_column(LABEL_COLUMNS, first.columns))
         self.columns = first.columns
         self._picture = _picture_column(first)
-        self._id = _first(ID_COLUMNS, first.columns)
+        self._id = find_column(ID_COLUMNS, first.columns)
         self._position = _position_columns(first)
         self.positioned = self._position is not None
         self._names = _class_names(first.schema, self.label)
@@ -167,15 +166,9 @@ class TableSource(Source):
         return str(value)
 
 
-def _first(names: Sequence[str], columns: Sequence[str]) -> str | None:
-    """Return the first of `names` that is a column, in whatever case it is written there."""
-    lower = {column.lower(): column for column in reversed(columns)}
-    return next((lower[name] for name in names if name in lower), None)
-
-
 def _position_columns(table: TableReader) -> tuple[str, str] | None:
     """Return the columns with right ascension and declination, if there are both and they may hold numbers."""
-    ra, dec = _first(("ra",), table.columns), _first(("dec",), table.columns)
+    ra, dec = find_column(("ra",), table.columns), find_column(("dec",), table.columns)
     if ra is None or dec is None:
         return None
     types = [table.schema.field(name).type for name in (ra, dec)]
@@ -198,7 +191,11 @@ def _holds_bytes(type_: pa.DataType) -> bool:
 
 def _picture_column(table: TableReader) -> str:
     encoded = [field.name for field in table.schema if _holds_bytes(field.type)]
-    found = _first(PICTURE_COLUMNS, encoded) or next(iter(encoded), None) or _first(PICTURE_COLUMNS, table.columns)
+    found = (
+        find_column(PICTURE_COLUMNS, encoded)
+        or next(iter(encoded), None)
+        or find_column(PICTURE_COLUMNS, table.columns)
+    )
     if found is None:
         message = (
             f"{table.path}: no column holds pictures. Needed is one with encoded bytes, or one with paths called "

@@ -1,0 +1,109 @@
+"""FITS cut-outs: one file, or a folder of them; bands in extensions, in cubes, or in files of their own."""
+
+import copy
+import json
+import os
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+from peculiar.bands import FITS_SUFFIXES, split_band
+from peculiar.errors import DataError
+from peculiar.image import read_fits_picture
+from peculiar.schema import question_for
+from peculiar.sources.stream import Row, Shard, Source, files_digest
+from peculiar.stretch import Stretch, automatic
+
+
+class FitsSource(Source):
+    """The FITS pictures below a folder, in alphabetical order, or one single file.
+
+    Files of one folder whose names differ only in the word that names the band (``ngc7-g.fits``, ``ngc7-r.fits``) are
+    one galaxy, whose id is the name without that word; every other file is a galaxy of its own. The first sub-folder on
+    the way to a file is its label.
+
+    Parameters
+    ----------
+    path : path
+        The folder, or one file.
+    bands : sequence of str
+        Which bands, from the redder to the bluer; by default by the names that the files give them.
+    stretch : Stretch, optional
+        One for all; by default each picture's unit or noise decides.
+
+    Raises
+    ------
+    DataError
+        If there is no FITS file.
+    """
+
+    kind = "fits"
+
+    def __init__(self, path: Path, bands: Sequence[str] = (), stretch: Stretch | None = None) -> None:
+        self._bands, self._stretch = tuple(bands), stretch
+        self._root = path if path.is_dir() else path.parent
+        files = sorted(fits_below(path)) if path.is_dir() else [path]
+        if not files:
+            message = f"{path}: there is no FITS file in this folder; expected {', '.join(FITS_SUFFIXES)}"
+            raise DataError(message)
+        self._galaxies = list(group_files(files, self._root, self._bands).items())
+        labels = {label for id_, _ in self._galaxies if (label := _label(id_))}
+        super().__init__(path, question_for("class", labels).name if labels else None)
+        self.notes = {
+            "bands": ", ".join(self._bands) or "by name",
+            "stretch": json.dumps(stretch.as_dict() if stretch else automatic()),
+        }
+
+    def __len__(self) -> int:
+        """Return the number of galaxies."""
+        return len(self._galaxies)
+
+    def rows(self, start: int = 0, stop: int | None = None) -> Iterator[Row]:
+        """Yield rows whose files are not yet read."""
+        for id_, files in self._galaxies[start:stop]:
+            yield Row(id_, partial(read_fits_picture, files, self._bands, self._stretch), _label(id_))
+
+    def shards(self, rows: int) -> Iterator[Shard]:
+        """Yield pieces that hold no more than their own galaxies' paths."""
+        for start in range(0, len(self), rows):
+            piece = copy.copy(self)
+            piece._galaxies = self._galaxies[start : start + rows]
+            yield Shard(f"{self.path.name}:{start}-{start + len(piece)}", piece, 0, len(piece))
+
+    def fingerprint(self, start: int, stop: int | None) -> str:
+        """Return a digest that changes when files, bands or stretch do."""
+        files = [file for _, files in self._galaxies[start:stop] for file in files]
+        return files_digest(files, self._root, self._bands, self._stretch)
+
+
+def fits_below(folder: Path) -> Iterator[Path]:
+    """Yield the files below a folder that are called like FITS."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir():
+                yield from fits_below(Path(entry.path))
+            elif entry.name.lower().endswith(FITS_SUFFIXES):
+                yield Path(entry.path)
+
+
+def group_files(files: Sequence[Path], root: Path, bands: Sequence[str] = ()) -> dict[str, tuple[Path, ...]]:
+    """Gather the files that hold the bands of one galaxy or field, by its id, in the order of the ids."""
+    named: dict[tuple[Path, str], list[tuple[str, Path]]] = {}
+    for file in files:
+        split = split_band(file.name, bands)
+        key, band = (file.name, "") if split is None else split
+        named.setdefault((file.parent, key), []).append((band.lower(), file))
+    galaxies = {}
+    for (folder, key), found in named.items():
+        if len(found) > 1 and len({band for band, _ in found}) == len(found):
+            galaxies[(folder / key).relative_to(root).as_posix()] = tuple(file for _, file in found)
+        else:
+            galaxies.update((file.relative_to(root).as_posix(), (file,)) for _, file in found)
+    return dict(sorted(galaxies.items()))
+
+
+def _label(id_: str) -> str | None:
+    first, slash, _ = id_.partition("/")
+    return first if slash else None

@@ -1,0 +1,373 @@
+"""Stamps cut out of mosaics at the positions of a table."""
+
+import itertools
+import json
+import math
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from peculiar.bands import Bands
+from peculiar.errors import DataError, PictureError, UsageError
+from peculiar.field import Field
+from peculiar.image import compose_picture
+from peculiar.sources.stream import EDGE, OFF_MOSAIC, Row, Source, files_digest
+from peculiar.stretch import Stretch, noise_stretch, sdss_stretch
+from peculiar.table import ID_COLUMNS, TableReader, find_column
+
+RA_COLUMNS = ("ra", "raj2000", "ra_icrs", "right_ascension", "alpha_j2000")
+DEC_COLUMNS = ("dec", "dej2000", "de_icrs", "declination", "delta_j2000", "decj2000")
+
+SMALLEST, LARGEST = 4, 4096
+"""Sides of stamps that can be cut, in pixels."""
+
+# Stamps of this many bytes are held at once, to be cut in the order in which they lie in the file.
+_HELD = 1 << 25
+
+
+@dataclass(frozen=True, slots=True)
+class StampSize:
+    """How wide a stamp is.
+
+    Parameters
+    ----------
+    value : float
+        Pixels, arcsec, or multiples of the galaxy's own radius.
+    unit : {"px", "arcsec", "x"}
+    column : str
+        For "x", the column that holds the radius in arcsec.
+    """
+
+    value: float
+    unit: str
+    column: str = ""
+
+    def __str__(self) -> str:
+        """Return what `parse_stamp_size` reads."""
+        return f"{self.value:g}{self.unit}{self.column}"
+
+
+def parse_stamp_size(text: str) -> StampSize:
+    """Read the size of stamps as it is typed: "128px", "30arcsec", "4xR50".
+
+    Raises
+    ------
+    UsageError
+        If it is none of these.
+    """
+    match = re.fullmatch(r"(\d+\.?\d*|\.\d+)\s*(?:(px|arcsec)?|x\s*(\S.*))", text.strip())
+    value = float(match[1]) if match else 0.0
+    if match is None or value == 0 or (match[2] in {None, "px"} and not match[3] and value != int(value)):
+        message = (
+            "a stamp's size is a number of pixels (128px), of arcsec (30arcsec), or of radii that a column holds in "
+            f"arcsec (4xR50); received {text!r}"
+        )
+        raise UsageError(message)
+    size = StampSize(value, "x" if match[3] else match[2] or "px", match[3] or "")
+    if size.unit == "px":
+        _check_side(int(value))
+    return size
+
+
+class MosaicSource(Source):
+    """The galaxies of a table of positions, cut out of one mosaic or of several.
+
+    Ids and labels are the table's. A galaxy on several mosaics is cut out of the one whose edge is farthest from it.
+    One on none keeps its row, with the flag `OFF_MOSAIC`; one whose stamp reaches beyond the edge has the flag `EDGE`.
+
+    Parameters
+    ----------
+    path : path
+        What the mosaics are called together.
+    fields : sequence of sequence of path
+        The files of each mosaic.
+    catalog : path
+        A table with the columns ``ra`` and ``dec``, in degrees.
+    size : StampSize
+    bands : sequence of str
+        Which bands, from the redder to the bluer; by default by the names that the files give them.
+    stretch : Stretch, optional
+        By default that of SDSS where the mosaic is in a unit of flux, else by the noise of the first mosaic.
+    label : str, optional
+        The table's column that holds the labels.
+
+    Raises
+    ------
+    DataError
+        If a mosaic cannot be used, or the table has no positions.
+    UnknownNameError
+        If the table lacks the column of radii or of labels.
+    """
+
+    kind = "mosaic"
+    positioned = True
+
+    def __init__(
+        self,
+        path: Path,
+        fields: Sequence[Sequence[Path]],
+        catalog: Path,
+        size: StampSize,
+        bands: Sequence[str] = (),
+        stretch: Stretch | None = None,
+        label: str | None = None,
+    ) -> None:
+        super().__init__(path, label)
+        self._files, self._catalog, self._size, self._bands = fields, catalog, size, tuple(bands)
+        self._table = TableReader(catalog)
+        for name in filter(None, (label, size.column)):
+            self._table.check_column(name)
+        self.columns = self._table.columns
+        ra, dec = find_column(RA_COLUMNS, self.columns), find_column(DEC_COLUMNS, self.columns)
+        if ra is None or dec is None:
+            message = f"{catalog}: needed are columns ra and dec, in degrees; there are: {', '.join(self.columns)}"
+            raise DataError(message)
+        self._ra, self._dec = ra, dec
+        self._id = find_column(ID_COLUMNS, self.columns)
+        self._given = stretch
+        self.stretch = stretch or _stretch_of(self.fields[0])
+        self.notes = {
+            "positions": catalog.name,
+            "stamp size": str(size),
+            "bands": ", ".join(name or "?" for name in self.fields[0].names),
+            "pixel": f"{self.fields[0].pixel:.6g} arcsec",
+            "stretch": "none: 8 bits already" if self.fields[0].finished else json.dumps(self.stretch.as_dict()),
+        }
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel between processes as paths; the mosaics are mapped again."""
+        arguments = (self.path, self._files, self._catalog, self._size, self._bands, self._given, self.label)
+        return MosaicSource, arguments
+
+    @cached_property
+    def fields(self) -> list[Field]:
+        """The mosaics, opened."""
+        opened = [Field(files, self._bands) for files in self._files]
+        for files, field in zip(self._files, opened, strict=True):
+            if len(field.names) != len(opened[0].names):
+                message = (
+                    f"{files[0]}: this mosaic has {len(field.names)} bands, and {self._files[0][0].name} has "
+                    f"{len(opened[0].names)}; take those with the same bands"
+                )
+                raise DataError(message)
+        return opened
+
+    def __len__(self) -> int:
+        """Return the number of positions."""
+        return len(self._table)
+
+    def labels(self) -> list[str | None]:
+        """Return the label of every row."""
+        return self.column(self.label) if self.label else [None] * len(self)
+
+    def column(self, name: str) -> list[str | None]:
+        """Return the entries of a column as text, None where empty; all None where there is no such column."""
+        if name not in self.columns:
+            return [None] * len(self)
+        return [_text(value) for value in self._table.column(name)]
+
+    def fingerprint(self, start: int, stop: int | None) -> str:
+        """Return a digest that changes when mosaics, positions, size, bands or stretch do."""
+        files = [file.resolve() for file in (*itertools.chain(*self._files), self._catalog)]
+        root = Path(os.path.commonpath([file.parent for file in files]))
+        return files_digest(files, root, start, stop, str(self._size), self._bands, self.stretch)
+
+    def rows(self, start: int = 0, stop: int | None = None) -> Iterator[Row]:
+        """Yield rows in the table's order, with their stamps not yet stretched."""
+        number = start
+        for batch in self._batches(start, stop):
+            places = self._places(batch, number)
+            at = 0
+            while at < len(places):
+                widest = max(place.side for place in places[at : at + 64])
+                some = places[at : at + max(1, min(64, _HELD // (12 * widest * widest + 1)))]
+                yield from self._cut(some)
+                at += len(some)
+            number += len(places)
+
+    def check(self) -> None:
+        """See that some position lies on a mosaic.
+
+        Raises
+        ------
+        DataError
+            If none does.
+        """
+        number, first = 0, None
+        low, high = np.full(2, np.inf), np.full(2, -np.inf)
+        for batch in self._batches(0, None):
+            places = self._places(batch, number)
+            if any(place.position and place.flags != OFF_MOSAIC for place in places):
+                return
+            first = first or next((place.problem for place in places if place.position is None), None)
+            known = np.array([place.position for place in places if place.position is not None]).reshape(-1, 2)
+            if len(known):
+                low, high = np.minimum(low, known.min(axis=0)), np.maximum(high, known.max(axis=0))
+            number += len(places)
+        if number and not np.isfinite(low).all():
+            message = f"{self._catalog}: none of {number:,} positions can be used; the first: {first}"
+            raise DataError(message)
+        if number:
+            ra, dec = self.fields[0].corners()[4]
+            message = (
+                f"{self._catalog}: none of {number:,} positions lies on {self.path}, whose middle is at ra {ra:.4f}, "
+                f"dec {dec:.4f}; they reach from ra {low[0]:.4f} to {high[0]:.4f} and from dec {low[1]:.4f} to "
+                f"{high[1]:.4f} degrees"
+            )
+            raise DataError(message)
+
+    def _batches(self, start: int, stop: int | None) -> Iterator[pa.RecordBatch]:
+        wanted = [self._ra, self._dec, self._id, self.label, self._size.column or None]
+        return self._table.batches(list(dict.fromkeys(name for name in wanted if name)), start, stop)
+
+    def _places(self, batch: pa.RecordBatch, number: int) -> "list[_Place]":
+        """Find where the galaxies of a batch lie; all of them in one go."""
+        count = batch.num_rows
+        unknown = [None] * count
+        said = [batch.column(name).to_pylist() for name in (self._ra, self._dec)]
+        ids = batch.column(self._id).to_pylist() if self._id else unknown
+        labels = batch.column(self.label).to_pylist() if self.label else unknown
+        radii = batch.column(self._size.column).to_pylist() if self._size.column else unknown
+        sky = np.array([[_number(value) for value in column] for column in said])
+        with np.errstate(invalid="ignore"):
+            valid = (np.abs(sky[1]) <= 90) & (sky[0] >= -180) & (sky[0] <= 360)
+        chosen, pixels = self._choose(sky[:, valid])
+        places = [
+            _Place(
+                _text(ids[row]) or f"{self._catalog.stem}-{number + row}",
+                _text(labels[row]),
+                problem=None
+                if valid[row]
+                else self._no_position(number + row, said[0][row], said[1][row], sky[:, row]),
+            )
+            for row in range(count)
+        ]
+        for row, field, pixel in zip(np.flatnonzero(valid), chosen, pixels, strict=True):
+            place, (ra, dec) = places[row], sky[:, row].tolist()
+            place.position = ra, dec
+            if field < 0:
+                place.flags = OFF_MOSAIC
+                place.problem = f"its position (ra {ra:.6f}, dec {dec:.6f}) lies on no mosaic of {self.path.name}"
+                continue
+            try:
+                place.side = self._side(self.fields[field], radii[row])
+            except UsageError as error:
+                place.problem = str(error)
+                continue
+            place.field, (place.column, place.row) = self.fields[field], pixel.tolist()
+            place.order = (int(field), place.row)
+        return places
+
+    def _choose(self, sky: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+        """Return the mosaic that each position lies deepest in, -1 where there is none, and its pixels there."""
+        chosen = np.full(sky.shape[1], -1)
+        depths, pixels = np.full(sky.shape[1], -np.inf), np.full((sky.shape[1], 2), np.nan)
+        for number, field in enumerate(self.fields if sky.shape[1] else ()):
+            placed = field.place(*sky)
+            height, width = field.shape
+            with np.errstate(invalid="ignore"):
+                depth = np.minimum(placed, np.array([width, height]) - 1 - placed).min(axis=1) * field.pixel
+                better = field.holds(placed) & (depth > depths)
+            chosen[better], depths[better], pixels[better] = number, depth[better], placed[better]
+        return chosen, pixels
+
+    def _side(self, field: Field, radius: Any) -> int:
+        """Return the side of a stamp in pixels."""
+        if self._size.unit == "px":
+            return int(self._size.value)
+        width = self._size.value
+        if self._size.unit == "x":
+            width *= _number(radius)
+            if not (width > 0 and math.isfinite(width)):
+                message = f"its radius {self._size.column}={radius!r} is no positive number of arcsec"
+                raise UsageError(message)
+        side = round(width / field.pixel)
+        _check_side(side)
+        return side
+
+    def _no_position(self, row: int, ra: Any, dec: Any, sky: NDArray[np.float64]) -> str:
+        values = f"row {row} of {self._catalog.name} has {self._ra}={ra}, {self._dec}={dec}"
+        if not np.isfinite(sky).all():
+            return f"{values}: needed are degrees as decimal numbers"
+        if abs(sky[0]) <= 90 < abs(sky[1]) <= 360:
+            return f"{values}: beyond the pole; are ra and dec swapped?"
+        return f"{values}: outside the sky; ra runs from 0 to 360 and dec from -90 to 90 degrees"
+
+    def _cut(self, places: "list[_Place]") -> list[Row]:
+        """Cut stamps in the order in which they lie in the files, and return them in their own."""
+        stamps: dict[int, NDArray[Any]] = {}
+        for number in sorted(range(len(places)), key=lambda number: places[number].order):
+            place = places[number]
+            if place.field is not None:
+                try:
+                    stamps[number], whole = place.field.cut(place.column, place.row, place.side)
+                    place.flags = 0 if whole else EDGE
+                except (OSError, ValueError, TypeError) as error:  # a damaged tile
+                    place.problem = f"the mosaic cannot be read there ({error})"
+        return [
+            Row(
+                place.id,
+                partial(_stretched, stamps[number], self.stretch)
+                if number in stamps
+                else partial(_refuse, place.problem or ""),
+                place.label,
+                place.position,
+                place.flags,
+            )
+            for number, place in enumerate(places)
+        ]
+
+
+@dataclass(slots=True)
+class _Place:
+    """Where the galaxy of one row lies, or why it lies nowhere."""
+
+    id: str
+    label: str | None
+    position: tuple[float, float] | None = None
+    field: Field | None = None
+    column: float = 0.0
+    row: float = 0.0
+    side: int = 0
+    order: tuple[int, float] = (-1, 0.0)
+    flags: int = 0
+    problem: str | None = None
+
+
+def _stretch_of(field: Field) -> Stretch:
+    if field.nanomaggies is not None:
+        return sdss_stretch(len(field.names), field.nanomaggies)
+    return noise_stretch(field.sample())
+
+
+def _stretched(stamp: NDArray[Any], stretch: Stretch) -> NDArray[np.uint8]:
+    return compose_picture(Bands(stamp, (), None), stretch)
+
+
+def _refuse(reason: str) -> NDArray[np.uint8]:
+    raise PictureError(reason)
+
+
+def _check_side(side: int) -> None:
+    if not SMALLEST <= side <= LARGEST:
+        message = f"a stamp of {side} pixels a side is asked for; from {SMALLEST} to {LARGEST} can be cut"
+        raise UsageError(message)
+
+
+def _number(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return math.nan
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None or value == "" or value != value else str(value)

@@ -1,0 +1,69 @@
+"""FITS files of simulated galaxies at true places on the sky, for several test modules."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+from astropy.wcs import WCS
+from numpy.typing import NDArray
+
+
+def sky(
+    ra: float = 150.0,
+    dec: float = 2.0,
+    *,
+    shape: tuple[int, int] = (400, 500),
+    pixel: float = 0.4,
+    turn: float = 0.0,
+    sip: float = 0.0,
+) -> WCS:
+    """A tangential projection with its reference at the middle; ``sip`` is a distortion in pixels at the edge."""
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype = ["RA---TAN-SIP", "DEC--TAN-SIP"] if sip else ["RA---TAN", "DEC--TAN"]
+    wcs.wcs.crval, wcs.wcs.crpix = [ra, dec], [shape[1] / 2 + 0.5, shape[0] / 2 + 0.5]
+    c, s = np.cos(np.radians(turn)), np.sin(np.radians(turn))
+    wcs.wcs.cd = np.array([[-c, s], [s, c]]) * pixel / 3600
+    if sip:
+        from astropy.wcs import Sip
+
+        a, b = np.zeros((3, 3)), np.zeros((3, 3))
+        a[2, 0] = b[0, 2] = sip / (shape[1] / 2) ** 2
+        wcs.sip = Sip(a, b, None, None, wcs.wcs.crpix)
+    wcs.wcs.radesys = "ICRS"
+    wcs.pixel_shape = shape[::-1]
+    wcs.wcs.set()
+    return wcs
+
+
+def planted(
+    shape: tuple[int, int], places: Sequence[tuple[float, float]], *, flux: float = 30.0, seed: int = 222
+) -> NDArray[np.float32]:
+    """Noise of SDSS with round galaxies at (column, row), Gaussians of two pixels."""
+    rows, columns = np.indices(shape)
+    image = np.random.default_rng(seed).normal(0, 0.03, shape)
+    for column, row in places:
+        image += flux / (8 * np.pi) * np.exp(-((columns - column) ** 2 + (rows - row) ** 2) / 8)
+    return image.astype(np.float32)
+
+
+def header(wcs: WCS | None, **cards: object) -> fits.Header:
+    made = wcs.to_header(relax=True) if wcs is not None else fits.Header()
+    for key, value in cards.items():
+        made[key] = value
+    return made
+
+
+def write_bands(path: Path, bands: dict[str, NDArray[np.generic]], wcs: WCS | None = None, **cards: object) -> Path:
+    """One extension a band, its name in FILTER."""
+    hdus = [fits.ImageHDU(data, header(wcs, FILTER=name, **cards)) for name, data in bands.items()]
+    fits.HDUList([fits.PrimaryHDU(), *hdus]).writeto(path)
+    return path
+
+
+def centroid(picture: NDArray[np.uint8]) -> tuple[float, float]:
+    """Column and row of the light above a quarter of the brightest."""
+    light = picture.astype(float).sum(axis=2)
+    light = np.maximum(light - light.max() / 4, 0)
+    rows, columns = np.indices(light.shape)
+    return float((light * columns).sum() / light.sum()), float((light * rows).sum() / light.sum())
