@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from typer.core import TyperGroup
 
 from peculiar.errors import (
     LabelError,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from peculiar.fit import FitWatcher
     from peculiar.image import Framing
     from peculiar.predict import Classifier
+    from peculiar.search import Cone, Hits
     from peculiar.sources import Source
     from peculiar.train import Watcher
 
@@ -40,6 +42,25 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="What a set of galaxies holds, and where to get one.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
+
+
+class _SearchGroup(TyperGroup):
+    """Lets `peculiar search CATALOG` stand for `peculiar search query CATALOG`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        first = args[0] if args else "--help"
+        # A plain word that is no path is more likely a mistyped command, which the group knows how to tell.
+        query = first not in {*self.commands, "-h", "--help"} and (Path(first).exists() or not first.isalpha())
+        return super().parse_args(ctx, ["query", *args] if query else args)
+
+
+search_app = typer.Typer(
+    cls=_SearchGroup,
+    help="What a catalogue holds. `peculiar search CATALOG --where ...` is short for `peculiar search query CATALOG "
+    "--where ...`.",
+    no_args_is_help=True,
+)
+app.add_typer(search_app, name="search")
 
 # Figures go to standard output; what is told on the way, to standard error.
 # Text is printed as it is: a name with brackets is no markup, and a path is not broken across lines.
@@ -505,6 +526,103 @@ def data_get(
     else:
         raise UnknownNameError("data set", name, ["exercise", "simulated"])
     out.print(f"Written to {file}")
+
+
+CatalogOption = Annotated[
+    Path,
+    typer.Argument(
+        metavar="CATALOG", help="Parquet that `peculiar predict` wrote, or a folder of parts.", show_default=False
+    ),
+]
+Where = Annotated[
+    str | None,
+    typer.Option(help="Only galaxies that meet a condition, such as \"p_ringed > 0.9 and entropy < 0.5\"."),
+]
+ConeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--cone", help="Only galaxies within RA,DEC,RADIUS, in degrees; the radius may end in arcmin or arcsec."
+    ),
+]
+Top = Annotated[int, typer.Option(help="So many galaxies at the most.")]
+Found = Annotated[
+    Path | None,
+    typer.Option("--out", help="Table to write: .parquet, .csv, .fits, .vot or .ecsv; default: to the terminal."),
+]
+Sheet = Annotated[Path | None, typer.Option(help="PNG with the pictures side by side, for which --pictures is needed.")]
+Pictures = Annotated[Path | None, typer.Option(help="Where the pictures are: what the catalogue was made of.")]
+Shown = Annotated[str, typer.Option("--crop", help="What the sheet shows: galaxy, whole, or a number of pixels.")]
+
+
+@search_app.command("query")
+def search_query(
+    catalog: CatalogOption,
+    where: Where = None,
+    cone: ConeOption = None,
+    by: Annotated[
+        str | None,
+        typer.Option(help="Column to order by, highest first; -COLUMN lowest first. Default: nearest first in a cone."),
+    ] = None,
+    top: Top = 50,
+    columns: Annotated[
+        str | None, typer.Option(help="Columns to give, with commas between; default: all but embeddings.")
+    ] = None,
+    file: Found = None,
+    sheet: Sheet = None,
+    pictures: Pictures = None,
+    crop: Shown = "galaxy",
+    as_json: Json = False,
+) -> None:
+    """Find galaxies by a condition on the columns, by place on the sky, or both."""
+    from peculiar.search import query
+
+    names = None if columns is None else [name.strip() for name in columns.split(",")]
+    hits = query(catalog, where, cone=_cone(cone), by=by, top=top, columns=names)
+    told = (by or "").removeprefix("-") or ("distance" if cone else None)
+    _show_hits(hits, told, file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json)
+
+
+def _cone(text: str | None) -> "Cone | None":
+    from peculiar.search import parse_cone
+
+    return None if text is None else parse_cone(text)
+
+
+def _show_hits(
+    hits: "Hits",
+    told: str | None,
+    *,
+    file: Path | None,
+    sheet: Path | None,
+    pictures: Path | None,
+    crop: str,
+    as_json: bool,
+) -> None:
+    """Write what was found where it was asked to go: a table, a sheet of pictures, the terminal."""
+    from peculiar.sources import open_source
+
+    if (sheet is None) != (pictures is None):
+        message = "a sheet needs pictures, and pictures are for a sheet: give --sheet FILE.png and --pictures DATA"
+        raise UsageError(message)
+    if file is not None:
+        hits.write(file)
+    missing: list[str] = []
+    if sheet is not None and pictures is not None and len(hits):
+        missing = hits.draw(sheet, open_source(pictures), _framing(128, crop, fast=False), told)
+    if as_json:
+        _print_json({"found": hits.table.to_pylist(), "without_picture": missing})
+        return
+    if file is None and len(hits):
+        names = [name for name in ("id", told, "class") if name in hits.table.column_names]
+        rows = hits.table.select(list(dict.fromkeys(names))).to_pylist()
+        _print_table([list(rows[0]), *(["-" if x is None else _brief(x) for x in row.values()] for row in rows)])
+    if missing:
+        err.print(f"{len(missing)} of them have no picture that can be read in {pictures}, the first is {missing[0]}")
+    out.print(f"{len(hits):,} galaxies" + (f" in {file}" if file else "") + (f", pictures in {sheet}" if sheet else ""))
+
+
+def _brief(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 @app.command()
