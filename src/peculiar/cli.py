@@ -582,6 +582,157 @@ def search_query(
     _show_hits(hits, told, file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json)
 
 
+Method = Annotated[str, typer.Option(help="isolation (forest) or neighbours (local outlier factor).")]
+
+
+@search_app.command("similar")
+def search_similar(
+    catalog: CatalogOption,
+    ids: Annotated[list[str] | None, typer.Option("--id", help="Galaxy of the catalogue; several may be given.")] = None,
+    picture: Annotated[
+        list[Path] | None, typer.Option(help="Picture of your own; several may be given, and with --id.")
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="For --picture: the model file that made the catalogue; default: that ships.")
+    ] = None,
+    where: Where = None,
+    cone: ConeOption = None,
+    top: Top = 50,
+    file: Found = None,
+    sheet: Sheet = None,
+    pictures: Pictures = None,
+    crop: Shown = "galaxy",
+    as_json: Json = False,
+) -> None:
+    """Find galaxies that look like some examples."""
+    from peculiar.model import load_model
+    from peculiar.search import embed, similar
+    from peculiar.shelf import Shelf
+
+    shelf = Shelf(catalog)
+    embeddings = embed(shelf, load_model(model), picture) if picture else None
+    hits = similar(shelf, ids or (), embeddings=embeddings, where=where, cone=_cone(cone), top=top)
+    _show_hits(hits, "score", file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json)
+
+
+@search_app.command("odd")
+def search_odd(
+    catalog: CatalogOption,
+    by: Annotated[str, typer.Option(help="class (most probably odd) or uncertainty (the model is undecided).")] = "class",
+    where: Where = None,
+    cone: ConeOption = None,
+    top: Top = 50,
+    file: Found = None,
+    sheet: Sheet = None,
+    pictures: Pictures = None,
+    crop: Shown = "galaxy",
+    as_json: Json = False,
+) -> None:
+    """Find galaxies that the model calls odd, or is unsure of."""
+    from peculiar.search import odd, odd_column
+    from peculiar.shelf import Shelf
+
+    shelf = Shelf(catalog)
+    hits = odd(shelf, by, where=where, cone=_cone(cone), top=top)
+    told = odd_column(shelf, by).removeprefix("-")
+    _show_hits(hits, told, file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json)
+
+
+@search_app.command("anomalies")
+def search_anomalies(
+    catalog: CatalogOption,
+    interesting: Annotated[
+        list[Path] | None,
+        typer.Option(help="Table with your answers (columns id, interesting: yes, no, or 0 to 1); several may be given."),
+    ] = None,
+    new: Annotated[bool, typer.Option("--new", help="Leave out galaxies that you answered for.")] = False,
+    method: Method = "isolation",
+    where: Where = None,
+    cone: ConeOption = None,
+    top: Top = 50,
+    file: Found = None,
+    sheet: Sheet = None,
+    pictures: Pictures = None,
+    crop: Shown = "galaxy",
+    as_json: Json = False,
+) -> None:
+    """Find galaxies that are unlike the others; told which are interesting, find more of those."""
+    from peculiar.anomalies import anomalies, read_answers
+
+    answers = read_answers(interesting) if interesting else None
+    hits = anomalies(catalog, answers, method=method, new=new, where=where, cone=_cone(cone), top=top)
+    _show_hits(hits, "score", file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json)
+
+
+@search_app.command("map")
+def search_map(
+    catalog: CatalogOption,
+    file: Annotated[Path | None, typer.Option("--out", help="Table to write, with the places x and y.")] = None,
+    sheet: Annotated[Path | None, typer.Option(help="PNG of the map: dots, or pictures where --pictures is given.")] = None,
+    pictures: Pictures = None,
+) -> None:
+    """Lay out all galaxies on a map, those that look alike side by side."""
+    from peculiar import atlas
+    from peculiar.sources import open_source
+
+    if file is None and sheet is None:
+        message = "nothing to write: give --out TABLE, --sheet FILE.png or both"
+        raise UsageError(message)
+    hits = atlas.chart(catalog)
+    if file is not None:
+        hits.write(file)
+    if sheet is not None:
+        atlas.draw(hits, sheet, None if pictures is None else open_source(pictures))
+    out.print(f"{len(hits):,} galaxies are on the map in {', '.join(str(one) for one in (file, sheet) if one)}")
+
+
+@app.command()
+def teach(
+    labels: Annotated[
+        Path, typer.Argument(metavar="LABELS", help="Table with a column id and one of labels.", show_default=False)
+    ],
+    catalog: Annotated[
+        Path, typer.Option(help="Catalogue with embeddings that holds those galaxies.", show_default=False)
+    ],
+    file: Annotated[Path, typer.Option("--out", help="Model file to write (.onnx).", show_default=False)],
+    model: Annotated[
+        Path | None, typer.Option("--from", help="Model file that made the catalogue; default: the model that ships.")
+    ] = None,
+    label: Label = None,
+    question: Annotated[str | None, typer.Option(help="What the question is called; default: as the column.")] = None,
+    curve: Annotated[
+        Path | None, typer.Option(help="PNG of how the score grows with labels, and what twice as many would bring.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Teach a model a new question from few labels, in seconds and without PyTorch."""
+    from peculiar import plots
+    from peculiar.model import load_model
+    from peculiar.teach import teach as run_teach
+
+    opened = load_model(model)
+    taught = run_teach(labels, catalog, file, model=opened, label=label, question=question, curve=curve is not None)
+    card, scores, found = taught.model.card, taught.head.scores, taught.curve
+    if curve is not None and found is not None:
+        plots.save(plots.draw_learning_curve(found.labels, found.auc, found.low, found.high), curve)
+    if as_json:
+        result = {"out": str(file), "question": taught.head.question.name, "used": taught.used}
+        result |= {"left_out": taught.left_out, "digest": card.digest, "scores": scores.as_dict()}
+        _print_json(result | {"curve": None if found is None else found.as_dict()})
+        return
+    if taught.left_out:
+        err.print(f"{taught.left_out:,} labelled galaxies are left out: not in {catalog}, or without an embedding")
+    out.print(f"By cross-validation on {taught.used:,} labelled galaxies:")
+    _print_scores(scores)
+    if found is not None:
+        out.print("
+labels  area under the ROC curve")
+        for count, score, low, high in zip(found.labels, found.auc, found.low, found.high, strict=True):
+            note = "  if it goes on like this" if count == found.labels[-1] else ""
+            out.print(f"{count:6,}  {score:.3f} ({low:.3f} to {high:.3f}){note}")
+    out.print(f"{file} also answers {taught.head.question.name}; digest {card.digest[:12]}")
+
+
 def _cone(text: str | None) -> "Cone | None":
     from peculiar.search import parse_cone
 

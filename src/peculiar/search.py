@@ -2,8 +2,8 @@
 
 import os
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 
 from peculiar import plots
 from peculiar.cache import writing
-from peculiar.errors import DataError, UsageError
-from peculiar.image import Framing
+from peculiar.errors import DataError, NotFoundError, PictureError, UnknownNameError, UsageError
+from peculiar.image import Framing, parse_crop, read_picture
+from peculiar.model import Model
 from peculiar.shelf import Shelf
 from peculiar.sources.stream import Source, decode_row
 from peculiar.table import Column, format_to_write, write_table
 from peculiar.where import quoted, read_where
 
-MOST_ON_SHEET = 120
+MOST_ON_SHEET, MOST_OF_ID = 120, 24
 
 _UNITS = {"": 1.0, "deg": 1.0, "arcmin": 60.0, "arcsec": 3600.0}
 
@@ -132,7 +133,10 @@ class Hits:
         missing = np.full((framing.size, framing.size, 3), 40, dtype=np.uint8)
         told = [self.table[name].to_pylist() if name in self.table.column_names else [] for name in ("class", by)]
         captions = [
-            [(id_, None), (" ".join(_short(column[row]) for column in told if column), None)]
+            [
+                (id_ if len(id_) <= MOST_OF_ID else f"{id_[: MOST_OF_ID - 1]}…", None),
+                (" ".join(_short(column[row]) for column in told if column), None),
+            ]
             for row, id_ in enumerate(ids)
         ]
         plots.save(plots.draw_answers(np.stack([pictures.get(id_, missing) for id_ in ids]), captions), Path(path))
@@ -216,7 +220,9 @@ def query(
     if where:
         notes["where"] = where
     if cone is not None:
-        chosen.append(Column("distance", pa.float64(), "distance from the middle of the cone", "deg", "pos.angDistance"))
+        chosen.append(
+            Column("distance", pa.float64(), "distance from the middle of the cone", "deg", "pos.angDistance")
+        )
         expression, numbers = _distance(cone)
         selected.append(f"{expression} AS distance")
         values = [*numbers, *values]
@@ -297,3 +303,169 @@ def _run(shelf: Shelf, sql: str, values: list[str | float], where: str | None) -
             raise UsageError(message) from error
         except (duckdb.Error, pa.ArrowException) as error:
             raise shelf.damaged(error) from error
+
+
+def similar(
+    catalog: str | os.PathLike[str] | Shelf,
+    ids: Sequence[str] = (),
+    *,
+    embeddings: NDArray[np.floating] | None = None,
+    where: str | None = None,
+    cone: Cone | None = None,
+    top: int = 50,
+) -> Hits:
+    """Find the galaxies that look most like some examples.
+
+    Every galaxy's embedding is compared: the cosine of the angle to the mean direction of the examples, all centred on
+    the catalogue's mean, is the column ``score``. The examples themselves are left out.
+
+    Parameters
+    ----------
+    catalog : path-like or Shelf
+        With embeddings.
+    ids : sequence of str
+        Galaxies of the catalogue.
+    embeddings : ndarray, shape (k, d), optional
+        What the model of the catalogue makes of other pictures; see `embed`.
+    where, cone : optional
+        Only among galaxies that meet these; see `query`.
+    top : int
+        So many at the most.
+
+    Returns
+    -------
+    Hits
+
+    Raises
+    ------
+    UnknownNameError
+        If a galaxy is not in the catalogue.
+    UsageError
+        If there are no examples, or the catalogue has no embeddings.
+    """
+    shelf = catalog if isinstance(catalog, Shelf) else Shelf(catalog)
+    rows, known = shelf.rows_of(ids), shelf.embeddings()
+    unknown = [id_ for id_, row in zip(ids, rows, strict=True) if not known.known[row]]
+    if unknown:
+        message = f"{unknown[0]} has no embedding, since its picture could not be read; give another example"
+        raise UsageError(message)
+    examples = [known.vectors[rows]]
+    if embeddings is not None:
+        examples.append(known.place(embeddings))
+    together = np.concatenate(examples)
+    if not len(together):
+        message = "give at least one example: the id of a galaxy of the catalogue, or a picture"
+        raise UsageError(message)
+    mean = together.mean(axis=0)
+    scores = known.cosines(mean / max(float(np.linalg.norm(mean)), 1e-12))
+    scores[rows] = np.nan
+    if where is not None or cone is not None:
+        scores[~selected(shelf, where, cone)] = np.nan
+    examples_told = ", ".join([*ids, *(["pictures"] if embeddings is not None else [])])
+    return best(shelf, scores, top, "cosine of the angle to the examples", {"similar to": examples_told})
+
+
+def embed(shelf: Shelf, model: Model, pictures: Sequence[str | os.PathLike[str]]) -> NDArray[np.float32]:
+    """Let the model that made a catalogue look at other pictures, in the same way.
+
+    Returns
+    -------
+    ndarray of float32, shape (len(pictures), d)
+
+    Raises
+    ------
+    UsageError
+        If it is another model.
+    PictureError
+        If a picture cannot be read.
+    """
+    shelf.check_model(model.card.digest, "give the model that made the catalogue (--model)")
+    crop = shelf.notes.get("crop")
+    framing = model.framing if crop is None else replace(model.framing, crop=parse_crop(crop))
+    views = shelf.notes.get("views", "")
+    shown = np.stack([_read(Path(path), framing) for path in pictures])
+    return model.classify(shown, views=int(views) if views.isdigit() else None).embedding
+
+
+def _read(path: Path, framing: Framing) -> NDArray[np.uint8]:
+    if not path.is_file():
+        raise NotFoundError(f"there is no picture at {path}")
+    try:
+        return read_picture(path, framing)
+    except PictureError as error:
+        message = f"{path} cannot be read: {error.reason}"
+        raise PictureError(message) from error
+
+
+def odd(
+    catalog: str | os.PathLike[str] | Shelf,
+    by: str = "class",
+    *,
+    where: str | None = None,
+    cone: Cone | None = None,
+    top: int = 50,
+) -> Hits:
+    """Find the galaxies that the model calls odd, or is unsure of.
+
+    Parameters
+    ----------
+    catalog : path-like or Shelf
+    by : {"class", "uncertainty"}
+        ``class``: the highest probability that something is odd (``p_odd``, or where there is no such column, the
+        lowest ``p_normal``). ``uncertainty``: the highest entropy.
+    where, cone, top
+        As in `query`.
+
+    Raises
+    ------
+    UnknownNameError
+        If `by` is another, or the catalogue lacks the column.
+    """
+    shelf = catalog if isinstance(catalog, Shelf) else Shelf(catalog)
+    if by not in ODD_BY:
+        raise UnknownNameError("way to be odd", by, ODD_BY)
+    return query(shelf, where, cone=cone, by=odd_column(shelf, by), top=top)
+
+
+ODD_BY = ("class", "uncertainty")
+
+
+def odd_column(shelf: Shelf, by: str) -> str:
+    """Return what `odd` orders by, as `query` takes it."""
+    if by == "uncertainty":
+        return "entropy"
+    return "p_odd" if "p_odd" in shelf.columns or "p_normal" not in shelf.columns else "-p_normal"
+
+
+def best(
+    shelf: Shelf, scores: NDArray[np.floating], top: int, meaning: str, notes: Mapping[str, str] | None = None
+) -> Hits:
+    """Return the galaxies with the highest scores, with all columns but embeddings, and the score.
+
+    Parameters
+    ----------
+    shelf : Shelf
+    scores : ndarray, shape (n,)
+        One a row; NaN for rows that are left out.
+    top : int
+    meaning : str
+        What the score is.
+    notes : mapping of str to str, optional
+        What was searched for.
+
+    Raises
+    ------
+    UsageError
+        If `top` is below 1.
+    """
+    if top < 1:
+        message = f"top has to be at least 1, received {top}"
+        raise UsageError(message)
+    left = np.flatnonzero(~np.isnan(scores))
+    if len(left) > top:
+        left = left[np.argpartition(-scores[left], top - 1)[:top]]
+    rows = left[np.lexsort((left, -scores[left]))]
+    names = [name for name in shelf.plain if name != "score"]
+    table = shelf.take(rows, names).append_column("score", pa.array(scores[rows], pa.float32()))
+    columns = (*(shelf.columns[name] for name in names), Column("score", pa.float32(), meaning, ucd="stat.value"))
+    return Hits(columns, table, {**shelf.notes, **(notes or {})})

@@ -83,6 +83,13 @@ class Shelf:
             if name not in self.columns:
                 raise UnknownNameError("column", name, self.columns, where=f"in {self.path.name}")
 
+    def check_model(self, digest: str, advice: str) -> None:
+        """Raise `UsageError` if the catalogue says that a model of another digest made it."""
+        made = self.notes.get("model digest", digest)
+        if made != digest:
+            message = f"{self.path} was made by the model {made[:12]}, not by {digest[:12]}; {advice}"
+            raise UsageError(message)
+
     def damaged(self, error: Exception) -> DataError:
         """Return what to say where reading failed."""
         return DataError(f"{self.path}: cannot be read as Parquet ({_line(error)}); fetch or write it again")
