@@ -124,7 +124,7 @@ def test_functions_that_reach_outside_are_not_known(text: str) -> None:
 
 
 def test_a_column_that_is_not_there_gets_the_nearest_name() -> None:
-    with pytest.raises(UnknownNameError, match="no column 'p_ring' in the catalogue. Did you mean 'p_ringed'"):
+    with pytest.raises(UnknownNameError, match=r"no column 'p_ring' in the catalogue\. Did you mean 'p_ringed'"):
         met("p_ring > 0.5")
 
 
@@ -135,32 +135,59 @@ def test_what_a_condition_looks_at_and_its_values() -> None:
     assert "drop" not in condition.sql
 
 
+def parsed(text: str) -> bool:
+    """Whether a condition is refused by its grammar, or else is a condition to DuckDB as well."""
+    try:
+        met(text)
+    except (UsageError, UnknownNameError):
+        return True
+    except duckdb.Error as error:  # such as 1 = 'a': read, but of kinds that do not go together
+        return not isinstance(error, duckdb.ParserException | duckdb.PermissionException)
+    return True
+
+
 @settings(deadline=None)
 @given(st.text(max_size=60))
 def test_any_text_is_read_or_refused(text: str) -> None:
-    try:
-        met(text)
-    except (UsageError, UnknownNameError) as error:
-        assert str(error)
-    except duckdb.Error as error:  # such as 1 = 'a': read, but of kinds that do not go together
-        assert "Parser" not in str(error)
+    assert parsed(text)
 
 
 _WORDS = st.sampled_from(
-    ["p_ringed", "class", "flags", "bright", "(", ")", "and", "or", "not", ">", "=", "+", "-", "*", "1", "0.5", "'x'"]
-    + ["in", "(1, 2)", "between", "is", "null", "like", "abs(", ",", "select", "true"]
+    [
+        "p_ringed",
+        "class",
+        "flags",
+        "bright",
+        "(",
+        ")",
+        "and",
+        "or",
+        "not",
+        ">",
+        "=",
+        "+",
+        "-",
+        "*",
+        "1",
+        "0.5",
+        "'x'",
+        "in",
+        "(1,2)",
+        "between",
+        "is",
+        "null",
+        "like",
+        "abs(",
+        ",",
+        "true",
+    ]
 )
 
 
 @settings(deadline=None)
 @given(st.lists(_WORDS, max_size=12))
 def test_any_words_are_read_or_refused(words: list[str]) -> None:
-    try:
-        met(" ".join(words))
-    except (UsageError, UnknownNameError) as error:
-        assert str(error)
-    except duckdb.Error as error:
-        assert "Parser" not in str(error)
+    assert parsed(" ".join(words))
 
 
 @settings(deadline=None)

@@ -101,8 +101,8 @@ def draw(hits: Hits, path: str | os.PathLike[str], source: Source | None = None)
         Of `chart`.
     path : path-like
     source : Source, optional
-        Where the pictures are: each cell of the map then shows the galaxy nearest its middle. Without, every galaxy is a
-        dot in the colour of its class.
+        Where the pictures are: each cell of the map then shows the galaxy nearest its middle. Without, every galaxy is
+        a dot in the colour of its class.
     """
     x, y = (hits.table[name].to_numpy() for name in "xy")
     if source is None:

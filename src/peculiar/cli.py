@@ -536,7 +536,7 @@ CatalogOption = Annotated[
 ]
 Where = Annotated[
     str | None,
-    typer.Option(help="Only galaxies that meet a condition, such as \"p_ringed > 0.9 and entropy < 0.5\"."),
+    typer.Option(help='Only galaxies that meet a condition, such as "p_ringed > 0.9 and entropy < 0.5".'),
 ]
 ConeOption = Annotated[
     str | None,
@@ -588,7 +588,7 @@ Method = Annotated[str, typer.Option(help="isolation (forest) or neighbours (loc
 @search_app.command("similar")
 def search_similar(
     catalog: CatalogOption,
-    ids: Annotated[list[str] | None, typer.Option("--id", help="Galaxy of the catalogue; several may be given.")] = None,
+    ids: Annotated[list[str] | None, typer.Option("--id", help="Galaxy of the catalogue; or several.")] = None,
     picture: Annotated[
         list[Path] | None, typer.Option(help="Picture of your own; several may be given, and with --id.")
     ] = None,
@@ -618,7 +618,7 @@ def search_similar(
 @search_app.command("odd")
 def search_odd(
     catalog: CatalogOption,
-    by: Annotated[str, typer.Option(help="class (most probably odd) or uncertainty (the model is undecided).")] = "class",
+    by: Annotated[str, typer.Option(help="class (probably odd) or uncertainty (the model is undecided).")] = "class",
     where: Where = None,
     cone: ConeOption = None,
     top: Top = 50,
@@ -643,7 +643,7 @@ def search_anomalies(
     catalog: CatalogOption,
     interesting: Annotated[
         list[Path] | None,
-        typer.Option(help="Table with your answers (columns id, interesting: yes, no, or 0 to 1); several may be given."),
+        typer.Option(help="Table with your answers (columns id, interesting: yes, no, or 0 to 1); or several."),
     ] = None,
     new: Annotated[bool, typer.Option("--new", help="Leave out galaxies that you answered for.")] = False,
     method: Method = "isolation",
@@ -668,7 +668,7 @@ def search_anomalies(
 def search_map(
     catalog: CatalogOption,
     file: Annotated[Path | None, typer.Option("--out", help="Table to write, with the places x and y.")] = None,
-    sheet: Annotated[Path | None, typer.Option(help="PNG of the map: dots, or pictures where --pictures is given.")] = None,
+    sheet: Annotated[Path | None, typer.Option(help="PNG of the map: dots, or with --pictures those.")] = None,
     pictures: Pictures = None,
 ) -> None:
     """Lay out all galaxies on a map, those that look alike side by side."""
@@ -725,8 +725,7 @@ def teach(
     out.print(f"By cross-validation on {taught.used:,} labelled galaxies:")
     _print_scores(scores)
     if found is not None:
-        out.print("
-labels  area under the ROC curve")
+        out.print("\nlabels  area under the ROC curve")
         for count, score, low, high in zip(found.labels, found.auc, found.low, found.high, strict=True):
             note = "  if it goes on like this" if count == found.labels[-1] else ""
             out.print(f"{count:6,}  {score:.3f} ({low:.3f} to {high:.3f}){note}")

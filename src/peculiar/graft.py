@@ -1,8 +1,8 @@
 """One more linear answer in a model file, without the ``onnx`` package.
 
-An ONNX file is a protocol buffer, and of those the parts of a message may come one after the other: a reader joins them.
-So a question is added by a second piece of graph behind the first (weights, a Gemm on ``embedding``, an output), and the
-metadata are replaced. What was there stays as it was, byte for byte.
+An ONNX file is a protocol buffer, and of those the parts of a message may come one after the other: a reader joins
+them. So a question is added by a second piece of graph behind the first (weights, a Gemm on ``embedding``, an output),
+and the metadata are replaced. What was there stays as it was, byte for byte.
 """
 
 import struct

@@ -249,7 +249,7 @@ def fit_head(
         (_share_of_each(seen, labels, min(1, _MOST_A_FOLD / len(seen)), random), unseen)
         for seen, unseen in StratifiedKFold(_FOLDS, shuffle=True, random_state=seed).split(scaled, labels)
     ]
-    least, strength, held = np.inf, STRENGTHS[0], np.empty(0)
+    least, strength, held = np.inf, STRENGTHS[0], np.empty((len(labels), len(counts)))
     for tried in STRENGTHS:
         logits = np.empty((len(labels), len(counts)))
         for seen, unseen in folds:
@@ -295,8 +295,9 @@ def learning_curve(
 ) -> LearningCurve:
     """Find how the score grows with labels, and what twice as many would bring.
 
-    A fifth is held back, eight times another; heads are fitted to an eighth, a quarter, a half and all of the rest. What
-    the area lacks of 1 is taken to fall as a power of the number of labels, which is hopeful where it has levelled off.
+    A fifth is held back, eight times another; heads are fitted to an eighth, a quarter, a half and all of the rest.
+    What the area lacks of 1 is taken to fall as a power of the number of labels, which is hopeful where it has levelled
+    off.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 """Conditions on the columns of a catalogue, as people type them, to SQL that can do nothing else.
 
 ``p_ringed > 0.9 and entropy < 0.5``: comparisons, ``and``, ``or``, ``not``, ``in``, ``between``, ``like``,
-``is null``, arithmetic, and a closed list of functions. A condition is read by the grammar below and SQL is written anew
-from what was read, with values as parameters: whatever the grammar has no word for cannot get into a query.
+``is null``, arithmetic, and a closed list of functions. A condition is read by the grammar below and SQL is written
+anew from what was read, with values as parameters: whatever the grammar has no word for cannot get into a query.
 """
 
 import re
@@ -40,8 +40,37 @@ _TOKEN = re.compile(
 )
 _KEYWORDS = frozenset({"and", "or", "not", "in", "between", "is", "null", "like", "ilike", "true", "false"})
 _STATEMENTS = frozenset(
-    "select from union with values insert update delete drop alter create attach detach copy pragma set reset load "
-    "install call export import explain execute prepare begin commit vacuum checkpoint".split()
+    {
+        "select",
+        "from",
+        "union",
+        "with",
+        "values",
+        "insert",
+        "update",
+        "delete",
+        "drop",
+        "alter",
+        "create",
+        "attach",
+        "detach",
+        "copy",
+        "pragma",
+        "set",
+        "reset",
+        "load",
+        "install",
+        "call",
+        "export",
+        "import",
+        "explain",
+        "execute",
+        "prepare",
+        "begin",
+        "commit",
+        "vacuum",
+        "checkpoint",
+    }
 )
 _COMPARISONS = {"=": "=", "==": "=", "<>": "<>", "!=": "<>", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 
