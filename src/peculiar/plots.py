@@ -259,9 +259,10 @@ def draw_learning_curve(
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.subplots()
     axes.fill_between(labels, low, high, color=COLOURS[0], alpha=0.15, linewidth=0, label="nine tenths of the repeats")
+    axes.plot(labels[-2:], score[-2:], color=COLOURS[0], linestyle="--")
     axes.plot(labels[:-1], score[:-1], color=COLOURS[0], marker="o", label="measured")
-    axes.plot(labels[-2:], score[-2:], color=COLOURS[0], marker="o", markerfacecolor="white", linestyle="--")
-    axes.annotate("twice the labels", (labels[-1], score[-1]), xytext=(-6, -16), textcoords="offset points", ha="right")
+    text = "with twice the labels, if it goes on like this"
+    axes.plot(labels[-1:], score[-1:], color=COLOURS[0], marker="o", markerfacecolor="white", linestyle="", label=text)
     axes.set_xscale("log")
     axes.set_xticks(labels, [f"{count:,}" for count in labels])
     axes.minorticks_off()

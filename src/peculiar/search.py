@@ -21,7 +21,7 @@ from peculiar.sources.stream import Source, decode_row
 from peculiar.table import Column, format_to_write, write_table
 from peculiar.where import quoted, read_where
 
-MOST_ON_SHEET, MOST_OF_ID = 120, 24
+MOST_ON_SHEET, MOST_OF_ID = 120, 22
 
 _UNITS = {"": 1.0, "deg": 1.0, "arcmin": 60.0, "arcsec": 3600.0}
 
