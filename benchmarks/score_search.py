@@ -26,12 +26,6 @@ from peculiar.teach import fit_head, raw_embeddings
 PLANTED, ROUNDS, A_ROUND, FIRST = 160, 10, 10, 200
 
 
-def comparable(raw: np.ndarray) -> Embeddings:
-    centre = raw.mean(axis=0)
-    centred = raw - centre
-    return Embeddings(np.vstack([centre, centred / np.linalg.norm(centred, axis=1, keepdims=True)]))
-
-
 def without(raw: np.ndarray, answers: np.ndarray) -> np.ndarray:
     """Take out the directions that the logarithms of the answers' probabilities follow."""
     centred = raw - raw.mean(axis=0)
@@ -65,13 +59,18 @@ def similar_rings(embeddings: Embeddings, ringed: np.ndarray, pool: np.ndarray, 
     return float(ringed[np.argsort(-scores)[:50]].mean() / ringed[rest].mean())
 
 
-def ring_auc(raw: np.ndarray, ringed: np.ndarray, known: np.ndarray, random) -> float:
-    """Return the area under the ROC curve of a head from 100 ringed examples and 100 others, on the rest."""
-    some = [random.permutation(np.flatnonzero(known & (ringed == kind)))[:100] for kind in (True, False)]
+def ring_auc(raw: np.ndarray, ringed: np.ndarray, known: np.ndarray, held: np.ndarray, random) -> list[float]:
+    """Return the area under the ROC curve of a head from 100 ringed examples and 100 others, on those held back.
+
+    They are drawn anew two hundred times, since they are few.
+    """
+    some = [random.permutation(np.flatnonzero(known & ~held & (ringed == kind)))[:100] for kind in (True, False)]
     rows = np.concatenate(some)
     head = fit_head(raw[rows], ringed[rows].astype(int), Question("ring", ("not_ringed", "ringed")))
-    held = np.setdiff1d(np.flatnonzero(known), rows)
-    return float(roc_auc_score(ringed[held], head.probabilities(raw[held])[:, 1]))
+    left = np.flatnonzero(known & held)
+    chances = head.probabilities(raw[left])[:, 1]
+    draws = (random.integers(0, len(left), len(left)) for _ in range(200))
+    return [float(roc_auc_score(ringed[left[one]], chances[one])) for one in draws if 0 < ringed[left[one]].mean() < 1]
 
 
 def told(name: str, values: list[float]) -> list[tuple[str, float, str]]:
@@ -104,8 +103,10 @@ def main() -> None:
     logits = np.log(np.clip(chances, 1e-6, 1)) - np.log(np.clip(1 - chances, 1e-6, 1))
     blind = without(raw, logits)
 
-    embeddings, decals = comparable(raw), (survey == "decals") & (four != None)  # noqa: E711 - elementwise
+    embeddings, decals = Embeddings.of(raw), (survey == "decals") & (four != None)  # noqa: E711 - elementwise
     found: dict[str, list[float]] = {}
+    areas: list[float] = []
+    blind_areas: list[float] = []
 
     def note(name: str, value: float) -> None:
         found.setdefault(name, []).append(value)
@@ -113,17 +114,25 @@ def main() -> None:
     for seed in range(options.seeds):
         random = np.random.default_rng(seed)
         note("rings among the 50 most like 20, over the pool", similar_rings(embeddings, ringed, test, random))
-        note("ring AUC within DECaLS, head from 100 rings", ring_auc(raw, ringed, decals, random))
-        blind_auc = ring_auc(blind, ringed, decals, random)
-        note("ring AUC within DECaLS, head from 100 rings, answers taken out", blind_auc)
+        areas += ring_auc(raw, ringed, decals, test, random)
+        blind_areas += ring_auc(blind, ringed, decals, test, random)
         planted = random.choice(np.flatnonzero(odd), PLANTED, replace=False)
         rows = np.concatenate([np.flatnonzero(normal), planted])
         for about, values in (("", raw), (", answers taken out", blind)):
-            before, after, others = loop(comparable(values[rows]), odd[rows], seed)
+            before, after, others = loop(Embeddings.of(values[rows]), odd[rows], seed)
             note(f"odd among the first {FIRST}, before answers{about}", before)
             note(f"odd among the first {FIRST}, after 100 answers{about}", after)
             note(f"odd among the first {FIRST} not asked about{about}", others)
-    record(machine, *(row for name, values in found.items() for row in told(name, values)))
+    rows = [row for name, values in found.items() for row in told(name, values)]
+    count = int((decals & test).sum())
+    for about, values in (("", areas), (", answers taken out", blind_areas)):
+        name = f"ring AUC, {count} of DECaLS in the test part, head from 100 rings{about}"
+        rows += [(name, float(np.mean(values)), "")]
+        rows += [
+            (f"{name}, {end} end of 95 %", float(np.quantile(values, at)), "")
+            for end, at in (("low", 0.025), ("high", 0.975))
+        ]
+    record(machine, *rows)
 
 
 if __name__ == "__main__":

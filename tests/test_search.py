@@ -90,8 +90,7 @@ def test_a_cone_holds_what_lies_within(
     angles, distances = random.uniform(0, 2 * np.pi, 150), np.radians(radius) * random.uniform(0, 2, 150)
     near_dec = np.arcsin(
         np.clip(
-            np.sin(np.radians(dec)) * np.cos(distances)
-            + np.cos(np.radians(dec)) * np.sin(distances) * np.cos(angles),
+            np.sin(np.radians(dec)) * np.cos(distances) + np.cos(np.radians(dec)) * np.sin(distances) * np.cos(angles),
             -1,
             1,
         )

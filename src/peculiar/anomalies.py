@@ -171,7 +171,9 @@ def outlier_ranks(embeddings: Embeddings, *, method: str = "isolation", seed: in
         message = f"outliers are found among ten galaxies or more, received {len(known)} with an embedding"
         raise UsageError(message)
     random = np.random.default_rng(seed)
-    sample = embeddings.vectors[np.sort(random.choice(known, min(_FITTED, len(known)), replace=False))]
+    chosen = np.sort(random.choice(known, min(_FITTED, len(known)), replace=False))
+    # Directions alone would scatter those that lie at the centre: what most galaxies are like.
+    sample = embeddings.vectors[chosen] * embeddings.lengths[chosen, None]
     components = min(_COMPONENTS, *sample.shape)
     reduce = PCA(n_components=components, svd_solver="covariance_eigh").fit(sample).transform
     judge = _detector(method, reduce(sample), random)
@@ -179,7 +181,8 @@ def outlier_ranks(embeddings: Embeddings, *, method: str = "isolation", seed: in
     for rows, block in embeddings.blocks():
         there = embeddings.known[rows]
         if there.any():
-            scores[np.arange(rows.start, rows.stop)[there]] = judge(reduce(block[there]))
+            centred = block[there] * embeddings.lengths[rows][there, None]
+            scores[np.arange(rows.start, rows.stop)[there]] = judge(reduce(centred))
     ranks = np.full(len(embeddings), np.nan, dtype=np.float32)
     ranks[known] = scores[known].argsort(kind="stable").argsort(kind="stable") / (len(known) - 1)
     return ranks

@@ -139,7 +139,9 @@ class Shelf:
     def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Yield some columns of all rows, in order."""
         try:
-            yield from self.dataset.to_batches(columns=list(columns), batch_size=BLOCK, batch_readahead=2)
+            yield from self.dataset.to_batches(
+                columns=list(columns), batch_size=BLOCK, batch_readahead=2, fragment_readahead=1
+            )
         except (pa.ArrowException, OSError) as error:
             raise self.damaged(error) from error
 
@@ -175,8 +177,9 @@ class Shelf:
         return Embeddings(np.load(file, mmap_mode="r"))
 
     def _prepare(self, file: Path, width: int) -> None:
-        """Write the centre of all embeddings, then each of them, centred and of length 1; NaN where there is none."""
-        array = np.lib.format.open_memmap(file, mode="w+", dtype=np.float32, shape=(len(self) + 1, width))
+        """Write the array of `Embeddings`."""
+        shape = (len(self) + 1, width + 1)
+        np.lib.format.open_memmap(file, mode="w+", dtype=np.float32, shape=shape).flush()
         total, count, start = np.zeros(width), 0, 1
         for batch in self.batches(["embedding"]):
             block = _matrix(batch.column(0), width)
@@ -184,17 +187,17 @@ class Shelf:
             block[~known] = np.nan
             total += block[known].sum(axis=0, dtype=np.float64)
             count += int(known.sum())
-            array[start : start + len(block)] = block
+            # Mapped anew for each block, since pages that were written to count as memory until they are let go.
+            np.load(file, mmap_mode="r+")[start : start + len(block), :-1] = block
             start += len(block)
         if not count:
             message = f"{self.path}: no galaxy has an embedding, since none of their pictures could be read"
             raise DataError(message)
-        array[0] = total / count
-        for start in range(1, len(array), BLOCK):
-            block = array[start : start + BLOCK] - array[0]
-            lengths = np.sqrt(np.einsum("nd,nd->n", block, block))[:, None]
-            array[start : start + BLOCK] = block / np.maximum(lengths, np.finfo(np.float32).tiny)
-        array.flush()
+        centre = (total / count).astype(np.float32)
+        np.load(file, mmap_mode="r+")[0] = np.append(centre, 0)
+        for start in range(1, len(self) + 1, BLOCK):
+            array = np.load(file, mmap_mode="r+")
+            array[start : start + BLOCK] = _comparable(array[start : start + BLOCK, :-1], centre)
 
 
 class Embeddings:
@@ -202,20 +205,30 @@ class Embeddings:
 
     Parameters
     ----------
-    array : ndarray of float32, shape (1 + n, d)
-        The centre, then the centred embeddings, of length 1; NaN where a galaxy has none.
+    array : ndarray of float32, shape (1 + n, d + 1)
+        The centre, then the centred embeddings, scaled to length 1, with the length that they had in the last column;
+        NaN where a galaxy has none.
 
     Attributes
     ----------
     centre : ndarray of float32, shape (d,)
     vectors : ndarray of float32, shape (n, d)
+        Directions from the centre, of length 1.
+    lengths : ndarray of float32, shape (n,)
+        Distances from the centre.
     known : ndarray of bool, shape (n,)
         Which galaxies have an embedding.
     """
 
     def __init__(self, array: NDArray[np.float32]) -> None:
-        self.centre, self.vectors = np.array(array[0]), array[1:]
-        self.known = ~np.isnan(self.vectors[:, 0])
+        self.centre, self.vectors, self.lengths = np.array(array[0, :-1]), array[1:, :-1], np.array(array[1:, -1])
+        self.known = ~np.isnan(self.lengths)
+
+    @classmethod
+    def of(cls, embeddings: NDArray[np.floating]) -> "Embeddings":
+        """Make embeddings in memory comparable, shape (n, d); NaN where there is none."""
+        centre = np.asarray(np.nanmean(embeddings, axis=0, dtype=np.float64), dtype=np.float32)
+        return cls(np.vstack([np.append(centre, 0), _comparable(embeddings.astype(np.float32), centre)]))
 
     def __len__(self) -> int:
         """Return the number of galaxies, those without an embedding among them."""
@@ -229,9 +242,7 @@ class Embeddings:
 
     def place(self, embedding: NDArray[np.floating]) -> NDArray[np.float32]:
         """Centre an embedding of shape (..., d), and scale it to length 1: comparable with `vectors`."""
-        centred = np.asarray(embedding, dtype=np.float32) - self.centre
-        lengths = np.linalg.norm(centred, axis=-1, keepdims=True)
-        return np.asarray(centred / np.maximum(lengths, np.finfo(np.float32).tiny), dtype=np.float32)
+        return _comparable(np.asarray(embedding, dtype=np.float32), self.centre)[..., :-1]
 
     def cosines(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the cosine of the angle between a vector of length 1, shape (d,), and each galaxy's; NaN for none."""
@@ -239,6 +250,13 @@ class Embeddings:
         for rows, block in self.blocks():
             found[rows] = block @ vector
         return found
+
+
+def _comparable(embeddings: NDArray[np.float32], centre: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return directions from the centre, of length 1, and in one more column the distance from it."""
+    centred = embeddings - centre
+    lengths = np.sqrt(np.einsum("...d,...d->...", centred, centred))[..., None]
+    return np.concatenate([centred / np.maximum(lengths, np.finfo(np.float32).tiny), lengths], axis=-1)
 
 
 def _parts(path: Path) -> list[Path]:

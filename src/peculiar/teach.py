@@ -172,7 +172,7 @@ def teach(
         raise UsageError(message)
     rows = shelf.rows_of(list(by_id), lenient=True)
     embeddings, found = raw_embeddings(shelf, rows)
-    numbers = np.array([asked.answers.index(one) for one in by_id.values()])[found]
+    numbers = np.array([asked.answers.index(one) for one in by_id.values()], dtype=np.int64)[found]
     head = fit_head(embeddings, numbers, asked, seed=seed)
     taught_curve = learning_curve(embeddings, numbers, asked, head.strength, seed=seed) if curve else None
     new = write_taught(model, head, out, len(numbers))
@@ -208,7 +208,7 @@ def raw_embeddings(shelf: Shelf, rows: NDArray[np.integer]) -> tuple[NDArray[np.
     column = shelf.take(rows[there], ["embedding"])["embedding"].combine_chunks()
     known = np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False))
     flat = column.flatten().to_numpy(zero_copy_only=False).astype(np.float32)
-    return flat.reshape(len(known), -1), there[known]
+    return flat.reshape(len(known), column.type.list_size), there[known]
 
 
 def fit_head(
