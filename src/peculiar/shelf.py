@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 import pyarrow.dataset
+import pyarrow.parquet
 from numpy.typing import NDArray
 
 from peculiar.cache import cache_folder, writing
@@ -139,9 +140,9 @@ class Shelf:
     def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Yield some columns of all rows, in order."""
         try:
-            yield from self.dataset.to_batches(
-                columns=list(columns), batch_size=BLOCK, batch_readahead=2, fragment_readahead=1
-            )
+            # File by file rather than as a data set, which reads ahead by gigabytes.
+            for file in self.files:
+                yield from pa.parquet.ParquetFile(file).iter_batches(batch_size=BLOCK, columns=list(columns))
         except (pa.ArrowException, OSError) as error:
             raise self.damaged(error) from error
 
