@@ -140,9 +140,10 @@ class Shelf:
     def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Yield some columns of all rows, in order."""
         try:
-            # File by file rather than as a data set, which reads ahead by gigabytes.
+            # Neither as a data set nor with a buffer ahead: both would hold gigabytes of a file of embeddings.
             for file in self.files:
-                yield from pa.parquet.ParquetFile(file).iter_batches(batch_size=BLOCK, columns=list(columns))
+                parquet = pa.parquet.ParquetFile(file, pre_buffer=False, buffer_size=1 << 20)
+                yield from parquet.iter_batches(batch_size=BLOCK, columns=list(columns))
         except (pa.ArrowException, OSError) as error:
             raise self.damaged(error) from error
 
