@@ -128,3 +128,15 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory, tiny_fit: Path) -> Path
     path = tmp_path_factory.mktemp("models") / "tiny.onnx"
     export(tiny_fit, path, credits=["Galaxy Zoo 2: Willett et al. 2013"], licence="CC-BY-4.0")
     return path
+
+
+@pytest.fixture(scope="session")
+def tiny_catalog(tmp_path_factory: pytest.TempPathFactory, tiny_survey: Path, tiny_model: Path) -> Path:
+    """The catalogue that `tiny_model` makes of `tiny_survey`, with embeddings."""
+    from peculiar.batch import predict_catalog
+    from peculiar.model import load_model
+    from peculiar.sources import open_source
+
+    path = tmp_path_factory.mktemp("catalogs") / "tiny.parquet"
+    predict_catalog(open_source(tiny_survey), path, load_model(tiny_model), embeddings=True, views=1)
+    return path

@@ -16,7 +16,8 @@ from astropy.nddata import Cutout2D
 from astropy.wcs import WCS
 from typer.testing import CliRunner
 
-from peculiar.catalog import Flag, predict_catalog
+from peculiar.batch import predict_catalog
+from peculiar.catalog import Flag
 from peculiar.cli import app
 from peculiar.errors import DataError, NotFoundError, UnknownNameError, UsageError
 from peculiar.field import Field

@@ -10,7 +10,7 @@ import pyarrow.csv
 import pytest
 from astropy.io import fits
 
-from peculiar.catalog import predict_catalog
+from peculiar.batch import predict_catalog
 from peculiar.errors import DataError, UsageError
 from peculiar.image import Framing, encode_picture, read_fits_picture
 from peculiar.model import load_model

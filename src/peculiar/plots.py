@@ -207,6 +207,72 @@ def draw_confusion(confusion: Sequence[Sequence[int]], answers: Sequence[str]) -
     return figure
 
 
+def draw_map(x: NDArray[np.floating], y: NDArray[np.floating], classes: Sequence[str | None] | None) -> Figure:
+    """Draw galaxies as dots on a map, in the colours of their classes.
+
+    Parameters
+    ----------
+    x, y : ndarray, shape (n,)
+        0 to 1.
+    classes : sequence of str or None, optional
+    """
+    figure = _night(9, 9)
+    axes = _bare(figure.subplots())
+    labels = np.array(["galaxies"] * len(x) if classes is None else [str(name) for name in classes])
+    size = min(12.0, 2e4 / max(len(x), 1) + 0.6)
+    names, counts = np.unique(labels, return_counts=True)
+    # The frequent classes go below, so that the rare ones are seen.
+    for number, name in enumerate(names[np.argsort(-counts, kind="stable")]):
+        mine = labels == name
+        colour = ("#7d8aa8", *COLOURS[1:], COLOURS[0])[number % (len(COLOURS) + 1)]
+        axes.scatter(x[mine], y[mine], s=size, color=colour, linewidths=0, label=name, rasterized=True)
+    axes.legend(frameon=False, labelcolor=STARLIGHT, loc="upper right", markerscale=6 / size**0.5)
+    axes.set_aspect("equal")
+    return figure
+
+
+def draw_mosaic(pictures: Mapping[tuple[int, int], NDArray[Any]], cells: int) -> Figure:
+    """Draw pictures in the cells of a map.
+
+    Parameters
+    ----------
+    pictures : mapping of (int, int) to ndarray of uint8, shape (size, size, 3)
+        By column and row of the cell, counted from the bottom left.
+    cells : int
+        A side.
+    """
+    size = next(iter(pictures.values())).shape[0] if pictures else 1
+    canvas = np.empty((cells * size, cells * size, 3), dtype=np.uint8)
+    canvas[:] = [int(NIGHT[digit : digit + 2], 16) for digit in (1, 3, 5)]
+    for (column, row), picture in pictures.items():
+        top = (cells - 1 - row) * size
+        canvas[top : top + size, column * size : (column + 1) * size] = picture
+    figure = _night(12, 12)
+    _bare(figure.subplots()).imshow(canvas, interpolation="lanczos")
+    return figure
+
+
+def draw_learning_curve(
+    labels: Sequence[int], score: Sequence[float], low: Sequence[float], high: Sequence[float]
+) -> Figure:
+    """Draw how a score grows with the number of labels; the last point is extrapolated."""
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.subplots()
+    axes.fill_between(labels, low, high, color=COLOURS[0], alpha=0.15, linewidth=0, label="nine tenths of the repeats")
+    axes.plot(labels[-2:], score[-2:], color=COLOURS[0], linestyle="--")
+    axes.plot(labels[:-1], score[:-1], color=COLOURS[0], marker="o", label="measured")
+    text = "with twice the labels, if it goes on like this"
+    axes.plot(labels[-1:], score[-1:], color=COLOURS[0], marker="o", markerfacecolor="white", linestyle="", label=text)
+    axes.set_xscale("log")
+    axes.set_xticks(labels, [f"{count:,}" for count in labels])
+    axes.minorticks_off()
+    axes.set_xlabel("labels")
+    axes.set_ylabel("area under the ROC curve")
+    axes.legend(frameon=False, loc="lower right")
+    axes.grid(alpha=0.3)
+    return figure
+
+
 def _verdict_colour(right: bool | None) -> str:
     return STARLIGHT if right is None else RIGHT if right else WRONG
 

@@ -188,7 +188,7 @@ class Source(ABC):
         framing = framing or Framing()
         rows = (row for row in self.rows(start, stop) if row.label is not None or not labelled_only)
         if threads <= 1:
-            yield from (_decode(row, framing) for row in rows)
+            yield from (decode_row(row, framing) for row in rows)
             return
         # Tasks of several pictures, because handing over a single one costs a tenth of decoding it; few at a time
         # under way, because the stream may be longer than the memory.
@@ -203,10 +203,11 @@ class Source(ABC):
 
 
 def _decode_all(rows: list[Row], framing: Framing) -> list[Galaxy]:
-    return [_decode(row, framing) for row in rows]
+    return [decode_row(row, framing) for row in rows]
 
 
-def _decode(row: Row, framing: Framing) -> Galaxy:
+def decode_row(row: Row, framing: Framing) -> Galaxy:
+    """Decode and frame the picture of a row; one that cannot be read says why."""
     try:
         if isinstance(row.content, bytes):
             picture = decode_picture(row.content, framing)

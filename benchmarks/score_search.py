@@ -1,0 +1,139 @@
+"""Does searching find what it is to find? On the real stamps, with several seeds.
+
+    python benchmarks/score_search.py CATALOG [--seeds 5]
+
+CATALOG is what `peculiar predict STAMPS --embeddings --out CATALOG` wrote of the folder `stamps` of the real galaxies.
+Rings are searched for in the test part, which the model was not trained on. For the anomalies all galaxies serve, since
+the test part has too few odd ones: among those that volunteers found not odd, one in a hundred is odd, and the loop is
+told of ten at a time. The model was trained on odd galaxies, so its embeddings know of them; that the loop does not
+lean on what the model was told is tried by taking out of the embeddings the directions that decide its answers.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pyarrow.dataset as ds
+from sklearn.metrics import roc_auc_score
+
+from machine import data_folder, describe, record
+from peculiar.anomalies import learn, outlier_ranks
+from peculiar.schema import Question
+from peculiar.shelf import Embeddings, Shelf
+from peculiar.split import part_of
+from peculiar.teach import fit_head, raw_embeddings
+
+PLANTED, ROUNDS, A_ROUND, FIRST = 160, 10, 10, 200
+
+
+def without(raw: np.ndarray, answers: np.ndarray) -> np.ndarray:
+    """Take out the directions that the logarithms of the answers' probabilities follow."""
+    centred = raw - raw.mean(axis=0)
+    weights = np.linalg.lstsq(centred, answers - answers.mean(axis=0), rcond=None)[0]
+    directions = np.linalg.qr(weights)[0]
+    return (centred - (centred @ directions) @ directions.T).astype(np.float32)
+
+
+def loop(embeddings: Embeddings, odd: np.ndarray, seed: int) -> tuple[float, float, float]:
+    """Return the share of odd ones among the first, before the answers, after, and among those not asked about."""
+    ranks = outlier_ranks(embeddings, seed=seed)
+    scores, asked = ranks, []
+    for _ in range(ROUNDS):
+        order = np.argsort(-scores, kind="stable")
+        asked += [row for row in order if row not in set(asked)][:A_ROUND]
+        scores = learn(embeddings, ranks, np.array(asked), odd[asked].astype(float))
+    order = np.argsort(-scores, kind="stable")
+    others = order[~np.isin(order, asked)][:FIRST]
+    return odd[np.argsort(-ranks)[:FIRST]].mean(), odd[order[:FIRST]].mean(), odd[others].mean()
+
+
+def similar_rings(embeddings: Embeddings, ringed: np.ndarray, pool: np.ndarray, random) -> float:
+    """Return how many times as frequent as in the pool rings are among the 50 most like 20 of them."""
+    examples = random.choice(np.flatnonzero(pool & ringed), 20, replace=False)
+    mean = embeddings.vectors[examples].mean(axis=0)
+    scores = embeddings.cosines(mean / np.linalg.norm(mean))
+    scores[examples] = -2
+    scores[~pool] = -2
+    rest = pool.copy()
+    rest[examples] = False
+    return float(ringed[np.argsort(-scores)[:50]].mean() / ringed[rest].mean())
+
+
+def ring_auc(raw: np.ndarray, ringed: np.ndarray, known: np.ndarray, held: np.ndarray, random) -> list[float]:
+    """Return the area under the ROC curve of a head from 100 ringed examples and 100 others, on those held back.
+
+    They are drawn anew two hundred times, since they are few.
+    """
+    some = [random.permutation(np.flatnonzero(known & ~held & (ringed == kind)))[:100] for kind in (True, False)]
+    rows = np.concatenate(some)
+    head = fit_head(raw[rows], ringed[rows].astype(int), Question("ring", ("not_ringed", "ringed")))
+    left = np.flatnonzero(known & held)
+    chances = head.probabilities(raw[left])[:, 1]
+    draws = (random.integers(0, len(left), len(left)) for _ in range(200))
+    return [float(roc_auc_score(ringed[left[one]], chances[one])) for one in draws if 0 < ringed[left[one]].mean() < 1]
+
+
+def told(name: str, values: list[float]) -> list[tuple[str, float, str]]:
+    return [
+        (f"{name}, mean of {len(values)} seeds", float(np.mean(values)), ""),
+        (f"{name}, lowest", float(np.min(values)), ""),
+        (f"{name}, highest", float(np.max(values)), ""),
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("catalog", type=Path)
+    parser.add_argument("--seeds", type=int, default=5)
+    options = parser.parse_args()
+    machine = describe("numpy", "scikit-learn")
+    shelf = Shelf(options.catalog)
+    raw, _ = raw_embeddings(shelf, np.arange(len(shelf)))
+    columns = ["id", "survey", "gz2_argmax", "four_class"]
+    truth = ds.dataset(data_folder() / "stamps").to_table(columns=columns)
+    ids = shelf.dataset.to_table(columns=["id"])["id"].to_pylist()
+    assert truth["id"].to_pylist() == ids, "the catalogue has to be of the folder stamps"
+    survey, argmax, four = (np.array(truth[name].to_pylist(), dtype=object) for name in columns[1:])
+    test = np.array([part_of(one, validation_size=0.1, test_size=0.15) == "test" for one in ids])
+    ringed = four == "Ringed"
+    odd = (argmax == "odd") | np.isin(four, ["Ringed", "Merger", "Other"])
+    normal = (argmax == "not_odd") & ~odd
+    names = [name for name in shelf.columns if name.startswith("p_")]
+    chances = np.column_stack([shelf.dataset.to_table(columns=[name])[name].to_numpy() for name in names])
+    logits = np.log(np.clip(chances, 1e-6, 1)) - np.log(np.clip(1 - chances, 1e-6, 1))
+    blind = without(raw, logits)
+
+    embeddings, decals = Embeddings.of(raw), (survey == "decals") & (four != None)  # noqa: E711 - elementwise
+    found: dict[str, list[float]] = {}
+    areas: list[float] = []
+    blind_areas: list[float] = []
+
+    def note(name: str, value: float) -> None:
+        found.setdefault(name, []).append(value)
+
+    for seed in range(options.seeds):
+        random = np.random.default_rng(seed)
+        note("rings among the 50 most like 20, over the pool", similar_rings(embeddings, ringed, test, random))
+        areas += ring_auc(raw, ringed, decals, test, random)
+        blind_areas += ring_auc(blind, ringed, decals, test, random)
+        planted = random.choice(np.flatnonzero(odd), PLANTED, replace=False)
+        rows = np.concatenate([np.flatnonzero(normal), planted])
+        for about, values in (("", raw), (", answers taken out", blind)):
+            before, after, others = loop(Embeddings.of(values[rows]), odd[rows], seed)
+            note(f"odd among the first {FIRST}, before answers{about}", before)
+            note(f"odd among the first {FIRST}, after 100 answers{about}", after)
+            note(f"odd among the first {FIRST} not asked about{about}", others)
+    rows = [row for name, values in found.items() for row in told(name, values)]
+    count = int((decals & test).sum())
+    for about, values in (("", areas), (", answers taken out", blind_areas)):
+        name = f"ring AUC, {count} of DECaLS in the test part, head from 100 rings{about}"
+        rows += [(name, float(np.mean(values)), "")]
+        rows += [
+            (f"{name}, {end} end of 95 %", float(np.quantile(values, at)), "")
+            for end, at in (("low", 0.025), ("high", 0.975))
+        ]
+    record(machine, *rows)
+
+
+if __name__ == "__main__":
+    main()

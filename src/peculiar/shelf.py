@@ -1,0 +1,301 @@
+"""A catalogue opened to be searched: its parts, its columns, its embeddings.
+
+Embeddings are centred, scaled to length 1, and kept in the cache as one array that is mapped into memory, so that the
+cosine of the angle between any two is a product of matrices, and a second search has nothing to prepare.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+import pyarrow.dataset
+import pyarrow.parquet
+from numpy.typing import NDArray
+
+from peculiar.cache import cache_folder, writing
+from peculiar.column import Column
+from peculiar.errors import DataError, NotFoundError, UnknownNameError, UsageError
+from peculiar.table import table_format
+
+BLOCK = 16_384
+"""Rows of embeddings that are worked on together: 25 MB of 384 values."""
+
+
+class Shelf:
+    """A catalogue in Parquet: one file, or a folder of parts.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Attributes
+    ----------
+    columns : dict of str to Column
+        By name, in the order of the file.
+    notes : dict of str to str
+        What the file says of its making.
+
+    Raises
+    ------
+    NotFoundError
+        If nothing is there.
+    UsageError
+        If it is a table of another format.
+    DataError
+        If it is damaged, no table, or has no column ``id``.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.files = _parts(self.path)
+        try:
+            self.dataset = pa.dataset.dataset([str(file) for file in self.files], format="parquet")
+            rows = self.dataset.count_rows()
+        except (pa.ArrowException, OSError) as error:
+            raise self.damaged(error) from error
+        self._rows = int(rows)
+        self.columns = {field.name: _column(field) for field in self.dataset.schema}
+        self.notes = {
+            name.decode(): text.decode()
+            for name, text in (self.dataset.schema.metadata or {}).items()
+            if name not in (b"pandas", b"ARROW:schema")
+        }
+        if "id" not in self.columns:
+            message = f"{self.path} has no column 'id'; is it a catalogue that `peculiar predict` wrote?"
+            raise DataError(message)
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return self._rows
+
+    @property
+    def plain(self) -> list[str]:
+        """Names of the columns that hold one value a row: all but embeddings."""
+        return [name for name, column in self.columns.items() if not pa.types.is_nested(column.type)]
+
+    def check_columns(self, names: Sequence[str]) -> None:
+        """Raise `UnknownNameError` unless there are columns of these names."""
+        for name in names:
+            if name not in self.columns:
+                raise UnknownNameError("column", name, self.columns, where=f"in {self.path.name}")
+
+    def check_model(self, digest: str, advice: str) -> None:
+        """Raise `UsageError` if the catalogue says that a model of another digest made it."""
+        made = self.notes.get("model digest", digest)
+        if made != digest:
+            message = f"{self.path} was made by the model {made[:12]}, not by {digest[:12]}; {advice}"
+            raise UsageError(message)
+
+    def damaged(self, error: Exception) -> DataError:
+        """Return what to say where reading failed."""
+        return DataError(f"{self.path}: cannot be read as Parquet ({_line(error)}); fetch or write it again")
+
+    def take(self, rows: NDArray[np.integer], columns: Sequence[str]) -> pa.Table:
+        """Read some columns of some rows, in the order of `rows`."""
+        try:
+            return self.dataset.take(pa.array(rows, pa.int64()), columns=list(columns))
+        except (pa.ArrowException, OSError) as error:
+            raise self.damaged(error) from error
+
+    def rows_of(self, ids: Sequence[str], *, lenient: bool = False) -> NDArray[np.int64]:
+        """Find the rows of galaxies.
+
+        Parameters
+        ----------
+        ids : sequence of str
+            Each at most once counts.
+        lenient : bool
+            Give -1 for those that are not there, instead of an error.
+
+        Returns
+        -------
+        ndarray of int, shape (len(ids),)
+            The first row of each.
+
+        Raises
+        ------
+        UnknownNameError
+            If one is not there.
+        """
+        wanted = pa.array(ids, pa.string())
+        found: dict[str, int] = {}
+        start = 0
+        for batch in self.batches(["id"]):
+            values = batch.column(0).cast(pa.string())
+            for row in np.flatnonzero(pa.compute.is_in(values, wanted).to_numpy(zero_copy_only=False)):
+                found.setdefault(values[int(row)].as_py(), start + int(row))
+            start += batch.num_rows
+        lacking = [id_ for id_ in ids if id_ not in found]
+        if lacking and not lenient:
+            more = f" (nor {len(lacking) - 1} more of those given)" if len(lacking) > 1 else ""
+            some = [str(one) for one in self.dataset.head(20, columns=["id"])["id"].to_pylist()]
+            raise UnknownNameError("galaxy", lacking[0], some, where=f"in {self.path.name}{more}")
+        return np.array([found.get(id_, -1) for id_ in ids], dtype=np.int64)
+
+    def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Yield some columns of all rows, in order."""
+        try:
+            # Neither as a data set nor with a buffer ahead: both would hold gigabytes of a file of embeddings.
+            for file in self.files:
+                parquet = pa.parquet.ParquetFile(file, pre_buffer=False, buffer_size=1 << 20)
+                yield from parquet.iter_batches(batch_size=BLOCK, columns=list(columns))
+        except (pa.ArrowException, OSError) as error:
+            raise self.damaged(error) from error
+
+    def embeddings(self) -> "Embeddings":
+        """Return what the network made of each galaxy.
+
+        The first call for a catalogue writes them to the cache, which takes some seconds a million.
+
+        Raises
+        ------
+        UsageError
+            If the catalogue has none.
+        DataError
+            If none of its galaxies has one.
+        """
+        column = self.columns.get("embedding")
+        if column is None or not pa.types.is_fixed_size_list(column.type):
+            message = (
+                f"{self.path} has no embeddings, which this search needs; `peculiar predict DATA --embeddings --out "
+                f"{self.path.with_suffix('.parquet').name}` makes a catalogue that has"
+            )
+            raise UsageError(message)
+        states = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in self.files]
+        place = hashlib.sha256(str(self.path.resolve()).encode()).hexdigest()[:16]
+        state = hashlib.sha256(json.dumps(states).encode()).hexdigest()[:16]
+        folder = cache_folder() / "embeddings"
+        file = folder / f"{place}-{state}.npy"
+        if not file.exists():
+            with writing(file) as temporary:
+                self._prepare(temporary, column.type.list_size)
+            for older in set(folder.glob(f"{place}-*.npy")) - {file}:
+                older.unlink(missing_ok=True)
+        return Embeddings(np.load(file, mmap_mode="r"))
+
+    def _prepare(self, file: Path, width: int) -> None:
+        """Write the array of `Embeddings`."""
+        shape = (len(self) + 1, width + 1)
+        np.lib.format.open_memmap(file, mode="w+", dtype=np.float32, shape=shape).flush()
+        total, count, start = np.zeros(width), 0, 1
+        for batch in self.batches(["embedding"]):
+            block = _matrix(batch.column(0), width)
+            known = np.isfinite(block).all(axis=1)
+            block[~known] = np.nan
+            total += block[known].sum(axis=0, dtype=np.float64)
+            count += int(known.sum())
+            # Mapped anew for each block, since pages that were written to count as memory until they are let go.
+            np.load(file, mmap_mode="r+")[start : start + len(block), :-1] = block
+            start += len(block)
+        if not count:
+            message = f"{self.path}: no galaxy has an embedding, since none of their pictures could be read"
+            raise DataError(message)
+        centre = (total / count).astype(np.float32)
+        np.load(file, mmap_mode="r+")[0] = np.append(centre, 0)
+        for start in range(1, len(self) + 1, BLOCK):
+            array = np.load(file, mmap_mode="r+")
+            array[start : start + BLOCK] = _comparable(array[start : start + BLOCK, :-1], centre)
+
+
+class Embeddings:
+    """Embeddings of a catalogue, made comparable.
+
+    Parameters
+    ----------
+    array : ndarray of float32, shape (1 + n, d + 1)
+        The centre, then the centred embeddings, scaled to length 1, with the length that they had in the last column;
+        NaN where a galaxy has none.
+
+    Attributes
+    ----------
+    centre : ndarray of float32, shape (d,)
+    vectors : ndarray of float32, shape (n, d)
+        Directions from the centre, of length 1.
+    lengths : ndarray of float32, shape (n,)
+        Distances from the centre.
+    known : ndarray of bool, shape (n,)
+        Which galaxies have an embedding.
+    """
+
+    def __init__(self, array: NDArray[np.float32]) -> None:
+        self.centre, self.vectors, self.lengths = np.array(array[0, :-1]), array[1:, :-1], np.array(array[1:, -1])
+        self.known = ~np.isnan(self.lengths)
+
+    @classmethod
+    def of(cls, embeddings: NDArray[np.floating]) -> "Embeddings":
+        """Make embeddings in memory comparable, shape (n, d); NaN where there is none."""
+        centre = np.asarray(np.nanmean(embeddings, axis=0, dtype=np.float64), dtype=np.float32)
+        return cls(np.vstack([np.append(centre, 0), _comparable(embeddings.astype(np.float32), centre)]))
+
+    def __len__(self) -> int:
+        """Return the number of galaxies, those without an embedding among them."""
+        return len(self.vectors)
+
+    def blocks(self) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+        """Yield the vectors a few thousand at a time, and which rows they are."""
+        for start in range(0, len(self), BLOCK):
+            rows = slice(start, min(start + BLOCK, len(self)))
+            yield rows, self.vectors[rows]
+
+    def place(self, embedding: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Centre an embedding of shape (..., d), and scale it to length 1: comparable with `vectors`."""
+        return _comparable(np.asarray(embedding, dtype=np.float32), self.centre)[..., :-1]
+
+    def cosines(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the cosine of the angle between a vector of length 1, shape (d,), and each galaxy's; NaN for none."""
+        found = np.empty(len(self), dtype=np.float32)
+        for rows, block in self.blocks():
+            found[rows] = block @ vector
+        return found
+
+
+def _comparable(embeddings: NDArray[np.float32], centre: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return directions from the centre, of length 1, and in one more column the distance from it."""
+    centred = embeddings - centre
+    lengths = np.sqrt(np.einsum("...d,...d->...", centred, centred))[..., None]
+    return np.concatenate([centred / np.maximum(lengths, np.finfo(np.float32).tiny), lengths], axis=-1)
+
+
+def _parts(path: Path) -> list[Path]:
+    if not path.exists():
+        raise NotFoundError(f"there is no catalogue at {path}; `peculiar predict DATA --out {path}` writes one")
+    if path.is_dir():
+        parts = sorted(one for one in path.glob("*.parquet") if one.is_file() and not one.name.startswith("."))
+        if not parts:
+            message = f"{path} holds no Parquet files; a catalogue is one of them, or a folder of parts"
+            raise DataError(message)
+        return parts
+    format = table_format(path)
+    if format is None:
+        message = f"{path} is no catalogue: neither Parquet nor another kind of table that is known"
+        raise DataError(message)
+    if format != "parquet":
+        other = path.with_suffix(".parquet")
+        message = f"{path} is {format}, and searching needs Parquet; type: peculiar data convert {path} {other}"
+        raise UsageError(message)
+    return [path]
+
+
+def _column(field: pa.Field) -> Column:
+    """Return a column with what the file says of it."""
+    notes: dict[bytes, bytes] = field.metadata or {}
+    texts = (notes.get(name, b"").decode() for name in (b"description", b"unit", b"ucd"))
+    return Column(field.name, field.type, *texts)
+
+
+def _matrix(array: Any, width: int) -> NDArray[np.float32]:
+    """Return a list a row as a matrix, shape (n, width); NaN where there is none."""
+    matrix = np.full((len(array), width), np.nan, dtype=np.float32)
+    known = array.is_valid().to_numpy(zero_copy_only=False)
+    matrix[known] = array.flatten().to_numpy(zero_copy_only=False).reshape(-1, width)
+    return matrix
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]

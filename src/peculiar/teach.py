@@ -1,0 +1,370 @@
+"""A new question from few labels: a calibrated linear head on the embeddings of a catalogue, in a new model file."""
+
+import hashlib
+import os
+from dataclasses import dataclass, replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import log_softmax, softmax
+
+from peculiar.cache import writing
+from peculiar.calibrate import fit_temperature
+from peculiar.errors import LabelError, UnknownNameError, UsageError
+from peculiar.evaluate import Scores, class_auc, evaluate
+from peculiar.graft import head_graph, with_head
+from peculiar.model import Model, load_model
+from peculiar.schema import Question, question_for
+from peculiar.shelf import Shelf
+from peculiar.table import TableReader
+
+STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)
+"""How freely the weights may follow the labels (scikit-learn's C), from stiff to free; cross-validation chooses."""
+
+LEAST_OF_A_CLASS = 5
+
+_FOLDS, _REPEATS = 5, 8
+
+# Heads that are only fitted to choose and to calibrate need no more: forty thousand labels take seconds then.
+_MOST_A_FOLD = 6_000
+
+_LABEL_COLUMNS = ("label", "labels", "class", "answer", "target")
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A linear classifier on embeddings.
+
+    Parameters
+    ----------
+    question : Question
+    weights : ndarray of float32, shape (d, answers)
+    bias : ndarray of float32, shape (answers,)
+    temperature : float
+        What logits are divided by; from galaxies that each fold did not see.
+    strength : float
+        The one of `STRENGTHS` that was chosen.
+    scores : Scores
+        By cross-validation: each galaxy by a head that did not see it, at the temperature.
+    """
+
+    question: Question
+    weights: NDArray[np.float32]
+    bias: NDArray[np.float32]
+    temperature: float
+    strength: float
+    scores: Scores
+
+    def probabilities(self, embeddings: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Answer for embeddings, shape (n, d), with probabilities, shape (n, answers)."""
+        logits = np.asarray(embeddings, dtype=np.float32) @ self.weights + self.bias
+        return np.asarray(softmax(logits / np.float32(self.temperature), axis=1), dtype=np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class LearningCurve:
+    """How the score grows with the number of labels.
+
+    Parameters
+    ----------
+    labels : tuple of int
+        How many a head was fitted to; the last is twice as many as there are.
+    auc : tuple of float
+        Mean over the answers of the area under the ROC curve, on galaxies held back; of the last extrapolated.
+    low, high : tuple of float
+        Between them lie nine tenths of the repeats, each with another part held back.
+    """
+
+    labels: tuple[int, ...]
+    auc: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the figures, for JSON."""
+        return {"labels": self.labels, "auc": self.auc, "low": self.low, "high": self.high, "extrapolated": "last"}
+
+
+@dataclass(frozen=True, slots=True)
+class Taught:
+    """What became of labels.
+
+    Parameters
+    ----------
+    model : Model
+        The new file, opened.
+    head : Head
+    used : int
+        Labels that were learned from.
+    left_out : int
+        Labels of galaxies that the catalogue lacks or has no embedding of.
+    curve : LearningCurve or None
+        If asked for.
+    """
+
+    model: Model
+    head: Head
+    used: int
+    left_out: int
+    curve: LearningCurve | None
+
+
+def teach(
+    labels: str | os.PathLike[str],
+    catalog: str | os.PathLike[str] | Shelf,
+    out: str | os.PathLike[str],
+    *,
+    model: Model | None = None,
+    label: str | None = None,
+    question: str | None = None,
+    curve: bool = False,
+    seed: int = 222,
+) -> Taught:
+    """Teach a model a new question from labels of galaxies in a catalogue that it made.
+
+    Parameters
+    ----------
+    labels : path-like
+        A table with a column ``id`` and a column of labels; empty entries are passed over.
+    catalog : path-like or Shelf
+        With embeddings, made by `model`.
+    out : path-like
+        The model file to write (``.onnx``): the old one's answers, and those to the new question.
+    model : Model, optional
+        By default the one that ships.
+    label : str, optional
+        The column of labels; by default the first of the usual names, or the only other column.
+    question : str, optional
+        What the question is called; by default as the column.
+    curve : bool
+        Also find the learning curve, which takes as long again.
+    seed : int
+        Decides the folds.
+
+    Returns
+    -------
+    Taught
+
+    Raises
+    ------
+    LabelError
+        If labels are too few.
+    UsageError
+        If the catalogue is another model's, or the model answers a question of that name already.
+    UnknownNameError
+        If there is no column of that name.
+    """
+    model, out = model or load_model(), Path(out)
+    shelf = catalog if isinstance(catalog, Shelf) else Shelf(catalog)
+    shelf.check_model(model.card.digest, "teach the model that made the catalogue, or make one anew")
+    if out.suffix != ".onnx":
+        message = f"{out}: a model file is called .onnx"
+        raise UsageError(message)
+    label, by_id = read_labels(labels, label)
+    # A question that is known keeps the order and the meanings of its answers.
+    asked = replace(question_for(label, by_id.values()), name=question or label, column=label)
+    known = {one.name for one in model.card.questions}
+    if asked.name in known | {"embedding", "pictures"}:
+        message = f"{model.path.name} already answers {asked.name!r}; give the new question another name (--question)"
+        raise UsageError(message)
+    rows = shelf.rows_of(list(by_id), lenient=True)
+    embeddings, found = raw_embeddings(shelf, rows)
+    numbers = np.array([asked.answers.index(one) for one in by_id.values()], dtype=np.int64)[found]
+    head = fit_head(embeddings, numbers, asked, seed=seed)
+    taught_curve = learning_curve(embeddings, numbers, asked, head.strength, seed=seed) if curve else None
+    new = write_taught(model, head, out, len(numbers))
+    return Taught(new, head, len(numbers), len(by_id) - len(numbers), taught_curve)
+
+
+def read_labels(path: str | os.PathLike[str], label: str | None = None) -> tuple[str, dict[str, str]]:
+    """Read labels by id; the column is the one named, the first of the usual names, or the only other one."""
+    reader = TableReader(path)
+    reader.check_column("id")
+    if label is None:
+        others = [name for name in reader.columns if name != "id"]
+        usual = [name for name in _LABEL_COLUMNS if name in others]
+        if not usual and len(others) != 1:
+            raise UnknownNameError("column", "label", others, where=f"in {reader.path.name}; name it by --label")
+        label = (usual or others)[0]
+    reader.check_column(label)
+    pairs = zip(reader.column("id"), reader.column(label), strict=True)
+    return label, {str(id_): str(one) for id_, one in pairs if one is not None and str(one).strip()}
+
+
+def raw_embeddings(shelf: Shelf, rows: NDArray[np.integer]) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
+    """Read embeddings as the network gave them.
+
+    Returns
+    -------
+    embeddings : ndarray of float32, shape (k, d)
+    found : ndarray of int, shape (k,)
+        Which of `rows` they are of; a row of -1, or without an embedding, is left out.
+    """
+    shelf.embeddings()  # says what is wrong where there are none
+    there = np.flatnonzero(rows >= 0)
+    column = shelf.take(rows[there], ["embedding"])["embedding"].combine_chunks()
+    known = np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False))
+    flat = column.flatten().to_numpy(zero_copy_only=False).astype(np.float32)
+    return flat.reshape(len(known), column.type.list_size), there[known]
+
+
+def fit_head(
+    embeddings: NDArray[np.float32], labels: NDArray[np.integer], question: Question, *, seed: int = 222
+) -> Head:
+    """Fit a calibrated linear head.
+
+    Logistic regression on standardised embeddings; how freely its weights follow the labels is chosen, and the
+    temperature found, on galaxies that each of five folds holds back.
+
+    Parameters
+    ----------
+    embeddings : ndarray of float32, shape (n, d)
+    labels : ndarray of int, shape (n,)
+        Number of the answer.
+    question : Question
+    seed : int
+
+    Raises
+    ------
+    LabelError
+        If there are fewer than two answers, or fewer than five galaxies of one.
+    """
+    from sklearn.model_selection import StratifiedKFold
+
+    counts = np.bincount(labels, minlength=len(question.answers))
+    if len(question.answers) < 2 or counts.min() < LEAST_OF_A_CLASS:
+        told = ", ".join(f"{answer} {count}" for answer, count in zip(question.answers, counts, strict=True))
+        message = (
+            f"a question needs two answers or more, and {LEAST_OF_A_CLASS} labelled galaxies of each that are in the "
+            f"catalogue; received {told or 'no labels'}"
+        )
+        raise LabelError(message)
+    centre, spread = embeddings.mean(axis=0), embeddings.std(axis=0) + 1e-6
+    scaled = (embeddings - centre) / spread
+    random = np.random.default_rng(seed)
+    folds = [
+        (_share_of_each(seen, labels, min(1, _MOST_A_FOLD / len(seen)), random), unseen)
+        for seen, unseen in StratifiedKFold(_FOLDS, shuffle=True, random_state=seed).split(scaled, labels)
+    ]
+    least, strength, held = np.inf, STRENGTHS[0], np.empty((len(labels), len(counts)))
+    for tried in STRENGTHS:
+        logits = np.empty((len(labels), len(counts)))
+        for seen, unseen in folds:
+            weights, bias = _fit(scaled[seen], labels[seen], tried)
+            logits[unseen] = scaled[unseen] @ weights + bias
+        loss = -float(log_softmax(logits, axis=1)[np.arange(len(labels)), labels].mean())
+        if loss >= least:
+            break  # freer ones follow the labels further still
+        least, strength, held = loss, tried, logits
+    weights, bias = _fit(scaled, labels, strength)
+    temperature = fit_temperature(held, labels)
+    scaled_weights = weights / spread[:, None]
+    return Head(
+        question=question,
+        weights=scaled_weights.astype(np.float32),
+        bias=(bias - centre @ scaled_weights).astype(np.float32),
+        temperature=temperature,
+        strength=strength,
+        scores=evaluate(labels, softmax(held / temperature, axis=1), question.answers),
+    )
+
+
+def _fit(
+    scaled: NDArray[np.float32], labels: NDArray[np.integer], strength: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return weights (d, answers) and bias (answers,) of a logistic regression."""
+    from sklearn.linear_model import LogisticRegression
+
+    fitted = LogisticRegression(C=strength, max_iter=300, tol=1e-3).fit(scaled, labels)
+    weights, bias = fitted.coef_.T, fitted.intercept_
+    if weights.shape[1] == 1:  # of two answers scikit-learn only keeps the second
+        weights, bias = np.hstack([np.zeros_like(weights), weights]), np.array([0.0, bias[0]])
+    return weights, bias
+
+
+def learning_curve(
+    embeddings: NDArray[np.float32],
+    labels: NDArray[np.integer],
+    question: Question,
+    strength: float,
+    *,
+    seed: int = 222,
+) -> LearningCurve:
+    """Find how the score grows with labels, and what twice as many would bring.
+
+    A fifth is held back, eight times another; heads are fitted to an eighth, a quarter, a half and all of the rest.
+    What the area lacks of 1 is taken to fall as a power of the number of labels, which is hopeful where it has levelled
+    off.
+
+    Parameters
+    ----------
+    embeddings, labels, question
+        As in `fit_head`.
+    strength : float
+        Of the head.
+    seed : int
+        Decides who is held back.
+    """
+    from sklearn.model_selection import train_test_split
+
+    count = len(labels)
+    shares = [share for share in (1 / 8, 1 / 4, 1 / 2, 1) if np.bincount(labels).min() * 0.8 * share >= 2]
+    lacking = np.full((_REPEATS, len(shares)), np.nan)
+    for repeat in range(_REPEATS):
+        rest, held = train_test_split(np.arange(count), test_size=0.2, stratify=labels, random_state=seed + repeat)
+        random = np.random.default_rng(seed + repeat)
+        for number, share in enumerate(shares):
+            some = _share_of_each(rest, labels, share, random)
+            centre, spread = embeddings[some].mean(axis=0), embeddings[some].std(axis=0) + 1e-6
+            weights, bias = _fit((embeddings[some] - centre) / spread, labels[some], strength)
+            chances = softmax(((embeddings[held] - centre) / spread) @ weights + bias, axis=1)
+            areas = [class_auc(labels[held] == answer, chances[:, answer]) for answer in range(len(question.answers))]
+            lacking[repeat, number] = 1 - np.mean([area for area in areas if area is not None])
+    sizes = np.array([share * 0.8 * count for share in shares])
+    logs = np.log(np.maximum(lacking, 1e-4))
+    slopes, starts = np.polyfit(np.log(sizes), logs.T, 1) if len(sizes) > 1 else (np.zeros(_REPEATS), logs[:, -1])
+    ahead = np.exp(starts + np.minimum(slopes, 0) * np.log(2 * count))
+    found = 1 - np.column_stack([lacking, ahead])
+    return LearningCurve(
+        labels=(*(round(float(size)) for size in sizes), 2 * count),
+        auc=tuple(round(float(one), 4) for one in found.mean(axis=0)),
+        low=tuple(round(float(one), 4) for one in np.quantile(found, 0.05, axis=0)),
+        high=tuple(round(float(one), 4) for one in np.quantile(found, 0.95, axis=0)),
+    )
+
+
+def _share_of_each(
+    rows: NDArray[np.intp], labels: NDArray[np.integer], share: float, random: np.random.Generator
+) -> NDArray[np.intp]:
+    """Return a share of the rows of each answer, two at least."""
+    some = []
+    for answer in np.unique(labels):
+        mine = random.permutation(rows[labels[rows] == answer])
+        some.append(mine[: max(2, round(share * len(mine)))])
+    return np.concatenate(some)
+
+
+def write_taught(model: Model, head: Head, out: Path, count: int) -> Model:
+    """Write the model file with one more question; its digest covers the old file's and all of the head."""
+    card, question = model.card, head.question
+    graph = head_graph(question.name, head.weights, head.bias)
+    changed = card.model_copy(
+        update={
+            "name": out.stem,
+            "questions": (*card.questions, question),
+            "temperatures": {**card.temperatures, question.name: head.temperature},
+            "training": {**card.training, "taught": {**card.training.get("taught", {}), question.name: count}},
+            "scores": {**card.scores, f"taught {question.name}, by cross-validation": head.scores.as_dict()},
+            "version": metadata.version("peculiar"),
+        }
+    )
+    decisive = changed.model_dump_json(include={"framing", "questions", "temperatures", "views"})
+    digest = hashlib.sha256(card.digest.encode() + graph + decisive.encode()).hexdigest()
+    text = changed.model_copy(update={"digest": digest}).model_dump_json()
+    with writing(out) as temporary:
+        temporary.write_bytes(with_head(model.path.read_bytes(), graph, text))
+        load_model(temporary)
+    return load_model(out)

@@ -1,0 +1,340 @@
+"""Conditions on the columns of a catalogue, as people type them, to SQL that can do nothing else.
+
+``p_ringed > 0.9 and entropy < 0.5``: comparisons, ``and``, ``or``, ``not``, ``in``, ``between``, ``like``,
+``is null``, arithmetic, and a closed list of functions. A condition is read by the grammar below and SQL is written
+anew from what was read, with values as parameters: whatever the grammar has no word for cannot get into a query.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+import pyarrow as pa
+
+from peculiar.errors import UnknownNameError, UsageError
+
+MOST_CHARACTERS = 10_000
+MOST_DEPTH = 30
+
+FUNCTIONS = {
+    **dict.fromkeys(("abs", "sqrt", "exp", "ln", "log10", "floor", "ceil", "radians", "degrees", "isnan"), (1, 1)),
+    **dict.fromkeys(("sin", "cos", "tan", "asin", "acos", "atan", "lower", "upper", "length"), (1, 1)),
+    **dict.fromkeys(("pow", "atan2", "starts_with", "ends_with", "contains"), (2, 2)),
+    "round": (1, 2),
+    **dict.fromkeys(("least", "greatest", "coalesce"), (2, 10)),
+}
+"""Functions that a condition may use, and the least and most values that each takes."""
+
+_TRUTHS = frozenset({"isnan", "starts_with", "ends_with", "contains"})
+
+_TOKEN = re.compile(
+    r"""
+    (?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)
+  | '(?P<text>(?:[^']|'')*)'
+  | "(?P<quoted>(?:[^"]|"")+)"
+  | (?P<name>[^\W\d]\w*)
+  | (?P<sign><=|>=|<>|!=|==|--|/\*|[-+*/%&()<>=,])
+    """,
+    re.VERBOSE,
+)
+_KEYWORDS = frozenset({"and", "or", "not", "in", "between", "is", "null", "like", "ilike", "true", "false"})
+_STATEMENTS = frozenset(
+    {
+        "select",
+        "from",
+        "union",
+        "with",
+        "values",
+        "insert",
+        "update",
+        "delete",
+        "drop",
+        "alter",
+        "create",
+        "attach",
+        "detach",
+        "copy",
+        "pragma",
+        "set",
+        "reset",
+        "load",
+        "install",
+        "call",
+        "export",
+        "import",
+        "explain",
+        "execute",
+        "prepare",
+        "begin",
+        "commit",
+        "vacuum",
+        "checkpoint",
+    }
+)
+_COMPARISONS = {"=": "=", "==": "=", "<>": "<>", "!=": "<>", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A condition that was read.
+
+    Parameters
+    ----------
+    sql : str
+        With a question mark for each value.
+    values : tuple of (str, int or float)
+        In the order of the question marks.
+    columns : frozenset of str
+        The columns that it looks at.
+    """
+
+    sql: str
+    values: tuple[str | float, ...]
+    columns: frozenset[str]
+
+
+def read_where(text: str, columns: Mapping[str, pa.DataType]) -> Condition:
+    """Read a condition.
+
+    Parameters
+    ----------
+    text : str
+        As people type it: ``p_ringed > 0.9 and class in ('Ringed', 'Other')``. Text stands in single quotes, a column
+        whose name is no plain word in double quotes.
+    columns : mapping of str to pyarrow.DataType
+        The columns of the catalogue. Case only matters where two of them differ in nothing else.
+
+    Returns
+    -------
+    Condition
+
+    Raises
+    ------
+    UsageError
+        If it is no condition of this grammar; the message says where it stops to be one.
+    UnknownNameError
+        If a column or a function is not known.
+    """
+    if len(text) > MOST_CHARACTERS:
+        message = f"a condition has at most {MOST_CHARACTERS:,} characters, received {len(text):,}"
+        raise UsageError(message)
+    reader = _Reader(text, columns)
+    return Condition(reader.whole(), tuple(reader.values), frozenset(reader.used))
+
+
+def quoted(name: str) -> str:
+    """Return a column's name as SQL writes it, whatever characters it has."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    kind: str
+    text: str
+    place: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """SQL of a part of the condition, and whether it is a truth rather than a value."""
+
+    sql: str
+    truth: bool = False
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Recursive descent, a method a rule."""
+
+    text: str
+    columns: Mapping[str, pa.DataType]
+    tokens: list[_Token] = field(default_factory=list)
+    at: int = 0
+    depth: int = 0
+    values: list[str | float] = field(default_factory=list)
+    used: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        place = 0
+        while place < len(self.text):
+            if self.text[place].isspace():
+                place += 1
+                continue
+            match = _TOKEN.match(self.text, place)
+            if match is None:
+                character = self.text[place]
+                what = "a quote that is never closed" if character in "'\"" else f"{character!r}, which has no meaning"
+                self._stop(place, f"there is {what}")
+            kind = str(match.lastgroup)
+            token = _Token(kind, match[kind], place)
+            if token.text in ("--", "/*") and kind == "sign":
+                self._stop(place, "comments are not taken; write two minus signs apart")
+            if kind == "name" and token.text.lower() in _KEYWORDS:
+                token = _Token("keyword", token.text.lower(), place)
+            self.tokens.append(token)
+            place = match.end()
+        self.tokens.append(_Token("end", "", place))
+
+    def whole(self) -> str:
+        part = self._truth(self._any())
+        if self._now.kind != "end":
+            self._unexpected("the end, or `and` or `or`")
+        return part.sql
+
+    @property
+    def _now(self) -> _Token:
+        return self.tokens[self.at]
+
+    def _takes(self, *texts: str) -> str | None:
+        """Step over the next token if it is one of these keywords or signs."""
+        token = self._now
+        if token.kind in ("keyword", "sign") and token.text in texts:
+            self.at += 1
+            return token.text
+        return None
+
+    def _needs(self, text: str) -> None:
+        if not self._takes(text):
+            self._unexpected(f"{text!r}")
+
+    def _any(self) -> _Part:
+        self.depth += 1
+        if self.depth > MOST_DEPTH:
+            self._stop(self._now.place, f"it is nested deeper than {MOST_DEPTH} times")
+        part = self._joined("or", lambda: self._joined("and", self._negated))
+        self.depth -= 1
+        return part
+
+    def _joined(self, word: str, rule: Callable[[], _Part]) -> _Part:
+        parts = [rule()]
+        while self._takes(word):
+            parts.append(rule())
+        if len(parts) == 1:
+            return parts[0]
+        return _Part("(" + f" {word.upper()} ".join(self._truth(part).sql for part in parts) + ")", truth=True)
+
+    def _negated(self) -> _Part:
+        negations = 0
+        while self._takes("not"):
+            negations += 1
+        part = self._compared()
+        if negations == 0:
+            return part
+        part = self._truth(part)
+        return _Part(f"(NOT {part.sql})", truth=True) if negations % 2 else part
+
+    def _compared(self) -> _Part:
+        left = self._sum()
+        if sign := self._takes(*_COMPARISONS):
+            return _Part(f"({left.sql} {_COMPARISONS[sign]} {self._sum().sql})", truth=True)
+        if self._takes("is"):
+            negated = "NOT " if self._takes("not") else ""
+            self._needs("null")
+            return _Part(f"({left.sql} IS {negated}NULL)", truth=True)
+        negated = "NOT " if self._takes("not") else ""
+        if self._takes("between"):
+            low = self._sum()
+            self._needs("and")
+            return _Part(f"({left.sql} {negated}BETWEEN {low.sql} AND {self._sum().sql})", truth=True)
+        if self._takes("in"):
+            self._needs("(")
+            return _Part(f"({left.sql} {negated}IN ({', '.join(self._list())}))", truth=True)
+        if word := self._takes("like", "ilike"):
+            return _Part(f"({left.sql} {negated}{word.upper()} {self._sum().sql})", truth=True)
+        if negated:
+            self._unexpected("`in`, `between` or `like` after `not`")
+        return left
+
+    def _list(self) -> list[str]:
+        """Read values up to the closing bracket; the opening one is behind."""
+        items = [self._sum().sql]
+        while self._takes(","):
+            items.append(self._sum().sql)
+        self._needs(")")
+        return items
+
+    def _sum(self) -> _Part:
+        return self._chain(("+", "-"), lambda: self._chain(("*", "/", "%", "&"), self._signed))
+
+    def _chain(self, signs: tuple[str, ...], rule: Callable[[], _Part]) -> _Part:
+        part, more = rule(), []
+        while sign := self._takes(*signs):
+            more.append(f" {sign} {rule().sql}")
+        return _Part(f"({part.sql}{''.join(more)})") if more else part
+
+    def _signed(self) -> _Part:
+        minus = False
+        while sign := self._takes("-", "+"):
+            minus ^= sign == "-"
+        part = self._single()
+        return _Part(f"(- {part.sql})") if minus else part
+
+    def _single(self) -> _Part:
+        token = self._now
+        if token.kind == "number":
+            self.at += 1
+            self.values.append(int(token.text) if token.text.isdigit() and len(token.text) < 19 else float(token.text))
+            return _Part("?")
+        if token.kind == "text":
+            self.at += 1
+            self.values.append(token.text.replace("''", "'"))
+            return _Part("?")
+        if self._takes("true", "false"):
+            return _Part(token.text.upper(), truth=True)
+        if token.kind == "quoted":
+            self.at += 1
+            return self._column(token.text.replace('""', '"'))
+        if token.kind == "name":
+            self.at += 1
+            return self._function(token) if self._takes("(") else self._column(token.text)
+        if self._takes("("):
+            part = self._any()
+            self._needs(")")
+            return part
+        self._unexpected("a column, a number or a text in single quotes")
+
+    def _function(self, token: _Token) -> _Part:
+        name = token.text.lower()
+        if name not in FUNCTIONS:
+            raise UnknownNameError("function", token.text, FUNCTIONS, where="that a condition may use")
+        self.depth += 1
+        if self.depth > MOST_DEPTH:
+            self._stop(token.place, f"it is nested deeper than {MOST_DEPTH} times")
+        items = self._list()
+        self.depth -= 1
+        least, most = FUNCTIONS[name]
+        if not least <= len(items) <= most:
+            wanted = str(least) if least == most else f"{least} to {most}"
+            self._stop(token.place, f"{name} takes {wanted} values, received {len(items)}")
+        return _Part(f"{name}({', '.join(items)})", truth=name in _TRUTHS)
+
+    def _column(self, name: str) -> _Part:
+        if name not in self.columns:
+            alike = [column for column in self.columns if column.casefold() == name.casefold()]
+            if len(alike) != 1:
+                if name.lower() in _STATEMENTS:
+                    self._stop(self.tokens[self.at - 1].place, f"{name!r} is a statement; a condition compares columns")
+                raise UnknownNameError("column", name, self.columns, where="in the catalogue")
+            name = alike[0]
+        type_ = self.columns[name]
+        if pa.types.is_nested(type_):
+            self._stop(self.tokens[self.at - 1].place, f"the column {name} holds a list a row, not a value")
+        self.used.add(name)
+        return _Part(quoted(name), truth=pa.types.is_boolean(type_))
+
+    def _truth(self, part: _Part) -> _Part:
+        if not part.truth:
+            self._stop(self._now.place, "what stands before is a value, not a condition; compare it: p_ringed > 0.5")
+        return part
+
+    def _unexpected(self, wanted: str) -> NoReturn:
+        token = self._now
+        found = "it ends" if token.kind == "end" else f"there is {self.text[token.place :].split()[0][:30]!r}"
+        self._stop(token.place, f"{found} where {wanted} was expected")
+
+    def _stop(self, place: int, why: str) -> NoReturn:
+        start = max(place - 30, 0)
+        before = ("..." if start else "") + self.text[start:place]
+        message = f"the condition cannot be understood after {before!r} (character {place + 1}): {why}"
+        raise UsageError(message)

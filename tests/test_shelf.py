@@ -1,0 +1,104 @@
+"""A catalogue opened: its parts, its embeddings made comparable, and what is said of files that are none."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+
+from peculiar.cache import cache_folder
+from peculiar.errors import DataError, NotFoundError, UnknownNameError, UsageError
+from peculiar.shelf import BLOCK, Shelf
+
+
+def write(path: Path, ids: list[str], vectors: list[list[float] | None]) -> Path:
+    width = len(next(one for one in vectors if one is not None))
+    table = pa.table({"id": ids, "embedding": pa.array(vectors, pa.list_(pa.float32(), width))})
+    pa.parquet.write_table(table, path)
+    return path
+
+
+def test_embeddings_are_centred_and_of_length_one(tiny_catalog: Path) -> None:
+    embeddings = Shelf(tiny_catalog).embeddings()
+    raw = np.stack(pa.parquet.read_table(tiny_catalog)["embedding"].to_numpy())
+    centred = raw - raw.mean(axis=0)
+    np.testing.assert_allclose(embeddings.centre, raw.mean(axis=0), atol=1e-5)
+    expected = centred / np.linalg.norm(centred, axis=1, keepdims=True)
+    np.testing.assert_allclose(embeddings.vectors, expected, atol=1e-4)
+    np.testing.assert_allclose(embeddings.cosines(embeddings.vectors[3]), expected @ expected[3], atol=1e-4)
+    np.testing.assert_allclose(embeddings.place(raw), expected, atol=1e-4)
+
+
+def test_a_picture_that_could_not_be_read_has_none(tmp_path: Path) -> None:
+    shelf = Shelf(write(tmp_path / "c.parquet", ["a", "b", "c"], [[1, 0], None, [0, 1]]))
+    embeddings = shelf.embeddings()
+    assert embeddings.known.tolist() == [True, False, True]
+    assert embeddings.centre.tolist() == [0.5, 0.5]
+    assert np.isnan(embeddings.cosines(embeddings.vectors[0])[1])
+    with pytest.raises(DataError, match="no galaxy has an embedding"):
+        Shelf(write(tmp_path / "d.parquet", ["a"], [[np.nan, np.nan]])).embeddings()
+
+
+def test_a_folder_of_parts_is_one_catalogue(tmp_path: Path) -> None:
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    count = BLOCK + 7
+    vectors = np.random.default_rng(222).normal(size=(count, 3))
+    write(folder / "part-1.parquet", [f"b{n}" for n in range(count)], vectors.tolist())
+    write(folder / "part-0.parquet", ["a0", "a1"], [[1, 2, 3], [3, 2, 1]])
+    (folder / ".part-2.parquet").write_bytes(b"half written")
+    shelf = Shelf(folder)
+    assert len(shelf) == count + 2
+    assert shelf.rows_of(["b0", "a1", f"b{count - 1}"]).tolist() == [2, 1, count + 1]
+    assert shelf.take(np.array([2, 0, count + 1]), ["id"])["id"].to_pylist() == ["b0", "a0", f"b{count - 1}"]
+    embeddings = shelf.embeddings()
+    assert len(embeddings) == count + 2
+    raw = np.vstack([[[1, 2, 3], [3, 2, 1]], vectors])
+    np.testing.assert_allclose(embeddings.centre, raw.mean(axis=0), atol=1e-5)
+    np.testing.assert_allclose(np.linalg.norm(embeddings.vectors, axis=1), 1, atol=1e-5)
+
+
+def test_the_cache_follows_the_catalogue(tmp_path: Path) -> None:
+    path = write(tmp_path / "c.parquet", ["a", "b"], [[1, 0], [0, 1]])
+    first = Shelf(path).embeddings().centre
+    (kept,) = (cache_folder() / "embeddings").iterdir()
+    changed = kept.stat().st_mtime_ns
+    Shelf(path).embeddings()
+    assert kept.stat().st_mtime_ns == changed
+    write(path, ["a", "b"], [[3, 0], [0, 3]])
+    os.utime(path, ns=(1, 1))
+    assert Shelf(path).embeddings().centre.tolist() == (first * 3).tolist()
+    assert len(list((cache_folder() / "embeddings").iterdir())) == 1
+
+
+def test_catalogues_that_are_none(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="there is no catalogue at"):
+        Shelf(tmp_path / "nothing.parquet")
+    with pytest.raises(DataError, match="holds no Parquet files"):
+        Shelf(tmp_path)
+    (tmp_path / "c.csv").write_text("id,p_odd\na,1\n")
+    with pytest.raises(UsageError, match=r"is csv, and searching needs Parquet; type: peculiar data convert"):
+        Shelf(tmp_path / "c.csv")
+    (tmp_path / "noise.bin").write_bytes(bytes(range(256)))
+    with pytest.raises(DataError, match="is no catalogue"):
+        Shelf(tmp_path / "noise.bin")
+    (tmp_path / "broken.parquet").write_bytes(b"PAR1 and then nothing of the kind")
+    with pytest.raises(DataError, match=r"broken\.parquet: cannot be read as Parquet"):
+        Shelf(tmp_path / "broken.parquet")
+    pa.parquet.write_table(pa.table({"name": ["a"]}), tmp_path / "other.parquet")
+    with pytest.raises(DataError, match="has no column 'id'"):
+        Shelf(tmp_path / "other.parquet")
+    pa.parquet.write_table(pa.table({"id": ["a"]}), tmp_path / "plain.parquet")
+    with pytest.raises(UsageError, match="has no embeddings, which this search needs; `peculiar predict DATA --emb"):
+        Shelf(tmp_path / "plain.parquet").embeddings()
+
+
+def test_galaxies_that_are_not_there(tiny_catalog: Path) -> None:
+    shelf = Shelf(tiny_catalog)
+    assert shelf.rows_of(["sim-005", "nobody"], lenient=True).tolist() == [5, -1]
+    with pytest.raises(UnknownNameError, match=r"no galaxy 'sim-0055' in tiny\.parquet \(nor 1 more of those given\)"):
+        shelf.rows_of(["sim-005", "sim-0055", "nobody"])
+    with pytest.raises(UsageError, match="was made by the model"):
+        shelf.check_model("f" * 64, "make another")
