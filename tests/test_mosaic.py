@@ -277,9 +277,9 @@ def test_rows_on_the_edge_and_off_keep_their_place(tmp_path: Path, tiny_model: P
         Flag.EDGE,
         0,
     ]
-    assert result.flagged["edge"] == 3
-    assert result.flagged["off_mosaic"] == 2
-    assert result.rows == 7
+    assert result.tally.flagged["edge"] == 3
+    assert result.tally.flagged["off_mosaic"] == 2
+    assert result.tally.rows == 7
 
 
 def test_positions_that_are_none(tmp_path: Path) -> None:
@@ -296,7 +296,7 @@ def test_positions_that_are_none(tmp_path: Path) -> None:
         "row 1 of p.csv has ra=400, dec=2.0: outside the sky; ra runs from 0 to 360 and dec from -90 to 90 degrees",
         "row 2 of p.csv has ra=2.0, dec=150.0: beyond the pole; are ra and dec swapped?",
         "row 3 of p.csv has ra=None, dec=2.0: needed are degrees as decimal numbers",
-        "row 4 of p.csv has ra=None, dec=2.0: needed are degrees as decimal numbers",
+        "row 4 of p.csv has ra=nan, dec=2.0: needed are degrees as decimal numbers",
         "row 5 of p.csv has ra=0:20:00, dec=+02:00:00: needed are degrees as decimal numbers",
         "row 6 of p.csv has ra=-355, dec=2.0: outside the sky; ra runs from 0 to 360 and dec from -90 to 90 degrees",
     ]
