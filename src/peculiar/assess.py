@@ -135,9 +135,7 @@ def assess(
     if len(set(ids if groups is None else [str(one) for one in groups])) > 1:
         scaling, gain, error = choose_scaling(logits, labels, groups)
         by_class = len(set(scaling.weights)) > 1 or any(scaling.biases)
-        fitted = np.exp(
-            cross_fitted(logits, labels, fit_scaling if by_class else temperature_scaling, groups=groups)
-        )
+        fitted = np.exp(cross_fitted(logits, labels, fit_scaling if by_class else temperature_scaling, groups=groups))
         curves["calibrated across folds"] = reliability(labels, fitted)
         found = evaluate(labels, fitted, answers)
         calibration = {
@@ -171,7 +169,9 @@ def assess(
     )
 
 
-def read_probabilities(path: Path, question: Question, model: str = "") -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+def read_probabilities(
+    path: Path, question: Question, model: str = ""
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Read the probabilities of a question from a catalogue that ``peculiar predict`` wrote, or one like it.
 
     Parameters
@@ -210,7 +210,7 @@ def read_probabilities(path: Path, question: Question, model: str = "") -> tuple
                 "make the catalogue again with this one"
             )
             raise DataError(message)
-    return values, ~np.isnan(values).any(axis=1)
+    return values, np.asarray(np.isfinite(values).all(axis=1))
 
 
 def probability_column(question: Question, answer: str, columns: Sequence[str]) -> str:
@@ -269,7 +269,9 @@ def read_catalogue(path: Path, label: str | None, questions: Sequence[Question])
     if not rows:
         message = f"{path}: no galaxy has both a label in {label!r} and probabilities of {', '.join(question.answers)}"
         raise LabelError(message)
-    ids = [str(one) for one in table.column("id")] if "id" in table.columns else [str(row) for row in range(len(entries))]
+    ids = (
+        [str(one) for one in table.column("id")] if "id" in table.columns else [str(row) for row in range(len(entries))]
+    )
     labels = np.array([numbers[entries[row]] for row in rows], dtype=np.int64)
     return Catalogue(question, rows, [ids[row] for row in rows], labels, probabilities[rows], table)
 

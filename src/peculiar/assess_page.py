@@ -26,13 +26,23 @@ _CLASS_SCORES = (
 
 _SCORES = (
     ("accuracy", "accuracy", "share of the galaxies whose most probable class is the right one"),
-    ("balanced accuracy", "balanced_accuracy", "mean recall of the classes: a rare class counts as much as a common one"),
-    ("AUC", "auc", "probability that a galaxy of a class is given more of it than one of another; mean over the classes"),
+    (
+        "balanced accuracy",
+        "balanced_accuracy",
+        "mean recall of the classes: a rare class counts as much as a common one",
+    ),
+    (
+        "AUC",
+        "auc",
+        "probability that a galaxy of a class is given more of it than one of another; mean over the classes",
+    ),
     ("average precision", "average_precision", "mean precision over all recalls; mean over the classes"),
     ("log loss", "log_loss", "what the right class was not given, in nats; 0 is best"),
     ("Brier score", "brier", "squared distance of the probabilities from the truth, 0 to 2; 0 is best"),
     ("calibration error", "calibration_error", "how far stated and found shares are apart, in 15 bins of equal count"),
 )
+
+_OF_PARTS = ("accuracy", "balanced_accuracy", "auc", "calibration_error")
 
 _DEFINED = "A score is undefined, not 0, where there is nothing to score: a class that does not occur has no recall."
 
@@ -131,9 +141,7 @@ def write_assessment(
             drawn = plots.draw_scores(_by_part(parts))
             caption = f"The same scores for the galaxies of each entry of {column}, with 95 % intervals."
             name = f"by_{number + 1}_{''.join(sign if sign.isalnum() else '_' for sign in column)}"
-            sections.append(
-                Section(f"By {column}", table=_parts_table(parts), figures=[figure(drawn, name, caption)])
-            )
+            sections.append(Section(f"By {column}", table=_parts_table(parts), figures=[figure(drawn, name, caption)]))
     if found.fractions:
         sections.append(_fractions_section(found))
     if shifts:
@@ -168,24 +176,24 @@ def write_assessment(
 
 def format_interval(interval: Interval) -> str:
     """Return an interval with three digits, or nothing where there is none."""
-    return "" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}"
+    return "" if interval is None else f"{interval[0]:.3f}\u2013{interval[1]:.3f}"
 
 
 def _scores_section(found: Assessment) -> Section:
     scores = found.scores
-    rows = [["score", "is", "value", "95 % interval"]]
+    rows = [["score", "value", "95 % interval"]]
     rows += [
-        [name, meaning, format_score(getattr(scores, key)), format_interval(scores.intervals.get(key))]
-        for name, key, meaning in _SCORES
+        [name, format_score(getattr(scores, key)), format_interval(scores.intervals.get(key))]
+        for name, key, _ in _SCORES
     ]
     return Section(
         "Scores",
         [
             "Each score is that of these galaxies; its interval says within which bounds that of all such galaxies "
             f"lies, in 95 of 100 cases. {_DEFINED}",
+            "; ".join(f"{name[0].upper()}{name[1:]}: {meaning}" for name, _, meaning in _SCORES) + ".",
         ],
         table=rows,
-        text_columns=2,
     )
 
 
@@ -204,7 +212,7 @@ def _class_table(scores: Scores) -> list[list[str]]:
 
 
 def _parts_table(parts: Mapping[str, Scores]) -> list[list[str]]:
-    shown = [(name, key) for name, key, _ in _SCORES]
+    shown = [(name, key) for name, key, _ in _SCORES if key in _OF_PARTS]
     rows = [["entry", "galaxies", *(name for name, _ in shown)]]
     rows += [
         [part, f"{of.count:,}", *(_cell(getattr(of, key), of.intervals.get(key)) for _, key in shown)]
@@ -221,8 +229,10 @@ def _by_class(scores: Scores) -> dict[str, dict[str, tuple[float | None, Interva
 
 
 def _by_part(parts: Mapping[str, Scores]) -> dict[str, dict[str, tuple[float | None, Interval]]]:
-    shown = [(name, key) for name, key, _ in _SCORES if key in ("accuracy", "balanced_accuracy", "auc", "calibration_error")]
-    return {name: {part: (getattr(of, key), of.intervals.get(key)) for part, of in parts.items()} for name, key in shown}
+    shown = [(name, key) for name, key, _ in _SCORES if key in _OF_PARTS]
+    return {
+        name: {part: (getattr(of, key), of.intervals.get(key)) for part, of in parts.items()} for name, key in shown
+    }
 
 
 def _calibration_text(found: Assessment) -> list[str]:
@@ -231,8 +241,10 @@ def _calibration_text(found: Assessment) -> list[str]:
         f"The expected calibration error is {format_score(found.scores.calibration_error)}."
     ]
     for name, bins in found.reliability.items():
-        text.append(f"{name[0].upper()}{name[1:]}: the diagonal passes through {sum(one.bears_out for one in bins)} of "
-                    f"{len(bins)} intervals.")
+        text.append(
+            f"{name[0].upper()}{name[1:]}: the diagonal passes through {sum(one.bears_out for one in bins)} of "
+            f"{len(bins)} intervals."
+        )
     known = found.calibration
     if known:
         text.append(

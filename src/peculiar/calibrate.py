@@ -10,7 +10,7 @@ from scipy.optimize import minimize, minimize_scalar
 from scipy.special import log_softmax
 
 from peculiar.errors import LabelError
-from peculiar.intervals import Interval, wilson
+from peculiar.intervals import Interval, group_numbers, wilson
 
 # Few galaxies would bend a scaling far from 1 and 0; this much of a pull is lost on thousands.
 _PULL = 1e-3
@@ -190,7 +190,7 @@ def fold_rows(
     count: int, *, groups: Sequence[object] | None = None, folds: int = 5, seed: int = 222
 ) -> list[NDArray[np.intp]]:
     """Deal galaxies out to folds at random, rows of the same group to the same one; see `cross_fitted`."""
-    codes = np.arange(count) if groups is None else np.unique([str(one) for one in groups], return_inverse=True)[1]
+    codes = group_numbers(count, groups)
     different = int(codes.max(initial=-1)) + 1
     if different < 2:
         message = f"calibration across folds takes two different galaxies at least, received {different}"

@@ -387,7 +387,9 @@ def evaluate(
     folder.mkdir(parents=True, exist_ok=True)
     with writing(folder / "scores.json") as temporary:
         temporary.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    facts = {name: result[name] for name in ("data", "model", *asked.settings, "question", "left_out", "seed", "command")}
+    facts = {
+        name: result[name] for name in ("data", "model", *asked.settings, "question", "left_out", "seed", "command")
+    }
     facts["digest of the galaxies scored"] = found.digest
     facts |= asked.digests
     write_assessment(folder, found, facts_of(facts), mistakes=scored.mistakes(asked, found.mistakes), shifts=shifts)
@@ -446,7 +448,9 @@ class _Scored:
         answers, found = self.question.answers, []
         for row in rows[:MISTAKES]:
             place = self.rows[row]
-            (galaxy,) = self.source.galaxies(asked.about(self.question.name, self.source).framing, start=place, stop=place + 1)
+            (galaxy,) = self.source.galaxies(
+                asked.about(self.question.name, self.source).framing, start=place, stop=place + 1
+            )
             called = self.probabilities[row].argmax()
             text = f"{answers[called]} {self.probabilities[row, called]:.0%}\nlabel: {answers[self.labels[row]]}"
             if galaxy.picture is not None:
@@ -596,6 +600,28 @@ def _asked(model: Path | None, *, weights: str, views: int | None, include_train
         temperatures=opened.card.temperatures,
         sets=opened.card.sets,
     )
+
+
+@app.command()
+def recalibrate(
+    data: Annotated[
+        list[Path], typer.Argument(help="Sets of galaxies that the model was trained on.", show_default=False)
+    ],
+    file: Annotated[Path, typer.Option("--out", help="Model file to write (.onnx).", show_default=False)],
+    model: Annotated[Path | None, typer.Option(help="Model file (.onnx); default: the model that ships.")] = None,
+) -> None:
+    """Give a model file calibration, prediction sets and unlikeness, from what it was not trained on."""
+    with _extra("writing a model file", "train"):
+        from peculiar.recalibrate import recalibrate as run_recalibrate
+    from peculiar.model import load_model
+    from peculiar.sources import open_source
+
+    with _counting("classifying") as progress:
+        written = run_recalibrate(load_model(model), [open_source(one) for one in data], file, progress=progress)
+    card = written.card
+    out.print(f"prediction sets: {', '.join(card.sets)}; weights and biases: {', '.join(card.scalings) or 'none'}")
+    out.print(f"unlikeness: {'told' if card.familiar else 'not told, too few training pictures'}")
+    out.print(f"{file}: digest {card.digest[:12]}")
 
 
 @app.command()

@@ -91,7 +91,7 @@ def score_intervals(
         probabilities would in 95 of 100 sets of this size, so that it covers at least 95 %.
     """
     count, classes = probabilities.shape
-    codes = np.arange(count) if groups is None else np.unique([str(one) for one in groups], return_inverse=True)[1]
+    codes = group_numbers(count, groups)
     found = statistics(labels, probabilities, np.ones((1, count)))
     ends: dict[str, list[Interval]] = {name: [None] * values.shape[1] for name, values in found.items()}
     if codes.max() > 0:  # of a single galaxy every sample is the same
@@ -127,6 +127,14 @@ def _bootstrap_ends(
     error, reach = found["calibration_error"][0, 0], _calibration_reach(probabilities.max(axis=1), codes, seed)
     ends["calibration_error"] = [[max(0.0, float(error - reach)), min(1.0, float(error + reach))]]
     return ends
+
+
+def group_numbers(count: int, groups: Sequence[object] | None) -> NDArray[np.intp]:
+    """Return the number of the group of each row, in the order of their first rows; without groups each is its own."""
+    if groups is None:
+        return np.arange(count)
+    numbers: dict[str, int] = {}
+    return np.array([numbers.setdefault(str(group), len(numbers)) for group in groups], dtype=np.intp)
 
 
 def statistics(
@@ -207,14 +215,16 @@ def weighted_calibration_error(
         The mean over the bins, weighted by their masses, of how far sureness and share of right calls are apart.
     """
     order = np.argsort(sureness, kind="stable")
-    weights, excess = weights[:, order], (sureness - right)[order]
+    excess = weights[:, order] * (sureness - right)[order]
     totals = weights.sum(axis=1, keepdims=True)
+    # Galaxies of the same sureness are in one bin: the one that the middle of their mass is in.
+    starts = np.flatnonzero(np.diff(sureness[order], prepend=-np.inf) > 0)
+    masses, excess = (np.add.reduceat(values, starts, axis=1) for values in (weights[:, order], excess))
     bins = min(bins, len(sureness))
-    # A galaxy is in the bin that the middle of its mass is in.
-    middle = weights.cumsum(axis=1) - weights / 2
+    middle = masses.cumsum(axis=1) - masses / 2
     numbers = np.minimum((middle / totals * bins).astype(np.intp), bins - 1)
     numbers += bins * np.arange(len(weights))[:, None]
-    gaps = np.bincount(numbers.ravel(), (weights * excess).ravel(), minlength=bins * len(weights))
+    gaps = np.bincount(numbers.ravel(), excess.ravel(), minlength=bins * len(weights))
     return np.asarray(np.abs(gaps.reshape(-1, bins)).sum(axis=1) / totals[:, 0])
 
 
@@ -274,12 +284,14 @@ def _accelerated(found: float, samples: NDArray[np.float64], without: NDArray[np
     spread = (pull**2).sum() ** 1.5
     # Not defined where the only galaxy of a class is left out, and without meaning where nothing changes.
     acceleration = (pull**3).sum() / (6 * spread) if spread > 0 else 0.0
-    ends = bias + norm.ppf([(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    low, high = np.quantile(defined, norm.cdf(bias + ends / (1 - acceleration * ends)))
-    return [float(low), float(high)]
+    ends = bias + np.asarray(norm.ppf([(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]))
+    places = np.asarray(norm.cdf(bias + ends / (1 - acceleration * ends)))
+    return [float(np.quantile(defined, place)) for place in places]
 
 
-def _calibration_reach(sureness: NDArray[np.floating], codes: NDArray[np.integer], seed: int, draws: int = 400) -> float:
+def _calibration_reach(
+    sureness: NDArray[np.floating], codes: NDArray[np.integer], seed: int, draws: int = 400
+) -> float:
     """Return what the calibration error of perfectly calibrated probabilities stays under in 95 of 100 cases."""
     random = np.random.default_rng(seed)
     ones = np.ones((1, len(sureness)))

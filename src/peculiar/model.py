@@ -128,6 +128,10 @@ class Model:
         """Number of values of an embedding."""
         return int(self._session.get_outputs()[0].shape[1])
 
+    def with_card(self, card: Card) -> "Model":
+        """Return the same network under another card."""
+        return Model(self.path, card, self._session)
+
     def classify(self, pictures: NDArray[np.uint8], *, views: int | None = None) -> Answers:
         """Answer all questions about pictures that are framed as the model wants them.
 

@@ -215,7 +215,9 @@ def draw_reliability(series: Mapping[str, Sequence[Any]]) -> Figure:
     series : mapping of str to sequence of `peculiar.calibrate.Bin`
     """
     figure = Figure(figsize=(3.4 * len(series), 3.5), layout="constrained")
-    for axes, (name, bins), colour in zip(figure.subplots(1, len(series), squeeze=False)[0], series.items(), COLOURS):
+    for axes, (name, bins), colour in zip(
+        figure.subplots(1, len(series), squeeze=False)[0], series.items(), COLOURS, strict=False
+    ):
         stated, found = [one.stated for one in bins], [one.found for one in bins]
         reach = [
             [max(0.0, one.found - one.interval[0]) for one in bins],
@@ -241,10 +243,12 @@ def draw_scores(scores: Mapping[str, Mapping[str, tuple[float | None, Sequence[f
     lines = max(len(of) for of in scores.values())
     figure = Figure(figsize=(1.6 + 2.1 * len(scores), 0.9 + 0.32 * lines), layout="constrained")
     grid = figure.subplots(1, len(scores), squeeze=False, sharey=True)[0]
-    for axes, (score, of), colour in zip(grid, scores.items(), COLOURS):
+    for axes, (score, of), colour in zip(grid, scores.items(), COLOURS, strict=False):
         for line, (value, interval) in enumerate(of.values()):
             if value is None:
-                axes.text(0.5, line, "undefined", transform=axes.get_yaxis_transform(), ha="center", va="center", fontsize=7)
+                axes.text(
+                    0.5, line, "undefined", transform=axes.get_yaxis_transform(), ha="center", va="center", fontsize=7
+                )
                 continue
             if interval is not None:
                 axes.plot(interval, [line, line], color=colour, linewidth=2, alpha=0.6)
@@ -273,7 +277,14 @@ def draw_coverage(coverages: Sequence[Any]) -> Figure:
     for name, colour in zip(["all", *coverages[0].classes], ["black", *COLOURS, *COLOURS], strict=False):
         shares = [one.coverage if name == "all" else one.classes[name]["coverage"] for one in coverages]
         sizes = [one.size if name == "all" else one.classes[name]["size"] for one in coverages]
-        left.plot(levels, [math.nan if share is None else 100 * share for share in shares], "o-", color=colour, label=name, markersize=4)
+        left.plot(
+            levels,
+            [math.nan if share is None else 100 * share for share in shares],
+            "o-",
+            color=colour,
+            label=name,
+            markersize=4,
+        )
         right.plot(levels, [math.nan if size is None else size for size in sizes], "o-", color=colour, markersize=4)
     left.set(xlabel="promised coverage, %", ylabel="coverage found, %")
     right.set(xlabel="promised coverage, %", ylabel="mean number of answers")

@@ -1,8 +1,8 @@
 """How common classes are among galaxies without labels, corrected for what the classifier confuses.
 
-To count what a classifier calls galaxies is biased where it errs, the more so where classes are rarer or more common than
-among the galaxies that it was measured on. Two corrections, both of which assume that galaxies of a class look alike in
-both sets and only the classes' shares differ:
+To count what a classifier calls galaxies is biased where it errs, the more so where classes are rarer or more common
+than among the galaxies that it was measured on. Two corrections, both of which assume that galaxies of a class look
+alike in both sets and only the classes' shares differ:
 
 - adjusted counts: the shares that, confused as the labelled galaxies are, give the counts that are found (Forman 2008,
   equation 4, for more than two classes as a least-squares problem on shares);
@@ -137,9 +137,7 @@ def adjusted_counts(confusion: NDArray[np.integer], counts: NDArray[np.integer])
     return np.asarray(shares / shares.sum())
 
 
-def expectation_maximisation(
-    probabilities: NDArray[np.floating], prior: NDArray[np.floating]
-) -> NDArray[np.float64]:
+def expectation_maximisation(probabilities: NDArray[np.floating], prior: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return the shares of the classes that make calibrated probabilities most likely.
 
     Parameters

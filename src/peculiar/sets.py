@@ -119,7 +119,9 @@ def name_sets(sets: NDArray[np.bool_], answers: Sequence[str]) -> list[str]:
     return ["|".join(answer for answer, inside in zip(answers, row, strict=True) if inside) for row in sets]
 
 
-def coverage(labels: NDArray[np.integer], sets: Mapping[str, NDArray[np.bool_]], answers: Sequence[str]) -> list[Coverage]:
+def coverage(
+    labels: NDArray[np.integer], sets: Mapping[str, NDArray[np.bool_]], answers: Sequence[str]
+) -> list[Coverage]:
     """Return how well sets cover the labels, overall and by class.
 
     Parameters

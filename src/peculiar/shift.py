@@ -33,7 +33,7 @@ _NEAR = 0.05
 MOST = 400
 """Of so many galaxies a score is known to some points, and they take minutes."""
 
-_LARGEST = 1024
+_LARGEST = 512
 """Side to which larger pictures are reduced first."""
 
 
@@ -114,7 +114,9 @@ def _far(picture: Pixels, amount: float, random: np.random.Generator) -> Pixels:
     size = (max(8, round(width * shrink)), max(8, round(height * shrink)))
     small = np.stack(
         [
-            np.asarray(Image.fromarray((light[:, :, band] - sky[band]).astype(np.float32)).resize(size, Image.Resampling.BOX))
+            np.asarray(
+                Image.fromarray((light[:, :, band] - sky[band]).astype(np.float32)).resize(size, Image.Resampling.BOX)
+            )
             for band in range(3)
         ],
         axis=2,
@@ -260,7 +262,7 @@ def _classify(model: Classifier, pictures: Sequence[Pixels], progress: Callable[
 
 
 def _pixels(values: NDArray[Any]) -> Pixels:
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(values), 0, 255), dtype=np.uint8)
 
 
 def _crossing(amounts: Sequence[float], worse: Sequence[float]) -> float | None:
