@@ -78,13 +78,14 @@ def test_what_is_not_defined_has_no_interval() -> None:
 
 
 @pytest.mark.slow
-def test_intervals_cover() -> None:
-    random = np.random.default_rng(1)
+@pytest.mark.parametrize("start", [1, 20])
+def test_intervals_cover(start: int) -> None:
+    random = np.random.default_rng(start)
     labels, probabilities = draw(random, 1_000_000)
     true = statistics(labels, probabilities, np.ones((1, len(labels))))
     hits: dict[str, list[bool]] = {}
     for seed in range(1000):
-        found = score_intervals(*draw(random, 600), resamples=500, seed=seed)
+        found = score_intervals(*draw(random, 600), resamples=300, seed=seed)
         for name, ends in (*found.overall.items(), *found.classes[1].items()):
             value = true[name][0, 1 if name in found.classes[1] else 0]
             assert ends is not None
