@@ -2,8 +2,16 @@
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from peculiar.calibrate import fit_temperature
+from peculiar.calibrate import (
+    Scaling,
+    choose_scaling,
+    cross_fitted,
+    fit_temperature,
+    fold_rows,
+    reliability,
+)
 from peculiar.errors import LabelError
 
 
@@ -29,3 +37,50 @@ def test_labels_without_trust_count_nothing() -> None:
 def test_without_labels_there_is_no_temperature() -> None:
     with pytest.raises(LabelError, match="no labels"):
         fit_temperature(np.empty((0, 3)), np.empty(0, dtype=int))
+
+
+def biased(count: int, bend: float) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Logits with a bias of one class that labels do not bear out."""
+    random = np.random.default_rng(222)
+    logits = random.normal(0, 2, (count, 3))
+    chances = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    labels = (chances.cumsum(axis=1) < random.random((count, 1))).sum(axis=1)
+    return logits + np.array([0, bend, 0]), labels
+
+
+def test_a_scaling_by_classes_takes_a_bias_back() -> None:
+    logits, labels = biased(4000, 1.5)
+    found, gain, error = choose_scaling(logits, labels)
+    assert found.biases[1] - found.biases[0] == pytest.approx(-1.5, abs=0.2)
+    assert gain > 5 * error
+    assert all(one.bears_out for one in reliability(labels, found.probabilities(logits), answer=1)[2:-2])
+
+
+def test_a_temperature_is_kept_where_it_is_as_good() -> None:
+    found, gain, error = choose_scaling(*biased(300, 0.0))
+    assert found.biases == (0.0, 0.0, 0.0)
+    assert len(set(found.weights)) == 1
+    assert gain < 2 * error
+
+
+def test_no_galaxy_calibrates_itself() -> None:
+    logits, labels = biased(60, 0.0)
+    groups = [str(number // 3) for number in range(60)]
+    seen: list[int] = []
+
+    def fit(some: NDArray[np.floating], _: NDArray[np.integer]) -> Scaling:
+        seen.append(len(some))
+        return Scaling((1.0,) * 3, (0.0,) * 3)
+
+    cross_fitted(logits, labels, fit, groups=groups)
+    assert seen == [48] * 5
+    folds = fold_rows(60, groups=groups)
+    assert sorted(np.concatenate(folds).tolist()) == list(range(60))
+    assert all(len({groups[row] for row in fold}) == 4 for fold in folds)
+
+
+def test_reliability_by_hand() -> None:
+    chances = np.array([0.6, 0.6, 0.9, 0.9])
+    (low, high) = reliability(np.array([0, 1, 0, 0]), np.stack([chances, 1 - chances], axis=1), bins=2)
+    assert (low.stated, low.found, low.count, low.bears_out) == (pytest.approx(0.6), 0.5, 2, True)
+    assert (high.stated, high.found, high.count) == (pytest.approx(0.9), 1.0, 2)

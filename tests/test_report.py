@@ -144,14 +144,14 @@ def test_a_failure_keeps_the_old_page(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_score_table_shows_dashes_for_what_is_not_defined() -> None:
+def test_score_table_says_what_is_not_defined() -> None:
     scores = evaluate([0, 0, 1], np.eye(4)[[0, 1, 1]], ("Normal", "Ringed", "<script>", "Other"))
     assert score_table(scores) == [
         ["class", "galaxies", "precision", "recall", "F1", "AUC"],
         ["Normal", "2", "1.000", "0.500", "0.667", "0.750"],
         ["Ringed", "1", "0.500", "1.000", "0.667", "0.750"],
-        ["<script>", "0", "–", "–", "–", "–"],
-        ["Other", "0", "–", "–", "–", "–"],
+        ["<script>", "0", "undefined", "undefined", "undefined", "undefined"],
+        ["Other", "0", "undefined", "undefined", "undefined", "undefined"],
     ]
 
 
@@ -163,7 +163,7 @@ def test_a_score_table_goes_onto_a_page_as_it_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(None, "–"), (0.0, "0.000"), (1.0, "1.000"), (0.12349, "0.123"), (12.5, "12.500")]
+    ("value", "text"), [(None, "undefined"), (0.0, "0.000"), (1.0, "1.000"), (0.12349, "0.123"), (12.5, "12.500")]
 )
 def test_scores_have_three_digits(value: float | None, text: str) -> None:
     assert format_score(value) == text

@@ -17,6 +17,7 @@ from peculiar.image import Framing
 from peculiar.model import Model
 from peculiar.predict import readable_batches
 from peculiar.schema import Question
+from peculiar.sets import name_sets, prediction_sets
 from peculiar.sources.stream import EDGE, OFF_MOSAIC, Galaxy, Source
 
 
@@ -70,6 +71,9 @@ class Tally:
 
 _MOST_PROBLEMS = 100
 
+SET_LEVEL = "90"
+"""Of the prediction sets that are written, in per cent."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -115,6 +119,7 @@ def catalog_columns(model: Model, *, positions: bool, embeddings: bool) -> list[
     first = model.card.questions[0].name
     columns += [
         Column("class", pa.string(), f"most probable answer to {first}", ucd="meta.code.class"),
+        *_judgement_columns(model),
         Column("entropy", pa.float32(), f"entropy of the probabilities of {first}, in nats", ucd="stat.value"),
         Column("flags", pa.int32(), _flags_text(), ucd="meta.code.qual"),
         Column("model", pa.string(), "first twelve digits of the model's digest", ucd="meta.id"),
@@ -123,6 +128,34 @@ def catalog_columns(model: Model, *, positions: bool, embeddings: bool) -> list[
         text = "what the network makes of the picture: alike for pictures that look alike"
         columns.append(Column("embedding", pa.list_(pa.float32(), model.embedding_size), text))
     return columns
+
+
+def _judgement_columns(model: Model) -> list[Column]:
+    """Return the columns that a model file has the means for: prediction sets, and unlikeness."""
+    columns, first = [], model.card.questions[0].name
+    if SET_LEVEL in model.card.sets.get(first, {}):
+        text = f"answers to {first} that cannot be ruled out: the right one is among them in {SET_LEVEL} of 100 cases"
+        columns.append(Column(f"set_{SET_LEVEL}", pa.string(), text, ucd="meta.code.class"))
+    if model.card.familiar is not None:
+        text = "how unlike the training pictures; 1 is exceeded by 5 % of galaxies like those"
+        columns.append(Column("ood", pa.float32(), text, ucd="stat.value"))
+    return columns
+
+
+def _judgements(
+    model: Model, probabilities: NDArray[np.float32], embedding: NDArray[np.float32]
+) -> dict[str, NDArray[np.generic] | list[str | None]]:
+    """Return the values of `_judgement_columns`: None and NaN where a picture cannot be read."""
+    first = model.card.questions[0]
+    result: dict[str, NDArray[np.generic] | list[str | None]] = {}
+    thresholds = model.card.sets.get(first.name, {}).get(SET_LEVEL)
+    if thresholds is not None:
+        readable = ~np.isnan(probabilities[:, 0])
+        names = iter(name_sets(prediction_sets(probabilities[readable], thresholds), first.answers))
+        result[f"set_{SET_LEVEL}"] = [next(names) if known else None for known in readable]
+    if model.card.familiar is not None:
+        result["ood"] = model.card.familiar.unlikeness(embedding)
+    return result
 
 
 def _flags_text() -> str:
@@ -225,6 +258,7 @@ def _values(
         HEALPIX.name: _cells(positions),
         **columns,
         "class": classes,
+        **_judgements(model, chances, embedding),
         "entropy": -(chances * np.log(np.maximum(chances, 1e-30))).sum(axis=1),
         "flags": flags,
         "model": [model.card.digest[:12]] * count,

@@ -10,7 +10,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -29,12 +29,17 @@ from peculiar.errors import (
 )
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from peculiar.batch import Catalogued
     from peculiar.fit import FitWatcher
     from peculiar.image import Framing
     from peculiar.predict import Classifier
+    from peculiar.schema import Question
     from peculiar.search import Cone, Hits
-    from peculiar.sources import Source
+    from peculiar.shift import Shifted
+    from peculiar.sources import Galaxy, Source
     from peculiar.train import Watcher
 
 app = typer.Typer(
@@ -405,57 +410,212 @@ def evaluate(
         bool, typer.Option("--include-training", help="Also score galaxies that the run was trained on.")
     ] = False,
     views: Views = None,
+    by: Annotated[
+        list[str] | None,
+        typer.Option(help="Column to score by as well, numbers in four bins; may be given several times."),
+    ] = None,
+    group: Annotated[
+        str | None, typer.Option(help="Column whose entries belong together, as a field: for honest intervals.")
+    ] = None,
+    catalog: Annotated[
+        Path | None, typer.Option("--fractions", help="Catalogue without labels whose classes are to be counted.")
+    ] = None,
+    push: Annotated[
+        bool, typer.Option("--shift", help="Also score pictures made worse step by step; takes minutes.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Score a model on labelled galaxies, leaving out those that a run was trained on."""
-    from peculiar import plots
+    """Score a model on labelled galaxies, leaving out those that a run was trained on; or a table of probabilities."""
+    from peculiar.assess import assess, read_probabilities
+    from peculiar.assess_page import facts_of, write_assessment
     from peculiar.cache import writing
-    from peculiar.evaluate import evaluate as score
-    from peculiar.predict import predict
-    from peculiar.sources import open_source
 
     asked = _asked(model, weights=weights, views=views, include_training=include_training, part=part)
-    source = open_source(data, label=label)
-    trained = asked.about(question, source)
-    known = source.labels()
-    trained.question.check((None if one in trained.question.silent else one for one in known), source.path)
-    labelled = sum(label in trained.question.answers for label in known)
-    galaxies = (
-        galaxy
-        for galaxy in source.galaxies(trained.framing, labelled_only=True)
-        if galaxy.label in trained.question.answers and asked.takes(galaxy.id)
+    scored = _scored_catalogue(data, asked, label, part) or _scored_pictures(data, asked, label, question)
+    unlabelled = None
+    if catalog is not None:
+        values, known = read_probabilities(catalog, scored.question, "" if scored.source is None else asked.digest)
+        unlabelled = values[known]
+    wanted = dict.fromkeys(["survey", scored.question.basis, *(by or ())])
+    columns = {name: scored.column(name) for name in wanted if name and (name in scored.columns or name in (by or ()))}
+    found = assess(
+        scored.ids,
+        scored.labels,
+        scored.probabilities,
+        scored.question,
+        columns=columns,
+        groups=None if group is None else scored.column(group),
+        temperature=asked.temperatures.get(scored.question.name, 1.0),
+        thresholds=asked.sets.get(scored.question.name),
+        unlabelled=unlabelled,
     )
-    with _counting("classifying") as progress:
-        predictions = predict(trained, galaxies, progress=progress)
-    left_out = labelled - len(predictions.ids)
-    if not predictions.ids:
-        message = f"none of the {labelled:,} labelled galaxies of {data} is left to score; {asked.advice}"
-        raise LabelError(message)
-    labels, probabilities = predictions.scored(trained.question)
-    scores = score(labels, probabilities, trained.question.answers)
+    shifts = scored.push(asked) if push else {}
     folder = folder or asked.folder
     result = {
         "data": str(data),
         "model": asked.name,
         **asked.settings,
-        "question": trained.question.name,
-        "left_out": left_out,
-        "unreadable": predictions.problems,
-        "scores": scores.as_dict(),
+        "question": scored.question.name,
+        "left_out": scored.left_out,
+        "unreadable": scored.problems,
+        "command": " ".join(["peculiar", *sys.argv[1:]]),
+        "seed": 222,
+        **found.as_dict(),
+        "shifts": {name: of.as_dict() for name, of in shifts.items()},
     }
     folder.mkdir(parents=True, exist_ok=True)
     with writing(folder / "scores.json") as temporary:
         temporary.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    plots.save(plots.draw_confusion(scores.confusion, trained.question.answers), folder / "confusion.png")
+    facts = {
+        name: result[name] for name in ("data", "model", *asked.settings, "question", "left_out", "seed", "command")
+    }
+    facts["digest of the galaxies scored"] = found.digest
+    facts |= asked.digests
+    write_assessment(folder, found, facts_of(facts), mistakes=scored.mistakes(asked, found.mistakes), shifts=shifts)
     if as_json:
         _print_json(result)
         return
-    if left_out:
-        out.print(f"{left_out:,} galaxies are left out: {asked.reason}.")
-    for id_, reason in predictions.problems.items():
+    if scored.left_out:
+        out.print(f"{scored.left_out:,} galaxies are left out: {asked.reason}.")
+    for id_, reason in scored.problems.items():
         out.print(f"{id_} cannot be read: {reason}")
-    _print_scores(scores)
-    out.print(f"Scores and figures are in {folder}")
+    _print_scores(found.scores)
+    if found.fractions:
+        out.print("\nShares in the catalogue, with 90 % intervals")
+        rows = [["class", "called so", "adjusted counts", "expectation maximisation"]]
+        rows += [
+            [
+                name,
+                f"{one.counted:.1%}",
+                "{:.1%} ({:.1%} to {:.1%})".format(one.adjusted, *one.adjusted_interval),
+                "{:.1%} ({:.1%} to {:.1%})".format(one.expected, *one.expected_interval),
+            ]
+            for name, one in found.fractions.items()
+        ]
+        _print_table(rows)
+    out.print(f"Scores and figures are in {folder}; open {folder / 'report.html'} in a browser.")
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """Galaxies with labels and probabilities, and where they came from; `source` is None for a plain table."""
+
+    question: "Question"
+    rows: list[int]
+    ids: list[str]
+    labels: "NDArray[np.int64]"
+    probabilities: "NDArray[np.floating]"
+    columns: tuple[str, ...]
+    read_column: Callable[[str], list[Any]]
+    source: "Source | None" = None
+    left_out: int = 0
+    problems: dict[str, str] = field(default_factory=dict)
+
+    def column(self, name: str) -> list[str | None]:
+        """Return a column of the galaxies that are scored."""
+        if name not in self.columns:
+            raise UnknownNameError("column", name, self.columns)
+        entries = self.read_column(name)
+        return [None if entries[row] in (None, "") else str(entries[row]) for row in self.rows]
+
+    def mistakes(self, asked: "_Asked", rows: "NDArray[np.intp]") -> "list[tuple[NDArray[np.uint8], str]]":
+        """Return pictures of the most confident mistakes, and what was said of each."""
+        from peculiar.assess import MISTAKES
+
+        if self.source is None:
+            return []
+        answers, found = self.question.answers, []
+        for row in rows[:MISTAKES]:
+            place = self.rows[row]
+            (galaxy,) = self.source.galaxies(
+                asked.about(self.question.name, self.source).framing, start=place, stop=place + 1
+            )
+            called = self.probabilities[row].argmax()
+            text = f"{answers[called]} {self.probabilities[row, called]:.0%}\nlabel: {answers[self.labels[row]]}"
+            if galaxy.picture is not None:
+                found.append((galaxy.picture, text))
+        return found
+
+    def push(self, asked: "_Asked") -> "dict[str, Shifted]":
+        """Score pictures made worse, of at most a few hundred galaxies that chance chooses."""
+        import numpy as np
+
+        from peculiar.shift import MOST, shift_scores
+
+        if self.source is None:
+            message = "--shift needs pictures, and a table of probabilities has none; give the pictures"
+            raise UsageError(message)
+        chosen = np.sort(np.random.default_rng(222).permutation(len(self.rows))[:MOST])
+        places = {self.rows[number] for number in chosen}
+        rows = [row for place, row in enumerate(self.source.rows()) if place in places]
+        with _counting("pushing") as progress:
+            return shift_scores(
+                asked.about(self.question.name, self.source), rows, self.labels[chosen], progress=progress
+            )
+
+
+def _scored_pictures(data: Path, asked: "_Asked", label: str | None, question: str | None) -> _Scored:
+    """Classify the labelled galaxies of a source that a model may be scored on."""
+    from peculiar.predict import predict
+    from peculiar.sources import open_source
+
+    source = open_source(data, label=label)
+    trained = asked.about(question, source)
+    known = source.labels()
+    trained.question.check((None if one in trained.question.silent else one for one in known), source.path)
+    labelled = sum(label in trained.question.answers for label in known)
+    rows: list[int] = []
+
+    def galaxies() -> "Iterator[Galaxy]":
+        places = [row for row, label in enumerate(known) if label is not None]
+        for row, galaxy in zip(places, source.galaxies(trained.framing, labelled_only=True), strict=True):
+            if galaxy.label in trained.question.answers and asked.takes(galaxy.id):
+                rows.append(row)
+                yield galaxy
+
+    with _counting("classifying") as progress:
+        predictions = predict(trained, galaxies(), progress=progress)
+    if not predictions.ids:
+        message = f"none of the {labelled:,} labelled galaxies of {data} is left to score; {asked.advice}"
+        raise LabelError(message)
+    labels, probabilities = predictions.scored(trained.question)
+    readable = [number for number, id_ in enumerate(predictions.ids) if id_ not in predictions.problems]
+    return _Scored(
+        question=trained.question,
+        rows=[rows[number] for number in readable],
+        ids=[predictions.ids[number] for number in readable],
+        labels=labels,
+        probabilities=probabilities,
+        columns=source.columns,
+        read_column=source.column,
+        source=source,
+        left_out=labelled - len(predictions.ids),
+        problems=predictions.problems,
+    )
+
+
+def _scored_catalogue(data: Path, asked: "_Asked", label: str | None, part: str) -> _Scored | None:
+    """Read labels and probabilities of a table that has no pictures; None if it is no such table."""
+    from peculiar.assess import has_probabilities, read_catalogue
+    from peculiar.table import table_format
+
+    if not data.is_file() or not table_format(data) or not has_probabilities(data):
+        return None
+    table = read_catalogue(data, label, asked.questions)
+    taken = [number for number, id_ in enumerate(table.ids) if asked.takes(id_)]
+    if not taken:
+        message = f"none of the {len(table.ids):,} labelled galaxies of {data} is left to score; {asked.advice}"
+        raise LabelError(message)
+    return _Scored(
+        question=table.question,
+        rows=[table.rows[number] for number in taken],
+        ids=[table.ids[number] for number in taken],
+        labels=table.labels[taken],
+        probabilities=table.probabilities[taken],
+        columns=table.table.columns,
+        read_column=table.table.column,
+        left_out=len(table.ids) - len(taken),
+    )
 
 
 @dataclass(frozen=True)
@@ -469,6 +629,11 @@ class _Asked:
     settings: dict[str, Any]
     reason: str
     advice: str
+    digest: str = ""
+    digests: dict[str, str] = field(default_factory=dict)
+    questions: "tuple[Question, ...]" = ()
+    temperatures: dict[str, float] = field(default_factory=dict)
+    sets: dict[str, dict[str, tuple[float, ...]]] = field(default_factory=dict)
 
 
 def _asked(model: Path | None, *, weights: str, views: int | None, include_training: bool, part: str) -> _Asked:
@@ -489,6 +654,8 @@ def _asked(model: Path | None, *, weights: str, views: int | None, include_train
             settings={"weights": weights},
             reason="the model was trained on them",
             advice="the model was trained on all of them: score others, or these too (--include-training)",
+            questions=(trained.question,),
+            digests={"digest of the split it was trained on": run.read_record(model).split_digest},
         )
     opened = load_model(model)
     if part not in ("all", *PARTS):
@@ -503,7 +670,37 @@ def _asked(model: Path | None, *, weights: str, views: int | None, include_train
         settings={"part": part, "views": views or opened.card.views},
         reason=f"they are not in the part {part}",
         advice=f"none is in the part {part}: score all (--part all)",
+        digest=opened.card.digest,
+        digests={
+            "digest of the model": opened.card.digest,
+            "digest of the split it was trained on": str(opened.card.training.get("split_digest", "")),
+        },
+        questions=opened.card.questions,
+        temperatures=opened.card.temperatures,
+        sets=opened.card.sets,
     )
+
+
+@app.command()
+def recalibrate(
+    data: Annotated[
+        list[Path], typer.Argument(help="Sets of galaxies that the model was trained on.", show_default=False)
+    ],
+    file: Annotated[Path, typer.Option("--out", help="Model file to write (.onnx).", show_default=False)],
+    model: Annotated[Path | None, typer.Option(help="Model file (.onnx); default: the model that ships.")] = None,
+) -> None:
+    """Give a model file calibration, prediction sets and unlikeness, from what it was not trained on."""
+    with _extra("writing a model file", "train"):
+        from peculiar.recalibrate import recalibrate as run_recalibrate
+    from peculiar.model import load_model
+    from peculiar.sources import open_source
+
+    with _counting("classifying") as progress:
+        written = run_recalibrate(load_model(model), [open_source(one) for one in data], file, progress=progress)
+    card = written.card
+    out.print(f"prediction sets: {', '.join(card.sets)}; weights and biases: {', '.join(card.scalings) or 'none'}")
+    out.print(f"unlikeness: {'told' if card.familiar else 'not told, too few training pictures'}")
+    out.print(f"{file}: digest {card.digest[:12]}")
 
 
 @app.command()
@@ -1058,9 +1255,14 @@ def _print_scores(scores: Any) -> None:
         ("balanced accuracy", scores.balanced_accuracy),
         ("AUC (mean over classes)", scores.auc),
         ("AUC (pooled, as Keras)", scores.pooled_auc),
+        ("average precision", scores.average_precision),
         ("log loss", scores.log_loss),
+        ("Brier score", scores.brier),
+        ("calibration error", scores.calibration_error),
     ):
-        out.print(f"{name:26} {format_score(value)}")
+        key = {"AUC (mean over classes)": "auc"}.get(name, name.lower().replace(" score", "").replace(" ", "_"))
+        ends = scores.intervals.get(key)
+        out.print(f"{name:26} {format_score(value)}" + (f"   {ends[0]:.3f} to {ends[1]:.3f}" if ends else ""))
     out.print()
     _print_table(score_table(scores))
     out.print("\nConfusion matrix (rows: true class, columns: predicted)")

@@ -1,14 +1,22 @@
 """Scores of probabilities against labels."""
 
+import itertools
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support, roc_auc_score
+from sklearn.metrics import (
+    average_precision_score,
+    confusion_matrix,
+    precision_recall_fscore_support,
+    roc_auc_score,
+)
 
 from peculiar.errors import DataError, LabelError
+from peculiar.intervals import Interval, ScoreIntervals, score_intervals, weighted_calibration_error
 
 AUC_THRESHOLDS = 200
 
@@ -26,6 +34,10 @@ class ClassScores:
         Area under the ROC curve, one against rest; None unless the class occurs beside others.
     count : int
         How many galaxies are of the class.
+    average_precision : float or None
+        Mean precision over the recalls, one against rest; None unless the class occurs beside others.
+    intervals : dict of str to list of float or None
+        By score the ends of its 95 % interval, None where it is not defined; empty unless asked for.
     """
 
     precision: float | None
@@ -33,6 +45,8 @@ class ClassScores:
     f1: float | None
     auc: float | None
     count: int
+    average_precision: float | None = None
+    intervals: dict[str, Interval] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +70,15 @@ class Scores:
     classes : dict of str to ClassScores
     confusion : list of list of int
         Rows are the true classes, columns the predicted ones.
+    average_precision : float or None
+        Mean over the classes; None unless every class has one.
+    brier : float
+        Mean squared distance of the probabilities from 1 for the right class and 0 for all others, summed over the
+        classes: 0 to 2 (Brier 1950, equation 2).
+    calibration_error : float
+        Expected calibration error of the class that was called, over 15 bins of equal mass.
+    intervals : dict of str to list of float or None
+        By score the ends of its 95 % interval, None where it is not defined; empty unless asked for.
     """
 
     count: int
@@ -66,13 +89,25 @@ class Scores:
     log_loss: float
     classes: dict[str, ClassScores]
     confusion: list[list[int]]
+    average_precision: float | None
+    brier: float
+    calibration_error: float
+    intervals: dict[str, Interval] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return all of it as plain dictionaries and lists, fit for JSON."""
         return asdict(self)
 
 
-def evaluate(labels: ArrayLike, probabilities: ArrayLike, answers: Sequence[str]) -> Scores:
+def evaluate(
+    labels: ArrayLike,
+    probabilities: ArrayLike,
+    answers: Sequence[str],
+    *,
+    resamples: int = 0,
+    groups: Sequence[object] | None = None,
+    seed: int = 222,
+) -> Scores:
     """Score probabilities against labels.
 
     Parameters
@@ -83,6 +118,12 @@ def evaluate(labels: ArrayLike, probabilities: ArrayLike, answers: Sequence[str]
         Each row sums to 1.
     answers : sequence of str
         Names of the classes.
+    resamples : int
+        Number of bootstrap samples for the intervals; without any there are none. A thousand do.
+    groups : sequence, optional
+        What each row belongs to: rows of the same galaxy, or the same field, are drawn together.
+    seed : int
+        Of the bootstrap.
 
     Returns
     -------
@@ -102,6 +143,9 @@ def evaluate(labels: ArrayLike, probabilities: ArrayLike, answers: Sequence[str]
     predicted = probabilities.argmax(axis=1)
     confusion = confusion_matrix(labels, predicted, labels=numbers)
     precision, recall, f1, _ = precision_recall_fscore_support(labels, predicted, labels=numbers, zero_division=np.nan)
+    ends = ScoreIntervals(classes=[{} for _ in answers])
+    if resamples:
+        ends = score_intervals(labels, probabilities, groups=groups, resamples=resamples, seed=seed)
     classes = {
         answer: ClassScores(
             precision=_defined(precision[number]),
@@ -109,21 +153,84 @@ def evaluate(labels: ArrayLike, probabilities: ArrayLike, answers: Sequence[str]
             f1=_defined(f1[number]),
             auc=class_auc(one_hot[:, number], probabilities[:, number]),
             count=int(confusion[number].sum()),
+            average_precision=_average_precision(one_hot[:, number], probabilities[:, number]),
+            intervals={name.removeprefix("class_"): values for name, values in ends.classes[number].items()},
         )
         for number, answer in enumerate(answers)
     }
-    areas = [scores.auc for scores in classes.values() if scores.auc is not None]
     chosen = probabilities[np.arange(len(labels)), labels]
     return Scores(
         count=len(labels),
         accuracy=float((predicted == labels).mean()),
         balanced_accuracy=float(np.nanmean(recall)),
-        auc=float(np.mean(areas)) if len(areas) == len(answers) else None,
+        auc=_mean([of.auc for of in classes.values()]),
         pooled_auc=pooled_auc(one_hot, probabilities),
         log_loss=float(-np.log(np.maximum(chosen, np.finfo(np.float32).tiny)).mean()),
         classes=classes,
         confusion=confusion.tolist(),
+        average_precision=_mean([of.average_precision for of in classes.values()]),
+        brier=float(((probabilities - one_hot) ** 2).sum(axis=1).mean()),
+        calibration_error=calibration_error(labels, probabilities),
+        intervals=ends.overall,
     )
+
+
+def evaluate_by(
+    labels: NDArray[np.integer],
+    probabilities: NDArray[np.floating],
+    answers: Sequence[str],
+    entries: Sequence[str | None],
+    *,
+    resamples: int = 0,
+    groups: Sequence[object] | None = None,
+) -> dict[str, Scores]:
+    """Score the galaxies of each part of a column apart; see `strata` and `evaluate`."""
+    return {
+        name: evaluate(
+            labels[rows],
+            probabilities[rows],
+            answers,
+            resamples=resamples,
+            groups=None if groups is None else [groups[row] for row in rows],
+        )
+        for name, rows in strata(entries).items()
+    }
+
+
+def strata(entries: Sequence[str | None], *, bins: int = 4, most: int = 12) -> dict[str, NDArray[np.intp]]:
+    """Part galaxies by a column: by its entries, or where these are many different numbers by quantiles of them.
+
+    Parameters
+    ----------
+    entries : sequence of (str or None)
+        One a galaxy; None is in no part.
+    bins : int
+        Number of quantile bins for numbers.
+    most : int
+        With more different numbers than that they are put into bins; of words the most frequent are taken.
+
+    Returns
+    -------
+    dict of str to ndarray of int
+        Rows by the name of the part: bins in their order, words with the most frequent first.
+    """
+    known = np.array([row for row, entry in enumerate(entries) if entry is not None], dtype=np.intp)
+    words = [str(entries[row]) for row in known]
+    values = _numbers(words)
+    if values is not None and len(set(words)) > most:
+        edges = np.unique(np.quantile(values[np.isfinite(values)], np.linspace(0, 1, bins + 1)))
+        places = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, max(len(edges) - 2, 0))
+        places[~np.isfinite(values)] = -1
+        names = [f"{low:.4g} to {high:.4g}" for low, high in itertools.pairwise(edges)]
+        return {name: known[places == place] for place, name in enumerate(names)}
+    found = np.array(words, dtype=object)
+    return {word: known[found == word] for word, _ in Counter(words).most_common(most)}
+
+
+def calibration_error(labels: NDArray[np.integer], probabilities: NDArray[np.floating], bins: int = 15) -> float:
+    """Return the expected calibration error of the class that was called, over bins of equal mass."""
+    right = probabilities.argmax(axis=1) == labels
+    return float(weighted_calibration_error(probabilities.max(axis=1), right, np.ones((1, len(labels))), bins)[0])
 
 
 def class_auc(is_class: NDArray[Any], probability: NDArray[np.floating]) -> float | None:
@@ -160,6 +267,26 @@ def pooled_auc(one_hot: NDArray[np.floating], probabilities: NDArray[np.floating
     above_true = np.bincount(highest[truth], minlength=AUC_THRESHOLDS)[::-1].cumsum()
     above_false = np.bincount(highest[~truth], minlength=AUC_THRESHOLDS)[::-1].cumsum()
     return float(np.trapezoid(above_true / positives, above_false / negatives))
+
+
+def _numbers(words: list[str]) -> NDArray[np.float64] | None:
+    try:
+        values = np.array([float(word) for word in words])
+    except ValueError:
+        return None
+    return values if np.isfinite(values).any() else None
+
+
+def _average_precision(is_class: NDArray[Any], probability: NDArray[np.floating]) -> float | None:
+    if is_class.all() or not is_class.any():
+        return None
+    return float(average_precision_score(is_class, probability))
+
+
+def _mean(values: list[float | None]) -> float | None:
+    """Return the mean, None if any is not defined."""
+    defined = [value for value in values if value is not None]
+    return float(np.mean(defined)) if len(defined) == len(values) else None
 
 
 def _defined(value: float) -> float | None:

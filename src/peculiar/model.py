@@ -16,9 +16,12 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from scipy.special import softmax
 
+from peculiar.calibrate import Scaling
 from peculiar.errors import ModelError, NotFoundError, UnknownNameError, UsageError
 from peculiar.image import Framing
+from peculiar.ood import Familiar
 from peculiar.schema import Question
+from peculiar.sets import Thresholds
 
 FORMAT = 1
 """Version of the model file; a reader refuses later ones."""
@@ -44,6 +47,12 @@ class Card(BaseModel):
         What it answers.
     temperatures : dict of str to float
         By question, what its logits are divided by; see `peculiar.calibrate`.
+    scalings : dict of str to Scaling
+        By question, weights and biases for logits already divided by the temperature, where these are better.
+    sets : dict of str to dict of str to tuple of float
+        By question and level, the thresholds of prediction sets; see `peculiar.sets`.
+    familiar : Familiar or None
+        What the embeddings of the training pictures are like; see `peculiar.ood`.
     views : int
         Over how many turned and mirrored views of a picture answers are averaged unless told otherwise; see
         `Model.classify`.
@@ -67,6 +76,9 @@ class Card(BaseModel):
     framing: Framing
     questions: tuple[Question, ...] = Field(min_length=1)
     temperatures: dict[str, float]
+    scalings: dict[str, Scaling] = {}
+    sets: dict[str, Thresholds] = {}
+    familiar: Familiar | None = None
     views: int = Field(default=1, ge=1, le=8)
     training: dict[str, Any] = {}
     scores: dict[str, Any] = {}
@@ -116,6 +128,10 @@ class Model:
         """Number of values of an embedding."""
         return int(self._session.get_outputs()[0].shape[1])
 
+    def with_card(self, card: Card) -> "Model":
+        """Return the same network under another card."""
+        return Model(self.path, card, self._session)
+
     def classify(self, pictures: NDArray[np.uint8], *, views: int | None = None) -> Answers:
         """Answer all questions about pictures that are framed as the model wants them.
 
@@ -150,7 +166,7 @@ class Model:
             np.mean(outputs, axis=0) if views > 1 else outputs[0] for outputs in zip(*runs, strict=True)
         )
         probabilities = {
-            question.name: softmax(values / np.float32(self.card.temperatures[question.name]), axis=1)
+            question.name: self._probabilities(question.name, values)
             for question, values in zip(self.card.questions, logits, strict=True)
         }
         return Answers(probabilities, embedding)
@@ -161,6 +177,11 @@ class Model:
         if not 1 <= views <= 8:
             message = f"views has to be between 1 and 8, received {views}"
             raise UsageError(message)
+
+    def _probabilities(self, question: str, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        cooled = logits / np.float32(self.card.temperatures[question])
+        scaling = self.card.scalings.get(question)
+        return softmax(cooled, axis=1) if scaling is None else scaling.probabilities(cooled)
 
     def asking(self, name: str | None = None, *, labels: str | None = None, views: int | None = None) -> "OneQuestion":
         """Return the model as one that answers a single question.

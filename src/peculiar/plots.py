@@ -273,6 +273,123 @@ def draw_learning_curve(
     return figure
 
 
+def draw_reliability(series: Mapping[str, Sequence[Any]]) -> Figure:
+    """Draw how often what was stated came true, in bins with their intervals; on the diagonal probabilities are right.
+
+    Parameters
+    ----------
+    series : mapping of str to sequence of `peculiar.calibrate.Bin`
+    """
+    figure = Figure(figsize=(3.4 * len(series), 3.5), layout="constrained")
+    for axes, (name, bins), colour in zip(
+        figure.subplots(1, len(series), squeeze=False)[0], series.items(), COLOURS, strict=False
+    ):
+        stated, found = [one.stated for one in bins], [one.found for one in bins]
+        reach = [
+            [max(0.0, one.found - one.interval[0]) for one in bins],
+            [max(0.0, one.interval[1] - one.found) for one in bins],
+        ]
+        axes.plot([0, 1], [0, 1], color="0.6", linewidth=1, zorder=0)
+        axes.errorbar(stated, found, yerr=reach, fmt="o", color=colour, markersize=4, capsize=2, linewidth=1)
+        axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel="stated probability", ylabel="share that came true")
+        axes.set_title(name, fontsize=10)
+        axes.set_aspect("equal")
+        axes.grid(alpha=0.25)
+    return figure
+
+
+def draw_scores(scores: Mapping[str, Mapping[str, tuple[float | None, Sequence[float] | None]]]) -> Figure:
+    """Draw scores as points with their intervals, a panel a score and a line a name.
+
+    Parameters
+    ----------
+    scores : mapping of str to mapping of str to (score, interval)
+        By score and name; what is not defined is left out, and the line says so.
+    """
+    lines = max(len(of) for of in scores.values())
+    figure = Figure(figsize=(1.6 + 2.1 * len(scores), 0.9 + 0.32 * lines), layout="constrained")
+    grid = figure.subplots(1, len(scores), squeeze=False, sharey=True)[0]
+    for axes, (score, of), colour in zip(grid, scores.items(), COLOURS, strict=False):
+        for line, (value, interval) in enumerate(of.values()):
+            if value is None:
+                axes.text(
+                    0.5, line, "undefined", transform=axes.get_yaxis_transform(), ha="center", va="center", fontsize=7
+                )
+                continue
+            if interval is not None:
+                axes.plot(interval, [line, line], color=colour, linewidth=2, alpha=0.6)
+            axes.plot([value], [line], "o", color=colour, markersize=5)
+        axes.set_title(score, fontsize=10)
+        axes.set_yticks(range(len(of)), list(of))
+        axes.set_ylim(len(of) - 0.5, -0.5)
+        axes.grid(alpha=0.25, axis="x")
+        axes.margins(x=0.1)
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def draw_coverage(coverages: Sequence[Any]) -> Figure:
+    """Draw how often sets hold the right answer against what is promised, by class, and how large they are.
+
+    Parameters
+    ----------
+    coverages : sequence of `peculiar.sets.Coverage`
+        One a level.
+    """
+    figure = Figure(figsize=(8.4, 3.5), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    levels = [one.level for one in coverages]
+    left.plot(levels, levels, color="0.6", linewidth=1, label="promised")
+    for name, colour in zip(["all", *coverages[0].classes], ["black", *COLOURS, *COLOURS], strict=False):
+        shares = [one.coverage if name == "all" else one.classes[name]["coverage"] for one in coverages]
+        sizes = [one.size if name == "all" else one.classes[name]["size"] for one in coverages]
+        left.plot(
+            levels,
+            [math.nan if share is None else 100 * share for share in shares],
+            "o-",
+            color=colour,
+            label=name,
+            markersize=4,
+        )
+        right.plot(levels, [math.nan if size is None else size for size in sizes], "o-", color=colour, markersize=4)
+    left.set(xlabel="promised coverage, %", ylabel="coverage found, %")
+    right.set(xlabel="promised coverage, %", ylabel="mean number of answers")
+    for axes in (left, right):
+        axes.set_xticks(levels)
+        axes.grid(alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+    left.legend(frameon=False, fontsize=7)
+    return figure
+
+
+def draw_shifts(shifts: Mapping[str, Any]) -> Figure:
+    """Draw accuracy and calibration error against how far pictures were pushed, a panel a way.
+
+    Parameters
+    ----------
+    shifts : mapping of str to `peculiar.shift.Shifted`
+    """
+    columns = min(3, len(shifts))
+    rows = math.ceil(len(shifts) / columns)
+    figure = Figure(figsize=(3.2 * columns, 2.5 * rows), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
+    for axes in grid.flat[len(shifts) :]:
+        axes.set_visible(False)
+    for axes, (name, shifted) in zip(grid.flat, shifts.items(), strict=False):
+        places = range(len(shifted.amounts))
+        axes.plot(places, shifted.accuracy, "o-", color=COLOURS[0], markersize=4, label="accuracy")
+        axes.plot(places, shifted.calibration_error, "s-", color=COLOURS[1], markersize=4, label="calibration error")
+        axes.plot(places, shifted.same, "^:", color=COLOURS[2], markersize=4, label="same class as unshifted")
+        axes.axhline(shifted.accuracy[0] - 0.05, color="0.7", linewidth=1)
+        axes.set_xticks(places, [f"{amount:g}" for amount in shifted.amounts], fontsize=7)
+        axes.set_title(f"{name} ({shifted.unit})" if shifted.unit else name, fontsize=9)
+        axes.set_ylim(0, 1.02)
+        axes.grid(alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+    grid[0, 0].legend(frameon=False, fontsize=7)
+    return figure
+
+
 def _verdict_colour(right: bool | None) -> str:
     return STARLIGHT if right is None else RIGHT if right else WRONG
 

@@ -1,5 +1,6 @@
 """One HTML page from results: sections of text, tables and figures, without a request to anywhere."""
 
+import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -21,10 +22,18 @@ class Picture:
         Path relative to the page.
     caption : str
         A sentence that says what is to be seen; also its alternative text.
+    content : bytes
+        The figure as PNG, if the page is to hold it itself; `file` is then where it leads to.
     """
 
     file: str
     caption: str
+    content: bytes = b""
+
+    @property
+    def data(self) -> str:
+        """The figure as an address that holds it."""
+        return f"data:image/png;base64,{base64.b64encode(self.content).decode()}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +87,7 @@ def write_page(path: Path, title: str, lead: str, sections: Sequence[Section]) -
 
 
 def score_table(scores: Scores) -> list[list[str]]:
-    """Return the scores of each class as a table; a score that is not defined is a dash."""
+    """Return the scores of each class as a table."""
     rows = [["class", "galaxies", "precision", "recall", "F1", "AUC"]]
     rows += [
         [name, str(of.count), *(format_score(value) for value in (of.precision, of.recall, of.f1, of.auc))]
@@ -88,5 +97,5 @@ def score_table(scores: Scores) -> list[list[str]]:
 
 
 def format_score(value: float | None) -> str:
-    """Return a score with three digits, or a dash where it is not defined."""
-    return "–" if value is None else f"{value:.3f}"
+    """Return a score with three digits, or that it is undefined."""
+    return "undefined" if value is None else f"{value:.3f}"

@@ -1,0 +1,172 @@
+"""What scores have to hold on galaxies that nothing was tuned on: calibration, sets, prevalence, unlikeness.
+
+    python benchmarks/score_report.py [MODEL.onnx] [--views N]
+
+Reads ``stamps`` of the folder of real galaxies: the test part for the five-way question; for the four-way one, which is
+small, validation and test part together, calibrated across folds, without labels that are weak.
+"""
+
+import argparse
+import hashlib
+
+import numpy as np
+from sklearn.datasets import load_sample_images
+
+from machine import data_folder, describe, record
+from peculiar.calibrate import choose_scaling, cross_fitted, fit_scaling, reliability, temperature_scaling
+from peculiar.evaluate import calibration_error
+from peculiar.image import frame_pixels
+from peculiar.model import load_model
+from peculiar.ood import fit_familiar
+from peculiar.predict import readable_batches
+from peculiar.prevalence import fractions
+from peculiar.schema import CLEAN5, FOUR_CLASS
+from peculiar.sets import coverage, cross_fitted_sets, fit_sets, prediction_sets
+from peculiar.sources import open_source
+from peculiar.split import part_of
+
+
+def read(model, views):
+    recipe = model.card.training["recipe"]
+    sizes = {name: recipe[name] for name in ("validation_size", "test_size")}
+    source = open_source(data_folder() / "stamps")
+    names = ("four_class", "four_class_basis", "clean5")
+    columns = {name: source.column(name) for name in names}
+    rows, parts = [], []
+
+    def wanted():
+        for row, galaxy in enumerate(source.galaxies(model.framing)):
+            part = part_of(galaxy.id, **sizes)
+            if part != "training" or hashlib.md5(galaxy.id.encode()).digest()[0] < 64:
+                rows.append(row)
+                parts.append(part)
+                yield galaxy
+
+    found = [model.classify(pictures, views=views) for _, _, pictures in readable_batches(wanted(), 64)]
+    probabilities = {
+        name: np.concatenate([one.probabilities[name] for one in found]) for name in found[0].probabilities
+    }
+    embedding = np.concatenate([one.embedding for one in found])
+    entries = {name: np.array([values[row] or "" for row in rows]) for name, values in columns.items()}
+    return np.array(parts), probabilities, embedding, entries
+
+
+def coverages(name, found):
+    for one in found:
+        yield f"{name}: {one.level} % sets, coverage", 100 * one.coverage, "%"
+        yield f"{name}: {one.level} % sets, mean size", one.size, "answers"
+        large = {answer: of["coverage"] for answer, of in one.classes.items() if of["count"] >= 50}
+        worst = min(large, key=large.get)
+        yield f"{name}: {one.level} % sets, least covered class ({worst})", 100 * large[worst], "%"
+
+
+def strange(random):
+    """Pictures that are no galaxies: kind to pictures."""
+    side = 160
+    photographs = []
+    for photograph in load_sample_images().images:
+        for _ in range(50):
+            size = int(random.integers(80, 427))
+            top, left = random.integers(0, 428 - size), random.integers(0, 641 - size)
+            photographs.append(photograph[top : top + size, left : left + size])
+    row, column = np.mgrid[:side, :side] - side // 2
+
+    def star():
+        width = random.uniform(1.5, 4)
+        light = random.uniform(150, 400) * np.exp(-(row**2 + column**2) / 2 / width**2)
+        return np.clip(light[..., None] + random.normal(15, 4, (side, side, 3)), 0, 255).astype(np.uint8)
+
+    return {
+        "noise": [random.integers(0, 256, (side, side, 3), dtype=np.uint8) for _ in range(100)],
+        "sky and noise": [np.clip(random.normal(15, 8, (side, side, 3)), 0, 255).astype(np.uint8) for _ in range(100)],
+        "blank": [np.full((side, side, 3), random.integers(0, 256, 3), dtype=np.uint8) for _ in range(100)],
+        "everyday photographs": photographs,
+        "stars": [star() for _ in range(100)],
+    }
+
+
+def artefacts(pictures, random):
+    """Real pictures with what a detector does to them: kind to pictures."""
+    side = pictures.shape[1]
+    row, column = np.mgrid[:side, :side] - side // 2
+    found = {name: pictures.copy() for name in ("bleeding column", "rows lost", "rows stuck", "trail", "banding")}
+    for number in range(len(pictures)):
+        place, width = int(random.integers(10, side - 30)), int(random.integers(4, 20))
+        found["bleeding column"][number, :, place : place + width] = 255
+        top = int(random.integers(0, side // 3))
+        found["rows lost"][number, top : top + int(random.integers(side // 4, side // 2))] = 0
+        found["rows stuck"][number, side // 2 :] = pictures[number, int(random.integers(0, side // 2))]
+        angle = random.uniform(0, np.pi)
+        beside = np.abs(column * np.sin(angle) + row * np.cos(angle)) < random.uniform(2, 6)
+        found["trail"][number, beside] = random.integers(150, 256, 3)
+        bands = ((row // int(random.integers(2, 9))) % 2)[..., None] * random.integers(30, 90)
+        found["banding"][number] = np.clip(pictures[number] + bands, 0, 255)
+    return found
+
+
+def unlikeness(model, familiar, views):
+    random = np.random.default_rng(222)
+    whole = [galaxy.picture for galaxy in open_source(data_folder() / "stamps").galaxies(stop=100)]
+    for kind, pictures in {**strange(random), **artefacts(np.stack(whole), random)}.items():
+        framed = np.stack([frame_pixels(np.ascontiguousarray(picture), model.framing) for picture in pictures])
+        told = familiar.unlikeness(model.classify(framed, views=views).embedding)
+        yield f"flagged as unlike: {kind}", 100 * (told > 1).mean(), "%"
+
+
+def prevalence(labels, probabilities):
+    """How often 90 % intervals cover, over halves of the galaxies resampled to other prevalences."""
+    random = np.random.default_rng(222)
+    hits = []
+    for seed in range(40):
+        order = random.permutation(len(labels))
+        known, others = order[: len(order) // 2], order[len(order) // 2 :]
+        shares = random.dirichlet(np.full(len(CLEAN5.answers), 2.0))
+        drawn = random.choice(len(shares), 1000, p=shares)
+        rows = np.array([random.choice(others[labels[others] == number]) for number in drawn])
+        found = fractions(
+            labels[known], probabilities[known], probabilities[rows], CLEAN5.answers, resamples=60, seed=seed
+        )
+        hits += [
+            [low <= share <= high for low, high in (one.adjusted_interval, one.expected_interval)]
+            for one, share in zip(found.values(), shares, strict=True)
+        ]
+    by_counts, by_maximisation = 100 * np.mean(hits, axis=0)
+    yield "prevalence, adjusted counts: 90 % intervals cover", by_counts, "%"
+    yield "prevalence, expectation maximisation: 90 % intervals cover", by_maximisation, "%"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("model", nargs="?")
+    parser.add_argument("--views", type=int)
+    options = parser.parse_args()
+    machine = describe("numpy", "onnxruntime", "scikit-learn")
+    model = load_model(options.model)
+    parts, probabilities, embedding, entries = read(model, options.views)
+    five = entries["clean5"] != ""
+    labels = np.array([CLEAN5.answers.index(entry) if entry else -1 for entry in entries["clean5"]])
+    test, validation = five & (parts == "test"), five & (parts == "validation")
+    chances = probabilities["clean5"]
+    figures = [("clean5: calibration error, 15 bins", calibration_error(labels[test], chances[test]), "")]
+    thresholds = fit_sets(labels[validation], chances[validation])
+    sets = {level: prediction_sets(chances[test], values) for level, values in thresholds.items()}
+    figures += coverages("clean5", coverage(labels[test], sets, CLEAN5.answers))
+    figures += prevalence(labels[test | validation], chances[test | validation])
+    four = (entries["four_class"] != "") & (entries["four_class_basis"] != "weak_looks") & (parts != "training")
+    known = np.array([FOUR_CLASS.answers.index(entry) for entry in entries["four_class"][four]])
+    pooled = probabilities["four_class"][four]
+    logits = np.log(np.maximum(pooled.astype(float), 1e-12))
+    by_class = any(choose_scaling(logits, known)[0].biases)
+    calibrated = np.exp(cross_fitted(logits, known, fit_scaling if by_class else temperature_scaling))
+    bins = reliability(known, calibrated)
+    figures.append(("four_class: bins of 10 with the diagonal in their band", sum(one.bears_out for one in bins), ""))
+    figures += coverages("four_class", coverage(known, cross_fitted_sets(known, pooled), FOUR_CLASS.answers))
+    familiar = fit_familiar(embedding[parts == "training"], embedding[parts == "validation"])
+    alarms = 100 * (familiar.unlikeness(embedding[parts == "test"]) > 1).mean()
+    figures.append(("flagged as unlike: galaxies of the test part", alarms, "%"))
+    figures += unlikeness(model, familiar, options.views)
+    record(machine, *figures)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,286 @@
+"""All that can be said of a model on labelled galaxies: scores, calibration, prediction sets, prevalence, mistakes."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from peculiar.calibrate import Bin, choose_scaling, cross_fitted, fit_scaling, reliability, temperature_scaling
+from peculiar.errors import DataError, LabelError, UnknownNameError
+from peculiar.evaluate import Scores, evaluate, evaluate_by
+from peculiar.prevalence import Fraction, fractions
+from peculiar.schema import Question, question_for
+from peculiar.sets import Coverage, coverage, cross_fitted_sets, prediction_sets
+from peculiar.table import TableReader
+
+MISTAKES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What `assess` found.
+
+    Parameters
+    ----------
+    question : Question
+    scores : Scores
+        With intervals.
+    by : dict of str to dict of str to Scores
+        By column and entry.
+    reliability : dict of str to list of Bin
+        Without the model's temperature, as the model answers, and calibrated on these galaxies across folds; of the
+        class that was called.
+    calibration : dict
+        What calibration across folds found: which scaling, its gain in log loss, log losses and calibration errors.
+    sets : list of Coverage
+        By level.
+    sets_from : str
+        Where their thresholds come from: "the model file", or "these galaxies, across folds".
+    mistakes : ndarray of int
+        Rows that were called wrongly, the surest first.
+    fractions : dict of str to Fraction
+        Of galaxies without labels; empty unless there are some.
+    digest : str
+        Fingerprint (SHA-256, hexadecimal) of the galaxies that were scored, and their labels.
+    """
+
+    question: Question
+    scores: Scores
+    by: dict[str, dict[str, Scores]]
+    reliability: dict[str, list[Bin]]
+    calibration: dict[str, Any]
+    sets: list[Coverage]
+    sets_from: str
+    mistakes: NDArray[np.intp]
+    fractions: dict[str, Fraction] = field(default_factory=dict)
+    digest: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all of it but the mistakes, as plain dictionaries and lists, fit for JSON."""
+        return {
+            "scores": self.scores.as_dict(),
+            "by": {
+                column: {name: scores.as_dict() for name, scores in parts.items()} for column, parts in self.by.items()
+            },
+            "reliability": {name: [one.as_dict() for one in bins] for name, bins in self.reliability.items()},
+            "calibration": self.calibration,
+            "sets_from": self.sets_from,
+            "sets": [one.as_dict() for one in self.sets],
+            "fractions": {name: one.as_dict() for name, one in self.fractions.items()},
+            "digest": self.digest,
+        }
+
+
+def assess(
+    ids: Sequence[str],
+    labels: NDArray[np.int64],
+    probabilities: NDArray[np.floating],
+    question: Question,
+    *,
+    columns: Mapping[str, Sequence[str | None]] | None = None,
+    groups: Sequence[object] | None = None,
+    temperature: float = 1.0,
+    thresholds: Mapping[str, Sequence[float]] | None = None,
+    unlabelled: NDArray[np.floating] | None = None,
+    resamples: int = 1000,
+    seed: int = 222,
+) -> Assessment:
+    """Score probabilities in every way.
+
+    Parameters
+    ----------
+    ids : sequence of str
+    labels : ndarray of int, shape (n,)
+    probabilities : ndarray, shape (n, classes)
+    question : Question
+    columns : mapping of str to sequence of (str or None), optional
+        By each of these the scores are given apart too; see `peculiar.evaluate.strata`.
+    groups : sequence, optional
+        What is drawn together by the bootstrap; by default rows of the same id.
+    temperature : float
+        That the model has applied, to tell what it would have said without.
+    thresholds : mapping of str to sequence of float, optional
+        Of the model's prediction sets, by level. Without any they are fitted to these galaxies, across folds.
+    unlabelled : ndarray, shape (m, classes), optional
+        Probabilities of galaxies whose classes are to be counted.
+    resamples, seed : int
+        Of the bootstrap.
+
+    Raises
+    ------
+    LabelError
+        If there is no galaxy, or a label is no class number.
+    DataError
+        If the shapes do not fit, or rows are not probabilities.
+    """
+    answers = question.answers
+    groups = ids if groups is None and len(set(ids)) < len(ids) else groups
+    scores = evaluate(labels, probabilities, answers, resamples=resamples, groups=groups, seed=seed)
+    by = {
+        name: evaluate_by(labels, probabilities, answers, entries, resamples=resamples, groups=groups)
+        for name, entries in (columns or {}).items()
+    }
+    logits = np.log(np.maximum(np.asarray(probabilities, dtype=np.float64), 1e-12))
+    curves = {"as the model answers": reliability(labels, probabilities)}
+    if temperature != 1:
+        warm = np.exp(logits * temperature)
+        raw = warm / warm.sum(axis=1, keepdims=True)
+        curves = {"without its temperature": reliability(labels, raw), **curves}
+    calibration: dict[str, Any] = {}
+    sets, sets_from = [], ""
+    if len(set(ids if groups is None else [str(one) for one in groups])) > 1:
+        scaling, gain, error = choose_scaling(logits, labels, groups)
+        by_class = len(set(scaling.weights)) > 1 or any(scaling.biases)
+        fitted = np.exp(cross_fitted(logits, labels, fit_scaling if by_class else temperature_scaling, groups=groups))
+        curves["calibrated across folds"] = reliability(labels, fitted)
+        found = evaluate(labels, fitted, answers)
+        calibration = {
+            "scaling": "by classes" if by_class else "temperature",
+            "weights": list(scaling.weights),
+            "biases": list(scaling.biases),
+            "gain_by_classes": gain,
+            "gain_error": error,
+            "log_loss": found.log_loss,
+            "calibration_error": found.calibration_error,
+        }
+        inside = cross_fitted_sets(labels, probabilities, groups=groups, seed=seed)
+        sets, sets_from = coverage(labels, inside, answers), "these galaxies, across folds"
+    if thresholds:
+        inside = {level: prediction_sets(probabilities, of_level) for level, of_level in thresholds.items()}
+        sets, sets_from = coverage(labels, inside, answers), "the model file"
+    called = probabilities.argmax(axis=1)
+    wrong = np.flatnonzero(called != labels)
+    content = "\n".join(sorted(f"{id_}\0{answers[label]}" for id_, label in zip(ids, labels, strict=True)))
+    return Assessment(
+        question=question,
+        scores=scores,
+        by=by,
+        reliability=curves,
+        calibration=calibration,
+        sets=sets,
+        sets_from=sets_from,
+        mistakes=wrong[np.argsort(-probabilities[wrong].max(axis=1), kind="stable")],
+        fractions={} if unlabelled is None else fractions(labels, probabilities, unlabelled, answers, seed=seed),
+        digest=hashlib.sha256(content.encode()).hexdigest(),
+    )
+
+
+def read_probabilities(
+    path: Path, question: Question, model: str = ""
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Read the probabilities of a question from a catalogue that ``peculiar predict`` wrote, or one like it.
+
+    Parameters
+    ----------
+    path : path
+    question : Question
+        Its columns are ``p_`` and the answer in lower case; of two answers that of the second is enough.
+    model : str
+        Digest of the model that has to have made it, if that is known.
+
+    Returns
+    -------
+    probabilities : ndarray, shape (n, classes)
+    known : ndarray of bool, shape (n,)
+        False where the catalogue has none: the picture could not be read.
+
+    Raises
+    ------
+    UnknownNameError
+        If a column is missing.
+    DataError
+        If a column does not hold numbers, or another model made the catalogue.
+    """
+    table = TableReader(path)
+    names = [probability_column(question, answer, table.columns) for answer in question.answers]
+    if len(names) == 2 and names[0] not in table.columns:
+        second = _numbers(table, names[1])
+        values = np.stack([1 - second, second], axis=1)
+    else:
+        values = np.stack([_numbers(table, name) for name in names], axis=1)
+    if model and "model" in table.columns:
+        makers = {str(maker) for maker in table.column("model") if maker} - {model[:12]}
+        if makers:
+            message = (
+                f"{path}: made by the model {', '.join(sorted(makers))}, and the model that is scored is {model[:12]}; "
+                "make the catalogue again with this one"
+            )
+            raise DataError(message)
+    return values, np.asarray(np.isfinite(values).all(axis=1))
+
+
+def probability_column(question: Question, answer: str, columns: Sequence[str]) -> str:
+    """Return the name of the column of an answer's probability."""
+    long = f"p_{question.name}_{answer.lower()}"
+    return long if long in columns else f"p_{answer.lower()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """A table of probabilities and labels, to be scored without pictures; see `read_catalogue`."""
+
+    question: Question
+    rows: list[int]
+    ids: list[str]
+    labels: NDArray[np.int64]
+    probabilities: NDArray[np.float64]
+    table: TableReader
+
+
+def has_probabilities(path: Path) -> bool:
+    """Tell whether a table has columns of probabilities, as ``p_merger``."""
+    return any(name.startswith("p_") for name in TableReader(path).columns)
+
+
+def read_catalogue(path: Path, label: str | None, questions: Sequence[Question]) -> Catalogue:
+    """Read probabilities and labels of galaxies from a table without pictures.
+
+    Parameters
+    ----------
+    path : path
+    label : str or None
+        The column with the labels.
+    questions : sequence of Question
+        That the labels may answer; others have their answers in alphabetical order.
+
+    Raises
+    ------
+    UnknownNameError
+        If a column is missing.
+    LabelError
+        If no column of labels is named, or no galaxy has both label and probabilities.
+    """
+    table = TableReader(path)
+    if label is None:
+        message = f"{path}: name the column with the labels (--label); there are: {', '.join(table.columns)}"
+        raise LabelError(message)
+    entries = [None if entry in (None, "") else str(entry) for entry in table.column(label)]
+    known = {question.column: question for question in questions} | {question.name: question for question in questions}
+    question = known.get(label) or question_for(label, [entry for entry in entries if entry is not None])
+    entries = [None if entry in question.silent else entry for entry in entries]
+    question.check(entries, path)
+    probabilities, readable = read_probabilities(path, question)
+    numbers: dict[str | None, int] = {answer: number for number, answer in enumerate(question.answers)}
+    rows = [row for row, entry in enumerate(entries) if entry is not None and readable[row]]
+    if not rows:
+        message = f"{path}: no galaxy has both a label in {label!r} and probabilities of {', '.join(question.answers)}"
+        raise LabelError(message)
+    ids = (
+        [str(one) for one in table.column("id")] if "id" in table.columns else [str(row) for row in range(len(entries))]
+    )
+    labels = np.array([numbers[entries[row]] for row in rows], dtype=np.int64)
+    return Catalogue(question, rows, [ids[row] for row in rows], labels, probabilities[rows], table)
+
+
+def _numbers(table: TableReader, name: str) -> NDArray[np.float64]:
+    if name not in table.columns:
+        raise UnknownNameError("column", name, table.columns, where=f"in {table.path.name}")
+    try:
+        return np.array([np.nan if value in (None, "") else float(value) for value in table.column(name)])
+    except (TypeError, ValueError) as error:
+        message = f"{table.path}: the column {name!r} has to hold probabilities, numbers from 0 to 1 ({error})"
+        raise DataError(message) from error

@@ -1,0 +1,330 @@
+"""How far a score may be off, being measured on so many galaxies and no more: 95 % intervals.
+
+Rates (accuracy, precision, recall) have Wilson's interval. All other scores, and rates too where a galaxy or a field
+occurs several times, have that of a bootstrap: what occurs together is drawn together.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, logit
+from scipy.stats import binomtest, norm
+
+CONFIDENCE = 0.95
+
+# An interval of the samples in which a score is defined would say nothing of those in which it is not.
+_MOST_UNDEFINED = 0.05
+
+# So many numbers of a block of bootstrap samples are held at a time: 32 MB.
+_BLOCK = 4_000_000
+
+# Left out one by one, thousands of galaxies would tell of the skewness what this many parts of them do.
+_MOST_LEFT_OUT = 200
+
+_CLASS_SCORES = ("precision", "recall", "f1", "class_auc", "class_average_precision")
+
+_AREAS = ("auc", "average_precision", "class_auc", "class_average_precision")
+
+Interval = list[float] | None
+"""Lower and upper end; None where it is not defined."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreIntervals:
+    """Intervals of all scores, by the names that `peculiar.evaluate.Scores` has for them.
+
+    Parameters
+    ----------
+    overall : dict of str to Interval
+    classes : list of dict of str to Interval
+        In the order of the classes.
+    """
+
+    overall: dict[str, Interval] = field(default_factory=dict)
+    classes: list[dict[str, Interval]] = field(default_factory=list)
+
+
+def wilson(successes: int, total: int, confidence: float = CONFIDENCE) -> Interval:
+    """Return the interval of a rate (Wilson 1927; Brown, Cai & DasGupta 2001, equation 4).
+
+    Parameters
+    ----------
+    successes, total : int
+    confidence : float
+        Between 0 and 1.
+
+    Returns
+    -------
+    list of float or None
+        Both ends, 0 to 1; None if `total` is 0.
+    """
+    if not total:
+        return None
+    found = binomtest(int(successes), int(total)).proportion_ci(confidence, method="wilson")
+    return [float(found.low), float(found.high)]
+
+
+def score_intervals(
+    labels: NDArray[np.integer],
+    probabilities: NDArray[np.floating],
+    *,
+    groups: Sequence[object] | None = None,
+    resamples: int = 1000,
+    seed: int = 222,
+) -> ScoreIntervals:
+    """Return 95 % intervals of the scores of probabilities against labels.
+
+    Parameters
+    ----------
+    labels : ndarray of int, shape (n,)
+    probabilities : ndarray, shape (n, classes)
+    groups : sequence, optional
+        What each row belongs to: rows of the same galaxy, or the same field, are drawn together.
+    resamples : int
+        Number of bootstrap samples.
+    seed : int
+
+    Returns
+    -------
+    ScoreIntervals
+        By the bias-corrected and accelerated bootstrap (Efron 1987, section 4); of areas under curves by the logit of
+        bootstrap samples (Boyd, Eng & Page 2013); of rates by Wilson. That of the calibration error reaches as far to
+        both sides as the error of perfectly calibrated probabilities would in 95 of 100 sets of this size, so that it
+        covers at least 95 %.
+    """
+    count, classes = probabilities.shape
+    codes = group_numbers(count, groups)
+    found = statistics(labels, probabilities, np.ones((1, count)))
+    ends: dict[str, list[Interval]] = {name: [None] * values.shape[1] for name, values in found.items()}
+    if codes.max() > 0:  # of a single galaxy every sample is the same
+        ends = _bootstrap_ends(labels, probabilities, codes, found, resamples, seed)
+    if len(np.unique(codes)) == count:
+        ends.update(_rates(labels, probabilities))
+    return ScoreIntervals(
+        overall={name: values[0] for name, values in ends.items() if name not in _CLASS_SCORES},
+        classes=[
+            {name: values[number] for name, values in ends.items() if name in _CLASS_SCORES}
+            for number in range(classes)
+        ],
+    )
+
+
+def _bootstrap_ends(
+    labels: NDArray[np.integer],
+    probabilities: NDArray[np.floating],
+    codes: NDArray[np.integer],
+    found: dict[str, NDArray[np.float64]],
+    resamples: int,
+    seed: int,
+) -> dict[str, list[Interval]]:
+    samples = _all_statistics(labels, probabilities, _bootstrap_weights(codes, resamples, seed))
+    without = _all_statistics(labels, probabilities, _jackknife_weights(codes))
+    ends = {
+        name: [
+            _logistic(found[name][0, column], samples[name][:, column])
+            if name in _AREAS
+            else _accelerated(found[name][0, column], samples[name][:, column], without[name][:, column])
+            for column in range(values.shape[1])
+        ]
+        for name, values in found.items()
+    }
+    error, reach = found["calibration_error"][0, 0], _calibration_reach(probabilities.max(axis=1), codes, seed)
+    ends["calibration_error"] = [[max(0.0, float(error - reach)), min(1.0, float(error + reach))]]
+    return ends
+
+
+def group_numbers(count: int, groups: Sequence[object] | None) -> NDArray[np.intp]:
+    """Return the number of the group of each row, in the order of their first rows; without groups each is its own."""
+    if groups is None:
+        return np.arange(count)
+    numbers: dict[str, int] = {}
+    return np.array([numbers.setdefault(str(group), len(numbers)) for group in groups], dtype=np.intp)
+
+
+def statistics(
+    labels: NDArray[np.integer], probabilities: NDArray[np.floating], weights: NDArray[np.floating]
+) -> dict[str, NDArray[np.float64]]:
+    """Return the scores of weighted galaxies, for many sets of weights at once.
+
+    With weights of 1 they are those of `peculiar.evaluate.evaluate`; a bootstrap sample is a weight of how often each
+    galaxy was drawn.
+
+    Parameters
+    ----------
+    labels : ndarray of int, shape (n,)
+    probabilities : ndarray, shape (n, classes)
+    weights : ndarray, shape (m, n)
+
+    Returns
+    -------
+    dict of str to ndarray, shape (m, 1) or, for the scores of each class, (m, classes)
+        NaN where a score is not defined.
+    """
+    count, classes = probabilities.shape
+    chosen, predicted = probabilities[np.arange(count), labels], probabilities.argmax(axis=1)
+    cells = np.eye(classes * classes)[labels * classes + predicted]
+    confusion = (weights @ cells).reshape(-1, classes, classes)
+    totals = weights.sum(axis=1)
+    right, true, called = np.diagonal(confusion, axis1=1, axis2=2), confusion.sum(axis=2), confusion.sum(axis=1)
+    areas = [_areas(labels == number, probabilities[:, number], weights) for number in range(classes)]
+    auc, precision_area = (np.stack(values, axis=1) for values in zip(*areas, strict=True))
+    losses = np.stack(
+        [
+            -np.log(np.maximum(chosen, np.finfo(np.float32).tiny)),
+            ((probabilities - np.eye(classes)[labels]) ** 2).sum(axis=1),
+        ],
+        axis=1,
+    )
+    means = weights @ losses / totals[:, None]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        recall = right / true
+        occurs = np.where(true > 0, 1.0, np.nan)
+        found = {
+            "accuracy": right.sum(axis=1) / totals,
+            "balanced_accuracy": np.nansum(recall, axis=1) / np.nansum(occurs, axis=1),
+            "auc": auc.mean(axis=1),
+            "average_precision": precision_area.mean(axis=1),
+            "log_loss": means[:, 0],
+            "brier": means[:, 1],
+            "calibration_error": weighted_calibration_error(probabilities.max(axis=1), predicted == labels, weights),
+        }
+        of_classes = {
+            "precision": right / called,
+            "recall": recall,
+            "f1": 2 * right / (true + called),
+            "class_auc": auc,
+            "class_average_precision": precision_area,
+        }
+    return {name: values[:, None] for name, values in found.items()} | of_classes
+
+
+def weighted_calibration_error(
+    sureness: NDArray[np.floating], right: NDArray[np.bool_], weights: NDArray[np.floating], bins: int = 15
+) -> NDArray[np.float64]:
+    """Return the expected calibration error over bins of equal mass (Naeini et al. 2015, Nguyen & O'Connor 2015).
+
+    Parameters
+    ----------
+    sureness : ndarray, shape (n,)
+        Probability of the class that was called.
+    right : ndarray of bool, shape (n,)
+        Whether it was right.
+    weights : ndarray, shape (m, n)
+    bins : int
+        With fewer galaxies than bins each galaxy is a bin.
+
+    Returns
+    -------
+    ndarray, shape (m,)
+        The mean over the bins, weighted by their masses, of how far sureness and share of right calls are apart.
+    """
+    order = np.argsort(sureness, kind="stable")
+    excess = weights[:, order] * (sureness - right)[order]
+    totals = weights.sum(axis=1, keepdims=True)
+    # Galaxies of the same sureness are in one bin: the one that the middle of their mass is in.
+    starts = np.flatnonzero(np.diff(sureness[order], prepend=-np.inf) > 0)
+    masses, excess = (np.add.reduceat(values, starts, axis=1) for values in (weights[:, order], excess))
+    bins = min(bins, len(sureness))
+    middle = masses.cumsum(axis=1) - masses / 2
+    numbers = np.minimum((middle / totals * bins).astype(np.intp), bins - 1)
+    numbers += bins * np.arange(len(weights))[:, None]
+    gaps = np.bincount(numbers.ravel(), excess.ravel(), minlength=bins * len(weights))
+    return np.asarray(np.abs(gaps.reshape(-1, bins)).sum(axis=1) / totals[:, 0])
+
+
+def _areas(
+    positive: NDArray[np.bool_], score: NDArray[np.floating], weights: NDArray[np.floating]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return area under the ROC curve, and average precision, of each set of weights; NaN where not defined."""
+    order = np.argsort(-score, kind="stable")
+    starts = np.flatnonzero(np.diff(-score[order], prepend=-np.inf) > 0)
+    weights, positive = weights[:, order], positive[order]
+    # Galaxies of the same score pass a threshold together.
+    true = np.add.reduceat(weights * positive, starts, axis=1)
+    false = np.add.reduceat(weights * ~positive, starts, axis=1)
+    above_true, above_false = true.cumsum(axis=1), false.cumsum(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        auc = (false * (above_true - true / 2)).sum(axis=1) / (above_true[:, -1] * above_false[:, -1])
+        passed = above_true + above_false
+        precision = np.divide(above_true, passed, out=np.zeros_like(passed), where=passed > 0)
+        average = (true * precision).sum(axis=1) / above_true[:, -1]
+    return auc, average
+
+
+def _all_statistics(
+    labels: NDArray[np.integer], probabilities: NDArray[np.floating], blocks: Iterator[NDArray[np.float64]]
+) -> dict[str, NDArray[np.float64]]:
+    parts = [statistics(labels, probabilities, weights) for weights in blocks]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _bootstrap_weights(codes: NDArray[np.integer], resamples: int, seed: int) -> Iterator[NDArray[np.float64]]:
+    """Yield how often each row is drawn in some of the samples, (m, n)."""
+    random = np.random.default_rng(seed)
+    groups = int(codes.max()) + 1
+    block = max(1, _BLOCK // len(codes))
+    for start in range(0, resamples, block):
+        drawn = random.multinomial(groups, np.full(groups, 1 / groups), min(block, resamples - start))
+        yield drawn[:, codes].astype(np.float64)
+
+
+def _jackknife_weights(codes: NDArray[np.integer]) -> Iterator[NDArray[np.float64]]:
+    """Yield weights of 1, and of 0 for the groups that are left out: each one once, or a two-hundredth of them."""
+    left_out = codes % min(_MOST_LEFT_OUT, int(codes.max()) + 1)
+    numbers = np.unique(left_out)
+    block = max(1, _BLOCK // len(codes))
+    for start in range(0, len(numbers), block):
+        yield (left_out != numbers[start : start + block, None]).astype(np.float64)
+
+
+def _accelerated(found: float, samples: NDArray[np.float64], without: NDArray[np.float64]) -> Interval:
+    """Return the bias-corrected and accelerated interval of a score from its bootstrap samples and its jackknife."""
+    defined = samples[~np.isnan(samples)]
+    if np.isnan(found) or len(defined) < (1 - _MOST_UNDEFINED) * len(samples):
+        return None
+    below = (np.count_nonzero(defined < found) + np.count_nonzero(defined == found) / 2) / len(defined)
+    bias = norm.ppf(np.clip(below, 1 / len(defined), 1 - 1 / len(defined)))
+    pull = without.mean() - without
+    spread = (pull**2).sum() ** 1.5
+    # Not defined where the only galaxy of a class is left out, and without meaning where nothing changes.
+    acceleration = (pull**3).sum() / (6 * spread) if spread > 0 else 0.0
+    ends = bias + np.asarray(norm.ppf([(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]))
+    places = np.asarray(norm.cdf(bias + ends / (1 - acceleration * ends)))
+    return [float(np.quantile(defined, place)) for place in places]
+
+
+def _logistic(found: float, samples: NDArray[np.float64]) -> Interval:
+    """Return the interval of an area: normal in its logit, with the spread of the bootstrap samples."""
+    defined = samples[~np.isnan(samples)]
+    if np.isnan(found) or len(defined) < max(2, (1 - _MOST_UNDEFINED) * len(samples)):
+        return None
+    # A sample in which all is in order, or nothing, has no logit; it is taken for half a step short of that.
+    edge = 0.5 / len(defined)
+    reach = norm.ppf((1 + CONFIDENCE) / 2) * logit(np.clip(defined, edge, 1 - edge)).std(ddof=1)
+    return [float(expit(logit(found) - reach)), float(expit(logit(found) + reach))]
+
+
+def _calibration_reach(
+    sureness: NDArray[np.floating], codes: NDArray[np.integer], seed: int, draws: int = 400
+) -> float:
+    """Return what the calibration error of perfectly calibrated probabilities stays under in 95 of 100 cases."""
+    random = np.random.default_rng(seed)
+    ones = np.ones((1, len(sureness)))
+    errors = [
+        weighted_calibration_error(sureness, random.random(int(codes.max()) + 1)[codes] < sureness, ones)[0]
+        for _ in range(draws)
+    ]
+    return float(np.quantile(errors, CONFIDENCE))
+
+
+def _rates(labels: NDArray[np.integer], probabilities: NDArray[np.floating]) -> dict[str, list[Interval]]:
+    predicted = probabilities.argmax(axis=1)
+    right = predicted == labels
+    classes = range(probabilities.shape[1])
+    return {
+        "accuracy": [wilson(right.sum(), len(labels))],
+        "precision": [wilson(right[predicted == number].sum(), (predicted == number).sum()) for number in classes],
+        "recall": [wilson(right[labels == number].sum(), (labels == number).sum()) for number in classes],
+    }

@@ -1,0 +1,156 @@
+"""A model file anew, with calibration, prediction sets and the measure of unlikeness that galaxies with labels give.
+
+The network stays as it is. What was not trained on decides: the validation part of the model's own split.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import helper
+
+from peculiar.cache import writing
+from peculiar.calibrate import Scaling, choose_scaling
+from peculiar.errors import LabelError, ModelError
+from peculiar.model import METADATA_KEY, Answers, Card, Model, load_model
+from peculiar.ood import DIRECTIONS, fit_familiar
+from peculiar.predict import readable_batches
+from peculiar.schema import Question
+from peculiar.sets import Thresholds, fit_sets
+from peculiar.sources.stream import Galaxy, Source
+from peculiar.split import part_of
+
+# Directions of embeddings are known well enough from so many, and more would take longer for nothing.
+_MOST_TRAINING = 6000
+
+_LEAST_TRUST = 0.5
+
+
+def recalibrate(
+    model: Model,
+    sources: Sequence[Source],
+    out: str | os.PathLike[str],
+    *,
+    progress: Callable[[int], object] = lambda done: None,
+) -> Model:
+    """Write a model file anew, its answers calibrated on galaxies that it was not trained on.
+
+    Parameters
+    ----------
+    model : Model
+        That was trained with a validation part.
+    sources : sequence of Source
+        The galaxies that it was trained and validated on.
+    out : path-like
+        The ``.onnx`` to write, in one step; it may be the model's own.
+    progress : callable
+        Called with the number of galaxies classified since the last call.
+
+    Returns
+    -------
+    Model
+        With, for each question that the galaxies answer, weights and biases by class where they are measurably better
+        than the temperature, and thresholds of prediction sets; and with what its training pictures are like.
+
+    Raises
+    ------
+    ModelError
+        If the model does not say how large its validation part was.
+    LabelError
+        If no question has an answer in the validation part.
+    """
+    recipe = model.card.training.get("recipe", {})
+    sizes = {name: float(recipe.get(name, 0)) for name in ("validation_size", "test_size")}
+    if not sizes["validation_size"]:
+        message = f"{model.path}: its card tells of no validation part, so that nothing is known to be unseen"
+        raise ModelError(message)
+    unscaled = model.with_card(model.card.model_copy(update={"scalings": {}}))
+    embeddings: dict[str, list[NDArray[np.float32]]] = {"training": [], "validation": []}
+    chances: dict[str, list[NDArray[np.float32]]] = {question.name: [] for question in model.card.questions}
+    labels: dict[str, list[int]] = {question.name: [] for question in model.card.questions}
+    left = [_MOST_TRAINING]
+    batches = (batch for source in sources for batch in _answered(unscaled, source, sizes, left))
+    for galaxies, answers in batches:
+        for row, (part, entries) in enumerate(galaxies):
+            embeddings[part].append(answers.embedding[row])
+            for question in model.card.questions:
+                entry = entries.get(question.name)
+                if part == "validation" and entry is not None:
+                    chances[question.name].append(answers.probabilities[question.name][row])
+                    labels[question.name].append(question.answers.index(entry))
+        progress(len(galaxies))
+    scalings: dict[str, Scaling] = {}
+    sets: dict[str, Thresholds] = {}
+    for name, numbers in labels.items():
+        if len(set(numbers)) < 2:
+            continue
+        known, logits = np.array(numbers), np.log(np.maximum(np.array(chances[name], dtype=np.float64), 1e-12))
+        scaling, _, _ = choose_scaling(logits, known)
+        if any(scaling.biases):
+            scalings[name] = scaling
+            logits = scaling.log_probabilities(logits)
+        sets[name] = fit_sets(known, np.exp(logits))
+    if not sets:
+        message = f"no galaxy of the validation part answers {', '.join(labels)}; give the sets that it was trained on"
+        raise LabelError(message)
+    updates: dict[str, Any] = {"scalings": scalings, "sets": sets, "familiar": None}
+    if len(embeddings["training"]) >= 10 * DIRECTIONS:
+        updates["familiar"] = fit_familiar(np.array(embeddings["training"]), np.array(embeddings["validation"]))
+    return _write(model, model.card.model_copy(update=updates), Path(out))
+
+
+def _answered(
+    model: Model, source: Source, sizes: dict[str, float], left: list[int]
+) -> Iterator[tuple[list[tuple[str, dict[str, str | None]]], Answers]]:
+    """Yield parts and labels of a batch, and what the model answers: all of validation, and some of training."""
+    columns = {question.name: _labels(source, question) for question in model.card.questions}
+    rows: list[tuple[str, int]] = []
+    for batch, _, pictures in readable_batches(_wanted(model, source, sizes, left, rows), 64):
+        if pictures is not None:
+            known = [(part, {name: column[row] for name, column in columns.items()}) for part, row in rows]
+            yield known, model.classify(pictures)
+        del rows[: len(batch)]
+
+
+def _wanted(
+    model: Model, source: Source, sizes: dict[str, float], left: list[int], rows: list[tuple[str, int]]
+) -> Iterator[Galaxy]:
+    """Yield galaxies that can be read, and note the part and the row of each; `left` counts those of training down."""
+    for row, galaxy in enumerate(source.galaxies(model.framing)):
+        part = part_of(galaxy.id, **sizes)
+        if galaxy.picture is None or part == "test" or (part == "training" and not left[0]):
+            continue
+        left[0] -= part == "training"
+        rows.append((part, row))
+        yield galaxy
+
+
+def _labels(source: Source, question: Question) -> list[str | None]:
+    """Return the answers of a source to a question, without those that are as good as guessed."""
+    trust = dict(question.trust)
+    entries = [None if entry in question.silent else entry for entry in source.column(question.column)]
+    question.check(entries, source.path)
+    bases = source.column(question.basis)
+    return [
+        entry if trust.get(basis or "", 1.0) >= _LEAST_TRUST else None
+        for entry, basis in zip(entries, bases, strict=True)
+    ]
+
+
+def _write(model: Model, card: Card, out: Path) -> Model:
+    graph = onnx.load(model.path)
+    del graph.metadata_props[:]
+    # As `peculiar export` does, so that a file whose answers stay the same keeps its digest.
+    entries = {"framing", "questions", "temperatures", "views", *(["scalings"] if card.scalings else [])}
+    decisive = card.model_dump_json(include=entries)
+    digest = hashlib.sha256(graph.SerializeToString(deterministic=True) + decisive.encode()).hexdigest()
+    helper.set_model_props(graph, {METADATA_KEY: card.model_copy(update={"digest": digest}).model_dump_json()})
+    with writing(out) as temporary:
+        temporary.write_bytes(graph.SerializeToString(deterministic=True))
+        load_model(temporary)
+    return load_model(out)

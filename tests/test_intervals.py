@@ -1,0 +1,95 @@
+"""Intervals: known answers, agreement with scikit-learn's weighted scores, and coverage in simulation."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sklearn import metrics
+
+from peculiar.evaluate import evaluate
+from peculiar.intervals import score_intervals, statistics, wilson
+
+
+def draw(random: np.random.Generator, count: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Labels of three classes, and probabilities that are perfectly calibrated."""
+    labels = random.choice(3, count, p=[0.5, 0.3, 0.2])
+    logits = np.log([0.5, 0.3, 0.2]) + 1.5 * (random.normal(size=(count, 3)) + 1.5 * np.eye(3)[labels])
+    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return labels, exponentials / exponentials.sum(axis=1, keepdims=True)
+
+
+# The first three from Newcombe 1998, table I, method 3; 0 of 20 worked out by hand: z^2 / (n + z^2).
+@pytest.mark.parametrize(
+    ("successes", "total", "low", "high"),
+    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (1, 29, 0.0061, 0.1718), (0, 20, 0.0, 0.1611)],
+)
+def test_wilson_known_answers(successes: int, total: int, low: float, high: float) -> None:
+    assert wilson(successes, total) == pytest.approx([low, high], abs=1e-4)
+
+
+def test_of_nothing_there_is_no_rate() -> None:
+    assert wilson(0, 0) is None
+
+
+def test_weighted_scores_are_those_of_scikit_learn() -> None:
+    random = np.random.default_rng(5)
+    labels, probabilities = draw(random, 400)
+    probabilities = probabilities.round(2)  # ties
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    weights = random.integers(0, 4, 400).astype(float)
+    found = statistics(labels, probabilities, np.stack([weights, np.ones(400)]))
+    predicted = probabilities.argmax(axis=1)
+    for number in range(3):
+        of_class, chance = labels == number, probabilities[:, number]
+        kept = {"labels": [number], "average": "macro", "sample_weight": weights}
+        assert found["class_auc"][0, number] == pytest.approx(
+            metrics.roc_auc_score(of_class, chance, sample_weight=weights)
+        )
+        assert found["class_average_precision"][0, number] == pytest.approx(
+            metrics.average_precision_score(of_class, chance, sample_weight=weights)
+        )
+        assert found["f1"][0, number] == pytest.approx(metrics.f1_score(labels, predicted, **kept))
+    scores = evaluate(labels, probabilities, "abc")
+    for name in ("accuracy", "balanced_accuracy", "auc", "average_precision", "log_loss", "brier", "calibration_error"):
+        assert found[name][1, 0] == pytest.approx(getattr(scores, name)), name
+
+
+def test_grouped_rows_widen_the_intervals() -> None:
+    labels, probabilities = draw(np.random.default_rng(6), 200)
+    alone = score_intervals(labels, probabilities).overall["log_loss"]
+    nine, chances = np.repeat(labels, 9), np.repeat(probabilities, 9, axis=0)
+    together = score_intervals(nine, chances, groups=np.repeat(np.arange(200), 9).tolist()).overall
+    apart = score_intervals(nine, chances).overall["log_loss"]
+    assert together["log_loss"] == pytest.approx(alone)
+    assert alone is not None
+    assert apart is not None
+    assert apart[1] - apart[0] < 0.5 * (alone[1] - alone[0])
+    # A rate of repeated galaxies is bootstrapped too: Wilson's would take them for so many galaxies.
+    assert together["accuracy"] != wilson(int((chances.argmax(axis=1) == nine).sum()), len(nine))
+
+
+def test_what_is_not_defined_has_no_interval() -> None:
+    one = evaluate(np.array([0]), np.array([[0.7, 0.3]]), ("a", "b"), resamples=50)
+    assert one.intervals["accuracy"] == pytest.approx([0.2065, 1.0], abs=1e-4)
+    assert one.intervals["log_loss"] is None
+    assert one.classes["b"].intervals == dict.fromkeys(("precision", "recall", "f1", "auc", "average_precision"))
+    same = evaluate(np.zeros(30, int), np.tile([0.7, 0.3], (30, 1)), ("a", "b"), resamples=50)
+    assert same.intervals["auc"] is None
+    assert same.classes["b"].auc is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("start", [1, 20])
+def test_intervals_cover(start: int) -> None:
+    random = np.random.default_rng(start)
+    labels, probabilities = draw(random, 1_000_000)
+    true = statistics(labels, probabilities, np.ones((1, len(labels))))
+    hits: dict[str, list[bool]] = {}
+    for seed in range(1000):
+        found = score_intervals(*draw(random, 600), resamples=300, seed=seed)
+        for name, ends in (*found.overall.items(), *found.classes[1].items()):
+            value = true[name][0, 1 if name in found.classes[1] else 0]
+            assert ends is not None
+            hits.setdefault(name, []).append(ends[0] <= value <= ends[1])
+    shares = {name: float(np.mean(values)) for name, values in hits.items()}
+    assert shares.pop("calibration_error") >= 0.93
+    assert not {name: share for name, share in shares.items() if not 0.93 <= share <= 0.97}, shares

@@ -1,0 +1,80 @@
+"""Prediction sets: mapie's, a threshold a class, and coverage of what was promised."""
+
+import numpy as np
+import pytest
+from mapie.classification import SplitConformalClassifier
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+from peculiar.errors import LabelError
+from peculiar.sets import LEVELS, coverage, cross_fitted_sets, fit_sets, name_sets, prediction_sets
+from test_intervals import draw
+
+
+class Known(ClassifierMixin, BaseEstimator):
+    """A classifier whose features are its probabilities."""
+
+    def fit(self, features: NDArray[np.float64], labels: NDArray[np.int64]) -> "Known":
+        self.classes_ = np.arange(features.shape[1])
+        self.n_features_in_ = features.shape[1]
+        self.fitted_ = True
+        return self
+
+    def predict(self, features: NDArray[np.float64]) -> NDArray[np.int64]:
+        return features.argmax(axis=1)
+
+    def predict_proba(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
+        return features
+
+
+def test_sets_are_those_of_mapie() -> None:
+    random = np.random.default_rng(3)
+    (labels, probabilities), (_, others) = draw(random, 301), draw(random, 500)
+    known = Known().fit(probabilities, labels)
+    theirs = SplitConformalClassifier(known, confidence_level=[level / 100 for level in LEVELS], prefit=True)
+    theirs.conformalize(probabilities, labels)
+    _, expected = theirs.predict_set(others)
+    thresholds = fit_sets(labels, probabilities, by_class=False)
+    for number, level in enumerate(LEVELS):
+        inside = others >= np.array(thresholds[str(level)])
+        assert (inside == expected[:, :, number]).mean() > 0.999, level
+
+
+def test_thresholds_by_class_by_hand() -> None:
+    chances = np.arange(1, 10) / 10
+    probabilities = np.stack([chances, 1 - chances], axis=1)
+    found = fit_sets(np.zeros(9, int), probabilities, levels=(80, 90, 95))
+    # Of nine and one more, two of ten may lie below for 80 %, one for 90 %, none for 95 %; no other class is known.
+    assert found == {"80": (0.2, 0.0), "90": (0.1, 0.0), "95": (0.0, 0.0)}
+
+
+def test_no_set_is_empty_and_names_are_in_order() -> None:
+    sets = prediction_sets(np.array([[0.5, 0.3, 0.2], [0.4, 0.35, 0.25]]), (0.9, 0.3, 0.3))
+    assert name_sets(sets, "abc") == ["b", "b"]
+    sets = prediction_sets(np.array([[0.5, 0.3, 0.2]]), (0.9, 0.9, 0.9))
+    assert name_sets(sets, "abc") == ["a"]
+
+
+def test_each_class_is_covered() -> None:
+    labels, probabilities = draw(np.random.default_rng(4), 6000)
+    found = {one.level: one for one in coverage(labels, cross_fitted_sets(labels, probabilities), "abc")}
+    accuracy = (probabilities.argmax(axis=1) == labels).mean()
+    assert 0.75 < accuracy < 0.85
+    for level, one in found.items():
+        assert one.coverage > level / 100 - 0.01
+        assert min(of["coverage"] for of in one.classes.values()) > level / 100 - 0.02
+        if accuracy < level / 100:
+            assert one.coverage < level / 100 + 0.02
+    assert found[80].size < found[90].size < found[99].size
+
+
+def test_a_class_without_galaxies_is_undefined() -> None:
+    (one,) = coverage(np.array([0]), {"90": np.array([[True, False]])}, ("a", "b"))
+    assert one.classes["b"] == {"count": 0, "coverage": None, "interval": None, "size": None}
+
+
+def test_refusals() -> None:
+    with pytest.raises(LabelError, match="no labels"):
+        fit_sets(np.empty(0, int), np.empty((0, 2)))
+    with pytest.raises(LabelError, match="two different galaxies at least, received 1"):
+        cross_fitted_sets(np.zeros(3, int), np.full((3, 2), 0.5), groups=["a", "a", "a"])
