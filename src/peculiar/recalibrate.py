@@ -145,8 +145,9 @@ def _labels(source: Source, question: Question) -> list[str | None]:
 def _write(model: Model, card: Card, out: Path) -> Model:
     graph = onnx.load(model.path)
     del graph.metadata_props[:]
-    # As `peculiar export` does, so that a file whose answers stay the same keeps its digest.
-    entries = {"framing", "questions", "temperatures", "views", *(["scalings"] if card.scalings else [])}
+    # As `peculiar export` does, and all that this adds: it decides columns of a catalogue.
+    added = {name for name in ("scalings", "sets", "familiar") if getattr(card, name)}
+    entries = {"framing", "questions", "temperatures", "views", *added}
     decisive = card.model_dump_json(include=entries)
     digest = hashlib.sha256(graph.SerializeToString(deterministic=True) + decisive.encode()).hexdigest()
     helper.set_model_props(graph, {METADATA_KEY: card.model_copy(update={"digest": digest}).model_dump_json()})
