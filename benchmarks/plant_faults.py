@@ -69,7 +69,9 @@ def broken(content: bytes, kind: str, number: int, random: np.random.Generator) 
         return encode(Image.new("RGB", picture.size, tuple(random.integers(0, 256, 3).tolist())), random)
     pixels = np.asarray(picture).astype(float)
     if kind == "blank":  # the sky and its noise alone
-        return encode(Image.fromarray(random.normal(random.uniform(5, 40), 4, pixels.shape).clip(0, 255).astype(np.uint8)), random)
+        return encode(
+            Image.fromarray(random.normal(random.uniform(5, 40), 4, pixels.shape).clip(0, 255).astype(np.uint8)), random
+        )
     if kind == "clipped":
         return encode(Image.fromarray((pixels * random.uniform(4, 8)).clip(0, 255).astype(np.uint8)), random)
     # The galaxy lies by a quarter to four tenths of the side from the middle; what is missing is mirrored sky.

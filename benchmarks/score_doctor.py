@@ -12,9 +12,8 @@ import time
 from pathlib import Path
 
 from machine import describe
-from plant_faults import BROKEN, COPIES, plant
-
 from peculiar.doctor import check
+from plant_faults import BROKEN, COPIES, plant
 
 
 def score(folder: Path) -> None:
@@ -27,11 +26,14 @@ def score(folder: Path) -> None:
 
     found = check(folder / "planted.parquet", progress=progress)
     describe("scikit-learn", "cleanlab")
-    print(f"{len(found.ids):,} pictures in {found.seconds:.0f} s; ends of stages: { {k: round(v) for k, v in stages.items()} }")
+    ends = ", ".join(f"{stage} until {end:.0f} s" for stage, end in stages.items())
+    print(f"{len(found.ids):,} pictures in {found.seconds:.0f} s: {ends}")
     broken = {found.ids[one.rows[0]]: one.kind for one in found.findings if one.kind in {"unreadable", *BROKEN}}
     for kind in BROKEN:
         named = [broken.get(id_) for id_ in truth[kind]]
-        print(f"{kind:12} found {sum(one is not None for one in named)} of {len(named)}, by its name {named.count(kind)}")
+        print(
+            f"{kind:12} found {sum(one is not None for one in named)} of {len(named)}, by its name {named.count(kind)}"
+        )
     planted = {id_ for kind in BROKEN for id_ in truth[kind]}
     others = {id_: kind for id_, kind in broken.items() if id_ not in planted}
     print(f"broken beyond those: {len(others)} of {len(found.ids) - len(planted)}")

@@ -171,7 +171,7 @@ class Source(ABC):
         framing = framing or Framing()
         rows = (row for row in self.rows(start, stop) if row.label is not None or not labelled_only)
         if threads <= 1:
-            yield from (_decode(row, framing) for row in rows)
+            yield from (decode(row, framing) for row in rows)
             return
         # Tasks of several pictures, because handing over a single one costs a tenth of decoding it; few at a time
         # under way, because the stream may be longer than the memory.
@@ -186,10 +186,11 @@ class Source(ABC):
 
 
 def _decode_all(rows: list[Row], framing: Framing) -> list[Galaxy]:
-    return [_decode(row, framing) for row in rows]
+    return [decode(row, framing) for row in rows]
 
 
-def _decode(row: Row, framing: Framing) -> Galaxy:
+def decode(row: Row, framing: Framing) -> Galaxy:
+    """Decode and frame the picture of one row; where that cannot be done the galaxy says why."""
     try:
         if isinstance(row.content, bytes):
             picture = decode_picture(row.content, framing)
