@@ -74,11 +74,17 @@ def broken(content: bytes, kind: str, number: int, random: np.random.Generator) 
         )
     if kind == "clipped":
         return encode(Image.fromarray((pixels * random.uniform(4, 8)).clip(0, 255).astype(np.uint8)), random)
-    # The galaxy lies by a quarter to four tenths of the side from the middle; what is missing is mirrored sky.
-    distance, angle = random.uniform(0.25, 0.4) * side, random.uniform(0, 2 * np.pi)
-    down, across = round(distance * np.sin(angle)), round(distance * np.cos(angle))
+    # The galaxy lies by a quarter to four tenths of the side from the middle, in whatever direction leaves the middle
+    # darkest: a picture that has another galaxy in its middle is off-centre to nobody. The rim fills what is missing.
     wide = np.pad(np.asarray(picture), ((side // 2,) * 2, (side // 2,) * 2, (0, 0)), mode="edge")
-    upper, left = side // 2 - down, side // 2 - across
+    tries = []
+    for _ in range(20):
+        distance, angle = random.uniform(0.25, 0.4) * side, random.uniform(0, 2 * np.pi)
+        upper, left = side // 2 - round(distance * np.sin(angle)), side // 2 - round(distance * np.cos(angle))
+        cut = wide[upper : upper + side, left : left + side]
+        fifth = slice(2 * side // 5, 3 * side // 5)
+        tries.append((float(cut[fifth, fifth].mean(axis=2).max()), upper, left))
+    _, upper, left = min(tries)
     return encode(Image.fromarray(wide[upper : upper + side, left : left + side]), random)
 
 

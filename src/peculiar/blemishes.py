@@ -4,9 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
-
-from peculiar.extent import central_extent
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +31,10 @@ class Rule:
         return self.text.format(threshold=f"{self.threshold:g} {self.unit}".strip())
 
 
-# The thresholds lie beyond all of 3,000 real galaxies, save for off-centre: beyond 99.9 % of them.
+# How many times as bright as the middle something else may be: a star beside a galaxy often is.
+_BRIGHTER = 2.5
+
+# The thresholds lie beyond all of 3,000 real galaxies, save that of off-centre, which lies beyond 99 % of them.
 RULES = {
     rule.kind: rule
     for rule in (
@@ -43,20 +43,22 @@ RULES = {
             "constant", 2, "of 255", "the largest and the smallest value differ by {threshold} or less, in each colour"
         ),
         Rule("blank", 6, "times", "nothing is brighter than the sky by more than {threshold} its scatter (smoothed)"),
-        Rule("clipped", 0.1, "%", "all colours are at their largest value in more than {threshold} of the pixels"),
+        Rule("clipped", 1.2, "%", "a colour is at its largest value in more than {threshold} of the pixels"),
         Rule(
             "off-centre",
-            16,
+            20,
             "%",
-            "uphill from the middle the light ends farther away than {threshold} of the side, or nothing lies there",
+            "the light that the middle belongs to is brightest farther away than {threshold} of the side, something "
+            f"elsewhere is over {_BRIGHTER:g} times as bright, or nothing is there",
         ),
     )
 }
 """The faults of single pictures by kind, the gravest first: a picture has one at the most."""
 
-_WHITE, _FAINTEST = 254, 4.0
+# JPEG makes 254 of 255 here and there.
+_FULL, _FAINTEST = 254, 4.0
 
-# Before light is followed uphill it is smoothed by this share of the side, so that noise does not stop the climb.
+# Before the brightest place is sought, light is smoothed by this share of the side.
 _SMOOTH = 0.02
 
 
@@ -92,30 +94,33 @@ def blemish(pixels: NDArray[np.uint8]) -> tuple[str, str] | None:
     faintest = sky + max(RULES["blank"].threshold * scatter, _FAINTEST)
     if smooth.max() <= faintest:
         return "blank", f"the brightest stands {float(smooth.max()) - sky:.1f} above a sky of {sky:.1f}, of 255"
-    white = float((pixels >= _WHITE).all(axis=2).mean())
-    if 100 * white > RULES["clipped"].threshold:
-        return "clipped", f"{white:.1%} of its pixels are white"
-    distance = _climb(ndimage.gaussian_filter(light, _SMOOTH * min(height, width)))
-    if 100 * distance > RULES["off-centre"].threshold:
-        return "off-centre", f"the light is brightest {distance:.0%} of the side away from the middle"
-    if not central_extent(Image.fromarray(pixels)).found:
-        return "off-centre", "nothing stands out in the middle"
-    return None
+    full = float((pixels >= _FULL).any(axis=2).mean())
+    if 100 * full > RULES["clipped"].threshold:
+        return "clipped", f"{full:.1%} of its pixels have a colour at its largest value"
+    return _off_centre(ndimage.gaussian_filter(light, _SMOOTH * min(height, width)), sky, scatter)
 
 
-def _climb(light: NDArray[np.float32]) -> float:
-    """Go uphill from the brightest pixel of the middle fifth; return how far from the middle that ends, in sides."""
+def _off_centre(light: NDArray[np.float32], sky: float, scatter: float) -> tuple[str, str] | None:
+    """Ask whether what lies in the middle is the picture's galaxy, or its flank, or sky."""
+    from scipy import ndimage
+
     height, width = light.shape
     top, left = height // 2 - height // 10, width // 2 - width // 10
-    row, column = np.unravel_index(
-        int(light[top : height - top, left : width - left].argmax()), (height - 2 * top, width - 2 * left)
+    middle = light[top : height - top, left : width - left]
+    row, column = divmod(int(middle.argmax()), middle.shape[1])
+    row, column = row + top, column + left
+    above = float(light[row, column]) - sky
+    if above < max(RULES["blank"].threshold * scatter, _FAINTEST) / 2:
+        return "off-centre", "nothing stands out in the middle"
+    brighter = (float(light.max()) - sky) / above
+    if brighter > _BRIGHTER:
+        return "off-centre", f"something elsewhere is {brighter:.1f} times as bright as the middle"
+    # A middle on the galaxy's flank is joined to its peak by light that is half as bright at the least.
+    regions, _ = ndimage.label(light > sky + above / 2)
+    peak_row, peak_column = divmod(
+        int(np.where(regions == regions[row, column], light, -np.inf).argmax()), light.shape[1]
     )
-    row, column = int(row) + top, int(column) + left
-    while True:
-        upper, leftmost = max(row - 1, 0), max(column - 1, 0)
-        around = light[upper : row + 2, leftmost : column + 2]
-        step = np.unravel_index(int(around.argmax()), around.shape)
-        higher = (int(step[0]) + upper, int(step[1]) + leftmost)
-        if light[higher] <= light[row, column]:
-            return float(np.hypot(row + 0.5 - height / 2, column + 0.5 - width / 2) / min(height, width))
-        row, column = higher
+    distance = np.hypot(peak_row + 0.5 - height / 2, peak_column + 0.5 - width / 2) / min(height, width)
+    if 100 * distance > RULES["off-centre"].threshold:
+        return "off-centre", f"the light is brightest {distance:.0%} of the side away from the middle"
+    return None

@@ -116,9 +116,7 @@ def _pictures(found: Diagnosis, wanted: Iterable[int], label: str | None) -> dic
         if number not in wanted:
             continue
         if row.id != found.ids[number]:
-            message = (
-                f"{found.data} has changed since it was checked: row {number} is {row.id}, was {found.ids[number]}"
-            )
+            message = f"{found.data} has changed since it was checked: row {number} is now {row.id}"
             raise DataError(message)
         galaxy = decode(row, framing)
         if galaxy.picture is not None:
