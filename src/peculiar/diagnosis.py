@@ -139,6 +139,13 @@ class Diagnosis:
             ],
         }
 
+    def pairs(self) -> list[tuple[int, int]]:
+        """Return pairs of rows that show the same place on the sky; `split_by_id` keeps them in one part."""
+        related = (
+            one.rows for one in self.findings if one.kind == "neighbours" or KINDS[one.kind].remedy == "keep first"
+        )
+        return [(rows[0], other) for rows in related for other in rows[1:]]
+
     def dropped(self) -> dict[int, str]:
         """Return which rows a cleaned list leaves out, and why: broken ones, and all duplicates but the first."""
         dropped: dict[int, str] = {}

@@ -89,9 +89,8 @@ def check(
     found += _exact(rows, exact)
     found += _near(rows, exact, lambda done: progress("comparing pictures", done))
     found += _neighbours(columns, radius, result)
-    for finding in found:
-        if KINDS[finding.kind].remedy == "keep first" or finding.kind == "neighbours":
-            same.join(finding.rows)
+    for pair in result.pairs():
+        same.join(pair)
     found += _contradictions(found, result.labels)
     found += _leaks(same, parts)
     found += _imbalance(result.labels)
@@ -241,7 +240,7 @@ def _neighbours(columns: Mapping[str, Sequence[Any]], radius: float, result: Dia
 
 
 def _contradictions(findings: Sequence[Finding], labels: Sequence[str | None]) -> list[Finding]:
-    """Look at duplicates; neighbours on the sky may be two galaxies, and are looked at only on the very same place."""
+    """Look at the labels of duplicates; neighbours on the sky may be two galaxies."""
     groups = _Groups(len(labels))
     for finding in findings:
         if KINDS[finding.kind].remedy == "keep first":

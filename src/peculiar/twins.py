@@ -54,8 +54,6 @@ class Twin:
     turned : float
         By how many degrees, from -180 to 180.
     mirrored : bool
-    scale : float
-        How many times as large the galaxy is in the second, seen against its own extent.
     """
 
     first: int
@@ -63,7 +61,6 @@ class Twin:
     likeness: float
     turned: float
     mirrored: bool
-    scale: float
 
 
 def portrait(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -271,11 +268,11 @@ def _lay_over(
             for stretch in (-2, -1, 0, 1, 2)
         )
         best = max(best, *((agreement(*one), *one) for one in tried))
-    likeness, angle, size = best
+    likeness, angle, _ = best
     if likeness < _FINELY:
         return None
     degrees = round((float(angle) + 180) % 360 - 180, 1)
-    return Twin(int(pair[0]), int(pair[1]), round(float(likeness), 3), degrees, mirrored, round(float(1 / size), 3))
+    return Twin(int(pair[0]), int(pair[1]), round(float(likeness), 3), degrees, mirrored)
 
 
 def _turned(light: NDArray[np.float32], angle: float, size: float, *, mirrored: bool) -> NDArray[np.float32]:
