@@ -43,7 +43,8 @@ def test_a_changed_copy_is_found_and_nothing_else(change: object, row: int) -> N
     found = find_twins(np.concatenate([ORIGINALS, portraits([copy])]))
     assert [(twin.first, twin.second) for twin in found] == [(row, 40)]
     assert found[0].mirrored == (change is mirrored)
-    assert abs(abs(found[0].turned) - (37 if change is turned else 0)) < 3
+    # To mirror left and right is to mirror top and bottom and turn by half a turn.
+    assert abs(abs(found[0].turned) - {turned: 37, mirrored: 180}.get(change, 0)) < 3
 
 
 @settings(max_examples=8, deadline=None)
