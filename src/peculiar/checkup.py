@@ -48,13 +48,7 @@ def write_checkup(found: Diagnosis, folder: Path, *, label: str | None = None) -
     summary = Section(
         "In short",
         text=[_summary(found), *(f"Not looked for: {what} ({why})." for what, why in found.skipped.items())],
-        table=[
-            ["finding", "rule", "count"],
-            *([kind, KINDS[kind].text, f"{count:,}"] for kind, count in counts.items()),
-        ]
-        if counts
-        else (),
-        text_columns=2,
+        table=[["finding", "count"], *([kind, f"{count:,}"] for kind, count in counts.items())] if counts else (),
     )
     sections = [_section(kind, some, counts[kind], found, pictures) for kind, some in shown.items()]
     lead = f"{len(found.ids):,} galaxies, looked at in {found.seconds:,.0f} seconds."

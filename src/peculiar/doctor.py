@@ -316,10 +316,12 @@ def _suspects(
         for row in one.rows
         if one.kind != "contradiction"
     }
-    counts = Counter(label for row, label in enumerate(result.labels) if label is not None and row not in broken)
-    classes = {name for name, count in counts.items() if count >= LEAST_OF_A_CLASS}
+    # Copies of a galaxy count once.
+    galaxies = {(label, same.leader(row)) for row, label in enumerate(result.labels) if label and row not in broken}
+    counts = Counter(label for label, _ in galaxies)
+    classes = {label for label, count in counts.items() if count >= LEAST_OF_A_CLASS}
     if len(classes) < 2:
-        result.skipped["suspect label"] = f"fewer than two classes have {LEAST_OF_A_CLASS} galaxies or more"
+        result.skipped["suspect label"] = f"fewer than two classes have {LEAST_OF_A_CLASS} different galaxies"
         return
     opened = load_model(model)
     rows: list[int] = []

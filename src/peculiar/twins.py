@@ -270,7 +270,7 @@ def _lay_over(
     likeness, angle, _ = best
     if likeness < _FINELY:
         return None
-    degrees = round((float(angle) + 180) % 360 - 180, 1)
+    degrees = round(180 - (180 - float(angle)) % 360, 1)
     return Twin(int(pair[0]), int(pair[1]), round(float(likeness), 3), degrees, mirrored)
 
 
