@@ -54,7 +54,7 @@ def test_any_angle_is_told(angle: float, flip: bool) -> None:
     copy = np.asarray(mirrored(picture) if flip else picture)
     (twin,) = find_twins(np.concatenate([ORIGINALS, portraits([copy])]))
     assert (twin.first, twin.second, twin.mirrored) == (31, 40, flip)
-    assert twin.likeness > 0.62
+    assert twin.likeness > 0.4
 
 
 def test_different_galaxies_are_no_twins() -> None:
