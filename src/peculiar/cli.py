@@ -1172,6 +1172,61 @@ def _brief(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
+@data_app.command("check")
+def data_check(
+    data: Data,
+    label: Label = None,
+    folder: Annotated[Path | None, typer.Option("--out", help="Folder for a page with pictures, and JSON.")] = None,
+    radius: Annotated[float, typer.Option(help="Positions closer than so many arcseconds are neighbours.")] = 1.0,
+    split: Annotated[
+        str | None, typer.Option(help="Column that names each galaxy's part; or a table with id and part; or a run.")
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="Model file whose embeddings judge the labels; default: the model that ships.")
+    ] = None,
+    fix: Annotated[
+        Path | None, typer.Option(help="CSV file to write: which galaxies to keep, and why the others not.")
+    ] = None,
+    fail_on: Annotated[
+        list[str] | None,
+        typer.Option(help="Exit with 1 if there are findings of this kind, or any; may be given several times."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Look for what is wrong with a set of galaxies: broken pictures, duplicates, leaks, labels, columns."""
+    from peculiar.checkup import write_checkup, write_cleaned
+    from peculiar.diagnosis import KINDS
+    from peculiar.doctor import check
+
+    for kind in fail_on or ():
+        if kind not in ("any", *KINDS):
+            raise UnknownNameError("kind of finding", kind, ("any", *KINDS))
+    with _counting("looking") as progress:
+        found = check(
+            data, label=label, radius=radius, split=split, model=model, progress=lambda _, done: progress(done)
+        )
+    if folder is not None:
+        write_checkup(found, folder, label=label)
+    if fix is not None:
+        write_cleaned(found, fix)
+    counts = found.counts()
+    if as_json:
+        _print_json(found.as_dict())
+    else:
+        out.print(f"{len(found.ids):,} galaxies in {found.seconds:.1f} s")
+        if counts:
+            _print_table([["finding", "count"], *([kind, f"{count:,}"] for kind, count in counts.items())])
+        else:
+            out.print("nothing is wrong")
+        for what, why in found.skipped.items():
+            out.print(f"not looked for: {what} ({why})")
+        for written in (folder and folder / "index.html", fix):
+            if written is not None:
+                out.print(f"Written to {written}")
+    if any(kind in counts or (kind == "any" and counts) for kind in fail_on or ()):
+        raise typer.Exit(1)
+
+
 @app.command()
 def info(as_json: Json = False) -> None:
     """Print versions, device and cache: for bug reports."""

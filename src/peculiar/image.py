@@ -121,14 +121,34 @@ def decode_picture(content: bytes, framing: Framing) -> NDArray[np.uint8]:
     """
     if looks_like_fits(content):
         return frame_pixels(read_fits_picture([content]), framing)
+
+    def finish(picture: Image.Image, *, plain_jpeg: bool) -> NDArray[np.uint8]:
+        if framing.fast and plain_jpeg:
+            return _decode_fast(content, picture, framing)
+        return _frame(_decoded(content, picture, plain_jpeg=plain_jpeg), framing)
+
+    return _open(content, finish)
+
+
+def decode_whole(content: bytes) -> NDArray[np.uint8]:
+    """Decode one picture as it is, neither cut nor resized: uint8 (height, width, 3); see `decode_picture`."""
+    if looks_like_fits(content):
+        return read_fits_picture([content])
+    return _open(content, lambda picture, *, plain_jpeg: np.asarray(_decoded(content, picture, plain_jpeg=plain_jpeg)))
+
+
+def _decoded(content: bytes, picture: Image.Image, *, plain_jpeg: bool) -> Image.Image:
+    return (_decode_plain(content) if plain_jpeg else None) or _to_rgb(picture)
+
+
+def _open(content: bytes, finish: Callable[..., NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Open a picture, let `finish` decode it, and report whatever is wrong with it as `PictureError`."""
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
             if math.prod(picture.size) > MAX_PIXELS:
                 raise PictureError(_too_large(picture.size))
             plain_jpeg = picture.format == "JPEG" and picture.mode in {"RGB", "L"} and "exif" not in picture.info
-            if framing.fast and plain_jpeg:
-                return _decode_fast(content, picture, framing)
-            return _frame((plain_jpeg and _decode_plain(content)) or _to_rgb(picture), framing)
+            return finish(picture, plain_jpeg=plain_jpeg)
     except PictureError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -233,11 +253,15 @@ def encode_picture(pixels: NDArray[np.uint8], format: str = "PNG") -> bytes:
 
 def read_picture(path: str | os.PathLike[str], framing: Framing) -> NDArray[np.uint8]:
     """Read one picture file and frame it; see `decode_picture`."""
+    return decode_picture(read_encoded(path), framing)
+
+
+def read_encoded(path: str | os.PathLike[str]) -> bytes:
+    """Return what a picture file holds, or raise `PictureError`."""
     try:
-        content = Path(path).read_bytes()
+        return Path(path).read_bytes()
     except (OSError, ValueError) as error:  # ValueError: a null character in the path
         raise PictureError(f"{path} cannot be opened ({getattr(error, 'strerror', None) or error})") from error
-    return decode_picture(content, framing)
 
 
 def _too_large(size: tuple[int, int]) -> str:

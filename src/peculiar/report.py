@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from numpy.typing import NDArray
 
 from peculiar.cache import writing
 from peculiar.evaluate import Scores
+from peculiar.image import encode_picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,21 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
+class Strip:
+    """Small pictures side by side, with one caption.
+
+    Parameters
+    ----------
+    pictures : sequence of str
+        ``data:`` addresses; see `embedded`.
+    caption : str
+    """
+
+    pictures: Sequence[str]
+    caption: str
+
+
+@dataclass(frozen=True, slots=True)
 class Section:
     """A part of a page.
 
@@ -50,6 +68,7 @@ class Section:
     text_columns : int
         How many columns of the table, from the left, are words; they are aligned to the left.
     figures : sequence of Picture
+    gallery : sequence of Strip
     code : str
         Text that keeps its spaces and lines.
     """
@@ -59,6 +78,7 @@ class Section:
     table: Sequence[Sequence[str]] = ()
     text_columns: int = 1
     figures: Sequence[Picture] = ()
+    gallery: Sequence[Strip] = ()
     code: str = ""
 
 
@@ -84,6 +104,11 @@ def write_page(path: Path, title: str, lead: str, sections: Sequence[Section]) -
     with writing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return path
+
+
+def embedded(pixels: NDArray[np.uint8]) -> str:
+    """Return pixels, uint8 (height, width, 3), as an address that holds them, so that a page needs no other file."""
+    return f"data:image/jpeg;base64,{base64.b64encode(encode_picture(pixels, 'JPEG')).decode()}"
 
 
 def score_table(scores: Scores) -> list[list[str]]:

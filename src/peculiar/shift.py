@@ -4,7 +4,6 @@ import io
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from scipy.ndimage import gaussian_filter, rotate, shift
 
 from peculiar.errors import PictureError
 from peculiar.evaluate import calibration_error
-from peculiar.image import Framing, decode_picture, frame_pixels
+from peculiar.image import Framing, decode_whole, frame_pixels
 from peculiar.predict import Classifier
 from peculiar.sources.stream import Row
 
@@ -241,16 +240,9 @@ def shift_scores(
 
 def _read(row: Row) -> Pixels:
     """Return the whole picture of a row, its largest middle square, as it is."""
-    content = row.content() if callable(row.content) else row.content
-    if isinstance(content, np.ndarray):
-        return frame_pixels(content, Framing(min(*content.shape[:2], _LARGEST)))
-    try:
-        content = content.read_bytes() if isinstance(content, Path) else content
-        with Image.open(io.BytesIO(content)) as picture:
-            side = min(*picture.size, _LARGEST)
-    except (OSError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise PictureError(str(error)) from error
-    return decode_picture(content, Framing(side))
+    content = row.read()
+    pixels = decode_whole(content) if isinstance(content, bytes) else content
+    return frame_pixels(pixels, Framing(min(*pixels.shape[:2], _LARGEST)))
 
 
 def _classify(model: Classifier, pictures: Sequence[Pixels], progress: Callable[[int], object]) -> NDArray[np.float32]:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from peculiar.errors import LabelError, PictureError, UnreadablePictureWarning
-from peculiar.image import Framing, decode_picture, frame_pixels, read_picture
+from peculiar.image import Framing, decode_picture, frame_pixels, read_encoded
 from peculiar.schema import Question, question_for
 
 EDGE = 4
@@ -50,6 +50,12 @@ class Row:
     label: str | None = None
     position: tuple[float, float] | None = None
     flags: int = 0
+
+    def read(self) -> bytes | NDArray[np.uint8]:
+        """Return the encoded picture, or its pixels; raises `PictureError` where that cannot be done."""
+        if isinstance(self.content, Path):
+            return read_encoded(self.content)
+        return self.content() if callable(self.content) else self.content
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,12 +215,8 @@ def _decode_all(rows: list[Row], framing: Framing) -> list[Galaxy]:
 def decode_row(row: Row, framing: Framing) -> Galaxy:
     """Decode and frame the picture of a row; one that cannot be read says why."""
     try:
-        if isinstance(row.content, bytes):
-            picture = decode_picture(row.content, framing)
-        elif isinstance(row.content, Path):
-            picture = read_picture(row.content, framing)
-        else:
-            picture = frame_pixels(row.content() if callable(row.content) else row.content, framing)
+        content = row.read()
+        picture = decode_picture(content, framing) if isinstance(content, bytes) else frame_pixels(content, framing)
     except PictureError as error:
         return Galaxy(row.id, None, row.label, error.reason, row.position, row.flags)
     return Galaxy(row.id, picture, row.label, None, row.position, row.flags)

@@ -1,0 +1,229 @@
+"""What is wrong with the columns of a catalogue, without a look at its pictures."""
+
+import itertools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from peculiar.errors import DataError
+from peculiar.table import TableReader
+
+# Stand-ins for "not known" that survive among numbers.
+_SENTINELS = (-99999.0, -9999.0, -999.0, -99.0, 99.0, 999.0, 9999.0, 99999.0)
+
+_REDSHIFT = re.compile(r"(?:.*_)?(?:z|redshift|zspec|zphot|photoz|specz)(?:_.*)?")
+_MAGNITUDE = re.compile(r"(?:.*_)?(?:mag|[a-z]*mag)(?:_.*)?|[ugrizy]")
+_RA, _DEC = ("ra", "raj2000", "ra_deg"), ("dec", "decl", "dej2000", "dec_deg")
+_ERROR = re.compile(r".*(?:err|error|sigma|flag|warning)s?")
+
+# A galaxy that comes towards us has a redshift a little below 0; magnitudes lie within these bounds.
+_LEAST_REDSHIFT, _MAGNITUDES = -0.01, (-5.0, 40.0)
+
+# Two columns of numbers are copies if they agree in this share of the rows, and of so many rows at least.
+_AGREE, _LEAST_ROWS = 0.99, 10
+
+
+def read_columns(path: Path, kind: str) -> dict[str, list[Any]]:
+    """Read the columns of numbers and words of a set of galaxies.
+
+    Parameters
+    ----------
+    path : path
+    kind : str
+        What is there, as a source says: only "table" and "hdf5" have columns.
+
+    Returns
+    -------
+    dict of str to list
+        Null is None. Values of CSV files are text. Columns of bytes, structures and lists are left out.
+
+    Raises
+    ------
+    DataError
+        If it is damaged.
+    """
+    if kind == "hdf5":
+        return _hdf5_columns(path)
+    if kind != "table":
+        return {}
+    parts = [path] if path.is_file() else sorted(one for one in path.glob("*.parquet") if not one.name.startswith("."))
+    columns: dict[str, list[Any]] = {}
+    for part in parts:
+        reader = TableReader(part)
+        plain = [field.name for field in reader.schema if _is_plain(field.type)]
+        for batch in reader.batches(plain) if plain else ():
+            for name in plain:
+                columns.setdefault(name, []).extend(batch.column(name).to_pylist())
+    return columns
+
+
+def _is_plain(kind: pa.DataType) -> bool:
+    return not (pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def _hdf5_columns(path: Path) -> dict[str, list[Any]]:
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            return {
+                name: np.asarray(values).tolist()
+                for name, values in file.items()
+                if isinstance(values, h5py.Dataset) and values.ndim == 1 and values.dtype.kind in "biuf"
+            }
+    except (OSError, RuntimeError, ValueError) as error:
+        message = f"{path}: cannot be read as HDF5 ({error}); fetch or write it again"
+        raise DataError(message) from error
+
+
+def as_numbers(values: Sequence[Any]) -> NDArray[np.float64] | None:
+    """Return a column as numbers, NaN where empty; None if it holds words or nothing at all."""
+    if all(value in (None, "") for value in values) or any(isinstance(value, bool) for value in values):
+        return None
+    try:
+        return np.array([np.nan if value in (None, "") else float(value) for value in values])
+    except (TypeError, ValueError):
+        return None
+
+
+def sky_columns(columns: Mapping[str, Sequence[Any]]) -> tuple[str, str] | None:
+    """Return the names of right ascension and declination, if there are both and they hold numbers."""
+    lower = {name.lower(): name for name in reversed(list(columns))}
+    ra, dec = (next((lower[name] for name in names if name in lower), None) for names in (_RA, _DEC))
+    if ra is None or dec is None or as_numbers(columns[ra]) is None or as_numbers(columns[dec]) is None:
+        return None
+    return ra, dec
+
+
+def column_faults(columns: Mapping[str, Sequence[Any]]) -> Iterator[tuple[str, str, tuple[int, ...]]]:
+    """Find columns that are copies of each other, constant, or impossible.
+
+    Parameters
+    ----------
+    columns : mapping of str to sequence
+        All of one length.
+
+    Yields
+    ------
+    kind : {"copied column", "constant column", "impossible value"}
+    text : str
+        What is wrong, with the column's name.
+    rows : tuple of int
+        Where; empty if the column is meant as a whole.
+    """
+    numbers = {name: found for name, values in columns.items() if (found := as_numbers(values)) is not None}
+    for name, values in columns.items():
+        different = {value for value in values if value is not None}
+        if len(values) >= _LEAST_ROWS and len(different) <= 1:
+            what = f"always {next(iter(different))!r}" if different else "empty"
+            yield "constant column", f"{name} is {what}", ()
+    for (one, first), (other, second) in itertools.combinations(numbers.items(), 2):
+        both = ~np.isnan(first) & ~np.isnan(second)
+        same = both & np.isclose(first, second, rtol=1e-6, atol=1e-9)
+        # Two columns that are constant, or mostly one value, agree without being copies.
+        if both.sum() >= _LEAST_ROWS and same.sum() >= _AGREE * both.sum() and len(np.unique(first[same])) > 2:
+            yield "copied column", f"{other} is equal to {one} in {same.sum():,} of {both.sum():,} rows", ()
+    for name, known in numbers.items():
+        yield from _impossible(name, known)
+    yield from _off_the_sky(columns, numbers)
+
+
+def _impossible(name: str, values: NDArray[np.float64]) -> Iterator[tuple[str, str, tuple[int, ...]]]:
+    kind = "impossible value"
+    lower = name.lower()
+    stand_ins = _stand_ins(values)
+    if len(stand_ins):
+        found = ", ".join(f"{value:g}" for value in np.unique(values[stand_ins]))
+        yield (
+            kind,
+            f"{name} has {found} in {len(stand_ins):,} rows, which looks like a sign for 'not known'",
+            _rows(stand_ins),
+        )
+    infinite = np.flatnonzero(np.isinf(values))
+    if len(infinite):
+        yield kind, f"{name} is infinite in {len(infinite):,} rows", _rows(infinite)
+    rest = values.copy()
+    rest[stand_ins] = np.nan
+    if _ERROR.fullmatch(lower):
+        return
+    if _REDSHIFT.fullmatch(lower):
+        negative = np.flatnonzero(rest < _LEAST_REDSHIFT)
+        if len(negative):
+            yield kind, f"{name} is negative in {len(negative):,} rows, and a galaxy's redshift is not", _rows(negative)
+    elif _MAGNITUDE.fullmatch(lower):
+        outside = np.flatnonzero((rest < _MAGNITUDES[0]) | (rest > _MAGNITUDES[1]))
+        if len(outside):
+            bounds = f"{_MAGNITUDES[0]:g} to {_MAGNITUDES[1]:g}"
+            yield kind, f"{name} lies outside {bounds} in {len(outside):,} rows, and magnitudes do not", _rows(outside)
+
+
+def _stand_ins(values: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Return the rows with a value that stands for "not known": far outside all others."""
+    sentinel = np.isin(values, _SENTINELS)
+    rest = values[~sentinel & np.isfinite(values)]
+    if not sentinel.any() or not len(rest):
+        return np.empty(0, dtype=np.intp)
+    width = max(float(np.ptp(rest)), 1e-6)
+    far = (values < rest.min() - width) | (values > rest.max() + width)
+    return np.flatnonzero(sentinel & far)
+
+
+def _off_the_sky(
+    columns: Mapping[str, Sequence[Any]], numbers: Mapping[str, NDArray[np.float64]]
+) -> Iterator[tuple[str, str, tuple[int, ...]]]:
+    names = sky_columns(columns)
+    if names is None:
+        return
+    ra, dec = (numbers[name].copy() for name in names)
+    for values in (ra, dec):
+        values[_stand_ins(values)] = np.nan
+    steep = np.abs(dec) > 90
+    outside = np.flatnonzero((ra < 0) | (ra > 360) | steep)
+    if not len(outside):
+        return
+    # If the columns were swapped, every position would be on the sky the other way round.
+    swapped = steep.any() and not ((np.abs(ra) > 90) | (dec < 0) | (dec > 360)).any()
+    text = f"{names[0]} and {names[1]} lie outside the sky (0 to 360, -90 to 90 degrees) in {len(outside):,} rows"
+    yield "impossible value", text + ("; they look swapped" if swapped else ""), _rows(outside)
+
+
+def _rows(rows: NDArray[np.intp]) -> tuple[int, ...]:
+    return tuple(rows.tolist())
+
+
+def sky_pairs(ra: NDArray[np.float64], dec: NDArray[np.float64], radius: float) -> list[tuple[int, int, float]]:
+    """Find pairs of positions that are close on the sky, at the poles and across 0 h too.
+
+    Parameters
+    ----------
+    ra, dec : ndarray, shape (n,)
+        Degrees; rows that are NaN or outside the sky are passed over.
+    radius : float
+        Arcseconds.
+
+    Returns
+    -------
+    list of (int, int, float)
+        Rows, the smaller first, and their distance in arcseconds.
+    """
+    from scipy.spatial import cKDTree
+
+    known = np.flatnonzero(np.isfinite(ra) & np.isfinite(dec) & (np.abs(dec) <= 90))
+    longitude, latitude = np.deg2rad(ra[known]), np.deg2rad(dec[known])
+    towards = np.stack(
+        [np.cos(latitude) * np.cos(longitude), np.cos(latitude) * np.sin(longitude), np.sin(latitude)], axis=1
+    )
+    if len(known) < 2:
+        return []
+    chord = 2 * np.sin(np.deg2rad(min(radius / 3600, 180)) / 2)
+    pairs = cKDTree(towards).query_pairs(chord, output_type="ndarray")
+    half = np.linalg.norm(towards[pairs[:, 0]] - towards[pairs[:, 1]], axis=1) / 2
+    distances = np.rad2deg(2 * np.arcsin(np.minimum(half, 1))) * 3600
+    rows = np.sort(known[pairs], axis=1)
+    order = np.lexsort((rows[:, 1], rows[:, 0]))
+    return [(int(rows[one, 0]), int(rows[one, 1]), float(distances[one])) for one in order]

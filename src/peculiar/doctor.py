@@ -1,0 +1,343 @@
+"""What is wrong with a set of galaxies: its pictures, its labels, its columns, its split."""
+
+import hashlib
+import itertools
+import os
+import time
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from peculiar.blemishes import blemish
+from peculiar.columns import as_numbers, column_faults, read_columns, sky_columns, sky_pairs
+from peculiar.diagnosis import IMBALANCE, KINDS, Diagnosis, Finding
+from peculiar.errors import DataError, NotFoundError, PictureError, UsageError
+from peculiar.image import decode_whole
+from peculiar.model import load_model
+from peculiar.predict import readable_batches
+from peculiar.sources import Source, open_source
+from peculiar.sources.stream import Row
+from peculiar.suspects import LEAST_OF_A_CLASS, Suspect, rank_labels
+from peculiar.table import ID_COLUMNS, TableReader, table_format
+from peculiar.twins import find_twins, portrait
+
+
+def check(
+    data: str | os.PathLike[str],
+    *,
+    label: str | None = None,
+    radius: float = 1.0,
+    split: str | os.PathLike[str] | None = None,
+    model: str | os.PathLike[str] | None = None,
+    threads: int = 2,
+    progress: Callable[[str, int], object] = lambda stage, done: None,
+) -> Diagnosis:
+    """Look for what is wrong with a set of galaxies. The data are never changed.
+
+    Parameters
+    ----------
+    data : path-like
+        What `open_source` takes, or a table without pictures, of which only the columns are looked at.
+    label : str, optional
+        Column that holds the labels; by default the first of the usual names.
+    radius : float
+        Positions closer than this, in arcseconds, are neighbours.
+    split : str or path-like, optional
+        The column that names the part each galaxy is in, or a table with the columns ``id`` and ``part``, or the folder
+        of a training run that has one.
+    model : path-like, optional
+        Model file whose embeddings judge the labels; by default the one that ships.
+    threads : int
+        That decode.
+    progress : callable
+        Called with the stage and the number of galaxies done since the last call.
+
+    Returns
+    -------
+    Diagnosis
+
+    Raises
+    ------
+    NotFoundError, DataError, UnknownNameError
+        If the data, the split or the label's column cannot be read.
+    UsageError
+        If the radius is negative.
+    """
+    if not 0 <= radius < 3600 * 180:
+        message = f"the radius has to be 0 arcseconds or more, received {radius}"
+        raise UsageError(message)
+    started, path = time.perf_counter(), Path(data)
+    source, reason = _open(path, label)
+    columns = read_columns(path, source.kind if source else "table")
+    if source is None:
+        rows = _catalogue_rows(path, columns)
+    else:
+        rows = _examined(source, threads, lambda done: progress("looking at pictures", done))
+    result = Diagnosis(path, [row.id for row in rows], [row.label for row in rows])
+    parts = _parts(split, columns, result.ids)
+    if reason:
+        result.skipped["pictures"] = reason
+    found = result.findings
+    found += [Finding(row.fault[0], (number,), row.fault[1]) for number, row in enumerate(rows) if row.fault]
+    same, exact = _Groups(len(rows)), _Groups(len(rows))
+    found += _exact(rows, exact)
+    found += _near(rows, exact, lambda done: progress("comparing pictures", done))
+    found += _neighbours(columns, radius, result)
+    for pair in result.pairs():
+        same.join(pair)
+    found += _contradictions(found, result.labels)
+    found += _leaks(same, parts)
+    found += _imbalance(result.labels)
+    if source is not None:
+        _suspects(source, model, same, result, lambda done: progress("judging labels", done))
+    found += _duplicate_ids(result.ids)
+    found += [Finding(kind, rows_, text) for kind, text, rows_ in column_faults(columns)]
+    order = list(KINDS)
+    found.sort(key=lambda one: (order.index(one.kind), -(one.score or 0) if one.kind == "near duplicate" else 0))
+    result.seconds = time.perf_counter() - started
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class _Examined:
+    """A row and what its picture alone tells."""
+
+    id: str
+    label: str | None
+    fault: tuple[str, str] | None = None
+    file: bytes = b""
+    pixels: bytes = b""
+    portrait: NDArray[np.uint8] | None = None
+
+
+def _open(path: Path, label: str | None) -> tuple[Source | None, str]:
+    """Open a source; a table without pictures is None, and why."""
+    try:
+        return open_source(path, label=label), ""
+    except DataError as error:
+        if not path.is_file() or table_format(path) is None:
+            raise
+        TableReader(path)
+        return None, str(error)
+
+
+def _catalogue_rows(path: Path, columns: Mapping[str, Sequence[Any]]) -> list[_Examined]:
+    count = max((len(values) for values in columns.values()), default=0)
+    ids = next((columns[name] for name in columns if name.lower() in ID_COLUMNS), [None] * count)
+    return [_Examined(f"{path.stem}-{row}" if id_ in (None, "") else str(id_), None) for row, id_ in enumerate(ids)]
+
+
+def _examined(source: Source, threads: int, progress: Callable[[int], object]) -> list[_Examined]:
+    """Look at every picture of a source, a few at a time."""
+    rows, pending, found = source.rows(), deque[Future[list[_Examined]]](), list[_Examined]()
+
+    def take() -> None:
+        done = pending.popleft().result()
+        found.extend(done)
+        progress(len(done))
+
+    with ThreadPoolExecutor(threads) as pool:
+        while some := list(itertools.islice(rows, 32)):
+            pending.append(pool.submit(lambda some: [_examine(row) for row in some], some))
+            if len(pending) > 2 * threads:
+                take()
+        while pending:
+            take()
+    return found
+
+
+def _examine(row: Row) -> _Examined:
+    file = b""
+    try:
+        content = row.read()
+        if isinstance(content, bytes):
+            file = hashlib.blake2b(content, digest_size=16).digest()
+            content = decode_whole(content)
+    except PictureError as error:
+        return _Examined(row.id, row.label, ("unreadable", error.reason), file)
+    fault = blemish(content)
+    shape = repr(content.shape).encode()
+    pixels = hashlib.blake2b(shape + np.ascontiguousarray(content).tobytes(), digest_size=16).digest()
+    # Pictures in which nothing can be seen resemble each other, and are no duplicates.
+    seen = fault is None or fault[0] in {"clipped", "off-centre"}
+    return _Examined(row.id, row.label, fault, file, pixels if seen else b"", portrait(content) if seen else None)
+
+
+class _Groups:
+    """Rows that belong together, joined pair by pair."""
+
+    def __init__(self, count: int) -> None:
+        self._leader = list(range(count))
+
+    def leader(self, row: int) -> int:
+        while self._leader[row] != row:
+            self._leader[row] = self._leader[self._leader[row]]
+            row = self._leader[row]
+        return row
+
+    def join(self, rows: Iterable[int]) -> None:
+        leaders = sorted({self.leader(row) for row in rows})
+        for other in leaders[1:]:
+            self._leader[other] = leaders[0]
+
+    def all(self) -> Iterator[tuple[int, ...]]:
+        members: dict[int, list[int]] = defaultdict(list)
+        for row in range(len(self._leader)):
+            members[self.leader(row)].append(row)
+        yield from (tuple(rows) for rows in members.values() if len(rows) > 1)
+
+
+def _exact(rows: Sequence[_Examined], exact: _Groups) -> Iterator[Finding]:
+    for kind in ("file", "pixels"):
+        groups: dict[bytes, list[int]] = defaultdict(list)
+        for number, row in enumerate(rows):
+            # An empty cell is unreadable, and no duplicate of the next one.
+            if row.pixels and getattr(row, kind):
+                groups[getattr(row, kind)].append(number)
+        for members in groups.values():
+            if len({exact.leader(row) for row in members}) > 1:
+                exact.join(members)
+                yield Finding(f"same {kind}", tuple(members), f"{len(members)} rows")
+
+
+def _near(rows: Sequence[_Examined], exact: _Groups, progress: Callable[[int], object]) -> Iterator[Finding]:
+    firsts = [number for number, row in enumerate(rows) if row.portrait is not None and exact.leader(number) == number]
+    if not firsts:
+        return
+    portraits = np.stack([picture for number in firsts if (picture := rows[number].portrait) is not None])
+    for twin in find_twins(portraits, progress=progress):
+        how = [f"turned by {twin.turned:.0f}°"] if abs(twin.turned) >= 1 else []
+        how += ["mirrored"] if twin.mirrored else []
+        text = f"the same galaxy, {', '.join(how) or 'neither turned nor mirrored'}; likeness {twin.likeness:.2f}"
+        yield Finding("near duplicate", (firsts[twin.first], firsts[twin.second]), text, twin.likeness)
+
+
+def _neighbours(columns: Mapping[str, Sequence[Any]], radius: float, result: Diagnosis) -> Iterator[Finding]:
+    names = sky_columns(columns)
+    if names is None:
+        result.skipped["neighbours"] = "no columns ra and dec with numbers"
+        return
+    ra, dec = (as_numbers(columns[name]) for name in names)
+    if ra is not None and dec is not None:
+        for first, second, distance in sky_pairs(ra, dec, radius):
+            yield Finding("neighbours", (first, second), f"{distance:.2f} arcseconds apart", round(distance, 3))
+
+
+def _contradictions(findings: Sequence[Finding], labels: Sequence[str | None]) -> list[Finding]:
+    """Look at the labels of duplicates; neighbours on the sky may be two galaxies."""
+    groups = _Groups(len(labels))
+    for finding in findings:
+        if KINDS[finding.kind].remedy == "keep first":
+            groups.join(finding.rows)
+    found = []
+    for rows in groups.all():
+        given = sorted({label for row in rows if (label := labels[row]) is not None})
+        if len(given) > 1:
+            found.append(Finding("contradiction", rows, f"labelled {' and '.join(given)}"))
+    return found
+
+
+def _parts(
+    split: str | os.PathLike[str] | None, columns: Mapping[str, Sequence[Any]], ids: list[str]
+) -> list[Any] | None:
+    if split is None:
+        return None
+    if str(split) in columns:
+        return list(columns[str(split)])
+    path = Path(split)
+    path = path / "split.csv" if path.is_dir() else path
+    if not path.is_file():
+        there = ", ".join(columns) or "none"
+        message = f"{split} is neither a column nor a table with the columns id and part; columns: {there}"
+        raise NotFoundError(message)
+    table = TableReader(path)
+    for name in ("id", "part"):
+        table.check_column(name)
+    part_of = dict(zip(map(str, table.column("id")), table.column("part"), strict=True))
+    if not any(id_ in part_of for id_ in ids):
+        message = (
+            f"{path}: none of its ids is in the data; its first is {next(iter(part_of), 'none')!r}, theirs {ids[:1]}"
+        )
+        raise DataError(message)
+    return [part_of.get(id_) for id_ in ids]
+
+
+def _leaks(same: _Groups, parts: Sequence[Any] | None) -> Iterator[Finding]:
+    for rows in same.all() if parts else ():
+        named = {str(parts[row]) for row in rows if parts and parts[row] not in (None, "")}
+        if len(named) > 1:
+            yield Finding("leak", rows, f"in the parts {' and '.join(sorted(named))}")
+
+
+def _imbalance(labels: Iterable[str | None]) -> Iterator[Finding]:
+    counts = Counter(label for label in labels if label is not None).most_common()
+    if len(counts) > 1 and counts[0][1] > IMBALANCE * counts[-1][1]:
+        (most, many), (least, few) = counts[0], counts[-1]
+        yield Finding("imbalance", (), f"{many:,} are {most}, {few:,} {least}", round(many / few, 1))
+
+
+def _duplicate_ids(ids: Sequence[str]) -> Iterator[Finding]:
+    rows: dict[str, list[int]] = defaultdict(list)
+    for number, id_ in enumerate(ids):
+        rows[id_].append(number)
+    for id_, numbers in rows.items():
+        if len(numbers) > 1:
+            yield Finding("duplicate id", tuple(numbers), f"{len(numbers)} rows have the id {id_}")
+
+
+def _suspects(
+    source: Source,
+    model: str | os.PathLike[str] | None,
+    same: _Groups,
+    result: Diagnosis,
+    progress: Callable[[int], object],
+) -> None:
+    """Rank the labels by how suspect they are, into `result`."""
+    broken = {
+        row
+        for one in result.findings
+        if KINDS[one.kind].remedy == "drop"
+        for row in one.rows
+        if one.kind != "contradiction"
+    }
+    # Copies of a galaxy count once.
+    galaxies = {(label, same.leader(row)) for row, label in enumerate(result.labels) if label and row not in broken}
+    counts = Counter(label for label, _ in galaxies)
+    classes = {label for label, count in counts.items() if count >= LEAST_OF_A_CLASS}
+    if len(classes) < 2:
+        result.skipped["suspect label"] = f"fewer than two classes have {LEAST_OF_A_CLASS} different galaxies"
+        return
+    opened = load_model(model)
+    rows: list[int] = []
+    embeddings: list[NDArray[np.float32]] = []
+    number = 0
+    for batch, readable, pictures in readable_batches(source.galaxies(opened.framing), 64):
+        wanted = [
+            at
+            for at, place in enumerate(readable)
+            if result.labels[number + place] in classes and number + place not in broken
+        ]
+        if pictures is not None and wanted:
+            embeddings.append(opened.classify(pictures[wanted], views=1).embedding)
+            rows += [number + readable[at] for at in wanted]
+        number += len(batch)
+        progress(len(batch))
+    labels = [str(result.labels[row]) for row in rows]
+    groups = [same.leader(row) for row in rows]
+    try:
+        ranked = rank_labels(np.concatenate(embeddings), labels, groups)
+    except ImportError as error:
+        result.skipped["suspect label"] = str(error)
+        return
+    result.ranking = [Suspect(rows[one.row], one.label, one.better, one.quality, one.doubted) for one in ranked]
+    result.findings += [
+        Finding("suspect label", (one.row,), f"labelled {one.label}, looks like {one.better}", one.quality)
+        for one in result.ranking
+        if one.doubted
+    ]
