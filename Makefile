@@ -31,6 +31,8 @@ train: .venv/.installed-demo ## train the model that ships, on $PECULIAR_DATA; a
 		--credit "Galaxy Zoo DECaLS: Walmsley et al. 2022, MNRAS 509, 3966" \
 		--credit "Galaxy Challenge: Kaggle 2014" \
 		--credit "Pictures: Sloan Digital Sky Survey; DESI Legacy Imaging Surveys"
+	$(BIN)/peculiar recalibrate $(PECULIAR_DATA)/stamps $(PECULIAR_DATA)/odd_native.parquet --model runs/galaxy.onnx \
+		--out runs/galaxy.onnx
 
 lint: .venv/.installed-dev ## check style, types, imports and dependencies
 	$(BIN)/ruff check

@@ -36,6 +36,7 @@ def recalibrate(
     sources: Sequence[Source],
     out: str | os.PathLike[str],
     *,
+    scores: dict[str, Any] | None = None,
     progress: Callable[[int], object] = lambda done: None,
 ) -> Model:
     """Write a model file anew, its answers calibrated on galaxies that it was not trained on.
@@ -48,6 +49,8 @@ def recalibrate(
         The galaxies that it was trained and validated on.
     out : path-like
         The ``.onnx`` to write, in one step; it may be the model's own.
+    scores : dict, optional
+        To be kept in the file; by default those that the model has.
     progress : callable
         Called with the number of galaxies classified since the last call.
 
@@ -98,7 +101,12 @@ def recalibrate(
     if not sets:
         message = f"no galaxy of the validation part answers {', '.join(labels)}; give the sets that it was trained on"
         raise LabelError(message)
-    updates: dict[str, Any] = {"scalings": scalings, "sets": sets, "familiar": None}
+    updates: dict[str, Any] = {
+        "scalings": scalings,
+        "sets": sets,
+        "familiar": None,
+        "scores": scores or model.card.scores,
+    }
     if len(embeddings["training"]) >= 10 * DIRECTIONS:
         updates["familiar"] = fit_familiar(np.array(embeddings["training"]), np.array(embeddings["validation"]))
     return _write(model, model.card.model_copy(update=updates), Path(out))
