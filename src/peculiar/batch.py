@@ -33,7 +33,7 @@ from peculiar.column import Column
 from peculiar.errors import DataError, MissingExtraError, ModelError, PeculiarError, UsageError
 from peculiar.image import Framing
 from peculiar.ledger import Entry, Header, Ledger, open_ledger
-from peculiar.model import Model, load_model
+from peculiar.model import Model, cores, load_model
 from peculiar.sources.stream import Shard, Source
 from peculiar.table import TableReader
 from peculiar.writers import format_to_write, write_table
@@ -188,11 +188,6 @@ def predict_catalog(
     if whole:
         shutil.rmtree(folder)
     return Catalogued(out, tally, failed, kept, time.perf_counter() - started)
-
-
-def cores() -> int:
-    """Return how many processor cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _header(source: Source, model: Model, settings: Settings, shard_rows: int) -> Header:

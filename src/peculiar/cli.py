@@ -329,9 +329,9 @@ def predict(
     as_json: Json = False,
 ) -> None:
     """Classify galaxies into a catalogue; the same command goes on with a run that was stopped."""
-    from peculiar.batch import cores, predict_catalog
+    from peculiar.batch import predict_catalog
     from peculiar.image import parse_crop
-    from peculiar.model import load_model
+    from peculiar.model import cores, load_model
     from peculiar.sources import open_mosaic, open_source
 
     opened = load_model(model)

@@ -232,6 +232,11 @@ def shipped_model() -> Path:
     return Path(str(resources.files("peculiar") / "weights" / SHIPPED))
 
 
+def cores() -> int:
+    """Return how many processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def load_model(path: str | os.PathLike[str] | None = None, *, threads: int | None = None) -> Model:
     """Open a model file.
 
@@ -261,7 +266,8 @@ def load_model(path: str | os.PathLike[str] | None = None, *, threads: int | Non
         raise ModelError(message)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    options.intra_op_num_threads = threads or 0
+    # Told how many, it leaves it to the system on which cores they run; else it would pin them, also to forbidden ones.
+    options.intra_op_num_threads = threads or cores()
     # Threads that wait by spinning would take the cores from those that decode pictures.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
