@@ -60,7 +60,7 @@ class Shelf:
         except (pa.ArrowException, OSError) as error:
             raise self.damaged(error) from error
         self._rows = int(rows)
-        self.columns = {field.name: _column(field) for field in self.dataset.schema}
+        self.columns = {field.name: Column.of(field) for field in self.dataset.schema}
         self.notes = {
             name.decode(): text.decode()
             for name, text in (self.dataset.schema.metadata or {}).items()
@@ -280,13 +280,6 @@ def _parts(path: Path) -> list[Path]:
         message = f"{path} is {format}, and searching needs Parquet; type: peculiar data convert {path} {other}"
         raise UsageError(message)
     return [path]
-
-
-def _column(field: pa.Field) -> Column:
-    """Return a column with what the file says of it."""
-    notes: dict[bytes, bytes] = field.metadata or {}
-    texts = (notes.get(name, b"").decode() for name in (b"description", b"unit", b"ucd"))
-    return Column(field.name, field.type, *texts)
 
 
 def _matrix(array: Any, width: int) -> NDArray[np.float32]:
