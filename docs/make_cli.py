@@ -15,7 +15,7 @@ PAGE = Path(__file__).with_name("cli.md")
 HEAD = """\
 # The command line
 
-Generated from `--help` of every command by `make docs`; change the text in `src/peculiar/cli.py`.
+Generated from `--help` of every command by `make docs`; change the text in `src/peculiar/cli/`.
 
 Exit status: 0 done, 1 failed, 2 misused, 130 stopped by Ctrl-C. Figures go to standard output; progress,
 warnings and errors to standard error. `--debug`, before the command, shows the traceback of an error:

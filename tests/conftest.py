@@ -6,6 +6,8 @@ from pathlib import Path
 
 # Before anything imports Keras, whose backend is chosen once.
 os.environ.setdefault("KERAS_BACKEND", "torch")
+# Before anything makes a console: messages are plain text, whatever the terminal that the tests run in.
+os.environ["TTY_COMPATIBLE"] = "0"
 
 import numpy as np
 import pyarrow as pa

@@ -38,13 +38,6 @@ def peculiar_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mon
     return call
 
 
-@pytest.fixture(autouse=True)
-def _quiet_rich(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let messages stay on one line, whatever the terminal that the tests run in."""
-    monkeypatch.setattr(cli, "out", cli.Console(markup=False, highlight=False, soft_wrap=True))
-    monkeypatch.setattr(cli, "err", cli.Console(markup=False, highlight=False, soft_wrap=True, stderr=True))
-
-
 @pytest.fixture
 def pictures_folder(fake_pictures: NDArray[np.uint8]) -> Path:
     """A folder with a sub-folder a class, ten JPEGs in each."""

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from cutout_server import Service, draw, serve_cutouts
-from peculiar import cli
 from peculiar.cache import cache_folder
+from peculiar.cli import app
 from peculiar.errors import DownloadError, UnknownNameError, UsageError
 from peculiar.request import Manners
 from peculiar.sources import cutouts, open_source
@@ -93,7 +94,7 @@ def test_the_folder_is_a_source_that_keeps_ids_and_positions(service: Service) -
     assert [(one.id, one.position) for one in galaxies] == [("NGC 1433", (55.5, -47.2)), ("b", (10.0, 20.0))]
     assert all(one.picture is not None for one in galaxies)
     check_whole(index())
-    assert service.agents == {f"peculiar/{cli.metadata.version('peculiar')} (galaxy cut-outs)"}
+    assert service.agents == {f"peculiar/{metadata.version('peculiar')} (galaxy cut-outs)"}
 
 
 def test_the_index_says_where_from_and_whom_to_thank(service: Service) -> None:
@@ -603,8 +604,6 @@ def test_the_page_holds_the_fact_sheets() -> None:
 @pytest.fixture
 def command(service: Service, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     monkeypatch.setenv("PECULIAR_CUTOUTS_URL", service.url)
-    monkeypatch.setattr(cli, "out", cli.Console(markup=False, highlight=False, soft_wrap=True))
-    monkeypatch.setattr(cli, "err", cli.Console(markup=False, highlight=False, soft_wrap=True, stderr=True))
 
     def call(*words: object) -> tuple[int, str, str]:
         result = subprocess.run(
@@ -687,7 +686,7 @@ def test_an_interruption_leaves_everything_in_order(
     ],
 )
 def test_misuse_of_the_command(words: list[str], said: str) -> None:
-    result = CliRunner().invoke(cli.app, ["data", "get", *words])
+    result = CliRunner().invoke(app, ["data", "get", *words])
     assert said in str(result.exception)
     assert result.exception is not None
     assert getattr(result.exception, "exit_status", None) == 2
@@ -695,7 +694,7 @@ def test_misuse_of_the_command(words: list[str], said: str) -> None:
 
 
 def test_the_help_tells_the_surveys_and_their_rates() -> None:
-    text = " ".join(CliRunner().invoke(cli.app, ["data", "get", "--help"], env={"COLUMNS": "300"}).output.split())
+    text = " ".join(CliRunner().invoke(app, ["data", "get", "--help"], env={"COLUMNS": "300"}).output.split())
     *others, last = [survey.name for survey in SURVEYS]
     assert f"{', '.join(others)} or {last}." in text
     assert "default: 2 for sdss, else 5" in text

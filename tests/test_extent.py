@@ -68,3 +68,10 @@ def test_what_lies_outside_the_picture_is_black() -> None:
     wide = frame_pixels(pixels, Framing(80, margin=2.0))
     assert (wide[:15] == 0).all()
     assert (wide[25:55, 25:55] == 200).all()
+
+
+@pytest.mark.parametrize("side", range(1, 13))
+def test_tiny_pictures_have_a_middle(side: int) -> None:
+    extent = central_extent(Image.new("RGB", (side, side), (90, 90, 90)))
+    assert not extent.found
+    assert extent.radius == side / 4

@@ -62,7 +62,8 @@ def central_extent(picture: Image.Image) -> Extent:
     light = ndimage.uniform_filter(np.asarray(reduced, dtype=np.float32).mean(axis=2), 3)
     height, width = light.shape
     sky, scatter = _sky(light)
-    top, left = height // 2 - height // 10, width // 2 - width // 10
+    # Of a tiny picture's even side the middle fifth would hold no pixel.
+    top, left = (max(side // 2 - max(side // 10, 1), 0) for side in (height, width))
     middle = light[top : height - top, left : width - left]
     peak_row, peak_column = np.unravel_index(int(middle.argmax()), middle.shape)
     peak = float(middle[peak_row, peak_column])

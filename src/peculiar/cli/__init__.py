@@ -1,0 +1,63 @@
+"""The command line: one command a stage, each a thin layer over the function of its name."""
+
+import logging
+import sys
+import warnings
+from typing import Annotated
+
+import typer
+
+from peculiar.cli import about, classify, data, judge, learn, search
+from peculiar.cli.terminal import err, show_warning
+from peculiar.errors import PeculiarError, PeculiarWarning
+
+app = typer.Typer(
+    help="peculiar finds the odd galaxies: learns from galaxy pictures that people have classified.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+# In the order of `peculiar --help`.
+for command in (
+    learn.demo,
+    learn.train,
+    learn.fit,
+    learn.export,
+    classify.predict,
+    judge.evaluate,
+    learn.recalibrate,
+    learn.explain,
+    search.teach,
+    about.info,
+):
+    app.command()(command)
+app.add_typer(data.app, name="data")
+app.add_typer(search.app, name="search")
+
+
+def main() -> None:
+    """Run the command line; errors are messages, with a traceback only under ``--debug``."""
+    warnings.showwarning = show_warning  # type: ignore[assignment] # file and line are of no use to a user
+    warnings.simplefilter("always", PeculiarWarning)
+    try:
+        app()
+    except (PeculiarError, OSError) as error:
+        if _Debug.on:
+            raise
+        err.print("error:", style="bold red", end=" ")
+        err.print(str(error))
+        sys.exit(getattr(error, "exit_status", 1))
+
+
+class _Debug:
+    on = False
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    _Debug.on = debug
+    logging.basicConfig(format="%(message)s", stream=sys.stderr)
+    logging.getLogger("peculiar").setLevel(logging.INFO)

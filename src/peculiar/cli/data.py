@@ -1,0 +1,267 @@
+"""`peculiar data`: what a set of galaxies holds, where to get one, its format, and what is wrong with it."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from peculiar.cli.options import Data, Json, Label
+from peculiar.cli.progress import counting
+from peculiar.cli.terminal import err, out, print_json, print_table
+from peculiar.errors import UnknownNameError, UsageError
+
+app = typer.Typer(help="What a set of galaxies holds, and where to get one.", no_args_is_help=True)
+
+
+@app.command("list")
+def data_list(data: Data, label: Label = None, as_json: Json = False) -> None:
+    """Say what a set of galaxies is: its kind, how many, and how many of each class."""
+    from collections import Counter
+
+    from peculiar.sources import open_source
+
+    source = open_source(data, label=label)
+    counts = Counter(source.labels())
+    unlabelled = counts.pop(None, 0)
+    result = {
+        "data": str(data),
+        "kind": source.kind,
+        "galaxies": len(source),
+        "label": source.label,
+        "classes": dict(counts.most_common()),
+        "unlabelled": unlabelled,
+    }
+    if as_json:
+        print_json(result)
+        return
+    out.print(f"{data}: {len(source):,} galaxies ({source.kind})")
+    if source.label:
+        out.print(
+            f"labels: {source.label}, of which {unlabelled:,} are empty" if unlabelled else f"labels: {source.label}"
+        )
+        print_table([["class", "galaxies"], *([str(name), f"{count:,}"] for name, count in counts.most_common())])
+    else:
+        out.print("no labels")
+
+
+@app.command("get")
+def data_get(
+    target: Annotated[
+        Path,
+        typer.Option("--out", help="NPZ file to write; with --survey, folder for the cut-outs.", show_default=False),
+    ],
+    name: Annotated[
+        str | None, typer.Argument(help="exercise (the 1,400 published galaxies) or simulated.", show_default=False)
+    ] = None,
+    count: Annotated[int, typer.Option(help="How many, of the simulated.")] = 1400,
+    size: Annotated[int, typer.Option(help="Side of the simulated pictures, in pixels.")] = 128,
+    seed: Annotated[int, typer.Option(help="Seed of the simulation.")] = 222,
+    survey: Annotated[
+        str | None,
+        typer.Option(help="Fetch cut-outs of this survey: sdss, legacy, panstarrs, des or dss.", show_default=False),
+    ] = None,
+    catalog: Annotated[
+        Path | None, typer.Option(help="Cut-outs: table with the columns ra, dec and id.", show_default=False)
+    ] = None,
+    size_arcsec: Annotated[float | None, typer.Option(help="Cut-outs: side on the sky, in arcsec.")] = None,
+    pixels: Annotated[int | None, typer.Option(help="Cut-outs: side in pixels; default: 256.")] = None,
+    pixel_scale: Annotated[
+        float | None, typer.Option(help="Cut-outs: arcsec a pixel; default: the survey's own.")
+    ] = None,
+    rate: Annotated[
+        float | None, typer.Option(help="Cut-outs: requests a second at most; default: 2 for sdss, else 5.")
+    ] = None,
+    workers: Annotated[int, typer.Option(help="Cut-outs: requests under way at once.")] = 4,
+    as_json: Json = False,
+) -> None:
+    """Get a set of galaxies: one by NAME, as an NPZ file, or cut-outs of a survey at positions of a table, as a folder.
+
+    peculiar data get exercise --out galaxydata.npz
+
+    peculiar data get --survey legacy --catalog positions.csv --out cutouts
+
+    Cut-outs that are there or in the cache are not fetched again: the same command goes on after a stop.
+    """
+    frame = {"size_arcsec": size_arcsec, "pixels": pixels, "pixel_scale": pixel_scale}
+    if survey is not None and name is None and catalog is not None:
+        _get_cutouts(survey, catalog, target, frame, rate=rate, workers=workers, as_json=as_json)
+        return
+    if name is None or any(value is not None for value in (survey, catalog, rate, *frame.values())):
+        message = (
+            "give either NAME (exercise or simulated), or both --survey and --catalog; --size-arcsec, --pixels, "
+            "--pixel-scale and --rate are for cut-outs"
+        )
+        raise UsageError(message)
+    from peculiar.sources import exercise, npz, simulated
+
+    if name == "exercise":
+        exercise.copy_galaxy_data(target)
+    elif name == "simulated":
+        simulation = simulated.simulate(count, size=size, seed=seed)
+        npz.write_npz(target, simulation.pictures, simulation.labels, parameters=simulation.parameters)
+    else:
+        raise UnknownNameError("data set", name, ["exercise", "simulated"])
+    out.print(f"Written to {target}")
+
+
+def _get_cutouts(
+    survey: str,
+    catalog: Path,
+    folder: Path,
+    frame: dict[str, Any],
+    *,
+    rate: float | None,
+    workers: int,
+    as_json: bool,
+) -> None:
+    from peculiar.request import Manners
+    from peculiar.sources.cutouts import fetch_cutouts
+    from peculiar.sources.positions import Positions
+    from peculiar.sources.surveys import choose_frame, find_survey
+
+    chosen = find_survey(survey)
+    framed = choose_frame(chosen, **frame)
+    manners = Manners(chosen.rate if rate is None else rate)
+    positions = Positions(catalog)
+    with _stopping() as stop, counting("fetching", total=len(positions)) as progress:
+        result = fetch_cutouts(
+            positions,
+            folder,
+            chosen,
+            framed,
+            manners=manners,
+            workers=workers,
+            stop=stop,
+            progress=progress,
+        )
+    if as_json:
+        print_json(result.as_dict())
+    else:
+        for id_, reason in list(result.problems.items())[:10]:
+            err.print(f"{id_}: {reason}")
+        counts = {
+            "fetched": result.fetched,
+            "from the cache": result.cached,
+            "there already": result.there,
+            "outside the survey": result.outside,
+            "failed": result.failed.total(),
+            "waiting": result.waiting,
+        }
+        told = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count) or "none"
+        kinds = ", ".join(f"{kind} {count:,}" for kind, count in result.failed.most_common())
+        out.print(f"{result.rows:,} positions in {result.seconds:.1f} s: {told}" + (f" ({kinds})" if kinds else ""))
+        out.print(f"The cut-outs are in {folder}. {chosen.credit}")
+    if result.closed:
+        err.print(f"stopped: {result.closed}")
+    if not result.complete:
+        err.print("The same command goes on with what is missing.")
+        raise typer.Exit(130 if stop.is_set() and not result.closed else 1)
+
+
+@contextmanager
+def _stopping() -> Iterator[threading.Event]:
+    """Give an event that Ctrl-C or a polite kill sets; a second one interrupts at once, as without this."""
+    stop = threading.Event()
+    former: dict[int, Any] = {}
+
+    def request_stop(number: int, _: Any) -> None:
+        signal.signal(number, former.pop(number))
+        err.print("finishing what is under way; once more to break off")
+        stop.set()
+
+    for known in (signal.SIGINT, signal.SIGTERM):
+        former[known] = signal.signal(known, request_stop)
+    try:
+        yield stop
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+@app.command("convert")
+def data_convert(
+    table: Annotated[
+        Path,
+        typer.Argument(help="Parquet, CSV, FITS, VOTable or ECSV file.", metavar="TABLE", show_default=False),
+    ],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="What to write: .parquet, .csv, .fits, .vot or .ecsv; a folder with --hats.",
+            metavar="OUT",
+            show_default=False,
+        ),
+    ],
+    column: Annotated[
+        list[str] | None, typer.Option(help="Only this column; may be given several times.", show_default=False)
+    ] = None,
+    sort: Annotated[bool, typer.Option("--sort", help="Sort by place on the sky (_healpix_29).")] = False,
+    as_hats: Annotated[bool, typer.Option("--hats", help="Write a HATS catalogue, which LSDB opens.")] = False,
+) -> None:
+    """Write a table in another format, with the units and meanings of its columns."""
+    from peculiar.convert import convert
+
+    with counting("converting") as progress:
+        result = convert(table, file, columns=column, sort=sort, as_hats=as_hats, progress=progress)
+    out.print(f"{result.rows:,} rows are in {file}")
+    if result.left_out:
+        out.print(f"of which {result.left_out:,} were left out, since their position is not known")
+
+
+@app.command("check")
+def data_check(
+    data: Data,
+    label: Label = None,
+    folder: Annotated[Path | None, typer.Option("--out", help="Folder for a page with pictures, and JSON.")] = None,
+    radius: Annotated[float, typer.Option(help="Positions closer than so many arcseconds are neighbours.")] = 1.0,
+    split: Annotated[
+        str | None, typer.Option(help="Column that names each galaxy's part; or a table with id and part; or a run.")
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="Model file whose embeddings judge the labels; default: the model that ships.")
+    ] = None,
+    fix: Annotated[
+        Path | None, typer.Option(help="CSV file to write: which galaxies to keep, and why the others not.")
+    ] = None,
+    fail_on: Annotated[
+        list[str] | None,
+        typer.Option(help="Exit with 1 if there are findings of this kind, or any; may be given several times."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Look for what is wrong with a set of galaxies: broken pictures, duplicates, leaks, labels, columns."""
+    from peculiar.checkup import write_checkup, write_cleaned
+    from peculiar.diagnosis import KINDS
+    from peculiar.doctor import check
+
+    for kind in fail_on or ():
+        if kind not in ("any", *KINDS):
+            raise UnknownNameError("kind of finding", kind, ("any", *KINDS))
+    with counting("looking") as progress:
+        found = check(
+            data, label=label, radius=radius, split=split, model=model, progress=lambda _, done: progress(done)
+        )
+    if folder is not None:
+        write_checkup(found, folder, label=label)
+    if fix is not None:
+        write_cleaned(found, fix)
+    counts = found.counts()
+    if as_json:
+        print_json(found.as_dict())
+    else:
+        out.print(f"{len(found.ids):,} galaxies in {found.seconds:.1f} s")
+        if counts:
+            print_table([["finding", "count"], *([kind, f"{count:,}"] for kind, count in counts.items())])
+        else:
+            out.print("nothing is wrong")
+        for what, why in found.skipped.items():
+            out.print(f"not looked for: {what} ({why})")
+        for written in (folder and folder / "index.html", fix):
+            if written is not None:
+                out.print(f"Written to {written}")
+    if any(kind in counts or (kind == "any" and counts) for kind in fail_on or ()):
+        raise typer.Exit(1)

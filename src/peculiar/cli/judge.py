@@ -1,0 +1,163 @@
+"""`peculiar evaluate`: scores of a model, printed and as a page."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from peculiar.cli.options import Data, Json, Label, Views
+from peculiar.cli.progress import counting
+from peculiar.cli.terminal import extra, out, print_json, print_scores, print_table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from peculiar.prevalence import Fraction
+    from peculiar.scoring import Candidate, Scored
+
+
+def evaluate(
+    data: Data,
+    model: Annotated[
+        Path | None,
+        typer.Option(help="Model file (.onnx), or folder that `peculiar train` wrote; default: the model that ships."),
+    ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder for scores and figures; default: in the run's folder, or evaluation."),
+    ] = None,
+    label: Label = None,
+    question: Annotated[
+        str | None, typer.Option(help="Which of a model's questions; default: the one that the labels answer.")
+    ] = None,
+    part: Annotated[
+        str, typer.Option(help="Galaxies that a model file was not trained on, by their ids: test, validation, or all.")
+    ] = "all",
+    weights: Annotated[str, typer.Option(help="The run's best or last weights.")] = "best",
+    include_training: Annotated[
+        bool, typer.Option("--include-training", help="Also score galaxies that the run was trained on.")
+    ] = False,
+    views: Views = None,
+    by: Annotated[
+        list[str] | None,
+        typer.Option(help="Column to score by as well, numbers in four bins; may be given several times."),
+    ] = None,
+    group: Annotated[
+        str | None, typer.Option(help="Column whose entries belong together, as a field: for honest intervals.")
+    ] = None,
+    catalog: Annotated[
+        Path | None, typer.Option("--fractions", help="Catalogue without labels whose classes are to be counted.")
+    ] = None,
+    push: Annotated[
+        bool, typer.Option("--shift", help="Also score pictures made worse step by step; takes minutes.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Score a model on labelled galaxies, leaving out those that a run was trained on; or a table of probabilities."""
+    from peculiar.assess import assess, read_probabilities
+    from peculiar.assess_page import facts_of, write_assessment
+    from peculiar.cache import writing
+    from peculiar.scoring import push_pictures
+
+    candidate = _open(model, weights=weights, views=views, include_training=include_training, part=part)
+    scored = _score(data, candidate, label, question)
+    unlabelled = None
+    if catalog is not None:
+        maker = "" if scored.source is None else candidate.digest
+        values, known = read_probabilities(catalog, scored.question, maker)
+        unlabelled = values[known]
+    wanted = dict.fromkeys(["survey", scored.question.basis, *(by or ())])
+    columns = {name: scored.column(name) for name in wanted if name and (name in scored.columns or name in (by or ()))}
+    found = assess(
+        scored.ids,
+        scored.labels,
+        scored.probabilities,
+        scored.question,
+        columns=columns,
+        groups=None if group is None else scored.column(group),
+        temperature=candidate.temperatures.get(scored.question.name, 1.0),
+        thresholds=candidate.sets.get(scored.question.name),
+        unlabelled=unlabelled,
+    )
+    shifts = {}
+    if push:
+        with counting("pushing") as progress:
+            shifts = push_pictures(scored, candidate, progress=progress)
+    folder = folder or candidate.folder
+    result = {
+        "data": str(data),
+        "model": candidate.name,
+        **candidate.settings,
+        "question": scored.question.name,
+        "left_out": scored.left_out,
+        "unreadable": scored.problems,
+        "command": " ".join(["peculiar", *sys.argv[1:]]),
+        "seed": 222,
+        **found.as_dict(),
+        "shifts": {name: of.as_dict() for name, of in shifts.items()},
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    with writing(folder / "scores.json") as temporary:
+        temporary.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    named = ("data", "model", *candidate.settings, "question", "left_out", "seed", "command")
+    facts = {name: result[name] for name in named}
+    facts["digest of the galaxies scored"] = found.digest
+    facts |= candidate.digests
+    mistakes = scored.mistakes(candidate, found.mistakes)
+    write_assessment(folder, found, facts_of(facts), mistakes=mistakes, shifts=shifts)
+    if as_json:
+        print_json(result)
+        return
+    if scored.left_out:
+        out.print(f"{scored.left_out:,} galaxies are left out: {candidate.reason}.")
+    for id_, reason in scored.problems.items():
+        out.print(f"{id_} cannot be read: {reason}")
+    print_scores(found.scores)
+    if found.fractions:
+        _print_fractions(found.fractions)
+    out.print(f"Scores and figures are in {folder}; open {folder / 'report.html'} in a browser.")
+
+
+def _open(model: Path | None, *, weights: str, views: int | None, include_training: bool, part: str) -> "Candidate":
+    """Open a run's folder or a model file."""
+    from peculiar.model import load_model
+    from peculiar.scoring import file_candidate, run_candidate
+
+    if model is None or not model.is_dir():
+        return file_candidate(load_model(model), part=part, views=views)
+    with extra("evaluating a training run", "train"):
+        from peculiar import run
+    trained = run.load_run(model, weights=weights)
+    seen = set() if include_training else {id_ for id_, in_ in run.read_split(model).items() if in_ == "training"}
+    digest = run.read_record(model).split_digest
+    return run_candidate(model, trained, seen=seen, weights=weights, split_digest=digest)
+
+
+def _score(data: Path, candidate: "Candidate", label: str | None, question: str | None) -> "Scored":
+    """Read what a table says of galaxies, or classify them."""
+    from peculiar.scoring import score_catalogue, score_pictures
+    from peculiar.sources import open_source
+
+    read = score_catalogue(data, candidate, label=label)
+    if read is not None:
+        return read
+    source = open_source(data, label=label)
+    with counting("classifying") as progress:
+        return score_pictures(source, candidate, question=question, progress=progress)
+
+
+def _print_fractions(fractions: "Mapping[str, Fraction]") -> None:
+    out.print("\nShares in the catalogue, with 90 % intervals")
+    rows = [["class", "called so", "adjusted counts", "expectation maximisation"]]
+    rows += [
+        [
+            name,
+            f"{one.counted:.1%}",
+            "{:.1%} ({:.1%} to {:.1%})".format(one.adjusted, *one.adjusted_interval),
+            "{:.1%} ({:.1%} to {:.1%})".format(one.expected, *one.expected_interval),
+        ]
+        for name, one in fractions.items()
+    ]
+    print_table(rows)

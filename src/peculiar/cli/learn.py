@@ -1,0 +1,200 @@
+"""Commands that need PyTorch: the demo, training, and what is made of a training run."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from peculiar.cli.options import Crop, Data, Fast, Json, Label, Size, framing
+from peculiar.cli.progress import counting, fitting, watching
+from peculiar.cli.terminal import extra, out, print_json, print_scores
+from peculiar.errors import UsageError
+
+
+def demo(
+    folder: Annotated[Path, typer.Option("--out", help="Folder to write to; a demo that is there is replaced.")] = Path(
+        "demo"
+    ),
+    data: Annotated[
+        Path | None, typer.Option(help="NPZ file in the exercise's layout; default the exercise's own.")
+    ] = None,
+    epochs: Annotated[int, typer.Option(help="The exercise's 8, or its variant's 12.")] = 8,
+) -> None:
+    """Run the exercise from beginning to end, and leave a page that shows it."""
+    with extra("the demo", "train"):
+        from peculiar.demo import demo as run_demo
+    with watching() as watcher:
+        page = run_demo(folder, data=data, epochs=epochs, watcher=watcher)
+    out.print(f"Open {page} in a browser.")
+
+
+def train(
+    data: Data,
+    folder: Annotated[Path, typer.Option("--out", help="Folder for the run.", show_default=False)],
+    net: Annotated[
+        str, typer.Option(help="Network: reference (the exercise's); for the one that ships see `peculiar fit`.")
+    ] = "reference",
+    epochs: Annotated[int, typer.Option(help="How often to go through the galaxies.")] = 8,
+    batch_size: Annotated[int, typer.Option(help="Galaxies a step.")] = 5,
+    learning_rate: Annotated[float, typer.Option(help="Adam's step size.")] = 0.001,
+    validation_size: Annotated[float, typer.Option(help="Share of the galaxies that is held back.")] = 0.2,
+    seed: Annotated[int, typer.Option(help="Decides first weights and order of the galaxies.")] = 222,
+    split_seed: Annotated[int, typer.Option(help="Decides which galaxies are held back.")] = 222,
+    label: Label = None,
+    size: Size = 128,
+    crop: Crop = "whole",
+    fast: Fast = False,
+    precision: Annotated[str, typer.Option(help="Mixed precision: no or bf16.")] = "no",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, if there is one.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Train a network on labelled galaxies."""
+    with extra("training", "train"):
+        from peculiar import plots, run
+        from peculiar.train import train as run_train
+    arguments = run.arguments(
+        net=net,
+        epochs=epochs,
+        batch_size=batch_size,
+        seed=seed,
+        learning_rate=learning_rate,
+        validation_size=validation_size,
+        split_seed=split_seed,
+        framing=framing(size, crop, fast=fast),
+        precision=precision,
+    )
+    with watching("; add --resume to the same command to go on after the last whole epoch") as watcher:
+        trained = run_train(data, folder, arguments, label=label, resume=resume, watcher=watcher)
+    if not trained.main_process:
+        return
+    plots.save(plots.draw_history(trained.history), folder / "history.png")
+    plots.save(plots.draw_confusion(trained.scores.confusion, trained.model.question.answers), folder / "confusion.png")
+    if as_json:
+        print_json({"history": trained.history, "scores": trained.scores.as_dict()})
+    else:
+        out.print(f"\nScores on the {trained.scores.count:,} galaxies held back:")
+        print_scores(trained.scores)
+        out.print(f"The run is in {folder}")
+
+
+def fit(
+    data: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Sets of galaxies; the same one may be in several, at other sharpness.", show_default=False
+        ),
+    ],
+    folder: Annotated[Path, typer.Option("--out", help="Folder for the run.", show_default=False)],
+    epochs: Annotated[int, typer.Option(help="How often to go through the galaxies.")] = 26,
+    batch_size: Annotated[int, typer.Option(help="Galaxies a step.")] = 64,
+    width: Annotated[int, typer.Option(help="Filters of the network's first stage.")] = 48,
+    size: Size = 128,
+    learning_rate: Annotated[float, typer.Option(help="Step size at its peak.")] = 0.003,
+    precision: Annotated[str, typer.Option(help="Mixed precision: no or bf16.")] = "bf16",
+    teacher: Annotated[
+        Path | None,
+        typer.Option(help="Model file to learn from as well as from the labels, trained on the same parts."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Decides first weights, order and views.")] = 222,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, if there is one.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Train the galaxy network on every question that the data answer, as the model that ships was."""
+    with extra("training", "train"):
+        from peculiar.fit import fit as run_fit
+        from peculiar.fit import recipe as make_recipe
+    from peculiar.model import load_model
+
+    recipe = make_recipe(
+        epochs=epochs,
+        batch_size=batch_size,
+        width=width,
+        size=size,
+        learning_rate=learning_rate,
+        precision=precision,
+        seed=seed,
+    )
+    with fitting() as watcher:
+        known = None if teacher is None else load_model(teacher)
+        history = run_fit(data, folder, recipe, teacher=known, resume=resume, watcher=watcher)
+    if as_json:
+        print_json({"history": history})
+    else:
+        out.print(f"The run is in {folder}; `peculiar export {folder} --out MODEL.onnx` makes a model file of it.")
+
+
+def export(
+    folder: Annotated[
+        Path, typer.Argument(help="Folder that `peculiar fit` wrote.", metavar="RUN", show_default=False)
+    ],
+    file: Annotated[Path, typer.Option("--out", help="Model file to write (.onnx).", show_default=False)],
+    name: Annotated[str | None, typer.Option(help="What the model is called; default: as the file.")] = None,
+    scores: Annotated[
+        Path | None, typer.Option(help="JSON file with scores to keep in the model file; default: on validation.")
+    ] = None,
+    credit: Annotated[
+        list[str] | None, typer.Option(help="Whom to thank for the data; may be given several times.")
+    ] = None,
+    licence: Annotated[str, typer.Option(help="Licence of the weights.")] = "",
+) -> None:
+    """Make one model file of a run, which `peculiar predict` takes and which needs no PyTorch."""
+    with extra("exporting a model", "train"):
+        from peculiar.export import export as run_export
+    kept = None
+    if scores is not None:
+        try:
+            kept = json.loads(scores.read_bytes())
+        except ValueError as error:
+            message = f"{scores} holds no JSON ({error})"
+            raise UsageError(message) from error
+    model = run_export(folder, file, name=name, scores=kept, credits=credit or (), licence=licence)
+    questions = ", ".join(question.name for question in model.card.questions)
+    out.print(f"{file}: {file.stat().st_size / 1e6:.1f} MB, answers {questions}; digest {model.card.digest[:12]}")
+
+
+def recalibrate(
+    data: Annotated[
+        list[Path], typer.Argument(help="Sets of galaxies that the model was trained on.", show_default=False)
+    ],
+    file: Annotated[Path, typer.Option("--out", help="Model file to write (.onnx).", show_default=False)],
+    model: Annotated[Path | None, typer.Option(help="Model file (.onnx); default: the model that ships.")] = None,
+) -> None:
+    """Give a model file calibration, prediction sets and unlikeness, from what it was not trained on."""
+    with extra("writing a model file", "train"):
+        from peculiar.recalibrate import recalibrate as run_recalibrate
+    from peculiar.model import load_model
+    from peculiar.sources import open_source
+
+    with counting("classifying") as progress:
+        written = run_recalibrate(load_model(model), [open_source(one) for one in data], file, progress=progress)
+    card = written.card
+    out.print(f"prediction sets: {', '.join(card.sets)}; weights and biases: {', '.join(card.scalings) or 'none'}")
+    out.print(f"unlikeness: {'told' if card.familiar else 'not told, too few training pictures'}")
+    out.print(f"{file}: digest {card.digest[:12]}")
+
+
+def explain(
+    data: Data,
+    model: Annotated[Path, typer.Option("--model", help="Folder that `peculiar train` wrote.", show_default=False)],
+    folder: Annotated[Path, typer.Option("--out", help="Folder for the figures.")] = Path("activations"),
+    count: Annotated[int, typer.Option(help="How many galaxies.")] = 5,
+    label: Label = None,
+    weights: Annotated[str, typer.Option(help="The run's best or last weights.")] = "best",
+) -> None:
+    """Draw what each filter of each convolutional layer sees in galaxies that the model was not trained on."""
+    with extra("explaining a training run", "train"):
+        from peculiar import run
+        from peculiar.explain import visualize_activations
+    from peculiar.sources import open_source
+
+    trained = run.load_run(model, weights=weights)
+    seen = {id_ for id_, part in run.read_split(model).items() if part == "training"}
+    source = open_source(data, label=label)
+    numbers: dict[str | None, int] = {answer: number for number, answer in enumerate(trained.question.answers)}
+    batches = (
+        ([galaxy.picture], [numbers.get(galaxy.label, -1)])
+        for galaxy in source.galaxies(trained.framing)
+        if galaxy.picture is not None and galaxy.id not in seen
+    )
+    visualize_activations(trained, batches, count=count, out=folder)

@@ -1,0 +1,127 @@
+"""Progress of long commands: a bar where standard error is a terminal, a line an epoch, what to do after Ctrl-C."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from peculiar.cli.terminal import err
+
+if TYPE_CHECKING:
+    from peculiar.fit import FitWatcher
+    from peculiar.train import Watcher
+
+
+@contextmanager
+def counting(task: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+    """Show how many are done; what is yielded is told how many more."""
+    with bar("", task) as show:
+        show(total=total)
+        yield lambda done: show(advance=done)
+
+
+@contextmanager
+def bar(if_stopped: str, task: str = "reading") -> Iterator[Callable[..., None]]:
+    """Show progress, pace and time left where standard error is a terminal; and what to do next if interrupted."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        Task,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text("" if task.speed is None else f"{task.speed:,.0f} a second")
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
+        number = progress.add_task(task, total=None)
+        try:
+            yield lambda **values: progress.update(number, **values)
+        except KeyboardInterrupt as error:
+            err.print(f"stopped{if_stopped}")
+            raise typer.Exit(130) from error
+
+
+@contextmanager
+def watching(if_stopped: str = "") -> Iterator["Watcher"]:
+    """Show a training run: a bar with the metrics, a line an epoch; and what to do next if it is interrupted."""
+    from peculiar.report import format_score
+    from peculiar.train import Watcher
+
+    with bar(if_stopped) as show:
+
+        class Terminal(Watcher):
+            def __init__(self) -> None:
+                self.epochs = 0
+
+            def reading(self, done: int, total: int) -> None:
+                show(completed=done, total=total)
+
+            def begin(self, record: Any, summary: str) -> None:
+                self.epochs = record.arguments.epochs
+                counts = f"{record.training_count:,} galaxies to train on, {record.validation_count:,} held back"
+                err.print(f"{counts}; classes: {', '.join(record.question.answers)}\n\n{summary}\n")
+
+            def batch(self, epoch: int, done: int, total: int, loss: float, accuracy: float) -> None:
+                description = f"epoch {epoch}/{self.epochs}  loss {loss:.3f}  accuracy {accuracy:.3f}"
+                show(description=description, completed=done, total=total)
+
+            def epoch(self, line: dict[str, Any]) -> None:
+                scores = (
+                    f"{prefix}loss {line[key + 'loss']:.3f}  accuracy {line[key + 'categorical_accuracy']:.3f}  "
+                    f"AUC {format_score(line[key + 'auc'])}"
+                    for prefix, key in (("", ""), ("validation: ", "val_"))
+                )
+                err.print(f"epoch {line['epoch']}/{self.epochs}  {'  |  '.join(scores)}  ({line['seconds']:.1f} s)")
+
+        yield Terminal()
+
+
+@contextmanager
+def fitting() -> Iterator["FitWatcher"]:
+    """Show a fit: a bar with the loss, a line an epoch; and what to do next if it is interrupted."""
+    from peculiar.fit import FitWatcher
+    from peculiar.report import format_score
+
+    with bar("; add --resume to the same command to go on after the last whole epoch") as show:
+
+        class Terminal(FitWatcher):
+            def __init__(self) -> None:
+                self.epochs = 0
+
+            def reading(self, done: int, total: int) -> None:
+                show(completed=done, total=total)
+
+            def asking(self, done: int, total: int) -> None:
+                show(description="asking the teacher", completed=done, total=total)
+
+            def begin(self, record: Any, parameters: int) -> None:
+                self.epochs = record.recipe.epochs
+                counts = ", ".join(f"{part} {count:,}" for part, count in record.counts.items())
+                questions = ", ".join(question.name for question in record.questions)
+                err.print(f"pictures: {counts}; questions: {questions}; {parameters:,} parameters")
+
+            def batch(self, epoch: int, done: int, total: int, loss: float) -> None:
+                description = f"epoch {epoch}/{self.epochs}  loss {loss:.3f}"
+                show(description=description, completed=done, total=total)
+
+            def epoch(self, line: dict[str, Any]) -> None:
+                scores = "  |  ".join(
+                    f"{key.removeprefix('val_')} accuracy {format_score(value['accuracy'])}, "
+                    f"AUC {format_score(value['auc'])}"
+                    for key, value in line.items()
+                    if key.startswith("val_")
+                )
+                err.print(
+                    f"epoch {line['epoch']}/{self.epochs}  loss {line['loss']:.3f}  |  validation: {scores}  "
+                    f"({line['seconds']:.0f} s)"
+                )
+
+        yield Terminal()

@@ -1,0 +1,276 @@
+"""`peculiar search`: galaxies of a catalogue; and `peculiar teach`, which asks a catalogue's galaxies something new."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from peculiar.cli.options import Json, Label, framing
+from peculiar.cli.terminal import err, out, print_json, print_scores, print_table
+from peculiar.errors import UsageError
+
+if TYPE_CHECKING:
+    from peculiar.search import Cone, Hits
+
+
+class _SearchGroup(TyperGroup):
+    """Lets `peculiar search CATALOG` stand for `peculiar search query CATALOG`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        first = args[0] if args else "--help"
+        # A plain word that is no path is more likely a mistyped command, which the group knows how to tell.
+        query = first not in {*self.commands, "-h", "--help"} and (Path(first).exists() or not first.isalpha())
+        return super().parse_args(ctx, ["query", *args] if query else args)
+
+
+app = typer.Typer(
+    cls=_SearchGroup,
+    help="What a catalogue holds. `peculiar search CATALOG --where ...` is short for `peculiar search query CATALOG "
+    "--where ...`.",
+    no_args_is_help=True,
+)
+
+
+CatalogOption = Annotated[
+    Path,
+    typer.Argument(
+        metavar="CATALOG", help="Parquet that `peculiar predict` wrote, or a folder of parts.", show_default=False
+    ),
+]
+Where = Annotated[
+    str | None,
+    typer.Option(help='Only galaxies that meet a condition, such as "p_ringed > 0.9 and entropy < 0.5".'),
+]
+ConeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--cone", help="Only galaxies within RA,DEC,RADIUS, in degrees; the radius may end in arcmin or arcsec."
+    ),
+]
+Top = Annotated[int, typer.Option(help="So many galaxies at the most.")]
+Found = Annotated[
+    Path | None,
+    typer.Option("--out", help="Table to write: .parquet, .csv, .fits, .vot or .ecsv; default: to the terminal."),
+]
+Sheet = Annotated[Path | None, typer.Option(help="PNG with the pictures side by side, for which --pictures is needed.")]
+Pictures = Annotated[Path | None, typer.Option(help="Where the pictures are: what the catalogue was made of.")]
+Shown = Annotated[str, typer.Option("--crop", help="What the sheet shows: galaxy, whole, or a number of pixels.")]
+Method = Annotated[str, typer.Option(help="isolation (forest) or neighbours (local outlier factor).")]
+
+
+@app.command("query")
+def search_query(
+    catalog: CatalogOption,
+    where: Where = None,
+    cone: ConeOption = None,
+    by: Annotated[
+        str | None,
+        typer.Option(help="Column to order by, highest first; -COLUMN lowest first. Default: nearest first in a cone."),
+    ] = None,
+    top: Top = 50,
+    columns: Annotated[
+        str | None, typer.Option(help="Columns to give, with commas between; default: all but embeddings.")
+    ] = None,
+    file: Found = None,
+    sheet: Sheet = None,
+    pictures: Pictures = None,
+    crop: Shown = "galaxy",
+    as_json: Json = False,
+) -> None:
+    """Find galaxies by a condition on the columns, by place on the sky, or both."""
+    from peculiar.search import query
+
+    names = None if columns is None else [name.strip() for name in columns.split(",")]
+    hits = query(catalog, where, cone=_cone(cone), by=by, top=top, columns=names)
+    told = (by or "").removeprefix("-") or ("distance" if cone else None)
+    _show_hits(hits, told, file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json)
+
+
+@app.command("similar")
+def search_similar(
+    catalog: CatalogOption,
+    ids: Annotated[list[str] | None, typer.Option("--id", help="Galaxy of the catalogue; or several.")] = None,
+    picture: Annotated[
+        list[Path] | None, typer.Option(help="Picture of your own; several may be given, and with --id.")
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="For --picture: the model file that made the catalogue; default: that ships.")
+    ] = None,
+    where: Where = None,
+    cone: ConeOption = None,
+    top: Top = 50,
+    file: Found = None,
+    sheet: Sheet = None,
+    pictures: Pictures = None,
+    crop: Shown = "galaxy",
+    as_json: Json = False,
+) -> None:
+    """Find galaxies that look like some examples."""
+    from peculiar.model import load_model
+    from peculiar.search import embed, similar
+    from peculiar.shelf import Shelf
+
+    shelf = Shelf(catalog)
+    embeddings = embed(shelf, load_model(model), picture) if picture else None
+    hits = similar(shelf, ids or (), embeddings=embeddings, where=where, cone=_cone(cone), top=top)
+    _show_hits(hits, "score", file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json)
+
+
+@app.command("odd")
+def search_odd(
+    catalog: CatalogOption,
+    by: Annotated[str, typer.Option(help="class (probably odd) or uncertainty (the model is undecided).")] = "class",
+    where: Where = None,
+    cone: ConeOption = None,
+    top: Top = 50,
+    file: Found = None,
+    sheet: Sheet = None,
+    pictures: Pictures = None,
+    crop: Shown = "galaxy",
+    as_json: Json = False,
+) -> None:
+    """Find galaxies that the model calls odd, or is unsure of."""
+    from peculiar.search import odd, odd_column
+    from peculiar.shelf import Shelf
+
+    shelf = Shelf(catalog)
+    hits = odd(shelf, by, where=where, cone=_cone(cone), top=top)
+    told = odd_column(shelf, by).removeprefix("-")
+    _show_hits(hits, told, file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json)
+
+
+@app.command("anomalies")
+def search_anomalies(
+    catalog: CatalogOption,
+    interesting: Annotated[
+        list[Path] | None,
+        typer.Option(help="Table with your answers (columns id, interesting: yes, no, or 0 to 1); or several."),
+    ] = None,
+    new: Annotated[bool, typer.Option("--new", help="Leave out galaxies that you answered for.")] = False,
+    method: Method = "isolation",
+    where: Where = None,
+    cone: ConeOption = None,
+    top: Top = 50,
+    file: Found = None,
+    sheet: Sheet = None,
+    pictures: Pictures = None,
+    crop: Shown = "galaxy",
+    as_json: Json = False,
+) -> None:
+    """Find galaxies that are unlike the others; told which are interesting, find more of those."""
+    from peculiar.anomalies import anomalies, read_answers
+
+    answers = read_answers(interesting) if interesting else None
+    hits = anomalies(catalog, answers, method=method, new=new, where=where, cone=_cone(cone), top=top)
+    _show_hits(hits, "score", file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json)
+
+
+@app.command("map")
+def search_map(
+    catalog: CatalogOption,
+    file: Annotated[Path | None, typer.Option("--out", help="Table to write, with the places x and y.")] = None,
+    sheet: Annotated[Path | None, typer.Option(help="PNG of the map: dots, or with --pictures those.")] = None,
+    pictures: Pictures = None,
+) -> None:
+    """Lay out all galaxies on a map, those that look alike side by side."""
+    from peculiar import atlas
+    from peculiar.sources import open_source
+
+    if file is None and sheet is None:
+        message = "nothing to write: give --out TABLE, --sheet FILE.png or both"
+        raise UsageError(message)
+    hits = atlas.chart(catalog)
+    if file is not None:
+        hits.write(file)
+    if sheet is not None:
+        atlas.draw(hits, sheet, None if pictures is None else open_source(pictures))
+    out.print(f"{len(hits):,} galaxies are on the map in {', '.join(str(one) for one in (file, sheet) if one)}")
+
+
+def teach(
+    labels: Annotated[
+        Path, typer.Argument(metavar="LABELS", help="Table with a column id and one of labels.", show_default=False)
+    ],
+    catalog: Annotated[
+        Path, typer.Option(help="Catalogue with embeddings that holds those galaxies.", show_default=False)
+    ],
+    file: Annotated[Path, typer.Option("--out", help="Model file to write (.onnx).", show_default=False)],
+    model: Annotated[
+        Path | None, typer.Option("--from", help="Model file that made the catalogue; default: the model that ships.")
+    ] = None,
+    label: Label = None,
+    question: Annotated[str | None, typer.Option(help="What the question is called; default: as the column.")] = None,
+    curve: Annotated[
+        Path | None, typer.Option(help="PNG of how the score grows with labels, and what twice as many would bring.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Teach a model a new question from few labels, in seconds and without PyTorch."""
+    from peculiar import plots
+    from peculiar.model import load_model
+    from peculiar.teach import teach as run_teach
+
+    opened = load_model(model)
+    taught = run_teach(labels, catalog, file, model=opened, label=label, question=question, curve=curve is not None)
+    card, scores, found = taught.model.card, taught.head.scores, taught.curve
+    if curve is not None and found is not None:
+        plots.save(plots.draw_learning_curve(found.labels, found.auc, found.low, found.high), curve)
+    if as_json:
+        result = {"out": str(file), "question": taught.head.question.name, "used": taught.used}
+        result |= {"left_out": taught.left_out, "digest": card.digest, "scores": scores.as_dict()}
+        print_json(result | {"curve": None if found is None else found.as_dict()})
+        return
+    if taught.left_out:
+        err.print(f"{taught.left_out:,} labelled galaxies are left out: not in {catalog}, or without an embedding")
+    out.print(f"By cross-validation on {taught.used:,} labelled galaxies:")
+    print_scores(scores)
+    if found is not None:
+        out.print("\nlabels  area under the ROC curve")
+        for count, score, low, high in zip(found.labels, found.auc, found.low, found.high, strict=True):
+            note = "  if it goes on like this" if count == found.labels[-1] else ""
+            out.print(f"{count:6,}  {score:.3f} ({low:.3f} to {high:.3f}){note}")
+    out.print(f"{file} also answers {taught.head.question.name}; digest {card.digest[:12]}")
+
+
+def _cone(text: str | None) -> "Cone | None":
+    from peculiar.search import parse_cone
+
+    return None if text is None else parse_cone(text)
+
+
+def _show_hits(
+    hits: "Hits",
+    told: str | None,
+    *,
+    file: Path | None,
+    sheet: Path | None,
+    pictures: Path | None,
+    crop: str,
+    as_json: bool,
+) -> None:
+    """Write what was found where it was asked to go: a table, a sheet of pictures, the terminal."""
+    from peculiar.sources import open_source
+
+    if (sheet is None) != (pictures is None):
+        message = "a sheet needs pictures, and pictures are for a sheet: give --sheet FILE.png and --pictures DATA"
+        raise UsageError(message)
+    if file is not None:
+        hits.write(file)
+    missing: list[str] = []
+    if sheet is not None and pictures is not None and len(hits):
+        missing = hits.draw(sheet, open_source(pictures), framing(128, crop, fast=False), told)
+    if as_json:
+        print_json({"found": hits.table.to_pylist(), "without_picture": missing})
+        return
+    if file is None and len(hits):
+        names = [name for name in ("id", told, "class") if name in hits.table.column_names]
+        rows = hits.table.select(list(dict.fromkeys(names))).to_pylist()
+        print_table([list(rows[0]), *(["-" if x is None else _brief(x) for x in row.values()] for row in rows)])
+    if missing:
+        err.print(f"{len(missing)} of them have no picture that can be read in {pictures}, the first is {missing[0]}")
+    out.print(f"{len(hits):,} galaxies" + (f" in {file}" if file else "") + (f", pictures in {sheet}" if sheet else ""))
+
+
+def _brief(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,140 @@
+"""Candidates and what they say of labelled galaxies: which rows are scored, and what is told of those left out."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+from numpy.typing import NDArray
+
+from peculiar.errors import LabelError, UnknownNameError, UsageError
+from peculiar.image import Framing
+from peculiar.model import load_model
+from peculiar.schema import FOUR_CLASS, ODD
+from peculiar.scoring import (
+    Candidate,
+    file_candidate,
+    push_pictures,
+    run_candidate,
+    score_catalogue,
+    score_pictures,
+)
+from peculiar.sources import open_source
+from peculiar.split import PARTS
+
+
+class Guess:
+    """A classifier that is sure of the second class, whatever it is shown."""
+
+    question = FOUR_CLASS
+    framing = Framing(16)
+
+    def probabilities(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return np.tile(np.array([0.1, 0.7, 0.1, 0.1], np.float32), (len(pictures), 1))
+
+
+def guess(*seen: str) -> Candidate:
+    return run_candidate(Path("run"), Guess(), seen=set(seen), weights="best", split_digest="d1")
+
+
+def catalogue(**columns: list[object]) -> Path:
+    pa.parquet.write_table(pa.table(columns), "c.parquet")
+    return Path("c.parquet")
+
+
+def test_a_run_is_scored_on_what_it_has_not_seen(fake_npz: Path) -> None:
+    source = open_source(fake_npz)
+    ids = [galaxy.id for galaxy in source.galaxies(Framing(16))]
+    told: list[int] = []
+    scored = score_pictures(source, guess(*ids[:30]), progress=told.append)
+    assert (scored.rows, scored.ids, scored.left_out) == (list(range(30, 40)), ids[30:], 30)
+    assert scored.labels.tolist() == [3] * 10
+    assert scored.probabilities.shape == (10, 4)
+    assert sum(told) == 10
+    with pytest.raises(LabelError, match=r"none of the 40 labelled galaxies of .*fake\.npz.*--include-training"):
+        score_pictures(source, guess(*ids))
+
+
+def test_a_run_as_a_candidate() -> None:
+    one = guess("x")
+    assert (one.name, one.folder, one.questions) == ("run", Path("run/evaluation"), (FOUR_CLASS,))
+    assert [one.takes(id_) for id_ in "xy"] == [False, True]
+    assert one.digests == {"digest of the split it was trained on": "d1"}
+
+
+def test_the_parts_of_a_model_file_make_up_the_whole(tiny_survey: Path, tiny_model: Path) -> None:
+    model, source = load_model(tiny_model), open_source(tiny_survey, label="clean5")
+    parts = [score_pictures(source, file_candidate(model, part=part)) for part in PARTS]
+    whole = score_pictures(source, file_candidate(model))
+    assert sorted(id_ for part in parts for id_ in part.ids) == sorted(whole.ids)
+    assert all(0 < len(part.ids) == 100 - part.left_out for part in parts)
+    assert whole.question.name == "clean5"
+    with pytest.raises(LabelError, match="no answers to 'four_class'"):
+        score_pictures(source, file_candidate(model), question="four_class")
+    with pytest.raises(UnknownNameError, match="Did you mean 'test'"):
+        file_candidate(model, part="tset")
+
+
+def test_columns_follow_the_rows_that_are_scored(tiny_survey: Path, tiny_model: Path) -> None:
+    source = open_source(tiny_survey, label="four_class")
+    scored = score_pictures(source, file_candidate(load_model(tiny_model), part="test"))
+    surveys = source.column("survey")
+    assert scored.column("survey") == [surveys[int(id_.removeprefix("sim-"))] for id_ in scored.ids]
+    with pytest.raises(UnknownNameError, match=r"no column 'survy'\. Did you mean 'survey'"):
+        scored.column("survy")
+
+
+def test_a_picture_that_cannot_be_read_is_told_and_not_scored(plain_pictures: list[bytes]) -> None:
+    for number, content in enumerate([*plain_pictures[:3], b"\xff\xd8\xff broken"]):
+        path = Path(f"pictures/{FOUR_CLASS.answers[number % 2]}/{number}.png")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    scored = score_pictures(open_source("pictures"), guess())
+    (broken,) = scored.problems
+    assert broken.endswith("/3.png")
+    assert len(scored.ids) == len(scored.rows) == len(scored.labels) == len(scored.probabilities) == 3
+    assert broken not in scored.ids
+    assert scored.left_out == 0
+
+
+def test_mistakes_show_the_picture_of_their_row(fake_npz: Path, fake_pictures: NDArray[np.uint8]) -> None:
+    source = open_source(fake_npz)
+    seen = next(iter(source.galaxies(Framing(16)))).id
+    scored = score_pictures(source, guess(seen))
+    ((picture, text),) = scored.mistakes(guess(seen), np.array([38]))
+    (galaxy,) = source.galaxies(Framing(16), start=39, stop=40)
+    np.testing.assert_array_equal(picture, galaxy.picture)
+    assert text == f"{FOUR_CLASS.answers[1]} 70%\nlabel: {FOUR_CLASS.answers[3]}"
+    assert len(scored.mistakes(guess(seen), np.arange(39))) == 12
+
+
+def test_pictures_are_pushed_and_tables_are_not(fake_npz: Path) -> None:
+    scored = score_pictures(open_source(fake_npz), guess())
+    shifts = push_pictures(scored, guess())
+    assert all(of.accuracy == [0.25] * len(of.amounts) for of in shifts.values())
+    path = catalogue(id=["x", "y"], p_odd=[0.9, 0.2], odd=["odd", "not_odd"])
+    table = score_catalogue(path, guess(), label="odd")
+    assert table is not None
+    assert table.mistakes(guess(), np.array([0])) == []
+    with pytest.raises(UsageError, match="--shift needs pictures"):
+        push_pictures(table, guess())
+
+
+def test_a_table_of_probabilities_is_read(fake_npz: Path) -> None:
+    path = catalogue(id=["x", "y", "z"], p_odd=[0.9, 0.2, 0.6], gz2_argmax=["odd", "not_odd", "odd"], seeing=[1, 2, 3])
+    candidate = replace(guess("x"), questions=(ODD,))
+    scored = score_catalogue(path, candidate, label="gz2_argmax")
+    assert scored is not None
+    assert (scored.question, scored.source, scored.left_out) == (ODD, None, 1)
+    assert (scored.ids, scored.labels.tolist()) == (["y", "z"], [0, 1])
+    assert scored.column("seeing") == ["2", "3"]
+    none = replace(guess("x", "y", "z"), questions=(ODD,))
+    with pytest.raises(
+        LabelError, match=r"none of the 3 labelled galaxies of c\.parquet is left to score; .*--include-training"
+    ):
+        score_catalogue(path, none, label="gz2_argmax")
+    assert score_catalogue(fake_npz, candidate, label=None) is None
+    assert score_catalogue(Path(), candidate, label=None) is None
+    assert score_catalogue(catalogue(id=["x"], image=[b""]), candidate, label=None) is None
