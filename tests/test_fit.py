@@ -12,7 +12,8 @@ from peculiar import fit, run
 from peculiar.errors import RunError, UsageError
 from peculiar.fit import FitWatcher, Recipe
 from peculiar.image import Framing
-from peculiar.schema import CLEAN5, FOUR_CLASS, ODD
+from peculiar.model import load_model
+from peculiar.schema import CLEAN5, FOUR_CLASS, ODD, Question
 from peculiar.sources import open_source
 from peculiar.sources.answers import read_answered
 from peculiar.split import part_of
@@ -157,3 +158,51 @@ def test_the_record_is_plain_json(tiny_fit: Path) -> None:
     stored = json.loads((tiny_fit / run.RECORD).read_text())
     assert stored["recipe"]["width"] == 8
     assert stored["data"] == ["survey.parquet"]
+
+
+def test_a_teacher_is_asked_about_the_training_part_alone(
+    tiny_survey: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lessons: list[dict[str, Any]] = []
+    original = fit._lessons
+
+    def kept(*arguments: Any) -> dict[str, Any]:
+        lessons.append(original(*arguments))
+        return lessons[-1]
+
+    monkeypatch.setattr(fit, "_lessons", kept)
+    asked: list[tuple[int, int]] = []
+
+    class Watcher(FitWatcher):
+        def asking(self, done: int, total: int) -> None:
+            asked.append((done, total))
+
+    teacher = load_model(tiny_model)
+    fit.fit([tiny_survey], "run", TINY, teacher=teacher, watcher=Watcher())
+    record = fit.read_fit(Path("run"))
+    assert record.teacher == teacher.card.digest
+    assert asked[-1] == (record.counts["training"],) * 2
+    known = lessons[0]["clean5"].sum(axis=1)
+    assert np.isclose(known, 1, atol=1e-5).sum() == record.counts["training"]
+    assert (known == 0).sum() == record.counts["validation"] + record.counts["test"]
+
+
+def test_a_teacher_changes_what_is_learned(tiny_survey: Path, tiny_fit: Path, tiny_model: Path) -> None:
+    fit.fit([tiny_survey], "run", TINY, teacher=load_model(tiny_model))
+    losses = [[line["loss"] for line in run.read_history(folder)] for folder in (tiny_fit, Path("run"))]
+    assert losses[0] != losses[1]
+    with pytest.raises(RunError, match="cannot be resumed, it was another run: teacher was"):
+        fit.fit([tiny_survey], "run", TINY, resume=True)
+
+
+def test_a_teacher_that_may_know_what_is_held_back_is_refused(tiny_survey: Path, tiny_model: Path) -> None:
+    teacher = load_model(tiny_model)
+    with pytest.raises(UsageError, match="was trained on other parts of the data"):
+        fit.fit([tiny_survey], "run", TINY.model_copy(update={"test_size": 0.3}), teacher=teacher)
+    with pytest.raises(UsageError, match=r"wants Framing\(size=32.*and this run Framing\(size=64"):
+        fit.fit([tiny_survey], "run", TINY.model_copy(update={"size": 64}), teacher=teacher)
+    with pytest.raises(UsageError, match="does not answer the same questions"):
+        fit.fit([tiny_survey], "run", TINY, questions=[GALAXY_MOOD], teacher=teacher)
+
+
+GALAXY_MOOD = Question(name="mood", answers=("sdss", "decals"), column="survey")
