@@ -230,6 +230,15 @@ def test_shards_end_with_row_groups_and_a_damaged_part_is_one_of_its_own(
     assert [row.id for row in shards[4].source.rows(4, 6)] == ["c-4", "c-5"]
 
 
+def test_large_row_groups_are_cut(tmp_path: Path, plain_pictures: list[bytes]) -> None:
+    write(tmp_path / "a.parquet", image=plain_pictures)
+    shards = list(open_source(tmp_path / "a.parquet").shards(4))
+    assert [(shard.start, shard.stop) for shard in shards] == [(0, 4), (4, 6)]
+    assert [row.id for shard in shards for row in shard.source.rows(shard.start, shard.stop)] == [
+        f"a-{number}" for number in range(6)
+    ]
+
+
 def test_rows_know_their_positions(tmp_path: Path, plain_pictures: list[bytes]) -> None:
     positions = [(10.0, -5.0), (20.0, 5.0)]
     write(tmp_path / "a", image=plain_pictures[:3], RA=[10.0, None, 20.0], Dec=[-5.0, 1.0, 5.0])

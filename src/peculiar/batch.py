@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
+from threadpoolctl import threadpool_limits
 
 from peculiar.cache import writing
 from peculiar.catalog import Settings, Tally, catalog_batches, catalog_columns, provenance
@@ -294,7 +295,9 @@ def _make(job: _Job, model: Model, *, decoders: int, watch: Callable[[int], obje
             yield batch
 
     path = job.folder / job.part
-    with writing(path) as temporary:
+    # NumPy's products are small here; the threads that it would start for them wait by spinning, and take the cores
+    # from the network and from the other workers.
+    with threadpool_limits(1), writing(path) as temporary:
         write_table(temporary, "parquet", columns, watched(), job.notes)
         if shard.stop is not None and tally.rows != shard.stop - shard.start:
             message = f"{shard.name}: ends after {tally.rows} of {shard.stop - shard.start} rows"

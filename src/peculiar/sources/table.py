@@ -93,16 +93,22 @@ class TableSource(Source):
             begin += count or 0
 
     def shards(self, rows: int) -> Iterator[Shard]:
-        """Yield pieces that end where a row group or a file does; a damaged file is a piece of unknown length."""
+        """Yield pieces that end where a row group or a file does, or within one that is larger.
+
+        A damaged file is a piece of unknown length.
+        """
         for part in self._parts:
             piece = self._piece(part)
             try:
-                ends = self._reader(part).group_ends()
+                groups = self._reader(part).group_ends()
             except DataError:
                 yield Shard(part.name, piece, 0, None)
                 continue
-            if self._reader(part).format != "parquet":
-                ends = [*range(rows, ends[-1], rows), ends[-1]]
+            ends = [
+                end
+                for begin, last in zip([0, *groups], groups, strict=False)
+                for end in (*range(begin + rows, last, rows), last)
+            ]
             start = 0
             for end, following in zip(ends, [*ends[1:], None], strict=True):
                 if end > start and (following is None or following - start > rows):
