@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -141,13 +141,7 @@ def export(
     """Make one model file of a run, which `peculiar predict` takes and which needs no PyTorch."""
     with extra("exporting a model", "train"):
         from peculiar.export import export as run_export
-    kept = None
-    if scores is not None:
-        try:
-            kept = json.loads(scores.read_bytes())
-        except ValueError as error:
-            message = f"{scores} holds no JSON ({error})"
-            raise UsageError(message) from error
+    kept = _read_scores(scores)
     model = run_export(folder, file, name=name, scores=kept, credits=credit or (), licence=licence)
     questions = ", ".join(question.name for question in model.card.questions)
     out.print(f"{file}: {file.stat().st_size / 1e6:.1f} MB, answers {questions}; digest {model.card.digest[:12]}")
@@ -159,6 +153,9 @@ def recalibrate(
     ],
     file: Annotated[Path, typer.Option("--out", help="Model file to write (.onnx).", show_default=False)],
     model: Annotated[Path | None, typer.Option(help="Model file (.onnx); default: the model that ships.")] = None,
+    scores: Annotated[
+        Path | None, typer.Option(help="JSON file with scores to keep in the model file; default: those that it has.")
+    ] = None,
 ) -> None:
     """Give a model file calibration, prediction sets and unlikeness, from what it was not trained on."""
     with extra("writing a model file", "train"):
@@ -166,12 +163,24 @@ def recalibrate(
     from peculiar.model import load_model
     from peculiar.sources import open_source
 
+    sources, kept = [open_source(one) for one in data], _read_scores(scores)
     with counting("classifying") as progress:
-        written = run_recalibrate(load_model(model), [open_source(one) for one in data], file, progress=progress)
+        written = run_recalibrate(load_model(model), sources, file, scores=kept, progress=progress)
     card = written.card
     out.print(f"prediction sets: {', '.join(card.sets)}; weights and biases: {', '.join(card.scalings) or 'none'}")
     out.print(f"unlikeness: {'told' if card.familiar else 'not told, too few training pictures'}")
     out.print(f"{file}: digest {card.digest[:12]}")
+
+
+def _read_scores(file: Path | None) -> dict[str, Any] | None:
+    if file is None:
+        return None
+    try:
+        scores = json.loads(file.read_bytes())
+    except ValueError as error:
+        message = f"{file} holds no JSON ({error})"
+        raise UsageError(message) from error
+    return dict(scores)
 
 
 def explain(
