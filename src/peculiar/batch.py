@@ -33,7 +33,7 @@ from peculiar.catalog import Settings, Tally, catalog_batches, catalog_columns, 
 from peculiar.column import Column
 from peculiar.errors import DataError, MissingExtraError, ModelError, PeculiarError, UsageError
 from peculiar.image import Framing
-from peculiar.ledger import Entry, Header, Ledger, open_ledger
+from peculiar.ledger import Entry, Header, Ledger, open_ledger, read_header
 from peculiar.model import Model, cores, load_model
 from peculiar.sources.stream import Shard, Source
 from peculiar.table import TableReader
@@ -42,8 +42,9 @@ from peculiar.writers import format_to_write, write_table
 if TYPE_CHECKING:
     from distributed import Client
 
-SHARD_ROWS = 2048
-"""Rows of a shard, about: a few seconds of work, which is what a crash may cost."""
+# Rows of a shard: a few seconds of work, which is what a crash may cost; fewer where several workers would else find
+# nothing to do towards the end.
+_MOST_ROWS, _LEAST_ROWS, _FEWEST_SHARDS = 2048, 128, 16
 
 _ATTEMPTS = 3
 _PROBLEMS_A_SHARD = 20
@@ -99,7 +100,7 @@ def predict_catalog(
     batch_size: int = 32,
     workers: int = 1,
     dask: str | None = None,
-    shard_rows: int = SHARD_ROWS,
+    shard_rows: int | None = None,
     restart: bool = False,
     partial: bool = False,
     progress: Callable[[int, int | None], object] = lambda done, total: None,
@@ -130,8 +131,9 @@ def predict_catalog(
         Processes. One works in this process, with all cores; several have a core each.
     dask : str, optional
         Instead of processes: the address of a Dask scheduler, or "local" to start one with `workers` processes.
-    shard_rows : int
-        Rows of a shard, about; a shard ends where a file or a row group does.
+    shard_rows : int, optional
+        Rows of a shard, about; a shard ends where a file or a row group does. By default 128 to 2,048, by their number,
+        or as the run was begun.
     restart : bool
         Begin anew, whatever was done before.
     partial : bool
@@ -158,7 +160,7 @@ def predict_catalog(
         If `out` cannot be written to; what is done is kept.
     """
     for name, number in (("workers", workers), ("shard_rows", shard_rows), ("batch_size", batch_size)):
-        if number < 1:
+        if number is not None and number < 1:
             message = f"{name} has to be at least 1, received {number}"
             raise UsageError(message)
     out, model, started = Path(out), model or load_model(), time.perf_counter()
@@ -166,6 +168,7 @@ def predict_catalog(
     model.check_views(settings.views)
     format = format_to_write(out) if out.suffix else None
     folder = out.with_name(f"{out.name}.parts") if format else out
+    shard_rows = shard_rows or _shard_rows(source, read_header(folder, restart=restart))
     plan = list(source.shards(shard_rows))
     with open_ledger(folder, _header(source, model, settings, shard_rows), restart=restart) as ledger:
         _check_unchanged(plan, ledger, source)
@@ -189,6 +192,14 @@ def predict_catalog(
     if whole:
         shutil.rmtree(folder)
     return Catalogued(out, tally, failed, kept, time.perf_counter() - started)
+
+
+def _shard_rows(source: Source, begun: Header | None) -> int:
+    """Return the rows of a shard: as before where the run goes on, else so many that there is work for all."""
+    if begun is not None:
+        return int(begun.settings.get("shard_rows", _MOST_ROWS))
+    known = sum((shard.stop or 0) - shard.start for shard in source.shards(_MOST_ROWS))
+    return min(max(-(-known // _FEWEST_SHARDS), _LEAST_ROWS), _MOST_ROWS)
 
 
 def _header(source: Source, model: Model, settings: Settings, shard_rows: int) -> Header:

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize, minimize_scalar
 from scipy.special import log_softmax
 
 from peculiar.errors import LabelError
@@ -98,6 +97,8 @@ def fit_temperature(
     LabelError
         If there are no labels.
     """
+    from scipy.optimize import minimize_scalar  # slow to import, and only fitting needs it
+
     if not len(labels):
         message = "a temperature cannot be fitted to no labels"
         raise LabelError(message)
@@ -114,6 +115,8 @@ def fit_scaling(
     logits: NDArray[np.floating], labels: NDArray[np.integer], trust: NDArray[np.floating] | None = None
 ) -> Scaling:
     """Find the weight and the bias of each class of the smallest log loss; see `fit_temperature`."""
+    from scipy.optimize import minimize
+
     if not len(labels):
         message = "a scaling cannot be fitted to no labels"
         raise LabelError(message)

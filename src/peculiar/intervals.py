@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit
-from scipy.stats import binomtest, norm
+from scipy.special import expit, logit, ndtr, ndtri
 
 CONFIDENCE = 0.95
 
@@ -62,6 +61,8 @@ def wilson(successes: int, total: int, confidence: float = CONFIDENCE) -> Interv
     """
     if not total:
         return None
+    from scipy.stats import binomtest  # a third of a second to import, which classifying need not wait for
+
     found = binomtest(int(successes), int(total)).proportion_ci(confidence, method="wilson")
     return [float(found.low), float(found.high)]
 
@@ -285,13 +286,13 @@ def _accelerated(found: float, samples: NDArray[np.float64], without: NDArray[np
     if np.isnan(found) or len(defined) < (1 - _MOST_UNDEFINED) * len(samples):
         return None
     below = (np.count_nonzero(defined < found) + np.count_nonzero(defined == found) / 2) / len(defined)
-    bias = norm.ppf(np.clip(below, 1 / len(defined), 1 - 1 / len(defined)))
+    bias = ndtri(np.clip(below, 1 / len(defined), 1 - 1 / len(defined)))
     pull = without.mean() - without
     spread = (pull**2).sum() ** 1.5
     # Not defined where the only galaxy of a class is left out, and without meaning where nothing changes.
     acceleration = (pull**3).sum() / (6 * spread) if spread > 0 else 0.0
-    ends = bias + np.asarray(norm.ppf([(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]))
-    places = np.asarray(norm.cdf(bias + ends / (1 - acceleration * ends)))
+    ends = bias + np.asarray(ndtri([(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]))
+    places = np.asarray(ndtr(bias + ends / (1 - acceleration * ends)))
     return [float(np.quantile(defined, place)) for place in places]
 
 
@@ -302,7 +303,7 @@ def _logistic(found: float, samples: NDArray[np.float64]) -> Interval:
         return None
     # A sample in which all is in order, or nothing, has no logit; it is taken for half a step short of that.
     edge = 0.5 / len(defined)
-    reach = norm.ppf((1 + CONFIDENCE) / 2) * logit(np.clip(defined, edge, 1 - edge)).std(ddof=1)
+    reach = ndtri((1 + CONFIDENCE) / 2) * logit(np.clip(defined, edge, 1 - edge)).std(ddof=1)
     return [float(expit(logit(found) - reach)), float(expit(logit(found) + reach))]
 
 

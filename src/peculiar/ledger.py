@@ -101,6 +101,15 @@ class Ledger:
         self.entries[entry.shard] = entry
 
 
+def read_header(folder: Path, *, restart: bool = False) -> Header | None:
+    """Return how the run in a folder was begun; None where there is none, or it is to begin anew."""
+    file = folder / FILE
+    if restart or not file.is_file():
+        return None
+    line, end, _ = file.read_bytes().partition(b"\n")
+    return _parse(Header, line, file, 1) if end else None
+
+
 @contextmanager
 def open_ledger(folder: Path, header: Header, *, restart: bool) -> Iterator[Ledger]:
     """Open the ledger in a folder, or begin one; no other process can meanwhile.

@@ -56,7 +56,13 @@ def predict(
         str | None,
         typer.Option(help="Instead: the address of a Dask scheduler, or local to start one.", show_default=False),
     ] = None,
-    shard_rows: Annotated[int, typer.Option(help="Galaxies a part, about: what a crash may cost.")] = 2048,
+    shard_rows: Annotated[
+        int | None,
+        typer.Option(
+            help="Galaxies a part, about: what a crash may cost; default: 128 to 2,048, by their number.",
+            show_default=False,
+        ),
+    ] = None,
     restart: Annotated[bool, typer.Option("--restart", help="Begin anew, whatever was done before.")] = False,
     partial: Annotated[
         bool, typer.Option("--partial", help="Write the catalogue also if parts of the data cannot be read at all.")
