@@ -25,10 +25,11 @@ MEMBERS, APART = 8, 0.2
 # Of so many times as many as are asked for, the most telling, those are taken that are unlike each other.
 _POOL = 4
 
-# scikit-learn's C for vectors of a length of about 1; chosen on SDSS galaxies, flat between a third and three times this.
+# scikit-learn's C for vectors of a length of about 1; on SDSS galaxies a third and three times as much do as well.
 _STRENGTH = 0.3
 
-_RESAMPLES, _FEWEST, _ENOUGH = 400, 10, 0.01
+# With fewer than five of an answer among those drawn by chance a score says nothing, with fewer than ten too little.
+_RESAMPLES, _FEWEST, _ENOUGH = 400, (5, 10), 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +55,7 @@ class Committee:
         return np.asarray(self.chances(vectors).mean(axis=0))
 
 
-def features(
-    embeddings: Embeddings, rows: NDArray[np.integer] | NDArray[np.bool_] | slice
-) -> NDArray[np.float32]:
+def features(embeddings: Embeddings, rows: NDArray[np.integer] | NDArray[np.bool_] | slice) -> NDArray[np.float32]:
     """Return what heads see of some galaxies, shape (k, d): centred embeddings, half of them shorter than 1."""
     lengths = embeddings.lengths
     scale = np.nanmedian(lengths[:: max(1, len(lengths) // 10_000)]) or np.nanmax(lengths)
@@ -256,9 +255,11 @@ def measure(
     counts = np.bincount(apart_labels, minlength=len(answers))
     if committee is None:
         return Progress(*sizes, None, None, None, None, None, False, "two different answers are needed to learn from")
-    asked = np.flatnonzero((counts > 0) & np.isin(np.arange(len(answers)), labels))
-    if len(asked) < 2:
-        why = "the galaxies drawn by chance do not have two different answers yet"
+    asked = np.arange(len(answers))[np.isin(np.arange(len(answers)), labels)]
+    rarest = int(asked[np.argmin(counts[asked])])
+    why = f"too early to say: {counts[rarest]} of the {sizes[1]} drawn by chance are {answers[rarest]}"
+    if counts[rarest] < _FEWEST[0]:
+        why += f"; a score needs {_FEWEST[0]} of each answer"
         return Progress(*sizes, None, None, None, None, None, False, why)
     half = labels[: len(labels) // 2]
     before = fit_committee(vectors[: len(half)], half, len(answers)) if len(np.unique(half)) > 1 else None
@@ -273,12 +274,8 @@ def measure(
     if before is not None:
         gains = found[:, 0] - found[:, 1]
         gain, gain_high = float(gains[0]), float(np.nanquantile(gains[1:], 0.975))
-    rarest = int(np.argmin(counts))
-    if counts[rarest] < _FEWEST:
-        why = (
-            f"too early to say: only {counts[rarest]} of the {sizes[1]} drawn by chance are {answers[rarest]}; "
-            f"{_FEWEST} are needed"
-        )
+    if counts[rarest] < _FEWEST[1]:
+        why += f"; whether to stop needs {_FEWEST[1]} of each answer"
         return Progress(*sizes, score, low, high, gain, gain_high, False, why)
     if gain is None or gain_high is None or gain_high > _ENOUGH:
         told = "" if gain_high is None else f": the second half of the answers may have brought up to {gain_high:.3f}"
@@ -287,9 +284,7 @@ def measure(
     return Progress(*sizes, score, low, high, gain, gain_high, True, why)
 
 
-def mean_precision(
-    labels: NDArray[np.integer], chances: NDArray[np.floating], answers: Iterable[int]
-) -> float:
+def mean_precision(labels: NDArray[np.integer], chances: NDArray[np.floating], answers: Iterable[int]) -> float:
     """Return the average precision of some answers, each against the rest, in the mean; NaN where one is lacking."""
     found = []
     for answer in answers:
@@ -375,8 +370,13 @@ class Loop:
         row = next((int(row) for row in queue if not (done[row] or elsewhere[row])), None)
         if row is None:
             left = choose(
-                self.embeddings, ~(self.kept | done | elsewhere), self.committee, 1, strategy=self.strategy,
-                rare=self.rarest, seed=self.seed,
+                self.embeddings,
+                ~(self.kept | done | elsewhere),
+                self.committee,
+                1,
+                strategy=self.strategy,
+                rare=self.rarest,
+                seed=self.seed,
             )
             row = int(left[0]) if len(left) else None
         if row is not None:
@@ -392,7 +392,12 @@ class Loop:
         free[rows] = False
         self.rarest = int(np.argmin(np.bincount(labels, minlength=len(self.answers))))
         queue = choose(
-            self.embeddings, free, committee, _AHEAD, strategy=self.strategy, rare=self.rarest,
+            self.embeddings,
+            free,
+            committee,
+            _AHEAD,
+            strategy=self.strategy,
+            rare=self.rarest,
             seed=self.seed + len(rows),
         )
         apart = features(self.embeddings, rows[kept])

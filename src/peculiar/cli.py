@@ -27,6 +27,7 @@ from peculiar.errors import (
     UnknownNameError,
     UsageError,
 )
+from peculiar.web.command import label, labels_app
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,6 +70,8 @@ search_app = typer.Typer(
     no_args_is_help=True,
 )
 app.add_typer(search_app, name="search")
+app.command()(label)
+app.add_typer(labels_app, name="labels")
 
 # Figures go to standard output; what is told on the way, to standard error.
 # Text is printed as it is: a name with brackets is no markup, and a path is not broken across lines.
@@ -1127,49 +1130,6 @@ def teach(
             note = "  if it goes on like this" if count == found.labels[-1] else ""
             out.print(f"{count:6,}  {score:.3f} ({low:.3f} to {high:.3f}){note}")
     out.print(f"{file} also answers {taught.head.question.name}; digest {card.digest[:12]}")
-
-
-@app.command()
-def label(
-    data: Annotated[
-        Path,
-        typer.Argument(
-            metavar="DATA|CATALOG",
-            help="Galaxies with pictures; or, with --pictures, a catalogue with embeddings.",
-            show_default=False,
-        ),
-    ],
-    pictures: Annotated[
-        Path | None, typer.Option(help="Where the pictures of the catalogue's galaxies are.", show_default=False)
-    ] = None,
-    question: Annotated[str, typer.Option(help="What is asked: a question that is known, or a TOML file.")] = (
-        "four_class"
-    ),
-    db: Annotated[Path, typer.Option(help="Database of the answers; made if it is not there.")] = Path("labels.db"),
-    by: Annotated[
-        str, typer.Option(help="How galaxies of a catalogue are chosen: margin, entropy, bald, rare, random.")
-    ] = "margin",
-    host: Annotated[
-        str, typer.Option(help="Where to listen; elsewhere than on this machine the page needs a token.")
-    ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 for any that is free.")] = 8222,
-    no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the address.")] = False,
-) -> None:
-    """Open the labelling desk: galaxies in the browser, answers in a database; Ctrl-C closes it."""
-    with _extra("labelling", "web"):
-        from peculiar.web.command import label as run_label
-
-    run_label(
-        data,
-        pictures=pictures,
-        question=question,
-        db=db,
-        strategy=by,
-        host=host,
-        port=port,
-        browser=not no_browser,
-        told=lambda address: out.print(f"The desk is open at {address} and the answers are in {db}; Ctrl-C closes it"),
-    )
 
 
 def _cone(text: str | None) -> "Cone | None":

@@ -1,4 +1,4 @@
-"""Answers that people gave, as events in an SQLite database: nothing is ever changed or deleted, an undo is an event."""
+"""Answers that people gave, as events in an SQLite database: nothing is changed or deleted, an undo is an event."""
 
 import os
 import re
@@ -176,9 +176,11 @@ class Labels:
             run("PRAGMA foreign_keys = ON")
 
     def __enter__(self) -> "Labels":
+        """Return itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Close the database."""
         self.close()
 
     def close(self) -> None:
@@ -309,7 +311,7 @@ class Labels:
         return [Event(*row[:-1]) for row in rows]
 
     def history(self, question: str, after: int = 0) -> list[tuple[int, Event]]:
-        """Return the events of a question in the order in which they came in, each with its number; those `after` one."""
+        """Return the events of a question as they came in, each with its number; those `after` one."""
         sql = f"SELECT number, {_LISTED} FROM events WHERE question = ? AND number > ? ORDER BY number"  # noqa: S608
         with self._lock, self._explaining():
             return [(row[0], Event(*row[1:])) for row in self._connection.execute(sql, (question, after))]
@@ -377,7 +379,9 @@ class Labels:
         arrays = [pa.array(some, column.type) for column, some in zip(columns, values, strict=True)]
         table = pa.table(arrays, schema=pa.schema([(column.name, column.type) for column in columns]))
         with writing(path) as temporary:
-            write_table(temporary, format, columns, table.to_batches(), {"question": question, "answered in": path.name})
+            write_table(
+                temporary, format, columns, table.to_batches(), {"question": question, "answered in": self.path.name}
+            )
         return int(table.num_rows)
 
 

@@ -187,7 +187,9 @@ def find_question(name: str) -> Question:
         return known[name]
     path = Path(name)
     if not path.is_file():
-        raise NotFoundError(f"there is no question at {path}; write name, answers and perhaps meanings into it, as TOML")
+        raise NotFoundError(
+            f"there is no question at {path}; write name, answers and perhaps meanings into it, as TOML"
+        )
     try:
         told = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:

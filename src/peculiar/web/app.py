@@ -218,4 +218,3 @@ def _curve(told: list[Progress], width: float = 600, height: float = 240) -> Map
     upper = [(x, one.high or 0.0) for x, one in along]
     lower = [(x, one.low or 0.0) for x, one in reversed(along)]
     return {"line": line, "band": points([*upper, *lower]), "most": most, "width": width, "height": height}
-

@@ -1,172 +1,155 @@
-"""Open the labelling desk: galaxies in, answers out, until it is stopped."""
+"""The commands of labelling: options in, a desk or figures out."""
 
-import logging
-import os
-import secrets
-import socket
-import threading
-import webbrowser
-from collections.abc import Callable
 from pathlib import Path
+from typing import Annotated
 
-import numpy as np
-import uvicorn
+import typer
+from rich.console import Console
 
-from peculiar.active import APART, Loop
-from peculiar.errors import DataError, UsageError
-from peculiar.labels import Labels
-from peculiar.schema import find_question
-from peculiar.shelf import Shelf
-from peculiar.sources import open_source
-from peculiar.sources.stream import Source
-from peculiar.table import table_format
-from peculiar.web.app import make_app
-from peculiar.web.desk import Desk
-from peculiar.web.guard import LOOPBACK, Guard
-from peculiar.web.pictures import Pictures
+from peculiar.errors import MissingExtraError, UsageError
+
+out = Console(markup=False, highlight=False, soft_wrap=True)
+
+labels_app = typer.Typer(
+    help="Answers that people gave: out as tables, in from Zooniverse, and how far people agree.", no_args_is_help=True
+)
+
+Database = Annotated[Path, typer.Argument(metavar="DB", help="Database of answers.", show_default=False)]
+Asked = Annotated[str | None, typer.Option(help="Name of the question; default: the only one that was asked.")]
 
 
 def label(
-    data: str | os.PathLike[str],
-    *,
-    pictures: str | os.PathLike[str] | None = None,
-    question: str = "four_class",
-    db: str | os.PathLike[str] = "labels.db",
-    strategy: str = "margin",
-    apart: float = APART,
-    every: int = 20,
-    host: str = "127.0.0.1",
-    port: int = 8222,
-    browser: bool = True,
-    seed: int = 222,
-    told: Callable[[str], object] = lambda address: None,
+    data: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DATA|CATALOG",
+            help="Galaxies with pictures; or, with --pictures, a catalogue with embeddings.",
+            show_default=False,
+        ),
+    ],
+    pictures: Annotated[
+        Path | None, typer.Option(help="Where the pictures of the catalogue's galaxies are.", show_default=False)
+    ] = None,
+    question: Annotated[
+        str,
+        typer.Option(help="What is asked: four_class, clean5, odd, galaxy10_decals, galaxy10_sdss, or a TOML file."),
+    ] = "four_class",
+    db: Annotated[Path, typer.Option(help="Database of the answers; made if it is not there.")] = Path("labels.db"),
+    by: Annotated[
+        str, typer.Option(help="How galaxies of a catalogue are chosen: margin, entropy, bald, rare or random.")
+    ] = "margin",
+    host: Annotated[
+        str, typer.Option(help="Where to listen; elsewhere than on this machine the page needs a token.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 for any that is free.")] = 8222,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the address.")] = False,
 ) -> None:
-    """Open the labelling desk, and keep it open until it is interrupted.
+    """Open the labelling desk: galaxies in the browser, answers in a database; Ctrl-C closes it."""
+    try:
+        from peculiar.web.serve import label as serve
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("labelling", "web") from error
 
-    Parameters
-    ----------
-    data : path-like
-        Galaxies with pictures, asked about in random order; or a catalogue with embeddings, if `pictures` is given.
-    pictures : path-like, optional
-        Where the pictures of the catalogue's galaxies are, by the same ids.
-    question : str
-        Name of a question, or a TOML file; see `peculiar.schema.find_question`.
-    db : path-like
-        The database of answers; made if it is not there.
-    strategy : str
-        How galaxies of a catalogue are chosen, one of `peculiar.active.STRATEGIES`.
-    apart : float
-        Share of them that is kept apart, to find scores on.
-    every : int
-        Learn anew after so many new answers.
-    host : str
-        Where to listen. On any address but a loopback one the page needs a token, which is part of the address told.
-    port : int
-        0 for any that is free.
-    browser : bool
-        Open the page in the browser.
-    seed : int
-        Decides the random order, and which galaxies are kept apart; keep it from one session to the next.
-    told : callable
-        Called with the address once the desk is open.
-
-    Raises
-    ------
-    UsageError
-        If a catalogue has no embeddings, or the address cannot be used.
-    """
-    with Labels(db) as labels:
-        desk = open_desk(
-            data, labels, pictures=pictures, question=question, strategy=strategy, apart=apart, every=every, seed=seed
-        )
-        token = "" if host in LOOPBACK else secrets.token_urlsafe(24)
-        listening = _listen(host, port)
-        try:
-            shown = f"[{host}]" if ":" in host else host
-            address = f"http://{shown}:{listening.getsockname()[1]}/" + (f"?token={token}" if token else "")
-            told(address)
-            if browser:
-                threading.Timer(0.5, webbrowser.open, [address]).start()
-            # Colons of IPv6 and proxies' headers are nobody's to send here.
-            config = uvicorn.Config(
-                Guard(make_app(desk), token),
-                log_level=logging.WARNING,
-                access_log=False,
-                proxy_headers=False,
-                server_header=False,
-                timeout_graceful_shutdown=3,
-                h11_max_incomplete_event_size=16_384,
-            )
-            uvicorn.Server(config).run([listening])
-        finally:
-            listening.close()
-            desk.pictures.close()
-            if desk.loop is not None:
-                desk.loop.wait()
-
-
-def open_desk(
-    data: str | os.PathLike[str],
-    labels: Labels,
-    *,
-    pictures: str | os.PathLike[str] | None = None,
-    question: str = "four_class",
-    strategy: str = "margin",
-    apart: float = APART,
-    every: int = 20,
-    seed: int = 222,
-) -> Desk:
-    """Return the desk for galaxies, or for a catalogue and its pictures; see `label`."""
-    asked = find_question(question)
-    if pictures is None:
-        source = _open_pictures(Path(data))
-        return Desk(_ids(source), Pictures(source), asked, labels, seed=seed)
-    shelf, source = Shelf(data), open_source(pictures)
-    rows = {id_: row for row, id_ in enumerate(_ids(source))}
-    known = shelf.embeddings()
-    ids = [str(id_) for batch in shelf.batches(["id"]) for id_ in batch.column(0).to_pylist()]
-    lacking = [id_ for id_ in ids if id_ not in rows]
-    if len(lacking) == len(ids):
-        message = f"{pictures} holds none of the galaxies of {shelf.path}: {ids[0]} is not among them"
-        raise UsageError(message)
-    loop = Loop(known, asked.answers, strategy=strategy, apart=apart, every=every, seed=seed)
-    names = [f"p_{answer.lower()}" for answer in asked.answers]
-    table = shelf.take(np.arange(len(shelf)), [name for name in names if name in shelf.columns])
-    opinions = {name: table[name].to_numpy(zero_copy_only=False) for name in table.column_names}
-    places = np.array([rows.get(id_, -1) for id_ in ids], dtype=np.int64)
-    return Desk(
-        ids,
-        Pictures(source, places),
-        asked,
-        labels,
-        loop=loop,
-        model=shelf.notes.get("model digest", ""),
-        opinions=opinions,
-        seed=seed,
+    serve(
+        data,
+        pictures=pictures,
+        question=question,
+        db=db,
+        strategy=by,
+        host=host,
+        port=port,
+        browser=not no_browser,
+        told=lambda address: out.print(f"The desk is open at {address} and the answers are in {db}; Ctrl-C closes it"),
     )
 
 
-def _open_pictures(path: Path) -> Source:
-    try:
-        return open_source(path)
-    except DataError as error:
-        if path.exists() and path.is_file() and table_format(path) == "parquet" and "no column holds" in str(error):
-            message = f"{path} is a catalogue without pictures; say where they are (--pictures DATA)"
-            raise UsageError(message) from error
-        raise
+@labels_app.command("export")
+def export(
+    db: Database,
+    file: Annotated[
+        Path, typer.Option("--out", help="Table to write (.parquet, .csv, .fits, .vot, .ecsv).", show_default=False)
+    ],
+    what: Annotated[
+        str, typer.Option("--as", help="labels (the answer of most), votes (a count an answer) or events (everything).")
+    ] = "labels",
+    question: Asked = None,
+) -> None:
+    """Write what was answered as a table."""
+    from peculiar.labels import Labels
+
+    with Labels(db, create=False) as labels:
+        count = labels.export(file, _only(labels.questions(), question, db), what)
+    out.print(f"{count:,} rows are in {file}")
 
 
-def _ids(source: Source) -> list[str]:
-    return [row.id for row in source.rows()]
+@labels_app.command("import")
+def import_(
+    file: Annotated[
+        Path, typer.Argument(metavar="CSV", help="Classifications that Zooniverse exported.", show_default=False)
+    ],
+    db: Annotated[Path, typer.Option(help="Database of the answers; made if it is not there.")] = Path("labels.db"),
+    question: Annotated[str, typer.Option(help="What was asked: a question that is known, or a TOML file.")] = (
+        "four_class"
+    ),
+    task: Annotated[str | None, typer.Option(help="Which task of the workflow, as in T0.", show_default=False)] = None,
+) -> None:
+    """Store classifications of Zooniverse as answers; what was stored before is not stored again."""
+    from peculiar.labels import Labels
+    from peculiar.schema import find_question
+    from peculiar.zooniverse import import_classifications
+
+    asked = find_question(question)
+    with Labels(db) as labels:
+        found = import_classifications(file, labels, asked, task=task)
+    passed = sum(found.passed_over.values())
+    out.print(f"{found.new:,} answers are new, {found.known:,} were known, {passed:,} say something else")
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        listening = socket.socket(family, socket.SOCK_STREAM)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((host, port))
-    except (OSError, OverflowError) as error:
-        message = f"the desk cannot listen on {host}, port {port} ({error}); name another (--port), or 0 for any"
-        raise UsageError(message) from error
-    return listening
+@labels_app.command("manifest")
+def manifest(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="Galaxies with pictures.", show_default=False)],
+    folder: Annotated[Path, typer.Option("--out", help="Folder to write, new or empty.", show_default=False)],
+    size: Annotated[int, typer.Option(help="Side of the pictures, in pixels.")] = 480,
+) -> None:
+    """Write pictures and the manifest that Zooniverse takes."""
+    from peculiar.sources import open_source
+    from peculiar.zooniverse import export_manifest
+
+    written, problems = export_manifest(open_source(data), folder, size=size)
+    left = f"; {len(problems):,} are left out, the first is {next(iter(problems))}" if problems else ""
+    out.print(f"{written:,} galaxies are in {folder}{left}")
+
+
+@labels_app.command("agreement")
+def agreement(db: Database, question: Asked = None) -> None:
+    """Tell how far people agree: Krippendorff's alpha, Cohen's kappa, and each one with most of the others."""
+    from peculiar.agreement import kappas, krippendorff_alpha, skills
+    from peculiar.labels import Labels
+
+    with Labels(db, create=False) as labels:
+        asked = _only(labels.questions(), question, db)
+        ratings: dict[str, dict[str, str]] = {}
+        for one in labels.current(asked):
+            if one.kind == "answer":
+                ratings.setdefault(one.galaxy, {})[one.who] = one.answer
+    several = {galaxy: given for galaxy, given in ratings.items() if len(given) > 1}
+    out.print(f"{asked}: {len(several):,} of {len(ratings):,} galaxies have answers of several people")
+    out.print(f"Krippendorff's alpha {_told(krippendorff_alpha(given.values() for given in several.values()))}")
+    for (one_, other), (kappa, count) in kappas(several).items():
+        out.print(f"Cohen's kappa {_told(kappa)} of {one_} and {other}, {count:,} galaxies")
+    for skill in skills(several):
+        interval = "" if skill.low is None else f" ({skill.low:.2f} to {skill.high:.2f})"
+        out.print(f"{skill.who} agrees with most of the others: {_told(skill.agreed)}{interval}")
+
+
+def _told(value: float | None) -> str:
+    return "is not defined" if value is None else f"{value:.2f}"
+
+
+def _only(questions: dict[str, tuple[str, ...]], name: str | None, db: Path) -> str:
+    if name is not None:
+        return name
+    if len(questions) != 1:
+        message = f"{db} has {len(questions)} questions; name one by --question: {', '.join(questions) or 'none'}"
+        raise UsageError(message)
+    return next(iter(questions))

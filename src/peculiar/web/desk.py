@@ -207,7 +207,7 @@ class Desk:
     def answer_many(
         self, who: str, rows: dict[int, int | None], event: str, seconds: float | None, chosen: dict[int, str]
     ) -> None:
-        """Store the answers to a grid, all or none: numbers of answers by row, None for a galaxy that was passed over."""
+        """Store the answers to a grid, all or none: numbers of answers by row, None for one that was passed over."""
         each = None if seconds is None else seconds / max(len(rows), 1)
         self.answer_all(
             [
@@ -231,8 +231,16 @@ class Desk:
             chosen = "random" if self.loop.kept[row] else (self.loop.strategy if chosen == "random" else chosen)
         text = self.question.answers[answer] if answer is not None else ""
         return Event(
-            event, kind, who, self.ids[row], self.question.name, text, seconds=seconds, model=self.model,
-            session=self.session, chosen=chosen,
+            event,
+            kind,
+            who,
+            self.ids[row],
+            self.question.name,
+            text,
+            seconds=seconds,
+            model=self.model,
+            session=self.session,
+            chosen=chosen,
         )
 
     def answer_all(self, events: list[Event]) -> None:
@@ -246,7 +254,9 @@ class Desk:
         """Take back an event; return the row of its galaxy, None where it is of another source."""
         with self._lock:
             self._refresh()
-            known = [one for _, one in self.labels.history(self.question.name) if one.event == undoes and one.who == who]
+            known = [
+                one for _, one in self.labels.history(self.question.name) if one.event == undoes and one.who == who
+            ]
             if not known:
                 message = "there is nothing to undo"
                 raise LabelError(message)
