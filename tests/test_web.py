@@ -26,10 +26,13 @@ from peculiar.cli import app as cli
 from peculiar.errors import UsageError
 from peculiar.image import encode_picture
 from peculiar.labels import Event, Labels
+from peculiar.search import similar
+from peculiar.shelf import Shelf
 from peculiar.web.app import make_app
 from peculiar.web.desk import Desk
 from peculiar.web.guard import Guard
 from peculiar.web.serve import open_desk
+from peculiar.web.wall import Wall
 
 HERE = "http://127.0.0.1:8222"
 CHROMIUM = Path("/usr/bin/chromium")
@@ -51,8 +54,10 @@ def desk(tiny_catalog: Path, tiny_survey: Path, labels: Labels) -> Iterator[Desk
 
 
 @pytest.fixture
-def client(desk: Desk) -> Iterator[TestClient]:
-    with TestClient(Guard(make_app(desk)), base_url=HERE, follow_redirects=False) as opened:
+def client(desk: Desk, tiny_catalog: Path) -> Iterator[TestClient]:
+    assert desk.loop is not None
+    wall = Wall(Shelf(tiny_catalog), desk.loop.embeddings, desk.ids)
+    with TestClient(Guard(make_app(desk, wall)), base_url=HERE, follow_redirects=False) as opened:
         yield opened
 
 
@@ -174,6 +179,46 @@ def test_answers_are_fetched_as_tables(client: TestClient) -> None:
     assert client.get("/export/votes.csv").text.splitlines()[0] == '"id","n_not_odd","n_odd","n_unsure"'
     assert client.get("/export/labels.parquet").content.startswith(b"PAR1")
     assert client.get("/export/passwords.csv").status_code == 422
+
+
+def shown(page: str) -> list[int]:
+    return [int(row) for row in re.findall(r'href="/galaxy/(\d+)', page)]
+
+
+def test_a_wall_is_sorted_and_filtered(client: TestClient, tiny_catalog: Path) -> None:
+    chances = pa.parquet.read_table(tiny_catalog)["p_odd"].to_pylist()
+    page = client.get("/wall", params={"by": "p_odd", "who": "Ada"}).text
+    first = shown(page)
+    more = html.unescape(re.search(r'hx-get="([^"]+)"', page)[1])  # type: ignore[index]
+    rest = client.get(more, headers={"HX-Request": "true"}).text
+    assert "<main" not in rest
+    assert len(first) == 60
+    assert [chances[row] for row in first + shown(rest)] == sorted(chances, reverse=True)
+    few = client.get("/wall", params={"where": "p_odd > 0.3 and ra < 150.5"}).text
+    assert set(shown(few)) == {row for row in range(50) if chances[row] > 0.3}
+    table = client.get("/wall/found.csv", params={"cone": "150.3,1.7,0.1", "by": "p_odd"}).text
+    assert len(table.splitlines()) - 1 == len(shown(client.get("/wall", params={"cone": "150.3,1.7,0.1"}).text)) > 5
+
+
+@pytest.mark.parametrize(
+    "asked", [{"where": "1; drop table x"}, {"where": "pp > 1"}, {"cone": "north"}, {"by": "embedding"}, {"by": "x"}]
+)
+def test_a_wall_says_what_it_does_not_understand(client: TestClient, asked: dict[str, str]) -> None:
+    page = client.get("/wall", params=asked)
+    assert page.status_code == 200
+    assert 'role="alert">' in page.text
+    assert "0 galaxies" in page.text
+    assert client.get("/wall/found.csv", params=asked).status_code == 400
+
+
+def test_a_galaxy_is_shown_with_those_most_like_it(client: TestClient, tiny_catalog: Path) -> None:
+    page = client.get("/galaxy/7?who=Ada").text
+    near = [f"sim-{row:03d}" for row in shown(page)]
+    assert near == similar(tiny_catalog, ["sim-007"], top=12).ids
+    assert "skyserver.sdss.org" in page
+    assert 'href="/?who=Ada&amp;row=7"' in page
+    assert form(client.get("/?who=Ada&row=7").text)["row"] == "7"
+    assert client.get("/galaxy/100").status_code == 400
 
 
 @pytest.mark.parametrize(
@@ -315,7 +360,7 @@ def test_bad_data_are_refused_in_words(
 ) -> None:
     table = pa.parquet.read_table(tiny_catalog)
     pa.parquet.write_table(table.drop_columns(["embedding"]), tmp_path / "plain.parquet")
-    with pytest.raises(UsageError, match="no embeddings.*`peculiar predict DATA --embeddings"):
+    with pytest.raises(UsageError, match=r"no embeddings.*`peculiar predict DATA --embeddings"):
         open_desk(tmp_path / "plain.parquet", labels, pictures=tiny_survey)
     with pytest.raises(UsageError, match="say where they are"):
         open_desk(tiny_catalog, labels)

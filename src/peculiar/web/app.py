@@ -4,13 +4,14 @@ import hmac
 import secrets
 import tempfile
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
+import numpy as np
 from fastapi import FastAPI, Form, Header, HTTPException, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
@@ -20,18 +21,21 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from peculiar.active import Progress
-from peculiar.errors import LabelError, PeculiarError
+from peculiar.errors import DataError, LabelError, PeculiarError
 from peculiar.web.desk import Desk
 from peculiar.web.pictures import LARGE, SMALL
+from peculiar.web.wall import Asking, Wall, links
 
 Who = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80, pattern=r"^[^\x00-\x1f]*$")]
 EventName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{8,48}$")]
 Csrf = Annotated[str, StringConstraints(max_length=100)]
 Number = Annotated[int, Field(ge=0, le=1 << 40)]
 
-ON_GRID = 24
+Hx = Annotated[str | None, Header(alias="HX-Request")]
 
-_MEDIA = {"csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}
+ON_GRID, ON_WALL = 24, 60
+
+_MEDIA = {".csv": "text/csv; charset=utf-8", ".parquet": "application/vnd.apache.parquet"}
 
 
 class _Sent(BaseModel):
@@ -62,12 +66,14 @@ class _Grid(_Sent):
     seconds: Annotated[float, Field(ge=0, le=86_400)] | None = None
 
 
-def make_app(desk: Desk) -> FastAPI:
+def make_app(desk: Desk, wall: Wall | None = None) -> FastAPI:
     """Return the application for a desk; it belongs behind `peculiar.web.guard.Guard`.
 
     Parameters
     ----------
     desk : Desk
+    wall : Wall, optional
+        Of the catalogue, where there is one.
     """
     # The pages that show an API's description fetch their scripts elsewhere.
     app = FastAPI(title="peculiar label", version=metadata.version("peculiar"), docs_url=None, redoc_url=None)
@@ -76,10 +82,10 @@ def make_app(desk: Desk) -> FastAPI:
         loader=PackageLoader("peculiar.web", "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     csrf = secrets.token_urlsafe(24)
-    Hx = Annotated[str | None, Header(alias="HX-Request")]
 
     def render(name: str, **values: Any) -> HTMLResponse:
-        return HTMLResponse(pages.get_template(name).render(csrf=csrf, question=desk.question, desk=desk, **values))
+        always = {"csrf": csrf, "question": desk.question, "desk": desk, "has_wall": wall is not None}
+        return HTMLResponse(pages.get_template(name).render(always | values))
 
     def check(sent: _Sent) -> None:
         if not hmac.compare_digest(sent.csrf.encode(), csrf.encode()):
@@ -100,7 +106,7 @@ def make_app(desk: Desk) -> FastAPI:
     @app.exception_handler(PeculiarError)
     def explain(_: Request, error: PeculiarError) -> Response:
         # A mistake of who asks, or a disk that takes no answers: the page keeps the answer and says so.
-        return PlainTextResponse(str(error), 400 if isinstance(error, LabelError) else 503)
+        return PlainTextResponse(str(error), 503 if type(error) is DataError else 400)
 
     @app.exception_handler(RequestValidationError)
     def refuse(_: Request, error: RequestValidationError) -> Response:
@@ -185,14 +191,64 @@ def make_app(desk: Desk) -> FastAPI:
     @app.get("/export/{what}.{kind}", response_class=Response)
     def export(what: Literal["votes", "labels", "events"], kind: Literal["csv", "parquet"]) -> Response:
         """Give the answers as a table."""
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / f"{what}.{kind}"
-            desk.labels.export(file, desk.question.name, what)
-            content = file.read_bytes()
-        named = {"Content-Disposition": f'attachment; filename="{what}.{kind}"'}
-        return Response(content, media_type=_MEDIA[kind], headers=named)
+        return _table(f"{what}.{kind}", lambda file: desk.labels.export(file, desk.question.name, what))
 
+    if wall is not None:
+        _add_wall(app, desk, wall, render)
     return app
+
+
+def _add_wall(app: FastAPI, desk: Desk, wall: Wall, render: Callable[..., HTMLResponse]) -> None:
+    Typed = Annotated[str, Query(max_length=1000)]
+    Person = Annotated[Who | None, Query()]
+
+    @app.get("/wall", response_class=HTMLResponse)
+    def show_wall(
+        where: Typed = "",
+        cone: Typed = "",
+        by: Typed = "",
+        start: Annotated[Number, Query()] = 0,
+        who: Person = None,
+        hx: Hx = None,
+    ) -> Response:
+        """Show the galaxies that meet a condition, some at a time."""
+        asking, problem = Asking(where, cone, by), ""
+        try:
+            rows = wall.rows(asking)
+        except PeculiarError as error:
+            rows, problem = np.empty(0, dtype=np.int32), str(error)
+        some = [int(row) for row in rows[start : start + ON_WALL]]
+        desk.pictures.prepare(some, SMALL)
+        after = start + ON_WALL
+        following = asking.query(start=after, who=who) if after < len(rows) else None
+        values = {"tiles": [(row, desk.ids[row]) for row in some], "following": following, "who": who}
+        if hx:
+            return render("tiles.html", **values)
+        return render("wall.html", **values, total=len(rows), asking=asking, sorts=wall.sorts, problem=problem)
+
+    @app.get("/wall/found.{kind}", response_class=Response)
+    def found(kind: Literal["csv", "parquet"], where: Typed = "", cone: Typed = "", by: Typed = "") -> Response:
+        """Give the galaxies that meet a condition as a table."""
+        return _table(f"found.{kind}", wall.table(Asking(where, cone, by)).write)
+
+    @app.get("/galaxy/{row}", response_class=HTMLResponse)
+    def galaxy(row: Number, who: Person = None) -> Response:
+        """Show one galaxy, what is known of it, and those most like it."""
+        desk.check(row)
+        facts, problem = wall.facts(row), desk.pictures.show(row).problem
+        near = [(other, desk.ids[other]) for other in wall.neighbours(row)]
+        values = {"row": row, "facts": facts, "problem": problem, "neighbours": near, "links": links(facts)}
+        return render("galaxy.html", **values, who=who)
+
+
+def _table(name: str, write: Callable[[Path], object]) -> Response:
+    """Return a table as a file to be kept."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / name
+        write(file)
+        content = file.read_bytes()
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(content, media_type=_MEDIA[file.suffix], headers=headers)
 
 
 def _query(**values: Any) -> str:

@@ -24,6 +24,7 @@ from peculiar.web.app import make_app
 from peculiar.web.desk import Desk
 from peculiar.web.guard import LOOPBACK, Guard
 from peculiar.web.pictures import Pictures
+from peculiar.web.wall import Wall
 
 
 def label(
@@ -76,9 +77,18 @@ def label(
         If a catalogue has no embeddings, or the address cannot be used.
     """
     with Labels(db) as labels:
+        shelf = None if pictures is None else Shelf(data)
         desk = open_desk(
-            data, labels, pictures=pictures, question=question, strategy=strategy, apart=apart, every=every, seed=seed
+            data if shelf is None else shelf,
+            labels,
+            pictures=pictures,
+            question=question,
+            strategy=strategy,
+            apart=apart,
+            every=every,
+            seed=seed,
         )
+        wall = None if shelf is None or desk.loop is None else Wall(shelf, desk.loop.embeddings, desk.ids)
         token = "" if host in LOOPBACK else secrets.token_urlsafe(24)
         listening = _listen(host, port)
         try:
@@ -88,7 +98,7 @@ def label(
             if browser:
                 threading.Timer(0.5, webbrowser.open, [address]).start()
             config = uvicorn.Config(
-                Guard(make_app(desk), token),
+                Guard(make_app(desk, wall), token),
                 log_level=logging.WARNING,
                 access_log=False,
                 proxy_headers=False,
@@ -105,7 +115,7 @@ def label(
 
 
 def open_desk(
-    data: str | os.PathLike[str],
+    data: str | os.PathLike[str] | Shelf,
     labels: Labels,
     *,
     pictures: str | os.PathLike[str] | None = None,
@@ -118,9 +128,10 @@ def open_desk(
     """Return the desk for galaxies, or for a catalogue and its pictures; see `label`."""
     asked = find_question(question)
     if pictures is None:
-        source = _open_pictures(Path(data))
+        source = _open_pictures(data.path if isinstance(data, Shelf) else Path(data))
         return Desk(_ids(source), Pictures(source), asked, labels, seed=seed)
-    shelf, source = Shelf(data), open_source(pictures)
+    shelf = data if isinstance(data, Shelf) else Shelf(data)
+    source = open_source(pictures)
     rows = {id_: row for row, id_ in enumerate(_ids(source))}
     known = shelf.embeddings()
     ids = [str(id_) for batch in shelf.batches(["id"]) for id_ in batch.column(0).to_pylist()]
