@@ -129,10 +129,10 @@ def open_desk(
     asked = find_question(question)
     if pictures is None:
         source = _open_pictures(data.path if isinstance(data, Shelf) else Path(data))
-        return Desk(_ids(source), Pictures(source), asked, labels, seed=seed)
+        return Desk(source.ids(), Pictures(source), asked, labels, seed=seed)
     shelf = data if isinstance(data, Shelf) else Shelf(data)
     source = open_source(pictures)
-    rows = {id_: row for row, id_ in enumerate(_ids(source))}
+    rows = {id_: row for row, id_ in enumerate(source.ids())}
     known = shelf.embeddings()
     ids = [str(id_) for batch in shelf.batches(["id"]) for id_ in batch.column(0).to_pylist()]
     lacking = [id_ for id_ in ids if id_ not in rows]
@@ -164,10 +164,6 @@ def _open_pictures(path: Path) -> Source:
             message = f"{path} is a catalogue without pictures; say where they are (--pictures DATA)"
             raise UsageError(message) from error
         raise
-
-
-def _ids(source: Source) -> list[str]:
-    return [row.id for row in source.rows()]
 
 
 def _listen(host: str, port: int) -> socket.socket:
