@@ -2,10 +2,9 @@
 
     python benchmarks/bench_label.py CATALOG [--answers 100]
 
-CATALOG is what `peculiar predict STAMPS --embeddings --out CATALOG` wrote of the folder `stamps` of the real galaxies. The
-desk runs in a process of its own and learns after every twenty answers; Chromium is driven by keyboard. Measured is from
-the key to the next picture, decoded. It also notes how long the desk takes to open, and how long an answer takes to be on
-the disk.
+CATALOG is what `peculiar predict STAMPS --embeddings --out CATALOG` wrote of the folder `stamps` of the real galaxies.
+The desk runs in a process of its own and learns after every twenty answers; Chromium is driven by keyboard. Measured is
+from the key to the next picture, decoded; also how long the desk takes to open, and an answer to be on the disk.
 """
 
 import argparse

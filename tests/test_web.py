@@ -18,6 +18,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
@@ -150,6 +152,21 @@ def test_the_head_learns_while_one_answers(client: TestClient, desk: Desk) -> No
     desk.loop.wait()
     assert "Learned from your answers" in client.get("/opinion/3").text
     assert client.get("/progress.json").json()["progress"][-1]["learned"] > 0
+
+
+def test_what_somebody_picks_does_not_count_as_drawn_by_chance(client: TestClient, desk: Desk, labels: Labels) -> None:
+    assert desk.loop is not None
+    picked = int(desk.loop.apart[-1])
+    answer(client, client.get(f"/?who=Ada&row={picked}").text)
+    page = client.get("/?who=Ada").text
+    for number in range(20):
+        page = answer(client, page, str(number % 2))
+    rows, _ = desk._given()
+    by_chance = [int(row) for row in rows if desk.loop.kept[row]]
+    assert by_chance == [int(row) for row in desk.loop.apart[: len(by_chance)]]
+    assert len(by_chance) == 4
+    assert picked not in rows
+    assert labels.current("odd")[0].chosen == "asked for"
 
 
 def test_the_model_is_silent_until_asked(client: TestClient) -> None:
@@ -501,3 +518,28 @@ def test_a_session_by_keyboard(
     assert sum(one.who == "Bob" for one in history) == 10
     assert [one.kind for one in history if one.who == "Ada"][-3:] == ["answer", "undo", "answer"]
     assert sum(one.who == "Ada" for one in history) == 53
+
+
+FIELDS = ("csrf", "who", "event", "row", "choice", "chosen", "seconds", "undoes", "rows", "ticked", "yes", "no", "x")
+
+
+@settings(
+    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+@given(data=st.data())
+def test_no_request_breaks_the_desk(client: TestClient, data: st.DataObject) -> None:
+    described = client.get("/openapi.json").json()["paths"]
+    path, methods = data.draw(st.sampled_from(sorted(described.items())))
+    words = st.text(max_size=20) | st.sampled_from(
+        ["-1", "0", "3", "99999999999", "1e999", "nan", "skip", "large", "csv"]
+    )
+    csrf = client.get("/csrf").text
+    address = re.sub(r"{\w+}", lambda _: urllib.parse.quote(data.draw(words), safe=""), path)
+    query = data.draw(st.dictionaries(st.sampled_from(["who", "row", "where", "cone", "by", "start"]), words))
+    form = data.draw(st.dictionaries(st.sampled_from(FIELDS), words))
+    if data.draw(st.booleans()):
+        form |= {"csrf": csrf, "who": "Ada", "event": f"event-{data.draw(st.integers(0, 9))}aaaa"}
+    for method in methods:
+        got = client.request(method.upper(), address, params=query, data=form if method == "post" else None)
+        assert got.status_code < 500, got.text
+        assert "default-src 'self'" in got.headers["content-security-policy"]

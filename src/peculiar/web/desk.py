@@ -97,6 +97,8 @@ class Desk:
         self._rows = {id_: row for row, id_ in enumerate(ids)}
         self._numbers = {answer: number for number, answer in enumerate(question.answers)}
         self._order = np.random.default_rng(seed).permutation(len(ids))
+        # Whose turn comes when, of the galaxies kept apart.
+        self._turns = {int(row): turn for turn, row in enumerate(loop.apart)} if loop is not None else {}
         self._people: dict[str, _Person] = {}
         self._answered: Counter[int] = Counter()
         self._seen_event = 0
@@ -227,8 +229,8 @@ class Desk:
             message = f"the answers have the numbers 0 to {len(self.question.answers) - 1}; received {answer}"
             raise LabelError(message)
         # Only what is kept apart may count as chosen by chance, whatever a form says.
-        if self.loop is not None:
-            chosen = "random" if self.loop.kept[row] else (self.loop.strategy if chosen == "random" else chosen)
+        if self.loop is not None and chosen == "random" and not self.loop.kept[row]:
+            chosen = self.loop.strategy
         text = self.question.answers[answer] if answer is not None else ""
         return Event(
             event,
@@ -276,16 +278,27 @@ class Desk:
         return any(one.event == event and one.undoes == undoes for _, one in self.labels.history(self.question.name))
 
     def _given(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return rows and answers that most agree on, in the order in which they were answered."""
+        """Return rows and answers that most agree on, in the order in which they were answered.
+
+        Of the galaxies kept apart those are left out whose turn has not come: somebody picked them, not chance.
+        """
         votes: dict[int, Counter[int]] = {}
         last = [event for person in self._people.values() for event in _latest(person)]
+        by_chance = [self._rows[event.galaxy] for _, event in last if self._is_by_chance(event)]
         for _, event in sorted(last, key=lambda one: one[0]):
             row = self._rows.get(event.galaxy)
             if row is not None and event.kind == "answer" and event.answer in self._numbers:
                 votes.setdefault(row, Counter())[self._numbers[event.answer]] += 1
         known = self.loop.embeddings.known if self.loop is not None else np.ones(len(self), dtype=bool)
+        if self.loop is not None:
+            waiting = self.loop.apart[1 + max((self._turns[row] for row in by_chance), default=-1) :]
+            known = known.copy()
+            known[waiting] = False
         given = [(row, counts.most_common(1)[0][0]) for row, counts in votes.items() if known[row]]
         return np.array([row for row, _ in given], dtype=np.int64), np.array([one for _, one in given], dtype=np.int64)
+
+    def _is_by_chance(self, event: Event) -> bool:
+        return event.chosen == "random" and self._rows.get(event.galaxy, -1) in self._turns
 
     def _learn(self) -> None:
         if self.loop is not None:
