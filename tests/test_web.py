@@ -13,7 +13,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pyarrow as pa
 import pyarrow.parquet
@@ -397,11 +397,14 @@ def test_the_command_says_what_is_wrong(tiny_survey: Path, tmp_path: Path) -> No
 class Server:
     """`peculiar label` in a process of its own."""
 
+    started: ClassVar[list["Server"]] = []
+
     def __init__(self, data: Path, folder: Path, *more: str) -> None:
         self.log = folder / "server.log"
         with self.log.open("w") as log:
             words = ["label", str(data), "--no-browser", "--db", str(folder / "labels.db"), *more]
             self.process = subprocess.Popen([sys.executable, "-m", "peculiar", *words], stdout=log, stderr=log)
+        self.started.append(self)
         until = time.monotonic() + 60
         while (found := re.search(r"http://\S+", self.log.read_text())) is None:
             assert self.process.poll() is None, self.log.read_text()
@@ -426,10 +429,21 @@ class Server:
             return str(got.read().decode())
 
 
-@pytest.mark.allow_hosts(["127.0.0.1"])
-def test_a_kill_loses_and_doubles_nothing(tiny_survey: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Server]]:
+    """Servers of this machine; those still running are stopped at the end."""
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    server = Server(tiny_survey, tmp_path, "--question", "odd", "--port", "0")
+    yield Server
+    while Server.started:
+        process = Server.started.pop().process
+        if process.poll() is None:
+            process.kill()
+        process.wait(20)
+
+
+@pytest.mark.allow_hosts(["127.0.0.1"])
+def test_a_kill_loses_and_doubles_nothing(tiny_survey: Path, tmp_path: Path, servers: type[Server]) -> None:
+    server = servers(tiny_survey, tmp_path, "--question", "odd", "--port", "0")
     page, said = server.get("/?who=Ada"), []
     for number in range(20):
         sent = form(page) | {"choice": str(number % 2)}
@@ -439,7 +453,7 @@ def test_a_kill_loses_and_doubles_nothing(tiny_survey: Path, tmp_path: Path, mon
     if int(pending["row"]) % 2:  # whether or not the last request arrived, it is sent again
         server.post("/answer", pending)
     server.kill()
-    server = Server(tiny_survey, tmp_path, "--question", "odd", "--port", "0")
+    server = servers(tiny_survey, tmp_path, "--question", "odd", "--port", "0")
     with pytest.raises(urllib.error.HTTPError, match="403"):
         server.post("/answer", pending)
     server.post("/answer", pending | {"csrf": server.get("/csrf")})
@@ -465,11 +479,8 @@ def chromium() -> Iterator[Any]:
 
 @pytest.mark.slow
 @pytest.mark.allow_hosts(["127.0.0.1"])
-def test_a_session_by_keyboard(
-    chromium: Any, tiny_survey: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    server = Server(tiny_survey, tmp_path, "--question", "odd", "--port", "0")
+def test_a_session_by_keyboard(chromium: Any, tiny_survey: Path, tmp_path: Path, servers: type[Server]) -> None:
+    server = servers(tiny_survey, tmp_path, "--question", "odd", "--port", "0")
     wrong: list[str] = []
     asked: list[str] = []
 
@@ -509,7 +520,7 @@ def test_a_session_by_keyboard(
     ada.keyboard.press("2")
     ada.wait_for_selector("#notice:not([hidden])")
     port = server.port
-    server = Server(tiny_survey, tmp_path, "--question", "odd", "--port", port)
+    server = servers(tiny_survey, tmp_path, "--question", "odd", "--port", port)
     ada.wait_for_function("old => document.querySelector('#galaxy')?.getAttribute('src') !== old", arg=shown)
     server.kill(signal.SIGINT)
     assert all(address.startswith((server.address, "data:")) for address in asked)
