@@ -5,12 +5,14 @@ the columns of a catalogue.
 """
 
 import difflib
+import re
+import tomllib
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from peculiar.errors import LabelError
+from peculiar.errors import LabelError, NotFoundError, UnknownNameError
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,3 +159,57 @@ def question_for(name: str, labels: Iterable[str]) -> Question:
         if found and found <= set(question.answers):
             return question
     return Question(name, tuple(sorted(found)))
+
+
+def find_question(name: str) -> Question:
+    """Return a question of this module by its name, or that which a small TOML file describes.
+
+    The file has ``name``, ``answers`` (a list of texts) and perhaps ``meanings`` (as many).
+
+    Parameters
+    ----------
+    name : str
+        A name, or the path of a file that ends in ``.toml``.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no question of this name.
+    NotFoundError
+        If there is no such file.
+    LabelError
+        If the file describes no question.
+    """
+    known = {**QUESTIONS, ODD.name: ODD}
+    if not name.lower().endswith(".toml"):
+        if name not in known:
+            raise UnknownNameError("question", name, known, "; one's own is a TOML file")
+        return known[name]
+    path = Path(name)
+    if not path.is_file():
+        raise NotFoundError(
+            f"there is no question at {path}; write name, answers and perhaps meanings into it, as TOML"
+        )
+    try:
+        told = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        message = f"{path}: cannot be read as TOML ({error})"
+        raise LabelError(message) from error
+    asked, answers, meanings = (told.get(key, []) for key in ("name", "answers", "meanings"))
+    problems = [f"{key!r} is not known" for key in told if key not in ("name", "answers", "meanings")]
+    if not isinstance(asked, str) or not re.fullmatch(r"\w[\w -]{0,63}", asked):
+        problems.append("'name' has to be a text of up to 64 letters, digits, spaces, hyphens and underscores")
+    for key, values in (("answers", answers), ("meanings", meanings)):
+        if not isinstance(values, list) or not all(isinstance(one, str) and one.strip() for one in values):
+            problems.append(f"{key!r} has to be a list of texts")
+        elif any(len(one) > 200 or not one.isprintable() for one in values):
+            problems.append(f"{key!r} has to be of printable characters, 200 at the most each")
+    if not problems:
+        if not 2 <= len(set(answers)) == len(answers) <= 10:
+            problems.append(f"2 to 10 different answers are needed, received {len(answers)}")
+        if meanings and len(meanings) != len(answers):
+            problems.append(f"there are {len(answers)} answers and {len(meanings)} meanings")
+    if problems:
+        message = f"{path}: {'; '.join(problems)}"
+        raise LabelError(message)
+    return Question(asked, tuple(answers), tuple(meanings))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from peculiar.cli import about, classify, data, judge, learn, search
+from peculiar.cli import about, classify, data, judge, label, learn, search
 from peculiar.cli.terminal import err, show_warning
 from peculiar.errors import PeculiarError, PeculiarWarning
 
@@ -29,11 +29,13 @@ for command in (
     learn.recalibrate,
     learn.explain,
     search.teach,
+    label.label,
     about.info,
 ):
     app.command()(command)
 app.add_typer(data.app, name="data")
 app.add_typer(search.app, name="search")
+app.add_typer(label.app, name="labels")
 
 
 def main() -> None:

@@ -159,6 +159,10 @@ class Source(ABC):
         """Return a digest that changes when the files behind some rows do: their names, sizes and times."""
         return files_digest([self.path], self.path.parent, start, stop)
 
+    def ids(self) -> list[str]:
+        """Return the id of every row."""
+        return [row.id for row in self.rows()]
+
     def labels(self) -> list[str | None]:
         """Return the label of every row, without decoding a picture."""
         return [row.label for row in self.rows()]

@@ -65,6 +65,16 @@ class TableSource(Source):
         """Return the number of rows."""
         return sum(len(self._reader(part)) for part in self._parts)
 
+    def ids(self) -> list[str]:
+        """Return the id of every row, without reading a picture."""
+        if self._id is None:
+            return super().ids()
+        told: list[str] = []
+        for part in self._parts:
+            values = enumerate(self._reader(part).column(self._id))
+            told += [_name(part, number, value) for number, value in values]
+        return told
+
     def labels(self) -> list[str | None]:
         """Return the label of every row."""
         if self.label is None:
@@ -156,8 +166,7 @@ class TableSource(Source):
             positions = self._positions(batch) if self._position else unknown
             for picture, id_, label, position in zip(pictures, ids, labels, positions, strict=True):
                 content = _content(picture, part.path.parent)
-                name = f"{part.path.stem}-{number}" if id_ in (None, "") else str(id_)
-                yield Row(name, content, self._name(label), position)
+                yield Row(_name(part.path, number, id_), content, self._name(label), position)
                 number += 1
 
     def _positions(self, batch: pa.RecordBatch) -> list[tuple[float, float] | None]:
@@ -170,6 +179,11 @@ class TableSource(Source):
         if self._names and isinstance(value, int):
             return self._names[value] if 0 <= value < len(self._names) else None
         return str(value)
+
+
+def _name(part: Path, number: int, id_: Any) -> str:
+    """Return the id of a row: by file and number where the table has none."""
+    return f"{part.stem}-{number}" if id_ in (None, "") else str(id_)
 
 
 def _position_columns(table: TableReader) -> tuple[str, str] | None:

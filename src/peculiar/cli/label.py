@@ -1,0 +1,151 @@
+"""The commands of labelling: options in, a desk or figures out."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from peculiar.cli.terminal import extra, out
+from peculiar.errors import UsageError
+
+app = typer.Typer(
+    help="Answers that people gave: out as tables, in from Zooniverse, and how far people agree.", no_args_is_help=True
+)
+
+Database = Annotated[Path, typer.Argument(metavar="DB", help="Database of answers.", show_default=False)]
+Asked = Annotated[str | None, typer.Option(help="Name of the question; default: the only one that was asked.")]
+
+
+def label(
+    data: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DATA|CATALOG",
+            help="Galaxies with pictures; or, with --pictures, a catalogue with embeddings.",
+            show_default=False,
+        ),
+    ],
+    pictures: Annotated[
+        Path | None, typer.Option(help="Where the pictures of the catalogue's galaxies are.", show_default=False)
+    ] = None,
+    question: Annotated[
+        str,
+        typer.Option(help="What is asked: four_class, clean5, odd, galaxy10_decals, galaxy10_sdss, or a TOML file."),
+    ] = "four_class",
+    db: Annotated[Path, typer.Option(help="Database of the answers; made if it is not there.")] = Path("labels.db"),
+    by: Annotated[
+        str, typer.Option(help="How galaxies of a catalogue are chosen: margin, entropy, bald, rare or random.")
+    ] = "margin",
+    host: Annotated[
+        str, typer.Option(help="Where to listen; elsewhere than on this machine the page needs a token.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 for any that is free.")] = 8222,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the address.")] = False,
+) -> None:
+    """Open the labelling desk: galaxies in the browser, answers in a database; Ctrl-C closes it."""
+    with extra("labelling", "web"):
+        from peculiar.web.serve import label as serve
+
+    serve(
+        data,
+        pictures=pictures,
+        question=question,
+        db=db,
+        strategy=by,
+        host=host,
+        port=port,
+        browser=not no_browser,
+        told=lambda address: out.print(f"The desk is open at {address} and the answers are in {db}; Ctrl-C closes it"),
+    )
+
+
+@app.command("export")
+def export(
+    db: Database,
+    file: Annotated[
+        Path, typer.Option("--out", help="Table to write (.parquet, .csv, .fits, .vot, .ecsv).", show_default=False)
+    ],
+    what: Annotated[
+        str, typer.Option("--as", help="labels (the answer of most), votes (a count an answer) or events (everything).")
+    ] = "labels",
+    question: Asked = None,
+) -> None:
+    """Write what was answered as a table."""
+    from peculiar.labels import Labels
+
+    with Labels(db, create=False) as labels:
+        count = labels.export(file, _only(labels.questions(), question, db), what)
+    out.print(f"{count:,} rows are in {file}")
+
+
+@app.command("import")
+def import_(
+    file: Annotated[
+        Path, typer.Argument(metavar="CSV", help="Classifications that Zooniverse exported.", show_default=False)
+    ],
+    db: Annotated[Path, typer.Option(help="Database of the answers; made if it is not there.")] = Path("labels.db"),
+    question: Annotated[str, typer.Option(help="What was asked: a question that is known, or a TOML file.")] = (
+        "four_class"
+    ),
+    task: Annotated[str | None, typer.Option(help="Which task of the workflow, as in T0.", show_default=False)] = None,
+) -> None:
+    """Store classifications of Zooniverse as answers; what was stored before is not stored again."""
+    from peculiar.labels import Labels
+    from peculiar.schema import find_question
+    from peculiar.zooniverse import import_classifications
+
+    asked = find_question(question)
+    with Labels(db) as labels:
+        found = import_classifications(file, labels, asked, task=task)
+    passed = sum(found.passed_over.values())
+    out.print(f"{found.new:,} answers are new, {found.known:,} were known, {passed:,} say something else")
+
+
+@app.command("manifest")
+def manifest(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="Galaxies with pictures.", show_default=False)],
+    folder: Annotated[Path, typer.Option("--out", help="Folder to write, new or empty.", show_default=False)],
+    size: Annotated[int, typer.Option(help="Side of the pictures, in pixels.")] = 480,
+) -> None:
+    """Write pictures and the manifest that Zooniverse takes."""
+    from peculiar.sources import open_source
+    from peculiar.zooniverse import export_manifest
+
+    written, problems = export_manifest(open_source(data), folder, size=size)
+    left = f"; {len(problems):,} are left out, the first is {next(iter(problems))}" if problems else ""
+    out.print(f"{written:,} galaxies are in {folder}{left}")
+
+
+@app.command("agreement")
+def agreement(db: Database, question: Asked = None) -> None:
+    """Tell how far people agree: Krippendorff's alpha, Cohen's kappa, and each one with most of the others."""
+    from peculiar.agreement import kappas, krippendorff_alpha, skills
+    from peculiar.labels import Labels
+
+    with Labels(db, create=False) as labels:
+        asked = _only(labels.questions(), question, db)
+        ratings: dict[str, dict[str, str]] = {}
+        for one in labels.current(asked):
+            if one.kind == "answer":
+                ratings.setdefault(one.galaxy, {})[one.who] = one.answer
+    several = {galaxy: given for galaxy, given in ratings.items() if len(given) > 1}
+    out.print(f"{asked}: {len(several):,} of {len(ratings):,} galaxies have answers of several people")
+    out.print(f"Krippendorff's alpha {_told(krippendorff_alpha(given.values() for given in several.values()))}")
+    for (one_, other), (kappa, count) in kappas(several).items():
+        out.print(f"Cohen's kappa {_told(kappa)} of {one_} and {other}, {count:,} galaxies")
+    for skill in skills(several):
+        interval = "" if skill.low is None else f" ({skill.low:.2f} to {skill.high:.2f})"
+        out.print(f"{skill.who} agrees with most of the others: {_told(skill.agreed)}{interval}")
+
+
+def _told(value: float | None) -> str:
+    return "is not defined" if value is None else f"{value:.2f}"
+
+
+def _only(questions: dict[str, tuple[str, ...]], name: str | None, db: Path) -> str:
+    if name is not None:
+        return name
+    if len(questions) != 1:
+        message = f"{db} has {len(questions)} questions; name one by --question: {', '.join(questions) or 'none'}"
+        raise UsageError(message)
+    return next(iter(questions))

@@ -1,0 +1,276 @@
+"""The pages of the labelling desk, and what they send back."""
+
+import hmac
+import secrets
+import tempfile
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlencode
+
+import numpy as np
+from fastapi import FastAPI, Form, Header, HTTPException, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from fastapi.staticfiles import StaticFiles
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+from peculiar.active import Progress
+from peculiar.errors import DataError, LabelError, PeculiarError
+from peculiar.web.desk import Desk
+from peculiar.web.pictures import LARGE, SMALL
+from peculiar.web.wall import Asking, Wall, links
+
+Who = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80, pattern=r"^[^\x00-\x1f]*$")]
+EventName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{8,48}$")]
+Csrf = Annotated[str, StringConstraints(max_length=100)]
+Number = Annotated[int, Field(ge=0, le=1 << 40)]
+
+Hx = Annotated[str | None, Header(alias="HX-Request")]
+
+ON_GRID, ON_WALL = 24, 60
+
+_MEDIA = {".csv": "text/csv; charset=utf-8", ".parquet": "application/vnd.apache.parquet"}
+
+
+class _Sent(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    csrf: Csrf
+    who: Who
+    event: EventName
+
+
+class _Answer(_Sent):
+    row: Number
+    choice: Annotated[str, StringConstraints(pattern=r"^(\d{1,2}|skip|unsure)$")]
+    chosen: Annotated[str, StringConstraints(max_length=40, pattern=r"^[a-z ]*$")] = ""
+    seconds: Annotated[float, Field(ge=0, le=86_400)] | None = None
+
+
+class _Undo(_Sent):
+    undoes: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{8,64}$")]
+
+
+class _Grid(_Sent):
+    rows: Annotated[list[Number], Field(min_length=1, max_length=ON_GRID)]
+    chosen: Annotated[list[Annotated[str, StringConstraints(max_length=40)]], Field(max_length=ON_GRID)]
+    ticked: Annotated[list[Number], Field(max_length=ON_GRID)] = []
+    yes: Annotated[int, Field(ge=0, le=9)]
+    no: Annotated[int, Field(ge=-1, le=9)]
+    seconds: Annotated[float, Field(ge=0, le=86_400)] | None = None
+
+
+def make_app(desk: Desk, wall: Wall | None = None) -> FastAPI:
+    """Return the application for a desk; it belongs behind `peculiar.web.guard.Guard`.
+
+    Parameters
+    ----------
+    desk : Desk
+    wall : Wall, optional
+        Of the catalogue, where there is one.
+    """
+    # The pages that show an API's description fetch their scripts elsewhere.
+    app = FastAPI(title="peculiar label", version=metadata.version("peculiar"), docs_url=None, redoc_url=None)
+    app.mount("/static", StaticFiles(packages=[("peculiar.web", "static")]), name="static")
+    pages = Environment(
+        loader=PackageLoader("peculiar.web", "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    csrf = secrets.token_urlsafe(24)
+
+    def render(name: str, **values: Any) -> HTMLResponse:
+        always = {"csrf": csrf, "question": desk.question, "desk": desk, "has_wall": wall is not None}
+        return HTMLResponse(pages.get_template(name).render(always | values))
+
+    def check(sent: _Sent) -> None:
+        if not hmac.compare_digest(sent.csrf.encode(), csrf.encode()):
+            raise HTTPException(403, "this page is of an earlier run of the desk; load it again")
+
+    def show(who: str, row: int | None, hx: str | None) -> Response:
+        asked = desk.next(who) if row is None else desk.show(who, row)
+        problem = "" if asked is None else desk.pictures.show(asked.row).problem
+        values = {"who": who, "asked": asked, "problem": problem, "ahead": desk.upcoming(who), "progress": _last(desk)}
+        return render("asked.html" if hx else "desk.html", **values)
+
+    def after(who: str, row: int | None, hx: str | None) -> Response:
+        # Without JavaScript a form leads to a page that can be loaded again without sending the form again.
+        if hx:
+            return show(who, row, hx)
+        return RedirectResponse(app.url_path_for("page") + "?" + _query(who=who, row=row), 303)
+
+    @app.exception_handler(PeculiarError)
+    def explain(_: Request, error: PeculiarError) -> Response:
+        # A mistake of who asks, or a disk that takes no answers: the page keeps the answer and says so.
+        return PlainTextResponse(str(error), 503 if type(error) is DataError else 400)
+
+    @app.exception_handler(RequestValidationError)
+    def refuse(_: Request, error: RequestValidationError) -> Response:
+        told = "; ".join(f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in error.errors())
+        return PlainTextResponse(f"what was sent cannot be used: {told[:500]}", 422)
+
+    @app.exception_handler(StarletteHTTPException)
+    def plain(_: Request, error: StarletteHTTPException) -> Response:
+        return PlainTextResponse(str(error.detail), error.status_code, error.headers)
+
+    @app.get("/", response_class=HTMLResponse)
+    def page(
+        who: Annotated[Who | None, Query()] = None, row: Annotated[Number | None, Query()] = None, hx: Hx = None
+    ) -> Response:
+        """Show the galaxy to answer for, or ask who answers."""
+        return render("who.html", people=sorted(desk.summary()["people"])) if who is None else show(who, row, hx)
+
+    @app.get("/csrf", response_class=PlainTextResponse)
+    def renew() -> Response:
+        """Give what forms have to bring: a page that outlived the server asks for it anew."""
+        return PlainTextResponse(csrf)
+
+    @app.post("/answer", response_class=HTMLResponse)
+    def answer(sent: Annotated[_Answer, Form()], hx: Hx = None) -> Response:
+        """Store an answer, then show the next galaxy."""
+        check(sent)
+        number = int(sent.choice) if sent.choice.isdecimal() else None
+        kind = sent.choice if number is None else "answer"
+        desk.answer(sent.who, sent.row, sent.event, kind, number, sent.seconds, sent.chosen)
+        return after(sent.who, None, hx)
+
+    @app.post("/undo", response_class=HTMLResponse)
+    def undo(sent: Annotated[_Undo, Form()], hx: Hx = None) -> Response:
+        """Take an answer back, and show its galaxy again."""
+        check(sent)
+        return after(sent.who, desk.undo(sent.who, sent.event, sent.undoes), hx)
+
+    @app.get("/grid", response_class=HTMLResponse)
+    def grid(who: Annotated[Who, Query()]) -> Response:
+        """Show many galaxies at once."""
+        some = desk.some(who, ON_GRID)
+        return render("grid.html", who=who, some=some, event=uuid.uuid4().hex, progress=_last(desk))
+
+    @app.post("/grid", response_class=HTMLResponse)
+    def answer_grid(sent: Annotated[_Grid, Form()]) -> Response:
+        """Store the answers of a grid."""
+        check(sent)
+        if len(sent.chosen) != len(sent.rows) or not set(sent.ticked) <= set(sent.rows) or sent.yes == sent.no:
+            message = "what was sent does not fit together: load the page again"
+            raise LabelError(message)
+        others = None if sent.no < 0 else sent.no
+        given = {row: sent.yes if row in set(sent.ticked) else others for row in sent.rows}
+        chosen = dict(zip(sent.rows, sent.chosen, strict=True))
+        desk.answer_many(sent.who, given, sent.event, sent.seconds, chosen)
+        return RedirectResponse(app.url_path_for("grid") + "?" + _query(who=sent.who), 303)
+
+    @app.get("/picture/{row}/{size}", response_class=Response)
+    def picture(row: Number, size: Literal["large", "small"]) -> Response:
+        """Give a picture."""
+        desk.check(row)
+        shown = desk.pictures.show(row, LARGE if size == "large" else SMALL)
+        if shown.problem:
+            return PlainTextResponse(f"the picture cannot be read: {shown.problem}", 404)
+        return Response(shown.content, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
+
+    @app.get("/opinion/{row}", response_class=HTMLResponse)
+    def opinion(row: Number) -> Response:
+        """Say what the model thinks of a galaxy."""
+        return render("opinion.html", opinions=desk.opinion(row))
+
+    @app.get("/progress", response_class=HTMLResponse)
+    def progress(who: Annotated[Who | None, Query()] = None) -> Response:
+        """Show who answered what, how far people agree, and how good the head is."""
+        told = [] if desk.loop is None else list(desk.loop.progress)
+        return render("progress.html", who=who, told=told, curve=_curve(told), summary=desk.summary())
+
+    @app.get("/progress.json")
+    def figures() -> dict[str, Any]:
+        """Give the course of the score."""
+        return {"progress": [asdict(one) for one in ([] if desk.loop is None else list(desk.loop.progress))]}
+
+    @app.get("/export/{what}.{kind}", response_class=Response)
+    def export(what: Literal["votes", "labels", "events"], kind: Literal["csv", "parquet"]) -> Response:
+        """Give the answers as a table."""
+        return _table(f"{what}.{kind}", lambda file: desk.labels.export(file, desk.question.name, what))
+
+    if wall is not None:
+        _add_wall(app, desk, wall, render)
+    return app
+
+
+def _add_wall(app: FastAPI, desk: Desk, wall: Wall, render: Callable[..., HTMLResponse]) -> None:
+    Typed = Annotated[str, Query(max_length=1000)]
+    Person = Annotated[Who | None, Query()]
+
+    @app.get("/wall", response_class=HTMLResponse)
+    def show_wall(
+        where: Typed = "",
+        cone: Typed = "",
+        by: Typed = "",
+        start: Annotated[Number, Query()] = 0,
+        who: Person = None,
+        hx: Hx = None,
+    ) -> Response:
+        """Show the galaxies that meet a condition, some at a time."""
+        asking, problem = Asking(where, cone, by), ""
+        try:
+            rows = wall.rows(asking)
+        except PeculiarError as error:
+            rows, problem = np.empty(0, dtype=np.int32), str(error)
+        some = [int(row) for row in rows[start : start + ON_WALL]]
+        desk.pictures.prepare(some, SMALL)
+        after = start + ON_WALL
+        following = asking.query(start=after, who=who) if after < len(rows) else None
+        values = {"tiles": [(row, desk.ids[row]) for row in some], "following": following, "who": who}
+        if hx:
+            return render("tiles.html", **values)
+        return render("wall.html", **values, total=len(rows), asking=asking, sorts=wall.sorts, problem=problem)
+
+    @app.get("/wall/found.{kind}", response_class=Response)
+    def found(kind: Literal["csv", "parquet"], where: Typed = "", cone: Typed = "", by: Typed = "") -> Response:
+        """Give the galaxies that meet a condition as a table."""
+        return _table(f"found.{kind}", wall.table(Asking(where, cone, by)).write)
+
+    @app.get("/galaxy/{row}", response_class=HTMLResponse)
+    def galaxy(row: Number, who: Person = None) -> Response:
+        """Show one galaxy, what is known of it, and those most like it."""
+        desk.check(row)
+        facts, problem = wall.facts(row), desk.pictures.show(row).problem
+        near = [(other, desk.ids[other]) for other in wall.neighbours(row)]
+        values = {"row": row, "facts": facts, "problem": problem, "neighbours": near, "links": links(facts)}
+        return render("galaxy.html", **values, who=who)
+
+
+def _table(name: str, write: Callable[[Path], object]) -> Response:
+    """Return a table as a file to be kept."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / name
+        write(file)
+        content = file.read_bytes()
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(content, media_type=_MEDIA[file.suffix], headers=headers)
+
+
+def _query(**values: Any) -> str:
+    return urlencode({name: value for name, value in values.items() if value is not None})
+
+
+def _last(desk: Desk) -> Progress | None:
+    return desk.loop.progress[-1] if desk.loop is not None and desk.loop.progress else None
+
+
+def _curve(told: list[Progress], width: float = 600, height: float = 240) -> Mapping[str, Any] | None:
+    """Return the course of the score as points of a drawing: its line, and the outline of its interval."""
+    known = [one for one in told if one.score is not None and one.low is not None and one.high is not None]
+    if not known:
+        return None
+    most = max(one.learned + one.tested for one in known)
+
+    def points(values: list[tuple[int, float]]) -> str:
+        return " ".join(f"{width * x / most:.1f},{height * (1 - y):.1f}" for x, y in values)
+
+    along = [(one.learned + one.tested, one) for one in known]
+    line = points([(x, one.score or 0.0) for x, one in along])
+    upper = [(x, one.high or 0.0) for x, one in along]
+    lower = [(x, one.low or 0.0) for x, one in reversed(along)]
+    return {"line": line, "band": points([*upper, *lower]), "most": most, "width": width, "height": height}

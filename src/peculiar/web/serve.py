@@ -1,0 +1,179 @@
+"""Open the labelling desk: galaxies in, answers out, until it is stopped."""
+
+import logging
+import os
+import secrets
+import socket
+import threading
+import webbrowser
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import uvicorn
+
+from peculiar.active import APART, Loop
+from peculiar.errors import DataError, UsageError
+from peculiar.labels import Labels
+from peculiar.schema import find_question
+from peculiar.shelf import Shelf
+from peculiar.sources import open_source
+from peculiar.sources.stream import Source
+from peculiar.table import table_format
+from peculiar.web.app import make_app
+from peculiar.web.desk import Desk
+from peculiar.web.guard import LOOPBACK, Guard
+from peculiar.web.pictures import Pictures
+from peculiar.web.wall import Wall
+
+
+def label(
+    data: str | os.PathLike[str],
+    *,
+    pictures: str | os.PathLike[str] | None = None,
+    question: str = "four_class",
+    db: str | os.PathLike[str] = "labels.db",
+    strategy: str = "margin",
+    apart: float = APART,
+    every: int = 20,
+    host: str = "127.0.0.1",
+    port: int = 8222,
+    browser: bool = True,
+    seed: int = 222,
+    told: Callable[[str], object] = lambda address: None,
+) -> None:
+    """Open the labelling desk, and keep it open until it is interrupted.
+
+    Parameters
+    ----------
+    data : path-like
+        Galaxies with pictures, asked about in random order; or a catalogue with embeddings, if `pictures` is given.
+    pictures : path-like, optional
+        Where the pictures of the catalogue's galaxies are, by the same ids.
+    question : str
+        Name of a question, or a TOML file; see `peculiar.schema.find_question`.
+    db : path-like
+        The database of answers; made if it is not there.
+    strategy : str
+        How galaxies of a catalogue are chosen, one of `peculiar.active.STRATEGIES`.
+    apart : float
+        Share of them that is kept apart, to find scores on.
+    every : int
+        Learn anew after so many new answers.
+    host : str
+        Where to listen. On any address but a loopback one the page needs a token, which is part of the address told.
+    port : int
+        0 for any that is free.
+    browser : bool
+        Open the page in the browser.
+    seed : int
+        Decides the random order, and which galaxies are kept apart; keep it from one session to the next.
+    told : callable
+        Called with the address once the desk is open.
+
+    Raises
+    ------
+    UsageError
+        If a catalogue has no embeddings, or the address cannot be used.
+    """
+    with Labels(db) as labels:
+        shelf = None if pictures is None else Shelf(data)
+        desk = open_desk(
+            data if shelf is None else shelf,
+            labels,
+            pictures=pictures,
+            question=question,
+            strategy=strategy,
+            apart=apart,
+            every=every,
+            seed=seed,
+        )
+        wall = None if shelf is None or desk.loop is None else Wall(shelf, desk.loop.embeddings, desk.ids)
+        token = "" if host in LOOPBACK else secrets.token_urlsafe(24)
+        listening = _listen(host, port)
+        try:
+            shown = f"[{host}]" if ":" in host else host
+            address = f"http://{shown}:{listening.getsockname()[1]}/" + (f"?token={token}" if token else "")
+            told(address)
+            if browser:
+                threading.Timer(0.5, webbrowser.open, [address]).start()
+            config = uvicorn.Config(
+                Guard(make_app(desk, wall), token),
+                log_level=logging.WARNING,
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                timeout_graceful_shutdown=3,
+                h11_max_incomplete_event_size=16_384,
+            )
+            uvicorn.Server(config).run([listening])
+        finally:
+            listening.close()
+            desk.pictures.close()
+            if desk.loop is not None:
+                desk.loop.wait()
+
+
+def open_desk(
+    data: str | os.PathLike[str] | Shelf,
+    labels: Labels,
+    *,
+    pictures: str | os.PathLike[str] | None = None,
+    question: str = "four_class",
+    strategy: str = "margin",
+    apart: float = APART,
+    every: int = 20,
+    seed: int = 222,
+) -> Desk:
+    """Return the desk for galaxies, or for a catalogue and its pictures; see `label`."""
+    asked = find_question(question)
+    if pictures is None:
+        source = _open_pictures(data.path if isinstance(data, Shelf) else Path(data))
+        return Desk(source.ids(), Pictures(source), asked, labels, seed=seed)
+    shelf = data if isinstance(data, Shelf) else Shelf(data)
+    source = open_source(pictures)
+    rows = {id_: row for row, id_ in enumerate(source.ids())}
+    known = shelf.embeddings()
+    ids = [str(id_) for batch in shelf.batches(["id"]) for id_ in batch.column(0).to_pylist()]
+    lacking = [id_ for id_ in ids if id_ not in rows]
+    if len(lacking) == len(ids):
+        message = f"{pictures} holds none of the galaxies of {shelf.path}: {ids[0]} is not among them"
+        raise UsageError(message)
+    loop = Loop(known, asked.answers, strategy=strategy, apart=apart, every=every, seed=seed)
+    names = [f"p_{answer.lower()}" for answer in asked.answers]
+    table = shelf.take(np.arange(len(shelf)), [name for name in names if name in shelf.columns])
+    opinions = {name: table[name].to_numpy(zero_copy_only=False) for name in table.column_names}
+    places = np.array([rows.get(id_, -1) for id_ in ids], dtype=np.int64)
+    return Desk(
+        ids,
+        Pictures(source, places),
+        asked,
+        labels,
+        loop=loop,
+        model=shelf.notes.get("model digest", ""),
+        opinions=opinions,
+        seed=seed,
+    )
+
+
+def _open_pictures(path: Path) -> Source:
+    try:
+        return open_source(path)
+    except DataError as error:
+        if path.exists() and path.is_file() and table_format(path) == "parquet" and "no column holds" in str(error):
+            message = f"{path} is a catalogue without pictures; say where they are (--pictures DATA)"
+            raise UsageError(message) from error
+        raise
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        listening.listen(128)  # from now on the address may be told: who comes early waits
+    except (OSError, OverflowError) as error:
+        message = f"the desk cannot listen on {host}, port {port} ({error}); name another (--port), or 0 for any"
+        raise UsageError(message) from error
+    return listening

@@ -1,0 +1,282 @@
+"""Answers as events: none lost, none doubled, none changed; exports; bad databases."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pyarrow.parquet
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from peculiar.cli import app
+from peculiar.errors import DataError, LabelError, NotFoundError, UnknownNameError, UsageError
+from peculiar.labels import APPLICATION_ID, Event, Labels, majority
+from peculiar.schema import Question, find_question
+from peculiar.table import TableReader
+
+SHELL = Question("shell", ("no shell", "shell"))
+
+
+def said(number: int, answer: str = "shell", *, galaxy: str = "", who: str = "Ada", kind: str = "answer") -> Event:
+    text = answer if kind == "answer" else ""
+    return Event(f"event-{number:06d}", kind, who, galaxy or f"g{number}", "shell", text)
+
+
+@pytest.fixture
+def labels(tmp_path: Path) -> Iterator[Labels]:
+    with Labels(tmp_path / "labels.db") as opened:
+        opened.ask(SHELL)
+        yield opened
+
+
+def test_an_event_sent_twice_is_stored_once(labels: Labels) -> None:
+    assert labels.record(said(1)) == 1
+    assert labels.record([said(1), said(2)]) == 1
+    assert [one.galaxy for one in labels.current("shell")] == ["g1", "g2"]
+    with pytest.raises(LabelError, match="says something else"):
+        labels.record(said(1, "no shell"))
+
+
+def test_the_last_word_counts_and_an_undo_brings_back_the_one_before(labels: Labels) -> None:
+    labels.record([said(1, galaxy="g"), said(2, "no shell", galaxy="g")])
+    assert [one.answer for one in labels.current("shell")] == ["no shell"]
+    undo = Event("event-000003", "undo", "Ada", "g", "shell", undoes="event-000002")
+    assert labels.record(undo) == 1
+    assert labels.record(undo) == 0
+    assert [one.answer for one in labels.current("shell")] == ["shell"]
+    assert [one.kind for _, one in labels.history("shell")] == ["answer", "answer", "undo"]
+    last = labels.last("shell", "Ada")
+    assert last is not None
+    assert last.event == "event-000001"
+    for event, who in (("event-000002", "Ada"), ("event-000001", "Bob"), ("event-000003", "Ada"), ("event-99", "Ada")):
+        with pytest.raises(LabelError, match="nothing to undo"):
+            labels.record(Event("event-000009", "undo", who, "g", "shell", undoes=event))
+
+
+def test_all_or_none_of_several_events_are_stored(labels: Labels) -> None:
+    with pytest.raises(LabelError, match="no answer to 'shell'"):
+        labels.record([said(1), said(2, "spiral")])
+    assert labels.current("shell") == []
+
+
+def test_nothing_is_ever_changed_or_deleted(labels: Labels) -> None:
+    labels.record(said(1))
+    with sqlite3.connect(labels.path) as connection:
+        for sql in ("DELETE FROM events", "UPDATE events SET answer = 'no shell'"):
+            with pytest.raises(sqlite3.IntegrityError, match="never"):
+                connection.execute(sql)
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("changed", "match"),
+    [
+        ({"event": "../../etc"}, "letters, digits"),
+        ({"event": "short"}, "8 to 64"),
+        ({"kind": "delete"}, "one of answer"),
+        ({"who": " "}, "say who"),
+        ({"who": "a\nb"}, "printable"),
+    ],
+)
+def test_an_event_says_what_it_may(changed: dict[str, str], match: str) -> None:
+    given = {"event": "event-000001", "kind": "answer", "who": "Ada", "galaxy": "g", "question": "shell"} | changed
+    with pytest.raises(LabelError, match=match):
+        Event(**given)
+
+
+def test_a_question_keeps_its_answers(labels: Labels) -> None:
+    with pytest.raises(LabelError, match="was asked with the answers no shell, shell"):
+        labels.ask(Question("shell", ("yes", "no")))
+    with pytest.raises(LabelError, match="was not asked"):
+        labels.record(Event("event-000001", "skip", "Ada", "g", "ring"))
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["Ada", "Bob"]), st.integers(0, 3), st.sampled_from(["shell", "no shell", "undo"])),
+        max_size=25,
+    )
+)
+def test_any_course_of_answers_and_undos_ends_as_one_counts_by_hand(
+    tmp_path_factory: pytest.TempPathFactory, course: list[tuple[str, int, str]]
+) -> None:
+    stacks: dict[str, list[Event]] = {"Ada": [], "Bob": []}
+    with Labels(tmp_path_factory.mktemp("labels") / "labels.db") as opened:
+        opened.ask(SHELL)
+        for number, (who, galaxy, what) in enumerate(course):
+            if what != "undo":
+                stacks[who].append(said(number, what, galaxy=f"g{galaxy}", who=who))
+                opened.record(stacks[who][-1])
+            elif stacks[who]:
+                last = stacks[who].pop()
+                assert opened.last("shell", who) == last
+                opened.record(Event(f"event-{number:06d}", "undo", who, last.galaxy, "shell", undoes=last.event))
+        expected = {(who, one.galaxy): one.answer for who, stack in stacks.items() for one in stack}
+        assert {(one.who, one.galaxy): one.answer for one in opened.current("shell")} == expected
+
+
+def test_two_desks_write_to_one_database(labels: Labels) -> None:
+    with Labels(labels.path) as other, ThreadPoolExecutor(4) as pool:
+        sent = [said(number, who="Ada" if number % 2 else "Bob") for number in range(80)]
+        # Every event is sent to both, as a request that is tried again at another desk.
+        stored = list(pool.map(lambda one: labels.record(one) + other.record(one), sent))
+        assert stored == [1] * 80
+        assert len(labels.current("shell")) == len(other.current("shell")) == 80
+
+
+def test_what_was_confirmed_outlives_a_kill(tmp_path: Path) -> None:
+    code = """
+        import sys
+        from peculiar.labels import Event, Labels
+        from peculiar.schema import Question
+        labels = Labels(sys.argv[1])
+        labels.ask(Question("shell", ("no shell", "shell")))
+        for number in range(100_000):
+            labels.record(Event(f"event-{number:06d}", "answer", "Ada", f"g{number}", "shell", "shell"))
+            sys.stdout.write(f"{number}\\n")
+            sys.stdout.flush()
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code), str(tmp_path / "labels.db")], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    confirmed = -1
+    while confirmed < 40:
+        confirmed = int(process.stdout.readline())
+    os.kill(process.pid, signal.SIGKILL)
+    confirmed = max([confirmed, *map(int, process.stdout.read().split("\n")[:-1])])
+    process.stdout.close()
+    process.wait()
+    with Labels(tmp_path / "labels.db") as labels:
+        found = [one.galaxy for one in labels.current("shell")]
+    # The last may be on the disk before its number was told.
+    assert found in ([f"g{n}" for n in range(confirmed + 1)], [f"g{n}" for n in range(confirmed + 2)])
+
+
+def test_votes_and_labels_are_exported(labels: Labels, tmp_path: Path) -> None:
+    for number, (galaxy, who, answer) in enumerate(
+        [
+            ("a", "Ada", "shell"),
+            ("a", "Bob", "shell"),
+            ("a", "Cy", "no shell"),
+            ("b", "Ada", "shell"),
+            ("b", "Bob", "no shell"),
+        ]
+    ):
+        labels.record(said(number, answer, galaxy=galaxy, who=who))
+    labels.record([said(7, galaxy="b", who="Cy", kind="unsure"), said(8, galaxy="c", kind="skip")])
+    assert labels.export(tmp_path / "votes.csv", "shell", "votes") == 2
+    reader = TableReader(tmp_path / "votes.csv")
+    assert reader.columns == ("id", "n_no shell", "n_shell", "n_unsure")
+    assert [reader.column(name) for name in reader.columns] == [["a", "b"], ["1", "1"], ["2", "1"], ["0", "1"]]
+    assert labels.export(tmp_path / "labels.parquet", "shell", "labels") == 1
+    (row,) = pyarrow.parquet.read_table(tmp_path / "labels.parquet").to_pylist()
+    assert (row["id"], row["label"], row["votes"]) == ("a", "shell", 3)
+    assert row["agreement"] == pytest.approx(2 / 3)
+    assert labels.export(tmp_path / "events.csv", "shell", "events") == 7
+    with pytest.raises(LabelError, match="was not asked"):
+        labels.export(tmp_path / "x.csv", "ring")
+    with pytest.raises(UsageError, match="exported as"):
+        labels.export(tmp_path / "x.csv", "shell", "all")
+    with pytest.raises(UsageError, match="suffix"):
+        labels.export(tmp_path / "x.txt", "shell")
+
+
+def test_a_majority_needs_one_answer_ahead() -> None:
+    assert majority(Counter(a=2, b=1, unsure=5), "ab") == ("a", 3, 2 / 3)
+    assert majority(Counter(a=2, b=2), "ab") is None
+    assert majority(Counter(unsure=2), "ab") is None
+
+
+def test_bad_databases_are_refused_in_words(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="no answers"):
+        Labels(tmp_path / "none.db", create=False)
+    (tmp_path / "text.db").write_text("galaxies " * 200)
+    with pytest.raises(DataError, match=r"text\.db: file is not a database; it is something else"):
+        Labels(tmp_path / "text.db")
+    with sqlite3.connect(tmp_path / "other.db") as connection:
+        connection.execute("CREATE TABLE other (x)")
+    connection.close()
+    with pytest.raises(DataError, match="something else; name another file"):
+        Labels(tmp_path / "other.db")
+    with sqlite3.connect(tmp_path / "later.db") as connection:
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute("CREATE TABLE events (x)")
+        connection.execute("PRAGMA user_version = 9")
+    connection.close()
+    with pytest.raises(DataError, match="of version 9, and this peculiar knows version 1"):
+        Labels(tmp_path / "later.db")
+    with pytest.raises(DataError, match="folder has to be there"):
+        Labels(tmp_path / "no" / "such" / "labels.db")
+
+
+def test_a_locked_database_says_so(labels: Labels, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("peculiar.labels._WAIT", 0.1)
+    with Labels(labels.path) as hasty, sqlite3.connect(labels.path, isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(DataError, match="locked; another program writes to it"):
+            hasty.record(said(1))
+        other.execute("ROLLBACK")
+        assert hasty.record(said(1)) == 1
+    other.close()
+
+
+def test_a_read_only_database_says_so(labels: Labels) -> None:
+    labels.record(said(1))
+    labels._connection.execute("PRAGMA query_only = ON")  # what a read-only disk answers; root may write to any file
+    with pytest.raises(DataError, match="readonly database; it cannot be written to"):
+        labels.record(said(2))
+    assert len(labels.current("shell")) == 1
+
+
+def test_a_question_is_read_from_toml(tmp_path: Path) -> None:
+    path = tmp_path / "shell.toml"
+    path.write_text('name = "shell"\nanswers = ["no shell", "shell"]\nmeanings = ["none", "faint arcs"]\n')
+    assert find_question(str(path)) == Question("shell", ("no shell", "shell"), ("none", "faint arcs"))
+    assert find_question("odd").answers == ("not_odd", "odd")
+    with pytest.raises(UnknownNameError, match="four_class"):
+        find_question("four_clas")
+    with pytest.raises(NotFoundError, match="no question at"):
+        find_question(str(tmp_path / "none.toml"))
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("name = ", "as TOML"),
+        ('answers = ["a", "b"]', "'name' has to be"),
+        ('name = "../x"\nanswers = ["a", "b"]', "'name' has to be"),
+        ('name = "x"\nanswers = ["a"]', "2 to 10 different"),
+        ('name = "x"\nanswers = ["a", "a"]', "2 to 10 different"),
+        ('name = "x"\nanswers = [1, 2]', "list of texts"),
+        ('name = "x"\nanswers = ["a\\n", "b"]', "printable"),
+        ('name = "x"\nanswers = ["a", "b"]\nmeanings = ["c"]', "2 answers and 1 meanings"),
+        ('name = "x"\nanswers = ["a", "b"]\nrun = "rm"', "'run' is not known"),
+    ],
+)
+def test_a_bad_question_says_what_is_wrong(tmp_path: Path, text: str, match: str) -> None:
+    path = tmp_path / "q.toml"
+    path.write_text(text)
+    with pytest.raises(LabelError, match=match):
+        find_question(str(path))
+
+
+def test_commands_export_and_compare(labels: Labels, tmp_path: Path) -> None:
+    labels.record([said(1, galaxy="a"), said(2, galaxy="b"), said(3, "no shell", galaxy="c")])
+    labels.record([said(4, galaxy="a", who="Bob"), said(5, "no shell", galaxy="b", who="Bob")])
+    done = CliRunner().invoke(app, ["labels", "export", str(labels.path), "--out", str(tmp_path / "labels.csv")])
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "labels.csv").read_text().splitlines()[1].startswith('"a","shell",2,1')
+    told = CliRunner().invoke(app, ["labels", "agreement", str(labels.path)]).stdout
+    assert "2 of 3 galaxies have answers of several people" in told
+    assert "Cohen's kappa 0.00 of Ada and Bob, 2 galaxies" in told

@@ -1,0 +1,556 @@
+"""The labelling desk: what its pages show and store, whom it refuses, what a kill leaves."""
+
+import html
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from starlette.testclient import TestClient
+from typer.testing import CliRunner
+
+from conftest import draw_galaxy
+from peculiar.cli import app as cli
+from peculiar.errors import UsageError
+from peculiar.image import encode_picture
+from peculiar.labels import Event, Labels
+from peculiar.search import similar
+from peculiar.shelf import Shelf
+from peculiar.web.app import make_app
+from peculiar.web.desk import Desk
+from peculiar.web.guard import Guard
+from peculiar.web.serve import open_desk
+from peculiar.web.wall import Wall
+
+HERE = "http://127.0.0.1:8222"
+CHROMIUM = Path("/usr/bin/chromium")
+
+
+@pytest.fixture
+def labels(tmp_path: Path) -> Iterator[Labels]:
+    with Labels(tmp_path / "labels.db") as opened:
+        yield opened
+
+
+@pytest.fixture
+def desk(tiny_catalog: Path, tiny_survey: Path, labels: Labels) -> Iterator[Desk]:
+    opened = open_desk(tiny_catalog, labels, pictures=tiny_survey, question="odd", every=5)
+    yield opened
+    assert opened.loop is not None
+    opened.loop.wait()
+    opened.pictures.close()
+
+
+@pytest.fixture
+def client(desk: Desk, tiny_catalog: Path) -> Iterator[TestClient]:
+    assert desk.loop is not None
+    wall = Wall(Shelf(tiny_catalog), desk.loop.embeddings, desk.ids)
+    with TestClient(Guard(make_app(desk, wall)), base_url=HERE, follow_redirects=False) as opened:
+        yield opened
+
+
+def form(page: str, action: str = "/answer") -> dict[str, str]:
+    """The hidden fields of a form."""
+    part = re.search(rf'<form action="{action}".*?</form>', page, re.DOTALL)
+    assert part is not None, page
+    fields = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', part[0])
+    return {name: html.unescape(value) for name, value in fields}
+
+
+def answer(client: TestClient, page: str, choice: str = "1", **changed: str) -> str:
+    """Send an answer as htmx does; return what is shown next."""
+    sent = form(page) | {"choice": choice, "seconds": "1.5"} | changed
+    got = client.post("/answer", data=sent, headers={"HX-Request": "true", "Origin": HERE})
+    assert got.status_code == 200, got.text
+    return got.text
+
+
+def test_an_answer_is_stored_before_the_next_galaxy_is_shown(client: TestClient, labels: Labels) -> None:
+    page = client.get("/?who=Ada").text
+    first = form(page)
+    page = answer(client, page)
+    assert form(page)["row"] != first["row"]
+    (stored,) = labels.current("odd")
+    assert (stored.galaxy, stored.answer, stored.who) == (f"sim-{int(first['row']):03d}", "odd", "Ada")
+    assert stored.seconds == 1.5
+    assert len(stored.model) == 64
+    for choice in ("unsure", "skip", "0"):
+        page = answer(client, page, choice)
+    assert [one.kind for one in labels.current("odd")] == ["answer", "unsure", "skip", "answer"]
+
+
+def test_a_request_that_is_sent_again_counts_once(client: TestClient, labels: Labels) -> None:
+    page = client.get("/?who=Ada").text
+    first, second = answer(client, page), answer(client, page)
+    assert form(first)["row"] == form(second)["row"]
+    assert len(labels.history("odd")) == 1
+    sent = form(page) | {"choice": "0"}
+    refused = client.post("/answer", data=sent)
+    assert refused.status_code == 400
+    assert "says something else" in refused.text
+
+
+def test_undo_shows_the_galaxy_again(client: TestClient, labels: Labels) -> None:
+    page = client.get("/?who=Ada").text
+    row = form(page)["row"]
+    answer(client, page)
+    page = client.get("/?who=Ada").text  # as after a reload
+    sent = form(page, "/undo")
+    for _ in range(2):  # sent again, it undoes nothing else
+        page = client.post("/undo", data=sent, headers={"HX-Request": "true"}).text
+        assert form(page)["row"] == row
+        assert labels.current("odd") == []
+    answer(client, page, "0")
+    assert [one.answer for one in labels.current("odd")] == ["not_odd"]
+
+
+def test_without_javascript_forms_lead_to_pages(client: TestClient) -> None:
+    page = client.get("/?who=Ada").text
+    done = client.post("/answer", data=form(page) | {"choice": "1"})
+    assert done.status_code == 303
+    assert done.headers["location"] == "/?who=Ada"
+    done = client.post("/undo", data=form(client.get("/?who=Ada").text, "/undo"))
+    assert done.headers["location"] == f"/?who=Ada&row={form(page)['row']}"
+
+
+def test_people_are_compared_on_what_was_drawn_by_chance(client: TestClient, labels: Labels) -> None:
+    for who in ("Ada", "Bob"):
+        page = client.get(f"/?who={who}").text
+        for number in range(30):
+            page = answer(client, page, str(int(who == "Bob" and number % 3 == 0)))
+    seen: dict[str, set[str]] = {}
+    for one in labels.current("odd"):
+        seen.setdefault(one.who, set()).add(one.galaxy)
+    both = [one for one in labels.current("odd") if one.galaxy in seen["Ada"] & seen["Bob"]]
+    assert {one.chosen for one in both} == {"random"}
+    assert len(both) == 12
+    told = client.get("/progress?who=Ada").text
+    assert "Krippendorff" in told
+    assert "Ada, Bob" in told
+
+
+def test_the_head_learns_while_one_answers(client: TestClient, desk: Desk) -> None:
+    assert "No model" not in client.get("/opinion/3").text  # the catalogue's has one
+    page = client.get("/?who=Ada").text
+    for number in range(25):
+        page = answer(client, page, str(number % 2))
+    assert desk.loop is not None
+    desk.loop.wait()
+    assert "Learned from your answers" in client.get("/opinion/3").text
+    assert client.get("/progress.json").json()["progress"][-1]["learned"] > 0
+
+
+def test_what_somebody_picks_does_not_count_as_drawn_by_chance(client: TestClient, desk: Desk, labels: Labels) -> None:
+    assert desk.loop is not None
+    picked = int(desk.loop.apart[-1])
+    answer(client, client.get(f"/?who=Ada&row={picked}").text)
+    page = client.get("/?who=Ada").text
+    for number in range(20):
+        page = answer(client, page, str(number % 2))
+    rows, _ = desk._given()
+    by_chance = [int(row) for row in rows if desk.loop.kept[row]]
+    assert by_chance == [int(row) for row in desk.loop.apart[: len(by_chance)]]
+    assert len(by_chance) == 4
+    assert picked not in rows
+    assert labels.current("odd")[0].chosen == "asked for"
+
+
+def test_the_model_is_silent_until_asked(client: TestClient) -> None:
+    page = client.get("/?who=Ada").text
+    assert "p odd" not in page
+    assert "<meter" not in page
+    assert "<meter" in client.get("/opinion/0").text
+
+
+def test_a_grid_stores_ticked_ones_and_others(client: TestClient, labels: Labels) -> None:
+    page = client.get("/grid?who=Ada").text
+    fields = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', page)
+    sent: dict[str, Any] = {name: value for name, value in fields if name in ("csrf", "who", "event")}
+    sent |= {name: [value for key, value in fields if key == name] for name in ("rows", "chosen")}
+    sent |= {"ticked": sent["rows"][:3], "yes": "1", "no": "-1"}
+    for _ in range(2):
+        assert client.post("/grid", data=sent).status_code == 303
+    kinds = [one.kind for one in labels.current("odd")]
+    assert (kinds.count("answer"), kinds.count("skip")) == (3, 21)
+    assert len(labels.history("odd")) == 24
+    wrong = client.post("/grid", data=sent | {"ticked": ["99"]})
+    assert wrong.status_code == 400
+
+
+def test_answers_are_fetched_as_tables(client: TestClient) -> None:
+    answer(client, client.get("/?who=Ada").text)
+    assert client.get("/export/votes.csv").text.splitlines()[0] == '"id","n_not_odd","n_odd","n_unsure"'
+    assert client.get("/export/labels.parquet").content.startswith(b"PAR1")
+    assert client.get("/export/passwords.csv").status_code == 422
+
+
+def shown(page: str) -> list[int]:
+    return [int(row) for row in re.findall(r'href="/galaxy/(\d+)', page)]
+
+
+def test_a_wall_is_sorted_and_filtered(client: TestClient, tiny_catalog: Path) -> None:
+    chances = pa.parquet.read_table(tiny_catalog)["p_odd"].to_pylist()
+    page = client.get("/wall", params={"by": "p_odd", "who": "Ada"}).text
+    first = shown(page)
+    more = html.unescape(re.search(r'hx-get="([^"]+)"', page)[1])  # type: ignore[index]
+    rest = client.get(more, headers={"HX-Request": "true"}).text
+    assert "<main" not in rest
+    assert len(first) == 60
+    assert [chances[row] for row in first + shown(rest)] == sorted(chances, reverse=True)
+    few = client.get("/wall", params={"where": "p_odd > 0.3 and ra < 150.5"}).text
+    assert set(shown(few)) == {row for row in range(50) if chances[row] > 0.3}
+    table = client.get("/wall/found.csv", params={"cone": "150.3,1.7,0.1", "by": "p_odd"}).text
+    assert len(table.splitlines()) - 1 == len(shown(client.get("/wall", params={"cone": "150.3,1.7,0.1"}).text)) > 5
+
+
+@pytest.mark.parametrize(
+    "asked", [{"where": "1; drop table x"}, {"where": "pp > 1"}, {"cone": "north"}, {"by": "embedding"}, {"by": "x"}]
+)
+def test_a_wall_says_what_it_does_not_understand(client: TestClient, asked: dict[str, str]) -> None:
+    page = client.get("/wall", params=asked)
+    assert page.status_code == 200
+    assert 'role="alert">' in page.text
+    assert "0 galaxies" in page.text
+    assert client.get("/wall/found.csv", params=asked).status_code == 400
+
+
+def test_a_galaxy_is_shown_with_those_most_like_it(client: TestClient, tiny_catalog: Path) -> None:
+    page = client.get("/galaxy/7?who=Ada").text
+    near = [f"sim-{row:03d}" for row in shown(page)]
+    assert near == similar(tiny_catalog, ["sim-007"], top=12).ids
+    assert "skyserver.sdss.org" in page
+    assert 'href="/?who=Ada&amp;row=7"' in page
+    assert form(client.get("/?who=Ada&row=7").text)["row"] == "7"
+    assert client.get("/galaxy/100").status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("changed", "status"),
+    [
+        ({"csrf": "guessed"}, 403),
+        ({"row": "100"}, 400),
+        ({"row": "-1"}, 422),
+        ({"row": "../../etc/passwd"}, 422),
+        ({"choice": "9"}, 400),
+        ({"choice": "undo"}, 422),
+        ({"who": ""}, 422),
+        ({"who": "x" * 100}, 422),
+        ({"event": "a/../b"}, 422),
+        ({"seconds": "nan"}, 422),
+        ({"seconds": "-1"}, 422),
+        ({"more": "1"}, 422),
+    ],
+)
+def test_what_a_form_may_not_say_is_refused(
+    client: TestClient, labels: Labels, changed: dict[str, str], status: int
+) -> None:
+    sent = form(client.get("/?who=Ada").text) | {"choice": "1"} | changed
+    assert client.post("/answer", data=sent).status_code == status
+    assert labels.history("odd") == []
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": "http://127.0.0.1:9999"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Host": "evil.example"}, 421),
+        ({"Host": "evil.example:8222"}, 421),
+        ({"Host": ""}, 421),
+    ],
+)
+def test_other_pages_and_names_are_refused(
+    client: TestClient, labels: Labels, headers: dict[str, str], status: int
+) -> None:
+    sent = form(client.get("/?who=Ada").text) | {"choice": "1"}
+    assert client.post("/answer", data=sent, headers=headers).status_code == status
+    assert labels.history("odd") == []
+
+
+def test_long_requests_are_refused(client: TestClient) -> None:
+    assert client.post("/answer", data={"who": "x" * 70_000}).status_code == 413
+    assert client.get("/?who=" + "x" * 5_000).status_code == 414
+
+
+def test_elsewhere_than_here_a_token_is_needed(desk: Desk) -> None:
+    guarded = Guard(make_app(desk), "secret-token")
+    with TestClient(guarded, base_url="http://desk.example:8222", follow_redirects=False) as client:
+        assert client.get("/").status_code == 401
+        assert client.get("/picture/0/large").status_code == 401
+        assert client.get("/?token=guess").status_code == 401
+        assert client.post("/answer", data={"token": "secret-token"}).status_code == 401
+        opened = client.get("/?token=secret-token")
+        assert opened.status_code == 303
+        assert "HttpOnly; SameSite=Strict" in opened.headers["set-cookie"]
+        assert client.get("/?who=Ada").status_code == 200
+
+
+def test_every_answer_says_what_a_page_may_do(client: TestClient) -> None:
+    for address in ("/", "/?who=Ada", "/picture/0/large", "/static/desk.js", "/nowhere"):
+        headers = client.get(address).headers
+        assert headers["content-security-policy"].startswith("default-src 'self';")
+        assert headers["x-content-type-options"] == "nosniff"
+    assert client.get("/nowhere").status_code == 404
+    page = client.get("/?who=Ada").text
+    assert not re.findall(r'\bon\w+="|style="|<script>|(?:src|href)="(?!/|#)', page)
+
+
+def test_what_is_hostile_is_shown_as_text(tmp_path: Path, labels: Labels) -> None:
+    bad = "<img src=x onerror=alert(1)>\"'&{{7*7}}"
+    picture = encode_picture(draw_galaxy(32, 6, 16, 16))
+    rows = [{"id": f"{bad}{number}", "image": picture} for number in range(12)]
+    rows[0]["image"] = b"<svg onload=alert(1)>"
+    pa.parquet.write_table(pa.Table.from_pylist(rows), tmp_path / "bad.parquet")
+    (tmp_path / "bad.toml").write_text(
+        "name = 'bad'\nanswers = ['<script>alert(1)</script>', \"{{ 7*7 }} ' onclick=x\"]\n"
+    )
+    opened = open_desk(tmp_path / "bad.parquet", labels, question=str(tmp_path / "bad.toml"))
+    with TestClient(Guard(make_app(opened)), base_url=HERE, follow_redirects=False) as client:
+        page = client.get("/", params={"who": bad}).text
+        for _ in range(12):
+            assert "<script>alert" not in page
+            assert "<img src=x" not in page
+            assert "<svg" not in page
+            assert "49" not in re.sub(r'value="[^"]*"', "", page)
+            page = answer(client, page, "skip" if "cannot be read" in page else "0")
+        assert "All done" in page
+        told = client.get("/progress").text
+        assert "<script>alert" not in told
+        assert "<img src=x" not in told
+    opened.pictures.close()
+
+
+def test_a_picture_that_is_gone_can_be_skipped(tmp_path: Path, labels: Labels) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number in range(3):
+        (folder / f"{number}.png").write_bytes(encode_picture(draw_galaxy(32, 6, 16, 16, seed=number)))
+    opened = open_desk(folder, labels, question="odd")
+    for file in folder.iterdir():
+        file.unlink()
+    with TestClient(Guard(make_app(opened)), base_url=HERE, follow_redirects=False) as client:
+        page = client.get("/?who=Ada").text
+        assert "This picture cannot be read" in page
+        assert client.get("/picture/0/large").status_code == 404
+        answer(client, page, "skip")
+    assert [one.kind for one in labels.current("odd")] == ["skip"]
+    opened.pictures.close()
+
+
+def test_another_desk_on_the_same_database_is_seen(client: TestClient, labels: Labels, desk: Desk) -> None:
+    page = client.get("/?who=Ada").text
+    row = int(form(page)["row"])
+    with Labels(labels.path) as other:
+        other.record(Event("other-desk-1", "answer", "Ada", desk.ids[row], "odd", "odd"))
+    assert form(client.get("/?who=Ada").text)["row"] != str(row)
+
+
+def test_a_disk_that_takes_no_answers_is_told(client: TestClient, labels: Labels) -> None:
+    page = client.get("/?who=Ada").text
+    labels._connection.execute("PRAGMA query_only = ON")
+    refused = client.post("/answer", data=form(page) | {"choice": "1"}, headers={"HX-Request": "true"})
+    assert refused.status_code == 503
+    assert "cannot be written to" in refused.text
+    labels._connection.execute("PRAGMA query_only = OFF")
+    answer(client, page)
+    assert len(labels.history("odd")) == 1
+
+
+def test_bad_data_are_refused_in_words(
+    tiny_catalog: Path, tiny_survey: Path, tmp_path: Path, labels: Labels, fake_npz: Path
+) -> None:
+    table = pa.parquet.read_table(tiny_catalog)
+    pa.parquet.write_table(table.drop_columns(["embedding"]), tmp_path / "plain.parquet")
+    with pytest.raises(UsageError, match=r"no embeddings.*`peculiar predict DATA --embeddings"):
+        open_desk(tmp_path / "plain.parquet", labels, pictures=tiny_survey)
+    with pytest.raises(UsageError, match="say where they are"):
+        open_desk(tiny_catalog, labels)
+    with pytest.raises(UsageError, match="holds none of the galaxies"):
+        open_desk(tiny_catalog, labels, pictures=fake_npz)
+
+
+@pytest.mark.allow_hosts(["127.0.0.1"])
+def test_the_command_says_what_is_wrong(tiny_survey: Path, tmp_path: Path) -> None:
+    done = CliRunner().invoke(cli, ["label", str(tiny_survey), "--question", "oddd", "--no-browser"])
+    assert "oddd" in str(done.exception)
+    (tmp_path / "labels.db").write_text("text " * 1000)
+    done = CliRunner().invoke(cli, ["label", str(tiny_survey), "--no-browser"])
+    assert "not a database" in str(done.exception)
+
+
+class Server:
+    """`peculiar label` in a process of its own."""
+
+    started: ClassVar[list["Server"]] = []
+
+    def __init__(self, data: Path, folder: Path, *more: str) -> None:
+        self.log = folder / "server.log"
+        with self.log.open("w") as log:
+            words = ["label", str(data), "--no-browser", "--db", str(folder / "labels.db"), *more]
+            self.process = subprocess.Popen([sys.executable, "-m", "peculiar", *words], stdout=log, stderr=log)
+        self.started.append(self)
+        until = time.monotonic() + 60
+        while (found := re.search(r"http://\S+", self.log.read_text())) is None:
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        self.address = found[0].rstrip("/")
+        self.port = self.address.rpartition(":")[2]
+
+    def kill(self, how: signal.Signals = signal.SIGKILL) -> None:
+        os.kill(self.process.pid, how)
+        self.process.wait(20)
+
+    def get(self, path: str) -> str:
+        with urllib.request.urlopen(self.address + path, timeout=20) as got:
+            return str(got.read().decode())
+
+    def post(self, path: str, sent: dict[str, str]) -> str:
+        request = urllib.request.Request(
+            self.address + path, urllib.parse.urlencode(sent).encode(), {"HX-Request": "true"}
+        )
+        with urllib.request.urlopen(request, timeout=20) as got:
+            return str(got.read().decode())
+
+
+@pytest.fixture
+def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Server]]:
+    """Servers of this machine; those still running are stopped at the end."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    yield Server
+    while Server.started:
+        process = Server.started.pop().process
+        if process.poll() is None:
+            process.kill()
+        process.wait(20)
+
+
+@pytest.mark.allow_hosts(["127.0.0.1"])
+def test_a_kill_loses_and_doubles_nothing(tiny_survey: Path, tmp_path: Path, servers: type[Server]) -> None:
+    server = servers(tiny_survey, tmp_path, "--question", "odd", "--port", "0")
+    page, said = server.get("/?who=Ada"), []
+    for number in range(20):
+        sent = form(page) | {"choice": str(number % 2)}
+        page = server.post("/answer", sent)
+        said.append(f"sim-{int(sent['row']):03d}")
+    pending = form(page) | {"choice": "1"}
+    if int(pending["row"]) % 2:  # whether or not the last request arrived, it is sent again
+        server.post("/answer", pending)
+    server.kill()
+    server = servers(tiny_survey, tmp_path, "--question", "odd", "--port", "0")
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        server.post("/answer", pending)
+    server.post("/answer", pending | {"csrf": server.get("/csrf")})
+    server.kill(signal.SIGINT)
+    said.append(f"sim-{int(pending['row']):03d}")
+    with Labels(tmp_path / "labels.db") as labels:
+        assert [one.galaxy for _, one in labels.history("odd")] == said
+    assert "Traceback" not in server.log.read_text()
+
+
+@pytest.fixture
+def chromium() -> Iterator[Any]:
+    """A browser; skips where there is none."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
+    found = CHROMIUM if CHROMIUM.exists() else shutil.which("chromium")
+    if found is None:
+        pytest.skip("there is no Chromium to drive")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(found), args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.mark.slow
+@pytest.mark.allow_hosts(["127.0.0.1"])
+def test_a_session_by_keyboard(chromium: Any, tiny_survey: Path, tmp_path: Path, servers: type[Server]) -> None:
+    server = servers(tiny_survey, tmp_path, "--question", "odd", "--port", "0")
+    wrong: list[str] = []
+    asked: list[str] = []
+
+    def window(who: str) -> Any:
+        page = chromium.new_page()
+        page.on("console", lambda told: wrong.append(told.text) if told.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(server.address)
+        page.keyboard.type(who)
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#galaxy")
+        return page
+
+    def press(page: Any, key: str) -> None:
+        old = page.get_attribute("input[name=event]", "value")
+        page.keyboard.press(key)
+        page.wait_for_function("old => document.querySelector('input[name=event]')?.value !== old", arg=old)
+
+    ada, bob = window("Ada"), window("Bob")
+    for number in range(50):
+        press(ada, "12us"[number % 4])
+        if number % 5 == 0:
+            press(bob, "1")
+    shown = ada.get_attribute("#galaxy", "src")
+    press(ada, "1")
+    ada.reload()
+    press(ada, "z")
+    assert ada.get_attribute("#galaxy", "src") == shown
+    ada.keyboard.press("b")
+    assert "brightness(1.25)" in ada.get_attribute("#galaxy", "style")
+    ada.keyboard.press("m")
+    ada.wait_for_selector("#opinion p, #opinion table")
+    assert wrong == []
+    # The server is killed, the answer is given, the server comes back: it is sent again by itself, once.
+    server.kill()
+    ada.keyboard.press("2")
+    ada.wait_for_selector("#notice:not([hidden])")
+    port = server.port
+    server = servers(tiny_survey, tmp_path, "--question", "odd", "--port", port)
+    ada.wait_for_function("old => document.querySelector('#galaxy')?.getAttribute('src') !== old", arg=shown)
+    server.kill(signal.SIGINT)
+    assert all(address.startswith((server.address, "data:")) for address in asked)
+    with Labels(tmp_path / "labels.db") as labels:
+        history = [one for _, one in labels.history("odd")]
+    assert sum(one.who == "Bob" for one in history) == 10
+    assert [one.kind for one in history if one.who == "Ada"][-3:] == ["answer", "undo", "answer"]
+    assert sum(one.who == "Ada" for one in history) == 53
+
+
+FIELDS = ("csrf", "who", "event", "row", "choice", "chosen", "seconds", "undoes", "rows", "ticked", "yes", "no", "x")
+
+
+@settings(
+    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+@given(data=st.data())
+def test_no_request_breaks_the_desk(client: TestClient, data: st.DataObject) -> None:
+    described = client.get("/openapi.json").json()["paths"]
+    path, methods = data.draw(st.sampled_from(sorted(described.items())))
+    words = st.text(max_size=20) | st.sampled_from(
+        ["-1", "0", "3", "99999999999", "1e999", "nan", "skip", "large", "csv"]
+    )
+    csrf = client.get("/csrf").text
+    address = re.sub(r"{\w+}", lambda _: urllib.parse.quote(data.draw(words), safe=""), path)
+    query = data.draw(st.dictionaries(st.sampled_from(["who", "row", "where", "cone", "by", "start"]), words))
+    form = data.draw(st.dictionaries(st.sampled_from(FIELDS), words))
+    if data.draw(st.booleans()):
+        form |= {"csrf": csrf, "who": "Ada", "event": f"event-{data.draw(st.integers(0, 9))}aaaa"}
+    for method in methods:
+        got = client.request(method.upper(), address, params=query, data=form if method == "post" else None)
+        assert got.status_code < 500, got.text
+        assert "default-src 'self'" in got.headers["content-security-policy"]
