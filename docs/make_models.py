@@ -163,7 +163,7 @@ def _repeat(model: Model) -> str:
     return f"""\
 ## To repeat it
 
-`make train` trains a model of the same recipe on the galaxies in `PECULIAR_DATA` and exports it; it goes on after a stop.
+`make train` trains a model of the same recipe on the galaxies in `PECULIAR_DATA`, exports and recalibrates it; it goes on after a stop.
 `python benchmarks/score_model.py runs/galaxy.onnx runs/galaxy --part test` scores it.
 
 ## Licence and credits
