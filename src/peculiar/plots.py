@@ -192,7 +192,7 @@ def draw_confusion(confusion: Sequence[Sequence[int]], answers: Sequence[str]) -
     counts = np.asarray(confusion)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = 1.9 + 0.62 * len(answers)
-    figure = Figure(figsize=(side + 0.9, side), layout="constrained")
+    figure = Figure(figsize=(side + 0.9, side), layout="compressed")
     axes = figure.subplots()
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for row, column in np.ndindex(counts.shape):
