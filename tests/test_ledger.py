@@ -112,6 +112,19 @@ def test_a_full_disk_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.Mon
         assert list(ledger.entries) == ["a"]
 
 
+def test_a_place_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match=r"file/run cannot be written to \(Not a directory\); give another place"):
+        names(tmp_path / "file" / "run")
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_without_permission_is_named(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(UsageError, match=r"run cannot be written to \(Permission denied\)"):
+        names(tmp_path / "run")
+
+
 def test_two_processes_do_not_share_a_ledger(tmp_path: Path) -> None:
     script = (
         "import sys; from pathlib import Path; from peculiar.ledger import Header, open_ledger\n"

@@ -134,12 +134,15 @@ def open_ledger(folder: Path, header: Header, *, restart: bool) -> Iterator[Ledg
     if folder.exists() and (not folder.is_dir() or (_holds_files(folder) and not file.exists())):
         message = f"{folder} holds something else than a catalogue's parts; give another place (--out)"
         raise UsageError(message)
-    folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / ".lock")
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         lock.acquire(blocking=False)
-    except Timeout as error:
+    except Timeout as error:  # a kind of OSError
         message = f"another process is at work on {folder}; wait for it, or give another place (--out)"
+        raise UsageError(message) from error
+    except OSError as error:
+        message = f"{folder} cannot be written to ({error.strerror}); give another place (--out)"
         raise UsageError(message) from error
     with lock:
         _sweep(folder)
