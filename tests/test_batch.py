@@ -241,13 +241,14 @@ def own_folder(tmp_path: Path, survey_folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.parametrize("workers", [1, 2])
 def test_a_corrupt_shard_is_reported_and_the_others_are_kept(
-    own_folder: Path, tiny_model: Path, undisturbed: pa.Table
+    own_folder: Path, tiny_model: Path, undisturbed: pa.Table, workers: int
 ) -> None:
     broken = own_folder / "part-2.parquet"
     whole = broken.read_bytes()
     broken.write_bytes(whole[:-30])
-    result = run(own_folder, "c.parquet", tiny_model)
+    result = run(own_folder, "c.parquet", tiny_model, workers=workers)
     assert set(result.failed) == {"part-2.parquet"}
     assert "part-2.parquet: cannot be read as parquet" in result.failed["part-2.parquet"]
     assert result.tally.rows == 80

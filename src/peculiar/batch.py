@@ -10,6 +10,7 @@ import hashlib
 import itertools
 import multiprocessing
 import os
+import pickle
 import re
 import shutil
 import signal
@@ -326,8 +327,13 @@ def _make(job: _Job, model: Model, *, decoders: int, watch: Callable[[int], obje
     )
 
 
-def _make_elsewhere(job: _Job) -> Entry:
-    """Make one part in a worker, which opens the model once."""
+def _make_elsewhere(pickled: bytes) -> Entry:
+    """Make one part in a worker, which opens the model once.
+
+    The job comes pickled, since a source opens its files when it arrives: an error there is the shard's, where in the
+    pool's own unpickling it would kill the worker.
+    """
+    job: _Job = pickle.loads(pickled)  # noqa: S301 - from the process that started this one
     model = _model(job.model, job.threads)
     if model.card.digest != job.digest:
         message = f"{job.model} is another model here than where the run was started: {model.card.digest[:12]}"
@@ -397,7 +403,7 @@ class _Processes:
         self.pool = ProcessPoolExecutor(self._workers, context, initializer=_prepare, initargs=(self._stop,))
 
     def submit(self, job: _Job) -> "Future[Entry]":
-        return self.pool.submit(_make_elsewhere, job)
+        return self.pool.submit(_make_elsewhere, pickle.dumps(job))
 
     def room(self) -> int:
         return 2 * self._workers
@@ -447,7 +453,7 @@ class _Dask:
         self._executor: Executor = client.get_executor(pure=False)
 
     def submit(self, job: _Job) -> "Future[Entry]":
-        return self._executor.submit(_make_elsewhere, job)
+        return self._executor.submit(_make_elsewhere, pickle.dumps(job))
 
     def room(self) -> int:
         return 2 * max(1, int(sum(self._client.ncores().values())))
