@@ -433,7 +433,7 @@ def test_predict_goes_on_and_says_what_failed(peculiar_command: Any, tiny_model:
     assert "200 galaxies in " in output
     assert "The catalogue is in" not in output
     assert "b.parquet failed: survey/b.parquet: cannot be read as parquet" in errors
-    assert "1 parts of the data failed; mend them, then the same command goes on" in errors
+    assert "failed parts of the data: 1; mend them, then the same command goes on" in errors
     assert peculiar_command(*words, "partial.parquet", "--partial")[0] == 1
     assert pa.parquet.read_metadata("partial.parquet").num_rows == 200
     Path("survey/b.parquet").write_bytes(whole)

@@ -278,6 +278,9 @@ def test_the_commands(tiny_catalog: Path, tiny_survey: Path) -> None:
     assert short == run("query", catalog, "--where", "p_odd > 0.1", "--by", "p_odd", "--top", "3")
     assert short == run("--where", "p_odd > 0.1", "--by", "p_odd", "--top", "3", catalog)
     assert "3 galaxies" in short
+    named = run(catalog, "--where", "p_odd > 0.1 and entropy > 0", "--by", "p_odd", "--top", "3")
+    assert named.split()[:4] == ["id", "p_odd", "class", "entropy"]
+    assert run(catalog, "--columns", "id,p_ringed", "--top", "3").split()[:2] == ["id", "p_ringed"]
     assert '"without_picture": []' in run(catalog, "--top", "1", "--json")
     assert "sim-000" in run(catalog, "--cone", "150,2,1arcsec")
     run("similar", catalog, "--id", "sim-001", "--out", "s.csv", "--sheet", "s.png", "--pictures", survey)

@@ -126,6 +126,6 @@ def _print_catalogued(result: "Catalogued") -> None:
         out.print(f"The catalogue is in {result.path}")
     if result.failed:
         err.print(
-            f"{len(result.failed):,} parts of the data failed; mend them, then the same command goes on with what is "
+            f"failed parts of the data: {len(result.failed):,}; mend them, then the same command goes on with what is "
             "left. --partial writes the catalogue without them"
         )

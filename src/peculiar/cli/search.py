@@ -1,5 +1,6 @@
 """`peculiar search`: galaxies of a catalogue; and `peculiar teach`, which asks a catalogue's galaxies something new."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -84,7 +85,8 @@ def search_query(
     names = None if columns is None else [name.strip() for name in columns.split(",")]
     hits = query(catalog, where, cone=_cone(cone), by=by, top=top, columns=names)
     told = (by or "").removeprefix("-") or ("distance" if cone else None)
-    _show_hits(hits, told, file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json)
+    shown = names or _named(hits, where)
+    _show_hits(hits, told, shown, file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json)
 
 
 @app.command("similar")
@@ -114,7 +116,9 @@ def search_similar(
     shelf = Shelf(catalog)
     embeddings = embed(shelf, load_model(model), picture) if picture else None
     hits = similar(shelf, ids or (), embeddings=embeddings, where=where, cone=_cone(cone), top=top)
-    _show_hits(hits, "score", file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json)
+    _show_hits(
+        hits, "score", _named(hits, where), file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json
+    )
 
 
 @app.command("odd")
@@ -137,7 +141,7 @@ def search_odd(
     shelf = Shelf(catalog)
     hits = odd(shelf, by, where=where, cone=_cone(cone), top=top)
     told = odd_column(shelf, by).removeprefix("-")
-    _show_hits(hits, told, file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json)
+    _show_hits(hits, told, _named(hits, where), file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json)
 
 
 @app.command("anomalies")
@@ -163,7 +167,9 @@ def search_anomalies(
 
     answers = read_answers(interesting) if interesting else None
     hits = anomalies(catalog, answers, method=method, new=new, where=where, cone=_cone(cone), top=top)
-    _show_hits(hits, "score", file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json)
+    _show_hits(
+        hits, "score", _named(hits, where), file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json
+    )
 
 
 @app.command("map")
@@ -239,9 +245,15 @@ def _cone(text: str | None) -> "Cone | None":
     return None if text is None else parse_cone(text)
 
 
+def _named(hits: "Hits", where: str | None) -> list[str]:
+    """Return the columns that a condition names: who asks by them wants to see them."""
+    return [name for name in hits.table.column_names if where and re.search(rf"\b{re.escape(name)}\b", where)]
+
+
 def _show_hits(
     hits: "Hits",
     told: str | None,
+    shown: list[str],
     *,
     file: Path | None,
     sheet: Path | None,
@@ -264,7 +276,7 @@ def _show_hits(
         print_json({"found": hits.table.to_pylist(), "without_picture": missing})
         return
     if file is None and len(hits):
-        names = [name for name in ("id", told, "class") if name in hits.table.column_names]
+        names = [name for name in ("id", told, "class", *shown) if name in hits.table.column_names]
         rows = hits.table.select(list(dict.fromkeys(names))).to_pylist()
         print_table([list(rows[0]), *(["-" if x is None else _brief(x) for x in row.values()] for row in rows)])
     if missing:
