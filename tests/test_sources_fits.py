@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
+import pyarrow.parquet as pq
 import pytest
 from astropy.io import fits
 
@@ -223,3 +224,24 @@ def test_the_catalogue_records_the_stretch(tmp_path: Path, tiny_model: Path) -> 
     assert stretch["scales"] == [1.0, 1.2, 1.85]
     assert stretch["chosen"] == "nanomaggies; where the unit is unknown, noise to 0.035"
     assert notes[b"bands"] == b"by name"
+
+
+@pytest.mark.parametrize("inside", [False, True], ids=["paths", "bytes"])
+def test_bands_of_a_table_of_fits(tmp_path: Path, inside: bool) -> None:
+    files = [write_bands(tmp_path / f"{n}.fits", galaxy(seed=n), BUNIT="nanomaggy") for n in range(2)]
+    pictures = [file.read_bytes() if inside else file.name for file in files]
+    table = tmp_path / "table.parquet"
+    pq.write_table(pa.table({"id": ["a", "b"], "path": pictures}), table)
+    source = pickle.loads(pickle.dumps(open_source(table, bands="g,r,i")))
+    assert source.notes["bands"] == "g, r, i"
+    assert source.fingerprint(0, 2) != open_source(table).fingerprint(0, 2)
+    for row, plain, file in zip(source.rows(), open_source(table).rows(), files, strict=True):
+        np.testing.assert_array_equal(row.read(), read_fits_picture([file], ["g", "r", "i"]))
+        assert plain.content == (file.read_bytes() if inside else file)
+
+
+def test_bands_of_a_table_that_holds_no_fits(tmp_path: Path) -> None:
+    table = tmp_path / "table.parquet"
+    pq.write_table(pa.table({"id": ["a"], "image": [b"\xff\xd8\xff\xe0 a JPEG"]}), table)
+    with pytest.raises(UsageError, match="bands and a stretch are for FITS images, and this is of the kind 'table'"):
+        open_source(table, bands="g,r,i")

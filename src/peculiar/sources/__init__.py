@@ -53,8 +53,8 @@ def open_source(
     label : str, optional
         The column that holds the labels, for a table. By default the first of the usual names that is there.
     bands : str or sequence of str
-        Of FITS images, which bands to show, from the redder to the bluer ("i,r,g"): names, or numbers of planes from 1
-        on. By default by the names that the files give them.
+        Of FITS images, also those that a table has or names, which bands to show, from the redder to the bluer
+        ("i,r,g"): names, or numbers of planes from 1 on. By default by the names that the files give them.
     stretch : Stretch, optional
         Of FITS images, how brightness becomes colour. By default each picture's unit or noise decides.
 
@@ -77,7 +77,8 @@ def open_source(
     if not path.exists():
         raise NotFoundError(f"there is nothing at {path}; give the path of a file or a folder with galaxy pictures")
     source = _open(path, label, _listed(bands), stretch)
-    if (bands or stretch) and not isinstance(source, FitsSource):
+    fits = isinstance(source, FitsSource) or (isinstance(source, TableSource) and source.holds_fits())
+    if (bands or stretch) and not fits:
         message = f"{path}: bands and a stretch are for FITS images, and this is of the kind {source.kind!r}"
         raise UsageError(message)
     if label is not None and label != source.label:
@@ -149,7 +150,7 @@ def _open(path: Path, label: str | None, bands: tuple[str, ...], stretch: Stretc
     if path.is_dir():
         parts = (child for child in path.glob("*.parquet") if child.is_file() and not child.name.startswith("."))
         if shards := sorted(parts):
-            return TableSource(path, shards, label)
+            return TableSource(path, shards, label, bands, stretch)
         archives = sorted(child for child in path.iterdir() if child.name.lower().endswith(TAR_SUFFIXES))
         return TarSource(path, archives) if archives else _open_folder(path, bands, stretch)
     try:
@@ -169,7 +170,7 @@ def _open(path: Path, label: str | None, bands: tuple[str, ...], stretch: Stretc
     if zipfile.is_zipfile(path) or head.startswith((b"PK\x03\x04", b"\x93NUMPY")):
         return NpzSource(path)
     if table_format(path):
-        return TableSource(path, [path], label)
+        return TableSource(path, [path], label, bands, stretch)
     kind = "empty" if not head else f"none of the kinds that are known (it starts with {head[:16]!r})"
     message = (
         f"{path}: this file is {kind}. Known are pictures, NPZ, HDF5, Parquet, FITS and VOTable files, and CSV and "

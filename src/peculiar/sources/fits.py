@@ -49,10 +49,7 @@ class FitsSource(Source):
         self._galaxies = list(group_files(files, self._root, self._bands).items())
         labels = {label for id_, _ in self._galaxies if (label := _label(id_))}
         super().__init__(path, question_for("class", labels).name if labels else None)
-        self.notes = {
-            "bands": ", ".join(self._bands) or "by name",
-            "stretch": json.dumps(stretch.as_dict() if stretch else automatic()),
-        }
+        self.notes = fits_notes(self._bands, stretch)
 
     def __len__(self) -> int:
         """Return the number of galaxies."""
@@ -74,6 +71,14 @@ class FitsSource(Source):
         """Return a digest that changes when files, bands or stretch do."""
         files = [file for _, files in self._galaxies[start:stop] for file in files]
         return files_digest(files, self._root, self._bands, self._stretch)
+
+
+def fits_notes(bands: Sequence[str], stretch: Stretch | None) -> dict[str, str]:
+    """Return what a catalogue's header says of how FITS became pictures."""
+    return {
+        "bands": ", ".join(bands) or "by name",
+        "stretch": json.dumps(stretch.as_dict() if stretch else automatic()),
+    }
 
 
 def fits_below(folder: Path) -> Iterator[Path]:

@@ -6,14 +6,21 @@ binary column. Paths are relative to the table's folder.
 
 import copy
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from peculiar.errors import DataError
+from peculiar.bands import looks_like_fits
+from peculiar.errors import DataError, PictureError
+from peculiar.image import read_fits_picture
+from peculiar.sources.fits import fits_notes
 from peculiar.sources.stream import Row, Shard, Source, files_digest
+from peculiar.stretch import Stretch
 from peculiar.table import ID_COLUMNS, TableReader, find_column
 
 LABEL_COLUMNS = ("four_class", "label", "labels", "class", "clean5", "gz2_argmax")
@@ -32,6 +39,10 @@ class TableSource(Source):
         keep the others from being used.
     label : str or None
         The column that holds the labels; None takes the first of `LABEL_COLUMNS` that is there.
+    bands : sequence of str
+        Where the pictures are FITS, which bands, from the redder to the bluer; by default by their names.
+    stretch : Stretch, optional
+        Where the pictures are FITS, one for all; by default each picture's unit or noise decides.
 
     Raises
     ------
@@ -43,8 +54,16 @@ class TableSource(Source):
 
     kind = "table"
 
-    def __init__(self, path: Path, parts: Sequence[Path], label: str | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        parts: Sequence[Path],
+        label: str | None = None,
+        bands: Sequence[str] = (),
+        stretch: Stretch | None = None,
+    ) -> None:
         self._parts = list(parts)
+        self._bands, self._stretch = tuple(bands), stretch
         self._readers: dict[Path, TableReader] = {}
         first = self._first_readable()
         if label is not None:
@@ -56,10 +75,12 @@ class TableSource(Source):
         self._position = _position_columns(first)
         self.positioned = self._position is not None
         self._names = _class_names(first.schema, self.label)
+        if self._bands or stretch:
+            self.notes = fits_notes(self._bands, stretch)
 
-    def __reduce__(self) -> tuple[type["TableSource"], tuple[Path, list[Path], str | None]]:
+    def __reduce__(self) -> tuple[type["TableSource"], tuple[Any, ...]]:
         """Travel between processes as paths alone."""
-        return TableSource, (self.path, self._parts, self.label)
+        return TableSource, (self.path, self._parts, self.label, self._bands, self._stretch)
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -127,7 +148,15 @@ class TableSource(Source):
 
     def fingerprint(self, start: int, stop: int | None) -> str:
         """Return a digest that changes when the files do."""
-        return files_digest(self._parts, self._parts[0].parent, start, stop)
+        return files_digest(self._parts, self._parts[0].parent, start, stop, *self.notes.items())
+
+    def holds_fits(self) -> bool:
+        """Tell whether the first picture is FITS; True also where it cannot be read, which its row will say."""
+        plain = TableSource(self.path, self._parts, self.label)
+        try:
+            return all(looks_like_fits(bytes(row.read()[:1024])) for row in plain.rows(0, 1))
+        except PictureError:
+            return True
 
     def _piece(self, part: Path) -> "TableSource":
         """Return the same source, of one part alone."""
@@ -165,9 +194,15 @@ class TableSource(Source):
             labels = batch.column(self.label).to_pylist() if self.label else unknown
             positions = self._positions(batch) if self._position else unknown
             for picture, id_, label, position in zip(pictures, ids, labels, positions, strict=True):
-                content = _content(picture, part.path.parent)
+                content = self._as_wanted(_content(picture, part.path.parent))
                 yield Row(_name(part.path, number, id_), content, self._name(label), position)
                 number += 1
+
+    def _as_wanted(self, content: bytes | Path) -> bytes | Path | Callable[[], NDArray[np.uint8]]:
+        """Return a picture as it lies there, or where bands or a stretch are given how to read it with them."""
+        if self._bands or self._stretch:
+            return partial(read_fits_picture, (content,), self._bands, self._stretch)
+        return content
 
     def _positions(self, batch: pa.RecordBatch) -> list[tuple[float, float] | None]:
         ra, dec = (batch.column(name).to_pylist() for name in self._position or ())
