@@ -113,6 +113,12 @@ def _robustness(model: Model) -> str:
 def _training(model: Model) -> str:
     training = model.card.training
     recipe, counts = training["recipe"], training["counts"]
+    teacher = (
+        f"Half of what it learned are the answers of an earlier model, `{training['teacher'][:12]}`, trained in the same way on\n"
+        "the same galaxies: the mean over eight turned and mirrored views (knowledge distillation, Hinton et al. 2015). "
+        if training.get("teacher")
+        else ""
+    )
     trust = [
         f"| {question.name} | `{basis}` | {value} |"
         for question in model.card.questions
@@ -130,8 +136,8 @@ in one part, and so are {training["duplicates"]} pairs that show the same galaxy
 {training["epochs"]} epochs in batches of {recipe["batch_size"]}, AdamW with a rate up to {recipe["learning_rate"]} and weight decay \
 {recipe["weight_decay"]}, weights averaged (decay {recipe["averaging"]}),
 {recipe["smoothing"]:.0%} of each label spread over all answers, seed {recipe["seed"]}. Rows answer the questions that they have labels for. Rows
-with rare answers were drawn up to three times as often, and what imbalance was left is made up for by its cube root in
-the loss. Every picture is turned by any angle, mirrored, zoomed, shifted, re-lit, blurred and made noisy at random.
+with rare answers were drawn up to three times as often, and what imbalance was left is made up for by its square root in
+the loss. {teacher}Every picture is turned by any angle, mirrored, zoomed, shifted, re-lit, blurred and made noisy at random.
 
 Labels count as far as they are trusted; those not listed count fully:
 
