@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from peculiar.cli import app
 from peculiar.errors import DataError, LabelError, NotFoundError, UnknownNameError, UsageError
 from peculiar.labels import APPLICATION_ID, Event, Labels, majority
-from peculiar.schema import Question, find_question
+from peculiar.schema import Question, Tree, find_tree
 from peculiar.table import TableReader
 
 SHELL = Question("shell", ("no shell", "shell"))
@@ -214,7 +214,7 @@ def test_bad_databases_are_refused_in_words(tmp_path: Path) -> None:
         connection.execute("CREATE TABLE events (x)")
         connection.execute("PRAGMA user_version = 9")
     connection.close()
-    with pytest.raises(DataError, match="of version 9, and this peculiar knows version 1"):
+    with pytest.raises(DataError, match="of version 9, and this peculiar knows versions up to 2"):
         Labels(tmp_path / "later.db")
     with pytest.raises(DataError, match="folder has to be there"):
         Labels(tmp_path / "no" / "such" / "labels.db")
@@ -242,12 +242,12 @@ def test_a_read_only_database_says_so(labels: Labels) -> None:
 def test_a_question_is_read_from_toml(tmp_path: Path) -> None:
     path = tmp_path / "shell.toml"
     path.write_text('name = "shell"\nanswers = ["no shell", "shell"]\nmeanings = ["none", "faint arcs"]\n')
-    assert find_question(str(path)) == Question("shell", ("no shell", "shell"), ("none", "faint arcs"))
-    assert find_question("odd").answers == ("not_odd", "odd")
+    assert find_tree(str(path)) == Tree("shell", (Question("shell", ("no shell", "shell"), ("none", "faint arcs")),))
+    assert find_tree("odd").root.answers == ("not_odd", "odd")
     with pytest.raises(UnknownNameError, match="four_class"):
-        find_question("four_clas")
+        find_tree("four_clas")
     with pytest.raises(NotFoundError, match="no question at"):
-        find_question(str(tmp_path / "none.toml"))
+        find_tree(str(tmp_path / "none.toml"))
 
 
 @pytest.mark.parametrize(
@@ -268,7 +268,7 @@ def test_a_bad_question_says_what_is_wrong(tmp_path: Path, text: str, match: str
     path = tmp_path / "q.toml"
     path.write_text(text)
     with pytest.raises(LabelError, match=match):
-        find_question(str(path))
+        find_tree(str(path))
 
 
 def test_commands_export_and_compare(labels: Labels, tmp_path: Path) -> None:

@@ -11,11 +11,11 @@ from typer.testing import CliRunner
 from peculiar.cli import app
 from peculiar.errors import DataError, UsageError
 from peculiar.labels import Labels
-from peculiar.schema import Question
+from peculiar.schema import Question, Tree
 from peculiar.sources import open_source
 from peculiar.zooniverse import export_manifest, import_classifications
 
-SHELL = Question("shell", ("no_shell", "shell"))
+SHELL = Tree("shell", (Question("shell", ("no_shell", "shell")),))
 
 
 def classification(number: int, value: Any, **changed: Any) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def test_only_the_task_that_is_named_counts(tmp_path: Path) -> None:
     both = json.dumps([{"task": "T0", "value": "shell"}, {"task": "T1", "value": "no shell"}])
     path = export(tmp_path / "export.csv", [classification(1, "", annotations=both)])
     with Labels(tmp_path / "labels.db") as labels:
-        import_classifications(path, labels, SHELL, task="T1")
+        import_classifications(path, labels, SHELL, tasks={"T1": "shell"})
         assert [one.answer for one in labels.current("shell")] == ["no_shell"]
 
 
