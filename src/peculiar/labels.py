@@ -364,9 +364,16 @@ class Labels:
     def history(self, *questions: str, after: int = 0) -> list[tuple[int, Event]]:
         """Return the events of questions as they came in, each with its number; those `after` one."""
         marks = ", ".join("?" * len(questions))
-        sql = f"SELECT number, {_LISTED} FROM events WHERE question IN ({marks}) AND number > ? ORDER BY number"  # noqa: S608
+        # The + keeps SQLite from the index on questions: what is after a number is found by the number.
+        sql = f"SELECT number, {_LISTED} FROM events WHERE number > ? AND +question IN ({marks}) ORDER BY number"  # noqa: S608
         with self._lock, self._explaining():
-            return [(row[0], Event(*row[1:])) for row in self._connection.execute(sql, (*questions, after))]
+            return [(row[0], Event(*row[1:])) for row in self._connection.execute(sql, (after, *questions))]
+
+    def find(self, event: str) -> Event | None:
+        """Return an event by its name, None where there is none."""
+        with self._lock, self._explaining():
+            row = self._connection.execute(f"SELECT {_LISTED} FROM events WHERE event = ?", (event,)).fetchone()  # noqa: S608
+        return None if row is None else Event(*row)
 
     def last(self, question: str, who: str) -> Event | None:
         """Return the last thing a person said that is not undone: what an undo takes back."""

@@ -2,9 +2,9 @@
 
 import secrets
 import threading
-from collections import Counter, defaultdict, deque
+from collections import Counter, deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,28 +15,10 @@ from peculiar.agreement import Skill, kappas, krippendorff_alpha, skills
 from peculiar.errors import LabelError
 from peculiar.labels import Event, Labels
 from peculiar.schema import Question, Tree
+from peculiar.web.person import Person
 from peculiar.web.pictures import SMALL, Pictures
 
 _AHEAD = 4
-
-
-@dataclass(slots=True)
-class _Person:
-    """What one person did: events that are not undone, in order, also by galaxy; galaxies that are done, or begun."""
-
-    events: dict[str, tuple[int, Event]] = field(default_factory=dict)
-    rows: defaultdict[int, dict[str, Event]] = field(default_factory=lambda: defaultdict(dict))
-    done: set[int] = field(default_factory=set)
-    begun: dict[int, None] = field(default_factory=dict)
-    ahead: deque[tuple[int, str]] = field(default_factory=deque)
-
-    def said(self, row: int) -> dict[str, Event]:
-        """Return the last word on a galaxy, by question."""
-        return {event.question: event for event in self.rows[row].values()} if row in self.rows else {}
-
-    def seen(self) -> set[int]:
-        """Return which galaxies are done or begun."""
-        return self.done.union(self.begun)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +103,8 @@ class Desk:
         self._order = np.random.default_rng(seed).permutation(len(ids))
         # Whose turn comes when, of the galaxies kept apart.
         self._turns = {int(row): turn for turn, row in enumerate(loop.apart)} if loop is not None else {}
-        self._people: dict[str, _Person] = {}
-        self._answered: Counter[int] = Counter()
+        self._people: dict[str, Person] = {}
+        self._answered: Counter[str] = Counter()
         self._seen_event = 0
         self._lock = threading.RLock()
         with self._lock:
@@ -137,46 +119,22 @@ class Desk:
         """Take in what came into the database since the last look, from this desk or another."""
         for number, event in self.labels.history(*self._names, after=self._seen_event):
             self._seen_event = number
-            person = self._people.setdefault(event.who, _Person())
+            person, row = self._person(event.who), self._rows.get(event.galaxy)
             if event.kind == "undo":
-                _, undone = person.events.pop(event.undoes or "", (0, None))
-                self._note(person, undone, undone=True)
+                undone = person.drop(event.undoes or "", row)
+                self._answered[event.galaxy] -= undone is not None and undone.kind == "answer"
             else:
-                person.events[event.event] = (number, event)
-                self._note(person, event)
+                person.add(number, event, row)
+                self._answered[event.galaxy] += event.kind == "answer"
 
-    def _note(self, person: _Person, event: Event | None, *, undone: bool = False) -> None:
-        row = None if event is None else self._rows.get(event.galaxy)
-        if event is None or row is None:  # the database may hold galaxies of other sources
-            return
-        if undone:
-            del person.rows[row][event.event]
-        else:
-            person.rows[row][event.event] = event
-        self._answered[row] += (-1 if undone else 1) * (event.kind == "answer")
-        said = person.said(row)
-        ended = self._path(said)[1] is None or any(one.kind == "skip" for one in said.values())
-        person.done.discard(row)
-        person.begun.pop(row, None)
-        if ended:
-            person.done.add(row)
-        elif said:
-            person.begun[row] = None
-
-    def _path(self, said: dict[str, Event]) -> tuple[list[Event], Question | None]:
-        """Return what somebody said of a galaxy from the first question on, and what is asked next, if anything."""
-        path: list[Event] = []
-        question: Question | None = self.tree.root
-        while question is not None and (event := said.get(question.name)) is not None:
-            path.append(event)
-            question = None if event.kind == "skip" else self.tree.after(question.name, event.answer)
-        return path, question
+    def _person(self, who: str) -> Person:
+        return self._people.setdefault(who, Person(self.tree))
 
     def next(self, who: str) -> Asked | None:
         """Return what to ask a person next, None where nothing is left; pictures of those after it are read ahead."""
         with self._lock:
             self._refresh()
-            person = self._people.setdefault(who, _Person())
+            person = self._person(who)
             while person.ahead and not self._wanted(person, *person.ahead[0]):
                 person.ahead.popleft()
             while len(person.ahead) < _AHEAD and (more := self._choose(person)) is not None:
@@ -186,25 +144,25 @@ class Desk:
                 return self._asked(person, next(reversed(person.begun)))
             return self._asked(person, *person.ahead[0]) if person.ahead else None
 
-    def _wanted(self, person: _Person, row: int, chosen: str) -> bool:
+    def _wanted(self, person: Person, row: int, chosen: str) -> bool:
         seen = row in person.done or row in person.begun
-        return not seen and (chosen == "random" or self._answered[row] <= 0)
+        return not seen and (chosen == "random" or not self._answered[self.ids[row]])
 
-    def _choose(self, person: _Person) -> tuple[int, str] | None:
-        passed = person.seen() | {row for row, _ in person.ahead}
+    def _choose(self, person: Person) -> tuple[int, str] | None:
+        passed = person.done.union(person.begun, (row for row, _ in person.ahead))
         if self.loop is None:
             row = next((int(row) for row in self._order if int(row) not in passed), None)
             return None if row is None else (row, "random")
         done, elsewhere = np.zeros(len(self), dtype=bool), np.zeros(len(self), dtype=bool)
         done[list(passed)] = True
-        elsewhere[[row for row, count in self._answered.items() if count > 0]] = True
+        elsewhere[[self._rows[id_] for id_, count in self._answered.items() if count and id_ in self._rows]] = True
         return self.loop.next(done, int(done.sum()), elsewhere)
 
     def some(self, who: str, count: int) -> list[Asked]:
         """Return so many galaxies to answer for at once, of which the person has said nothing."""
         with self._lock:
             self._refresh()
-            person = self._people.setdefault(who, _Person())
+            person = self._person(who)
             kept, person.ahead = person.ahead, deque()
             while len(person.ahead) < count and (more := self._choose(person)) is not None:
                 person.ahead.append(more)
@@ -218,14 +176,16 @@ class Desk:
         self.check(row)
         with self._lock:
             self._refresh()
-            person = self._people.setdefault(who, _Person())
+            person = self._person(who)
             return self._asked(person, row, dict(person.ahead).get(row, "asked for"))
 
     def upcoming(self, who: str) -> list[int]:
         """Return the rows that come after the next."""
         with self._lock:
             person = self._people.get(who)
-            return [] if person is None else [row for row, _ in person.ahead][not person.begun :]
+            if person is None:
+                return []
+            return [row for row, _ in person.ahead][0 if person.begun else 1 :]
 
     def check(self, row: int) -> None:
         """Raise `LabelError` unless there is such a row."""
@@ -233,14 +193,13 @@ class Desk:
             message = f"there is no galaxy {row}; they are counted from 0 to {len(self) - 1}"
             raise LabelError(message)
 
-    def _asked(self, person: _Person, row: int, chosen: str = "") -> Asked:
+    def _asked(self, person: Person, row: int, chosen: str = "") -> Asked:
         said = person.said(row)
-        path, question = self._path(said)
+        path, question = person.path(row)
         if said:
             chosen = next(iter(said.values())).chosen
         if row in person.done or question is None:  # it was asked for: from the beginning, then
             path, question, chosen = [], self.tree.root, "asked for"
-        last = max(person.events.values(), key=lambda one: one[0])[1] if person.events else None
         return Asked(
             row=row,
             id=self.ids[row],
@@ -249,7 +208,7 @@ class Desk:
             chosen=chosen,
             event=secrets.token_hex(12),
             done=len(person.done),
-            last=last,
+            last=person.last,
             before=said.get(question.name),
         )
 
@@ -277,8 +236,8 @@ class Desk:
         told = self._event(who, row, asked, event, kind, answer, seconds, chosen)
         with self._lock:
             self._refresh()
-            path, following = self._path(self._people.setdefault(who, _Person()).said(row))
-            if asked not in (self.tree.root, following) and all(one.question != question for one in path):
+            path, following = self._person(who).path(row)
+            if asked not in (self.tree.root, following, *(self.tree[one.question] for one in path)):
                 message = f"{question!r} is not asked of this galaxy any more; load the page again"
                 raise LabelError(message)
             self._store([told])
@@ -333,22 +292,16 @@ class Desk:
         )
 
     def _store(self, events: list[Event]) -> None:
-        """Store events, with undos of what they leave without a path, and learn if there are enough."""
-        self.labels.record([*(undo for one in events for undo in self._undos(one.event, self._below(one))), *events])
+        """Store events, with undos of what was said on the paths that they leave, and learn if there are enough."""
+        new = [one for one in events if self.labels.find(one.event) is None]
+        undos = [undo for one in new for undo in _undos(one.event, self._below(one))]
+        self.labels.record([*undos, *events])
         self._refresh()
         self._learn()
 
     def _below(self, event: Event) -> list[Event]:
-        """Return what its author said of the galaxy further down the tree, if another answer stood in its place."""
-        path, _ = self._path(self._people.setdefault(event.who, _Person()).said(self._rows.get(event.galaxy, -1)))
-        places = [place for place, one in enumerate(path) if one.question == event.question]
-        return path[places[0] + 1 :] if places and path[places[0]].event != event.event else []
-
-    def _undos(self, name: str, events: list[Event]) -> list[Event]:
-        return [
-            replace(one, event=f"{name}-{number}", kind="undo", answer="", at="", seconds=None, undoes=one.event)
-            for number, one in enumerate(events, 1)
-        ]
+        row = self._rows.get(event.galaxy)
+        return [] if row is None else self._person(event.who).below(row, event.question)
 
     def undo(self, who: str, event: str, undoes: str) -> int | None:
         """Take back an event, and what was said after it on its path; return the row of its galaxy.
@@ -357,17 +310,15 @@ class Desk:
         """
         with self._lock:
             self._refresh()
-            person = self._people.setdefault(who, _Person())
+            person = self._person(who)
             _, known = person.events.get(undoes, (0, None))
-            if known is None:  # or is it sent again?
-                told = (one for _, one in self.labels.history(*self._names) if one.event == event)
-                known = next((one for one in told if one.undoes == undoes and one.who == who), None)
-                if known is None:
+            if known is None:
+                again = self.labels.find(event)
+                if again is None or (again.who, again.undoes) != (who, undoes):
                     message = "there is nothing to undo"
                     raise LabelError(message)
-                return self._rows.get(known.galaxy)
-            undo = replace(known, event=event, kind="undo", answer="", at="", seconds=None, undoes=undoes)
-            self.labels.record([*self._undos(event, self._below(replace(known, event=event))), undo])
+                return self._rows.get(again.galaxy)
+            self.labels.record([*_undos(event, self._below(known)), _undo(event, known)])
             self._refresh()
             row = self._rows.get(known.galaxy)
             if row is not None and row not in person.begun:
@@ -380,7 +331,7 @@ class Desk:
         Of the galaxies kept apart those are left out whose turn has not come: somebody picked them, not chance.
         """
         votes: dict[int, Counter[int]] = {}
-        last = [event for person in self._people.values() for event in _latest(person, self.question)]
+        last = [event for person in self._people.values() for event in person.latest(self.question.name)]
         by_chance = [self._rows[event.galaxy] for _, event in last if self._is_by_chance(event)]
         for _, event in sorted(last, key=lambda one: one[0]):
             row = self._rows.get(event.galaxy)
@@ -423,7 +374,7 @@ class Desk:
         """Return counts, agreement and skill of one question for a page."""
         with self._lock:
             self._refresh()
-            last = {who: _latest(person, question) for who, person in self._people.items()}
+            last = {who: person.latest(question.name) for who, person in self._people.items()}
         ratings: dict[str, dict[str, str]] = {}
         for who, events in last.items():
             for _, event in events:
@@ -442,7 +393,9 @@ class Desk:
         }
 
 
-def _latest(person: _Person, question: Question) -> list[tuple[int, Event]]:
-    """Return the last event of each galaxy that is about a question."""
-    about = (told for told in person.events.values() if told[1].question == question.name)
-    return list({event.galaxy: (number, event) for number, event in about}.values())
+def _undo(name: str, event: Event) -> Event:
+    return replace(event, event=name, kind="undo", answer="", at="", seconds=None, undoes=event.event)
+
+
+def _undos(name: str, events: list[Event]) -> list[Event]:
+    return [_undo(f"{name}-{number}", event) for number, event in enumerate(events, 1)]
