@@ -226,21 +226,15 @@ def test_a_catalogue_s_loop_learns_one_question_of_a_tree(
     desk = open_desk(tiny_catalog, labels, pictures=tiny_survey, question=question, learned="where", every=5)
     assert desk.loop is not None
     assert desk.loop.answers == ("inside", "outside")
-    reached, by_chance = set(), set()
     for number in range(60):
-        asked = (
-            say(desk, "yes" if number % 3 else "no")
-            if not ask(desk).path
-            else say(desk, ("inside", "outside")[number % 2])
-        )
-        if asked.question.name == "where":
-            reached.add(asked.row)
-            by_chance |= {asked.row} if asked.chosen == "random" else set()
+        say(desk, ("inside", "outside")[number % 2] if ask(desk).path else ("yes", "no")[number % 3 == 0])
     desk.loop.wait()
     rows, _ = desk._given()
-    assert set(map(int, rows)) == reached
-    assert by_chance == {int(row) for row in rows if desk.loop.kept[row]}
-    assert len(by_chance) > 3
+    reached = labels.current("where")
+    assert {desk.ids[row] for row in rows} == {one.galaxy for one in reached}
+    by_chance = {one.galaxy for one in reached if one.chosen == "random"}
+    assert by_chance == {desk.ids[row] for row in rows if desk.loop.kept[row]}
+    assert len(by_chance) > 2
     assert desk.loop.progress
     with pytest.raises(UnknownNameError, match="no question 'wher'"):
         open_desk(tiny_catalog, labels, pictures=tiny_survey, question=question, learned="wher")

@@ -33,7 +33,7 @@ class Asked:
     path : tuple of Event
         What the person said of this galaxy on the way to the question.
     chosen : str
-        How it was chosen.
+        How it was chosen; empty of one that was begun, of which that is known.
     event : str
         The name that the answer will have.
     done : int
@@ -141,7 +141,7 @@ class Desk:
                 person.ahead.append(more)
             self.pictures.prepare(row for row, _ in person.ahead)
             if person.begun:
-                return self._asked(person, next(reversed(person.begun)))
+                return self._asked(person, next(reversed(person.begun)), "")
             return self._asked(person, *person.ahead[0]) if person.ahead else None
 
     def _wanted(self, person: Person, row: int, chosen: str) -> bool:
@@ -193,11 +193,8 @@ class Desk:
             message = f"there is no galaxy {row}; they are counted from 0 to {len(self) - 1}"
             raise LabelError(message)
 
-    def _asked(self, person: Person, row: int, chosen: str = "") -> Asked:
-        said = person.said(row)
+    def _asked(self, person: Person, row: int, chosen: str) -> Asked:
         path, question = person.path(row)
-        if said:
-            chosen = next(iter(said.values())).chosen
         if row in person.done or question is None:  # it was asked for: from the beginning, then
             path, question, chosen = [], self.tree.root, "asked for"
         return Asked(
@@ -209,7 +206,7 @@ class Desk:
             event=secrets.token_hex(12),
             done=len(person.done),
             last=person.last,
-            before=said.get(question.name),
+            before=person.said(row).get(question.name),
         )
 
     def answer(
@@ -236,10 +233,13 @@ class Desk:
         told = self._event(who, row, asked, event, kind, answer, seconds, chosen)
         with self._lock:
             self._refresh()
-            path, following = self._person(who).path(row)
+            person = self._person(who)
+            path, following = person.path(row)
             if asked not in (self.tree.root, following, *(self.tree[one.question] for one in path)):
                 message = f"{question!r} is not asked of this galaxy any more; load the page again"
                 raise LabelError(message)
+            if row in person.begun:  # how a galaxy was chosen holds for all that is asked of it
+                told = replace(told, chosen=next(iter(person.said(row).values())).chosen)
             self._store([told])
 
     def answer_many(
