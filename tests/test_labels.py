@@ -9,6 +9,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pyarrow.parquet
@@ -17,10 +18,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from peculiar import labels as labels_module
 from peculiar.cli import app
-from peculiar.errors import DataError, LabelError, NotFoundError, UnknownNameError, UsageError
+from peculiar.errors import DataError, LabelError, NotFoundError, PeculiarWarning, UsageError
 from peculiar.labels import APPLICATION_ID, Event, Labels, majority
-from peculiar.schema import Question, find_question
+from peculiar.schema import Question
 from peculiar.table import TableReader
 
 SHELL = Question("shell", ("no shell", "shell"))
@@ -56,6 +58,8 @@ def test_the_last_word_counts_and_an_undo_brings_back_the_one_before(labels: Lab
     assert [one.kind for _, one in labels.history("shell")] == ["answer", "answer", "undo"]
     last = labels.last("shell", "Ada")
     assert last is not None
+    assert labels.find("event-000001") == last
+    assert labels.find("event-000009") is None
     assert last.event == "event-000001"
     for event, who in (("event-000002", "Ada"), ("event-000001", "Bob"), ("event-000003", "Ada"), ("event-99", "Ada")):
         with pytest.raises(LabelError, match="nothing to undo"):
@@ -214,7 +218,7 @@ def test_bad_databases_are_refused_in_words(tmp_path: Path) -> None:
         connection.execute("CREATE TABLE events (x)")
         connection.execute("PRAGMA user_version = 9")
     connection.close()
-    with pytest.raises(DataError, match="of version 9, and this peculiar knows version 1"):
+    with pytest.raises(DataError, match="of version 9, and this peculiar knows versions up to 2"):
         Labels(tmp_path / "later.db")
     with pytest.raises(DataError, match="folder has to be there"):
         Labels(tmp_path / "no" / "such" / "labels.db")
@@ -239,38 +243,6 @@ def test_a_read_only_database_says_so(labels: Labels) -> None:
     assert len(labels.current("shell")) == 1
 
 
-def test_a_question_is_read_from_toml(tmp_path: Path) -> None:
-    path = tmp_path / "shell.toml"
-    path.write_text('name = "shell"\nanswers = ["no shell", "shell"]\nmeanings = ["none", "faint arcs"]\n')
-    assert find_question(str(path)) == Question("shell", ("no shell", "shell"), ("none", "faint arcs"))
-    assert find_question("odd").answers == ("not_odd", "odd")
-    with pytest.raises(UnknownNameError, match="four_class"):
-        find_question("four_clas")
-    with pytest.raises(NotFoundError, match="no question at"):
-        find_question(str(tmp_path / "none.toml"))
-
-
-@pytest.mark.parametrize(
-    ("text", "match"),
-    [
-        ("name = ", "as TOML"),
-        ('answers = ["a", "b"]', "'name' has to be"),
-        ('name = "../x"\nanswers = ["a", "b"]', "'name' has to be"),
-        ('name = "x"\nanswers = ["a"]', "2 to 10 different"),
-        ('name = "x"\nanswers = ["a", "a"]', "2 to 10 different"),
-        ('name = "x"\nanswers = [1, 2]', "list of texts"),
-        ('name = "x"\nanswers = ["a\\n", "b"]', "printable"),
-        ('name = "x"\nanswers = ["a", "b"]\nmeanings = ["c"]', "2 answers and 1 meanings"),
-        ('name = "x"\nanswers = ["a", "b"]\nrun = "rm"', "'run' is not known"),
-    ],
-)
-def test_a_bad_question_says_what_is_wrong(tmp_path: Path, text: str, match: str) -> None:
-    path = tmp_path / "q.toml"
-    path.write_text(text)
-    with pytest.raises(LabelError, match=match):
-        find_question(str(path))
-
-
 def test_commands_export_and_compare(labels: Labels, tmp_path: Path) -> None:
     labels.record([said(1, galaxy="a"), said(2, galaxy="b"), said(3, "no shell", galaxy="c")])
     labels.record([said(4, galaxy="a", who="Bob"), said(5, "no shell", galaxy="b", who="Bob")])
@@ -280,3 +252,118 @@ def test_commands_export_and_compare(labels: Labels, tmp_path: Path) -> None:
     told = CliRunner().invoke(app, ["labels", "agreement", str(labels.path)]).stdout
     assert "2 of 3 galaxies have answers of several people" in told
     assert "Cohen's kappa 0.00 of Ada and Bob, 2 galaxies" in told
+
+
+VERSION_1 = """
+CREATE TABLE questions (name TEXT PRIMARY KEY, answers TEXT NOT NULL) STRICT;
+CREATE TABLE events (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    event TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL CHECK (kind IN ('answer', 'skip', 'unsure', 'undo')),
+    who TEXT NOT NULL,
+    at TEXT NOT NULL,
+    question TEXT NOT NULL REFERENCES questions (name),
+    galaxy TEXT NOT NULL,
+    answer TEXT NOT NULL,
+    undoes TEXT UNIQUE REFERENCES events (event),
+    seconds REAL,
+    model TEXT NOT NULL,
+    session TEXT NOT NULL,
+    chosen TEXT NOT NULL,
+    CHECK ((kind = 'undo') = (undoes IS NOT NULL)),
+    CHECK ((kind = 'answer') = (answer <> ''))
+) STRICT;
+CREATE INDEX asked ON events (question, galaxy, who);
+CREATE TRIGGER kept BEFORE DELETE ON events BEGIN SELECT RAISE(ABORT, 'answers are never deleted'); END;
+CREATE TRIGGER fixed BEFORE UPDATE ON events BEGIN SELECT RAISE(ABORT, 'answers are never changed'); END;
+INSERT INTO questions VALUES ('shell', 'no shell' || char(10) || 'shell');
+INSERT INTO events (event, kind, who, at, question, galaxy, answer, model, session, chosen)
+    VALUES ('event-000001', 'answer', 'Ada', '2026-01-02T03:04:05.000+00:00', 'shell', 'g1', 'shell', '', '', '');
+PRAGMA application_id = 1346716501;
+PRAGMA user_version = 1;
+"""
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    """A database as version 1 left it."""
+    path = tmp_path / "old.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.executescript(VERSION_1)
+    return path
+
+
+def test_a_database_of_version_1_is_brought_up_to_date_and_kept_as_it_was(old: Path) -> None:
+    with pytest.warns(PeculiarWarning, match=r"was of version 1, and is now of version 2.*old\.version-1\.db"):
+        opened = Labels(old)
+    with opened as labels:
+        assert [(one.galaxy, one.answer) for one in labels.current("shell")] == [("g1", "shell")]
+        labels.ask(Question("shell", SHELL.answers, asks="Is there a shell?"))
+        assert labels.record(said(2)) == 1
+    with Labels(old) as again:  # without a warning
+        assert len(again.current("shell")) == 2
+    with closing(sqlite3.connect(old.with_name("old.version-1.db"))) as copy:
+        assert copy.execute("PRAGMA user_version").fetchone() == (1,)
+        assert copy.execute("SELECT galaxy FROM events").fetchall() == [("g1",)]
+        assert copy.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert sorted(file.name for file in old.parent.iterdir()) == ["old.db", "old.version-1.db"]
+
+
+def test_an_earlier_copy_is_not_written_over(old: Path) -> None:
+    old.with_name("old.version-1.db").write_text("precious")
+    with pytest.warns(PeculiarWarning, match=r"old\.version-1-2\.db"):
+        Labels(old).close()
+    assert old.with_name("old.version-1.db").read_text() == "precious"
+
+
+def test_several_desks_bring_a_database_up_to_date_once(old: Path) -> None:
+    with pytest.warns(PeculiarWarning) as told, ThreadPoolExecutor(4) as pool:
+        opened = list(pool.map(lambda _: Labels(old), range(4)))
+    for one in opened:
+        assert len(one.current("shell")) == 1
+        one.close()
+    assert len(told) == 1
+
+
+def test_a_migration_that_fails_leaves_the_database_as_it_was(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = (*labels_module._MIGRATIONS, "ALTER TABLE questions ADD COLUMN more TEXT; ALTER TABLE gone ADD COLUMN x;")
+    monkeypatch.setattr("peculiar.labels._MIGRATIONS", broken)
+    monkeypatch.setattr("peculiar.labels.VERSION", 3)
+    with pytest.raises(DataError, match=r"old\.db: no such table: gone"):
+        Labels(old)
+    monkeypatch.undo()
+    with pytest.warns(PeculiarWarning, match="now of version 2"):
+        Labels(old).close()
+
+
+def test_a_command_tells_of_the_copy(old: Path, tmp_path: Path) -> None:
+    with pytest.warns(PeculiarWarning, match="as it was, it is in"):
+        done = CliRunner().invoke(app, ["labels", "export", str(old), "--out", str(tmp_path / "labels.csv")])
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "labels.csv").read_text().splitlines()[1].startswith('"g1","shell"')
+
+
+def test_questions_are_asked_all_or_none(labels: Labels) -> None:
+    with pytest.raises(LabelError, match="was asked with the answers"):
+        labels.ask(Question("ring", ("no", "yes")), Question("shell", ("yes", "no")))
+    assert list(labels.questions()) == ["shell"]
+
+
+def test_the_history_of_several_questions_is_in_the_order_of_the_answers(labels: Labels) -> None:
+    labels.ask(Question("ring", ("no", "yes")))
+    labels.record(said(1))
+    labels.record(Event("event-000002", "answer", "Ada", "g1", "ring", "yes"))
+    labels.record(said(3))
+    assert [(number, one.question) for number, one in labels.history("ring", "shell", after=1)] == [
+        (2, "ring"),
+        (3, "shell"),
+    ]
+
+
+def test_an_export_says_how_the_question_was_asked(labels: Labels, tmp_path: Path) -> None:
+    labels.ask(Question("shell", SHELL.answers, asks="Is there a shell?"))
+    labels.record(said(1))
+    labels.export(tmp_path / "labels.parquet", "shell", "labels")
+    notes = pyarrow.parquet.read_table(tmp_path / "labels.parquet").schema.metadata
+    assert notes[b"asked as"] == b"Is there a shell?"

@@ -198,6 +198,70 @@ def test_answers_are_fetched_as_tables(client: TestClient) -> None:
     assert client.get("/export/passwords.csv").status_code == 422
 
 
+@pytest.fixture
+def tree_client(tiny_survey: Path, labels: Labels) -> Iterator[TestClient]:
+    opened = open_desk(tiny_survey, labels, question="gz2")
+    with TestClient(Guard(make_app(opened)), base_url=HERE, follow_redirects=False) as client:
+        yield client
+    opened.pictures.close()
+
+
+def test_a_tree_is_asked_question_after_question(tree_client: TestClient, labels: Labels) -> None:
+    page = tree_client.get("/?who=Ada").text
+    assert "Is the galaxy simply smooth and rounded" in page
+    row = form(page)["row"]
+    for choice, following in (("1", "edge-on"), ("1", "bar feature"), ("unsure", "spiral arm pattern")):
+        page = answer(tree_client, page, choice)
+        assert following in page
+        assert form(page)["row"] == row
+    said = re.findall(r'<li title="[^"]+">([^<]+)</li>', page)
+    assert said == ["features or disk", "no", "unsure"]
+    page = tree_client.post("/undo", data=form(page, "/undo"), headers={"HX-Request": "true"}).text
+    assert "bar feature" in page
+    assert form(tree_client.get("/?who=Ada").text)["question"] == "t03_bar"
+    page = answer(tree_client, page, "skip")
+    assert form(page)["row"] != row
+    assert form(page)["question"] == "t01_smooth_or_features"
+    assert labels.current("t02_edgeon")[0].answer == "no"
+
+
+def test_progress_and_tables_are_a_question_s(tree_client: TestClient) -> None:
+    answer(tree_client, answer(tree_client, tree_client.get("/?who=Ada").text, "1"), "0")
+    page = tree_client.get("/progress?who=Ada&question=t02_edgeon").text
+    assert "Could this be a disk viewed edge-on?" in page
+    assert '<a href="/progress?question=t02_edgeon&amp;who=Ada" aria-current="page">' in page
+    table = html.unescape(re.search(r'href="(/export/votes.csv[^"]*)"', page)[1])  # type: ignore[index]
+    assert tree_client.get(table).text.splitlines()[0] == '"id","n_yes","n_no","n_unsure"'
+    assert "n_smooth" in tree_client.get("/export/votes.csv").text
+    assert tree_client.get("/progress?question=t99").status_code == 400
+    assert tree_client.get("/export/votes.csv?question=t99").status_code == 400
+
+
+@pytest.mark.parametrize(("question", "status"), [("t02_edgeon", 400), ("t99", 400), ("", 422), ("x" * 65, 422)])
+def test_an_answer_to_another_question_is_refused(
+    tree_client: TestClient, labels: Labels, question: str, status: int
+) -> None:
+    sent = form(tree_client.get("/?who=Ada").text) | {"choice": "1", "question": question}
+    assert tree_client.post("/answer", data=sent).status_code == status
+    assert labels.history(*labels.questions()) == []
+
+
+def test_a_hostile_tree_is_shown_as_text(tiny_survey: Path, tmp_path: Path, labels: Labels) -> None:
+    (tmp_path / "bad.toml").write_text(
+        "name = 'bad'\n[[question]]\nname = 'one'\nasks = '\"><script>alert(1)</script>'\n"
+        "answers = ['<img src=x>', '{{ 7*7 }}']\nthen = 'two'\n"
+        "[[question]]\nname = 'two'\nanswers = ['<b>a', '\" onclick=\"x']\n"
+    )
+    opened = open_desk(tiny_survey, labels, question=str(tmp_path / "bad.toml"))
+    with TestClient(Guard(make_app(opened)), base_url=HERE, follow_redirects=False) as client:
+        page = client.get("/?who=Ada").text
+        second = answer(client, page, "0")
+        for text in (page, second, client.get("/grid?who=Ada").text, client.get("/progress?question=one").text):
+            assert not re.findall(r'<script>|<img src=x|<b>|" onclick', text)
+        assert "&lt;img src=x&gt;" in second
+    opened.pictures.close()
+
+
 def shown(page: str) -> list[int]:
     return [int(row) for row in re.findall(r'href="/galaxy/(\d+)', page)]
 
@@ -531,7 +595,64 @@ def test_a_session_by_keyboard(chromium: Any, tiny_survey: Path, tmp_path: Path,
     assert sum(one.who == "Ada" for one in history) == 53
 
 
-FIELDS = ("csrf", "who", "event", "row", "choice", "chosen", "seconds", "undoes", "rows", "ticked", "yes", "no", "x")
+@pytest.mark.slow
+@pytest.mark.allow_hosts(["127.0.0.1"])
+def test_a_tree_by_keyboard(chromium: Any, tiny_survey: Path, tmp_path: Path, servers: type[Server]) -> None:
+    server = servers(tiny_survey, tmp_path, "--question", "gz2", "--port", "0")
+    wrong: list[str] = []
+    page = chromium.new_page()
+    page.on("console", lambda told: wrong.append(told.text) if told.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.goto(server.address + "/?who=Ada")
+
+    def press(key: str) -> str:
+        old = page.get_attribute("input[name=event]", "value")
+        page.keyboard.press(key)
+        page.wait_for_function("old => document.querySelector('input[name=event]')?.value !== old", arg=old)
+        return str(page.inner_text("#question"))
+
+    first = page.get_attribute("#galaxy", "src")
+    page.keyboard.press("+")
+    assert "disk viewed edge-on" in press("2")
+    assert "scale(1.3)" in page.get_attribute("#galaxy", "style")  # of the same galaxy the view stays
+    assert "bar feature" in press("2")
+    page.reload()
+    assert "bar feature" in page.inner_text("#question")
+    assert page.locator(".path li").all_inner_texts() == ["features or disk", "no"]
+    assert "edge-on" in press("z")
+    assert "bulge at its centre" in press("1")
+    assert "anything odd" in press("3")
+    assert page.get_attribute("#galaxy", "src") == first
+    assert "smooth and rounded" in press("2")
+    assert page.get_attribute("#galaxy", "src") != first
+    server.kill(signal.SIGINT)
+    assert wrong == []
+    with Labels(tmp_path / "labels.db") as labels:
+        said = {name: [one.answer for one in labels.current(name)] for name in labels.questions()}
+    assert {name: given for name, given in said.items() if given} == {
+        "t01_smooth_or_features": ["features_or_disk"],
+        "t02_edgeon": ["yes"],
+        "t09_bulge_shape": ["no_bulge"],
+        "t06_odd": ["no"],
+    }
+
+
+FIELDS = (
+    "csrf",
+    "who",
+    "event",
+    "row",
+    "question",
+    "choice",
+    "chosen",
+    "seconds",
+    "undoes",
+    "rows",
+    "ticked",
+    "yes",
+    "no",
+    "x",
+)
 
 
 @settings(
@@ -542,11 +663,13 @@ def test_no_request_breaks_the_desk(client: TestClient, data: st.DataObject) -> 
     described = client.get("/openapi.json").json()["paths"]
     path, methods = data.draw(st.sampled_from(sorted(described.items())))
     words = st.text(max_size=20) | st.sampled_from(
-        ["-1", "0", "3", "99999999999", "1e999", "nan", "skip", "large", "csv"]
+        ["-1", "0", "3", "99999999999", "1e999", "nan", "skip", "large", "csv", "odd"]
     )
     csrf = client.get("/csrf").text
     address = re.sub(r"{\w+}", lambda _: urllib.parse.quote(data.draw(words), safe=""), path)
-    query = data.draw(st.dictionaries(st.sampled_from(["who", "row", "where", "cone", "by", "start"]), words))
+    query = data.draw(
+        st.dictionaries(st.sampled_from(["who", "row", "where", "cone", "by", "start", "question"]), words)
+    )
     form = data.draw(st.dictionaries(st.sampled_from(FIELDS), words))
     if data.draw(st.booleans()):
         form |= {"csrf": csrf, "who": "Ada", "event": f"event-{data.draw(st.integers(0, 9))}aaaa"}

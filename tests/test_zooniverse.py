@@ -9,13 +9,13 @@ import pytest
 from typer.testing import CliRunner
 
 from peculiar.cli import app
-from peculiar.errors import DataError, UsageError
+from peculiar.errors import DataError, UnknownNameError, UsageError
 from peculiar.labels import Labels
-from peculiar.schema import Question
+from peculiar.schema import Question, Tree
 from peculiar.sources import open_source
 from peculiar.zooniverse import export_manifest, import_classifications
 
-SHELL = Question("shell", ("no_shell", "shell"))
+SHELL = Tree("shell", (Question("shell", ("no_shell", "shell")),))
 
 
 def classification(number: int, value: Any, **changed: Any) -> dict[str, Any]:
@@ -71,8 +71,31 @@ def test_only_the_task_that_is_named_counts(tmp_path: Path) -> None:
     both = json.dumps([{"task": "T0", "value": "shell"}, {"task": "T1", "value": "no shell"}])
     path = export(tmp_path / "export.csv", [classification(1, "", annotations=both)])
     with Labels(tmp_path / "labels.db") as labels:
-        import_classifications(path, labels, SHELL, task="T1")
+        import_classifications(path, labels, SHELL, tasks={"T1": "shell"})
         assert [one.answer for one in labels.current("shell")] == ["no_shell"]
+
+
+def test_tasks_answer_the_questions_of_a_tree(tmp_path: Path) -> None:
+    where = Question("where", ("inside", "outside"))
+    tree = Tree("shells", (SHELL.root, where), {("shell", "shell"): "where"})
+    both = json.dumps([{"task": "T0", "value": "Shell"}, {"task": "T4", "value": "Outside"}])
+    rows = [
+        classification(1, "", annotations=both),
+        classification(2, "No shell"),
+        classification(3, "An artifact"),
+    ]
+    path = export(tmp_path / "export.csv", rows)
+    with Labels(tmp_path / "labels.db") as labels:
+        with pytest.raises(UsageError, match="as in T0=shell"):
+            import_classifications(path, labels, tree)
+        with pytest.raises(UnknownNameError, match="no question 'wher'"):
+            import_classifications(path, labels, tree, tasks={"T0": "wher"})
+        found = import_classifications(path, labels, tree, tasks={"T0": "shell", "T4": "where"})
+        assert (found.new, found.known, found.passed_over) == (3, 0, {"An artifact": 1})
+        assert import_classifications(path, labels, tree, tasks={"T0": "shell", "T4": "where"}).known == 3
+        assert import_classifications(path, labels, SHELL).known == 2
+        assert [(one.galaxy, one.answer) for one in labels.current("where")] == [("g1", "outside")]
+        assert [one.answer for one in labels.current("shell")] == ["shell", "no_shell"]
 
 
 @pytest.mark.parametrize(
@@ -112,6 +135,10 @@ def test_a_manifest_names_pictures_by_number(tiny_survey: Path, tmp_path: Path) 
 def test_commands_import_and_write_a_manifest(tiny_survey: Path, tmp_path: Path) -> None:
     path = export(tmp_path / "export.csv", [classification(1, "odd"), classification(2, "not odd")])
     runner = CliRunner()
+    gz2 = export(tmp_path / "gz2.csv", [classification(1, "Smooth"), classification(2, "Features or disk")])
+    words = ["labels", "import", str(gz2), "--question", "gz2", "--db", str(tmp_path / "gz2.db")]
+    done = runner.invoke(app, [*words, "--task", "T0=t01_smooth_or_features", "--task", "T1=t07_rounded"])
+    assert "2 answers are new, 0 were known" in done.stdout
     done = runner.invoke(app, ["labels", "import", str(path), "--question", "odd", "--db", str(tmp_path / "l.db")])
     assert "2 answers are new, 0 were known" in done.stdout
     done = runner.invoke(app, ["labels", "manifest", str(tiny_survey), "--out", str(tmp_path / "m"), "--size", "32"])

@@ -1,12 +1,14 @@
 """Answers that people gave, as events in an SQLite database: nothing is changed or deleted, an undo is an event."""
 
+import itertools
 import os
 import re
 import sqlite3
 import threading
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import astuple, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,12 +17,12 @@ import pyarrow as pa
 
 from peculiar.cache import writing
 from peculiar.column import Column
-from peculiar.errors import DataError, LabelError, NotFoundError, UsageError
+from peculiar.errors import DataError, LabelError, NotFoundError, PeculiarWarning, UsageError
 from peculiar.schema import Question
 from peculiar.writers import format_to_write, write_table
 
-APPLICATION_ID, VERSION = 0x5045_4355, 1
-"""What an SQLite file of these answers says it is, and the version of its tables."""
+APPLICATION_ID = 0x5045_4355
+"""What an SQLite file of these answers says it is."""
 
 KINDS = ("answer", "skip", "unsure", "undo")
 
@@ -29,7 +31,8 @@ _WAIT = 3.0
 
 _MOST_OF_TEXT = 500
 
-_TABLES = """
+_MIGRATIONS = (
+    """
 CREATE TABLE questions (name TEXT PRIMARY KEY, answers TEXT NOT NULL) STRICT;
 CREATE TABLE events (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -51,7 +54,13 @@ CREATE TABLE events (
 CREATE INDEX asked ON events (question, galaxy, who);
 CREATE TRIGGER kept BEFORE DELETE ON events BEGIN SELECT RAISE(ABORT, 'answers are never deleted'); END;
 CREATE TRIGGER fixed BEFORE UPDATE ON events BEGIN SELECT RAISE(ABORT, 'answers are never changed'); END;
-"""
+""",
+    # The question as people read it, since trees of questions have names that say little.
+    "ALTER TABLE questions ADD COLUMN asks TEXT NOT NULL DEFAULT '';",
+)
+"""What brings a database from each version to the next; an empty file has version 0."""
+
+VERSION = len(_MIGRATIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,28 +161,59 @@ class Labels:
     def _prepare(self) -> None:
         with self._explaining():
             run = self._connection.execute
-            kind, version = (run(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
+            # In this order: another desk may make the tables meanwhile.
             tables = run("SELECT count(*) FROM sqlite_schema").fetchone()[0]
-            if not tables and not kind:
-                # With FULL an answer is on the disk before it is confirmed, even if the power fails.
-                run("PRAGMA journal_mode = WAL")
-                with self._writing():
-                    if not run("SELECT count(*) FROM sqlite_schema").fetchone()[0]:  # another desk was faster
-                        for statement in _statements(_TABLES):
-                            run(statement)
-                        run(f"PRAGMA application_id = {APPLICATION_ID}")
-                        run(f"PRAGMA user_version = {VERSION}")
-            elif kind != APPLICATION_ID:
+            kind, version = self._pragma("application_id"), self._pragma("user_version")
+            if kind != APPLICATION_ID and (tables or kind):
                 message = f"{self.path} is a database of something else; name another file (--db)"
                 raise DataError(message)
-            elif version != VERSION:
+            if not 0 <= version <= VERSION:
                 message = (
-                    f"{self.path} is of version {version}, and this peculiar knows version {VERSION}; update peculiar, "
-                    "or name another file (--db)"
+                    f"{self.path} is of version {version}, and this peculiar knows versions up to {VERSION}; update "
+                    "peculiar, or name another file (--db)"
                 )
                 raise DataError(message)
+            if version < VERSION:
+                # With FULL an answer is on the disk before it is confirmed, even if the power fails.
+                run("PRAGMA journal_mode = WAL")
+                self._migrate()
             run("PRAGMA synchronous = FULL")
             run("PRAGMA foreign_keys = ON")
+
+    def _pragma(self, name: str) -> int:
+        return int(self._connection.execute(f"PRAGMA {name}").fetchone()[0])
+
+    def _migrate(self) -> None:
+        """Bring the tables to this version; what is there already is copied before, and kept."""
+        copy = None
+        with self._writing():
+            before = self._pragma("user_version")  # another desk may have been faster
+            if 0 < before < VERSION:
+                copy = self._copy(before)
+            for script in _MIGRATIONS[before:]:
+                for statement in _statements(script):
+                    self._connection.execute(statement)
+            self._connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            self._connection.execute(f"PRAGMA user_version = {max(before, VERSION)}")
+        if copy is not None:
+            message = (
+                f"{self.path} was of version {before}, and is now of version {VERSION}; as it was, it is in {copy}"
+            )
+            warnings.warn(message, PeculiarWarning, stacklevel=4)
+
+    def _copy(self, version: int) -> Path:
+        """Copy the database beside itself under a name that says its version, and is not taken."""
+        numbered = (f".version-{version}" + f"-{number}" * (number > 1) for number in itertools.count(1))
+        places = (self.path.with_name(f"{self.path.stem}{name}{self.path.suffix}") for name in numbered)
+        place = next(one for one in places if not one.exists())
+        # Through a connection of its own: SQLite copies nothing for one that is about to write.
+        with (
+            writing(place) as temporary,
+            closing(sqlite3.connect(self.path, timeout=_WAIT)) as reading,
+            closing(sqlite3.connect(temporary)) as copied,
+        ):
+            reading.backup(copied)
+        return place
 
     def __enter__(self) -> "Labels":
         """Return itself."""
@@ -210,16 +250,24 @@ class Labels:
             raise
         self._connection.execute("COMMIT")
 
-    def ask(self, question: Question) -> None:
-        """Note that a question is asked; raises `LabelError` if one of its name had other answers."""
+    def ask(self, *questions: Question) -> None:
+        """Note that questions are asked, all or none; raises `LabelError` if one of that name had other answers."""
+        with self._lock, self._explaining(), self._writing():
+            for question in questions:
+                self._ask(question)
+
+    def _ask(self, question: Question) -> None:
         listed = "\n".join(question.answers)
         if len(question.answers) < 2 or any(not one.isprintable() or not one.strip() for one in question.answers):
             message = f"the question {question.name!r} needs two answers or more, of printable characters"
             raise LabelError(message)
-        with self._lock, self._explaining():
-            self._connection.execute("INSERT OR IGNORE INTO questions VALUES (?, ?)", (question.name, listed))
-            known = self._connection.execute("SELECT answers FROM questions WHERE name = ?", (question.name,))
-            before = known.fetchone()[0]
+        self._connection.execute(
+            "INSERT INTO questions (name, answers, asks) VALUES (?, ?, ?)"
+            " ON CONFLICT (name) DO UPDATE SET asks = excluded.asks WHERE answers = excluded.answers",
+            (question.name, listed, question.asks),
+        )
+        known = self._connection.execute("SELECT answers FROM questions WHERE name = ?", (question.name,))
+        before = known.fetchone()[0]
         if before != listed:
             message = (
                 f"{self.path}: {question.name!r} was asked with the answers {', '.join(before.splitlines())}, not "
@@ -229,9 +277,12 @@ class Labels:
 
     def questions(self) -> dict[str, tuple[str, ...]]:
         """Return the answers of each question that was asked, by name."""
+        return {question.name: question.answers for question in self._asked()}
+
+    def _asked(self) -> list[Question]:
         with self._lock, self._explaining():
-            rows = self._connection.execute("SELECT name, answers FROM questions ORDER BY rowid").fetchall()
-        return {name: tuple(answers.splitlines()) for name, answers in rows}
+            rows = self._connection.execute("SELECT name, answers, asks FROM questions ORDER BY rowid").fetchall()
+        return [Question(name, tuple(answers.splitlines()), asks=asks) for name, answers, asks in rows]
 
     def record(self, events: Event | Iterable[Event]) -> int:
         """Store events, all or none; what is on the disk already is not stored again.
@@ -310,11 +361,19 @@ class Labels:
             rows = self._connection.execute(f"{sql} GROUP BY e.galaxy, e.who ORDER BY max(e.number)", values).fetchall()
         return [Event(*row[:-1]) for row in rows]
 
-    def history(self, question: str, after: int = 0) -> list[tuple[int, Event]]:
-        """Return the events of a question as they came in, each with its number; those `after` one."""
-        sql = f"SELECT number, {_LISTED} FROM events WHERE question = ? AND number > ? ORDER BY number"  # noqa: S608
+    def history(self, *questions: str, after: int = 0) -> list[tuple[int, Event]]:
+        """Return the events of questions as they came in, each with its number; those `after` one."""
+        marks = ", ".join("?" * len(questions))
+        # The + keeps SQLite from the index on questions: what is after a number is found by the number.
+        sql = f"SELECT number, {_LISTED} FROM events WHERE number > ? AND +question IN ({marks}) ORDER BY number"  # noqa: S608
         with self._lock, self._explaining():
-            return [(row[0], Event(*row[1:])) for row in self._connection.execute(sql, (question, after))]
+            return [(row[0], Event(*row[1:])) for row in self._connection.execute(sql, (after, *questions))]
+
+    def find(self, event: str) -> Event | None:
+        """Return an event by its name, None where there is none."""
+        with self._lock, self._explaining():
+            row = self._connection.execute(f"SELECT {_LISTED} FROM events WHERE event = ?", (event,)).fetchone()  # noqa: S608
+        return None if row is None else Event(*row)
 
     def last(self, question: str, who: str) -> Event | None:
         """Return the last thing a person said that is not undone: what an undo takes back."""
@@ -334,12 +393,12 @@ class Labels:
                 counted.setdefault(one.galaxy, Counter())[one.answer or "unsure"] += 1
         return counted
 
-    def _answers(self, question: str) -> tuple[str, ...]:
-        known = self.questions()
-        if question not in known:
-            message = f"{self.path}: {question!r} was not asked; these were: {', '.join(known) or 'none'}"
+    def _find(self, name: str) -> Question:
+        known = {question.name: question for question in self._asked()}
+        if name not in known:
+            message = f"{self.path}: {name!r} was not asked; these were: {', '.join(known) or 'none'}"
             raise LabelError(message)
-        return known[question]
+        return known[name]
 
     def export(self, path: str | os.PathLike[str], question: str, what: str = "votes") -> int:
         """Write what was answered as a table.
@@ -366,7 +425,7 @@ class Labels:
             If the suffix or `what` is none of those known.
         """
         path = Path(path)
-        format, answers = format_to_write(path), self._answers(question)
+        format, asked = format_to_write(path), self._find(question)
         if what not in EXPORTS:
             message = f"answers are exported as {', '.join(EXPORTS)}; received {what!r}"
             raise UsageError(message)
@@ -375,13 +434,12 @@ class Labels:
             columns = [Column(name, pa.float64() if name == "seconds" else pa.string()) for name in _FIELDS]
             values: list[Sequence[object]] = [[getattr(one, name) for one in told] for name in _FIELDS]
         else:
-            columns, values = (_votes if what == "votes" else _majorities)(self.votes(question), answers)
+            columns, values = (_votes if what == "votes" else _majorities)(self.votes(question), asked.answers)
         arrays = [pa.array(some, column.type) for column, some in zip(columns, values, strict=True)]
         table = pa.table(arrays, schema=pa.schema([(column.name, column.type) for column in columns]))
+        notes = {"question": question, "asked as": asked.asks, "answered in": self.path.name}
         with writing(path) as temporary:
-            write_table(
-                temporary, format, columns, table.to_batches(), {"question": question, "answered in": self.path.name}
-            )
+            write_table(temporary, format, columns, table.to_batches(), notes)
         return int(table.num_rows)
 
 

@@ -1,16 +1,18 @@
 """Questions about a galaxy and their answers, as data.
 
 The order of a question's answers is the order of its classes everywhere: in one-hot labels, in a network's outputs, in
-the columns of a catalogue.
+the columns of a catalogue. Questions of which an answer leads to the next make a tree.
 """
 
 import difflib
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from typing import Any
 
 from peculiar.errors import LabelError, NotFoundError, UnknownNameError
 
@@ -34,6 +36,8 @@ class Question:
         The column that says where a label comes from, if there is one.
     trust : tuple of (str, float)
         How far a label of each basis counts in training, 0 to 1; others count fully.
+    asks : str
+        The question as people read it; its name by default.
     """
 
     name: str
@@ -43,11 +47,14 @@ class Question:
     silent: tuple[str, ...] = ()
     basis: str = ""
     trust: tuple[tuple[str, float], ...] = ()
+    asks: str = ""
 
     def __post_init__(self) -> None:
-        """Let the column be called as the question unless told otherwise."""
+        """Let the column be called as the question unless told otherwise, and name it where it has no words."""
         if not self.column:
             object.__setattr__(self, "column", self.name)
+        if not self.asks:
+            object.__setattr__(self, "asks", self.name.replace("_", " ") + "?")
 
     def check(self, labels: Iterable[str | None], path: Path) -> None:
         """Raise `LabelError` if labels, found in `path`, are none of the answers; None is not known, and fine."""
@@ -61,6 +68,86 @@ class Question:
                 f"frequent is {label!r}, {count:,} times{hint}. The answers are: {', '.join(self.answers)}"
             )
             raise LabelError(message)
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """Questions of which an answer leads to the next one; a single question is a tree of one.
+
+    Parameters
+    ----------
+    name : str
+    questions : tuple of Question
+        The first is asked first.
+    leads : mapping of (str, str) to str
+        By question and answer, the question that is asked next; after other answers none is. Several answers may lead
+        to one question, so that branches meet again.
+
+    Raises
+    ------
+    LabelError
+        If two questions have one name, an answer leads nowhere or in a circle, or nothing leads to a question.
+    """
+
+    name: str
+    questions: tuple[Question, ...]
+    leads: Mapping[tuple[str, str], str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check that every path begins at the first question and comes to an end."""
+        names = [question.name for question in self.questions]
+        problems = [f"two questions are called {name!r}" for name, count in Counter(names).items() if count > 1]
+        if not names:
+            problems.append("there is no question")
+        for (asked, answer), to in self.leads.items():
+            if asked not in names or answer not in self[asked].answers:
+                problems.append(f"{asked!r} has no answer {answer!r} that could lead to {to!r}")
+            if to not in names:
+                problems.append(f"{answer!r} to {asked!r} leads to {to!r}, and there is no such question")
+        if not problems:
+            following = {name: {to for (asked, _), to in self.leads.items() if asked == name} for name in names}
+            problems += _circles(following) + _lost(names, following)
+        if problems:
+            message = f"the questions of {self.name!r} make no tree: {'; '.join(problems)}"
+            raise LabelError(message)
+
+    @property
+    def root(self) -> Question:
+        """The question that is asked first."""
+        return self.questions[0]
+
+    def __getitem__(self, name: str) -> Question:
+        """Return a question by its name; raises `UnknownNameError` if there is none."""
+        for question in self.questions:
+            if question.name == name:
+                return question
+        raise UnknownNameError("question", name, [question.name for question in self.questions])
+
+    def after(self, name: str, answer: str) -> Question | None:
+        """Return what is asked after an answer, None where the path ends.
+
+        An empty answer, of somebody who is unsure, leads on where all answers lead to one question.
+        """
+        reached = {self.leads.get((name, one)) for one in ([answer] if answer else self[name].answers)}
+        following = reached.pop() if len(reached) == 1 else None
+        return None if following is None else self[following]
+
+
+def _circles(following: Mapping[str, set[str]]) -> list[str]:
+    try:
+        TopologicalSorter(following).prepare()
+    except CycleError as error:
+        return [f"they lead in a circle: {' > '.join(reversed(error.args[1]))}"]
+    return []
+
+
+def _lost(names: list[str], following: Mapping[str, set[str]]) -> list[str]:
+    reached, waiting = set(names[:1]), names[:1]
+    while waiting:
+        new = following[waiting.pop()] - reached
+        reached |= new
+        waiting += new
+    return [f"no answer leads to {name!r}" for name in names if name not in reached]
 
 
 FOUR_CLASS = Question(
@@ -161,10 +248,12 @@ def question_for(name: str, labels: Iterable[str]) -> Question:
     return Question(name, tuple(sorted(found)))
 
 
-def find_question(name: str) -> Question:
-    """Return a question of this module by its name, or that which a small TOML file describes.
+def find_tree(name: str) -> Tree:
+    """Return questions by name: one of this module, a tree that comes with the package, or what a small TOML file says.
 
-    The file has ``name``, ``answers`` (a list of texts) and perhaps ``meanings`` (as many).
+    A file of one question has ``name``, ``answers`` (a list of texts) and perhaps ``meanings`` (as many) and ``asks``.
+    A file of several has ``name`` and, for each, a table ``[[question]]`` with the same entries and perhaps ``then``:
+    the name of the question that comes next, or a table of such names by answer.
 
     Parameters
     ----------
@@ -174,42 +263,100 @@ def find_question(name: str) -> Question:
     Raises
     ------
     UnknownNameError
-        If there is no question of this name.
+        If there is no question and no tree of this name.
     NotFoundError
         If there is no such file.
     LabelError
-        If the file describes no question.
+        If the file describes no question, or its questions make no tree.
     """
+    if name.lower().endswith(".toml"):
+        return _read_tree(Path(name))
     known = {**QUESTIONS, ODD.name: ODD}
-    if not name.lower().endswith(".toml"):
-        if name not in known:
-            raise UnknownNameError("question", name, known, "; one's own is a TOML file")
-        return known[name]
-    path = Path(name)
+    if name in known:
+        return Tree(name, (known[name],))
+    if name in TREES:
+        return _read_tree(_TREES / f"{name}.toml")
+    raise UnknownNameError("question", name, [*known, *TREES], "; one's own is a TOML file")
+
+
+def _read_tree(path: Path) -> Tree:
     if not path.is_file():
         raise NotFoundError(
             f"there is no question at {path}; write name, answers and perhaps meanings into it, as TOML"
         )
     try:
         told = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError, RecursionError) as error:
         message = f"{path}: cannot be read as TOML ({error})"
         raise LabelError(message) from error
-    asked, answers, meanings = (told.get(key, []) for key in ("name", "answers", "meanings"))
-    problems = [f"{key!r} is not known" for key in told if key not in ("name", "answers", "meanings")]
-    if not isinstance(asked, str) or not re.fullmatch(r"\w[\w -]{0,63}", asked):
-        problems.append("'name' has to be a text of up to 64 letters, digits, spaces, hyphens and underscores")
+    if "question" not in told:
+        tables, problems = [told], []
+    else:
+        tables = told["question"]
+        problems = [f"{key!r} is not known" for key in told if key not in ("name", "question")]
+        if not _is_name(told.get("name")):
+            problems.append(_NAMED)
+        if not isinstance(tables, list) or not all(isinstance(one, dict) for one in tables):
+            problems.append("'question' has to be written as [[question]], once for each")
+            tables = []
+    for number, table in enumerate(tables, 1):
+        found = _faults(table, alone="question" not in told)
+        where = f"question {number} ({str(table.get('name'))[:80]}): " if "question" in told else ""
+        problems += [where + one for one in found]
+    if problems:
+        message = f"{path}: {'; '.join(problems)}"
+        raise LabelError(message)
+    questions = tuple(
+        Question(one["name"], tuple(one["answers"]), tuple(one.get("meanings", ())), asks=one.get("asks", ""))
+        for one in tables
+    )
+    try:
+        return Tree(told["name"], questions, {way: to for one in tables for way, to in _ways(one).items()})
+    except LabelError as error:
+        message = f"{path}: {error}"
+        raise LabelError(message) from error
+
+
+def _ways(table: Mapping[str, Any]) -> dict[tuple[str, str], str]:
+    then = table.get("then", {})
+    by_answer = dict.fromkeys(table["answers"], then) if isinstance(then, str) else then
+    return {(table["name"], answer): following for answer, following in by_answer.items()}
+
+
+_NAMED = "'name' has to be a text of up to 64 letters, digits, spaces, hyphens and underscores"
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"\w[\w -]{0,63}", value) is not None
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip()) and len(value) <= 200 and value.isprintable()
+
+
+def _faults(table: Mapping[str, Any], *, alone: bool) -> list[str]:
+    """Return what is wrong with the description of one question."""
+    allowed = ("name", "answers", "meanings", "asks", *(() if alone else ("then",)))
+    problems = [f"{key!r} is not known" for key in table if key not in allowed]
+    if not _is_name(table.get("name")):
+        problems.append(_NAMED)
+    answers, meanings, then = table.get("answers", []), table.get("meanings", []), table.get("then", {})
     for key, values in (("answers", answers), ("meanings", meanings)):
-        if not isinstance(values, list) or not all(isinstance(one, str) and one.strip() for one in values):
-            problems.append(f"{key!r} has to be a list of texts")
-        elif any(len(one) > 200 or not one.isprintable() for one in values):
-            problems.append(f"{key!r} has to be of printable characters, 200 at the most each")
+        if not isinstance(values, list) or not all(_is_text(one) for one in values):
+            problems.append(f"{key!r} has to be a list of texts of printable characters, 200 at the most each")
+    if not _is_text(table.get("asks", "x")):
+        problems.append("'asks' has to be a text of printable characters, 200 at the most")
+    if not isinstance(then, str) and not (isinstance(then, dict) and all(isinstance(to, str) for to in then.values())):
+        problems.append("'then' has to be the name of the next question, or a table of such names by answer")
     if not problems:
         if not 2 <= len(set(answers)) == len(answers) <= 10:
             problems.append(f"2 to 10 different answers are needed, received {len(answers)}")
         if meanings and len(meanings) != len(answers):
             problems.append(f"there are {len(answers)} answers and {len(meanings)} meanings")
-    if problems:
-        message = f"{path}: {'; '.join(problems)}"
-        raise LabelError(message)
-    return Question(asked, tuple(answers), tuple(meanings))
+    return problems
+
+
+_TREES = Path(__file__).parent / "trees"
+
+TREES = ("gz2", "gz_decals")
+"""Trees that come with the package, by name: those of Galaxy Zoo 2 and of Galaxy Zoo DECaLS."""

@@ -5,7 +5,7 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ from peculiar.cache import writing
 from peculiar.errors import DataError, NotFoundError, UsageError
 from peculiar.image import Framing, encode_picture
 from peculiar.labels import Event, Labels
-from peculiar.schema import Question
+from peculiar.schema import Question, Tree
 from peculiar.sources.stream import Source, decode_row
 
 _COLUMNS = ("classification_id", "user_name", "created_at", "annotations", "subject_data", "subject_ids")
@@ -46,56 +46,71 @@ class Imported:
 
 
 def import_classifications(
-    path: str | os.PathLike[str], labels: Labels, question: Question, *, task: str | None = None
+    path: str | os.PathLike[str], labels: Labels, tree: Tree, *, tasks: Mapping[str, str] | None = None
 ) -> Imported:
-    """Store the classifications that Zooniverse exported as answers to a question.
+    """Store the classifications that Zooniverse exported as answers to questions.
 
-    A classification is one event under its number, so that importing a longer export again adds what is new. A galaxy
-    is known by the subject's ``#id`` or ``id``, else by the subject's number.
+    A classification is an event a task under its number, so that importing a longer export again adds what is new. A
+    galaxy is known by the subject's ``#id`` or ``id``, else by the subject's number.
 
     Parameters
     ----------
     path : path-like
         The CSV of "Request new classification export".
     labels : Labels
-    question : Question
-        Its answers are compared with what volunteers chose without regard to case, spaces and underscores.
-    task : str, optional
-        Which task of the workflow ("T0"); by default whichever has one of the answers.
+    tree : Tree
+        What was asked. Answers are compared with what volunteers chose without regard to case, spaces and underscores.
+    tasks : mapping of str to str, optional
+        Which tasks of the workflow ("T0") asked which of its questions. May be left out for a single question: it is
+        then whichever task has one of the answers.
 
     Raises
     ------
     NotFoundError
         If there is no such file.
+    UsageError
+        If there are several questions, and no tasks.
+    UnknownNameError
+        If a task is said to ask what is no question of the tree.
     DataError
-        If it is no such export, or not one classification answers the question.
+        If it is no such export, or not one classification answers a question.
     """
     path = Path(path)
     if not path.is_file():
         raise NotFoundError(f"there is no export of classifications at {path}")
-    answers = {_plain(answer): answer for answer in question.answers}
-    labels.ask(question)
+    if not tasks and len(tree.questions) > 1:
+        message = f"{tree.name!r} has several questions; say which task asked which, as in T0={tree.root.name}"
+        raise UsageError(message)
+    asked = [(task, tree[name]) for task, name in tasks.items()] if tasks else [(None, tree.root)]
+    labels.ask(*(question for _, question in asked))
     passed_over: Counter[str] = Counter()
     waiting: list[Event] = []
     total = new = 0
     for number, row in _rows(path):
         try:
-            found = _answer(json.loads(row["annotations"]), answers, task)
-            if isinstance(found, str):
-                passed_over[found] += 1
-                continue
-            waiting.append(_event(row, question.name, found[0]))
+            annotations = json.loads(row["annotations"])
+            found = [(task, question, _answer(annotations, question, task)) for task, question in asked]
+            # Of the first question the number alone is the name, as where only one is asked.
+            events = [
+                _event(row, "" if question == tree.root else f"-{task}", question.name, answer[0])
+                for task, question, answer in found
+                if isinstance(answer, tuple)
+            ]
         except (ValueError, KeyError, TypeError, AttributeError, StopIteration) as error:
             message = f"{path}, line {number}: cannot be read as a classification ({error!r})"
             raise DataError(message) from error
-        total += 1
-        if len(waiting) == _AT_ONCE:
+        if not events:
+            passed_over[str(found[0][2])] += 1
+        waiting += events
+        total += len(events)
+        if len(waiting) >= _AT_ONCE:
             new += labels.record(waiting)
             waiting = []
     new += labels.record(waiting)
     if not total:
         seen = ", ".join(repr(text) for text, _ in passed_over.most_common(5)) or "nothing"
-        message = f"{path}: no classification answers {question.name!r} by {', '.join(question.answers)}; found: {seen}"
+        answers = "; ".join(f"{question.name!r} by {', '.join(question.answers)}" for _, question in asked)
+        message = f"{path}: no classification answers {answers}; found: {seen}"
         raise DataError(message)
     return Imported(new, total - new, dict(passed_over.most_common()))
 
@@ -116,8 +131,9 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
         raise DataError(message) from error
 
 
-def _answer(annotations: list[dict[str, Any]], answers: dict[str, str], task: str | None) -> tuple[str] | str:
+def _answer(annotations: list[dict[str, Any]], question: Question, task: str | None) -> tuple[str] | str:
     """Return the answer, as a tuple of one; or what was said that is none."""
+    answers = {_plain(answer): answer for answer in question.answers}
     said = "nothing"
     for one in annotations:
         if task is None or one["task"] == task:
@@ -129,7 +145,7 @@ def _answer(annotations: list[dict[str, Any]], answers: dict[str, str], task: st
     return said
 
 
-def _event(row: dict[str, str], question: str, answer: str) -> Event:
+def _event(row: dict[str, str], suffix: str, question: str, answer: str) -> Event:
     subjects: dict[str, dict[str, Any]] = json.loads(row["subject_data"])
     subject, told = next(iter(subjects.items()))
     galaxy = next((str(told[name]) for name in _ID_NAMES if told.get(name) not in (None, "")), subject)
@@ -138,7 +154,7 @@ def _event(row: dict[str, str], question: str, answer: str) -> Event:
     if times.get("started_at") and times.get("finished_at"):
         seconds = (_time(times["finished_at"]) - _time(times["started_at"])).total_seconds()
     return Event(
-        event=f"zooniverse-{int(row['classification_id'])}",
+        event=f"zooniverse-{int(row['classification_id'])}{suffix}",
         kind="answer",
         who=row["user_name"],
         galaxy=galaxy,

@@ -30,8 +30,17 @@ def label(
     ] = None,
     question: Annotated[
         str,
-        typer.Option(help="What is asked: four_class, clean5, odd, galaxy10_decals, galaxy10_sdss, or a TOML file."),
+        typer.Option(
+            help="What is asked: four_class, clean5, odd, galaxy10_decals, galaxy10_sdss; the trees gz2, gz_decals; or "
+            "a TOML file."
+        ),
     ] = "four_class",
+    learn: Annotated[
+        str | None,
+        typer.Option(
+            help="Which question of a tree is learned, and asked on the grid; default: its first.", show_default=False
+        ),
+    ] = None,
     db: Annotated[Path, typer.Option(help="Database of the answers; made if it is not there.")] = Path("labels.db"),
     by: Annotated[
         str, typer.Option(help="How galaxies of a catalogue are chosen: margin, entropy, bald, rare or random.")
@@ -50,6 +59,7 @@ def label(
         data,
         pictures=pictures,
         question=question,
+        learned=learn,
         db=db,
         strategy=by,
         host=host,
@@ -84,19 +94,27 @@ def import_(
         Path, typer.Argument(metavar="CSV", help="Classifications that Zooniverse exported.", show_default=False)
     ],
     db: Annotated[Path, typer.Option(help="Database of the answers; made if it is not there.")] = Path("labels.db"),
-    question: Annotated[str, typer.Option(help="What was asked: a question that is known, or a TOML file.")] = (
-        "four_class"
-    ),
-    task: Annotated[str | None, typer.Option(help="Which task of the workflow, as in T0.", show_default=False)] = None,
+    question: Annotated[
+        str, typer.Option(help="What was asked: a question or a tree that is known, or a TOML file.")
+    ] = "four_class",
+    task: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Which task of the workflow, as in T0; once for each question of a tree, as in T0=NAME.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Store classifications of Zooniverse as answers; what was stored before is not stored again."""
     from peculiar.labels import Labels
-    from peculiar.schema import find_question
+    from peculiar.schema import find_tree
     from peculiar.zooniverse import import_classifications
 
-    asked = find_question(question)
+    tree = find_tree(question)
+    pairs = (one.partition("=") for one in task or [])
+    tasks = {name: asked or tree.root.name for name, _, asked in pairs}
     with Labels(db) as labels:
-        found = import_classifications(file, labels, asked, task=task)
+        found = import_classifications(file, labels, tree, tasks=tasks)
     passed = sum(found.passed_over.values())
     out.print(f"{found.new:,} answers are new, {found.known:,} were known, {passed:,} say something else")
 

@@ -28,9 +28,11 @@ from peculiar.web.wall import Asking, Wall, links
 
 Who = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80, pattern=r"^[^\x00-\x1f]*$")]
 EventName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{8,48}$")]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 Csrf = Annotated[str, StringConstraints(max_length=100)]
 Number = Annotated[int, Field(ge=0, le=1 << 40)]
 
+Asked = Annotated[Name | None, Query()]
 Hx = Annotated[str | None, Header(alias="HX-Request")]
 
 ON_GRID, ON_WALL = 24, 60
@@ -48,6 +50,7 @@ class _Sent(BaseModel):
 
 class _Answer(_Sent):
     row: Number
+    question: Name
     choice: Annotated[str, StringConstraints(pattern=r"^(\d{1,2}|skip|unsure)$")]
     chosen: Annotated[str, StringConstraints(max_length=40, pattern=r"^[a-z ]*$")] = ""
     seconds: Annotated[float, Field(ge=0, le=86_400)] | None = None
@@ -122,7 +125,7 @@ def make_app(desk: Desk, wall: Wall | None = None) -> FastAPI:
         who: Annotated[Who | None, Query()] = None, row: Annotated[Number | None, Query()] = None, hx: Hx = None
     ) -> Response:
         """Show the galaxy to answer for, or ask who answers."""
-        return render("who.html", people=sorted(desk.summary()["people"])) if who is None else show(who, row, hx)
+        return render("who.html", people=desk.people()) if who is None else show(who, row, hx)
 
     @app.get("/csrf", response_class=PlainTextResponse)
     def renew() -> Response:
@@ -131,11 +134,11 @@ def make_app(desk: Desk, wall: Wall | None = None) -> FastAPI:
 
     @app.post("/answer", response_class=HTMLResponse)
     def answer(sent: Annotated[_Answer, Form()], hx: Hx = None) -> Response:
-        """Store an answer, then show the next galaxy."""
+        """Store an answer, then show what is asked next."""
         check(sent)
         number = int(sent.choice) if sent.choice.isdecimal() else None
         kind = sent.choice if number is None else "answer"
-        desk.answer(sent.who, sent.row, sent.event, kind, number, sent.seconds, sent.chosen)
+        desk.answer(sent.who, sent.row, sent.question, sent.event, kind, number, sent.seconds, sent.chosen)
         return after(sent.who, None, hx)
 
     @app.post("/undo", response_class=HTMLResponse)
@@ -178,10 +181,13 @@ def make_app(desk: Desk, wall: Wall | None = None) -> FastAPI:
         return render("opinion.html", opinions=desk.opinion(row))
 
     @app.get("/progress", response_class=HTMLResponse)
-    def progress(who: Annotated[Who | None, Query()] = None) -> Response:
+    def progress(who: Annotated[Who | None, Query()] = None, question: Asked = None) -> Response:
         """Show who answered what, how far people agree, and how good the head is."""
-        told = [] if desk.loop is None else list(desk.loop.progress)
-        return render("progress.html", who=who, told=told, curve=_curve(told), summary=desk.summary())
+        about = desk.question if question is None else desk.tree[question]
+        told = list(desk.loop.progress) if desk.loop is not None and about == desk.question else []
+        return render(
+            "progress.html", who=who, question=about, told=told, curve=_curve(told), summary=desk.summary(about)
+        )
 
     @app.get("/progress.json")
     def figures() -> dict[str, Any]:
@@ -189,9 +195,12 @@ def make_app(desk: Desk, wall: Wall | None = None) -> FastAPI:
         return {"progress": [asdict(one) for one in ([] if desk.loop is None else list(desk.loop.progress))]}
 
     @app.get("/export/{what}.{kind}", response_class=Response)
-    def export(what: Literal["votes", "labels", "events"], kind: Literal["csv", "parquet"]) -> Response:
-        """Give the answers as a table."""
-        return _table(f"{what}.{kind}", lambda file: desk.labels.export(file, desk.question.name, what))
+    def export(
+        what: Literal["votes", "labels", "events"], kind: Literal["csv", "parquet"], question: Asked = None
+    ) -> Response:
+        """Give the answers to a question as a table."""
+        name = desk.question.name if question is None else desk.tree[question].name
+        return _table(f"{what}.{kind}", lambda file: desk.labels.export(file, name, what))
 
     if wall is not None:
         _add_wall(app, desk, wall, render)

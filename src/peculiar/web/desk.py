@@ -4,7 +4,7 @@ import secrets
 import threading
 from collections import Counter, deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,19 +14,11 @@ from peculiar.active import Loop, features
 from peculiar.agreement import Skill, kappas, krippendorff_alpha, skills
 from peculiar.errors import LabelError
 from peculiar.labels import Event, Labels
-from peculiar.schema import Question
+from peculiar.schema import Question, Tree
+from peculiar.web.person import Person
 from peculiar.web.pictures import SMALL, Pictures
 
 _AHEAD = 4
-
-
-@dataclass(slots=True)
-class _Person:
-    """What one person did: their events that are not undone, in order, and the last of each galaxy."""
-
-    events: dict[str, tuple[int, Event]] = field(default_factory=dict)
-    done: Counter[int] = field(default_factory=Counter)
-    ahead: deque[tuple[int, str]] = field(default_factory=deque)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,20 +29,25 @@ class Asked:
     ----------
     row : int
     id : str
+    question : Question
+    path : tuple of Event
+        What the person said of this galaxy on the way to the question.
     chosen : str
-        How it was chosen.
+        How it was chosen; empty of one that was begun, of which that is known.
     event : str
         The name that the answer will have.
     done : int
-        How many galaxies the person has seen.
+        How many galaxies the person is done with.
     last : Event or None
         What an undo would take back.
     before : Event or None
-        What the person said of this galaxy before.
+        What the person said to this question of this galaxy before.
     """
 
     row: int
     id: str
+    question: Question
+    path: tuple[Event, ...]
     chosen: str
     event: str
     done: int
@@ -59,15 +56,19 @@ class Asked:
 
 
 class Desk:
-    """One question about the galaxies of a source, asked of any number of people.
+    """A tree of questions about the galaxies of a source, asked of any number of people.
+
+    A galaxy that a person has begun is asked about until its path through the tree has come to an end.
 
     Parameters
     ----------
     ids : sequence of str
         Of the galaxies, in the order of the source.
     pictures : Pictures
-    question : Question
+    tree : Tree
     labels : Labels
+    learned : str, optional
+        Name of the question that the grid asks, and the loop learns; the first by default.
     loop : Loop or None
         Chooses; without it galaxies are asked about in random order.
     model : str
@@ -82,25 +83,28 @@ class Desk:
         self,
         ids: Sequence[str],
         pictures: Pictures,
-        question: Question,
+        tree: Tree,
         labels: Labels,
         *,
+        learned: str | None = None,
         loop: Loop | None = None,
         model: str = "",
         opinions: dict[str, NDArray[np.floating]] | None = None,
         seed: int = 222,
     ) -> None:
-        self.ids, self.pictures, self.question, self.labels, self.loop = ids, pictures, question, labels, loop
+        self.ids, self.pictures, self.tree, self.labels, self.loop = ids, pictures, tree, labels, loop
+        self.question = tree.root if learned is None else tree[learned]
         self.model, self.opinions = model, opinions or {}
         self.session = secrets.token_hex(8)
-        labels.ask(question)
+        labels.ask(*tree.questions)
+        self._names = tuple(question.name for question in tree.questions)
         self._rows = {id_: row for row, id_ in enumerate(ids)}
-        self._numbers = {answer: number for number, answer in enumerate(question.answers)}
+        self._numbers = {answer: number for number, answer in enumerate(self.question.answers)}
         self._order = np.random.default_rng(seed).permutation(len(ids))
         # Whose turn comes when, of the galaxies kept apart.
         self._turns = {int(row): turn for turn, row in enumerate(loop.apart)} if loop is not None else {}
-        self._people: dict[str, _Person] = {}
-        self._answered: Counter[int] = Counter()
+        self._people: dict[str, Person] = {}
+        self._answered: Counter[str] = Counter()
         self._seen_event = 0
         self._lock = threading.RLock()
         with self._lock:
@@ -113,53 +117,52 @@ class Desk:
 
     def _refresh(self) -> None:
         """Take in what came into the database since the last look, from this desk or another."""
-        for number, event in self.labels.history(self.question.name, self._seen_event):
+        for number, event in self.labels.history(*self._names, after=self._seen_event):
             self._seen_event = number
-            person = self._people.setdefault(event.who, _Person())
+            person, row = self._person(event.who), self._rows.get(event.galaxy)
             if event.kind == "undo":
-                _, undone = person.events.pop(event.undoes or "", (0, None))
-                self._count(person, undone, -1)
+                undone = person.drop(event.undoes or "", row)
+                self._answered[event.galaxy] -= undone is not None and undone.kind == "answer"
             else:
-                person.events[event.event] = (number, event)
-                self._count(person, event, 1)
+                person.add(number, event, row)
+                self._answered[event.galaxy] += event.kind == "answer"
 
-    def _count(self, person: _Person, event: Event | None, by: int) -> None:
-        row = None if event is None else self._rows.get(event.galaxy)
-        if event is not None and row is not None:  # the database may hold galaxies of other sources
-            person.done[row] += by
-            self._answered[row] += by * (event.kind == "answer")
+    def _person(self, who: str) -> Person:
+        return self._people.setdefault(who, Person(self.tree))
 
     def next(self, who: str) -> Asked | None:
         """Return what to ask a person next, None where nothing is left; pictures of those after it are read ahead."""
         with self._lock:
             self._refresh()
-            person = self._people.setdefault(who, _Person())
+            person = self._person(who)
             while person.ahead and not self._wanted(person, *person.ahead[0]):
                 person.ahead.popleft()
             while len(person.ahead) < _AHEAD and (more := self._choose(person)) is not None:
                 person.ahead.append(more)
             self.pictures.prepare(row for row, _ in person.ahead)
+            if person.begun:
+                return self._asked(person, next(reversed(person.begun)), "")
             return self._asked(person, *person.ahead[0]) if person.ahead else None
 
-    def _wanted(self, person: _Person, row: int, chosen: str) -> bool:
-        return person.done[row] <= 0 and (chosen == "random" or self._answered[row] <= 0)
+    def _wanted(self, person: Person, row: int, chosen: str) -> bool:
+        seen = row in person.done or row in person.begun
+        return not seen and (chosen == "random" or not self._answered[self.ids[row]])
 
-    def _choose(self, person: _Person) -> tuple[int, str] | None:
-        waiting = {row for row, _ in person.ahead}
+    def _choose(self, person: Person) -> tuple[int, str] | None:
+        passed = person.done.union(person.begun, (row for row, _ in person.ahead))
         if self.loop is None:
-            rows = (int(row) for row in self._order if person.done[int(row)] <= 0 and int(row) not in waiting)
-            row = next(rows, None)
+            row = next((int(row) for row in self._order if int(row) not in passed), None)
             return None if row is None else (row, "random")
         done, elsewhere = np.zeros(len(self), dtype=bool), np.zeros(len(self), dtype=bool)
-        done[[row for row, count in person.done.items() if count > 0] + list(waiting)] = True
-        elsewhere[[row for row, count in self._answered.items() if count > 0]] = True
+        done[list(passed)] = True
+        elsewhere[[self._rows[id_] for id_, count in self._answered.items() if count and id_ in self._rows]] = True
         return self.loop.next(done, int(done.sum()), elsewhere)
 
     def some(self, who: str, count: int) -> list[Asked]:
-        """Return so many galaxies to answer for at once."""
+        """Return so many galaxies to answer for at once, of which the person has said nothing."""
         with self._lock:
             self._refresh()
-            person = self._people.setdefault(who, _Person())
+            person = self._person(who)
             kept, person.ahead = person.ahead, deque()
             while len(person.ahead) < count and (more := self._choose(person)) is not None:
                 person.ahead.append(more)
@@ -173,14 +176,16 @@ class Desk:
         self.check(row)
         with self._lock:
             self._refresh()
-            person = self._people.setdefault(who, _Person())
-            return self._asked(person, row, "asked for")
+            person = self._person(who)
+            return self._asked(person, row, dict(person.ahead).get(row, "asked for"))
 
     def upcoming(self, who: str) -> list[int]:
         """Return the rows that come after the next."""
         with self._lock:
             person = self._people.get(who)
-            return [] if person is None else [row for row, _ in person.ahead][1:]
+            if person is None:
+                return []
+            return [row for row, _ in person.ahead][0 if person.begun else 1 :]
 
     def check(self, row: int) -> None:
         """Raise `LabelError` unless there is such a row."""
@@ -188,94 +193,137 @@ class Desk:
             message = f"there is no galaxy {row}; they are counted from 0 to {len(self) - 1}"
             raise LabelError(message)
 
-    def _asked(self, person: _Person, row: int, chosen: str) -> Asked:
-        before = [event for _, event in person.events.values() if event.galaxy == self.ids[row]]
-        last = max(person.events.values(), key=lambda one: one[0])[1] if person.events else None
-        done = sum(count > 0 for count in person.done.values())
-        return Asked(row, self.ids[row], chosen, secrets.token_hex(12), done, last, before[-1] if before else None)
+    def _asked(self, person: Person, row: int, chosen: str) -> Asked:
+        path, question = person.path(row)
+        if row in person.done or question is None:  # it was asked for: from the beginning, then
+            path, question, chosen = [], self.tree.root, "asked for"
+        return Asked(
+            row=row,
+            id=self.ids[row],
+            question=question,
+            path=tuple(path),
+            chosen=chosen,
+            event=secrets.token_hex(12),
+            done=len(person.done),
+            last=person.last,
+            before=person.said(row).get(question.name),
+        )
 
     def answer(
-        self, who: str, row: int, event: str, kind: str, answer: int | None, seconds: float | None, chosen: str
+        self,
+        who: str,
+        row: int,
+        question: str,
+        event: str,
+        kind: str,
+        answer: int | None,
+        seconds: float | None,
+        chosen: str,
     ) -> None:
         """Store what a person said of a galaxy; it is on the disk when this returns.
 
         Parameters
         ----------
+        question : str
+            Its name: the one that comes next in the tree, or one that the person has passed, answered anew.
         answer : int or None
             Number of the answer; None for skip and unsure.
         """
-        self.answer_all([self._event(who, row, event, kind, answer, seconds, chosen)])
+        asked = self.tree[question]
+        told = self._event(who, row, asked, event, kind, answer, seconds, chosen)
+        with self._lock:
+            self._refresh()
+            person = self._person(who)
+            path, following = person.path(row)
+            if asked not in (self.tree.root, following, *(self.tree[one.question] for one in path)):
+                message = f"{question!r} is not asked of this galaxy any more; load the page again"
+                raise LabelError(message)
+            if row in person.begun:  # how a galaxy was chosen holds for all that is asked of it
+                told = replace(told, chosen=next(iter(person.said(row).values())).chosen)
+            self._store([told])
 
     def answer_many(
         self, who: str, rows: dict[int, int | None], event: str, seconds: float | None, chosen: dict[int, str]
     ) -> None:
         """Store the answers to a grid, all or none: numbers of answers by row, None for one that was passed over."""
         each = None if seconds is None else seconds / max(len(rows), 1)
-        self.answer_all(
-            [
-                self._event(who, row, f"{event}-{row}", "skip" if one is None else "answer", one, each, chosen[row])
-                for row, one in rows.items()
-            ]
-        )
+        told = [
+            self._event(
+                who, row, self.question, f"{event}-{row}", "skip" if one is None else "answer", one, each, chosen[row]
+            )
+            for row, one in rows.items()
+        ]
+        with self._lock:
+            self._refresh()
+            self._store(told)
 
     def _event(
-        self, who: str, row: int, event: str, kind: str, answer: int | None, seconds: float | None, chosen: str
+        self,
+        who: str,
+        row: int,
+        question: Question,
+        event: str,
+        kind: str,
+        answer: int | None,
+        seconds: float | None,
+        chosen: str,
     ) -> Event:
         self.check(row)
         if kind not in ("answer", "skip", "unsure"):
             message = f"one answers, skips or is unsure; received {kind[:40]!r}"
             raise LabelError(message)
-        if (kind == "answer") != (answer is not None and 0 <= answer < len(self.question.answers)):
-            message = f"the answers have the numbers 0 to {len(self.question.answers) - 1}; received {answer}"
+        if (kind == "answer") != (answer is not None and 0 <= answer < len(question.answers)):
+            message = f"the answers have the numbers 0 to {len(question.answers) - 1}; received {answer}"
             raise LabelError(message)
         # Only what is kept apart may count as chosen by chance, whatever a form says.
         if self.loop is not None and chosen == "random" and not self.loop.kept[row]:
             chosen = self.loop.strategy
-        text = self.question.answers[answer] if answer is not None else ""
         return Event(
             event,
             kind,
             who,
             self.ids[row],
-            self.question.name,
-            text,
+            question.name,
+            question.answers[answer] if answer is not None else "",
             seconds=seconds,
             model=self.model,
             session=self.session,
             chosen=chosen,
         )
 
-    def answer_all(self, events: list[Event]) -> None:
-        """Store events, and learn if there are enough."""
-        self.labels.record(events)
-        with self._lock:
-            self._refresh()
-            self._learn()
+    def _store(self, events: list[Event]) -> None:
+        """Store events, with undos of what was said on the paths that they leave, and learn if there are enough."""
+        new = [one for one in events if self.labels.find(one.event) is None]
+        undos = [undo for one in new for undo in _undos(one.event, self._below(one))]
+        self.labels.record([*undos, *events])
+        self._refresh()
+        self._learn()
+
+    def _below(self, event: Event) -> list[Event]:
+        row = self._rows.get(event.galaxy)
+        return [] if row is None else self._person(event.who).below(row, event.question)
 
     def undo(self, who: str, event: str, undoes: str) -> int | None:
-        """Take back an event; return the row of its galaxy, None where it is of another source."""
+        """Take back an event, and what was said after it on its path; return the row of its galaxy.
+
+        The row is None where the galaxy is of another source.
+        """
         with self._lock:
             self._refresh()
-            known = [
-                one for _, one in self.labels.history(self.question.name) if one.event == undoes and one.who == who
-            ]
-            if not known:
-                message = "there is nothing to undo"
-                raise LabelError(message)
-            undo = replace(known[0], event=event, kind="undo", answer="", at="", seconds=None, undoes=undoes)
-            again = self.undone(event, undoes)
-            if not again:
-                self.labels.record(undo)
+            person = self._person(who)
+            _, known = person.events.get(undoes, (0, None))
+            if known is None:
+                again = self.labels.find(event)
+                if again is None or (again.who, again.undoes) != (who, undoes):
+                    message = "there is nothing to undo"
+                    raise LabelError(message)
+                return self._rows.get(again.galaxy)
+            self.labels.record([*_undos(event, self._below(known)), _undo(event, known)])
             self._refresh()
-            row = self._rows.get(known[0].galaxy)
-            person = self._people[who]
-            if row is not None and not again:
-                person.ahead.appendleft((row, known[0].chosen))
+            row = self._rows.get(known.galaxy)
+            if row is not None and row not in person.begun:
+                person.ahead.appendleft((row, known.chosen))
             return row
-
-    def undone(self, event: str, undoes: str) -> bool:
-        """Tell whether this very undo is stored already."""
-        return any(one.event == event and one.undoes == undoes for _, one in self.labels.history(self.question.name))
 
     def _given(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return rows and answers that most agree on, in the order in which they were answered.
@@ -283,7 +331,7 @@ class Desk:
         Of the galaxies kept apart those are left out whose turn has not come: somebody picked them, not chance.
         """
         votes: dict[int, Counter[int]] = {}
-        last = [event for person in self._people.values() for event in _latest(person)]
+        last = [event for person in self._people.values() for event in person.latest(self.question.name)]
         by_chance = [self._rows[event.galaxy] for _, event in last if self._is_by_chance(event)]
         for _, event in sorted(last, key=lambda one: one[0]):
             row = self._rows.get(event.galaxy)
@@ -316,24 +364,27 @@ class Desk:
             told["the catalogue's model"] = model
         return told
 
-    def summary(self) -> dict[str, Any]:
-        """Return counts, agreement and skill for a page."""
+    def people(self) -> list[str]:
+        """Return who has answered."""
         with self._lock:
             self._refresh()
-            people = {
-                who: Counter(event.answer or event.kind for _, event in _latest(person))
-                for who, person in self._people.items()
-                if person.events
-            }
-            ratings: dict[str, dict[str, str]] = {}
-            for who, person in self._people.items():
-                for _, event in _latest(person):
-                    if event.kind == "answer":
-                        ratings.setdefault(event.galaxy, {})[who] = event.answer
+            return sorted(who for who, person in self._people.items() if person.events)
+
+    def summary(self, question: Question) -> dict[str, Any]:
+        """Return counts, agreement and skill of one question for a page."""
+        with self._lock:
+            self._refresh()
+            last = {who: person.latest(question.name) for who, person in self._people.items()}
+        ratings: dict[str, dict[str, str]] = {}
+        for who, events in last.items():
+            for _, event in events:
+                if event.kind == "answer":
+                    ratings.setdefault(event.galaxy, {})[who] = event.answer
         several = {galaxy: given for galaxy, given in ratings.items() if len(given) > 1}
+        counts = {who: Counter(one.answer or one.kind for _, one in events) for who, events in last.items() if events}
         found: list[Skill] = skills(several)
         return {
-            "people": people,
+            "people": counts,
             "answered": len(ratings),
             "several": len(several),
             "alpha": krippendorff_alpha(given.values() for given in several.values()),
@@ -342,6 +393,9 @@ class Desk:
         }
 
 
-def _latest(person: _Person) -> list[tuple[int, Event]]:
-    """Return the last event of each galaxy."""
-    return list({event.galaxy: (number, event) for number, event in person.events.values()}.values())
+def _undo(name: str, event: Event) -> Event:
+    return replace(event, event=name, kind="undo", answer="", at="", seconds=None, undoes=event.event)
+
+
+def _undos(name: str, events: list[Event]) -> list[Event]:
+    return [_undo(f"{name}-{number}", event) for number, event in enumerate(events, 1)]

@@ -15,7 +15,7 @@ import uvicorn
 from peculiar.active import APART, Loop
 from peculiar.errors import DataError, UsageError
 from peculiar.labels import Labels
-from peculiar.schema import find_question
+from peculiar.schema import find_tree
 from peculiar.shelf import Shelf
 from peculiar.sources import open_source
 from peculiar.sources.stream import Source
@@ -32,6 +32,7 @@ def label(
     *,
     pictures: str | os.PathLike[str] | None = None,
     question: str = "four_class",
+    learned: str | None = None,
     db: str | os.PathLike[str] = "labels.db",
     strategy: str = "margin",
     apart: float = APART,
@@ -51,7 +52,9 @@ def label(
     pictures : path-like, optional
         Where the pictures of the catalogue's galaxies are, by the same ids.
     question : str
-        Name of a question, or a TOML file; see `peculiar.schema.find_question`.
+        Name of a question or a tree of them, or a TOML file; see `peculiar.schema.find_tree`.
+    learned : str, optional
+        Which question of a tree is learned, and asked on the grid; the first by default.
     db : path-like
         The database of answers; made if it is not there.
     strategy : str
@@ -75,6 +78,10 @@ def label(
     ------
     UsageError
         If a catalogue has no embeddings, or the address cannot be used.
+    UnknownNameError
+        If there is no such question.
+    LabelError
+        If a TOML file describes none, or the database knows it with other answers.
     """
     with Labels(db) as labels:
         shelf = None if pictures is None else Shelf(data)
@@ -83,6 +90,7 @@ def label(
             labels,
             pictures=pictures,
             question=question,
+            learned=learned,
             strategy=strategy,
             apart=apart,
             every=every,
@@ -120,16 +128,18 @@ def open_desk(
     *,
     pictures: str | os.PathLike[str] | None = None,
     question: str = "four_class",
+    learned: str | None = None,
     strategy: str = "margin",
     apart: float = APART,
     every: int = 20,
     seed: int = 222,
 ) -> Desk:
     """Return the desk for galaxies, or for a catalogue and its pictures; see `label`."""
-    asked = find_question(question)
+    tree = find_tree(question)
+    asked = tree.root if learned is None else tree[learned]
     if pictures is None:
         source = _open_pictures(data.path if isinstance(data, Shelf) else Path(data))
-        return Desk(source.ids(), Pictures(source), asked, labels, seed=seed)
+        return Desk(source.ids(), Pictures(source), tree, labels, learned=asked.name, seed=seed)
     shelf = data if isinstance(data, Shelf) else Shelf(data)
     source = open_source(pictures)
     rows = {id_: row for row, id_ in enumerate(source.ids())}
@@ -147,8 +157,9 @@ def open_desk(
     return Desk(
         ids,
         Pictures(source, places),
-        asked,
+        tree,
         labels,
+        learned=asked.name,
         loop=loop,
         model=shelf.notes.get("model digest", ""),
         opinions=opinions,

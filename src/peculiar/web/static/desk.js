@@ -2,7 +2,8 @@
 "use strict";
 (() => {
   const fresh = { zoom: 1, bright: 1, contrast: 1, invert: 0 };
-  let view = { ...fresh }, shown = performance.now(), sent = null;
+  const picture = () => document.getElementById("galaxy")?.getAttribute("src");
+  let view = { ...fresh }, shown = performance.now(), sent = null, seen = picture();
 
   const draw = () => {
     const galaxy = document.getElementById("galaxy");
@@ -63,7 +64,8 @@
   document.addEventListener("htmx:afterSwap", (event) => {
     if (event.detail.target.id !== "desk") { return; }
     notice("");
-    view = { ...fresh };
+    if (picture() !== seen) { view = { ...fresh }; } // the next question about the same galaxy keeps it
+    seen = picture();
     begin();
     document.getElementById("desk").focus({ preventScroll: true });
   });
