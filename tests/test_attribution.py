@@ -224,10 +224,3 @@ def test_options_of_model_files_are_refused_for_a_run(tiny_survey: Path, tiny_fi
     done = run("explain", tiny_survey, "--model", tiny_fit, "--answer", "odd", "--json")
     assert isinstance(done.exception, UsageError)
     assert "--answer, --json: only for model files" in str(done.exception)
-
-
-def drawn(told: Attribution, row: float, column: float, radius: float) -> float:
-    """How much more the map says of a disc than of all that the model sees."""
-    rows, columns = np.indices(told.map.shape)
-    disc = np.hypot(rows - row, columns - column) <= radius
-    return float(np.nanmean(told.map[disc]) - np.nanmean(told.map))
