@@ -24,7 +24,7 @@ PLACES, WIDTH = 16, 3 / 16
 """Places a side that are hidden one after another, and how wide each is, as a share of the side."""
 
 SHARE = 0.1
-"""Share of the square that counts as decisive: where hiding lowers the answer most."""
+"""Share of the square that is called decisive: where hiding lowers the answer most."""
 
 # What is put in the place of what is hidden is found on a picture this much smaller, since it is smooth; and reaches
 # this far, as a share of the side.
@@ -49,8 +49,8 @@ class Attribution:
         For each pixel of the picture, by how much the log-odds of the answer, ln(p / (1 - p)), fall if what lies there
         is hidden: the mean over the places that cover it, weighted by how much they do. Negative where the picture
         speaks against the answer. NaN outside the square that the model sees.
-    decisive : ndarray of bool, shape (height, width)
-        Where the map is highest: at most a tenth of the square, and only where it is above 0.
+    threshold : float
+        Where the map is above it the picture is decisive: a tenth of the square, or less where less is above 0.
     without : float
         The probability of the answer with the decisive pixels hidden all at once.
     square : tuple of float
@@ -61,7 +61,7 @@ class Attribution:
     answer: str
     probabilities: dict[str, float]
     map: Floats
-    decisive: NDArray[np.bool_]
+    threshold: float
     without: float
     square: tuple[float, float, float, float]
 
@@ -69,6 +69,11 @@ class Attribution:
     def probability(self) -> float:
         """Of the answer, for the picture as it is."""
         return self.probabilities[self.answer]
+
+    @property
+    def decisive(self) -> NDArray[np.bool_]:
+        """The decisive pixels, (height, width)."""
+        return self.map > self.threshold
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +162,7 @@ def attribute(model: Classifier, picture: NDArray[np.uint8], answer: str | None 
         question.answers[number],
         dict(zip(question.answers, map(float, chances), strict=True)),
         shown,
-        shown > threshold,
+        threshold,
         float(without[number]),
         square,
     )

@@ -139,7 +139,7 @@ def draw_attribution(picture: NDArray[Any], told: Any, name: str, label: str | N
     if right - left < picture.shape[1] or lower - upper < picture.shape[0]:
         corners = ([left, right, right, left, left], [upper, upper, lower, lower, upper])
         galaxy.plot(*(np.array(each) - 0.5 for each in corners), color=STARLIGHT, linewidth=0.8, linestyle=(0, (4, 4)))
-    galaxy.set_title(name, color=STARLIGHT, fontsize=10)
+    galaxy.set_title(name, color=STARLIGHT, fontsize=10, parse_math=False)
     image = _lay_over(overlay, picture, told)
     overlay.set_xlim(left - 0.5, right - 0.5)
     overlay.set_ylim(lower - 0.5, upper - 0.5)
@@ -175,7 +175,7 @@ def draw_attributions(seen: Sequence[tuple[NDArray[Any], Any, str, str | None]])
         for axes in pair:
             axes.set_xlim(left - 0.5, right - 0.5)
             axes.set_ylim(lower - 0.5, upper - 0.5)
-        pair[0].set_title(name, color=STARLIGHT, fontsize=7.5, pad=3)
+        pair[0].set_title(name, color=STARLIGHT, fontsize=7.5, pad=3, parse_math=False)
         verdict = _verdict_colour(None if label is None else label == told.answer)
         pair[1].set_title(
             f"{_plain(told.answer)} {told.probability:.0%} → {told.without:.0%}", color=verdict, fontsize=7.5, pad=3
@@ -216,7 +216,7 @@ def _lay_over(axes: Axes, picture: NDArray[Any], told: Any) -> Any:
     glow = colours * (0.35 + 0.65 * grey)
     axes.imshow((grey * 0.9 * (1 - strength) + glow * strength).clip(0, 1), interpolation="lanczos")
     if told.decisive.any():
-        axes.contour(told.decisive.astype(float), [0.5], colors=[STARLIGHT], linewidths=1.1)
+        axes.contour(told.map, [told.threshold], colors=[STARLIGHT], linewidths=1.1)
     return ScalarMappable(norm, FOR_AND_AGAINST)
 
 
