@@ -155,7 +155,7 @@ def attribute(model: Classifier, picture: NDArray[np.uint8], answer: str | None 
     rows = (np.arange(picture.shape[0]) + 0.5 - upper) / (lower - upper)
     columns = (np.arange(picture.shape[1]) + 0.5 - left) / (right - left)
     shown = _spread(falls, _windows(rows), _windows(columns))
-    shown[np.ix_((rows < 0) | (rows > 1), np.ones(len(columns), bool))] = np.nan
+    shown[(rows < 0) | (rows > 1)] = np.nan
     shown[:, (columns < 0) | (columns > 1)] = np.nan
     return Attribution(
         question.name,
@@ -293,7 +293,7 @@ def _windows(where: NDArray[np.floating]) -> Floats:
     """
     middles = (np.arange(PLACES) + 0.5) / PLACES
     away = np.abs(where - middles[:, None]) / (WIDTH / 2)
-    return np.asarray(np.exp2(-(away**4)), dtype=np.float32)
+    return np.asarray(np.exp2(-(away**8)), dtype=np.float32)
 
 
 def _masks(windows: Floats) -> Iterator[Floats]:
