@@ -22,6 +22,7 @@ from peculiar.image import (
     decode_picture,
     encode_picture,
     frame_pixels,
+    kept_square,
     looks_like_picture,
     parse_crop,
     read_picture,
@@ -349,6 +350,27 @@ def test_pixels_that_fit_are_returned_as_they_are() -> None:
     assert frame_pixels(pixels, Framing(64)) is pixels
     assert frame_pixels(pixels, Framing(64, crop=64)) is pixels
     assert frame_pixels(pixels, Framing(64, crop=100)) is pixels
+
+
+@pytest.mark.parametrize(
+    "framing", [Framing(32), Framing(32, crop=20), Framing(32, crop="galaxy"), Framing(32, crop=20, margin=2.0)]
+)
+def test_the_square_that_is_kept_is_told(framing: Framing) -> None:
+    picture = draw_galaxy(90, 12, 50, 40)[:60]
+    left, upper, right, lower = kept_square(picture, framing)
+    assert right - left == pytest.approx(lower - upper)
+    # A spot is found in the framed picture where the square says.
+    picture[45:47, 55:57] = (255, 0, 255)
+    assert kept_square(picture, framing) == (left, upper, right, lower)
+    framed = frame_pixels(picture, framing).astype(float)
+    rows, columns = np.nonzero(framed[..., 0] - framed[..., 1] > 60)
+    where = np.array([rows.mean() + 0.5, columns.mean() + 0.5]) / 32
+    np.testing.assert_allclose(where, [(46 - upper) / (lower - upper), (56 - left) / (right - left)], atol=0.03)
+
+
+def test_the_square_of_what_is_no_picture() -> None:
+    with pytest.raises(PictureError, match="pixels have to be uint8"):
+        kept_square(np.zeros((4, 4), np.uint8), Framing())
 
 
 def test_pixels_are_framed_like_a_decoded_picture() -> None:

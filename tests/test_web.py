@@ -1,6 +1,7 @@
 """The labelling desk: what its pages show and store, whom it refuses, what a kill leaves."""
 
 import html
+import io
 import os
 import re
 import shutil
@@ -20,6 +21,7 @@ import pyarrow.parquet
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
@@ -28,6 +30,7 @@ from peculiar.cli import app as cli
 from peculiar.errors import UsageError
 from peculiar.image import encode_picture
 from peculiar.labels import Event, Labels
+from peculiar.model import load_model, shipped_model
 from peculiar.search import similar
 from peculiar.shelf import Shelf
 from peculiar.web.app import make_app
@@ -35,6 +38,7 @@ from peculiar.web.desk import Desk
 from peculiar.web.guard import Guard
 from peculiar.web.serve import open_desk
 from peculiar.web.wall import Wall
+from peculiar.web.why import open_why
 
 HERE = "http://127.0.0.1:8222"
 CHROMIUM = Path("/usr/bin/chromium")
@@ -677,3 +681,81 @@ def test_no_request_breaks_the_desk(client: TestClient, data: st.DataObject) -> 
         got = client.request(method.upper(), address, params=query, data=form if method == "post" else None)
         assert got.status_code < 500, got.text
         assert "default-src 'self'" in got.headers["content-security-policy"]
+
+
+def explaining(desk: Desk, catalog: Path, model: Path | None) -> TestClient:
+    """The desk with a model at hand."""
+    assert desk.loop is not None
+    wall = Wall(Shelf(catalog), desk.loop.embeddings, desk.ids)
+    why = None if model is None else open_why(desk.model, desk.pictures, model)
+    return TestClient(Guard(make_app(desk, wall, why)), base_url=HERE, follow_redirects=False)
+
+
+def test_a_galaxy_shows_what_made_the_model_say_so(desk: Desk, tiny_catalog: Path, tiny_model: Path) -> None:
+    with explaining(desk, tiny_catalog, tiny_model) as client:
+        page = client.get("/galaxy/7").text
+        assert '<option value="clean5/edge_on">edge on</option>' in page
+        assert "/why.jpg" not in page
+        part = client.get("/galaxy/7/why", params={"asked": "clean5/cigar"}, headers={"HX-Request": "true"}).text
+        assert part.startswith('<figure class="why">')
+        address = html.unescape(re.search(r'src="([^"]+)"', part)[1])  # type: ignore[index]
+        got = client.get(address)
+        assert got.headers["content-type"] == "image/jpeg"
+        with Image.open(io.BytesIO(got.content)) as picture:
+            assert picture.size == (480, 480)
+        # Without JavaScript it is part of the page, with the answer chosen.
+        whole = client.get("/galaxy/7/why", params={"asked": "clean5/cigar", "who": "Ada"}).text
+        assert part.strip() in whole
+        assert '<option value="clean5/cigar" selected>' in whole
+        chances = load_model(tiny_model).asking("clean5").probabilities
+        picture7 = next(iter(desk.pictures.source.galaxies(load_model(tiny_model).framing, start=7))).picture
+        assert picture7 is not None
+        assert f"{100 * chances(picture7[None])[0, 2]:.0f} %" in part
+
+
+def test_what_was_explained_is_kept(
+    desk: Desk, tiny_catalog: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with explaining(desk, tiny_catalog, tiny_model) as client:
+        first = client.get("/galaxy/7/why.jpg", params={"asked": "odd"})
+        assert first.status_code == 200
+        monkeypatch.setattr("peculiar.web.why.attribute", None)
+        assert client.get("/galaxy/7/why.jpg", params={"asked": "odd"}).content == first.content
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("clean5/cigars", "no answer 'cigars' to 'clean5'. Did you mean 'cigar'?"),
+        ("clean/cigar", "Did you mean 'clean5'?"),
+        ("<script>/x", "no question '<script>'"),
+    ],
+)
+def test_an_answer_that_the_model_does_not_give(
+    desk: Desk, tiny_catalog: Path, tiny_model: Path, asked: str, said: str
+) -> None:
+    with explaining(desk, tiny_catalog, tiny_model) as client:
+        refused = client.get("/galaxy/7/why", params={"asked": asked})
+        assert refused.status_code == 400
+        assert said in refused.text
+        assert refused.headers["content-type"].startswith("text/plain")
+        assert client.get("/galaxy/700/why").status_code == 400
+        assert client.get("/galaxy/7/why", params={"asked": "x" * 201}).status_code == 422
+
+
+def test_without_the_model_nothing_is_explained(desk: Desk, tiny_catalog: Path, client: TestClient) -> None:
+    assert "What made the model say" not in client.get("/galaxy/7").text
+    assert client.get("/galaxy/7/why").status_code == 404
+    # The model that ships did not make this catalogue.
+    assert open_why(desk.model, desk.pictures) is None
+    with pytest.raises(UsageError, match=r"galaxy.onnx did not make this catalogue: its digest is"):
+        open_why(desk.model, desk.pictures, shipped_model())
+
+
+def test_a_picture_that_is_not_there_is_not_explained(desk: Desk, tiny_catalog: Path, tiny_model: Path) -> None:
+    assert desk.pictures.places is not None
+    desk.pictures.places[7] = -1
+    with explaining(desk, tiny_catalog, tiny_model) as client:
+        assert "What made the model say" not in client.get("/galaxy/7").text
+        refused = client.get("/galaxy/7/why")
+        assert (refused.status_code, refused.text) == (400, "it is not among the pictures")

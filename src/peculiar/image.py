@@ -180,13 +180,39 @@ def frame_pixels(pixels: NDArray[np.uint8], framing: Framing) -> NDArray[np.uint
     PictureError
         If the array has another shape or type.
     """
-    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or 0 in pixels.shape:
-        reason = f"pixels have to be uint8 (height, width, 3), received {pixels.dtype} {pixels.shape}"
-        raise PictureError(reason)
+    _check(pixels)
     whole = framing.crop is None or (isinstance(framing.crop, int) and framing.crop >= framing.size)
     if pixels.shape[:2] == (framing.size, framing.size) and whole and framing.margin == 1:
         return pixels
     return _frame(Image.fromarray(pixels), framing)
+
+
+def kept_square(pixels: NDArray[np.uint8], framing: Framing) -> tuple[float, float, float, float]:
+    """Return the square of a picture that `frame_pixels` makes its result of.
+
+    Parameters
+    ----------
+    pixels : ndarray of uint8, shape (height, width, 3)
+    framing : Framing
+
+    Returns
+    -------
+    left, upper, right, lower : float
+        In pixels of the picture, from its top left corner.
+
+    Raises
+    ------
+    PictureError
+        If the array has another shape or type.
+    """
+    _check(pixels)
+    return _kept(Image.fromarray(pixels), framing)
+
+
+def _check(pixels: NDArray[np.uint8]) -> None:
+    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or 0 in pixels.shape:
+        reason = f"pixels have to be uint8 (height, width, 3), received {pixels.dtype} {pixels.shape}"
+        raise PictureError(reason)
 
 
 def read_fits_picture(
@@ -288,22 +314,27 @@ def _galaxy_square(picture: Image.Image) -> tuple[float, float, float, float]:
     return left, upper, left + side, upper + side
 
 
-def _frame(picture: Image.Image, framing: Framing) -> NDArray[np.uint8]:
-    box: tuple[float, float, float, float]
+def _kept(picture: Image.Image, framing: Framing) -> tuple[float, float, float, float]:
+    """Return the box that is kept of a picture; with a margin it may reach beyond it."""
     box = _galaxy_square(picture) if framing.crop == "galaxy" else _square(picture.size, framing.crop)
+    more = (box[2] - box[0]) * (framing.margin - 1) / 2
+    return box[0] - more, box[1] - more, box[2] + more, box[3] + more
+
+
+def _frame(picture: Image.Image, framing: Framing) -> NDArray[np.uint8]:
+    box = _kept(picture, framing)
     if framing.margin > 1:
-        picture, box = _widen(picture, box, framing.margin)
+        picture, box = _on_black(picture, box)
     if box[2] - box[0] == framing.size and framing.crop != "galaxy":
         return np.asarray(picture.crop(box))
     return np.asarray(picture.resize((framing.size, framing.size), Image.Resampling.BICUBIC, box=box))
 
 
-def _widen(
-    picture: Image.Image, box: tuple[float, float, float, float], margin: float
+def _on_black(
+    picture: Image.Image, box: tuple[float, float, float, float]
 ) -> tuple[Image.Image, tuple[float, float, float, float]]:
-    """Return a box `margin` times as wide, and the picture, laid on black where the box reaches beyond it."""
-    more = (box[2] - box[0]) * (margin - 1) / 2
-    left, upper, right, lower = box[0] - more, box[1] - more, box[2] + more, box[3] + more
+    """Return a picture laid on black where a box reaches beyond it, and the box in it."""
+    left, upper, right, lower = box
     rim = math.ceil(max(0, -left, -upper, right - picture.width, lower - picture.height))
     if rim:
         black = Image.new("RGB", (picture.width + 2 * rim, picture.height + 2 * rim))

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.colors import PowerNorm
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize, PowerNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -17,6 +19,10 @@ from peculiar.cache import writing
 NIGHT, STARLIGHT = "#0b1021", "#e8ecf4"
 RIGHT, WRONG = "#4fd1a5", "#ff7a6b"
 MAPS = "magma"
+
+# What speaks for an answer is orange, what against it blue, what counts for nothing dark: a scale of even steps that
+# all kinds of colour vision tell apart (Crameri's managua, which Matplotlib has).
+FOR_AND_AGAINST, FOR = "managua_r", "#e0a95f"
 
 # A layer of a big network has hundreds of filters, whose maps would take minutes to draw.
 MOST_FILTERS = 64
@@ -112,6 +118,130 @@ def draw_contact_sheet(
             column += count + 1
     figure.suptitle("What the network sees", color=STARLIGHT, fontsize=11)
     return figure
+
+
+def draw_attribution(picture: NDArray[Any], told: Any, name: str, label: str | None) -> Figure:
+    """Draw a galaxy, what in it speaks for an answer and what against it, and the probabilities.
+
+    Parameters
+    ----------
+    picture : ndarray of uint8, shape (height, width, 3)
+    told : `peculiar.attribution.Attribution`
+    name : str
+        What the galaxy is called.
+    label : str or None
+        The true answer, where known.
+    """
+    figure = _night(11.2, 4.5)
+    galaxy, overlay, chances = figure.subplots(1, 3, width_ratios=(1, 1, 0.62))
+    left, upper, right, lower = told.square
+    _bare(galaxy).imshow(picture, interpolation="lanczos")
+    if right - left < picture.shape[1] or lower - upper < picture.shape[0]:
+        corners = ([left, right, right, left, left], [upper, upper, lower, lower, upper])
+        galaxy.plot(*(np.array(each) - 0.5 for each in corners), color=STARLIGHT, linewidth=0.8, linestyle=(0, (4, 4)))
+    galaxy.set_title(name, color=STARLIGHT, fontsize=10, parse_math=False)
+    image = _lay_over(overlay, picture, told)
+    overlay.set_xlim(left - 0.5, right - 0.5)
+    overlay.set_ylim(lower - 0.5, upper - 0.5)
+    title = f"{_plain(told.answer)}: {told.probability:.0%}, without what is outlined {told.without:.0%}"
+    overlay.set_title(title, color=STARLIGHT, fontsize=10)
+    bar = figure.colorbar(image, ax=overlay, shrink=0.85, pad=0.02)
+    bar.set_label("fall of the log-odds if hidden", color=STARLIGHT, fontsize=8)
+    bar.ax.tick_params(colors=STARLIGHT, labelsize=7)
+    bar.outline.set_visible(False)
+    _draw_chances(chances, told, label)
+    return figure
+
+
+def draw_attributions(seen: Sequence[tuple[NDArray[Any], Any, str, str | None]]) -> Figure:
+    """Draw several galaxies, each beside what in it speaks for the answer.
+
+    Parameters
+    ----------
+    seen : sequence of (picture, `peculiar.attribution.Attribution`, name, true answer or None)
+    """
+    columns = min(4, len(seen))
+    rows = math.ceil(len(seen) / columns)
+    figure = _night(3.5 * columns, 2.05 * rows)
+    for number, pair in enumerate(figure.subplots(rows, 2 * columns, squeeze=False).reshape(-1, 2)):
+        if number >= len(seen):
+            for axes in pair:
+                axes.set_visible(False)
+            continue
+        picture, told, name, label = seen[number]
+        left, upper, right, lower = told.square
+        _bare(pair[0]).imshow(picture, interpolation="lanczos")
+        _lay_over(pair[1], picture, told)
+        for axes in pair:
+            axes.set_xlim(left - 0.5, right - 0.5)
+            axes.set_ylim(lower - 0.5, upper - 0.5)
+        pair[0].set_title(name, color=STARLIGHT, fontsize=7.5, pad=3, parse_math=False)
+        verdict = _verdict_colour(None if label is None else label == told.answer)
+        pair[1].set_title(
+            f"{_plain(told.answer)} {told.probability:.0%} → {told.without:.0%}", color=verdict, fontsize=7.5, pad=3
+        )
+    return figure
+
+
+def draw_overlay(picture: NDArray[Any], told: Any, box: tuple[int, int, int, int], side: int) -> Figure:
+    """Draw what in a picture speaks for an answer, and nothing beside it.
+
+    Parameters
+    ----------
+    picture : ndarray of uint8, shape (height, width, 3)
+    told : `peculiar.attribution.Attribution`
+    box : tuple of int
+        What to show of the picture: left, upper, right, lower.
+    side : int
+        Of the figure, in pixels at 120 dots an inch.
+    """
+    figure = Figure(figsize=(side / 120, side / 120), facecolor=NIGHT)
+    axes = _bare(figure.add_axes((0, 0, 1, 1)))
+    _lay_over(axes, picture, told)
+    axes.set_xlim(box[0] - 0.5, box[2] - 0.5)
+    axes.set_ylim(box[3] - 0.5, box[1] - 0.5)
+    return figure
+
+
+def _lay_over(axes: Axes, picture: NDArray[Any], told: Any) -> Any:
+    """Draw the grey picture, coloured where it speaks for or against an answer; return what a scale can be made of."""
+    _bare(axes)
+    most = float(np.nanmax(np.abs(told.map))) or 1.0
+    norm = Normalize(-most, most)
+    share = np.nan_to_num(told.map / most)
+    grey = np.repeat(picture.mean(axis=2, keepdims=True) / 255, 3, axis=2)
+    colours = colormaps[FOR_AND_AGAINST](norm(np.nan_to_num(told.map)))[:, :, :3]
+    # Weak evidence shows the galaxy, strong evidence its colour; the galaxy's own light stays in both.
+    strength = np.sqrt(np.abs(share))[:, :, None]
+    glow = colours * (0.35 + 0.65 * grey)
+    axes.imshow((grey * 0.9 * (1 - strength) + glow * strength).clip(0, 1), interpolation="lanczos")
+    if told.decisive.any():
+        axes.contour(told.map, [told.threshold], colors=[STARLIGHT], linewidths=1.1)
+    return ScalarMappable(norm, FOR_AND_AGAINST)
+
+
+def _draw_chances(axes: Axes, told: Any, label: str | None) -> None:
+    """Draw the probabilities as bars, that which was explained in its colour; the true answer is green or red."""
+    _bare(axes)
+    names = list(told.probabilities)
+    colours = [FOR if name == told.answer else "#54628a" for name in names]
+    axes.barh(range(len(names)), list(told.probabilities.values()), color=colours, height=0.62)
+    axes.barh(names.index(told.answer), told.without, color=NIGHT, alpha=0.55, height=0.3)
+    axes.set_yticks(range(len(names)), [_plain(name) for name in names])
+    best = max(names, key=lambda name: told.probabilities[name])
+    for name, text in zip(names, axes.get_yticklabels(), strict=True):
+        text.set_color(_verdict_colour(best == label) if name == label else STARLIGHT)
+    axes.tick_params(length=0, labelsize=9)
+    for number, value in enumerate(told.probabilities.values()):
+        axes.text(value + 0.02, number, f"{value:.0%}", color=STARLIGHT, fontsize=8, va="center")
+    axes.set_xlim(0, 1.18)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    known = "" if label is None else f"\nlabelled {_plain(label)}"
+    axes.set_title(f"{_plain(told.question)}{known}", color=STARLIGHT, fontsize=10)
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def draw_samples(samples: Mapping[str, NDArray[Any]]) -> Figure:

@@ -13,7 +13,7 @@ from scipy.ndimage import gaussian_filter, rotate, shift
 
 from peculiar.errors import PictureError
 from peculiar.evaluate import calibration_error
-from peculiar.image import Framing, decode_whole, frame_pixels
+from peculiar.image import Framing, frame_pixels
 from peculiar.predict import Classifier
 from peculiar.sources.stream import Row
 
@@ -240,8 +240,7 @@ def shift_scores(
 
 def _read(row: Row) -> Pixels:
     """Return the whole picture of a row, its largest middle square, as it is."""
-    content = row.read()
-    pixels = decode_whole(content) if isinstance(content, bytes) else content
+    pixels = row.pixels()
     return frame_pixels(pixels, Framing(min(*pixels.shape[:2], _LARGEST)))
 
 

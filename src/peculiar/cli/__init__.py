@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from peculiar.cli import about, classify, data, judge, label, learn, search
+from peculiar.cli import about, classify, data, explain, judge, label, learn, search
 from peculiar.cli.terminal import err, show_warning
 from peculiar.errors import PeculiarError, PeculiarWarning
 
@@ -27,7 +27,7 @@ for command in (
     classify.predict,
     judge.evaluate,
     learn.recalibrate,
-    learn.explain,
+    explain.explain,
     search.teach,
     label.label,
     about.info,

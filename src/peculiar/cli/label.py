@@ -45,6 +45,12 @@ def label(
     by: Annotated[
         str, typer.Option(help="How galaxies of a catalogue are chosen: margin, entropy, bald, rare or random.")
     ] = "margin",
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            help="Model file that made the catalogue, to explain its answers; default: the model that ships, if it did."
+        ),
+    ] = None,
     host: Annotated[
         str, typer.Option(help="Where to listen; elsewhere than on this machine the page needs a token.")
     ] = "127.0.0.1",
@@ -65,6 +71,7 @@ def label(
         host=host,
         port=port,
         browser=not no_browser,
+        model=model,
         told=lambda address: out.print(f"The desk is open at {address} and the answers are in {db}; Ctrl-C closes it"),
     )
 

@@ -181,29 +181,3 @@ def _read_scores(file: Path | None) -> dict[str, Any] | None:
         message = f"{file} holds no JSON ({error})"
         raise UsageError(message) from error
     return dict(scores)
-
-
-def explain(
-    data: Data,
-    model: Annotated[Path, typer.Option("--model", help="Folder that `peculiar train` wrote.", show_default=False)],
-    folder: Annotated[Path, typer.Option("--out", help="Folder for the figures.")] = Path("activations"),
-    count: Annotated[int, typer.Option(help="How many galaxies.")] = 5,
-    label: Label = None,
-    weights: Annotated[str, typer.Option(help="The run's best or last weights.")] = "best",
-) -> None:
-    """Draw what each filter of each convolutional layer sees in galaxies that the model was not trained on."""
-    with extra("explaining a training run", "train"):
-        from peculiar import run
-        from peculiar.explain import visualize_activations
-    from peculiar.sources import open_source
-
-    trained = run.load_run(model, weights=weights)
-    seen = {id_ for id_, part in run.read_split(model).items() if part == "training"}
-    source = open_source(data, label=label)
-    numbers: dict[str | None, int] = {answer: number for number, answer in enumerate(trained.question.answers)}
-    batches = (
-        ([galaxy.picture], [numbers.get(galaxy.label, -1)])
-        for galaxy in source.galaxies(trained.framing)
-        if galaxy.picture is not None and galaxy.id not in seen
-    )
-    visualize_activations(trained, batches, count=count, out=folder)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from peculiar.errors import LabelError, PictureError, UnreadablePictureWarning
-from peculiar.image import Framing, decode_picture, frame_pixels, read_encoded
+from peculiar.image import Framing, decode_picture, decode_whole, frame_pixels, read_encoded
 from peculiar.schema import Question, question_for
 
 EDGE = 4
@@ -56,6 +56,11 @@ class Row:
         if isinstance(self.content, Path):
             return read_encoded(self.content)
         return self.content() if callable(self.content) else self.content
+
+    def pixels(self) -> NDArray[np.uint8]:
+        """Return the picture as it is, (height, width, 3); raises `PictureError` where that cannot be done."""
+        content = self.read()
+        return decode_whole(content) if isinstance(content, bytes) else content
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from peculiar.errors import DataError, LabelError, PeculiarError
 from peculiar.web.desk import Desk
 from peculiar.web.pictures import LARGE, SMALL
 from peculiar.web.wall import Asking, Wall, links
+from peculiar.web.why import Drawn, Why
 
 Who = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80, pattern=r"^[^\x00-\x1f]*$")]
 EventName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{8,48}$")]
@@ -69,7 +70,7 @@ class _Grid(_Sent):
     seconds: Annotated[float, Field(ge=0, le=86_400)] | None = None
 
 
-def make_app(desk: Desk, wall: Wall | None = None) -> FastAPI:
+def make_app(desk: Desk, wall: Wall | None = None, why: Why | None = None) -> FastAPI:
     """Return the application for a desk; it belongs behind `peculiar.web.guard.Guard`.
 
     Parameters
@@ -77,6 +78,8 @@ def make_app(desk: Desk, wall: Wall | None = None) -> FastAPI:
     desk : Desk
     wall : Wall, optional
         Of the catalogue, where there is one.
+    why : Why, optional
+        Explains what the model says of its galaxies.
     """
     # The pages that show an API's description fetch their scripts elsewhere.
     app = FastAPI(title="peculiar label", version=metadata.version("peculiar"), docs_url=None, redoc_url=None)
@@ -203,11 +206,11 @@ def make_app(desk: Desk, wall: Wall | None = None) -> FastAPI:
         return _table(f"{what}.{kind}", lambda file: desk.labels.export(file, name, what))
 
     if wall is not None:
-        _add_wall(app, desk, wall, render)
+        _add_wall(app, desk, wall, why, render)
     return app
 
 
-def _add_wall(app: FastAPI, desk: Desk, wall: Wall, render: Callable[..., HTMLResponse]) -> None:
+def _add_wall(app: FastAPI, desk: Desk, wall: Wall, why: Why | None, render: Callable[..., HTMLResponse]) -> None:
     Typed = Annotated[str, Query(max_length=1000)]
     Person = Annotated[Who | None, Query()]
 
@@ -240,14 +243,36 @@ def _add_wall(app: FastAPI, desk: Desk, wall: Wall, render: Callable[..., HTMLRe
         """Give the galaxies that meet a condition as a table."""
         return _table(f"found.{kind}", wall.table(Asking(where, cone, by)).write)
 
+    def show_galaxy(row: int, who: str | None, asked: str = "", drawn: Drawn | None = None) -> Response:
+        facts, problem = wall.facts(row), desk.pictures.show(row).problem
+        near = [(other, desk.ids[other]) for other in wall.neighbours(row)]
+        values = {"row": row, "facts": facts, "problem": problem, "neighbours": near, "links": links(facts)}
+        choices = {} if why is None or problem else why.choices
+        return render("galaxy.html", **values, who=who, choices=choices, asked=asked, drawn=drawn)
+
     @app.get("/galaxy/{row}", response_class=HTMLResponse)
     def galaxy(row: Number, who: Person = None) -> Response:
         """Show one galaxy, what is known of it, and those most like it."""
         desk.check(row)
-        facts, problem = wall.facts(row), desk.pictures.show(row).problem
-        near = [(other, desk.ids[other]) for other in wall.neighbours(row)]
-        values = {"row": row, "facts": facts, "problem": problem, "neighbours": near, "links": links(facts)}
-        return render("galaxy.html", **values, who=who)
+        return show_galaxy(row, who)
+
+    if why is None:
+        return
+    Asked = Annotated[str, Query(max_length=200)]
+
+    @app.get("/galaxy/{row}/why", response_class=HTMLResponse)
+    def explain(row: Number, asked: Asked = "", who: Person = None, hx: Hx = None) -> Response:
+        """Show what in a galaxy's picture made the model say so."""
+        desk.check(row)
+        drawn = why.draw(row, asked)
+        return render("why.html", row=row, asked=asked, drawn=drawn) if hx else show_galaxy(row, who, asked, drawn)
+
+    @app.get("/galaxy/{row}/why.jpg", response_class=Response)
+    def overlay(row: Number, asked: Asked = "") -> Response:
+        """Give the same as a picture."""
+        desk.check(row)
+        headers = {"Cache-Control": "private, max-age=3600"}
+        return Response(why.draw(row, asked).content, media_type="image/jpeg", headers=headers)
 
 
 def _table(name: str, write: Callable[[Path], object]) -> Response:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from peculiar.errors import PeculiarError
+from peculiar.errors import PeculiarError, PictureError
 from peculiar.image import Framing, encode_picture
-from peculiar.sources.stream import Source, decode_row
+from peculiar.sources.stream import Row, Source, decode_row
 
 LARGE, SMALL = 480, 128
 """Sides of the pictures that are shown, in pixels."""
@@ -57,6 +57,22 @@ class Pictures:
         """Return the picture of a row, as a square of `size` pixels."""
         return self._ask(row, size).result()
 
+    def pixels(self, row: int) -> NDArray[np.uint8]:
+        """Return the picture of a row as it was taken, (height, width, 3).
+
+        Raises
+        ------
+        PictureError
+            If it cannot be read.
+        """
+        try:
+            found = self._row(row)
+        except OSError as error:
+            raise PictureError(f"its file cannot be read ({error})") from error
+        if found is None:
+            raise PictureError("it is not among the pictures")
+        return found.pixels()
+
     def prepare(self, rows: Iterable[int], size: int = LARGE) -> None:
         """Read pictures in the background."""
         for row in rows:
@@ -75,11 +91,14 @@ class Pictures:
             self._kept.move_to_end((row, size))
             return self._kept[row, size]
 
-    def _read(self, row: int, size: int) -> Shown:
+    def _row(self, row: int) -> Row | None:
         place = row if self.places is None else int(self.places[row])
+        with self._reading:
+            return next(iter(self.source.rows(place, place + 1)), None) if place >= 0 else None
+
+    def _read(self, row: int, size: int) -> Shown:
         try:
-            with self._reading:
-                found = next(iter(self.source.rows(place, place + 1)), None) if place >= 0 else None
+            found = self._row(row)
             if found is None:
                 return Shown(b"", "it is not among the pictures")
             galaxy = decode_row(found, Framing(size))

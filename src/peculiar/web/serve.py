@@ -25,6 +25,7 @@ from peculiar.web.desk import Desk
 from peculiar.web.guard import LOOPBACK, Guard
 from peculiar.web.pictures import Pictures
 from peculiar.web.wall import Wall
+from peculiar.web.why import open_why
 
 
 def label(
@@ -40,6 +41,7 @@ def label(
     host: str = "127.0.0.1",
     port: int = 8222,
     browser: bool = True,
+    model: str | os.PathLike[str] | None = None,
     seed: int = 222,
     told: Callable[[str], object] = lambda address: None,
 ) -> None:
@@ -69,6 +71,8 @@ def label(
         0 for any that is free.
     browser : bool
         Open the page in the browser.
+    model : path-like, optional
+        Model file that made the catalogue, to explain its answers with; by default the one that ships, if it is that.
     seed : int
         Decides the random order, and which galaxies are kept apart; keep it from one session to the next.
     told : callable
@@ -77,7 +81,7 @@ def label(
     Raises
     ------
     UsageError
-        If a catalogue has no embeddings, or the address cannot be used.
+        If a catalogue has no embeddings or was made by another model, or the address cannot be used.
     UnknownNameError
         If there is no such question.
     LabelError
@@ -97,6 +101,7 @@ def label(
             seed=seed,
         )
         wall = None if shelf is None or desk.loop is None else Wall(shelf, desk.loop.embeddings, desk.ids)
+        why = None if wall is None else open_why(desk.model, desk.pictures, model)
         token = "" if host in LOOPBACK else secrets.token_urlsafe(24)
         listening = _listen(host, port)
         try:
@@ -106,7 +111,7 @@ def label(
             if browser:
                 threading.Timer(0.5, webbrowser.open, [address]).start()
             config = uvicorn.Config(
-                Guard(make_app(desk, wall), token),
+                Guard(make_app(desk, wall, why), token),
                 log_level=logging.WARNING,
                 access_log=False,
                 proxy_headers=False,

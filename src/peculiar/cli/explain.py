@@ -1,0 +1,86 @@
+"""`peculiar explain`: what in a picture counted for a model, or what the filters of a run see."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from peculiar.cli.options import Data, Json, Label, Views
+from peculiar.cli.progress import counting
+from peculiar.cli.terminal import extra, out, print_json
+from peculiar.errors import UsageError
+
+if TYPE_CHECKING:
+    from peculiar.sources.stream import Source
+
+
+def explain(
+    data: Data,
+    model: Annotated[
+        Path | None,
+        typer.Option(help="Model file (.onnx), or folder that `peculiar train` wrote; default: the model that ships."),
+    ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder for the figures; default: explained, or of a run activations."),
+    ] = None,
+    count: Annotated[int, typer.Option(help="How many galaxies.")] = 5,
+    ids: Annotated[
+        list[str] | None,
+        typer.Option("--id", help="Explain this galaxy; may be given several times. Model files only."),
+    ] = None,
+    label: Label = None,
+    question: Annotated[
+        str | None, typer.Option(help="Which of a model file's questions; default: the one that the labels answer.")
+    ] = None,
+    answer: Annotated[
+        str | None, typer.Option(help="The answer to explain; default: the most probable. Model files only.")
+    ] = None,
+    views: Views = None,
+    weights: Annotated[str, typer.Option(help="The run's best or last weights.")] = "best",
+    as_json: Json = False,
+) -> None:
+    """Draw what in pictures made a model file say so; or of a run, what each filter sees in galaxies new to it."""
+    from peculiar.sources import open_source
+
+    source = open_source(data, label=label)
+    if model is not None and model.is_dir():
+        given = {"--id": ids, "--question": question, "--answer": answer, "--views": views, "--json": as_json or None}
+        stray = [name for name, value in given.items() if value is not None]
+        if stray:
+            message = f"{', '.join(stray)}: only for model files; of the run {model} what its filters see is drawn"
+            raise UsageError(message)
+        _explain_run(source, model, folder or Path("activations"), count, weights)
+        return
+    from peculiar.attribution import explain_answers
+    from peculiar.model import load_model
+
+    folder = folder or Path("explained")
+    asked = load_model(model).asking(question, labels=source.label, views=views)
+    with counting("explaining", len(ids) if ids else count) as progress:
+        shown = explain_answers(asked, source, out=folder, count=count, answer=answer, ids=ids or (), progress=progress)
+    if as_json:
+        print_json([one.as_dict() for one in shown])
+        return
+    for one in shown:
+        told = one.attribution
+        known = "" if one.label is None else f"; labelled {one.label}"
+        out.print(f"{one.id}: {told.answer} {told.probability:.0%}, without what is outlined {told.without:.0%}{known}")
+    out.print(f"Figures are in {folder}; overview.png has them all.")
+
+
+def _explain_run(source: "Source", model: Path, folder: Path, count: int, weights: str) -> None:
+    """Draw what each filter of each convolutional layer of a run sees in galaxies that it was not trained on."""
+    with extra("explaining a training run", "train"):
+        from peculiar import run
+        from peculiar.explain import visualize_activations
+
+    trained = run.load_run(model, weights=weights)
+    seen = {id_ for id_, part in run.read_split(model).items() if part == "training"}
+    numbers: dict[str | None, int] = {answer: number for number, answer in enumerate(trained.question.answers)}
+    batches = (
+        ([galaxy.picture], [numbers.get(galaxy.label, -1)])
+        for galaxy in source.galaxies(trained.framing)
+        if galaxy.picture is not None and galaxy.id not in seen
+    )
+    visualize_activations(trained, batches, count=count, out=folder)

@@ -1,0 +1,122 @@
+"""What in a galaxy's picture made the model say so, for the browser: worked out when asked for, and kept."""
+
+import io
+import os
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from peculiar.attribution import Attribution, attribute
+from peculiar.errors import UsageError
+from peculiar.image import Framing, kept_square
+from peculiar.model import Model, load_model
+from peculiar.plots import draw_overlay
+from peculiar.web.pictures import LARGE, Pictures
+
+_KEPT = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What speaks for an answer, as a picture and in figures.
+
+    Parameters
+    ----------
+    content : bytes
+        JPEG of the same square and size as the large picture of the galaxy.
+    question, answer : str
+    probability : float
+        Of the answer, for the picture as it is.
+    without : float
+        The same with what is outlined hidden.
+    """
+
+    content: bytes
+    question: str
+    answer: str
+    probability: float
+    without: float
+
+
+class Why:
+    """Explains what a model says of pictures.
+
+    Parameters
+    ----------
+    model : Model
+    pictures : Pictures
+    """
+
+    def __init__(self, model: Model, pictures: Pictures) -> None:
+        self.model, self.pictures = model, pictures
+        self._kept: OrderedDict[tuple[int, str], Drawn] = OrderedDict()
+        self._lock = threading.Lock()  # one at a time, since one takes all cores
+
+    @property
+    def choices(self) -> dict[str, tuple[str, ...]]:
+        """The answers that can be asked about, by question."""
+        return {question.name: question.answers for question in self.model.card.questions}
+
+    def draw(self, row: int, asked: str = "") -> Drawn:
+        """Return what in the picture of a row speaks for an answer.
+
+        Parameters
+        ----------
+        row : int
+        asked : str
+            ``question/answer``; without an answer the most probable, without a question the model's first.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such question or answer.
+        PictureError
+            If the picture cannot be read.
+        """
+        question, _, answer = asked.partition("/")
+        with self._lock:
+            if (row, asked) not in self._kept:
+                picture = self.pictures.pixels(row)
+                told = attribute(self.model.asking(question or None), picture, answer or None)
+                left, upper, right, lower = map(round, kept_square(picture, Framing(LARGE)))
+                # Encoded as all pictures are, so that nothing of the file but its pixels reaches the browser.
+                buffer = io.BytesIO()
+                figure = draw_overlay(picture, told, (left, upper, right, lower), LARGE)
+                figure.savefig(buffer, format="jpg", dpi=120, pil_kwargs={"quality": 92})
+                self._kept[row, asked] = _drawn(buffer.getvalue(), told)
+                while len(self._kept) > _KEPT:
+                    self._kept.popitem(last=False)
+            self._kept.move_to_end((row, asked))
+            return self._kept[row, asked]
+
+
+def _drawn(content: bytes, told: Attribution) -> Drawn:
+    return Drawn(content, told.question, told.answer, told.probability, told.without)
+
+
+def open_why(digest: str, pictures: Pictures, model: str | os.PathLike[str] | None = None) -> Why | None:
+    """Return what explains the answers of a catalogue; None where the model that gave them is not at hand.
+
+    Parameters
+    ----------
+    digest : str
+        Of the model that made the catalogue.
+    pictures : Pictures
+    model : path-like, optional
+        Its model file; by default the model that ships, if it is the one.
+
+    Raises
+    ------
+    UsageError
+        If the file is of another model.
+    """
+    opened = load_model(model)
+    if opened.card.digest == digest:
+        return Why(opened, pictures)
+    if model is None:
+        return None
+    message = (
+        f"{model} did not make this catalogue: its digest is {opened.card.digest[:12]}, that of the model that did "
+        f"{digest[:12] or 'unknown'}; give that one (--model), or none"
+    )
+    raise UsageError(message)
