@@ -5,6 +5,7 @@ import threading
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,9 @@ from peculiar.schema import Question
 from peculiar.web.pictures import SMALL, Pictures
 
 _AHEAD = 4
+
+ASKED_FOR = "asked for"
+"""How a galaxy was chosen that somebody picked."""
 
 
 @dataclass(slots=True)
@@ -138,11 +142,11 @@ class Desk:
                 person.ahead.popleft()
             while len(person.ahead) < _AHEAD and (more := self._choose(person)) is not None:
                 person.ahead.append(more)
-            self.pictures.prepare(row for row, _ in person.ahead)
+            self.pictures.prepare(row for row, _ in islice(person.ahead, _AHEAD))
             return self._asked(person, *person.ahead[0]) if person.ahead else None
 
     def _wanted(self, person: _Person, row: int, chosen: str) -> bool:
-        return person.done[row] <= 0 and (chosen == "random" or self._answered[row] <= 0)
+        return person.done[row] <= 0 and (chosen in ("random", ASKED_FOR) or self._answered[row] <= 0)
 
     def _choose(self, person: _Person) -> tuple[int, str] | None:
         waiting = {row for row, _ in person.ahead}
@@ -174,13 +178,22 @@ class Desk:
         with self._lock:
             self._refresh()
             person = self._people.setdefault(who, _Person())
-            return self._asked(person, row, "asked for")
+            return self._asked(person, row, ASKED_FOR)
+
+    def ask_first(self, who: str, rows: Sequence[int]) -> None:
+        """Ask a person about some galaxies before all others, but for those that they have seen."""
+        for row in rows:
+            self.check(row)
+        with self._lock:
+            person = self._people.setdefault(who, _Person())
+            waiting = [one for one in person.ahead if one[0] not in set(rows)]
+            person.ahead = deque([*((row, ASKED_FOR) for row in rows), *waiting])
 
     def upcoming(self, who: str) -> list[int]:
         """Return the rows that come after the next."""
         with self._lock:
             person = self._people.get(who)
-            return [] if person is None else [row for row, _ in person.ahead][1:]
+            return [] if person is None else [row for row, _ in islice(person.ahead, 1, _AHEAD)]
 
     def check(self, row: int) -> None:
         """Raise `LabelError` unless there is such a row."""
