@@ -27,6 +27,9 @@ _REACHES = ((1_000, 4), (10_000, 2.3), (100_000, 1))
 
 _STEPS = (45, 30, 15, 10, 5, 2, 1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
 
+EXAMPLES = {"sky": "150.1,150.6,1.5,2.5", "map": "0.2,0.4,0.5,0.8"}
+"""Rectangles as people type them, by the name of the map."""
+
 Places = tuple[NDArray[np.floating], NDArray[np.floating]]
 
 
@@ -40,8 +43,8 @@ class Box:
     high: float
 
 
-def parse_box(text: str, what: str, example: str) -> Box:
-    """Read a rectangle as people type it: four numbers, two of each axis.
+def parse_box(text: str, kind: str) -> Box:
+    """Read a rectangle on a map, "sky" or "map", as people type it: four numbers, two of each axis.
 
     Raises
     ------
@@ -53,7 +56,7 @@ def parse_box(text: str, what: str, example: str) -> Box:
     except ValueError:
         left = right = low = high = math.nan
     if not all(map(math.isfinite, (left, right, low, high))):
-        message = f"a rectangle on the {what} is four numbers, as in {example}; received {text!r}"
+        message = f"a rectangle on the {kind} is four numbers, as in {EXAMPLES[kind]}; received {text!r}"
         raise UsageError(message)
     return Box(left, right, min(low, high), max(low, high))
 

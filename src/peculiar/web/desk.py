@@ -16,6 +16,7 @@ from peculiar.agreement import Skill, kappas, krippendorff_alpha, skills
 from peculiar.errors import LabelError
 from peculiar.labels import Event, Labels
 from peculiar.schema import Question
+from peculiar.web.ids import Ids
 from peculiar.web.pictures import SMALL, Pictures
 
 _AHEAD = 4
@@ -94,11 +95,11 @@ class Desk:
         opinions: dict[str, NDArray[np.floating]] | None = None,
         seed: int = 222,
     ) -> None:
-        self.ids, self.pictures, self.question, self.labels, self.loop = ids, pictures, question, labels, loop
+        self.ids = self._rows = ids if isinstance(ids, Ids) else Ids(ids)
+        self.pictures, self.question, self.labels, self.loop = pictures, question, labels, loop
         self.model, self.opinions = model, opinions or {}
         self.session = secrets.token_hex(8)
         labels.ask(question)
-        self._rows = {id_: row for row, id_ in enumerate(ids)}
         self._numbers = {answer: number for number, answer in enumerate(question.answers)}
         self._order = np.random.default_rng(seed).permutation(len(ids))
         # Whose turn comes when, of the galaxies kept apart.
@@ -297,7 +298,7 @@ class Desk:
         """
         votes: dict[int, Counter[int]] = {}
         last = [event for person in self._people.values() for event in _latest(person)]
-        by_chance = [self._rows[event.galaxy] for _, event in last if self._is_by_chance(event)]
+        by_chance = [self._rows.get(event.galaxy, -1) for _, event in last if self._is_by_chance(event)]
         for _, event in sorted(last, key=lambda one: one[0]):
             row = self._rows.get(event.galaxy)
             if row is not None and event.kind == "answer" and event.answer in self._numbers:

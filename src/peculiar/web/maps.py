@@ -1,7 +1,7 @@
 """The page of the two maps, and what is done with galaxies that were ticked on the wall."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from peculiar.errors import PeculiarError, UsageError
-from peculiar.web.charts import HEIGHT, WIDTH, Line, Plane, Sky, legend, paint, parse_box, scale_colours
+from peculiar.web.charts import EXAMPLES, HEIGHT, WIDTH, Box, Line, Plane, Sky, legend, paint, parse_box, scale_colours
 from peculiar.web.desk import Desk
 from peculiar.web.pictures import SMALL
 from peculiar.web.wall import MOST_OF_TABLE, Asking, Typed, Wall
@@ -121,26 +121,26 @@ def add_maps(
     ) -> Response:
         """Show the galaxies that meet a condition on the sky, on the map of what looks alike, and on the wall."""
         values = look(desk, wall, asking, start, who)
-        charts: list[_Chart] = []
-        hues, told = None, None
+        # What cannot be understood is told, and left out of the pictures.
+        hues = told = None
+        drawn = replace(asking, **{kind: "" for kind in EXAMPLES if _box(asking, kind) is None})
         try:
             hues = wall.hues(colour)
-            charts = _charts(wall, asking, colour, who)
-            if hues is not None and hues.names:
-                rows = wall.before(asking)
-                chosen = wall.chosen(asking, rows)
-                told = legend(hues, rows if chosen is None else rows[chosen])
         except PeculiarError as error:
             values["problem"] = values["problem"] or str(error)
         waiting = wall.layout.places is None
+        charts = _charts(wall, asking, drawn, colour if hues is not None else "", who)
+        if hues is not None and hues.names:
+            told = legend(hues, np.empty(0, dtype=np.int32) if values["problem"] else wall.rows(asking))
         maps = {
             "charts": charts,
             "colours": wall.colours,
             "colour": colour,
+            "examples": EXAMPLES,
             "hues": hues,
             "legend": told,
             "scale": ["#{:02x}{:02x}{:02x}".format(*one) for one in scale_colours(24)],
-            "waiting": waiting and not wall.layout.problem,
+            "waiting": waiting and not wall.layout.problem and "map" not in [chart.kind for chart in charts],
             "lacking": wall.layout.problem,
             "seconds": int(wall.layout.seconds),
             "here": asking.query(colour=colour, start=start, who=who),
@@ -195,48 +195,47 @@ def _both(places: NDArray[np.float32] | None) -> tuple[NDArray[np.float32], NDAr
     return None if places is None else (places[:, 0], places[:, 1])
 
 
-def _charts(wall: Wall, asking: Asking, colour: str, who: str | None) -> list[_Chart]:
-    rows = wall.before(asking)
-    image = asking.query(colour=colour)
+def _box(asking: Asking, kind: str) -> Box | None:
+    """Return a rectangle; None where there is none, or none that can be understood."""
+    try:
+        return parse_box(getattr(asking, kind), kind)
+    except UsageError:
+        return None
+
+
+def _closer(asking: Asking, box: Box) -> Asking:
+    """Return the condition that a rectangle on the sky is, in its place: what meets it fills the map."""
+    low, high = box.left % 360, box.right % 360
+    across = "ra between {} and {}" if low <= high else "(ra >= {} or ra <= {})"
+    part = f"{across.format(f'{low:.10g}', f'{high:.10g}')} and dec between {box.low:.10g} and {box.high:.10g}"
+    return replace(asking, sky="", where=f"({asking.where}) and {part}" if asking.where else part)
+
+
+def _charts(wall: Wall, asking: Asking, drawn: Asking, colour: str, who: str | None) -> list[_Chart]:
+    """Return the maps that there are, of what meets the condition; empty ones where it cannot be understood."""
+    try:
+        rows = wall.before(asking)
+    except PeculiarError:
+        rows = np.empty(0, dtype=np.int32)
     found = []
-    if wall.sky is not None:
-        ra, dec = (values[rows] for values in wall.sky)
-        sky = Sky.around(ra, dec)
-        box = parse_box(asking.sky, "sky", "150.1,150.6,1.5,2.5") if asking.sky else None
-        closer = ""
-        if box is not None:
-            low, high = box.left % 360, box.right % 360
-            word = "between {} and {}" if low <= high else "not between {1} and {0}"
-            part = f"ra {word.format(f'{low:.10g}', f'{high:.10g}')} and dec between {box.low:.10g} and {box.high:.10g}"
-            where = f"({asking.where}) and {part}" if asking.where else part
-            closer = replace(asking, sky="", where=where).query(colour=colour, who=who)
+    for kind, title in (("sky", "Sky"), ("map", "What looks alike")):
+        places = wall.sky if kind == "sky" else _both(wall.layout.places)
+        if places is None:
+            continue
+        here = places[0][rows], places[1][rows]
+        view = Sky.around(*here) if kind == "sky" else Plane()
+        box = _box(asking, kind)
         found.append(
             _Chart(
-                "sky",
-                "Sky",
-                f"{sky.middle!r} {sky.x!r} {sky.y!r} {sky.scale!r}",
-                sky.graticule(),
-                "" if box is None else sky.outline(box),
-                int(np.isfinite(ra + dec).sum()),
-                f"/map/sky.png?{image}",
-                replace(asking, sky="").query(colour=colour, who=who),
-                closer,
-            )
-        )
-    places = wall.layout.places
-    if places is not None:
-        plane = Plane()
-        box = parse_box(asking.map, "map", "0.2,0.4,0.5,0.8") if asking.map else None
-        found.append(
-            _Chart(
-                "map",
-                "What looks alike",
-                f"{plane.margin}",
-                [],
-                "" if box is None else plane.outline(box),
-                int(np.isfinite(places[rows, 0]).sum()),
-                f"/map/map.png?{image}",
-                replace(asking, map="").query(colour=colour, who=who),
+                kind,
+                title,
+                " ".join(map(str, astuple(view))),
+                view.graticule(),
+                "" if box is None else view.outline(box),
+                int(np.isfinite(here[0] + here[1]).sum()),
+                f"/map/{kind}.png?{drawn.query(colour=colour)}",
+                replace(asking, **{kind: ""}).query(colour=colour, who=who),
+                "" if box is None or kind == "map" else _closer(asking, box).query(colour=colour, who=who),
             )
         )
     return found

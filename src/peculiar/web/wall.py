@@ -172,10 +172,10 @@ class Wall:
             if self.sky is None:
                 message = "no position of this catalogue's galaxies is known, so that none lies in a part of the sky"
                 raise UsageError(message)
-            box = parse_box(asking.sky, "sky", "150.1,150.6,1.5,2.5")
+            box = parse_box(asking.sky, "sky")
             inside &= Sky.holds(box, *(values[rows] for values in self.sky))
         if asking.map:
-            box = parse_box(asking.map, "map", "0.2,0.4,0.5,0.8")
+            box = parse_box(asking.map, "map")
             places = self.layout.places
             if places is None:
                 raise UsageError(self.layout.problem or "the map is being laid out: look again in a minute")
