@@ -97,7 +97,7 @@ def test_the_sky_has_equal_areas() -> None:
     random = np.random.default_rng(222)
     ra, dec = random.uniform(0, 360, 400_000), np.degrees(np.arcsin(random.uniform(-1, 1, 400_000)))
     x, y = Sky.around(ra, dec).place(ra, dec)
-    counts = np.histogram2d(y, x, bins=(18, 24), range=((0, HEIGHT), (0, WIDTH)))[0]
+    counts = np.histogram2d(y, x, bins=(15, 24), range=((0, HEIGHT), (0, WIDTH)))[0]
     inside = counts[counts > 0.9 * counts.max()]
     assert len(inside) > 80  # most of the cells are wholly within the sky, and as full as any
     assert np.isfinite(counts).all()

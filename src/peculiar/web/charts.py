@@ -14,7 +14,7 @@ from peculiar.errors import UsageError
 from peculiar.image import encode_picture
 from peculiar.plots import COLOURS
 
-WIDTH, HEIGHT = 720, 540
+WIDTH, HEIGHT = 720, 450
 """Sides of a picture, in pixels."""
 
 PALETTE = ("#9aa7c4", *COLOURS[1:], COLOURS[0])
@@ -104,8 +104,8 @@ class Sky:
         widest = int(np.argmax(gaps))
         middle = (taken[widest] + gaps[widest] / 2 + 180) % 360 if gaps[widest] > 5 else 180.0
         x = _turned(middle - ra) * np.cos(np.radians(dec))
-        spans = [max(float(np.ptp(one)), 1e-4) * 1.12 for one in (x, dec)]
-        scale = min(WIDTH / spans[0], HEIGHT / spans[1], 1e6)
+        spans = [max(float(np.ptp(one)), 0.01) * 1.12 for one in (x, dec)]
+        scale = min(WIDTH / spans[0], HEIGHT / spans[1])
         return cls(float(middle), float(x.min() + x.max()) / 2, float(dec.min() + dec.max()) / 2, scale)
 
     def place(self, ra: NDArray[np.floating], dec: NDArray[np.floating]) -> Places:
@@ -126,7 +126,7 @@ class Sky:
         width = 360 if abs(box.right - box.left) >= 360 else (box.right - box.left) % 360
         middle = (box.left + width / 2) % 360
         # Sides are counted from the rectangle's own middle, so that it stays in one piece.
-        away = float(_turned(np.array([self.middle - middle]))[0])
+        away = float(_turned(np.array([self.middle - middle]))[0]) if width < 360 else 0.0
         dec = np.linspace(box.low, box.high, 25).clip(-90, 90)
         sides = [(away + half, order) for half, order in ((width / 2, dec), (-width / 2, dec[::-1]))]
         points = [(x * math.cos(math.radians(y)), y) for x, order in sides for y in order]
@@ -163,14 +163,15 @@ class Sky:
         first = math.ceil((self.middle - min(right / shrink, 180)) / step)
         last = math.floor((self.middle - max(left / shrink, -180)) / step)
         named = float(along[0]) if low > -90 else max(0.0, low)
-        for number in range(first, last + 1):
-            away = self.middle - number * step
+        meridians = [
+            (self.middle - number * step, _degrees(number * step % 360, step)) for number in range(first, last + 1)
+        ]
+        # The rim of the sky has no name.
+        for away, name in [(-180.0, ""), (180.0, ""), *meridians]:
             points = self._points([(away * math.cos(math.radians(dec)), dec) for dec in along])
             x = WIDTH / 2 + (away * math.cos(math.radians(named)) - self.x) * self.scale
             y = min(HEIGHT / 2 - (named - self.y) * self.scale, HEIGHT) - 8
-            if 30 < x < WIDTH - 30 or not (0 <= x <= WIDTH):
-                name = _degrees(number * step % 360, step) if 30 < x < WIDTH - 30 else ""
-                lines.append(Line(points, name, x, y, "middle"))
+            lines.append(Line(points, name if 30 < x < WIDTH - 30 else "", x, y, "middle"))
         return lines
 
 

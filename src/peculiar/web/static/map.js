@@ -1,12 +1,12 @@
 // Rectangles on the two maps, by dragging and by arrow keys. Without it their four numbers are typed.
 "use strict";
 (() => {
-  const WIDTH = 720, HEIGHT = 540, radians = Math.PI / 180;
+  const radians = Math.PI / 180;
   const turned = (degrees) => ((degrees + 180) % 360 + 360) % 360 - 180;
   const places = (value) => Math.max(0, Math.min(8, Math.ceil(Math.log10(value)) + 1));
 
   // From pixels of the picture to what the axes count, and back; as `charts.py` has it.
-  const sky = (frame) => {
+  const sky = (frame, WIDTH, HEIGHT) => {
     const [middle, x0, y0, scale] = frame, digits = places(scale);
     const across = (dec) => Math.max(Math.cos(dec * radians), 1e-6);
     return {
@@ -16,15 +16,19 @@
         return [middle - away, dec];
       },
       place: (ra, dec) => [WIDTH / 2 + ((middle - ra) * across(dec) - x0) * scale, HEIGHT / 2 - (dec - y0) * scale],
-      // Right ascension grows to the left.
-      text: (one, other) => [((other[0] % 360) + 360) % 360, ((one[0] % 360) + 360) % 360, Math.min(one[1], other[1]), Math.max(one[1], other[1])].map((value) => value.toFixed(digits)).join(),
+      // Right ascension grows to the left; from one end of the sky to the other is all of it.
+      text: (one, other) => {
+        const ra = one[0] - other[0] > 359.99 ? [0, 360] : [other[0], one[0]].map((value) => ((value % 360) + 360) % 360);
+        return [...ra, Math.min(one[1], other[1]), Math.max(one[1], other[1])].map((value) => value.toFixed(digits)).join();
+      },
       corners: ([left, right, low, high]) => {
-        const width = ((right - left) % 360 + 360) % 360, away = turned(middle - left - width / 2);
+        const whole = Math.abs(right - left) >= 360, width = whole ? 360 : ((right - left) % 360 + 360) % 360;
+        const away = whole ? 0 : turned(middle - left - width / 2);
         return [[middle - away + width / 2, high], [middle - away - width / 2, low]];
       },
     };
   };
-  const plane = ([margin]) => {
+  const plane = ([margin], WIDTH, HEIGHT) => {
     const wide = WIDTH - 2 * margin, tall = HEIGHT - 2 * margin;
     return {
       read: (x, y) => [(x - margin) / wide, (HEIGHT - margin - y) / tall],
@@ -33,7 +37,11 @@
       corners: ([left, right, low, high]) => [[left, high], [right, low]],
     };
   };
-  const axes = (field) => (field.dataset.kind === "sky" ? sky : plane)(field.dataset.frame.split(" ").map(Number));
+  const size = (field) => {
+    const { width, height } = field.querySelector("svg").viewBox.baseVal;
+    return [width, height];
+  };
+  const axes = (field) => (field.dataset.kind === "sky" ? sky : plane)(field.dataset.frame.split(" ").map(Number), ...size(field));
   const typed = (field) => document.querySelector(`input[form="asking"][name="${field.dataset.kind}"]`);
 
   // A rectangle as it is drawn: top left and bottom right corner, in pixels.
@@ -61,8 +69,8 @@
 
   let drag = null;
   const at = (field, event) => {
-    const frame = field.querySelector("svg").getBoundingClientRect();
-    return [Math.max(0, Math.min(WIDTH, (event.clientX - frame.left) / frame.width * WIDTH)), Math.max(0, Math.min(HEIGHT, (event.clientY - frame.top) / frame.height * HEIGHT))];
+    const frame = field.querySelector("svg").getBoundingClientRect(), [width, height] = size(field);
+    return [Math.max(0, Math.min(1, (event.clientX - frame.left) / frame.width)) * width, Math.max(0, Math.min(1, (event.clientY - frame.top) / frame.height)) * height];
   };
   const dragged = () => {
     const [x, y] = drag.from, [u, v] = drag.to;
@@ -72,7 +80,7 @@
     const field = event.target.closest(".field");
     if (!field || event.button) { return; }
     if (event.pointerType === "mouse") { event.preventDefault(); field.focus({ preventScroll: true }); }
-    drag = { field, from: at(field, event), to: at(field, event), before: typed(field).value };
+    drag = { field, from: at(field, event), to: at(field, event), text: typed(field).value, points: field.querySelector(".box").getAttribute("points") };
     field.setPointerCapture(event.pointerId);
   });
   document.addEventListener("pointermove", (event) => {
@@ -80,14 +88,16 @@
     drag.to = at(drag.field, event);
     draw(drag.field, dragged());
   });
+  // A click, or a finger that scrolls, leaves what was there.
+  const leave = ({ field, text, points }) => { typed(field).value = text; field.querySelector(".box").setAttribute("points", points); };
   document.addEventListener("pointerup", () => {
     if (!drag) { return; }
-    const { field, from, to, before } = drag;
-    if (Math.hypot(from[0] - to[0], from[1] - to[1]) > 6) { draw(field, dragged()); submit(field); } else { typed(field).value = before; draw(field, now(field)); }
+    const { field, from, to } = drag;
+    if (Math.hypot(from[0] - to[0], from[1] - to[1]) > 6) { draw(field, dragged()); submit(field); } else { leave(drag); }
     drag = null;
   });
   document.addEventListener("pointercancel", () => {
-    if (drag) { typed(drag.field).value = drag.before; draw(drag.field, now(drag.field)); drag = null; }
+    if (drag) { leave(drag); drag = null; }
   });
 
   const arrows = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
@@ -98,7 +108,8 @@
     if (event.key === "Delete" || event.key === "Backspace") { event.preventDefault(); draw(field, null); submit(field); }
     if (!(event.key in arrows)) { return; }
     event.preventDefault();
-    const box = now(field) || [WIDTH * 0.4, HEIGHT * 0.4, WIDTH * 0.6, HEIGHT * 0.6];
+    const [width, height] = size(field);
+    const box = now(field) || [width * 0.4, height * 0.4, width * 0.6, height * 0.6];
     const [right, down] = arrows[event.key].map((one) => one * 18);
     if (event.shiftKey) {
       box[2] = Math.max(box[0] + 6, box[2] + right);
