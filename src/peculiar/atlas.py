@@ -52,13 +52,22 @@ def chart(catalog: str | os.PathLike[str] | Shelf, *, landmarks: int = LANDMARKS
         If the catalogue has no embeddings, or fewer than 50 galaxies that have one.
     """
     shelf = catalog if isinstance(catalog, Shelf) else Shelf(catalog)
-    places = lay_out(shelf.embeddings(), landmarks=landmarks, seed=seed)
+    places = find_places(shelf, landmarks=landmarks, seed=seed)
     names = [name for name in ("id", "ra", "dec", "class") if name in shelf.columns]
     table = pa.Table.from_batches(list(shelf.batches(names)))
     for number, name in enumerate("xy"):
         table = table.append_column(name, pa.array(places[:, number], pa.float32(), from_pandas=True))
     axes = [Column(name, pa.float32(), f"place on the map of embeddings, {name}, 0 to 1") for name in "xy"]
     return Hits((*(shelf.columns[name] for name in names), *axes), table, {**shelf.notes, "landmarks": str(landmarks)})
+
+
+def find_places(shelf: Shelf, *, landmarks: int = LANDMARKS, seed: int = 222) -> NDArray[np.float32]:
+    """Return what `lay_out` gives for a catalogue; it is laid out once, and then lies in the cache."""
+    return shelf.kept(
+        "maps",
+        f"-{landmarks}-{seed}",
+        lambda file: np.save(file, lay_out(shelf.embeddings(), landmarks=landmarks, seed=seed)),
+    )
 
 
 def lay_out(embeddings: Embeddings, *, landmarks: int = LANDMARKS, seed: int = 222) -> NDArray[np.float32]:

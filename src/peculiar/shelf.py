@@ -7,9 +7,9 @@ cosine of the angle between any two is a product of matrices, and a second searc
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -167,17 +167,44 @@ class Shelf:
                 f"{self.path.with_suffix('.parquet').name}` makes a catalogue that has"
             )
             raise UsageError(message)
+        return Embeddings(
+            self.kept("embeddings", "", lambda file: self._prepare(file, column.type.list_size), mmap_mode="r")
+        )
+
+    @property
+    def state(self) -> str:
+        """What tells this catalogue, as its files are now, from others and from what it was before."""
         states = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in self.files]
         place = hashlib.sha256(str(self.path.resolve()).encode()).hexdigest()[:16]
-        state = hashlib.sha256(json.dumps(states).encode()).hexdigest()[:16]
-        folder = cache_folder() / "embeddings"
-        file = folder / f"{place}-{state}.npy"
+        return f"{place}-{hashlib.sha256(json.dumps(states).encode()).hexdigest()[:16]}"
+
+    def kept(
+        self, kind: str, how: str, make: Callable[[Path], object], mmap_mode: Literal["r"] | None = None
+    ) -> NDArray[np.float32]:
+        """Return an array that is made of this catalogue once, and then lies in the cache.
+
+        Parameters
+        ----------
+        kind : str
+            The folder in the cache.
+        how : str
+            What else the array depends on, as part of a file's name.
+        make : callable
+            Writes it to a path that ends in ``.npy``. Arrays of what the catalogue was before are then deleted.
+        mmap_mode : str, optional
+            As NumPy takes it.
+        """
+        state = self.state
+        folder = cache_folder() / kind
+        file = folder / f"{state}{how}.npy"
         if not file.exists():
             with writing(file) as temporary:
-                self._prepare(temporary, column.type.list_size)
-            for older in set(folder.glob(f"{place}-*.npy")) - {file}:
-                older.unlink(missing_ok=True)
-        return Embeddings(np.load(file, mmap_mode="r"))
+                make(temporary)
+            place = state.partition("-")[0]
+            for older in folder.glob(f"{place}-*.npy"):
+                if not older.name.startswith(state):
+                    older.unlink(missing_ok=True)
+        return np.asanyarray(np.load(file, mmap_mode=mmap_mode))
 
     def _prepare(self, file: Path, width: int) -> None:
         """Write the array of `Embeddings`."""

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
-import numpy as np
-from fastapi import FastAPI, Form, Header, HTTPException, Query, Request
+from fastapi import Depends, FastAPI, Form, Header, HTTPException, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
@@ -23,11 +22,11 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from peculiar.active import Progress
 from peculiar.errors import DataError, LabelError, PeculiarError
 from peculiar.web.desk import Desk
+from peculiar.web.maps import Who, add_maps, look
 from peculiar.web.pictures import LARGE, SMALL
 from peculiar.web.wall import Asking, Wall, links
 from peculiar.web.why import Drawn, Why
 
-Who = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80, pattern=r"^[^\x00-\x1f]*$")]
 EventName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{8,48}$")]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 Csrf = Annotated[str, StringConstraints(max_length=100)]
@@ -36,7 +35,7 @@ Number = Annotated[int, Field(ge=0, le=1 << 40)]
 Asked = Annotated[Name | None, Query()]
 Hx = Annotated[str | None, Header(alias="HX-Request")]
 
-ON_GRID, ON_WALL = 24, 60
+ON_GRID = 24
 
 _MEDIA = {".csv": "text/csv; charset=utf-8", ".parquet": "application/vnd.apache.parquet"}
 
@@ -207,41 +206,24 @@ def make_app(desk: Desk, wall: Wall | None = None, why: Why | None = None) -> Fa
 
     if wall is not None:
         _add_wall(app, desk, wall, why, render)
+        add_maps(app, desk, wall, render, check, _table)
     return app
 
 
 def _add_wall(app: FastAPI, desk: Desk, wall: Wall, why: Why | None, render: Callable[..., HTMLResponse]) -> None:
-    Typed = Annotated[str, Query(max_length=1000)]
     Person = Annotated[Who | None, Query()]
 
     @app.get("/wall", response_class=HTMLResponse)
     def show_wall(
-        where: Typed = "",
-        cone: Typed = "",
-        by: Typed = "",
-        start: Annotated[Number, Query()] = 0,
-        who: Person = None,
-        hx: Hx = None,
+        asking: Annotated[Asking, Depends()], start: Annotated[Number, Query()] = 0, who: Person = None, hx: Hx = None
     ) -> Response:
         """Show the galaxies that meet a condition, some at a time."""
-        asking, problem = Asking(where, cone, by), ""
-        try:
-            rows = wall.rows(asking)
-        except PeculiarError as error:
-            rows, problem = np.empty(0, dtype=np.int32), str(error)
-        some = [int(row) for row in rows[start : start + ON_WALL]]
-        desk.pictures.prepare(some, SMALL)
-        after = start + ON_WALL
-        following = asking.query(start=after, who=who) if after < len(rows) else None
-        values = {"tiles": [(row, desk.ids[row]) for row in some], "following": following, "who": who}
-        if hx:
-            return render("tiles.html", **values)
-        return render("wall.html", **values, total=len(rows), asking=asking, sorts=wall.sorts, problem=problem)
+        return render("tiles.html" if hx else "wall.html", **look(desk, wall, asking, start, who), maps=None)
 
     @app.get("/wall/found.{kind}", response_class=Response)
-    def found(kind: Literal["csv", "parquet"], where: Typed = "", cone: Typed = "", by: Typed = "") -> Response:
+    def found(kind: Literal["csv", "parquet"], asking: Annotated[Asking, Depends()]) -> Response:
         """Give the galaxies that meet a condition as a table."""
-        return _table(f"found.{kind}", wall.table(Asking(where, cone, by)).write)
+        return _table(f"found.{kind}", wall.table(asking).write)
 
     def show_galaxy(row: int, who: str | None, asked: str = "", drawn: Drawn | None = None) -> Response:
         facts, problem = wall.facts(row), desk.pictures.show(row).problem

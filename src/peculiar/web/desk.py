@@ -5,6 +5,7 @@ import threading
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,14 @@ from peculiar.agreement import Skill, kappas, krippendorff_alpha, skills
 from peculiar.errors import LabelError
 from peculiar.labels import Event, Labels
 from peculiar.schema import Question, Tree
+from peculiar.web.ids import Ids
 from peculiar.web.person import Person
 from peculiar.web.pictures import SMALL, Pictures
 
 _AHEAD = 4
+
+ASKED_FOR = "asked for"
+"""How a galaxy was chosen that somebody picked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +97,13 @@ class Desk:
         opinions: dict[str, NDArray[np.floating]] | None = None,
         seed: int = 222,
     ) -> None:
-        self.ids, self.pictures, self.tree, self.labels, self.loop = ids, pictures, tree, labels, loop
+        self.ids = self._rows = ids if isinstance(ids, Ids) else Ids(ids)
+        self.pictures, self.tree, self.labels, self.loop = pictures, tree, labels, loop
         self.question = tree.root if learned is None else tree[learned]
         self.model, self.opinions = model, opinions or {}
         self.session = secrets.token_hex(8)
         labels.ask(*tree.questions)
         self._names = tuple(question.name for question in tree.questions)
-        self._rows = {id_: row for row, id_ in enumerate(ids)}
         self._numbers = {answer: number for number, answer in enumerate(self.question.answers)}
         self._order = np.random.default_rng(seed).permutation(len(ids))
         # Whose turn comes when, of the galaxies kept apart.
@@ -139,14 +144,14 @@ class Desk:
                 person.ahead.popleft()
             while len(person.ahead) < _AHEAD and (more := self._choose(person)) is not None:
                 person.ahead.append(more)
-            self.pictures.prepare(row for row, _ in person.ahead)
+            self.pictures.prepare(row for row, _ in islice(person.ahead, _AHEAD))
             if person.begun:
                 return self._asked(person, next(reversed(person.begun)), "")
             return self._asked(person, *person.ahead[0]) if person.ahead else None
 
     def _wanted(self, person: Person, row: int, chosen: str) -> bool:
         seen = row in person.done or row in person.begun
-        return not seen and (chosen == "random" or not self._answered[self.ids[row]])
+        return not seen and (chosen in ("random", ASKED_FOR) or not self._answered[self.ids[row]])
 
     def _choose(self, person: Person) -> tuple[int, str] | None:
         passed = person.done.union(person.begun, (row for row, _ in person.ahead))
@@ -155,7 +160,8 @@ class Desk:
             return None if row is None else (row, "random")
         done, elsewhere = np.zeros(len(self), dtype=bool), np.zeros(len(self), dtype=bool)
         done[list(passed)] = True
-        elsewhere[[self._rows[id_] for id_, count in self._answered.items() if count and id_ in self._rows]] = True
+        answered = (self._rows.get(id_) for id_, count in self._answered.items() if count)
+        elsewhere[[row for row in answered if row is not None]] = True
         return self.loop.next(done, int(done.sum()), elsewhere)
 
     def some(self, who: str, count: int) -> list[Asked]:
@@ -177,7 +183,16 @@ class Desk:
         with self._lock:
             self._refresh()
             person = self._person(who)
-            return self._asked(person, row, dict(person.ahead).get(row, "asked for"))
+            return self._asked(person, row, dict(person.ahead).get(row, ASKED_FOR))
+
+    def ask_first(self, who: str, rows: Sequence[int]) -> None:
+        """Ask a person about some galaxies before all others, but for those that they have seen."""
+        for row in rows:
+            self.check(row)
+        with self._lock:
+            person, wanted = self._person(who), set(rows)
+            waiting = [one for one in person.ahead if one[0] not in wanted]
+            person.ahead = deque([*((row, ASKED_FOR) for row in rows), *waiting])
 
     def upcoming(self, who: str) -> list[int]:
         """Return the rows that come after the next."""
@@ -185,7 +200,7 @@ class Desk:
             person = self._people.get(who)
             if person is None:
                 return []
-            return [row for row, _ in person.ahead][0 if person.begun else 1 :]
+            return [row for row, _ in islice(person.ahead, 0 if person.begun else 1, _AHEAD)]
 
     def check(self, row: int) -> None:
         """Raise `LabelError` unless there is such a row."""
@@ -196,7 +211,7 @@ class Desk:
     def _asked(self, person: Person, row: int, chosen: str) -> Asked:
         path, question = person.path(row)
         if row in person.done or question is None:  # it was asked for: from the beginning, then
-            path, question, chosen = [], self.tree.root, "asked for"
+            path, question, chosen = [], self.tree.root, ASKED_FOR
         return Asked(
             row=row,
             id=self.ids[row],
@@ -332,7 +347,7 @@ class Desk:
         """
         votes: dict[int, Counter[int]] = {}
         last = [event for person in self._people.values() for event in person.latest(self.question.name)]
-        by_chance = [self._rows[event.galaxy] for _, event in last if self._is_by_chance(event)]
+        by_chance = [self._rows.get(event.galaxy, -1) for _, event in last if self._is_by_chance(event)]
         for _, event in sorted(last, key=lambda one: one[0]):
             row = self._rows.get(event.galaxy)
             if row is not None and event.kind == "answer" and event.answer in self._numbers:

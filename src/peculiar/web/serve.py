@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute
 import uvicorn
 
 from peculiar.active import APART, Loop
@@ -23,6 +25,7 @@ from peculiar.table import table_format
 from peculiar.web.app import make_app
 from peculiar.web.desk import Desk
 from peculiar.web.guard import LOOPBACK, Guard
+from peculiar.web.ids import Ids
 from peculiar.web.pictures import Pictures
 from peculiar.web.wall import Wall
 from peculiar.web.why import open_why
@@ -147,18 +150,17 @@ def open_desk(
         return Desk(source.ids(), Pictures(source), tree, labels, learned=asked.name, seed=seed)
     shelf = data if isinstance(data, Shelf) else Shelf(data)
     source = open_source(pictures)
-    rows = {id_: row for row, id_ in enumerate(source.ids())}
     known = shelf.embeddings()
-    ids = [str(id_) for batch in shelf.batches(["id"]) for id_ in batch.column(0).to_pylist()]
-    lacking = [id_ for id_ in ids if id_ not in rows]
-    if len(lacking) == len(ids):
+    ids = Ids(pa.concat_arrays([batch.column(0).cast(pa.string()) for batch in shelf.batches(["id"])]))
+    found = pa.compute.index_in(ids.texts, value_set=pa.array(source.ids(), pa.string()))
+    places = found.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    if (places < 0).all():
         message = f"{pictures} holds none of the galaxies of {shelf.path}: {ids[0]} is not among them"
         raise UsageError(message)
     loop = Loop(known, asked.answers, strategy=strategy, apart=apart, every=every, seed=seed)
     names = [f"p_{answer.lower()}" for answer in asked.answers]
     table = shelf.take(np.arange(len(shelf)), [name for name in names if name in shelf.columns])
     opinions = {name: table[name].to_numpy(zero_copy_only=False) for name in table.column_names}
-    places = np.array([rows.get(id_, -1) for id_ in ids], dtype=np.int64)
     return Desk(
         ids,
         Pictures(source, places),

@@ -1,21 +1,36 @@
 """The galaxies of a catalogue as a wall: sorted, filtered, one looked at closely, what was found as a table."""
 
+import logging
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
+from pydantic import StringConstraints
 
-from peculiar.search import Hits, best, odd_column, parse_cone, query
+from peculiar.atlas import find_places
+from peculiar.errors import PeculiarError, UnknownNameError, UsageError
+from peculiar.search import DISTANCE, Hits, find_rows, odd_column, parse_cone
 from peculiar.shelf import Embeddings, Shelf
+from peculiar.web.charts import Hues, Places, Plane, Sky, parse_box
 
 _KEPT = 8
 
-_MOST_OF_TABLE = 100_000
+MOST_OF_TABLE = 100_000
+
+_MOST_CLASSES = 40
+
+_logger = logging.getLogger(__name__)
+
+Typed = Annotated[str, StringConstraints(max_length=1000)]
+Numbers = Annotated[str, StringConstraints(max_length=100)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +41,67 @@ class Asking:
     ----------
     where, cone, by : str
         As `peculiar search` takes them; empty for all, everywhere, in the order of the catalogue.
+    sky : str
+        A rectangle on the sky: right ascension from and to, eastwards, declination from and to, in degrees.
+    map : str
+        A rectangle on the map of what looks alike: from and to, each 0 to 1, to the right and upwards.
     """
 
-    where: str = ""
-    cone: str = ""
-    by: str = ""
+    where: Typed = ""
+    cone: Numbers = ""
+    by: Typed = ""
+    sky: Numbers = ""
+    map: Numbers = ""
 
     def query(self, **more: object) -> str:
         """Return the same as the query of an address."""
-        told = {"where": self.where, "cone": self.cone, "by": self.by, **more}
+        told = {name: getattr(self, name) for name in self.__slots__} | more
         return urlencode({name: value for name, value in told.items() if value not in ("", None)})
+
+
+class Layout:
+    """Where galaxies lie on the map of what looks alike: laid out in the background, once a catalogue."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        self.shelf, self.problem = shelf, ""
+        self._places: NDArray[np.float32] | None = None
+        self._begun = 0.0
+        self._worker: threading.Thread | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def places(self) -> NDArray[np.float32] | None:
+        """Places, shape (n, 2), NaN where a galaxy has no embedding; None as long as they are not known.
+
+        The first to ask sets the work going.
+        """
+        with self._lock:
+            if self._worker is None:
+                self._begun = time.monotonic()
+                self._worker = threading.Thread(target=self._lay_out, name="map", daemon=True)
+                self._worker.start()
+                # What lies in the cache is there at once.
+                self._worker.join(0.3)
+        return self._places
+
+    @property
+    def seconds(self) -> float:
+        """How long it has been at work."""
+        return time.monotonic() - self._begun
+
+    def _lay_out(self) -> None:
+        try:
+            self._places = find_places(self.shelf)
+        except (PeculiarError, OSError) as error:
+            self.problem = str(error)
+        except Exception:
+            self.problem = "the map could not be made; the desk's terminal says why"
+            _logger.exception("the map of %s could not be made", self.shelf.path)
+
+    def wait(self) -> None:
+        """Wait until the work is done."""
+        if self._worker is not None:
+            self._worker.join()
 
 
 class Wall:
@@ -47,12 +113,17 @@ class Wall:
     embeddings : Embeddings
     ids : sequence of str
         Of its galaxies, in order.
+
+    Attributes
+    ----------
+    layout : Layout
     """
 
     def __init__(self, shelf: Shelf, embeddings: Embeddings, ids: Sequence[str]) -> None:
         self.shelf, self.embeddings, self.ids = shelf, embeddings, ids
-        self._rows = {id_: row for row, id_ in enumerate(ids)}
-        self._orders: OrderedDict[Asking, NDArray[np.int32]] = OrderedDict()
+        self.layout = Layout(shelf)
+        self._found: OrderedDict[Asking, tuple[NDArray[np.int32], NDArray[np.float64] | None]] = OrderedDict()
+        self._hues: OrderedDict[str, Hues] = OrderedDict()
         self._lock = threading.Lock()
 
     @property
@@ -63,30 +134,127 @@ class Wall:
         known = {name: text for name, text in (uncertain | likely).items() if name in self.shelf.columns}
         return {"": "as in the catalogue"} | known
 
+    @property
+    def colours(self) -> dict[str, str]:
+        """What the maps may be coloured by: the column, and what it is called."""
+        numbers = [
+            name
+            for name in self.shelf.plain
+            if pa.types.is_floating(self.shelf.columns[name].type) and name not in ("ra", "dec")
+        ]
+        classes = ["class"] if "class" in self.shelf.columns else []
+        return {"": "how many"} | {name: name.replace("_", " ") for name in [*classes, *numbers]}
+
+    @cached_property
+    def sky(self) -> Places | None:
+        """Right ascension and declination, each of shape (n,), NaN where unknown; None where all are."""
+        if not {"ra", "dec"} <= self.shelf.columns.keys():
+            return None
+        ra, dec = (self._numbers(name) for name in ("ra", "dec"))
+        return (ra, dec) if bool(np.isfinite(ra + dec).any()) else None
+
     def rows(self, asking: Asking) -> NDArray[np.int32]:
         """Return the rows that meet a condition, in order; the last few searches are kept.
 
         Raises
         ------
         UsageError, UnknownNameError
-            If the condition, the cone or the order cannot be understood.
+            If the condition, the cone, the order or a rectangle cannot be understood.
         """
-        with self._lock:
-            if asking not in self._orders:
-                found = self._query(asking, None, [])
-                self._orders[asking] = np.array([self._rows[id_] for id_ in found.ids], dtype=np.int32)
-                while len(self._orders) > _KEPT:
-                    self._orders.popitem(last=False)
-            self._orders.move_to_end(asking)
-            return self._orders[asking]
+        rows = self._search(asking)[0]
+        chosen = self.chosen(asking, rows)
+        return rows if chosen is None else rows[chosen]
+
+    def chosen(self, asking: Asking, rows: NDArray[np.int32]) -> NDArray[np.bool_] | None:
+        """Tell which of some rows lie in the rectangles; None where there is no rectangle."""
+        inside = np.ones(len(rows), dtype=bool)
+        if asking.sky:
+            if self.sky is None:
+                message = "no position of this catalogue's galaxies is known, so that none lies in a part of the sky"
+                raise UsageError(message)
+            box = parse_box(asking.sky, "sky")
+            inside &= Sky.holds(box, *(values[rows] for values in self.sky))
+        if asking.map:
+            box = parse_box(asking.map, "map")
+            places = self.layout.places
+            if places is None:
+                raise UsageError(self.layout.problem or "the map is being laid out: look again in a minute")
+            inside &= Plane.holds(box, *places[rows].T)
+        return inside if asking.sky or asking.map else None
+
+    def before(self, asking: Asking) -> NDArray[np.int32]:
+        """Return what `rows` would, were there no rectangles."""
+        return self._search(asking)[0]
 
     def table(self, asking: Asking) -> Hits:
         """Return what meets a condition with all columns but embeddings; the first hundred thousand."""
-        return self._query(asking, _MOST_OF_TABLE, None)
+        rows, distances = self._search(asking)
+        chosen = self.chosen(asking, rows)
+        which = (np.arange(len(rows)) if chosen is None else np.flatnonzero(chosen))[:MOST_OF_TABLE]
+        hits = self.take(rows[which])
+        notes = {name: text for name in ("where", "cone", "sky", "map") if (text := getattr(asking, name))}
+        hits = replace(hits, notes={**hits.notes, **notes})
+        if distances is None or "distance" in hits.table.column_names:
+            return hits
+        table = hits.table.append_column("distance", pa.array(distances[which]))
+        return replace(hits, columns=(*hits.columns, DISTANCE), table=table)
 
-    def _query(self, asking: Asking, top: int | None, columns: list[str] | None) -> Hits:
-        cone = parse_cone(asking.cone) if asking.cone else None
-        return query(self.shelf, asking.where or None, cone=cone, by=asking.by or None, top=top, columns=columns)
+    def take(self, rows: NDArray[np.integer]) -> Hits:
+        """Return rows with all columns but embeddings."""
+        names = self.shelf.plain
+        table = self.shelf.take(rows, names)
+        return Hits(tuple(self.shelf.columns[name] for name in names), table, dict(self.shelf.notes))
+
+    def hues(self, name: str) -> Hues | None:
+        """Return the colours of all galaxies by a column; None where it is empty.
+
+        Raises
+        ------
+        UnknownNameError
+            If the maps cannot be coloured by it.
+        """
+        if not name:
+            return None
+        if name not in self.colours:
+            raise UnknownNameError("column to colour by", name, [one for one in self.colours if one])
+        with self._lock:
+            if name not in self._hues:
+                self._hues[name] = self._classes() if name == "class" else Hues.of_numbers(self._numbers(name))
+                while len(self._hues) > _KEPT:
+                    self._hues.popitem(last=False)
+            self._hues.move_to_end(name)
+            return self._hues[name]
+
+    def _classes(self) -> Hues:
+        codes: list[NDArray[np.int16]] = []
+        numbers: dict[str, int] = {}
+        for batch in self.shelf.batches(["class"]):
+            known = batch.column(0).cast(pa.string()).dictionary_encode()
+            # What a catalogue of hundreds of classes has beyond the first has no colour of its own.
+            news = [
+                numbers.setdefault(one, len(numbers)) if one in numbers or len(numbers) < _MOST_CLASSES else -1
+                for one in known.dictionary.to_pylist()
+            ]
+            places = known.indices.fill_null(len(news)).to_numpy(zero_copy_only=False)
+            codes.append(np.array([*news, -1], dtype=np.int16)[places])
+        return Hues.of_classes(np.concatenate(codes), list(numbers))
+
+    def _numbers(self, name: str) -> NDArray[np.float64]:
+        parts = [batch.column(0).cast(pa.float64()) for batch in self.shelf.batches([name])]
+        return np.concatenate([part.to_numpy(zero_copy_only=False) for part in parts])
+
+    def _search(self, asking: Asking) -> tuple[NDArray[np.int32], NDArray[np.float64] | None]:
+        """Return rows in order, and how far they are from the middle of the cone."""
+        asking = replace(asking, sky="", map="")
+        with self._lock:
+            if asking not in self._found:
+                cone = parse_cone(asking.cone) if asking.cone else None
+                rows, distances = find_rows(self.shelf, asking.where or None, cone=cone, by=asking.by or None)
+                self._found[asking] = rows.astype(np.int32), distances
+                while len(self._found) > _KEPT:
+                    self._found.popitem(last=False)
+            self._found.move_to_end(asking)
+            return self._found[asking]
 
     def facts(self, row: int) -> dict[str, Any]:
         """Return the entries of a galaxy, by column."""
@@ -99,7 +267,10 @@ class Wall:
             return []
         cosines = self.embeddings.cosines(np.asarray(self.embeddings.vectors[row]))
         cosines[row] = np.nan
-        return [self._rows[id_] for id_ in best(self.shelf, cosines, count, "cosine").ids]
+        rows = np.flatnonzero(~np.isnan(cosines))
+        if len(rows) > count:
+            rows = rows[np.argpartition(-cosines[rows], count - 1)[:count]]
+        return [int(one) for one in rows[np.argsort(-cosines[rows], kind="stable")]]
 
 
 def links(facts: dict[str, Any]) -> dict[str, str]:
