@@ -35,6 +35,30 @@ Hx = Annotated[str | None, Header(alias="HX-Request")]
 
 ON_GRID, ON_WALL = 24, 60
 
+
+
+def _text(why: str) -> dict[str, Any]:
+    return {"description": why, "content": {"text/plain": {"schema": {"type": "string"}}}}
+
+
+def _content(*kinds: str) -> dict[int | str, dict[str, Any]]:
+    return {200: {"description": "it is there", "content": {kind: {} for kind in kinds}}}
+
+
+# What any address may answer, be it the application or the guard before it.
+_REFUSALS: dict[int | str, dict[str, Any]] = {
+    400: _text("what is asked for is not there, or is not understood"),
+    401: _text("the token is missing"),
+    403: _text("the request is from another page, or from an earlier run"),
+    413: _text("the request is too long"),
+    414: _text("the address is too long"),
+    421: _text("the desk is not known by this name"),
+    422: _text("what was sent is not of the form that is asked for"),
+    503: _text("the answers cannot be stored just now"),
+}
+_GONE: dict[int | str, dict[str, Any]] = {404: _text("the picture cannot be read")}
+_LEADS_ON: dict[int | str, dict[str, Any]] = {303: {"description": "it is stored; without htmx the page is to be loaded"}}
+
 _MEDIA = {".csv": "text/csv; charset=utf-8", ".parquet": "application/vnd.apache.parquet"}
 
 
@@ -76,7 +100,13 @@ def make_app(desk: Desk, wall: Wall | None = None) -> FastAPI:
         Of the catalogue, where there is one.
     """
     # The pages that show an API's description fetch their scripts elsewhere.
-    app = FastAPI(title="peculiar label", version=metadata.version("peculiar"), docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="peculiar label",
+        version=metadata.version("peculiar"),
+        docs_url=None,
+        redoc_url=None,
+        responses=_REFUSALS,
+    )
     app.mount("/static", StaticFiles(packages=[("peculiar.web", "static")]), name="static")
     pages = Environment(
         loader=PackageLoader("peculiar.web", "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
@@ -129,7 +159,7 @@ def make_app(desk: Desk, wall: Wall | None = None) -> FastAPI:
         """Give what forms have to bring: a page that outlived the server asks for it anew."""
         return PlainTextResponse(csrf)
 
-    @app.post("/answer", response_class=HTMLResponse)
+    @app.post("/answer", response_class=HTMLResponse, responses=_LEADS_ON)
     def answer(sent: Annotated[_Answer, Form()], hx: Hx = None) -> Response:
         """Store an answer, then show the next galaxy."""
         check(sent)
@@ -138,7 +168,7 @@ def make_app(desk: Desk, wall: Wall | None = None) -> FastAPI:
         desk.answer(sent.who, sent.row, sent.event, kind, number, sent.seconds, sent.chosen)
         return after(sent.who, None, hx)
 
-    @app.post("/undo", response_class=HTMLResponse)
+    @app.post("/undo", response_class=HTMLResponse, responses=_LEADS_ON)
     def undo(sent: Annotated[_Undo, Form()], hx: Hx = None) -> Response:
         """Take an answer back, and show its galaxy again."""
         check(sent)
@@ -150,7 +180,7 @@ def make_app(desk: Desk, wall: Wall | None = None) -> FastAPI:
         some = desk.some(who, ON_GRID)
         return render("grid.html", who=who, some=some, event=uuid.uuid4().hex, progress=_last(desk))
 
-    @app.post("/grid", response_class=HTMLResponse)
+    @app.post("/grid", status_code=303, response_class=RedirectResponse)
     def answer_grid(sent: Annotated[_Grid, Form()]) -> Response:
         """Store the answers of a grid."""
         check(sent)
@@ -163,7 +193,7 @@ def make_app(desk: Desk, wall: Wall | None = None) -> FastAPI:
         desk.answer_many(sent.who, given, sent.event, sent.seconds, chosen)
         return RedirectResponse(app.url_path_for("grid") + "?" + _query(who=sent.who), 303)
 
-    @app.get("/picture/{row}/{size}", response_class=Response)
+    @app.get("/picture/{row}/{size}", response_class=Response, responses=_GONE | _content("image/jpeg"))
     def picture(row: Number, size: Literal["large", "small"]) -> Response:
         """Give a picture."""
         desk.check(row)
@@ -188,7 +218,7 @@ def make_app(desk: Desk, wall: Wall | None = None) -> FastAPI:
         """Give the course of the score."""
         return {"progress": [asdict(one) for one in ([] if desk.loop is None else list(desk.loop.progress))]}
 
-    @app.get("/export/{what}.{kind}", response_class=Response)
+    @app.get("/export/{what}.{kind}", response_class=Response, responses=_content(*_MEDIA.values()))
     def export(what: Literal["votes", "labels", "events"], kind: Literal["csv", "parquet"]) -> Response:
         """Give the answers as a table."""
         return _table(f"{what}.{kind}", lambda file: desk.labels.export(file, desk.question.name, what))
@@ -226,7 +256,7 @@ def _add_wall(app: FastAPI, desk: Desk, wall: Wall, render: Callable[..., HTMLRe
             return render("tiles.html", **values)
         return render("wall.html", **values, total=len(rows), asking=asking, sorts=wall.sorts, problem=problem)
 
-    @app.get("/wall/found.{kind}", response_class=Response)
+    @app.get("/wall/found.{kind}", response_class=Response, responses=_content(*_MEDIA.values()))
     def found(kind: Literal["csv", "parquet"], where: Typed = "", cone: Typed = "", by: Typed = "") -> Response:
         """Give the galaxies that meet a condition as a table."""
         return _table(f"found.{kind}", wall.table(Asking(where, cone, by)).write)
