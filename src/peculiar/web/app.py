@@ -36,7 +36,6 @@ Hx = Annotated[str | None, Header(alias="HX-Request")]
 ON_GRID, ON_WALL = 24, 60
 
 
-
 def _text(why: str) -> dict[str, Any]:
     return {"description": why, "content": {"text/plain": {"schema": {"type": "string"}}}}
 
@@ -57,7 +56,9 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
     503: _text("the answers cannot be stored just now"),
 }
 _GONE: dict[int | str, dict[str, Any]] = {404: _text("the picture cannot be read")}
-_LEADS_ON: dict[int | str, dict[str, Any]] = {303: {"description": "it is stored; without htmx the page is to be loaded"}}
+_LEADS_ON: dict[int | str, dict[str, Any]] = {
+    303: {"description": "it is stored; without htmx the page is to be loaded"}
+}
 
 _MEDIA = {".csv": "text/csv; charset=utf-8", ".parquet": "application/vnd.apache.parquet"}
 
