@@ -5,6 +5,7 @@ The fixture `browser` adds to every test: nothing goes wrong in the console, and
 
 import http.client
 import json
+import os
 import re
 import time
 from collections.abc import Iterator
@@ -342,9 +343,10 @@ def test_names_of_files_are_shown_as_text(
 ) -> None:
     folder = tmp_path / f"<img src=x onerror='{RUN}'>"
     folder.mkdir()
-    names = [f"{one[:100]}.png" for one in HOSTILE if not set(one[:100]) & set("/\0")]
-    for number, name in enumerate(names):
+    names = [f"{one[:100]}.png" for one in HOSTILE if not one.startswith(".") and not set(one[:100]) & set("/\0")]
+    for number, name in enumerate([*names, os.fsdecode(b"\xff.png")]):  # the last is no UTF-8
         (folder / name).write_bytes(encode_picture(draw_galaxy(32, 6, 16, 16, seed=number)))
+    names.append("\\xff.png")
     server = servers(folder, tmp_path, "--question", hostile_question, "--port", 0)
     page = begin(browser, server.address, "Ada")
     shown = set()
