@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 # Before anything imports Keras, whose backend is chosen once.
 os.environ.setdefault("KERAS_BACKEND", "torch")
@@ -15,6 +16,8 @@ import pyarrow.parquet
 import pytest
 from numpy.typing import NDArray
 
+from browser import Browser, browsing
+from desk_server import Servers, serving
 from peculiar.image import encode_picture
 from peculiar.schema import CLEAN5, FOUR_CLASS
 from web_server import Published, serve
@@ -142,3 +145,46 @@ def tiny_catalog(tmp_path_factory: pytest.TempPathFactory, tiny_survey: Path, ti
     path = tmp_path_factory.mktemp("catalogs") / "tiny.parquet"
     predict_catalog(open_source(tiny_survey), path, load_model(tiny_model), embeddings=True, views=1)
     return path
+
+
+@pytest.fixture(scope="session")
+def drawn_catalog(tmp_path_factory: pytest.TempPathFactory, tiny_survey: Path) -> Path:
+    """A catalogue of `tiny_survey` with embeddings, drawn at random: for tests to which a model does not matter."""
+    rng = np.random.default_rng(222)
+    survey = pa.parquet.read_table(tiny_survey)
+    odd = rng.random(len(survey)).astype(np.float32)
+    vectors = rng.normal(size=(len(survey), 8)).astype(np.float32)
+    columns = {name: survey[name] for name in ("id", "ra", "dec")} | {
+        "p_not_odd": 1 - odd,
+        "p_odd": odd,
+        "entropy": -(odd * np.log(odd) + (1 - odd) * np.log(1 - odd)),
+        "embedding": pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), 8),
+    }
+    path = tmp_path_factory.mktemp("catalogs") / "drawn.parquet"
+    pa.parquet.write_table(pa.table(columns), path)
+    return path
+
+
+@pytest.fixture
+def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Servers]:
+    """Starts desks on this machine; needs the marker ``allow_hosts(["127.0.0.1"])``."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with serving() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """A browser; skips where there is none."""
+    with browsing() as started:
+        yield started
+
+
+@pytest.fixture
+def browser(chromium: Browser) -> Iterator[Browser]:
+    """A browser without windows, in which nothing may go wrong and which may ask this machine alone."""
+    chromium.wrong, chromium.asked = [], set()
+    yield chromium
+    chromium.close()
+    assert chromium.wrong == []
+    assert {urlsplit(address).hostname for address in chromium.asked} <= {"127.0.0.1", None}, chromium.asked

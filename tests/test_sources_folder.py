@@ -1,5 +1,7 @@
 """Folders of pictures: what is taken, what is passed over, and what the classes are."""
 
+import os
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -109,3 +111,16 @@ def test_a_folder_without_a_picture_is_refused(files: dict[str, bytes], tmp_path
 def test_a_single_picture_is_called_by_its_name(tmp_path: Path, plain_pictures: list[bytes]) -> None:
     (row,) = open_source(put(tmp_path, {"a.png": plain_pictures[0]}) / "a.png").rows()
     assert (row.id, row.label, row.content) == ("a.png", None, tmp_path / "a.png")
+
+
+def test_names_that_are_no_text_become_some(tmp_path: Path, plain_pictures: list[bytes]) -> None:
+    folder = put(tmp_path / "p", {os.fsdecode(b"caf\xe9/\xff.png"): plain_pictures[0], "café/1.png": plain_pictures[1]})
+    source = open_source(folder)
+    assert {(row.id, row.label) for row in source.rows()} == {
+        ("caf\\xe9/\\xff.png", "caf\\xe9"),
+        ("café/1.png", "café"),
+    }
+    assert len(source.fingerprint(0, None)) == 64
+    with tarfile.open(tmp_path / "p.tar", "w") as archive:
+        archive.add(folder, arcname=".")
+    assert {row.id.removeprefix("./") for row in open_source(tmp_path / "p.tar").rows()} == set(source.ids())

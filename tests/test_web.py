@@ -2,19 +2,13 @@
 
 import html
 import io
-import os
 import re
-import shutil
 import signal
-import subprocess
-import sys
-import time
 import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet
@@ -26,6 +20,7 @@ from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
 from conftest import draw_galaxy
+from desk_server import Servers
 from peculiar.cli import app as cli
 from peculiar.errors import UsageError
 from peculiar.image import encode_picture
@@ -41,7 +36,6 @@ from peculiar.web.wall import Wall
 from peculiar.web.why import open_why
 
 HERE = "http://127.0.0.1:8222"
-CHROMIUM = Path("/usr/bin/chromium")
 
 
 @pytest.fixture
@@ -353,6 +347,8 @@ def test_other_pages_and_names_are_refused(
 
 def test_long_requests_are_refused(client: TestClient) -> None:
     assert client.post("/answer", data={"who": "x" * 70_000}).status_code == 413
+    pieces = (b"x" * 10_000 for _ in range(7))  # sent without saying how long it will be
+    assert client.post("/answer", content=pieces).status_code == 413
     assert client.get("/?who=" + "x" * 5_000).status_code == 414
 
 
@@ -374,6 +370,7 @@ def test_every_answer_says_what_a_page_may_do(client: TestClient) -> None:
         headers = client.get(address).headers
         assert headers["content-security-policy"].startswith("default-src 'self';")
         assert headers["x-content-type-options"] == "nosniff"
+        assert headers["cross-origin-opener-policy"] == "same-origin"
     assert client.get("/nowhere").status_code == 404
     page = client.get("/?who=Ada").text
     assert not re.findall(r'\bon\w+="|style="|<script>|(?:src|href)="(?!/|#)', page)
@@ -462,55 +459,8 @@ def test_the_command_says_what_is_wrong(tiny_survey: Path, tmp_path: Path) -> No
     assert "not a database" in str(done.exception)
 
 
-class Server:
-    """`peculiar label` in a process of its own."""
-
-    started: ClassVar[list["Server"]] = []
-
-    def __init__(self, data: Path, folder: Path, *more: str) -> None:
-        self.log = folder / "server.log"
-        with self.log.open("w") as log:
-            words = ["label", str(data), "--no-browser", "--db", str(folder / "labels.db"), *more]
-            self.process = subprocess.Popen([sys.executable, "-m", "peculiar", *words], stdout=log, stderr=log)
-        self.started.append(self)
-        until = time.monotonic() + 60
-        while (found := re.search(r"http://\S+", self.log.read_text())) is None:
-            assert self.process.poll() is None, self.log.read_text()
-            assert time.monotonic() < until
-            time.sleep(0.05)
-        self.address = found[0].rstrip("/")
-        self.port = self.address.rpartition(":")[2]
-
-    def kill(self, how: signal.Signals = signal.SIGKILL) -> None:
-        os.kill(self.process.pid, how)
-        self.process.wait(20)
-
-    def get(self, path: str) -> str:
-        with urllib.request.urlopen(self.address + path, timeout=20) as got:
-            return str(got.read().decode())
-
-    def post(self, path: str, sent: dict[str, str]) -> str:
-        request = urllib.request.Request(
-            self.address + path, urllib.parse.urlencode(sent).encode(), {"HX-Request": "true"}
-        )
-        with urllib.request.urlopen(request, timeout=20) as got:
-            return str(got.read().decode())
-
-
-@pytest.fixture
-def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Server]]:
-    """Servers of this machine; those still running are stopped at the end."""
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    yield Server
-    while Server.started:
-        process = Server.started.pop().process
-        if process.poll() is None:
-            process.kill()
-        process.wait(20)
-
-
 @pytest.mark.allow_hosts(["127.0.0.1"])
-def test_a_kill_loses_and_doubles_nothing(tiny_survey: Path, tmp_path: Path, servers: type[Server]) -> None:
+def test_a_kill_loses_and_doubles_nothing(tiny_survey: Path, tmp_path: Path, servers: Servers) -> None:
     server = servers(tiny_survey, tmp_path, "--question", "odd", "--port", "0")
     page, said = server.get("/?who=Ada"), []
     for number in range(20):
@@ -530,115 +480,6 @@ def test_a_kill_loses_and_doubles_nothing(tiny_survey: Path, tmp_path: Path, ser
     with Labels(tmp_path / "labels.db") as labels:
         assert [one.galaxy for _, one in labels.history("odd")] == said
     assert "Traceback" not in server.log.read_text()
-
-
-@pytest.fixture
-def chromium() -> Iterator[Any]:
-    """A browser; skips where there is none."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
-    found = CHROMIUM if CHROMIUM.exists() else shutil.which("chromium")
-    if found is None:
-        pytest.skip("there is no Chromium to drive")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(found), args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.mark.slow
-@pytest.mark.allow_hosts(["127.0.0.1"])
-def test_a_session_by_keyboard(chromium: Any, tiny_survey: Path, tmp_path: Path, servers: type[Server]) -> None:
-    server = servers(tiny_survey, tmp_path, "--question", "odd", "--port", "0")
-    wrong: list[str] = []
-    asked: list[str] = []
-
-    def window(who: str) -> Any:
-        page = chromium.new_page()
-        page.on("console", lambda told: wrong.append(told.text) if told.type in ("error", "warning") else None)
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("request", lambda request: asked.append(request.url))
-        page.goto(server.address)
-        page.keyboard.type(who)
-        page.keyboard.press("Enter")
-        page.wait_for_selector("#galaxy")
-        return page
-
-    def press(page: Any, key: str) -> None:
-        old = page.get_attribute("input[name=event]", "value")
-        page.keyboard.press(key)
-        page.wait_for_function("old => document.querySelector('input[name=event]')?.value !== old", arg=old)
-
-    ada, bob = window("Ada"), window("Bob")
-    for number in range(50):
-        press(ada, "12us"[number % 4])
-        if number % 5 == 0:
-            press(bob, "1")
-    shown = ada.get_attribute("#galaxy", "src")
-    press(ada, "1")
-    ada.reload()
-    press(ada, "z")
-    assert ada.get_attribute("#galaxy", "src") == shown
-    ada.keyboard.press("b")
-    assert "brightness(1.25)" in ada.get_attribute("#galaxy", "style")
-    ada.keyboard.press("m")
-    ada.wait_for_selector("#opinion p, #opinion table")
-    assert wrong == []
-    # The server is killed, the answer is given, the server comes back: it is sent again by itself, once.
-    server.kill()
-    ada.keyboard.press("2")
-    ada.wait_for_selector("#notice:not([hidden])")
-    port = server.port
-    server = servers(tiny_survey, tmp_path, "--question", "odd", "--port", port)
-    ada.wait_for_function("old => document.querySelector('#galaxy')?.getAttribute('src') !== old", arg=shown)
-    server.kill(signal.SIGINT)
-    assert all(address.startswith((server.address, "data:")) for address in asked)
-    with Labels(tmp_path / "labels.db") as labels:
-        history = [one for _, one in labels.history("odd")]
-    assert sum(one.who == "Bob" for one in history) == 10
-    assert [one.kind for one in history if one.who == "Ada"][-3:] == ["answer", "undo", "answer"]
-    assert sum(one.who == "Ada" for one in history) == 53
-
-
-@pytest.mark.slow
-@pytest.mark.allow_hosts(["127.0.0.1"])
-def test_a_tree_by_keyboard(chromium: Any, tiny_survey: Path, tmp_path: Path, servers: type[Server]) -> None:
-    server = servers(tiny_survey, tmp_path, "--question", "gz2", "--port", "0")
-    wrong: list[str] = []
-    page = chromium.new_page()
-    page.on("console", lambda told: wrong.append(told.text) if told.type in ("error", "warning") else None)
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.goto(server.address + "/?who=Ada")
-
-    def press(key: str) -> str:
-        old = page.get_attribute("input[name=event]", "value")
-        page.keyboard.press(key)
-        page.wait_for_function("old => document.querySelector('input[name=event]')?.value !== old", arg=old)
-        return str(page.inner_text("#question"))
-
-    first = page.get_attribute("#galaxy", "src")
-    page.keyboard.press("+")
-    assert "disk viewed edge-on" in press("2")
-    assert "scale(1.3)" in page.get_attribute("#galaxy", "style")  # of the same galaxy the view stays
-    assert "bar feature" in press("2")
-    page.reload()
-    assert "bar feature" in page.inner_text("#question")
-    assert page.locator(".path li").all_inner_texts() == ["features or disk", "no"]
-    assert "edge-on" in press("z")
-    assert "bulge at its centre" in press("1")
-    assert "anything odd" in press("3")
-    assert page.get_attribute("#galaxy", "src") == first
-    assert "smooth and rounded" in press("2")
-    assert page.get_attribute("#galaxy", "src") != first
-    server.kill(signal.SIGINT)
-    assert wrong == []
-    with Labels(tmp_path / "labels.db") as labels:
-        said = {name: [one.answer for one in labels.current(name)] for name in labels.questions()}
-    assert {name: given for name, given in said.items() if given} == {
-        "t01_smooth_or_features": ["features_or_disk"],
-        "t02_edgeon": ["yes"],
-        "t09_bulge_shape": ["no_bulge"],
-        "t06_odd": ["no"],
-    }
 
 
 FIELDS = (

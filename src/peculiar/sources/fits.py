@@ -11,7 +11,7 @@ from peculiar.bands import FITS_SUFFIXES, split_band
 from peculiar.errors import DataError
 from peculiar.image import read_fits_picture
 from peculiar.schema import question_for
-from peculiar.sources.stream import Row, Shard, Source, files_digest
+from peculiar.sources.stream import Row, Shard, Source, as_text, files_digest
 from peculiar.stretch import Stretch, automatic
 
 
@@ -103,9 +103,9 @@ def group_files(files: Sequence[Path], root: Path, bands: Sequence[str] = ()) ->
     galaxies = {}
     for (folder, key), found in named.items():
         if len(found) > 1 and len({band for band, _ in found}) == len(found):
-            galaxies[(folder / key).relative_to(root).as_posix()] = tuple(file for _, file in found)
+            galaxies[as_text((folder / key).relative_to(root).as_posix())] = tuple(file for _, file in found)
         else:
-            galaxies.update((file.relative_to(root).as_posix(), (file,)) for _, file in found)
+            galaxies.update((as_text(file.relative_to(root).as_posix()), (file,)) for _, file in found)
     return dict(sorted(galaxies.items()))
 
 

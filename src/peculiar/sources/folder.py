@@ -8,7 +8,7 @@ from pathlib import Path
 from peculiar.errors import DataError
 from peculiar.image import PICTURE_SUFFIXES, looks_like_picture
 from peculiar.schema import question_for
-from peculiar.sources.stream import Row, Shard, Source, files_digest
+from peculiar.sources.stream import Row, Shard, Source, as_text, files_digest
 
 
 class FolderSource(Source):
@@ -49,7 +49,7 @@ class FolderSource(Source):
     def rows(self, start: int = 0, stop: int | None = None) -> Iterator[Row]:
         """Yield pictures' paths."""
         for picture in self._pictures[start:stop]:
-            yield Row(picture.relative_to(self._root).as_posix(), picture, self._label(picture))
+            yield Row(as_text(picture.relative_to(self._root).as_posix()), picture, self._label(picture))
 
     def shards(self, rows: int) -> Iterator[Shard]:
         """Yield pieces that hold no more than their own pictures' paths."""
@@ -64,7 +64,7 @@ class FolderSource(Source):
 
     def _label(self, picture: Path) -> str | None:
         parts = picture.relative_to(self._root).parts
-        return parts[0] if len(parts) > 1 else None
+        return as_text(parts[0]) if len(parts) > 1 else None
 
 
 def _pictures_below(folder: Path) -> Iterator[Path]:

@@ -231,12 +231,17 @@ def decode_row(row: Row, framing: Framing) -> Galaxy:
     return Galaxy(row.id, picture, row.label, None, row.position, row.flags)
 
 
+def as_text(name: str) -> str:
+    r"""Return the name of a file as text that can be stored and shown: bytes that are no UTF-8 become ``\xff``."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 def files_digest(files: Iterable[Path], root: Path, *more: object) -> str:
     """Return a digest of the names (within `root`), sizes and times of files, and of whatever else is given."""
     digest = hashlib.sha256(repr(more).encode())
     for file in files:
         state = file.stat()
-        digest.update(f"{file.relative_to(root).as_posix()}\0{state.st_size}\0{state.st_mtime_ns}\n".encode())
+        digest.update(f"{as_text(file.relative_to(root).as_posix())}\0{state.st_size}\0{state.st_mtime_ns}\n".encode())
     return digest.hexdigest()
 
 

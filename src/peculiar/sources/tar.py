@@ -11,7 +11,7 @@ from typing import TypeVar
 from peculiar.errors import DataError
 from peculiar.image import PICTURE_SUFFIXES
 from peculiar.schema import question_for
-from peculiar.sources.stream import Row, Shard, Source, files_digest
+from peculiar.sources.stream import Row, Shard, Source, as_text, files_digest
 
 T = TypeVar("T")
 
@@ -66,7 +66,7 @@ class TarSource(Source):
                 if stop is not None and number >= stop:
                     return
                 if number >= start:
-                    yield Row(member.name, read(), _label(PurePosixPath(member.name)))
+                    yield Row(as_text(member.name), read(), _label(PurePosixPath(member.name)))
                 number += 1
 
     def shards(self, rows: int) -> Iterator[Shard]:
@@ -115,7 +115,7 @@ def _is_plain(part: Path) -> bool:
 
 def _label(member: PurePosixPath) -> str | None:
     parts = [part for part in member.parts if part != "."]
-    return parts[0] if len(parts) > 1 else None
+    return as_text(parts[0]) if len(parts) > 1 else None
 
 
 def _guard(read: Callable[[], T], part: Path) -> T:

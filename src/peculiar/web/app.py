@@ -2,16 +2,14 @@
 
 import hmac
 import secrets
-import tempfile
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from importlib import metadata
-from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
-from fastapi import Depends, FastAPI, Form, Header, HTTPException, Query, Request
+from fastapi import FastAPI, Form, HTTPException, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
@@ -21,23 +19,16 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from peculiar.active import Progress
 from peculiar.errors import DataError, LabelError, PeculiarError
+from peculiar.web.browse import add_wall
 from peculiar.web.desk import Desk
-from peculiar.web.maps import Who, add_maps, look
 from peculiar.web.pictures import LARGE, SMALL
-from peculiar.web.wall import Asking, Wall, links
-from peculiar.web.why import Drawn, Why
-
-EventName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{8,48}$")]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=64)]
-Csrf = Annotated[str, StringConstraints(max_length=100)]
-Number = Annotated[int, Field(ge=0, le=1 << 40)]
+from peculiar.web.routes import GONE, LEADS_ON, MEDIA, REFUSALS, Csrf, EventName, Hx, Name, Number, Who, content, give
+from peculiar.web.wall import Wall
+from peculiar.web.why import Why
 
 Asked = Annotated[Name | None, Query()]
-Hx = Annotated[str | None, Header(alias="HX-Request")]
 
 ON_GRID = 24
-
-_MEDIA = {".csv": "text/csv; charset=utf-8", ".parquet": "application/vnd.apache.parquet"}
 
 
 class _Sent(BaseModel):
@@ -81,7 +72,13 @@ def make_app(desk: Desk, wall: Wall | None = None, why: Why | None = None) -> Fa
         Explains what the model says of its galaxies.
     """
     # The pages that show an API's description fetch their scripts elsewhere.
-    app = FastAPI(title="peculiar label", version=metadata.version("peculiar"), docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="peculiar label",
+        version=metadata.version("peculiar"),
+        docs_url=None,
+        redoc_url=None,
+        responses=REFUSALS,
+    )
     app.mount("/static", StaticFiles(packages=[("peculiar.web", "static")]), name="static")
     pages = Environment(
         loader=PackageLoader("peculiar.web", "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
@@ -134,7 +131,7 @@ def make_app(desk: Desk, wall: Wall | None = None, why: Why | None = None) -> Fa
         """Give what forms have to bring: a page that outlived the server asks for it anew."""
         return PlainTextResponse(csrf)
 
-    @app.post("/answer", response_class=HTMLResponse)
+    @app.post("/answer", response_class=HTMLResponse, responses=LEADS_ON)
     def answer(sent: Annotated[_Answer, Form()], hx: Hx = None) -> Response:
         """Store an answer, then show what is asked next."""
         check(sent)
@@ -143,7 +140,7 @@ def make_app(desk: Desk, wall: Wall | None = None, why: Why | None = None) -> Fa
         desk.answer(sent.who, sent.row, sent.question, sent.event, kind, number, sent.seconds, sent.chosen)
         return after(sent.who, None, hx)
 
-    @app.post("/undo", response_class=HTMLResponse)
+    @app.post("/undo", response_class=HTMLResponse, responses=LEADS_ON)
     def undo(sent: Annotated[_Undo, Form()], hx: Hx = None) -> Response:
         """Take an answer back, and show its galaxy again."""
         check(sent)
@@ -155,7 +152,7 @@ def make_app(desk: Desk, wall: Wall | None = None, why: Why | None = None) -> Fa
         some = desk.some(who, ON_GRID)
         return render("grid.html", who=who, some=some, event=uuid.uuid4().hex, progress=_last(desk))
 
-    @app.post("/grid", response_class=HTMLResponse)
+    @app.post("/grid", status_code=303, response_class=RedirectResponse)
     def answer_grid(sent: Annotated[_Grid, Form()]) -> Response:
         """Store the answers of a grid."""
         check(sent)
@@ -168,7 +165,7 @@ def make_app(desk: Desk, wall: Wall | None = None, why: Why | None = None) -> Fa
         desk.answer_many(sent.who, given, sent.event, sent.seconds, chosen)
         return RedirectResponse(app.url_path_for("grid") + "?" + _query(who=sent.who), 303)
 
-    @app.get("/picture/{row}/{size}", response_class=Response)
+    @app.get("/picture/{row}/{size}", response_class=Response, responses=GONE | content("image/jpeg"))
     def picture(row: Number, size: Literal["large", "small"]) -> Response:
         """Give a picture."""
         desk.check(row)
@@ -196,75 +193,17 @@ def make_app(desk: Desk, wall: Wall | None = None, why: Why | None = None) -> Fa
         """Give the course of the score."""
         return {"progress": [asdict(one) for one in ([] if desk.loop is None else list(desk.loop.progress))]}
 
-    @app.get("/export/{what}.{kind}", response_class=Response)
+    @app.get("/export/{what}.{kind}", response_class=Response, responses=content(*MEDIA.values()))
     def export(
         what: Literal["votes", "labels", "events"], kind: Literal["csv", "parquet"], question: Asked = None
     ) -> Response:
         """Give the answers to a question as a table."""
         name = desk.question.name if question is None else desk.tree[question].name
-        return _table(f"{what}.{kind}", lambda file: desk.labels.export(file, name, what))
+        return give(f"{what}.{kind}", lambda file: desk.labels.export(file, name, what))
 
     if wall is not None:
-        _add_wall(app, desk, wall, why, render)
-        add_maps(app, desk, wall, render, check, _table)
+        add_wall(app, desk, wall, why, render, check)
     return app
-
-
-def _add_wall(app: FastAPI, desk: Desk, wall: Wall, why: Why | None, render: Callable[..., HTMLResponse]) -> None:
-    Person = Annotated[Who | None, Query()]
-
-    @app.get("/wall", response_class=HTMLResponse)
-    def show_wall(
-        asking: Annotated[Asking, Depends()], start: Annotated[Number, Query()] = 0, who: Person = None, hx: Hx = None
-    ) -> Response:
-        """Show the galaxies that meet a condition, some at a time."""
-        return render("tiles.html" if hx else "wall.html", **look(desk, wall, asking, start, who), maps=None)
-
-    @app.get("/wall/found.{kind}", response_class=Response)
-    def found(kind: Literal["csv", "parquet"], asking: Annotated[Asking, Depends()]) -> Response:
-        """Give the galaxies that meet a condition as a table."""
-        return _table(f"found.{kind}", wall.table(asking).write)
-
-    def show_galaxy(row: int, who: str | None, asked: str = "", drawn: Drawn | None = None) -> Response:
-        facts, problem = wall.facts(row), desk.pictures.show(row).problem
-        near = [(other, desk.ids[other]) for other in wall.neighbours(row)]
-        values = {"row": row, "facts": facts, "problem": problem, "neighbours": near, "links": links(facts)}
-        choices = {} if why is None or problem else why.choices
-        return render("galaxy.html", **values, who=who, choices=choices, asked=asked, drawn=drawn)
-
-    @app.get("/galaxy/{row}", response_class=HTMLResponse)
-    def galaxy(row: Number, who: Person = None) -> Response:
-        """Show one galaxy, what is known of it, and those most like it."""
-        desk.check(row)
-        return show_galaxy(row, who)
-
-    if why is None:
-        return
-    Asked = Annotated[str, Query(max_length=200)]
-
-    @app.get("/galaxy/{row}/why", response_class=HTMLResponse)
-    def explain(row: Number, asked: Asked = "", who: Person = None, hx: Hx = None) -> Response:
-        """Show what in a galaxy's picture made the model say so."""
-        desk.check(row)
-        drawn = why.draw(row, asked)
-        return render("why.html", row=row, asked=asked, drawn=drawn) if hx else show_galaxy(row, who, asked, drawn)
-
-    @app.get("/galaxy/{row}/why.jpg", response_class=Response)
-    def overlay(row: Number, asked: Asked = "") -> Response:
-        """Give the same as a picture."""
-        desk.check(row)
-        headers = {"Cache-Control": "private, max-age=3600"}
-        return Response(why.draw(row, asked).content, media_type="image/jpeg", headers=headers)
-
-
-def _table(name: str, write: Callable[[Path], object]) -> Response:
-    """Return a table as a file to be kept."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / name
-        write(file)
-        content = file.read_bytes()
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-    return Response(content, media_type=_MEDIA[file.suffix], headers=headers)
 
 
 def _query(**values: Any) -> str:

@@ -27,10 +27,12 @@ _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     # Not "no-referrer": forms would then say that they come from nowhere.
     (b"referrer-policy", b"same-origin"),
-    (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(), microphone=(), geolocation=()"),
 )
+
+# Browsers ignore this, and say so in the console, where the connection could have been tampered with.
+_WHERE_SAFE = (b"cross-origin-opener-policy", b"same-origin")
 
 
 class Guard:
@@ -57,9 +59,10 @@ class Guard:
             return
         if scope["type"] != "http":
             return
-        send = _with_headers(send)
         headers = _headers(scope)
-        refused = self._refused(scope, headers)
+        name = _host_name(headers.get("host", ""))
+        send = _with_headers(send, safe=scope["scheme"] == "https" or name in LOOPBACK)
+        refused = self._refused(scope, headers, name)
         if refused is not None:
             await _say(send, *refused)
             return
@@ -80,16 +83,14 @@ class Guard:
             return
         await self.app(scope, _replay(body, receive), send)
 
-    def _refused(self, scope: Scope, headers: dict[str, str]) -> tuple[int, str] | None:
-        host = headers.get("host", "")
-        name = host[1:].partition("]")[0] if host.startswith("[") else host.rpartition(":")[0] or host
-        if not self.token and name.lower() not in LOOPBACK:
+    def _refused(self, scope: Scope, headers: dict[str, str], name: str) -> tuple[int, str] | None:
+        if not self.token and name not in LOOPBACK:
             return 421, "this desk answers to 127.0.0.1 and localhost alone"
         if len(scope["path"]) + len(scope["query_string"]) > MOST_OF_PATH:
             return 414, f"an address has up to {MOST_OF_PATH} characters"
         if scope["method"] not in ("GET", "HEAD"):
             origin = headers.get("origin")
-            if origin is not None and origin != f"{scope['scheme']}://{host}":
+            if origin is not None and origin != f"{scope['scheme']}://{headers.get('host', '')}":
                 return 403, "requests from other pages are refused"
             if headers.get("sec-fetch-site", "same-origin") != "same-origin":
                 return 403, "requests from other pages are refused"
@@ -111,12 +112,18 @@ def _headers(scope: Scope) -> dict[str, str]:
     return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
 
 
-def _with_headers(send: Send) -> Send:
+def _host_name(host: str) -> str:
+    name = host[1:].partition("]")[0] if host.startswith("[") else host.rpartition(":")[0] or host
+    return name.lower()
+
+
+def _with_headers(send: Send, *, safe: bool) -> Send:
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
             present = {name.lower() for name, _ in message.get("headers", [])}
-            # What is shown changes with every answer, save what says how long it may be kept.
-            more = [*_HEADERS, *([] if b"cache-control" in present else [(b"cache-control", b"no-store")])]
+            more = [*_HEADERS, _WHERE_SAFE] if safe else [*_HEADERS]
+            if b"cache-control" not in present:  # what is shown changes with every answer
+                more.append((b"cache-control", b"no-store"))
             message = {**message, "headers": [*message.get("headers", []), *more]}
         await send(message)
 

@@ -257,9 +257,9 @@ class Wall:
             return self._found[asking]
 
     def facts(self, row: int) -> dict[str, Any]:
-        """Return the entries of a galaxy, by column."""
+        """Return the entries of a galaxy, by column; no pictures."""
         found = self.shelf.take(np.array([row]), self.shelf.plain).to_pylist()[0]
-        return {name: value for name, value in found.items() if value is not None}
+        return {name: value for name, value in found.items() if value is not None and not isinstance(value, bytes)}
 
     def neighbours(self, row: int, count: int = 12) -> list[int]:
         """Return the rows of the galaxies most like one, the most alike first; none where it has no embedding."""

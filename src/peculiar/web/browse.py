@@ -1,8 +1,7 @@
-"""The page of the two maps, and what is done with galaxies that were ticked on the wall."""
+"""The pages of a catalogue: the wall, its two maps, a galaxy, and what is done with galaxies that were ticked."""
 
 from collections.abc import Callable
 from dataclasses import astuple, dataclass, replace
-from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
@@ -16,13 +15,16 @@ from peculiar.errors import PeculiarError, UsageError
 from peculiar.web.charts import EXAMPLES, HEIGHT, WIDTH, Box, Line, Plane, Sky, legend, paint, parse_box, scale_colours
 from peculiar.web.desk import Desk
 from peculiar.web.pictures import SMALL
-from peculiar.web.wall import MOST_OF_TABLE, Asking, Typed, Wall
+from peculiar.web.routes import GONE, MEDIA, Csrf, Hx, Number, Who, content, give
+from peculiar.web.wall import MOST_OF_TABLE, Asking, Typed, Wall, links
+from peculiar.web.why import Drawn, Why
 
 ON_WALL, MOST_TICKED = 60, 5_000
 """Galaxies that a page of the wall shows; and that may be ticked, whose rows a request has room for."""
 
-Who = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80, pattern=r"^[^\x00-\x1f]*$")]
-Start = Annotated[int, Query(ge=0, le=1 << 40)]
+Asked = Annotated[Asking, Depends()]
+Person = Annotated[Who | None, Query()]
+Start = Annotated[Number, Query()]
 
 
 class _Ticked(BaseModel):
@@ -30,7 +32,7 @@ class _Ticked(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    csrf: Annotated[str, StringConstraints(max_length=100)]
+    csrf: Csrf
     who: Who | None = None
     rows: Annotated[
         list[Annotated[str, StringConstraints(max_length=60_000, pattern=r"^\d{1,12}( \d{1,12})*$")]],
@@ -62,7 +64,7 @@ class _Chart:
     closer: str = ""
 
 
-def look(desk: Desk, wall: Wall, asking: Asking, start: int, who: str | None) -> dict[str, Any]:
+def _look(desk: Desk, wall: Wall, asking: Asking, start: int, who: str | None) -> dict[str, Any]:
     """Return what a page of the wall shows: some galaxies from one on, and where there are more."""
     problem = ""
     try:
@@ -91,36 +93,56 @@ def look(desk: Desk, wall: Wall, asking: Asking, start: int, who: str | None) ->
     }
 
 
-def add_maps(
+def add_wall(
     app: FastAPI,
     desk: Desk,
     wall: Wall,
+    why: Why | None,
     render: Callable[..., HTMLResponse],
     check: Callable[[Any], None],
-    give: Callable[[str, Callable[[Path], object]], Response],
 ) -> None:
-    """Add the pages.
+    """Add the pages of a catalogue.
 
     Parameters
     ----------
     app : FastAPI
     desk : Desk
     wall : Wall
+    why : Why or None
+        Explains what the model says of its galaxies.
     render : callable
         Makes a page from the name of a template and its values.
     check : callable
         Raises unless a form brought what the page gave it.
-    give : callable
-        Gives a file that a function writes, under a name.
     """
-    Asked = Annotated[Asking, Depends()]
+
+    @app.get("/wall", response_class=HTMLResponse)
+    def show_wall(asking: Asked, start: Start = 0, who: Person = None, hx: Hx = None) -> Response:
+        """Show the galaxies that meet a condition, some at a time."""
+        return render("tiles.html" if hx else "wall.html", **_look(desk, wall, asking, start, who), maps=None)
+
+    @app.get("/wall/found.{kind}", response_class=Response, responses=content(*MEDIA.values()))
+    def found(kind: Literal["csv", "parquet"], asking: Asked) -> Response:
+        """Give the galaxies that meet a condition as a table."""
+        return give(f"found.{kind}", wall.table(asking).write)
+
+    def show_galaxy(row: int, who: str | None, asked: str = "", drawn: Drawn | None = None) -> Response:
+        facts, problem = wall.facts(row), desk.pictures.show(row).problem
+        near = [(other, desk.ids[other]) for other in wall.neighbours(row)]
+        values = {"row": row, "facts": facts, "problem": problem, "neighbours": near, "links": links(facts)}
+        choices = {} if why is None or problem else why.choices
+        return render("galaxy.html", **values, who=who, choices=choices, asked=asked, drawn=drawn)
+
+    @app.get("/galaxy/{row}", response_class=HTMLResponse)
+    def galaxy(row: Number, who: Person = None) -> Response:
+        """Show one galaxy, what is known of it, and those most like it."""
+        desk.check(row)
+        return show_galaxy(row, who)
 
     @app.get("/map", response_class=HTMLResponse)
-    def show_maps(
-        asking: Asked, colour: Typed = "", start: Start = 0, who: Annotated[Who | None, Query()] = None
-    ) -> Response:
+    def show_maps(asking: Asked, colour: Typed = "", start: Start = 0, who: Person = None) -> Response:
         """Show the galaxies that meet a condition on the sky, on the map of what looks alike, and on the wall."""
-        values = look(desk, wall, asking, start, who)
+        values = _look(desk, wall, asking, start, who)
         # What cannot be understood is told, and left out of the pictures.
         hues = told = None
         drawn = replace(asking, **{kind: "" for kind in EXAMPLES if _box(asking, kind) is None})
@@ -148,7 +170,7 @@ def add_maps(
         }
         return render("wall.html", **values, maps=maps)
 
-    @app.get("/map/{kind}.png", response_class=Response)
+    @app.get("/map/{kind}.png", response_class=Response, responses=GONE | content("image/png"))
     def picture_of_map(kind: Literal["sky", "map"], asking: Asked, colour: Typed = "") -> Response:
         """Give the picture of a map."""
         rows = wall.before(asking)
@@ -162,13 +184,13 @@ def add_maps(
         mine = None if hues is None else replace(hues, values=hues.values[rows])
         return Response(paint(view.place(*here), chosen, mine), media_type="image/png")
 
-    @app.post("/wall/ticked.{kind}", response_class=Response)
+    @app.post("/wall/ticked.{kind}", response_class=Response, responses=content(*MEDIA.values()))
     def ticked(kind: Literal["csv", "parquet"], sent: Annotated[_Ticked, Form()]) -> Response:
         """Give the galaxies that were ticked as a table."""
         check(sent)
         return give(f"ticked.{kind}", wall.take(_rows(desk, sent)).write)
 
-    @app.post("/wall/ask", response_class=Response)
+    @app.post("/wall/ask", status_code=303, response_class=RedirectResponse)
     def ask(sent: Annotated[_Ticked, Form()]) -> Response:
         """Ask a person about the galaxies that were ticked before all others."""
         check(sent)
@@ -177,6 +199,29 @@ def add_maps(
             raise UsageError(message)
         desk.ask_first(sent.who, [int(row) for row in _rows(desk, sent)])
         return RedirectResponse(app.url_path_for("page") + "?" + urlencode({"who": sent.who}), 303)
+
+    if why is not None:
+        _add_why(app, desk, why, render, show_galaxy)
+
+
+def _add_why(
+    app: FastAPI, desk: Desk, why: Why, render: Callable[..., Response], show_galaxy: Callable[..., Response]
+) -> None:
+    Answer = Annotated[str, Query(max_length=200)]
+
+    @app.get("/galaxy/{row}/why", response_class=HTMLResponse)
+    def explain(row: Number, asked: Answer = "", who: Person = None, hx: Hx = None) -> Response:
+        """Show what in a galaxy's picture made the model say so."""
+        desk.check(row)
+        drawn = why.draw(row, asked)
+        return render("why.html", row=row, asked=asked, drawn=drawn) if hx else show_galaxy(row, who, asked, drawn)
+
+    @app.get("/galaxy/{row}/why.jpg", response_class=Response, responses=GONE | content("image/jpeg"))
+    def overlay(row: Number, asked: Answer = "") -> Response:
+        """Give the same as a picture."""
+        desk.check(row)
+        headers = {"Cache-Control": "private, max-age=3600"}
+        return Response(why.draw(row, asked).content, media_type="image/jpeg", headers=headers)
 
 
 def _rows(desk: Desk, sent: _Ticked) -> NDArray[np.int64]:

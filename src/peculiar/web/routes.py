@@ -1,0 +1,58 @@
+"""What the routes share: the fields of what is sent, what they may answer, tables as files to be kept."""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import Header
+from fastapi.responses import Response
+from pydantic import Field, StringConstraints
+
+Who = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80, pattern=r"^[^\x00-\x1f]*$")]
+EventName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{8,48}$")]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+Csrf = Annotated[str, StringConstraints(max_length=100)]
+Number = Annotated[int, Field(ge=0, le=1 << 40)]
+
+Hx = Annotated[str | None, Header(alias="HX-Request")]
+
+Answers = dict[int | str, dict[str, Any]]
+
+MEDIA = {".csv": "text/csv; charset=utf-8", ".parquet": "application/vnd.apache.parquet"}
+
+
+def content(*kinds: str) -> Answers:
+    """Describe a route that gives files of some kinds."""
+    return {200: {"description": "it is there", "content": {kind: {} for kind in kinds}}}
+
+
+def _text(why: str) -> dict[str, Any]:
+    return {"description": why, "content": {"text/plain": {"schema": {"type": "string"}}}}
+
+
+REFUSALS: Answers = {
+    400: _text("what is asked for is not there, or is not understood"),
+    401: _text("the token is missing"),
+    403: _text("the request is from another page, or from an earlier run"),
+    413: _text("the request is too long"),
+    414: _text("the address is too long"),
+    421: _text("the desk is not known by this name"),
+    422: _text("what was sent is not of the form that is asked for"),
+    503: _text("the answers cannot be stored just now"),
+}
+"""What any address may answer, be it the application or the guard before it."""
+
+GONE: Answers = {404: _text("the picture cannot be read, or is not there yet")}
+
+LEADS_ON: Answers = {303: {"description": "it is stored; without htmx the page is to be loaded"}}
+
+
+def give(name: str, write: Callable[[Path], object]) -> Response:
+    """Give the table that a function writes into a file, under a name."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / name
+        write(file)
+        written = file.read_bytes()
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(written, media_type=MEDIA[file.suffix], headers=headers)
