@@ -1,4 +1,4 @@
-"""What scores have to hold on galaxies that nothing was tuned on: calibration, sets, prevalence, unlikeness.
+"""What scores have to hold on galaxies that nothing was tuned on: calibration, sets, prevalence.
 
     python benchmarks/score_report.py [MODEL.onnx] [--views N]
 
@@ -7,17 +7,13 @@ small, validation and test part together, calibrated across folds, without label
 """
 
 import argparse
-import hashlib
 
 import numpy as np
-from sklearn.datasets import load_sample_images
 
 from machine import data_folder, describe, record
 from peculiar.calibrate import choose_scaling, cross_fitted, fit_scaling, reliability, temperature_scaling
 from peculiar.evaluate import calibration_error
-from peculiar.image import frame_pixels
 from peculiar.model import load_model
-from peculiar.ood import fit_familiar
 from peculiar.predict import readable_batches
 from peculiar.prevalence import fractions
 from peculiar.schema import CLEAN5, FOUR_CLASS
@@ -37,7 +33,7 @@ def read(model, views):
     def wanted():
         for row, galaxy in enumerate(source.galaxies(model.framing)):
             part = part_of(galaxy.id, **sizes)
-            if part != "training" or hashlib.md5(galaxy.id.encode()).digest()[0] < 64:
+            if part != "training":
                 rows.append(row)
                 parts.append(part)
                 yield galaxy
@@ -46,9 +42,8 @@ def read(model, views):
     probabilities = {
         name: np.concatenate([one.probabilities[name] for one in found]) for name in found[0].probabilities
     }
-    embedding = np.concatenate([one.embedding for one in found])
     entries = {name: np.array([values[row] or "" for row in rows]) for name, values in columns.items()}
-    return np.array(parts), probabilities, embedding, entries
+    return np.array(parts), probabilities, entries
 
 
 def coverages(name, found):
@@ -58,59 +53,6 @@ def coverages(name, found):
         large = {answer: of["coverage"] for answer, of in one.classes.items() if of["count"] >= 50}
         worst = min(large, key=large.get)
         yield f"{name}: {one.level} % sets, least covered class ({worst})", 100 * large[worst], "%"
-
-
-def strange(random):
-    """Pictures that are no galaxies: kind to pictures."""
-    side = 160
-    photographs = []
-    for photograph in load_sample_images().images:
-        for _ in range(50):
-            size = int(random.integers(80, 427))
-            top, left = random.integers(0, 428 - size), random.integers(0, 641 - size)
-            photographs.append(photograph[top : top + size, left : left + size])
-    row, column = np.mgrid[:side, :side] - side // 2
-
-    def star():
-        width = random.uniform(1.5, 4)
-        light = random.uniform(150, 400) * np.exp(-(row**2 + column**2) / 2 / width**2)
-        return np.clip(light[..., None] + random.normal(15, 4, (side, side, 3)), 0, 255).astype(np.uint8)
-
-    return {
-        "noise": [random.integers(0, 256, (side, side, 3), dtype=np.uint8) for _ in range(100)],
-        "sky and noise": [np.clip(random.normal(15, 8, (side, side, 3)), 0, 255).astype(np.uint8) for _ in range(100)],
-        "blank": [np.full((side, side, 3), random.integers(0, 256, 3), dtype=np.uint8) for _ in range(100)],
-        "everyday photographs": photographs,
-        "stars": [star() for _ in range(100)],
-    }
-
-
-def artefacts(pictures, random):
-    """Real pictures with what a detector does to them: kind to pictures."""
-    side = pictures.shape[1]
-    row, column = np.mgrid[:side, :side] - side // 2
-    found = {name: pictures.copy() for name in ("bleeding column", "rows lost", "rows stuck", "trail", "banding")}
-    for number in range(len(pictures)):
-        place, width = int(random.integers(10, side - 30)), int(random.integers(4, 20))
-        found["bleeding column"][number, :, place : place + width] = 255
-        top = int(random.integers(0, side // 3))
-        found["rows lost"][number, top : top + int(random.integers(side // 4, side // 2))] = 0
-        found["rows stuck"][number, side // 2 :] = pictures[number, int(random.integers(0, side // 2))]
-        angle = random.uniform(0, np.pi)
-        beside = np.abs(column * np.sin(angle) + row * np.cos(angle)) < random.uniform(2, 6)
-        found["trail"][number, beside] = random.integers(150, 256, 3)
-        bands = ((row // int(random.integers(2, 9))) % 2)[..., None] * random.integers(30, 90)
-        found["banding"][number] = np.clip(pictures[number] + bands, 0, 255)
-    return found
-
-
-def unlikeness(model, familiar, views):
-    random = np.random.default_rng(222)
-    whole = [galaxy.picture for galaxy in open_source(data_folder() / "stamps").galaxies(stop=100)]
-    for kind, pictures in {**strange(random), **artefacts(np.stack(whole), random)}.items():
-        framed = np.stack([frame_pixels(np.ascontiguousarray(picture), model.framing) for picture in pictures])
-        told = familiar.unlikeness(model.classify(framed, views=views).embedding)
-        yield f"flagged as unlike: {kind}", 100 * (told > 1).mean(), "%"
 
 
 def prevalence(labels, probabilities):
@@ -142,7 +84,7 @@ def main():
     options = parser.parse_args()
     machine = describe("numpy", "onnxruntime", "scikit-learn")
     model = load_model(options.model)
-    parts, probabilities, embedding, entries = read(model, options.views)
+    parts, probabilities, entries = read(model, options.views)
     five = entries["clean5"] != ""
     labels = np.array([CLEAN5.answers.index(entry) if entry else -1 for entry in entries["clean5"]])
     test, validation = five & (parts == "test"), five & (parts == "validation")
@@ -161,10 +103,6 @@ def main():
     bins = reliability(known, calibrated)
     figures.append(("four_class: bins of 10 with the diagonal in their band", sum(one.bears_out for one in bins), ""))
     figures += coverages("four_class", coverage(known, cross_fitted_sets(known, pooled), FOUR_CLASS.answers))
-    familiar = fit_familiar(embedding[parts == "training"], embedding[parts == "validation"])
-    alarms = 100 * (familiar.unlikeness(embedding[parts == "test"]) > 1).mean()
-    figures.append(("flagged as unlike: galaxies of the test part", alarms, "%"))
-    figures += unlikeness(model, familiar, options.views)
     record(machine, *figures)
 
 

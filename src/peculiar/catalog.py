@@ -12,6 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from peculiar.column import Column
+from peculiar.flaws import FLAWS, measure_flaws
 from peculiar.healpix import HEALPIX, healpix_29
 from peculiar.image import Framing
 from peculiar.model import Model
@@ -143,7 +144,7 @@ def _judgement_columns(model: Model) -> list[Column]:
 
 
 def _judgements(
-    model: Model, probabilities: NDArray[np.float32], embedding: NDArray[np.float32]
+    model: Model, probabilities: NDArray[np.float32], embedding: NDArray[np.float32], flaws: NDArray[np.float32]
 ) -> dict[str, NDArray[np.generic] | list[str | None]]:
     """Return the values of `_judgement_columns`: None and NaN where a picture cannot be read."""
     first = model.card.questions[0]
@@ -154,7 +155,7 @@ def _judgements(
         names = iter(name_sets(prediction_sets(probabilities[readable], thresholds), first.answers))
         result[f"set_{SET_LEVEL}"] = [next(names) if known else None for known in readable]
     if model.card.familiar is not None:
-        result["ood"] = model.card.familiar.unlikeness(embedding)
+        result["ood"] = model.card.familiar.unlikeness(embedding, flaws)
     return result
 
 
@@ -231,6 +232,7 @@ def _values(
     count, first = len(batch), model.card.questions[0]
     flags = np.full(count, Flag.UNREADABLE, dtype=np.int32)
     embedding = np.full((count, model.embedding_size), np.nan, dtype=np.float32)
+    flaws = np.full((count, len(FLAWS)), np.nan, dtype=np.float32)
     found = {
         question.name: np.full((count, len(question.answers)), np.nan, dtype=np.float32)
         for question in model.card.questions
@@ -241,6 +243,8 @@ def _values(
         blank = pictures.reshape(len(pictures), -1, 3)
         flags[readable] = np.where((blank == blank[:, :1]).all(axis=(1, 2)), Flag.BLANK, 0)
         embedding[readable] = answers.embedding
+        if model.card.familiar is not None:
+            flaws[readable] = measure_flaws(pictures)
         for name, probabilities in answers.probabilities.items():
             found[name][readable] = probabilities
         for row, number in zip(readable, answers.probabilities[first.name].argmax(axis=1), strict=True):
@@ -258,7 +262,7 @@ def _values(
         HEALPIX.name: _cells(positions),
         **columns,
         "class": classes,
-        **_judgements(model, chances, embedding),
+        **_judgements(model, chances, embedding, flaws),
         "entropy": -(chances * np.log(np.maximum(chances, 1e-30))).sum(axis=1),
         "flags": flags,
         "model": [model.card.digest[:12]] * count,

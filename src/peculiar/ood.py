@@ -2,8 +2,10 @@
 
 The direction of an embedding is compared with those of the training pictures by the Mahalanobis distance (Lee et al.
 2018, with the embedding brought to length 1 as in Mueller & Hein 2025), whose covariance is kept as its largest
-directions and one variance for all others (Tipping & Bishop 1999). Distances are told as a multiple of that which one
-in twenty galaxies of the validation part exceeds: above 1 a picture is unlike.
+directions and one variance for all others (Tipping & Bishop 1999). To a network that was trained to tell galaxies apart
+much of what a detector leaves in a picture means nothing, so flaws of the picture itself are measured too; see
+`peculiar.flaws`. The largest is told, each as a multiple of a limit, such that one in twenty galaxies of the validation
+part exceeds 1: above 1 a picture is unlike.
 """
 
 import base64
@@ -14,11 +16,15 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
 
 from peculiar.errors import DataError
+from peculiar.flaws import FLAWS, Flaw
 
 DIRECTIONS = 64
 
 FALSE_ALARMS = 0.05
 """Share of galaxies like those trained on that are above 1."""
+
+FLAW_ALARMS = 0.005
+"""Share of them that are above 1 for the sake of one flaw; it is part of `FALSE_ALARMS`."""
 
 
 def _decode(value: object) -> object:
@@ -48,6 +54,8 @@ class Familiar(BaseModel):
         In all other directions.
     limit : float
         The distance that is told as 1.
+    flaws : dict of str to tuple of float
+        By flaw, what half of the galaxies exceed, and what is told as 1. Empty in files of earlier versions.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
@@ -56,13 +64,16 @@ class Familiar(BaseModel):
     axes: _Array
     variance: float
     limit: float
+    flaws: dict[Flaw, tuple[float, float]] = {}
 
-    def unlikeness(self, embedding: NDArray[np.floating]) -> NDArray[np.float32]:
+    def unlikeness(self, embedding: NDArray[np.floating], flaws: NDArray[np.floating]) -> NDArray[np.float32]:
         """Return how unlike the training pictures some pictures are.
 
         Parameters
         ----------
         embedding : ndarray, shape (n, d)
+        flaws : ndarray, shape (n, 5)
+            Of the same pictures; see `peculiar.flaws.measure_flaws`.
 
         Returns
         -------
@@ -70,7 +81,10 @@ class Familiar(BaseModel):
             0 in the middle; 1 is exceeded by one in twenty of the galaxies that it was fitted for. NaN where the
             embedding is.
         """
-        return (self.distances(embedding) / self.limit).astype(np.float32)
+        told = self.distances(embedding) / self.limit
+        for flaw, (middle, limit) in self.flaws.items():
+            told = np.maximum(told, (flaws[:, FLAWS.index(flaw)] - middle) / (limit - middle))
+        return told.astype(np.float32)
 
     def distances(self, embedding: NDArray[np.floating]) -> NDArray[np.float64]:
         """Return the Mahalanobis distance of each embedding, shape (n, d), from the training pictures."""
@@ -83,7 +97,9 @@ class Familiar(BaseModel):
         return np.asarray(np.sqrt((inside**2).sum(axis=1) + np.maximum(outside, 0) / self.variance))
 
 
-def fit_familiar(training: NDArray[np.floating], held_back: NDArray[np.floating]) -> Familiar:
+def fit_familiar(
+    training: NDArray[np.floating], held_back: NDArray[np.floating], flaws: NDArray[np.floating]
+) -> Familiar:
     """Summarise the embeddings of training pictures.
 
     Parameters
@@ -92,6 +108,8 @@ def fit_familiar(training: NDArray[np.floating], held_back: NDArray[np.floating]
         Of some thousands of the pictures that the model was trained on.
     held_back : ndarray, shape (m, d)
         Of pictures like them that it was not trained on, which decide what is far.
+    flaws : ndarray, shape (m, 5)
+        Of the pictures held back.
 
     Raises
     ------
@@ -117,8 +135,15 @@ def fit_familiar(training: NDArray[np.floating], held_back: NDArray[np.floating]
         variance=max(float(others.mean()), 1e-12),
         limit=1.0,
     )
-    limit = float(np.quantile(summary.distances(held_back), 1 - FALSE_ALARMS))
-    return summary.model_copy(update={"limit": limit})
+    usual = np.median(flaws, axis=0)
+    # "higher": of few galaxies none is above, rather than one for each flaw. What none has still needs a scale.
+    most = np.maximum(np.quantile(flaws, 1 - FLAW_ALARMS, axis=0, method="higher"), usual + 0.01)
+    flawed = (flaws > most).any(axis=1)
+    # The distance gets what the flaws leave of the false alarms.
+    share = (FALSE_ALARMS - flawed.mean()) / (1 - flawed.mean())
+    limit = float(np.quantile(summary.distances(held_back[~flawed]), 1 - share))
+    limits = {name: (float(usual[number]), float(most[number])) for number, name in enumerate(FLAWS)}
+    return summary.model_copy(update={"limit": limit, "flaws": limits})
 
 
 def _directions(embedding: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -17,6 +17,7 @@ from onnx import helper
 from peculiar.cache import writing
 from peculiar.calibrate import Scaling, choose_scaling
 from peculiar.errors import LabelError, ModelError
+from peculiar.flaws import measure_flaws
 from peculiar.model import METADATA_KEY, Answers, Card, Model, load_model
 from peculiar.ood import DIRECTIONS, fit_familiar
 from peculiar.predict import readable_batches
@@ -74,13 +75,17 @@ def recalibrate(
         raise ModelError(message)
     unscaled = model.with_card(model.card.model_copy(update={"scalings": {}}))
     embeddings: dict[str, list[NDArray[np.float32]]] = {"training": [], "validation": []}
+    flaws: list[NDArray[np.float32]] = []
     chances: dict[str, list[NDArray[np.float32]]] = {question.name: [] for question in model.card.questions}
     labels: dict[str, list[int]] = {question.name: [] for question in model.card.questions}
     left = [_MOST_TRAINING]
     batches = (batch for source in sources for batch in _answered(unscaled, source, sizes, left))
-    for galaxies, answers in batches:
+    for galaxies, answers, pictures in batches:
+        measured = measure_flaws(pictures)
         for row, (part, entries) in enumerate(galaxies):
             embeddings[part].append(answers.embedding[row])
+            if part == "validation":
+                flaws.append(measured[row])
             for question in model.card.questions:
                 entry = entries.get(question.name)
                 if part == "validation" and entry is not None:
@@ -108,20 +113,22 @@ def recalibrate(
         "scores": scores or model.card.scores,
     }
     if len(embeddings["training"]) >= 10 * DIRECTIONS:
-        updates["familiar"] = fit_familiar(np.array(embeddings["training"]), np.array(embeddings["validation"]))
+        updates["familiar"] = fit_familiar(
+            np.array(embeddings["training"]), np.array(embeddings["validation"]), np.array(flaws)
+        )
     return _write(model, model.card.model_copy(update=updates), Path(out))
 
 
 def _answered(
     model: Model, source: Source, sizes: dict[str, float], left: list[int]
-) -> Iterator[tuple[list[tuple[str, dict[str, str | None]]], Answers]]:
-    """Yield parts and labels of a batch, and what the model answers: all of validation, and some of training."""
+) -> Iterator[tuple[list[tuple[str, dict[str, str | None]]], Answers, NDArray[np.uint8]]]:
+    """Yield parts and labels of a batch, answers, and pictures: all of validation, and some of training."""
     columns = {question.name: _labels(source, question) for question in model.card.questions}
     rows: list[tuple[str, int]] = []
     for batch, _, pictures in readable_batches(_wanted(model, source, sizes, left, rows), 64):
         if pictures is not None:
             known = [(part, {name: column[row] for name, column in columns.items()}) for part, row in rows]
-            yield known, model.classify(pictures)
+            yield known, model.classify(pictures), pictures
         del rows[: len(batch)]
 
 
