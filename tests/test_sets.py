@@ -44,9 +44,9 @@ def test_thresholds_by_class_by_hand() -> None:
     chances = np.arange(1, 20) / 20
     probabilities = np.stack([chances, 1 - chances], axis=1)
     found = fit_sets(np.zeros(19, int), probabilities, levels=(80, 90, 95))
-    # Of 19 and one more, four may lie below for 80 %, two for 90 %, one for 95 %, were coverage right in the mean enough.
-    # It would be below 75 % with a probability of 0.26, that of at most three of 19 where a quarter are; with two below
-    # it is 0.031, with one for 90 % 0.85^19 = 0.046, and for 95 % not even one may: 0.9^19 = 0.135.
+    # Of 19 and one more, four may lie below for 80 %, two for 90 %, one for 95 %, were the mean enough.
+    # Coverage would then be below 75 % with the probability that at most three of 19 are in a quarter, 0.26. With two
+    # below it is 0.031, with one for 90 % it is 0.85^19 = 0.046, and for 95 % not even one may be: 0.9^19 = 0.135.
     assert found == {"80": (0.1, 0.0), "90": (0.05, 0.0), "95": (0.0, 0.0)}
 
 

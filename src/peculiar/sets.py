@@ -4,9 +4,9 @@ Split conformal prediction, a threshold a class (Vovk 2013, "label-conditional";
 answer is in the set where its probability is at least the threshold, below which only a stated share of the galaxies of
 that class lie. So the rare classes are covered as well as the common ones.
 
-Over many sets of galaxies to fit thresholds to, coverage is right in the mean; with few galaxies of a class, the one set
-at hand may miss it by far: with 53 of a class, 80 % promised are 70 to 89 % in nine cases of ten. Coverage by thresholds
-that are given is distributed as Beta (Vovk 2013, on training-conditional validity), so that it can be said how low a
+Over many sets of galaxies to fit thresholds to, coverage is right in the mean. With few galaxies of a class, the one
+set at hand may miss it by far: with 53 of a class, 80 % promised are 72 to 89 % in nine cases of ten. By given
+thresholds, coverage is distributed as Beta (Vovk 2013, on training-conditional validity), which says how low a
 threshold has to be for coverage not to be far below what is promised. Where there are some 200 galaxies of each class,
 this changes nothing.
 """
