@@ -55,32 +55,41 @@ def coverages(name, found):
         yield f"{name}: {one.level} % sets, least covered class ({worst})", 100 * large[worst], "%"
 
 
-def prevalence(labels, probabilities):
-    """How often 90 % intervals cover, over halves of the galaxies resampled to other prevalences."""
+def prevalence(labels, probabilities, repeats):
+    """How often 90 % intervals cover, and how wide they are, where other shares are to be found than were learned from.
+
+    Half of the galaxies are labelled. Of the others a survey of at most a thousand is drawn, none of them twice: the
+    same sixty of a class, drawn two hundred times, would tell no more than sixty, and no interval that takes them for
+    two hundred can cover.
+    """
     random = np.random.default_rng(222)
-    hits = []
-    for seed in range(40):
-        order = random.permutation(len(labels))
-        known, others = order[: len(order) // 2], order[len(order) // 2 :]
+    hits, widths, counts = [], [], []
+    while len(hits) < repeats:
+        known, others = np.array_split(random.permutation(len(labels)), 2)
         shares = random.dirichlet(np.full(len(CLEAN5.answers), 2.0))
-        drawn = random.choice(len(shares), 1000, p=shares)
-        rows = np.array([random.choice(others[labels[others] == number]) for number in drawn])
+        there = np.bincount(labels[others], minlength=len(shares))
+        drawn = random.multinomial(min(1000, int(0.7 * (there / shares).min())), shares)
+        if (drawn > there).any():
+            continue
+        rows = np.concatenate([others[labels[others] == number][:count] for number, count in enumerate(drawn)])
         found = fractions(
-            labels[known], probabilities[known], probabilities[rows], CLEAN5.answers, resamples=60, seed=seed
-        )
-        hits += [
-            [low <= share <= high for low, high in (one.adjusted_interval, one.expected_interval)]
-            for one, share in zip(found.values(), shares, strict=True)
-        ]
-    by_counts, by_maximisation = 100 * np.mean(hits, axis=0)
-    yield "prevalence, adjusted counts: 90 % intervals cover", by_counts, "%"
-    yield "prevalence, expectation maximisation: 90 % intervals cover", by_maximisation, "%"
+            labels[known], probabilities[known], probabilities[rows], CLEAN5.answers, seed=len(hits)
+        ).values()
+        low, high = np.array([[one.adjusted_interval, one.expected_interval] for one in found]).transpose(2, 1, 0)
+        hits.append((low <= shares) & (shares <= high))
+        widths.append(high - low)
+        counts.append(drawn.sum())
+    yield "prevalence: galaxies without labels, median", np.median(counts), "galaxies"
+    for number, name in enumerate(("adjusted counts", "expectation maximisation")):
+        yield f"prevalence, {name}: 90 % intervals cover", 100 * np.mean(hits, axis=0)[number].mean(), "%"
+        yield f"prevalence, {name}: mean width of intervals", 100 * np.mean(widths, axis=0)[number].mean(), "points"
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", nargs="?")
     parser.add_argument("--views", type=int)
+    parser.add_argument("--repeats", type=int, default=200, help="surveys drawn to see whether intervals cover")
     options = parser.parse_args()
     machine = describe("numpy", "onnxruntime", "scikit-learn")
     model = load_model(options.model)
@@ -90,10 +99,10 @@ def main():
     test, validation = five & (parts == "test"), five & (parts == "validation")
     chances = probabilities["clean5"]
     figures = [("clean5: calibration error, 15 bins", calibration_error(labels[test], chances[test]), "")]
-    thresholds = fit_sets(labels[validation], chances[validation])
+    thresholds = model.card.sets.get("clean5") or fit_sets(labels[validation], chances[validation])
     sets = {level: prediction_sets(chances[test], values) for level, values in thresholds.items()}
     figures += coverages("clean5", coverage(labels[test], sets, CLEAN5.answers))
-    figures += prevalence(labels[test | validation], chances[test | validation])
+    figures += prevalence(labels[test | validation], chances[test | validation], options.repeats)
     four = (entries["four_class"] != "") & (entries["four_class_basis"] != "weak_looks") & (parts != "training")
     known = np.array([FOUR_CLASS.answers.index(entry) for entry in entries["four_class"][four]])
     pooled = probabilities["four_class"][four]

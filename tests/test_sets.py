@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from peculiar.errors import LabelError
-from peculiar.sets import LEVELS, coverage, cross_fitted_sets, fit_sets, name_sets, prediction_sets
+from peculiar.sets import LEVELS, RISK, SHORTFALL, coverage, cross_fitted_sets, fit_sets, name_sets, prediction_sets
 from test_intervals import draw
 
 
@@ -41,11 +41,38 @@ def test_sets_are_those_of_mapie() -> None:
 
 
 def test_thresholds_by_class_by_hand() -> None:
-    chances = np.arange(1, 10) / 10
+    chances = np.arange(1, 20) / 20
     probabilities = np.stack([chances, 1 - chances], axis=1)
-    found = fit_sets(np.zeros(9, int), probabilities, levels=(80, 90, 95))
-    # Of nine and one more, two of ten may lie below for 80 %, one for 90 %, none for 95 %; no other class is known.
-    assert found == {"80": (0.2, 0.0), "90": (0.1, 0.0), "95": (0.0, 0.0)}
+    found = fit_sets(np.zeros(19, int), probabilities, levels=(80, 90, 95))
+    # Of 19 and one more, four may lie below for 80 %, two for 90 %, one for 95 %, were the mean enough.
+    # Coverage would then be below 75 % with the probability that at most three of 19 are in a quarter, 0.26. With two
+    # below it is 0.031, with one for 90 % it is 0.85^19 = 0.046, and for 95 % not even one may be: 0.9^19 = 0.135.
+    assert found == {"80": (0.1, 0.0), "90": (0.05, 0.0), "95": (0.0, 0.0)}
+
+
+@pytest.mark.parametrize("count", [30, 53, 120])
+@pytest.mark.parametrize("level", [80, 90])
+def test_few_galaxies_of_a_class_seldom_leave_it_uncovered(count: int, level: int) -> None:
+    random = np.random.default_rng(count + level)
+    covered = []
+    for _ in range(2000):
+        chances = random.random(count)
+        ((threshold, _),) = fit_sets(
+            np.zeros(count, int), np.stack([chances, 1 - chances], axis=1), levels=[level]
+        ).values()
+        # Of probabilities that are uniform, so many are above it.
+        covered.append(1 - threshold)
+    short = np.mean(np.array(covered) < level / 100 - SHORTFALL)
+    assert short < RISK + 0.015
+    # No more than that asks for, or sets would be needlessly large.
+    assert np.mean(covered) < level / 100 + 0.08
+
+
+def test_many_galaxies_of_a_class_are_covered_as_promised() -> None:
+    chances = np.random.default_rng(1).random(999)
+    thresholds = fit_sets(np.zeros(999, int), np.stack([chances, 1 - chances], axis=1), levels=[80, 90, 95, 99])
+    ranks = {level: int((chances <= values[0]).sum()) for level, values in thresholds.items()}
+    assert ranks == {"80": 200, "90": 100, "95": 50, "99": 10}
 
 
 def test_no_set_is_empty_and_names_are_in_order() -> None:

@@ -20,7 +20,7 @@ _STANDARD_ERRORS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
-    """What is done to logits before the softmax: a weight and a bias a class (Guo et al. 2017, section 4.2).
+    """What is done to logits before the softmax: a weight and a bias a class (Guo et al. 2017).
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def fit_temperature(
 ) -> float:
     """Find the temperature that makes a network's probabilities fit labels that it was not trained on.
 
-    The temperature divides the logits before the softmax (Guo et al. 2017, section 4.2): above 1 a network was too sure
+    The temperature divides the logits before the softmax (Guo et al. 2017): above 1 a network was too sure
     of itself. The order of the classes stays as it is.
 
     Parameters

@@ -74,7 +74,7 @@ class Scores:
         Mean over the classes; None unless every class has one.
     brier : float
         Mean squared distance of the probabilities from 1 for the right class and 0 for all others, summed over the
-        classes: 0 to 2 (Brier 1950, equation 2).
+        classes: 0 to 2 (Brier 1950).
     calibration_error : float
         Expected calibration error of the class that was called, over 15 bins of equal mass.
     intervals : dict of str to list of float or None

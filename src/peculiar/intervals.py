@@ -46,7 +46,7 @@ class ScoreIntervals:
 
 
 def wilson(successes: int, total: int, confidence: float = CONFIDENCE) -> Interval:
-    """Return the interval of a rate (Wilson 1927; Brown, Cai & DasGupta 2001, equation 4).
+    """Return the interval of a rate (Wilson 1927; Brown, Cai & DasGupta 2001).
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def score_intervals(
     Returns
     -------
     ScoreIntervals
-        By the bias-corrected and accelerated bootstrap (Efron 1987, section 4); of areas under curves by the logit of
+        By the bias-corrected and accelerated bootstrap (Efron 1987); of areas under curves by the logit of
         bootstrap samples (Boyd, Eng & Page 2013); of rates by Wilson. That of the calibration error reaches as far to
         both sides as the error of perfectly calibrated probabilities would in 95 of 100 sets of this size, so that it
         covers at least 95 %.

@@ -1,7 +1,7 @@
 """How unlike the training pictures a picture is: far from all of them, an answer means little.
 
 The direction of an embedding is compared with those of the training pictures by the Mahalanobis distance (Lee et al.
-2018, with the embedding brought to length 1 as in Mueller & Hein 2025), whose covariance is kept as its largest
+2018, with the embedding brought to length 1 as in Müller & Hein 2025), whose covariance is kept as its largest
 directions and one variance for all others (Tipping & Bishop 1999). To a network that was trained to tell galaxies apart
 much of what a detector leaves in a picture means nothing, so flaws of the picture itself are measured too; see
 `peculiar.flaws`. The largest is told, each as a multiple of a limit, such that one in twenty galaxies of the validation

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from onnx import helper
 
 from peculiar.cache import writing
-from peculiar.calibrate import Scaling, choose_scaling
+from peculiar.calibrate import Scaling, choose_scaling, cross_fitted, fit_scaling
 from peculiar.errors import LabelError, ModelError
 from peculiar.flaws import measure_flaws
 from peculiar.model import METADATA_KEY, Answers, Card, Model, load_model
@@ -101,7 +101,8 @@ def recalibrate(
         scaling, _, _ = choose_scaling(logits, known)
         if any(scaling.biases):
             scalings[name] = scaling
-            logits = scaling.log_probabilities(logits)
+            # To galaxies that it was fitted to a scaling is kinder than to others, above all to those of a small class.
+            logits = cross_fitted(logits, known, fit_scaling)
         sets[name] = fit_sets(known, np.exp(logits))
     if not sets:
         message = f"no galaxy of the validation part answers {', '.join(labels)}; give the sets that it was trained on"

@@ -1,8 +1,14 @@
 """Prediction sets: the answers that cannot be ruled out, the right one among them as often as is stated.
 
-Split conformal prediction, a threshold a class (Vovk 2013, "label-conditional"; Sadinle, Lei & Wasserman 2019, section
-2.3): an answer is in the set where its probability is at least the threshold, below which only a stated share of the
-galaxies of that class lie. So the rare classes are covered as well as the common ones.
+Split conformal prediction, a threshold a class (Vovk 2013, "label-conditional"; Sadinle, Lei & Wasserman 2019): an
+answer is in the set where its probability is at least the threshold, below which only a stated share of the galaxies of
+that class lie. So the rare classes are covered as well as the common ones.
+
+Over many sets of galaxies to fit thresholds to, coverage is right in the mean. With few galaxies of a class, the one
+set at hand may miss it by far: with 53 of a class, 80 % promised are 72 to 89 % in nine cases of ten. By given
+thresholds, coverage is distributed as Beta (Vovk 2013, on training-conditional validity), which says how low a
+threshold has to be for coverage not to be far below what is promised. Where there are some 200 galaxies of each class,
+this changes nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,6 +17,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import betainc
 
 from peculiar.calibrate import fold_rows
 from peculiar.errors import LabelError
@@ -18,6 +25,9 @@ from peculiar.intervals import Interval, wilson
 
 LEVELS = (80, 90, 95, 99)
 """In per cent, how often the right answer has to be in the set."""
+
+SHORTFALL, RISK = 0.05, 0.05
+"""Coverage of a class is less than promised by more than the first with at most the second as its probability."""
 
 Thresholds = dict[str, tuple[float, ...]]
 """By level, as "90", the least probability of each class that is in the set."""
@@ -76,7 +86,7 @@ def fit_sets(
     Returns
     -------
     dict of str to tuple of float
-        A class of fewer galaxies than a level can be told from, as 9 for 90 %, has a threshold of 0: it is in every
+        A class of fewer galaxies than a level can be told from, as 19 for 90 %, has a threshold of 0: it is in every
         set.
 
     Raises
@@ -184,7 +194,12 @@ def cross_fitted_sets(
 
 
 def _threshold(scores: NDArray[np.floating], level: int) -> float:
-    """Return the largest probability that, of so many and one more, at most the stated share lies below."""
+    """Return the largest probability that, of so many and one more, at most the stated share lies below.
+
+    A smaller one where coverage might fall short too often: of new galaxies it is Beta(n + 1 - rank, rank).
+    """
     # In whole numbers: (n + 1) (100 - level) / 100 in floating point would fall short of a whole now and then.
     rank = (len(scores) + 1) * (100 - level) // 100
+    while rank and betainc(len(scores) + 1 - rank, rank, level / 100 - SHORTFALL) > RISK:
+        rank -= 1
     return float(scores[rank - 1]) if rank else 0.0

@@ -23,7 +23,7 @@ FALL = 0.05
 """Accuracy or calibration that is so much worse has fallen."""
 
 # Pictures of surveys show brightness as asinh(softening * flux): faint light is nearly linear in it, bright light
-# logarithmic (Lupton et al. 2004, equation 3).
+# logarithmic (Lupton et al. 2004).
 _SOFTENING = 8.0
 
 _NEAR = 0.05
@@ -98,7 +98,7 @@ def _far(picture: Pixels, amount: float, random: np.random.Generator) -> Pixels:
 
     Its size goes with the inverse of the angular diameter distance, its surface brightness with (1 + z)^-4 (Tolman
     1930); the sky and its noise stay. Neither the galaxy's own evolution nor the shift of its spectrum is in it, as in
-    Barden, Jahnke & Häußler 2008, section 2, without their k-correction.
+    Barden, Jahnke & Häußler 2008, without their k-correction.
     """
     from astropy.cosmology import Planck18
 
