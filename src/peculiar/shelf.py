@@ -7,7 +7,8 @@ cosine of the angle between any two is a product of matrices, and a second searc
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -167,17 +168,30 @@ class Shelf:
                 f"{self.path.with_suffix('.parquet').name}` makes a catalogue that has"
             )
             raise UsageError(message)
+        width = column.type.list_size
+        return Embeddings(np.load(self.cached(".npy", lambda file: self._prepare(file, width)), mmap_mode="r"))
+
+    def cached(self, suffix: str, make: Callable[[Path], object]) -> Path:
+        """Return a file in the cache that is made of the embeddings, and make it if the catalogue has changed.
+
+        Parameters
+        ----------
+        suffix : str
+            Which one.
+        make : callable
+            Given the path to write to.
+        """
         states = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in self.files]
         place = hashlib.sha256(str(self.path.resolve()).encode()).hexdigest()[:16]
         state = hashlib.sha256(json.dumps(states).encode()).hexdigest()[:16]
         folder = cache_folder() / "embeddings"
-        file = folder / f"{place}-{state}.npy"
+        file = folder / f"{place}-{state}{suffix}"
         if not file.exists():
             with writing(file) as temporary:
-                self._prepare(temporary, column.type.list_size)
-            for older in set(folder.glob(f"{place}-*.npy")) - {file}:
+                make(temporary)
+            for older in set(folder.glob(f"{place}-*{suffix}")) - {file}:
                 older.unlink(missing_ok=True)
-        return Embeddings(np.load(file, mmap_mode="r"))
+        return file
 
     def _prepare(self, file: Path, width: int) -> None:
         """Write the array of `Embeddings`."""
@@ -217,15 +231,20 @@ class Embeddings:
     centre : ndarray of float32, shape (d,)
     vectors : ndarray of float32, shape (n, d)
         Directions from the centre, of length 1.
-    lengths : ndarray of float32, shape (n,)
-        Distances from the centre.
-    known : ndarray of bool, shape (n,)
-        Which galaxies have an embedding.
     """
 
     def __init__(self, array: NDArray[np.float32]) -> None:
-        self.centre, self.vectors, self.lengths = np.array(array[0, :-1]), array[1:, :-1], np.array(array[1:, -1])
-        self.known = ~np.isnan(self.lengths)
+        self.centre, self.vectors, self._lengths = np.array(array[0, :-1]), array[1:, :-1], array[1:, -1]
+
+    @cached_property
+    def lengths(self) -> NDArray[np.float32]:
+        """Distances from the centre, shape (n,); the first call reads the whole array."""
+        return np.array(self._lengths)
+
+    @cached_property
+    def known(self) -> NDArray[np.bool_]:
+        """Which galaxies have an embedding, shape (n,)."""
+        return ~np.isnan(self.lengths)
 
     @classmethod
     def of(cls, embeddings: NDArray[np.floating]) -> "Embeddings":
