@@ -4,9 +4,9 @@
 
 The catalogue is made of random numbers in a temporary folder (1.6 GB for a million; as much again for what the searches
 keep); each search runs in a process of its own, whose peak memory is read from the system. Random numbers have no cells
-that an index could use, so that with `--like` the embeddings are those of a real catalogue, each many times with noise as
-large as what lies between a galaxy and its nearest neighbour. The searches are run twice: as the files come, and with
-the files of the cache dropped from memory before each, as on the first search of a day.
+that an index could use, so that with `--like` the embeddings are those of a real catalogue, each many times with noise
+as large as what lies between a galaxy and its nearest neighbour. Each search is also run once with the files dropped
+from the system's memory before, as on the first search of a day: "cold".
 """
 
 import argparse
