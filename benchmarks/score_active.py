@@ -17,7 +17,7 @@ each task is tried three ways:
 
 Every fifth question goes to a galaxy kept apart, as at the desk. The head that chooses does not learn from it; the head
 that is scored learns from all answers, as `peculiar teach` does from the labels that the desk exports. Random labelling
-is scored with the same kind of head. A curve that is flat crosses the goal by luck, so that both are told: with how many
+is scored with the same kind of head. A flat curve crosses the goal by luck, so that both are told: with how many
 labels it is first reached, and from how many on it stays above.
 """
 
