@@ -63,11 +63,12 @@ def chart(catalog: str | os.PathLike[str] | Shelf, *, landmarks: int = LANDMARKS
 
 def find_places(shelf: Shelf, *, landmarks: int = LANDMARKS, seed: int = 222) -> NDArray[np.float32]:
     """Return what `lay_out` gives for a catalogue; it is laid out once, and then lies in the cache."""
-    return shelf.kept(
+    file = shelf.cached(
         "maps",
-        f"-{landmarks}-{seed}",
+        f"-{landmarks}-{seed}.npy",
         lambda file: np.save(file, lay_out(shelf.embeddings(), landmarks=landmarks, seed=seed)),
     )
+    return np.asarray(np.load(file))
 
 
 def lay_out(embeddings: Embeddings, *, landmarks: int = LANDMARKS, seed: int = 222) -> NDArray[np.float32]:

@@ -18,6 +18,7 @@ from peculiar.column import Column
 from peculiar.errors import DataError, NotFoundError, PictureError, UnknownNameError, UsageError
 from peculiar.image import Framing, parse_crop, read_picture
 from peculiar.model import Model
+from peculiar.neighbours import near
 from peculiar.shelf import Shelf
 from peculiar.sources.stream import Source, decode_row
 from peculiar.where import quoted, read_where
@@ -361,6 +362,7 @@ def similar(
     where: str | None = None,
     cone: Cone | None = None,
     top: int = 50,
+    approximate: bool = False,
 ) -> Hits:
     """Find the galaxies that look most like some examples.
 
@@ -379,6 +381,9 @@ def similar(
         Only among galaxies that meet these; see `query`.
     top : int
         So many at the most.
+    approximate : bool
+        Compare only those galaxies that an index finds probably nearest, which is for many millions; needs the extra
+        ``faiss``. What share of the nearest it finds is in the notes, as ``recall``. See `peculiar.neighbours`.
 
     Returns
     -------
@@ -390,10 +395,12 @@ def similar(
         If a galaxy is not in the catalogue.
     UsageError
         If there are no examples, or the catalogue has no embeddings.
+    MissingExtraError
+        If it is to be approximate, and faiss is not installed.
     """
     shelf = catalog if isinstance(catalog, Shelf) else Shelf(catalog)
     rows, known = shelf.rows_of(ids), shelf.embeddings()
-    unknown = [id_ for id_, row in zip(ids, rows, strict=True) if not known.known[row]]
+    unknown = [id_ for id_, row in zip(ids, rows, strict=True) if np.isnan(known.vectors[row, 0])]
     if unknown:
         message = f"{unknown[0]} has no embedding, since its picture could not be read; give another example"
         raise UsageError(message)
@@ -405,12 +412,18 @@ def similar(
         message = "give at least one example: the id of a galaxy of the catalogue, or a picture"
         raise UsageError(message)
     mean = together.mean(axis=0)
-    scores = known.cosines(mean / max(float(np.linalg.norm(mean)), 1e-12))
+    direction = mean / max(float(np.linalg.norm(mean)), 1e-12)
+    notes = {"similar to": ", ".join([*ids, *(["pictures"] if embeddings is not None else [])])}
+    allowed = None if where is None and cone is None else selected(shelf, where, cone)
+    if approximate:
+        scores, recall = near(shelf, direction, top + len(rows), allowed)
+        notes["recall"] = f"{recall:.3f}"
+    else:
+        scores = known.cosines(direction)
+        if allowed is not None:
+            scores[~allowed] = np.nan
     scores[rows] = np.nan
-    if where is not None or cone is not None:
-        scores[~selected(shelf, where, cone)] = np.nan
-    examples_told = ", ".join([*ids, *(["pictures"] if embeddings is not None else [])])
-    return best(shelf, scores, top, "cosine of the angle to the examples", {"similar to": examples_told})
+    return best(shelf, scores, top, "cosine of the angle to the examples", notes)
 
 
 def embed(shelf: Shelf, model: Model, pictures: Sequence[str | os.PathLike[str]]) -> NDArray[np.float32]:

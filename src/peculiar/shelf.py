@@ -8,8 +8,9 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -167,9 +168,9 @@ class Shelf:
                 f"{self.path.with_suffix('.parquet').name}` makes a catalogue that has"
             )
             raise UsageError(message)
-        return Embeddings(
-            self.kept("embeddings", "", lambda file: self._prepare(file, column.type.list_size), mmap_mode="r")
-        )
+        width = column.type.list_size
+        array = self.cached("embeddings", ".npy", lambda file: self._prepare(file, width))
+        return Embeddings(np.load(array, mmap_mode="r"))
 
     @property
     def state(self) -> str:
@@ -178,33 +179,28 @@ class Shelf:
         place = hashlib.sha256(str(self.path.resolve()).encode()).hexdigest()[:16]
         return f"{place}-{hashlib.sha256(json.dumps(states).encode()).hexdigest()[:16]}"
 
-    def kept(
-        self, kind: str, how: str, make: Callable[[Path], object], mmap_mode: Literal["r"] | None = None
-    ) -> NDArray[np.float32]:
-        """Return an array that is made of this catalogue once, and then lies in the cache.
+    def cached(self, kind: str, ending: str, make: Callable[[Path], object]) -> Path:
+        """Return a file in the cache that is made of this catalogue once; what it was before is deleted.
 
         Parameters
         ----------
         kind : str
             The folder in the cache.
-        how : str
-            What else the array depends on, as part of a file's name.
+        ending : str
+            How the file's name ends: what else it depends on, and its suffix.
         make : callable
-            Writes it to a path that ends in ``.npy``. Arrays of what the catalogue was before are then deleted.
-        mmap_mode : str, optional
-            As NumPy takes it.
+            Given the path to write to.
         """
         state = self.state
         folder = cache_folder() / kind
-        file = folder / f"{state}{how}.npy"
+        file = folder / f"{state}{ending}"
         if not file.exists():
             with writing(file) as temporary:
                 make(temporary)
-            place = state.partition("-")[0]
-            for older in folder.glob(f"{place}-*.npy"):
+            for older in folder.glob(f"{state.partition('-')[0]}-*"):
                 if not older.name.startswith(state):
                     older.unlink(missing_ok=True)
-        return np.asanyarray(np.load(file, mmap_mode=mmap_mode))
+        return file
 
     def _prepare(self, file: Path, width: int) -> None:
         """Write the array of `Embeddings`."""
@@ -244,15 +240,20 @@ class Embeddings:
     centre : ndarray of float32, shape (d,)
     vectors : ndarray of float32, shape (n, d)
         Directions from the centre, of length 1.
-    lengths : ndarray of float32, shape (n,)
-        Distances from the centre.
-    known : ndarray of bool, shape (n,)
-        Which galaxies have an embedding.
     """
 
     def __init__(self, array: NDArray[np.float32]) -> None:
-        self.centre, self.vectors, self.lengths = np.array(array[0, :-1]), array[1:, :-1], np.array(array[1:, -1])
-        self.known = ~np.isnan(self.lengths)
+        self.centre, self.vectors, self._lengths = np.array(array[0, :-1]), array[1:, :-1], array[1:, -1]
+
+    @cached_property
+    def lengths(self) -> NDArray[np.float32]:
+        """Distances from the centre, shape (n,); the first call reads the whole array."""
+        return np.array(self._lengths)
+
+    @cached_property
+    def known(self) -> NDArray[np.bool_]:
+        """Which galaxies have an embedding, shape (n,)."""
+        return ~np.isnan(self.lengths)
 
     @classmethod
     def of(cls, embeddings: NDArray[np.floating]) -> "Embeddings":

@@ -102,6 +102,13 @@ def search_similar(
     where: Where = None,
     cone: ConeOption = None,
     top: Top = 50,
+    approximate: Annotated[
+        bool,
+        typer.Option(
+            "--approximate",
+            help="For many millions of galaxies: make an index once, and compare only what it finds (extra faiss).",
+        ),
+    ] = False,
     file: Found = None,
     sheet: Sheet = None,
     pictures: Pictures = None,
@@ -115,7 +122,11 @@ def search_similar(
 
     shelf = Shelf(catalog)
     embeddings = embed(shelf, load_model(model), picture) if picture else None
-    hits = similar(shelf, ids or (), embeddings=embeddings, where=where, cone=_cone(cone), top=top)
+    hits = similar(
+        shelf, ids or (), embeddings=embeddings, where=where, cone=_cone(cone), top=top, approximate=approximate
+    )
+    if approximate:
+        err.print(f"approximate: such a search finds {float(hits.notes['recall']):.1%} of the nearest 50")
     _show_hits(
         hits, "score", _named(hits, where), file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json
     )
