@@ -36,7 +36,7 @@ train: .venv/.installed-demo ## train the model that ships, on $PECULIAR_DATA; t
 		--credit "Galaxy Zoo DECaLS: Walmsley et al. 2022, MNRAS 509, 3966" \
 		--credit "Galaxy Challenge: Kaggle 2014" \
 		--credit "Pictures: Sloan Digital Sky Survey; DESI Legacy Imaging Surveys"
-	$(BIN)/peculiar recalibrate $(GALAXIES) --model runs/galaxy.onnx --out runs/galaxy.onnx
+	$(BIN)/peculiar recalibrate $(GALAXIES) --model runs/galaxy.onnx --eight-bits --out runs/galaxy.onnx
 
 lint: .venv/.installed-dev ## check style, types, imports and dependencies
 	$(BIN)/ruff check

@@ -1,10 +1,12 @@
 """A model file anew, with calibration, prediction sets and the measure of unlikeness that galaxies with labels give.
 
-The network stays as it is. What was not trained on decides: the validation part of the model's own split.
+The network stays as it is, or computes in eight bits from then on. What was not trained on decides: the validation
+part of the model's own split.
 """
 
 import hashlib
 import os
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from peculiar.flaws import measure_flaws
 from peculiar.model import METADATA_KEY, Answers, Card, Model, load_model
 from peculiar.ood import DIRECTIONS, fit_familiar
 from peculiar.predict import readable_batches
+from peculiar.quantize import pictures_for_ranges, quantize
 from peculiar.schema import Question
 from peculiar.sets import Thresholds, fit_sets
 from peculiar.sources.stream import Galaxy, Source
@@ -37,6 +40,7 @@ def recalibrate(
     sources: Sequence[Source],
     out: str | os.PathLike[str],
     *,
+    eight_bits: bool = False,
     scores: dict[str, Any] | None = None,
     progress: Callable[[int], object] = lambda done: None,
 ) -> Model:
@@ -50,6 +54,9 @@ def recalibrate(
         The galaxies that it was trained and validated on.
     out : path-like
         The ``.onnx`` to write, in one step; it may be the model's own.
+    eight_bits : bool
+        Let the network compute in eight bits, by ranges that some of the training pictures show; see
+        `peculiar.quantize`. What it then answers is what is calibrated.
     scores : dict, optional
         To be kept in the file; by default those that the model has.
     progress : callable
@@ -64,7 +71,7 @@ def recalibrate(
     Raises
     ------
     ModelError
-        If the model does not say how large its validation part was.
+        If the model does not say how large its validation part was, or is in eight bits already.
     LabelError
         If no question has an answer in the validation part.
     """
@@ -73,6 +80,12 @@ def recalibrate(
     if not sizes["validation_size"]:
         message = f"{model.path}: its card tells of no validation part, so that nothing is known to be unseen"
         raise ModelError(message)
+    if eight_bits:
+        with tempfile.TemporaryDirectory() as folder:
+            place = Path(folder) / "model.onnx"
+            pictures = pictures_for_ranges(model, sources, sizes)
+            _write(quantize(model, pictures), model.card, place)
+            return recalibrate(load_model(place), sources, out, scores=scores, progress=progress)
     unscaled = model.with_card(model.card.model_copy(update={"scalings": {}}))
     embeddings: dict[str, list[NDArray[np.float32]]] = {"training": [], "validation": []}
     flaws: list[NDArray[np.float32]] = []
@@ -117,7 +130,9 @@ def recalibrate(
         updates["familiar"] = fit_familiar(
             np.array(embeddings["training"]), np.array(embeddings["validation"]), np.array(flaws)
         )
-    return _write(model, model.card.model_copy(update=updates), Path(out))
+    graph = onnx.load(model.path)
+    _write(graph, model.card.model_copy(update=updates), Path(out))
+    return load_model(out)
 
 
 def _answered(
@@ -158,8 +173,7 @@ def _labels(source: Source, question: Question) -> list[str | None]:
     ]
 
 
-def _write(model: Model, card: Card, out: Path) -> Model:
-    graph = onnx.load(model.path)
+def _write(graph: onnx.ModelProto, card: Card, out: Path) -> None:
     del graph.metadata_props[:]
     # As `peculiar export` does, and all that this adds: it decides columns of a catalogue.
     added = {name for name in ("scalings", "sets", "familiar") if getattr(card, name)}
@@ -170,4 +184,3 @@ def _write(model: Model, card: Card, out: Path) -> Model:
     with writing(out) as temporary:
         temporary.write_bytes(graph.SerializeToString(deterministic=True))
         load_model(temporary)
-    return load_model(out)

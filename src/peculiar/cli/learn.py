@@ -153,6 +153,9 @@ def recalibrate(
     ],
     file: Annotated[Path, typer.Option("--out", help="Model file to write (.onnx).", show_default=False)],
     model: Annotated[Path | None, typer.Option(help="Model file (.onnx); default: the model that ships.")] = None,
+    eight_bits: Annotated[
+        bool, typer.Option("--eight-bits", help="Let the network compute in eight bits, in about half the time.")
+    ] = False,
     scores: Annotated[
         Path | None, typer.Option(help="JSON file with scores to keep in the model file; default: those that it has.")
     ] = None,
@@ -165,7 +168,9 @@ def recalibrate(
 
     sources, kept = [open_source(one) for one in data], _read_scores(scores)
     with counting("classifying") as progress:
-        written = run_recalibrate(load_model(model), sources, file, scores=kept, progress=progress)
+        written = run_recalibrate(
+            load_model(model), sources, file, eight_bits=eight_bits, scores=kept, progress=progress
+        )
     card = written.card
     out.print(f"prediction sets: {', '.join(card.sets)}; weights and biases: {', '.join(card.scalings) or 'none'}")
     out.print(f"unlikeness: {'told' if card.familiar else 'not told, too few training pictures'}")
