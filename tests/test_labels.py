@@ -327,7 +327,7 @@ def test_several_desks_bring_a_database_up_to_date_once(old: Path) -> None:
 
 
 def test_a_migration_that_fails_leaves_the_database_as_it_was(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    broken = (*labels_module._MIGRATIONS, "ALTER TABLE questions ADD COLUMN more TEXT; ALTER TABLE gone ADD COLUMN x;")
+    broken = (*labels_module._MIGRATIONS, "ALTER TABLE questions ADD COLUMN more TEXT;\nALTER TABLE gone ADD COLUMN x;")
     monkeypatch.setattr("peculiar.labels._MIGRATIONS", broken)
     monkeypatch.setattr("peculiar.labels.VERSION", 3)
     with pytest.raises(DataError, match=r"old\.db: no such table: gone"):
