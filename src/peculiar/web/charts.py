@@ -153,7 +153,13 @@ class Sky:
             if ends[0] < ends[1]:
                 x = WIDTH / 2 + (ends[0] - self.x) * self.scale
                 lines.append(
-                    Line(self._points([(end, dec) for end in ends]), _degrees(dec, step), x + 6, y - 6, "start")
+                    Line(
+                        self._points([(end, dec) for end in ends]),
+                        _degrees(dec, step) if y > 24 else "",
+                        x + 6,
+                        y - 6,
+                        "start",
+                    )
                 )
         # Meridians are told apart where they are widest apart: at the parallel in the picture nearest to the equator.
         at = min(max(0.0, low), high)
@@ -275,8 +281,9 @@ def paint(places: Places, chosen: NDArray[np.bool_] | None, hues: Hues | None) -
     cells, rows = _cells(x, y, seen, reach)
     counts = np.bincount(cells, minlength=HEIGHT * WIDTH)
     there = counts > 0
+    least = 0.65 if chosen is None else 0.9
     if hues is None:
-        picture[there] = scale_colours()[(255 * _light(counts[there], 0.35)).astype(int)]
+        picture[there] = scale_colours()[(255 * _light(counts[there], least - 0.3)).astype(int)]
     elif hues.names:
         kinds = np.asarray(hues.values)[rows]
         colours = np.array([_rgb(PALETTE[number % len(PALETTE)]) for number in range(len(hues.names))])
@@ -284,7 +291,7 @@ def paint(places: Places, chosen: NDArray[np.bool_] | None, hues: Hues | None) -
         # The frequent ones go below, so that the rare ones are seen.
         for kind, colour in enumerate(colours):
             picture[cells[kinds == kind]] = colour
-        picture[there] *= _light(counts[there], 0.55)[:, None]
+        picture[there] *= _light(counts[there], least)[:, None]
     else:
         values = np.asarray(hues.values, dtype=np.float64)[rows]
         known = np.isfinite(values)
