@@ -167,7 +167,7 @@ def test_a_picture_shows_the_rare_above_the_frequent_and_the_others_grey() -> No
     assert np.ptp(picture[50, 500]) > 0  # of no class, but there
     assert (picture != picture[0, 0]).any(axis=2).sum() == 3 * 49
     grey = pixels(paint((x, y), np.arange(7) == 3, hues))
-    assert (grey[50, 300] == picture[50, 300]).all()
+    assert grey[50, 300].sum() >= picture[50, 300].sum()
     assert grey[50, 100].sum() < picture[50, 100].sum()
     assert legend(hues, np.array([0, 2, 3]))["usual"] == (PALETTE[0], 2)
 
