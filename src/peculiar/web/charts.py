@@ -168,7 +168,8 @@ class Sky:
         step = _step(min((right - left) / shrink, 360), 5)
         first = math.ceil((self.middle - min(right / shrink, 180)) / step)
         last = math.floor((self.middle - max(left / shrink, -180)) / step)
-        named = float(along[0]) if low > -90 else max(0.0, low)
+        # Their names are at the foot of the picture, unless they come close together there.
+        named = float(along[0]) if math.cos(math.radians(along[0])) > 0.8 * shrink else at
         meridians = [
             (self.middle - number * step, _degrees(number * step % 360, step)) for number in range(first, last + 1)
         ]
