@@ -118,7 +118,7 @@ def test_the_network_is_asked_in_batches() -> None:
     finder = SpotFinder()
     attribute(finder, with_spot(20, 20))
     assert max(finder.asked) == 32
-    assert sum(finder.asked) == PLACES**2 + 2
+    assert sum(finder.asked) == PLACES**2 + 3
 
 
 def test_a_picture_in_which_nothing_counts_has_a_flat_map() -> None:
