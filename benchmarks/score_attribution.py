@@ -1,6 +1,6 @@
 """Does hiding what `peculiar explain` outlines change the answer? Measured on galaxies outside the test part.
 
-    python benchmarks/score_attribution.py [--count 56] [--part validation] [--rise]
+    python benchmarks/score_attribution.py [--count 49] [--part validation] [--rise]
 
 Galaxies of seven classes that the model that ships classifies as they are labelled. For each, places are ordered by the
 map, by their distance from the middle, by brightness, by smooth noise, and by the map of another galaxy of the same
@@ -26,7 +26,7 @@ from peculiar.sources import open_source
 from peculiar.split import part_of
 
 WANTED = {"four_class": ("Ringed", "Merger", "Other"), "clean5": ("spiral", "edge_on", "cigar", "round")}
-STEPS = np.linspace(0, 1, 11)
+STEPS = np.linspace(0, 1, 9)
 
 
 def galaxies(model, part, count):
@@ -35,7 +35,7 @@ def galaxies(model, part, count):
     each = count // sum(map(len, WANTED.values()))
     for name, answers in WANTED.items():
         left = dict.fromkeys(answers, each)
-        asked = model.asking(name)
+        asked = model.asking(name, views=1)
         source = open_source(data_folder() / "stamps", label=name)
         for row in source.rows():
             sizes = {key: recipe[key] for key in ("validation_size", "test_size")}
@@ -112,7 +112,7 @@ def interval(values):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--count", type=int, default=56)
+    parser.add_argument("--count", type=int, default=49)
     parser.add_argument("--part", default="validation", choices=("training", "validation"))
     parser.add_argument("--rise", action="store_true")
     options = parser.parse_args()

@@ -145,7 +145,7 @@ def test_the_graticule_is_named_and_lies_on_the_picture(spread: float) -> None:
     lines = Sky.around(ra, dec).graticule()
     names = [line.name for line in lines if line.name]
     assert 5 <= len(names) <= 40
-    assert len(set(names)) >= len(names) - 1
+    assert len(set(names)) >= len(names) - 3  # of the whole sky both ends are named, and 0 is on both axes
     for line in lines:
         if line.name:
             assert 0 <= line.x <= WIDTH
@@ -158,13 +158,16 @@ def test_a_picture_shows_the_rare_above_the_frequent_and_the_others_grey() -> No
     assert hues.names == ("usual", "rare")
     picture = pixels(paint((x, y), None, hues))
     assert picture.shape == (HEIGHT, WIDTH, 3)
-    shares = [picture[50, column] / np.array(rgb(PALETTE[kind])) for column, kind in ((100, 1), (300, 0))]
-    assert [np.ptp(share) < 0.03 for share in shares] == [True, True]
-    assert shares[0].mean() > shares[1].mean()  # more lie there
+    rare, usual = picture[50, 100], picture[50, 300]
+    for pixel, kind in ((rare, 1), (usual, 0)):
+        colour = np.array(rgb(PALETTE[kind]))
+        assert pixel @ colour / np.linalg.norm(pixel) / np.linalg.norm(colour) > 0.999
+    # More lie there, so that it is brighter than its class would be alone.
+    assert rare.max() / max(rgb(PALETTE[1])) > usual.max() / max(rgb(PALETTE[0]))
     assert np.ptp(picture[50, 500]) > 0  # of no class, but there
     assert (picture != picture[0, 0]).any(axis=2).sum() == 3 * 49
     grey = pixels(paint((x, y), np.arange(7) == 3, hues))
-    assert (grey[50, 300] == picture[50, 300]).all()
+    assert grey[50, 300].sum() >= picture[50, 300].sum()
     assert grey[50, 100].sum() < picture[50, 100].sum()
     assert legend(hues, np.array([0, 2, 3]))["usual"] == (PALETTE[0], 2)
 
@@ -219,9 +222,10 @@ def test_nulls_come_last_on_the_wall(tiny_catalog: Path, tmp_path: Path) -> None
 def test_rectangles_narrow_the_wall_together(client: TestClient, wall: Wall) -> None:
     places = laid_out(wall)
     ra, dec = 150 + np.arange(100) / 100, 2 - np.arange(100) / 100
-    sky, map_ = {"sky": "150.195,150.605,1.0,1.9"}, {"map": "0.1,0.7,0.2,0.9"}
+    left, right, low, high = (round(float(end), 4) for end in np.quantile(places, (0.1, 0.9), axis=0).T.ravel())
+    sky, map_ = {"sky": "150.195,150.605,1.0,1.9"}, {"map": f"{left},{right},{low},{high}"}
     on_sky = (ra > 150.195) & (ra < 150.605) & (dec < 1.9)
-    on_map = (places > (0.1, 0.2)).all(axis=1) & (places < (0.7, 0.9)).all(axis=1)
+    on_map = (places >= (left, low)).all(axis=1) & (places <= (right, high)).all(axis=1)
     assert 5 < (on_sky & on_map).sum() < on_sky.sum() == 41
     for asked, expected in ((sky, on_sky), (map_, on_map), ({**sky, **map_}, on_sky & on_map)):
         for page in ("/map", "/wall"):
@@ -240,11 +244,11 @@ def test_rectangles_narrow_the_wall_together(client: TestClient, wall: Wall) -> 
 def test_a_rectangle_on_one_map_lights_the_same_galaxies_on_the_other(client: TestClient, wall: Wall) -> None:
     places = laid_out(wall)
     few = {"sky": "150.295,150.345,0,3"}
-    before, after = (pixels(client.get("/map/map.png", params=asked).content) for asked in ({}, few))
+    picture = pixels(client.get("/map/map.png", params=few).content)
     x, y = (one.astype(int) for one in Plane().place(*places.T))
-    lit = {row for row in range(100) if (before[y[row], x[row]] == after[y[row], x[row]]).all()}
-    assert set(range(30, 35)) <= lit
-    assert len(lit) < 30  # neighbours on the map may be covered by a disc
+    grey = picture[y, x, 1] > picture[y, x, 0]
+    assert not grey[30:35].any()
+    assert grey.mean() > 0.5  # some lie under the discs of those that are lit
     bright = pixels(client.get("/map/sky.png", params=few).content).sum(axis=2)
     assert (bright > 350).sum() < 0.2 * (pixels(client.get("/map/sky.png").content).sum(axis=2) > 350).sum()
 
@@ -436,7 +440,7 @@ def test_maps_and_ticks_in_a_browser(
     page.mouse.move(left, top)
     page.mouse.down()
     page.mouse.move(left + 100, top + 150)
-    page.mouse.move(left + 220, top + 200)
+    page.mouse.move(left + 160, top + 120)
     page.mouse.up()
     page.wait_for_url("**sky=*")
     page.wait_for_function("document.activeElement.dataset.kind === 'sky'")
@@ -448,7 +452,7 @@ def test_maps_and_ticks_in_a_browser(
     outline = page.get_attribute('.field[data-kind="sky"] .box', "points")
     corners = np.array([tuple(map(float, one.split(","))) for one in outline.split()])
     scale = WIDTH / field["width"]
-    dragged = np.array([left - field["x"], top - field["y"], left + 220 - field["x"], top + 200 - field["y"]]) * scale
+    dragged = np.array([left - field["x"], top - field["y"], left + 160 - field["x"], top + 120 - field["y"]]) * scale
     np.testing.assert_allclose([*corners.min(axis=0), *corners.max(axis=0)], dragged, atol=4)
     # By keyboard: one step to the right and one back is where it was; narrower holds fewer.
     for key in ("ArrowRight", "ArrowLeft", "Shift+ArrowLeft", "Shift+ArrowLeft", "Enter"):

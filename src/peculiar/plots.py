@@ -132,7 +132,7 @@ def draw_attribution(picture: NDArray[Any], told: Any, name: str, label: str | N
     label : str or None
         The true answer, where known.
     """
-    figure = _night(11.2, 4.5)
+    figure = _night(11.2, 4.1)
     galaxy, overlay, chances = figure.subplots(1, 3, width_ratios=(1, 1, 0.62))
     left, upper, right, lower = told.square
     _bare(galaxy).imshow(picture, interpolation="lanczos")
@@ -222,7 +222,7 @@ def _lay_over(axes: Axes, picture: NDArray[Any], told: Any) -> Any:
 
 def _draw_chances(axes: Axes, told: Any, label: str | None) -> None:
     """Draw the probabilities as bars, that which was explained in its colour; the true answer is green or red."""
-    _bare(axes)
+    _bare(axes).set_box_aspect(1.7)
     names = list(told.probabilities)
     colours = [FOR if name == told.answer else "#54628a" for name in names]
     axes.barh(range(len(names)), list(told.probabilities.values()), color=colours, height=0.62)

@@ -56,9 +56,12 @@ def explain(
     from peculiar.model import load_model
 
     folder = folder or Path("explained")
-    asked = load_model(model).asking(question, labels=source.label, views=views)
+    opened = load_model(model)
+    asked, glance = (opened.asking(question, labels=source.label, views=each) for each in (views, views or 1))
     with counting("explaining", len(ids) if ids else count) as progress:
-        shown = explain_answers(asked, source, out=folder, count=count, answer=answer, ids=ids or (), progress=progress)
+        shown = explain_answers(
+            asked, source, out=folder, count=count, answer=answer, glance=glance, ids=ids or (), progress=progress
+        )
     if as_json:
         print_json([one.as_dict() for one in shown])
         return

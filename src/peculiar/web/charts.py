@@ -153,7 +153,13 @@ class Sky:
             if ends[0] < ends[1]:
                 x = WIDTH / 2 + (ends[0] - self.x) * self.scale
                 lines.append(
-                    Line(self._points([(end, dec) for end in ends]), _degrees(dec, step), x + 6, y - 6, "start")
+                    Line(
+                        self._points([(end, dec) for end in ends]),
+                        _degrees(dec, step) if y > 24 else "",
+                        x + 6,
+                        y - 6,
+                        "start",
+                    )
                 )
         # Meridians are told apart where they are widest apart: at the parallel in the picture nearest to the equator.
         at = min(max(0.0, low), high)
@@ -162,7 +168,8 @@ class Sky:
         step = _step(min((right - left) / shrink, 360), 5)
         first = math.ceil((self.middle - min(right / shrink, 180)) / step)
         last = math.floor((self.middle - max(left / shrink, -180)) / step)
-        named = float(along[0]) if low > -90 else max(0.0, low)
+        # Their names are at the foot of the picture, unless they come close together there.
+        named = float(along[0]) if math.cos(math.radians(along[0])) > 0.8 * shrink else at
         meridians = [
             (self.middle - number * step, _degrees(number * step % 360, step)) for number in range(first, last + 1)
         ]
@@ -275,8 +282,9 @@ def paint(places: Places, chosen: NDArray[np.bool_] | None, hues: Hues | None) -
     cells, rows = _cells(x, y, seen, reach)
     counts = np.bincount(cells, minlength=HEIGHT * WIDTH)
     there = counts > 0
+    least = 0.65 if chosen is None else 0.9
     if hues is None:
-        picture[there] = scale_colours()[(255 * _light(counts[there], 0.35)).astype(int)]
+        picture[there] = scale_colours()[(255 * _light(counts[there], least - 0.3)).astype(int)]
     elif hues.names:
         kinds = np.asarray(hues.values)[rows]
         colours = np.array([_rgb(PALETTE[number % len(PALETTE)]) for number in range(len(hues.names))])
@@ -284,7 +292,7 @@ def paint(places: Places, chosen: NDArray[np.bool_] | None, hues: Hues | None) -
         # The frequent ones go below, so that the rare ones are seen.
         for kind, colour in enumerate(colours):
             picture[cells[kinds == kind]] = colour
-        picture[there] *= _light(counts[there], 0.55)[:, None]
+        picture[there] *= _light(counts[there], least)[:, None]
     else:
         values = np.asarray(hues.values, dtype=np.float64)[rows]
         known = np.isfinite(values)

@@ -77,7 +77,8 @@ class Why:
         with self._lock:
             if (row, asked) not in self._kept:
                 picture = self.pictures.pixels(row)
-                told = attribute(self.model.asking(question or None), picture, answer or None)
+                model, glance = (self.model.asking(question or None, views=views) for views in (None, 1))
+                told = attribute(model, picture, answer or None, glance=glance)
                 left, upper, right, lower = map(round, kept_square(picture, Framing(LARGE)))
                 # Encoded as all pictures are, so that nothing of the file but its pixels reaches the browser.
                 buffer = io.BytesIO()

@@ -10,7 +10,7 @@
   };
   const tell = (rows, more = "") => {
     const count = rows.size;
-    form().querySelector("output").textContent = more || (count ? `${count.toLocaleString("en")} ticked` : "Tick galaxies to keep them; with Shift a whole row of them");
+    form().querySelector("output").textContent = more || (count ? `${count.toLocaleString("en")} ticked` : "Tick galaxies; with Shift a row of them");
     form().querySelectorAll("button").forEach((one) => { one.disabled = !count; });
   };
   const keep = (rows, more) => { sessionStorage.setItem(place(), JSON.stringify([...rows])); tell(rows, more); };
