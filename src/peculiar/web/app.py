@@ -106,6 +106,7 @@ def make_app(desk: Desk, wall: Wall | None = None) -> FastAPI:
         version=metadata.version("peculiar"),
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
         responses=_REFUSALS,
     )
     app.mount("/static", StaticFiles(packages=[("peculiar.web", "static")]), name="static")
