@@ -77,6 +77,7 @@ def make_app(desk: Desk, wall: Wall | None = None, why: Why | None = None) -> Fa
         version=metadata.version("peculiar"),
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
         responses=REFUSALS,
     )
     app.mount("/static", StaticFiles(packages=[("peculiar.web", "static")]), name="static")
