@@ -154,7 +154,7 @@ def main():
     whole = []
     for galaxy in tested(Framing(160)):
         whole.append(galaxy.picture)
-        if len(whole) == 200:
+        if len(whole) == 100:
             break
     for name, kinds in {"first": FIRST, "second": SECOND, "unseen": UNSEEN}.items():
         shares = []

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -71,6 +71,7 @@ def test_each_measure_answers_to_its_damage(damage: Callable[[Picture], None], f
     assert measure_flaws(damaged)[:, number].min() > measure_flaws(whole)[:, number].max()
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 1000), turns=st.integers(0, 3), mirrored=st.booleans())
 def test_turning_changes_nothing(seed: int, turns: int, mirrored: bool) -> None:
     picture = np.random.default_rng(seed).integers(0, 256, (64, 64, 3), dtype=np.uint8)

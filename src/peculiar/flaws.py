@@ -32,7 +32,7 @@ _STRIP, _CELL, _REACH = 4, 4, 3
 # Of the sum of three colours, 0 to 765. One keeps ratios finite; the other is less than any sky of 3,000 galaxies has.
 _LEAST, _STILL = 0.05, 0.5
 
-_Plane = NDArray[np.float32]
+_Array = NDArray[np.float32]
 
 
 def measure_flaws(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -55,59 +55,70 @@ def measure_flaws(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
 def _measure(picture: NDArray[np.uint8]) -> tuple[float, ...]:
     side = len(picture) - len(picture) % _CELL
     colours = picture[:side, :side].astype(np.float32)
-    light = colours @ np.ones(3, np.float32)
+    light = colours @ _ones(3)
     down, right = light[1:] - light[:-1], light[:, 1:] - light[:, :-1]
     bend = np.abs((down[1:] - down[:-1])[:, 1:-1] + (right[:, 1:] - right[:, :-1])[1:-1])
-    across, along = np.abs(down), np.abs(right)
+    across, along = np.abs(down, out=down), np.abs(right, out=right)
+    change = float(across.mean() + along.mean())
     return (
         max(_lines(across, along), _lines(along.T, across.T)),
-        max(_steps(light), _steps(light.T)),
+        max(_steps(light, change), _steps(light.T, change)),
         # Noise that is Gaussian has 1.25, the root of half of pi.
         float(np.sqrt(np.vdot(bend, bend) / bend.size) / (bend.mean() + _LEAST)),
-        _still(_cells(bend[1:-1, 1:-1])),
+        _still(_cells(bend[1:-1, 1:-1, None])[:, :, 0]),
         _colours_apart(_cells(colours)),
     )
 
 
-def _lines(across: _Plane, along: _Plane) -> float:
+def _lines(across: _Array, along: _Array) -> float:
     """Compare changes from row to row, (rows - 1, columns), with those from column to column, (rows, columns - 1)."""
-    beside = along.mean(axis=1)
-    ratio = (_strips(across.mean(axis=1)) + _LEAST) / (_strips((beside[1:] + beside[:-1]) / 2) + _LEAST)
+    beside = _means(along)
+    ratio = (_strips(_means(across)) + _LEAST) / (_strips((beside[1:] + beside[:-1]) / 2) + _LEAST)
     return float(np.abs(np.log(ratio)).max())
 
 
-def _strips(rows: _Plane) -> NDArray[np.floating]:
+def _strips(rows: _Array) -> NDArray[np.floating]:
     return np.convolve(rows, np.full(_STRIP, 1 / _STRIP, np.float32), mode="valid")
 
 
-def _steps(light: _Plane) -> float:
-    change = light[_REACH:] - light[:-_REACH]
-    # However large a change is, it counts as one: a star must not make up a row.
-    change /= 2 * np.abs(change).mean() + 1
-    np.maximum(change, -1, out=change)
-    np.minimum(change, 1, out=change)
+def _steps(light: _Array, change: float) -> float:
+    """Compare rows, given how much neighbours differ in the mean, across and along together."""
+    # However large a difference is, it counts as one: a star must not make up a row.
+    most = 2 * change + 1
+    changes = np.clip(light[_REACH:] - light[:-_REACH], -most, most)
     quarter = light.shape[1] // 4
-    quarters = change @ np.repeat(np.eye(4, dtype=np.float32), quarter, axis=0) / quarter
+    quarters = changes @ np.repeat(np.eye(4, dtype=np.float32), quarter, axis=0) / (most * quarter)
     halves = (quarters[:, 1:] + quarters[:, :-1]) / 2
     beside = (halves[2 * _REACH :] + halves[: -2 * _REACH]) / 2
     return float(np.abs(halves[_REACH:-_REACH] - beside).max())
 
 
-def _still(cells: _Plane) -> float:
+def _still(cells: _Array) -> float:
     places = cells[1:, 1:] + cells[1:, :-1] + cells[:-1, 1:] + cells[:-1, :-1]
     return float(np.log1p(np.count_nonzero(places < _STILL * 4 * _CELL**2)))
 
 
-def _colours_apart(cells: _Plane) -> float:
+def _colours_apart(cells: _Array) -> float:
     """Return 1 less the least correlation of the changes of two colours, (rows, columns, 3)."""
-    changes = np.concatenate([np.diff(cells, axis=0).reshape(-1, 3), np.diff(cells, axis=1).reshape(-1, 3)])
-    products = changes.T @ changes
+    down, right = (cells[1:] - cells[:-1]).reshape(-1, 3), (cells[:, 1:] - cells[:, :-1]).reshape(-1, 3)
+    products = down.T @ down + right.T @ right
     # Where a colour does not change at all, it changes with no other.
     lengths = np.sqrt(np.diag(products)) + 1
     return float(1 - (products / np.outer(lengths, lengths)).min())
 
 
-def _cells(plane: _Plane) -> _Plane:
-    """Return sums over cells of 4 x 4 pixels, along the first two axes."""
-    rows = plane[::4] + plane[1::4] + plane[2::4] + plane[3::4]
-    return np.asarray(rows[:, ::4] + rows[:, 1::4] + rows[:, 2::4] + rows[:, 3::4])
+def _cells(values: _Array) -> _Array:
+    """Return sums over cells of 4 x 4 pixels, (rows, columns, colours)."""
+    rows = values[::4] + values[1::4] + values[2::4] + values[3::4]
+    colours = rows.shape[2]
+    # As a product of matrices, which is ten times as fast as a sum over an axis so short.
+    cells = rows.reshape(-1, _CELL * colours) @ np.tile(np.eye(colours, dtype=np.float32), (_CELL, 1))
+    return cells.reshape(len(rows), -1, colours)
+
+
+def _means(rows: _Array) -> _Array:
+    return rows @ np.full(rows.shape[1], 1 / rows.shape[1], np.float32)
+
+
+def _ones(count: int) -> _Array:
+    return np.ones(count, np.float32)
