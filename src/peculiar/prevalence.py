@@ -4,10 +4,15 @@ To count what a classifier calls galaxies is biased where it errs, the more so w
 than among the galaxies that it was measured on. Two corrections, both of which assume that galaxies of a class look
 alike in both sets and only the classes' shares differ:
 
-- adjusted counts: the shares that, confused as the labelled galaxies are, give the counts that are found (Forman 2008,
-  equation 4, for more than two classes as a least-squares problem on shares);
-- expectation maximisation: the shares that make the probabilities most likely (Saerens, Latinne & Decaestecker 2002,
-  equation 2.9). The probabilities are calibrated on the labelled galaxies first.
+- adjusted counts: the shares that, confused as the labelled galaxies are, give the counts that are found (Forman 2008;
+  for more than two classes as a least-squares problem on shares);
+- expectation maximisation: the shares that make the probabilities most likely (Saerens, Latinne & Decaestecker 2002).
+  The probabilities are calibrated on the labelled galaxies first.
+
+The intervals are Bayesian. To draw galaxies anew with replacement, as the usual bootstrap does, takes a mistake that
+was not seen among the few labelled galaxies of a rare class for one that cannot be made. So the rates of confusion are
+drawn from their posterior (Dirichlet, as in Ziegler & Czyż 2024), as are the weights of the galaxies for expectation
+maximisation (the Bayesian bootstrap, Rubin 1981).
 """
 
 from collections.abc import Sequence
@@ -26,6 +31,12 @@ CONFIDENCE = 0.9
 # Chance has to be far smaller than the intervals, and a tenth of a per cent is.
 _TOLERANCE, _MOST_STEPS = 1e-5, 500
 
+# A share that is lower cannot be told from none.
+_NONE = 1e-3
+
+# Rates of confusion and of what is called, drawn at a time; how many have to explain each other; and at most so often.
+_DRAWS, _ENOUGH, _MOST_ROUNDS = 4000, 1000, 10
+
 
 @dataclass(frozen=True, slots=True)
 class Fraction:
@@ -39,6 +50,7 @@ class Fraction:
         By adjusted counts, and by expectation maximisation.
     adjusted_interval, expected_interval : list of float
         90 % intervals, in which both the finite number of galaxies with labels and that of those without have a part.
+        They begin at 0 where the class may be missing.
     """
 
     counted: float
@@ -58,7 +70,7 @@ def fractions(
     unlabelled: NDArray[np.floating],
     answers: Sequence[str],
     *,
-    resamples: int = 200,
+    draws: int = 200,
     seed: int = 222,
 ) -> dict[str, Fraction]:
     """Estimate the shares of the classes among galaxies without labels.
@@ -72,8 +84,8 @@ def fractions(
     unlabelled : ndarray, shape (m, classes)
         Probabilities of the others, by the same model.
     answers : sequence of str
-    resamples : int
-        Number of bootstrap samples: of the labelled galaxies within their classes, and of those without labels.
+    draws : int
+        How often the weights of the galaxies are drawn for the interval of expectation maximisation.
     seed : int
 
     Returns
@@ -97,16 +109,28 @@ def fractions(
     if not len(unlabelled):
         message = "there is no galaxy without a label whose class could be counted"
         raise LabelError(message)
-    random = np.random.default_rng(seed)
-    members = [np.flatnonzero(labels == number) for number in range(len(answers))]
-    adjusted, expected = _estimate(labels, probabilities, unlabelled)
-    samples = []
-    for _ in range(resamples):
-        rows = np.concatenate([random.choice(of_class, len(of_class)) for of_class in members])
-        others = random.integers(0, len(unlabelled), len(unlabelled))
-        samples.append(_estimate(labels[rows], probabilities[rows], unlabelled[others]))
-    low, high = np.quantile(samples, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], axis=0)
-    counted = np.bincount(unlabelled.argmax(axis=1), minlength=len(answers)) / len(unlabelled)
+    random, classes = np.random.default_rng(seed), len(answers)
+    cells = labels * classes + probabilities.argmax(axis=1)
+    confusion = np.bincount(cells, minlength=classes**2).reshape(classes, classes)
+    called = np.bincount(unlabelled.argmax(axis=1), minlength=classes)
+    logits, others = (np.log(np.maximum(values, 1e-12)).astype(np.float64) for values in (probabilities, unlabelled))
+    prior = counts / len(labels)
+
+    def expect(trust: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        calibrated = np.exp(fit_scaling(logits, labels, trust).log_probabilities(others))
+        return expectation_maximisation(calibrated, prior, weights)
+
+    adjusted, expected = adjusted_counts(confusion, called), expect(np.ones(len(labels)), np.ones(len(others)))
+    sampled = []
+    for _ in range(draws):
+        trust = random.standard_exponential(len(labels))
+        # The share of each class among the labelled galaxies is known; which of them stand for it is not.
+        trust *= (counts / np.bincount(labels, trust))[labels]
+        sampled.append(expect(trust, random.standard_exponential(len(others))))
+    tails = np.quantile(sampled, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], axis=0)
+    low, high = np.stack([shortest(sample_counts(confusion, called, random)), tails], axis=1)
+    low[low < _NONE] = 0.0
+    counted = called / len(unlabelled)
     return {
         answer: Fraction(
             counted=float(counted[number]),
@@ -137,7 +161,48 @@ def adjusted_counts(confusion: NDArray[np.integer], counts: NDArray[np.integer])
     return np.asarray(shares / shares.sum())
 
 
-def expectation_maximisation(probabilities: NDArray[np.floating], prior: NDArray[np.floating]) -> NDArray[np.float64]:
+def sample_counts(
+    confusion: NDArray[np.integer], counts: NDArray[np.integer], random: np.random.Generator
+) -> NDArray[np.float64]:
+    """Draw shares of the classes from their posterior, given what labelled and other galaxies were called.
+
+    Each class is confused at rates of its own, whose prior is Dirichlet with a weight of one galaxy; any shares are as
+    likely as any others. With rates of confusion and of what is called drawn independently, the shares follow; those
+    draws are kept whose shares are not negative, with weights that make up for having drawn the latter rates, not
+    shares.
+
+    Parameters
+    ----------
+    confusion, counts
+        See `adjusted_counts`.
+    random : Generator
+
+    Returns
+    -------
+    ndarray, shape (n, classes)
+        A thousand or more. Where hardly any shares explain the counts, since the galaxies of a class do not look alike
+        in both sets, the nearest that might.
+    """
+    classes = len(counts)
+    kept, weights = [], []
+    for _ in range(_MOST_ROUNDS):
+        rates = random.standard_gamma(confusion + 1 / classes, (_DRAWS, classes, classes))
+        rates /= rates.sum(axis=2, keepdims=True)
+        called = random.dirichlet(counts + 1, _DRAWS)
+        shares = np.linalg.solve(rates.swapaxes(1, 2), called[:, :, None])[:, :, 0]
+        possible = (shares >= 0).all(axis=1)
+        kept.append(shares[possible])
+        weights.append(1 / np.abs(np.linalg.det(rates[possible])))
+        if sum(map(len, kept)) >= _ENOUGH:
+            found, weight = np.concatenate(kept), np.concatenate(weights)
+            return found[random.choice(len(found), len(found), p=weight / weight.sum())]
+    nearest = np.maximum(shares, 0)
+    return np.asarray(nearest / nearest.sum(axis=1, keepdims=True))
+
+
+def expectation_maximisation(
+    probabilities: NDArray[np.floating], prior: NDArray[np.floating], weights: NDArray[np.floating] | None = None
+) -> NDArray[np.float64]:
     """Return the shares of the classes that make calibrated probabilities most likely.
 
     Parameters
@@ -145,12 +210,15 @@ def expectation_maximisation(probabilities: NDArray[np.floating], prior: NDArray
     probabilities : ndarray, shape (m, classes)
         Calibrated where the classes' shares are `prior`.
     prior : ndarray, shape (classes,)
+    weights : ndarray, shape (m,), optional
+        How much each galaxy counts; by default all alike.
     """
+    parts = np.full(len(probabilities), 1 / len(probabilities)) if weights is None else weights / weights.sum()
     shares = np.asarray(prior, dtype=np.float64)
     likelihoods = probabilities / shares
     for _ in range(_MOST_STEPS):
         weighted = likelihoods * shares
-        later = (weighted / weighted.sum(axis=1, keepdims=True)).mean(axis=0)
+        later = (parts / weighted.sum(axis=1)) @ weighted
         step = np.abs(later - shares).max()
         shares = later
         if step < _TOLERANCE:
@@ -158,14 +226,13 @@ def expectation_maximisation(probabilities: NDArray[np.floating], prior: NDArray
     return shares
 
 
-def _estimate(
-    labels: NDArray[np.integer], probabilities: NDArray[np.floating], unlabelled: NDArray[np.floating]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the shares by both corrections."""
-    classes = probabilities.shape[1]
-    cells = np.bincount(labels * classes + probabilities.argmax(axis=1), minlength=classes**2)
-    counts = np.bincount(unlabelled.argmax(axis=1), minlength=classes)
-    logits, others = (np.log(np.maximum(values, 1e-12)).astype(np.float64) for values in (probabilities, unlabelled))
-    calibrated = np.exp(fit_scaling(logits, labels).log_probabilities(others))
-    prior = np.bincount(labels, minlength=classes) / len(labels)
-    return adjusted_counts(cells.reshape(classes, classes), counts), expectation_maximisation(calibrated, prior)
+def shortest(samples: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the ends (2, classes) of the shortest intervals that hold 90 % of samples (n, classes).
+
+    Of shares that are all above 0, equal tails would leave 0 out even where nothing speaks for a class.
+    """
+    ordered = np.sort(samples, axis=0)
+    within = int(np.ceil(CONFIDENCE * len(ordered)))
+    start = (ordered[within:] - ordered[: len(ordered) - within]).argmin(axis=0)
+    classes = np.arange(samples.shape[1])
+    return np.stack([ordered[start, classes], ordered[start + within, classes]])

@@ -17,8 +17,9 @@ from PIL import Image
 PORTRAIT = 64
 """Side of a portrait, in pixels."""
 
-# A galaxy's bright part ends at this share of its peak; a portrait reaches so many times as far.
-_EDGE, _REACH = 0.2, 2.6
+# A galaxy's bright part ends at this share of its peak; a portrait reaches so many times as far. Its middle is that of
+# what is brighter still: at the edge it may just touch a star in one picture, and just not in the other.
+_EDGE, _REACH, _CORE = 0.2, 2.6, 0.35
 
 # Smoothing before the peak is sought, in shares of the side, and the share of the picture in which it is sought.
 _SMOOTH, _MIDDLE = 0.012, 0.28
@@ -91,17 +92,26 @@ def portrait(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     middle = smooth[top : height - top, left : width - left]
     peak = np.unravel_index(int(middle.argmax()), middle.shape)
     peak_row, peak_column = int(peak[0]) + top, int(peak[1]) + left
-    regions, _ = ndimage.label(smooth > _EDGE * smooth[peak_row, peak_column])
-    rows, columns = np.nonzero(regions == regions[peak_row, peak_column])
+    bright, core = (_around(smooth, (peak_row, peak_column), share) for share in (_EDGE, _CORE))
+    rows, columns = np.nonzero(core)
     weights = np.maximum(smooth[rows, columns], 1e-3)
     row, column = (float(np.average(axis, weights=weights)) + 0.5 for axis in (rows, columns))
-    reach = max(_REACH * np.sqrt(len(rows) / np.pi), 4.0)
+    reach = max(_REACH * np.sqrt(bright.sum() / np.pi), 4.0)
     rim = int(max(0, reach - column, reach - row, column + reach - width, row + reach - height)) + 2
     # Fading into the sky, since a sharp rim beside a bright star would be a likeness in itself.
     padded = Image.fromarray(np.pad(light, rim, mode="linear_ramp", end_values=sky))
     box = (column - reach + rim, row - reach + rim, column + reach + rim, row + reach + rim)
     method = Image.Resampling.BOX if 2 * reach > PORTRAIT else Image.Resampling.BILINEAR
     return np.asarray(padded.resize((PORTRAIT, PORTRAIT), method, box=box)).clip(0, 255).astype(np.uint8)
+
+
+def _around(light: NDArray[np.float32], peak: tuple[int, int], share: float) -> NDArray[np.bool_]:
+    """Return what is joined to a peak and brighter than a share of it."""
+    from scipy import ndimage
+
+    regions, _ = ndimage.label(light > share * light[peak])
+    joined: NDArray[np.bool_] = regions == regions[peak]
+    return joined
 
 
 def _fill_corners(light: NDArray[np.float32]) -> float:
