@@ -34,8 +34,8 @@ from peculiar.split import part_of
 from peculiar.teach import raw_embeddings
 from score_search import without
 
-RANDOM, LEAST, DRAWS = 2_000, 50, 5
-SIZES = list(range(100, 1_251, 50))
+RANDOM, LEAST, DRAWS = 2_000, 50, 3
+SIZES = list(range(100, 1_301, 100))
 
 
 class Task:

@@ -25,8 +25,9 @@ MEMBERS, APART = 8, 0.2
 # Of so many times as many as are asked for, the most telling, those are taken that are unlike each other.
 _POOL = 4
 
-# scikit-learn's C for vectors of a length of about 1; on SDSS galaxies a third and three times as much do as well.
-_STRENGTH = 0.3
+# scikit-learn's C for vectors of a length of about 1. Stiffer than answers drawn by chance would want: galaxies between
+# two answers pull harder, and what is odd about a single one is no rule. Cross-validation on them would choose 1.
+_STRENGTH = 0.1
 
 # With fewer than five of an answer among those drawn by chance a score says nothing, with fewer than ten too little.
 _RESAMPLES, _FEWEST, _ENOUGH = 400, (5, 10), 0.01

@@ -21,7 +21,7 @@ from peculiar.schema import Question, question_for
 from peculiar.shelf import Shelf
 from peculiar.table import TableReader
 
-STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)
+STRENGTHS = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 """How freely the weights may follow the labels (scikit-learn's C), from stiff to free; cross-validation chooses."""
 
 LEAST_OF_A_CLASS = 5
@@ -216,8 +216,8 @@ def fit_head(
 ) -> Head:
     """Fit a calibrated linear head.
 
-    Logistic regression on standardised embeddings; how freely its weights follow the labels is chosen, and the
-    temperature found, on galaxies that each of five folds holds back.
+    Logistic regression on centred embeddings, which keep the directions in which galaxies differ most; how freely its
+    weights follow the labels is chosen, and the temperature found, on galaxies that each of five folds holds back.
 
     Parameters
     ----------
@@ -242,26 +242,27 @@ def fit_head(
             f"catalogue; received {told or 'no labels'}"
         )
         raise LabelError(message)
-    centre, spread = embeddings.mean(axis=0), embeddings.std(axis=0) + 1e-6
-    scaled = (embeddings - centre) / spread
+    centre, scale = _centre(embeddings)
+    scaled = (embeddings - centre) / scale
     random = np.random.default_rng(seed)
     folds = [
         (_share_of_each(seen, labels, min(1, _MOST_A_FOLD / len(seen)), random), unseen)
         for seen, unseen in StratifiedKFold(_FOLDS, shuffle=True, random_state=seed).split(scaled, labels)
     ]
-    least, strength, held = np.inf, STRENGTHS[0], np.empty((len(labels), len(counts)))
+    least, strength, held, temperature = np.inf, STRENGTHS[0], np.empty((len(labels), len(counts))), 1.0
     for tried in STRENGTHS:
         logits = np.empty((len(labels), len(counts)))
         for seen, unseen in folds:
             weights, bias = _fit(scaled[seen], labels[seen], tried)
             logits[unseen] = scaled[unseen] @ weights + bias
-        loss = -float(log_softmax(logits, axis=1)[np.arange(len(labels)), labels].mean())
+        # Compared at the temperature that each would get: stiff ones are less sure than they may be.
+        warmth = fit_temperature(logits, labels)
+        loss = -float(log_softmax(logits / warmth, axis=1)[np.arange(len(labels)), labels].mean())
         if loss >= least:
             break  # freer ones follow the labels further still
-        least, strength, held = loss, tried, logits
+        least, strength, held, temperature = loss, tried, logits, warmth
     weights, bias = _fit(scaled, labels, strength)
-    temperature = fit_temperature(held, labels)
-    scaled_weights = weights / spread[:, None]
+    scaled_weights = weights / scale
     return Head(
         question=question,
         weights=scaled_weights.astype(np.float32),
@@ -270,6 +271,12 @@ def fit_head(
         strength=strength,
         scores=evaluate(labels, softmax(held / temperature, axis=1), question.answers),
     )
+
+
+def _centre(embeddings: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
+    """Return the mean, shape (d,), and how far from it embeddings lie, in the median."""
+    centre = embeddings.mean(axis=0)
+    return centre, float(np.median(np.linalg.norm(embeddings - centre, axis=1))) or 1.0
 
 
 def _fit(
@@ -318,9 +325,9 @@ def learning_curve(
         random = np.random.default_rng(seed + repeat)
         for number, share in enumerate(shares):
             some = _share_of_each(rest, labels, share, random)
-            centre, spread = embeddings[some].mean(axis=0), embeddings[some].std(axis=0) + 1e-6
-            weights, bias = _fit((embeddings[some] - centre) / spread, labels[some], strength)
-            chances = softmax(((embeddings[held] - centre) / spread) @ weights + bias, axis=1)
+            centre, scale = _centre(embeddings[some])
+            weights, bias = _fit((embeddings[some] - centre) / scale, labels[some], strength)
+            chances = softmax(((embeddings[held] - centre) / scale) @ weights + bias, axis=1)
             areas = [class_auc(labels[held] == answer, chances[:, answer]) for answer in range(len(question.answers))]
             lacking[repeat, number] = 1 - np.mean([area for area in areas if area is not None])
     sizes = np.array([share * 0.8 * count for share in shares])
