@@ -6,6 +6,8 @@ That is what ``astropy.visualization.make_lupton_rgb`` defines; here it takes a 
 """
 
 import functools
+import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -100,6 +102,14 @@ class Stretch:
 def automatic() -> dict[str, Any]:
     """Return what is recorded where each picture's unit or noise decides."""
     return {**sdss_stretch(3).as_dict(), "chosen": f"nanomaggies; where the unit is unknown, noise to {_NOISE}"}
+
+
+def notes_of_fits(bands: Sequence[str], stretch: Stretch | None) -> dict[str, str]:
+    """Return what a catalogue's header says of how FITS became pictures, each with its own stretch if none is given."""
+    return {
+        "bands": ", ".join(bands) or "by name",
+        "stretch": json.dumps(stretch.as_dict() if stretch else automatic()),
+    }
 
 
 def sdss_stretch(count: int, nanomaggies: float = 1.0) -> Stretch:

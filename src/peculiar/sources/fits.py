@@ -1,7 +1,6 @@
 """FITS cut-outs: one file, or a folder of them; bands in extensions, in cubes, or in files of their own."""
 
 import copy
-import json
 import os
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -12,7 +11,7 @@ from peculiar.errors import DataError
 from peculiar.image import read_fits_picture
 from peculiar.schema import question_for
 from peculiar.sources.stream import Row, Shard, Source, as_text, files_digest
-from peculiar.stretch import Stretch, automatic
+from peculiar.stretch import Stretch, notes_of_fits
 
 
 class FitsSource(Source):
@@ -49,7 +48,7 @@ class FitsSource(Source):
         self._galaxies = list(group_files(files, self._root, self._bands).items())
         labels = {label for id_, _ in self._galaxies if (label := _label(id_))}
         super().__init__(path, question_for("class", labels).name if labels else None)
-        self.notes = fits_notes(self._bands, stretch)
+        self.notes = notes_of_fits(self._bands, stretch)
 
     def __len__(self) -> int:
         """Return the number of galaxies."""
@@ -71,14 +70,6 @@ class FitsSource(Source):
         """Return a digest that changes when files, bands or stretch do."""
         files = [file for _, files in self._galaxies[start:stop] for file in files]
         return files_digest(files, self._root, self._bands, self._stretch)
-
-
-def fits_notes(bands: Sequence[str], stretch: Stretch | None) -> dict[str, str]:
-    """Return what a catalogue's header says of how FITS became pictures."""
-    return {
-        "bands": ", ".join(bands) or "by name",
-        "stretch": json.dumps(stretch.as_dict() if stretch else automatic()),
-    }
 
 
 def fits_below(folder: Path) -> Iterator[Path]:

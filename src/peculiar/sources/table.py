@@ -18,9 +18,8 @@ from numpy.typing import NDArray
 from peculiar.bands import looks_like_fits
 from peculiar.errors import DataError, PictureError
 from peculiar.image import read_fits_picture
-from peculiar.sources.fits import fits_notes
 from peculiar.sources.stream import Row, Shard, Source, files_digest
-from peculiar.stretch import Stretch
+from peculiar.stretch import Stretch, notes_of_fits
 from peculiar.table import ID_COLUMNS, TableReader, find_column
 
 LABEL_COLUMNS = ("four_class", "label", "labels", "class", "clean5", "gz2_argmax")
@@ -76,7 +75,7 @@ class TableSource(Source):
         self.positioned = self._position is not None
         self._names = _class_names(first.schema, self.label)
         if self._bands or stretch:
-            self.notes = fits_notes(self._bands, stretch)
+            self.notes = notes_of_fits(self._bands, stretch)
 
     def __reduce__(self) -> tuple[type["TableSource"], tuple[Any, ...]]:
         """Travel between processes as paths alone."""
