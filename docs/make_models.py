@@ -49,8 +49,8 @@ def _head(model: Model) -> str:
 Generated from the model file and `benchmarks/results.csv` by `make docs`.
 
 `{shipped_model().name}`, {size:.1f} MB, digest `{card.digest[:12]}`. It takes RGB pictures of {card.framing.size} x \
-{card.framing.size} pixels, framed by the galaxy in their middle, and answers three questions at once; its embedding has
-{model.embedding_size} values. `peculiar predict`, `evaluate` and `demo` use it unless told otherwise.
+{card.framing.size} pixels, framed by the galaxy in their middle, and answers three questions at once, computing in eight \
+bits; its embedding has {model.embedding_size} values. `peculiar predict`, `evaluate` and `demo` use it unless told otherwise.
 
 | question | answers | temperature |
 |---|---|---|
