@@ -362,6 +362,8 @@ def test_elsewhere_than_here_a_token_is_needed(desk: Desk) -> None:
         opened = client.get("/?token=secret-token")
         assert opened.status_code == 303
         assert "HttpOnly; SameSite=Strict" in opened.headers["set-cookie"]
+        # Browsers complain of it where the connection is not safe.
+        assert "cross-origin-opener-policy" not in opened.headers
         assert client.get("/?who=Ada").status_code == 200
 
 
