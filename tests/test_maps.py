@@ -22,7 +22,7 @@ from starlette.testclient import TestClient
 from peculiar.errors import UsageError
 from peculiar.labels import Labels
 from peculiar.search import query
-from peculiar.shelf import Shelf
+from peculiar.shelf import Embeddings, Shelf
 from peculiar.web import wall as wall_module
 from peculiar.web.app import make_app
 from peculiar.web.charts import HEIGHT, PALETTE, WIDTH, Box, Hues, Plane, Sky, legend, paint, parse_box
@@ -286,7 +286,7 @@ def test_the_maps_are_coloured(client: TestClient, wall: Wall) -> None:
 def test_the_map_is_laid_out_behind_the_pages(client: TestClient, wall: Wall, monkeypatch: pytest.MonkeyPatch) -> None:
     go, made = threading.Event(), []
 
-    def slowly(shelf: Shelf) -> NDArray[np.float32]:
+    def slowly(shelf: Shelf, _: Embeddings) -> NDArray[np.float32]:
         made.append(shelf)
         go.wait(20)
         return np.full((100, 2), 0.5, dtype=np.float32)
@@ -307,7 +307,7 @@ def test_the_map_is_laid_out_behind_the_pages(client: TestClient, wall: Wall, mo
 def test_the_layout_is_kept(wall: Wall, monkeypatch: pytest.MonkeyPatch) -> None:
     places = laid_out(wall)
     monkeypatch.setattr("peculiar.atlas.lay_out", lambda *_, **__: pytest.fail("it was made again"))
-    again = wall_module.Layout(Shelf(wall.shelf.path))
+    again = wall_module.Layout(Shelf(wall.shelf.path), wall.embeddings)
     assert again.places is not None
     assert (again.places == places).all()
 

@@ -52,7 +52,7 @@ def chart(catalog: str | os.PathLike[str] | Shelf, *, landmarks: int = LANDMARKS
         If the catalogue has no embeddings, or fewer than 50 galaxies that have one.
     """
     shelf = catalog if isinstance(catalog, Shelf) else Shelf(catalog)
-    places = find_places(shelf, landmarks=landmarks, seed=seed)
+    places = find_places(shelf, shelf.embeddings(), landmarks=landmarks, seed=seed)
     names = [name for name in ("id", "ra", "dec", "class") if name in shelf.columns]
     table = pa.Table.from_batches(list(shelf.batches(names)))
     for number, name in enumerate("xy"):
@@ -61,12 +61,14 @@ def chart(catalog: str | os.PathLike[str] | Shelf, *, landmarks: int = LANDMARKS
     return Hits((*(shelf.columns[name] for name in names), *axes), table, {**shelf.notes, "landmarks": str(landmarks)})
 
 
-def find_places(shelf: Shelf, *, landmarks: int = LANDMARKS, seed: int = 222) -> NDArray[np.float32]:
-    """Return what `lay_out` gives for a catalogue; it is laid out once, and then lies in the cache."""
+def find_places(
+    shelf: Shelf, embeddings: Embeddings, *, landmarks: int = LANDMARKS, seed: int = 222
+) -> NDArray[np.float32]:
+    """Return what `lay_out` gives for a catalogue's embeddings; it is laid out once, and then lies in the cache."""
     file = shelf.cached(
         "maps",
         f"-{landmarks}-{seed}.npy",
-        lambda file: np.save(file, lay_out(shelf.embeddings(), landmarks=landmarks, seed=seed)),
+        lambda file: np.save(file, lay_out(embeddings, landmarks=landmarks, seed=seed)),
     )
     return np.asarray(np.load(file))
 

@@ -62,8 +62,8 @@ class Asking:
 class Layout:
     """Where galaxies lie on the map of what looks alike: laid out in the background, once a catalogue."""
 
-    def __init__(self, shelf: Shelf) -> None:
-        self.shelf, self.problem = shelf, ""
+    def __init__(self, shelf: Shelf, embeddings: Embeddings) -> None:
+        self.shelf, self.embeddings, self.problem = shelf, embeddings, ""
         self._places: NDArray[np.float32] | None = None
         self._begun = 0.0
         self._worker: threading.Thread | None = None
@@ -91,7 +91,7 @@ class Layout:
 
     def _lay_out(self) -> None:
         try:
-            self._places = find_places(self.shelf)
+            self._places = find_places(self.shelf, self.embeddings)
         except (PeculiarError, OSError) as error:
             self.problem = str(error)
         except Exception:
@@ -121,7 +121,7 @@ class Wall:
 
     def __init__(self, shelf: Shelf, embeddings: Embeddings, ids: Sequence[str]) -> None:
         self.shelf, self.embeddings, self.ids = shelf, embeddings, ids
-        self.layout = Layout(shelf)
+        self.layout = Layout(shelf, embeddings)
         self._found: OrderedDict[Asking, tuple[NDArray[np.int32], NDArray[np.float64] | None]] = OrderedDict()
         self._hues: OrderedDict[str, Hues] = OrderedDict()
         self._lock = threading.Lock()
