@@ -77,7 +77,7 @@ def _lines(across: _Array, along: _Array) -> float:
     return float(np.abs(np.log(ratio)).max())
 
 
-def _strips(rows: _Array) -> NDArray[np.floating]:
+def _strips(rows: NDArray[np.floating]) -> NDArray[np.floating]:
     return np.convolve(rows, np.full(_STRIP, 1 / _STRIP, np.float32), mode="valid")
 
 
