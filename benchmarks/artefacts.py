@@ -1,8 +1,8 @@
 """What detectors and their readout do to a picture, simulated: three sets of kinds.
 
 The first measure of flaws was designed on `FIRST` and tried on `SECOND`, which had been written down before; the others
-were designed on both. `UNSEEN` was written down before these were tried on anything, and is only tested. Strengths are
-such that a person sees at a glance that something is wrong.
+were designed on both. `UNSEEN` was written down before any was tried on it, and is only tested. Strengths are such that
+a person sees at a glance that something is wrong.
 
 Each kind is a function that changes a whole picture, uint8 (height, width, 3), given a generator; for half of the
 pictures rows and columns are exchanged.
