@@ -77,6 +77,17 @@ def test_portraits_are_of_one_size(shape: tuple[int, int, int]) -> None:
     assert portrait(picture).shape == (PORTRAIT, PORTRAIT)
 
 
+def test_a_star_that_touches_a_galaxy_does_not_move_its_middle() -> None:
+    row, column = np.indices((160, 160)) - 79.5
+    galaxy = 200 * np.exp(-(row**2 + column**2) / 288)
+    star = 255 * np.exp(-(row**2 + (column - 32) ** 2) / 18)
+    grey = (galaxy + star + 5).clip(0, 255).astype(np.uint8)
+    framed = portrait(np.repeat(grey[:, :, None], 3, axis=2))
+    middle = framed[24:40, 24:40]
+    peak = np.unravel_index(middle.argmax(), middle.shape)
+    assert np.abs(np.array(peak) - 7.5).max() < 1
+
+
 def test_progress_counts_every_galaxy() -> None:
     done: list[int] = []
     find_twins(ORIGINALS, progress=done.append)
