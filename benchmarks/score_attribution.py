@@ -125,9 +125,9 @@ def main():
     seconds, maps, steady = [], [], {"occlusion": [], "RISE": []}
     for asked, label, picture in sample:
         framed = AsItIs(asked)
-        begun = time.perf_counter()
+        begun = time.process_time()
         maps.append(attribute(framed, picture, label).map)
-        seconds.append(time.perf_counter() - begun)
+        seconds.append(time.process_time() - begun)
         mirrored = attribute(framed, np.ascontiguousarray(picture[:, ::-1]), label).map[:, ::-1]
         steady["occlusion"].append(np.corrcoef(maps[-1].ravel(), mirrored.ravel())[0, 1])
     falls, after, changed, deletion, insertion, before = {}, {}, {}, {}, {}, []
@@ -170,7 +170,7 @@ def main():
         more = np.subtract(falls["map", way], falls["middle", way])
         low, high = interval(more)
         print(f"map over middle, {way}: {np.mean(more):.2f} ({low:.2f} to {high:.2f}), more in {np.mean(more > 0):.0%}")
-    measured = [("seconds a galaxy, median", float(np.median(seconds)), "s")]
+    measured = [("a galaxy, median", float(np.median(seconds)), "CPU-s")]
     for name in deletion:
         measured += [
             (f"{name}: deletion", float(np.mean(deletion[name])), "area"),
