@@ -5,8 +5,9 @@
 CATALOG is what `peculiar predict STAMPS --embeddings --out CATALOG` wrote of the folder `stamps` of the real galaxies.
 Rings are searched for in the test part, which the model was not trained on. For the anomalies all galaxies serve, since
 the test part has too few odd ones: among those that volunteers found not odd, one in a hundred is odd, and the loop is
-told of ten at a time. The model was trained on odd galaxies, so its embeddings know of them; that the loop does not
-lean on what the model was told is tried by taking out of the embeddings the directions that decide its answers.
+told of ten at a time, unlike each other (`--varied`). The model was trained on odd galaxies, so its embeddings know of
+them; that the loop does not lean on what the model was told is tried by taking out of the embeddings the directions that
+decide its answers. Kinds that it was never told of: `score_unknown.py`.
 """
 
 import argparse
@@ -17,7 +18,7 @@ import pyarrow.dataset as ds
 from sklearn.metrics import roc_auc_score
 
 from machine import data_folder, describe, record
-from peculiar.anomalies import learn, outlier_ranks
+from peculiar.anomalies import learn, outlier_ranks, various
 from peculiar.schema import Question
 from peculiar.shelf import Embeddings, Shelf
 from peculiar.split import part_of
@@ -34,13 +35,14 @@ def without(raw: np.ndarray, answers: np.ndarray) -> np.ndarray:
     return (centred - (centred @ directions) @ directions.T).astype(np.float32)
 
 
-def loop(embeddings: Embeddings, odd: np.ndarray, seed: int) -> tuple[float, float, float]:
+def loop(embeddings: Embeddings, odd: np.ndarray, seed: int, *, varied: bool = True) -> tuple[float, float, float]:
     """Return the share of odd ones among the first, before the answers, after, and among those not asked about."""
     ranks = outlier_ranks(embeddings, seed=seed)
     scores, asked = ranks, []
     for _ in range(ROUNDS):
-        order = np.argsort(-scores, kind="stable")
-        asked += [row for row in order if row not in set(asked)][:A_ROUND]
+        left = scores.copy()
+        left[asked] = np.nan
+        asked += list(various(embeddings, left, A_ROUND) if varied else np.argsort(-left, kind="stable")[:A_ROUND])
         scores = learn(embeddings, ranks, np.array(asked), odd[asked].astype(float))
     order = np.argsort(-scores, kind="stable")
     others = order[~np.isin(order, asked)][:FIRST]

@@ -1,13 +1,13 @@
 """Does the anomaly search find a kind that nobody ever told the model of? With things painted on real galaxies.
 
-    python benchmarks/score_unknown.py CATALOG [--seeds 5] [--model MODEL] [--sheet SHEET.png]
+    python benchmarks/score_unknown.py CATALOG [--seeds 5] [--first 0] [--model MODEL] [--sheet SHEET.png]
 
 CATALOG is what `peculiar predict STAMPS --embeddings --out CATALOG` wrote of the folder `stamps` of the real galaxies.
 Galaxies that volunteers found not odd, and that the model was not trained on, are given something that no question of
 the model's knows: a blue-green cloud of gas beside the galaxy (such as Hanny's Voorwerp), a jet out of its middle, four
 images of a quasar around it. One in a hundred of all galaxies is such a one; the loop is told of a hundred, ten at a
-time. As a control nothing is painted: the pictures are only decoded and encoded again as the others are, and should be
-found no more often than by chance.
+time: the first in rank, or varied ones among the first (`--varied`). As a control nothing is painted: the pictures are
+only decoded and encoded again as the others are, and should be found no more often than by chance.
 
 The pictures of the sheet are real galaxies and not the project's to publish: delete it afterwards.
 """
@@ -96,6 +96,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("catalog", type=Path)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--model", type=Path, help="the model that made the catalogue; default: that ships")
     parser.add_argument("--sheet", type=Path, help="PNG of some of what is planted")
     options = parser.parse_args()
@@ -113,20 +114,23 @@ def main() -> None:
     unseen = np.array([part_of(one, validation_size=0.1, test_size=0.15) != "training" for one in ids])
     found: dict[str, list[float]] = {}
     shown: list[bytes] = []
-    for seed in range(options.seeds):
+    for seed in range(options.first, options.first + options.seeds):
         hosts = np.sort(np.random.default_rng(seed).choice(np.flatnonzero(normal & unseen), PLANTED, replace=False))
         others = np.setdiff1d(np.flatnonzero(normal), hosts)
         contents = [one["bytes"] for one in stamps.take(hosts, columns=["image"])["image"].to_pylist()]
         for kind in (cloud, jet, cross, nothing):
             random = np.random.default_rng(seed)
             pictures = [painted(one, kind, random) for one in contents]
-            shown += pictures[:SHOWN] if seed == 0 else []
+            shown += pictures[:SHOWN] if seed == options.first else []
             embeddings, chances = looked_at(model, pictures, views)
             odd = np.arange(len(others) + PLANTED) >= len(others)
-            values = loop(Embeddings.of(np.vstack([raw[others], embeddings])), odd, seed)
-            names = ("before answers", "after 100 answers", "after 100 answers, of those not asked about")
-            for name, value in zip(names, values, strict=True):
-                found.setdefault(f"{kind.__name__} among the first {FIRST}, {name}", []).append(value)
+            embedded = Embeddings.of(np.vstack([raw[others], embeddings]))
+            for varied in (False, True):
+                values = loop(embedded, odd, seed, varied=varied)
+                how = "varied" if varied else "the first in rank"
+                names = ("before answers", f"asked about {how}", f"asked about {how}, of the others")
+                for name, value in list(zip(names, values, strict=True))[varied:]:
+                    found.setdefault(f"{kind.__name__} among the first {FIRST}, {name}", []).append(value)
             found.setdefault(f"{kind.__name__}, share that the model calls odd", []).append(
                 float((chances > 0.5).mean())
             )

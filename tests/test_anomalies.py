@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from peculiar.anomalies import METHODS, anomalies, learn, outlier_ranks, read_answers
+from peculiar.anomalies import METHODS, anomalies, learn, outlier_ranks, read_answers, various
 from peculiar.errors import DataError, LabelError, UnknownNameError, UsageError
 from peculiar.shelf import Embeddings
 
@@ -35,6 +35,17 @@ def test_the_interesting_kind_comes_first_after_one_answer_each(planted: Embeddi
     assert learned[310:].mean() < ranks[310:].mean() - 0.5
 
 
+def test_varied_ones_are_of_several_kinds(planted: Embeddings) -> None:
+    scores = np.zeros(320, dtype=np.float32)
+    scores[300:310], scores[310:], scores[5] = 1.0, 0.9, np.nan
+    assert set(np.argsort(-scores, kind="stable")[:4]) < set(range(300, 310))
+    chosen = various(planted, scores, 2)
+    assert sorted(row // 10 for row in chosen) == [30, 31]
+    assert 5 not in various(planted, scores, 320)
+    assert len(various(planted, scores, 400)) == 319
+    assert len(various(planted, np.full(320, np.nan, dtype=np.float32), 3)) == 0
+
+
 def test_galaxies_without_an_embedding_have_no_rank(planted: Embeddings) -> None:
     points = planted.vectors * planted.lengths[:, None]
     points[4] = np.nan
@@ -55,6 +66,9 @@ def test_a_catalogue_s_anomalies_with_answers(tiny_catalog: Path) -> None:
     assert second.ids.index(first.ids[-1]) < 99
     given = dict(zip(second.ids, second.table["interesting"].to_pylist(), strict=True))
     assert {id_: value for id_, value in given.items() if value is not None} == answers
+    varied = anomalies(tiny_catalog, answers, new=True, varied=True, top=5)
+    assert len(set(varied.ids) - set(answers)) == 5
+    assert set(varied.ids) <= set(anomalies(tiny_catalog, answers, new=True, top=50).ids)
     third = anomalies(tiny_catalog, answers, new=True, where="id < 'sim-010'", top=100)
     assert not set(answers) & set(third.ids)
     assert all(id_ < "sim-010" for id_ in third.ids)

@@ -3,7 +3,8 @@
 First an outlier detector of scikit-learn ranks all galaxies by their embeddings. Then people say of some whether they
 are interesting, and the ranks are corrected near the answers: the loop of Astronomaly (Lochner & Bassett 2021). The
 correction is a Gaussian process on what the answers differ by from the rank, so that it fades with the distance to the
-galaxies that were answered for, and what is far from all of them keeps its first rank.
+galaxies that were answered for, and what is far from all of them keeps its first rank. Who is asked about varied ones
+among the first, rather than the very first, which are alike, finds kinds that the detector ranks further down.
 """
 
 import os
@@ -14,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from peculiar.active import spread
 from peculiar.column import Column
 from peculiar.errors import LabelError, UnknownNameError, UsageError
 from peculiar.search import Cone, Hits, best, selected
@@ -24,6 +26,9 @@ METHODS = ("isolation", "neighbours")
 
 # The detectors are fitted to so many galaxies at the most, drawn at random.
 _FITTED, _NEIGHBOURHOODS, _COMPONENTS = 20_000, 4_000, 40
+
+# Varied ones are taken out of so many times as many, the first in rank.
+_POOL = 10
 
 # Chosen on SDSS and DECaLS galaxies: how far an answer reaches (vectors have length 1), and how far it is trusted.
 _REACH, _NOISE = 1.0, 0.1
@@ -37,6 +42,7 @@ def anomalies(
     *,
     method: str = "isolation",
     new: bool = False,
+    varied: bool = False,
     where: str | None = None,
     cone: Cone | None = None,
     top: int = 50,
@@ -54,6 +60,8 @@ def anomalies(
         Isolation forest (Liu et al. 2008), or local outlier factor (Breunig et al. 2000).
     new : bool
         Leave out galaxies that were answered for.
+    varied : bool
+        Of ten times as many, the first in rank, those that are unlike each other: what to answer for next.
     where, cone : optional
         Only galaxies that meet these; see `peculiar.search.query`.
     top : int
@@ -85,13 +93,38 @@ def anomalies(
         scores[~selected(shelf, where, cone)] = np.nan
     if new:
         scores[rows] = np.nan
+    if varied:
+        chosen = various(embeddings, scores, top)
+        kept = np.full_like(scores, np.nan)
+        kept[chosen] = scores[chosen]
+        scores = kept
     notes = {"anomalies by": method, "answers": str(len(answers))}
     hits = best(shelf, scores, top, "how unlike the others, or like the interesting ones", notes)
     given = pa.array([answers.get(id_) for id_ in hits.ids], pa.float32())
     column = Column("interesting", pa.float32(), "how interesting people found it, 0 to 1")
-    kept = tuple(one for one in hits.columns if one.name != column.name)
-    table = hits.table.select([one.name for one in kept]).append_column(column.name, given)
-    return Hits((*kept, column), table, hits.notes)
+    others = tuple(one for one in hits.columns if one.name != column.name)
+    table = hits.table.select([one.name for one in others]).append_column(column.name, given)
+    return Hits((*others, column), table, hits.notes)
+
+
+def various(embeddings: Embeddings, scores: NDArray[np.float32], count: int) -> NDArray[np.intp]:
+    """Choose galaxies of high scores that are unlike each other.
+
+    Parameters
+    ----------
+    embeddings : Embeddings
+    scores : ndarray of float32, shape (n,)
+        NaN for those that are not to be chosen.
+    count : int
+
+    Returns
+    -------
+    ndarray of int
+        Rows, `count` of the ten times as many with the highest scores; fewer where fewer are left.
+    """
+    left = np.flatnonzero(~np.isnan(scores))
+    first = left[np.argsort(-scores[left], kind="stable")[: _POOL * max(count, 0)]]
+    return np.asarray(first[spread(embeddings.vectors[first], count)])
 
 
 def read_answers(paths: Iterable[str | os.PathLike[str]]) -> dict[str, float]:

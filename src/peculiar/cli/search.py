@@ -163,6 +163,9 @@ def search_anomalies(
         typer.Option(help="Table with your answers (columns id, interesting: yes, no, or 0 to 1); or several."),
     ] = None,
     new: Annotated[bool, typer.Option("--new", help="Leave out galaxies that you answered for.")] = False,
+    varied: Annotated[
+        bool, typer.Option("--varied", help="Of ten times as many those unlike each other: what to answer for next.")
+    ] = False,
     method: Method = "isolation",
     where: Where = None,
     cone: ConeOption = None,
@@ -177,7 +180,7 @@ def search_anomalies(
     from peculiar.anomalies import anomalies, read_answers
 
     answers = read_answers(interesting) if interesting else None
-    hits = anomalies(catalog, answers, method=method, new=new, where=where, cone=_cone(cone), top=top)
+    hits = anomalies(catalog, answers, method=method, new=new, varied=varied, where=where, cone=_cone(cone), top=top)
     _show_hits(
         hits, "score", _named(hits, where), file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json
     )
