@@ -5,9 +5,9 @@
 CATALOG is what `peculiar predict STAMPS --embeddings --out CATALOG` wrote of the folder `stamps` of the real galaxies.
 Rings are searched for in the test part, which the model was not trained on. For the anomalies all galaxies serve, since
 the test part has too few odd ones: among those that volunteers found not odd, one in a hundred is odd, and the loop is
-told of ten at a time, unlike each other (`--varied`). The model was trained on odd galaxies, so its embeddings know of
-them; that the loop does not lean on this is tried by taking out of the embeddings the directions that
-decide its answers. Kinds that it was never told of: `score_unknown.py`.
+told of ten at a time, unlike each other (`--varied`). The model was trained on odd galaxies and its embeddings know of
+them; that the loop does not lean on what the model was told is tried by taking out of the embeddings the directions
+that decide its answers. Kinds that it was never told of: `score_unknown.py`.
 """
 
 import argparse
