@@ -255,7 +255,8 @@ def test_the_rate_is_kept_by_all_threads_together(workers: int, service: Service
     fetch(service, some(20), workers=workers, manners=Manners(25.0, backoff=0.001))
     times = np.sort(service.times)
     assert len(times) == 28
-    assert (len(times) - 1) / (times[-1] - times[0]) <= 25.0
+    # Requests are told to be let go in time; how long each then travels differs by a few milliseconds.
+    assert times[-1] - times[0] > (len(times) - 1) / 25.0 - 0.01
     # In no stretch of ten requests either; a request may be a little late on its way.
     assert (times[10:] - times[:-10]).min() > 10 / 25 - 0.02
 

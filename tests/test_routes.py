@@ -40,14 +40,16 @@ def make_sense(case: Any, csrf: str, rows: int) -> None:
     """Let what is well formed also fit what is there: the page's own token, rows and answers that there are."""
     for part in (case.path_parameters, case.query, case.body):
         if isinstance(part, dict):
-            fitting: dict[str, Any] = {"csrf": csrf, "undoes": "event-to-undo"}
+            fitting: dict[str, Any] = {"csrf": csrf, "undoes": "event-to-undo", "question": "odd"}
             if "undoes" in part:
                 fitting["who"] = "Ada"
+            if "csrf" in part and not {"event", "undoes"} & set(part):  # of galaxies that were ticked
+                part |= {"who": "Ada", "rows": ["0 2"]}
             if "row" in part:
                 fitting["row"] = int(part["row"]) % rows
             if str(part.get("choice")).isdecimal():
                 fitting["choice"] = str(int(part["choice"]) % 2)
-            if "rows" in part and "yes" in part:
+            if "yes" in part:
                 some = sorted({int(row) % rows for row in part["rows"]})
                 fitting |= {"rows": some, "chosen": ["random"] * len(some), "ticked": some[:1], "yes": 1, "no": 0}
             part |= {name: value for name, value in fitting.items() if name in part}

@@ -51,8 +51,8 @@ class Published:
         part = body[: self.cut_after]
         if self.chunked:
             request.wfile.write(f"{len(body):x}\r\n".encode())
+        self.sent.append(len(part))  # before it is sent: whoever gets it may look at once
         request.wfile.write(part)
-        self.sent.append(len(part))
 
 
 @contextmanager

@@ -150,7 +150,7 @@ class TableReader:
         if self.format != "parquet" or (start == 0 and stop is None):
             return None, 0
         ends = self.group_ends()
-        begins = [0, *ends[:-1]]
+        begins = [0, *ends][: len(ends)]
         groups = [
             number
             for number, (begin, end) in enumerate(zip(begins, ends, strict=True))
