@@ -27,7 +27,10 @@ FOCUSED = """() => {
     const one = document.activeElement, style = getComputedStyle(one), box = one.getBoundingClientRect();
     if (one === document.body) { return null; }
     const outlined = style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 1;
-    const middle = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
+    // The middle of what is in the window: a picture may be larger than that.
+    const half = (low, high, room) => (Math.max(low, 0) + Math.min(high, room)) / 2;
+    const middle = document.elementFromPoint(
+        half(box.left, box.right, innerWidth), half(box.top, box.bottom, innerHeight));
     const seen = middle && (one.contains(middle) || middle.contains(one));
     return { place: one.dataset.place ?? null, html: one.outerHTML.slice(0, 160),
         wrong: !outlined ? 'no outline' : !seen ? 'hidden' : '' };

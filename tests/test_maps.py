@@ -437,7 +437,7 @@ def test_maps_and_ticks_in_a_browser(
     page.mouse.move(left + 160, top + 120)
     page.mouse.up()
     page.wait_for_url("**sky=*")
-    page.wait_for_function("document.activeElement.dataset.kind === 'sky'")
+    page.wait_for_function("() => document.activeElement.dataset.kind === 'sky'")
     chosen = rows()
     assert 5 < len(chosen) < 60
     assert chosen == list(range(chosen[0], chosen[-1] + 1))
@@ -458,7 +458,7 @@ def test_maps_and_ticks_in_a_browser(
     page.wait_for_selector('.field[data-kind="sky"]')
     page.focus('.field[data-kind="sky"]')
     page.keyboard.press("Delete")
-    page.wait_for_function("document.querySelector('h1').textContent === '100 galaxies'")
+    page.wait_for_function("() => document.querySelector('h1').textContent === '100 galaxies'")
     # Ticks: one, a row of them with Shift, one by keyboard; they outlast a filter.
     boxes = page.locator(".tiles input")
     boxes.nth(1).click()
@@ -473,4 +473,4 @@ def test_maps_and_ticks_in_a_browser(
     lines = Path(download.value.path()).read_text().splitlines()
     assert [line.split(",")[0] for line in lines[1:]] == [f'"sim-{row:03d}"' for row in (1, 2, 3, 4, 8)]
     page.click("#ticked button:has-text('Clear')")
-    page.wait_for_function("document.querySelector('#ticked output').textContent.startsWith('Tick')")
+    page.wait_for_function("() => document.querySelector('#ticked output').textContent.startsWith('Tick')")
