@@ -474,3 +474,14 @@ def test_maps_and_ticks_in_a_browser(
     assert [line.split(",")[0] for line in lines[1:]] == [f'"sim-{row:03d}"' for row in (1, 2, 3, 4, 8)]
     page.click("#ticked button:has-text('Clear')")
     page.wait_for_function("() => document.querySelector('#ticked output').textContent.startsWith('Tick')")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_map_that_fails_unforeseen_is_told(wall: Wall, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(wall_module, "find_places", fail)
+    assert wall.layout.places is None
+    wall.layout.wait()
+    assert "the desk's terminal says why" in wall.layout.problem

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from peculiar.cli.options import Data, Json, Label, Views
+from peculiar.cli.options import Data, Json, Label, ModelOrRun, Views
 from peculiar.cli.progress import counting
 from peculiar.cli.terminal import extra, out, print_json
 from peculiar.errors import UsageError
@@ -16,10 +16,7 @@ if TYPE_CHECKING:
 
 def explain(
     data: Data,
-    model: Annotated[
-        Path | None,
-        typer.Option(help="Model file (.onnx), or folder that `peculiar train` wrote; default: the model that ships."),
-    ] = None,
+    model: ModelOrRun = None,
     folder: Annotated[
         Path | None,
         typer.Option("--out", help="Folder for the figures; default: explained, or of a run activations."),

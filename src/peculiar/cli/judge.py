@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from peculiar.cli.options import Data, Json, Label, Views
+from peculiar.cli.options import Data, Json, Label, ModelOrRun, Views
 from peculiar.cli.progress import counting
 from peculiar.cli.terminal import extra, out, print_json, print_scores, print_table
 
@@ -20,10 +20,7 @@ if TYPE_CHECKING:
 
 def evaluate(
     data: Data,
-    model: Annotated[
-        Path | None,
-        typer.Option(help="Model file (.onnx), or folder that `peculiar train` wrote; default: the model that ships."),
-    ] = None,
+    model: ModelOrRun = None,
     folder: Annotated[
         Path | None,
         typer.Option("--out", help="Folder for scores and figures; default: in the run's folder, or evaluation."),

@@ -25,6 +25,12 @@ Crop = Annotated[
 ]
 Fast = Annotated[bool, typer.Option("--fast", help="Reduce JPEGs while decoding: faster, pixels differ slightly.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")]
+ModelOrRun = Annotated[
+    Path | None,
+    typer.Option(
+        "--model", help="Model file (.onnx), or folder that `peculiar train` wrote; default: the model that ships."
+    ),
+]
 Views = Annotated[
     int | None,
     typer.Option(

@@ -1,6 +1,5 @@
 """The galaxies of a catalogue as a wall: sorted, filtered, one looked at closely, what was found as a table."""
 
-import logging
 import threading
 import time
 from collections import OrderedDict
@@ -27,7 +26,6 @@ MOST_OF_TABLE = 100_000
 
 _MOST_CLASSES = 40
 
-_logger = logging.getLogger(__name__)
 
 Typed = Annotated[str, StringConstraints(max_length=1000)]
 Numbers = Annotated[str, StringConstraints(max_length=100)]
@@ -94,9 +92,10 @@ class Layout:
             self._places = find_places(self.shelf, self.embeddings)
         except (PeculiarError, OSError) as error:
             self.problem = str(error)
-        except Exception:
-            self.problem = "the map could not be made; the desk's terminal says why"
-            _logger.exception("the map of %s could not be made", self.shelf.path)
+        finally:
+            # What nobody foresaw ends the thread, and Python tells of it on the terminal.
+            if self._places is None and not self.problem:
+                self.problem = "the map could not be made; the desk's terminal says why"
 
     def wait(self) -> None:
         """Wait until the work is done."""
