@@ -91,11 +91,12 @@ def recalibrate(
     flaws: list[NDArray[np.float32]] = []
     chances: dict[str, list[NDArray[np.float32]]] = {question.name: [] for question in model.card.questions}
     labels: dict[str, list[int]] = {question.name: [] for question in model.card.questions}
+    ids: dict[str, list[str]] = {question.name: [] for question in model.card.questions}
     left = [_MOST_TRAINING]
     batches = (batch for source in sources for batch in _answered(unscaled, source, sizes, left))
     for galaxies, answers, pictures in batches:
         measured = measure_flaws(pictures)
-        for row, (part, entries) in enumerate(galaxies):
+        for row, (part, name, entries) in enumerate(galaxies):
             embeddings[part].append(answers.embedding[row])
             if part == "validation":
                 flaws.append(measured[row])
@@ -104,6 +105,7 @@ def recalibrate(
                 if part == "validation" and entry is not None:
                     chances[question.name].append(answers.probabilities[question.name][row])
                     labels[question.name].append(question.answers.index(entry))
+                    ids[question.name].append(name)
         progress(len(galaxies))
     scalings: dict[str, Scaling] = {}
     sets: dict[str, Thresholds] = {}
@@ -111,11 +113,12 @@ def recalibrate(
         if len(set(numbers)) < 2:
             continue
         known, logits = np.array(numbers), np.log(np.maximum(np.array(chances[name], dtype=np.float64), 1e-12))
-        scaling, _, _ = choose_scaling(logits, known)
+        # Pictures of one galaxy are judged together: a scaling that has seen one of them knows the others.
+        scaling, _, _ = choose_scaling(logits, known, ids[name])
         if any(scaling.biases):
             scalings[name] = scaling
             # To galaxies that it was fitted to a scaling is kinder than to others, above all to those of a small class.
-            logits = cross_fitted(logits, known, fit_scaling)
+            logits = cross_fitted(logits, known, fit_scaling, groups=ids[name])
         sets[name] = fit_sets(known, np.exp(logits))
     if not sets:
         message = f"no galaxy of the validation part answers {', '.join(labels)}; give the sets that it was trained on"
@@ -137,27 +140,27 @@ def recalibrate(
 
 def _answered(
     model: Model, source: Source, sizes: dict[str, float], left: list[int]
-) -> Iterator[tuple[list[tuple[str, dict[str, str | None]]], Answers, NDArray[np.uint8]]]:
-    """Yield parts and labels of a batch, answers, and pictures: all of validation, and some of training."""
+) -> Iterator[tuple[list[tuple[str, str, dict[str, str | None]]], Answers, NDArray[np.uint8]]]:
+    """Yield parts, ids and labels of a batch, answers, and pictures: all of validation, and some of training."""
     columns = {question.name: _labels(source, question) for question in model.card.questions}
-    rows: list[tuple[str, int]] = []
+    rows: list[tuple[str, str, int]] = []
     for batch, _, pictures in readable_batches(_wanted(model, source, sizes, left, rows), 64):
         if pictures is not None:
-            known = [(part, {name: column[row] for name, column in columns.items()}) for part, row in rows]
+            known = [(part, one, {name: column[row] for name, column in columns.items()}) for part, one, row in rows]
             yield known, model.classify(pictures), pictures
         del rows[: len(batch)]
 
 
 def _wanted(
-    model: Model, source: Source, sizes: dict[str, float], left: list[int], rows: list[tuple[str, int]]
+    model: Model, source: Source, sizes: dict[str, float], left: list[int], rows: list[tuple[str, str, int]]
 ) -> Iterator[Galaxy]:
-    """Yield galaxies that can be read, and note the part and the row of each; `left` counts those of training down."""
+    """Yield galaxies that can be read, and note part, id and row of each; `left` counts those of training down."""
     for row, galaxy in enumerate(source.galaxies(model.framing)):
         part = part_of(galaxy.id, **sizes)
         if galaxy.picture is None or part == "test" or (part == "training" and not left[0]):
             continue
         left[0] -= part == "training"
-        rows.append((part, row))
+        rows.append((part, galaxy.id, row))
         yield galaxy
 
 
