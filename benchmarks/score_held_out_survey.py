@@ -15,6 +15,7 @@ import torch
 
 from machine import data_folder, describe, record
 from peculiar import augment, fit
+from peculiar.recipe import FitRecord, Recipe
 from peculiar.run import to_input
 from peculiar.schema import CLEAN5, FOUR_CLASS, ODD
 from peculiar.sources import open_source
@@ -41,7 +42,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=32)
     options = parser.parse_args()
     machine = describe("torch", "numpy")
-    recipe = fit.Recipe(epochs=options.epochs, width=options.width)
+    recipe = Recipe(epochs=options.epochs, width=options.width)
     sources = [open_source(data_folder() / "stamps"), open_source(data_folder() / "odd_native.parquet")]
     galaxies = read_answered(sources, (FOUR_CLASS, CLEAN5, ODD), recipe.training_framing)
     parts, _ = fit.fit_parts(galaxies, recipe)
@@ -58,11 +59,11 @@ def main() -> None:
         augment._relight = look
         with tempfile.TemporaryDirectory() as folder:
             own, _ = fit.fit_parts(known, recipe)
-            note = fit.FitRecord(
+            note = FitRecord(
                 recipe=recipe, questions=known.questions, data=("sdss",), data_digest="", split_digest="",
                 counts={}, duplicates=0, versions={},
             )  # fmt: skip
-            run = fit._Fit(known, own, note, Path(folder) / "run", fit.FitWatcher())
+            run = fit._Fit(known, own, note, Path(folder) / "run", fit.FitWatcher(), {})
             run.run(resuming=False)
         with torch.inference_mode():
             parts_of = [

@@ -118,7 +118,8 @@ def tiny_survey(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_fit(tmp_path_factory: pytest.TempPathFactory, tiny_survey: Path) -> Path:
     """The folder of a fit of a tiny network to `tiny_survey`."""
-    from peculiar.fit import Recipe, fit
+    from peculiar.fit import fit
+    from peculiar.recipe import Recipe
 
     folder = tmp_path_factory.mktemp("fits") / "run"
     fit([tiny_survey], folder, Recipe(width=8, size=32, epochs=2, batch_size=16, precision="no"))

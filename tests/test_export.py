@@ -8,15 +8,15 @@ import pytest
 import torch
 
 from conftest import draw_galaxy
-from peculiar import export, fit, run
+from peculiar import export, fit, recipe, run
 from peculiar.errors import ModelError, RunError
 from peculiar.model import load_model
 
 
 def test_probabilities_are_those_of_pytorch(tiny_fit: Path, tiny_model: Path) -> None:
     pictures = np.stack([draw_galaxy(32, 4 + seed, 16, 16, seed=seed) for seed in range(12)])
-    net = fit.load_net(tiny_fit, fit.read_fit(tiny_fit))
-    temperatures = fit.read_notes(tiny_fit)["temperatures"]
+    net = fit.load_net(tiny_fit, recipe.read_fit(tiny_fit))
+    temperatures = recipe.read_notes(tiny_fit)["temperatures"]
     with torch.inference_mode():
         logits = net(run.to_input(torch.from_numpy(pictures), torch.device("cpu")))
     answers = load_model(tiny_model).classify(pictures, views=1).probabilities

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from peculiar import fit, run
+from peculiar import fit, recipe, run
 from peculiar.errors import RunError, UsageError
-from peculiar.fit import FitWatcher, Recipe
+from peculiar.fit import FitWatcher
 from peculiar.image import Framing
 from peculiar.model import load_model
+from peculiar.recipe import Recipe
 from peculiar.schema import CLEAN5, FOUR_CLASS, ODD, Question
 from peculiar.sources import open_source
 from peculiar.sources.answers import read_answered
@@ -22,11 +23,11 @@ TINY = Recipe(width=8, size=32, epochs=2, batch_size=16, precision="no")
 
 
 def test_the_run_s_folder_is_complete(tiny_fit: Path) -> None:
-    record = fit.read_fit(tiny_fit)
+    record = recipe.read_fit(tiny_fit)
     assert [question.name for question in record.questions] == ["four_class", "clean5", "odd"]
     assert sum(record.counts.values()) == 100
     assert [line["epoch"] for line in run.read_history(tiny_fit)] == [1, 2]
-    assert set(fit.read_notes(tiny_fit)["temperatures"]) == {"four_class", "clean5", "odd"}
+    assert set(recipe.read_notes(tiny_fit)["temperatures"]) == {"four_class", "clean5", "odd"}
     parts = run.read_split(tiny_fit)
     assert len(parts) == 100
     assert set(parts.values()) == {"training", "validation", "test"}
@@ -54,9 +55,9 @@ def test_a_stopped_run_goes_on_to_the_same_weights(tiny_survey: Path, tiny_fit: 
 
 def test_a_finished_run_is_only_concluded(tiny_survey: Path, tiny_fit: Path) -> None:
     before = run.read_history(tiny_fit)
-    (tiny_fit / fit.NOTES).unlink()
+    (tiny_fit / recipe.NOTES).unlink()
     assert fit.fit([tiny_survey], tiny_fit, TINY, resume=True) == before
-    assert fit.read_notes(tiny_fit)["scores"]["clean5"]["galaxies"] > 0
+    assert recipe.read_notes(tiny_fit)["scores"]["clean5"]["galaxies"] > 0
 
 
 def test_another_recipe_is_not_resumed(tiny_survey: Path, tiny_fit: Path) -> None:
@@ -86,7 +87,7 @@ def test_watchers_are_told(tiny_survey: Path) -> None:
         def reading(self, done: int, total: int) -> None:
             told.append(("reading", done, total))
 
-        def begin(self, record: fit.FitRecord, parameters: int) -> None:
+        def begin(self, record: recipe.FitRecord, parameters: int) -> None:
             told.append(("begin", parameters > 1000))
 
         def epoch(self, line: dict[str, Any]) -> None:
@@ -123,7 +124,7 @@ def test_the_rate_rises_and_falls() -> None:
 
 def test_wrong_values_are_reported_together() -> None:
     with pytest.raises(UsageError, match=r"epochs: .* received 0; batch_size: .* received 1"):
-        fit.recipe(epochs=0, batch_size=1)
+        recipe.make_recipe(epochs=0, batch_size=1)
 
 
 @pytest.mark.parametrize("content", [None, "{", '{"recipe": 3}'])
@@ -131,19 +132,19 @@ def test_a_folder_that_is_no_fit(tmp_path: Path, content: str | None) -> None:
     if content is not None:
         (tmp_path / run.RECORD).write_text(content)
     with pytest.raises(RunError, match="not the folder of a fit"):
-        fit.read_fit(tmp_path)
+        recipe.read_fit(tmp_path)
 
 
 def test_an_unfinished_or_damaged_fit(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="not finished"):
-        fit.read_notes(tmp_path)
-    (tmp_path / fit.NOTES).write_text("{")
+        recipe.read_notes(tmp_path)
+    (tmp_path / recipe.NOTES).write_text("{")
     with pytest.raises(RunError, match="damaged"):
-        fit.read_notes(tmp_path)
+        recipe.read_notes(tmp_path)
 
 
 def test_weights_of_another_network(tiny_fit: Path, tmp_path: Path) -> None:
-    record = fit.read_fit(tiny_fit)
+    record = recipe.read_fit(tiny_fit)
     other = record.model_copy(update={"recipe": record.recipe.model_copy(update={"width": 16})})
     with pytest.raises(RunError, match="do not fit"):
         fit.load_net(tiny_fit, other)
@@ -179,7 +180,7 @@ def test_a_teacher_is_asked_about_the_training_part_alone(
 
     teacher = load_model(tiny_model)
     fit.fit([tiny_survey], "run", TINY, teacher=teacher, watcher=Watcher())
-    record = fit.read_fit(Path("run"))
+    record = recipe.read_fit(Path("run"))
     assert record.teacher == teacher.card.digest
     assert asked[-1] == (record.counts["training"],) * 2
     known = lessons[0]["clean5"].sum(axis=1)

@@ -15,11 +15,13 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from peculiar import fit, run
+from peculiar import run
 from peculiar.cache import writing
 from peculiar.errors import ModelError
+from peculiar.fit import load_net
 from peculiar.model import FORMAT, METADATA_KEY, Card, Model, load_model
 from peculiar.nets.galaxy import GalaxyNet
+from peculiar.recipe import read_fit, read_notes
 
 # Half precision keeps three digits of a weight, and halves the file; arithmetic stays in single precision.
 _HALF_FROM = 1024
@@ -82,9 +84,9 @@ def export(
         If the file's answers differ from PyTorch's by more than `TOLERANCE`.
     """
     folder, out = Path(folder), Path(out)
-    record = fit.read_fit(folder)
-    net = fit.load_net(folder, record)
-    notes = fit.read_notes(folder)
+    record = read_fit(folder)
+    net = load_net(folder, record)
+    notes = read_notes(folder)
     size = record.recipe.size
     graph = _to_onnx(net, size)
     settings = {

@@ -1,39 +1,41 @@
 """Training of the model that ships: one network, several questions, resumable after every epoch."""
 
-import json
 import math
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 from torch.nn import functional
 
 from peculiar import run
-from peculiar.augment import MARGIN, middle, views
+from peculiar.augment import middle, views
 from peculiar.calibrate import fit_temperature
 from peculiar.duplicates import near_duplicates
-from peculiar.errors import RunError, UsageError
+from peculiar.errors import RunError, UnknownNameError, UsageError
 from peculiar.evaluate import class_auc
-from peculiar.image import Framing
 from peculiar.losses import weighted_cross_entropy
 from peculiar.model import Model
 from peculiar.nets.galaxy import GalaxyNet, channels_last
-from peculiar.schema import CLEAN5, FOUR_CLASS, ODD, Question
+from peculiar.recipe import NOTES, FitRecord, Recipe, check_same, read_fit
+from peculiar.restore import restore, set_head, settle, width_of
+from peculiar.schema import CLEAN5, FOUR_CLASS, ODD, Question, question_for
 from peculiar.sources import Source, open_source
 from peculiar.sources.answers import Answered, read_answered
+from peculiar.sources.labelled import LabelledSource
 from peculiar.split import Split, data_digest, split_by_id
+from peculiar.teach import fit_head, read_labels
 
-NOTES = "notes.json"
-"""Temperatures, and scores on the validation part."""
+QUESTIONS: tuple[Question, ...] = (FOUR_CLASS, CLEAN5, ODD)
+"""Those of the model that ships."""
 
 AVERAGED = "averaged.safetensors"
 """Weights averaged over the last few hundred steps: those to use."""
@@ -56,93 +58,6 @@ _AVERAGE = "average."
 
 _WARM_UP = 0.1
 _VALIDATION_BATCH = 128
-
-
-class Recipe(BaseModel):
-    """How a model is trained.
-
-    Parameters
-    ----------
-    width : int
-        Filters of the network's first stage.
-    size : int
-        Side of the pictures that it sees, in pixels.
-    epochs : int
-        An epoch shows every galaxy once, those with rare answers up to three times.
-    batch_size : int
-    learning_rate : float
-        At its peak: it rises over the first tenth of all steps, then falls to nothing along a cosine.
-    weight_decay : float
-        Of AdamW (Loshchilov & Hutter 2019).
-    smoothing : float
-        Share of each label that is spread over all answers.
-    averaging : float
-        Decay of the moving average of the weights.
-    teaching : float
-        Share of what is learned from a teacher, if there is one; the rest is learned from the labels.
-    precision : {"no", "bf16"}
-        Mixed precision. Processors with a matrix unit train three times as fast in bfloat16, others more slowly.
-    seed : int
-    validation_size, test_size : float
-        Shares of the galaxies that are held back, chosen by a hash of their ids.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    width: int = Field(default=48, ge=8, le=256)
-    size: int = Field(default=128, ge=32, le=512, multiple_of=2)
-    epochs: int = Field(default=26, ge=1)
-    batch_size: int = Field(default=64, ge=2)
-    learning_rate: float = Field(default=0.003, gt=0, lt=1)
-    weight_decay: float = Field(default=0.05, ge=0)
-    smoothing: float = Field(default=0.04, ge=0, lt=1)
-    averaging: float = Field(default=0.998, ge=0, lt=1)
-    teaching: float = Field(default=0.5, ge=0, le=1)
-    precision: Literal["no", "bf16"] = "bf16"
-    seed: int = Field(default=222, ge=0, lt=2**32)
-    validation_size: float = Field(default=0.1, gt=0, lt=0.5)
-    test_size: float = Field(default=0.15, ge=0, lt=0.5)
-
-    @property
-    def framing(self) -> Framing:
-        """How the network wants its pictures: by the galaxy in the middle."""
-        return Framing(self.size, crop="galaxy")
-
-    @property
-    def training_framing(self) -> Framing:
-        """The same with a margin, out of which training takes its views."""
-        return Framing(round(self.size * MARGIN), crop="galaxy", margin=MARGIN)
-
-
-def recipe(**values: Any) -> Recipe:
-    """Make a `Recipe`, and report everything that is wrong with it at once.
-
-    Raises
-    ------
-    UsageError
-        If a value is out of range.
-    """
-    try:
-        return Recipe(**values)
-    except ValidationError as error:
-        raise UsageError(run.wrong_values(error)) from error
-
-
-class FitRecord(BaseModel):
-    """What the folder of a fit says of it, in ``run.json``."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    recipe: Recipe
-    questions: tuple[Question, ...]
-    data: tuple[str, ...]
-    data_digest: str
-    split_digest: str
-    counts: dict[str, int]
-    duplicates: int
-    teacher: str | None = None
-    notes: tuple[dict[str, str], ...] = ()
-    versions: dict[str, str]
 
 
 class FitWatcher:
@@ -169,8 +84,9 @@ def fit(
     out: str | os.PathLike[str],
     recipe: Recipe | None = None,
     *,
-    questions: Sequence[Question] = (FOUR_CLASS, CLEAN5, ODD),
+    questions: Sequence[Question] = QUESTIONS,
     teacher: Model | None = None,
+    start: Model | None = None,
     resume: bool = False,
     watcher: FitWatcher | None = None,
 ) -> list[dict[str, Any]]:
@@ -193,6 +109,10 @@ def fit(
         A model to learn from as well (knowledge distillation, Hinton et al. 2015): its probabilities, averaged over
         turned and mirrored views, say more of a galaxy than one label does, and answer the questions that have none.
         It has to have been trained on the same parts, so that it knows nothing of the galaxies that are held back.
+    start : Model, optional
+        A model to go on from (fine-tuning) rather than from random weights; see `recipe`. A question that it does not
+        answer begins with the head that `peculiar.teach` would give it, so that the first steps do not spoil what the
+        body knows (Kumar et al. 2022).
     resume : bool
         Go on with the run in `out`, if there is one.
     watcher : FitWatcher, optional
@@ -207,11 +127,15 @@ def fit(
     ------
     UsageError
         If `out` holds something already and `resume` is not set, or the teacher answers other questions, wants other
-        pictures, or may have seen galaxies that are held back.
+        pictures, or may have seen galaxies that are held back; or the model to go on from wants other pictures or has
+        another width.
+    ModelError
+        If the model to go on from is another network.
     RunError
         If the run in `out` had another recipe or other data, or is damaged, or the loss is no longer a number.
     LabelError
-        If there are no labels to learn from.
+        If there are no labels to learn from, or fewer than five of an answer to a question that is new to the model to
+        go on from.
     """
     recipe, watcher, folder = recipe or Recipe(), watcher or FitWatcher(), Path(out)
     resuming = resume and (folder / run.LAST).exists()
@@ -230,16 +154,19 @@ def fit(
         counts={"training": len(parts.training), "validation": len(parts.validation), "test": len(parts.test)},
         duplicates=duplicates,
         teacher=teacher and teacher.card.digest,
+        start=start and start.card.digest,
         notes=tuple(dict(source.notes) for source in sources),
         versions=run.versions(),
     )
     if teacher is not None:
         _check_teacher(teacher, record)
+    if start is not None:
+        _check_start(start, record.recipe)
     if resuming:
-        _check_same(read_fit(folder), record, folder)
+        check_same(read_fit(folder), record, folder)
     lessons = {} if teacher is None else _lessons(teacher, galaxies, parts.training, watcher)
     with torch.random.fork_rng():
-        return _Fit(galaxies, parts, record, folder, watcher, lessons).run(resuming=resuming)
+        return _Fit(galaxies, parts, record, folder, watcher, lessons, start).run(resuming=resuming)
 
 
 def fit_parts(galaxies: Answered, recipe: Recipe) -> tuple[Split, int]:
@@ -252,6 +179,43 @@ def fit_parts(galaxies: Answered, recipe: Recipe) -> tuple[Split, int]:
     same = [(int(first[one]), int(first[other])) for one, other in pairs]
     parts = split_by_id(galaxies.ids, same, validation_size=recipe.validation_size, test_size=recipe.test_size)
     return parts, len(pairs)
+
+
+def own_question(
+    sources: Sequence[Source], label: str | None = None, labels: str | os.PathLike[str] | None = None
+) -> tuple[list[Source], Question]:
+    """Return the question that labels of one's own answer, and sources that have these labels.
+
+    Parameters
+    ----------
+    sources : sequence of Source
+    label : str, optional
+        The column of labels. It may be left out where there is a table of labels, as in `peculiar.teach.read_labels`.
+    labels : path-like, optional
+        A table with a column ``id`` and one of labels, for sources without; as the labelling desk writes it.
+
+    Returns
+    -------
+    sources : list of Source
+    question : Question
+        Called as the column.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such column.
+    LabelError
+        If no galaxy of a source is in the table of labels.
+    """
+    found: list[Source] = list(sources)
+    if labels is not None:
+        label, by_id = read_labels(labels, label)
+        found = [LabelledSource(source, label, by_id) for source in sources]
+    there = list(dict.fromkeys(name for source in found for name in (*source.columns, *filter(None, [source.label]))))
+    if label not in there:
+        raise UnknownNameError("column", label or "", there, where=f"in {' and '.join(one.path.name for one in found)}")
+    entries = [entry for source in found for entry in source.column(label) if entry is not None]
+    return found, replace(question_for(label, entries), name=label, column=label, basis="", silent=())
 
 
 def _check_teacher(teacher: Model, record: FitRecord) -> None:
@@ -268,6 +232,17 @@ def _check_teacher(teacher: Model, record: FitRecord) -> None:
         message = (
             f"the teacher {teacher.path} was trained on other parts of the data, so that it may know galaxies that are "
             "held back here; train one on the same data with the same shares"
+        )
+        raise UsageError(message)
+
+
+def _check_start(start: Model, recipe: Recipe) -> None:
+    """Refuse a model to go on from that another recipe made."""
+    its, mine = (width_of(start), start.framing), (recipe.width, recipe.framing)
+    if its != mine:
+        message = (
+            f"training cannot go on from {start.path}: it has width {its[0]} and wants {its[1]}, and this run has "
+            f"{mine[0]} and {mine[1]}; leave width and size to the model"
         )
         raise UsageError(message)
 
@@ -299,6 +274,7 @@ class _Fit:
         folder: Path,
         watcher: FitWatcher,
         lessons: dict[str, NDArray[np.float32]],
+        start: Model | None = None,
     ) -> None:
         self.data, self.parts, self.record, self.folder, self.watcher = data, parts, record, folder, watcher
         self.lessons = lessons
@@ -308,7 +284,8 @@ class _Fit:
         self.device = self.accelerator.device
         torch.manual_seed(recipe.seed)
         answers = {question.name: len(question.answers) for question in data.questions}
-        self.net = channels_last(GalaxyNet(answers, recipe.width).to(self.device))
+        net = GalaxyNet(answers, recipe.width) if start is None else self._go_on_from(start)
+        self.net = channels_last(net.to(self.device))
         self.average = channels_last(GalaxyNet(answers, recipe.width).to(self.device)).eval()
         self.average.load_state_dict(self.net.state_dict())
         self.drawn = _draws(data, parts.training)
@@ -343,6 +320,25 @@ class _Fit:
             self.watcher.epoch(line)
         run.write_json(self.folder / NOTES, self._conclude())
         return history
+
+    def _go_on_from(self, start: Model) -> GalaxyNet:
+        """Return the network of a model; questions that are new to it get heads on its embeddings as they are."""
+        net, new = restore(start, self.data.questions)
+        net.to(self.device).eval()
+        for question in new:
+            labels = self.data.labels[question.name]
+            rows = self.parts.training[labels[self.parts.training] >= 0]
+            with torch.inference_mode():
+                embeddings = torch.cat([net.embed(seen).cpu() for seen in self._seen(rows)]).numpy()
+            head = fit_head(embeddings, labels[rows], question, seed=self.record.recipe.seed)
+            set_head(net, question, head.weights.T / head.temperature, head.bias / head.temperature)
+        return net
+
+    def _seen(self, rows: NDArray[np.intp]) -> Iterator[Tensor]:
+        """Yield galaxies as the network sees them when it does not train, in batches."""
+        for start in range(0, len(rows), _VALIDATION_BATCH):
+            some = torch.from_numpy(self.data.pictures[rows[start : start + _VALIDATION_BATCH]])
+            yield middle(some.to(self.device), self.record.recipe.size)
 
     def _begin(self) -> list[dict[str, Any]]:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -390,6 +386,8 @@ class _Fit:
     def _train(self, epoch: int) -> float:
         recipe = self.record.recipe
         self.net.train()
+        if self.record.start:
+            settle(self.net)
         # Everything random in an epoch follows from the seed and its number, so that a resumed run repeats it.
         random = np.random.default_rng([recipe.seed, epoch])
         order = random.permutation(self.drawn)
@@ -459,12 +457,9 @@ class _Fit:
 
     def _known_logits(self) -> dict[str, tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]]:
         """Return labels, logits and trust of the validation part's known answers, by question."""
-        rows, size = self.parts.validation, self.record.recipe.size
-        answers: list[dict[str, Tensor]] = []
+        rows = self.parts.validation
         with torch.inference_mode():
-            for start in range(0, len(rows), _VALIDATION_BATCH):
-                some = torch.from_numpy(self.data.pictures[rows[start : start + _VALIDATION_BATCH]])
-                answers.append(self.average(middle(some.to(self.device), size)))
+            answers: list[dict[str, Tensor]] = [self.average(seen) for seen in self._seen(rows)]
         found = {}
         for name, labels in self.data.labels.items():
             known = labels[rows] >= 0
@@ -518,40 +513,6 @@ def _rate(progress: float) -> float:
     return (1 + math.cos(math.pi * (progress - _WARM_UP) / (1 - _WARM_UP))) / 2
 
 
-def read_fit(folder: Path) -> FitRecord:
-    """Read the record of a fit.
-
-    Raises
-    ------
-    RunError
-        If the folder is not a fit, or its record is damaged.
-    """
-    try:
-        return FitRecord.model_validate_json((folder / run.RECORD).read_bytes())
-    except (OSError, ValueError) as error:
-        message = f"{folder} is not the folder of a fit, or its {run.RECORD} is damaged ({error})"
-        raise RunError(message) from error
-
-
-def read_notes(folder: Path) -> dict[str, Any]:
-    """Read the temperatures and the scores on the validation part that a finished fit wrote.
-
-    Raises
-    ------
-    RunError
-        If the fit is not finished, or the file is damaged.
-    """
-    try:
-        notes: dict[str, Any] = json.loads((folder / NOTES).read_bytes())
-    except FileNotFoundError as error:
-        message = f"{folder} has no {NOTES}: the run is not finished; go on with it (--resume)"
-        raise RunError(message) from error
-    except ValueError as error:
-        message = f"{folder / NOTES} is damaged ({error}); `peculiar train` with --resume writes it again"
-        raise RunError(message) from error
-    return notes
-
-
 def load_net(folder: Path, record: FitRecord) -> GalaxyNet:
     """Load the averaged weights of a fit, ready to classify."""
     net = GalaxyNet({question.name: len(question.answers) for question in record.questions}, record.recipe.width)
@@ -562,15 +523,3 @@ def load_net(folder: Path, record: FitRecord) -> GalaxyNet:
         message = f"{folder}: the weights do not fit the network of {run.RECORD} ({error})"
         raise RunError(message) from error
     return net.eval()
-
-
-def _check_same(old: FitRecord, new: FitRecord, folder: Path) -> None:
-    before, now = old.model_dump(), new.model_dump()
-    pairs = {
-        **{name: (before["recipe"][name], now["recipe"][name]) for name in now["recipe"]},
-        **{name: (before[name], now[name]) for name in ("questions", "data_digest", "split_digest", "teacher")},
-    }
-    differing = [f"{name} was {was}, is {is_}" for name, (was, is_) in pairs.items() if was != is_]
-    if differing:
-        message = f"{folder} cannot be resumed, it was another run: {'; '.join(differing)}"
-        raise RunError(message)

@@ -86,11 +86,31 @@ def fit(
         ),
     ],
     folder: Annotated[Path, typer.Option("--out", help="Folder for the run.", show_default=False)],
-    epochs: Annotated[int, typer.Option(help="How often to go through the galaxies.")] = 26,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="MODEL",
+            help="Model file to go on from, all layers of it (fine-tuning); galaxy is the one that ships.",
+        ),
+    ] = None,
+    label: Annotated[str | None, typer.Option(help="Column of labels of a question of your own.")] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="Table with a column id and one of labels, where the data have none.")
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="How often to go through the galaxies; default: 26, with --from 20.")
+    ] = None,
     batch_size: Annotated[int, typer.Option(help="Galaxies a step.")] = 64,
-    width: Annotated[int, typer.Option(help="Filters of the network's first stage.")] = 48,
-    size: Size = 128,
-    learning_rate: Annotated[float, typer.Option(help="Step size at its peak.")] = 0.003,
+    width: Annotated[
+        int | None, typer.Option(help="Filters of the network's first stage; default: 48, with --from the model's.")
+    ] = None,
+    size: Annotated[
+        int | None, typer.Option(help="Side of the pictures, in pixels; default: 128, with --from the model's.")
+    ] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Step size at its peak; default: 0.003, with --from 0.001.")
+    ] = None,
     precision: Annotated[str, typer.Option(help="Mixed precision: no or bf16.")] = "bf16",
     teacher: Annotated[
         Path | None,
@@ -100,13 +120,20 @@ def fit(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, if there is one.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Train the galaxy network on every question that the data answer, as the model that ships was."""
-    with extra("training", "train"):
-        from peculiar.fit import fit as run_fit
-        from peculiar.fit import recipe as make_recipe
-    from peculiar.model import load_model
+    """Train the galaxy network, as the model that ships was, or go on from a model with labels of your own.
 
+    By default the network learns every question of the model that ships that the data answer.
+    """
+    with extra("training", "train"):
+        from peculiar.fit import QUESTIONS, own_question
+        from peculiar.fit import fit as run_fit
+        from peculiar.recipe import make_recipe
+    from peculiar.model import SHIPPED, load_model
+    from peculiar.sources import open_source
+
+    origin = None if start is None else load_model(None if start == Path(SHIPPED).stem else start)
     recipe = make_recipe(
+        origin,
         epochs=epochs,
         batch_size=batch_size,
         width=width,
@@ -115,9 +142,21 @@ def fit(
         precision=precision,
         seed=seed,
     )
+    sources, questions = [open_source(one) for one in data], QUESTIONS
+    if label is not None or labels is not None:
+        sources, own = own_question(sources, label, labels)
+        questions = (own,)
     with fitting() as watcher:
-        known = None if teacher is None else load_model(teacher)
-        history = run_fit(data, folder, recipe, teacher=known, resume=resume, watcher=watcher)
+        history = run_fit(
+            sources,
+            folder,
+            recipe,
+            questions=questions,
+            teacher=None if teacher is None else load_model(teacher),
+            start=origin,
+            resume=resume,
+            watcher=watcher,
+        )
     if as_json:
         print_json({"history": history})
     else:

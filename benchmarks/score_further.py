@@ -1,0 +1,110 @@
+"""What does training all layers from a model file bring over a new head alone? With questions that the model never saw.
+
+    python benchmarks/score_further.py [--labels 200 1000] [--seeds 3] [--first 0] [--epochs N] [--learning-rate X]
+
+Three questions: whether a galaxy is smooth or has features (votes of Galaxy Zoo 2, near to what the model was asked),
+and whether a jet or a cloud was painted on a galaxy that has none (see `score_unknown.py`; far from it). Labels are of
+galaxies that the model was not trained on; others of them, two thousand, are scored.
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+import torch
+
+from machine import data_folder, describe, record
+from peculiar.evaluate import class_auc
+from peculiar.fit import fit, load_net
+from peculiar.image import decode_picture
+from peculiar.model import load_model
+from peculiar.recipe import make_recipe, read_fit
+from peculiar.schema import Question
+from peculiar.split import part_of
+from peculiar.teach import fit_head
+from score_unknown import cloud, jet, nothing, painted
+
+SCORED = 2000
+
+
+def drawn(task, count, seed):
+    """Return pictures, as JPEG, and labels: those to learn from first, then those to score."""
+    random = np.random.default_rng(seed)
+    stamps = ds.dataset(data_folder() / "stamps")
+    truth = stamps.to_table(columns=["id", "gz2_argmax"])
+    unseen = np.array(
+        [part_of(one, validation_size=0.1, test_size=0.15) != "training" for one in truth["id"].to_pylist()]
+    )
+    argmax = np.array(truth["gz2_argmax"].to_pylist(), dtype=object)
+    kinds = ("smooth", "features") if task == "features" else ("not_odd",)
+    rows = random.permutation(np.flatnonzero(unseen & np.isin(argmax, kinds)))[: count + SCORED]
+    contents = [one["bytes"] for one in stamps.take(np.sort(rows), columns=["image"])["image"].to_pylist()]
+    contents = [contents[place] for place in np.argsort(np.argsort(rows))]
+    if task == "features":
+        return contents, (argmax[rows] == "features").astype(int)
+    labels = random.integers(0, 2, len(rows))
+    kind = {"jet": jet, "cloud": cloud}[task]
+    return [
+        painted(one, kind if label else nothing, random) for one, label in zip(contents, labels, strict=True)
+    ], labels
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--tasks", nargs="+", default=["features", "jet", "cloud"])
+    parser.add_argument("--labels", type=int, nargs="+", default=[200, 1000])
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--epochs", type=int)
+    parser.add_argument("--learning-rate", type=float)
+    options = parser.parse_args()
+    machine = describe("torch", "numpy")
+    model = load_model()
+    for task in options.tasks:
+        for count in options.labels:
+            found = {"a head": [], "all layers": []}
+            for seed in range(options.first, options.first + options.seeds):
+                contents, labels = drawn(task, count, seed)
+                question = Question(task, ("no", "yes"))
+                framed = np.stack([decode_picture(one, model.framing) for one in contents])
+                embeddings = np.concatenate([model.classify(some).embedding for some in np.array_split(framed, 40)])
+                head = fit_head(embeddings[:count], labels[:count], question, seed=seed)
+                found["a head"].append(class_auc(labels[count:], head.probabilities(embeddings[count:])[:, 1]))
+                with tempfile.TemporaryDirectory() as folder:
+                    # Ids of their own: by those that they have all of them would be held back.
+                    table = {
+                        "id": [f"{task}-{seed}-{row}" for row in range(count)],
+                        "image": [{"bytes": one, "path": None} for one in contents[:count]],
+                        task: [question.answers[label] for label in labels[:count]],
+                    }
+                    data, run = Path(folder) / "data.parquet", Path(folder) / "run"
+                    pq.write_table(pa.table(table), data)
+                    recipe = make_recipe(
+                        model, seed=seed, epochs=options.epochs, learning_rate=options.learning_rate, test_size=0.0
+                    )
+                    fit([data], run, recipe, questions=[question], start=model)
+                    net = load_net(run, read_fit(run))
+                with torch.inference_mode():
+                    logits = torch.cat(
+                        [
+                            net(torch.from_numpy(some).permute(0, 3, 1, 2).float() / 255)[task]
+                            for some in np.array_split(framed[count:], 20)
+                        ]
+                    )
+                found["all layers"].append(class_auc(labels[count:], torch.softmax(logits, 1).numpy()[:, 1]))
+            for name, values in found.items():
+                label = f"{task}, {count} labels, {name}: AUC"
+                record(
+                    machine,
+                    (label, np.mean(values), ""),
+                    (f"{label}, lowest", min(values), ""),
+                    (f"{label}, highest", max(values), ""),
+                )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,168 @@
+"""What a fit is asked for, and what its folder says of it."""
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from peculiar import run
+from peculiar.augment import MARGIN
+from peculiar.errors import RunError, UsageError
+from peculiar.image import Framing
+from peculiar.model import Model
+from peculiar.restore import width_of
+from peculiar.schema import Question
+
+NOTES = "notes.json"
+"""Temperatures, and scores on the validation part."""
+
+# A network that goes on from another knows most already: large steps would make it forget.
+_GOING_ON = {"epochs": 20, "learning_rate": 0.001}
+
+
+class Recipe(BaseModel):
+    """How a model is trained.
+
+    Parameters
+    ----------
+    width : int
+        Filters of the network's first stage.
+    size : int
+        Side of the pictures that it sees, in pixels.
+    epochs : int
+        An epoch shows every galaxy once, those with rare answers up to three times.
+    batch_size : int
+    learning_rate : float
+        At its peak: it rises over the first tenth of all steps, then falls to nothing along a cosine.
+    weight_decay : float
+        Of AdamW (Loshchilov & Hutter 2019).
+    smoothing : float
+        Share of each label that is spread over all answers.
+    averaging : float
+        Decay of the moving average of the weights.
+    teaching : float
+        Share of what is learned from a teacher, if there is one; the rest is learned from the labels.
+    precision : {"no", "bf16"}
+        Mixed precision. Processors with a matrix unit train three times as fast in bfloat16, others more slowly.
+    seed : int
+    validation_size, test_size : float
+        Shares of the galaxies that are held back, chosen by a hash of their ids.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    width: int = Field(default=48, ge=8, le=256)
+    size: int = Field(default=128, ge=32, le=512, multiple_of=2)
+    epochs: int = Field(default=26, ge=1)
+    batch_size: int = Field(default=64, ge=2)
+    learning_rate: float = Field(default=0.003, gt=0, lt=1)
+    weight_decay: float = Field(default=0.05, ge=0)
+    smoothing: float = Field(default=0.04, ge=0, lt=1)
+    averaging: float = Field(default=0.998, ge=0, lt=1)
+    teaching: float = Field(default=0.5, ge=0, le=1)
+    precision: Literal["no", "bf16"] = "bf16"
+    seed: int = Field(default=222, ge=0, lt=2**32)
+    validation_size: float = Field(default=0.1, gt=0, lt=0.5)
+    test_size: float = Field(default=0.15, ge=0, lt=0.5)
+
+    @property
+    def framing(self) -> Framing:
+        """How the network wants its pictures: by the galaxy in the middle."""
+        return Framing(self.size, crop="galaxy")
+
+    @property
+    def training_framing(self) -> Framing:
+        """The same with a margin, out of which training takes its views."""
+        return Framing(round(self.size * MARGIN), crop="galaxy", margin=MARGIN)
+
+
+def make_recipe(start: Model | None = None, **values: Any) -> Recipe:
+    """Make a `Recipe`, and report everything that is wrong with it at once.
+
+    Parameters
+    ----------
+    start : Model, optional
+        That training goes on from: width and size are its own, and by default there are fewer epochs of smaller steps.
+    **values
+        Of the recipe; None is the default.
+
+    Raises
+    ------
+    UsageError
+        If a value is out of range.
+    """
+    given = {name: value for name, value in values.items() if value is not None}
+    if start is not None:
+        given = {"width": width_of(start), "size": start.framing.size, **_GOING_ON, **given}
+    try:
+        return Recipe(**given)
+    except ValidationError as error:
+        raise UsageError(run.wrong_values(error)) from error
+
+
+class FitRecord(BaseModel):
+    """What the folder of a fit says of it, in ``run.json``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    recipe: Recipe
+    questions: tuple[Question, ...]
+    data: tuple[str, ...]
+    data_digest: str
+    split_digest: str
+    counts: dict[str, int]
+    duplicates: int
+    teacher: str | None = None
+    start: str | None = None
+    notes: tuple[dict[str, str], ...] = ()
+    versions: dict[str, str]
+
+
+def read_fit(folder: Path) -> FitRecord:
+    """Read the record of a fit.
+
+    Raises
+    ------
+    RunError
+        If the folder is not a fit, or its record is damaged.
+    """
+    try:
+        return FitRecord.model_validate_json((folder / run.RECORD).read_bytes())
+    except (OSError, ValueError) as error:
+        message = f"{folder} is not the folder of a fit, or its {run.RECORD} is damaged ({error})"
+        raise RunError(message) from error
+
+
+def read_notes(folder: Path) -> dict[str, Any]:
+    """Read the temperatures and the scores on the validation part that a finished fit wrote.
+
+    Raises
+    ------
+    RunError
+        If the fit is not finished, or the file is damaged.
+    """
+    try:
+        notes: dict[str, Any] = json.loads((folder / NOTES).read_bytes())
+    except FileNotFoundError as error:
+        message = f"{folder} has no {NOTES}: the run is not finished; go on with it (--resume)"
+        raise RunError(message) from error
+    except ValueError as error:
+        message = f"{folder / NOTES} is damaged ({error}); `peculiar train` with --resume writes it again"
+        raise RunError(message) from error
+    return notes
+
+
+def check_same(old: FitRecord, new: FitRecord, folder: Path) -> None:
+    """Raise `RunError` if the fit in a folder was another one than that which is to go on in it."""
+    before, now = old.model_dump(), new.model_dump()
+    pairs = {
+        **{name: (before["recipe"][name], now["recipe"][name]) for name in now["recipe"]},
+        **{
+            name: (before[name], now[name]) for name in ("questions", "data_digest", "split_digest", "teacher", "start")
+        },
+    }
+    differing = [f"{name} was {was}, is {is_}" for name, (was, is_) in pairs.items() if was != is_]
+    if differing:
+        message = f"{folder} cannot be resumed, it was another run: {'; '.join(differing)}"
+        raise RunError(message)

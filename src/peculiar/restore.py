@@ -1,0 +1,126 @@
+"""A model file back into the network that it was exported from, to be trained further."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from onnx import numpy_helper
+from torch import Tensor, nn
+
+from peculiar.errors import ModelError
+from peculiar.model import Model
+from peculiar.nets.galaxy import GalaxyNet
+from peculiar.schema import Question
+
+
+def restore(model: Model, questions: Sequence[Question]) -> tuple[GalaxyNet, list[Question]]:
+    """Return the network of a model file, with a head for each of some questions.
+
+    The file has each normalisation folded into its convolution, so here they are given back as normalisations that
+    only add an offset. They have to stay in evaluation mode: see `settle`. Weights that the file has in eight bits
+    become the numbers that these stand for.
+
+    Parameters
+    ----------
+    model : Model
+        As `peculiar.export` or `peculiar.recalibrate` writes it.
+    questions : sequence of Question
+
+    Returns
+    -------
+    net : GalaxyNet
+    new : list of Question
+        Those that the network was not trained on; their heads are as a new network's.
+
+    Raises
+    ------
+    ModelError
+        If the file holds another network.
+    """
+    constants = _Constants(onnx.load(model.path).graph)
+    net = GalaxyNet({question.name: len(question.answers) for question in questions}, width_of(model))
+    layers = [(name, module) for name, module in net.body.named_modules() if not any(module.children())]
+    convolutions = [(name, layer) for name, layer in layers if isinstance(layer, nn.Conv2d)]
+    norms = [layer for _, layer in layers if isinstance(layer, nn.BatchNorm2d)]
+    for (name, convolution), norm in zip(convolutions, norms, strict=True):
+        _fill(convolution.weight, constants[f"net.body.{name}.weight"], model)
+        _fill(norm.bias, constants[f"net.body.{name}.weight_bias"], model)
+        nn.init.ones_(norm.weight)
+        # What evaluation divides by, the root of variance and epsilon, is then 1.
+        norm.register_buffer("running_var", torch.full((norm.num_features,), 1 - norm.eps))
+    new = []
+    answers = {question.name: question.answers for question in model.card.questions}
+    for question in questions:
+        weights, bias = (constants[f"net.heads.{question.name}.{kind}"] for kind in ("weight", "bias"))
+        # One that was taught later is no part of the network, and may as well be fitted anew.
+        if weights is None or answers.get(question.name) != question.answers:
+            new.append(question)
+        else:
+            set_head(net, question, weights, bias)
+    return net, new
+
+
+def set_head(
+    net: GalaxyNet, question: Question, weights: NDArray[np.float32], bias: NDArray[np.float32] | None
+) -> None:
+    """Give a network's head for a question its weights, shape (answers, d), and bias, shape (answers,)."""
+    head = net.heads[question.name]
+    values = {"weight": weights, "bias": np.zeros(len(weights), np.float32) if bias is None else bias}
+    head.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in values.items()})
+
+
+def settle(net: nn.Module) -> None:
+    """Keep the normalisations of a restored network as they are while the rest is in training mode."""
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval()
+
+
+def width_of(model: Model) -> int:
+    """Return the number of filters of the first stage of a model's network."""
+    return model.embedding_size // 8
+
+
+def _fill(parameter: Tensor, values: NDArray[np.float32] | None, model: Model) -> None:
+    if values is None or values.shape != parameter.shape:
+        message = (
+            f"{model.path} cannot be trained further: it does not hold the network that `peculiar export` writes; give "
+            "one that does (--from)"
+        )
+        raise ModelError(message)
+    with torch.no_grad():
+        parameter.copy_(torch.from_numpy(values.copy()))
+
+
+class _Constants:
+    """The weights of a graph by name, in single precision however they are stored."""
+
+    def __init__(self, graph: onnx.GraphProto) -> None:
+        self._stored = {weights.name: weights for weights in graph.initializer}
+        # The node that widens weights gives them the name that they had, or that name with an ending.
+        self._makers = {
+            node.output[0].removesuffix("_DequantizeLinear_Output"): node
+            for node in graph.node
+            if node.op_type in ("Cast", "DequantizeLinear") and node.input[0] in self._stored
+        }
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._stored or name in self._makers
+
+    def __getitem__(self, name: str) -> NDArray[np.float32] | None:
+        """Return weights, None where there are none of that name."""
+        if name in self._stored:
+            return self._array(name)
+        if name not in self._makers:
+            return None
+        values, *rest = (self._array(one) for one in self._makers[name].input)
+        if not rest:
+            return values
+        scale, zero = (one.reshape(-1, *[1] * (values.ndim - 1)) for one in rest)
+        return (values - zero) * scale
+
+    def _array(self, name: str) -> NDArray[np.float32]:
+        values: NDArray[np.float32] = numpy_helper.to_array(self._stored[name]).astype(np.float32)
+        return values
