@@ -18,6 +18,7 @@ import peculiar
 from peculiar import cli, run
 from peculiar.image import encode_picture
 from peculiar.model import load_model
+from peculiar.recipe import read_fit
 from peculiar.schema import FOUR_CLASS
 
 
@@ -380,6 +381,19 @@ def test_fit_export_predict_evaluate(peculiar_command: Any, tiny_survey: Path) -
     assert status == 0
     assert load_model("tiny.onnx").card.credits == ("one", "two")
     assert re.search(r"tiny\.onnx: 0\.\d MB, answers four_class, clean5, odd; digest \w{12}\n", output)
+
+    marked = "".join(f"sim-{number:03d},{'plain' if number % 2 else 'marked'}\n" for number in range(80))
+    Path("labels.csv").write_text("id,mark\n" + marked)
+    more = ("--from", "tiny.onnx", "--labels", "labels.csv", "--epochs", 1, "--batch-size", 16, "--precision", "no")
+    status, _, progress = peculiar_command("fit", tiny_survey, "--out", "further", *more)
+    assert status == 0
+    assert "questions: mark" in progress
+    assert read_fit(Path("further")).recipe.width == 8
+    assert peculiar_command("export", "further", "--out", "marks.onnx")[0] == 0
+    known = ("--labels", "labels.csv", "--model", "marks.onnx", "--out", "marks.onnx")
+    status, _, progress = peculiar_command("recalibrate", tiny_survey, *known)
+    assert status == 0, progress
+    assert list(load_model("marks.onnx").card.sets) == ["mark"]
 
     status, output, _ = peculiar_command("predict", tiny_survey, "--model", "tiny.onnx", "--out", "c.parquet")
     assert status == 0

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from peculiar import fit, recipe, run
-from peculiar.errors import RunError, UsageError
+from peculiar.errors import LabelError, RunError, UnknownNameError, UsageError
+from peculiar.export import export
 from peculiar.fit import FitWatcher
 from peculiar.image import Framing
 from peculiar.model import load_model
@@ -204,6 +205,85 @@ def test_a_teacher_that_may_know_what_is_held_back_is_refused(tiny_survey: Path,
         fit.fit([tiny_survey], "run", TINY.model_copy(update={"size": 64}), teacher=teacher)
     with pytest.raises(UsageError, match="does not answer the same questions"):
         fit.fit([tiny_survey], "run", TINY, questions=[GALAXY_MOOD], teacher=teacher)
+
+
+def test_training_goes_on_from_a_model(tiny_survey: Path, tiny_model: Path) -> None:
+    start = load_model(tiny_model)
+    gentle = recipe.make_recipe(start, epochs=1, batch_size=16, learning_rate=1e-6, precision="no")
+    assert (gentle.width, gentle.size) == (8, 32)
+    fit.fit([tiny_survey], "run", gentle, start=start)
+    record = recipe.read_fit(Path("run"))
+    assert record.start == start.card.digest
+    model = export("run", "further.onnx")
+    pictures = np.random.default_rng(1).integers(0, 256, (8, 32, 32, 3), dtype=np.uint8)
+    # Hardly moved, it answers as before: it began with all that the model knows, not at random.
+    before, now = (one.classify(pictures, views=1).embedding for one in (start, model))
+    np.testing.assert_allclose(now, before, atol=0.02 * float(np.abs(before).max()))
+    assert model.card.training["start"] == start.card.digest
+
+
+def test_what_goes_on_can_be_stopped_and_resumed(tiny_survey: Path, tiny_model: Path) -> None:
+    start = load_model(tiny_model)
+    short, long = (recipe.make_recipe(start, epochs=2, batch_size=16, precision="no") for _ in range(2))
+
+    class Stop(FitWatcher):
+        def epoch(self, line: dict[str, Any]) -> None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit.fit([tiny_survey], "run", short, start=start, watcher=Stop())
+    fit.fit([tiny_survey], "run", short, start=start, resume=True)
+    fit.fit([tiny_survey], "other", long, start=start)
+    one, other = (run.read_weights(Path(folder) / fit.AVERAGED)[0] for folder in ("run", "other"))
+    for name, tensor in one.items():
+        torch.testing.assert_close(tensor, other[name], rtol=0, atol=1e-6)
+    with pytest.raises(RunError, match="it was another run: start was"):
+        fit.fit([tiny_survey], "run", short, resume=True)
+
+
+def test_a_question_of_one_s_own_begins_with_a_taught_head(tiny_survey: Path, tiny_model: Path) -> None:
+    sources, question = fit.own_question([open_source(tiny_survey)], "survey")
+    assert (question.name, question.answers) == ("survey", ("decals", "sdss"))
+    asked: list[Any] = []
+
+    class Watcher(FitWatcher):
+        def begin(self, record: recipe.FitRecord, parameters: int) -> None:
+            asked.append(record.questions)
+
+    start = load_model(tiny_model)
+    gentle = recipe.make_recipe(start, epochs=1, batch_size=16, precision="no")
+    fit.fit(sources, "run", gentle, questions=[question], start=start, watcher=Watcher())
+    assert asked == [(question,)]
+    assert [one.name for one in export("run", "own.onnx").card.questions] == ["survey"]
+
+
+def test_labels_may_lie_in_a_table_of_their_own(tiny_survey: Path) -> None:
+    Path("labels.csv").write_text("id,mood\n" + "".join(f"sim-{n:03d},{'ab'[n % 2]}\n" for n in range(40)))
+    sources, question = fit.own_question([open_source(tiny_survey)], labels="labels.csv")
+    assert (question.name, question.answers) == ("mood", ("a", "b"))
+    (source,) = sources
+    assert len(source) == 100
+    assert source.labels()[:3] == ["a", "b", "a"]
+    assert source.labels()[40:] == [None] * 60
+    assert source.column("survey")[:2] == ["decals", "sdss"]
+    assert [galaxy.label for galaxy in source.galaxies(Framing(8), stop=2)] == ["a", "b"]
+    assert sum(1 for _ in source.galaxies(Framing(8), labelled_only=True)) == 40
+    assert source.ids() == open_source(tiny_survey).ids()
+    assert source.fingerprint(0, 10) == open_source(tiny_survey).fingerprint(0, 10)
+
+
+def test_labels_of_other_galaxies_and_columns_that_are_not_there(tiny_survey: Path) -> None:
+    Path("labels.csv").write_text("id,mood\nM31,a\nM33,b\n")
+    source = open_source(tiny_survey)
+    with pytest.raises(LabelError, match=r"none of its 100 galaxies has one of the 2 labels; .*'sim-000'.*'M31'"):
+        fit.own_question([source], labels="labels.csv")
+    with pytest.raises(UnknownNameError, match=r"Did you mean 'survey'"):
+        fit.own_question([source], "survy")
+
+
+def test_a_model_of_another_width_is_not_gone_on_from(tiny_survey: Path, tiny_model: Path) -> None:
+    with pytest.raises(UsageError, match=r"training cannot go on from .*tiny\.onnx: it has width 8 .* this run has 16"):
+        fit.fit([tiny_survey], "run", TINY.model_copy(update={"width": 16}), start=load_model(tiny_model))
 
 
 GALAXY_MOOD = Question(name="mood", answers=("sdss", "decals"), column="survey")

@@ -192,6 +192,9 @@ def recalibrate(
     ],
     file: Annotated[Path, typer.Option("--out", help="Model file to write (.onnx).", show_default=False)],
     model: Annotated[Path | None, typer.Option(help="Model file (.onnx); default: the model that ships.")] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="Table with a column id and one of labels, where the data have none.")
+    ] = None,
     eight_bits: Annotated[
         bool, typer.Option("--eight-bits", help="Let the network compute in eight bits, in about half the time.")
     ] = False,
@@ -201,11 +204,14 @@ def recalibrate(
 ) -> None:
     """Give a model file calibration, prediction sets and unlikeness, from what it was not trained on."""
     with extra("writing a model file", "train"):
+        from peculiar.fit import own_question
         from peculiar.recalibrate import recalibrate as run_recalibrate
     from peculiar.model import load_model
     from peculiar.sources import open_source
 
     sources, kept = [open_source(one) for one in data], _read_scores(scores)
+    if labels is not None:
+        sources, _ = own_question(sources, labels=labels)
     with counting("classifying") as progress:
         written = run_recalibrate(
             load_model(model), sources, file, eight_bits=eight_bits, scores=kept, progress=progress
