@@ -18,6 +18,7 @@ FAULTY = {
     "blank": noise(20, 5),
     "clipped": (draw_galaxy(96, 20, 48, 48).astype(int) * 4).clip(0, 255).astype(np.uint8),
     "off-centre": draw_galaxy(96, 12, 20, 48),
+    "uneven sky": np.maximum(draw_galaxy(96, 10, 48, 48), np.linspace(0, 150, 96).astype(np.uint8)[:, None]),
 }
 
 

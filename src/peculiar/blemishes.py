@@ -42,7 +42,7 @@ RULES = {
         Rule(
             "constant", 2, "of 255", "the largest and the smallest value differ by {threshold} or less, in each colour"
         ),
-        Rule("blank", 6, "times", "nothing is brighter than the sky by more than {threshold} its scatter (smoothed)"),
+        Rule("blank", 8, "times", "nothing is brighter than the sky by more than {threshold} its noise (smoothed)"),
         Rule("clipped", 1.2, "%", "a colour is at its largest value in more than {threshold} of the pixels"),
         Rule(
             "off-centre",
@@ -51,12 +51,22 @@ RULES = {
             "the light that the middle belongs to is brightest farther away than {threshold} of the side, something "
             f"elsewhere is over {_BRIGHTER:g} times as bright, or nothing is there",
         ),
+        Rule(
+            "uneven sky",
+            6,
+            "times",
+            "the brightest place stands above the sky by less than {threshold} the scatter of brightness along the "
+            "edges, as beside a bright star",
+        ),
     )
 }
 """The faults of single pictures by kind, the gravest first: a picture has one at the most."""
 
 # JPEG makes 254 of 255 here and there.
 _FULL, _FAINTEST = 254, 4.0
+
+# Noise is what differs from place to place over so many pixels; other light changes over more.
+_NEAR = 15
 
 # Before the brightest place is sought, light is smoothed by this share of the side.
 _SMOOTH = 0.02
@@ -86,21 +96,34 @@ def blemish(pixels: NDArray[np.uint8]) -> tuple[str, str] | None:
     light = pixels.astype(np.float32).mean(axis=2)
     rim = max(1, min(height, width) // 10)
     smooth = ndimage.uniform_filter(light, 3)
-    edge = np.concatenate(
-        [smooth[:rim].ravel(), smooth[-rim:].ravel(), smooth[:, :rim].ravel(), smooth[:, -rim:].ravel()]
-    )
+    edge = _edge(smooth, rim)
     sky = float(np.median(edge))
-    scatter = float(1.4826 * np.median(np.abs(edge - sky)))
-    faintest = sky + max(RULES["blank"].threshold * scatter, _FAINTEST)
-    if smooth.max() <= faintest:
-        return "blank", f"the brightest stands {float(smooth.max()) - sky:.1f} above a sky of {sky:.1f}, of 255"
+    noise = 1.4826 * float(np.median(np.abs(_edge(smooth - ndimage.uniform_filter(smooth, _NEAR), rim))))
+    brightest = float(smooth.max()) - sky
+    if brightest <= max(RULES["blank"].threshold * noise, _FAINTEST):
+        return "blank", f"the brightest place stands {brightest:.1f} above a sky of {sky:.1f}, of 255"
     full = float((pixels >= _FULL).any(axis=2).mean())
     if 100 * full > RULES["clipped"].threshold:
         return "clipped", f"{full:.1%} of its pixels have a colour at its largest value"
-    return _off_centre(ndimage.gaussian_filter(light, _SMOOTH * min(height, width)), sky, scatter)
+    wrong = _off_centre(ndimage.gaussian_filter(light, _SMOOTH * min(height, width)), sky, noise)
+    if wrong is not None:
+        return wrong
+    scatter = 1.4826 * float(np.median(np.abs(edge - sky)))
+    if brightest <= RULES["uneven sky"].threshold * scatter:
+        return (
+            "uneven sky",
+            f"brightness along the edges scatters by {scatter:.1f}, the brightest place stands {brightest:.1f} above",
+        )
+    return None
 
 
-def _off_centre(light: NDArray[np.float32], sky: float, scatter: float) -> tuple[str, str] | None:
+def _edge(light: NDArray[np.float32], rim: int) -> NDArray[np.float32]:
+    """Return what lies along the four edges, in one row."""
+    sides = (light[:rim], light[-rim:], light[:, :rim], light[:, -rim:])
+    return np.concatenate([side.ravel() for side in sides])
+
+
+def _off_centre(light: NDArray[np.float32], sky: float, noise: float) -> tuple[str, str] | None:
     """Ask whether what lies in the middle is the picture's galaxy, or its flank, or sky."""
     from scipy import ndimage
 
@@ -110,7 +133,7 @@ def _off_centre(light: NDArray[np.float32], sky: float, scatter: float) -> tuple
     row, column = divmod(int(middle.argmax()), middle.shape[1])
     row, column = row + top, column + left
     above = float(light[row, column]) - sky
-    if above < max(RULES["blank"].threshold * scatter, _FAINTEST) / 2:
+    if above < max(RULES["blank"].threshold * noise, _FAINTEST) / 2:
         return "off-centre", "nothing stands out in the middle"
     brighter = (float(light.max()) - sky) / above
     if brighter > _BRIGHTER:

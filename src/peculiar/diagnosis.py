@@ -30,8 +30,11 @@ class Kind:
 
 KINDS = {
     "unreadable": Kind("the picture cannot be decoded", "drop"),
-    # What lies beside a bright star, or is one of two galaxies, is off-centre and may be worth keeping.
-    **{kind: Kind(rule.sentence, "" if kind == "off-centre" else "drop") for kind, rule in RULES.items()},
+    # What lies beside a bright star, or is one of two galaxies, may be worth keeping.
+    **{
+        kind: Kind(rule.sentence, "" if kind in {"off-centre", "uneven sky"} else "drop")
+        for kind, rule in RULES.items()
+    },
     "same file": Kind("pictures are the same byte for byte", "keep first"),
     "same pixels": Kind("pictures differ in their files but not in their pixels", "keep first"),
     "near duplicate": Kind(
