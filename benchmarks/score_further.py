@@ -1,6 +1,6 @@
 """What does training all layers from a model file bring over a new head alone? With questions that the model never saw.
 
-    python benchmarks/score_further.py [--labels 200 1000] [--seeds 3] [--first 0] [--epochs N] [--learning-rate X]
+    python benchmarks/score_further.py [--labels 200 500] [--seeds 3] [--first 0] [--epochs N] [--learning-rate X]
 
 Three questions: whether a galaxy is smooth or has features (votes of Galaxy Zoo 2, near to what the model was asked),
 and whether a jet or a cloud was painted on a galaxy that has none (see `score_unknown.py`; far from it). Labels are of
@@ -56,7 +56,7 @@ def drawn(task, count, seed):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tasks", nargs="+", default=["features", "jet", "cloud"])
-    parser.add_argument("--labels", type=int, nargs="+", default=[200, 1000])
+    parser.add_argument("--labels", type=int, nargs="+", default=[200, 500])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--epochs", type=int)

@@ -394,6 +394,10 @@ def test_fit_export_predict_evaluate(peculiar_command: Any, tiny_survey: Path) -
     status, _, progress = peculiar_command("recalibrate", tiny_survey, *known)
     assert status == 0, progress
     assert list(load_model("marks.onnx").card.sets) == ["mark"]
+    told = ("--labels", "labels.csv", "--model", "marks.onnx", "--part", "test", "--json")
+    status, output, _ = peculiar_command("evaluate", tiny_survey, *told)
+    assert status == 0
+    assert (json.loads(output)["question"], json.loads(output)["part"]) == ("mark", "test")
 
     status, output, _ = peculiar_command("predict", tiny_survey, "--model", "tiny.onnx", "--out", "c.parquet")
     assert status == 0

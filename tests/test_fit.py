@@ -18,6 +18,7 @@ from peculiar.recipe import Recipe
 from peculiar.schema import CLEAN5, FOUR_CLASS, ODD, Question
 from peculiar.sources import open_source
 from peculiar.sources.answers import read_answered
+from peculiar.sources.labelled import own_question
 from peculiar.split import part_of
 
 TINY = Recipe(width=8, size=32, epochs=2, batch_size=16, precision="no")
@@ -242,7 +243,7 @@ def test_what_goes_on_can_be_stopped_and_resumed(tiny_survey: Path, tiny_model: 
 
 
 def test_a_question_of_one_s_own_begins_with_a_taught_head(tiny_survey: Path, tiny_model: Path) -> None:
-    sources, question = fit.own_question([open_source(tiny_survey)], "survey")
+    sources, question = own_question([open_source(tiny_survey)], "survey")
     assert (question.name, question.answers) == ("survey", ("decals", "sdss"))
     asked: list[Any] = []
 
@@ -259,7 +260,7 @@ def test_a_question_of_one_s_own_begins_with_a_taught_head(tiny_survey: Path, ti
 
 def test_labels_may_lie_in_a_table_of_their_own(tiny_survey: Path) -> None:
     Path("labels.csv").write_text("id,mood\n" + "".join(f"sim-{n:03d},{'ab'[n % 2]}\n" for n in range(40)))
-    sources, question = fit.own_question([open_source(tiny_survey)], labels="labels.csv")
+    sources, question = own_question([open_source(tiny_survey)], labels="labels.csv")
     assert (question.name, question.answers) == ("mood", ("a", "b"))
     (source,) = sources
     assert len(source) == 100
@@ -276,13 +277,13 @@ def test_labels_of_other_galaxies_and_columns_that_are_not_there(tiny_survey: Pa
     Path("labels.csv").write_text("id,mood\nM31,a\nM33,b\n")
     source = open_source(tiny_survey)
     with pytest.raises(LabelError, match=r"none of its 100 galaxies has one of the 2 labels; .*'sim-000'.*'M31'"):
-        fit.own_question([source], labels="labels.csv")
+        own_question([source], labels="labels.csv")
     with pytest.raises(UnknownNameError, match=r"Did you mean 'survey'"):
-        fit.own_question([source], "survy")
+        own_question([source], "survy")
 
 
 def test_a_model_of_another_width_is_not_gone_on_from(tiny_survey: Path, tiny_model: Path) -> None:
-    with pytest.raises(UsageError, match=r"training cannot go on from .*tiny\.onnx: it has width 8 .* this run has 16"):
+    with pytest.raises(UsageError, match=r"go on from .*tiny\.onnx with other width: it has 8, and this run 16"):
         fit.fit([tiny_survey], "run", TINY.model_copy(update={"width": 16}), start=load_model(tiny_model))
 
 

@@ -4,7 +4,6 @@ import math
 import os
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +19,18 @@ from peculiar import run
 from peculiar.augment import middle, views
 from peculiar.calibrate import fit_temperature
 from peculiar.duplicates import near_duplicates
-from peculiar.errors import RunError, UnknownNameError, UsageError
+from peculiar.errors import RunError, UsageError
 from peculiar.evaluate import class_auc
 from peculiar.losses import weighted_cross_entropy
 from peculiar.model import Model
 from peculiar.nets.galaxy import GalaxyNet, channels_last
 from peculiar.recipe import NOTES, FitRecord, Recipe, check_same, read_fit
 from peculiar.restore import restore, set_head, settle, width_of
-from peculiar.schema import CLEAN5, FOUR_CLASS, ODD, Question, question_for
+from peculiar.schema import CLEAN5, FOUR_CLASS, ODD, Question
 from peculiar.sources import Source, open_source
 from peculiar.sources.answers import Answered, read_answered
-from peculiar.sources.labelled import LabelledSource
 from peculiar.split import Split, data_digest, split_by_id
-from peculiar.teach import fit_head, read_labels
+from peculiar.teach import fit_head
 
 QUESTIONS: tuple[Question, ...] = (FOUR_CLASS, CLEAN5, ODD)
 """Those of the model that ships."""
@@ -181,43 +179,6 @@ def fit_parts(galaxies: Answered, recipe: Recipe) -> tuple[Split, int]:
     return parts, len(pairs)
 
 
-def own_question(
-    sources: Sequence[Source], label: str | None = None, labels: str | os.PathLike[str] | None = None
-) -> tuple[list[Source], Question]:
-    """Return the question that labels of one's own answer, and sources that have these labels.
-
-    Parameters
-    ----------
-    sources : sequence of Source
-    label : str, optional
-        The column of labels. It may be left out where there is a table of labels, as in `peculiar.teach.read_labels`.
-    labels : path-like, optional
-        A table with a column ``id`` and one of labels, for sources without; as the labelling desk writes it.
-
-    Returns
-    -------
-    sources : list of Source
-    question : Question
-        Called as the column.
-
-    Raises
-    ------
-    UnknownNameError
-        If there is no such column.
-    LabelError
-        If no galaxy of a source is in the table of labels.
-    """
-    found: list[Source] = list(sources)
-    if labels is not None:
-        label, by_id = read_labels(labels, label)
-        found = [LabelledSource(source, label, by_id) for source in sources]
-    there = list(dict.fromkeys(name for source in found for name in (*source.columns, *filter(None, [source.label]))))
-    if label not in there:
-        raise UnknownNameError("column", label or "", there, where=f"in {' and '.join(one.path.name for one in found)}")
-    entries = [entry for source in found for entry in source.column(label) if entry is not None]
-    return found, replace(question_for(label, entries), name=label, column=label, basis="", silent=())
-
-
 def _check_teacher(teacher: Model, record: FitRecord) -> None:
     """Refuse a teacher that could not be understood, or that would give away what is held back."""
     mine = {question.name: question.answers for question in record.questions}
@@ -238,13 +199,13 @@ def _check_teacher(teacher: Model, record: FitRecord) -> None:
 
 def _check_start(start: Model, recipe: Recipe) -> None:
     """Refuse a model to go on from that another recipe made."""
-    its, mine = (width_of(start), start.framing), (recipe.width, recipe.framing)
-    if its != mine:
-        message = (
-            f"training cannot go on from {start.path}: it has width {its[0]} and wants {its[1]}, and this run has "
-            f"{mine[0]} and {mine[1]}; leave width and size to the model"
-        )
-        raise UsageError(message)
+    for what, its, mine in (("width", width_of(start), recipe.width), ("pictures", start.framing, recipe.framing)):
+        if its != mine:
+            message = (
+                f"training cannot go on from {start.path} with other {what}: it has {its}, and this run {mine}; leave "
+                "width and size to the model"
+            )
+            raise UsageError(message)
 
 
 def _lessons(

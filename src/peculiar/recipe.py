@@ -18,7 +18,7 @@ NOTES = "notes.json"
 """Temperatures, and scores on the validation part."""
 
 # A network that goes on from another knows most already: large steps would make it forget.
-_GOING_ON = {"epochs": 20, "learning_rate": 0.001}
+_GOING_ON = {"epochs": 30, "learning_rate": 0.0003}
 
 
 class Recipe(BaseModel):

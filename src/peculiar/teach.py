@@ -13,13 +13,13 @@ from scipy.special import log_softmax, softmax
 
 from peculiar.cache import writing
 from peculiar.calibrate import fit_temperature
-from peculiar.errors import LabelError, UnknownNameError, UsageError
+from peculiar.errors import LabelError, UsageError
 from peculiar.evaluate import Scores, class_auc, evaluate
 from peculiar.graft import head_graph, with_head
 from peculiar.model import Model, load_model
 from peculiar.schema import Question, question_for
 from peculiar.shelf import Shelf
-from peculiar.table import TableReader
+from peculiar.sources.labelled import read_labels
 
 STRENGTHS = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 """How freely the weights may follow the labels (scikit-learn's C), from stiff to free; cross-validation chooses."""
@@ -30,8 +30,6 @@ _FOLDS, _REPEATS = 5, 8
 
 # Heads that are only fitted to choose and to calibrate need no more: forty thousand labels take seconds then.
 _MOST_A_FOLD = 6_000
-
-_LABEL_COLUMNS = ("label", "labels", "class", "answer", "target")
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,21 +175,6 @@ def teach(
     taught_curve = learning_curve(embeddings, numbers, asked, head.strength, seed=seed) if curve else None
     new = write_taught(model, head, out, len(numbers))
     return Taught(new, head, len(numbers), len(by_id) - len(numbers), taught_curve)
-
-
-def read_labels(path: str | os.PathLike[str], label: str | None = None) -> tuple[str, dict[str, str]]:
-    """Read labels by id; the column is the one named, the first of the usual names, or the only other one."""
-    reader = TableReader(path)
-    reader.check_column("id")
-    if label is None:
-        others = [name for name in reader.columns if name != "id"]
-        usual = [name for name in _LABEL_COLUMNS if name in others]
-        if not usual and len(others) != 1:
-            raise UnknownNameError("column", "label", others, where=f"in {reader.path.name}; name it by --label")
-        label = (usual or others)[0]
-    reader.check_column(label)
-    pairs = zip(reader.column("id"), reader.column(label), strict=True)
-    return label, {str(id_): str(one) for id_, one in pairs if one is not None and str(one).strip()}
 
 
 def raw_embeddings(shelf: Shelf, rows: NDArray[np.integer]) -> tuple[NDArray[np.float32], NDArray[np.intp]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from peculiar.cli.options import Data, Json, Label, ModelOrRun, Views
+from peculiar.cli.options import Data, Json, Label, Labels, ModelOrRun, Views
 from peculiar.cli.progress import counting
 from peculiar.cli.terminal import extra, out, print_json, print_scores, print_table
 
@@ -26,6 +26,7 @@ def evaluate(
         typer.Option("--out", help="Folder for scores and figures; default: in the run's folder, or evaluation."),
     ] = None,
     label: Label = None,
+    labels: Labels = None,
     question: Annotated[
         str | None, typer.Option(help="Which of a model's questions; default: the one that the labels answer.")
     ] = None,
@@ -59,7 +60,7 @@ def evaluate(
     from peculiar.scoring import push_pictures
 
     candidate = _open(model, weights=weights, views=views, include_training=include_training, part=part)
-    scored = _score(data, candidate, label, question)
+    scored = _score(data, candidate, label, labels, question)
     unlabelled = None
     if catalog is not None:
         maker = "" if scored.source is None else candidate.digest
@@ -132,15 +133,21 @@ def _open(model: Path | None, *, weights: str, views: int | None, include_traini
     return run_candidate(model, trained, seen=seen, weights=weights, split_digest=digest)
 
 
-def _score(data: Path, candidate: "Candidate", label: str | None, question: str | None) -> "Scored":
+def _score(
+    data: Path, candidate: "Candidate", label: str | None, labels: Path | None, question: str | None
+) -> "Scored":
     """Read what a table says of galaxies, or classify them."""
     from peculiar.scoring import score_catalogue, score_pictures
     from peculiar.sources import open_source
+    from peculiar.sources.labelled import own_question
 
-    read = score_catalogue(data, candidate, label=label)
-    if read is not None:
-        return read
-    source = open_source(data, label=label)
+    if labels is None:
+        read = score_catalogue(data, candidate, label=label)
+        if read is not None:
+            return read
+        source = open_source(data, label=label)
+    else:
+        (source,), _ = own_question([open_source(data)], label, labels)
     with counting("classifying") as progress:
         return score_pictures(source, candidate, question=question, progress=progress)
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from peculiar.cli.options import Crop, Data, Fast, Json, Label, Size, framing
+from peculiar.cli.options import Crop, Data, Fast, Json, Label, Labels, Size, framing
 from peculiar.cli.progress import counting, fitting, watching
 from peculiar.cli.terminal import extra, out, print_json, print_scores
 from peculiar.errors import UsageError
@@ -95,11 +95,9 @@ def fit(
         ),
     ] = None,
     label: Annotated[str | None, typer.Option(help="Column of labels of a question of your own.")] = None,
-    labels: Annotated[
-        Path | None, typer.Option(help="Table with a column id and one of labels, where the data have none.")
-    ] = None,
+    labels: Labels = None,
     epochs: Annotated[
-        int | None, typer.Option(help="How often to go through the galaxies; default: 26, with --from 20.")
+        int | None, typer.Option(help="How often to go through the galaxies; default: 26, with --from 30.")
     ] = None,
     batch_size: Annotated[int, typer.Option(help="Galaxies a step.")] = 64,
     width: Annotated[
@@ -109,7 +107,7 @@ def fit(
         int | None, typer.Option(help="Side of the pictures, in pixels; default: 128, with --from the model's.")
     ] = None,
     learning_rate: Annotated[
-        float | None, typer.Option(help="Step size at its peak; default: 0.003, with --from 0.001.")
+        float | None, typer.Option(help="Step size at its peak; default: 0.003, with --from 0.0003.")
     ] = None,
     precision: Annotated[str, typer.Option(help="Mixed precision: no or bf16.")] = "bf16",
     teacher: Annotated[
@@ -125,11 +123,12 @@ def fit(
     By default the network learns every question of the model that ships that the data answer.
     """
     with extra("training", "train"):
-        from peculiar.fit import QUESTIONS, own_question
+        from peculiar.fit import QUESTIONS
         from peculiar.fit import fit as run_fit
         from peculiar.recipe import make_recipe
     from peculiar.model import SHIPPED, load_model
     from peculiar.sources import open_source
+    from peculiar.sources.labelled import own_question
 
     origin = None if start is None else load_model(None if start == Path(SHIPPED).stem else start)
     recipe = make_recipe(
@@ -192,9 +191,7 @@ def recalibrate(
     ],
     file: Annotated[Path, typer.Option("--out", help="Model file to write (.onnx).", show_default=False)],
     model: Annotated[Path | None, typer.Option(help="Model file (.onnx); default: the model that ships.")] = None,
-    labels: Annotated[
-        Path | None, typer.Option(help="Table with a column id and one of labels, where the data have none.")
-    ] = None,
+    labels: Labels = None,
     eight_bits: Annotated[
         bool, typer.Option("--eight-bits", help="Let the network compute in eight bits, in about half the time.")
     ] = False,
@@ -204,10 +201,10 @@ def recalibrate(
 ) -> None:
     """Give a model file calibration, prediction sets and unlikeness, from what it was not trained on."""
     with extra("writing a model file", "train"):
-        from peculiar.fit import own_question
         from peculiar.recalibrate import recalibrate as run_recalibrate
     from peculiar.model import load_model
     from peculiar.sources import open_source
+    from peculiar.sources.labelled import own_question
 
     sources, kept = [open_source(one) for one in data], _read_scores(scores)
     if labels is not None:

@@ -16,6 +16,10 @@ Data = Annotated[
     ),
 ]
 Label = Annotated[str | None, typer.Option(help="Column that holds the labels, for a table.", show_default=False)]
+Labels = Annotated[
+    Path | None,
+    typer.Option(help="Table with a column id and one of labels, where the data have none.", show_default=False),
+]
 Size = Annotated[int, typer.Option(help="Side of the pictures that the network sees, in pixels.")]
 Crop = Annotated[
     str,

@@ -1,10 +1,15 @@
-"""A source whose labels lie elsewhere: in a table with an id a row, as the labelling desk writes it."""
+"""Labels of one's own: a column of the data, or a table with an id a row, as the labelling desk writes it."""
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from peculiar.errors import LabelError
+from peculiar.errors import LabelError, UnknownNameError
+from peculiar.schema import Question, question_for
 from peculiar.sources.stream import Row, Source
+from peculiar.table import TableReader
+
+_LABEL_COLUMNS = ("label", "labels", "class", "answer", "target")
 
 
 class LabelledSource(Source):
@@ -60,3 +65,55 @@ class LabelledSource(Source):
     def fingerprint(self, start: int, stop: int | None) -> str:
         """Return a digest that changes when the files behind some rows do."""
         return self._source.fingerprint(start, stop)
+
+
+def read_labels(path: str | os.PathLike[str], label: str | None = None) -> tuple[str, dict[str, str]]:
+    """Read labels by id; the column is the one named, the first of the usual names, or the only other one."""
+    reader = TableReader(path)
+    reader.check_column("id")
+    if label is None:
+        others = [name for name in reader.columns if name != "id"]
+        usual = [name for name in _LABEL_COLUMNS if name in others]
+        if not usual and len(others) != 1:
+            raise UnknownNameError("column", "label", others, where=f"in {reader.path.name}; name it by --label")
+        label = (usual or others)[0]
+    reader.check_column(label)
+    pairs = zip(reader.column("id"), reader.column(label), strict=True)
+    return label, {str(id_): str(one) for id_, one in pairs if one is not None and str(one).strip()}
+
+
+def own_question(
+    sources: Sequence[Source], label: str | None = None, labels: str | os.PathLike[str] | None = None
+) -> tuple[list[Source], Question]:
+    """Return the question that labels of one's own answer, and sources that have these labels.
+
+    Parameters
+    ----------
+    sources : sequence of Source
+    label : str, optional
+        The column of labels. It may be left out where there is a table of labels, as in `read_labels`.
+    labels : path-like, optional
+        A table with a column ``id`` and one of labels, for sources without; as the labelling desk writes it.
+
+    Returns
+    -------
+    sources : list of Source
+    question : Question
+        Called as the column.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such column.
+    LabelError
+        If no galaxy of a source is in the table of labels.
+    """
+    found: list[Source] = list(sources)
+    if labels is not None:
+        label, by_id = read_labels(labels, label)
+        found = [LabelledSource(source, label, by_id) for source in sources]
+    there = list(dict.fromkeys(name for source in found for name in (*source.columns, *filter(None, [source.label]))))
+    if label not in there:
+        raise UnknownNameError("column", label or "", there, where=f"in {' and '.join(one.path.name for one in found)}")
+    entries = [entry for source in found for entry in source.column(label) if entry is not None]
+    return found, replace(question_for(label, entries), name=label, column=label, basis="", silent=())
