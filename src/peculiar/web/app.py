@@ -21,8 +21,8 @@ from peculiar.active import Progress
 from peculiar.errors import DataError, LabelError, PeculiarError
 from peculiar.web.browse import add_wall
 from peculiar.web.desk import Desk
-from peculiar.web.pictures import LARGE, SMALL
-from peculiar.web.routes import GONE, LEADS_ON, MEDIA, REFUSALS, Csrf, EventName, Hx, Name, Number, Who, content, give
+from peculiar.web.pictures import LARGE, SMALL, UNREADABLE
+from peculiar.web.routes import LEADS_ON, MEDIA, REFUSALS, Csrf, EventName, Hx, Name, Number, Who, content, give
 from peculiar.web.wall import Wall
 from peculiar.web.why import Why
 
@@ -166,13 +166,13 @@ def make_app(desk: Desk, wall: Wall | None = None, why: Why | None = None) -> Fa
         desk.answer_many(sent.who, given, sent.event, sent.seconds, chosen)
         return RedirectResponse(app.url_path_for("grid") + "?" + _query(who=sent.who), 303)
 
-    @app.get("/picture/{row}/{size}", response_class=Response, responses=GONE | content("image/jpeg"))
+    @app.get("/picture/{row}/{size}", response_class=Response, responses=content("image/jpeg", "image/svg+xml"))
     def picture(row: Number, size: Literal["large", "small"]) -> Response:
-        """Give a picture."""
+        """Give a picture, or one that says that it cannot be read."""
         desk.check(row)
         shown = desk.pictures.show(row, LARGE if size == "large" else SMALL)
         if shown.problem:
-            return PlainTextResponse(f"the picture cannot be read: {shown.problem}", 404)
+            return Response(UNREADABLE, media_type="image/svg+xml", headers={"Cache-Control": "no-store"})
         return Response(shown.content, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
 
     @app.get("/opinion/{row}", response_class=HTMLResponse)

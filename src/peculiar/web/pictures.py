@@ -16,6 +16,13 @@ from peculiar.sources.stream import Row, Source, decode_row
 LARGE, SMALL = 480, 128
 """Sides of the pictures that are shown, in pixels."""
 
+UNREADABLE = (
+    b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 128 128"><rect width="128" height="128" fill="#222"/>'
+    b'<text x="64" y="60" fill="#bbb" font-family="sans-serif" font-size="13" text-anchor="middle">cannot'
+    b'<tspan x="64" dy="18">be read</tspan></text></svg>'
+)
+"""What a browser shows in place of a picture that cannot be read."""
+
 _KEPT = 400
 
 

@@ -43,7 +43,7 @@ REFUSALS: Answers = {
 }
 """What any address may answer, be it the application or the guard before it."""
 
-GONE: Answers = {404: _text("the picture cannot be read, or is not there yet")}
+GONE: Answers = {404: _text("it is not there, or not yet")}
 
 LEADS_ON: Answers = {303: {"description": "it is stored; without htmx the page is to be loaded"}}
 
