@@ -15,14 +15,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
-import torch
 
 from machine import data_folder, describe, record
 from peculiar.evaluate import class_auc
-from peculiar.fit import fit, load_net
+from peculiar.export import export
+from peculiar.fit import fit
 from peculiar.image import decode_picture
 from peculiar.model import load_model
-from peculiar.recipe import make_recipe, read_fit
+from peculiar.recipe import make_recipe
 from peculiar.schema import Question
 from peculiar.split import part_of
 from peculiar.teach import fit_head
@@ -55,7 +55,7 @@ def drawn(task, count, seed):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--tasks", nargs="+", default=["features", "jet", "cloud"])
+    parser.add_argument("--tasks", nargs="+", default=["jet", "cloud", "features"])
     parser.add_argument("--labels", type=int, nargs="+", default=[200, 500])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--first", type=int, default=0, help="the first seed")
@@ -87,15 +87,11 @@ def main():
                         model, seed=seed, epochs=options.epochs, learning_rate=options.learning_rate, test_size=0.0
                     )
                     fit([data], run, recipe, questions=[question], start=model)
-                    net = load_net(run, read_fit(run))
-                with torch.inference_mode():
-                    logits = torch.cat(
-                        [
-                            net(torch.from_numpy(some).permute(0, 3, 1, 2).float() / 255)[task]
-                            for some in np.array_split(framed[count:], 20)
-                        ]
+                    taught = export(run, Path(folder) / "further.onnx")
+                    chances = np.concatenate(
+                        [taught.classify(some).probabilities[task] for some in np.array_split(framed[count:], 40)]
                     )
-                found["all layers"].append(class_auc(labels[count:], torch.softmax(logits, 1).numpy()[:, 1]))
+                found["all layers"].append(class_auc(labels[count:], chances[:, 1]))
             for name, values in found.items():
                 label = f"{task}, {count} labels, {name}: AUC"
                 record(
