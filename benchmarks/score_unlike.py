@@ -117,8 +117,8 @@ def main():
     parser.add_argument("--hubble", type=Path)
     options = parser.parse_args()
     model = load_model(options.model)
-    if model.card.familiar is None or not model.card.familiar.flaws:
-        sys.exit("the model file does not tell of flaws: write it anew with `peculiar recalibrate`")
+    if model.card.familiar is None:
+        sys.exit("the model file does not tell of unlikeness: write it anew with `peculiar recalibrate`")
     machine = describe("numpy", "onnxruntime", "scikit-learn")
 
     def told(framed):

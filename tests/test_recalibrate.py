@@ -8,7 +8,7 @@ import pytest
 from peculiar.batch import predict_catalog
 from peculiar.catalog import catalog_columns
 from peculiar.errors import LabelError, ModelError
-from peculiar.flaws import FLAWS
+from peculiar.flaws import MEASURES
 from peculiar.model import load_model
 from peculiar.ood import fit_familiar
 from peculiar.recalibrate import recalibrate
@@ -31,8 +31,11 @@ def test_catalogues_have_what_the_model_file_has_the_means_for(
     model = load_model(tiny_model)
     assert "ood" not in {column.name for column in catalog_columns(model, positions=False, embeddings=False)}
     random = np.random.default_rng(1)
-    embeddings = [random.normal(size=(count, model.embedding_size)) for count in (700, 50)]
-    familiar = fit_familiar(*embeddings, random.random((50, len(FLAWS))))
+    training, held_back = (
+        (random.normal(size=(count, model.embedding_size)), random.random((count, len(MEASURES))))
+        for count in (1000, 50)
+    )
+    familiar = fit_familiar(training, held_back)
     sets = {model.card.questions[0].name: {"90": (0.0, 0.0, 1.0, 1.0)}}
     able = model.with_card(model.card.model_copy(update={"familiar": familiar, "sets": sets}))
     predict_catalog(open_source(tiny_survey), tmp_path / "c.parquet", able)

@@ -164,9 +164,7 @@ def _values(light: _Array) -> tuple[float, float, float]:
 
 def _colours(cells: _Array) -> list[float]:
     colours = np.moveaxis(cells @ _COLOURS, 2, 0)
-    return [
-        math.log(_mean_size(one[1:] - one[:-1]) + _mean_size(one[:, 1:] - one[:, :-1]) + _LEAST) for one in colours
-    ]
+    return [math.log(_mean_size(one[1:] - one[:-1]) + _mean_size(one[:, 1:] - one[:, :-1]) + _LEAST) for one in colours]
 
 
 def _mean_size(values: _Array) -> float:

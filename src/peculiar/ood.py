@@ -9,6 +9,7 @@ such that one in twenty galaxies of the validation part exceeds 1: above 1 a pic
 """
 
 import base64
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated
@@ -209,6 +210,7 @@ def fit_familiar(
 
 
 def _fit_looks(measures: NDArray[np.floating], weights: NDArray[np.float64]) -> Looks:
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
 
     middle = weights @ measures
@@ -217,7 +219,10 @@ def _fit_looks(measures: NDArray[np.floating], weights: NDArray[np.float64]) -> 
     # It takes no weights, so that pictures are drawn by them.
     drawn = np.random.default_rng(222).choice(len(measures), 2 * len(measures), p=weights)
     mixture = GaussianMixture(GROUPS, reg_covar=_LEAST_VARIANCE, random_state=222)
-    mixture.fit((measures[drawn] - middle) / scale)
+    with warnings.catch_warnings():
+        # Whether the last digits of its groups still move decides nothing: the limit is fitted to what it is.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        mixture.fit((measures[drawn] - middle) / scale)
     half = {
         "middle": middle,
         "scale": scale,
