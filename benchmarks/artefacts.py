@@ -1,15 +1,18 @@
-"""What detectors and their readout do to a picture, simulated: three sets of kinds.
+"""What detectors, their readout and the reduction of pictures do to a picture, simulated: four sets of kinds.
 
-The first measure of flaws was designed on `FIRST` and tried on `SECOND`, which had been written down before; the others
-were designed on both. `UNSEEN` was written down before any was tried on it, and is only tested. Strengths are such that
-a person sees at a glance that something is wrong.
+The first measure of flaws was designed on `FIRST` and tried on `SECOND`, which had been written down before; the next
+ones were designed on both and tried on `THIRD`, and those of now on all three. `UNSEEN` was written down before any of
+these was tried on it, and is only tested. Strengths are such that a person sees at a glance that something is wrong.
 
 Each kind is a function that changes a whole picture, uint8 (height, width, 3), given a generator; for half of the
 pictures rows and columns are exchanged.
 """
 
+import io
+
 import numpy as np
 from PIL import Image
+from scipy import ndimage
 
 from peculiar.image import _galaxy_square, frame_pixels
 
@@ -205,6 +208,198 @@ def _half_shifted(picture, random):
     picture[place:] = np.roll(picture[place:], int(random.integers(8, 60)), axis=1)
 
 
+def _cosmic_ray_bundle(picture, random):
+    """A shower of particles: short tracks, all the same way, in one place."""
+    angle = random.uniform(0, np.pi)
+    middle = random.normal(len(picture) / 2, 20, 2)
+    for _ in range(int(random.integers(20, 60))):
+        length, wide = random.uniform(3, 15), random.normal(0, 0.15)
+        steps = np.linspace(0, length, 2 * int(length) + 1)
+        at = random.normal(middle, 15)
+        row = np.rint(at[0] + steps * np.sin(angle + wide)).astype(int)
+        column = np.rint(at[1] + steps * np.cos(angle + wide)).astype(int)
+        inside = (row >= 0) & (column >= 0) & (row < len(picture)) & (column < picture.shape[1])
+        picture[row[inside], column[inside]] = random.integers(120, 256)
+
+
+def _cosmic_rays_in_one_band(picture, random):
+    colour = picture[..., int(random.integers(0, 3))]
+    _cosmic_rays(colour, random)
+
+
+def _crosstalk(picture, random):
+    """A star that runs over, read by another amplifier at the same time, shows here too: one flat level, sharp rim."""
+    row, column = _grid(picture)
+    row, column = row - random.uniform(-45, 45), column - random.uniform(-45, 45)
+    over = np.hypot(row, column) < random.uniform(8, 18)
+    over |= (np.abs(column) < random.uniform(1, 4)) & (np.abs(row) < random.uniform(20, 70))
+    picture[:] = np.clip(picture + random.uniform(40, 110) * random.choice([-1, 1]) * over[..., None], 0, 255)
+
+
+def _pupil_ghost(picture, random):
+    """A bright star reflected between filter and window: the telescope's pupil, out of focus, with its spider."""
+    row, column = _grid(picture)
+    row, column = row - random.uniform(-40, 40), column - random.uniform(-40, 40)
+    away, outer = np.hypot(row, column), random.uniform(25, 60)
+    lit = (away < outer) & (away > outer * random.uniform(0.3, 0.5))
+    lit &= np.minimum(np.abs(row), np.abs(column)) > 1.5
+    light = random.uniform(25, 70) * ndimage.gaussian_filter(lit.astype(float), 1.2)
+    picture[:] = np.clip(picture + light[..., None] * random.uniform(0.5, 1, 3), 0, 255)
+
+
+def _persistence(picture, random):
+    """Stars that were too bright in an exposure before glow on, with the track of the telescope as it moved away."""
+    glow = np.zeros(picture.shape[:2])
+    row, column = _grid(picture)
+    move = random.uniform(-60, 60, 2)
+    for _ in range(int(random.integers(2, 6))):
+        at, wide = random.uniform(-60, 60, 2), random.uniform(3, 8)
+        for step in np.linspace(0, 1, 60):
+            share = 1.0 if step == 0 else 0.25
+            spot = np.hypot(row - at[0] - step * move[0], column - at[1] - step * move[1]) < wide * (
+                1 - 0.6 * (step > 0)
+            )
+            glow = np.maximum(glow, share * spot)
+    light = random.uniform(70, 160) * ndimage.gaussian_filter(glow, 1)
+    picture[:] = np.clip(picture + light[..., None], 0, 255)
+
+
+def _dust(picture, random):
+    """Grains of dust on the window, not in the flat field, or only there: rings that are darker or lighter."""
+    row, column = _grid(picture)
+    for _ in range(int(random.integers(1, 5))):
+        away = np.hypot(row - random.uniform(-50, 50), column - random.uniform(-50, 50))
+        outer = random.uniform(10, 25)
+        ring = ndimage.gaussian_filter(((away < outer) & (away > outer * 0.45)).astype(float), 1)
+        change = random.uniform(0.25, 0.5) * random.choice([-1, 1]) * ring
+        picture[:] = np.clip((picture + 60.0) * (1 + change[..., None]) - 60, 0, 255)
+
+
+def _vignetting(picture, random):
+    """The flat field lacks the shadow of the tube: sky and galaxy fall off towards one side."""
+    row, column = _grid(picture)
+    away = np.hypot(row - random.choice([-1, 1]) * random.uniform(40, 90), column - random.uniform(-60, 60)) / len(
+        picture
+    )
+    sky = random.uniform(70, 130)
+    picture[:] = np.clip((picture + sky) / (1 + random.uniform(1, 2) * away[..., None] ** 2) ** 2 - sky / 4, 0, 255)
+
+
+def _overscan(picture, random):
+    """Pixels that the readout adds at the end of each row, which nobody cut off."""
+    wide, level = int(random.integers(25, 55)), random.uniform(20, 120)
+    part = picture[:, -wide:]
+    part[:] = np.clip(random.normal(level, random.uniform(1, 5), part.shape[:2])[..., None], 0, 255)
+
+
+def _sky_bowl(picture, random):
+    """The sky was taken from so near that the galaxy was taken for sky: a dark bowl around it, and less galaxy."""
+    sky = ndimage.uniform_filter(picture.astype(float), (len(picture) // 5, picture.shape[1] // 5, 0))
+    level = random.uniform(20, 40)
+    picture[:] = np.clip(picture + level - random.uniform(0.9, 1.4) * sky, 0, 255)
+
+
+def _coadd_seam(picture, random):
+    """Beyond some line fewer exposures were added, by worse seeing: more noise, less sharp, another level."""
+    row, column = _grid(picture)
+    angle = random.uniform(0, np.pi)
+    beyond = column * np.sin(angle) + row * np.cos(angle) > random.uniform(-25, 25)
+    other = ndimage.gaussian_filter(picture.astype(float), (2.5, 2.5, 0))
+    other += random.normal(0, random.uniform(10, 25), picture.shape) + random.uniform(8, 25)
+    picture[beyond] = np.clip(other, 0, 255)[beyond]
+
+
+def _moving_object(picture, random):
+    """An asteroid moves on from one band's exposure to the next: a short streak in each, beside each other."""
+    row, column = _grid(picture)
+    angle, length = random.uniform(0, np.pi), random.uniform(2, 8)
+    step, at = random.uniform(6, 14), random.uniform(-25, 25, 2)
+    for colour in range(3):
+        down = row - at[0] - (colour - 1) * step * np.sin(angle)
+        right = column - at[1] - (colour - 1) * step * np.cos(angle)
+        along, beside = right * np.cos(angle) + down * np.sin(angle), down * np.cos(angle) - right * np.sin(angle)
+        away = np.hypot(np.maximum(np.abs(along) - length / 2, 0), beside)
+        light = random.uniform(150, 300) * np.exp(-(away**2) / 2 / random.uniform(1.5, 3) ** 2)
+        picture[..., colour] = np.clip(picture[..., colour] + light, 0, 255)
+
+
+def _band_rows_lost(picture, random):
+    """In one band some rows never came."""
+    _rows_lost(picture[..., int(random.integers(0, 3))], random)
+
+
+def _spikes(picture, random):
+    """A star that is far too bright, on the picture or beside it: a halo, and spikes of the mirror's spider."""
+    row, column = _grid(picture)
+    row, column = row - random.uniform(-70, 70), column - random.uniform(-70, 70)
+    angle = random.uniform(0, np.pi / 2)
+    along, beside = column * np.cos(angle) + row * np.sin(angle), row * np.cos(angle) - column * np.sin(angle)
+    wide, length = random.uniform(1, 2), random.uniform(25, 60)
+    light = 60 * np.exp(-np.hypot(row, column) / random.uniform(8, 20))
+    for far, near in ((along, beside), (beside, along)):
+        light += random.uniform(100, 250) * np.exp(-np.abs(far) / length - (near**2) / 2 / wide**2)
+    light[np.hypot(row, column) < random.uniform(5, 9)] = 255
+    picture[:] = np.clip(picture + light[..., None], 0, 255)
+
+
+def _rows_interpolated(picture, random):
+    """Rows that were lost are filled with a straight line between their neighbours."""
+    for _ in range(int(random.integers(1, 4))):
+        count = int(random.integers(10, 30))
+        top = int(random.integers(20, len(picture) - 20 - count))
+        share = np.linspace(0, 1, count)[:, None, None]
+        picture[top : top + count] = (1 - share) * picture[top - 1] + share * picture[top + count]
+
+
+def _moire(picture, random):
+    """Pixels were put on another grid with weights that do not sum to one: a beat of both grids."""
+    row, column = _grid(picture)
+    angle, wave = random.uniform(0, np.pi / 2), random.uniform(5, 16)
+    across, along = column * np.cos(angle) + row * np.sin(angle), row * np.cos(angle) - column * np.sin(angle)
+    beat = np.cos(2 * np.pi * across / wave) * np.cos(2 * np.pi * along / wave)
+    picture[:] = np.clip((picture + 40.0) * (1 + random.uniform(0.2, 0.5) * beat[..., None]) - 40, 0, 255)
+
+
+def _compressed(picture, random):
+    """Compressed until squares show."""
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "JPEG", quality=int(random.integers(2, 9)))
+    picture[:] = np.asarray(Image.open(buffer))
+
+
+def _tree_rings(picture, random):
+    """The growth of the silicon moved the pixels' borders: rings around a point beside the picture."""
+    row, column = _grid(picture)
+    away = np.hypot(row - random.uniform(60, 150), column - random.uniform(60, 150))
+    wave = random.uniform(8, 25)
+    rings = np.sin(2 * np.pi * (away / wave + 0.5 * np.sin(away / random.uniform(15, 40))))
+    picture[:] = np.clip(picture + random.uniform(15, 40) * rings[..., None], 0, 255)
+
+
+def _pickup(picture, random):
+    """Another instrument's hum while the chip is read, row after row: a fine slanting weave that drifts."""
+    period = random.uniform(2.3, 7)
+    place = np.arange(picture.shape[0] * picture.shape[1]).reshape(picture.shape[:2])
+    drift = np.cumsum(random.normal(0, 0.3, picture.shape[0]))[:, None]
+    picture[:] = np.clip(
+        picture + random.uniform(15, 45) * np.sin(2 * np.pi * place / period + drift)[..., None], 0, 255
+    )
+
+
+def _core_removed(picture, random):
+    """Who removed cosmic rays took what is brightest for one: holes, also in the galaxy's middle."""
+    light = ndimage.gaussian_filter(picture.astype(float).sum(axis=2), 0.7)
+    picture[light > np.quantile(light, 1 - random.uniform(0.01, 0.04))] = 0
+
+
+def _binned(picture, random):
+    """Read out in squares of pixels, to be quick, and brought back to the size of the other exposures."""
+    side = int(random.integers(4, 9))
+    rows, columns = (np.arange(length) // side * side for length in picture.shape[:2])
+    sums = ndimage.uniform_filter(picture.astype(float), (side, side, 0), origin=(-(side // 2), -(side // 2), 0))
+    picture[:] = np.clip(sums[rows][:, columns], 0, 255)
+
+
 def _grid(picture):
     height, width = picture.shape[:2]
     row, column = np.mgrid[:height, :width]
@@ -234,7 +429,7 @@ SECOND = {
     "fringes": _fringes,
 }
 
-UNSEEN = {
+THIRD = {
     "dead columns": _dead_columns,
     "charge trailing": _charge_trailing,
     "smear": _smear,
@@ -248,6 +443,29 @@ UNSEEN = {
     "half shifted": _half_shifted,
 }
 
+UNSEEN = {
+    "cosmic-ray bundle": _cosmic_ray_bundle,
+    "cosmic rays in one band": _cosmic_rays_in_one_band,
+    "crosstalk": _crosstalk,
+    "pupil ghost": _pupil_ghost,
+    "persistence": _persistence,
+    "dust": _dust,
+    "vignetting": _vignetting,
+    "overscan": _overscan,
+    "sky bowl": _sky_bowl,
+    "co-add seam": _coadd_seam,
+    "moving object": _moving_object,
+    "band's rows lost": _band_rows_lost,
+    "spikes": _spikes,
+    "rows interpolated": _rows_interpolated,
+    "moire": _moire,
+    "compressed": _compressed,
+    "tree rings": _tree_rings,
+    "pickup": _pickup,
+    "core removed": _core_removed,
+    "binned": _binned,
+}
+
 
 def spoil(pictures, kind, framing, random):
     """Return pictures with an artefact, framed, and whether it can be seen there.
@@ -258,7 +476,9 @@ def spoil(pictures, kind, framing, random):
     framed, seen = [], []
     for picture in pictures:
         spoiled = np.array(picture)
-        ({**FIRST, **SECOND, **UNSEEN})[kind](spoiled.swapaxes(0, 1) if random.random() < 0.5 else spoiled, random)
+        ({**FIRST, **SECOND, **THIRD, **UNSEEN})[kind](
+            spoiled.swapaxes(0, 1) if random.random() < 0.5 else spoiled, random
+        )
         changed = np.abs(spoiled.astype(int) - picture).max(axis=2) > 10
         left, upper, right, lower = (round(edge) for edge in _galaxy_square(Image.fromarray(spoiled)))
         seen.append(changed[upper:lower, left:right].mean() > 0.01)

@@ -20,7 +20,7 @@ from PIL import Image
 from scipy import ndimage
 from sklearn.datasets import load_sample_images
 
-from artefacts import FIRST, SECOND, UNSEEN, spoil
+from artefacts import FIRST, SECOND, THIRD, UNSEEN, spoil
 from machine import data_folder, describe, record
 from peculiar import camera
 from peculiar.flaws import measure_flaws
@@ -117,8 +117,8 @@ def main():
     parser.add_argument("--hubble", type=Path)
     options = parser.parse_args()
     model = load_model(options.model)
-    if model.card.familiar is None or not model.card.familiar.flaws:
-        sys.exit("the model file does not tell of flaws: write it anew with `peculiar recalibrate`")
+    if model.card.familiar is None:
+        sys.exit("the model file does not tell of unlikeness: write it anew with `peculiar recalibrate`")
     machine = describe("numpy", "onnxruntime", "scikit-learn")
 
     def told(framed):
@@ -156,7 +156,7 @@ def main():
         whole.append(galaxy.picture)
         if len(whole) == 100:
             break
-    for name, kinds in {"first": FIRST, "second": SECOND, "unseen": UNSEEN}.items():
+    for name, kinds in {"first": FIRST, "second": SECOND, "third": THIRD, "unseen": UNSEEN}.items():
         shares = []
         for kind in kinds:
             framed, seen = spoil(whole, kind, model.framing, np.random.default_rng(zlib.crc32(kind.encode())))

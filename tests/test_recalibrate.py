@@ -1,19 +1,23 @@
 """A model file anew: the same answers, and the means for prediction sets; and what cannot be recalibrated."""
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from peculiar.batch import predict_catalog
 from peculiar.catalog import catalog_columns
 from peculiar.errors import LabelError, ModelError
-from peculiar.flaws import FLAWS
+from peculiar.flaws import MEASURES
 from peculiar.model import load_model
-from peculiar.ood import fit_familiar
+from peculiar.ood import Familiar, fit_familiar
 from peculiar.recalibrate import recalibrate
 from peculiar.sources import open_source
 from peculiar.table import TableReader
+
+Measured = tuple[NDArray[np.floating], NDArray[np.floating]]
 
 
 def test_a_model_file_gets_sets_and_keeps_its_answers(tmp_path: Path, tiny_survey: Path, tiny_model: Path) -> None:
@@ -31,14 +35,44 @@ def test_catalogues_have_what_the_model_file_has_the_means_for(
     model = load_model(tiny_model)
     assert "ood" not in {column.name for column in catalog_columns(model, positions=False, embeddings=False)}
     random = np.random.default_rng(1)
-    embeddings = [random.normal(size=(count, model.embedding_size)) for count in (700, 50)]
-    familiar = fit_familiar(*embeddings, random.random((50, len(FLAWS))))
+    training, held_back = (
+        (random.normal(size=(count, model.embedding_size)), random.random((count, len(MEASURES))))
+        for count in (1000, 50)
+    )
+    familiar = fit_familiar(training, held_back)
     sets = {model.card.questions[0].name: {"90": (0.0, 0.0, 1.0, 1.0)}}
     able = model.with_card(model.card.model_copy(update={"familiar": familiar, "sets": sets}))
     predict_catalog(open_source(tiny_survey), tmp_path / "c.parquet", able)
     table = TableReader(tmp_path / "c.parquet")
     assert set(table.column("set_90")) == {"Normal|Ringed"}
     assert min(table.column("ood")) > 0
+
+
+def test_every_survey_of_every_file_counts(
+    tmp_path: Path, tiny_survey: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[tuple[Measured, Measured, list[str]]] = []
+
+    def fit(training: Measured, held_back: Measured, surveys: list[str]) -> Familiar:
+        given.append((training, held_back, surveys))
+        size = training[0].shape[1]
+        return fit_familiar(*((np.eye(1000, size), np.eye(1000, len(MEASURES))) for _ in range(2)))
+
+    monkeypatch.setattr("peculiar.recalibrate._MOST_TRAINING", 20)
+    monkeypatch.setattr("peculiar.recalibrate.DIRECTIONS", 1)
+    monkeypatch.setattr("peculiar.recalibrate.fit_familiar", fit)
+    copy = tmp_path / "again.parquet"
+    copy.write_bytes(tiny_survey.read_bytes())
+    found = recalibrate(load_model(tiny_model), [open_source(tiny_survey), open_source(copy)], tmp_path / "new.onnx")
+    assert found.card.familiar is not None
+    [(training, held_back, surveys)] = given
+    assert set(Counter(surveys).values()) == {20}
+    assert sorted(set(surveys)) == sorted(
+        f"{name} in {path}" for name in ("sdss", "decals") for path in (tiny_survey, copy)
+    )
+    assert [len(one) for one in training] == [80, 80]
+    assert len(held_back[0]) == len(held_back[1]) > 0
+    assert training[1].shape[1] == len(MEASURES)
 
 
 def test_what_cannot_be_recalibrated(tmp_path: Path, tiny_survey: Path, tiny_model: Path) -> None:

@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from peculiar.column import Column
-from peculiar.flaws import FLAWS, measure_flaws
+from peculiar.flaws import MEASURES, measure_flaws
 from peculiar.healpix import HEALPIX, healpix_29
 from peculiar.image import Framing
 from peculiar.model import Model
@@ -232,7 +232,7 @@ def _values(
     count, first = len(batch), model.card.questions[0]
     flags = np.full(count, Flag.UNREADABLE, dtype=np.int32)
     embedding = np.full((count, model.embedding_size), np.nan, dtype=np.float32)
-    flaws = np.full((count, len(FLAWS)), np.nan, dtype=np.float32)
+    flaws = np.full((count, len(MEASURES)), np.nan, dtype=np.float32)
     found = {
         question.name: np.full((count, len(question.answers)), np.nan, dtype=np.float32)
         for question in model.card.questions

@@ -1,10 +1,13 @@
-"""What a detector, its readout or a lost packet leaves in a picture, and the light of a galaxy does not.
+"""What a picture is like without regard to what is on it, and what a detector, its readout or a lost packet leaves.
 
 Light came through a telescope: it is blurred, brings noise wherever it falls, has its colours one upon another, and
-knows nothing of the rows and columns of a chip. Each flaw offends against one of these. They are measured on the framed
+knows nothing of the rows and columns of a chip. Each flaw offends against one of these. The other measures say how much
+changes over so many pixels, which way, and in what values; what is usual of all of them together is learned from
+pictures (`peculiar.ood`), so that an offence that nobody thought of is seen too. They are measured on the framed
 picture, as the network sees it.
 """
 
+import math
 from typing import Literal, get_args
 
 import numpy as np
@@ -13,7 +16,7 @@ from numpy.typing import NDArray
 Flaw = Literal["lines", "steps", "sharp", "still", "colours apart"]
 
 FLAWS: tuple[Flaw, ...] = get_args(Flaw)
-"""In the order of `measure_flaws`.
+"""The first five measures.
 
 lines
     In a strip of four rows or columns, brightness changes more across than along, or less: logarithm of the ratio.
@@ -27,16 +30,43 @@ colours apart
     What changes in one colour does not change in another.
 """
 
+_SIZES = (1, 2, 4, 8, 16, 32)
+
+MEASURES: tuple[str, ...] = (
+    *FLAWS,
+    *(f"{what}, {size} px" for size in _SIZES for what in ("change", "direction", "crossing")),
+    "commonest value",
+    "disorder",
+    "values",
+    "red to blue",
+    "green",
+)
+"""In the order of `measure_flaws`: `FLAWS`, and for cells of each size, all but "direction" as logarithms,
+
+change
+    The mean difference of neighbours, down and to the right.
+direction
+    The absolute logarithm of the ratio of both.
+crossing
+    The mean difference of differences, down and to the right at once, over the mean difference: small for rows and
+    columns, large for noise.
+
+Then of all values of brightness the share of the commonest, the entropy (in nats, no logarithm) and the number; and the
+mean difference of neighbours in two colours, red less blue and green less the mean of both.
+"""
+
 _STRIP, _CELL, _REACH = 4, 4, 3
 
 # Of the sum of three colours, 0 to 765. One keeps ratios finite; the other is less than any sky of 3,000 galaxies has.
 _LEAST, _STILL = 0.05, 0.5
 
+_COLOURS = np.array([[1, -1], [0, 2], [-1, -1]], np.float32) / _CELL**2
+
 _Array = NDArray[np.float32]
 
 
 def measure_flaws(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Measure the flaws of framed pictures.
+    """Measure the flaws of framed pictures, and what else there is to them.
 
     Parameters
     ----------
@@ -44,12 +74,12 @@ def measure_flaws(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
 
     Returns
     -------
-    ndarray of float32, shape (n, 5)
-        See `FLAWS`; the larger, the worse. Turning a picture by quarters, or mirroring it, changes the last digits
-        alone; in what batch it comes changes nothing.
+    ndarray of float32, shape (n, 28)
+        See `MEASURES`; of the flaws, the larger, the worse. Turning a picture by quarters, or mirroring it, changes the
+        last digits alone where its side is a multiple of 32; in what batch it comes changes nothing.
     """
     # One by one: a picture fits the cache, and no sum depends on what else is in the batch.
-    return np.array([_measure(picture) for picture in pictures], dtype=np.float32).reshape(-1, len(FLAWS))
+    return np.array([_measure(picture) for picture in pictures], dtype=np.float32).reshape(-1, len(MEASURES))
 
 
 def _measure(picture: NDArray[np.uint8]) -> tuple[float, ...]:
@@ -60,13 +90,17 @@ def _measure(picture: NDArray[np.uint8]) -> tuple[float, ...]:
     bend = np.abs((down[1:] - down[:-1])[:, 1:-1] + (right[:, 1:] - right[:, :-1])[1:-1])
     across, along = np.abs(down, out=down), np.abs(right, out=right)
     change = float(across.mean() + along.mean())
+    cells = _cells(colours)
     return (
         max(_lines(across, along), _lines(along.T, across.T)),
         max(_steps(light, change), _steps(light.T, change)),
         # Noise that is Gaussian has 1.25, the root of half of pi.
         float(np.sqrt(np.vdot(bend, bend) / bend.size) / (bend.mean() + _LEAST)),
         _still(_cells(bend[1:-1, 1:-1, None])[:, :, 0]),
-        _colours_apart(_cells(colours)),
+        _colours_apart(cells),
+        *_changes(light),
+        *_values(light),
+        *_colours(cells),
     )
 
 
@@ -105,6 +139,36 @@ def _colours_apart(cells: _Array) -> float:
     # Where a colour does not change at all, it changes with no other.
     lengths = np.sqrt(np.diag(products)) + 1
     return float(1 - (products / np.outer(lengths, lengths)).min())
+
+
+def _changes(light: _Array) -> list[float]:
+    """Return, for each size of cells, the change, its direction, and the crossing."""
+    found: list[float] = []
+    while len(light) >= _CELL and len(found) < 3 * len(_SIZES):
+        right, down = light[:, 1:] - light[:, :-1], light[1:] - light[:-1]
+        along, across, crossing = (_mean_size(one) + _LEAST for one in (right, down, right[1:] - right[:-1]))
+        change = along + across
+        found += [math.log(change), abs(math.log(across / along)), math.log(crossing / change)]
+        even = len(light) // 2 * 2
+        rows = light[0:even:2] + light[1:even:2]
+        light = (rows[:, 0:even:2] + rows[:, 1:even:2]) * np.float32(0.25)
+    # A small picture has no cells so large.
+    return found + [0.0] * (3 * len(_SIZES) - len(found))
+
+
+def _values(light: _Array) -> tuple[float, float, float]:
+    counts = np.bincount(light.ravel().astype(np.intp))
+    shares = counts[counts > 0] / light.size
+    return math.log(shares.max()), -float(shares @ np.log(shares)), math.log(len(shares))
+
+
+def _colours(cells: _Array) -> list[float]:
+    colours = np.moveaxis(cells @ _COLOURS, 2, 0)
+    return [math.log(_mean_size(one[1:] - one[:-1]) + _mean_size(one[:, 1:] - one[:, :-1]) + _LEAST) for one in colours]
+
+
+def _mean_size(values: _Array) -> float:
+    return float(np.abs(values).sum()) / values.size
 
 
 def _cells(values: _Array) -> _Array:

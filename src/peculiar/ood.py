@@ -3,28 +3,38 @@
 The direction of an embedding is compared with those of the training pictures by the Mahalanobis distance (Lee et al.
 2018, with the embedding brought to length 1 as in Müller & Hein 2025), whose covariance is kept as its largest
 directions and one variance for all others (Tipping & Bishop 1999). To a network that was trained to tell galaxies apart
-much of what a detector leaves in a picture means nothing, so flaws of the picture itself are measured too; see
-`peculiar.flaws`. The largest is told, each as a multiple of a limit, such that one in twenty galaxies of the validation
-part exceeds 1: above 1 a picture is unlike.
+much of what a detector leaves in a picture means nothing, so what is measured on the picture itself (`peculiar.flaws`)
+is compared too, by its density in a mixture of Gaussians. The larger of both is told, each as a multiple of a limit,
+such that one in twenty galaxies of the validation part exceeds 1: above 1 a picture is unlike.
 """
 
 import base64
+import warnings
+from collections import Counter
+from collections.abc import Sequence
 from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
+from scipy.special import logsumexp
 
 from peculiar.errors import DataError
 from peculiar.flaws import FLAWS, Flaw
 
-DIRECTIONS = 64
+DIRECTIONS = 96
+
+GROUPS = 8
+"""Gaussians of the mixture."""
 
 FALSE_ALARMS = 0.05
 """Share of galaxies like those trained on that are above 1."""
 
-FLAW_ALARMS = 0.005
-"""Share of them that are above 1 for the sake of one flaw; it is part of `FALSE_ALARMS`."""
+LOOK_ALARMS = 0.04
+"""Share of them that are above 1 for what is measured on the picture itself; it is part of `FALSE_ALARMS`."""
+
+# Of a measure's variance: a group is no narrower, so that a value that nearly all pictures have is no wall.
+_LEAST_VARIANCE = 0.01
 
 
 def _decode(value: object) -> object:
@@ -41,8 +51,43 @@ def _encode(value: NDArray[np.float16]) -> dict[str, object]:
 _Array = Annotated[NDArray[np.float16], BeforeValidator(_decode), PlainSerializer(_encode)]
 
 
+class Looks(BaseModel):
+    """What is usual of the measures of training pictures: a mixture of Gaussians, in 17 kB of a model's card.
+
+    Parameters
+    ----------
+    middle, scale : ndarray of float16, shape (m,)
+        By which a measure is brought to a mean of 0 and a deviation of 1.
+    shares : ndarray of float16, shape (g,)
+        Of each Gaussian.
+    means : ndarray of float16, shape (g, m)
+    factors : ndarray of float16, shape (g, m, m)
+        Upper triangular; times its transpose, the inverse of the covariance.
+    """
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    middle: _Array
+    scale: _Array
+    shares: _Array
+    means: _Array
+    factors: _Array
+
+    def distances(self, flaws: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return how improbable measures, shape (n, m), are: the Mahalanobis distance if there is one Gaussian."""
+        measures = (flaws - self.middle.astype(np.float64)) / self.scale
+        heights = np.log(self.shares.astype(np.float64))
+        heights += np.log(np.diagonal(self.factors, axis1=1, axis2=2).astype(np.float64)).sum(axis=1)
+        squares = [
+            (((measures - mean) @ factor.astype(np.float64)) ** 2).sum(axis=1)
+            for mean, factor in zip(self.means, self.factors, strict=True)
+        ]
+        density = logsumexp(heights - np.stack(squares, axis=1) / 2, axis=1)
+        return np.asarray(np.sqrt(2 * np.maximum(heights.max() - density, 0)))
+
+
 class Familiar(BaseModel):
-    """What the embeddings of training pictures are like, in 50 kB of a model's card; see `fit_familiar`.
+    """What training pictures are like, in 120 kB of a model's card; see `fit_familiar`.
 
     Parameters
     ----------
@@ -54,8 +99,13 @@ class Familiar(BaseModel):
         In all other directions.
     limit : float
         The distance that is told as 1.
+    looks : Looks or None
+        What is usual of the pictures themselves. None in files of earlier versions.
+    looks_limit : float
+        The distance from it that is told as 1.
     flaws : dict of str to tuple of float
-        By flaw, what half of the galaxies exceed, and what is told as 1. Empty in files of earlier versions.
+        In files of an earlier version, in place of `looks`: by flaw, what half of the galaxies exceed, and what is told
+        as 1.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
@@ -64,6 +114,8 @@ class Familiar(BaseModel):
     axes: _Array
     variance: float
     limit: float
+    looks: Looks | None = None
+    looks_limit: float = 1.0
     flaws: dict[Flaw, tuple[float, float]] = {}
 
     def unlikeness(self, embedding: NDArray[np.floating], flaws: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -72,7 +124,7 @@ class Familiar(BaseModel):
         Parameters
         ----------
         embedding : ndarray, shape (n, d)
-        flaws : ndarray, shape (n, 5)
+        flaws : ndarray, shape (n, 28)
             Of the same pictures; see `peculiar.flaws.measure_flaws`.
 
         Returns
@@ -82,6 +134,8 @@ class Familiar(BaseModel):
             embedding is.
         """
         told = self.distances(embedding) / self.limit
+        if self.looks is not None:
+            told = np.maximum(told, self.looks.distances(flaws) / self.looks_limit)
         for flaw, (middle, limit) in self.flaws.items():
             told = np.maximum(told, (flaws[:, FLAWS.index(flaw)] - middle) / (limit - middle))
         return told.astype(np.float32)
@@ -98,33 +152,43 @@ class Familiar(BaseModel):
 
 
 def fit_familiar(
-    training: NDArray[np.floating], held_back: NDArray[np.floating], flaws: NDArray[np.floating]
+    training: tuple[NDArray[np.floating], NDArray[np.floating]],
+    held_back: tuple[NDArray[np.floating], NDArray[np.floating]],
+    surveys: Sequence[str] | None = None,
 ) -> Familiar:
-    """Summarise the embeddings of training pictures.
+    """Summarise what training pictures are like.
 
     Parameters
     ----------
-    training : ndarray, shape (n, d)
-        Of some thousands of the pictures that the model was trained on.
-    held_back : ndarray, shape (m, d)
+    training : tuple of ndarray, shapes (n, d) and (n, 28)
+        Embeddings and measures (`peculiar.flaws.measure_flaws`) of some thousands of the pictures that the model was
+        trained on.
+    held_back : tuple of ndarray, shapes (m, d) and (m, 28)
         Of pictures like them that it was not trained on, which decide what is far.
-    flaws : ndarray, shape (m, 5)
-        Of the pictures held back.
+    surveys : sequence of str, length n, optional
+        Where the training pictures come from. A survey counts as the square root of the number of its pictures, so that
+        a small one is not drowned.
 
     Raises
     ------
     DataError
         If there are too few to tell: fewer than ten times `DIRECTIONS`, or twenty held back.
     """
-    if len(training) < 10 * DIRECTIONS or len(held_back) < 20:
+    embeddings, measures = training
+    if len(embeddings) < 10 * DIRECTIONS or len(held_back[0]) < 20:
         message = (
             f"to tell what is familiar takes embeddings of {10 * DIRECTIONS} training pictures and 20 held back at "
-            f"least, received {len(training)} and {len(held_back)}"
+            f"least, received {len(embeddings)} and {len(held_back[0])}"
         )
         raise DataError(message)
-    directions = _directions(training)
-    middle = directions.mean(axis=0)
-    variances, axes = np.linalg.eigh(np.cov(directions.T))
+    weights = np.full(len(embeddings), 1 / len(embeddings))
+    if surveys is not None:
+        counts = Counter(surveys)
+        weights = np.array([counts[survey] ** -0.5 for survey in surveys])
+        weights /= weights.sum()
+    directions = _directions(embeddings)
+    middle = weights @ directions
+    variances, axes = np.linalg.eigh(np.cov(directions.T, aweights=weights))
     kept = min(DIRECTIONS, len(variances) - 1)
     largest, others = variances[-kept:], variances[:-kept]
     # Half precision holds nothing below 6e-8, and an embedding with dead units has variances of 0.
@@ -135,15 +199,38 @@ def fit_familiar(
         variance=max(float(others.mean()), 1e-12),
         limit=1.0,
     )
-    usual = np.median(flaws, axis=0)
-    # "higher": of few galaxies none is above, rather than one for each flaw. What none has still needs a scale.
-    most = np.maximum(np.quantile(flaws, 1 - FLAW_ALARMS, axis=0, method="higher"), usual + 0.01)
-    flawed = (flaws > most).any(axis=1)
-    # The distance gets what the flaws leave of the false alarms.
-    share = (FALSE_ALARMS - flawed.mean()) / (1 - flawed.mean())
-    limit = float(np.quantile(summary.distances(held_back[~flawed]), 1 - share))
-    limits = {name: (float(usual[number]), float(most[number])) for number, name in enumerate(FLAWS)}
-    return summary.model_copy(update={"limit": limit, "flaws": limits})
+    looks = _fit_looks(measures, weights)
+    unusual = looks.distances(held_back[1])
+    looks_limit = float(np.quantile(unusual, 1 - LOOK_ALARMS))
+    usual = unusual <= looks_limit
+    # The distance gets what the looks leave of the false alarms.
+    share = 1 - (1 - FALSE_ALARMS) / usual.mean()
+    limit = float(np.quantile(summary.distances(held_back[0][usual]), 1 - share))
+    return summary.model_copy(update={"limit": limit, "looks": looks, "looks_limit": looks_limit})
+
+
+def _fit_looks(measures: NDArray[np.floating], weights: NDArray[np.float64]) -> Looks:
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.mixture import GaussianMixture
+
+    middle = weights @ measures
+    # A measure that all pictures have alike still needs a scale.
+    scale = np.maximum(np.sqrt(weights @ (measures - middle) ** 2), 0.01)
+    # It takes no weights, so that pictures are drawn by them.
+    drawn = np.random.default_rng(222).choice(len(measures), 2 * len(measures), p=weights)
+    mixture = GaussianMixture(GROUPS, reg_covar=_LEAST_VARIANCE, random_state=222)
+    with warnings.catch_warnings():
+        # Whether the last digits of its groups still move decides nothing: the limit is fitted to what it is.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        mixture.fit((measures[drawn] - middle) / scale)
+    half = {
+        "middle": middle,
+        "scale": scale,
+        "shares": mixture.weights_,
+        "means": mixture.means_,
+        "factors": mixture.precisions_cholesky_,
+    }
+    return Looks.model_validate({name: value.astype(np.float16) for name, value in half.items()})
 
 
 def _directions(embedding: NDArray[np.floating]) -> NDArray[np.float64]:

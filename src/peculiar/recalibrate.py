@@ -7,6 +7,7 @@ part of the model's own split.
 import hashlib
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from peculiar.sets import Thresholds, fit_sets
 from peculiar.sources.stream import Galaxy, Source
 from peculiar.split import part_of
 
-# Directions of embeddings are known well enough from so many, and more would take longer for nothing.
+# What the pictures of a survey are like is known well enough from so many, and more would take longer for nothing.
 _MOST_TRAINING = 6000
 
 _LEAST_TRUST = 0.5
@@ -88,18 +89,19 @@ def recalibrate(
             return recalibrate(load_model(place), sources, out, scores=scores, progress=progress)
     unscaled = model.with_card(model.card.model_copy(update={"scalings": {}}))
     embeddings: dict[str, list[NDArray[np.float32]]] = {"training": [], "validation": []}
-    flaws: list[NDArray[np.float32]] = []
+    flaws: dict[str, list[NDArray[np.float32]]] = {"training": [], "validation": []}
+    surveys: list[str] = []
     chances: dict[str, list[NDArray[np.float32]]] = {question.name: [] for question in model.card.questions}
     labels: dict[str, list[int]] = {question.name: [] for question in model.card.questions}
     ids: dict[str, list[str]] = {question.name: [] for question in model.card.questions}
-    left = [_MOST_TRAINING]
-    batches = (batch for source in sources for batch in _answered(unscaled, source, sizes, left))
+    batches = (batch for source in sources for batch in _answered(unscaled, source, sizes))
     for galaxies, answers, pictures in batches:
         measured = measure_flaws(pictures)
-        for row, (part, name, entries) in enumerate(galaxies):
+        for row, (part, name, survey, entries) in enumerate(galaxies):
             embeddings[part].append(answers.embedding[row])
-            if part == "validation":
-                flaws.append(measured[row])
+            flaws[part].append(measured[row])
+            if part == "training":
+                surveys.append(survey)
             for question in model.card.questions:
                 entry = entries.get(question.name)
                 if part == "validation" and entry is not None:
@@ -130,36 +132,43 @@ def recalibrate(
         "scores": scores or model.card.scores,
     }
     if len(embeddings["training"]) >= 10 * DIRECTIONS:
-        updates["familiar"] = fit_familiar(
-            np.array(embeddings["training"]), np.array(embeddings["validation"]), np.array(flaws)
+        training, held_back = (
+            (np.array(embeddings[part]), np.array(flaws[part])) for part in ("training", "validation")
         )
+        updates["familiar"] = fit_familiar(training, held_back, surveys)
     graph = onnx.load(model.path)
     _write(graph, model.card.model_copy(update=updates), Path(out))
     return load_model(out)
 
 
 def _answered(
-    model: Model, source: Source, sizes: dict[str, float], left: list[int]
-) -> Iterator[tuple[list[tuple[str, str, dict[str, str | None]]], Answers, NDArray[np.uint8]]]:
-    """Yield parts, ids and labels of a batch, answers, and pictures: all of validation, and some of training."""
+    model: Model, source: Source, sizes: dict[str, float]
+) -> Iterator[tuple[list[tuple[str, str, str, dict[str, str | None]]], Answers, NDArray[np.uint8]]]:
+    """Yield part, id, survey and labels of a batch, answers, and pictures: all of validation, and some of training."""
     columns = {question.name: _labels(source, question) for question in model.card.questions}
+    # Pictures of a survey that come in another file are often made in another way.
+    surveys = [f"{survey or ''} in {source.path}" for survey in source.column("survey")]
     rows: list[tuple[str, str, int]] = []
-    for batch, _, pictures in readable_batches(_wanted(model, source, sizes, left, rows), 64):
+    for batch, _, pictures in readable_batches(_wanted(model, source, sizes, surveys, rows), 64):
         if pictures is not None:
-            known = [(part, one, {name: column[row] for name, column in columns.items()}) for part, one, row in rows]
+            known = [
+                (part, one, surveys[row], {name: column[row] for name, column in columns.items()})
+                for part, one, row in rows
+            ]
             yield known, model.classify(pictures), pictures
         del rows[: len(batch)]
 
 
 def _wanted(
-    model: Model, source: Source, sizes: dict[str, float], left: list[int], rows: list[tuple[str, str, int]]
+    model: Model, source: Source, sizes: dict[str, float], surveys: list[str], rows: list[tuple[str, str, int]]
 ) -> Iterator[Galaxy]:
-    """Yield galaxies that can be read, and note part, id and row of each; `left` counts those of training down."""
+    """Yield galaxies that can be read, of each survey's training part the first only; note part, id and row of each."""
+    taken: Counter[str] = Counter()
     for row, galaxy in enumerate(source.galaxies(model.framing)):
         part = part_of(galaxy.id, **sizes)
-        if galaxy.picture is None or part == "test" or (part == "training" and not left[0]):
+        if galaxy.picture is None or part == "test" or (part == "training" and taken[surveys[row]] == _MOST_TRAINING):
             continue
-        left[0] -= part == "training"
+        taken[surveys[row]] += part == "training"
         rows.append((part, galaxy.id, row))
         yield galaxy
 
