@@ -67,7 +67,7 @@ def test_each_measure_answers_to_its_damage(damage: Callable[[Picture], None], f
     whole, damaged = galaxies(), galaxies()
     for picture in damaged:
         damage(picture.swapaxes(0, 1) if columns else picture)
-    number = FLAWS.index(flaw)  # type: ignore[arg-type]
+    number = FLAWS.index(flaw)
     assert measure_flaws(damaged)[:, number].min() > measure_flaws(whole)[:, number].max()
 
 

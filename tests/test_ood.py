@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from peculiar.errors import DataError
-from peculiar.flaws import FLAWS, MEASURES
+from peculiar.flaws import MEASURES
 from peculiar.ood import Familiar, Looks, fit_familiar
 
 
@@ -96,30 +96,6 @@ def test_a_card_holds_it_in_little_room(familiar: Familiar) -> None:
     assert len(text) < 50_000
     again = Familiar.model_validate_json(text)
     np.testing.assert_array_equal(again.unlikeness(*pictures(5, 50)), familiar.unlikeness(*pictures(5, 50)))
-
-
-def test_a_card_of_the_first_version_tells_the_distance_alone(familiar: Familiar) -> None:
-    earlier = Familiar.model_validate_json(familiar.model_dump_json(exclude={"looks", "looks_limit", "flaws"}))
-    some = embeddings(5, 50)
-    np.testing.assert_allclose(
-        earlier.unlikeness(some, np.full((50, len(MEASURES)), 1e6)),
-        familiar.distances(some) / familiar.limit,
-        rtol=1e-6,
-    )
-
-
-@pytest.mark.parametrize("flaw", FLAWS)
-def test_a_card_of_an_earlier_version_has_a_limit_for_each_flaw(familiar: Familiar, flaw: str) -> None:
-    content = {**familiar.model_dump(exclude={"looks", "looks_limit"}), "flaws": dict.fromkeys(FLAWS, (1.0, 3.0))}
-    earlier = Familiar.model_validate(content)
-    measured = np.ones((50, len(MEASURES)))
-    measured[:, FLAWS.index(flaw)] = 21  # type: ignore[arg-type]
-    np.testing.assert_allclose(earlier.unlikeness(embeddings(5, 50), measured), 10)
-
-
-def test_a_card_with_a_flaw_that_is_not_known_is_refused(familiar: Familiar) -> None:
-    with pytest.raises(ValueError, match="colours apart"):
-        Familiar.model_validate({**familiar.model_dump(), "flaws": {"dust": (0, 1)}})
 
 
 def test_an_unreadable_picture_has_none(familiar: Familiar) -> None:

@@ -8,14 +8,11 @@ picture, as the network sees it.
 """
 
 import math
-from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-Flaw = Literal["lines", "steps", "sharp", "still", "colours apart"]
-
-FLAWS: tuple[Flaw, ...] = get_args(Flaw)
+FLAWS = ("lines", "steps", "sharp", "still", "colours apart")
 """The first five measures.
 
 lines

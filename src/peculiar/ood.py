@@ -20,7 +20,6 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
 from scipy.special import logsumexp
 
 from peculiar.errors import DataError
-from peculiar.flaws import FLAWS, Flaw
 
 DIRECTIONS = 96
 
@@ -99,13 +98,10 @@ class Familiar(BaseModel):
         In all other directions.
     limit : float
         The distance that is told as 1.
-    looks : Looks or None
-        What is usual of the pictures themselves. None in files of earlier versions.
+    looks : Looks
+        What is usual of the pictures themselves.
     looks_limit : float
         The distance from it that is told as 1.
-    flaws : dict of str to tuple of float
-        In files of an earlier version, in place of `looks`: by flaw, what half of the galaxies exceed, and what is told
-        as 1.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
@@ -114,9 +110,8 @@ class Familiar(BaseModel):
     axes: _Array
     variance: float
     limit: float
-    looks: Looks | None = None
-    looks_limit: float = 1.0
-    flaws: dict[Flaw, tuple[float, float]] = {}
+    looks: Looks
+    looks_limit: float
 
     def unlikeness(self, embedding: NDArray[np.floating], flaws: NDArray[np.floating]) -> NDArray[np.float32]:
         """Return how unlike the training pictures some pictures are.
@@ -133,11 +128,7 @@ class Familiar(BaseModel):
             0 in the middle; 1 is exceeded by one in twenty of the galaxies that it was fitted for. NaN where the
             embedding is.
         """
-        told = self.distances(embedding) / self.limit
-        if self.looks is not None:
-            told = np.maximum(told, self.looks.distances(flaws) / self.looks_limit)
-        for flaw, (middle, limit) in self.flaws.items():
-            told = np.maximum(told, (flaws[:, FLAWS.index(flaw)] - middle) / (limit - middle))
+        told = np.maximum(self.distances(embedding) / self.limit, self.looks.distances(flaws) / self.looks_limit)
         return told.astype(np.float32)
 
     def distances(self, embedding: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -193,20 +184,22 @@ def fit_familiar(
     largest, others = variances[-kept:], variances[:-kept]
     # Half precision holds nothing below 6e-8, and an embedding with dead units has variances of 0.
     deviations = np.sqrt(np.maximum(largest, 1e-8))
+    looks = _fit_looks(measures, weights)
     summary = Familiar(
         middle=middle.astype(np.float16),
         axes=(axes[:, -kept:] / deviations).T.astype(np.float16),
         variance=max(float(others.mean()), 1e-12),
         limit=1.0,
+        looks=looks,
+        looks_limit=1.0,
     )
-    looks = _fit_looks(measures, weights)
     unusual = looks.distances(held_back[1])
     looks_limit = float(np.quantile(unusual, 1 - LOOK_ALARMS))
     usual = unusual <= looks_limit
     # The distance gets what the looks leave of the false alarms.
     share = 1 - (1 - FALSE_ALARMS) / usual.mean()
     limit = float(np.quantile(summary.distances(held_back[0][usual]), 1 - share))
-    return summary.model_copy(update={"limit": limit, "looks": looks, "looks_limit": looks_limit})
+    return summary.model_copy(update={"limit": limit, "looks_limit": looks_limit})
 
 
 def _fit_looks(measures: NDArray[np.floating], weights: NDArray[np.float64]) -> Looks:
