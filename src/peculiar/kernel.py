@@ -465,6 +465,11 @@ class Kernel:
             Their mean cross-entropy.
         """
         logits, loss = self._through(rows, learning=True)
+        self.step()
+        return logits, loss
+
+    def step(self) -> None:
+        """Move the weights by one step against their gradients, as `peculiar.adam.Adam.step` does."""
         adam = self.optimizer
         _step(
             self.weights,
@@ -476,7 +481,6 @@ class Kernel:
             np.float32(1 - adam.beta_2),
             np.float32(adam.epsilon),
         )
-        return logits, loss
 
     def logits(self, rows: NDArray[np.intp]) -> NDArray[np.float32]:
         """Answer: logits, shape (len(rows), classes)."""
