@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from peculiar import kernel, run
 from peculiar.adam import Adam
+from peculiar.errors import LabelError, UsageError
 from peculiar.kernel import Kernel
 from peculiar.nets.reference import ReferenceNet
 from peculiar.run import load_run, to_input
@@ -95,7 +96,7 @@ def test_losses_and_gradients_are_pytorchs(size: int, classes: int, count: int, 
     optimizer.gradients.fill_(torch.nan)
     with pytest.MonkeyPatch.context() as patch:
         without_step(optimizer, patch)
-        found, found_loss = Kernel(pictures, labels, classes, optimizer).learn(np.arange(count))
+        found, found_loss = Kernel(pictures, labels, net, optimizer).learn(np.arange(count))
     np.testing.assert_allclose(found, logits, rtol=1e-5, atol=1e-5)
     assert found_loss == pytest.approx(loss, rel=1e-5, abs=1e-5)
     np.testing.assert_allclose(
@@ -110,7 +111,7 @@ def test_answers_are_pytorchs(size: int, classes: int, count: int, seed: int) ->
     rows = np.random.default_rng(seed).permutation(count + 3)[:count]
     net, optimizer = network(classes, size, seed)
     logits, _ = by_pytorch(net, optimizer, pictures[rows], labels[rows])
-    found = Kernel(pictures, labels, classes, optimizer).logits(rows)
+    found = Kernel(pictures, labels, net, optimizer).logits(rows)
     np.testing.assert_allclose(found, logits, rtol=1e-5, atol=1e-5)
 
 
@@ -121,7 +122,7 @@ def test_gradients_of_noise_are_pytorchs(size: int, classes: int, count: int, mo
     by_pytorch(net, optimizer, pictures, labels)
     expected = optimizer.gradients.numpy().copy()
     without_step(optimizer, monkeypatch)
-    Kernel(pictures, labels, classes, optimizer).learn(np.arange(count))
+    Kernel(pictures, labels, net, optimizer).learn(np.arange(count))
     assert abs(expected).max() > 1e-3
     np.testing.assert_allclose(optimizer.gradients.numpy(), expected, atol=1e-5)
 
@@ -134,7 +135,7 @@ def test_nothing_goes_back_through_filters_that_see_nothing(monkeypatch: pytest.
     by_pytorch(net, optimizer, pictures, labels)
     expected = optimizer.gradients.numpy().copy()
     without_step(optimizer, monkeypatch)
-    Kernel(pictures, labels, 4, optimizer).learn(np.arange(3))
+    Kernel(pictures, labels, net, optimizer).learn(np.arange(3))
     np.testing.assert_allclose(optimizer.gradients.numpy(), expected, atol=1e-6)
     assert not net.conv2d.weight.grad.any()
     assert net.dense_1.bias.grad.all()
@@ -143,10 +144,10 @@ def test_nothing_goes_back_through_filters_that_see_nothing(monkeypatch: pytest.
 def test_steps_are_adams() -> None:
     rng = np.random.default_rng(222)
     start, gradients = rng.normal(size=1000), rng.normal(size=(3, 1000)) * 10.0 ** rng.integers(-9, 1, 1000)
-    ours, theirs = network(4, 32, 1)[1], network(4, 32, 1)[1]
+    (net, ours), (_, theirs) = network(4, 32, 1), network(4, 32, 1)
     for optimizer in (ours, theirs):
         optimizer.weights[:1000] = torch.from_numpy(start)
-    compiled = Kernel(*noise(2, 32, 4, 222), 4, ours)
+    compiled = Kernel(*noise(2, 32, 4, 222), net, ours)
     for gradient in gradients.astype(np.float32):
         for optimizer in (ours, theirs):
             optimizer.gradients[:1000] = torch.from_numpy(gradient)
@@ -161,7 +162,7 @@ def test_steps_are_adams() -> None:
 def test_three_steps_are_pytorchs() -> None:
     pictures, labels = noise(15, 64, 4, 222)
     (net, ours), (other, theirs) = network(4, 64, 222), network(4, 64, 222)
-    compiled = Kernel(pictures, labels, 4, ours)
+    compiled = Kernel(pictures, labels, net, ours)
     before = ours.weights.clone()
     for rows in np.arange(15).reshape(3, 5):
         _, found = compiled.learn(rows)
@@ -178,12 +179,26 @@ def test_pictures_may_be_read_only_or_a_part_of_others_and_stay_as_they_are() ->
     net, optimizer = network(4, 32, 222)
     part = pictures[::2, 3:35, 5:37]
     expected, _ = by_pytorch(net, optimizer, np.ascontiguousarray(part), labels[::2])
-    np.testing.assert_allclose(Kernel(part, labels[::2], 4, optimizer).logits(np.arange(3)), expected, atol=1e-5)
+    np.testing.assert_allclose(Kernel(part, labels[::2], net, optimizer).logits(np.arange(3)), expected, atol=1e-5)
     own = np.ascontiguousarray(part)
-    Kernel(own, labels[::2], 4, optimizer)
+    Kernel(own, labels[::2], net, optimizer)
     assert own.flags.writeable
     own.flags.writeable = False
-    np.testing.assert_allclose(Kernel(own, labels[::2], 4, optimizer).logits(np.arange(3)), expected, atol=1e-5)
+    np.testing.assert_allclose(Kernel(own, labels[::2], net, optimizer).logits(np.arange(3)), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(32, 32, 3), (64, 64, 3), (40, 41, 3), (40, 40, 4)])
+def test_pictures_of_another_size_are_refused(shape: tuple[int, ...]) -> None:
+    net, optimizer = network(4, 40, 222)
+    with pytest.raises(UsageError, match=f"another size than {shape[0]} x {shape[1]} x {shape[2]}"):
+        Kernel(np.zeros((2, *shape), np.uint8), np.zeros(2, np.int64), net, optimizer)
+
+
+@pytest.mark.parametrize("label", [-1, 4])
+def test_labels_of_no_class_are_refused(label: int) -> None:
+    net, optimizer = network(4, 32, 222)
+    with pytest.raises(LabelError, match=rf"from 0 to 3, received {min(label, 0)} to {max(label, 0)}"):
+        Kernel(np.zeros((2, 32, 32, 3), np.uint8), np.array([0, label]), net, optimizer)
 
 
 def arguments(**values: Any) -> run.Arguments:
@@ -305,9 +320,9 @@ def test_compiled_code_is_kept_where_numba_is_told_to(tmp_path: Path) -> None:
     program = (
         "import numpy as np\nfrom peculiar.adam import Adam\nfrom peculiar.nets.reference import ReferenceNet\n"
         "from peculiar import kernel\n"
-        "optimizer = Adam(ReferenceNet(4, 21), 0.001)\n"
+        "net = ReferenceNet(4, 21)\noptimizer = Adam(net, 0.001)\n"
         "pictures, labels = np.zeros((2, 21, 21, 3), np.uint8), np.zeros(2, np.int64)\n"
-        "kernel.Kernel(pictures, labels, 4, optimizer).learn(np.arange(2))\n"
+        "kernel.Kernel(pictures, labels, net, optimizer).learn(np.arange(2))\n"
         "print(sum(kernel._through.stats.cache_hits.values()))"
     )
     surroundings = {

@@ -195,7 +195,7 @@ class _Loop:
         self.optimizer = Adam(net, arguments.learning_rate)
         # Only for the exercise's network, and on one core. PyTorch on two is slower, also with large batches.
         self.kernel = (
-            Kernel(data.pictures, data.labels, len(data.question.answers), self.optimizer)
+            Kernel(data.pictures, data.labels, net, self.optimizer)
             if Kernel is not None
             and isinstance(net, ReferenceNet)
             and arguments.precision == "no"
