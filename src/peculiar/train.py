@@ -130,8 +130,8 @@ def train(
     -----
     Several GPUs or processes: ``accelerate launch -m peculiar train ...``; `batch_size` is what each process takes.
 
-    The exercise's network is trained by `peculiar.kernel` on a CPU where numba is installed (extra ``fast``), otherwise by
-    PyTorch; a run may begin by the one and go on by the other. They differ as two processors do, by rounding.
+    The exercise's network is trained by `peculiar.kernel` on a CPU where numba is installed (extra ``fast``), otherwise
+    by PyTorch; a run may begin by the one and go on by the other. They differ as two processors do, by rounding.
     """
     arguments, watcher, folder = arguments or Arguments(), watcher or Watcher(), Path(out)
     if folder.exists() and not folder.is_dir():
