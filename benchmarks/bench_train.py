@@ -1,6 +1,7 @@
 """The exercise with peculiar, beside its own tf.keras script, in turns: 8 epochs at batch 5, two cores.
 
-TensorFlow is installed into an environment of its own (--environment), made on first use.
+TensorFlow is installed into an environment of its own (--environment), made on first use. Where peculiar was never
+trained with before, numba compiles in the first of its runs.
 """
 
 import argparse
@@ -21,7 +22,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--seeds", type=int, nargs="+", default=[222, 223, 224])
     arguments = parser.parse_args()
-    machine = describe("torch", "numpy")
+    machine = describe("torch", "numba", "numpy")
     python = arguments.environment / "bin" / "python"
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", arguments.environment], check=True)

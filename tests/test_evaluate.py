@@ -50,6 +50,15 @@ def test_agrees_with_scikit_learn(seed: int) -> None:
         assert of.count == (labels == number).sum()
 
 
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 5)), min_size=2))
+def test_equal_probabilities_share_the_area(cases: list[tuple[bool, int]]) -> None:
+    labels, tenths = np.array([label for label, _ in cases]), np.array([tenth for _, tenth in cases])
+    if labels.all() or not labels.any():
+        assert class_auc(labels, tenths / 10) is None
+    else:
+        assert class_auc(labels, tenths / 10) == pytest.approx(metrics.roc_auc_score(labels, tenths))
+
+
 def by_hand() -> Scores:
     return evaluate([0, 0, 1, 1], [[0.9, 0.1], [0.4, 0.6], [0.2, 0.8], [0.3, 0.7]], ("yes", "no"))
 

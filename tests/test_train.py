@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from peculiar import run
 from peculiar.errors import LabelError, NotFoundError, RunError, UnknownNameError, UnreadablePictureWarning, UsageError
 from peculiar.image import encode_picture
+from peculiar.nets.reference import ReferenceNet
 from peculiar.run import Arguments, load_run
 from peculiar.schema import FOUR_CLASS
 from peculiar.sources.stream import Dataset
@@ -238,10 +239,22 @@ def test_a_full_disk_leaves_the_last_whole_epoch(galaxies: Dataset, monkeypatch:
     assert without_seconds(resumed.history) == without_seconds(undisturbed.history)
 
 
-def test_a_network_that_diverges_is_stopped(galaxies: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "peculiar.run.to_input", lambda pictures, device: torch.full((len(pictures), 3, 32, 32), torch.nan)
-    )
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize("layer", ["conv2d", "conv2d_1", "dense", "dense_1"])
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_network_that_diverges_is_stopped(
+    number: float, layer: str, compiled: bool, galaxies: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not compiled:
+        monkeypatch.setattr("peculiar.train.Kernel", None)
+
+    def diverged(name: str, classes: int, size: int) -> ReferenceNet:
+        net = ReferenceNet(classes, size)
+        with torch.no_grad():
+            getattr(net, layer).bias[1] = number
+        return net
+
+    monkeypatch.setattr("peculiar.train.build", diverged)
     with pytest.raises(RunError, match=r"no longer numbers; train with a smaller step \(--learning-rate\)"):
         train(galaxies, "run", arguments())
 

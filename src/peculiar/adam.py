@@ -51,11 +51,15 @@ class Adam:
     @torch.no_grad()
     def step(self) -> None:
         """Move the weights by one step against their gradients."""
-        self.steps += 1
+        size = self.advance()
         self.momentum.lerp_(self.gradients, 1 - self.beta_1)
         self.velocity.mul_(self.beta_2).addcmul_(self.gradients, self.gradients, value=1 - self.beta_2)
-        size = self.learning_rate * math.sqrt(1 - self.beta_2**self.steps) / (1 - self.beta_1**self.steps)
         self.weights.addcdiv_(self.momentum, self.velocity.sqrt().add_(self.epsilon), value=-size)
+
+    def advance(self) -> float:
+        """Count a step, and return its size."""
+        self.steps += 1
+        return self.learning_rate * math.sqrt(1 - self.beta_2**self.steps) / (1 - self.beta_1**self.steps)
 
     def state(self) -> dict[str, Tensor]:
         """Return what `restore` needs to go on from here."""

@@ -8,12 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.metrics import (
-    average_precision_score,
-    confusion_matrix,
-    precision_recall_fscore_support,
-    roc_auc_score,
-)
+from sklearn.metrics import average_precision_score, confusion_matrix, precision_recall_fscore_support
 
 from peculiar.errors import DataError, LabelError
 from peculiar.intervals import Interval, ScoreIntervals, score_intervals, weighted_calibration_error
@@ -237,7 +232,12 @@ def class_auc(is_class: NDArray[Any], probability: NDArray[np.floating]) -> floa
     """Return the area under the ROC curve of one class against the rest; None unless both occur."""
     if is_class.all() or not is_class.any():
         return None
-    return float(roc_auc_score(is_class, probability))
+    # The chance that one of the class has more than one of the rest (Mann & Whitney 1947), by ranks, which equal values
+    # share. scikit-learn's function checks its arguments for milliseconds, a fifth of the exercise's training.
+    _, places, counts = np.unique(probability, return_inverse=True, return_counts=True)
+    ranks = (counts.cumsum() - (counts - 1) / 2)[places]
+    members = ranks[is_class.astype(bool)]
+    return float((members.mean() - (len(members) + 1) / 2) / (len(ranks) - len(members)))
 
 
 def pooled_auc(one_hot: NDArray[np.floating], probabilities: NDArray[np.floating]) -> float | None:

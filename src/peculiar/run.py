@@ -14,6 +14,7 @@ import csv
 import json
 import os
 import platform
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
@@ -118,7 +119,10 @@ class Record(BaseModel):
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that decide a training's outcome."""
     packages = ("peculiar", "torch", "numpy", "scikit-learn", "pillow", "accelerate", "safetensors")
-    return {"python": platform.python_version(), **{package: metadata.version(package) for package in packages}}
+    found = {"python": platform.python_version(), **{package: metadata.version(package) for package in packages}}
+    with suppress(metadata.PackageNotFoundError):
+        found["numba"] = metadata.version("numba")  # an extra
+    return found
 
 
 def remove(folder: Path) -> None:

@@ -22,11 +22,16 @@ from peculiar.adam import Adam
 from peculiar.errors import RunError, UsageError
 from peculiar.evaluate import Scores, class_auc, evaluate, pooled_auc
 from peculiar.nets import build, summarise
-from peculiar.predict import predict
+from peculiar.nets.reference import ReferenceNet
 from peculiar.run import Arguments, Record, TrainedNet
 from peculiar.sources import Source, open_source
 from peculiar.sources.stream import Dataset, read_dataset
 from peculiar.split import Split, data_digest, split
+
+try:
+    from peculiar.kernel import Kernel
+except ImportError:  # numba is an extra, and lacks for the newest Python for a while
+    Kernel = None  # type: ignore[assignment, misc]
 
 # Below this many multiplications a step, handing work to a second thread costs more than the thread saves.
 _SINGLE_THREAD_WORK = 200_000_000
@@ -124,6 +129,9 @@ def train(
     Notes
     -----
     Several GPUs or processes: ``accelerate launch -m peculiar train ...``; `batch_size` is what each process takes.
+
+    The exercise's network is trained by `peculiar.kernel` on a CPU where numba is installed (extra ``fast``), otherwise
+    by PyTorch; a run may begin by the one and go on by the other. They differ as two processors do, by rounding.
     """
     arguments, watcher, folder = arguments or Arguments(), watcher or Watcher(), Path(out)
     if folder.exists() and not folder.is_dir():
@@ -160,9 +168,9 @@ def train(
         loop = _Loop(galaxies, parts, record, folder, watcher)
         with _threads(loop.work):
             history = loop.run(resuming=resuming)
+            probabilities = loop.probabilities(parts.validation)
         model = TrainedNet(loop.bare, galaxies.question, arguments.framing)
-        predictions = predict(model, galaxies.take(parts.validation))
-    scores = evaluate(galaxies.labels[parts.validation], predictions.probabilities, galaxies.question.answers)
+    scores = evaluate(galaxies.labels[parts.validation], probabilities, galaxies.question.answers)
     main_process = loop.accelerator.is_main_process
     if main_process:
         run.write_json(folder / run.SCORES, scores.as_dict())
@@ -188,6 +196,16 @@ class _Loop:
         # In a single process accelerate would change nothing, and load PyTorch's compiler, a second, to find that out.
         self.net = self.accelerator.prepare(net) if self.accelerator.num_processes > 1 else net
         self.optimizer = Adam(net, arguments.learning_rate)
+        # Only for the exercise's network, and on one core. PyTorch on two is slower, also with large batches.
+        self.kernel = (
+            Kernel(data.pictures, data.labels, net, self.optimizer)
+            if Kernel is not None
+            and isinstance(net, ReferenceNet)
+            and arguments.precision == "no"
+            and self.accelerator.num_processes == 1
+            and self.accelerator.device.type == "cpu"
+            else None
+        )
         # Entering accelerate's context costs as much as a layer, so only where it does something.
         self.autocast = nullcontext if arguments.precision == "no" else self.accelerator.autocast
 
@@ -245,29 +263,42 @@ class _Loop:
         batches = list(self._batches(random.permutation(self.parts.training)))
         torch.manual_seed(int(random.integers(2**63)))
         losses = hits = 0.0
-        seen: list[tuple[NDArray[np.intp], Tensor]] = []
+        seen: list[tuple[NDArray[np.intp], NDArray[np.float32]]] = []
         for done, rows in enumerate(batches, 1):
-            logits, loss = self._forward(rows)
-            self.optimizer.zero_grad()
-            torch.autograd.backward(loss)
-            self.optimizer.step()
-            answers = logits.detach()
-            seen.append((rows, answers))
-            losses += loss.item()
-            hits += (answers.cpu().numpy().argmax(axis=1) == self.data.labels[rows]).mean()
+            logits, loss = self._learn(rows) if self.kernel is None else self.kernel.learn(rows)
+            seen.append((rows, logits))
+            losses += loss
+            hits += np.count_nonzero(logits.argmax(axis=1) == self.data.labels[rows]) / len(rows)
             self.watcher.batch(epoch, done, len(batches), losses / done, hits / done)
         return self._metrics(seen)
 
     def _validate(self) -> dict[str, Any]:
-        self.net.eval()
         rows = self.parts.validation
+        return {
+            f"val_{name}": value for name, value in self._metrics([(rows, self._answer(rows))], gather=False).items()
+        }
+
+    def probabilities(self, rows: NDArray[np.intp]) -> NDArray[np.float32]:
+        """Return what the network says of galaxies, shape (len(rows), classes)."""
+        return _softmax(self._answer(rows))
+
+    def _learn(self, rows: NDArray[np.intp]) -> tuple[NDArray[np.float32], float]:
+        logits, loss = self._forward(rows)
+        self.optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        self.optimizer.step()
+        return logits.detach().cpu().numpy(), loss.item()
+
+    def _answer(self, rows: NDArray[np.intp]) -> NDArray[np.float32]:
+        if self.kernel is not None:
+            return self.kernel.logits(rows)
+        self.net.eval()
         with torch.inference_mode():
-            seen = [
-                (some, self._forward(some)[0])
+            parts = [
+                self._forward(rows[start : start + _VALIDATION_BATCH])[0].cpu().numpy()
                 for start in range(0, len(rows), _VALIDATION_BATCH)
-                for some in [rows[start : start + _VALIDATION_BATCH]]
             ]
-        return {f"val_{name}": value for name, value in self._metrics(seen, gather=False).items()}
+        return np.concatenate(parts)
 
     def _batches(self, order: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
         """Yield this process's share of every batch; the last one may be smaller, but is never empty."""
@@ -286,19 +317,21 @@ class _Loop:
         logits = logits.float()
         return logits, functional.cross_entropy(logits, labels.to(device))
 
-    def _metrics(self, seen: list[tuple[NDArray[np.intp], Tensor]], *, gather: bool = True) -> dict[str, Any]:
+    def _metrics(
+        self, seen: list[tuple[NDArray[np.intp], NDArray[np.float32]]], *, gather: bool = True
+    ) -> dict[str, Any]:
         if gather and self.accelerator.num_processes > 1:
-            seen = gather_object([(rows, logits.cpu()) for rows, logits in seen])
+            seen = gather_object(seen)
         labels = self.data.labels[np.concatenate([rows for rows, _ in seen])]
-        logits = torch.cat([logits.cpu() for _, logits in seen])
-        if not logits.isfinite().all():
+        logits = np.concatenate([logits for _, logits in seen])
+        if not np.isfinite(logits).all():
             message = "the network's answers are no longer numbers; train with a smaller step (--learning-rate)"
             raise RunError(message)
-        probabilities = torch.softmax(logits, dim=1).numpy()
+        probabilities = _softmax(logits)
         answers = self.data.question.answers
         one_hot = np.eye(len(answers), dtype=np.float32)[labels]
         return {
-            "loss": round(float(functional.cross_entropy(logits, torch.from_numpy(labels))), 6),
+            "loss": round(float(functional.cross_entropy(torch.from_numpy(logits), torch.from_numpy(labels))), 6),
             "categorical_accuracy": round(float((probabilities.argmax(axis=1) == labels).mean()), 6),
             "auc": _rounded(pooled_auc(one_hot, probabilities)),
             "auc_by_class": {
@@ -306,6 +339,11 @@ class _Loop:
                 for number, answer in enumerate(answers)
             },
         }
+
+
+def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    probabilities: NDArray[np.float32] = torch.softmax(torch.from_numpy(logits), dim=1).numpy()
+    return probabilities
 
 
 def _rounded(value: float | None) -> float | None:

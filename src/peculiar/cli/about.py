@@ -21,7 +21,7 @@ def info(as_json: Json = False) -> None:
         "PECULIAR_DATA": os.environ.get("PECULIAR_DATA") or "not set",
         **{
             name: _version(name)
-            for name in ("numpy", "onnxruntime", "pillow", "pyarrow", "astropy", "scikit-learn", "simplejpeg")
+            for name in ("numpy", "onnxruntime", "pillow", "pyarrow", "astropy", "scikit-learn", "simplejpeg", "numba")
         },
         **{name: _version(name) for name in ("torch", "accelerate", "safetensors", "keras")},
         "device": _device(),
