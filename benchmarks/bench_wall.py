@@ -87,7 +87,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = options.folder or Path(name)
         if not (folder / "pictures.parquet").exists():
-            make(folder / "catalog.parquet", options.rows, options.width)
+            make(folder / "catalog.parquet", options.rows, options.width, None)
             make_pictures(folder / "pictures.parquet", options.rows)
         begun = time.perf_counter()
         desk = Desk(folder, Path(name))
