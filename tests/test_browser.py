@@ -256,6 +256,7 @@ def test_elsewhere_the_token_is_in_the_address_once(
     page.fill("#who", "Ada")
     page.keyboard.press("Enter")
     page.wait_for_selector("#galaxy")
+    page.wait_for_load_state()
     press(page, "1")
     assert token not in page.content()
     stranger = browser.window()
