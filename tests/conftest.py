@@ -20,6 +20,7 @@ from browser import Browser, browsing
 from desk_server import Servers, serving
 from peculiar.image import encode_picture
 from peculiar.schema import CLEAN5, FOUR_CLASS
+from peculiar.sources.stream import Dataset
 from web_server import Published, serve
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -56,6 +57,15 @@ def fake_pictures() -> NDArray[np.uint8]:
 def fake_labels() -> NDArray[np.float32]:
     """One-hot labels of `fake_pictures`: ten galaxies of each of the four classes."""
     return np.eye(4, dtype=np.float32)[np.repeat(np.arange(4), 10)]
+
+
+@pytest.fixture(scope="session")
+def galaxies() -> Dataset:
+    """Forty pictures of 32 x 32, whose classes can be told by their brightness."""
+    rng = np.random.default_rng(222)
+    labels = np.repeat(np.arange(4), 10)
+    pictures = (rng.integers(0, 40, (40, 32, 32, 3)) + labels[:, None, None, None] * 60).astype(np.uint8)
+    return Dataset(FOUR_CLASS, [f"g{row}" for row in range(40)], pictures, labels, {})
 
 
 @pytest.fixture

@@ -20,20 +20,10 @@ from peculiar.errors import LabelError, UsageError
 from peculiar.kernel import Kernel
 from peculiar.nets.reference import ReferenceNet
 from peculiar.run import load_run, to_input
-from peculiar.schema import FOUR_CLASS
 from peculiar.sources.stream import Dataset
 from peculiar.train import train
 
 EXACT = np.arange(-16, 17, dtype=np.float32) / 64
-
-
-@pytest.fixture(scope="module")
-def galaxies() -> Dataset:
-    """Forty pictures of 32 x 32, whose classes can be told by their brightness."""
-    rng = np.random.default_rng(222)
-    labels = np.repeat(np.arange(4), 10)
-    pictures = (rng.integers(0, 40, (40, 32, 32, 3)) + labels[:, None, None, None] * 60).astype(np.uint8)
-    return Dataset(FOUR_CLASS, [f"g{row}" for row in range(40)], pictures, labels, {})
 
 
 @pytest.fixture

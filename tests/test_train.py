@@ -24,15 +24,6 @@ from peculiar.train import Watcher, train
 KEYS = ["loss", "categorical_accuracy", "auc", "auc_by_class"]
 
 
-@pytest.fixture(scope="module")
-def galaxies() -> Dataset:
-    """Forty pictures of 32 x 32, whose classes can be told by their brightness."""
-    rng = np.random.default_rng(222)
-    labels = np.repeat(np.arange(4), 10)
-    pictures = (rng.integers(0, 40, (40, 32, 32, 3)) + labels[:, None, None, None] * 60).astype(np.uint8)
-    return Dataset(FOUR_CLASS, [f"g{row}" for row in range(40)], pictures, labels, {})
-
-
 def arguments(**values: Any) -> Arguments:
     return run.arguments(**{"epochs": 2, "framing": {"size": 32}, **values})
 
