@@ -23,7 +23,9 @@ REACHABLE = """() => [...document.querySelectorAll(
     .map((one, place) => { one.dataset.place = place; return one.outerHTML.slice(0, 160); })"""
 
 # The element with the focus: where it is in the list above, and what is wrong with how it shows that it has it.
-FOCUSED = """() => {
+# Two frames later: what moves when the focus does has moved by then.
+FOCUSED = """async () => {
+    await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
     const one = document.activeElement, style = getComputedStyle(one), box = one.getBoundingClientRect();
     if (one === document.body) { return null; }
     const outlined = style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 1;

@@ -1,5 +1,6 @@
 """The page: text is text, every figure is described, and nothing comes from elsewhere."""
 
+import io
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -8,6 +9,7 @@ from urllib.parse import unquote
 import jinja2
 import numpy as np
 import pytest
+from PIL import Image
 
 from peculiar.evaluate import evaluate
 from peculiar.report import Picture, Section, format_score, score_table, write_page
@@ -167,3 +169,12 @@ def test_a_score_table_goes_onto_a_page_as_it_is(tmp_path: Path) -> None:
 )
 def test_scores_have_three_digits(value: float | None, text: str) -> None:
     assert format_score(value) == text
+
+
+def test_figures_say_how_large_they_are_before_they_are_loaded(tmp_path: Path) -> None:
+    drawn = io.BytesIO()
+    Image.new("RGB", (30, 20)).save(drawn, "PNG")
+    (tmp_path / "there.png").write_bytes(drawn.getvalue())
+    figures = [Picture("held.pdf", "Held.", drawn.getvalue()), Picture("there.png", "There."), Picture("no.png", "No.")]
+    pictures = write(tmp_path / "index.html", Section("Figures", figures=figures)).all("img")
+    assert [(one.get("width"), one.get("height")) for one in pictures] == [("30", "20"), ("30", "20"), (None, None)]

@@ -1,14 +1,17 @@
 """One HTML page from results: sections of text, tables and figures, without a request to anywhere."""
 
 import base64
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from numpy.typing import NDArray
+from PIL import Image
 
 from peculiar.cache import writing
 from peculiar.evaluate import Scores
@@ -100,10 +103,24 @@ def write_page(path: Path, title: str, lead: str, sections: Sequence[Section]) -
     """
     environment = Environment(loader=PackageLoader("peculiar"), autoescape=True, undefined=StrictUndefined)
     footer = f"Made with peculiar {metadata.version('peculiar')}."
-    text = environment.get_template("page.html").render(title=title, lead=lead, sections=sections, footer=footer)
+    text = environment.get_template("page.html").render(
+        title=title, lead=lead, sections=sections, size_of=partial(_size, path.parent), footer=footer
+    )
     with writing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return path
+
+
+def _size(folder: Path, figure: Picture) -> tuple[int, int] | None:
+    """Return width and height of a figure, in pixels; None where its file is yet to be drawn.
+
+    With its size written down a figure keeps its place while it loads, so that nothing moves below a reader's eyes.
+    """
+    file = io.BytesIO(figure.content) if figure.content else folder / figure.file
+    if isinstance(file, Path) and not file.exists():
+        return None
+    with Image.open(file) as opened:
+        return opened.size
 
 
 def embedded(pixels: NDArray[np.uint8]) -> str:
