@@ -56,3 +56,11 @@ def test_the_middle_is_what_the_margin_surrounds() -> None:
     assert one.shape[1] == 32 * MARGIN
     assert seen.shape == (1, 3, 32, 32)
     np.testing.assert_allclose(seen[0].permute(1, 2, 0).numpy() * 255, one[0, 8:40, 8:40].numpy(), atol=1e-4)
+
+
+def test_half_of_the_pictures_keep_their_light() -> None:
+    torch.manual_seed(6)
+    plain = torch.full((400, 48, 48, 3), 100, dtype=torch.uint8)
+    seen = views(plain, 32)[:, :, 12:20, 12:20].flatten(1)
+    kept = ((seen - 100 / 255).abs() < 1e-4).all(dim=1)
+    assert 0.4 < float(kept.float().mean()) < 0.6

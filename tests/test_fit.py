@@ -110,6 +110,15 @@ def test_rare_answers_are_drawn_more_often(tiny_survey: Path) -> None:
     assert drawn.min() >= 1
 
 
+def test_unsure_labels_are_not_drawn_more_often(tiny_survey: Path) -> None:
+    data = read_answered([open_source(tiny_survey)], (CLEAN5,), Framing(8))
+    data.labels["clean5"][:] = 0
+    data.labels["clean5"][:4] = 1
+    data.trust["clean5"][:2] = 0.5
+    drawn = np.bincount(fit._draws(data, np.arange(len(data))))
+    assert drawn[:4].tolist() == [1, 1, 3, 3]
+
+
 def test_rare_classes_weigh_more() -> None:
     weights = fit._class_weights(np.repeat([0, 1, -1], [80, 10, 5]), 3)
     np.testing.assert_allclose(weights, [1, 8**0.5, 1])

@@ -38,8 +38,10 @@ QUESTIONS: tuple[Question, ...] = (FOUR_CLASS, CLEAN5, ODD)
 AVERAGED = "averaged.safetensors"
 """Weights averaged over the last few hundred steps: those to use."""
 
-# A rare answer is drawn up to so many times as often as the most frequent one.
+# A rare answer is drawn up to so many times as often as the most frequent one, if its label is as sure as this:
+# seen again and again, wrong labels are learned by heart.
 _MOST_DRAWS = 3
+_SURE = 0.8
 
 # What imbalance the draws leave, the loss makes up for by this power of it: whole, the rarest few would decide.
 _CLASS_WEIGHT_POWER = 1 / 2
@@ -388,7 +390,10 @@ class _Fit:
         loss = weighted_cross_entropy(logits, labels, trust, self.class_weights[name], recipe.smoothing)
         if self.lessons:
             lesson = torch.from_numpy(self.lessons[name][rows]).to(self.device)
-            loss = loss.lerp(functional.cross_entropy(logits, lesson), recipe.teaching)
+            # Of a galaxy with an unsure label the teacher repeats just that: it was trained on it.
+            asked = (labels < 0) | (trust >= _SURE)
+            taught = (functional.cross_entropy(logits, lesson, reduction="none") * asked).mean()
+            loss = loss.lerp(taught, recipe.teaching)
         return weight * loss
 
     @torch.no_grad()
@@ -449,12 +454,12 @@ def _scores(labels: NDArray[np.int64], logits: NDArray[np.float32]) -> dict[str,
 
 
 def _draws(data: Answered, rows: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Return the rows of an epoch: a row as often as the square root of how rare its rarest answer is, 3 at most."""
+    """Return the rows of an epoch: as often as the square root of how rare a row's rarest sure answer is, 3 at most."""
     counts = {name: np.bincount(labels[rows][labels[rows] >= 0]) for name, labels in data.labels.items()}
     most = max(count.max() for count in counts.values())
     times = np.ones(len(rows))
     for name, labels in data.labels.items():
-        known = labels[rows] >= 0
+        known = (labels[rows] >= 0) & (data.trust[name][rows] >= _SURE)
         rarity = np.sqrt(most / np.maximum(counts[name], 1))
         times[known] = np.maximum(times[known], rarity[labels[rows][known]])
     return np.repeat(rows, np.minimum(times, _MOST_DRAWS).astype(int))

@@ -58,7 +58,7 @@ class Recipe(BaseModel):
     batch_size: int = Field(default=64, ge=2)
     learning_rate: float = Field(default=0.003, gt=0, lt=1)
     weight_decay: float = Field(default=0.05, ge=0)
-    smoothing: float = Field(default=0.04, ge=0, lt=1)
+    smoothing: float = Field(default=0.0, ge=0, lt=1)
     averaging: float = Field(default=0.998, ge=0, lt=1)
     teaching: float = Field(default=0.5, ge=0, le=1)
     precision: Literal["no", "bf16"] = "bf16"

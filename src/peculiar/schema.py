@@ -160,9 +160,9 @@ FOUR_CLASS = Question(
         "irregular: disturbed, lensing, a dust lane or another oddity",
     ),
     basis="four_class_basis",
-    # Untagged DECaLS galaxies hold disturbed ones too; automated looks agree with volunteers at 86-90 % where they were
-    # sure, and at 60-80 % where not.
-    trust=(("no_ring_tag", 0.8), ("two_looks", 0.8), ("weak_looks", 0.35)),
+    # Tags are given to some of the DECaLS galaxies that deserve them: plain rings are among the untagged, and disturbed
+    # galaxies; automated looks agree with volunteers at 86-90 % where they were sure, and at 60-80 % where not.
+    trust=(("ring_tag", 0.5), ("no_ring_tag", 0.5), ("two_looks", 0.8), ("weak_looks", 0.35)),
 )
 """The exercise's four classes."""
 
