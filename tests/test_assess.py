@@ -76,6 +76,20 @@ def test_columns_are_parted() -> None:
     assert strata([None, None]) == {}
 
 
+def test_bins_of_a_column_hold_every_number() -> None:
+    dates = np.linspace(58849.0, 58849.9, 40)  # alike in their first five digits
+    parts = strata([str(date) for date in dates])
+    assert [len(rows) for rows in parts.values()] == [10, 10, 10, 10]
+    assert next(iter(parts)) == "58849 to 58849.2"
+    # The first quarter ends between 4 and 5, the half is 5: no number lies between.
+    votes = [*range(5), *[5] * 5, *range(6, 15)]
+    assert [len(rows) for rows in strata([str(one) for one in votes]).values()] == [5, 9, 5]
+    labels, probabilities = draw(np.random.default_rng(2), 19)
+    ids = [str(number) for number in range(19)]
+    found = assess(ids, labels, probabilities, QUESTION, columns={"votes": [str(one) for one in votes]}, resamples=5)
+    assert [scores.count for scores in found.by["votes"].values()] == [5, 9, 5]
+
+
 def table(path: Path, **columns: list[object]) -> Path:
     pa.parquet.write_table(pa.table(columns), path)
     return path

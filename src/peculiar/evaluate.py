@@ -216,8 +216,9 @@ def strata(entries: Sequence[str | None], *, bins: int = 4, most: int = 12) -> d
         edges = np.unique(np.quantile(values[np.isfinite(values)], np.linspace(0, 1, bins + 1)))
         places = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, max(len(edges) - 2, 0))
         places[~np.isfinite(values)] = -1
-        names = [f"{low:.4g} to {high:.4g}" for low, high in itertools.pairwise(edges)]
-        return {name: known[places == place] for place, name in enumerate(names)}
+        names = [f"{low} to {high}" for low, high in itertools.pairwise(_different_texts(edges))]
+        # A bin is empty where its upper edge is a value that many share, since they are in the next one.
+        return {name: known[places == place] for place, name in enumerate(names) if (places == place).any()}
     found = np.array(words, dtype=object)
     return {word: known[found == word] for word, _ in Counter(words).most_common(most)}
 
@@ -275,6 +276,12 @@ def _numbers(words: list[str]) -> NDArray[np.float64] | None:
     except ValueError:
         return None
     return values if np.isfinite(values).any() else None
+
+
+def _different_texts(values: NDArray[np.float64]) -> list[str]:
+    """Return different numbers as texts of so many digits that they differ too, four at the least."""
+    texts = [[f"{value:.{digits}g}" for value in values] for digits in range(4, 18)]
+    return next(some for some in texts if len(set(some)) == len(some))
 
 
 def _average_precision(is_class: NDArray[Any], probability: NDArray[np.floating]) -> float | None:
