@@ -197,7 +197,7 @@ def fit_familiar(
     looks_limit = float(np.quantile(unusual, 1 - LOOK_ALARMS))
     usual = unusual <= looks_limit
     # The distance gets what the looks leave of the false alarms.
-    share = 1 - (1 - FALSE_ALARMS) / usual.mean()
+    share = max(1 - (1 - FALSE_ALARMS) / usual.mean(), 0.0)  # of few galaxies the looks may take it all
     limit = float(np.quantile(summary.distances(held_back[0][usual]), 1 - share))
     return summary.model_copy(update={"limit": limit, "looks_limit": looks_limit})
 
