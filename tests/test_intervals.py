@@ -77,6 +77,15 @@ def test_what_is_not_defined_has_no_interval() -> None:
     assert same.classes["b"].auc is None
 
 
+@pytest.mark.parametrize("kind", [np.int8, np.uint8, np.uint64, ">i4"])
+def test_labels_of_any_integer_type_have_the_same_intervals(kind: type[np.integer] | str) -> None:
+    labels = np.arange(60) % 20  # 20 classes have 400 cells of confusion, and a byte counts to 255
+    probabilities = np.eye(20)[np.where(np.arange(60) % 7, labels, 0)]
+    pairs = (np.arange(60) // 2).tolist()
+    expected = score_intervals(labels, probabilities, groups=pairs, resamples=50)
+    assert score_intervals(labels.astype(kind), probabilities, groups=pairs, resamples=50) == expected
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("start", [1, 20])
 def test_intervals_cover(start: int) -> None:

@@ -165,7 +165,8 @@ def statistics(
     """
     count, classes = probabilities.shape
     chosen, predicted = probabilities[np.arange(count), labels], probabilities.argmax(axis=1)
-    cells = np.eye(classes * classes)[labels * classes + predicted]
+    # Labels may be bytes, into which the numbers of the cells do not fit.
+    cells = np.eye(classes * classes)[labels.astype(np.intp) * classes + predicted]
     confusion = (weights @ cells).reshape(-1, classes, classes)
     totals = weights.sum(axis=1)
     right, true, called = np.diagonal(confusion, axis1=1, axis2=2), confusion.sum(axis=2), confusion.sum(axis=1)

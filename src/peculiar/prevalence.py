@@ -110,7 +110,7 @@ def fractions(
         message = "there is no galaxy without a label whose class could be counted"
         raise LabelError(message)
     random, classes = np.random.default_rng(seed), len(answers)
-    cells = labels * classes + probabilities.argmax(axis=1)
+    cells = labels.astype(np.intp) * classes + probabilities.argmax(axis=1)
     confusion = np.bincount(cells, minlength=classes**2).reshape(classes, classes)
     called = np.bincount(unlabelled.argmax(axis=1), minlength=classes)
     logits, others = (np.log(np.maximum(values, 1e-12)).astype(np.float64) for values in (probabilities, unlabelled))
