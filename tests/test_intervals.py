@@ -77,6 +77,20 @@ def test_what_is_not_defined_has_no_interval() -> None:
     assert same.classes["b"].auc is None
 
 
+def test_no_mistake_among_few_galaxies_does_not_mean_none_at_all() -> None:
+    labels = np.repeat([0, 1], [5, 10])
+    probabilities = np.where(labels[:, None] == [0, 1], 0.9, 0.1)
+    found = score_intervals(labels, probabilities, resamples=200)
+    assert found.overall["accuracy"] == pytest.approx([0.796, 1.0], abs=1e-3)
+    for name in ("balanced_accuracy", "auc", "average_precision", "log_loss", "brier"):
+        assert found.overall[name] is None, name
+    assert found.classes[0]["recall"] == wilson(5, 5)
+    assert (found.classes[0]["f1"], found.classes[0]["class_auc"]) == (None, None)
+    # Rates are bootstrapped where rows belong together, and tell as little.
+    pairs = score_intervals(labels, probabilities, groups=(np.arange(15) // 2).tolist(), resamples=200)
+    assert (pairs.overall["accuracy"], pairs.classes[1]["precision"]) == (None, None)
+
+
 @pytest.mark.parametrize("kind", [np.int8, np.uint8, np.uint64, ">i4"])
 def test_labels_of_any_integer_type_have_the_same_intervals(kind: type[np.integer] | str) -> None:
     labels = np.arange(60) % 20  # 20 classes have 400 cells of confusion, and a byte counts to 255

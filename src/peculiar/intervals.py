@@ -16,6 +16,9 @@ CONFIDENCE = 0.95
 # An interval of the samples in which a score is defined would say nothing of those in which it is not.
 _MOST_UNDEFINED = 0.05
 
+# Bootstrap samples that differ by less, as a share of their score, differ by rounding alone.
+_ROUNDING = 1e-12
+
 # So many numbers of a block of bootstrap samples are held at a time: 32 MB.
 _BLOCK = 4_000_000
 
@@ -93,7 +96,8 @@ def score_intervals(
         By the bias-corrected and accelerated bootstrap (Efron 1987); of areas under curves by the logit of
         bootstrap samples (Boyd, Eng & Page 2013); of rates by Wilson. That of the calibration error reaches as far to
         both sides as the error of perfectly calibrated probabilities would in 95 of 100 sets of this size, so that it
-        covers at least 95 %.
+        covers at least 95 %. Where all bootstrap samples have the same score, as where all is right, they tell
+        nothing of how far it may be off: there is no interval then but of rates.
     """
     count, classes = probabilities.shape
     codes = group_numbers(count, groups)
@@ -284,7 +288,7 @@ def _jackknife_weights(codes: NDArray[np.integer]) -> Iterator[NDArray[np.float6
 def _accelerated(found: float, samples: NDArray[np.float64], without: NDArray[np.float64]) -> Interval:
     """Return the bias-corrected and accelerated interval of a score from its bootstrap samples and its jackknife."""
     defined = samples[~np.isnan(samples)]
-    if np.isnan(found) or len(defined) < (1 - _MOST_UNDEFINED) * len(samples):
+    if np.isnan(found) or len(defined) < (1 - _MOST_UNDEFINED) * len(samples) or _alike(defined):
         return None
     below = (np.count_nonzero(defined < found) + np.count_nonzero(defined == found) / 2) / len(defined)
     bias = ndtri(np.clip(below, 1 / len(defined), 1 - 1 / len(defined)))
@@ -300,12 +304,17 @@ def _accelerated(found: float, samples: NDArray[np.float64], without: NDArray[np
 def _logistic(found: float, samples: NDArray[np.float64]) -> Interval:
     """Return the interval of an area: normal in its logit, with the spread of the bootstrap samples."""
     defined = samples[~np.isnan(samples)]
-    if np.isnan(found) or len(defined) < max(2, (1 - _MOST_UNDEFINED) * len(samples)):
+    if np.isnan(found) or len(defined) < max(2, (1 - _MOST_UNDEFINED) * len(samples)) or _alike(defined):
         return None
     # A sample in which all is in order, or nothing, has no logit; it is taken for half a step short of that.
     edge = 0.5 / len(defined)
     reach = ndtri((1 + CONFIDENCE) / 2) * logit(np.clip(defined, edge, 1 - edge)).std(ddof=1)
     return [float(expit(logit(found) - reach)), float(expit(logit(found) + reach))]
+
+
+def _alike(samples: NDArray[np.float64]) -> bool:
+    """Tell whether all bootstrap samples have one score: a classifier without a mistake on ten galaxies makes some."""
+    return bool(np.ptp(samples) <= _ROUNDING * np.abs(samples).max())
 
 
 def _calibration_reach(
