@@ -9,7 +9,7 @@ import pyarrow.parquet
 import pytest
 from numpy.typing import NDArray
 
-from peculiar.errors import LabelError, UnknownNameError, UsageError
+from peculiar.errors import DataError, LabelError, UnknownNameError, UsageError
 from peculiar.image import Framing
 from peculiar.model import load_model
 from peculiar.schema import FOUR_CLASS, ODD
@@ -97,6 +97,21 @@ def test_a_picture_that_cannot_be_read_is_told_and_not_scored(plain_pictures: li
     assert len(scored.ids) == len(scored.rows) == len(scored.labels) == len(scored.probabilities) == 3
     assert broken not in scored.ids
     assert scored.left_out == 0
+
+
+def test_rows_of_one_id_are_told_apart(plain_pictures: list[bytes]) -> None:
+    contents = [b"broken", *plain_pictures[:2]]
+    scored = score_pictures(
+        open_source(catalogue(id=["x", "x", "y"], image=contents, four_class=["Normal", "Merger", "Ringed"])), guess()
+    )
+    assert (scored.ids, scored.rows, scored.labels.tolist()) == (["x", "y"], [1, 2], [2, 1])
+    assert list(scored.problems) == ["x"]
+
+
+def test_pictures_none_of_which_can_be_read_are_refused() -> None:
+    source = open_source(catalogue(id=["x", "y"], image=[b"broken"] * 2, four_class=["Normal", "Merger"]))
+    with pytest.raises(DataError, match=r"c\.parquet: no picture of a labelled galaxy can be read; that of x: "):
+        score_pictures(source, guess())
 
 
 def test_mistakes_show_the_picture_of_their_row(fake_npz: Path, fake_pictures: NDArray[np.uint8]) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from peculiar.assess import MISTAKES, has_probabilities, read_catalogue
-from peculiar.errors import LabelError, UnknownNameError, UsageError
+from peculiar.errors import DataError, LabelError, UnknownNameError, UsageError
 from peculiar.model import Model
 from peculiar.predict import Classifier, predict
 from peculiar.schema import Question
@@ -234,6 +234,8 @@ def score_pictures(
     ------
     LabelError
         If labels are no answers to the question, or no galaxy is left to score.
+    DataError
+        If no picture can be read.
     """
     trained = candidate.about(question, source)
     answers, silent = trained.question.answers, trained.question.silent
@@ -254,7 +256,12 @@ def score_pictures(
         message = f"none of the {labelled:,} labelled galaxies of {source.path} is left to score; {candidate.advice}"
         raise LabelError(message)
     labels, probabilities = predictions.scored(trained.question)
-    readable = [number for number, id_ in enumerate(predictions.ids) if id_ not in predictions.problems]
+    if not len(labels):
+        id_, reason = next(iter(predictions.problems.items()))
+        message = f"{source.path}: no picture of a labelled galaxy can be read; that of {id_}: {reason}"
+        raise DataError(message)
+    # By their probabilities, since an id may occur several times.
+    readable = np.flatnonzero(~np.isnan(predictions.probabilities[:, 0])).tolist()
     return Scored(
         question=trained.question,
         rows=[rows[number] for number in readable],
