@@ -109,6 +109,15 @@ def test_a_catalogue_with_labels(tmp_path: Path) -> None:
     np.testing.assert_allclose(found.probabilities, [[0.1, 0.9], [0.8, 0.2]])
 
 
+def test_ids_of_a_catalogue_are_those_of_pictures(tmp_path: Path) -> None:
+    columns = {"p_odd": [0.9, 0.2, 0.3], "odd": ["odd", "not_odd", "odd"]}
+    path = table(tmp_path / "c.parquet", objid=[1237, 1238, 1239], **columns)
+    assert read_catalogue(path, "odd", (ODD,)).ids == ["1237", "1238", "1239"]
+    path = table(tmp_path / "c.parquet", ID=["x", None, None], name=["n", "n", "n"], **columns)
+    assert read_catalogue(path, "odd", (ODD,)).ids == ["x", "c-1", "c-2"]
+    assert read_catalogue(table(tmp_path / "c.parquet", **columns), "odd", (ODD,)).ids == ["c-0", "c-1", "c-2"]
+
+
 def test_catalogues_that_do_not_fit(tmp_path: Path) -> None:
     path = table(tmp_path / "c.parquet", p_normal=[0.5], four_class=["Normal"], text=["x"], model=["0123"], p_odd=[0.1])
     with pytest.raises(LabelError, match="name the column with the labels"):

@@ -15,7 +15,7 @@ from peculiar.evaluate import Scores, evaluate, evaluate_by
 from peculiar.prevalence import Fraction, fractions
 from peculiar.schema import Question, question_for
 from peculiar.sets import Coverage, coverage, cross_fitted_sets, prediction_sets
-from peculiar.table import TableReader
+from peculiar.table import ID_COLUMNS, TableReader, find_column
 
 MISTAKES = 12
 
@@ -269,11 +269,12 @@ def read_catalogue(path: Path, label: str | None, questions: Sequence[Question])
     if not rows:
         message = f"{path}: no galaxy has both a label in {label!r} and probabilities of {', '.join(question.answers)}"
         raise LabelError(message)
-    ids = (
-        [str(one) for one in table.column("id")] if "id" in table.columns else [str(row) for row in range(len(entries))]
-    )
+    column = find_column(ID_COLUMNS, table.columns)
+    ids = [None] * len(entries) if column is None else table.column(column)
+    # Those of a row without one are as in `peculiar.sources`, so that no two galaxies are taken for the same.
+    named = [f"{path.stem}-{row}" if ids[row] in (None, "") else str(ids[row]) for row in rows]
     labels = np.array([numbers[entries[row]] for row in rows], dtype=np.int64)
-    return Catalogue(question, rows, [ids[row] for row in rows], labels, probabilities[rows], table)
+    return Catalogue(question, rows, named, labels, probabilities[rows], table)
 
 
 def _numbers(table: TableReader, name: str) -> NDArray[np.float64]:
