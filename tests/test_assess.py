@@ -57,6 +57,10 @@ def test_one_row_or_one_class_is_undefined_not_zero(tmp_path: Path, labels: list
 def test_probabilities_that_do_not_sum_to_one_are_refused() -> None:
     with pytest.raises(DataError, match="sum to 1; 1 do not, the first of them row 0"):
         assess(["x"], np.array([0]), np.array([[0.2, 0.2, 0.2]]), QUESTION)
+    labels, probabilities = draw(np.random.default_rng(2), 60)
+    ids, others = [str(number) for number in range(60)], np.array([[0.2, 0.5, 0.3], [199.0, -99.0, -99.0]])
+    with pytest.raises(DataError, match=r"probabilities of galaxies without labels have to be.*1 do not.*row 1"):
+        assess(ids, labels, probabilities, QUESTION, unlabelled=others)
 
 
 def test_repeated_ids_are_drawn_together() -> None:

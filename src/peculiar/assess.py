@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from peculiar.calibrate import Bin, choose_scaling, cross_fitted, fit_scaling, reliability, temperature_scaling
 from peculiar.errors import DataError, LabelError, UnknownNameError
-from peculiar.evaluate import Scores, evaluate, evaluate_by
+from peculiar.evaluate import Scores, check_probabilities, evaluate, evaluate_by
 from peculiar.prevalence import Fraction, fractions
 from peculiar.schema import Question, question_for
 from peculiar.sets import Coverage, coverage, cross_fitted_sets, prediction_sets
@@ -118,6 +118,8 @@ def assess(
         If the shapes do not fit, or rows are not probabilities.
     """
     answers = question.answers
+    if unlabelled is not None:
+        check_probabilities(unlabelled, " of galaxies without labels")
     groups = ids if groups is None and len(set(ids)) < len(ids) else groups
     scores = evaluate(labels, probabilities, answers, resamples=resamples, groups=groups, seed=seed)
     by = {

@@ -320,11 +320,16 @@ def _check(labels: NDArray[Any], probabilities: NDArray[np.float64], answers: Se
     if strange.size:
         message = f"labels have to be class numbers of 0 to {len(answers) - 1}, received {strange[0]}"
         raise LabelError(message)
+    check_probabilities(probabilities)
+
+
+def check_probabilities(probabilities: NDArray[np.floating], whose: str = "") -> None:
+    """Raise `DataError` unless rows, shape (n, classes), are probabilities; the message says whose they are."""
     # Also true where a row holds NaN. Half precision sums to 1 within 1e-3.
     wrong = np.flatnonzero(~((np.abs(probabilities.sum(axis=1) - 1) < 1e-2) & (probabilities >= 0).all(axis=1)))
     if wrong.size:
         message = (
-            f"rows of probabilities have to be non-negative and sum to 1; {wrong.size} do not, the first of them row "
-            f"{wrong[0]}: {probabilities[wrong[0]].tolist()}"
+            f"rows of probabilities{whose} have to be non-negative and sum to 1; {wrong.size} do not, the first of "
+            f"them row {wrong[0]}: {probabilities[wrong[0]].tolist()}"
         )
         raise DataError(message)
