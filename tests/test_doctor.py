@@ -179,6 +179,12 @@ def test_the_faults_of_the_published_galaxy10_catalogue(tmp_path: Path) -> None:
     assert "no column holds pictures" in found.skipped["pictures"]
 
 
+def test_ids_of_a_table_are_those_of_its_first_usual_name(tmp_path: Path) -> None:
+    rows = [{"name": "Virgo", "z": row / 10, "objid": 1237 + row} for row in range(3)]
+    found = check(write(tmp_path / "g.parquet", rows))
+    assert (found.ids, found.of("duplicate id")) == (["1237", "1238", "1239"], [])
+
+
 def test_columns_of_hdf5_are_looked_at(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "g.h5", "w") as file:
         file["images"] = SIMULATED.pictures

@@ -24,7 +24,7 @@ from peculiar.predict import readable_batches
 from peculiar.sources import Source, open_source
 from peculiar.sources.stream import Row
 from peculiar.suspects import LEAST_OF_A_CLASS, Suspect, rank_labels
-from peculiar.table import ID_COLUMNS, TableReader, table_format
+from peculiar.table import ID_COLUMNS, TableReader, find_column, table_format
 from peculiar.twins import find_twins, portrait
 
 
@@ -129,7 +129,8 @@ def _open(path: Path, label: str | None) -> tuple[Source | None, str]:
 
 def _catalogue_rows(path: Path, columns: Mapping[str, Sequence[Any]]) -> list[_Examined]:
     count = max((len(values) for values in columns.values()), default=0)
-    ids = next((columns[name] for name in columns if name.lower() in ID_COLUMNS), [None] * count)
+    name = find_column(ID_COLUMNS, list(columns))
+    ids = [None] * count if name is None else columns[name]
     return [_Examined(f"{path.stem}-{row}" if id_ in (None, "") else str(id_), None) for row, id_ in enumerate(ids)]
 
 
