@@ -200,6 +200,19 @@ def test_a_split_in_another_file_is_read(sick: Path, tiny_model: Path, tmp_path:
     assert named(check(sick, split=tmp_path / "run", model=tiny_model), "leak") == [("g3", "file")]
 
 
+def test_an_id_in_two_parts_is_a_leak(tmp_path: Path) -> None:
+    rows = [
+        {"id": id_, "z": z, "part": part}
+        for id_, z, part in (("a", 0.1, "training"), ("b", 0.2, ""), ("a", 0.3, "test"))
+    ]
+    path = write(tmp_path / "g.parquet", rows)
+    (leak,) = check(path, split="part").of("leak")
+    assert (leak.rows, leak.text) == ((0, 2), "in the parts test and training")
+    (tmp_path / "split.csv").write_text("id,part\nb,training\na,training\nb,test\n")
+    (leak,) = check(path, split=tmp_path / "split.csv").of("leak")
+    assert (leak.rows, leak.text) == ((1,), "in the parts test and training")
+
+
 def test_what_a_user_does_wrong_is_said(sick: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="0 arcseconds or more, received -1"):
         check(sick, radius=-1)

@@ -42,7 +42,7 @@ KINDS = {
     ),
     "neighbours": Kind("positions on the sky are closer than the radius asked for"),
     "contradiction": Kind("duplicates of any sort have different labels", "drop"),
-    "leak": Kind("duplicates or neighbours lie in different parts of the split"),
+    "leak": Kind("duplicates, neighbours or rows of one id lie in different parts of the split"),
     "imbalance": Kind(f"the largest class has over {IMBALANCE} times as many galaxies as the smallest"),
     "suspect label": Kind("a classifier that has not seen the label finds another far more probable (cleanlab)"),
     "duplicate id": Kind("several rows have the same id", "keep first"),

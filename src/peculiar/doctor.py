@@ -92,11 +92,12 @@ def check(
     for pair in result.pairs():
         same.join(pair)
     found += _contradictions(found, result.labels)
-    found += _leaks(same, parts)
+    twice = list(_duplicate_ids(result.ids))
+    found += _leaks(same, twice, parts)
     found += _imbalance(result.labels)
     if source is not None:
         _suspects(source, model, same, result, lambda done: progress("judging labels", done))
-    found += _duplicate_ids(result.ids)
+    found += twice
     found += [Finding(kind, rows_, text) for kind, text, rows_ in column_faults(columns)]
     order = list(KINDS)
     found.sort(key=lambda one: (order.index(one.kind), -(one.score or 0) if one.kind == "near duplicate" else 0))
@@ -188,10 +189,11 @@ class _Groups:
             self._leader[other] = leaders[0]
 
     def all(self) -> Iterator[tuple[int, ...]]:
+        """Yield the rows of each group; one that belongs to no other is a group too."""
         members: dict[int, list[int]] = defaultdict(list)
         for row in range(len(self._leader)):
             members[self.leader(row)].append(row)
-        yield from (tuple(rows) for rows in members.values() if len(rows) > 1)
+        yield from map(tuple, members.values())
 
 
 def _exact(rows: Sequence[_Examined], exact: _Groups) -> Iterator[Finding]:
@@ -246,11 +248,12 @@ def _contradictions(findings: Sequence[Finding], labels: Sequence[str | None]) -
 
 def _parts(
     split: str | os.PathLike[str] | None, columns: Mapping[str, Sequence[Any]], ids: list[str]
-) -> list[Any] | None:
+) -> list[set[str]] | None:
+    """Return the parts that each row is in: none where the split does not tell, several where it names an id twice."""
     if split is None:
         return None
     if str(split) in columns:
-        return list(columns[str(split)])
+        return [set() if part in (None, "") else {str(part)} for part in columns[str(split)]]
     path = Path(split)
     path = path / "split.csv" if path.is_dir() else path
     if not path.is_file():
@@ -260,18 +263,26 @@ def _parts(
     table = TableReader(path)
     for name in ("id", "part"):
         table.check_column(name)
-    part_of = dict(zip(map(str, table.column("id")), table.column("part"), strict=True))
-    if not any(id_ in part_of for id_ in ids):
+    parts_of: dict[str, set[str]] = defaultdict(set)
+    for id_, part in zip(map(str, table.column("id")), table.column("part"), strict=True):
+        parts_of[id_] |= set() if part in (None, "") else {str(part)}
+    if not any(id_ in parts_of for id_ in ids):
         message = (
-            f"{path}: none of its ids is in the data; its first is {next(iter(part_of), 'none')!r}, theirs {ids[:1]}"
+            f"{path}: none of its ids is in the data; its first is {next(iter(parts_of), 'none')!r}, theirs {ids[:1]}"
         )
         raise DataError(message)
-    return [part_of.get(id_) for id_ in ids]
+    return [parts_of.get(id_, set()) for id_ in ids]
 
 
-def _leaks(same: _Groups, parts: Sequence[Any] | None) -> Iterator[Finding]:
-    for rows in same.all() if parts else ():
-        named = {str(parts[row]) for row in rows if parts and parts[row] not in (None, "")}
+def _leaks(same: _Groups, twice: Sequence[Finding], parts: Sequence[set[str]] | None) -> Iterator[Finding]:
+    """Look for galaxies in several parts: what is alike, or near, and what has one id."""
+    if parts is None:
+        return
+    groups = _Groups(len(parts))
+    for rows in (*same.all(), *(one.rows for one in twice)):
+        groups.join(rows)
+    for rows in groups.all():
+        named = set().union(*(parts[row] for row in rows))
         if len(named) > 1:
             yield Finding("leak", rows, f"in the parts {' and '.join(sorted(named))}")
 
