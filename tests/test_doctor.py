@@ -127,6 +127,14 @@ def test_the_first_that_is_whole_stands_for_its_copies() -> None:
     assert sorted(found.dropped()) == [0, 2]
 
 
+def test_of_duplicates_in_a_chain_one_is_kept() -> None:
+    findings = [Finding("near duplicate", rows, "") for rows in ((0, 1), (1, 2), (2, 4), (3, 4))]
+    dropped = Diagnosis(Path("x"), list("abcde"), [None] * 5, findings).dropped()
+    assert dropped == dict.fromkeys([1, 2, 3, 4], "near duplicate as a: ")
+    findings.append(Finding("contradiction", (0, 1, 2, 3, 4), "labelled x and y"))
+    assert sorted(Diagnosis(Path("x"), list("abcde"), [None] * 5, findings).dropped()) == [0, 1, 2, 3, 4]
+
+
 def test_the_page_needs_no_other_file(sick: Path, tiny_model: Path, tmp_path: Path) -> None:
     found = check(sick, split="part", model=tiny_model)
     page = write_checkup(found, tmp_path / "report").read_text(encoding="utf-8")

@@ -153,12 +153,22 @@ class Diagnosis:
     def dropped(self) -> dict[int, str]:
         """Return which rows a cleaned list leaves out, and why: broken ones, and all duplicates but the first."""
         dropped: dict[int, str] = {}
+        stands: dict[int, int] = {}
         for finding in self.findings:
             remedy = KINDS[finding.kind].remedy
-            # What was dropped before its turn stands for nobody: the first that is left is kept.
-            left = [row for row in finding.rows if row not in dropped]
-            rows = {"drop": left, "keep first": left[1:]}.get(remedy, [])
-            for row in rows:
+            # A duplicate that was dropped is stood for by what it was dropped for, what is broken by nobody: the first
+            # that is left is kept.
+            rows = {_last(stands, row) for row in finding.rows}
+            left = sorted(row for row in rows if row not in dropped)
+            for row in {"drop": left, "keep first": left[1:]}.get(remedy, []):
                 same = "" if remedy == "drop" else f" as {self.ids[left[0]]}"
                 dropped[row] = f"{finding.kind}{same}: {finding.text}"
+                if remedy == "keep first":
+                    stands[row] = left[0]
         return dropped
+
+
+def _last(steps: dict[int, int], row: int) -> int:
+    while row in steps:
+        row = steps[row]
+    return row
