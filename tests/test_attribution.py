@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -201,6 +203,15 @@ def test_galaxies_are_chosen_by_id(folder: Path, tmp_path: Path) -> None:
         explain_answers(SpotFinder(), source, out=tmp_path, ids=["spot/1.png"])
     with pytest.raises(UsageError, match="count=0"):
         explain_answers(SpotFinder(), source, out=tmp_path, count=0)
+
+
+def test_of_rows_of_one_id_the_first_is_explained(tmp_path: Path) -> None:
+    picture = encode_picture(with_spot(14, 20))
+    table = pa.table({"id": ["x", "x", "y"], "image": [picture] * 3})
+    pa.parquet.write_table(table, tmp_path / "g.parquet")
+    source = open_source(tmp_path / "g.parquet")
+    shown = explain_answers(SpotFinder(), source, out=tmp_path / "out", ids=["y", "x"])
+    assert [one.id for one in shown] == ["x", "y"]
 
 
 def run(*words: object) -> Any:

@@ -266,7 +266,7 @@ def explain_answers(
     pictures: list[NDArray[np.uint8]] = []
     problems: dict[str, str] = {}
     for row in source.rows():
-        if wanted and row.id not in wanted:
+        if ids and row.id not in wanted:
             continue
         try:
             picture = row.pixels()
@@ -280,7 +280,8 @@ def explain_answers(
         shown.append(Explained(row.id, label, told, file))
         pictures.append(picture)
         progress(1)
-        if len(shown) == (len(wanted) or count):
+        wanted.discard(row.id)  # another row of the same id must not take the place of one that is asked for
+        if not wanted if ids else len(shown) == count:
             break
     first = "; the first is {}: {}".format(*next(iter(problems.items()))) if problems else ""
     if not shown:
