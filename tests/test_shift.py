@@ -45,7 +45,7 @@ def test_a_distant_galaxy_is_smaller_and_fainter() -> None:
 
 
 def test_scores_fall_where_they_do() -> None:
-    pictures = [np.full((40, 40, 3), grey, np.uint8) for grey in (20, 40, 180, 250)]
+    pictures = [np.full((40, 40, 3), grey, np.uint8) for grey in (20, 40, 140, 250)]
     rows = [Row("0", encode_picture(pictures[0])), *(Row(str(n), one) for n, one in enumerate(pictures[1:], 1))]
     rows.append(Row("broken", b"no picture"))
     found = shift_scores(Brightness(), rows, np.array([0, 0, 1, 1, 1]), names=("lost band", "mirror", "rotation"))
@@ -53,7 +53,9 @@ def test_scores_fall_where_they_do() -> None:
     assert found["mirror"].same == [1.0, 1.0, 1.0]
     assert found["rotation"].accuracy_falls_at is None
     assert found["rotation"].change == pytest.approx([0] * 7, abs=1e-6)
-    assert found["lost band"].accuracy[0] == 1.0
+    # Without one of three colours 140 becomes 93, which is dark.
+    assert found["lost band"].accuracy == [1.0, 0.75, 0.75, 0.75]
+    assert found["lost band"].accuracy_falls_at == 1
 
 
 def test_the_point_of_the_fall_lies_between_amounts() -> None:
@@ -61,3 +63,5 @@ def test_the_point_of_the_fall_lies_between_amounts() -> None:
     assert shifted.accuracy_falls_at == pytest.approx(1 + 2 * 0.03 / 0.08)
     assert shifted.calibration_falls_at is None
     assert shifted.as_dict()["calibration_falls_at"] is None
+    apart = Shifted("", (0, 1, 3), [0.9, 0.88, 0.8], [0.02, 0.02, 0.03], [1, 1, 0.9], [0, 0, 0], apart=True)
+    assert apart.accuracy_falls_at == 3

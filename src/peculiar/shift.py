@@ -51,6 +51,8 @@ class Shifted:
         Share of the galaxies that have the same most probable class as the pictures as they are.
     change : list of float
         Median of the largest change of a probability.
+    apart : bool
+        The amounts are numbers of different things, so that nothing lies between them.
     """
 
     unit: str
@@ -59,21 +61,31 @@ class Shifted:
     calibration_error: list[float]
     same: list[float]
     change: list[float]
+    apart: bool = False
 
     @property
     def accuracy_falls_at(self) -> float | None:
         """The amount at which accuracy is 5 points lower; None where it is not reached."""
-        return _crossing(self.amounts, [self.accuracy[0] - value for value in self.accuracy])
+        return self._crossing([self.accuracy[0] - value for value in self.accuracy])
 
     @property
     def calibration_falls_at(self) -> float | None:
         """The amount at which the calibration error is 5 points higher; None where it is not reached."""
-        return _crossing(self.amounts, [value - self.calibration_error[0] for value in self.calibration_error])
+        return self._crossing([value - self.calibration_error[0] for value in self.calibration_error])
 
     def as_dict(self) -> dict[str, Any]:
         """Return all of it as a plain dictionary, fit for JSON."""
         found = {"accuracy_falls_at": self.accuracy_falls_at, "calibration_falls_at": self.calibration_falls_at}
         return asdict(self) | found
+
+    def _crossing(self, worse: Sequence[float]) -> float | None:
+        """Return the first amount at which something is worse by `FALL`, interpolated between those that were tried."""
+        for number in range(1, len(worse)):
+            if worse[number] >= FALL:
+                before, at = self.amounts[number - 1 : number + 1]
+                share = 1.0 if self.apart else (FALL - worse[number - 1]) / (worse[number] - worse[number - 1])
+                return before + share * (at - before)
+        return None
 
 
 def _blur(picture: Pixels, amount: float, random: np.random.Generator) -> Pixels:
@@ -178,6 +190,9 @@ SHIFTS: dict[str, tuple[str, tuple[float, ...], Change]] = {
 }
 """By name: unit, amounts (the first changes nothing) and what is done to a picture."""
 
+_APART = {"lost band", "mirror"}
+"""There is no half of a colour."""
+
 
 def shift_scores(
     model: Classifier,
@@ -234,6 +249,7 @@ def shift_scores(
             calibration_error=[calibration_error(true, found) for found in answers],
             same=[float((found.argmax(axis=1) == straight.argmax(axis=1)).mean()) for found in answers],
             change=[float(np.median(np.abs(found - straight).max(axis=1))) for found in answers],
+            apart=name in _APART,
         )
     return result
 
@@ -255,12 +271,3 @@ def _classify(model: Classifier, pictures: Sequence[Pixels], progress: Callable[
 
 def _pixels(values: NDArray[Any]) -> Pixels:
     return np.asarray(np.clip(np.rint(values), 0, 255), dtype=np.uint8)
-
-
-def _crossing(amounts: Sequence[float], worse: Sequence[float]) -> float | None:
-    """Return the first amount at which something is worse by `FALL`, interpolated between those that were tried."""
-    for number in range(1, len(worse)):
-        if worse[number] >= FALL:
-            share = (FALL - worse[number - 1]) / (worse[number] - worse[number - 1])
-            return amounts[number - 1] + share * (amounts[number] - amounts[number - 1])
-    return None
