@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from peculiar import plots
+from peculiar.sets import coverage
 
 ANSWERS = ("Normal", "Ringed", "Merger", "Other")
 LAYERS = {"conv2d": (9, 8), "conv2d_1": (5, 3)}
@@ -221,3 +222,14 @@ def test_answers_below_their_galaxies() -> None:
     assert len(shown) == 7
     assert [text.get_text() for text in shown[6].texts] == ["one: Ringed 90%", "two: Normal 51%"]
     assert [text.get_color() for text in shown[6].texts] == [plots.RIGHT, plots.WRONG]
+
+
+def test_coverage_of_every_class_is_drawn() -> None:
+    answers = [*(f"class {number}" for number in range(14)), "all"]
+    labels = np.arange(60) % 15
+    inside = {"90": np.ones((60, 15), bool), "80": np.eye(15, dtype=bool)[np.where(labels == 14, 0, labels)]}
+    left, right = plots.draw_coverage(coverage(labels, inside, answers)).axes
+    assert [line.get_label() for line in left.lines] == ["promised", "all", *answers]
+    assert left.lines[1].get_ydata()[1] == pytest.approx(100 * 14 / 15)
+    assert left.lines[-1].get_ydata()[1] == 0
+    assert len(right.lines) == 16

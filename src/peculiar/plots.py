@@ -1,5 +1,6 @@
 """Figures from results; nothing is computed here."""
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -470,9 +471,12 @@ def draw_coverage(coverages: Sequence[Any]) -> Figure:
     left, right = figure.subplots(1, 2)
     levels = [one.level for one in coverages]
     left.plot(levels, levels, color="0.6", linewidth=1, label="promised")
-    for name, colour in zip(["all", *coverages[0].classes], ["black", *COLOURS, *COLOURS], strict=False):
-        shares = [one.coverage if name == "all" else one.classes[name]["coverage"] for one in coverages]
-        sizes = [one.size if name == "all" else one.classes[name]["size"] for one in coverages]
+    shares, sizes = [one.coverage for one in coverages], [one.size for one in coverages]
+    lines = [("all", shares, sizes, "black")]
+    for name, colour in zip(coverages[0].classes, itertools.cycle(COLOURS), strict=False):
+        of_class = [one.classes[name] for one in coverages]
+        lines.append((name, [one["coverage"] for one in of_class], [one["size"] for one in of_class], colour))
+    for name, shares, sizes, colour in lines:
         left.plot(
             levels,
             [math.nan if share is None else 100 * share for share in shares],
