@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import matplotlib.image
@@ -10,6 +11,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from numpy.typing import NDArray
 
 from peculiar import plots
@@ -233,3 +235,35 @@ def test_coverage_of_every_class_is_drawn() -> None:
     assert left.lines[1].get_ydata()[1] == pytest.approx(100 * 14 / 15)
     assert left.lines[-1].get_ydata()[1] == 0
     assert len(right.lines) == 16
+
+
+def test_names_with_dollar_signs_are_no_formulas(tmp_path: Path, picture: NDArray[Any]) -> None:
+    name = "$a_$"
+    inside = {"90": np.ones((2, 2), bool)}
+    told = SimpleNamespace(
+        question=name,
+        answer=name,
+        probabilities={name: 0.6, "b": 0.4},
+        probability=0.6,
+        without=0.2,
+        map=np.ones((16, 16), np.float32),
+        threshold=2.0,
+        decisive=np.zeros((16, 16), bool),
+        square=(0, 0, 16, 16),
+    )
+    figures = [
+        plots.draw_scores({"recall": {name: (0.5, [0.4, 0.6]), "b": (0.5, None)}}),
+        plots.draw_confusion([[1, 0], [0, 1]], [name, "b"]),
+        plots.draw_coverage(coverage(np.array([0, 1]), inside, [name, "b"])),
+        plots.draw_answers(picture[None], [[(name, None)]]),
+        plots.draw_samples({name: picture[None]}),
+        plots.draw_galaxy(picture, name, right=None),
+        plots.draw_maps(picture, maps(4, 2), name),
+        plots.draw_contact_sheet([(picture, name, None, {"conv2d": maps(4, 2)})]),
+        plots.draw_map(np.array([0.1, 0.2]), np.array([0.1, 0.2]), [name, "b"]),
+        plots.draw_attribution(picture, told, name, name),
+        plots.draw_attributions([(picture, told, name, name)]),
+    ]
+    for number, figure in enumerate(figures):
+        assert plots.save(figure, tmp_path / f"{number}.png").stat().st_size > 1000
+        assert any(name in text.get_text() for text in figure.findobj(Text)), number

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize, PowerNorm
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 from numpy.typing import NDArray
 
 from peculiar.cache import writing
@@ -44,7 +45,7 @@ def draw_galaxy(picture: NDArray[Any], title: str, *, right: bool | None) -> Fig
     figure = _night(4.2, 4.6)
     axes = _bare(figure.subplots())
     axes.imshow(picture, interpolation="lanczos")
-    figure.suptitle(title, color=_verdict_colour(right), fontsize=11)
+    figure.suptitle(title, color=_verdict_colour(right), fontsize=11, parse_math=False)
     return figure
 
 
@@ -83,7 +84,7 @@ def draw_maps(picture: NDArray[Any], maps: NDArray[np.floating], title: str) -> 
     bar.set_label("activation", color=STARLIGHT, fontsize=8)
     bar.ax.tick_params(colors=STARLIGHT, labelsize=7)
     bar.outline.set_edgecolor(STARLIGHT)
-    figure.suptitle(title, color=STARLIGHT, fontsize=10)
+    figure.suptitle(title, color=STARLIGHT, fontsize=10, parse_math=False)
     return figure
 
 
@@ -107,7 +108,7 @@ def draw_contact_sheet(
             _bare(axes).set_visible(False)
         row[0].set_visible(True)
         row[0].imshow(picture, interpolation="lanczos")
-        row[0].set_title(title, color=_verdict_colour(right), fontsize=7.5, pad=3)
+        row[0].set_title(title, color=_verdict_colour(right), fontsize=7.5, pad=3, parse_math=False)
         column = 1
         for layer, count in zip(layers, filters, strict=True):
             for number in range(count):
@@ -145,7 +146,7 @@ def draw_attribution(picture: NDArray[Any], told: Any, name: str, label: str | N
     overlay.set_xlim(left - 0.5, right - 0.5)
     overlay.set_ylim(lower - 0.5, upper - 0.5)
     title = f"{_plain(told.answer)}: {told.probability:.0%}, without what is outlined {told.without:.0%}"
-    overlay.set_title(title, color=STARLIGHT, fontsize=10)
+    overlay.set_title(title, color=STARLIGHT, fontsize=10, parse_math=False)
     bar = figure.colorbar(image, ax=overlay, shrink=0.85, pad=0.02)
     bar.set_label("fall of the log-odds if hidden", color=STARLIGHT, fontsize=8)
     bar.ax.tick_params(colors=STARLIGHT, labelsize=7)
@@ -179,7 +180,11 @@ def draw_attributions(seen: Sequence[tuple[NDArray[Any], Any, str, str | None]])
         pair[0].set_title(name, color=STARLIGHT, fontsize=7.5, pad=3, parse_math=False)
         verdict = _verdict_colour(None if label is None else label == told.answer)
         pair[1].set_title(
-            f"{_plain(told.answer)} {told.probability:.0%} → {told.without:.0%}", color=verdict, fontsize=7.5, pad=3
+            f"{_plain(told.answer)} {told.probability:.0%} → {told.without:.0%}",
+            color=verdict,
+            fontsize=7.5,
+            pad=3,
+            parse_math=False,
         )
     return figure
 
@@ -228,7 +233,7 @@ def _draw_chances(axes: Axes, told: Any, label: str | None) -> None:
     colours = [FOR if name == told.answer else "#54628a" for name in names]
     axes.barh(range(len(names)), list(told.probabilities.values()), color=colours, height=0.62)
     axes.barh(names.index(told.answer), told.without, color=NIGHT, alpha=0.55, height=0.3)
-    axes.set_yticks(range(len(names)), [_plain(name) for name in names])
+    axes.set_yticks(range(len(names)), [_plain(name) for name in names], parse_math=False)
     best = max(names, key=lambda name: told.probabilities[name])
     for name, text in zip(names, axes.get_yticklabels(), strict=True):
         text.set_color(_verdict_colour(best == label) if name == label else STARLIGHT)
@@ -238,7 +243,7 @@ def _draw_chances(axes: Axes, told: Any, label: str | None) -> None:
     axes.set_xlim(0, 1.18)
     axes.set_ylim(len(names) - 0.4, -0.6)
     known = "" if label is None else f"\nlabelled {_plain(label)}"
-    axes.set_title(f"{_plain(told.question)}{known}", color=STARLIGHT, fontsize=10)
+    axes.set_title(f"{_plain(told.question)}{known}", color=STARLIGHT, fontsize=10, parse_math=False)
 
 
 def _plain(name: str) -> str:
@@ -261,7 +266,7 @@ def draw_samples(samples: Mapping[str, NDArray[Any]]) -> Figure:
             _bare(axes)
             if number < len(pictures):
                 axes.imshow(pictures[number], interpolation="lanczos")
-        row[0].set_ylabel(answer, color=STARLIGHT, fontsize=10)
+        row[0].set_ylabel(answer, color=STARLIGHT, fontsize=10, parse_math=False)
     return figure
 
 
@@ -295,6 +300,7 @@ def draw_answers(pictures: NDArray[Any], captions: Sequence[Sequence[tuple[str, 
                 ha="center",
                 va="top",
                 transform=axes.transAxes,
+                parse_math=False,
             )
     return figure
 
@@ -330,8 +336,8 @@ def draw_confusion(confusion: Sequence[Sequence[int]], answers: Sequence[str]) -
         colour = "white" if shares[row, column] > 0.55 else "black"
         text = f"{counts[row, column]}\n{shares[row, column]:.0%}"
         axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
-    axes.set_xticks(range(len(answers)), answers, rotation=30, ha="right")
-    axes.set_yticks(range(len(answers)), answers)
+    axes.set_xticks(range(len(answers)), answers, rotation=30, ha="right", parse_math=False)
+    axes.set_yticks(range(len(answers)), answers, parse_math=False)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     figure.colorbar(image, ax=axes, shrink=0.8).set_label("share of the true class")
@@ -357,7 +363,8 @@ def draw_map(x: NDArray[np.floating], y: NDArray[np.floating], classes: Sequence
         mine = labels == name
         colour = ("#7d8aa8", *COLOURS[1:], COLOURS[0])[number % (len(COLOURS) + 1)]
         axes.scatter(x[mine], y[mine], s=size, color=colour, linewidths=0, label=name, rasterized=True)
-    axes.legend(frameon=False, labelcolor=STARLIGHT, loc="upper right", markerscale=6 / size**0.5)
+    legend = axes.legend(frameon=False, labelcolor=STARLIGHT, loc="upper right", markerscale=6 / size**0.5)
+    _take_literally(legend)
     axes.set_aspect("equal")
     return figure
 
@@ -451,7 +458,7 @@ def draw_scores(scores: Mapping[str, Mapping[str, tuple[float | None, Sequence[f
                 axes.plot(interval, [line, line], color=colour, linewidth=2, alpha=0.6)
             axes.plot([value], [line], "o", color=colour, markersize=5)
         axes.set_title(score, fontsize=10)
-        axes.set_yticks(range(len(of)), list(of))
+        axes.set_yticks(range(len(of)), list(of), parse_math=False)
         axes.set_ylim(len(of) - 0.5, -0.5)
         axes.grid(alpha=0.25, axis="x")
         axes.margins(x=0.1)
@@ -492,7 +499,7 @@ def draw_coverage(coverages: Sequence[Any]) -> Figure:
         axes.set_xticks(levels)
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
-    left.legend(frameon=False, fontsize=7)
+    _take_literally(left.legend(frameon=False, fontsize=7))
     return figure
 
 
@@ -522,6 +529,12 @@ def draw_shifts(shifts: Mapping[str, Any]) -> Figure:
         axes.spines[["top", "right"]].set_visible(False)
     grid[0, 0].legend(frameon=False, fontsize=7)
     return figure
+
+
+def _take_literally(legend: Legend) -> None:
+    """Show names as they are: what stands between two dollar signs is no formula."""
+    for text in legend.get_texts():
+        text.set_parse_math(False)
 
 
 def _verdict_colour(right: bool | None) -> str:
