@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from sklearn import metrics
 
 from peculiar.evaluate import evaluate
-from peculiar.intervals import score_intervals, statistics, wilson
+from peculiar.intervals import group_numbers, score_intervals, statistics, wilson
 
 
 def draw(random: np.random.Generator, count: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -65,6 +65,12 @@ def test_grouped_rows_widen_the_intervals() -> None:
     assert apart[1] - apart[0] < 0.5 * (alone[1] - alone[0])
     # A rate of repeated galaxies is bootstrapped too: Wilson's would take them for so many galaxies.
     assert together["accuracy"] != wilson(int((chances.argmax(axis=1) == nine).sum()), len(nine))
+
+
+def test_rows_of_no_known_group_do_not_belong_together() -> None:
+    assert group_numbers(6, ["a", None, "b", None, "a", "None"]).tolist() == [0, 1, 2, 3, 0, 4]
+    labels, probabilities = draw(np.random.default_rng(6), 100)
+    assert score_intervals(labels, probabilities, groups=[None] * 100) == score_intervals(labels, probabilities)
 
 
 def test_what_is_not_defined_has_no_interval() -> None:

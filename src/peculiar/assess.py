@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from peculiar.calibrate import Bin, choose_scaling, cross_fitted, fit_scaling, reliability, temperature_scaling
 from peculiar.errors import DataError, LabelError, UnknownNameError
 from peculiar.evaluate import Scores, check_probabilities, evaluate, evaluate_by
+from peculiar.intervals import group_numbers
 from peculiar.prevalence import Fraction, fractions
 from peculiar.schema import Question, question_for
 from peculiar.sets import Coverage, coverage, cross_fitted_sets, prediction_sets
@@ -100,7 +101,7 @@ def assess(
     columns : mapping of str to sequence of (str or None), optional
         By each of these the scores are given apart too; see `peculiar.evaluate.strata`.
     groups : sequence, optional
-        What is drawn together by the bootstrap; by default rows of the same id.
+        What is drawn together by the bootstrap, None where that is not known; by default rows of the same id.
     temperature : float
         That the model has applied, to tell what it would have said without.
     thresholds : mapping of str to sequence of float, optional
@@ -134,7 +135,7 @@ def assess(
         curves = {"without its temperature": reliability(labels, raw), **curves}
     calibration: dict[str, Any] = {}
     sets, sets_from = [], ""
-    if len(set(ids if groups is None else [str(one) for one in groups])) > 1:
+    if group_numbers(len(labels), groups).max() > 0:
         scaling, gain, error = choose_scaling(logits, labels, groups)
         by_class = len(set(scaling.weights)) > 1 or any(scaling.biases)
         fitted = np.exp(cross_fitted(logits, labels, fit_scaling if by_class else temperature_scaling, groups=groups))

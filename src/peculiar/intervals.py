@@ -141,11 +141,15 @@ def _bootstrap_ends(
 
 
 def group_numbers(count: int, groups: Sequence[object] | None) -> NDArray[np.intp]:
-    """Return the number of the group of each row, in the order of their first rows; without groups each is its own."""
+    """Return the number of the group of each row, in the order of their first rows.
+
+    Without groups each row is its own, as is one whose group is None: nothing says what it belongs to.
+    """
     if groups is None:
         return np.arange(count)
-    numbers: dict[str, int] = {}
-    return np.array([numbers.setdefault(str(group), len(numbers)) for group in groups], dtype=np.intp)
+    names = [row if group is None else str(group) for row, group in enumerate(groups)]
+    numbers: dict[str | int, int] = {}
+    return np.array([numbers.setdefault(name, len(numbers)) for name in names], dtype=np.intp)
 
 
 def statistics(
