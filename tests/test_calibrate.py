@@ -63,6 +63,16 @@ def test_a_temperature_is_kept_where_it_is_as_good() -> None:
     assert gain < 2 * error
 
 
+def test_a_galaxy_that_is_shown_nine_times_tells_no_more_than_once() -> None:
+    logits, labels = biased(300, 0.1)
+    nine, repeated = np.repeat(logits, 9, axis=0), np.repeat(labels, 9)
+    ids = np.repeat(np.arange(300), 9).tolist()
+    _, gain, error = choose_scaling(logits, labels)
+    together = choose_scaling(nine, repeated, ids)
+    assert together[1:] == pytest.approx((gain, error), rel=0.05)
+    assert choose_scaling(nine, repeated)[2] < 0.5 * error
+
+
 def test_no_galaxy_calibrates_itself() -> None:
     logits, labels = biased(60, 0.0)
     groups = [str(number // 3) for number in range(60)]

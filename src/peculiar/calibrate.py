@@ -221,7 +221,10 @@ def choose_scaling(
         cross_fitted(logits, labels, fit, groups=groups)[rows, labels] for fit in (temperature_scaling, fit_scaling)
     )
     gains = with_many - with_one
-    gain, error = float(gains.mean()), float(gains.std(ddof=1) / np.sqrt(len(gains)))
+    gain = float(gains.mean())
+    # Galaxies of a group err together: the error is that of the groups' sums.
+    apart = np.bincount(group_numbers(len(labels), groups), gains - gain)
+    error = float(np.sqrt((apart**2).sum() * len(apart) / (len(apart) - 1)) / len(gains))
     better = gain > _STANDARD_ERRORS * error
     return (fit_scaling if better else temperature_scaling)(logits, labels), gain, error
 
