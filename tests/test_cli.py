@@ -2,6 +2,7 @@ import importlib
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -422,6 +423,15 @@ def test_labels_that_say_nothing_are_not_scored(peculiar_command: Any, tiny_surv
     assert status == 0
     assert json.loads(output)["scores"]["count"] == 76
     assert json.loads(output)["question"] == "odd"
+
+
+def test_the_command_of_a_report_can_be_pasted(peculiar_command: Any, tiny_model: Path) -> None:
+    table = pa.table({"id": ["x", "y"], "p_odd": [0.9, 0.2], "odd class": ["odd", "not_odd"]})
+    pa.parquet.write_table(table, "my table.parquet")
+    words = ("evaluate", "my table.parquet", "--label", "odd class", "--model", str(tiny_model), "--json")
+    status, output, _ = peculiar_command(*words)
+    assert status == 0
+    assert shlex.split(json.loads(output)["command"]) == ["peculiar", *words]
 
 
 def test_predict_says_what_it_could_not_read(

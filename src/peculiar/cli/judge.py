@@ -1,6 +1,7 @@
 """`peculiar evaluate`: scores of a model, printed and as a page."""
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -91,7 +92,7 @@ def evaluate(
         "question": scored.question.name,
         "left_out": scored.left_out,
         "unreadable": scored.problems,
-        "command": " ".join(["peculiar", *sys.argv[1:]]),
+        "command": shlex.join(["peculiar", *sys.argv[1:]]),
         "seed": 222,
         **found.as_dict(),
         "shifts": {name: of.as_dict() for name, of in shifts.items()},
