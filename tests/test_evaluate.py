@@ -175,6 +175,8 @@ def test_the_order_of_galaxies_changes_nothing(seed: int, data: st.DataObject) -
         ([0], [[1.2, -0.2]], DataError, r"non-negative.*row 0: \[1.2, -0.2\]"),
         ([0], [[math.nan, 1]], DataError, r"1 do not.*row 0: \[nan, 1.0\]"),
         ([0], [[math.inf, 1]], DataError, "1 do not"),
+        (np.ma.array([0, 1], mask=[False, True]), [[1, 0], [1, 0]], DataError, "masked in some rows; leave those rows"),
+        ([0], np.ma.array([[1, 0]], mask=[[True, False]]), DataError, "masked in some rows"),
     ],
 )
 def test_refusals(labels: Any, probabilities: Any, error: type[Exception], message: str) -> None:

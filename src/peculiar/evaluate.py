@@ -129,8 +129,11 @@ def evaluate(
     LabelError
         If there is no galaxy, or a label is no class number.
     DataError
-        If the shapes do not fit, or rows are not probabilities.
+        If the shapes do not fit, rows are not probabilities, or some are masked.
     """
+    if np.ma.is_masked(labels) or np.ma.is_masked(probabilities):
+        message = "labels or probabilities are masked in some rows; leave those rows out, since they cannot be scored"
+        raise DataError(message)
     labels, probabilities = np.asarray(labels), np.asarray(probabilities, dtype=np.float64)
     _check(labels, probabilities, answers)
     numbers = range(len(answers))
