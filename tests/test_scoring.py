@@ -153,3 +153,8 @@ def test_a_table_of_probabilities_is_read(fake_npz: Path) -> None:
     assert score_catalogue(fake_npz, candidate, label=None) is None
     assert score_catalogue(Path(), candidate, label=None) is None
     assert score_catalogue(catalogue(id=["x"], image=[b""]), candidate, label=None) is None
+    # Galaxy Zoo's tables of pictures have columns of votes that are called so.
+    votes = {"image": [b""], "p_cs_debiased": [0.3], "four_class": ["Merger"]}
+    assert score_catalogue(catalogue(id=["x"], **votes), guess(), label="four_class") is None
+    assert score_catalogue(catalogue(id=["x"], **votes), guess(), label=None) is None
+    assert score_catalogue(catalogue(id=["x"], file=["x.png"], p_a=[1.0], p_b=[0.0], s=["b"]), guess(), label="s")

@@ -16,6 +16,7 @@ from peculiar.intervals import group_numbers
 from peculiar.prevalence import Fraction, fractions
 from peculiar.schema import Question, question_for
 from peculiar.sets import Coverage, coverage, cross_fitted_sets, prediction_sets
+from peculiar.sources import open_source
 from peculiar.table import ID_COLUMNS, TableReader, find_column
 
 MISTAKES = 12
@@ -234,9 +235,21 @@ class Catalogue:
     table: TableReader
 
 
-def has_probabilities(path: Path) -> bool:
-    """Tell whether a table has columns of probabilities, as ``p_merger``."""
-    return any(name.startswith("p_") for name in TableReader(path).columns)
+def has_probabilities(path: Path, label: str | None, questions: Sequence[Question]) -> bool:
+    """Tell whether a table has columns of probabilities, as ``p_merger``.
+
+    Of a table with pictures they have to be those of labels or questions: catalogues of surveys have others.
+    """
+    table = TableReader(path)
+    found = {name for name in table.columns if name.startswith("p_")}
+    try:
+        open_source(path)
+    except DataError:  # it has no pictures
+        return bool(found)
+    entries = table.column(label) if label in table.columns else []
+    wanted = {f"p_{str(entry).lower()}" for entry in entries}
+    wanted |= {probability_column(one, answer, table.columns) for one in questions for answer in one.answers}
+    return bool(found & wanted)
 
 
 def read_catalogue(path: Path, label: str | None, questions: Sequence[Question]) -> Catalogue:

@@ -291,7 +291,7 @@ def score_catalogue(path: Path, candidate: Candidate, *, label: str | None = Non
     LabelError
         If no column of labels is named, or no galaxy is left to score.
     """
-    if not path.is_file() or not table_format(path) or not has_probabilities(path):
+    if not path.is_file() or not table_format(path) or not has_probabilities(path, label, candidate.questions):
         return None
     read = read_catalogue(path, label, candidate.questions)
     taken = [number for number, id_ in enumerate(read.ids) if candidate.takes(id_)]
