@@ -173,6 +173,7 @@ def make_app(desk: Desk, wall: Wall | None = None, why: Why | None = None) -> Fa
         shown = desk.pictures.show(row, LARGE if size == "large" else SMALL)
         if shown.problem:
             return Response(UNREADABLE, media_type="image/svg+xml", headers={"Cache-Control": "no-store"})
+        # Pages name the session in the address: the next desk may show other galaxies under the same numbers.
         return Response(shown.content, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
 
     @app.get("/opinion/{row}", response_class=HTMLResponse)
