@@ -31,6 +31,7 @@ from peculiar.shelf import Shelf
 from peculiar.web.app import make_app
 from peculiar.web.desk import Desk
 from peculiar.web.guard import Guard
+from peculiar.web.ids import Ids
 from peculiar.web.serve import open_desk
 from peculiar.web.wall import Wall
 from peculiar.web.why import open_why
@@ -114,6 +115,16 @@ def test_undo_shows_the_galaxy_again(client: TestClient, labels: Labels) -> None
         assert labels.current("odd") == []
     answer(client, page, "0")
     assert [one.answer for one in labels.current("odd")] == ["not_odd"]
+
+
+def test_a_page_of_other_galaxies_stores_nothing(client: TestClient, desk: Desk, labels: Labels) -> None:
+    page = client.get("/?who=Ada").text
+    desk.ids = Ids(f"new-{id_}" for id_ in desk.ids)  # as of a desk that was opened again, on a folder that has changed
+    sent = form(page) | {"choice": "1", "csrf": client.get("/csrf").text}  # as a page that outlived its desk sends it
+    refused = client.post("/answer", data=sent, headers={"HX-Request": "true"})
+    assert refused.status_code == 400
+    assert "other galaxies" in refused.text
+    assert labels.history("odd") == []
 
 
 def test_without_javascript_forms_lead_to_pages(client: TestClient) -> None:

@@ -1,5 +1,6 @@
 """What the labelling desk knows: who answered what, what to show next, how the learning goes. Nothing of the web."""
 
+import hashlib
 import secrets
 import threading
 from collections import Counter, deque
@@ -206,6 +207,17 @@ class Desk:
         """Raise `LabelError` unless there is such a row."""
         if not 0 <= row < len(self):
             message = f"there is no galaxy {row}; they are counted from 0 to {len(self) - 1}"
+            raise LabelError(message)
+
+    def mark(self, row: int) -> str:
+        """Return what a page brings back with an answer, to tell the galaxy that it showed from others."""
+        return hashlib.sha256(self.ids[row].encode()).hexdigest()[:16]
+
+    def check_mark(self, row: int, mark: str) -> None:
+        """Raise `LabelError` if a page is of a desk that had another galaxy in this row."""
+        self.check(row)
+        if mark != self.mark(row):
+            message = "this page is of a desk that had other galaxies, and nothing is stored; load the page again"
             raise LabelError(message)
 
     def _asked(self, person: Person, row: int, chosen: str) -> Asked:
