@@ -338,6 +338,7 @@ def _run(shelf: Shelf, sql: str, values: list[str | float], where: str | None) -
     """Run SQL on a connection that sees the catalogue and nothing else."""
     import duckdb  # takes a tenth of a second to import
 
+    shelf.check_unchanged()
     with duckdb.connect() as connection:
         # Conditions are checked before; should one ever slip through, it meets neither files nor variables.
         for setting in ("enable_external_access", "python_enable_replacements", "autoload_known_extensions"):

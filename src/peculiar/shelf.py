@@ -41,6 +41,8 @@ class Shelf:
         By name, in the order of the file.
     notes : dict of str to str
         What the file says of its making.
+    state : str
+        What tells this catalogue, as its files were when it was opened, from others and from what it was before.
 
     Raises
     ------
@@ -55,6 +57,7 @@ class Shelf:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self.files = _parts(self.path)
+        self.state = self._state()
         try:
             self.dataset = pa.dataset.dataset([str(file) for file in self.files], format="parquet")
             rows = self.dataset.count_rows()
@@ -93,12 +96,26 @@ class Shelf:
             message = f"{self.path} was made by the model {made[:12]}, not by {digest[:12]}; {advice}"
             raise UsageError(message)
 
+    def check_unchanged(self) -> None:
+        """Raise `DataError` unless the files are as they were when the catalogue was opened.
+
+        What was read of them before would not fit what is read now: rows have other numbers then.
+        """
+        try:
+            same = self._state() == self.state
+        except OSError:
+            same = False
+        if not same:
+            message = f"{self.path} has changed since it was opened; open it again (a desk: stop it, and start it anew)"
+            raise DataError(message)
+
     def damaged(self, error: Exception) -> DataError:
         """Return what to say where reading failed."""
         return DataError(f"{self.path}: cannot be read as Parquet ({_line(error)}); fetch or write it again")
 
     def take(self, rows: NDArray[np.integer], columns: Sequence[str]) -> pa.Table:
         """Read some columns of some rows, in the order of `rows`."""
+        self.check_unchanged()
         try:
             return self.dataset.take(pa.array(rows, pa.int64()), columns=list(columns))
         except (pa.ArrowException, OSError) as error:
@@ -141,6 +158,7 @@ class Shelf:
 
     def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Yield some columns of all rows, in order."""
+        self.check_unchanged()
         try:
             # Neither as a data set nor with a buffer ahead: both would hold gigabytes of a file of embeddings.
             for file in self.files:
@@ -172,9 +190,7 @@ class Shelf:
         array = self.cached("embeddings", ".npy", lambda file: self._prepare(file, width))
         return Embeddings(np.load(array, mmap_mode="r"))
 
-    @property
-    def state(self) -> str:
-        """What tells this catalogue, as its files are now, from others and from what it was before."""
+    def _state(self) -> str:
         states = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in self.files]
         place = hashlib.sha256(str(self.path.resolve()).encode()).hexdigest()[:16]
         return f"{place}-{hashlib.sha256(json.dumps(states).encode()).hexdigest()[:16]}"
