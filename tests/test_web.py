@@ -378,6 +378,24 @@ def test_elsewhere_than_here_a_token_is_needed(desk: Desk) -> None:
         assert client.get("/?who=Ada").status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("cookies", "status"),
+    [
+        ("peculiar=secret-token", 200),
+        ('other={"a": "b"}; peculiar=secret-token', 200),
+        ("path=/; peculiar=secret-token; last", 200),
+        ("no word; peculiar=secret-token", 200),
+        ("peculiar=wrong; peculiar=secret-token", 200),
+        ("peculiar=wrong", 401),
+        ("other=secret-token", 401),
+        ("peculiar=", 401),
+    ],
+)
+def test_cookies_of_other_programs_do_not_hide_the_token(desk: Desk, cookies: str, status: int) -> None:
+    with TestClient(Guard(make_app(desk), "secret-token"), base_url=HERE, follow_redirects=False) as client:
+        assert client.get("/", headers={"Cookie": cookies}).status_code == status
+
+
 def test_every_answer_says_what_a_page_may_do(client: TestClient) -> None:
     for address in ("/", "/?who=Ada", "/picture/0/large", "/static/desk.js", "/nowhere"):
         headers = client.get(address).headers
