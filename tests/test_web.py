@@ -1,5 +1,6 @@
 """The labelling desk: what its pages show and store, whom it refuses, what a kill leaves."""
 
+import asyncio
 import html
 import io
 import re
@@ -376,6 +377,26 @@ def test_elsewhere_than_here_a_token_is_needed(desk: Desk) -> None:
         # Browsers complain of it where the connection is not safe.
         assert "cross-origin-opener-policy" not in opened.headers
         assert client.get("/?who=Ada").status_code == 200
+
+
+def test_a_request_that_breaks_off_stores_nothing(client: TestClient, labels: Labels) -> None:
+    sent = form(client.get("/?who=Ada").text) | {"choice": "1"}
+    pieces: list[dict[str, Any]] = [
+        {"type": "http.request", "body": urllib.parse.urlencode(sent).encode(), "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    scope = {"type": "http", "method": "POST", "path": "/answer", "query_string": b"", "scheme": "http"}
+    kind = (b"content-type", b"application/x-www-form-urlencoded")
+
+    async def receive() -> dict[str, Any]:
+        return pieces.pop(0)
+
+    async def send(message: Any) -> None:
+        pass
+
+    asyncio.run(client.app(scope | {"headers": [(b"host", b"127.0.0.1"), kind]}, receive, send))
+    assert pieces == []
+    assert labels.history("odd") == []
 
 
 @pytest.mark.parametrize(

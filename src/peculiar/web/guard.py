@@ -128,12 +128,12 @@ def _with_headers(send: Send, *, safe: bool) -> Send:
 
 
 async def _body(receive: Receive) -> bytes | None:
-    """Read a request; None where it is too long."""
+    """Read a request; None where it is too long, or breaks off: half a form would be taken for a whole one."""
     body = b""
     while True:
         message = await receive()
         if message["type"] != "http.request":
-            return body
+            return None
         body += bytes(message.get("body", b""))
         if len(body) > MOST_OF_BODY:
             return None
