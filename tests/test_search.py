@@ -56,6 +56,15 @@ def test_which_rows_meet_a_condition_keeps_their_order(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found, (numbers > 0.5) & (numbers <= 0.9))
 
 
+def test_whole_numbers_of_nineteen_digits_are_compared_exactly(tmp_path: Path) -> None:
+    first = 1237648720693755918  # as SDSS and Gaia number theirs
+    numbers = pa.array([first + more for more in range(4)])
+    pa.parquet.write_table(pa.table({"id": numbers.cast(pa.string()), "objid": numbers}), tmp_path / "c.parquet")
+    assert query(tmp_path / "c.parquet", f"objid = {first}").ids == [str(first)]
+    assert query(tmp_path / "c.parquet", f"objid > {first + 1}").ids == [str(first + 2), str(first + 3)]
+    assert len(query(tmp_path / "c.parquet", f"objid > -{1 << 63} and objid < {'9' * 5_000}")) == 4
+
+
 def test_units_and_meanings_are_kept(tiny_catalog: Path, tmp_path: Path) -> None:
     hits = query(tiny_catalog, cone=Cone(150.3, 1.7, 0.1))
     hits.write(tmp_path / "found.parquet")

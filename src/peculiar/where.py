@@ -72,6 +72,9 @@ _STATEMENTS = frozenset(
         "checkpoint",
     }
 )
+_WHOLE = 1 << 63
+"""Whole numbers below it are compared as such."""
+
 _COMPARISONS = {"=": "=", "==": "=", "<>": "<>", "!=": "<>", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 
 
@@ -274,7 +277,9 @@ class _Reader:
         token = self._now
         if token.kind == "number":
             self.at += 1
-            self.values.append(int(token.text) if token.text.isdigit() and len(token.text) < 19 else float(token.text))
+            # Ids of 19 digits are usual, and a float would take a hundred of them for one.
+            whole = token.text.isdigit() and len(token.text) < 20 and int(token.text) < _WHOLE
+            self.values.append(int(token.text) if whole else float(token.text))
             return _Part("?")
         if token.kind == "text":
             self.at += 1
