@@ -19,7 +19,7 @@ from peculiar.cli import app
 from peculiar.errors import DataError, NotFoundError, PictureError, UnknownNameError, UsageError
 from peculiar.image import Framing
 from peculiar.model import load_model
-from peculiar.search import Cone, Hits, embed, odd, parse_cone, query, selected, similar
+from peculiar.search import Cone, Hits, embed, find_rows, odd, parse_cone, query, selected, similar
 from peculiar.shelf import Shelf
 from peculiar.sources import open_source
 from peculiar.table import TableReader
@@ -63,6 +63,38 @@ def test_whole_numbers_of_nineteen_digits_are_compared_exactly(tmp_path: Path) -
     assert query(tmp_path / "c.parquet", f"objid = {first}").ids == [str(first)]
     assert query(tmp_path / "c.parquet", f"objid > {first + 1}").ids == [str(first + 2), str(first + 3)]
     assert len(query(tmp_path / "c.parquet", f"objid > -{1 << 63} and objid < {'9' * 5_000}")) == 4
+
+
+@pytest.mark.parametrize(
+    ("where", "found"),
+    [
+        ("p > 0.5", "ce"),
+        ("0.5 < p", "ce"),
+        ("p >= -1", "ace"),
+        ("p - 2 * p < 2 and 3 - 2 * p > 1.5", "a"),
+        ("1 - p <= 0.3", "ce"),
+        ("p between 0 and 9e99", "ac"),
+        ("isnan(p)", "b"),
+        ("p > q", "c"),
+        ("p < q or q > 0.05", "abc"),
+    ],
+)
+def test_what_is_no_number_meets_no_comparison(tmp_path: Path, where: str, found: str) -> None:
+    nan, values = float("nan"), [0.1, float("nan"), 0.9, None, float("inf")]
+    pa.parquet.write_table(
+        pa.table({"id": list("abcde"), "p": values, "q": [0.2, 0.1, 0.3, 0, nan]}), tmp_path / "c.parquet"
+    )
+    assert "".join(query(tmp_path / "c.parquet", where).ids) == found
+
+
+@pytest.mark.parametrize(("by", "order"), [("p", "ecabd"), ("-p", "acebd")])
+def test_what_is_no_number_comes_last(tmp_path: Path, by: str, order: str) -> None:
+    values = [0.1, float("nan"), 0.9, None, float("inf")]
+    pa.parquet.write_table(pa.table({"id": list("abcde"), "p": values}), tmp_path / "c.parquet")
+    assert "".join(query(tmp_path / "c.parquet", by=by).ids) == order
+    rows, _ = find_rows(Shelf(tmp_path / "c.parquet"), by=by)
+    assert sorted(rows[3:].tolist()) == [1, 3]
+    assert "".join("abcde"[row] for row in rows[:3]) == order[:3]
 
 
 def test_units_and_meanings_are_kept(tiny_catalog: Path, tmp_path: Path) -> None:

@@ -331,7 +331,11 @@ def _order(shelf: Shelf, by: str | None) -> str:
     if name not in shelf.plain:
         message = f"the column {name} holds a list a row and cannot be ordered by"
         raise UsageError(message)
-    return quoted(name) + (" ASC" if by.startswith("-") else " DESC")
+    direction = " ASC" if by.startswith("-") else " DESC"
+    if pa.types.is_floating(shelf.columns[name].type):
+        # DuckDB takes NaN for the greatest of all numbers; here it comes last, as what is unknown.
+        return f"CASE WHEN isnan({quoted(name)}) THEN NULL ELSE {quoted(name)} END{direction}"
+    return quoted(name) + direction
 
 
 def _run(shelf: Shelf, sql: str, values: list[str | float], where: str | None) -> pa.Table:
