@@ -20,9 +20,10 @@ from peculiar.errors import DataError, NotFoundError, PictureError, UnknownNameE
 from peculiar.image import Framing
 from peculiar.model import load_model
 from peculiar.search import Cone, Hits, embed, find_rows, odd, parse_cone, query, selected, similar
-from peculiar.shelf import Shelf
+from peculiar.shelf import Embeddings, Shelf
 from peculiar.sources import open_source
 from peculiar.table import TableReader
+from peculiar.web.wall import Asking, Wall
 
 
 def sky(path: Path, ra: list[float], dec: list[float]) -> Path:
@@ -150,6 +151,17 @@ def test_a_cone_holds_what_lies_within(
     distances = hits.table["distance"].to_numpy()
     np.testing.assert_allclose(distances, true[[int(id_[1:]) for id_ in hits.ids]], atol=1e-5)
     assert (np.diff(distances) >= 0).all()
+
+
+def test_what_a_cone_found_can_be_searched_by_another_cone(tmp_path: Path) -> None:
+    query(sky(tmp_path / "c.parquet", [1, 2, 3, 4], [0, 0, 0, 0]), cone=Cone(1, 0, 5)).write(tmp_path / "first.parquet")
+    shelf = Shelf(tmp_path / "first.parquet")
+    again = query(shelf, "distance > 0", cone=Cone(4, 0, 1.5))
+    assert [one.name for one in again.columns] == again.table.column_names == ["id", "ra", "dec", "distance"]
+    np.testing.assert_allclose(again.table["distance"].to_numpy(), [0, 1], atol=1e-9)
+    again.write(tmp_path / "again.fits")
+    wall = Wall(shelf, Embeddings.of(np.eye(4)), again.ids).table(Asking(cone="4,0,1.5"))
+    np.testing.assert_allclose(wall.table["distance"].to_numpy(), [0, 1], atol=1e-9)
 
 
 def test_a_cone_across_the_meridian_and_over_a_pole(tmp_path: Path) -> None:

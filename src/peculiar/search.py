@@ -217,7 +217,9 @@ def query(
         message = f"top has to be at least 1, received {top}"
         raise UsageError(message)
     shelf.check_columns(columns or ())
-    names = shelf.plain if columns is None else ["id", *(name for name in columns if name != "id")]
+    names = shelf.plain if columns is None else list(dict.fromkeys(["id", *columns]))
+    if cone is not None:  # takes the place of a distance that an earlier search found
+        names = [name for name in names if name != DISTANCE.name]
     chosen = [shelf.columns[name] for name in names]
     clauses, values = _clauses(shelf, where, cone)
     selected = [quoted(name) for name in names]
