@@ -1,5 +1,6 @@
 """Searching: conditions, cones, likeness and oddness; tables and sheets of what was found."""
 
+import json
 import math
 from pathlib import Path
 
@@ -318,6 +319,21 @@ def test_a_sheet_shows_the_pictures_and_names_those_that_are_missing(
     alone = Hits(hits.columns, renamed.slice(1), {})
     with pytest.raises(DataError, match="none of the 6 galaxies found has a readable picture"):
         alone.draw(tmp_path / "s.png", open_source(tiny_survey), Framing(32))
+
+
+def test_json_holds_what_json_has_no_word_for(tmp_path: Path) -> None:
+    values = {
+        "id": ["a"],
+        "p": [math.nan],
+        "q": [0.5],
+        "n": [3],
+        "at": pa.array([0], pa.timestamp("s")),
+        "far": [math.inf],
+    }
+    pa.parquet.write_table(pa.table(values), tmp_path / "c.parquet")
+    told = CliRunner().invoke(app, ["search", str(tmp_path / "c.parquet"), "--json"]).stdout
+    (found,) = json.loads(told, parse_constant=lambda text: pytest.fail(text))["found"]
+    assert found == {"id": "a", "p": None, "q": 0.5, "n": 3, "at": "1970-01-01 00:00:00", "far": None}
 
 
 def test_the_commands(tiny_catalog: Path, tiny_survey: Path) -> None:
