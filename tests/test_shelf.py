@@ -74,6 +74,16 @@ def test_the_cache_follows_the_catalogue(tmp_path: Path) -> None:
     assert len(list((cache_folder() / "embeddings").iterdir())) == 1
 
 
+def test_parts_of_other_columns_are_named(tmp_path: Path) -> None:
+    write(tmp_path / "0.parquet", ["a", "b"], [[1, 0], [0, 1]])
+    pa.parquet.write_table(pa.table({"id": ["c"]}), tmp_path / "1.parquet")
+    with pytest.raises(DataError, match=r"1\.parquet: has not the columns embedding as 0\.parquet"):
+        Shelf(tmp_path)
+    write(tmp_path / "1.parquet", ["c"], [[1, 0, 2]])
+    with pytest.raises(DataError, match=r"1\.parquet: has not the columns embedding"):
+        Shelf(tmp_path)
+
+
 @pytest.mark.parametrize("gone", [False, True])
 def test_a_catalogue_that_changes_while_it_is_open_is_told(tmp_path: Path, gone: bool) -> None:
     path = write(tmp_path / "catalog.parquet", ["a", "b", "c"], [[1, 0], [0, 1], [1, 1]])

@@ -61,6 +61,7 @@ class Shelf:
         try:
             self.dataset = pa.dataset.dataset([str(file) for file in self.files], format="parquet")
             rows = self.dataset.count_rows()
+            parts = [(one.path, one.physical_schema) for one in self.dataset.get_fragments()]
         except (pa.ArrowException, OSError) as error:
             raise self.damaged(error) from error
         self._rows = int(rows)
@@ -70,6 +71,15 @@ class Shelf:
             for name, text in (self.dataset.schema.metadata or {}).items()
             if name not in (b"pandas", b"ARROW:schema")
         }
+        for part, schema in parts:
+            types = {field.name: field.type for field in schema}
+            odd = [name for name, column in self.columns.items() if not _alike(types.get(name), column.type)]
+            if odd:
+                message = (
+                    f"{part}: has not the columns {', '.join(odd)} as {self.files[0].name} has them; the parts of a "
+                    "catalogue have the same columns"
+                )
+                raise DataError(message)
         if "id" not in self.columns:
             message = f"{self.path} has no column 'id'; is it a catalogue that `peculiar predict` wrote?"
             raise DataError(message)
@@ -324,6 +334,13 @@ def _parts(path: Path) -> list[Path]:
         message = f"{path} is {format}, and searching needs Parquet; type: peculiar data convert {path} {other}"
         raise UsageError(message)
     return [path]
+
+
+def _alike(one: pa.DataType | None, other: pa.DataType) -> bool:
+    """Tell whether two parts of a catalogue can hold a column as these types: numbers differ, lengths of lists not."""
+    if one is None or not pa.types.is_fixed_size_list(other):
+        return one is not None
+    return bool(pa.types.is_fixed_size_list(one) and one.list_size == other.list_size)
 
 
 def _matrix(array: Any, width: int) -> NDArray[np.float32]:
