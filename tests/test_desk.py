@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -13,6 +15,7 @@ from peculiar.labels import Labels
 from peculiar.schema import Question, Tree, find_tree
 from peculiar.sources import open_source
 from peculiar.web.desk import Asked, Desk
+from peculiar.web.ids import Ids
 from peculiar.web.pictures import Pictures
 from peculiar.web.serve import open_desk
 
@@ -88,6 +91,33 @@ def test_an_answer_leads_to_the_next_question_of_the_same_galaxy(desk: Desk, lab
     assert (after.question, after.path, after.done) == (SHELL, (), 1)
     assert after.row != first.row
     assert current(labels) == {"shell": ["yes"], "where": ["inside"], "sides": ["two"]}
+
+
+def test_rows_of_one_id_are_asked_about_once(pictures: Pictures, labels: Labels) -> None:
+    desk = Desk(["a", "b", "a", "c", "a"], pictures, SHELLS, labels)
+    desk.ask_first("Ada", [4, 1])
+    answered = []
+    while (asked := desk.next("Ada")) is not None:
+        assert len(answered) < 5
+        answered.append(say(desk, "no", asked=asked).id)
+    assert answered[:2] == ["a", "b"]
+    assert sorted(answered) == ["a", "b", "c"]
+    assert Ids(pa.array(["a", None, "b", "a", None])).repeated == [1, 4, 3]
+
+
+@pytest.mark.parametrize("grid", [False, True])
+def test_galaxies_without_pictures_are_not_asked_about(
+    grid: bool, tiny_catalog: Path, tiny_survey: Path, tmp_path: Path, labels: Labels
+) -> None:
+    twice = pa.parquet.read_table(tiny_catalog)
+    names = pa.array([f"unseen-{row}" for row in range(len(twice))])
+    unseen = twice.set_column(twice.schema.get_field_index("id"), twice.schema.field("id"), names)
+    pa.parquet.write_table(pa.concat_tables([unseen, twice, unseen]), tmp_path / "catalog.parquet")
+    desk = open_desk(tmp_path / "catalog.parquet", labels, pictures=tiny_survey, question="odd")
+    asked = desk.some("Ada", 40) if grid else [desk.next("Ada"), desk.next("Ada")]
+    desk.pictures.close()
+    assert len(asked) == (40 if grid else 2)
+    assert all(one is not None and one.id.startswith("sim-") for one in asked)
 
 
 def test_an_answer_that_leads_nowhere_ends_the_galaxy(desk: Desk) -> None:

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 
 from peculiar import labels as labels_module
 from peculiar.cli import app
-from peculiar.errors import DataError, LabelError, NotFoundError, PeculiarWarning, UsageError
+from peculiar.errors import DataError, LabelError, NotFoundError, PeculiarWarning, UnknownNameError, UsageError
 from peculiar.labels import APPLICATION_ID, Event, Labels, majority
 from peculiar.schema import Question
 from peculiar.table import TableReader
@@ -252,6 +252,10 @@ def test_commands_export_and_compare(labels: Labels, tmp_path: Path) -> None:
     told = CliRunner().invoke(app, ["labels", "agreement", str(labels.path)]).stdout
     assert "2 of 3 galaxies have answers of several people" in told
     assert "Cohen's kappa 0.00 of Ada and Bob, 2 galaxies" in told
+    for command in (["agreement"], ["export", "--out", str(tmp_path / "none.csv")]):
+        refused = CliRunner().invoke(app, ["labels", *command, str(labels.path), "--question", "shel"])
+        assert isinstance(refused.exception, UnknownNameError)
+        assert "Did you mean 'shell'" in str(refused.exception)
 
 
 VERSION_1 = """

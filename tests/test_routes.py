@@ -36,8 +36,9 @@ def app(desk: Desk, drawn_catalog: Path) -> Any:
     return make_app(desk, Wall(Shelf(drawn_catalog), desk.loop.embeddings, desk.ids))
 
 
-def make_sense(case: Any, csrf: str, rows: int) -> None:
+def make_sense(case: Any, csrf: str, desk: Desk) -> None:
     """Let what is well formed also fit what is there: the page's own token, rows and answers that there are."""
+    rows = len(desk)
     for part in (case.path_parameters, case.query, case.body):
         if isinstance(part, dict):
             fitting: dict[str, Any] = {"csrf": csrf, "undoes": "event-to-undo", "question": "odd"}
@@ -47,6 +48,7 @@ def make_sense(case: Any, csrf: str, rows: int) -> None:
                 part |= {"who": "Ada", "rows": ["0 2"]}
             if "row" in part:
                 fitting["row"] = int(part["row"]) % rows
+                fitting["galaxy"] = desk.mark(fitting["row"])
             if str(part.get("choice")).isdecimal():
                 fitting["choice"] = str(int(part["choice"]) % 2)
             if "yes" in part:
@@ -93,7 +95,7 @@ def test_the_description_is_true(app: Any, desk: Desk, guard: str, examples: int
         @given(case=operation.as_strategy(generation_mode=schemathesis.GenerationMode(mode)))
         def ask(case: Any) -> None:
             if mode == "positive":
-                make_sense(case, csrf, len(desk))
+                make_sense(case, csrf, desk)
             # What is well formed may still be refused: a condition on a column that is not there, an undo of nothing.
             got = case.call_and_validate(headers=HEADERS, excluded_checks=[positive_data_acceptance])
             answers.setdefault(case.operation.label, set()).add(got.status_code)
@@ -116,7 +118,7 @@ def test_whatever_changes_something_needs_the_token_of_the_page(app: Any, desk: 
             assert "csrf" in form["required"]
     common = {"who": "Ada", "event": "event-of-a-forger"}
     forms: dict[str, dict[str, Any]] = {
-        "/answer": {"row": 0, "question": "odd", "choice": "1"},
+        "/answer": {"row": 0, "galaxy": "0" * 16, "question": "odd", "choice": "1"},
         "/undo": {"undoes": "event-0000"},
         "/grid": {"rows": 0, "chosen": "random", "yes": 1, "no": 0},
     }

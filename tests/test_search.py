@@ -1,5 +1,6 @@
 """Searching: conditions, cones, likeness and oddness; tables and sheets of what was found."""
 
+import json
 import math
 from pathlib import Path
 
@@ -19,10 +20,11 @@ from peculiar.cli import app
 from peculiar.errors import DataError, NotFoundError, PictureError, UnknownNameError, UsageError
 from peculiar.image import Framing
 from peculiar.model import load_model
-from peculiar.search import Cone, Hits, embed, odd, parse_cone, query, selected, similar
-from peculiar.shelf import Shelf
+from peculiar.search import Cone, Hits, embed, find_rows, odd, parse_cone, query, selected, similar
+from peculiar.shelf import Embeddings, Shelf
 from peculiar.sources import open_source
 from peculiar.table import TableReader
+from peculiar.web.wall import Asking, Wall
 
 
 def sky(path: Path, ra: list[float], dec: list[float]) -> Path:
@@ -54,6 +56,47 @@ def test_which_rows_meet_a_condition_keeps_their_order(tmp_path: Path) -> None:
     pa.parquet.write_table(table, tmp_path / "c.parquet", row_group_size=64)
     found = selected(Shelf(tmp_path / "c.parquet"), "x > 0.5")
     np.testing.assert_array_equal(found, (numbers > 0.5) & (numbers <= 0.9))
+
+
+def test_whole_numbers_of_nineteen_digits_are_compared_exactly(tmp_path: Path) -> None:
+    first = 1237648720693755918  # as SDSS and Gaia number theirs
+    numbers = pa.array([first + more for more in range(4)])
+    pa.parquet.write_table(pa.table({"id": numbers.cast(pa.string()), "objid": numbers}), tmp_path / "c.parquet")
+    assert query(tmp_path / "c.parquet", f"objid = {first}").ids == [str(first)]
+    assert query(tmp_path / "c.parquet", f"objid > {first + 1}").ids == [str(first + 2), str(first + 3)]
+    assert len(query(tmp_path / "c.parquet", f"objid > -{1 << 63} and objid < {'9' * 5_000}")) == 4
+
+
+@pytest.mark.parametrize(
+    ("where", "found"),
+    [
+        ("p > 0.5", "ce"),
+        ("0.5 < p", "ce"),
+        ("p >= -1", "ace"),
+        ("p - 2 * p < 2 and 3 - 2 * p > 1.5", "a"),
+        ("1 - p <= 0.3", "ce"),
+        ("p between 0 and 9e99", "ac"),
+        ("isnan(p)", "b"),
+        ("p > q", "c"),
+        ("p < q or q > 0.05", "abc"),
+    ],
+)
+def test_what_is_no_number_meets_no_comparison(tmp_path: Path, where: str, found: str) -> None:
+    nan, values = float("nan"), [0.1, float("nan"), 0.9, None, float("inf")]
+    pa.parquet.write_table(
+        pa.table({"id": list("abcde"), "p": values, "q": [0.2, 0.1, 0.3, 0, nan]}), tmp_path / "c.parquet"
+    )
+    assert "".join(query(tmp_path / "c.parquet", where).ids) == found
+
+
+@pytest.mark.parametrize(("by", "order"), [("p", "ecabd"), ("-p", "acebd")])
+def test_what_is_no_number_comes_last(tmp_path: Path, by: str, order: str) -> None:
+    values = [0.1, float("nan"), 0.9, None, float("inf")]
+    pa.parquet.write_table(pa.table({"id": list("abcde"), "p": values}), tmp_path / "c.parquet")
+    assert "".join(query(tmp_path / "c.parquet", by=by).ids) == order
+    rows, _ = find_rows(Shelf(tmp_path / "c.parquet"), by=by)
+    assert sorted(rows[3:].tolist()) == [1, 3]
+    assert "".join("abcde"[row] for row in rows[:3]) == order[:3]
 
 
 def test_units_and_meanings_are_kept(tiny_catalog: Path, tmp_path: Path) -> None:
@@ -109,6 +152,17 @@ def test_a_cone_holds_what_lies_within(
     distances = hits.table["distance"].to_numpy()
     np.testing.assert_allclose(distances, true[[int(id_[1:]) for id_ in hits.ids]], atol=1e-5)
     assert (np.diff(distances) >= 0).all()
+
+
+def test_what_a_cone_found_can_be_searched_by_another_cone(tmp_path: Path) -> None:
+    query(sky(tmp_path / "c.parquet", [1, 2, 3, 4], [0, 0, 0, 0]), cone=Cone(1, 0, 5)).write(tmp_path / "first.parquet")
+    shelf = Shelf(tmp_path / "first.parquet")
+    again = query(shelf, "distance > 0", cone=Cone(4, 0, 1.5))
+    assert [one.name for one in again.columns] == again.table.column_names == ["id", "ra", "dec", "distance"]
+    np.testing.assert_allclose(again.table["distance"].to_numpy(), [0, 1], atol=1e-9)
+    again.write(tmp_path / "again.fits")
+    wall = Wall(shelf, Embeddings.of(np.eye(4)), again.ids).table(Asking(cone="4,0,1.5"))
+    np.testing.assert_allclose(wall.table["distance"].to_numpy(), [0, 1], atol=1e-9)
 
 
 def test_a_cone_across_the_meridian_and_over_a_pole(tmp_path: Path) -> None:
@@ -265,6 +319,21 @@ def test_a_sheet_shows_the_pictures_and_names_those_that_are_missing(
     alone = Hits(hits.columns, renamed.slice(1), {})
     with pytest.raises(DataError, match="none of the 6 galaxies found has a readable picture"):
         alone.draw(tmp_path / "s.png", open_source(tiny_survey), Framing(32))
+
+
+def test_json_holds_what_json_has_no_word_for(tmp_path: Path) -> None:
+    values = {
+        "id": ["a"],
+        "p": [math.nan],
+        "q": [0.5],
+        "n": [3],
+        "at": pa.array([0], pa.timestamp("s")),
+        "far": [math.inf],
+    }
+    pa.parquet.write_table(pa.table(values), tmp_path / "c.parquet")
+    told = CliRunner().invoke(app, ["search", str(tmp_path / "c.parquet"), "--json"]).stdout
+    (found,) = json.loads(told, parse_constant=lambda text: pytest.fail(text))["found"]
+    assert found == {"id": "a", "p": None, "q": 0.5, "n": 3, "at": "1970-01-01 00:00:00", "far": None}
 
 
 def test_the_commands(tiny_catalog: Path, tiny_survey: Path) -> None:

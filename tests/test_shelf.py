@@ -10,6 +10,7 @@ import pytest
 
 from peculiar.cache import cache_folder
 from peculiar.errors import DataError, NotFoundError, UnknownNameError, UsageError
+from peculiar.search import query
 from peculiar.shelf import BLOCK, Shelf
 
 
@@ -71,6 +72,34 @@ def test_the_cache_follows_the_catalogue(tmp_path: Path) -> None:
     os.utime(path, ns=(1, 1))
     assert Shelf(path).embeddings().centre.tolist() == (first * 3).tolist()
     assert len(list((cache_folder() / "embeddings").iterdir())) == 1
+
+
+def test_parts_of_other_columns_are_named(tmp_path: Path) -> None:
+    write(tmp_path / "0.parquet", ["a", "b"], [[1, 0], [0, 1]])
+    pa.parquet.write_table(pa.table({"id": ["c"]}), tmp_path / "1.parquet")
+    with pytest.raises(DataError, match=r"1\.parquet: has not the columns embedding as 0\.parquet"):
+        Shelf(tmp_path)
+    write(tmp_path / "1.parquet", ["c"], [[1, 0, 2]])
+    with pytest.raises(DataError, match=r"1\.parquet: has not the columns embedding"):
+        Shelf(tmp_path)
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_catalogue_that_changes_while_it_is_open_is_told(tmp_path: Path, gone: bool) -> None:
+    path = write(tmp_path / "catalog.parquet", ["a", "b", "c"], [[1, 0], [0, 1], [1, 1]])
+    shelf = Shelf(path)
+    assert query(shelf, "id <> 'a'").ids == ["b", "c"]
+    path.unlink()
+    if not gone:
+        write(path, ["c", "b", "a", "d"], [[1, 1], [0, 1], [1, 0], [2, 1]])
+    for read in (
+        lambda: shelf.take(np.array([0]), ["id"]),
+        lambda: shelf.rows_of(["a"]),
+        lambda: query(shelf, "id = 'a'"),
+        lambda: shelf.embeddings(),
+    ):
+        with pytest.raises(DataError, match=r"catalog\.parquet has changed since it was opened"):
+            read()
 
 
 def test_catalogues_that_are_none(tmp_path: Path) -> None:

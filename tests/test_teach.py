@@ -16,8 +16,9 @@ from peculiar.cli import app
 from peculiar.errors import LabelError, UnknownNameError, UsageError
 from peculiar.model import load_model
 from peculiar.schema import CLEAN5, Question
+from peculiar.shelf import Shelf
 from peculiar.sources import open_source
-from peculiar.teach import fit_head, learning_curve, teach
+from peculiar.teach import fit_head, learning_curve, raw_embeddings, teach
 
 FLAT = Question("shape", ("round", "flat"))
 
@@ -98,6 +99,13 @@ def test_many_labels_are_calibrated_on_all_of_them() -> None:
     head = fit_head(embeddings, labels, FLAT)
     assert head.scores.count == 20_000
     assert 0.9 < head.temperature < 1.1
+
+
+def test_embeddings_that_are_no_numbers_are_left_out(tmp_path: Path) -> None:
+    vectors = pa.array([[1, 2], None, [np.nan, 1], [3, 4], [np.inf, 0]], pa.list_(pa.float32(), 2))
+    pa.parquet.write_table(pa.table({"id": list("abcde"), "embedding": vectors}), tmp_path / "c.parquet")
+    embeddings, found = raw_embeddings(Shelf(tmp_path / "c.parquet"), np.array([3, 2, -1, 4, 1, 0]))
+    assert (embeddings.tolist(), found.tolist()) == ([[3, 4], [1, 2]], [0, 5])
 
 
 def test_the_curve_rises_and_looks_ahead() -> None:

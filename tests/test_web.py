@@ -1,5 +1,6 @@
 """The labelling desk: what its pages show and store, whom it refuses, what a kill leaves."""
 
+import asyncio
 import html
 import io
 import re
@@ -31,6 +32,7 @@ from peculiar.shelf import Shelf
 from peculiar.web.app import make_app
 from peculiar.web.desk import Desk
 from peculiar.web.guard import Guard
+from peculiar.web.ids import Ids
 from peculiar.web.serve import open_desk
 from peculiar.web.wall import Wall
 from peculiar.web.why import open_why
@@ -114,6 +116,16 @@ def test_undo_shows_the_galaxy_again(client: TestClient, labels: Labels) -> None
         assert labels.current("odd") == []
     answer(client, page, "0")
     assert [one.answer for one in labels.current("odd")] == ["not_odd"]
+
+
+def test_a_page_of_other_galaxies_stores_nothing(client: TestClient, desk: Desk, labels: Labels) -> None:
+    page = client.get("/?who=Ada").text
+    desk.ids = Ids(f"new-{id_}" for id_ in desk.ids)  # as of a desk that was opened again, on a folder that has changed
+    sent = form(page) | {"choice": "1", "csrf": client.get("/csrf").text}  # as a page that outlived its desk sends it
+    refused = client.post("/answer", data=sent, headers={"HX-Request": "true"})
+    assert refused.status_code == 400
+    assert "other galaxies" in refused.text
+    assert labels.history("odd") == []
 
 
 def test_without_javascript_forms_lead_to_pages(client: TestClient) -> None:
@@ -367,6 +379,44 @@ def test_elsewhere_than_here_a_token_is_needed(desk: Desk) -> None:
         assert client.get("/?who=Ada").status_code == 200
 
 
+def test_a_request_that_breaks_off_stores_nothing(client: TestClient, labels: Labels) -> None:
+    sent = form(client.get("/?who=Ada").text) | {"choice": "1"}
+    pieces: list[dict[str, Any]] = [
+        {"type": "http.request", "body": urllib.parse.urlencode(sent).encode(), "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    scope = {"type": "http", "method": "POST", "path": "/answer", "query_string": b"", "scheme": "http"}
+    kind = (b"content-type", b"application/x-www-form-urlencoded")
+
+    async def receive() -> dict[str, Any]:
+        return pieces.pop(0)
+
+    async def send(message: Any) -> None:
+        pass
+
+    asyncio.run(client.app(scope | {"headers": [(b"host", b"127.0.0.1"), kind]}, receive, send))
+    assert pieces == []
+    assert labels.history("odd") == []
+
+
+@pytest.mark.parametrize(
+    ("cookies", "status"),
+    [
+        ("peculiar=secret-token", 200),
+        ('other={"a": "b"}; peculiar=secret-token', 200),
+        ("path=/; peculiar=secret-token; last", 200),
+        ("no word; peculiar=secret-token", 200),
+        ("peculiar=wrong; peculiar=secret-token", 200),
+        ("peculiar=wrong", 401),
+        ("other=secret-token", 401),
+        ("peculiar=", 401),
+    ],
+)
+def test_cookies_of_other_programs_do_not_hide_the_token(desk: Desk, cookies: str, status: int) -> None:
+    with TestClient(Guard(make_app(desk), "secret-token"), base_url=HERE, follow_redirects=False) as client:
+        assert client.get("/", headers={"Cookie": cookies}).status_code == status
+
+
 def test_every_answer_says_what_a_page_may_do(client: TestClient) -> None:
     for address in ("/", "/?who=Ada", "/picture/0/large", "/static/desk.js", "/nowhere"):
         headers = client.get(address).headers
@@ -464,6 +514,16 @@ def test_the_command_says_what_is_wrong(tiny_survey: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.allow_hosts(["127.0.0.1"])
+@pytest.mark.parametrize("page", ["/?who=Ada", "/grid?who=Ada", "/wall", "/galaxy/3"])
+def test_a_picture_of_an_earlier_desk_is_not_shown_again(client: TestClient, desk: Desk, page: str) -> None:
+    earlier = set(re.findall(r"/picture/\S*(?=[ \"])", client.get(page).text))
+    desk.session = "another-session"  # as of the next desk, at the same address
+    later = set(re.findall(r"/picture/\S*(?=[ \"])", client.get(page).text))
+    assert earlier
+    assert not earlier & later
+    assert client.get(later.pop()).headers["cache-control"] == "private, max-age=3600"
+
+
 def test_a_kill_loses_and_doubles_nothing(tiny_survey: Path, tmp_path: Path, servers: Servers) -> None:
     server = servers(tiny_survey, tmp_path, "--question", "odd", "--port", "0")
     page, said = server.get("/?who=Ada"), []

@@ -217,7 +217,9 @@ def query(
         message = f"top has to be at least 1, received {top}"
         raise UsageError(message)
     shelf.check_columns(columns or ())
-    names = shelf.plain if columns is None else ["id", *(name for name in columns if name != "id")]
+    names = shelf.plain if columns is None else list(dict.fromkeys(["id", *columns]))
+    if cone is not None:  # takes the place of a distance that an earlier search found
+        names = [name for name in names if name != DISTANCE.name]
     chosen = [shelf.columns[name] for name in names]
     clauses, values = _clauses(shelf, where, cone)
     selected = [quoted(name) for name in names]
@@ -331,13 +333,18 @@ def _order(shelf: Shelf, by: str | None) -> str:
     if name not in shelf.plain:
         message = f"the column {name} holds a list a row and cannot be ordered by"
         raise UsageError(message)
-    return quoted(name) + (" ASC" if by.startswith("-") else " DESC")
+    direction = " ASC" if by.startswith("-") else " DESC"
+    if pa.types.is_floating(shelf.columns[name].type):
+        # DuckDB takes NaN for the greatest of all numbers; here it comes last, as what is unknown.
+        return f"CASE WHEN isnan({quoted(name)}) THEN NULL ELSE {quoted(name)} END{direction}"
+    return quoted(name) + direction
 
 
 def _run(shelf: Shelf, sql: str, values: list[str | float], where: str | None) -> pa.Table:
     """Run SQL on a connection that sees the catalogue and nothing else."""
     import duckdb  # takes a tenth of a second to import
 
+    shelf.check_unchanged()
     with duckdb.connect() as connection:
         # Conditions are checked before; should one ever slip through, it meets neither files nor variables.
         for setting in ("enable_external_access", "python_enable_replacements", "autoload_known_extensions"):

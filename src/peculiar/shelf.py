@@ -41,6 +41,8 @@ class Shelf:
         By name, in the order of the file.
     notes : dict of str to str
         What the file says of its making.
+    state : str
+        What tells this catalogue, as its files were when it was opened, from others and from what it was before.
 
     Raises
     ------
@@ -55,9 +57,11 @@ class Shelf:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self.files = _parts(self.path)
+        self.state = self._state()
         try:
             self.dataset = pa.dataset.dataset([str(file) for file in self.files], format="parquet")
             rows = self.dataset.count_rows()
+            parts = [(one.path, one.physical_schema) for one in self.dataset.get_fragments()]
         except (pa.ArrowException, OSError) as error:
             raise self.damaged(error) from error
         self._rows = int(rows)
@@ -67,6 +71,15 @@ class Shelf:
             for name, text in (self.dataset.schema.metadata or {}).items()
             if name not in (b"pandas", b"ARROW:schema")
         }
+        for part, schema in parts:
+            types = {field.name: field.type for field in schema}
+            odd = [name for name, column in self.columns.items() if not _alike(types.get(name), column.type)]
+            if odd:
+                message = (
+                    f"{part}: has not the columns {', '.join(odd)} as {self.files[0].name} has them; the parts of a "
+                    "catalogue have the same columns"
+                )
+                raise DataError(message)
         if "id" not in self.columns:
             message = f"{self.path} has no column 'id'; is it a catalogue that `peculiar predict` wrote?"
             raise DataError(message)
@@ -93,12 +106,26 @@ class Shelf:
             message = f"{self.path} was made by the model {made[:12]}, not by {digest[:12]}; {advice}"
             raise UsageError(message)
 
+    def check_unchanged(self) -> None:
+        """Raise `DataError` unless the files are as they were when the catalogue was opened.
+
+        What was read of them before would not fit what is read now: rows have other numbers then.
+        """
+        try:
+            same = self._state() == self.state
+        except OSError:
+            same = False
+        if not same:
+            message = f"{self.path} has changed since it was opened; open it again (a desk: stop it, and start it anew)"
+            raise DataError(message)
+
     def damaged(self, error: Exception) -> DataError:
         """Return what to say where reading failed."""
         return DataError(f"{self.path}: cannot be read as Parquet ({_line(error)}); fetch or write it again")
 
     def take(self, rows: NDArray[np.integer], columns: Sequence[str]) -> pa.Table:
         """Read some columns of some rows, in the order of `rows`."""
+        self.check_unchanged()
         try:
             return self.dataset.take(pa.array(rows, pa.int64()), columns=list(columns))
         except (pa.ArrowException, OSError) as error:
@@ -141,6 +168,7 @@ class Shelf:
 
     def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Yield some columns of all rows, in order."""
+        self.check_unchanged()
         try:
             # Neither as a data set nor with a buffer ahead: both would hold gigabytes of a file of embeddings.
             for file in self.files:
@@ -172,9 +200,7 @@ class Shelf:
         array = self.cached("embeddings", ".npy", lambda file: self._prepare(file, width))
         return Embeddings(np.load(array, mmap_mode="r"))
 
-    @property
-    def state(self) -> str:
-        """What tells this catalogue, as its files are now, from others and from what it was before."""
+    def _state(self) -> str:
         states = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in self.files]
         place = hashlib.sha256(str(self.path.resolve()).encode()).hexdigest()[:16]
         return f"{place}-{hashlib.sha256(json.dumps(states).encode()).hexdigest()[:16]}"
@@ -308,6 +334,13 @@ def _parts(path: Path) -> list[Path]:
         message = f"{path} is {format}, and searching needs Parquet; type: peculiar data convert {path} {other}"
         raise UsageError(message)
     return [path]
+
+
+def _alike(one: pa.DataType | None, other: pa.DataType) -> bool:
+    """Tell whether two parts of a catalogue can hold a column as these types: numbers differ, lengths of lists not."""
+    if one is None or not pa.types.is_fixed_size_list(other):
+        return one is not None
+    return bool(pa.types.is_fixed_size_list(one) and one.list_size == other.list_size)
 
 
 def _matrix(array: Any, width: int) -> NDArray[np.float32]:

@@ -191,7 +191,9 @@ def raw_embeddings(shelf: Shelf, rows: NDArray[np.integer]) -> tuple[NDArray[np.
     column = shelf.take(rows[there], ["embedding"])["embedding"].combine_chunks()
     known = np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False))
     flat = column.flatten().to_numpy(zero_copy_only=False).astype(np.float32)
-    return flat.reshape(len(known), column.type.list_size), there[known]
+    matrix = flat.reshape(len(known), column.type.list_size)
+    finite = np.isfinite(matrix).all(axis=1)
+    return matrix[finite], there[known[finite]]
 
 
 def fit_head(

@@ -72,6 +72,9 @@ _STATEMENTS = frozenset(
         "checkpoint",
     }
 )
+_WHOLE = 1 << 63
+"""Whole numbers below it are compared as such."""
+
 _COMPARISONS = {"=": "=", "==": "=", "<>": "<>", "!=": "<>", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 
 
@@ -137,10 +140,11 @@ class _Token:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """SQL of a part of the condition, and whether it is a truth rather than a value."""
+    """SQL of a part of the condition, whether it is a truth rather than a value, and its values if it may be NaN."""
 
     sql: str
     truth: bool = False
+    real: tuple[str | float, ...] | None = None
 
 
 @dataclass(slots=True)
@@ -154,6 +158,7 @@ class _Reader:
     depth: int = 0
     values: list[str | float] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
+    reals: int = 0
 
     def __post_init__(self) -> None:
         place = 0
@@ -225,9 +230,9 @@ class _Reader:
         return _Part(f"(NOT {part.sql})", truth=True) if negations % 2 else part
 
     def _compared(self) -> _Part:
-        left = self._sum()
+        left = self._side()
         if sign := self._takes(*_COMPARISONS):
-            return _Part(f"({left.sql} {_COMPARISONS[sign]} {self._sum().sql})", truth=True)
+            return self._against(left, _COMPARISONS[sign], self._side())
         if self._takes("is"):
             negated = "NOT " if self._takes("not") else ""
             self._needs("null")
@@ -245,6 +250,23 @@ class _Reader:
         if negated:
             self._unexpected("`in`, `between` or `like` after `not`")
         return left
+
+    def _side(self) -> _Part:
+        """Read a side of a comparison, and note what it has to say of NaN."""
+        values, reals = len(self.values), self.reals
+        part = self._sum()
+        if self.reals == reals or part.truth:
+            return part
+        return _Part(part.sql, real=tuple(self.values[values:]))
+
+    def _against(self, left: _Part, sign: str, right: _Part) -> _Part:
+        """Compare; DuckDB takes NaN for the greatest of all numbers, which who types `p_odd > 0.5` does not want."""
+        sql = f"{left.sql} {sign} {right.sql}"
+        greater = {"<": right, "<=": right, ">": left, ">=": left}.get(sign)
+        if greater is not None and greater.real is not None:
+            sql += f" AND NOT isnan({greater.sql})"
+            self.values += greater.real
+        return _Part(f"({sql})", truth=True)
 
     def _list(self) -> list[str]:
         """Read values up to the closing bracket; the opening one is behind."""
@@ -274,7 +296,9 @@ class _Reader:
         token = self._now
         if token.kind == "number":
             self.at += 1
-            self.values.append(int(token.text) if token.text.isdigit() and len(token.text) < 19 else float(token.text))
+            # Ids of 19 digits are usual, and a float would take a hundred of them for one.
+            whole = token.text.isdigit() and len(token.text) < 20 and int(token.text) < _WHOLE
+            self.values.append(int(token.text) if whole else float(token.text))
             return _Part("?")
         if token.kind == "text":
             self.at += 1
@@ -321,6 +345,7 @@ class _Reader:
         if pa.types.is_nested(type_):
             self._stop(self.tokens[self.at - 1].place, f"the column {name} holds a list a row, not a value")
         self.used.add(name)
+        self.reals += pa.types.is_floating(type_)
         return _Part(quoted(name), truth=pa.types.is_boolean(type_))
 
     def _truth(self, part: _Part) -> _Part:

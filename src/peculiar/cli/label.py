@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from peculiar.cli.terminal import extra, out
-from peculiar.errors import UsageError
+from peculiar.errors import UnknownNameError, UsageError
 
 app = typer.Typer(
     help="Answers that people gave: out as tables, in from Zooniverse, and how far people agree.", no_args_is_help=True
@@ -169,6 +169,8 @@ def _told(value: float | None) -> str:
 
 def _only(questions: dict[str, tuple[str, ...]], name: str | None, db: Path) -> str:
     if name is not None:
+        if name not in questions:
+            raise UnknownNameError("question", name, questions, where=f"in {db}")
         return name
     if len(questions) != 1:
         message = f"{db} has {len(questions)} questions; name one by --question: {', '.join(questions) or 'none'}"

@@ -1,5 +1,6 @@
 """`peculiar search`: galaxies of a catalogue; and `peculiar teach`, which asks a catalogue's galaxies something new."""
 
+import math
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -287,7 +288,8 @@ def _show_hits(
     if sheet is not None and pictures is not None and len(hits):
         missing = hits.draw(sheet, open_source(pictures), framing(128, crop, fast=False), told)
     if as_json:
-        print_json({"found": hits.table.to_pylist(), "without_picture": missing})
+        found = [{name: _told(value) for name, value in row.items()} for row in hits.table.to_pylist()]
+        print_json({"found": found, "without_picture": missing})
         return
     if file is None and len(hits):
         names = [name for name in ("id", told, "class", *shown) if name in hits.table.column_names]
@@ -296,6 +298,13 @@ def _show_hits(
     if missing:
         err.print(f"{len(missing)} of them have no picture that can be read in {pictures}, the first is {missing[0]}")
     out.print(f"{len(hits):,} galaxies" + (f" in {file}" if file else "") + (f", pictures in {sheet}" if sheet else ""))
+
+
+def _told(value: Any) -> Any:
+    """Return a value as JSON has it: what is no number is null, times and the like are text."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, str | int) else str(value)
 
 
 def _brief(value: Any) -> str:

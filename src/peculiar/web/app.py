@@ -41,6 +41,7 @@ class _Sent(BaseModel):
 
 class _Answer(_Sent):
     row: Number
+    galaxy: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
     question: Name
     choice: Annotated[str, StringConstraints(pattern=r"^(\d{1,2}|skip|unsure)$")]
     chosen: Annotated[str, StringConstraints(max_length=40, pattern=r"^[a-z ]*$")] = ""
@@ -136,6 +137,7 @@ def make_app(desk: Desk, wall: Wall | None = None, why: Why | None = None) -> Fa
     def answer(sent: Annotated[_Answer, Form()], hx: Hx = None) -> Response:
         """Store an answer, then show what is asked next."""
         check(sent)
+        desk.check_mark(sent.row, sent.galaxy)
         number = int(sent.choice) if sent.choice.isdecimal() else None
         kind = sent.choice if number is None else "answer"
         desk.answer(sent.who, sent.row, sent.question, sent.event, kind, number, sent.seconds, sent.chosen)
@@ -173,6 +175,7 @@ def make_app(desk: Desk, wall: Wall | None = None, why: Why | None = None) -> Fa
         shown = desk.pictures.show(row, LARGE if size == "large" else SMALL)
         if shown.problem:
             return Response(UNREADABLE, media_type="image/svg+xml", headers={"Cache-Control": "no-store"})
+        # Pages name the session in the address: the next desk may show other galaxies under the same numbers.
         return Response(shown.content, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
 
     @app.get("/opinion/{row}", response_class=HTMLResponse)

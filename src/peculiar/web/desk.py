@@ -1,5 +1,6 @@
 """What the labelling desk knows: who answered what, what to show next, how the learning goes. Nothing of the web."""
 
+import hashlib
 import secrets
 import threading
 from collections import Counter, deque
@@ -63,7 +64,8 @@ class Asked:
 class Desk:
     """A tree of questions about the galaxies of a source, asked of any number of people.
 
-    A galaxy that a person has begun is asked about until its path through the tree has come to an end.
+    A galaxy that a person has begun is asked about until its path through the tree has come to an end. Rows that no id
+    tells from others, and those that are not among the pictures, are not asked about.
 
     Parameters
     ----------
@@ -105,7 +107,13 @@ class Desk:
         labels.ask(*tree.questions)
         self._names = tuple(question.name for question in tree.questions)
         self._numbers = {answer: number for number, answer in enumerate(self.question.answers)}
-        self._order = np.random.default_rng(seed).permutation(len(ids))
+        # An answer is stored by the id, so that of several rows with one id only the first can ever be done.
+        self._never = np.zeros(len(ids), dtype=bool)
+        self._never[self._rows.repeated] = True
+        if pictures.places is not None:
+            self._never |= pictures.places < 0
+        order = np.random.default_rng(seed).permutation(len(ids))
+        self._order = order[~self._never[order]]
         # Whose turn comes when, of the galaxies kept apart.
         self._turns = {int(row): turn for turn, row in enumerate(loop.apart)} if loop is not None else {}
         self._people: dict[str, Person] = {}
@@ -158,11 +166,11 @@ class Desk:
         if self.loop is None:
             row = next((int(row) for row in self._order if int(row) not in passed), None)
             return None if row is None else (row, "random")
-        done, elsewhere = np.zeros(len(self), dtype=bool), np.zeros(len(self), dtype=bool)
+        done, elsewhere = self._never.copy(), np.zeros(len(self), dtype=bool)
         done[list(passed)] = True
         answered = (self._rows.get(id_) for id_, count in self._answered.items() if count)
         elsewhere[[row for row in answered if row is not None]] = True
-        return self.loop.next(done, int(done.sum()), elsewhere)
+        return self.loop.next(done, len(passed), elsewhere)
 
     def some(self, who: str, count: int) -> list[Asked]:
         """Return so many galaxies to answer for at once, of which the person has said nothing."""
@@ -190,9 +198,10 @@ class Desk:
         for row in rows:
             self.check(row)
         with self._lock:
-            person, wanted = self._person(who), set(rows)
+            found = (self._rows.get(self.ids[row]) for row in rows)
+            person, wanted = self._person(who), dict.fromkeys(row for row in found if row is not None)
             waiting = [one for one in person.ahead if one[0] not in wanted]
-            person.ahead = deque([*((row, ASKED_FOR) for row in rows), *waiting])
+            person.ahead = deque([*((row, ASKED_FOR) for row in wanted), *waiting])
 
     def upcoming(self, who: str) -> list[int]:
         """Return the rows that come after the next."""
@@ -206,6 +215,17 @@ class Desk:
         """Raise `LabelError` unless there is such a row."""
         if not 0 <= row < len(self):
             message = f"there is no galaxy {row}; they are counted from 0 to {len(self) - 1}"
+            raise LabelError(message)
+
+    def mark(self, row: int) -> str:
+        """Return what a page brings back with an answer, to tell the galaxy that it showed from others."""
+        return hashlib.sha256(self.ids[row].encode()).hexdigest()[:16]
+
+    def check_mark(self, row: int, mark: str) -> None:
+        """Raise `LabelError` if a page is of a desk that had another galaxy in this row."""
+        self.check(row)
+        if mark != self.mark(row):
+            message = "this page is of a desk that had other galaxies, and nothing is stored; load the page again"
             raise LabelError(message)
 
     def _asked(self, person: Person, row: int, chosen: str) -> Asked:

@@ -1,6 +1,7 @@
 """Ids of many galaxies, in a tenth of the memory that a list and a dictionary of them take."""
 
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import overload
 
 import numpy as np
@@ -29,6 +30,19 @@ class Ids(Sequence[str]):
             hashes[start : start + len(some)] = [hash(id_) for id_ in some]
         self._order = np.argsort(hashes, kind="stable").astype(np.int32)
         self._hashes = hashes[self._order]
+
+    @cached_property
+    def repeated(self) -> list[int]:
+        """Rows without an id, or with one that an earlier row has: by their ids they are not found."""
+        same = np.flatnonzero(self._hashes[1:] == self._hashes[:-1])
+        seen: set[str] = set()
+        found = np.flatnonzero(self.texts.is_null().to_numpy(zero_copy_only=False)).tolist()
+        for row in np.unique(self._order[np.union1d(same, same + 1)]).tolist():
+            if self.texts[row].is_valid:
+                if self[row] in seen:
+                    found.append(row)
+                seen.add(self[row])
+        return found
 
     def __len__(self) -> int:
         """Return the number of galaxies."""

@@ -193,10 +193,13 @@ class Wall:
         hits = self.take(rows[which])
         notes = {name: text for name in ("where", "cone", "sky", "map") if (text := getattr(asking, name))}
         hits = replace(hits, notes={**hits.notes, **notes})
-        if distances is None or "distance" in hits.table.column_names:
+        if distances is None:
             return hits
-        table = hits.table.append_column("distance", pa.array(distances[which]))
-        return replace(hits, columns=(*hits.columns, DISTANCE), table=table)
+        # Takes the place of a distance that an earlier search found.
+        others = tuple(one for one in hits.columns if one.name != DISTANCE.name)
+        table = hits.table.select([one.name for one in others])
+        table = table.append_column(DISTANCE.name, pa.array(distances[which]))
+        return replace(hits, columns=(*others, DISTANCE), table=table)
 
     def take(self, rows: NDArray[np.integer]) -> Hits:
         """Return rows with all columns but embeddings."""
