@@ -96,6 +96,14 @@ class TarSource(Source):
                         yield member, lambda member=member: _read(archive, member, part)  # type: ignore[misc]
 
 
+def looks_like_tar(path: Path) -> bool:
+    """Tell whether a file begins as a tar archive does, compressed or not; a damaged one is known by its name."""
+    try:
+        return tarfile.is_tarfile(path)
+    except _DAMAGE:  # compressed by gzip, and damaged or cut short within the first block
+        return path.name.lower().endswith(TAR_SUFFIXES)
+
+
 def _read(archive: tarfile.TarFile, member: tarfile.TarInfo, part: Path) -> bytes:
     file = _guard(lambda: archive.extractfile(member), part)
     content = b"" if file is None else _guard(file.read, part)
