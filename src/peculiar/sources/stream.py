@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import os
 import warnings
 from abc import ABC, abstractmethod
 from collections import deque
@@ -236,12 +237,32 @@ def as_text(name: str) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
+def files_below(folder: Path, above: tuple[tuple[int, int], ...] = ()) -> Iterator[Path]:
+    """Yield the files below a folder, but for hidden ones; links to folders are followed, unless they lead back up."""
+    state = folder.stat()
+    above = (*above, (state.st_dev, state.st_ino))
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            path = Path(entry.path)
+            if not entry.is_dir():
+                yield path
+            elif (state := path.stat()) and (state.st_dev, state.st_ino) not in above:
+                yield from files_below(path, above)
+
+
 def files_digest(files: Iterable[Path], root: Path, *more: object) -> str:
     """Return a digest of the names (within `root`), sizes and times of files, and of whatever else is given."""
     digest = hashlib.sha256(repr(more).encode())
     for file in files:
-        state = file.stat()
-        digest.update(f"{as_text(file.relative_to(root).as_posix())}\0{state.st_size}\0{state.st_mtime_ns}\n".encode())
+        name = as_text(file.relative_to(root).as_posix())
+        try:
+            state = file.stat()
+        except OSError:  # a link to nowhere, or gone since: that is for its row to say
+            digest.update(f"{name}\0\n".encode())
+        else:
+            digest.update(f"{name}\0{state.st_size}\0{state.st_mtime_ns}\n".encode())
     return digest.hexdigest()
 
 
