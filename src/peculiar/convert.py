@@ -4,7 +4,7 @@ import itertools
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -153,6 +153,8 @@ class _Rows:
 
     def add_cells(self) -> None:
         """Let there be a column of cells, behind the declination."""
+        # While they are sorted rows lie in a file that has one dictionary for all values of a column, or none.
+        self.columns = [replace(one, type=_without_dictionary(one.type)) for one in self.columns]
         if HEALPIX.name not in self._names:
             names = [column.name for column in self.columns]
             self._cells_at = names.index(self.position()[1]) + 1
@@ -166,8 +168,8 @@ class _Rows:
                 ra, dec = (batch.column(name).cast(pa.float64()) for name in self.position())
                 cells = healpix_29(*(one.to_numpy(zero_copy_only=False) for one in (ra, dec)))
                 arrays.insert(self._cells_at, pa.array(cells, mask=cells < 0))
-            if self.reader.format == "csv":
-                arrays = [_of_text(array, column.type) for array, column in zip(arrays, self.columns, strict=True)]
+            read = _of_text if self.reader.format == "csv" else pa.Array.cast
+            arrays = [read(array, column.type) for array, column in zip(arrays, self.columns, strict=True)]
             yield pa.RecordBatch.from_arrays(arrays, schema=pa.schema([column.field() for column in self.columns]))
             self.count += batch.num_rows
             self._progress(batch.num_rows)
@@ -212,6 +214,10 @@ def _ends(kept: Spool) -> NDArray[np.int64]:
     cells = np.sort(np.concatenate(sample))
     count = min(size // SHARE_BYTES + 1, _MOST_SHARES)
     return np.unique(cells[[len(cells) * number // count for number in range(1, count)]])
+
+
+def _without_dictionary(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
 _WHOLE_NUMBER = r"^-?(0|[1-9][0-9]*)$"
