@@ -83,6 +83,13 @@ def test_words_that_a_dictionary_holds_are_sorted_too(tmp_path: Path, monkeypatc
     assert convert(tmp_path / "a.parquet", tmp_path / "hats", as_hats=True).rows == 4
 
 
+def test_columns_of_one_name(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id,ra,ra\n7,1,2\n")
+    with pytest.raises(UsageError, match=r"a\.csv: more than one column is called 'ra'; .* --column"):
+        convert(tmp_path / "a.csv", tmp_path / "a.parquet")
+    assert convert(tmp_path / "a.csv", tmp_path / "a.parquet", columns=["id"]).rows == 1
+
+
 def test_csv_there_and_back(tmp_path: Path) -> None:
     columns = [column for column in COLUMNS if not pa.types.is_fixed_size_list(column.type)]
     rows = [row[: len(columns)] for row in ROWS]

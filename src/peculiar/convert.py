@@ -3,6 +3,7 @@
 import itertools
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -89,8 +90,8 @@ def convert(
     NotFoundError, DataError
         If the table is not there, or cannot be read.
     UsageError
-        If the suffix of `out` is not known, a column is of a type that the format does not have, there is nothing to
-        sort by, or the folder is in use.
+        If the suffix of `out` is not known, a column is of a type that the format does not have, several have one name,
+        there is nothing to sort by, or the folder is in use.
     UnknownNameError
         If there is no such column.
     """
@@ -134,6 +135,13 @@ class _Rows:
         self._names = list(names or reader.columns)
         for name in self._names:
             reader.check_column(name)
+        twice = [name for name, count in Counter(self._names).items() if count > 1]
+        if twice:
+            message = (
+                f"{reader.path}: more than one column is called {', '.join(map(repr, twice))}; give each a name of its "
+                "own, or name the others with --column"
+            )
+            raise UsageError(message)
         fields = [reader.schema.field(name) for name in self._names]
         kinds = _kinds(reader, self._names) if reader.format == "csv" else [field.type for field in fields]
         self.columns = [Column.of(field.with_type(kind)) for field, kind in zip(fields, kinds, strict=True)]
