@@ -144,3 +144,16 @@ def test_names_that_are_no_text_become_some(tmp_path: Path, plain_pictures: list
     with tarfile.open(tmp_path / "p.tar", "w") as archive:
         archive.add(folder, arcname=".")
     assert {row.id.removeprefix("./") for row in open_source(tmp_path / "p.tar").rows()} == set(source.ids())
+
+
+def test_the_name_of_a_folder_is_text_and_known_from_within(
+    tmp_path: Path, plain_pictures: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = put(tmp_path / os.fsdecode(b"caf\xe9"), {"a.png": plain_pictures[0]})
+    (folder / os.fsdecode(b"\xe8.png")).symlink_to("gone")
+    source = open_source(folder)
+    assert source.name == r"caf\xe9"
+    assert [shard.name for shard in source.shards(10)] == [r"caf\xe9:0-2"]
+    assert str(list(source.galaxies())[1].problem).endswith(r"\xe8.png cannot be opened (No such file or directory)")
+    monkeypatch.chdir(folder)
+    assert open_source(".").name == r"caf\xe9"

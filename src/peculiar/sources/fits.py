@@ -63,7 +63,7 @@ class FitsSource(Source):
         for start in range(0, len(self), rows):
             piece = copy.copy(self)
             piece._galaxies = self._galaxies[start : start + rows]
-            yield Shard(f"{self.path.name}:{start}-{start + len(piece)}", piece, 0, len(piece))
+            yield Shard(f"{self.name}:{start}-{start + len(piece)}", piece, 0, len(piece))
 
     def fingerprint(self, start: int, stop: int | None) -> str:
         """Return a digest that changes when files, bands or stretch do."""

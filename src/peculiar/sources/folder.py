@@ -55,7 +55,7 @@ class FolderSource(Source):
         for start in range(0, len(self), rows):
             piece = copy.copy(self)
             piece._pictures = self._pictures[start : start + rows]
-            yield Shard(f"{self.path.name}:{start}-{start + len(piece)}", piece, 0, len(piece))
+            yield Shard(f"{self.name}:{start}-{start + len(piece)}", piece, 0, len(piece))
 
     def fingerprint(self, start: int, stop: int | None) -> str:
         """Return a digest that changes when pictures do."""

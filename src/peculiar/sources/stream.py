@@ -146,6 +146,11 @@ class Source(ABC):
         self.path = path
         self.label = label
 
+    @property
+    def name(self) -> str:
+        """What the file or folder is called, as text; also where its path is a point, the folder that one is in."""
+        return as_text(Path(os.path.abspath(self.path)).name)  # noqa: PTH100 - a link keeps its own name
+
     @abstractmethod
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -159,7 +164,7 @@ class Source(ABC):
         count = len(self)
         for start in range(0, count, rows):
             stop = min(start + rows, count)
-            yield Shard(f"{self.path.name}:{start}-{stop}", self, start, stop)
+            yield Shard(f"{self.name}:{start}-{stop}", self, start, stop)
 
     def fingerprint(self, start: int, stop: int | None) -> str:
         """Return a digest that changes when the files behind some rows do: their names, sizes and times."""
@@ -228,7 +233,7 @@ def decode_row(row: Row, framing: Framing) -> Galaxy:
         content = row.read()
         picture = decode_picture(content, framing) if isinstance(content, bytes) else frame_pixels(content, framing)
     except PictureError as error:
-        return Galaxy(row.id, None, row.label, error.reason, row.position, row.flags)
+        return Galaxy(row.id, None, row.label, as_text(error.reason), row.position, row.flags)
     return Galaxy(row.id, picture, row.label, None, row.position, row.flags)
 
 

@@ -79,7 +79,7 @@ class TarSource(Source):
                 piece = copy.copy(self)
                 piece._parts, piece._offset = [part], offsets[start] if start else 0
                 length = min(step, len(offsets) - start)
-                yield Shard(f"{part.name}:{start}-{start + length}", piece, 0, length)
+                yield Shard(f"{as_text(part.name)}:{start}-{start + length}", piece, 0, length)
 
     def fingerprint(self, start: int, stop: int | None) -> str:
         """Return a digest that changes when the archives do."""
