@@ -19,6 +19,7 @@ from peculiar.bands import (
     wavelength,
 )
 from peculiar.errors import PictureError
+from peculiar.image import Framing, decode_picture
 from skies import header, sky, write_bands
 
 ONE, TWO, THREE, FOUR = (np.full((6, 8), value, np.float32) for value in (1, 2, 3, 4))
@@ -166,6 +167,13 @@ def test_gzip_as_file_and_as_bytes(tmp_path: Path) -> None:
     assert looks_like_fits(packed.read_bytes()[:1024])
     assert holds_image(packed)
     assert not looks_like_fits(gzip.compress(b"something else"))
+
+
+def test_damaged_gzip_is_no_fits() -> None:
+    damaged = gzip.compress(b"")[:10] + b"\xff" * 40
+    assert not looks_like_fits(damaged)
+    with pytest.raises(PictureError, match="no picture of a known format"):
+        decode_picture(damaged, Framing(16))
 
 
 @pytest.mark.parametrize(

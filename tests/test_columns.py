@@ -106,11 +106,24 @@ def test_columns_are_read_from_tables_folders_and_hdf5(tmp_path: Path) -> None:
     assert read_columns(tmp_path / "parts", "table") == {"id": ["a", "b"] * 2, "ra": [1.0, 2.0] * 2}
     with h5py.File(tmp_path / "g.h5", "w") as file:
         file["images"], file["redshift"] = np.zeros((2, 8, 8, 3), np.uint8), np.array([0.1, 0.2])
+        file["bins"] = np.arange(10)
     assert read_columns(tmp_path / "g.h5", "hdf5") == {"redshift": [0.1, 0.2]}
     assert read_columns(tmp_path, "folder") == {}
     (tmp_path / "g.h5").write_bytes(b"\x89HDF\r\n\x1a\nno more")
     with pytest.raises(DataError, match="cannot be read as HDF5"):
         read_columns(tmp_path / "g.h5", "hdf5")
+
+
+def test_columns_that_some_parts_lack_keep_their_rows(tmp_path: Path) -> None:
+    for name, columns in {
+        "0": {"id": ["a", "b"], "image": [b"x", b"y"]},
+        "1": {"id": ["c"], "image": [b"z"], "mag": [17.5]},
+        "2": {"image": [b"u", b"v"], "mag": [18.5, 19.5]},
+    }.items():
+        pa.parquet.write_table(pa.table(columns), tmp_path / f"{name}.parquet")
+    columns = read_columns(tmp_path, "table")
+    assert columns == {"id": ["a", "b", "c", None, None], "mag": [None, None, 17.5, 18.5, 19.5]}
+    assert not list(column_faults(columns))
 
 
 @settings(max_examples=20, deadline=None)

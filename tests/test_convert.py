@@ -18,7 +18,7 @@ from peculiar.convert import convert
 from peculiar.errors import DataError, UnknownNameError, UsageError
 from peculiar.healpix import HEALPIX, healpix_29
 from peculiar.table import TableReader
-from peculiar.writers import hats
+from peculiar.writers import hats, stream
 from test_writers import COLUMNS, NOTES, ROWS, read, write
 
 SUFFIXES = ("parquet", "fits", "vot", "ecsv")
@@ -62,6 +62,32 @@ def test_csv_gets_the_types_that_its_values_have(tmp_path: Path) -> None:
     }
     assert table.schema.field("objid").type == pa.int64()
     assert table.schema.field("blank").type == pa.string()
+
+
+def test_words_that_a_dictionary_holds_are_sorted_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "GROUP_ROWS", 2)
+    kind = pa.dictionary(pa.int32(), pa.string())
+    schema = pa.schema([("ra", pa.float64()), ("dec", pa.float64()), ("survey", kind)])
+    with pa.parquet.ParquetWriter(tmp_path / "a.parquet", schema) as parquet:
+        for ra, words in (([200.0, 20.0], ["sdss", "des"]), ([100.0, 10.0], ["des", None])):
+            survey = pa.array(words).dictionary_encode()
+            parquet.write_table(pa.table({"ra": ra, "dec": [0.0, 0.0], "survey": survey}, schema=schema))
+    convert(tmp_path / "a.parquet", tmp_path / "b.parquet", sort=True)
+    table = pa.parquet.read_table(tmp_path / "b.parquet")
+    assert dict(zip(*(table[name].to_pylist() for name in ("ra", "survey")), strict=True)) == {
+        200.0: "sdss",
+        20.0: "des",
+        100.0: "des",
+        10.0: None,
+    }
+    assert convert(tmp_path / "a.parquet", tmp_path / "hats", as_hats=True).rows == 4
+
+
+def test_columns_of_one_name(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id,ra,ra\n7,1,2\n")
+    with pytest.raises(UsageError, match=r"a\.csv: more than one column is called 'ra'; .* --column"):
+        convert(tmp_path / "a.csv", tmp_path / "a.parquet")
+    assert convert(tmp_path / "a.csv", tmp_path / "a.parquet", columns=["id"]).rows == 1
 
 
 def test_csv_there_and_back(tmp_path: Path) -> None:

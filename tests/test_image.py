@@ -2,6 +2,7 @@
 
 import io
 import json
+import struct
 import subprocess
 import sys
 import zlib
@@ -162,6 +163,23 @@ def test_orientation_of_exif_is_applied(format: str, fast: bool) -> None:
     pixels = decode_picture(encoded(picture, format, exif=exif), Framing(32, fast=fast)).astype(int)
     assert np.abs(pixels[4, [4, 28]] - RED).max() < 30
     assert np.abs(pixels[28, [4, 28]] - BLUE).max() < 30
+
+
+def test_a_strange_entry_of_exif_does_not_keep_a_picture_from_being_read() -> None:
+    picture = Image.new("RGB", (32, 32), RED)
+    picture.paste(BLUE, (16, 0, 32, 32))
+    # The orientation, and the width as text.
+    entries = struct.pack("<HHIHH HHI4s", ORIENTATION, 3, 1, 6, 0, 0x100, 2, 4, b"abc\0")
+    exif = b"Exif\0\0II*\0\x08\0\0\0\x02\0" + entries + bytes(4)
+    pixels = decode_picture(encoded(picture, "JPEG", exif=exif), Framing(32)).astype(int)
+    assert np.abs(pixels[28, [4, 28]] - BLUE).max() < 30
+
+
+@pytest.mark.parametrize("format", ["PNG", "WEBP"])
+def test_exif_that_is_cut_short(format: str) -> None:
+    content = encoded(Image.new("RGB", (32, 32), RED), format, exif=b"Exif\0\0II*\0\x08")
+    with pytest.raises(PictureError, match="damaged or cut short"):
+        decode_picture(content, Framing(32))
 
 
 @pytest.mark.parametrize("fast", [False, True])

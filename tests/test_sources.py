@@ -1,5 +1,6 @@
 """What holds for every source: recognised by content, one stream in one order, and labelled galaxies in memory."""
 
+import gzip
 import io
 import os
 import pickle
@@ -162,7 +163,13 @@ def test_nothing_at_a_path_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"), [(b"", "is empty"), (b"\x7fELF\0\0", r"is none of the kinds .* starts with b'\\x7fELF")]
+    ("content", "said"),
+    [
+        (b"", "is empty"),
+        (b"\x7fELF\0\0", r"is none of the kinds .* starts with b'\\x7fELF"),
+        (gzip.compress(b"id,file", mtime=0)[:-9], r"is none of the kinds .* starts with b'\\x1f"),
+        (gzip.compress(b"", mtime=0)[:10] + b"\xff" * 40, r"is none of the kinds .* starts with b'\\x1f"),
+    ],
 )
 def test_an_unknown_file_is_told_with_what_is_known(content: bytes, said: str, tmp_path: Path) -> None:
     path = tmp_path / "galaxies.npz"

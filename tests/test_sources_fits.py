@@ -192,6 +192,12 @@ def test_bands_for_what_is_no_fits(tmp_path: Path) -> None:
         open_source(tmp_path / "a.png", bands="i,r,g")
 
 
+def test_a_folder_that_holds_a_link_to_itself(tmp_path: Path) -> None:
+    write_bands(tmp_path / "a.fits", {"r": np.ones((9, 9), np.float32)})
+    (tmp_path / "again").symlink_to(tmp_path)
+    assert open_source(tmp_path).ids() == ["a.fits"]
+
+
 def test_an_empty_folder(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="expected JPEG, PNG, TIFF or FITS"):
         open_source(tmp_path)

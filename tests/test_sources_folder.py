@@ -101,6 +101,26 @@ def test_a_picture_that_vanishes_is_unreadable(tmp_path: Path, plain_pictures: l
     assert [galaxy.picture is None for galaxy in source.galaxies()] == [True, False]
 
 
+def test_the_fingerprint_tells_of_a_link_to_nowhere(tmp_path: Path, plain_pictures: list[bytes]) -> None:
+    put(tmp_path, {"b.png": plain_pictures[0]})
+    (tmp_path / "a.png").symlink_to(tmp_path / "gone.png")
+    source = open_source(tmp_path)
+    before = source.fingerprint(0, None)
+    assert source.fingerprint(0, None) == before
+    (tmp_path / "gone.png").write_bytes(plain_pictures[1])
+    assert source.fingerprint(0, None) != before
+
+
+def test_links_to_folders_are_followed_but_not_in_circles(tmp_path: Path, plain_pictures: list[bytes]) -> None:
+    one, two, three, *_ = plain_pictures
+    put(tmp_path, {"data/Merger/a.png": one, "data/Normal/b.png": two, "more/c.png": three})
+    (tmp_path / "data/Merger/up").symlink_to(tmp_path / "data")
+    (tmp_path / "data/Odd").symlink_to(tmp_path / "more")
+    (tmp_path / "more/back").symlink_to(tmp_path / "data/Odd")
+    source = open_source(tmp_path / "data")
+    assert source.ids() == ["Merger/a.png", "Normal/b.png", "Odd/c.png"]
+
+
 @pytest.mark.parametrize("files", [{}, {"README.txt": b"About", "sub/data.csv": b"id\n1\n"}], ids=["empty", "text"])
 def test_a_folder_without_a_picture_is_refused(files: dict[str, bytes], tmp_path: Path) -> None:
     (tmp_path / "galaxies").mkdir()
@@ -124,3 +144,16 @@ def test_names_that_are_no_text_become_some(tmp_path: Path, plain_pictures: list
     with tarfile.open(tmp_path / "p.tar", "w") as archive:
         archive.add(folder, arcname=".")
     assert {row.id.removeprefix("./") for row in open_source(tmp_path / "p.tar").rows()} == set(source.ids())
+
+
+def test_the_name_of_a_folder_is_text_and_known_from_within(
+    tmp_path: Path, plain_pictures: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = put(tmp_path / os.fsdecode(b"caf\xe9"), {"a.png": plain_pictures[0]})
+    (folder / os.fsdecode(b"\xe8.png")).symlink_to("gone")
+    source = open_source(folder)
+    assert source.name == r"caf\xe9"
+    assert [shard.name for shard in source.shards(10)] == [r"caf\xe9:0-2"]
+    assert str(list(source.galaxies())[1].problem).endswith(r"\xe8.png cannot be opened (No such file or directory)")
+    monkeypatch.chdir(folder)
+    assert open_source(".").name == r"caf\xe9"

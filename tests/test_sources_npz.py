@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,11 @@ def one_hot(count: int, classes: int = 4) -> NDArray[np.float32]:
 def write(path: Path, **arrays: Any) -> Path:
     np.savez_compressed(path, **arrays)
     return path
+
+
+def test_ids_are_text_whatever_the_file_is_called(tmp_path: Path) -> None:
+    path = write(tmp_path / os.fsdecode(b"caf\xe9.npz"), data=pictures(2), labels=one_hot(2))
+    assert open_source(path).ids() == [r"caf\xe9-0", r"caf\xe9-1"]
 
 
 @pytest.mark.parametrize("order", ["C", "F"])

@@ -1,6 +1,7 @@
 """Tables of pictures, or of paths to pictures."""
 
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -251,3 +252,23 @@ def test_rows_know_their_positions(tmp_path: Path, plain_pictures: list[bytes]) 
 def test_text_columns_are_no_positions(tmp_path: Path, plain_pictures: list[bytes]) -> None:
     write(tmp_path / "a", image=plain_pictures[:1], ra=["10h"], dec=["-5d"])
     assert not open_source(tmp_path / "a").positioned
+
+
+def test_what_the_first_part_decides_holds_for_its_pieces_elsewhere(
+    tmp_path: Path, plain_pictures: list[bytes]
+) -> None:
+    one, two, *_ = plain_pictures
+    pa.parquet.write_table(pa.table({"image": [one], "ra": [1.0], "dec": [2.0]}), tmp_path / "a.parquet")
+    pa.parquet.write_table(pa.table({"image": [two]}), tmp_path / "b.parquet")
+    first, second = (pickle.loads(pickle.dumps(shard)) for shard in open_source(tmp_path).shards(10))
+    assert [row.position for row in first.source.rows()] == [(1.0, 2.0)]
+    assert second.source.positioned
+    with pytest.raises(DataError, match=r"b\.parquet: lacks the columns \['dec', 'ra'\] that a\.parquet has"):
+        list(second.source.rows())
+
+
+def test_a_csv_file_with_two_columns_of_one_name(tmp_path: Path, plain_pictures: list[bytes]) -> None:
+    (tmp_path / "x.png").write_bytes(plain_pictures[0])
+    (tmp_path / "a.csv").write_text("id,file,ra,ra,dec\n7,x.png,1,2,3\n")
+    (galaxy,) = open_source(tmp_path / "a.csv").galaxies()
+    assert (galaxy.id, galaxy.problem) == ("7", None)

@@ -73,3 +73,13 @@ def test_an_archive_that_is_cut_short_is_named(tmp_path: Path, members: dict[str
     path.write_bytes(whole[: len(whole) * 2 // 3] if mode == "w:gz" else whole[: 512 * 8 + 3])
     with pytest.raises(DataError, match=r"a\.tar: (is cut short in|cannot be read as tar)"):
         list(open_source(path).rows())
+
+
+@pytest.mark.parametrize("kept", [12, 60])
+def test_an_archive_that_is_cut_short_in_its_first_block_is_named(
+    tmp_path: Path, members: dict[str, bytes], kept: int
+) -> None:
+    path = pack(tmp_path / "a.tar.gz", members, "w:gz")
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(DataError, match=r"a\.tar\.gz: cannot be read as tar"):
+        open_source(path)

@@ -377,6 +377,25 @@ def test_units_and_signs_that_the_formats_do_not_know(tmp_path: Path) -> None:
         assert found.description.startswith("in ")
 
 
+def test_names_of_columns_that_headers_of_fits_cannot_hold(tmp_path: Path) -> None:
+    columns = [Column("μ_e", pa.float64(), unit="deg"), Column("it's", pa.int32())]
+    written = write(tmp_path / "a.fits", [[1.5, 2]], columns)
+    assert read(written).to_pydict() == {"\\u03bc_e": [1.5], "it's": [2]}
+    for name in ("", "x" * 69, "'" * 35, "天" * 12):
+        with pytest.raises(UsageError, match=r"has a name that FITS cannot hold: .* write Parquet"):
+            write(tmp_path / "b.fits", [[1.5]], [Column(name, pa.float64())])
+
+
+@pytest.mark.parametrize("name", ["end", "continue", "a=b", "k" * 70])
+def test_notes_that_headers_of_fits_cannot_hold_are_left_out(name: str, tmp_path: Path) -> None:
+    columns, notes = [Column("x", pa.int32())], {name: "v" * 20, "k" * 60: "v" * 200}
+    write_table(tmp_path / "a.fits", "fits", columns, [rows_to_batch([[7]], columns)], notes)
+    assert Table.read(tmp_path / "a.fits")["x"].tolist() == [7]
+    header = fits.getheader(tmp_path / "a.fits", 1)
+    assert header["k" * 60] == "v" * 200
+    assert name not in header
+
+
 def test_nothing_is_left_in_the_folder(tmp_path: Path) -> None:
     for suffix in SUFFIXES:
         write(tmp_path / f"t.{suffix}", ROWS)

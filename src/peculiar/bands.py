@@ -116,7 +116,7 @@ def looks_like_fits(head: bytes) -> bool:
     if head.startswith(_GZIP):
         try:
             head = gzip.GzipFile(fileobj=io.BytesIO(head)).read(len(_START))
-        except (OSError, EOFError):
+        except (OSError, EOFError, zlib.error):
             return False
     return head.startswith(_START)
 

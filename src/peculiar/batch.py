@@ -206,7 +206,7 @@ def _shard_rows(source: Source, begun: Header | None) -> int:
 def _header(source: Source, model: Model, settings: Settings, shard_rows: int) -> Header:
     framing = settings.framing
     return Header(
-        source=source.path.name,
+        source=source.name,
         model=model.card.digest,
         settings={
             "crop": framing.crop,

@@ -302,7 +302,7 @@ def provenance(source: Source, model: Model, settings: Settings) -> dict[str, st
     return {
         "creator": f"peculiar {metadata.version('peculiar')}",
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "source": source.path.name,
+        "source": source.name,
         "model name": model.card.name,
         "model digest": model.card.digest,
         "model licence": model.card.licence,

@@ -40,7 +40,8 @@ def read_columns(path: Path, kind: str) -> dict[str, list[Any]]:
     Returns
     -------
     dict of str to list
-        Null is None. Values of CSV files are text. Columns of bytes, structures and lists are left out.
+        Null is None, as is what a part of the table lacks; so all are of one length. Values of CSV files are text.
+        Columns of bytes, structures and lists are left out, and of HDF5 what does not go with the pictures.
 
     Raises
     ------
@@ -53,12 +54,17 @@ def read_columns(path: Path, kind: str) -> dict[str, list[Any]]:
         return {}
     parts = [path] if path.is_file() else sorted(one for one in path.glob("*.parquet") if not one.name.startswith("."))
     columns: dict[str, list[Any]] = {}
+    rows = 0
     for part in parts:
         reader = TableReader(part)
         plain = [field.name for field in reader.schema if _is_plain(field.type)]
+        columns |= {name: [None] * rows for name in plain if name not in columns}
         for batch in reader.batches(plain) if plain else ():
             for name in plain:
-                columns.setdefault(name, []).extend(batch.column(name).to_pylist())
+                columns[name].extend(batch.column(name).to_pylist())
+        rows = len(columns[plain[0]]) if plain else rows + len(reader)
+        for values in columns.values():  # which this part may lack
+            values.extend([None] * (rows - len(values)))
     return columns
 
 
@@ -71,10 +77,11 @@ def _hdf5_columns(path: Path) -> dict[str, list[Any]]:
 
     try:
         with h5py.File(path, "r") as file:
+            rows = len(file["images"])
             return {
                 name: np.asarray(values).tolist()
                 for name, values in file.items()
-                if isinstance(values, h5py.Dataset) and values.ndim == 1 and values.dtype.kind in "biuf"
+                if isinstance(values, h5py.Dataset) and values.shape == (rows,) and values.dtype.kind in "biuf"
             }
     except (OSError, RuntimeError, ValueError) as error:
         message = f"{path}: cannot be read as HDF5 ({error}); fetch or write it again"

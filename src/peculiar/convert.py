@@ -3,8 +3,9 @@
 import itertools
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -89,8 +90,8 @@ def convert(
     NotFoundError, DataError
         If the table is not there, or cannot be read.
     UsageError
-        If the suffix of `out` is not known, a column is of a type that the format does not have, there is nothing to
-        sort by, or the folder is in use.
+        If the suffix of `out` is not known, a column is of a type that the format does not have, several have one name,
+        there is nothing to sort by, or the folder is in use.
     UnknownNameError
         If there is no such column.
     """
@@ -134,6 +135,13 @@ class _Rows:
         self._names = list(names or reader.columns)
         for name in self._names:
             reader.check_column(name)
+        twice = [name for name, count in Counter(self._names).items() if count > 1]
+        if twice:
+            message = (
+                f"{reader.path}: more than one column is called {', '.join(map(repr, twice))}; give each a name of its "
+                "own, or name the others with --column"
+            )
+            raise UsageError(message)
         fields = [reader.schema.field(name) for name in self._names]
         kinds = _kinds(reader, self._names) if reader.format == "csv" else [field.type for field in fields]
         self.columns = [Column.of(field.with_type(kind)) for field, kind in zip(fields, kinds, strict=True)]
@@ -153,6 +161,8 @@ class _Rows:
 
     def add_cells(self) -> None:
         """Let there be a column of cells, behind the declination."""
+        # While they are sorted rows lie in a file that has one dictionary for all values of a column, or none.
+        self.columns = [replace(one, type=_without_dictionary(one.type)) for one in self.columns]
         if HEALPIX.name not in self._names:
             names = [column.name for column in self.columns]
             self._cells_at = names.index(self.position()[1]) + 1
@@ -166,8 +176,8 @@ class _Rows:
                 ra, dec = (batch.column(name).cast(pa.float64()) for name in self.position())
                 cells = healpix_29(*(one.to_numpy(zero_copy_only=False) for one in (ra, dec)))
                 arrays.insert(self._cells_at, pa.array(cells, mask=cells < 0))
-            if self.reader.format == "csv":
-                arrays = [_of_text(array, column.type) for array, column in zip(arrays, self.columns, strict=True)]
+            read = _of_text if self.reader.format == "csv" else pa.Array.cast
+            arrays = [read(array, column.type) for array, column in zip(arrays, self.columns, strict=True)]
             yield pa.RecordBatch.from_arrays(arrays, schema=pa.schema([column.field() for column in self.columns]))
             self.count += batch.num_rows
             self._progress(batch.num_rows)
@@ -212,6 +222,10 @@ def _ends(kept: Spool) -> NDArray[np.int64]:
     cells = np.sort(np.concatenate(sample))
     count = min(size // SHARE_BYTES + 1, _MOST_SHARES)
     return np.unique(cells[[len(cells) * number // count for number in range(1, count)]])
+
+
+def _without_dictionary(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
 _WHOLE_NUMBER = r"^-?(0|[1-9][0-9]*)$"

@@ -7,6 +7,7 @@ import functools
 import io
 import math
 import os
+import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from peculiar.bands import Bands, looks_like_fits, read_bands
 from peculiar.errors import PictureError, UsageError
@@ -31,6 +32,23 @@ PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp",
 
 # A galaxy is shown with this much around it, and never in less than this share of its picture.
 _GALAXY_MARGIN, _LEAST_SHARE = 1.4, 0.16
+
+# Pillow's decoders report damage as whichever of these came first.
+_DAMAGE = (
+    *(OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, OverflowError, MemoryError),
+    struct.error,
+)
+
+# What undoes the orientation that EXIF states.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 _MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"II*\0", b"MM\0*", b"GIF8", b"BM", b"P5", b"P6", b"\0\0\0\x0cjP")
 
@@ -157,8 +175,7 @@ def _open(content: bytes, finish: Callable[..., NDArray[np.uint8]]) -> NDArray[n
     except UnidentifiedImageError as error:
         kind = "empty" if not content else f"no picture of a known format (starts with {content[:8]!r})"
         raise PictureError(f"it is {kind}") from error
-    # Pillow's decoders report damage as whichever of these came first.
-    except (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, OverflowError, MemoryError) as error:
+    except _DAMAGE as error:
         raise PictureError(f"it is damaged or cut short ({error})") from error
 
 
@@ -344,8 +361,11 @@ def _on_black(
 
 
 def _to_rgb(picture: Image.Image) -> Image.Image:
+    # Pillow's own exif_transpose writes the other entries anew, and breaks off at one of another type than is usual.
     if "exif" in picture.info:
-        picture = ImageOps.exif_transpose(picture)
+        picture.load()
+        turn = _TURNS.get(picture.getexif().get(ExifTags.Base.Orientation))
+        picture = picture if turn is None else picture.transpose(turn)
     if picture.mode == "RGB" and "transparency" not in picture.info:
         return picture
     if picture.mode.startswith("I;16"):

@@ -1,7 +1,6 @@
 """Where pictures come from, one kind a file; `open_source` recognises which."""
 
 import os
-import tarfile
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +17,7 @@ from peculiar.sources.npz import NpzSource
 from peculiar.sources.simulated import simulate, simulate_galaxy
 from peculiar.sources.stream import Galaxy, Row, Source
 from peculiar.sources.table import TableSource
-from peculiar.sources.tar import TAR_SUFFIXES, TarSource
+from peculiar.sources.tar import TAR_SUFFIXES, TarSource, looks_like_tar
 from peculiar.stretch import Stretch
 from peculiar.table import table_format
 
@@ -165,7 +164,7 @@ def _open(path: Path, label: str | None, bands: tuple[str, ...], stretch: Stretc
         return FitsSource(path, bands, stretch)
     if head.startswith(b"\x89HDF"):
         return Hdf5Source(path)
-    if tarfile.is_tarfile(path):
+    if looks_like_tar(path):
         return TarSource(path, [path])
     if zipfile.is_zipfile(path) or head.startswith((b"PK\x03\x04", b"\x93NUMPY")):
         return NpzSource(path)

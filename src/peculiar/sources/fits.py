@@ -1,7 +1,6 @@
 """FITS cut-outs: one file, or a folder of them; bands in extensions, in cubes, or in files of their own."""
 
 import copy
-import os
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -10,7 +9,7 @@ from peculiar.bands import FITS_SUFFIXES, split_band
 from peculiar.errors import DataError
 from peculiar.image import read_fits_picture
 from peculiar.schema import question_for
-from peculiar.sources.stream import Row, Shard, Source, as_text, files_digest
+from peculiar.sources.stream import Row, Shard, Source, as_text, files_below, files_digest
 from peculiar.stretch import Stretch, notes_of_fits
 
 
@@ -64,7 +63,7 @@ class FitsSource(Source):
         for start in range(0, len(self), rows):
             piece = copy.copy(self)
             piece._galaxies = self._galaxies[start : start + rows]
-            yield Shard(f"{self.path.name}:{start}-{start + len(piece)}", piece, 0, len(piece))
+            yield Shard(f"{self.name}:{start}-{start + len(piece)}", piece, 0, len(piece))
 
     def fingerprint(self, start: int, stop: int | None) -> str:
         """Return a digest that changes when files, bands or stretch do."""
@@ -73,15 +72,8 @@ class FitsSource(Source):
 
 
 def fits_below(folder: Path) -> Iterator[Path]:
-    """Yield the files below a folder that are called like FITS."""
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            if entry.is_dir():
-                yield from fits_below(Path(entry.path))
-            elif entry.name.lower().endswith(FITS_SUFFIXES):
-                yield Path(entry.path)
+    """Return the files below a folder that are called like FITS."""
+    return (file for file in files_below(folder) if file.name.lower().endswith(FITS_SUFFIXES))
 
 
 def group_files(files: Sequence[Path], root: Path, bands: Sequence[str] = ()) -> dict[str, tuple[Path, ...]]:

@@ -1,14 +1,13 @@
 """Pictures in a folder: loose, or in a sub-folder a class."""
 
 import copy
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from peculiar.errors import DataError
 from peculiar.image import PICTURE_SUFFIXES, looks_like_picture
 from peculiar.schema import question_for
-from peculiar.sources.stream import Row, Shard, Source, as_text, files_digest
+from peculiar.sources.stream import Row, Shard, Source, as_text, files_below, files_digest
 
 
 class FolderSource(Source):
@@ -56,7 +55,7 @@ class FolderSource(Source):
         for start in range(0, len(self), rows):
             piece = copy.copy(self)
             piece._pictures = self._pictures[start : start + rows]
-            yield Shard(f"{self.path.name}:{start}-{start + len(piece)}", piece, 0, len(piece))
+            yield Shard(f"{self.name}:{start}-{start + len(piece)}", piece, 0, len(piece))
 
     def fingerprint(self, start: int, stop: int | None) -> str:
         """Return a digest that changes when pictures do."""
@@ -68,15 +67,9 @@ class FolderSource(Source):
 
 
 def _pictures_below(folder: Path) -> Iterator[Path]:
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            path = Path(entry.path)
-            if entry.is_dir():
-                yield from _pictures_below(path)
-            elif path.suffix.lower() in PICTURE_SUFFIXES or _begins_like_picture(path):
-                yield path
+    for path in files_below(folder):
+        if path.suffix.lower() in PICTURE_SUFFIXES or _begins_like_picture(path):
+            yield path
 
 
 def _begins_like_picture(path: Path) -> bool:

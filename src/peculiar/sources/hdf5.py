@@ -12,7 +12,7 @@ import numpy as np
 
 from peculiar.errors import DataError
 from peculiar.schema import GALAXY10_DECALS, GALAXY10_SDSS
-from peculiar.sources.stream import Row, Source
+from peculiar.sources.stream import Row, Source, as_text
 
 _CHUNK = 64
 
@@ -96,7 +96,7 @@ class Hdf5Source(Source):
                     message = f"{self.path}: is damaged from row {first} on ({error}); fetch or write it again"
                     raise DataError(message) from error
                 for index, pixels in enumerate(pictures, first):
-                    yield Row(f"{self.path.stem}-{index}", pixels, labels[index])
+                    yield Row(f"{as_text(self.path.stem)}-{index}", pixels, labels[index])
 
     def _name(self, answer: int) -> str:
         if self._question and 0 <= answer < len(self._question.answers):

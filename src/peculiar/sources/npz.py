@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from peculiar.cache import writing
 from peculiar.errors import DataError, LabelError
 from peculiar.schema import FOUR_CLASS
-from peculiar.sources.stream import Row, Source
+from peculiar.sources.stream import Row, Source, as_text
 
 T = TypeVar("T")
 
@@ -105,7 +105,7 @@ class NpzSource(Source):
                     else whole[first : first + chunk]
                 )
                 for index, pixels in enumerate(pictures, first):
-                    yield Row(f"{self.path.stem}-{index}", pixels, labels[index])
+                    yield Row(f"{as_text(self.path.stem)}-{index}", pixels, labels[index])
 
 
 def write_npz(

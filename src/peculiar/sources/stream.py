@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import os
 import warnings
 from abc import ABC, abstractmethod
 from collections import deque
@@ -145,6 +146,11 @@ class Source(ABC):
         self.path = path
         self.label = label
 
+    @property
+    def name(self) -> str:
+        """What the file or folder is called, as text; also where its path is a point, the folder that one is in."""
+        return as_text(Path(os.path.abspath(self.path)).name)  # noqa: PTH100 - a link keeps its own name
+
     @abstractmethod
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -158,7 +164,7 @@ class Source(ABC):
         count = len(self)
         for start in range(0, count, rows):
             stop = min(start + rows, count)
-            yield Shard(f"{self.path.name}:{start}-{stop}", self, start, stop)
+            yield Shard(f"{self.name}:{start}-{stop}", self, start, stop)
 
     def fingerprint(self, start: int, stop: int | None) -> str:
         """Return a digest that changes when the files behind some rows do: their names, sizes and times."""
@@ -227,7 +233,7 @@ def decode_row(row: Row, framing: Framing) -> Galaxy:
         content = row.read()
         picture = decode_picture(content, framing) if isinstance(content, bytes) else frame_pixels(content, framing)
     except PictureError as error:
-        return Galaxy(row.id, None, row.label, error.reason, row.position, row.flags)
+        return Galaxy(row.id, None, row.label, as_text(error.reason), row.position, row.flags)
     return Galaxy(row.id, picture, row.label, None, row.position, row.flags)
 
 
@@ -236,12 +242,32 @@ def as_text(name: str) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
+def files_below(folder: Path, above: tuple[tuple[int, int], ...] = ()) -> Iterator[Path]:
+    """Yield the files below a folder, but for hidden ones; links to folders are followed, unless they lead back up."""
+    state = folder.stat()
+    above = (*above, (state.st_dev, state.st_ino))
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            path = Path(entry.path)
+            if not entry.is_dir():
+                yield path
+            elif (state := path.stat()) and (state.st_dev, state.st_ino) not in above:
+                yield from files_below(path, above)
+
+
 def files_digest(files: Iterable[Path], root: Path, *more: object) -> str:
     """Return a digest of the names (within `root`), sizes and times of files, and of whatever else is given."""
     digest = hashlib.sha256(repr(more).encode())
     for file in files:
-        state = file.stat()
-        digest.update(f"{as_text(file.relative_to(root).as_posix())}\0{state.st_size}\0{state.st_mtime_ns}\n".encode())
+        name = as_text(file.relative_to(root).as_posix())
+        try:
+            state = file.stat()
+        except OSError:  # a link to nowhere, or gone since: that is for its row to say
+            digest.update(f"{name}\0\n".encode())
+        else:
+            digest.update(f"{name}\0{state.st_size}\0{state.st_mtime_ns}\n".encode())
     return digest.hexdigest()
 
 

@@ -65,6 +65,7 @@ class TableSource(Source):
         self._bands, self._stretch = tuple(bands), stretch
         self._readers: dict[Path, TableReader] = {}
         first = self._first_readable()
+        self._first = first.path.name
         if label is not None:
             first.check_column(label)
         super().__init__(path, label or find_column(LABEL_COLUMNS, first.columns))
@@ -77,9 +78,9 @@ class TableSource(Source):
         if self._bands or stretch:
             self.notes = notes_of_fits(self._bands, stretch)
 
-    def __reduce__(self) -> tuple[type["TableSource"], tuple[Any, ...]]:
-        """Travel between processes as paths alone."""
-        return TableSource, (self.path, self._parts, self.label, self._bands, self._stretch)
+    def __getstate__(self) -> dict[str, Any]:
+        """Travel between processes as paths, and as what the first part decided for all."""
+        return {**self.__dict__, "_readers": {}}
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -177,9 +178,10 @@ class TableSource(Source):
         if part not in self._readers:
             self._readers[part] = TableReader(part)
         reader = self._readers[part]
-        missing = {self._picture, self._id, self.label} - {None, *reader.columns} if checked else set()
+        needed = (self._picture, self._id, self.label, *(self._position or ())) if checked else ()
+        missing = {*needed} - {None, *reader.columns}
         if missing:
-            message = f"{part}: lacks the columns {sorted(map(str, missing))} that {self._parts[0].name} has"
+            message = f"{part}: lacks the columns {sorted(map(str, missing))} that {self._first} has"
             raise DataError(message)
         return reader
 
@@ -225,7 +227,7 @@ def _position_columns(table: TableReader) -> tuple[str, str] | None:
     ra, dec = find_column(("ra",), table.columns), find_column(("dec",), table.columns)
     if ra is None or dec is None:
         return None
-    types = [table.schema.field(name).type for name in (ra, dec)]
+    types = [field.type for field in table.schema if field.name in (ra, dec)]  # of one name there may be several
     numbers = all(pa.types.is_floating(type_) or pa.types.is_integer(type_) for type_ in types)
     return (ra, dec) if numbers or table.format == "csv" else None
 

@@ -79,7 +79,7 @@ class TarSource(Source):
                 piece = copy.copy(self)
                 piece._parts, piece._offset = [part], offsets[start] if start else 0
                 length = min(step, len(offsets) - start)
-                yield Shard(f"{part.name}:{start}-{start + length}", piece, 0, length)
+                yield Shard(f"{as_text(part.name)}:{start}-{start + length}", piece, 0, length)
 
     def fingerprint(self, start: int, stop: int | None) -> str:
         """Return a digest that changes when the archives do."""
@@ -94,6 +94,14 @@ class TarSource(Source):
                     archive.members.clear()  # type: ignore[attr-defined] # it remembers all that it has passed
                     if member.isfile() and PurePosixPath(member.name).suffix.lower() in PICTURE_SUFFIXES:
                         yield member, lambda member=member: _read(archive, member, part)  # type: ignore[misc]
+
+
+def looks_like_tar(path: Path) -> bool:
+    """Tell whether a file begins as a tar archive does, compressed or not; a damaged one is known by its name."""
+    try:
+        return tarfile.is_tarfile(path)
+    except _DAMAGE:  # compressed by gzip, and damaged or cut short within the first block
+        return path.name.lower().endswith(TAR_SUFFIXES)
 
 
 def _read(archive: tarfile.TarFile, member: tarfile.TarInfo, part: Path) -> bytes:

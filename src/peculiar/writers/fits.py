@@ -4,6 +4,7 @@ FITS has no place for text of any length in a row but the heap behind the table,
 Python object of, one by one. So the rows are kept first, the longest text is found, and each column of text is as wide.
 """
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from peculiar.column import Column
-from peculiar.errors import DataError
+from peculiar.errors import DataError, UsageError
 from peculiar.writers.records import Extent, element, measure, records, row_type
 from peculiar.writers.stream import plain, schema_of, spool
 
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
     from astropy.io import fits
 
 _BLOCK = 2880
+
+_LONGEST_NAME, _LONGEST_KEY = 68, 60
+"""Characters that a card has room for: of a column's name, and of a note's with something of its text."""
+
+_NO_KEYS = {"END", "CONTINUE"}
+"""Words of the header itself, which cannot name a note."""
 
 _LETTERS = {
     pa.bool_(): "L",
@@ -34,10 +41,11 @@ _LETTERS = {
 def write(path: Path, columns: Sequence[Column], batches: Iterable[pa.RecordBatch], notes: Mapping[str, str]) -> None:
     """Write a table; its notes are in both headers. See `peculiar.writers.write_table`."""
     columns = plain(columns)
+    names = [_name(column.name) for column in columns]
     with spool(path.parent, schema_of(columns), batches) as kept, path.open("wb") as file:
         extents = measure(schema_of(columns), kept.batches())
         blanks = [_blank(column, extent) for column, extent in zip(columns, extents, strict=True)]
-        for header in _headers(columns, extents, blanks, kept.rows, notes):
+        for header in _headers(columns, names, extents, blanks, kept.rows, notes):
             file.write(header.tostring().encode("ascii"))
         row = row_type(columns, [max(extent.utf8, 1) for extent in extents], nulls=False)
         for rows in records(kept.batches(), row, blanks, ["utf-8"] * len(columns)):
@@ -63,19 +71,39 @@ def _blank(column: Column, extent: Extent) -> Any:
     return next((limit for limit in (limits.min, limits.max) if limit in unused), unused[0])
 
 
+def _name(name: str) -> str:
+    """Return the name of a column as a header can hold it."""
+    found = _ascii(name)
+    if not 1 <= len(found) + found.count("'") <= _LONGEST_NAME:  # which a header doubles
+        message = (
+            f"the column {name!r} has a name that FITS cannot hold: it takes from 1 to {_LONGEST_NAME} characters of "
+            "ASCII, and others as Python escapes them; name the others with --column, or write Parquet"
+        )
+        raise UsageError(message)
+    return found
+
+
 def _headers(
-    columns: Sequence[Column], extents: Sequence[Extent], blanks: Sequence[Any], rows: int, notes: Mapping[str, str]
+    columns: Sequence[Column],
+    names: Sequence[str],
+    extents: Sequence[Extent],
+    blanks: Sequence[Any],
+    rows: int,
+    notes: Mapping[str, str],
 ) -> "list[fits.Header]":
     from astropy.io import fits
+    from astropy.utils.exceptions import AstropyWarning
 
     made = []
-    for column, extent, blank in zip(columns, extents, blanks, strict=True):
+    for column, name, extent, blank in zip(columns, names, extents, blanks, strict=True):
         inner = element(column.type)
         count = column.type.list_size if inner != column.type else ""
         form = f"{max(extent.utf8, 1)}A" if pa.types.is_string(inner) else f"{count}{_LETTERS[inner]}"
         null = blank if extent.missing and pa.types.is_integer(inner) else None
-        made.append(fits.Column(column.name, form, unit=_unit(column.unit) or None, null=null))
-    header = fits.BinTableHDU.from_columns(made, nrows=0).header
+        made.append((name, form, _unit(column.unit) or None, null))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AstropyWarning)  # signs other than letters and digits are kept as they are
+        header = fits.BinTableHDU.from_columns([fits.Column(*one) for one in made], nrows=0).header
     header["NAXIS2"] = rows
     for number, column in enumerate(columns, start=1):
         # The words of TOPCAT, which FITS itself lacks.
@@ -88,7 +116,8 @@ def _headers(
     for one in (primary, header):
         for key, value in notes.items():
             card = key.upper() if len(key) <= 8 and key.replace("_", "").isalnum() else f"HIERARCH {key}"
-            if _ascii(key) == key and card not in one:
+            known = _ascii(key) == key and "=" not in key and len(key) <= _LONGEST_KEY and card not in _NO_KEYS
+            if known and card not in one:
                 one[card] = _ascii(value)
     return [primary, header]
 
