@@ -126,7 +126,7 @@ def test_catalogues_that_do_not_fit(tmp_path: Path) -> None:
     path = table(tmp_path / "c.parquet", p_normal=[0.5], four_class=["Normal"], text=["x"], model=["0123"], p_odd=[0.1])
     with pytest.raises(LabelError, match="name the column with the labels"):
         read_catalogue(path, None, (FOUR_CLASS,))
-    with pytest.raises(UnknownNameError, match=r"no column .p_ringed. in c\.parquet"):
+    with pytest.raises(UnknownNameError, match=r"no column .p_ringed. in c\.parquet with the probability of .Ringed."):
         read_catalogue(path, "four_class", (FOUR_CLASS,))
     with pytest.raises(DataError, match="made by the model 0123"):
         read_probabilities(path, ODD, "abcd" * 4)

@@ -53,7 +53,7 @@ def run(data: Path, out: str, model: Path, **options: Any) -> Catalogued:
 
 
 def entries(folder: str | Path) -> list[dict[str, Any]]:
-    lines = Path(folder, "ledger.jsonl").read_text().splitlines()[1:]
+    lines = Path(folder, "_ledger.jsonl").read_text().splitlines()[1:]
     return [json.loads(line) for line in lines]
 
 
@@ -96,6 +96,7 @@ def test_a_folder_keeps_the_parts_and_is_not_made_twice(
 ) -> None:
     run(survey_folder, "catalog", tiny_model)
     assert catalogue("catalog").equals(undisturbed)
+    assert pa.parquet.read_table("catalog").equals(undisturbed)  # as other programs read it: the folder as one table
     before = {path.name: path.stat().st_mtime_ns for path in Path("catalog").iterdir()}
     assert len(entries("catalog")) == len(list(Path("catalog").glob("*.parquet"))) == 10
     again = run(survey_folder, "catalog", tiny_model)
@@ -139,7 +140,7 @@ def test_twenty_kills_at_random_cost_nothing_that_was_done(
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
             time.sleep(rng.uniform(0.5, 6))
             process.kill()
-        if Path("catalog", "ledger.jsonl").exists():
+        if Path("catalog", "_ledger.jsonl").exists():
             now = [entry["shard"] for entry in entries("catalog")]
             assert now[: len(noted)] == noted
             noted = now
@@ -202,7 +203,7 @@ def test_a_killed_dask_worker_costs_nothing(survey_folder: Path, tiny_model: Pat
 
 
 def entries_so_far(folder: str) -> int:
-    return len(entries(folder)) if Path(folder, "ledger.jsonl").exists() else 0
+    return len(entries(folder)) if Path(folder, "_ledger.jsonl").exists() else 0
 
 
 class Deadly(Source):
@@ -358,7 +359,7 @@ def test_an_empty_source_gives_an_empty_catalogue(tmp_path: Path, tiny_model: Pa
 
 def test_a_damaged_ledger_says_how_to_mend_it(survey_folder: Path, tiny_model: Path, undisturbed: pa.Table) -> None:
     run(survey_folder, "catalog", tiny_model)
-    ledger = Path("catalog/ledger.jsonl")
+    ledger = Path("catalog/_ledger.jsonl")
     lines = ledger.read_text().splitlines(keepends=True)
     ledger.write_text("".join([*lines[:3], "{]\n", *lines[4:]]))
     with pytest.raises(LedgerError, match=r"ledger\.jsonl: line 4 is damaged .*delete that line"):

@@ -42,7 +42,7 @@ def test_what_was_added_is_there_the_next_time(tmp_path: Path) -> None:
 
 def test_half_a_line_at_the_end_is_forgotten(tmp_path: Path) -> None:
     add(tmp_path, "a", "b")
-    file = tmp_path / "ledger.jsonl"
+    file = tmp_path / "_ledger.jsonl"
     whole = file.read_bytes()
     for cut in range(1, len(entry("b").model_dump_json()) + 1, 7):
         file.write_bytes(whole[:-cut])
@@ -54,7 +54,7 @@ def test_half_a_line_at_the_end_is_forgotten(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"{", b'{"source":"stamps"'])
 def test_a_ledger_without_a_whole_line_begins_anew(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "ledger.jsonl").write_bytes(content)
+    (tmp_path / "_ledger.jsonl").write_bytes(content)
     assert names(tmp_path) == []
     add(tmp_path, "a")
     assert names(tmp_path) == ["a"]
@@ -89,16 +89,16 @@ def test_another_header_is_refused_once_something_is_done(tmp_path: Path) -> Non
 @pytest.mark.parametrize("number", [1, 2])
 def test_a_line_damaged_by_hand_is_named(tmp_path: Path, number: int) -> None:
     add(tmp_path, "a", "b")
-    lines = (tmp_path / "ledger.jsonl").read_bytes().splitlines(keepends=True)
+    lines = (tmp_path / "_ledger.jsonl").read_bytes().splitlines(keepends=True)
     lines[number - 1] = b'{"shard": "a"}\n'
-    (tmp_path / "ledger.jsonl").write_bytes(b"".join(lines))
+    (tmp_path / "_ledger.jsonl").write_bytes(b"".join(lines))
     with pytest.raises(LedgerError, match=f"line {number} is damaged"):
         names(tmp_path)
 
 
 def test_a_full_disk_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     add(tmp_path, "a")
-    before = (tmp_path / "ledger.jsonl").read_bytes()
+    before = (tmp_path / "_ledger.jsonl").read_bytes()
 
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -108,7 +108,7 @@ def test_a_full_disk_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.Mon
             patch.setattr(os, "fsync", full)
             with pytest.raises(OSError, match="No space left on device"):
                 ledger.add(entry("b"))
-        assert (tmp_path / "ledger.jsonl").read_bytes() == before
+        assert (tmp_path / "_ledger.jsonl").read_bytes() == before
         assert list(ledger.entries) == ["a"]
 
 

@@ -114,6 +114,13 @@ def test_pictures_none_of_which_can_be_read_are_refused() -> None:
         score_pictures(source, guess())
 
 
+def test_galaxies_without_labels_are_told_how_to_get_some(plain_pictures: list[bytes]) -> None:
+    Path("loose").mkdir()
+    Path("loose/1.png").write_bytes(plain_pictures[0])
+    with pytest.raises(LabelError, match=r"loose: no galaxy has a label that answers .*--label"):
+        score_pictures(open_source("loose"), guess())
+
+
 def test_mistakes_show_the_picture_of_their_row(fake_npz: Path, fake_pictures: NDArray[np.uint8]) -> None:
     source = open_source(fake_npz)
     seen = next(iter(source.galaxies(Framing(16)))).id

@@ -14,7 +14,7 @@ from astropy.io import fits
 from astropy.table import MaskedColumn, Table
 from astropy.time import Time
 
-from peculiar.errors import DataError, UnknownNameError
+from peculiar.errors import DataError, NotFoundError, UnknownNameError, UsageError
 from peculiar.table import BATCH_ROWS, TableReader, table_format
 
 FORMATS = ("parquet", "csv", "ecsv", "fits", "votable")
@@ -212,6 +212,14 @@ def test_a_damaged_table_is_named(format: str, damage: Callable[[bytes], bytes],
         TableReader(path).column("name")
     assert str(caught.value).startswith(f"{path}: cannot be read as {format} (")
     assert str(caught.value).endswith("; fetch or write it again")
+
+
+def test_a_table_that_is_not_there_and_a_folder_are_named(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match=r"there is no table at .*labels\.csv; give the path") as caught:
+        TableReader(tmp_path / "labels.csv")
+    assert caught.value.exit_status == 2
+    with pytest.raises(UsageError, match=f"{tmp_path.name} is a folder, where a table is needed"):
+        TableReader(tmp_path)
 
 
 def test_a_fits_image_is_no_table(tmp_path: Path) -> None:

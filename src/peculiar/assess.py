@@ -202,10 +202,12 @@ def read_probabilities(
     table = TableReader(path)
     names = [probability_column(question, answer, table.columns) for answer in question.answers]
     if len(names) == 2 and names[0] not in table.columns:
-        second = _numbers(table, names[1])
+        second = _numbers(table, names[1], question.answers[1])
         values = np.stack([1 - second, second], axis=1)
     else:
-        values = np.stack([_numbers(table, name) for name in names], axis=1)
+        values = np.stack(
+            [_numbers(table, name, answer) for name, answer in zip(names, question.answers, strict=True)], axis=1
+        )
     if model and "model" in table.columns:
         makers = {str(maker) for maker in table.column("model") if maker} - {model[:12]}
         if makers:
@@ -293,9 +295,11 @@ def read_catalogue(path: Path, label: str | None, questions: Sequence[Question])
     return Catalogue(question, rows, named, labels, probabilities[rows], table)
 
 
-def _numbers(table: TableReader, name: str) -> NDArray[np.float64]:
+def _numbers(table: TableReader, name: str, answer: str) -> NDArray[np.float64]:
     if name not in table.columns:
-        raise UnknownNameError("column", name, table.columns, where=f"in {table.path.name}")
+        # Whoever named another column of labels than was meant, learns here what it holds.
+        where = f"in {table.path.name} with the probability of {answer!r}"
+        raise UnknownNameError("column", name, table.columns, where=where)
     try:
         return np.array([np.nan if value in (None, "") else float(value) for value in table.column(name)])
     except (TypeError, ValueError) as error:

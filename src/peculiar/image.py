@@ -364,7 +364,7 @@ def _to_rgb(picture: Image.Image) -> Image.Image:
     # Pillow's own exif_transpose writes the other entries anew, and breaks off at one of another type than is usual.
     if "exif" in picture.info:
         picture.load()
-        turn = _TURNS.get(picture.getexif().get(ExifTags.Base.Orientation))
+        turn = _TURNS.get(picture.getexif().get(ExifTags.Base.Orientation, 1))
         picture = picture if turn is None else picture.transpose(turn)
     if picture.mode == "RGB" and "transparency" not in picture.info:
         return picture

@@ -1,7 +1,8 @@
 """The ledger of a long run: what is done, line by line, so that a killed run goes on where it stopped.
 
-A folder holds the parts of a catalogue and ``ledger.jsonl``. The ledger's first line says what decides the result, each
-further one that a part is whole. A line is written once its part has its final name, and is on disk before the next.
+A folder holds the parts of a catalogue and ``_ledger.jsonl``. The ledger's first line says what decides the result,
+each further one that a part is whole. A line is written once its part has its final name, and is on disk before the
+next.
 """
 
 import json
@@ -16,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from peculiar.errors import LedgerError, UsageError
 
-FILE = "ledger.jsonl"
+FILE = "_ledger.jsonl"  # pyarrow and pandas pass over what begins so, and read the folder as one table
 
 
 class Header(BaseModel):

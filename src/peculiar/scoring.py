@@ -233,7 +233,7 @@ def score_pictures(
     Raises
     ------
     LabelError
-        If labels are no answers to the question, or no galaxy is left to score.
+        If labels are no answers to the question, no galaxy has a label, or none is left to score.
     DataError
         If no picture can be read.
     """
@@ -242,6 +242,12 @@ def score_pictures(
     known = source.labels()
     trained.question.check((None if label in silent else label for label in known), source.path)
     labelled = sum(label in answers for label in known)
+    if not labelled:
+        message = (
+            f"{source.path}: no galaxy has a label that answers {trained.question.name!r}; put the pictures into one "
+            "sub-folder a class, or name a column of labels (--label) or a table with ids and labels (--labels)"
+        )
+        raise LabelError(message)
     rows: list[int] = []
 
     def galaxies() -> Iterator[Galaxy]:

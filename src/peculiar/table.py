@@ -17,7 +17,7 @@ import pyarrow.parquet
 
 from peculiar import astro
 from peculiar.column import VOTABLE_CONTENT, Column
-from peculiar.errors import DataError, UnknownNameError
+from peculiar.errors import DataError, NotFoundError, UnknownNameError, UsageError
 
 ID_COLUMNS = ("id", "id_str", "object_id", "objid", "dr7objid", "source_id", "iauname", "name")
 """What columns of identifiers are called, the usual first."""
@@ -78,12 +78,22 @@ class TableReader:
 
     Raises
     ------
+    NotFoundError
+        If there is nothing at `path`.
+    UsageError
+        If `path` is a folder.
     DataError
         If the file is no table, a damaged one, or too large to be read whole.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
+        if not self.path.exists():
+            message = f"there is no table at {self.path}; give the path of a Parquet, CSV, ECSV, FITS or VOTable file"
+            raise NotFoundError(message)
+        if self.path.is_dir():
+            message = f"{self.path} is a folder, where a table is needed; give the path of one file"
+            raise UsageError(message)
         self.format = table_format(path)
         self._whole: pa.Table | None = None
         self._binary: astro.BinaryTable | None = None

@@ -14,7 +14,10 @@ from peculiar.cli.progress import counting
 from peculiar.cli.terminal import err, out, print_json, print_table
 from peculiar.errors import UnknownNameError, UsageError
 
-app = typer.Typer(help="What a set of galaxies holds, and where to get one.", no_args_is_help=True)
+app = typer.Typer(
+    help="What a set of galaxies holds, where to get one, and what is wrong with it; tables in other formats.",
+    no_args_is_help=True,
+)
 
 
 @app.command("list")

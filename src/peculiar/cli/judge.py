@@ -32,7 +32,10 @@ def evaluate(
         str | None, typer.Option(help="Which of a model's questions; default: the one that the labels answer.")
     ] = None,
     part: Annotated[
-        str, typer.Option(help="Galaxies that a model file was not trained on, by their ids: test, validation, or all.")
+        str,
+        typer.Option(
+            help="What part galaxies had in a model file's training, by their ids: test, validation, training, or all."
+        ),
     ] = "all",
     weights: Annotated[str, typer.Option(help="The run's best or last weights.")] = "best",
     include_training: Annotated[

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 Data = Annotated[
     Path,
     typer.Argument(
-        help="Galaxies: an NPZ, HDF5, Parquet, CSV, ECSV, FITS or VOTable file, or a folder of pictures or FITS.",
+        help="Galaxies: an NPZ, HDF5, Parquet, CSV, ECSV, FITS or VOTable file, a folder of pictures, FITS or Parquet, "
+        "or a tar of pictures.",
         show_default=False,
     ),
 ]
