@@ -115,7 +115,8 @@ def _training(model: Model) -> str:
     recipe, counts = training["recipe"], training["counts"]
     teacher = (
         f"Half of what it learned are the answers of an earlier model, `{training['teacher'][:12]}`, trained in the same way on\n"
-        "the same galaxies: the mean over eight turned and mirrored views (knowledge distillation, Hinton et al. 2015). "
+        "the same galaxies: the mean over eight turned and mirrored views (knowledge distillation, Hinton et al. 2015), left out\n"
+        "where a galaxy's own label is unsure. "
         if training.get("teacher")
         else ""
     )
@@ -135,9 +136,9 @@ in one part, and so are {training["duplicates"]} pairs that show the same galaxy
 
 {training["epochs"]} epochs in batches of {recipe["batch_size"]}, AdamW with a rate up to {recipe["learning_rate"]} and weight decay \
 {recipe["weight_decay"]}, weights averaged (decay {recipe["averaging"]}),
-{recipe["smoothing"]:.0%} of each label spread over all answers, seed {recipe["seed"]}. Rows answer the questions that they have labels for. Rows
-with rare answers were drawn up to three times as often, and what imbalance was left is made up for by its square root in
-the loss. {teacher}Every picture is turned by any angle, mirrored, zoomed, shifted, re-lit, blurred and made noisy at random.
+seed {recipe["seed"]}. Rows answer the questions that they have labels for. Rows with rare answers that are sure were drawn up to
+three times as often, and what imbalance was left is made up for by its square root in the loss. {teacher}Every
+picture is turned by any angle, mirrored, zoomed and shifted, and half of them are re-lit, blurred and made noisy at random.
 
 Labels count as far as they are trusted; those not listed count fully:
 

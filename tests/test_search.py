@@ -368,3 +368,12 @@ def test_the_commands(tiny_catalog: Path, tiny_survey: Path) -> None:
     mistyped = CliRunner().invoke(app, ["search", "simlar", catalog])
     assert mistyped.exit_code == 2
     assert "simlar" in mistyped.output
+
+
+def test_columns_that_differ_in_case_alone_are_told_apart(tmp_path: Path) -> None:
+    table = pa.table({"id": ["a", "b", "c"], "g": [1.0, 2.0, 3.0], "G": [30.0, 20.0, 10.0], "G 2": [7.0, 8.0, 9.0]})
+    pa.parquet.write_table(table, tmp_path / "catalog.parquet")
+    found = query(tmp_path / "catalog.parquet", "G < 25", by="g")
+    assert found.table.to_pydict() == {"id": ["c", "b"], "g": [3.0, 2.0], "G": [10.0, 20.0], "G 2": [9.0, 8.0]}
+    rows, _ = find_rows(Shelf(tmp_path / "catalog.parquet"), "g > 1", by="G")
+    assert rows.tolist() == [1, 2]

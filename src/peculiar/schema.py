@@ -276,7 +276,7 @@ def find_tree(name: str) -> Tree:
         return Tree(name, (known[name],))
     if name in TREES:
         return _read_tree(_TREES / f"{name}.toml")
-    raise UnknownNameError("question", name, [*known, *TREES], "; one's own is a TOML file")
+    raise UnknownNameError("question", name, [*known, *TREES], "(one's own is a TOML file)")
 
 
 def _read_tree(path: Path) -> Tree:

@@ -1,5 +1,6 @@
 """What a catalogue holds: rows that meet a condition, lie in a cone, look like others, or are odd."""
 
+import itertools
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -222,7 +223,8 @@ def query(
         names = [name for name in names if name != DISTANCE.name]
     chosen = [shelf.columns[name] for name in names]
     clauses, values = _clauses(shelf, where, cone)
-    selected = [quoted(name) for name in names]
+    called = _names(shelf)
+    selected = [quoted(called[name]) for name in names]
     order = _order(shelf, by)
     notes = dict(shelf.notes)
     if where:
@@ -238,8 +240,8 @@ def query(
     # The id decides between equals, so that the same search finds the same rows.
     sql += f" ORDER BY {order} NULLS LAST, id" if order else ""
     sql += f" LIMIT {top}" if top is not None else ""
-    table = _run(shelf, sql, values, where)
     schema = pa.schema([(column.name, column.type) for column in chosen])
+    table = _run(shelf, sql, values, where).rename_columns(schema.names)
     return Hits(tuple(chosen), table.cast(schema), notes)
 
 
@@ -285,7 +287,7 @@ def find_rows(
         columns.append(f"{expression} AS distance")
         values = [*values, *numbers]
     if order:
-        columns.append(f"{quoted(name)} AS ordered")
+        columns.append(f"{quoted(_names(shelf)[name])} AS ordered")
     table = _run(shelf, f"SELECT {', '.join(columns)} FROM catalog", values, where)  # noqa: S608 - from checked parts
     rows = np.flatnonzero(table["met"].to_numpy())
     table = table.take(rows) if len(rows) < table.num_rows else table
@@ -310,7 +312,7 @@ def _clauses(shelf: Shelf, where: str | None, cone: Cone | None) -> tuple[str, l
         parts += ['"dec" BETWEEN ? AND ?', f"{expression} <= ?"]
         values += [cone.dec - margin, cone.dec + margin, *numbers, cone.radius]
     if where is not None:
-        condition = read_where(where, {name: column.type for name, column in shelf.columns.items()})
+        condition = read_where(where, {name: column.type for name, column in shelf.columns.items()}, _names(shelf))
         parts.append(condition.sql)
         values += condition.values
     return (f" WHERE {' AND '.join(parts)}" if parts else ""), values
@@ -333,11 +335,26 @@ def _order(shelf: Shelf, by: str | None) -> str:
     if name not in shelf.plain:
         message = f"the column {name} holds a list a row and cannot be ordered by"
         raise UsageError(message)
-    direction = " ASC" if by.startswith("-") else " DESC"
+    column, direction = quoted(_names(shelf)[name]), " ASC" if by.startswith("-") else " DESC"
     if pa.types.is_floating(shelf.columns[name].type):
         # DuckDB takes NaN for the greatest of all numbers; here it comes last, as what is unknown.
-        return f"CASE WHEN isnan({quoted(name)}) THEN NULL ELSE {quoted(name)} END{direction}"
-    return quoted(name) + direction
+        return f"CASE WHEN isnan({column}) THEN NULL ELSE {column} END{direction}"
+    return column + direction
+
+
+def _names(shelf: Shelf) -> dict[str, str]:
+    """Return what SQL calls each column: it knows no case, so that of g and G the later one gets a number."""
+    found: dict[str, str] = {}
+    taken = {name.casefold() for name in shelf.columns}
+    seen: set[str] = set()
+    for name in shelf.columns:
+        numbered = (f"{name} {number}" for number in itertools.count(2))
+        found[name] = (
+            name if name.casefold() not in seen else next(one for one in numbered if one.casefold() not in taken)
+        )
+        seen.add(name.casefold())
+        taken.add(found[name].casefold())
+    return found
 
 
 def _run(shelf: Shelf, sql: str, values: list[str | float], where: str | None) -> pa.Table:
@@ -349,7 +366,9 @@ def _run(shelf: Shelf, sql: str, values: list[str | float], where: str | None) -
         # Conditions are checked before; should one ever slip through, it meets neither files nor variables.
         for setting in ("enable_external_access", "python_enable_replacements", "autoload_known_extensions"):
             connection.execute(f"SET {setting} = false")
-        connection.register("catalog", shelf.dataset)
+        connection.register("files", shelf.dataset)
+        names = ", ".join(map(quoted, _names(shelf).values()))
+        connection.execute(f"CREATE TEMP VIEW catalog AS SELECT * FROM files AS files({names})")  # noqa: S608 - quoted
         connection.execute("SET lock_configuration = true")
         try:
             return connection.sql(sql, params=values).to_arrow_table()

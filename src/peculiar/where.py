@@ -97,7 +97,7 @@ class Condition:
     columns: frozenset[str]
 
 
-def read_where(text: str, columns: Mapping[str, pa.DataType]) -> Condition:
+def read_where(text: str, columns: Mapping[str, pa.DataType], names: Mapping[str, str] | None = None) -> Condition:
     """Read a condition.
 
     Parameters
@@ -107,6 +107,8 @@ def read_where(text: str, columns: Mapping[str, pa.DataType]) -> Condition:
         whose name is no plain word in double quotes.
     columns : mapping of str to pyarrow.DataType
         The columns of the catalogue. Case only matters where two of them differ in nothing else.
+    names : mapping of str to str, optional
+        What SQL is to call columns, where it is another name.
 
     Returns
     -------
@@ -122,7 +124,7 @@ def read_where(text: str, columns: Mapping[str, pa.DataType]) -> Condition:
     if len(text) > MOST_CHARACTERS:
         message = f"a condition has at most {MOST_CHARACTERS:,} characters, received {len(text):,}"
         raise UsageError(message)
-    reader = _Reader(text, columns)
+    reader = _Reader(text, columns, names or {})
     return Condition(reader.whole(), tuple(reader.values), frozenset(reader.used))
 
 
@@ -153,6 +155,7 @@ class _Reader:
 
     text: str
     columns: Mapping[str, pa.DataType]
+    names: Mapping[str, str]
     tokens: list[_Token] = field(default_factory=list)
     at: int = 0
     depth: int = 0
@@ -346,7 +349,7 @@ class _Reader:
             self._stop(self.tokens[self.at - 1].place, f"the column {name} holds a list a row, not a value")
         self.used.add(name)
         self.reals += pa.types.is_floating(type_)
-        return _Part(quoted(name), truth=pa.types.is_boolean(type_))
+        return _Part(quoted(self.names.get(name, name)), truth=pa.types.is_boolean(type_))
 
     def _truth(self, part: _Part) -> _Part:
         if not part.truth:
