@@ -513,7 +513,6 @@ def test_the_command_says_what_is_wrong(tiny_survey: Path, tmp_path: Path) -> No
     assert "not a database" in str(done.exception)
 
 
-@pytest.mark.allow_hosts(["127.0.0.1"])
 @pytest.mark.parametrize("page", ["/?who=Ada", "/grid?who=Ada", "/wall", "/galaxy/3"])
 def test_a_picture_of_an_earlier_desk_is_not_shown_again(client: TestClient, desk: Desk, page: str) -> None:
     earlier = set(re.findall(r"/picture/\S*(?=[ \"])", client.get(page).text))
@@ -524,6 +523,7 @@ def test_a_picture_of_an_earlier_desk_is_not_shown_again(client: TestClient, des
     assert client.get(later.pop()).headers["cache-control"] == "private, max-age=3600"
 
 
+@pytest.mark.allow_hosts(["127.0.0.1"])
 def test_a_kill_loses_and_doubles_nothing(tiny_survey: Path, tmp_path: Path, servers: Servers) -> None:
     server = servers(tiny_survey, tmp_path, "--question", "odd", "--port", "0")
     page, said = server.get("/?who=Ada"), []
