@@ -114,7 +114,7 @@ def _print_catalogued(result: "Catalogued") -> None:
     tally, new = result.tally, result.tally.rows - result.kept
     for id_, reason in tally.problems.items():
         err.print(f"{id_} cannot be read: {reason}")
-    counts = ", ".join(f"{name} {count:,}" for name, count in tally.classes.items())
+    counts = ", ".join(f"{name} {count:,}" for name, count in sorted(tally.classes.items()))
     earlier = f", {result.kept:,} of them by an earlier run, {new:,}" if result.kept else ""
     pace = f"in {result.seconds:.1f} s ({new / result.seconds:,.0f} a second)"
     out.print(f"{tally.rows:,} galaxies{earlier} {pace}: {counts}")
