@@ -40,7 +40,9 @@ def record(machine: str, *rows: tuple[str, float, str]) -> None:
     # The rows that earlier benchmarks added change nothing of what is measured.
     if _git("status", "--porcelain", "--", ":/", f":!{RESULTS.name}"):
         commit += "-dirty"
-    command = " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
+    # A path of this machine says nothing elsewhere: the name will do.
+    words = [Path(word).name if Path(word).is_absolute() else word for word in sys.argv[1:]]
+    command = " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *words])
     new = not RESULTS.exists()
     with RESULTS.open("a", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")

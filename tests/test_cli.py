@@ -1,4 +1,4 @@
-import importlib
+import importlib.metadata
 import json
 import os
 import re
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 import peculiar
 from peculiar import cli, run
+from peculiar.errors import MissingExtraError
 from peculiar.image import encode_picture
 from peculiar.model import load_model
 from peculiar.recipe import read_fit
@@ -497,3 +498,14 @@ def test_misuse_of_models(
     assert found == status
     assert message in errors
     assert "Traceback" not in errors
+
+
+def test_the_version_is_told(peculiar_command: Any) -> None:
+    assert peculiar_command("--version")[:2] == (0, f"peculiar {importlib.metadata.version('peculiar')}\n")
+
+
+def test_what_needs_pytorch_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "peculiar.run")
+    with pytest.raises(MissingExtraError, match=r"peculiar\.load_run needs .*pip install 'peculiar\[train\]'"):
+        peculiar.load_run  # noqa: B018 - loaded by being looked at

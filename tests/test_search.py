@@ -89,6 +89,29 @@ def test_what_is_no_number_meets_no_comparison(tmp_path: Path, where: str, found
     assert "".join(query(tmp_path / "c.parquet", where).ids) == found
 
 
+@pytest.mark.parametrize(
+    ("where", "found"),
+    [
+        ("ln(1 - n) > 0.5", ""),
+        ("sqrt(1 - n) >= 0", "ab"),
+        ("(n - n) / (n - n) > 0", ""),
+        ("n % (n - 1) = 0", "ac"),
+        ("6 % n > 0 or n = 0", "a"),
+    ],
+)
+def test_whole_numbers_may_lead_to_what_is_no_number(tmp_path: Path, where: str, found: str) -> None:
+    pa.parquet.write_table(pa.table({"id": list("abcd"), "n": [0, 1, 2, 3]}), tmp_path / "c.parquet")
+    assert "".join(query(tmp_path / "c.parquet", where).ids) == found
+
+
+def test_positions_that_are_text_are_no_cone(tmp_path: Path) -> None:
+    columns = {"id": ["a", "b"], "ra": ["1.0", "2.0"], "dec": [0.0, 0.0]}
+    pa.parquet.write_table(pa.table(columns), tmp_path / "c.parquet")
+    with pytest.raises(UsageError, match=r"column 'ra' of c\.parquet holds string, and numbers are needed"):
+        query(tmp_path / "c.parquet", cone=Cone(1, 0, 1))
+    assert Wall(Shelf(tmp_path / "c.parquet"), Embeddings.of(np.eye(2)), ["a", "b"]).sky is None
+
+
 @pytest.mark.parametrize(("by", "order"), [("p", "ecabd"), ("-p", "acebd")])
 def test_what_is_no_number_comes_last(tmp_path: Path, by: str, order: str) -> None:
     values = [0.1, float("nan"), 0.9, None, float("inf")]

@@ -4,6 +4,8 @@ import os
 import tarfile
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 
 from peculiar.errors import DataError
@@ -119,6 +121,15 @@ def test_links_to_folders_are_followed_but_not_in_circles(tmp_path: Path, plain_
     (tmp_path / "more/back").symlink_to(tmp_path / "data/Odd")
     source = open_source(tmp_path / "data")
     assert source.ids() == ["Merger/a.png", "Normal/b.png", "Odd/c.png"]
+
+
+def test_a_catalogue_among_the_pictures_is_none_of_them(
+    tiny_catalog: Path, tmp_path: Path, plain_pictures: list[bytes]
+) -> None:
+    put(tmp_path, {"a.png": plain_pictures[0], "catalog.parquet": tiny_catalog.read_bytes()})
+    assert open_source(tmp_path).ids() == ["a.png"]
+    pa.parquet.write_table(pa.table({"id": ["b"], "image": [plain_pictures[1]]}), tmp_path / "part.parquet")
+    assert open_source(tmp_path).ids() == ["b"]
 
 
 @pytest.mark.parametrize("files", [{}, {"README.txt": b"About", "sub/data.csv": b"id\n1\n"}], ids=["empty", "text"])

@@ -142,6 +142,14 @@ def test_a_missing_id_is_replaced_by_the_row(format: str, files: Path) -> None:
     assert [row.id for row in open_source(path).rows()] == ["a", "survey-1", "c"]
 
 
+@pytest.mark.parametrize("ids", [[b"7", b"12", None], [7.0, 12.0, None]], ids=["bytes", "numbers"])
+def test_ids_of_other_types_are_read_as_people_write_them(
+    ids: list[Any], tmp_path: Path, plain_pictures: list[bytes]
+) -> None:
+    source = open_source(write(tmp_path / "survey.parquet", objid=ids, image=plain_pictures[:3]))
+    assert [row.id for row in source.rows()] == source.ids() == ["7", "12", "survey-2"]
+
+
 def test_missing_labels_are_none_in_every_guise(tmp_path: Path, plain_pictures: list[bytes]) -> None:
     numbers = write(tmp_path / "a", image=plain_pictures[:3], label=[1.0, float("nan"), None])
     words = write(tmp_path / "b", image=plain_pictures[:3], label=["ring", "", None])

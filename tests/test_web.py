@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
@@ -451,6 +452,27 @@ def test_what_is_hostile_is_shown_as_text(tmp_path: Path, labels: Labels) -> Non
         assert "<script>alert" not in told
         assert "<img src=x" not in told
     opened.pictures.close()
+
+
+@pytest.mark.parametrize(("id_", "title"), [(None, "row 1"), (b"g0", "g0")])
+def test_a_galaxy_with_an_odd_id_has_a_page(id_: bytes | None, title: str, tmp_path: Path, labels: Labels) -> None:
+    picture = encode_picture(draw_galaxy(32, 6, 16, 16))
+    ids = [id_, *(f"g{number}".encode() for number in range(1, 9))]
+    embeddings = np.random.default_rng(222).normal(size=(9, 4)).astype(np.float32)
+    table = pa.table(
+        {"id": ids, "image": [picture] * 9, "embedding": pa.FixedSizeListArray.from_arrays(embeddings.ravel(), 4)}
+    )
+    pa.parquet.write_table(table, tmp_path / "c.parquet")
+    desk = open_desk(tmp_path / "c.parquet", labels, pictures=tmp_path / "c.parquet")
+    assert desk.loop is not None
+    wall = Wall(Shelf(tmp_path / "c.parquet"), desk.loop.embeddings, desk.ids)
+    with TestClient(Guard(make_app(desk, wall)), base_url=HERE) as client:
+        page = client.get("/galaxy/0")
+    assert page.status_code == 200
+    assert f"<h1>{title}</h1>" in page.text
+    desk.loop.wait()
+    wall.layout.wait()
+    desk.pictures.close()
 
 
 def test_a_picture_that_is_gone_can_be_skipped(tmp_path: Path, labels: Labels) -> None:

@@ -438,6 +438,12 @@ def test_an_unknown_suffix() -> None:
         format_to_write("t.xlsx")
 
 
+def test_a_folder_in_the_way(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").mkdir()
+    with pytest.raises(UsageError, match=r"t\.csv: a table is to be written here, but there is a folder"):
+        format_to_write(tmp_path / "t.csv")
+
+
 def fits_rows(path: Path) -> NDArray[Any]:
     with fits.open(path) as file:
         return np.array(file[1].data["n"])

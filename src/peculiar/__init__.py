@@ -66,12 +66,18 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(importlib.import_module(f"peculiar.{_HOMES[name]}"), name)
-    if name in _MODULES:
-        return importlib.import_module(f"peculiar.{name}")
-    message = f"module 'peculiar' has no attribute {name!r}"
-    raise AttributeError(message)
+    if name not in _HOMES and name not in _MODULES:
+        message = f"module 'peculiar' has no attribute {name!r}"
+        raise AttributeError(message)
+    try:
+        module = importlib.import_module(f"peculiar.{_HOMES.get(name, name)}")
+    except ModuleNotFoundError as error:
+        if error.name not in ("torch", "accelerate", "safetensors"):
+            raise
+        from peculiar.errors import MissingExtraError
+
+        raise MissingExtraError(f"peculiar.{name}", "train") from error
+    return getattr(module, name) if name in _HOMES else module
 
 
 def __dir__() -> list[str]:

@@ -14,9 +14,6 @@ _ZOOM, _SHIFT = 0.25, 0.05
 # Share of the pictures that keep their light: most that a model is shown later look as those that it learned from.
 _AS_IT_IS = 0.5
 
-# Share of the pictures that keep their light: most that a model is shown later look as those that it learned from.
-_AS_IT_IS = 0.5
-
 
 def views(pictures: Tensor, size: int) -> Tensor:
     """Turn, mirror, zoom and shift pictures, and re-light half of them, each at random.

@@ -20,6 +20,7 @@ from peculiar.predict import readable_batches
 from peculiar.schema import Question
 from peculiar.sets import name_sets, prediction_sets
 from peculiar.sources.stream import EDGE, OFF_MOSAIC, Galaxy, Source
+from peculiar.table import MODEL_NOTE
 
 
 class Flag(enum.IntFlag):
@@ -304,7 +305,7 @@ def provenance(source: Source, model: Model, settings: Settings) -> dict[str, st
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "source": source.name,
         "model name": model.card.name,
-        "model digest": model.card.digest,
+        MODEL_NOTE: model.card.digest,
         "model licence": model.card.licence,
         "views": str(settings.views),
         "crop": str(settings.framing.crop or "whole"),

@@ -22,6 +22,7 @@ from peculiar.model import Model
 from peculiar.neighbours import near
 from peculiar.shelf import Shelf
 from peculiar.sources.stream import Source, decode_row
+from peculiar.table import entry_text
 from peculiar.where import quoted, read_where
 from peculiar.writers import format_to_write, write_table
 
@@ -100,7 +101,7 @@ class Hits:
     @property
     def ids(self) -> list[str]:
         """Identifiers of the galaxies."""
-        return [str(one) for one in self.table["id"].to_pylist()]
+        return [entry_text(one) or "" for one in self.table["id"].to_pylist()]
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write the rows as a table, in the format that the name asks for."""
@@ -305,7 +306,7 @@ def _clauses(shelf: Shelf, where: str | None, cone: Cone | None) -> tuple[str, l
     parts: list[str] = []
     values: list[str | float] = []
     if cone is not None:
-        shelf.check_columns(["ra", "dec"])
+        shelf.check_numbers(["ra", "dec"])
         # Parts of the catalogue that lie elsewhere are passed over by their least and greatest declination.
         margin = cone.radius + 1e-6
         expression, numbers = _distance(cone)
@@ -366,6 +367,8 @@ def _run(shelf: Shelf, sql: str, values: list[str | float], where: str | None) -
         # Conditions are checked before; should one ever slip through, it meets neither files nor variables.
         for setting in ("enable_external_access", "python_enable_replacements", "autoload_known_extensions"):
             connection.execute(f"SET {setting} = false")
+        # The remainder of a division by nothing is not known, as others are not: no reason to give up a search.
+        connection.execute("SET error_on_division_by_zero = false")
         connection.register("files", shelf.dataset)
         names = ", ".join(map(quoted, _names(shelf).values()))
         connection.execute(f"CREATE TEMP VIEW catalog AS SELECT * FROM files AS files({names})")  # noqa: S608 - quoted

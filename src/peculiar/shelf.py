@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from peculiar.cache import cache_folder, writing
 from peculiar.column import Column
 from peculiar.errors import DataError, NotFoundError, UnknownNameError, UsageError
-from peculiar.table import table_format
+from peculiar.table import MODEL_NOTE, entry_text, table_format
 
 BLOCK = 16_384
 """Rows of embeddings that are worked on together: 25 MB of 384 values."""
@@ -93,15 +93,31 @@ class Shelf:
         """Names of the columns that hold one value a row: all but embeddings."""
         return [name for name, column in self.columns.items() if not pa.types.is_nested(column.type)]
 
+    def numeric(self, name: str) -> bool:
+        """Tell whether there is a column of this name that holds numbers."""
+        type_ = self.columns[name].type if name in self.columns else pa.null()
+        return bool(pa.types.is_integer(type_) or pa.types.is_floating(type_) or pa.types.is_decimal(type_))
+
     def check_columns(self, names: Sequence[str]) -> None:
         """Raise `UnknownNameError` unless there are columns of these names."""
         for name in names:
             if name not in self.columns:
                 raise UnknownNameError("column", name, self.columns, where=f"in {self.path.name}")
 
+    def check_numbers(self, names: Sequence[str]) -> None:
+        """Raise `UnknownNameError` unless there are columns of these names, `UsageError` unless they hold numbers."""
+        self.check_columns(names)
+        for name in names:
+            if not self.numeric(name):
+                message = (
+                    f"the column {name!r} of {self.path.name} holds {self.columns[name].type}, and numbers are needed; "
+                    "write it as numbers"
+                )
+                raise UsageError(message)
+
     def check_model(self, digest: str, advice: str) -> None:
         """Raise `UsageError` if the catalogue says that a model of another digest made it."""
-        made = self.notes.get("model digest", digest)
+        made = self.notes.get(MODEL_NOTE, digest)
         if made != digest:
             message = f"{self.path} was made by the model {made[:12]}, not by {digest[:12]}; {advice}"
             raise UsageError(message)
@@ -162,7 +178,7 @@ class Shelf:
         lacking = [id_ for id_ in ids if id_ not in found]
         if lacking and not lenient:
             more = f" (nor {len(lacking) - 1} more of those given)" if len(lacking) > 1 else ""
-            some = [str(one) for one in self.dataset.head(20, columns=["id"])["id"].to_pylist()]
+            some = [entry_text(one) or "" for one in self.dataset.head(20, columns=["id"])["id"].to_pylist()]
             raise UnknownNameError("galaxy", lacking[0], some, where=f"in {self.path.name}{more}")
         return np.array([found.get(id_, -1) for id_ in ids], dtype=np.int64)
 

@@ -22,6 +22,9 @@ from peculiar.errors import DataError, NotFoundError, UnknownNameError, UsageErr
 ID_COLUMNS = ("id", "id_str", "object_id", "objid", "dr7objid", "source_id", "iauname", "name")
 """What columns of identifiers are called, the usual first."""
 
+MODEL_NOTE = "model digest"
+"""Under which a catalogue says which model made it."""
+
 BATCH_ROWS = 1024
 """Rows a batch at the most. Small, since a row may hold an encoded picture."""
 
@@ -52,10 +55,29 @@ def table_format(path: str | os.PathLike[str]) -> str | None:
     return "csv" if printable and _is_utf8(head) else None
 
 
+def is_catalog(path: Path) -> bool:
+    """Tell whether a Parquet file is a catalogue that a model made; a damaged one is not."""
+    try:
+        return MODEL_NOTE.encode() in (pyarrow.parquet.read_schema(path).metadata or {})
+    except (pa.ArrowException, OSError):
+        return False
+
+
 def find_column(names: Sequence[str], columns: Sequence[str]) -> str | None:
     """Return the first of `names` that is a column, in whatever case it is written there."""
     lower = {column.lower(): column for column in reversed(columns)}
     return next((lower[name] for name in names if name in lower), None)
+
+
+def entry_text(value: Any) -> str | None:
+    """Return an entry as text, None where it is empty: bytes are read, and whole numbers have no decimals."""
+    if value is None or value != value:  # only NaN differs from itself
+        return None
+    if isinstance(value, bytes):
+        value = value.decode(errors="replace")
+    elif isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value) or None
 
 
 class TableReader:

@@ -28,6 +28,9 @@ FUNCTIONS = {
 
 _TRUTHS = frozenset({"isnan", "starts_with", "ends_with", "contains"})
 
+# Of whole numbers too, these may give what is no number: the logarithm of -1, 0 / 0.
+_REALS = frozenset({"sqrt", "exp", "ln", "log10", "pow", "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "/"})
+
 _TOKEN = re.compile(
     r"""
     (?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)
@@ -285,6 +288,7 @@ class _Reader:
     def _chain(self, signs: tuple[str, ...], rule: Callable[[], _Part]) -> _Part:
         part, more = rule(), []
         while sign := self._takes(*signs):
+            self.reals += sign in _REALS
             more.append(f" {sign} {rule().sql}")
         return _Part(f"({part.sql}{''.join(more)})") if more else part
 
@@ -334,6 +338,7 @@ class _Reader:
         if not least <= len(items) <= most:
             wanted = str(least) if least == most else f"{least} to {most}"
             self._stop(token.place, f"{name} takes {wanted} values, received {len(items)}")
+        self.reals += name in _REALS
         return _Part(f"{name}({', '.join(items)})", truth=name in _TRUTHS)
 
     def _column(self, name: str) -> _Part:

@@ -3,12 +3,13 @@
 import logging
 import sys
 import warnings
+from importlib import metadata
 from typing import Annotated
 
 import typer
 
 from peculiar.cli import about, classify, data, explain, judge, label, learn, search
-from peculiar.cli.terminal import err, show_warning
+from peculiar.cli.terminal import err, out, show_warning
 from peculiar.errors import PeculiarError, PeculiarWarning
 
 app = typer.Typer(
@@ -56,9 +57,18 @@ class _Debug:
     on = False
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"peculiar {metadata.version('peculiar')}")
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    _: Annotated[
+        bool, typer.Option("--version", help="Print the version, and end.", is_eager=True, callback=_version)
+    ] = False,
 ) -> None:
     _Debug.on = debug
     logging.basicConfig(format="%(message)s", stream=sys.stderr)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from peculiar.errors import LabelError, UnknownNameError
 from peculiar.schema import Question, question_for
 from peculiar.sources.stream import Row, Source
-from peculiar.table import TableReader
+from peculiar.table import TableReader, entry_text
 
 _LABEL_COLUMNS = ("label", "labels", "class", "answer", "target")
 
@@ -79,7 +79,8 @@ def read_labels(path: str | os.PathLike[str], label: str | None = None) -> tuple
         label = (usual or others)[0]
     reader.check_column(label)
     pairs = zip(reader.column("id"), reader.column(label), strict=True)
-    return label, {str(id_): str(one) for id_, one in pairs if one is not None and str(one).strip()}
+    told = ((entry_text(id_), entry_text(one)) for id_, one in pairs)
+    return label, {id_: one for id_, one in told if id_ and one and one.strip()}
 
 
 def own_question(

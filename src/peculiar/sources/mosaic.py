@@ -21,7 +21,7 @@ from peculiar.field import Field
 from peculiar.image import compose_picture
 from peculiar.sources.stream import EDGE, OFF_MOSAIC, Row, Source, files_digest
 from peculiar.stretch import Stretch, noise_stretch, sdss_stretch
-from peculiar.table import ID_COLUMNS, TableReader, find_column
+from peculiar.table import ID_COLUMNS, TableReader, entry_text, find_column
 
 RA_COLUMNS = ("ra", "raj2000", "ra_icrs", "right_ascension", "alpha_j2000")
 DEC_COLUMNS = ("dec", "dej2000", "de_icrs", "declination", "delta_j2000", "decj2000")
@@ -172,7 +172,7 @@ class MosaicSource(Source):
         """Return the entries of a column as text, None where empty; all None where there is no such column."""
         if name not in self.columns:
             return [None] * len(self)
-        return [_text(value) for value in self._table.column(name)]
+        return [entry_text(value) for value in self._table.column(name)]
 
     def fingerprint(self, start: int, stop: int | None) -> str:
         """Return a digest that changes when mosaics, positions, size, bands or stretch do."""
@@ -242,8 +242,8 @@ class MosaicSource(Source):
         chosen, pixels = self._choose(sky[:, valid])
         places = [
             _Place(
-                _text(ids[row]) or f"{self._catalog.stem}-{number + row}",
-                _text(labels[row]),
+                entry_text(ids[row]) or f"{self._catalog.stem}-{number + row}",
+                entry_text(labels[row]),
                 problem=None
                 if valid[row]
                 else self._no_position(number + row, said[0][row], said[1][row], sky[:, row]),
@@ -367,7 +367,3 @@ def _number(value: Any) -> float:
         return float(value)
     except (TypeError, ValueError):
         return math.nan
-
-
-def _text(value: Any) -> str | None:
-    return None if value is None or value == "" or value != value else str(value)

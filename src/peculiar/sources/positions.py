@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from peculiar.errors import DataError, NotFoundError, UnknownNameError
-from peculiar.table import ID_COLUMNS, TableReader
+from peculiar.table import ID_COLUMNS, TableReader, entry_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class Positions:
             columns = [batch.column(name).to_pylist() for name in wanted]
             for number in range(batch.num_rows):
                 id_ = columns[2][number] if self._id else None
-                name = f"{self.path.stem}-{row}" if id_ in (None, "") else str(id_)
+                name = entry_text(id_) or f"{self.path.stem}-{row}"
                 yield row, name, columns[0][number], columns[1][number]
                 row += 1
 

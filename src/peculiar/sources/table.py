@@ -20,7 +20,7 @@ from peculiar.errors import DataError, PictureError
 from peculiar.image import read_fits_picture
 from peculiar.sources.stream import Row, Shard, Source, files_digest
 from peculiar.stretch import Stretch, notes_of_fits
-from peculiar.table import ID_COLUMNS, TableReader, find_column
+from peculiar.table import ID_COLUMNS, TableReader, entry_text, find_column
 
 LABEL_COLUMNS = ("four_class", "label", "labels", "class", "clean5", "gz2_argmax")
 PICTURE_COLUMNS = ("image", "picture", "img", "jpg", "file", "file_loc", "filename", "file_name", "filepath", "path")
@@ -107,7 +107,7 @@ class TableSource(Source):
         if name == self.label or name not in self.columns:
             return super().column(name)
         values = (value for part in self._parts for value in self._reader(part).column(name))
-        return [None if value in (None, "") else str(value) for value in values]
+        return [entry_text(value) for value in values]
 
     def rows(self, start: int = 0, stop: int | None = None) -> Iterator[Row]:
         """Yield rows, their pictures as bytes or as paths."""
@@ -210,16 +210,14 @@ class TableSource(Source):
         return [_position(*pair) for pair in zip(ra, dec, strict=True)]
 
     def _name(self, value: Any) -> str | None:
-        if value is None or value == "" or value != value:  # only NaN differs from itself
-            return None
         if self._names and isinstance(value, int):
             return self._names[value] if 0 <= value < len(self._names) else None
-        return str(value)
+        return entry_text(value)
 
 
 def _name(part: Path, number: int, id_: Any) -> str:
     """Return the id of a row: by file and number where the table has none."""
-    return f"{part.stem}-{number}" if id_ in (None, "") else str(id_)
+    return entry_text(id_) or f"{part.stem}-{number}"
 
 
 def _position_columns(table: TableReader) -> tuple[str, str] | None:

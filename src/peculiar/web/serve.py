@@ -21,7 +21,7 @@ from peculiar.schema import find_tree
 from peculiar.shelf import Shelf
 from peculiar.sources import open_source
 from peculiar.sources.stream import Source
-from peculiar.table import table_format
+from peculiar.table import MODEL_NOTE, table_format
 from peculiar.web.app import make_app
 from peculiar.web.desk import Desk
 from peculiar.web.guard import LOOPBACK, Guard
@@ -168,7 +168,7 @@ def open_desk(
         labels,
         learned=asked.name,
         loop=loop,
-        model=shelf.notes.get("model digest", ""),
+        model=shelf.notes.get(MODEL_NOTE, ""),
         opinions=opinions,
         seed=seed,
     )

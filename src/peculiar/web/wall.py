@@ -18,6 +18,7 @@ from peculiar.atlas import find_places
 from peculiar.errors import PeculiarError, UnknownNameError, UsageError
 from peculiar.search import DISTANCE, Hits, find_rows, odd_column, parse_cone
 from peculiar.shelf import Embeddings, Shelf
+from peculiar.table import entry_text
 from peculiar.web.charts import Hues, Places, Plane, Sky, parse_box
 
 _KEPT = 8
@@ -147,7 +148,7 @@ class Wall:
     @cached_property
     def sky(self) -> Places | None:
         """Right ascension and declination, each of shape (n,), NaN where unknown; None where all are."""
-        if not {"ra", "dec"} <= self.shelf.columns.keys():
+        if not (self.shelf.numeric("ra") and self.shelf.numeric("dec")):
             return None
         ra, dec = (self._numbers(name) for name in ("ra", "dec"))
         return (ra, dec) if bool(np.isfinite(ra + dec).any()) else None
@@ -259,9 +260,10 @@ class Wall:
             return self._found[asking]
 
     def facts(self, row: int) -> dict[str, Any]:
-        """Return the entries of a galaxy, by column; no pictures."""
+        """Return the entries of a galaxy, by column; no pictures. Where it has no id, its row stands in."""
         found = self.shelf.take(np.array([row]), self.shelf.plain).to_pylist()[0]
-        return {name: value for name, value in found.items() if value is not None and not isinstance(value, bytes)}
+        known = {name: value for name, value in found.items() if value is not None and not isinstance(value, bytes)}
+        return known | {"id": entry_text(found["id"]) or f"row {row + 1}"}
 
     def neighbours(self, row: int, count: int = 12) -> list[int]:
         """Return the rows of the galaxies most like one, the most alike first; none where it has no embedding."""

@@ -35,11 +35,14 @@ def format_to_write(path: str | os.PathLike[str]) -> str:
     Raises
     ------
     UsageError
-        If it ends with none of `FORMATS`.
+        If it ends with none of `FORMATS`, or a folder of that name is in the way.
     """
     suffix = Path(path).suffix.lower()
     if suffix not in FORMATS:
         message = f"{path}: a catalogue is written as {', '.join(FORMATS)}; received the suffix {suffix!r}"
+        raise UsageError(message)
+    if Path(path).is_dir():
+        message = f"{path}: a table is to be written here, but there is a folder of that name; name another file"
         raise UsageError(message)
     return FORMATS[suffix]
 
