@@ -430,13 +430,13 @@ def test_every_answer_says_what_a_page_may_do(client: TestClient) -> None:
 
 
 def test_what_is_hostile_is_shown_as_text(tmp_path: Path, labels: Labels) -> None:
-    bad = "<img src=x onerror=alert(1)>\"'&{{7*7}}"
+    bad = "<img src=x onerror=alert(1)>\"'&{{7919*7907}}"
     picture = encode_picture(draw_galaxy(32, 6, 16, 16))
     rows = [{"id": f"{bad}{number}", "image": picture} for number in range(12)]
     rows[0]["image"] = b"<svg onload=alert(1)>"
     pa.parquet.write_table(pa.Table.from_pylist(rows), tmp_path / "bad.parquet")
     (tmp_path / "bad.toml").write_text(
-        "name = 'bad'\nanswers = ['<script>alert(1)</script>', \"{{ 7*7 }} ' onclick=x\"]\n"
+        "name = 'bad'\nanswers = ['<script>alert(1)</script>', \"{{ 7919*7907 }} ' onclick=x\"]\n"
     )
     opened = open_desk(tmp_path / "bad.parquet", labels, question=str(tmp_path / "bad.toml"))
     with TestClient(Guard(make_app(opened)), base_url=HERE, follow_redirects=False) as client:
@@ -445,7 +445,7 @@ def test_what_is_hostile_is_shown_as_text(tmp_path: Path, labels: Labels) -> Non
             assert "<script>alert" not in page
             assert "<img src=x" not in page
             assert "<svg" not in page
-            assert "49" not in re.sub(r'value="[^"]*"', "", page)
+            assert "62615533" not in page
             page = answer(client, page, "skip" if "cannot be read" in page else "0")
         assert "All done" in page
         told = client.get("/progress").text
