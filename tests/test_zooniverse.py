@@ -75,6 +75,16 @@ def test_only_the_task_that_is_named_counts(tmp_path: Path) -> None:
         assert [one.answer for one in labels.current("shell")] == ["no_shell"]
 
 
+def test_questions_are_imported_one_after_the_other(tmp_path: Path) -> None:
+    both = json.dumps([{"task": "T0", "value": "shell"}, {"task": "T1", "value": "left"}])
+    path = export(tmp_path / "export.csv", [classification(1, "", annotations=both)])
+    side = Tree("side", (Question("side", ("left", "right")),))
+    with Labels(tmp_path / "labels.db") as labels:
+        for tree in (SHELL, side):
+            assert import_classifications(path, labels, tree).new == 1
+        assert [one.answer for name in ("shell", "side") for one in labels.current(name)] == ["shell", "left"]
+
+
 def test_tasks_answer_the_questions_of_a_tree(tmp_path: Path) -> None:
     where = Question("where", ("inside", "outside"))
     tree = Tree("shells", (SHELL.root, where), {("shell", "shell"): "where"})

@@ -1,6 +1,7 @@
 """Zooniverse: classifications that were exported there, as answers; galaxies to be classified there, as a manifest."""
 
 import csv
+import hashlib
 import json
 import os
 import sys
@@ -89,18 +90,13 @@ def import_classifications(
     for number, row in _rows(path):
         try:
             annotations = json.loads(row["annotations"])
-            found = [(task, question, _answer(annotations, question, task)) for task, question in asked]
-            # Of the first question the number alone is the name, as where only one is asked.
-            events = [
-                _event(row, "" if question == tree.root else f"-{task}", question.name, answer[0])
-                for task, question, answer in found
-                if isinstance(answer, tuple)
-            ]
+            found = [(question, _answer(annotations, question, task)) for task, question in asked]
+            events = [_event(row, question.name, answer[0]) for question, answer in found if isinstance(answer, tuple)]
         except (ValueError, KeyError, TypeError, AttributeError, StopIteration) as error:
             message = f"{path}, line {number}: cannot be read as a classification ({error!r})"
             raise DataError(message) from error
         if not events:
-            passed_over[str(found[0][2])] += 1
+            passed_over[str(found[0][1])] += 1
         waiting += events
         total += len(events)
         if len(waiting) >= _AT_ONCE:
@@ -145,7 +141,7 @@ def _answer(annotations: list[dict[str, Any]], question: Question, task: str | N
     return said
 
 
-def _event(row: dict[str, str], suffix: str, question: str, answer: str) -> Event:
+def _event(row: dict[str, str], question: str, answer: str) -> Event:
     subjects: dict[str, dict[str, Any]] = json.loads(row["subject_data"])
     subject, told = next(iter(subjects.items()))
     galaxy = next((str(told[name]) for name in _ID_NAMES if told.get(name) not in (None, "")), subject)
@@ -154,7 +150,8 @@ def _event(row: dict[str, str], suffix: str, question: str, answer: str) -> Even
     if times.get("started_at") and times.get("finished_at"):
         seconds = (_time(times["finished_at"]) - _time(times["started_at"])).total_seconds()
     return Event(
-        event=f"zooniverse-{int(row['classification_id'])}{suffix}",
+        # A classification may answer several questions, which may be imported one after the other.
+        event=f"zooniverse-{int(row['classification_id'])}-{hashlib.sha256(question.encode()).hexdigest()[:8]}",
         kind="answer",
         who=row["user_name"],
         galaxy=galaxy,
