@@ -59,6 +59,8 @@ def test_those_who_wait_return_when_it_is_closed() -> None:
         (formatdate(time.time() + 3600, usegmt=True), 3000, 3600),
         (formatdate(time.time() - 3600, usegmt=True), 0, 0),
     ],
+    # The two processes that share the tests have to call them alike, also if one starts a second later.
+    ids=["seconds", "spaces", "in an hour", "an hour ago"],
 )
 def test_how_long_a_server_asks_to_be_left_alone(stated: str, least: float, most: float) -> None:
     headers = Message()
