@@ -39,10 +39,9 @@ def take(galaxies: Answered, rows) -> Answered:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--epochs", type=int, default=6)
-    parser.add_argument("--width", type=int, default=32)
     options = parser.parse_args()
     machine = describe("torch", "numpy")
-    recipe = Recipe(epochs=options.epochs, width=options.width)
+    recipe = Recipe(epochs=options.epochs)
     sources = [open_source(data_folder() / "stamps"), open_source(data_folder() / "odd_native.parquet")]
     galaxies = read_answered(sources, (FOUR_CLASS, CLEAN5, ODD), recipe.training_framing)
     parts, _ = fit.fit_parts(galaxies, recipe)

@@ -9,6 +9,8 @@ from peculiar.model import Model, load_model, shipped_model
 PAGE = Path(__file__).with_name("models.md")
 RESULTS = PAGE.parent.parent / "benchmarks" / "results.csv"
 
+_BODIES = {"lite": "EfficientNet-lite0 (Tan & Le 2019)", "residual": "a small residual network (He et al. 2016)"}
+
 LIMITS = """\
 ## Limits
 
@@ -113,13 +115,8 @@ def _robustness(model: Model) -> str:
 def _training(model: Model) -> str:
     training = model.card.training
     recipe, counts = training["recipe"], training["counts"]
-    teacher = (
-        f"Half of what it learned are the answers of an earlier model, `{training['teacher'][:12]}`, trained in the same way on\n"
-        "the same galaxies: the mean over eight turned and mirrored views (knowledge distillation, Hinton et al. 2015), left out\n"
-        "where a galaxy's own label is unsure. "
-        if training.get("teacher")
-        else ""
-    )
+    begun = "began with weights learned on ImageNet" if recipe["pretrained"] else "began with random weights"
+    teachers = " and ".join(f"`{digest[:12]}`" for digest in training["teachers"])
     trust = [
         f"| {question.name} | `{basis}` | {value} |"
         for question in model.card.questions
@@ -136,9 +133,10 @@ in one part, and so are {training["duplicates"]} pairs that show the same galaxy
 
 {training["epochs"]} epochs in batches of {recipe["batch_size"]}, AdamW with a rate up to {recipe["learning_rate"]} and weight decay \
 {recipe["weight_decay"]}, weights averaged (decay {recipe["averaging"]}),
-seed {recipe["seed"]}. Rows answer the questions that they have labels for. Rows with rare answers that are sure were drawn up to
-three times as often, and what imbalance was left is made up for by its square root in the loss. {teacher}Every
-picture is turned by any angle, mirrored, zoomed and shifted, and half of them are re-lit, blurred and made noisy at random.
+seed {recipe["seed"]}. The network, {_BODIES[recipe["body"]]}, {begun}. Rows answer the questions that they have labels for. Rows with rare answers that are sure were drawn up to
+three times as often, and what imbalance was left is made up for by its square root in the loss. Half of what it learned are the answers of earlier models, {teachers},
+trained on the same galaxies: their mean over eight turned and mirrored views (knowledge distillation, Hinton et al. 2015), left
+out where a galaxy's own label is unsure. Every picture is turned by any angle, mirrored, zoomed and shifted, and half of them are re-lit, blurred and made noisy at random.
 
 Labels count as far as they are trusted; those not listed count fully:
 

@@ -132,7 +132,7 @@ def tiny_fit(tmp_path_factory: pytest.TempPathFactory, tiny_survey: Path) -> Pat
     from peculiar.recipe import Recipe
 
     folder = tmp_path_factory.mktemp("fits") / "run"
-    fit([tiny_survey], folder, Recipe(width=8, size=32, epochs=2, batch_size=16, precision="no"))
+    fit([tiny_survey], folder, Recipe(width=8, size=32, epochs=2, batch_size=16, pretrained=False))
     return folder
 
 

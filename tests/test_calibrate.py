@@ -8,6 +8,7 @@ from peculiar.calibrate import (
     Scaling,
     choose_scaling,
     cross_fitted,
+    fit_scaling,
     fit_temperature,
     fold_rows,
     reliability,
@@ -54,6 +55,26 @@ def test_a_scaling_by_classes_takes_a_bias_back() -> None:
     assert found.biases[1] - found.biases[0] == pytest.approx(-1.5, abs=0.2)
     assert gain > 5 * error
     assert all(one.bears_out for one in reliability(labels, found.probabilities(logits), answer=1)[2:-2])
+
+
+def test_what_all_logits_of_a_galaxy_have_in_common_says_nothing() -> None:
+    logits, labels = biased(400, 1.5)
+    moved = logits + np.random.default_rng(222).normal(0, 5, (400, 1))
+    found = fit_scaling(logits, labels)
+    np.testing.assert_allclose(found.probabilities(moved), found.probabilities(logits), atol=1e-6)
+    np.testing.assert_allclose(fit_scaling(moved, labels).biases, found.biases, atol=1e-3)
+
+
+def test_no_scaling_that_calls_the_rare_less_often() -> None:
+    random = np.random.default_rng(222)
+    labels = (random.random(4000) < 0.03).astype(int)
+    evidence = random.normal(np.where(labels, 1.5, -1.5), 1) * 3
+    logits = np.stack([np.zeros(4000), evidence], axis=1)  # as if both were as frequent
+    found, gain, error = choose_scaling(logits, labels)
+    assert gain > 5 * error
+    assert found.biases == (0.0, 0.0)
+    called = [scaling.probabilities(logits)[labels == 1, 1] > 0.5 for scaling in (found, fit_scaling(logits, labels))]
+    assert called[0].mean() > called[1].mean() + 0.2
 
 
 def test_a_temperature_is_kept_where_it_is_as_good() -> None:

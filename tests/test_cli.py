@@ -366,7 +366,7 @@ def test_the_demo_compares_scores_as_they_are_printed(value: float | None, verdi
 
 
 def test_fit_export_predict_evaluate(peculiar_command: Any, tiny_survey: Path) -> None:
-    words = ("--epochs", 1, "--width", 8, "--size", 32, "--batch-size", 16, "--precision", "no")
+    words = ("--epochs", 1, "--width", 8, "--size", 32, "--batch-size", 16, "--from-scratch")
     status, output, progress = peculiar_command("fit", tiny_survey, "--out", "run", *words)
     assert status == 0
     assert "questions: four_class, clean5, odd" in progress
@@ -387,7 +387,7 @@ def test_fit_export_predict_evaluate(peculiar_command: Any, tiny_survey: Path) -
 
     marked = "".join(f"sim-{number:03d},{'plain' if number % 2 else 'marked'}\n" for number in range(80))
     Path("labels.csv").write_text("id,mark\n" + marked)
-    more = ("--from", "tiny.onnx", "--labels", "labels.csv", "--epochs", 1, "--batch-size", 16, "--precision", "no")
+    more = ("--from", "tiny.onnx", "--labels", "labels.csv", "--epochs", 1, "--batch-size", 16)
     status, _, progress = peculiar_command("fit", tiny_survey, "--out", "further", *more)
     assert status == 0
     assert "questions: mark" in progress

@@ -15,13 +15,14 @@ from peculiar.fit import FitWatcher
 from peculiar.image import Framing
 from peculiar.model import load_model
 from peculiar.recipe import Recipe
+from peculiar.restore import restore
 from peculiar.schema import CLEAN5, FOUR_CLASS, ODD, Question
 from peculiar.sources import open_source
 from peculiar.sources.answers import read_answered
 from peculiar.sources.labelled import own_question
 from peculiar.split import part_of
 
-TINY = Recipe(width=8, size=32, epochs=2, batch_size=16, precision="no")
+TINY = Recipe(width=8, size=32, epochs=2, batch_size=16, pretrained=False)
 
 
 def test_the_run_s_folder_is_complete(tiny_fit: Path) -> None:
@@ -63,7 +64,7 @@ def test_a_finished_run_is_only_concluded(tiny_survey: Path, tiny_fit: Path) -> 
 
 
 def test_another_recipe_is_not_resumed(tiny_survey: Path, tiny_fit: Path) -> None:
-    with pytest.raises(RunError, match=r"learning_rate was 0\.003, is 0\.1"):
+    with pytest.raises(RunError, match=r"learning_rate was 0\.0005, is 0\.1"):
         fit.fit([tiny_survey], tiny_fit, TINY.model_copy(update={"learning_rate": 0.1}), resume=True)
 
 
@@ -190,36 +191,55 @@ def test_a_teacher_is_asked_about_the_training_part_alone(
             asked.append((done, total))
 
     teacher = load_model(tiny_model)
-    fit.fit([tiny_survey], "run", TINY, teacher=teacher, watcher=Watcher())
+    fit.fit([tiny_survey], "run", TINY, teachers=[teacher], watcher=Watcher())
     record = recipe.read_fit(Path("run"))
-    assert record.teacher == teacher.card.digest
+    assert record.teachers == (teacher.card.digest,)
     assert asked[-1] == (record.counts["training"],) * 2
     known = lessons[0]["clean5"].sum(axis=1)
     assert np.isclose(known, 1, atol=1e-5).sum() == record.counts["training"]
     assert (known == 0).sum() == record.counts["validation"] + record.counts["test"]
+    fit.fit([tiny_survey], "run", TINY, teachers=[teacher], resume=True)
+    assert len(lessons) == 1  # it is not asked again
+    fit.fit([tiny_survey], "other", TINY.model_copy(update={"epochs": 1}), teachers=[teacher, teacher])
+    np.testing.assert_allclose(lessons[1]["clean5"], lessons[0]["clean5"], atol=1e-6)
+
+
+def test_the_first_layers_of_a_model_to_go_on_from_are_kept(
+    tiny_survey: Path, tiny_fit: Path, tiny_model: Path
+) -> None:
+    start = load_model(tiny_model)
+    fit.fit([tiny_survey], "run", recipe.make_recipe(start, epochs=1, batch_size=16), start=start)
+    now, _ = run.read_weights(Path("run") / fit.AVERAGED)
+    moved = {
+        name.split(".")[1]
+        for name, weights in restore(start, [])[0].state_dict().items()
+        if not torch.equal(weights, now[name])
+    }
+    assert {"0", "1", "2", "3"}.isdisjoint(moved)
+    assert {"4", "17"} <= moved
 
 
 def test_a_teacher_changes_what_is_learned(tiny_survey: Path, tiny_fit: Path, tiny_model: Path) -> None:
-    fit.fit([tiny_survey], "run", TINY, teacher=load_model(tiny_model))
+    fit.fit([tiny_survey], "run", TINY, teachers=[load_model(tiny_model)])
     losses = [[line["loss"] for line in run.read_history(folder)] for folder in (tiny_fit, Path("run"))]
     assert losses[0] != losses[1]
-    with pytest.raises(RunError, match="cannot be resumed, it was another run: teacher was"):
+    with pytest.raises(RunError, match="cannot be resumed, it was another run: teachers was"):
         fit.fit([tiny_survey], "run", TINY, resume=True)
 
 
 def test_a_teacher_that_may_know_what_is_held_back_is_refused(tiny_survey: Path, tiny_model: Path) -> None:
     teacher = load_model(tiny_model)
     with pytest.raises(UsageError, match="was trained on other parts of the data"):
-        fit.fit([tiny_survey], "run", TINY.model_copy(update={"test_size": 0.3}), teacher=teacher)
+        fit.fit([tiny_survey], "run", TINY.model_copy(update={"test_size": 0.3}), teachers=[teacher])
     with pytest.raises(UsageError, match=r"wants Framing\(size=32.*and this run Framing\(size=64"):
-        fit.fit([tiny_survey], "run", TINY.model_copy(update={"size": 64}), teacher=teacher)
+        fit.fit([tiny_survey], "run", TINY.model_copy(update={"size": 64}), teachers=[teacher])
     with pytest.raises(UsageError, match="does not answer the same questions"):
-        fit.fit([tiny_survey], "run", TINY, questions=[GALAXY_MOOD], teacher=teacher)
+        fit.fit([tiny_survey], "run", TINY, questions=[GALAXY_MOOD], teachers=[teacher])
 
 
 def test_training_goes_on_from_a_model(tiny_survey: Path, tiny_model: Path) -> None:
     start = load_model(tiny_model)
-    gentle = recipe.make_recipe(start, epochs=1, batch_size=16, learning_rate=1e-6, precision="no")
+    gentle = recipe.make_recipe(start, epochs=1, batch_size=16, learning_rate=1e-6)
     assert (gentle.width, gentle.size) == (8, 32)
     fit.fit([tiny_survey], "run", gentle, start=start)
     record = recipe.read_fit(Path("run"))
@@ -234,7 +254,7 @@ def test_training_goes_on_from_a_model(tiny_survey: Path, tiny_model: Path) -> N
 
 def test_what_goes_on_can_be_stopped_and_resumed(tiny_survey: Path, tiny_model: Path) -> None:
     start = load_model(tiny_model)
-    short, long = (recipe.make_recipe(start, epochs=2, batch_size=16, precision="no") for _ in range(2))
+    short, long = (recipe.make_recipe(start, epochs=2, batch_size=16) for _ in range(2))
 
     class Stop(FitWatcher):
         def epoch(self, line: dict[str, Any]) -> None:
@@ -261,7 +281,7 @@ def test_a_question_of_one_s_own_begins_with_a_taught_head(tiny_survey: Path, ti
             asked.append(record.questions)
 
     start = load_model(tiny_model)
-    gentle = recipe.make_recipe(start, epochs=1, batch_size=16, precision="no")
+    gentle = recipe.make_recipe(start, epochs=1, batch_size=16)
     fit.fit(sources, "run", gentle, questions=[question], start=start, watcher=Watcher())
     assert asked == [(question,)]
     assert [one.name for one in export("run", "own.onnx").card.questions] == ["survey"]

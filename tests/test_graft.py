@@ -21,7 +21,7 @@ PICTURES = np.random.default_rng(222).integers(0, 256, (3, 32, 32, 3), dtype=np.
 def test_the_new_answer_is_linear_and_the_old_ones_stay(tiny_model: Path, answers: int, name: str, card: str) -> None:
     name = f"new {name}"
     random = np.random.default_rng(answers)
-    weights = random.normal(size=(64, answers)).astype(np.float32)
+    weights = random.normal(size=(96, answers)).astype(np.float32)
     bias = random.normal(size=answers).astype(np.float32)
     before = tiny_model.read_bytes()
     after = with_head(before, head_graph(name, weights, bias), card)

@@ -26,7 +26,7 @@ def test_probabilities_of_every_question_sum_to_one(tiny_model: Path, pictures: 
         "clean5": (5, 5),
         "odd": (5, 2),
     }
-    assert answers.embedding.shape == (5, 64)
+    assert answers.embedding.shape == (5, 96)
     for values in answers.probabilities.values():
         assert values.dtype == np.float32
         np.testing.assert_allclose(values.sum(axis=1), 1, atol=1e-5)

@@ -252,7 +252,7 @@ def _calibration_text(found: Assessment) -> list[str]:
             f"{known['log_loss']:.3f} in place of {found.scores.log_loss:.3f}, calibration error "
             f"{known['calibration_error']:.3f}. Weights and biases by class would lower the log loss by "
             f"{known['gain_by_classes']:.4f} ± {known['gain_error']:.4f} against a temperature; they are taken where "
-            "that is more than two of its errors."
+            "that is more than two of its errors and rare classes are found as often."
         )
     return text
 

@@ -32,8 +32,12 @@ class Scaling:
     biases: tuple[float, ...]
 
     def log_probabilities(self, logits: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Return the logarithms of the probabilities that logits, shape (n, classes), become."""
-        scaled = log_softmax(logits * np.array(self.weights) + np.array(self.biases), axis=1)
+        """Return the logarithms of the probabilities that logits, shape (n, classes), become.
+
+        What is added to all logits of a galaxy says nothing and is taken away first: weights of classes would make
+        something of it.
+        """
+        scaled = log_softmax(log_softmax(logits, axis=1) * np.array(self.weights) + np.array(self.biases), axis=1)
         return np.asarray(scaled, dtype=np.float64)
 
     def probabilities(self, logits: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -121,7 +125,7 @@ def fit_scaling(
         message = "a scaling cannot be fitted to no labels"
         raise LabelError(message)
     count, classes = logits.shape
-    rows = np.arange(count)
+    rows, logits = np.arange(count), log_softmax(logits, axis=1)
     shares = np.full(count, 1 / count) if trust is None else trust / trust.sum()
 
     def loss(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
@@ -208,6 +212,9 @@ def choose_scaling(
 ) -> tuple[Scaling, float, float]:
     """Return the scaling by classes where it is measurably better than a temperature, else the temperature.
 
+    One that lowers the log loss by calling rare classes less often is not taken: their galaxies are those that are
+    looked for.
+
     Returns
     -------
     scaling : Scaling
@@ -218,15 +225,20 @@ def choose_scaling(
     """
     rows = np.arange(len(labels))
     with_one, with_many = (
-        cross_fitted(logits, labels, fit, groups=groups)[rows, labels] for fit in (temperature_scaling, fit_scaling)
+        cross_fitted(logits, labels, fit, groups=groups) for fit in (temperature_scaling, fit_scaling)
     )
-    gains = with_many - with_one
+    gains = with_many[rows, labels] - with_one[rows, labels]
     gain = float(gains.mean())
     # Galaxies of a group err together: the error is that of the groups' sums.
     apart = np.bincount(group_numbers(len(labels), groups), gains - gain)
     error = float(np.sqrt((apart**2).sum() * len(apart) / (len(apart) - 1)) / len(gains))
-    better = gain > _STANDARD_ERRORS * error
+    better = gain > _STANDARD_ERRORS * error and _mean_recall(with_many, labels) >= _mean_recall(with_one, labels)
     return (fit_scaling if better else temperature_scaling)(logits, labels), gain, error
+
+
+def _mean_recall(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
+    right = logits.argmax(axis=1) == labels
+    return float(np.mean([right[labels == number].mean() for number in np.unique(labels)]))
 
 
 def reliability(

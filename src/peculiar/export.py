@@ -23,8 +23,9 @@ from peculiar.model import FORMAT, METADATA_KEY, Card, Model, load_model
 from peculiar.nets.galaxy import GalaxyNet
 from peculiar.recipe import read_fit, read_notes
 
-# Half precision keeps three digits of a weight, and halves the file; arithmetic stays in single precision.
-_HALF_FROM = 1024
+# Half precision keeps three digits of a weight, and halves the file; arithmetic stays in single precision. The few
+# weights of the first layers need more digits than that, and take little room.
+_HALF_FROM = 2**14
 
 TOLERANCE = 1e-3
 """How far a probability of the model file may be from PyTorch's."""

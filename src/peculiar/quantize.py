@@ -1,7 +1,8 @@
 """A model file in eight bits: a quarter of the size, and half the time on processors that multiply bytes.
 
 Weights and maps become whole numbers, the maps by ranges that real pictures show, the weights by one a filter (Jacob et
-al. 2018, section 2). What lies behind the last map, its mean and the heads, stays in floating point.
+al. 2018, section 2). The first layers stay in floating point, and so does what lies behind the last map, its mean and
+the heads.
 """
 
 import logging
@@ -21,7 +22,10 @@ from peculiar.model import Model
 from peculiar.sources.stream import Source
 from peculiar.split import part_of
 
-_IN_BYTES = ("Conv", "Relu", "Add", "AveragePool")
+_IN_BYTES = ("Conv", "Clip", "Add")
+
+# The first layers stay in floating point, too: what they round, all others get to see (``docs/lab-book.md``).
+_FIRST = ("net.body.0.", "net.body.1.", "net.body.2.")
 
 _BATCH = 32
 
@@ -50,7 +54,11 @@ def quantize(model: Model, pictures: NDArray[np.uint8]) -> onnx.ModelProto:
         raise ModelError(message)
     del graph.metadata_props[:]
     _widen(graph)
-    behind = [node.name for node in graph.graph.node if node.op_type not in _IN_BYTES]
+    spared = [
+        node.name
+        for node in graph.graph.node
+        if node.op_type not in _IN_BYTES or any(name.startswith(_FIRST) for name in node.input)
+    ]
     with tempfile.TemporaryDirectory() as folder, _quiet():
         file = Path(folder) / "model.onnx"
         quantize_static(
@@ -59,7 +67,7 @@ def quantize(model: Model, pictures: NDArray[np.uint8]) -> onnx.ModelProto:
             _Batches(pictures),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=list(_IN_BYTES),
-            nodes_to_exclude=behind,
+            nodes_to_exclude=spared,
             per_channel=True,
             # Weights in seven bits: where a processor adds pairs of products in 16 bits, eight would overflow, and the
             # answers depend on the processor.

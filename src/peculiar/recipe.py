@@ -4,13 +4,14 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from peculiar import run
 from peculiar.augment import MARGIN
 from peculiar.errors import RunError, UsageError
 from peculiar.image import Framing
 from peculiar.model import Model
+from peculiar.nets.bodies import LITE_WIDTH
 from peculiar.restore import width_of
 from peculiar.schema import Question
 
@@ -26,8 +27,10 @@ class Recipe(BaseModel):
 
     Parameters
     ----------
+    body : {"lite", "residual"}
+        EfficientNet-lite0, as the model that ships has it, or the residual network that taught it.
     width : int
-        Filters of the network's first stage.
+        Filters of the first layers.
     size : int
         Side of the pictures that it sees, in pixels.
     epochs : int
@@ -37,6 +40,8 @@ class Recipe(BaseModel):
         At its peak: it rises over the first tenth of all steps, then falls to nothing along a cosine.
     weight_decay : float
         Of AdamW (Loshchilov & Hutter 2019).
+    pretrained : bool
+        Begin with weights learned on ImageNet rather than with random ones: only of the default body and width.
     smoothing : float
         Share of each label that is spread over all answers.
     averaging : float
@@ -44,7 +49,8 @@ class Recipe(BaseModel):
     teaching : float
         Share of what is learned from a teacher, if there is one; the rest is learned from the labels.
     precision : {"no", "bf16"}
-        Mixed precision. Processors with a matrix unit train three times as fast in bfloat16, others more slowly.
+        Mixed precision. Processors with a matrix unit train the residual body three times as fast in bfloat16; the
+        other gains nothing.
     seed : int
     validation_size, test_size : float
         Shares of the galaxies that are held back, chosen by a hash of their ids.
@@ -52,19 +58,29 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    width: int = Field(default=48, ge=8, le=256)
+    body: Literal["lite", "residual"] = "lite"
+    width: int = Field(default=LITE_WIDTH, ge=8, le=256)
     size: int = Field(default=128, ge=32, le=512, multiple_of=2)
-    epochs: int = Field(default=26, ge=1)
+    epochs: int = Field(default=12, ge=1)
     batch_size: int = Field(default=64, ge=2)
-    learning_rate: float = Field(default=0.003, gt=0, lt=1)
+    learning_rate: float = Field(default=0.0005, gt=0, lt=1)
     weight_decay: float = Field(default=0.05, ge=0)
+    pretrained: bool = Field(default=True, validate_default=True)
     smoothing: float = Field(default=0.0, ge=0, lt=1)
     averaging: float = Field(default=0.998, ge=0, lt=1)
     teaching: float = Field(default=0.5, ge=0, le=1)
-    precision: Literal["no", "bf16"] = "bf16"
+    precision: Literal["no", "bf16"] = "no"
     seed: int = Field(default=222, ge=0, lt=2**32)
     validation_size: float = Field(default=0.1, gt=0, lt=0.5)
     test_size: float = Field(default=0.15, ge=0, lt=0.5)
+
+    @field_validator("pretrained")
+    @classmethod
+    def _of_one_body(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and (info.data.get("body"), info.data.get("width")) != ("lite", LITE_WIDTH):
+            message = f"weights from ImageNet are of the body lite and width {LITE_WIDTH}; train others from scratch"
+            raise ValueError(message)
+        return value
 
     @property
     def framing(self) -> Framing:
@@ -94,7 +110,8 @@ def make_recipe(start: Model | None = None, **values: Any) -> Recipe:
     """
     given = {name: value for name, value in values.items() if value is not None}
     if start is not None:
-        given = {"width": width_of(start), "size": start.framing.size, **_GOING_ON, **given}
+        its = {"width": width_of(start), "size": start.framing.size, "pretrained": False}
+        given = {**its, **_GOING_ON, **given}
     try:
         return Recipe(**given)
     except ValidationError as error:
@@ -113,7 +130,7 @@ class FitRecord(BaseModel):
     split_digest: str
     counts: dict[str, int]
     duplicates: int
-    teacher: str | None = None
+    teachers: tuple[str, ...] = ()
     start: str | None = None
     notes: tuple[dict[str, str], ...] = ()
     versions: dict[str, str]
@@ -159,7 +176,8 @@ def check_same(old: FitRecord, new: FitRecord, folder: Path) -> None:
     pairs = {
         **{name: (before["recipe"][name], now["recipe"][name]) for name in now["recipe"]},
         **{
-            name: (before[name], now[name]) for name in ("questions", "data_digest", "split_digest", "teacher", "start")
+            name: (before[name], now[name])
+            for name in ("questions", "data_digest", "split_digest", "teachers", "start")
         },
     }
     differing = [f"{name} was {was}, is {is_}" for name, (was, is_) in pairs.items() if was != is_]

@@ -7,10 +7,11 @@ import onnx
 import torch
 from numpy.typing import NDArray
 from onnx import numpy_helper
-from torch import Tensor, nn
+from torch import Tensor
 
 from peculiar.errors import ModelError
 from peculiar.model import Model
+from peculiar.nets.bodies import BODIES
 from peculiar.nets.galaxy import GalaxyNet
 from peculiar.schema import Question
 
@@ -18,14 +19,12 @@ from peculiar.schema import Question
 def restore(model: Model, questions: Sequence[Question]) -> tuple[GalaxyNet, list[Question]]:
     """Return the network of a model file, with a head for each of some questions.
 
-    The file has each normalisation folded into its convolution, so here they are given back as normalisations that
-    only add an offset. They have to stay in evaluation mode: see `settle`. Weights that the file has in eight bits
-    become the numbers that these stand for.
+    Weights that the file has in eight bits become the numbers that these stand for.
 
     Parameters
     ----------
     model : Model
-        As `peculiar.export` or `peculiar.recalibrate` writes it.
+        With the body `lite`, as `peculiar.export` or `peculiar.recalibrate` writes it.
     questions : sequence of Question
 
     Returns
@@ -41,15 +40,8 @@ def restore(model: Model, questions: Sequence[Question]) -> tuple[GalaxyNet, lis
     """
     constants = _Constants(onnx.load(model.path).graph)
     net = GalaxyNet({question.name: len(question.answers) for question in questions}, width_of(model))
-    layers = [(name, module) for name, module in net.body.named_modules() if not any(module.children())]
-    convolutions = [(name, layer) for name, layer in layers if isinstance(layer, nn.Conv2d)]
-    norms = [layer for _, layer in layers if isinstance(layer, nn.BatchNorm2d)]
-    for (name, convolution), norm in zip(convolutions, norms, strict=True):
-        _fill(convolution.weight, constants[f"net.body.{name}.weight"], model)
-        _fill(norm.bias, constants[f"net.body.{name}.weight_bias"], model)
-        nn.init.ones_(norm.weight)
-        # What evaluation divides by, the root of variance and epsilon, is then 1.
-        norm.register_buffer("running_var", torch.full((norm.num_features,), 1 - norm.eps))
+    for name, parameter in net.body.named_parameters():
+        _fill(parameter, constants[f"net.body.{name}"], model)
     new = []
     answers = {question.name: question.answers for question in model.card.questions}
     for question in questions:
@@ -71,16 +63,9 @@ def set_head(
     head.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in values.items()})
 
 
-def settle(net: nn.Module) -> None:
-    """Keep the normalisations of a restored network as they are while the rest is in training mode."""
-    for module in net.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.eval()
-
-
 def width_of(model: Model) -> int:
-    """Return the number of filters of the first stage of a model's network."""
-    return model.embedding_size // 8
+    """Return the number of filters of the first convolution of a model's network."""
+    return model.embedding_size // BODIES["lite"][1]
 
 
 def _fill(parameter: Tensor, values: NDArray[np.float32] | None, model: Model) -> None:

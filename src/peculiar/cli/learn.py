@@ -97,22 +97,31 @@ def fit(
     label: Annotated[str | None, typer.Option(help="Column of labels of a question of your own.")] = None,
     labels: Labels = None,
     epochs: Annotated[
-        int | None, typer.Option(help="How often to go through the galaxies; default: 26, with --from 30.")
+        int | None, typer.Option(help="How often to go through the galaxies; default: 12, with --from 30.")
     ] = None,
     batch_size: Annotated[int, typer.Option(help="Galaxies a step.")] = 64,
-    width: Annotated[
-        int | None, typer.Option(help="Filters of the network's first stage; default: 48, with --from the model's.")
+    body: Annotated[
+        str | None, typer.Option(help="Body of the network: lite, as the model that ships has it, or residual.")
     ] = None,
+    width: Annotated[
+        int | None, typer.Option(help="Filters of the network's first layers; default: 32, with --from the model's.")
+    ] = None,
+    from_scratch: Annotated[
+        bool, typer.Option("--from-scratch", help="Begin with random weights rather than those learned on ImageNet.")
+    ] = False,
     size: Annotated[
         int | None, typer.Option(help="Side of the pictures, in pixels; default: 128, with --from the model's.")
     ] = None,
     learning_rate: Annotated[
-        float | None, typer.Option(help="Step size at its peak; default: 0.003, with --from 0.0003.")
+        float | None, typer.Option(help="Step size at its peak; default: 0.0005, with --from 0.0003.")
     ] = None,
-    precision: Annotated[str, typer.Option(help="Mixed precision: no or bf16.")] = "bf16",
+    precision: Annotated[str, typer.Option(help="Mixed precision: no or bf16.")] = "no",
     teacher: Annotated[
-        Path | None,
-        typer.Option(help="Model file to learn from as well as from the labels, trained on the same parts."),
+        list[Path] | None,
+        typer.Option(
+            help="Model file to learn from as well as from the labels, trained on the same parts; may be given several "
+            "times."
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Decides first weights, order and views.")] = 222,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, if there is one.")] = False,
@@ -135,10 +144,12 @@ def fit(
         origin,
         epochs=epochs,
         batch_size=batch_size,
+        body=body,
         width=width,
         size=size,
         learning_rate=learning_rate,
         precision=precision,
+        pretrained=False if from_scratch else None,
         seed=seed,
     )
     sources, questions = [open_source(one) for one in data], QUESTIONS
@@ -151,7 +162,7 @@ def fit(
             folder,
             recipe,
             questions=questions,
-            teacher=None if teacher is None else load_model(teacher),
+            teachers=[load_model(one) for one in teacher or ()],
             start=origin,
             resume=resume,
             watcher=watcher,
