@@ -239,7 +239,7 @@ def test_options_of_model_files_are_refused_for_a_run(tiny_survey: Path, tiny_fi
     assert "--answer, --json: only for model files" in str(done.exception)
 
 
-@pytest.mark.parametrize("seed", [0, 3, 7, 12])
+@pytest.mark.parametrize("seed", [3, 6, 7, 18, 21])
 def test_a_companion_makes_the_model_that_ships_say_merger(seed: int) -> None:
     """A simulated pair: what counts most is one of the two galaxies, and the companion at its known place counts."""
     picture, truth = simulate_galaxy("Merger", np.random.default_rng(seed), size=128)

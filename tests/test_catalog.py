@@ -55,7 +55,7 @@ def test_the_catalogue_has_the_stated_columns(tiny_survey: Path, tiny_model: Pat
     assert table["ra"][3].as_py() == pytest.approx(150.03)
     assert result.tally.rows == 100
     assert sum(result.tally.classes.values()) == 100
-    assert len(table["embedding"][0]) == 64
+    assert len(table["embedding"][0]) == 96
     notes = {key.decode(): value.decode() for key, value in table.schema.metadata.items()}
     assert notes["model digest"] == load_model(tiny_model).card.digest
     assert table["model"][0].as_py() == notes["model digest"][:12]
@@ -137,7 +137,7 @@ def test_what_cannot_be_read_keeps_its_row(tiny_model: Path) -> None:
 
 def test_embeddings_in_csv_are_lists(tiny_survey: Path, tiny_model: Path) -> None:
     predict_catalog(open_source(tiny_survey), "c.csv", load_model(tiny_model), embeddings=True)
-    assert len(json.loads(TableReader("c.csv").column("embedding")[0])) == 64
+    assert len(json.loads(TableReader("c.csv").column("embedding")[0])) == 96
 
 
 def test_an_unknown_suffix_is_refused_before_anything_is_read(tiny_survey: Path, tiny_model: Path) -> None:
