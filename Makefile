@@ -37,7 +37,7 @@ train: .venv/.installed-train ## train the model that ships, on $PECULIAR_DATA; 
 	$(BIN)/peculiar export runs/third --out runs/third.onnx
 	$(BIN)/peculiar fit $(GALAXIES) --teacher runs/second.onnx --teacher runs/third.onnx --seed 555 --epochs 20 \
 		--out runs/galaxy --resume
-	$(BIN)/peculiar export runs/galaxy --out runs/galaxy.onnx --licence BSD-3-Clause \
+	$(BIN)/peculiar export runs/galaxy --out runs/galaxy.onnx --licence "BSD-3-Clause AND Apache-2.0" \
 		--credit "Galaxy Zoo 1: Lintott et al. 2011, MNRAS 410, 166" \
 		--credit "Galaxy Zoo 2: Willett et al. 2013, MNRAS 435, 2835; Hart et al. 2016, MNRAS 461, 3663" \
 		--credit "Galaxy Zoo DECaLS: Walmsley et al. 2022, MNRAS 509, 3966" \
