@@ -71,8 +71,8 @@ def width_of(model: Model) -> int:
 def _fill(parameter: Tensor, values: NDArray[np.float32] | None, model: Model) -> None:
     if values is None or values.shape != parameter.shape:
         message = (
-            f"{model.path} cannot be trained further: it does not hold the network that `peculiar export` writes; give "
-            "one that does (--from)"
+            f"{model.path} cannot be trained further: it does not hold a network with the body lite that "
+            "`peculiar export` wrote; give one that does (--from)"
         )
         raise ModelError(message)
     with torch.no_grad():
