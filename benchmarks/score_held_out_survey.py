@@ -62,8 +62,8 @@ def main() -> None:
                 recipe=recipe, questions=known.questions, data=("sdss",), data_digest="", split_digest="",
                 counts={}, duplicates=0, versions={},
             )  # fmt: skip
-            run = fit._Fit(known, own, note, Path(folder) / "run", fit.FitWatcher(), {})
-            run.run(resuming=False)
+            run = fit._Fit(known, own, note, Path(folder) / "run", fit.FitWatcher())
+            run.run()
         with torch.inference_mode():
             parts_of = [
                 torch.softmax(

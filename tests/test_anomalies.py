@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 
 from peculiar.anomalies import METHODS, anomalies, learn, outlier_ranks, read_answers, various
@@ -88,6 +90,8 @@ def test_answers_as_people_write_them(tiny_catalog: Path) -> None:
     Path("two.csv").write_text("id,interesting\nb,true\n")
     assert read_answers(["one.csv"]) == {"a": 1.0, "b": 0.0, "d": 0.25, "007": 1.0}
     assert read_answers(["one.csv", "two.csv"])["b"] == 1.0
+    pa.parquet.write_table(pa.table({"id": [1000.0, None], "interesting": ["yes", None]}), "numbers.parquet")
+    assert read_answers(["numbers.parquet"]) == {"1000": 1.0}
     anomalies(tiny_catalog, {"sim-001": 0.5}, top=100).write("mine.csv")
     assert read_answers(["mine.csv"]) == {"sim-001": 0.5}
 

@@ -122,6 +122,13 @@ def test_ids_of_a_catalogue_are_those_of_pictures(tmp_path: Path) -> None:
     assert read_catalogue(table(tmp_path / "c.parquet", **columns), "odd", (ODD,)).ids == ["c-0", "c-1", "c-2"]
 
 
+def test_numbers_with_gaps_are_labels_and_ids_without_decimals(tmp_path: Path) -> None:
+    columns = {"p_0": [0.9, 0.2, 0.3], "p_1": [0.1, 0.8, 0.7], "mood": [0.0, None, 1.0], "id": [1000.0, 2000.0, 3000.0]}
+    found = read_catalogue(table(tmp_path / "c.parquet", **columns), "mood", ())
+    assert found.question.answers == ("0", "1")
+    assert found.ids == ["1000", "3000"]
+
+
 def test_catalogues_that_do_not_fit(tmp_path: Path) -> None:
     path = table(tmp_path / "c.parquet", p_normal=[0.5], four_class=["Normal"], text=["x"], model=["0123"], p_odd=[0.1])
     with pytest.raises(LabelError, match="name the column with the labels"):

@@ -221,6 +221,16 @@ def test_an_id_in_two_parts_is_a_leak(tmp_path: Path) -> None:
     assert (leak.rows, leak.text) == ((1,), "in the parts test and training")
 
 
+def test_ids_that_are_numbers_are_found_in_a_split(tmp_path: Path) -> None:
+    path = write(tmp_path / "g.parquet", [{"id": 1000.0, "z": 0.1}, {"id": 2000.0, "z": 0.2}])
+    write(
+        tmp_path / "split.parquet",
+        [{"id": id_, "part": part} for id_, part in ((1000.0, "training"), (1000.0, "test"))],
+    )
+    (leak,) = check(path, split=tmp_path / "split.parquet").of("leak")
+    assert leak.rows == (0,)
+
+
 def test_what_a_user_does_wrong_is_said(sick: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="0 arcseconds or more, received -1"):
         check(sick, radius=-1)

@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.csv
 import pytest
 import torch
 
 from peculiar import fit, recipe, run
-from peculiar.errors import LabelError, RunError, UnknownNameError, UsageError
+from peculiar.errors import LabelError, ModelError, RunError, UnknownNameError, UsageError
 from peculiar.export import export
 from peculiar.fit import FitWatcher
 from peculiar.image import Framing
@@ -17,7 +19,7 @@ from peculiar.model import load_model
 from peculiar.recipe import Recipe
 from peculiar.restore import restore
 from peculiar.schema import CLEAN5, FOUR_CLASS, ODD, Question
-from peculiar.sources import open_source
+from peculiar.sources import Source, open_source
 from peculiar.sources.answers import read_answered
 from peculiar.sources.labelled import own_question
 from peculiar.split import part_of
@@ -204,6 +206,46 @@ def test_a_teacher_is_asked_about_the_training_part_alone(
     np.testing.assert_allclose(lessons[1]["clean5"], lessons[0]["clean5"], atol=1e-6)
 
 
+def test_a_run_stopped_in_its_first_epoch_does_not_ask_its_teachers_again(tiny_survey: Path, tiny_model: Path) -> None:
+    asked: list[int] = []
+
+    class Stop(FitWatcher):
+        def asking(self, done: int, total: int) -> None:
+            asked.append(done)
+
+        def batch(self, epoch: int, done: int, total: int, loss: float) -> None:
+            raise KeyboardInterrupt
+
+    teacher = load_model(tiny_model)
+    with pytest.raises(KeyboardInterrupt):
+        fit.fit([tiny_survey], "run", TINY, teachers=[teacher], watcher=Stop())
+    before = len(asked)
+    assert before > 0
+    with pytest.raises(KeyboardInterrupt):
+        fit.fit([tiny_survey], "run", TINY, teachers=[teacher], watcher=Stop(), resume=True)
+    assert len(asked) == before
+    # Other teachers have not been asked.
+    with pytest.raises(KeyboardInterrupt):
+        fit.fit([tiny_survey], "run", TINY, teachers=[teacher, teacher], watcher=Stop(), resume=True)
+    assert len(asked) > before
+
+
+def test_what_is_wrong_is_told_before_the_teachers_are_asked(tiny_survey: Path, tiny_model: Path) -> None:
+    class Watcher(FitWatcher):
+        def asking(self, done: int, total: int) -> None:
+            raise AssertionError
+
+    with pytest.raises(UsageError, match="fewer than a batch"):
+        fit.fit(
+            [tiny_survey],
+            "run",
+            TINY.model_copy(update={"batch_size": 4096}),
+            teachers=[load_model(tiny_model)],
+            watcher=Watcher(),
+        )
+    assert not Path("run").exists()
+
+
 def test_the_first_layers_of_a_model_to_go_on_from_are_kept(
     tiny_survey: Path, tiny_fit: Path, tiny_model: Path
 ) -> None:
@@ -314,6 +356,62 @@ def test_labels_of_other_galaxies_and_columns_that_are_not_there(tiny_survey: Pa
 def test_a_model_of_another_width_is_not_gone_on_from(tiny_survey: Path, tiny_model: Path) -> None:
     with pytest.raises(UsageError, match=r"go on from .*tiny\.onnx with other width: it has 8, and this run 16"):
         fit.fit([tiny_survey], "run", TINY.model_copy(update={"width": 16}), start=load_model(tiny_model))
+
+
+def test_another_body_is_not_gone_on_from(tiny_survey: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = load_model(tiny_model)
+    other = recipe.make_recipe(start, body="residual", batch_size=16)
+    monkeypatch.setattr(fit, "read_answered", None)  # nothing is read before
+    with pytest.raises(UsageError, match="other body: it has lite, and this run residual; leave body, width and size"):
+        fit.fit([tiny_survey], "run", other, start=start)
+    told = {**start.card.training, "recipe": {**start.card.training["recipe"], "body": "residual"}}
+    with pytest.raises(ModelError, match=r"tiny\.onnx cannot be trained further: .*body lite"):
+        recipe.make_recipe(start.with_card(start.card.model_copy(update={"training": told})))
+
+
+def test_what_goes_on_from_a_model_is_not_said_to_begin_with_imagenet(tiny_survey: Path, tiny_model: Path) -> None:
+    wanted = Recipe(width=32, size=32, epochs=1).model_copy(update={"width": 8})
+    fit.fit([tiny_survey], "run", wanted, start=load_model(tiny_model))
+    assert not recipe.read_fit(Path("run")).recipe.pretrained
+
+
+@pytest.mark.parametrize("name", ["type", "training", "my.col"])
+def test_a_question_may_be_called_as_a_part_of_the_network(tiny_survey: Path, name: str) -> None:
+    pa.csv.write_csv(pa.table({"id": [f"sim-{n:03d}" for n in range(100)], name: ["a", "b"] * 50}), "labels.csv")
+    sources, question = own_question([open_source(tiny_survey)], labels="labels.csv")
+    fit.fit(sources, "run", TINY.model_copy(update={"epochs": 1}), questions=[question])
+    model = export("run", "own.onnx")
+    assert [one.name for one in model.card.questions] == [name]
+    assert restore(model, [question])[1] == []
+
+
+def test_a_question_is_not_called_as_what_else_a_model_gives(tiny_survey: Path) -> None:
+    Path("labels.csv").write_text("id,embedding\n" + "".join(f"sim-{n:03d},{'ab'[n % 2]}\n" for n in range(40)))
+    with pytest.raises(UsageError, match=r"cannot be called 'embedding'.*rename the column"):
+        own_question([open_source(tiny_survey)], labels="labels.csv")
+
+
+def test_parts_without_a_galaxy_are_told(tiny_survey: Path) -> None:
+    def labelled(*, training: bool) -> list[Source]:
+        ids = [f"sim-{n:03d}" for n in range(100)]
+        parts = [part_of(id_, validation_size=0.1, test_size=0.15) for id_ in ids]
+        chosen = [id_ for id_, part in zip(ids, parts, strict=True) if (part == "training") == training]
+        lines = [f"{id_},{'ab'[number % 2]}\n" for number, id_ in enumerate(chosen)]
+        Path("labels.csv").write_text("id,mood\n" + "".join(lines))
+        return own_question([open_source(tiny_survey)], labels="labels.csv")[0]
+
+    mood = Question("mood", ("a", "b"))
+    with pytest.raises(LabelError, match=r"none of the \d+ galaxies falls into the validation part"):
+        fit.fit(labelled(training=True), "run", TINY, questions=[mood])
+    with pytest.raises(LabelError, match="no galaxy of the training part answers 'mood'"):
+        fit.fit(labelled(training=False), "run", TINY, questions=[mood])
+
+
+def test_weights_of_imagenet_are_for_one_body_and_width() -> None:
+    with pytest.raises(UsageError, match=r"^weights from ImageNet .* not for lite of width 16; .*--from-scratch"):
+        recipe.make_recipe(width=16)
+    with pytest.raises(UsageError, match=r"^width: input should be greater than or equal to 8, received 5$"):
+        recipe.make_recipe(width=5)
 
 
 GALAXY_MOOD = Question(name="mood", answers=("sdss", "decals"), column="survey")

@@ -79,6 +79,8 @@ def test_what_cannot_be_recalibrated(tmp_path: Path, tiny_survey: Path, tiny_mod
     model, source = load_model(tiny_model), open_source(tiny_survey)
     with pytest.raises(LabelError, match="no galaxy of the validation part answers four_class"):
         recalibrate(model, [], tmp_path / "new.onnx")
+    with pytest.raises(LabelError, match="none of the pictures is of the part that the model was trained on"):
+        recalibrate(model, [], tmp_path / "new.onnx", eight_bits=True)
     unknown = model.with_card(model.card.model_copy(update={"training": {}}))
     with pytest.raises(ModelError, match="tells of no validation part"):
         recalibrate(unknown, [source], tmp_path / "new.onnx")

@@ -72,7 +72,7 @@ def __getattr__(name: str) -> Any:
     try:
         module = importlib.import_module(f"peculiar.{_HOMES.get(name, name)}")
     except ModuleNotFoundError as error:
-        if error.name not in ("torch", "accelerate", "safetensors"):
+        if error.name not in ("torch", "accelerate", "safetensors", "onnx", "onnxscript"):
             raise
         from peculiar.errors import MissingExtraError
 

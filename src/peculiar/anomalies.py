@@ -20,7 +20,7 @@ from peculiar.column import Column
 from peculiar.errors import LabelError, UnknownNameError, UsageError
 from peculiar.search import Cone, Hits, best, selected
 from peculiar.shelf import Embeddings, Shelf
-from peculiar.table import TableReader
+from peculiar.table import TableReader, entry_text
 
 METHODS = ("isolation", "neighbours")
 
@@ -150,8 +150,9 @@ def read_answers(paths: Iterable[str | os.PathLike[str]]) -> dict[str, float]:
     for path in files:
         reader = TableReader(path)
         for id_, entry in zip(reader.column("id"), reader.column("interesting"), strict=True):
+            name = entry_text(id_) or ""
             if entry is not None and str(entry).strip():
-                answers[str(id_)] = _answer(entry, str(id_), path)
+                answers[name] = _answer(entry, name, path)
     if not answers:
         message = (
             f"{', '.join(map(str, files))}: no galaxy has an answer; fill in the column 'interesting' (yes, no, or 0 "

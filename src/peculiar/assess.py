@@ -17,7 +17,7 @@ from peculiar.prevalence import Fraction, fractions
 from peculiar.schema import Question, question_for
 from peculiar.sets import Coverage, coverage, cross_fitted_sets, prediction_sets
 from peculiar.sources import open_source
-from peculiar.table import ID_COLUMNS, TableReader, find_column
+from peculiar.table import ID_COLUMNS, TableReader, entry_text, find_column
 
 MISTAKES = 12
 
@@ -276,7 +276,7 @@ def read_catalogue(path: Path, label: str | None, questions: Sequence[Question])
     if label is None:
         message = f"{path}: name the column with the labels (--label); there are: {', '.join(table.columns)}"
         raise LabelError(message)
-    entries = [None if entry in (None, "") else str(entry) for entry in table.column(label)]
+    entries = [entry_text(entry) for entry in table.column(label)]
     known = {question.column: question for question in questions} | {question.name: question for question in questions}
     question = known.get(label) or question_for(label, [entry for entry in entries if entry is not None])
     entries = [None if entry in question.silent else entry for entry in entries]
@@ -290,7 +290,7 @@ def read_catalogue(path: Path, label: str | None, questions: Sequence[Question])
     column = find_column(ID_COLUMNS, table.columns)
     ids = [None] * len(entries) if column is None else table.column(column)
     # Those of a row without one are as in `peculiar.sources`, so that no two galaxies are taken for the same.
-    named = [f"{path.stem}-{row}" if ids[row] in (None, "") else str(ids[row]) for row in rows]
+    named = [entry_text(ids[row]) or f"{path.stem}-{row}" for row in rows]
     labels = np.array([numbers[entries[row]] for row in rows], dtype=np.int64)
     return Catalogue(question, rows, named, labels, probabilities[rows], table)
 

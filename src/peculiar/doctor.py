@@ -24,7 +24,7 @@ from peculiar.predict import readable_batches
 from peculiar.sources import Source, open_source
 from peculiar.sources.stream import Row
 from peculiar.suspects import LEAST_OF_A_CLASS, Suspect, rank_labels
-from peculiar.table import ID_COLUMNS, TableReader, find_column, table_format
+from peculiar.table import ID_COLUMNS, TableReader, entry_text, find_column, table_format
 from peculiar.twins import find_twins, portrait
 
 
@@ -132,7 +132,7 @@ def _catalogue_rows(path: Path, columns: Mapping[str, Sequence[Any]]) -> list[_E
     count = max((len(values) for values in columns.values()), default=0)
     name = find_column(ID_COLUMNS, list(columns))
     ids = [None] * count if name is None else columns[name]
-    return [_Examined(f"{path.stem}-{row}" if id_ in (None, "") else str(id_), None) for row, id_ in enumerate(ids)]
+    return [_Examined(entry_text(id_) or f"{path.stem}-{row}", None) for row, id_ in enumerate(ids)]
 
 
 def _examined(source: Source, threads: int, progress: Callable[[int], object]) -> list[_Examined]:
@@ -253,7 +253,7 @@ def _parts(
     if split is None:
         return None
     if str(split) in columns:
-        return [set() if part in (None, "") else {str(part)} for part in columns[str(split)]]
+        return [{part} if (part := entry_text(entry)) else set() for entry in columns[str(split)]]
     path = Path(split)
     path = path / "split.csv" if path.is_dir() else path
     if not path.is_file():
@@ -264,8 +264,8 @@ def _parts(
     for name in ("id", "part"):
         table.check_column(name)
     parts_of: dict[str, set[str]] = defaultdict(set)
-    for id_, part in zip(map(str, table.column("id")), table.column("part"), strict=True):
-        parts_of[id_] |= set() if part in (None, "") else {str(part)}
+    for id_, entry in zip(table.column("id"), table.column("part"), strict=True):
+        parts_of[entry_text(id_) or ""] |= {part} if (part := entry_text(entry)) else set()
     if not any(id_ in parts_of for id_ in ids):
         message = (
             f"{path}: none of its ids is in the data; its first is {next(iter(parts_of), 'none')!r}, theirs {ids[:1]}"

@@ -118,7 +118,7 @@ def export(
 
 def _to_onnx(net: GalaxyNet, size: int) -> onnx.ModelProto:
     """Trace a network, its normalisations folded into its convolutions, and halve its weights."""
-    names = ["embedding", *net.heads]
+    names = ["embedding", *net.questions]
     example = torch.zeros(2, size, size, 3, dtype=torch.uint8)
     exporter = logging.getLogger("torch.onnx")
     before = exporter.level

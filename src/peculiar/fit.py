@@ -19,14 +19,14 @@ from peculiar import run
 from peculiar.augment import middle, views
 from peculiar.calibrate import fit_temperature
 from peculiar.duplicates import near_duplicates
-from peculiar.errors import RunError, UsageError
+from peculiar.errors import LabelError, RunError, UsageError
 from peculiar.evaluate import class_auc
 from peculiar.losses import weighted_cross_entropy
 from peculiar.model import Model
 from peculiar.nets.bodies import imagenet_file, load_imagenet
 from peculiar.nets.galaxy import GalaxyNet, channels_last
-from peculiar.recipe import NOTES, FitRecord, Recipe, check_same, read_fit
-from peculiar.restore import restore, set_head, width_of
+from peculiar.recipe import NOTES, FitRecord, Recipe, check_same, make_recipe, read_fit
+from peculiar.restore import BODY, restore, set_head, width_of
 from peculiar.schema import CLEAN5, FOUR_CLASS, ODD, Question
 from peculiar.sources import Source, open_source
 from peculiar.sources.answers import Answered, read_answered
@@ -54,7 +54,7 @@ _CLASS_WEIGHT_POWER = 1 / 2
 _QUESTION_WEIGHTS = {FOUR_CLASS.name: 2.0}
 
 # What the first layers see, edges and colours, is the same in all pictures: weights that know it are kept, which saves
-# a quarter of the time. Heads begin with nothing, and take longer steps.
+# a quarter of the time. Heads, which mostly begin with nothing, take longer steps.
 _FIRST_LAYERS, _HEADS_SPEED = 4, 4.0
 
 # A teacher looks at every galaxy from all sides, so that its pupil learns to answer alike whatever way one is turned.
@@ -144,19 +144,25 @@ def fit(
     RunError
         If the run in `out` had another recipe or other data, or is damaged, or the loss is no longer a number.
     LabelError
-        If there are no labels to learn from, or fewer than five of an answer to a question that is new to the model to
-        go on from.
+        If there are no labels to learn from, or none of a question in the training part, or no galaxy in the validation
+        part, or fewer than five galaxies of an answer to a question that is new to the model to go on from.
     """
-    recipe, watcher, folder = recipe or Recipe(), watcher or FitWatcher(), Path(out)
+    recipe, watcher, folder = recipe or make_recipe(start), watcher or FitWatcher(), Path(out)
+    if start is not None:
+        recipe = recipe.model_copy(update={"pretrained": False})
     resuming = resume and (folder / run.LAST).exists()
     if not resume and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         message = f"{folder} is not an empty folder; give another one (--out), or go on with the run in it (--resume)"
         raise UsageError(message)
-    if recipe.pretrained and start is None:
-        imagenet_file()  # told before anything is read
+    # Told before anything is read.
+    if recipe.pretrained:
+        imagenet_file()
+    if start is not None:
+        _check_start(start, recipe)
     sources = [one if isinstance(one, Source) else open_source(one) for one in data]
     galaxies = read_answered(sources, questions, recipe.training_framing, progress=watcher.reading)
     parts, duplicates = fit_parts(galaxies, recipe)
+    _check_parts(galaxies, parts)
     record = FitRecord(
         recipe=recipe,
         questions=galaxies.questions,
@@ -172,19 +178,16 @@ def fit(
     )
     for teacher in teachers:
         _check_teacher(teacher, record)
-    if start is not None:
-        _check_start(start, record.recipe)
     if resuming:
         check_same(read_fit(folder), record, folder)
-    lessons = {}
-    if teachers and resuming and (folder / LESSONS).exists():
-        lessons = {name: lesson.numpy() for name, lesson in run.read_weights(folder / LESSONS)[0].items()}
-    elif teachers:
-        lessons = _lessons(teachers, galaxies, parts.training, watcher)
-        folder.mkdir(parents=True, exist_ok=True)
-        run.write_weights(folder / LESSONS, {name: torch.from_numpy(lesson) for name, lesson in lessons.items()})
     with torch.random.fork_rng():
-        return _Fit(galaxies, parts, record, folder, watcher, lessons, start).run(resuming=resuming)
+        # Made before the teachers are asked, which takes long: it finds what else may be wrong.
+        loop = _Fit(galaxies, parts, record, folder, watcher, start)
+        lessons = _kept_lessons(folder, record) if resume else None
+        if lessons is None and teachers:
+            lessons = _lessons(teachers, galaxies, parts.training, watcher)
+            _keep_lessons(folder, record, lessons)
+        return loop.run(lessons, resuming=resuming)
 
 
 def fit_parts(galaxies: Answered, recipe: Recipe) -> tuple[Split, int]:
@@ -197,6 +200,20 @@ def fit_parts(galaxies: Answered, recipe: Recipe) -> tuple[Split, int]:
     same = [(int(first[one]), int(first[other])) for one, other in pairs]
     parts = split_by_id(galaxies.ids, same, validation_size=recipe.validation_size, test_size=recipe.test_size)
     return parts, len(pairs)
+
+
+def _check_parts(data: Answered, parts: Split) -> None:
+    """Refuse galaxies of which too few have answers to learn from, or to choose by."""
+    if not len(parts.validation):
+        message = (
+            f"none of the {len(set(data.ids))} galaxies falls into the validation part, which a hash of their ids "
+            "decides; give more of them"
+        )
+        raise LabelError(message)
+    for name, labels in data.labels.items():
+        if not (labels[parts.training] >= 0).any():
+            message = f"no galaxy of the training part answers {name!r}; give more that do, or leave the question out"
+            raise LabelError(message)
 
 
 def _check_teacher(teacher: Model, record: FitRecord) -> None:
@@ -219,11 +236,15 @@ def _check_teacher(teacher: Model, record: FitRecord) -> None:
 
 def _check_start(start: Model, recipe: Recipe) -> None:
     """Refuse a model to go on from that another recipe made."""
-    for what, its, mine in (("width", width_of(start), recipe.width), ("pictures", start.framing, recipe.framing)):
+    for what, its, mine in (
+        ("body", BODY, recipe.body),
+        ("width", width_of(start), recipe.width),
+        ("pictures", start.framing, recipe.framing),
+    ):
         if its != mine:
             message = (
                 f"training cannot go on from {start.path} with other {what}: it has {its}, and this run {mine}; leave "
-                "width and size to the model"
+                "body, width and size to the model"
             )
             raise UsageError(message)
 
@@ -245,6 +266,24 @@ def _lessons(
     return lessons
 
 
+def _keep_lessons(folder: Path, record: FitRecord, lessons: dict[str, NDArray[np.float32]]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {name: torch.from_numpy(lesson) for name, lesson in lessons.items()}
+    run.write_weights(folder / LESSONS, tensors, {"of": _asked(record)})
+
+
+def _kept_lessons(folder: Path, record: FitRecord) -> dict[str, NDArray[np.float32]] | None:
+    """Return what the same teachers said of the same galaxies before a run was stopped, if they were asked."""
+    if not (folder / LESSONS).exists():
+        return None
+    tensors, notes = run.read_weights(folder / LESSONS)
+    return {name: lesson.numpy() for name, lesson in tensors.items()} if notes.get("of") == _asked(record) else None
+
+
+def _asked(record: FitRecord) -> str:
+    return record.model_dump_json(include={"teachers", "data_digest", "split_digest", "questions"})
+
+
 class _Fit:
     """The state of one fit."""
 
@@ -255,11 +294,10 @@ class _Fit:
         record: FitRecord,
         folder: Path,
         watcher: FitWatcher,
-        lessons: dict[str, NDArray[np.float32]],
         start: Model | None = None,
     ) -> None:
         self.data, self.parts, self.record, self.folder, self.watcher = data, parts, record, folder, watcher
-        self.lessons = lessons
+        self.lessons: dict[str, NDArray[np.float32]] = {}
         recipe = record.recipe
         AcceleratorState._reset_state()
         self.accelerator = Accelerator(mixed_precision=recipe.precision)
@@ -303,7 +341,10 @@ class _Fit:
             fused=True,
         )
 
-    def run(self, *, resuming: bool) -> list[dict[str, Any]]:
+    def run(
+        self, lessons: dict[str, NDArray[np.float32]] | None = None, *, resuming: bool = False
+    ) -> list[dict[str, Any]]:
+        self.lessons = lessons or {}
         history = self._resume() if resuming else self._begin()
         self.watcher.begin(self.record, sum(parameter.numel() for parameter in self.net.parameters()))
         for epoch in range(len(history) + 1, self.record.recipe.epochs + 1):

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
-from peculiar.errors import ModelError
+from peculiar.errors import LabelError, ModelError
 from peculiar.model import Model
 from peculiar.sources.stream import Source
 from peculiar.split import part_of
@@ -101,6 +101,9 @@ def pictures_for_ranges(model: Model, sources: Sequence[Source], sizes: dict[str
                 if galaxy.picture is not None and part_of(galaxy.id, **sizes) == "training"
             ]
             found += fitting[:_OF_A_PIECE]
+    if not found:
+        message = "none of the pictures is of the part that the model was trained on; give the sets it was trained on"
+        raise LabelError(message)
     return np.stack(found)
 
 

@@ -77,8 +77,13 @@ class Recipe(BaseModel):
     @field_validator("pretrained")
     @classmethod
     def _of_one_body(cls, value: bool, info: ValidationInfo) -> bool:
-        if value and (info.data.get("body"), info.data.get("width")) != ("lite", LITE_WIDTH):
-            message = f"weights from ImageNet are of the body lite and width {LITE_WIDTH}; train others from scratch"
+        # A body or width that is wrong itself is not there.
+        wanted = info.data.get("body", "lite"), info.data.get("width", LITE_WIDTH)
+        if value and wanted != ("lite", LITE_WIDTH):
+            message = (
+                f"weights from ImageNet are there for the body lite of width {LITE_WIDTH}, and not for {wanted[0]} of "
+                f"width {wanted[1]}; begin with random ones (--from-scratch, pretrained=False)"
+            )
             raise ValueError(message)
         return value
 
@@ -146,8 +151,14 @@ def read_fit(folder: Path) -> FitRecord:
     """
     try:
         return FitRecord.model_validate_json((folder / run.RECORD).read_bytes())
-    except (OSError, ValueError) as error:
-        message = f"{folder} is not the folder of a fit, or its {run.RECORD} is damaged ({error})"
+    except ValidationError as error:
+        message = (
+            f"{folder} is not the folder of a fit, or that of another version of peculiar, or its {run.RECORD} is "
+            f"damaged ({run.wrong_values(error)})"
+        )
+        raise RunError(message) from error
+    except OSError as error:
+        message = f"{folder} is not the folder of a fit ({error})"
         raise RunError(message) from error
 
 
@@ -165,7 +176,7 @@ def read_notes(folder: Path) -> dict[str, Any]:
         message = f"{folder} has no {NOTES}: the run is not finished; go on with it (--resume)"
         raise RunError(message) from error
     except ValueError as error:
-        message = f"{folder / NOTES} is damaged ({error}); `peculiar train` with --resume writes it again"
+        message = f"{folder / NOTES} is damaged ({error}); `peculiar fit` with --resume writes it again"
         raise RunError(message) from error
     return notes
 

@@ -12,8 +12,11 @@ from torch import Tensor
 from peculiar.errors import ModelError
 from peculiar.model import Model
 from peculiar.nets.bodies import BODIES
-from peculiar.nets.galaxy import GalaxyNet
+from peculiar.nets.galaxy import GalaxyNet, head_name
 from peculiar.schema import Question
+
+BODY = "lite"
+"""The body of the networks that training can go on from."""
 
 
 def restore(model: Model, questions: Sequence[Question]) -> tuple[GalaxyNet, list[Question]]:
@@ -24,7 +27,7 @@ def restore(model: Model, questions: Sequence[Question]) -> tuple[GalaxyNet, lis
     Parameters
     ----------
     model : Model
-        With the body `lite`, as `peculiar.export` or `peculiar.recalibrate` writes it.
+        With the body `BODY`, as `peculiar.export` or `peculiar.recalibrate` writes it.
     questions : sequence of Question
 
     Returns
@@ -39,13 +42,13 @@ def restore(model: Model, questions: Sequence[Question]) -> tuple[GalaxyNet, lis
         If the file holds another network.
     """
     constants = _Constants(onnx.load(model.path).graph)
-    net = GalaxyNet({question.name: len(question.answers) for question in questions}, width_of(model))
+    net = GalaxyNet({question.name: len(question.answers) for question in questions}, width_of(model), BODY)
     for name, parameter in net.body.named_parameters():
         _fill(parameter, constants[f"net.body.{name}"], model)
     new = []
     answers = {question.name: question.answers for question in model.card.questions}
     for question in questions:
-        weights, bias = (constants[f"net.heads.{question.name}.{kind}"] for kind in ("weight", "bias"))
+        weights, bias = (constants[f"net.heads.{head_name(question.name)}.{kind}"] for kind in ("weight", "bias"))
         # One that was taught later is no part of the network, and may as well be fitted anew.
         if weights is None or answers.get(question.name) != question.answers:
             new.append(question)
@@ -58,25 +61,36 @@ def set_head(
     net: GalaxyNet, question: Question, weights: NDArray[np.float32], bias: NDArray[np.float32] | None
 ) -> None:
     """Give a network's head for a question its weights, shape (answers, d), and bias, shape (answers,)."""
-    head = net.heads[question.name]
+    head = net.heads[head_name(question.name)]
     values = {"weight": weights, "bias": np.zeros(len(weights), np.float32) if bias is None else bias}
     head.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in values.items()})
 
 
 def width_of(model: Model) -> int:
-    """Return the number of filters of the first convolution of a model's network."""
-    return model.embedding_size // BODIES["lite"][1]
+    """Return the number of filters of the first convolution of a model's network.
+
+    Raises
+    ------
+    ModelError
+        If its body is not `lite`.
+    """
+    if model.card.training.get("recipe", {}).get("body") != BODY:
+        raise _unfit(model)
+    return model.embedding_size // BODIES[BODY][1]
 
 
 def _fill(parameter: Tensor, values: NDArray[np.float32] | None, model: Model) -> None:
     if values is None or values.shape != parameter.shape:
-        message = (
-            f"{model.path} cannot be trained further: it does not hold a network with the body lite that "
-            "`peculiar export` wrote; give one that does (--from)"
-        )
-        raise ModelError(message)
+        raise _unfit(model)
     with torch.no_grad():
         parameter.copy_(torch.from_numpy(values.copy()))
+
+
+def _unfit(model: Model) -> ModelError:
+    return ModelError(
+        f"{model.path} cannot be trained further: it does not hold a network with the body {BODY} that "
+        "`peculiar export` wrote; give one that does (--from)"
+    )
 
 
 class _Constants:
@@ -90,9 +104,6 @@ class _Constants:
             for node in graph.node
             if node.op_type in ("Cast", "DequantizeLinear") and node.input[0] in self._stored
         }
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._stored or name in self._makers
 
     def __getitem__(self, name: str) -> NDArray[np.float32] | None:
         """Return weights, None where there are none of that name."""

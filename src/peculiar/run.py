@@ -96,7 +96,11 @@ def arguments(**values: Any) -> Arguments:
 def wrong_values(error: ValidationError) -> str:
     """Return what pydantic found wrong, in one line."""
     return "; ".join(
-        f"{'.'.join(map(str, one['loc']))}: {one['msg'].lower()}, received {one['input']!r}" for one in error.errors()
+        # What checks of our own found is a sentence already.
+        str(one["ctx"]["error"])
+        if one["type"] == "value_error"
+        else f"{'.'.join(map(str, one['loc']))}: {one['msg'].lower()}, received {one['input']!r}"
+        for one in error.errors()
     )
 
 

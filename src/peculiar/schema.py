@@ -16,6 +16,9 @@ from typing import Any
 
 from peculiar.errors import LabelError, NotFoundError, UnknownNameError
 
+RESERVED = frozenset({"embedding", "pictures"})
+"""What a question cannot be called, since something else in a model file is."""
+
 
 @dataclass(frozen=True, slots=True)
 class Question:

@@ -17,7 +17,7 @@ from peculiar.schema import Question
 from peculiar.shift import MOST, Shifted, shift_scores
 from peculiar.sources.stream import Galaxy, Source
 from peculiar.split import PARTS, part_of
-from peculiar.table import table_format
+from peculiar.table import entry_text, table_format
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,7 @@ class Scored:
         if name not in self.columns:
             raise UnknownNameError("column", name, self.columns)
         entries = self.read_column(name)
-        return [None if entries[row] in (None, "") else str(entries[row]) for row in self.rows]
+        return [entry_text(entries[row]) for row in self.rows]
 
     def mistakes(self, candidate: Candidate, numbers: NDArray[np.intp]) -> list[tuple[NDArray[np.uint8], str]]:
         """Return pictures of the first few of some galaxies, and what was said of each.

@@ -17,7 +17,7 @@ from peculiar.errors import LabelError, UsageError
 from peculiar.evaluate import Scores, class_auc, evaluate
 from peculiar.graft import head_graph, with_head
 from peculiar.model import Model, load_model
-from peculiar.schema import Question, question_for
+from peculiar.schema import RESERVED, Question, question_for
 from peculiar.shelf import Shelf
 from peculiar.sources.labelled import read_labels
 
@@ -165,7 +165,7 @@ def teach(
     # A question that is known keeps the order and the meanings of its answers.
     asked = replace(question_for(label, by_id.values()), name=question or label, column=label)
     known = {one.name for one in model.card.questions}
-    if asked.name in known | {"embedding", "pictures"}:
+    if asked.name in known | RESERVED:
         message = f"{model.path.name} already answers {asked.name!r}; give the new question another name (--question)"
         raise UsageError(message)
     rows = shelf.rows_of(list(by_id), lenient=True)
@@ -223,8 +223,8 @@ def fit_head(
     if len(question.answers) < 2 or counts.min() < LEAST_OF_A_CLASS:
         told = ", ".join(f"{answer} {count}" for answer, count in zip(question.answers, counts, strict=True))
         message = (
-            f"a question needs two answers or more, and {LEAST_OF_A_CLASS} labelled galaxies of each that are in the "
-            f"catalogue; received {told or 'no labels'}"
+            f"a question needs two answers or more, and {LEAST_OF_A_CLASS} labelled galaxies of each to learn from; "
+            f"received {told or 'no labels'}"
         )
         raise LabelError(message)
     centre, scale = _centre(embeddings)

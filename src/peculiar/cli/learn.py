@@ -91,7 +91,7 @@ def fit(
         typer.Option(
             "--from",
             metavar="MODEL",
-            help="Model file to go on from, all layers of it (fine-tuning); galaxy is the one that ships.",
+            help="Model file to go on from, all but its first layers (fine-tuning); galaxy is the one that ships.",
         ),
     ] = None,
     label: Annotated[str | None, typer.Option(help="Column of labels of a question of your own.")] = None,
@@ -139,6 +139,8 @@ def fit(
     from peculiar.sources import open_source
     from peculiar.sources.labelled import own_question
 
+    if start is not None and from_scratch:
+        raise UsageError("--from goes on from a model and --from-scratch from nothing; give one of them")
     origin = None if start is None else load_model(None if start == Path(SHIPPED).stem else start)
     recipe = make_recipe(
         origin,

@@ -100,7 +100,7 @@ def fitting() -> Iterator["FitWatcher"]:
                 show(completed=done, total=total)
 
             def asking(self, done: int, total: int) -> None:
-                show(description="asking the teacher", completed=done, total=total)
+                show(description="asking the teachers", completed=done, total=total)
 
             def begin(self, record: Any, parameters: int) -> None:
                 self.epochs = record.recipe.epochs

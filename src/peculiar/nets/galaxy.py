@@ -30,7 +30,9 @@ class GalaxyNet(nn.Module):
         make, times = BODIES[body]
         self.body = make(width)
         self.dropout = nn.Dropout(0.2)
-        self.heads = nn.ModuleDict({name: nn.Linear(times * width, answers) for name, answers in questions.items()})
+        self.questions = tuple(questions)
+        heads = {head_name(name): nn.Linear(times * width, answers) for name, answers in questions.items()}
+        self.heads = nn.ModuleDict(heads)
 
     def embed(self, pictures: Tensor) -> Tensor:
         """Return what the body makes of pictures, float32 (n, values)."""
@@ -40,7 +42,13 @@ class GalaxyNet(nn.Module):
     def forward(self, pictures: Tensor) -> dict[str, Tensor]:
         """Return the logits of pictures, by question."""
         hidden = self.dropout(self.embed(pictures))
-        return {name: head(hidden) for name, head in self.heads.items()}
+        return {name: self.heads[head_name(name)](hidden) for name in self.questions}
+
+
+def head_name(question: str) -> str:
+    """Return what the head of a question is called, since PyTorch takes neither dots nor the names of its own parts."""
+    taken = "." in question or hasattr(nn.ModuleDict(), question)
+    return f"{question.replace('.', ' ')} head" if taken else question
 
 
 def channels_last(net: nn.Module) -> nn.Module:

@@ -4,8 +4,8 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from peculiar.errors import LabelError, UnknownNameError
-from peculiar.schema import Question, question_for
+from peculiar.errors import LabelError, UnknownNameError, UsageError
+from peculiar.schema import RESERVED, Question, question_for
 from peculiar.sources.stream import Row, Source
 from peculiar.table import TableReader, entry_text
 
@@ -108,6 +108,8 @@ def own_question(
         If there is no such column.
     LabelError
         If no galaxy of a source is in the table of labels.
+    UsageError
+        If the column is called as something in a model file that is no question.
     """
     found: list[Source] = list(sources)
     if labels is not None:
@@ -116,5 +118,8 @@ def own_question(
     there = list(dict.fromkeys(name for source in found for name in (*source.columns, *filter(None, [source.label]))))
     if label not in there:
         raise UnknownNameError("column", label or "", there, where=f"in {' and '.join(one.path.name for one in found)}")
+    if label in RESERVED:
+        message = f"a question cannot be called {label!r}, as something else in a model file is; rename the column"
+        raise UsageError(message)
     entries = [entry for source in found for entry in source.column(label) if entry is not None]
     return found, replace(question_for(label, entries), name=label, column=label, basis="", silent=())

@@ -1,0 +1,93 @@
+"""Ring scores within DECaLS by cross-validation, since the test part holds 48 of these galaxies only.
+
+    python benchmarks/score_rings.py [--folds 3] [--epochs 8] [--others 6000]
+
+For each fold a network is trained as the model that ships begins (ImageNet weights, labels alone), on the galaxies
+with one of the four classes that the fold does not hold back and on some of the others, and asked about those held
+back. The networks are thrown away: nothing is chosen by what is found, so that galaxies of the test part take part.
+Shorter and without teachers, it is an estimate for the recipe, not a score of the model.
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from sklearn.model_selection import StratifiedKFold
+
+from machine import data_folder, describe, record
+from peculiar import fit
+from peculiar.recipe import FitRecord, Recipe
+from peculiar.run import to_input
+from peculiar.schema import CLEAN5, FOUR_CLASS, ODD
+from peculiar.sources import open_source
+from peculiar.sources.answers import read_answered
+from peculiar.split import Split
+from score_model import auc_of, interval
+
+
+class Told(fit.FitWatcher):
+    """Says after every epoch how the galaxies held back are told apart."""
+
+    def __init__(self, ask, labels) -> None:
+        self.ask, self.labels, self.score = ask, labels, auc_of(1)
+
+    def epoch(self, line) -> None:
+        print(line["epoch"], line["seconds"], round(float(self.score(self.labels, self.ask())), 3), flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--folds", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--others", type=int, default=6_000)
+    options = parser.parse_args()
+    machine = describe("torch", "numpy")
+    recipe = Recipe(epochs=options.epochs)
+    sources = [open_source(data_folder() / "stamps"), open_source(data_folder() / "odd_native.parquet")]
+    galaxies = read_answered(sources, (FOUR_CLASS, CLEAN5, ODD), recipe.training_framing)
+    parts, _ = fit.fit_parts(galaxies, recipe)
+    ids, decals = np.array(galaxies.ids), np.array(galaxies.surveys) == "decals"
+    labels = galaxies.labels["four_class"]
+    stamps = np.flatnonzero(decals & (galaxies.origins == 0))
+    rim = (galaxies.pictures.shape[1] - recipe.size) // 2
+    inside = slice(rim, rim + recipe.size)
+    random = np.random.default_rng(recipe.seed)
+    answered = np.setdiff1d(parts.training[labels[parts.training] >= 0], np.flatnonzero(decals))
+    others = random.choice(parts.training[labels[parts.training] < 0], options.others, replace=False)
+    chances = np.empty((len(stamps), len(FOUR_CLASS.answers)), np.float32)
+    folds = StratifiedKFold(options.folds, shuffle=True, random_state=recipe.seed).split(stamps, labels[stamps])
+    for seen, unseen in folds:
+        held, known = stamps[unseen], np.flatnonzero(decals & np.isin(ids, ids[stamps[seen]]))
+        validation = parts.validation[~decals[parts.validation]]
+        own = Split(np.concatenate([answered, others, known]), validation)
+        note = FitRecord(
+            recipe=recipe, questions=galaxies.questions, data=("decals",), data_digest="", split_digest="",
+            counts={}, duplicates=0, versions={},
+        )  # fmt: skip
+        with tempfile.TemporaryDirectory() as folder:
+            run = fit._Fit(galaxies, own, note, Path(folder) / "run", fit.FitWatcher())
+
+            def ask(run=run, held=held):
+                with torch.inference_mode():
+                    seen_by_it = to_input(torch.from_numpy(galaxies.pictures[held][:, inside, inside]), run.device)
+                    return torch.softmax(run.average(seen_by_it)["four_class"], 1).numpy()
+
+            run.watcher = Told(ask, labels[held])
+            run.run()
+            chances[unseen] = ask()
+    found = interval(auc_of(1), labels[stamps], chances)
+    outside = ~np.isin(stamps, parts.test)
+    of_test = interval(auc_of(1), labels[stamps][~outside], chances[~outside])
+    of_others = interval(auc_of(1), labels[stamps][outside], chances[outside])
+    rows = [
+        (f"rings within DECaLS, cross-validated, {what}, AUC {bound}", score[bound], "")
+        for what, score in (("all", found), ("of the test part", of_test), ("of the others", of_others))
+        for bound in ("value", "low", "high")
+    ]
+    record(machine, *rows)
+
+
+if __name__ == "__main__":
+    main()
