@@ -9,7 +9,7 @@ import pyarrow.parquet
 import pytest
 from numpy.typing import NDArray
 
-from peculiar.errors import DataError, LabelError, UnknownNameError, UsageError
+from peculiar.errors import DataError, LabelError, PeculiarWarning, UnknownNameError, UsageError
 from peculiar.image import Framing
 from peculiar.model import load_model
 from peculiar.schema import FOUR_CLASS, ODD
@@ -55,6 +55,17 @@ def test_a_run_is_scored_on_what_it_has_not_seen(fake_npz: Path) -> None:
     assert sum(told) == 10
     with pytest.raises(LabelError, match=r"none of the 40 labelled galaxies of .*fake\.npz.*--include-training"):
         score_pictures(source, guess(*ids))
+
+
+def test_a_part_of_pictures_without_ids_of_their_own_is_warned_of(fake_npz: Path, tiny_model: Path) -> None:
+    source, model = open_source(fake_npz), load_model(tiny_model)
+    with pytest.warns(PeculiarWarning, match=r"the ids of .*fake\.npz are its name and the rows"):
+        score_pictures(source, file_candidate(model, part="training"))
+    # Of all of them nothing is said, nor of the very file that the model was trained on.
+    score_pictures(source, file_candidate(model))
+    trained = {**model.card.training, "data": ["fake.npz"]}
+    of_it = model.with_card(model.card.model_copy(update={"training": trained}))
+    score_pictures(source, file_candidate(of_it, part="training"))
 
 
 def test_a_run_as_a_candidate() -> None:

@@ -1,5 +1,6 @@
 """What a model says of labelled galaxies that it may be scored on: a run, a model file, or a table of its answers."""
 
+import warnings
 from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from peculiar.assess import MISTAKES, has_probabilities, read_catalogue
-from peculiar.errors import DataError, LabelError, UnknownNameError, UsageError
+from peculiar.errors import DataError, LabelError, PeculiarWarning, UnknownNameError, UsageError
 from peculiar.model import Model
 from peculiar.predict import Classifier, predict
 from peculiar.schema import Question
@@ -47,6 +48,8 @@ class Candidate:
         By question.
     sets : dict of str to dict of str to tuple of float
         Thresholds of its prediction sets, by question and level.
+    data : tuple of str, optional
+        Names of the files that it was trained on, where these are parts of them; else None.
     """
 
     name: str
@@ -61,6 +64,7 @@ class Candidate:
     questions: tuple[Question, ...] = ()
     temperatures: dict[str, float] = field(default_factory=dict)
     sets: dict[str, dict[str, tuple[float, ...]]] = field(default_factory=dict)
+    data: tuple[str, ...] | None = None
 
 
 def run_candidate(
@@ -131,6 +135,7 @@ def file_candidate(model: Model, *, part: str = "all", views: int | None = None)
         questions=card.questions,
         temperatures=card.temperatures,
         sets=card.sets,
+        data=None if part == "all" else tuple(card.training.get("data", ())),
     )
 
 
@@ -261,6 +266,16 @@ def score_pictures(
     if not predictions.ids:
         message = f"none of the {labelled:,} labelled galaxies of {source.path} is left to score; {candidate.advice}"
         raise LabelError(message)
+    if (
+        candidate.data is not None
+        and source.path.name not in candidate.data
+        and predictions.ids[0] == f"{source.path.stem}-{rows[0]}"
+    ):
+        message = (
+            f"the ids of {source.path} are its name and the rows, so that a part of it is chosen by chance and may hold "
+            "galaxies that the model was trained on; give the ids that it was trained with"
+        )
+        warnings.warn(message, PeculiarWarning, stacklevel=2)
     labels, probabilities = predictions.scored(trained.question)
     if not len(labels):
         id_, reason = next(iter(predictions.problems.items()))
