@@ -84,6 +84,22 @@ def test_shards_batches_and_workers_change_no_bit(
     assert not Path("c.parquet.parts").exists()
 
 
+def test_parts_of_a_folder_of_pictures_are_named_in_its_order(tiny_model: Path, plain_pictures: list[bytes]) -> None:
+    Path("pictures").mkdir()
+    for number in range(30):
+        Path(f"pictures/{number:02d}.jpg").write_bytes(plain_pictures[0])
+    run(Path("pictures"), "parts", tiny_model, shard_rows=4)
+    assert catalogue("parts")["id"].to_pylist() == [f"{number:02d}.jpg" for number in range(30)]
+
+
+def test_what_is_read_is_not_written_over(tiny_survey: Path, tiny_model: Path) -> None:
+    Path("survey.parquet").write_bytes(tiny_survey.read_bytes())
+    Path("link.parquet").symlink_to("survey.parquet")
+    with pytest.raises(UsageError, match=r"link\.parquet is what is read, and would be lost"):
+        run(Path("survey.parquet"), "link.parquet", tiny_model)
+    assert Path("survey.parquet").read_bytes() == tiny_survey.read_bytes()
+
+
 @pytest.mark.allow_hosts(["127.0.0.1"])
 def test_dask_changes_no_bit(survey_folder: Path, tiny_model: Path, undisturbed: pa.Table) -> None:
     result = run(survey_folder, "c.parquet", tiny_model, dask="local", workers=2)

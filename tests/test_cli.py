@@ -451,6 +451,55 @@ def test_predict_says_what_it_could_not_read(
     assert json.loads(output)["flagged"] == {"unreadable": 1, "blank": 6}
 
 
+def test_predict_fails_where_nothing_can_be_read(peculiar_command: Any, tiny_model: Path) -> None:
+    Path("g.csv").write_text("id,path\n" + "".join(f"g{number},elsewhere/{number}.jpg\n" for number in range(200)))
+    status, output, errors = peculiar_command("predict", "g.csv", "--model", tiny_model, "--workers", 1)
+    assert status == 1
+    assert re.search(r"200 galaxies in .* a second\)$", output, re.MULTILINE)
+    assert re.search(r"and \d+ more cannot be read", errors)
+    assert "none of them can be read; paths in a table are relative to its folder" in errors
+
+
+def test_a_search_writes_all_that_it_finds(peculiar_command: Any, tiny_catalog: Path) -> None:
+    status, output, errors = peculiar_command("search", tiny_catalog, "--where", "dec < 9")
+    assert status == 0
+    assert "50 galaxies" in output
+    assert "there are more: --top" in errors
+    status, output, errors = peculiar_command("search", tiny_catalog, "--where", "dec < 9", "--out", "found.csv")
+    assert (status, errors) == (0, "")
+    found = re.search(r"(\d+) galaxies in found.csv", output)
+    assert found is not None
+    assert int(found[1]) > 50
+    assert len(Path("found.csv").read_text().splitlines()) == int(found[1]) + 1
+
+
+def test_no_command_writes_over_what_it_reads(peculiar_command: Any, tiny_catalog: Path, tiny_survey: Path) -> None:
+    for path, words in (
+        (tiny_catalog, ("search", "c.parquet", "--where", "dec < 9", "--out", "c.parquet")),
+        (tiny_survey, ("data", "check", "c.parquet", "--fix", "c.parquet")),
+    ):
+        Path("c.parquet").write_bytes(path.read_bytes())
+        status, _, errors = peculiar_command(*words)
+        assert status == 2
+        assert "c.parquet is what is read, and would be lost" in errors
+        assert Path("c.parquet").read_bytes() == path.read_bytes()
+
+
+def test_a_place_that_cannot_be_written_to_is_named(peculiar_command: Any, tiny_catalog: Path) -> None:
+    Path("file").write_text("")
+    status, _, errors = peculiar_command("search", tiny_catalog, "--where", "dec < 9", "--out", "file/found.csv")
+    assert status == 1
+    assert "file/found.csv cannot be read or written to (" in " ".join(errors.split())
+    assert "give another place" in errors
+
+
+def test_a_run_of_the_exercise_is_no_model_file(peculiar_command: Any, fake_npz: Path) -> None:
+    assert peculiar_command("train", fake_npz, "--out", "run", "--epochs", 1)[0] == 0
+    status, _, errors = peculiar_command("export", "run", "--out", "m.onnx")
+    assert status == 1
+    assert "run was written by `peculiar train`, whose networks are no model files" in " ".join(errors.split())
+
+
 def test_predict_goes_on_and_says_what_failed(peculiar_command: Any, tiny_model: Path, tiny_survey: Path) -> None:
     Path("survey").mkdir()
     for part in "abc":

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from peculiar import fit, recipe, run
-from peculiar.errors import LabelError, ModelError, RunError, UnknownNameError, UsageError
+from peculiar.errors import LabelError, ModelError, PeculiarWarning, RunError, UnknownNameError, UsageError
 from peculiar.export import export
 from peculiar.fit import FitWatcher
 from peculiar.image import Framing
@@ -342,6 +342,12 @@ def test_labels_may_lie_in_a_table_of_their_own(tiny_survey: Path) -> None:
     assert sum(1 for _ in source.galaxies(Framing(8), labelled_only=True)) == 40
     assert source.ids() == open_source(tiny_survey).ids()
     assert source.fingerprint(0, 10) == open_source(tiny_survey).fingerprint(0, 10)
+
+
+def test_labels_of_galaxies_that_are_not_there_are_told(tiny_survey: Path) -> None:
+    Path("labels.csv").write_text("id,mood\nsim-001,a\nM31,b\nsim-002,b\nM33,b\n")
+    with pytest.warns(PeculiarWarning, match=r"2 of 4 labels are of galaxies that are not there; the first is 'M31'"):
+        own_question([open_source(tiny_survey)], labels="labels.csv")
 
 
 def test_labels_of_other_galaxies_and_columns_that_are_not_there(tiny_survey: Path) -> None:

@@ -10,7 +10,7 @@ import pyarrow.parquet
 import pytest
 from astropy.table import Table
 
-from peculiar.errors import DataError, UnknownNameError
+from peculiar.errors import DataError, PeculiarWarning, UnknownNameError
 from peculiar.image import Framing
 from peculiar.sources import Source, open_source
 from peculiar.table import BATCH_ROWS
@@ -257,9 +257,27 @@ def test_rows_know_their_positions(tmp_path: Path, plain_pictures: list[bytes]) 
     assert [galaxy.position for galaxy in source.galaxies(Framing(8))] == [positions[0], None, positions[1]]
 
 
+def test_positions_are_found_by_their_usual_names(tmp_path: Path, plain_pictures: list[bytes]) -> None:
+    (tmp_path / "0.jpg").write_bytes(plain_pictures[0])
+    (tmp_path / "a.csv").write_text("path,RAJ2000,DEJ2000\n0.jpg,10.5,-3\n")
+    source = open_source(tmp_path / "a.csv")
+    assert source.positioned
+    assert [row.position for row in source.rows()] == [(10.5, -3.0)]
+
+
+def test_positions_that_are_no_degrees_are_told(tmp_path: Path, plain_pictures: list[bytes]) -> None:
+    (tmp_path / "0.jpg").write_bytes(plain_pictures[0])
+    (tmp_path / "a.csv").write_text("path,ra,dec\n0.jpg,,\n0.jpg,1:02:03,2:03:04\n")
+    with pytest.warns(
+        PeculiarWarning, match=r"a\.csv: ra and dec are no numbers of degrees .*'1:02:03'.*; give degrees"
+    ):
+        assert not open_source(tmp_path / "a.csv").positioned
+
+
 def test_text_columns_are_no_positions(tmp_path: Path, plain_pictures: list[bytes]) -> None:
     write(tmp_path / "a", image=plain_pictures[:1], ra=["10h"], dec=["-5d"])
-    assert not open_source(tmp_path / "a").positioned
+    with pytest.warns(PeculiarWarning, match="there is '10h'"):
+        assert not open_source(tmp_path / "a").positioned
 
 
 def test_what_the_first_part_decides_holds_for_its_pieces_elsewhere(

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from peculiar.errors import DataError, PictureError, UnknownNameError, UnreadablePictureWarning, UsageError
 from peculiar.image import frame_pixels, kept_square
@@ -150,7 +151,9 @@ def attribute(
     side = len(seen)
     windows = _windows((np.arange(side) + 0.5) / side)
     asked = glance or model
-    batches = [asked.probabilities(hide(seen, masks)) for masks in _masks(windows)]
+    # The products in `hide` are small: threads that NumPy would start for them only take the cores from the network.
+    with threadpool_limits(1, user_api="blas"):
+        batches = [asked.probabilities(hide(seen, masks)) for masks in _masks(windows)]
     whole = _log_odds(asked.probabilities(seen[None]), number)
     falls = (whole - _log_odds(np.concatenate(batches), number)).reshape(PLACES, PLACES)
     framed = _spread(falls, windows, windows)

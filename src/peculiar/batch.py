@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
-from peculiar.cache import writing
+from peculiar.cache import check_apart, writing
 from peculiar.catalog import Settings, Tally, catalog_batches, catalog_columns, provenance
 from peculiar.column import Column
 from peculiar.errors import DataError, MissingExtraError, ModelError, PeculiarError, UsageError
@@ -151,8 +151,8 @@ def predict_catalog(
     Raises
     ------
     UsageError
-        If the suffix of `out` is not known, a number is out of range, or `out` was begun otherwise or from an input
-        that has changed since.
+        If the suffix of `out` is not known, a number is out of range, `out` is the input, or was begun otherwise or
+        from an input that has changed since.
     LedgerError
         If the record of what is done is damaged.
     MissingExtraError
@@ -165,6 +165,7 @@ def predict_catalog(
             message = f"{name} has to be at least 1, received {number}"
             raise UsageError(message)
     out, model, started = Path(out), model or load_model(), time.perf_counter()
+    check_apart(out, source.path)
     settings = Settings(framing or model.framing, model.card.views if views is None else views, embeddings)
     model.check_views(settings.views)
     format = format_to_write(out) if out.suffix else None
@@ -287,9 +288,13 @@ class _Job:
     @property
     def part(self) -> str:
         """Name of the part: readable, sorted as the input is, and the same whenever the shard is made."""
-        origin = re.sub(r"[^\w.-]+", "_", self.shard.name.rpartition(":")[0] or self.shard.name)[:80]
+        file, _, rows = self.shard.name.rpartition(":")
+        origin = re.sub(r"[^\w.-]+", "_", file or rows)[:80]
+        # By the name, since of a folder of pictures every shard is a source of its own, which begins at 0.
+        first = rows.partition("-")[0]
+        number = int(first) if file and first.isdecimal() else self.shard.start
         digest = hashlib.sha256(self.shard.name.encode()).hexdigest()[:8]
-        return f"{origin}.{self.shard.start:010d}.{digest}.parquet"
+        return f"{origin}.{number:010d}.{digest}.parquet"
 
 
 def _make(job: _Job, model: Model, *, decoders: int, watch: Callable[[int], object]) -> Entry:

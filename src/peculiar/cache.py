@@ -14,7 +14,7 @@ from pathlib import Path
 import platformdirs
 from filelock import FileLock
 
-from peculiar.errors import DataError, DownloadError
+from peculiar.errors import DataError, DownloadError, UsageError
 
 logger = logging.getLogger(__name__)
 
@@ -32,9 +32,15 @@ def writing(path: Path) -> Iterator[Path]:
 
     A reader sees the old file or the new one, never a part; a failure (a full disk, an interruption) leaves the old.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix stays the last, since some writers choose the format by it.
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.touch()
+        temporary.unlink()  # some writers want to make it themselves
+    except OSError as error:
+        # Told of the file that was asked for, whatever the temporary one is called.
+        raise OSError(error.errno, error.strerror, str(path)) from error
     try:
         yield temporary
         with temporary.open("rb+") as file:
@@ -47,6 +53,20 @@ def writing(path: Path) -> Iterator[Path]:
         raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def check_apart(out: Path, *read: Path) -> None:
+    """Refuse to write to what is read, which would be lost.
+
+    Raises
+    ------
+    UsageError
+        If `out` is one of the files or folders that are read, under whatever name.
+    """
+    for path in read:
+        if out.exists() and path.exists() and out.samefile(path):
+            message = f"{out} is what is read, and would be lost; give another place (--out)"
+            raise UsageError(message)
 
 
 def fetch(

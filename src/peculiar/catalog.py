@@ -50,7 +50,7 @@ class Tally:
     classes : dict of str to int
         Rows by answer to the first question.
     flagged : dict of str to int
-        Rows by flag, in lower case.
+        Rows by flag, in lower case; and those whose ``ood`` is above 1 as "unlike".
     problems : dict of str to str
         Why pictures cannot be read, by id; the first hundred.
     """
@@ -287,13 +287,19 @@ def _array(values: NDArray[np.generic] | list[str | None], type: pa.DataType) ->
     return pa.array(values, type, from_pandas=True)
 
 
+def _unlike(values: dict[str, NDArray[np.generic] | list[str | None]]) -> dict[str, int]:
+    """Return how many are unlike what the model was trained on, if it can tell and there are any."""
+    unlike = int(np.count_nonzero(np.asarray(values.get("ood", []), dtype=np.float32) > 1))
+    return {"unlike": unlike} if unlike else {}
+
+
 def _count(batch: list[Galaxy], values: dict[str, NDArray[np.generic] | list[str | None]]) -> Tally:
     flags = np.asarray(values["flags"]).astype(int)
     flagged = {str(flag.name).lower(): int(np.count_nonzero(flags & flag)) for flag in Flag}
     return Tally(
         rows=len(batch),
         classes=dict(Counter(str(name) for name in values["class"] if name is not None)),
-        flagged={name: count for name, count in flagged.items() if count},
+        flagged={name: count for name, count in flagged.items() if count} | _unlike(values),
         problems={galaxy.id: galaxy.problem for galaxy in batch if galaxy.problem is not None},
     )
 

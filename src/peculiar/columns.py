@@ -11,14 +11,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from peculiar.errors import DataError
-from peculiar.table import TableReader
+from peculiar.table import DEC_COLUMNS, RA_COLUMNS, TableReader, find_column
 
 # Stand-ins for "not known" that survive among numbers.
 _SENTINELS = (-99999.0, -9999.0, -999.0, -99.0, 99.0, 999.0, 9999.0, 99999.0)
 
 _REDSHIFT = re.compile(r"(?:.*_)?(?:z|redshift|zspec|zphot|photoz|specz)(?:_.*)?")
 _MAGNITUDE = re.compile(r"(?:.*_)?(?:mag|[a-z]*mag)(?:_.*)?|[ugrizy]")
-_RA, _DEC = ("ra", "raj2000", "ra_deg"), ("dec", "decl", "dej2000", "dec_deg")
 _ERROR = re.compile(r".*(?:err|error|sigma|flag|warning)s?")
 
 # A galaxy that comes towards us has a redshift a little below 0; magnitudes lie within these bounds.
@@ -100,8 +99,7 @@ def as_numbers(values: Sequence[Any]) -> NDArray[np.float64] | None:
 
 def sky_columns(columns: Mapping[str, Sequence[Any]]) -> tuple[str, str] | None:
     """Return the names of right ascension and declination, if there are both and they hold numbers."""
-    lower = {name.lower(): name for name in reversed(list(columns))}
-    ra, dec = (next((lower[name] for name in names if name in lower), None) for names in (_RA, _DEC))
+    ra, dec = find_column(RA_COLUMNS, list(columns)), find_column(DEC_COLUMNS, list(columns))
     if ra is None or dec is None or as_numbers(columns[ra]) is None or as_numbers(columns[dec]) is None:
         return None
     return ra, dec

@@ -150,8 +150,15 @@ def read_fit(folder: Path) -> FitRecord:
         If the folder is not a fit, or its record is damaged.
     """
     try:
-        return FitRecord.model_validate_json((folder / run.RECORD).read_bytes())
+        text = (folder / run.RECORD).read_text(encoding="utf-8", errors="replace")
+        return FitRecord.model_validate_json(text)
     except ValidationError as error:
+        if '"arguments"' in text:
+            message = (
+                f"{folder} was written by `peculiar train`, whose networks are no model files: `peculiar evaluate` and "
+                "`peculiar explain` take the folder (--model), and a model file is made of what `peculiar fit` writes"
+            )
+            raise RunError(message) from error
         message = (
             f"{folder} is not the folder of a fit, or that of another version of peculiar, or its {run.RECORD} is "
             f"damaged ({run.wrong_values(error)})"

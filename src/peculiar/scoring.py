@@ -272,8 +272,8 @@ def score_pictures(
         and predictions.ids[0] == f"{source.path.stem}-{rows[0]}"
     ):
         message = (
-            f"the ids of {source.path} are its name and the rows, so that a part of it is chosen by chance and may hold "
-            "galaxies that the model was trained on; give the ids that it was trained with"
+            f"the ids of {source.path} are its name and the rows, so that chance decides what is in a part of it, and "
+            "the model may have been trained on some; give the ids that it was trained with"
         )
         warnings.warn(message, PeculiarWarning, stacklevel=2)
     labels, probabilities = predictions.scored(trained.question)

@@ -22,6 +22,10 @@ from peculiar.errors import DataError, NotFoundError, UnknownNameError, UsageErr
 ID_COLUMNS = ("id", "id_str", "object_id", "objid", "dr7objid", "source_id", "iauname", "name")
 """What columns of identifiers are called, the usual first."""
 
+RA_COLUMNS = ("ra", "raj2000", "ra_icrs", "right_ascension", "alpha_j2000", "ra_deg")
+DEC_COLUMNS = ("dec", "dej2000", "de_icrs", "declination", "delta_j2000", "decj2000", "dec_deg", "decl")
+"""What columns of positions in degrees are called, the usual first."""
+
 MODEL_NOTE = "model digest"
 """Under which a catalogue says which model made it."""
 

@@ -170,6 +170,12 @@ def teach(
         raise UsageError(message)
     rows = shelf.rows_of(list(by_id), lenient=True)
     embeddings, found = raw_embeddings(shelf, rows)
+    if by_id and not len(found):
+        message = (
+            f"none of the {len(by_id):,} labelled galaxies is in {shelf.path} with an embedding; the first is "
+            f"{next(iter(by_id), '')!r}"
+        )
+        raise LabelError(message)
     numbers = np.array([asked.answers.index(one) for one in by_id.values()], dtype=np.int64)[found]
     head = fit_head(embeddings, numbers, asked, seed=seed)
     taught_curve = learning_curve(embeddings, numbers, asked, head.strength, seed=seed) if curve else None
@@ -224,7 +230,7 @@ def fit_head(
         told = ", ".join(f"{answer} {count}" for answer, count in zip(question.answers, counts, strict=True))
         message = (
             f"a question needs two answers or more, and {LEAST_OF_A_CLASS} labelled galaxies of each to learn from; "
-            f"received {told or 'no labels'}"
+            f"received {told or 'no labels'}" + (f" of {question.name}" if question.meanings else "")
         )
         raise LabelError(message)
     centre, scale = _centre(embeddings)

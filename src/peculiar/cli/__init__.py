@@ -1,5 +1,6 @@
 """The command line: one command a stage, each a thin layer over the function of its name."""
 
+import errno
 import logging
 import sys
 import warnings
@@ -18,6 +19,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+_NO_PLACE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR, errno.EISDIR)
 
 # In the order of `peculiar --help`.
 for command in (
@@ -49,8 +52,15 @@ def main() -> None:
         if _Debug.on:
             raise
         err.print("error:", style="bold red", end=" ")
-        err.print(str(error))
+        err.print(_told(error))
         sys.exit(getattr(error, "exit_status", 1))
+
+
+def _told(error: Exception) -> str:
+    """Return an error in words; of a place that cannot be written to, what to do."""
+    if isinstance(error, OSError) and error.errno in _NO_PLACE:
+        return f"{error.filename} cannot be read or written to ({error.strerror}); give another place"
+    return str(error)
 
 
 class _Debug:

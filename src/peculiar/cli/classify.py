@@ -71,6 +71,7 @@ def predict(
 ) -> None:
     """Classify galaxies into a catalogue; the same command goes on with a run that was stopped."""
     from peculiar.batch import predict_catalog
+    from peculiar.cache import check_apart
     from peculiar.image import parse_crop
     from peculiar.model import cores, load_model
     from peculiar.sources import open_mosaic, open_source
@@ -81,6 +82,7 @@ def predict(
     if positions is None:
         source = open_source(data, bands=bands)
     else:
+        check_apart(file, positions)
         positions = positions if dask is None else positions.absolute()
         source = open_mosaic(data, positions, stamp_size=stamp_size, bands=bands)
     framing = replace(opened.framing, fast=fast)
@@ -106,7 +108,7 @@ def predict(
         print_json({"out": str(file), **result.as_dict()})
     else:
         _print_catalogued(result)
-    if result.failed:
+    if result.failed or (result.tally.rows and not result.tally.classes):
         raise typer.Exit(1)
 
 
@@ -114,10 +116,15 @@ def _print_catalogued(result: "Catalogued") -> None:
     tally, new = result.tally, result.tally.rows - result.kept
     for id_, reason in tally.problems.items():
         err.print(f"{id_} cannot be read: {reason}")
+    unread = tally.flagged.get("unreadable", 0) - len(tally.problems)
+    if unread > 0:
+        err.print(f"and {unread:,} more cannot be read")
     counts = ", ".join(f"{name} {count:,}" for name, count in sorted(tally.classes.items()))
     earlier = f", {result.kept:,} of them by an earlier run, {new:,}" if result.kept else ""
     pace = f"in {result.seconds:.1f} s ({new / result.seconds:,.0f} a second)"
-    out.print(f"{tally.rows:,} galaxies{earlier} {pace}: {counts}")
+    out.print(f"{tally.rows:,} galaxies{earlier} {pace}" + (f": {counts}" if counts else ""))
+    if tally.rows and not counts:
+        err.print("none of them can be read; paths in a table are relative to its folder")
     if tally.flagged:
         out.print(f"flagged: {', '.join(f'{name} {count:,}' for name, count in tally.flagged.items())}")
     for name, reason in result.failed.items():

@@ -237,10 +237,13 @@ def data_check(
     as_json: Json = False,
 ) -> None:
     """Look for what is wrong with a set of galaxies: broken pictures, duplicates, leaks, labels, columns."""
+    from peculiar.cache import check_apart
     from peculiar.checkup import write_checkup, write_cleaned
     from peculiar.diagnosis import KINDS
     from peculiar.doctor import check
 
+    if fix is not None:
+        check_apart(fix, data)
     for kind in fail_on or ():
         if kind not in ("any", *KINDS):
             raise UnknownNameError("kind of finding", kind, ("any", *KINDS))

@@ -2,6 +2,7 @@
 
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -70,7 +71,9 @@ def search_query(
         str | None,
         typer.Option(help="Column to order by, highest first; -COLUMN lowest first. Default: nearest first in a cone."),
     ] = None,
-    top: Top = 50,
+    top: Annotated[
+        int | None, typer.Option(help="So many galaxies at the most; default: 50, and all with --out.")
+    ] = None,
     columns: Annotated[
         str | None, typer.Option(help="Columns to give, with commas between; default: all but embeddings.")
     ] = None,
@@ -84,10 +87,17 @@ def search_query(
     from peculiar.search import query
 
     names = None if columns is None else [name.strip() for name in columns.split(",")]
-    hits = query(catalog, where, cone=_cone(cone), by=by, top=top, columns=names)
+    # A table holds all that there are; a terminal and a sheet have room for some.
+    most = top or (None if file is not None and sheet is None else 50)
+    hits = query(catalog, where, cone=_cone(cone), by=by, top=most and most + 1, columns=names)
+    more = most is not None and len(hits) > most
+    if more:
+        hits = replace(hits, table=hits.table.slice(0, most))
     told = (by or "").removeprefix("-") or ("distance" if cone else None)
     shown = names or _named(hits, where)
-    _show_hits(hits, told, shown, file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json)
+    _show_hits(hits, told, shown, catalog, file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json)
+    if more:
+        err.print("there are more: --top gives another number of them, --out without it all")
 
 
 @app.command("similar")
@@ -129,7 +139,15 @@ def search_similar(
     if approximate:
         err.print(f"approximate: such a search finds {float(hits.notes['recall']):.1%} of the nearest 50")
     _show_hits(
-        hits, "score", _named(hits, where), file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json
+        hits,
+        "score",
+        _named(hits, where),
+        catalog,
+        file=file,
+        sheet=sheet,
+        pictures=pictures,
+        crop=crop,
+        as_json=as_json,
     )
 
 
@@ -153,7 +171,9 @@ def search_odd(
     shelf = Shelf(catalog)
     hits = odd(shelf, by, where=where, cone=_cone(cone), top=top)
     told = odd_column(shelf, by).removeprefix("-")
-    _show_hits(hits, told, _named(hits, where), file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json)
+    _show_hits(
+        hits, told, _named(hits, where), catalog, file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json
+    )
 
 
 @app.command("anomalies")
@@ -183,7 +203,15 @@ def search_anomalies(
     answers = read_answers(interesting) if interesting else None
     hits = anomalies(catalog, answers, method=method, new=new, varied=varied, where=where, cone=_cone(cone), top=top)
     _show_hits(
-        hits, "score", _named(hits, where), file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json
+        hits,
+        "score",
+        _named(hits, where),
+        catalog,
+        file=file,
+        sheet=sheet,
+        pictures=pictures,
+        crop=crop,
+        as_json=as_json,
     )
 
 
@@ -269,6 +297,7 @@ def _show_hits(
     hits: "Hits",
     told: str | None,
     shown: list[str],
+    catalog: Path,
     *,
     file: Path | None,
     sheet: Path | None,
@@ -277,12 +306,14 @@ def _show_hits(
     as_json: bool,
 ) -> None:
     """Write what was found where it was asked to go: a table, a sheet of pictures, the terminal."""
+    from peculiar.cache import check_apart
     from peculiar.sources import open_source
 
     if (sheet is None) != (pictures is None):
         message = "a sheet needs pictures, and pictures are for a sheet: give --sheet FILE.png and --pictures DATA"
         raise UsageError(message)
     if file is not None:
+        check_apart(file, catalog)
         hits.write(file)
     missing: list[str] = []
     if sheet is not None and pictures is not None and len(hits):

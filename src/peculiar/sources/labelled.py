@@ -1,10 +1,11 @@
 """Labels of one's own: a column of the data, or a table with an id a row, as the labelling desk writes it."""
 
 import os
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from peculiar.errors import LabelError, UnknownNameError, UsageError
+from peculiar.errors import LabelError, PeculiarWarning, UnknownNameError, UsageError
 from peculiar.schema import RESERVED, Question, question_for
 from peculiar.sources.stream import Row, Source
 from peculiar.table import TableReader, entry_text
@@ -115,6 +116,13 @@ def own_question(
     if labels is not None:
         label, by_id = read_labels(labels, label)
         found = [LabelledSource(source, label, by_id) for source in sources]
+        strangers = set(by_id).difference(*(source.ids() for source in sources))
+        if strangers:
+            message = (
+                f"{labels}: {len(strangers):,} of {len(by_id):,} labels are of galaxies that are not there; the first "
+                f"is {min(strangers)!r}"
+            )
+            warnings.warn(message, PeculiarWarning, stacklevel=2)
     there = list(dict.fromkeys(name for source in found for name in (*source.columns, *filter(None, [source.label]))))
     if label not in there:
         raise UnknownNameError("column", label or "", there, where=f"in {' and '.join(one.path.name for one in found)}")

@@ -21,10 +21,7 @@ from peculiar.field import Field
 from peculiar.image import compose_picture
 from peculiar.sources.stream import EDGE, OFF_MOSAIC, Row, Source, files_digest
 from peculiar.stretch import Stretch, noise_stretch, sdss_stretch
-from peculiar.table import ID_COLUMNS, TableReader, entry_text, find_column
-
-RA_COLUMNS = ("ra", "raj2000", "ra_icrs", "right_ascension", "alpha_j2000")
-DEC_COLUMNS = ("dec", "dej2000", "de_icrs", "declination", "delta_j2000", "decj2000")
+from peculiar.table import DEC_COLUMNS, ID_COLUMNS, RA_COLUMNS, TableReader, entry_text, find_column
 
 SMALLEST, LARGEST = 4, 4096
 """Sides of stamps that can be cut, in pixels."""

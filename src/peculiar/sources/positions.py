@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from peculiar.errors import DataError, NotFoundError, UnknownNameError
-from peculiar.table import ID_COLUMNS, TableReader, entry_text
+from peculiar.table import DEC_COLUMNS, ID_COLUMNS, RA_COLUMNS, TableReader, entry_text, find_column
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,8 @@ class Positions:
         if not self.path.is_file():
             raise NotFoundError(f"there is no file {path}; give a table with the columns ra and dec (--catalog)")
         self._reader = TableReader(self.path)
-        self._ra, self._dec = self._needed("ra"), self._needed("dec")
-        self._id = self._column(*ID_COLUMNS)
+        self._ra, self._dec = self._needed(RA_COLUMNS), self._needed(DEC_COLUMNS)
+        self._id = find_column(ID_COLUMNS, self._reader.columns)
         self._count = self._check()
 
     def __len__(self) -> int:
@@ -62,14 +62,10 @@ class Positions:
         for row, id_, ra, dec in self._rows():
             yield Position(row, id_, float(ra), float(dec))
 
-    def _column(self, *names: str) -> str | None:
-        lower = {column.lower(): column for column in reversed(self._reader.columns)}
-        return next((lower[name] for name in names if name in lower), None)
-
-    def _needed(self, name: str) -> str:
-        found = self._column(name)
+    def _needed(self, names: tuple[str, ...]) -> str:
+        found = find_column(names, self._reader.columns)
         if found is None:
-            raise UnknownNameError("column", name, self._reader.columns, where=f"in {self.path.name}")
+            raise UnknownNameError("column", names[0], self._reader.columns, where=f"in {self.path.name}")
         return found
 
     def _rows(self) -> Iterator[tuple[int, str, Any, Any]]:

@@ -6,6 +6,7 @@ binary column. Paths are relative to the table's folder.
 
 import copy
 import json
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,11 +17,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from peculiar.bands import looks_like_fits
-from peculiar.errors import DataError, PictureError
+from peculiar.errors import DataError, PeculiarWarning, PictureError
 from peculiar.image import read_fits_picture
 from peculiar.sources.stream import Row, Shard, Source, files_digest
 from peculiar.stretch import Stretch, notes_of_fits
-from peculiar.table import ID_COLUMNS, TableReader, entry_text, find_column
+from peculiar.table import DEC_COLUMNS, ID_COLUMNS, RA_COLUMNS, TableReader, entry_text, find_column
 
 LABEL_COLUMNS = ("four_class", "label", "labels", "class", "clean5", "gz2_argmax")
 PICTURE_COLUMNS = ("image", "picture", "img", "jpg", "file", "file_loc", "filename", "file_name", "filepath", "path")
@@ -221,13 +222,41 @@ def _name(part: Path, number: int, id_: Any) -> str:
 
 
 def _position_columns(table: TableReader) -> tuple[str, str] | None:
-    """Return the columns with right ascension and declination, if there are both and they may hold numbers."""
-    ra, dec = find_column(("ra",), table.columns), find_column(("dec",), table.columns)
+    """Return the columns with right ascension and declination, if there are both and they hold numbers.
+
+    Those of a CSV file are judged by its first rows.
+
+    Warns
+    -----
+    PeculiarWarning
+        If they hold something else.
+    """
+    ra, dec = find_column(RA_COLUMNS, table.columns), find_column(DEC_COLUMNS, table.columns)
     if ra is None or dec is None:
         return None
     types = [field.type for field in table.schema if field.name in (ra, dec)]  # of one name there may be several
-    numbers = all(pa.types.is_floating(type_) or pa.types.is_integer(type_) for type_ in types)
-    return (ra, dec) if numbers or table.format == "csv" else None
+    if all(pa.types.is_floating(type_) or pa.types.is_integer(type_) for type_ in types):
+        return ra, dec
+    batch = next(table.batches([ra, dec]), None)
+    if batch is not None:
+        entries = [entry for name in (ra, dec) for entry in batch.column(name).to_pylist() if entry not in (None, "")]
+        strange = next((entry for entry in entries if not _is_number(entry)), None)
+        if strange is not None:
+            message = (
+                f"{table.path}: {ra} and {dec} are no numbers of degrees (there is {str(strange)[:40]!r}), so that no "
+                "position is known; give degrees"
+            )
+            warnings.warn(message, PeculiarWarning, stacklevel=2)
+            return None
+    return (ra, dec) if table.format == "csv" else None
+
+
+def _is_number(entry: Any) -> bool:
+    try:
+        float(entry)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _position(ra: Any, dec: Any) -> tuple[float, float] | None:
