@@ -124,6 +124,8 @@ def test_functions_that_reach_outside_are_not_known(text: str) -> None:
 
 
 def test_a_column_that_is_not_there_gets_the_nearest_name() -> None:
+    with pytest.raises(UnknownNameError, match=r"'Ringed' in the catalogue \(text stands in single quotes, 'Ringed'\)"):
+        met("class = Ringed")
     with pytest.raises(UnknownNameError, match=r"no column 'p_ring' in the catalogue\. Did you mean 'p_ringed'"):
         met("p_ring > 0.5")
 

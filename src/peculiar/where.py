@@ -347,7 +347,9 @@ class _Reader:
             if len(alike) != 1:
                 if name.lower() in _STATEMENTS:
                     self._stop(self.tokens[self.at - 1].place, f"{name!r} is a statement; a condition compares columns")
-                raise UnknownNameError("column", name, self.columns, where="in the catalogue")
+                compared = self.at > 1 and self.tokens[self.at - 2].text in ("=", "!=", "<>")
+                quotes = f" (text stands in single quotes, '{name}')" if compared else ""
+                raise UnknownNameError("column", name, self.columns, where=f"in the catalogue{quotes}")
             name = alike[0]
         type_ = self.columns[name]
         if pa.types.is_nested(type_):

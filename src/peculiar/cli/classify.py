@@ -125,8 +125,12 @@ def _print_catalogued(result: "Catalogued") -> None:
     out.print(f"{tally.rows:,} galaxies{earlier} {pace}" + (f": {counts}" if counts else ""))
     if tally.rows and not counts:
         err.print("none of them can be read; paths in a table are relative to its folder")
-    if tally.flagged:
-        out.print(f"flagged: {', '.join(f'{name} {count:,}' for name, count in tally.flagged.items())}")
+    flagged = dict(tally.flagged)
+    unlike = flagged.pop("unlike", 0)
+    if flagged:
+        out.print(f"flagged: {', '.join(f'{name} {count:,}' for name, count in flagged.items())}")
+    if unlike:
+        out.print(f"unlike what the model was trained on: {unlike:,} (ood above 1; of galaxies like those 1 in 20 is)")
     for name, reason in result.failed.items():
         err.print(f"{name} failed: {reason}")
     if result.path.exists():

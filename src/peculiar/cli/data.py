@@ -101,6 +101,7 @@ def data_get(
         raise UsageError(message)
     from peculiar.sources import exercise, npz, simulated
 
+    _check_suffix(target, ".npz")
     if name == "exercise":
         exercise.copy_galaxy_data(target)
     elif name == "simulated":
@@ -109,6 +110,13 @@ def data_get(
     else:
         raise UnknownNameError("data set", name, ["exercise", "simulated"])
     out.print(f"Written to {target}")
+
+
+def _check_suffix(path: Path, suffix: str) -> None:
+    """Refuse a name that would tell of another kind of file than what is written."""
+    if path.suffix.lower() != suffix:
+        message = f"{path}: what is written is of another kind; give a name that ends in {suffix}"
+        raise UsageError(message)
 
 
 def _get_cutouts(
@@ -244,6 +252,7 @@ def data_check(
 
     if fix is not None:
         check_apart(fix, data)
+        _check_suffix(fix, ".csv")
     for kind in fail_on or ():
         if kind not in ("any", *KINDS):
             raise UnknownNameError("kind of finding", kind, ("any", *KINDS))

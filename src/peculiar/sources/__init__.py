@@ -74,7 +74,10 @@ def open_source(
     """
     path = Path(path)
     if not path.exists():
-        raise NotFoundError(f"there is nothing at {path}; give the path of a file or a folder with galaxy pictures")
+        wanted = "the path of a file or a folder with galaxy pictures"
+        if any(sign in path.name for sign in "*?["):
+            wanted = f"the folder, {path.parent}, all of whose pictures are read"
+        raise NotFoundError(f"there is nothing at {path}; give {wanted}")
     source = _open(path, label, _listed(bands), stretch)
     fits = isinstance(source, FitsSource) or (isinstance(source, TableSource) and source.holds_fits())
     if (bands or stretch) and not fits:
