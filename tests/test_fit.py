@@ -414,7 +414,9 @@ def test_parts_without_a_galaxy_are_told(tiny_survey: Path) -> None:
 
 
 def test_weights_of_imagenet_are_for_one_body_and_width() -> None:
-    with pytest.raises(UsageError, match=r"^weights from ImageNet .* not for lite of width 16; .*--from-scratch"):
+    with pytest.raises(
+        UsageError, match=r"^pretrained: weights from ImageNet .* not for lite of width 16; .*--from-scratch"
+    ):
         recipe.make_recipe(width=16)
     with pytest.raises(UsageError, match=r"^width: input should be greater than or equal to 8, received 5$"):
         recipe.make_recipe(width=5)

@@ -14,6 +14,7 @@ import csv
 import json
 import os
 import platform
+from collections.abc import Mapping
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
@@ -95,12 +96,13 @@ def arguments(**values: Any) -> Arguments:
 
 def wrong_values(error: ValidationError) -> str:
     """Return what pydantic found wrong, in one line."""
-    return "; ".join(
-        # What checks of our own found is a sentence already.
-        str(one["ctx"]["error"])
-        if one["type"] == "value_error"
-        else f"{'.'.join(map(str, one['loc']))}: {one['msg'].lower()}, received {one['input']!r}"
-        for one in error.errors()
+    return "; ".join(f"{'.'.join(map(str, one['loc']))}: {_wrong(one)}" for one in error.errors())
+
+
+def _wrong(one: Mapping[str, Any]) -> str:
+    # What checks of our own found is a sentence already.
+    return (
+        str(one["ctx"]["error"]) if one["type"] == "value_error" else f"{one['msg'].lower()}, received {one['input']!r}"
     )
 
 
