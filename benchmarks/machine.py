@@ -36,10 +36,6 @@ def describe(*packages: str) -> str:
 
 def record(machine: str, *rows: tuple[str, float, str]) -> None:
     """Print figures, and add them to `results.csv` as (what, value, unit)."""
-    commit = _git("rev-parse", "--short", "HEAD")
-    # The rows that earlier benchmarks added change nothing of what is measured.
-    if _git("status", "--porcelain", "--", ":/", f":!{RESULTS.name}"):
-        commit += "-dirty"
     # A path of this machine says nothing elsewhere: the name will do.
     words = [Path(word).name if Path(word).is_absolute() else word for word in sys.argv[1:]]
     command = " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *words])
@@ -51,10 +47,20 @@ def record(machine: str, *rows: tuple[str, float, str]) -> None:
         for what, value, unit in rows:
             print(f"{what:50} {value:10.3f} {unit}")
             writer.writerow(
-                [datetime.datetime.now(datetime.UTC).date(), commit, command, machine, what, round(value, 3), unit]
+                [datetime.datetime.now(datetime.UTC).date(), COMMIT, command, machine, what, round(value, 3), unit]
             )
 
 
 def _git(*words: str) -> str:
     done = subprocess.run(["git", *words], capture_output=True, text=True, check=False, cwd=RESULTS.parent)
     return done.stdout.strip()
+
+
+def _commit() -> str:
+    commit = _git("rev-parse", "--short", "HEAD")
+    # The rows that earlier benchmarks added change nothing of what is measured.
+    return commit + "-dirty" if _git("status", "--porcelain", "--", ":/", f":!{RESULTS.name}") else commit
+
+
+# As a benchmark begins: work may go on while it runs.
+COMMIT = _commit()
