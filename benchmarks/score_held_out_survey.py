@@ -20,6 +20,7 @@ from peculiar.run import to_input
 from peculiar.schema import CLEAN5, FOUR_CLASS, ODD
 from peculiar.sources import open_source
 from peculiar.sources.answers import Answered, read_answered
+from peculiar.split import Split
 from score_model import auc_of, interval
 
 
@@ -36,15 +37,20 @@ def take(galaxies: Answered, rows) -> Answered:
     )
 
 
+def read_parted(recipe: Recipe) -> tuple[Answered, Split]:
+    """All labelled galaxies as a fit reads them, stamps before native frames, and their parts."""
+    sources = [open_source(data_folder() / "stamps"), open_source(data_folder() / "odd_native.parquet")]
+    galaxies = read_answered(sources, (FOUR_CLASS, CLEAN5, ODD), recipe.training_framing)
+    return galaxies, fit.fit_parts(galaxies, recipe)[0]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--epochs", type=int, default=6)
     options = parser.parse_args()
     machine = describe("torch", "numpy")
     recipe = Recipe(epochs=options.epochs)
-    sources = [open_source(data_folder() / "stamps"), open_source(data_folder() / "odd_native.parquet")]
-    galaxies = read_answered(sources, (FOUR_CLASS, CLEAN5, ODD), recipe.training_framing)
-    parts, _ = fit.fit_parts(galaxies, recipe)
+    galaxies, parts = read_parted(recipe)
     surveys = np.array(galaxies.surveys)
     known = take(galaxies, np.setdiff1d(np.flatnonzero(surveys == "sdss"), parts.test))
     tried = np.setdiff1d(np.flatnonzero((surveys == "decals") & (galaxies.origins == 0)), parts.test)

@@ -16,14 +16,13 @@ import numpy as np
 import torch
 from sklearn.model_selection import StratifiedKFold
 
-from machine import data_folder, describe, record
+from machine import describe, record
 from peculiar import fit
 from peculiar.recipe import FitRecord, Recipe
 from peculiar.run import to_input
-from peculiar.schema import CLEAN5, FOUR_CLASS, ODD
-from peculiar.sources import open_source
-from peculiar.sources.answers import read_answered
+from peculiar.schema import FOUR_CLASS
 from peculiar.split import Split
+from score_held_out_survey import read_parted
 from score_model import auc_of, interval
 
 
@@ -45,9 +44,7 @@ def main() -> None:
     options = parser.parse_args()
     machine = describe("torch", "numpy")
     recipe = Recipe(epochs=options.epochs)
-    sources = [open_source(data_folder() / "stamps"), open_source(data_folder() / "odd_native.parquet")]
-    galaxies = read_answered(sources, (FOUR_CLASS, CLEAN5, ODD), recipe.training_framing)
-    parts, _ = fit.fit_parts(galaxies, recipe)
+    galaxies, parts = read_parted(recipe)
     ids, decals = np.array(galaxies.ids), np.array(galaxies.surveys) == "decals"
     labels = galaxies.labels["four_class"]
     stamps = np.flatnonzero(decals & (galaxies.origins == 0))

@@ -474,11 +474,13 @@ def test_a_search_writes_all_that_it_finds(peculiar_command: Any, tiny_catalog: 
     assert found is not None
     assert int(found[1]) > 50
     assert len(Path("found.csv").read_text().splitlines()) == int(found[1]) + 1
+    assert peculiar_command("search", tiny_catalog, "--where", "dec < 9", "--top", 0)[0] == 2
 
 
 def test_no_command_writes_over_what_it_reads(peculiar_command: Any, tiny_catalog: Path, tiny_survey: Path) -> None:
     for path, words in (
         (tiny_catalog, ("search", "c.parquet", "--where", "dec < 9", "--out", "c.parquet")),
+        (tiny_catalog, ("search", "map", "c.parquet", "--out", "c.parquet")),
         (tiny_survey, ("data", "check", "c.parquet", "--fix", "c.parquet")),
     ):
         Path("c.parquet").write_bytes(path.read_bytes())

@@ -72,7 +72,7 @@ def search_query(
         typer.Option(help="Column to order by, highest first; -COLUMN lowest first. Default: nearest first in a cone."),
     ] = None,
     top: Annotated[
-        int | None, typer.Option(help="So many galaxies at the most; default: 50, and all with --out.")
+        int | None, typer.Option(min=1, help="So many galaxies at the most; default: 50, and all with --out.")
     ] = None,
     columns: Annotated[
         str | None, typer.Option(help="Columns to give, with commas between; default: all but embeddings.")
@@ -138,17 +138,8 @@ def search_similar(
     )
     if approximate:
         err.print(f"approximate: such a search finds {float(hits.notes['recall']):.1%} of the nearest 50")
-    _show_hits(
-        hits,
-        "score",
-        _named(hits, where),
-        catalog,
-        file=file,
-        sheet=sheet,
-        pictures=pictures,
-        crop=crop,
-        as_json=as_json,
-    )
+    shown = _named(hits, where)
+    _show_hits(hits, "score", shown, catalog, file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json)
 
 
 @app.command("odd")
@@ -202,17 +193,8 @@ def search_anomalies(
 
     answers = read_answers(interesting) if interesting else None
     hits = anomalies(catalog, answers, method=method, new=new, varied=varied, where=where, cone=_cone(cone), top=top)
-    _show_hits(
-        hits,
-        "score",
-        _named(hits, where),
-        catalog,
-        file=file,
-        sheet=sheet,
-        pictures=pictures,
-        crop=crop,
-        as_json=as_json,
-    )
+    shown = _named(hits, where)
+    _show_hits(hits, "score", shown, catalog, file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json)
 
 
 @app.command("map")
@@ -224,11 +206,14 @@ def search_map(
 ) -> None:
     """Lay out all galaxies on a map, those that look alike side by side."""
     from peculiar import atlas
+    from peculiar.cache import check_apart
     from peculiar.sources import open_source
 
     if file is None and sheet is None:
         message = "nothing to write: give --out TABLE, --sheet FILE.png or both"
         raise UsageError(message)
+    if file is not None:
+        check_apart(file, catalog)
     hits = atlas.chart(catalog)
     if file is not None:
         hits.write(file)

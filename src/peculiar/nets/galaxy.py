@@ -42,7 +42,7 @@ class GalaxyNet(nn.Module):
     def forward(self, pictures: Tensor) -> dict[str, Tensor]:
         """Return the logits of pictures, by question."""
         hidden = self.dropout(self.embed(pictures))
-        return {name: self.heads[head_name(name)](hidden) for name in self.questions}
+        return {name: head(hidden) for name, head in zip(self.questions, self.heads.values(), strict=True)}
 
 
 def head_name(question: str) -> str:
