@@ -35,7 +35,8 @@ class Service:
     """What the service was asked, and how it behaves.
 
     For each right ascension, ``tricks`` holds what it does at the requests to come: "429", "429:0.5" (with
-    Retry-After), "429:date", "500", "slow", and so on; afterwards it draws. ``always`` holds for all.
+    Retry-After), "429:date", "500", "slow", and so on; afterwards it draws. ``always`` holds for all. ``at_once`` is
+    how many requests it had before it at one time, at most.
     """
 
     url: str = ""
@@ -45,6 +46,8 @@ class Service:
     tricks: dict[float, deque[str]] = field(default_factory=lambda: defaultdict(deque))
     always: str = ""
     delay: float = 0.0
+    at_once: int = 0
+    under_way: set[BaseHTTPRequestHandler] = field(default_factory=set)
     released: threading.Event = field(default_factory=threading.Event)
 
     def trick(self, ra: float, *what: str) -> None:
@@ -54,6 +57,8 @@ class Service:
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         """Answer a request."""
         self.times.append(time.monotonic())
+        self.under_way.add(request)
+        self.at_once = max(self.at_once, len(self.under_way))
         self.asked.append(request.path)
         self.agents.add(request.headers["User-Agent"])
         query = {name: values[0] for name, values in parse_qs(urlsplit(request.path).query).items()}
@@ -129,6 +134,7 @@ def serve_cutouts() -> Iterator[Service]:
             self.close_connection = True
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the client gave up, or was killed
                 service.answer(self)
+            service.under_way.discard(self)
 
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing."""
