@@ -10,7 +10,7 @@ import pytest
 
 from peculiar.assess import assess, read_catalogue, read_probabilities
 from peculiar.assess_page import write_assessment
-from peculiar.errors import DataError, LabelError, UnknownNameError
+from peculiar.errors import DataError, LabelError, PeculiarWarning, UnknownNameError
 from peculiar.evaluate import strata
 from peculiar.schema import FOUR_CLASS, ODD, Question
 from test_intervals import draw
@@ -127,6 +127,21 @@ def test_numbers_with_gaps_are_labels_and_ids_without_decimals(tmp_path: Path) -
     found = read_catalogue(table(tmp_path / "c.parquet", **columns), "mood", ())
     assert found.question.answers == ("0", "1")
     assert found.ids == ["1000", "3000"]
+
+
+def test_labels_of_a_catalogue_in_a_table_of_their_own(tmp_path: Path) -> None:
+    path = table(tmp_path / "c.parquet", objid=[7.0, 8.0, None, 9.0], p_odd=[0.9, 0.2, 0.3, 0.4])
+    labels = tmp_path / "labels.csv"
+    labels.write_text("id,label\n9,not_odd\n7,odd\n10,odd\n", encoding="utf-8")
+    with pytest.warns(PeculiarWarning, match=r"labels\.csv: 1 of 3 labels are of galaxies that are not there.*'10'"):
+        found = read_catalogue(path, None, (FOUR_CLASS,), labels)
+    assert (found.ids, found.rows) == (["7", "9"], [0, 3])
+    assert [found.question.answers[label] for label in found.labels] == ["odd", "not_odd"]
+    labels.write_text("id,label\n10,odd\n", encoding="utf-8")
+    with pytest.raises(LabelError, match=r"c\.parquet: none of its 4 galaxies has one of the 1 labels"):
+        read_catalogue(path, None, (ODD,), labels)
+    with pytest.raises(UnknownNameError, match=r"no column 'id' in d\.parquet, which labels are told by"):
+        read_catalogue(table(tmp_path / "d.parquet", p_odd=[0.1]), None, (ODD,), labels)
 
 
 def test_catalogues_that_do_not_fit(tmp_path: Path) -> None:

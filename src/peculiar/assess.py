@@ -17,6 +17,7 @@ from peculiar.prevalence import Fraction, fractions
 from peculiar.schema import Question, question_for
 from peculiar.sets import Coverage, coverage, cross_fitted_sets, prediction_sets
 from peculiar.sources import open_source
+from peculiar.sources.labelled import check_labels, read_labels, warn_of_strangers
 from peculiar.table import ID_COLUMNS, TableReader, entry_text, find_column
 
 MISTAKES = 12
@@ -254,16 +255,20 @@ def has_probabilities(path: Path, label: str | None, questions: Sequence[Questio
     return bool(found & wanted)
 
 
-def read_catalogue(path: Path, label: str | None, questions: Sequence[Question]) -> Catalogue:
+def read_catalogue(
+    path: Path, label: str | None, questions: Sequence[Question], labels: Path | None = None
+) -> Catalogue:
     """Read probabilities and labels of galaxies from a table without pictures.
 
     Parameters
     ----------
     path : path
     label : str or None
-        The column with the labels.
+        The column with the labels; it may be left out where they have a table of their own.
     questions : sequence of Question
         That the labels may answer; others have their answers in alphabetical order.
+    labels : path, optional
+        A table with a column ``id`` and one of labels, where the table of probabilities has none.
 
     Raises
     ------
@@ -273,10 +278,23 @@ def read_catalogue(path: Path, label: str | None, questions: Sequence[Question])
         If no column of labels is named, or no galaxy has both label and probabilities.
     """
     table = TableReader(path)
-    if label is None:
-        message = f"{path}: name the column with the labels (--label); there are: {', '.join(table.columns)}"
+    column = find_column(ID_COLUMNS, table.columns)
+    if labels is not None:
+        label, by_id = read_labels(labels, label)
+        if column is None:
+            raise UnknownNameError("column", "id", table.columns, where=f"in {path.name}, which labels are told by")
+        ids = [entry_text(id_) or "" for id_ in table.column(column)]
+        check_labels(path, ids, by_id)
+        warn_of_strangers(labels, by_id, ids)
+        entries = [by_id.get(id_) for id_ in ids]
+    elif label is not None:
+        entries = [entry_text(entry) for entry in table.column(label)]
+    else:
+        message = (
+            f"{path}: name the column with the labels (--label), or a table that has them (--labels); there are: "
+            f"{', '.join(table.columns)}"
+        )
         raise LabelError(message)
-    entries = [entry_text(entry) for entry in table.column(label)]
     known = {question.column: question for question in questions} | {question.name: question for question in questions}
     question = known.get(label) or question_for(label, [entry for entry in entries if entry is not None])
     entries = [None if entry in question.silent else entry for entry in entries]
@@ -287,12 +305,11 @@ def read_catalogue(path: Path, label: str | None, questions: Sequence[Question])
     if not rows:
         message = f"{path}: no galaxy has both a label in {label!r} and probabilities of {', '.join(question.answers)}"
         raise LabelError(message)
-    column = find_column(ID_COLUMNS, table.columns)
-    ids = [None] * len(entries) if column is None else table.column(column)
+    told = [None] * len(entries) if column is None else table.column(column)
     # Those of a row without one are as in `peculiar.sources`, so that no two galaxies are taken for the same.
-    named = [entry_text(ids[row]) or f"{path.stem}-{row}" for row in rows]
-    labels = np.array([numbers[entries[row]] for row in rows], dtype=np.int64)
-    return Catalogue(question, rows, named, labels, probabilities[rows], table)
+    named = [entry_text(told[row]) or f"{path.stem}-{row}" for row in rows]
+    classes = np.array([numbers[entries[row]] for row in rows], dtype=np.int64)
+    return Catalogue(question, rows, named, classes, probabilities[rows], table)
 
 
 def _numbers(table: TableReader, name: str, answer: str) -> NDArray[np.float64]:

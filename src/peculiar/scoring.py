@@ -297,7 +297,9 @@ def score_pictures(
     )
 
 
-def score_catalogue(path: Path, candidate: Candidate, *, label: str | None = None) -> Scored | None:
+def score_catalogue(
+    path: Path, candidate: Candidate, *, label: str | None = None, labels: Path | None = None
+) -> Scored | None:
     """Read labels and probabilities of a table that has no pictures; None if it is no such table.
 
     Parameters
@@ -306,6 +308,8 @@ def score_catalogue(path: Path, candidate: Candidate, *, label: str | None = Non
     candidate : Candidate
     label : str, optional
         The column with the labels.
+    labels : path, optional
+        A table with a column ``id`` and one of labels, where the table of probabilities has none.
 
     Raises
     ------
@@ -314,7 +318,7 @@ def score_catalogue(path: Path, candidate: Candidate, *, label: str | None = Non
     """
     if not path.is_file() or not table_format(path) or not has_probabilities(path, label, candidate.questions):
         return None
-    read = read_catalogue(path, label, candidate.questions)
+    read = read_catalogue(path, label, candidate.questions, labels)
     taken = [number for number, id_ in enumerate(read.ids) if candidate.takes(id_)]
     if not taken:
         message = f"none of the {len(read.ids):,} labelled galaxies of {path} is left to score; {candidate.advice}"

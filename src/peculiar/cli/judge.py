@@ -145,10 +145,10 @@ def _score(
     from peculiar.sources import open_source
     from peculiar.sources.labelled import own_question
 
+    read = score_catalogue(data, candidate, label=label, labels=labels)
+    if read is not None:
+        return read
     if labels is None:
-        read = score_catalogue(data, candidate, label=label)
-        if read is not None:
-            return read
         source = open_source(data, label=label)
     else:
         (source,), _ = own_question([open_source(data)], label, labels)

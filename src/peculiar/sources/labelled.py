@@ -36,12 +36,7 @@ class LabelledSource(Source):
         self._source, self._by_id = source, by_id
         self.columns, self.positioned, self.notes = source.columns, source.positioned, source.notes
         ids = source.ids()
-        if not any(id_ in by_id for id_ in ids):
-            message = (
-                f"{source.path}: none of its {len(ids):,} galaxies has one of the {len(by_id):,} labels; its ids are "
-                f"such as {next(iter(ids), '')!r}, those of the labels such as {next(iter(by_id), '')!r}"
-            )
-            raise LabelError(message)
+        check_labels(source.path, ids, by_id)
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -84,6 +79,27 @@ def read_labels(path: str | os.PathLike[str], label: str | None = None) -> tuple
     return label, {id_: one for id_, one in told if id_ and one and one.strip()}
 
 
+def check_labels(path: str | os.PathLike[str], ids: Sequence[str], by_id: Mapping[str, str]) -> None:
+    """Raise `LabelError` if no galaxy has one of the labels."""
+    if by_id.keys().isdisjoint(ids):
+        message = (
+            f"{path}: none of its {len(ids):,} galaxies has one of the {len(by_id):,} labels; its ids are such as "
+            f"{next(iter(ids), '')!r}, those of the labels such as {next(iter(by_id), '')!r}"
+        )
+        raise LabelError(message)
+
+
+def warn_of_strangers(labels: str | os.PathLike[str], by_id: Mapping[str, str], *ids: Sequence[str]) -> None:
+    """Warn of labels of galaxies that are not there."""
+    strangers = set(by_id).difference(*ids)
+    if strangers:
+        message = (
+            f"{labels}: {len(strangers):,} of {len(by_id):,} labels are of galaxies that are not there; the first is "
+            f"{min(strangers)!r}"
+        )
+        warnings.warn(message, PeculiarWarning, stacklevel=3)
+
+
 def own_question(
     sources: Sequence[Source], label: str | None = None, labels: str | os.PathLike[str] | None = None
 ) -> tuple[list[Source], Question]:
@@ -116,13 +132,7 @@ def own_question(
     if labels is not None:
         label, by_id = read_labels(labels, label)
         found = [LabelledSource(source, label, by_id) for source in sources]
-        strangers = set(by_id).difference(*(source.ids() for source in sources))
-        if strangers:
-            message = (
-                f"{labels}: {len(strangers):,} of {len(by_id):,} labels are of galaxies that are not there; the first "
-                f"is {min(strangers)!r}"
-            )
-            warnings.warn(message, PeculiarWarning, stacklevel=2)
+        warn_of_strangers(labels, by_id, *(source.ids() for source in sources))
     there = list(dict.fromkeys(name for source in found for name in (*source.columns, *filter(None, [source.label]))))
     if label not in there:
         raise UnknownNameError("column", label or "", there, where=f"in {' and '.join(one.path.name for one in found)}")
