@@ -100,6 +100,18 @@ def test_what_is_read_is_not_written_over(tiny_survey: Path, tiny_model: Path) -
     assert Path("survey.parquet").read_bytes() == tiny_survey.read_bytes()
 
 
+def test_none_of_several_files_is_written_over(
+    tiny_survey: Path, tiny_model: Path, plain_pictures: list[bytes]
+) -> None:
+    Path("pictures").mkdir()
+    Path("pictures/part-0.parquet").write_bytes(tiny_survey.read_bytes())
+    with pytest.raises(UsageError, match=r"part-0\.parquet is what is read"):
+        run(Path("pictures"), "pictures/part-0.parquet", tiny_model)
+    Path("pictures/part-0.parquet").rename("pictures/galaxy.fits")
+    Path("pictures/0.jpg").write_bytes(plain_pictures[0])
+    run(Path("pictures"), "pictures/galaxy.fits", tiny_model)  # no picture
+
+
 @pytest.mark.allow_hosts(["127.0.0.1"])
 def test_dask_changes_no_bit(survey_folder: Path, tiny_model: Path, undisturbed: pa.Table) -> None:
     result = run(survey_folder, "c.parquet", tiny_model, dask="local", workers=2)

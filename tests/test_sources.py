@@ -17,9 +17,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+from astropy.io import fits
 from astropy.table import Table
 
-from peculiar.errors import DataError, LabelError, NotFoundError, UnknownNameError, UnreadablePictureWarning
+from peculiar.errors import (
+    DataError,
+    LabelError,
+    NotFoundError,
+    UnknownNameError,
+    UnreadablePictureWarning,
+    UsageError,
+)
 from peculiar.image import Framing, decode_picture
 from peculiar.schema import FOUR_CLASS, Question
 from peculiar.sources import Galaxy, Row, Source, open_source
@@ -155,6 +163,52 @@ def test_one_picture_is_a_source_of_its_own(tmp_path: Path, plain_pictures: list
     source = open_source(str(path))
     assert (source.kind, source.label, len(source)) == ("folder", None, 1)
     assert greys(source.galaxies()) == [120]
+
+
+@pytest.mark.parametrize("kind", ["folder", "parquet", "tar"])
+def test_several_files_are_read_as_if_they_lay_alone(
+    kind: str, plain_pictures: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suffix = "" if kind == "folder" else f".{kind}"
+    for number in range(2):
+        write_source(kind, tmp_path / f"part-{number}{suffix}", plain_pictures)
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    (tmp_path / "notes.txt").write_text("no picture")
+    monkeypatch.chdir(tmp_path)
+    several = open_source([os.path.relpath(path) for path in reversed([*files, files[0]])])
+    whole = open_source(tmp_path)
+    assert several.ids() == whole.ids()
+    assert several.labels() == whole.labels()
+    assert several.path == tmp_path
+    assert greys(several.galaxies()) == greys(whole.galaxies())
+    assert sorted(several.files()) == sorted(files)
+
+
+def test_several_fits_images_are_galaxies_by_their_bands(tmp_path: Path) -> None:
+    for name in ("a-g", "a-r", "b-g", "b-r"):
+        fits.PrimaryHDU(np.ones((8, 8), np.float32)).writeto(tmp_path / f"{name}.fits")
+    source = open_source([tmp_path / "a-g.fits", tmp_path / "a-r.fits"])
+    assert source.ids() == ["a"]
+
+
+def test_a_damaged_file_among_several_keeps_its_row(tmp_path: Path, plain_pictures: list[bytes]) -> None:
+    (tmp_path / "0.jpg").write_bytes(plain_pictures[0])
+    (tmp_path / "1.jpg").write_bytes(b"")
+    source = open_source([tmp_path / "0.jpg", tmp_path / "1.jpg"])
+    assert [galaxy.picture is None for galaxy in source.galaxies()] == [False, True]
+
+
+def test_several_files_have_to_be_of_one_kind(tmp_path: Path, plain_pictures: list[bytes]) -> None:
+    (tmp_path / "0.jpg").write_bytes(plain_pictures[0])
+    (tmp_path / "1.csv").write_text("id\n1\n")
+    with pytest.raises(UsageError, match=r"received .*0\.jpg \(a picture\) and .* \(a folder\)"):
+        open_source([tmp_path / "0.jpg", tmp_path])
+    with pytest.raises(UsageError, match=r"of several paths all have to be pictures.*1\.csv \(none of these\)"):
+        open_source([tmp_path / "1.csv", tmp_path / "1.csv"])
+    with pytest.raises(NotFoundError, match=r"there is nothing at .*2\.jpg"):
+        open_source([tmp_path / "0.jpg", tmp_path / "2.jpg"])
+    with pytest.raises(UsageError, match="no path was given"):
+        open_source([])
 
 
 def test_nothing_at_a_path_is_told(tmp_path: Path) -> None:

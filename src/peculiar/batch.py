@@ -165,7 +165,7 @@ def predict_catalog(
             message = f"{name} has to be at least 1, received {number}"
             raise UsageError(message)
     out, model, started = Path(out), model or load_model(), time.perf_counter()
-    check_apart(out, source.path)
+    check_apart(out, source.path, *source.files())
     settings = Settings(framing or model.framing, model.card.views if views is None else views, embeddings)
     model.check_views(settings.views)
     format = format_to_write(out) if out.suffix else None

@@ -63,8 +63,8 @@ def check_apart(out: Path, *read: Path) -> None:
     UsageError
         If `out` is one of the files or folders that are read, under whatever name.
     """
-    for path in read:
-        if out.exists() and path.exists() and out.samefile(path):
+    for path in read if out.exists() else ():
+        if path.exists() and out.samefile(path):
             message = f"{out} is what is read, and would be lost; give another place (--out)"
             raise UsageError(message)
 

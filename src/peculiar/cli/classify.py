@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from peculiar.cli.options import Data, Fast, Json, Views
+from peculiar.cli.options import Fast, Json, Views
 from peculiar.cli.progress import bar
 from peculiar.cli.terminal import err, out, print_json
 
@@ -15,7 +15,14 @@ if TYPE_CHECKING:
 
 
 def predict(
-    data: Data,
+    data: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Galaxies: an NPZ, HDF5, Parquet, CSV, ECSV, FITS or VOTable file, a folder of pictures, FITS or "
+            "Parquet, or a tar of pictures; or several files, all pictures, FITS images, Parquet tables or tars.",
+            show_default=False,
+        ),
+    ],
     file: Annotated[
         Path,
         typer.Option(
@@ -71,18 +78,16 @@ def predict(
 ) -> None:
     """Classify galaxies into a catalogue; the same command goes on with a run that was stopped."""
     from peculiar.batch import predict_catalog
-    from peculiar.cache import check_apart
     from peculiar.image import parse_crop
     from peculiar.model import cores, load_model
     from peculiar.sources import open_mosaic, open_source
 
     opened = load_model(model)
     # The workers of a cluster may stand in other folders.
-    data = data if dask is None else data.absolute()
+    data = data if dask is None else [path.absolute() for path in data]
     if positions is None:
         source = open_source(data, bands=bands)
     else:
-        check_apart(file, positions)
         positions = positions if dask is None else positions.absolute()
         source = open_mosaic(data, positions, stamp_size=stamp_size, bands=bands)
     framing = replace(opened.framing, fast=fast)

@@ -5,12 +5,12 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from peculiar.bands import holds_image, looks_like_fits
+from peculiar.bands import FITS_SUFFIXES, holds_image, looks_like_fits
 from peculiar.errors import DataError, NotFoundError, UnknownNameError, UsageError
 from peculiar.image import looks_like_picture
 from peculiar.sources.exercise import load_galaxy_data
 from peculiar.sources.fits import FitsSource, fits_below, group_files
-from peculiar.sources.folder import FolderSource
+from peculiar.sources.folder import FolderSource, is_picture, pictures_below
 from peculiar.sources.hdf5 import Hdf5Source
 from peculiar.sources.mosaic import MosaicSource, parse_stamp_size
 from peculiar.sources.npz import NpzSource
@@ -32,9 +32,13 @@ __all__ = [
     "simulate_galaxy",
 ]
 
+_SUFFIXES = {"a FITS image": FITS_SUFFIXES, "a tar": TAR_SUFFIXES, "a Parquet table": (".parquet",)}
+_SEVERAL = {"a picture", *_SUFFIXES}
+"""Kinds of files of which several may be given."""
+
 
 def open_source(
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
     label: str | None = None,
     bands: str | Sequence[str] = (),
@@ -44,11 +48,12 @@ def open_source(
 
     Parameters
     ----------
-    path : path-like
-        One of: an NPZ file with ``data`` and ``labels``; a folder of pictures, loose or in a sub-folder a class; one
+    path : path-like, or sequence of path-like
+        One of: an NPZ file with ``data`` and ``labels``; a folder of pictures, loose or in a sub-folder a class; a
         picture; a table (Parquet, CSV, ECSV, FITS, VOTable) with a column of pictures or of paths to them; a folder of
         Parquet files; a tar of pictures, or a folder of tars; an HDF5 file with ``images`` and ``ans``; a FITS image,
-        or a folder of them. It is recognised by its content, not by its name.
+        or a folder of them. It is recognised by its content, not by its name. Or several files of one kind: pictures,
+        FITS images, Parquet tables or tars, which are read as if they lay alone in the folder that all of them are in.
     label : str, optional
         The column that holds the labels, for a table. By default the first of the usual names that is there.
     bands : str or sequence of str
@@ -72,13 +77,22 @@ def open_source(
     UsageError
         If bands or a stretch are given for what is no FITS image.
     """
-    path = Path(path)
-    if not path.exists():
-        wanted = "the path of a file or a folder with galaxy pictures"
-        if any(sign in path.name for sign in "*?["):
-            wanted = f"the folder, {path.parent}, all of whose pictures are read"
-        raise NotFoundError(f"there is nothing at {path}; give {wanted}")
-    source = _open(path, label, _listed(bands), stretch)
+    paths = [Path(path)] if isinstance(path, str | os.PathLike) else [Path(one) for one in path]
+    if not paths:
+        message = "no path was given; give that of a file or a folder with galaxy pictures"
+        raise UsageError(message)
+    for one in paths:
+        if not one.exists():
+            wanted = "the path of a file or a folder with galaxy pictures"
+            if any(sign in one.name for sign in "*?["):
+                wanted = f"the folder, {one.parent}, all of whose pictures are read"
+            raise NotFoundError(f"there is nothing at {one}; give {wanted}")
+    if len(paths) == 1:
+        (path,) = paths
+        source = _open(path, label, _listed(bands), stretch)
+    else:
+        source = _open_several(paths, label, _listed(bands), stretch)
+        path = source.path
     fits = isinstance(source, FitsSource) or (isinstance(source, TableSource) and source.holds_fits())
     if (bands or stretch) and not fits:
         message = f"{path}: bands and a stretch are for FITS images, and this is of the kind {source.kind!r}"
@@ -163,9 +177,9 @@ def _open(path: Path, label: str | None, bands: tuple[str, ...], stretch: Stretc
         message = f"{path}: cannot be opened ({error.strerror})"
         raise DataError(message) from error
     if looks_like_picture(head):
-        return FolderSource(path)
+        return FolderSource(path, [path])
     if looks_like_fits(head) and holds_image(path):
-        return FitsSource(path, bands, stretch)
+        return FitsSource(path, [path], bands, stretch)
     if head.startswith(b"\x89HDF"):
         return Hdf5Source(path)
     if looks_like_tar(path):
@@ -184,12 +198,37 @@ def _open(path: Path, label: str | None, bands: tuple[str, ...], stretch: Stretc
 
 def _open_folder(path: Path, bands: tuple[str, ...], stretch: Stretch | None) -> Source:
     """Open a folder of pictures, or where it has none, or bands are named, of FITS files."""
-    has_fits = next(fits_below(path), None) is not None
-    if has_fits and (bands or stretch):
-        return FitsSource(path, bands, stretch)
-    try:
-        return FolderSource(path)
-    except DataError:
-        if has_fits:
-            return FitsSource(path)
-        raise
+    files = list(fits_below(path))
+    pictures = [] if files and (bands or stretch) else list(pictures_below(path))
+    return FitsSource(path, files, bands, stretch) if files and not pictures else FolderSource(path, pictures)
+
+
+def _open_several(paths: Sequence[Path], label: str | None, bands: tuple[str, ...], stretch: Stretch | None) -> Source:
+    """Open files of one kind as if they lay alone in the folder that all of them are in."""
+    kinds = {_kind(path): path for path in paths}
+    if len(kinds) > 1 or not kinds.keys() <= _SEVERAL:
+        received = " and ".join(f"{path} ({kind})" for kind, path in kinds.items())
+        message = f"of several paths all have to be pictures, FITS images, Parquet tables or tars; received {received}"
+        raise UsageError(message)
+    files = sorted({path.absolute() for path in paths})
+    folder = Path(os.path.commonpath([file.parent for file in files]))
+    match next(iter(kinds)):
+        case "a picture":
+            return FolderSource(folder, files)
+        case "a FITS image":
+            return FitsSource(folder, files, bands, stretch)
+        case "a tar":
+            return TarSource(folder, files)
+        case _:
+            return TableSource(folder, files, label, bands, stretch)
+
+
+def _kind(path: Path) -> str:
+    """Return what one of several files is, by its name: a damaged one shall not keep the others from being used."""
+    if path.is_dir():
+        return "a folder"
+    if is_picture(path):
+        return "a picture"
+    name = path.name.lower()
+    found = (kind for kind, suffixes in _SUFFIXES.items() if name.endswith(suffixes))
+    return next(found, "none of these")

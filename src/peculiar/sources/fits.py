@@ -14,7 +14,7 @@ from peculiar.stretch import Stretch, notes_of_fits
 
 
 class FitsSource(Source):
-    """The FITS pictures below a folder, in alphabetical order, or one single file.
+    """FITS pictures below a folder, in alphabetical order, or one single file.
 
     Files of one folder whose names differ only in the word that names the band (``ngc7-g.fits``, ``ngc7-r.fits``) are
     one galaxy, whose id is the name without that word; every other file is a galaxy of its own. The first sub-folder on
@@ -23,7 +23,9 @@ class FitsSource(Source):
     Parameters
     ----------
     path : path
-        The folder, or one file.
+        The folder, or the one file.
+    files : sequence of path
+        Those that are taken, such as `fits_below` the folder.
     bands : sequence of str
         Which bands, from the redder to the bluer; by default by the names that the files give them.
     stretch : Stretch, optional
@@ -37,14 +39,15 @@ class FitsSource(Source):
 
     kind = "fits"
 
-    def __init__(self, path: Path, bands: Sequence[str] = (), stretch: Stretch | None = None) -> None:
+    def __init__(
+        self, path: Path, files: Sequence[Path], bands: Sequence[str] = (), stretch: Stretch | None = None
+    ) -> None:
         self._bands, self._stretch = tuple(bands), stretch
         self._root = path if path.is_dir() else path.parent
-        files = sorted(fits_below(path)) if path.is_dir() else [path]
         if not files:
             message = f"{path}: there is no FITS file in this folder; expected {', '.join(FITS_SUFFIXES)}"
             raise DataError(message)
-        self._galaxies = list(group_files(files, self._root, self._bands).items())
+        self._galaxies = list(group_files(sorted(files), self._root, self._bands).items())
         labels = {label for id_, _ in self._galaxies if (label := _label(id_))}
         super().__init__(path, question_for("class", labels).name if labels else None)
         self.notes = notes_of_fits(self._bands, stretch)
@@ -64,6 +67,10 @@ class FitsSource(Source):
             piece = copy.copy(self)
             piece._galaxies = self._galaxies[start : start + rows]
             yield Shard(f"{self.name}:{start}-{start + len(piece)}", piece, 0, len(piece))
+
+    def files(self) -> Sequence[Path]:
+        """Return the files of all galaxies."""
+        return [file for _, files in self._galaxies for file in files]
 
     def fingerprint(self, start: int, stop: int | None) -> str:
         """Return a digest that changes when files, bands or stretch do."""

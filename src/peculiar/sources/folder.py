@@ -1,7 +1,7 @@
-"""Pictures in a folder: loose, or in a sub-folder a class."""
+"""Pictures in files of their own: loose, or in a sub-folder a class."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from peculiar.errors import DataError
@@ -11,15 +11,17 @@ from peculiar.sources.stream import Row, Shard, Source, as_text, files_below, fi
 
 
 class FolderSource(Source):
-    """The pictures below a folder, in alphabetical order, or one single picture.
+    """Pictures below a folder, in alphabetical order, or one single picture.
 
     The first sub-folder on the way to a picture is its label; loose pictures have none. Ids are paths within the
-    folder. Files that neither are called like pictures nor begin like one are passed over.
+    folder.
 
     Parameters
     ----------
     path : path
-        The folder, or one picture.
+        The folder, or the one picture.
+    pictures : sequence of path
+        Those that are taken, such as `pictures_below` the folder.
 
     Raises
     ------
@@ -29,8 +31,8 @@ class FolderSource(Source):
 
     kind = "folder"
 
-    def __init__(self, path: Path) -> None:
-        self._pictures = sorted(_pictures_below(path)) if path.is_dir() else [path]
+    def __init__(self, path: Path, pictures: Sequence[Path]) -> None:
+        self._pictures = sorted(pictures)
         self._root = path if path.is_dir() else path.parent
         if not self._pictures:
             message = (
@@ -57,6 +59,10 @@ class FolderSource(Source):
             piece._pictures = self._pictures[start : start + rows]
             yield Shard(f"{self.name}:{start}-{start + len(piece)}", piece, 0, len(piece))
 
+    def files(self) -> Sequence[Path]:
+        """Return the pictures."""
+        return self._pictures
+
     def fingerprint(self, start: int, stop: int | None) -> str:
         """Return a digest that changes when pictures do."""
         return files_digest(self._pictures[start:stop], self._root)
@@ -66,13 +72,15 @@ class FolderSource(Source):
         return as_text(parts[0]) if len(parts) > 1 else None
 
 
-def _pictures_below(folder: Path) -> Iterator[Path]:
-    for path in files_below(folder):
-        if path.suffix.lower() in PICTURE_SUFFIXES or _begins_like_picture(path):
-            yield path
+def pictures_below(folder: Path) -> Iterator[Path]:
+    """Return the pictures below a folder."""
+    return filter(is_picture, files_below(folder))
 
 
-def _begins_like_picture(path: Path) -> bool:
+def is_picture(path: Path) -> bool:
+    """Tell whether a file is called like a picture, or begins like one."""
+    if path.suffix.lower() in PICTURE_SUFFIXES:
+        return True
     try:
         with path.open("rb") as file:
             return looks_like_picture(file.read(16))

@@ -4,6 +4,7 @@ import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from peculiar.errors import LabelError, PeculiarWarning, UnknownNameError, UsageError
 from peculiar.schema import RESERVED, Question, question_for
@@ -57,6 +58,10 @@ class LabelledSource(Source):
     def column(self, name: str) -> list[str | None]:
         """Return the entries of a column as text, those of the labels among them."""
         return self.labels() if name == self.label else self._source.column(name)
+
+    def files(self) -> Sequence[Path]:
+        """Return the files that are read, without the table of labels."""
+        return self._source.files()
 
     def fingerprint(self, start: int, stop: int | None) -> str:
         """Return a digest that changes when the files behind some rows do."""

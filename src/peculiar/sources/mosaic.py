@@ -171,9 +171,13 @@ class MosaicSource(Source):
             return [None] * len(self)
         return [entry_text(value) for value in self._table.column(name)]
 
+    def files(self) -> Sequence[Path]:
+        """Return the mosaics' files and the table."""
+        return [*itertools.chain(*self._files), self._catalog]
+
     def fingerprint(self, start: int, stop: int | None) -> str:
         """Return a digest that changes when mosaics, positions, size, bands or stretch do."""
-        files = [file.resolve() for file in (*itertools.chain(*self._files), self._catalog)]
+        files = [file.resolve() for file in self.files()]
         root = Path(os.path.commonpath([file.parent for file in files]))
         return files_digest(files, root, start, stop, str(self._size), self._bands, self.stretch)
 

@@ -6,7 +6,7 @@ import os
 import warnings
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -165,6 +165,10 @@ class Source(ABC):
         for start in range(0, count, rows):
             stop = min(start + rows, count)
             yield Shard(f"{self.name}:{start}-{stop}", self, start, stop)
+
+    def files(self) -> Sequence[Path]:
+        """Return the files that are read."""
+        return [self.path]
 
     def fingerprint(self, start: int, stop: int | None) -> str:
         """Return a digest that changes when the files behind some rows do: their names, sizes and times."""

@@ -147,6 +147,10 @@ class TableSource(Source):
                     yield Shard(f"{part.name}:{start}-{end}", piece, start, end)
                     start = end
 
+    def files(self) -> Sequence[Path]:
+        """Return the tables; pictures that they name are not among them."""
+        return self._parts
+
     def fingerprint(self, start: int, stop: int | None) -> str:
         """Return a digest that changes when the files do."""
         return files_digest(self._parts, self._parts[0].parent, start, stop, *self.notes.items())

@@ -81,6 +81,10 @@ class TarSource(Source):
                 length = min(step, len(offsets) - start)
                 yield Shard(f"{as_text(part.name)}:{start}-{start + length}", piece, 0, length)
 
+    def files(self) -> Sequence[Path]:
+        """Return the archives."""
+        return self._parts
+
     def fingerprint(self, start: int, stop: int | None) -> str:
         """Return a digest that changes when the archives do."""
         return files_digest(self._parts, self._parts[0].parent, self._offset, start, stop)
