@@ -1,5 +1,6 @@
 """Candidates and what they say of labelled galaxies: which rows are scored, and what is told of those left out."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -155,6 +156,16 @@ def test_pictures_are_pushed_and_tables_are_not(fake_npz: Path) -> None:
         push_pictures(table, guess())
 
 
+def test_a_folder_of_pictures_is_one_also_with_a_catalogue_in_it(
+    tiny_catalog: Path, plain_pictures: list[bytes]
+) -> None:
+    Path("folder").mkdir()
+    shutil.copy(tiny_catalog, "folder/catalog.parquet")
+    assert score_catalogue(Path("folder"), guess(), label="class") is not None
+    Path("folder/x.png").write_bytes(plain_pictures[0])
+    assert score_catalogue(Path("folder"), guess(), label="class") is None
+
+
 def test_a_table_of_probabilities_is_read(fake_npz: Path) -> None:
     path = catalogue(id=["x", "y", "z"], p_odd=[0.9, 0.2, 0.6], gz2_argmax=["odd", "not_odd", "odd"], seeing=[1, 2, 3])
     candidate = replace(guess("x"), questions=(ODD,))
@@ -169,7 +180,9 @@ def test_a_table_of_probabilities_is_read(fake_npz: Path) -> None:
     ):
         score_catalogue(path, none, label="gz2_argmax")
     assert score_catalogue(fake_npz, candidate, label=None) is None
-    assert score_catalogue(Path(), candidate, label=None) is None
+    with pytest.raises(LabelError, match="name the column with the labels"):
+        score_catalogue(Path(), candidate, label=None)  # a folder of parts
+    assert score_catalogue(Path("nothing"), candidate, label=None) is None
     assert score_catalogue(catalogue(id=["x"], image=[b""]), candidate, label=None) is None
     # Galaxy Zoo's tables of pictures have columns of votes that are called so.
     votes = {"image": [b""], "p_cs_debiased": [0.3], "four_class": ["Merger"]}

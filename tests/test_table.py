@@ -19,6 +19,7 @@ from peculiar.table import BATCH_ROWS, TableReader, table_format
 
 FORMATS = ("parquet", "csv", "ecsv", "fits", "votable")
 IDS = ["0017", "NGC 1300", "587722981736251392"]
+IDS_OF_PARTS = list("abcdefghi")
 NAMES = ["Möri", "Arp 220", "天"]
 
 
@@ -218,8 +219,29 @@ def test_a_table_that_is_not_there_and_a_folder_are_named(tmp_path: Path) -> Non
     with pytest.raises(NotFoundError, match=r"there is no table at .*labels\.csv; give the path") as caught:
         TableReader(tmp_path / "labels.csv")
     assert caught.value.exit_status == 2
-    with pytest.raises(UsageError, match=f"{tmp_path.name} is a folder, where a table is needed"):
+    with pytest.raises(UsageError, match=f"{tmp_path.name} is a folder without Parquet files"):
         TableReader(tmp_path)
+
+
+def test_a_folder_of_parts_is_one_table(tmp_path: Path) -> None:
+    for part, start in (("b", 4), ("a", 0), ("c", 5)):
+        rows = pa.table({"id": IDS_OF_PARTS[start : {0: 4, 4: 5, 5: 9}[start]]})
+        pa.parquet.write_table(rows, tmp_path / f"{part}.parquet", row_group_size=2)
+    (tmp_path / ".d.part.parquet").write_bytes(b"half written")
+    reader = TableReader(tmp_path)
+    assert (reader.columns, len(reader)) == (("id",), 9)
+    assert reader.column("id") == IDS_OF_PARTS
+    for start in range(10):
+        for stop in (*range(start, 10), None):
+            found = [id_ for batch in reader.batches(["id"], start, stop, rows=3) for id_ in batch["id"].to_pylist()]
+            assert found == IDS_OF_PARTS[start:stop]
+
+
+def test_parts_that_are_no_parts_of_one_table_are_named(tmp_path: Path) -> None:
+    pa.parquet.write_table(pa.table({"id": ["x"]}), tmp_path / "a.parquet")
+    pa.parquet.write_table(pa.table({"id": [1]}), tmp_path / "b.parquet")
+    with pytest.raises(DataError, match=r"b\.parquet: its columns differ from those of a\.parquet"):
+        TableReader(tmp_path).column("id")
 
 
 def test_a_fits_image_is_no_table(tmp_path: Path) -> None:

@@ -241,7 +241,8 @@ class Catalogue:
 def has_probabilities(path: Path, label: str | None, questions: Sequence[Question]) -> bool:
     """Tell whether a table has columns of probabilities, as ``p_merger``.
 
-    Of a table with pictures they have to be those of labels or questions: catalogues of surveys have others.
+    Of a table with pictures they have to be those of labels or questions: catalogues of surveys have others. A folder
+    with pictures is one of pictures, even if a catalogue lies among them.
     """
     table = TableReader(path)
     found = {name for name in table.columns if name.startswith("p_")}
@@ -249,7 +250,9 @@ def has_probabilities(path: Path, label: str | None, questions: Sequence[Questio
         open_source(path)
     except DataError:  # it has no pictures
         return bool(found)
-    entries = table.column(label) if label in table.columns else []
+    if path.is_dir():
+        return False
+    entries = table.column(label) if label is not None and label in table.columns else []
     wanted = {f"p_{str(entry).lower()}" for entry in entries}
     wanted |= {probability_column(one, answer, table.columns) for one in questions for answer in one.answers}
     return bool(found & wanted)

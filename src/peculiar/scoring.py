@@ -18,7 +18,7 @@ from peculiar.schema import Question
 from peculiar.shift import MOST, Shifted, shift_scores
 from peculiar.sources.stream import Galaxy, Source
 from peculiar.split import PARTS, part_of
-from peculiar.table import entry_text, table_format
+from peculiar.table import entry_text, parts_below, table_format
 
 
 @dataclass(frozen=True)
@@ -316,7 +316,8 @@ def score_catalogue(
     LabelError
         If no column of labels is named, or no galaxy is left to score.
     """
-    if not path.is_file() or not table_format(path) or not has_probabilities(path, label, candidate.questions):
+    is_table = parts_below(path) if path.is_dir() else path.is_file() and table_format(path)
+    if not is_table or not has_probabilities(path, label, candidate.questions):
         return None
     read = read_catalogue(path, label, candidate.questions, labels)
     taken = [number for number, id_ in enumerate(read.ids) if candidate.takes(id_)]

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from peculiar.cache import cache_folder, writing
 from peculiar.column import Column
 from peculiar.errors import DataError, NotFoundError, UnknownNameError, UsageError
-from peculiar.table import MODEL_NOTE, entry_text, table_format
+from peculiar.table import MODEL_NOTE, entry_text, parts_below, table_format
 
 BLOCK = 16_384
 """Rows of embeddings that are worked on together: 25 MB of 384 values."""
@@ -336,7 +336,7 @@ def _parts(path: Path) -> list[Path]:
     if not path.exists():
         raise NotFoundError(f"there is no catalogue at {path}; `peculiar predict DATA --out {path}` writes one")
     if path.is_dir():
-        parts = sorted(one for one in path.glob("*.parquet") if one.is_file() and not one.name.startswith("."))
+        parts = parts_below(path)
         if not parts:
             message = f"{path} holds no Parquet files; a catalogue is one of them, or a folder of parts"
             raise DataError(message)

@@ -67,6 +67,11 @@ def is_catalog(path: Path) -> bool:
         return False
 
 
+def parts_below(folder: Path) -> list[Path]:
+    """Return the Parquet files of a folder, in the order of their names."""
+    return sorted(one for one in folder.glob("*.parquet") if one.is_file() and not one.name.startswith("."))
+
+
 def find_column(names: Sequence[str], columns: Sequence[str]) -> str | None:
     """Return the first of `names` that is a column, in whatever case it is written there."""
     lower = {column.lower(): column for column in reversed(columns)}
@@ -93,7 +98,7 @@ class TableReader:
     Parameters
     ----------
     path : path-like
-        A Parquet, CSV, ECSV, FITS or VOTable file.
+        A Parquet, CSV, ECSV, FITS or VOTable file, or a folder of Parquet files with the same columns.
 
     Attributes
     ----------
@@ -107,7 +112,7 @@ class TableReader:
     NotFoundError
         If there is nothing at `path`.
     UsageError
-        If `path` is a folder.
+        If `path` is a folder without Parquet files.
     DataError
         If the file is no table, a damaged one, or too large to be read whole.
     """
@@ -117,16 +122,20 @@ class TableReader:
         if not self.path.exists():
             message = f"there is no table at {self.path}; give the path of a Parquet, CSV, ECSV, FITS or VOTable file"
             raise NotFoundError(message)
-        if self.path.is_dir():
-            message = f"{self.path} is a folder, where a table is needed; give the path of one file"
+        self._parts = parts_below(self.path) if self.path.is_dir() else []
+        if self.path.is_dir() and not self._parts:
+            message = f"{self.path} is a folder without Parquet files, where a table is needed; give the path of one"
             raise UsageError(message)
-        self.format = table_format(path)
+        self.format = "parquet" if self._parts else table_format(path)
         self._whole: pa.Table | None = None
         self._binary: astro.BinaryTable | None = None
         if self.format is None:
             message = f"{self.path}: not a table that is known (Parquet, FITS, VOTable, or CSV or ECSV in UTF-8)"
             raise DataError(message)
-        if self.format == "parquet":
+        self.schema: pa.Schema
+        if self._parts:
+            self.schema = TableReader(self._parts[0]).schema
+        elif self.format == "parquet":
             self.schema = self._guard(lambda: _described(pa.parquet.read_schema(self.path)))
         elif self.format == "csv":
             self.schema = self._guard(lambda: pa.csv.open_csv(self.path, parse_options=_parsing()).schema)
@@ -143,6 +152,8 @@ class TableReader:
 
     def __len__(self) -> int:
         """Return the number of rows."""
+        if self._parts:
+            return sum(len(TableReader(part)) for part in self._parts)
         if self.format == "parquet":
             return int(self._guard(lambda: pa.parquet.read_metadata(self.path).num_rows))
         if self._whole is not None:
@@ -166,11 +177,34 @@ class TableReader:
         """
         for name in columns:
             self.check_column(name)
+        if self._parts:
+            yield from self._batches_of_parts(columns, start, stop, rows)
+            return
         source, row = self._open(list(columns), start, stop, rows)
         while (stop is None or row < stop) and (batch := self._guard(lambda: _next_valid(source))) is not None:
             first, last = max(start - row, 0), batch.num_rows if stop is None else min(stop - row, batch.num_rows)
             yield from (batch.slice(begin, min(rows, last - begin)) for begin in range(first, last, rows))
             row += batch.num_rows
+
+    def _batches_of_parts(
+        self, columns: Sequence[str], start: int, stop: int | None, rows: int
+    ) -> Iterator[pa.RecordBatch]:
+        begin = 0
+        for path in self._parts:
+            if stop is not None and begin >= stop:
+                return
+            part = TableReader(path)
+            if not part.schema.equals(self.schema):
+                message = (
+                    f"{path}: its columns differ from those of {self._parts[0].name}, so that they are no parts of one "
+                    "table; write them anew or apart"
+                )
+                raise DataError(message)
+            end = begin + len(part)
+            if end > start:
+                last = None if stop is None else stop - begin
+                yield from part.batches(columns, max(start - begin, 0), last, rows=rows)
+            begin = end
 
     def group_ends(self) -> list[int]:
         """Return the rows at which the pieces end that the file is written in: the row groups of Parquet."""

@@ -197,7 +197,7 @@ def _stopping() -> Iterator[threading.Event]:
 def data_convert(
     table: Annotated[
         Path,
-        typer.Argument(help="Parquet, CSV, FITS, VOTable or ECSV file.", metavar="TABLE", show_default=False),
+        typer.Argument(help="Parquet, CSV, FITS, VOTable or ECSV file, or a folder of Parquet parts.", metavar="TABLE", show_default=False),
     ],
     file: Annotated[
         Path,

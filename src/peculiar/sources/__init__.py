@@ -19,7 +19,7 @@ from peculiar.sources.stream import Galaxy, Row, Source
 from peculiar.sources.table import TableSource
 from peculiar.sources.tar import TAR_SUFFIXES, TarSource, looks_like_tar
 from peculiar.stretch import Stretch
-from peculiar.table import is_catalog, table_format
+from peculiar.table import is_catalog, parts_below, table_format
 
 __all__ = [
     "Galaxy",
@@ -164,9 +164,8 @@ def _listed(bands: str | Sequence[str]) -> tuple[str, ...]:
 
 def _open(path: Path, label: str | None, bands: tuple[str, ...], stretch: Stretch | None) -> Source:
     if path.is_dir():
-        parts = (child for child in path.glob("*.parquet") if child.is_file() and not child.name.startswith("."))
         # `peculiar predict .` leaves its catalogue among the pictures; the next time it is none of them.
-        if shards := sorted(part for part in parts if not is_catalog(part)):
+        if shards := [part for part in parts_below(path) if not is_catalog(part)]:
             return TableSource(path, shards, label, bands, stretch)
         archives = sorted(child for child in path.iterdir() if child.name.lower().endswith(TAR_SUFFIXES))
         return TarSource(path, archives) if archives else _open_folder(path, bands, stretch)
