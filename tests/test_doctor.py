@@ -251,6 +251,14 @@ def test_what_a_user_does_wrong_is_said(sick: Path, tmp_path: Path) -> None:
         check(tmp_path / "noise.bin")
 
 
+def test_a_folder_of_parts_without_pictures_is_a_table(tmp_path: Path) -> None:
+    for part in ("a", "b"):
+        write(tmp_path / f"{part}.parquet", [{"id": part, "ra": 1.0, "dec": 2.0, "p_odd": 0.5}])
+    found = check(tmp_path)
+    assert found.ids == ["a", "b"]
+    assert "pictures" in found.skipped
+
+
 def test_pictures_of_which_none_can_be_read(tmp_path: Path) -> None:
     path = write(tmp_path / "g.parquet", [{"id": "a", "image": b"?"}, {"id": "b", "image": b""}])
     assert check(path).counts()["unreadable"] == 2

@@ -67,8 +67,8 @@ def convert(
     Parameters
     ----------
     table : path-like
-        Parquet, CSV, FITS, VOTable or ECSV, recognised by its content; or a folder of Parquet parts. The columns of CSV get the types that all of
-        their values have; one called ``id`` is text.
+        Parquet, CSV, FITS, VOTable or ECSV, recognised by its content; or a folder of Parquet parts. The columns of
+        CSV get the types that all of their values have; one called ``id`` is text.
     out : path-like
         Its suffix decides the format: ``.parquet``, ``.csv``, ``.fits``, ``.vot``, ``.xml`` or ``.ecsv``.
     columns : sequence of str, optional

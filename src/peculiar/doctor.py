@@ -24,7 +24,7 @@ from peculiar.predict import readable_batches
 from peculiar.sources import Source, open_source
 from peculiar.sources.stream import Row
 from peculiar.suspects import LEAST_OF_A_CLASS, Suspect, rank_labels
-from peculiar.table import ID_COLUMNS, TableReader, entry_text, find_column, table_format
+from peculiar.table import ID_COLUMNS, TableReader, entry_text, find_column, is_table
 from peculiar.twins import find_twins, portrait
 
 
@@ -122,7 +122,7 @@ def _open(path: Path, label: str | None) -> tuple[Source | None, str]:
     try:
         return open_source(path, label=label), ""
     except DataError as error:
-        if not path.is_file() or table_format(path) is None:
+        if not is_table(path):
             raise
         TableReader(path)
         return None, str(error)

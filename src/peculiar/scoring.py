@@ -18,7 +18,7 @@ from peculiar.schema import Question
 from peculiar.shift import MOST, Shifted, shift_scores
 from peculiar.sources.stream import Galaxy, Source
 from peculiar.split import PARTS, part_of
-from peculiar.table import entry_text, parts_below, table_format
+from peculiar.table import entry_text, is_table
 
 
 @dataclass(frozen=True)
@@ -316,8 +316,7 @@ def score_catalogue(
     LabelError
         If no column of labels is named, or no galaxy is left to score.
     """
-    is_table = parts_below(path) if path.is_dir() else path.is_file() and table_format(path)
-    if not is_table or not has_probabilities(path, label, candidate.questions):
+    if not is_table(path) or not has_probabilities(path, label, candidate.questions):
         return None
     read = read_catalogue(path, label, candidate.questions, labels)
     taken = [number for number, id_ in enumerate(read.ids) if candidate.takes(id_)]

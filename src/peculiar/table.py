@@ -72,6 +72,11 @@ def parts_below(folder: Path) -> list[Path]:
     return sorted(one for one in folder.glob("*.parquet") if one.is_file() and not one.name.startswith("."))
 
 
+def is_table(path: Path) -> bool:
+    """Tell whether a path is a table that `TableReader` takes, as far as its beginning shows."""
+    return bool(parts_below(path)) if path.is_dir() else path.is_file() and table_format(path) is not None
+
+
 def find_column(names: Sequence[str], columns: Sequence[str]) -> str | None:
     """Return the first of `names` that is a column, in whatever case it is written there."""
     lower = {column.lower(): column for column in reversed(columns)}

@@ -8,7 +8,7 @@ import typer
 
 from peculiar.cli.options import Fast, Json, Views
 from peculiar.cli.progress import bar
-from peculiar.cli.terminal import err, out, print_json
+from peculiar.cli.terminal import err, out, print_json, some_galaxies
 
 if TYPE_CHECKING:
     from peculiar.batch import Catalogued
@@ -127,7 +127,7 @@ def _print_catalogued(result: "Catalogued") -> None:
     counts = ", ".join(f"{name} {count:,}" for name, count in sorted(tally.classes.items()))
     earlier = f", {result.kept:,} of them by an earlier run, {new:,}" if result.kept else ""
     pace = f"in {result.seconds:.1f} s ({new / result.seconds:,.0f} a second)"
-    out.print(f"{tally.rows:,} galaxies{earlier} {pace}" + (f": {counts}" if counts else ""))
+    out.print(f"{some_galaxies(tally.rows)}{earlier} {pace}" + (f": {counts}" if counts else ""))
     if tally.rows and not counts:
         err.print("none of them can be read; paths in a table are relative to its folder")
     flagged = dict(tally.flagged)

@@ -11,7 +11,7 @@ import typer
 
 from peculiar.cli.options import Data, Json, Label
 from peculiar.cli.progress import counting
-from peculiar.cli.terminal import err, out, print_json, print_table
+from peculiar.cli.terminal import err, out, print_json, print_table, some_galaxies
 from peculiar.errors import UnknownNameError, UsageError
 
 app = typer.Typer(
@@ -41,7 +41,7 @@ def data_list(data: Data, label: Label = None, as_json: Json = False) -> None:
     if as_json:
         print_json(result)
         return
-    out.print(f"{data}: {len(source):,} galaxies ({source.kind})")
+    out.print(f"{data}: {some_galaxies(len(source))} ({source.kind})")
     if source.label:
         out.print(
             f"labels: {source.label}, of which {unlabelled:,} are empty" if unlabelled else f"labels: {source.label}"
@@ -197,7 +197,11 @@ def _stopping() -> Iterator[threading.Event]:
 def data_convert(
     table: Annotated[
         Path,
-        typer.Argument(help="Parquet, CSV, FITS, VOTable or ECSV file, or a folder of Parquet parts.", metavar="TABLE", show_default=False),
+        typer.Argument(
+            help="Parquet, CSV, FITS, VOTable or ECSV file, or a folder of Parquet parts.",
+            metavar="TABLE",
+            show_default=False,
+        ),
     ],
     file: Annotated[
         Path,
@@ -268,7 +272,7 @@ def data_check(
     if as_json:
         print_json(found.as_dict())
     else:
-        out.print(f"{len(found.ids):,} galaxies in {found.seconds:.1f} s")
+        out.print(f"{some_galaxies(len(found.ids))} in {found.seconds:.1f} s")
         if counts:
             print_table([["finding", "count"], *([kind, f"{count:,}"] for kind, count in counts.items())])
         else:

@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from peculiar.cli.options import Json, Label, framing
-from peculiar.cli.terminal import err, out, print_json, print_scores, print_table
+from peculiar.cli.terminal import err, out, print_json, print_scores, print_table, some_galaxies
 from peculiar.errors import UsageError
 
 if TYPE_CHECKING:
@@ -313,7 +313,7 @@ def _show_hits(
         print_table([list(rows[0]), *(["-" if x is None else _brief(x) for x in row.values()] for row in rows)])
     if missing:
         err.print(f"{len(missing)} of them have no picture that can be read in {pictures}, the first is {missing[0]}")
-    out.print(f"{len(hits):,} galaxies" + (f" in {file}" if file else "") + (f", pictures in {sheet}" if sheet else ""))
+    out.print(some_galaxies(len(hits)) + (f" in {file}" if file else "") + (f", pictures in {sheet}" if sheet else ""))
 
 
 def _told(value: Any) -> Any:

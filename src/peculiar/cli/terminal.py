@@ -32,6 +32,11 @@ def extra(task: str, name: str) -> Iterator[None]:
         raise MissingExtraError(task, name) from error
 
 
+def some_galaxies(count: int) -> str:
+    """Return a number of galaxies in words."""
+    return "1 galaxy" if count == 1 else f"{count:,} galaxies"
+
+
 def print_json(value: Any) -> None:
     """Print a value as JSON, and nothing else."""
     sys.stdout.write(json.dumps(value, indent=2) + "\n")
