@@ -42,6 +42,28 @@ def test_one_file(tmp_path: Path) -> None:
     assert found.picture.shape == (60, 60, 3)
 
 
+@pytest.mark.parametrize("frame", ["icrs", "galactic", "fk4"])
+def test_positions_are_those_of_the_middle(frame: str, tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    wcs = sky(359.999, 40.0, shape=SHAPE, turn=30.0)
+    wcs.wcs.crpix = [3.0, 75.0]
+    if frame == "galactic":
+        wcs.wcs.ctype = ["GLON-TAN", "GLAT-TAN"]
+    elif frame == "fk4":
+        wcs.wcs.radesys, wcs.wcs.equinox = "FK4", 1950.0
+    write_bands(tmp_path / "a" / "0.fits", galaxy(), wcs)
+    write_bands(tmp_path / "a" / "1.fits", galaxy())
+    (tmp_path / "a" / "2.fits").write_bytes(b"SIMPLE  =")
+    there = wcs.pixel_to_world((SHAPE[1] - 1) / 2, (SHAPE[0] - 1) / 2).icrs
+    source = open_source(tmp_path)
+    assert source.positioned
+    assert (source.ids(), source.labels()) == (["a/0.fits", "a/1.fits", "a/2.fits"], ["a", "a", "a"])
+    found = [row.position for row in source.rows()]
+    np.testing.assert_allclose(found[0], (there.ra.deg, there.dec.deg), rtol=0, atol=1e-9)
+    assert found[1:] == [None, None]
+    assert not open_source(tmp_path / "a" / "1.fits").positioned
+
+
 def test_the_origin_is_turned_from_the_bottom_to_the_top(tmp_path: Path) -> None:
     path = write_bands(tmp_path / "one.fits", galaxy(60, 50), sky(shape=SHAPE), BUNIT="nanomaggy")
     picture = read_fits_picture([path])

@@ -1,4 +1,4 @@
-"""One mosaic: where its pixels lie on the sky, and stamps cut out of it by memory map."""
+"""Where the pixels of an image lie on the sky, and stamps cut out of a mosaic by memory map."""
 
 import logging
 import math
@@ -263,6 +263,40 @@ def _pixels(plane: Plane, path: Path) -> Pixels:
     if (scale, zero) == (1, 0) and (blank is None or dtype.kind == "f"):
         return mapped
     return _Scaled(mapped, scale, zero, blank if dtype.kind != "f" else None)
+
+
+def sky_centre(file: Path) -> tuple[float, float] | None:
+    """Return where the middle of an image lies.
+
+    Parameters
+    ----------
+    file : path
+        Of FITS; its first image counts.
+
+    Returns
+    -------
+    tuple of float or None
+        Right ascension and declination, ICRS, in degrees; None of a file that does not say, or cannot be read.
+    """
+    from astropy.coordinates import SkyCoord
+
+    try:
+        with quietly(), open_fits(file, memory_map=True) as hdus:
+            plane = find_planes(hdus)[0]
+            wcs = _celestial(plane.hdu.header, hdus)
+            if wcs is None:
+                return None
+            height, width = plane.shape
+            ra, dec = map(float, wcs.all_pix2world((width - 1) / 2, (height - 1) / 2, 0))
+            frame = _other_frame(wcs)
+    except (DataError, PictureError, OSError, IndexError, ValueError):
+        return None
+    if not math.isfinite(ra + dec):
+        return None
+    if frame is not None:
+        there = SkyCoord(ra, dec, unit="deg", frame=frame).icrs
+        ra, dec = float(there.ra.deg), float(there.dec.deg)
+    return ra % 360, dec
 
 
 def _celestial(header: Any, hdus: Any) -> Any:

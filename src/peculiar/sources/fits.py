@@ -7,6 +7,7 @@ from pathlib import Path
 
 from peculiar.bands import FITS_SUFFIXES, split_band
 from peculiar.errors import DataError
+from peculiar.field import sky_centre
 from peculiar.image import read_fits_picture
 from peculiar.schema import question_for
 from peculiar.sources.stream import Row, Shard, Source, as_text, files_below, files_digest
@@ -18,7 +19,8 @@ class FitsSource(Source):
 
     Files of one folder whose names differ only in the word that names the band (``ngc7-g.fits``, ``ngc7-r.fits``) are
     one galaxy, whose id is the name without that word; every other file is a galaxy of its own. The first sub-folder on
-    the way to a file is its label.
+    the way to a file is its label. A galaxy's position is that of the middle of its picture, if the first picture has
+    celestial coordinates.
 
     Parameters
     ----------
@@ -50,6 +52,7 @@ class FitsSource(Source):
         self._galaxies = list(group_files(sorted(files), self._root, self._bands).items())
         labels = {label for id_, _ in self._galaxies if (label := _label(id_))}
         super().__init__(path, question_for("class", labels).name if labels else None)
+        self.positioned = sky_centre(self._galaxies[0][1][0]) is not None
         self.notes = notes_of_fits(self._bands, stretch)
 
     def __len__(self) -> int:
@@ -59,7 +62,17 @@ class FitsSource(Source):
     def rows(self, start: int = 0, stop: int | None = None) -> Iterator[Row]:
         """Yield rows whose files are not yet read."""
         for id_, files in self._galaxies[start:stop]:
-            yield Row(id_, partial(read_fits_picture, files, self._bands, self._stretch), _label(id_))
+            picture = partial(read_fits_picture, files, self._bands, self._stretch)
+            position = sky_centre(files[0]) if self.positioned else None
+            yield Row(id_, picture, _label(id_), position)
+
+    def ids(self) -> list[str]:
+        """Return the id of every galaxy, for which no file is opened."""
+        return [id_ for id_, _ in self._galaxies]
+
+    def labels(self) -> list[str | None]:
+        """Return the label of every galaxy, for which no file is opened."""
+        return [_label(id_) for id_, _ in self._galaxies]
 
     def shards(self, rows: int) -> Iterator[Shard]:
         """Yield pieces that hold no more than their own galaxies' paths."""
