@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from astropy.table import Table
 from peculiar.errors import DataError, PeculiarWarning, UnknownNameError
 from peculiar.image import Framing
 from peculiar.sources import Source, open_source
+from peculiar.sources.labelled import read_labels
 from peculiar.table import BATCH_ROWS
 
 
@@ -298,3 +300,14 @@ def test_a_csv_file_with_two_columns_of_one_name(tmp_path: Path, plain_pictures:
     (tmp_path / "a.csv").write_text("id,file,ra,ra,dec\n7,x.png,1,2,3\n")
     (galaxy,) = open_source(tmp_path / "a.csv").galaxies()
     assert (galaxy.id, galaxy.problem) == ("7", None)
+
+
+def test_labels_of_one_galaxy_that_differ_are_told_and_the_last_counts(tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_text("objid,label,note\n7,odd,\n8,odd,\n7,odd,\n", encoding="utf-8")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert read_labels(path) == ("label", {"7": "odd", "8": "odd"})
+    path.write_text("id,label\n7,odd\n8,odd\n7,not\n7,\n", encoding="utf-8")
+    with pytest.warns(PeculiarWarning, match=r"labels that differ: 1; the last.*'7' with 'odd' and 'not'"):
+        assert read_labels(path) == ("label", {"7": "not", "8": "odd"})

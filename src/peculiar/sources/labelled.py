@@ -9,7 +9,7 @@ from pathlib import Path
 from peculiar.errors import LabelError, PeculiarWarning, UnknownNameError, UsageError
 from peculiar.schema import RESERVED, Question, question_for
 from peculiar.sources.stream import Row, Source
-from peculiar.table import TableReader, entry_text
+from peculiar.table import ID_COLUMNS, TableReader, entry_text, find_column
 
 _LABEL_COLUMNS = ("label", "labels", "class", "answer", "target")
 
@@ -69,19 +69,37 @@ class LabelledSource(Source):
 
 
 def read_labels(path: str | os.PathLike[str], label: str | None = None) -> tuple[str, dict[str, str]]:
-    """Read labels by id; the column is the one named, the first of the usual names, or the only other one."""
+    """Read labels by id; the column is the one named, the first of the usual names, or the only other one.
+
+    Of several labels of one galaxy the last counts, with a warning if they differ.
+    """
     reader = TableReader(path)
-    reader.check_column("id")
+    column = find_column(ID_COLUMNS, reader.columns) or "id"
+    reader.check_column(column)
     if label is None:
-        others = [name for name in reader.columns if name != "id"]
+        others = [name for name in reader.columns if name != column]
         usual = [name for name in _LABEL_COLUMNS if name in others]
         if not usual and len(others) != 1:
             raise UnknownNameError("column", "label", others, where=f"in {reader.path.name}; name it by --label")
         label = (usual or others)[0]
     reader.check_column(label)
-    pairs = zip(reader.column("id"), reader.column(label), strict=True)
+    pairs = zip(reader.column(column), reader.column(label), strict=True)
     told = ((entry_text(id_), entry_text(one)) for id_, one in pairs)
-    return label, {id_: one for id_, one in told if id_ and one and one.strip()}
+    by_id: dict[str, str] = {}
+    contradicted: dict[str, str] = {}
+    for id_, one in told:
+        if id_ and one and one.strip():
+            if by_id.setdefault(id_, one) != one:
+                contradicted[id_] = by_id[id_]
+            by_id[id_] = one
+    if contradicted:
+        id_, earlier = next(iter(contradicted.items()))
+        message = (
+            f"{path}: galaxies with labels that differ: {len(contradicted):,}; the last counts. The first is {id_!r} "
+            f"with {earlier!r} and {by_id[id_]!r}"
+        )
+        warnings.warn(message, PeculiarWarning, stacklevel=2)
+    return label, by_id
 
 
 def check_labels(path: str | os.PathLike[str], ids: Sequence[str], by_id: Mapping[str, str]) -> None:
