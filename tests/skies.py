@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
 from astropy.io import fits
 from astropy.wcs import WCS
 from numpy.typing import NDArray
@@ -67,3 +69,11 @@ def centroid(picture: NDArray[np.uint8]) -> tuple[float, float]:
     light = np.maximum(light - light.max() / 4, 0)
     rows, columns = np.indices(light.shape)
     return float((light * columns).sum() / light.sum()), float((light * rows).sum() / light.sum())
+
+
+def positions(path: Path, wcs: WCS, places: Sequence[tuple[float, float]], **columns: list[object]) -> Path:
+    """A table of the positions on the sky of places (column, row)."""
+    ra, dec = wcs.all_pix2world(np.array(places), 0).T
+    table = pa.table({"id": [f"g{n}" for n in range(len(places))], "ra": ra, "dec": dec, **columns})
+    pa.parquet.write_table(table, path)
+    return path

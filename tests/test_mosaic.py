@@ -28,7 +28,7 @@ from peculiar.sources.mosaic import parse_stamp_size
 from peculiar.sources.stream import EDGE, OFF_MOSAIC
 from peculiar.stretch import Stretch
 from peculiar.table import TableReader
-from skies import centroid, header, planted, sky, write_bands
+from skies import centroid, header, planted, positions, sky, write_bands
 
 SHAPE = (400, 500)
 PLACES = [(100.0, 80.0), (333.3, 250.7), (249.5, 199.5), (410.2, 90.4)]
@@ -37,13 +37,6 @@ PLACES = [(100.0, 80.0), (333.3, 250.7), (249.5, 199.5), (410.2, 90.4)]
 def mosaic(path: Path, wcs: WCS, places: list[tuple[float, float]] = PLACES) -> Path:
     bands = {band: planted(SHAPE, places, seed=n) for n, band in enumerate("gri")}
     return write_bands(path, bands, wcs, BUNIT="nanomaggy")
-
-
-def positions(path: Path, wcs: WCS, places: list[tuple[float, float]] = PLACES, **columns: list[object]) -> Path:
-    ra, dec = wcs.all_pix2world(np.array(places), 0).T
-    table = pa.table({"id": [f"g{n}" for n in range(len(places))], "ra": ra, "dec": dec, **columns})
-    pa.parquet.write_table(table, path)
-    return path
 
 
 def written(path: Path, ra: list[object], dec: list[object], **columns: list[object]) -> Path:
@@ -66,7 +59,9 @@ SKIES = {
 @pytest.mark.parametrize("kind", SKIES)
 def test_a_galaxy_comes_out_in_the_middle(tmp_path: Path, kind: str) -> None:
     wcs = sky(shape=SHAPE, **SKIES[kind])
-    source = open_mosaic(mosaic(tmp_path / "m.fits", wcs), positions(tmp_path / "p.parquet", wcs), stamp_size="64px")
+    source = open_mosaic(
+        mosaic(tmp_path / "m.fits", wcs), positions(tmp_path / "p.parquet", wcs, PLACES), stamp_size="64px"
+    )
     assert len(source) == len(PLACES)
     for galaxy, (ra, dec) in zip(source.galaxies(Framing(64)), wcs.all_pix2world(PLACES, 0), strict=True):
         assert galaxy.picture is not None
@@ -130,7 +125,7 @@ def test_bands_that_are_shifted_are_laid_over_each_other(tmp_path: Path) -> None
 def test_every_way_of_storage(tmp_path: Path, kind: str, caplog: pytest.LogCaptureFixture) -> None:
     wcs = sky(shape=SHAPE)
     bands = [np.rint(planted(SHAPE, PLACES, seed=n) * 100) for n in range(3)]
-    catalog = positions(tmp_path / "p.parquet", wcs)
+    catalog = positions(tmp_path / "p.parquet", wcs, PLACES)
     path: Path | list[Path] = tmp_path / "m.fits"
     cards = header(wcs, BUNIT="nanomaggy")
     match kind:
@@ -208,7 +203,7 @@ def test_a_plain_mosaic_is_mapped_not_read(tmp_path: Path) -> None:
 def test_sizes_of_stamps(tmp_path: Path) -> None:
     wcs = sky(shape=SHAPE, pixel=0.4)
     path = mosaic(tmp_path / "m.fits", wcs)
-    catalog = positions(tmp_path / "p.parquet", wcs, R50=[2.0, 4.0, None, -1.0])
+    catalog = positions(tmp_path / "p.parquet", wcs, PLACES, R50=[2.0, 4.0, None, -1.0])
 
     def sides(size: str) -> list[int | str]:
         source = open_mosaic(path, catalog, stamp_size=size)
@@ -328,13 +323,13 @@ def test_no_position_matches(tmp_path: Path) -> None:
 
 def test_a_table_without_rows(tmp_path: Path) -> None:
     path = mosaic(tmp_path / "m.fits", sky(shape=SHAPE))
-    catalog = positions(tmp_path / "p.parquet", sky(shape=SHAPE))
+    catalog = positions(tmp_path / "p.parquet", sky(shape=SHAPE), PLACES)
     pa.parquet.write_table(pa.parquet.read_table(catalog).slice(0, 0), catalog)
     assert list(open_mosaic(path, catalog).galaxies()) == []
 
 
 def test_mosaics_that_cannot_be_used(tmp_path: Path) -> None:
-    catalog = positions(tmp_path / "p.parquet", sky(shape=SHAPE))
+    catalog = positions(tmp_path / "p.parquet", sky(shape=SHAPE), PLACES)
     plain = write_bands(tmp_path / "plain.fits", {"r": planted(SHAPE, [])})
     with pytest.raises(DataError, match=r"plain\.fits: this image has no celestial coordinates"):
         open_mosaic(plain, catalog)
@@ -417,7 +412,7 @@ def test_pieces_and_processes_give_the_same(tmp_path: Path) -> None:
 
 def test_one_stretch_serves_for_all_and_is_recorded(tmp_path: Path) -> None:
     wcs = sky(shape=SHAPE, pixel=0.396)
-    catalog = positions(tmp_path / "p.parquet", wcs)
+    catalog = positions(tmp_path / "p.parquet", wcs, PLACES)
     known = open_mosaic(mosaic(tmp_path / "m.fits", wcs), catalog, stamp_size="64px")
     assert known.stretch.chosen == "nanomaggies"
     assert known.stretch.scales == pytest.approx((1.0, 1.2, 1.85), rel=1e-3)

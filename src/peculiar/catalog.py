@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from peculiar.column import Column
+from peculiar.column import DEC, ID, RA, Column
 from peculiar.flaws import MEASURES, measure_flaws
 from peculiar.healpix import HEALPIX, healpix_29
 from peculiar.image import Framing
@@ -107,13 +107,7 @@ def catalog_columns(model: Model, *, positions: bool, embeddings: bool) -> list[
     embeddings : bool
         Whether to keep what the network makes of each picture.
     """
-    columns = [Column("id", pa.string(), "identifier of the galaxy in its source", ucd="meta.id;meta.main")]
-    if positions:
-        columns += [
-            Column("ra", pa.float64(), "right ascension, ICRS", "deg", "pos.eq.ra;meta.main"),
-            Column("dec", pa.float64(), "declination, ICRS", "deg", "pos.eq.dec;meta.main"),
-            HEALPIX,
-        ]
+    columns = [ID, *((RA, DEC, HEALPIX) if positions else ())]
     for question, number, name in _probability_columns(model.card.questions):
         meaning = f": {question.meanings[number]}" if question.meanings else ""
         text = f"probability of the answer {question.answers[number]!r} to {question.name}{meaning}"

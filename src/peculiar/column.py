@@ -43,6 +43,11 @@ class Column:
         return cls(field.name, field.type, *(notes.get(name, "") for name in ("description", "unit", "ucd")))
 
 
+ID = Column("id", pa.string(), "identifier of the galaxy in its source", ucd="meta.id;meta.main")
+RA = Column("ra", pa.float64(), "right ascension, ICRS", "deg", "pos.eq.ra;meta.main")
+DEC = Column("dec", pa.float64(), "declination, ICRS", "deg", "pos.eq.dec;meta.main")
+
+
 def texts(metadata: Mapping[bytes, bytes] | None) -> dict[str, str]:
     """Return the metadata of an Arrow schema or field as text."""
     return {key.decode(errors="replace"): value.decode(errors="replace") for key, value in (metadata or {}).items()}

@@ -1,12 +1,10 @@
 """What is wrong with a set of galaxies: its pictures, its labels, its columns, its split."""
 
 import hashlib
-import itertools
 import os
 import time
-from collections import Counter, defaultdict, deque
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +20,7 @@ from peculiar.image import decode_whole
 from peculiar.model import load_model
 from peculiar.predict import readable_batches
 from peculiar.sources import Source, open_source
-from peculiar.sources.stream import Row
+from peculiar.sources.stream import Row, in_order
 from peculiar.suspects import LEAST_OF_A_CLASS, Suspect, rank_labels
 from peculiar.table import ID_COLUMNS, TableReader, entry_text, find_column, is_table
 from peculiar.twins import find_twins, portrait
@@ -137,20 +135,10 @@ def _catalogue_rows(path: Path, columns: Mapping[str, Sequence[Any]]) -> list[_E
 
 def _examined(source: Source, threads: int, progress: Callable[[int], object]) -> list[_Examined]:
     """Look at every picture of a source, a few at a time."""
-    rows, pending, found = source.rows(), deque[Future[list[_Examined]]](), list[_Examined]()
-
-    def take() -> None:
-        done = pending.popleft().result()
-        found.extend(done)
-        progress(len(done))
-
-    with ThreadPoolExecutor(threads) as pool:
-        while some := list(itertools.islice(rows, 32)):
-            pending.append(pool.submit(lambda some: [_examine(row) for row in some], some))
-            if len(pending) > 2 * threads:
-                take()
-        while pending:
-            take()
+    found = []
+    for one in in_order(_examine, source.rows(), threads):
+        found.append(one)
+        progress(1)
     return found
 
 

@@ -6,23 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from peculiar.cli.options import Fast, Json, Views
+from peculiar.cli.options import Bands, DataFiles, Fast, Json, Positions, StampSize, Views, open_pictures
 from peculiar.cli.progress import bar
-from peculiar.cli.terminal import err, out, print_json, some_galaxies
+from peculiar.cli.terminal import err, out, print_json, print_unreadable, some_galaxies
 
 if TYPE_CHECKING:
     from peculiar.batch import Catalogued
 
 
 def predict(
-    data: Annotated[
-        list[Path],
-        typer.Argument(
-            help="Galaxies: an NPZ, HDF5, Parquet, CSV, ECSV, FITS or VOTable file, a folder of pictures, FITS or "
-            "Parquet, or a tar of pictures; or several files, all pictures, FITS images, Parquet tables or tars.",
-            show_default=False,
-        ),
-    ],
+    data: DataFiles,
     file: Annotated[
         Path,
         typer.Option(
@@ -33,20 +26,9 @@ def predict(
     embeddings: Annotated[
         bool, typer.Option("--embeddings", help="Keep what the network makes of each picture, for searching.")
     ] = False,
-    positions: Annotated[
-        Path | None,
-        typer.Option(
-            "--catalog",
-            help="Table with ra and dec (degrees): cut stamps out of a FITS mosaic.",
-            show_default=False,
-        ),
-    ] = None,
-    stamp_size: Annotated[
-        str, typer.Option(help="Side of a stamp: 128px, 30arcsec, or 4xR50 (radii in the column R50, in arcsec).")
-    ] = "128px",
-    bands: Annotated[
-        str, typer.Option(help="Bands of FITS images, the reddest first: i,r,g; default: as the files name them.")
-    ] = "",
+    positions: Positions = None,
+    stamp_size: StampSize = "128px",
+    bands: Bands = "",
     views: Views = None,
     crop: Annotated[
         str | None,
@@ -80,16 +62,11 @@ def predict(
     from peculiar.batch import predict_catalog
     from peculiar.image import parse_crop
     from peculiar.model import cores, load_model
-    from peculiar.sources import open_mosaic, open_source
 
     opened = load_model(model)
-    # The workers of a cluster may stand in other folders.
-    data = data if dask is None else [path.absolute() for path in data]
-    if positions is None:
-        source = open_source(data, bands=bands)
-    else:
-        positions = positions if dask is None else positions.absolute()
-        source = open_mosaic(data, positions, stamp_size=stamp_size, bands=bands)
+    if dask is not None:  # the workers of a cluster may stand in other folders
+        data, positions = [path.absolute() for path in data], positions and positions.absolute()
+    source = open_pictures(data, positions, stamp_size, bands)
     framing = replace(opened.framing, fast=fast)
     if crop is not None:
         framing = replace(framing, crop=parse_crop(crop))
@@ -119,11 +96,7 @@ def predict(
 
 def _print_catalogued(result: "Catalogued") -> None:
     tally, new = result.tally, result.tally.rows - result.kept
-    for id_, reason in tally.problems.items():
-        err.print(f"{id_} cannot be read: {reason}")
-    unread = tally.flagged.get("unreadable", 0) - len(tally.problems)
-    if unread > 0:
-        err.print(f"and {unread:,} more cannot be read")
+    print_unreadable(tally.problems, tally.flagged.get("unreadable", 0))
     counts = ", ".join(f"{name} {count:,}" for name, count in sorted(tally.classes.items()))
     earlier = f", {result.kept:,} of them by an earlier run, {new:,}" if result.kept else ""
     pace = f"in {result.seconds:.1f} s ({new / result.seconds:,.0f} a second)"

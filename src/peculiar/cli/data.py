@@ -9,13 +9,14 @@ from typing import Annotated, Any
 
 import typer
 
-from peculiar.cli.options import Data, Json, Label
+from peculiar.cli.options import Bands, Data, DataFiles, Json, Label, Positions, StampSize, open_pictures
 from peculiar.cli.progress import counting
-from peculiar.cli.terminal import err, out, print_json, print_table, some_galaxies
+from peculiar.cli.terminal import err, out, print_json, print_table, print_unreadable, some_galaxies
 from peculiar.errors import UnknownNameError, UsageError
 
 app = typer.Typer(
-    help="What a set of galaxies holds, where to get one, and what is wrong with it; tables in other formats.",
+    help="What a set of galaxies holds, where to get one, and what is wrong with it; pictures and tables in other "
+    "formats.",
     no_args_is_help=True,
 )
 
@@ -191,6 +192,27 @@ def _stopping() -> Iterator[threading.Event]:
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)
+
+
+@app.command("pack")
+def data_pack(
+    data: DataFiles,
+    file: Annotated[Path, typer.Option("--out", help="Parquet file to write.", show_default=False)],
+    positions: Positions = None,
+    stamp_size: StampSize = "128px",
+    bands: Bands = "",
+) -> None:
+    """Write pictures into one Parquet table, such as stamps of a mosaic, to search, label and explain with."""
+    from peculiar.model import cores
+    from peculiar.pack import pack
+
+    source = open_pictures(data, positions, stamp_size, bands)
+    with counting("packing", total=len(source)) as progress:
+        packed = pack(source, file, threads=cores(), progress=progress)
+    print_unreadable(packed.problems, len(packed.problems))
+    out.print(f"Packed {some_galaxies(packed.rows)} into {packed.path}")
+    if packed.rows == len(packed.problems):
+        raise typer.Exit(1)
 
 
 @app.command("convert")

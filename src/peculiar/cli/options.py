@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from peculiar.image import Framing
+    from peculiar.sources import Source
 
 Data = Annotated[
     Path,
@@ -15,6 +18,26 @@ Data = Annotated[
         "or a tar of pictures.",
         show_default=False,
     ),
+]
+DataFiles = Annotated[
+    list[Path],
+    typer.Argument(
+        help="Galaxies: an NPZ, HDF5, Parquet, CSV, ECSV, FITS or VOTable file, a folder of pictures, FITS or Parquet, "
+        "or a tar of pictures; or several files, all pictures, FITS images, Parquet tables or tars.",
+        show_default=False,
+    ),
+]
+Positions = Annotated[
+    Path | None,
+    typer.Option(
+        "--catalog", help="Table with ra and dec (degrees): cut stamps out of a FITS mosaic.", show_default=False
+    ),
+]
+StampSize = Annotated[
+    str, typer.Option(help="Side of a stamp: 128px, 30arcsec, or 4xR50 (radii in the column R50, in arcsec).")
+]
+Bands = Annotated[
+    str, typer.Option(help="Bands of FITS images, the reddest first: i,r,g; default: as the files name them.")
 ]
 Label = Annotated[str | None, typer.Option(help="Column that holds the labels, for a table.", show_default=False)]
 Labels = Annotated[
@@ -50,3 +73,12 @@ def framing(size: int, crop: str, *, fast: bool) -> "Framing":
     from peculiar.image import Framing, parse_crop
 
     return Framing(size, parse_crop(crop), fast)
+
+
+def open_pictures(data: "Sequence[Path]", positions: Path | None, stamp_size: str, bands: str) -> "Source":
+    """Open a source, or, where there are positions, mosaics to cut stamps out of."""
+    from peculiar.sources import open_mosaic, open_source
+
+    if positions is None:
+        return open_source(data, bands=bands)
+    return open_mosaic(data, positions, stamp_size=stamp_size, bands=bands)

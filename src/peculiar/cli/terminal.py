@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -35,6 +35,15 @@ def extra(task: str, name: str) -> Iterator[None]:
 def some_galaxies(count: int) -> str:
     """Return a number of galaxies in words."""
     return "1 galaxy" if count == 1 else f"{count:,} galaxies"
+
+
+def print_unreadable(problems: Mapping[str, str], count: int) -> None:
+    """Say why pictures cannot be read: the first of them, and how many more there are."""
+    told = list(problems.items())[:10]
+    for id_, reason in told:
+        err.print(f"{id_} cannot be read: {reason}")
+    if count > len(told):
+        err.print(f"and {count - len(told):,} more cannot be read")
 
 
 def print_json(value: Any) -> None:

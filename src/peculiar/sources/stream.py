@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from peculiar.errors import LabelError, PictureError, UnreadablePictureWarning
 from peculiar.image import Framing, decode_picture, decode_whole, frame_pixels, read_encoded
 from peculiar.schema import Question, question_for
+
+Made = TypeVar("Made")
 
 EDGE = 4
 """Flag of a picture that reaches beyond the mosaic it was cut from; what lies outside is black."""
@@ -215,20 +217,21 @@ class Source(ABC):
         if threads <= 1:
             yield from (decode_row(row, framing) for row in rows)
             return
-        # Tasks of several pictures, because handing over a single one costs a tenth of decoding it; few at a time
-        # under way, because the stream may be longer than the memory.
-        pending: deque[Future[list[Galaxy]]] = deque()
-        with ThreadPoolExecutor(threads) as pool:
-            while some := list(itertools.islice(rows, 32)):
-                pending.append(pool.submit(_decode_all, some, framing))
-                if len(pending) > 2 * threads:
-                    yield from pending.popleft().result()
-            while pending:
+        yield from in_order(lambda row: decode_row(row, framing), rows, threads)
+
+
+def in_order(work: Callable[[Row], Made], rows: Iterator[Row], threads: int) -> Iterator[Made]:
+    """Yield what threads make of rows, in the order of the rows; closed, it ends the threads."""
+    # Tasks of several pictures, because handing over a single one costs a tenth of decoding it; few at a time under
+    # way, because the stream may be longer than the memory.
+    pending: deque[Future[list[Made]]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        while some := list(itertools.islice(rows, 32)):
+            pending.append(pool.submit(lambda some: [work(row) for row in some], some))
+            if len(pending) > 2 * threads:
                 yield from pending.popleft().result()
-
-
-def _decode_all(rows: list[Row], framing: Framing) -> list[Galaxy]:
-    return [decode_row(row, framing) for row in rows]
+        while pending:
+            yield from pending.popleft().result()
 
 
 def decode_row(row: Row, framing: Framing) -> Galaxy:
