@@ -289,14 +289,13 @@ def sky_centre(file: Path) -> tuple[float, float] | None:
             height, width = plane.shape
             ra, dec = map(float, wcs.all_pix2world((width - 1) / 2, (height - 1) / 2, 0))
             frame = _other_frame(wcs)
-    except (DataError, PictureError, OSError, IndexError, ValueError):
+            if frame is not None:
+                there = SkyCoord(ra, dec, unit="deg", frame=frame).icrs
+                ra, dec = float(there.ra.deg), float(there.dec.deg)
+    except Exception:  # a header may be wrong in any way; whether the picture can be read is told when it is
+        logger.debug("%s tells no position", file, exc_info=True)
         return None
-    if not math.isfinite(ra + dec):
-        return None
-    if frame is not None:
-        there = SkyCoord(ra, dec, unit="deg", frame=frame).icrs
-        ra, dec = float(there.ra.deg), float(there.dec.deg)
-    return ra % 360, dec
+    return (ra % 360, dec) if math.isfinite(ra + dec) else None
 
 
 def _celestial(header: Any, hdus: Any) -> Any:
