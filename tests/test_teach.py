@@ -140,7 +140,7 @@ def test_labels_that_do_not_do(labels: Path, tiny_catalog: Path, tiny_model: Pat
     refused(LabelError, r"none of the 2 labelled galaxies is in .*tiny\.parquet", "id,s\nM31,flat\nM33,round\n")
     refused(LabelError, "no labels", "id,s\nsim-001,\n")
     refused(UnknownNameError, "name it by --label", "id,a,b\nsim-001,1,2\n")
-    refused(UnknownNameError, "no column 'id'", "name,s\nsim-001,1\n")
+    refused(UnknownNameError, "no column 'id'", "galaxy,s\nsim-001,1\n")
     with pytest.raises(UsageError, match="was made by the model"):
         teach(labels, tiny_catalog, "x.onnx")
 
