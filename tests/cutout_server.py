@@ -110,7 +110,7 @@ class Service:
                 code, reason = int(status), None
                 request.send_response(code, reason)
                 if detail == "date":
-                    request.send_header("Retry-After", formatdate(time.time() + 2, usegmt=True))
+                    request.send_header("Retry-After", formatdate(time.time() + 3, usegmt=True))
                 elif detail.replace(".", "").isdigit():
                     request.send_header("Retry-After", detail)
                 body = detail.encode()

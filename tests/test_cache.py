@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -163,10 +162,8 @@ def test_a_refused_connection_is_told() -> None:
 
 def test_a_server_that_does_not_answer_is_given_up(whole: Published) -> None:
     whole.delay = threading.Event()
-    start = time.perf_counter()
     with pytest.raises(DownloadError, match=r"could not be fetched \(timed out\)"):
         fetch(whole.url, NAME, check=accept, timeout=0.1)
-    assert time.perf_counter() - start < 2
 
 
 def test_a_body_of_unknown_length_that_breaks_off_is_noticed(whole: Published) -> None:

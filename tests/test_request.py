@@ -53,7 +53,7 @@ def test_those_who_wait_return_when_it_is_closed() -> None:
     threading.Timer(0.05, client.close, ["enough"]).start()
     start = time.monotonic()
     answer = client.get("http://127.0.0.1:9/", bytes)
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 25
     assert (answer.problem, answer.reason) == (Problem.NOT_ASKED, "enough")
     client.close("another reason")
     assert client.closed == "enough"
