@@ -535,6 +535,17 @@ def test_the_command_says_what_is_wrong(tiny_survey: Path, tmp_path: Path) -> No
     assert "not a database" in str(done.exception)
 
 
+def test_several_pictures_are_asked_about_and_of_catalogues_there_is_one(
+    tiny_catalog: Path, tiny_survey: Path, labels: Labels, tmp_path: Path
+) -> None:
+    files = [tmp_path / name for name in ("one.png", "two.png")]
+    for seed, file in enumerate(files):
+        Image.fromarray(draw_galaxy(64, 10, 32, 32, seed=seed)).save(file)
+    assert list(open_desk(files, labels).ids) == ["one.png", "two.png"]
+    with pytest.raises(UsageError, match="one catalogue; 2 were given"):
+        open_desk([tiny_catalog, tiny_catalog], labels, pictures=tiny_survey)
+
+
 @pytest.mark.parametrize("page", ["/?who=Ada", "/grid?who=Ada", "/wall", "/galaxy/3"])
 def test_a_picture_of_an_earlier_desk_is_not_shown_again(client: TestClient, desk: Desk, page: str) -> None:
     earlier = set(re.findall(r"/picture/\S*(?=[ \"])", client.get(page).text))

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from peculiar.cli.options import Data, Json, Label, ModelOrRun, Views
+from peculiar.cli.options import DataFiles, Json, Label, ModelOrRun, Views
 from peculiar.cli.progress import counting
 from peculiar.cli.terminal import extra, out, print_json
 from peculiar.errors import UsageError
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def explain(
-    data: Data,
+    data: DataFiles,
     model: ModelOrRun = None,
     folder: Annotated[
         Path | None,

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from peculiar.cli.options import DataFiles
 from peculiar.cli.terminal import extra, out
 from peculiar.errors import UnknownNameError, UsageError
 
@@ -18,10 +19,10 @@ Asked = Annotated[str | None, typer.Option(help="Name of the question; default: 
 
 def label(
     data: Annotated[
-        Path,
+        list[Path],
         typer.Argument(
-            metavar="DATA|CATALOG",
-            help="Galaxies with pictures; or, with --pictures, a catalogue with embeddings.",
+            metavar="DATA...|CATALOG",
+            help="Galaxies with pictures, as for predict; or, with --pictures, a catalogue with embeddings.",
             show_default=False,
         ),
     ],
@@ -128,7 +129,7 @@ def import_(
 
 @app.command("manifest")
 def manifest(
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="Galaxies with pictures.", show_default=False)],
+    data: DataFiles,
     folder: Annotated[Path, typer.Option("--out", help="Folder to write, new or empty.", show_default=False)],
     size: Annotated[int, typer.Option(help="Side of the pictures, in pixels.")] = 480,
 ) -> None:

@@ -6,7 +6,7 @@ import secrets
 import socket
 import threading
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,9 +30,12 @@ from peculiar.web.pictures import Pictures
 from peculiar.web.wall import Wall
 from peculiar.web.why import open_why
 
+Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+"""One path, or several."""
+
 
 def label(
-    data: str | os.PathLike[str],
+    data: Paths,
     *,
     pictures: str | os.PathLike[str] | None = None,
     question: str = "four_class",
@@ -52,8 +55,9 @@ def label(
 
     Parameters
     ----------
-    data : path-like
-        Galaxies with pictures, asked about in random order; or a catalogue with embeddings, if `pictures` is given.
+    data : path-like, or sequence of path-like
+        Galaxies with pictures, as for `peculiar.sources.open_source`, asked about in random order; or a catalogue with
+        embeddings, if `pictures` is given.
     pictures : path-like, optional
         Where the pictures of the catalogue's galaxies are, by the same ids.
     question : str
@@ -84,14 +88,15 @@ def label(
     Raises
     ------
     UsageError
-        If a catalogue has no embeddings or was made by another model, or the address cannot be used.
+        If there are several catalogues, or one has no embeddings or was made by another model, or the address cannot
+        be used.
     UnknownNameError
         If there is no such question.
     LabelError
         If a TOML file describes none, or the database knows it with other answers.
     """
     with Labels(db) as labels:
-        shelf = None if pictures is None else Shelf(data)
+        shelf = None if pictures is None else Shelf(_only(data))
         desk = open_desk(
             data if shelf is None else shelf,
             labels,
@@ -131,7 +136,7 @@ def label(
 
 
 def open_desk(
-    data: str | os.PathLike[str] | Shelf,
+    data: Paths | Shelf,
     labels: Labels,
     *,
     pictures: str | os.PathLike[str] | None = None,
@@ -146,9 +151,9 @@ def open_desk(
     tree = find_tree(question)
     asked = tree.root if learned is None else tree[learned]
     if pictures is None:
-        source = _open_pictures(data.path if isinstance(data, Shelf) else Path(data))
+        source = _open_pictures(data.path if isinstance(data, Shelf) else data)
         return Desk(source.ids(), Pictures(source), tree, labels, learned=asked.name, seed=seed)
-    shelf = data if isinstance(data, Shelf) else Shelf(data)
+    shelf = data if isinstance(data, Shelf) else Shelf(_only(data))
     source = open_source(pictures)
     known = shelf.embeddings()
     ids = Ids(pa.concat_arrays([batch.column(0).cast(pa.string()) for batch in shelf.batches(["id"])]))
@@ -174,11 +179,20 @@ def open_desk(
     )
 
 
-def _open_pictures(path: Path) -> Source:
+def _only(data: Paths) -> Path:
+    paths = [data] if isinstance(data, str | os.PathLike) else data
+    if len(paths) != 1:
+        message = f"with pictures the data are one catalogue; {len(paths)} were given"
+        raise UsageError(message)
+    return Path(paths[0])
+
+
+def _open_pictures(data: Paths) -> Source:
     try:
-        return open_source(path)
+        return open_source(data)
     except DataError as error:
-        if path.exists() and path.is_file() and table_format(path) == "parquet" and "no column holds" in str(error):
+        path = Path(data if isinstance(data, str | os.PathLike) else data[0])
+        if path.is_file() and table_format(path) == "parquet" and "no column holds" in str(error):
             message = f"{path} is a catalogue without pictures; say where they are (--pictures DATA)"
             raise UsageError(message) from error
         raise
