@@ -546,6 +546,15 @@ def test_several_pictures_are_asked_about_and_of_catalogues_there_is_one(
         open_desk([tiny_catalog, tiny_catalog], labels, pictures=tiny_survey)
 
 
+@pytest.mark.parametrize("page", ["/", "/progress", "/wall", "/map", "/galaxy/3"])
+@pytest.mark.parametrize("who", ["", "?who=Ada+%26+Bo"])
+def test_every_page_leads_to_the_others(client: TestClient, page: str, who: str) -> None:
+    text = client.get(page + who).text
+    links = re.findall(r'href="(/[^"]*)"', text[text.index('<nav aria-label="Pages">') : text.index("</nav>")])
+    own = ["/", "/grid"] if who else []
+    assert links == [one + who for one in [*own, "/progress", "/wall", "/map"]] + ["/"]
+
+
 @pytest.mark.parametrize("page", ["/?who=Ada", "/grid?who=Ada", "/wall", "/galaxy/3"])
 def test_a_picture_of_an_earlier_desk_is_not_shown_again(client: TestClient, desk: Desk, page: str) -> None:
     earlier = set(re.findall(r"/picture/\S*(?=[ \"])", client.get(page).text))
