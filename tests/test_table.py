@@ -117,6 +117,18 @@ def test_csv_with_a_byte_order_mark(tmp_path: Path) -> None:
     assert TableReader(path).columns == ("id", "label")
 
 
+@pytest.mark.parametrize(("sign", "comma"), [("\t", ","), (";", ","), (",", ";")])
+def test_text_is_parted_by_what_its_header_has(tmp_path: Path, sign: str, comma: str) -> None:
+    path = tmp_path / "a.csv"
+    lines = ['id,"a,b;c\td"' if sign == "," else 'id,"a,b"', f'1,"x{sign}y"', f"2,p{comma}q"]
+    path.write_text("\n".join(line.replace(",", sign, 1) for line in lines), encoding="utf-8")
+    table = TableReader(path)
+    assert table.columns == ("id", "a,b;c\td" if sign == "," else "a,b")
+    assert table.column("id") == ["1", "2"]
+    assert table.column(table.columns[1]) == [f"x{sign}y", f"p{comma}q"]
+    assert len(table) == 2
+
+
 def test_ids_that_turn_into_text_late_in_a_csv_are_read(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("id\n" + "1\n" * 600_000 + "NGC 1300\n", encoding="utf-8")  # more than the reader's first block

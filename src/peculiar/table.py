@@ -1,11 +1,12 @@
 """Tables of any of the field's formats, read as streams of record batches.
 
-A table is recognised by its content: Parquet, FITS, VOTable, ECSV, or else comma-separated text. What its columns mean
-is in the fields of its schema, whatever the format; see `Column.of`. `peculiar.writers` writes tables.
+A table is recognised by its content: Parquet, FITS, VOTable, ECSV, or else text with commas, tabs or semicolons. What
+its columns mean is in the fields of its schema, whatever the format; see `Column.of`. `peculiar.writers` writes tables.
 """
 
 import itertools
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,10 @@ BATCH_ROWS = 1024
 
 WHOLE_BYTES = 1 << 30
 """Size up to which a file is read that can only be read whole: VOTable and ECSV, which take several times as much."""
+
+
+# A first line that is longer is no header, or one whose first names tell enough.
+_HEADER_BYTES = 1 << 16
 
 
 def table_format(path: str | os.PathLike[str]) -> str | None:
@@ -143,7 +148,7 @@ class TableReader:
         elif self.format == "parquet":
             self.schema = self._guard(lambda: _described(pa.parquet.read_schema(self.path)))
         elif self.format == "csv":
-            self.schema = self._guard(lambda: pa.csv.open_csv(self.path, parse_options=_parsing()).schema)
+            self.schema = self._guard(lambda: pa.csv.open_csv(self.path, parse_options=_parsing(self.path)).schema)
         else:
             if self.format == "fits":
                 self._binary = self._guard(lambda: astro.open_fits(self.path))
@@ -256,7 +261,9 @@ class TableReader:
             strings_can_be_null=True,
             quoted_strings_can_be_null=False,
         )
-        source = self._guard(lambda: pa.csv.open_csv(self.path, parse_options=_parsing(), convert_options=options))
+        source = self._guard(
+            lambda: pa.csv.open_csv(self.path, parse_options=_parsing(self.path), convert_options=options)
+        )
         return (_without_empty(batch) for batch in source), 0
 
     def _check_size(self) -> None:
@@ -296,8 +303,12 @@ def _next_valid(source: Iterator[pa.RecordBatch]) -> pa.RecordBatch | None:
     return batch
 
 
-def _parsing() -> pa.csv.ParseOptions:
-    return pa.csv.ParseOptions(newlines_in_values=True)
+def _parsing(path: Path) -> pa.csv.ParseOptions:
+    """Tell what parts the cells of a text table: tabs or semicolons, where its first line has them and no commas."""
+    with path.open("rb") as file:
+        header = re.sub(rb'"[^"]*"', b"", file.readline(_HEADER_BYTES))
+    found = (sign for sign in ",\t;" if sign.encode() in header)
+    return pa.csv.ParseOptions(delimiter=next(found, ","), newlines_in_values=True)
 
 
 def _without_empty(batch: pa.RecordBatch) -> pa.RecordBatch:
