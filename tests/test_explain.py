@@ -97,16 +97,6 @@ def test_maps_and_probabilities_are_those_of_the_forward_pass(net: ReferenceNet,
     assert first.min() == 0 < first.max()
 
 
-def test_figures_of_an_earlier_call_give_way(net: ReferenceNet, pictures: Pictures, tmp_path: Path) -> None:
-    (tmp_path / "galaxy.png").write_bytes(b"mine")
-    visualize_activations(net, [(pictures, one_hot())], count=3, out=tmp_path)
-    earlier = {file.name for file in tmp_path.iterdir()}
-    (seen,) = visualize_activations(net, [(pictures, one_hot())], count=1, out=tmp_path)
-    left = {file.name for file in tmp_path.iterdir()}
-    assert left == {file.name for file in seen.files} | {"contact_sheet.png", "galaxy.png"}
-    assert len(earlier) > len(left)
-
-
 @pytest.mark.usefixtures("undrawn")
 def test_the_keras_twin_sees_the_same(net: ReferenceNet, pictures: Pictures) -> None:
     ours = visualize_activations(net, [(pictures, LABELS)])

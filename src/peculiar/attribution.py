@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from peculiar.errors import DataError, PictureError, UnknownNameError, UnreadablePictureWarning, UsageError
 from peculiar.image import frame_pixels, kept_square
-from peculiar.plots import discard_others, draw_attribution, draw_attributions, save
+from peculiar.plots import draw_attribution, draw_attributions, save
 from peculiar.predict import Classifier
 from peculiar.sources.stream import Source
 
@@ -228,7 +228,7 @@ def explain_answers(
     model : Classifier
     source : Source
     out : path-like
-        Folder for the figures; those of an earlier call give way to them.
+        Folder for the figures.
     count : int
         How many galaxies, the first that can be read.
     answer : str, optional
@@ -295,7 +295,6 @@ def explain_answers(
         warnings.warn(message, UnreadablePictureWarning, stacklevel=2)
     named = [(picture, one.attribution, one.id, one.label) for picture, one in zip(pictures, shown, strict=True)]
     save(draw_attributions(named), folder / "overview.png")
-    discard_others(folder, [one.file for one in shown])
     return shown
 
 

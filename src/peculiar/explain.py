@@ -15,7 +15,7 @@ from rich.markup import escape
 from scipy import special
 
 from peculiar.errors import DataError, UsageError
-from peculiar.plots import MOST_FILTERS, discard_others, draw_contact_sheet, draw_galaxy, draw_maps, save
+from peculiar.plots import MOST_FILTERS, draw_contact_sheet, draw_galaxy, draw_maps, save
 from peculiar.schema import FOUR_CLASS
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def visualize_activations(
     count : int
         How many galaxies.
     out : path-like
-        Folder for the figures; those of an earlier call give way to them.
+        Folder for the figures.
     answers : sequence of str, optional
         Names of the classes; by default those the model knows, else the exercise's.
 
@@ -142,7 +142,6 @@ def visualize_activations(
         [(seen.picture, seen.title.replace(", ", "\n"), seen.right, seen.maps) for seen in shown]
     )
     save(sheet, folder / "contact_sheet.png")
-    discard_others(folder, [file for seen in shown for file in seen.files])
     write(f"Figures are in {folder}", markup=False)
     return shown
 

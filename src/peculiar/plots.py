@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +38,6 @@ def save(figure: Figure, path: Path) -> Path:
     with writing(path) as temporary:
         figure.savefig(temporary, dpi=120)
     return path
-
-
-def discard_others(folder: Path, files: Collection[Path]) -> None:
-    """Remove what an earlier call drew of galaxies, `galaxy_*.png`, so that a folder shows what `files` are alone."""
-    for old in set(folder.glob("galaxy_*.png")).difference(files):
-        old.unlink()
 
 
 def draw_galaxy(picture: NDArray[Any], title: str, *, right: bool | None) -> Figure:
