@@ -35,6 +35,14 @@ def test_labels_without_trust_count_nothing() -> None:
     )
 
 
+def test_a_few_galaxies_all_told_apart_are_no_reason_to_be_sure() -> None:
+    labels = np.arange(20) % 2
+    logits = np.where(np.eye(2)[labels] > 0, 1.0, -1.0)
+    assert 0.3 < fit_temperature(logits, labels) < 0.6
+    many = np.tile(labels, 1000)
+    assert fit_temperature(np.tile(logits, (1000, 1)), many) < 0.2
+
+
 def test_without_labels_there_is_no_temperature() -> None:
     with pytest.raises(LabelError, match="no labels"):
         fit_temperature(np.empty((0, 3)), np.empty(0, dtype=int))

@@ -31,6 +31,17 @@ def test_large_weights_are_stored_in_half_precision(tiny_model: Path) -> None:
     assert kinds == {onnx.TensorProto.FLOAT16}
 
 
+def test_where_half_precision_changes_answers_all_weights_are_whole(
+    tiny_fit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = [{"odd": 0.02}, {}]  # of the halved file, of the whole one
+    monkeypatch.setattr(export, "_wrong", lambda *_: found.pop(0))
+    export.export(tiny_fit, tmp_path / "model.onnx")
+    kinds = {weights.data_type for weights in onnx.load(tmp_path / "model.onnx").graph.initializer}
+    assert onnx.TensorProto.FLOAT in kinds
+    assert onnx.TensorProto.FLOAT16 not in kinds
+
+
 def test_the_file_names_nothing_of_the_machine(tiny_model: Path) -> None:
     content = tiny_model.read_bytes()
     assert str(Path.home()).encode() not in content

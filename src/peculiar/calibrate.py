@@ -14,6 +14,10 @@ from peculiar.intervals import Interval, group_numbers, wilson
 # Few galaxies would bend a scaling far from 1 and 0; this much of a pull is lost on thousands.
 _PULL = 1e-3
 
+# How far the logarithm of a temperature is believed to be from 0, before a galaxy has been seen (one standard
+# deviation). A few that are all told apart would else have probabilities of 0 and 1.
+_BELIEVED = 1.0
+
 # By so many standard errors a scaling has to be better before it is measurably so.
 _STANDARD_ERRORS = 2.0
 
@@ -81,7 +85,8 @@ def fit_temperature(
     """Find the temperature that makes a network's probabilities fit labels that it was not trained on.
 
     The temperature divides the logits before the softmax (Guo et al. 2017): above 1 a network was too sure
-    of itself. The order of the classes stays as it is.
+    of itself. The order of the classes stays as it is. That it is not far from 1 is believed beforehand, about as
+    much as one galaxy would tell.
 
     Parameters
     ----------
@@ -94,7 +99,7 @@ def fit_temperature(
     Returns
     -------
     float
-        Between 0.05 and 20: that of the smallest log loss.
+        Between 0.05 and 20: the likeliest, given the labels and a normal prior on its logarithm.
 
     Raises
     ------
@@ -106,11 +111,11 @@ def fit_temperature(
     if not len(labels):
         message = "a temperature cannot be fitted to no labels"
         raise LabelError(message)
-    rows = np.arange(len(labels))
+    rows, weights = np.arange(len(labels)), np.ones(len(labels)) if trust is None else trust
 
     def loss(log_temperature: float) -> float:
         chances = log_softmax(logits / np.exp(log_temperature), axis=1)[rows, labels]
-        return float(-np.average(chances, weights=trust))
+        return float((log_temperature / _BELIEVED) ** 2 / 2 - weights @ chances)
 
     return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.05), np.log(20)), method="bounded").x))
 
