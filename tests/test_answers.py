@@ -9,9 +9,9 @@ import pytest
 
 from peculiar.errors import LabelError, UnreadablePictureWarning
 from peculiar.image import Framing, encode_picture
-from peculiar.schema import CLEAN5, FOUR_CLASS, ODD
-from peculiar.sources import open_source
-from peculiar.sources.answers import UNKNOWN, read_answered
+from peculiar.schema import CLEAN5, FOUR_CLASS, ODD, Question
+from peculiar.sources import Source, open_source
+from peculiar.sources.answers import UNKNOWN, answers_to, read_answered
 
 QUESTIONS = (FOUR_CLASS, CLEAN5, ODD)
 
@@ -37,6 +37,44 @@ def test_labels_are_trusted_by_their_basis(tiny_survey: Path) -> None:
     assert weak.any()
     np.testing.assert_allclose(found.trust["four_class"], np.where(weak, 0.35, 1))
     assert (found.trust["clean5"] == 1).all()
+
+
+def voted(path: Path, pictures: list[bytes], **votes: list[object]) -> Source:
+    count = len(next(iter(votes.values())))
+    table = {"id": [f"g{row}" for row in range(count)], "image": pictures[:count], **votes}
+    pa.parquet.write_table(pa.table(table), path)
+    return open_source(path)
+
+
+SPIRAL = Question("spiral", ("yes", "no"), votes=("spiral_yes", "spiral_no"))
+
+
+def test_votes_are_shares_labels_and_trust(tmp_path: Path, plain_pictures: list[bytes]) -> None:
+    source = voted(tmp_path / "v.parquet", plain_pictures, spiral_yes=[9, 5, None, 0], spiral_no=[1, 5, None, 40])
+    found = read_answered([source], [SPIRAL], Framing(16))
+    assert found.ids == ["g0", "g1", "g3"]  # nobody was asked about the other
+    np.testing.assert_allclose(found.shares["spiral"], [[0.9, 0.1], [0.5, 0.5], [0, 1]], rtol=1e-6)
+    assert found.labels["spiral"].tolist() == [0, UNKNOWN, 1]
+    assert found.trust["spiral"][0] == found.trust["spiral"][1] < found.trust["spiral"][2]
+    assert answers_to(source, SPIRAL) == ["yes", None, None, "no"]
+
+
+def test_votes_and_labels_may_be_of_different_galaxies(tmp_path: Path, plain_pictures: list[bytes]) -> None:
+    one = voted(tmp_path / "v.parquet", plain_pictures, spiral_yes=[0.9, 0.2], spiral_no=[0.1, 0.8])
+    other = voted(tmp_path / "l.parquet", plain_pictures, clean5=["round", "spiral"])
+    found = read_answered([one, other], [CLEAN5, SPIRAL], Framing(16))
+    assert found.labels["clean5"].tolist() == [UNKNOWN, UNKNOWN, 0, 4]
+    assert found.trust["spiral"].tolist()[2:] == [0, 0]
+    assert set(found.shares) == {"spiral"}
+
+
+@pytest.mark.parametrize("entry", ["-1", "many", "inf"])
+def test_an_entry_that_is_no_number_of_votes_is_named(tmp_path: Path, plain_pictures: list[bytes], entry: str) -> None:
+    source = voted(tmp_path / "v.parquet", plain_pictures, spiral_yes=["1", "2"], spiral_no=["0", entry])
+    with pytest.raises(
+        LabelError, match=rf"1 entries of .* no numbers of votes; the first is '{entry}' in spiral_no, of g1"
+    ):
+        read_answered([source], [SPIRAL], Framing(16))
 
 
 def test_several_sources_follow_each_other(tiny_survey: Path) -> None:

@@ -35,6 +35,15 @@ def test_labels_without_trust_count_nothing() -> None:
     )
 
 
+def test_a_temperature_of_shares_is_that_of_the_votes_one_by_one() -> None:
+    random = np.random.default_rng(222)
+    logits = 2 * random.normal(0, 2, (500, 3))
+    labels = random.integers(0, 3, (500, 8))
+    shares = np.eye(3)[labels].mean(axis=1)
+    one_by_one = fit_temperature(logits.repeat(8, axis=0), labels.ravel(), np.full(4000, 1 / 8))
+    assert fit_temperature(logits, shares) == pytest.approx(one_by_one, rel=1e-3)
+
+
 def test_a_few_galaxies_all_told_apart_are_no_reason_to_be_sure() -> None:
     labels = np.arange(20) % 2
     logits = np.where(np.eye(2)[labels] > 0, 1.0, -1.0)

@@ -368,6 +368,37 @@ def test_the_demo_compares_scores_as_they_are_printed(value: float | None, verdi
     assert _verdict(value, 0.6, 0.7) == verdict
 
 
+def test_votes_are_learned_and_scored(peculiar_command: Any, tiny_survey: Path) -> None:
+    rows = [f"sim-{number:03d},{number % 4 * 3},{9 - number % 4 * 3}\n" for number in range(100)]
+    Path("votes.csv").write_text("id,n_yes,n_no\n" + "".join(rows))
+    Path("flat.toml").write_text('name = "flat"\nanswers = ["yes", "no"]\n')
+    asked = ("--question", "flat.toml", "--labels", "votes.csv")
+    words = ("--epochs", 1, "--width", 8, "--size", 32, "--batch-size", 16, "--from-scratch")
+    status, _, progress = peculiar_command("fit", tiny_survey, *asked, "--out", "run", *words)
+    assert status == 0, progress
+    assert re.search(r"validation: flat accuracy [\d.]+, shares off by 0\.\d{3}  ", progress)
+    assert peculiar_command("export", "run", "--out", "flat.onnx")[0] == 0
+    known = ("--labels", "votes.csv", "--model", "flat.onnx")
+    status, output, progress = peculiar_command("recalibrate", tiny_survey, *known, "--out", "flat.onnx")
+    assert status == 0, progress
+    assert "prediction sets: flat; weights and biases: none" in output
+    status, output, progress = peculiar_command("evaluate", tiny_survey, *known, "--out", "all", "--json")
+    assert status == 0, progress
+    assert set(json.loads(output)["deviations"]) == {"yes", "no"}
+    status, output, _ = peculiar_command("evaluate", tiny_survey, *known, "--out", "all")
+    assert re.search(r"shares of votes are off by 0\.\d{3} \(yes\), 0\.\d{3} \(no\)", output)
+    assert "shares of votes are off by" in Path("all/report.html").read_text()
+    assert peculiar_command("predict", tiny_survey, "--model", "flat.onnx", "--out", "c.parquet")[0] == 0
+    assert {"p_flat_yes", "p_flat_no"} <= set(pa.parquet.read_schema("c.parquet").names)
+
+
+def test_what_cannot_be_both_is_told(peculiar_command: Any, tiny_survey: Path) -> None:
+    words = ("--label", "clean5", "--question", "gz2", "--out", "run")
+    status, _, progress = peculiar_command("fit", tiny_survey, *words)
+    assert status == 2
+    assert "--label names a column of labels and --question what was voted on" in progress
+
+
 def test_fit_export_predict_evaluate(peculiar_command: Any, tiny_survey: Path) -> None:
     words = ("--epochs", 1, "--width", 8, "--size", 32, "--batch-size", 16, "--from-scratch")
     status, output, progress = peculiar_command("fit", tiny_survey, "--out", "run", *words)

@@ -21,7 +21,7 @@ from peculiar.restore import restore
 from peculiar.schema import CLEAN5, FOUR_CLASS, ODD, Question
 from peculiar.sources import Source, open_source
 from peculiar.sources.answers import read_answered
-from peculiar.sources.labelled import own_question
+from peculiar.sources.labelled import own_question, told_questions
 from peculiar.split import part_of
 
 TINY = Recipe(width=8, size=32, epochs=2, batch_size=16, pretrained=False)
@@ -327,6 +327,72 @@ def test_a_question_of_one_s_own_begins_with_a_taught_head(tiny_survey: Path, ti
     fit.fit(sources, "run", gentle, questions=[question], start=start, watcher=Watcher())
     assert asked == [(question,)]
     assert [one.name for one in export("run", "own.onnx").card.questions] == ["survey"]
+
+
+SHAPE = Question("shape", ("round", "long"))
+SHARES = (0.9, 0.6, 0.1, 0.9)  # of those who call a galaxy of each kind of `tiny_survey` round
+
+
+def vote(path: str, people: int = 20, **names: str) -> Path:
+    """Write a table with the votes of so many people on each galaxy of `tiny_survey`."""
+    round_ = [np.random.default_rng(number).binomial(people, SHARES[number % 4]) for number in range(100)]
+    ids = [f"sim-{number:03d}" for number in range(100)]
+    table = {"id": ids, "shape_round": round_, "shape_long": [people - one for one in round_]}
+    pa.csv.write_csv(pa.table({names.get(name, name): values for name, values in table.items()}), path)
+    return Path(path)
+
+
+def test_shares_of_votes_are_learned(tiny_survey: Path) -> None:
+    sources, questions = told_questions([open_source(tiny_survey)], [SHAPE], vote("votes.csv"))
+    longer = TINY.model_copy(update={"epochs": 50, "learning_rate": 0.005, "averaging": 0.9})
+    history = fit.fit(sources, "run", longer, questions=questions)
+    (score,) = [value for name, value in history[-1].items() if name == "val_shape"]
+    assert max(score["deviation"]) < 0.25  # that of the mean share is 0.33
+    assert max(score["deviation"]) < 0.7 * max(history[0]["val_shape"]["deviation"])
+    model = export(Path("run"), "model.onnx")
+    assert model.card.questions[0].votes == ("shape_round", "shape_long")
+    galaxies = read_answered(sources, questions, model.framing)
+    said = model.classify(galaxies.pictures).probabilities["shape"][:, 0]
+    kinds = np.array([int(id_[-3:]) % 4 for id_ in galaxies.ids])
+    means = [said[kinds == kind].mean() for kind in range(3)]
+    assert min(means[:2]) > means[2] + 0.3
+
+
+def test_rows_with_votes_come_once_an_epoch_and_answers_count_alike(tiny_survey: Path) -> None:
+    sources, questions = told_questions([open_source(tiny_survey)], [SHAPE], vote("votes.csv"))
+    galaxies = read_answered(sources, questions, TINY.training_framing)
+    parts, _ = fit.fit_parts(galaxies, TINY)
+    assert fit._draws(galaxies, parts.training).tolist() == parts.training.tolist()
+
+
+def test_other_votes_are_another_run(tiny_survey: Path) -> None:
+    one = told_questions([open_source(tiny_survey)], [SHAPE], vote("votes.csv"))
+    fit.fit(one[0], "run", TINY, questions=one[1])
+    other = told_questions([open_source(tiny_survey)], [SHAPE], vote("more.csv", people=19))
+    with pytest.raises(RunError, match="data_digest was"):
+        fit.fit(other[0], "run", TINY, questions=other[1], resume=True)
+
+
+def test_votes_on_what_is_new_to_a_model_begin_with_a_fitted_head(tiny_survey: Path, tiny_model: Path) -> None:
+    sources, questions = told_questions([open_source(tiny_survey)], [SHAPE], vote("votes.csv"))
+    start = load_model(tiny_model)
+    few = recipe.make_recipe(start, epochs=1, batch_size=16, learning_rate=1e-6)
+    history = fit.fit(sources, "run", few, questions=questions, start=start)
+    assert max(history[0]["val_shape"]["deviation"]) < 0.33
+
+
+def test_a_table_without_votes_says_what_it_has(tiny_survey: Path) -> None:
+    votes = vote("votes.csv", shape_round="smooth")
+    with pytest.raises(LabelError, match=r"no columns of votes on shape, such as shape_round, .* smooth, shape_long"):
+        told_questions([open_source(tiny_survey)], [SHAPE], votes)
+
+
+def test_of_several_rows_of_votes_the_last_counts(tiny_survey: Path) -> None:
+    votes = vote("votes.csv")
+    votes.write_text(votes.read_text() + "sim-000,0,3\n")
+    with pytest.warns(PeculiarWarning, match="several rows; the last of each counts"):
+        (source,), _ = told_questions([open_source(tiny_survey)], [SHAPE], votes)
+    assert source.column("shape_long")[0] == "3"
 
 
 def test_labels_may_lie_in_a_table_of_their_own(tiny_survey: Path) -> None:

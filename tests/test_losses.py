@@ -31,6 +31,20 @@ def test_half_trusted_labels_count_half() -> None:
     assert float(half) == pytest.approx(float(whole) / 2)
 
 
+def test_shares_of_votes_are_what_probabilities_are_pulled_to() -> None:
+    shares = torch.tensor([[0.5, 0.25, 0.25]] * 4)
+    logits = torch.log(shares).requires_grad_()
+    weighted_cross_entropy(logits, shares, torch.tensor([1.0, 0.5, 0.0, 1.0]), EVEN, 0.0).backward()
+    assert logits.grad is not None
+    torch.testing.assert_close(logits.grad, torch.zeros(4, 3), atol=1e-7, rtol=0)
+    whole = weighted_cross_entropy(
+        LOGITS, functional.one_hot(torch.tensor([0, 2, 2, 1])).float(), torch.ones(4), EVEN, 0.1
+    )
+    assert float(whole) == pytest.approx(
+        float(weighted_cross_entropy(LOGITS, torch.tensor([0, 2, 2, 1]), torch.ones(4), EVEN, 0.1))
+    )
+
+
 def test_rare_classes_count_more() -> None:
     labels = torch.tensor([0, -1, -1, -1])
     even = weighted_cross_entropy(LOGITS, labels, torch.ones(4), EVEN, 0.0)

@@ -270,6 +270,8 @@ def test_a_question_is_read_from_toml(tmp_path: Path) -> None:
         ('name = "x"\nanswers = [1, 2]', "list of texts"),
         ('name = "x"\nanswers = ["a\\n", "b"]', "printable"),
         ('name = "x"\nanswers = ["a", "b"]\nmeanings = ["c"]', "2 answers and 1 meanings"),
+        ('name = "x"\nanswers = ["a", "b"]\nvotes = ["n_a", "n_a"]', "2 answers and 1 different columns of votes"),
+        ('name = "x"\nanswers = ["a", "b"]\nvotes = 3', "'votes' has to be a list of texts"),
         ('name = "x"\nanswers = ["a", "b"]\nrun = "rm"', "'run' is not known"),
     ],
 )

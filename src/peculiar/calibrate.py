@@ -80,7 +80,7 @@ class Bin:
 
 
 def fit_temperature(
-    logits: NDArray[np.floating], labels: NDArray[np.integer], trust: NDArray[np.floating] | None = None
+    logits: NDArray[np.floating], labels: NDArray[np.integer | np.floating], trust: NDArray[np.floating] | None = None
 ) -> float:
     """Find the temperature that makes a network's probabilities fit labels that it was not trained on.
 
@@ -91,8 +91,8 @@ def fit_temperature(
     Parameters
     ----------
     logits : ndarray, shape (n, classes)
-    labels : ndarray of int, shape (n,)
-        Class numbers.
+    labels : ndarray of int, shape (n,), or of float, shape (n, classes)
+        Class numbers; or the share of people who named each class.
     trust : ndarray, shape (n,), optional
         How far each label counts.
 
@@ -111,11 +111,12 @@ def fit_temperature(
     if not len(labels):
         message = "a temperature cannot be fitted to no labels"
         raise LabelError(message)
-    rows, weights = np.arange(len(labels)), np.ones(len(labels)) if trust is None else trust
+    shares = np.eye(logits.shape[1])[labels] if labels.ndim == 1 else labels
+    weights = shares if trust is None else shares * trust[:, None]
 
     def loss(log_temperature: float) -> float:
-        chances = log_softmax(logits / np.exp(log_temperature), axis=1)[rows, labels]
-        return float((log_temperature / _BELIEVED) ** 2 / 2 - weights @ chances)
+        logarithms = log_softmax(logits / np.exp(log_temperature), axis=1)
+        return float((log_temperature / _BELIEVED) ** 2 / 2 - (weights * logarithms).sum())
 
     return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.05), np.log(20)), method="bounded").x))
 

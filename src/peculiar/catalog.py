@@ -163,15 +163,16 @@ def _flags_text() -> str:
 def _probability_columns(questions: Sequence[Question]) -> Iterator[tuple[Question, int, str]]:
     """Yield question, number of the answer, and name of each column of probabilities.
 
-    Of a question with two answers the second says all.
+    Of a question with two answers the second says all. What people voted on has a column an answer, called as in Galaxy
+    Zoo's catalogues after the question too; other columns are only where an answer occurs once more.
     """
     taken: set[str] = set()
     for question in questions:
         for number, answer in enumerate(question.answers):
-            if len(question.answers) == 2 and number == 0:
+            if len(question.answers) == 2 and number == 0 and not question.votes:
                 continue
             name = f"p_{answer.lower()}"
-            name = f"p_{question.name}_{answer.lower()}" if name in taken else name
+            name = f"p_{question.name}_{answer.lower()}" if question.votes or name in taken else name
             taken.add(name)
             yield question, number, name
 

@@ -4,6 +4,7 @@ import math
 import os
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from numpy.typing import NDArray
+from scipy.special import softmax
 from torch import Tensor
 from torch.nn import functional
 
@@ -31,7 +33,8 @@ from peculiar.schema import CLEAN5, FOUR_CLASS, ODD, Question
 from peculiar.sources import Source, open_source
 from peculiar.sources.answers import Answered, read_answered
 from peculiar.split import Split, data_digest, split_by_id
-from peculiar.teach import fit_head
+from peculiar.teach import fit_head, fit_shares
+from peculiar.votes import Votes, deviations
 
 QUESTIONS: tuple[Question, ...] = (FOUR_CLASS, CLEAN5, ODD)
 """Those of the model that ships."""
@@ -112,7 +115,7 @@ def fit(
         use) and ``last.safetensors`` (to resume from; with teachers, ``lessons.safetensors`` as well).
     recipe : Recipe, optional
     questions : sequence of Question
-        Those that the data have labels for are learned.
+        Those that the data have labels for are learned; of those that name columns of votes, the shares of the answers.
     teachers : sequence of Model
         Models to learn from as well (knowledge distillation, Hinton et al. 2015): their probabilities, averaged over
         turned and mirrored views, say more of a galaxy than one label does, and answer the questions that have none.
@@ -167,7 +170,7 @@ def fit(
         recipe=recipe,
         questions=galaxies.questions,
         data=tuple(source.path.name for source in sources),
-        data_digest=data_digest(galaxies.ids, np.stack([*galaxies.labels.values()]), galaxies.pictures),
+        data_digest=data_digest(galaxies.ids, _told(galaxies), galaxies.pictures),
         split_digest=parts.digest(galaxies.ids),
         counts={"training": len(parts.training), "validation": len(parts.validation), "test": len(parts.test)},
         duplicates=duplicates,
@@ -200,6 +203,12 @@ def fit_parts(galaxies: Answered, recipe: Recipe) -> tuple[Split, int]:
     same = [(int(first[one]), int(first[other])) for one, other in pairs]
     parts = split_by_id(galaxies.ids, same, validation_size=recipe.validation_size, test_size=recipe.test_size)
     return parts, len(pairs)
+
+
+def _told(galaxies: Answered) -> NDArray[np.int64]:
+    """Return all that is known of galaxies, shape (questions and voted answers, n), as whole numbers."""
+    votes = [galaxies.trust[name] * shares.T for name, shares in galaxies.shares.items()]
+    return np.vstack([*galaxies.labels.values(), *(np.rint(1e6 * one).astype(np.int64) for one in votes)])
 
 
 def _check_parts(data: Answered, parts: Split) -> None:
@@ -313,10 +322,13 @@ class _Fit:
         self.average = channels_last(GalaxyNet(answers, recipe.width, recipe.body).to(self.device)).eval()
         self.average.load_state_dict(self.net.state_dict())
         self.drawn = _draws(data, parts.training)
+        # With weights the shares of votes that a network learns would be others.
         self.class_weights = {
-            question.name: torch.from_numpy(
-                _class_weights(data.labels[question.name][self.drawn], len(question.answers))
-            ).to(self.device)
+            question.name: self._there(
+                np.ones(len(question.answers), np.float32)
+                if question.name in data.shares
+                else _class_weights(data.labels[question.name][self.drawn], len(question.answers))
+            )
             for question in data.questions
         }
         self.steps = len(self.drawn) // recipe.batch_size
@@ -362,12 +374,18 @@ class _Fit:
         net, new = restore(start, self.data.questions)
         net.to(self.device).eval()
         for question in new:
-            labels = self.data.labels[question.name]
-            rows = self.parts.training[labels[self.parts.training] >= 0]
+            labels, shares = self.data.labels[question.name], self.data.shares.get(question.name)
+            trust = self.data.trust[question.name]
+            rows = self.parts.training
+            rows = rows[labels[rows] >= 0 if shares is None else trust[rows] > 0]
             with torch.inference_mode():
                 embeddings = torch.cat([net.embed(seen).cpu() for seen in self._seen(rows)]).numpy()
-            head = fit_head(embeddings, labels[rows], question, seed=self.record.recipe.seed)
-            set_head(net, question, head.weights.T / head.temperature, head.bias / head.temperature)
+            if shares is None:
+                head = fit_head(embeddings, labels[rows], question, seed=self.record.recipe.seed)
+                weights, bias = head.weights / head.temperature, head.bias / head.temperature
+            else:
+                weights, bias = fit_shares(embeddings, shares[rows], trust[rows])
+            set_head(net, question, weights.T, bias)
         return net
 
     def _seen(self, rows: NDArray[np.intp]) -> Iterator[Tensor]:
@@ -455,17 +473,24 @@ class _Fit:
 
     def _question_loss(self, name: str, logits: Tensor, rows: NDArray[np.intp]) -> Tensor:
         recipe, weight = self.record.recipe, _QUESTION_WEIGHTS.get(name, 1.0)
-        labels, trust = (
-            torch.from_numpy(known[name][rows]).to(self.device) for known in (self.data.labels, self.data.trust)
+        labels, shares, trust = self.data.labels[name][rows], self.data.shares.get(name), self.data.trust[name][rows]
+        loss = weighted_cross_entropy(
+            logits,
+            self._there(labels if shares is None else shares[rows]),
+            self._there(trust),
+            self.class_weights[name],
+            recipe.smoothing,
         )
-        loss = weighted_cross_entropy(logits, labels, trust, self.class_weights[name], recipe.smoothing)
         if self.lessons:
-            lesson = torch.from_numpy(self.lessons[name][rows]).to(self.device)
             # Of a galaxy with an unsure label the teacher repeats just that: it was trained on it.
-            asked = (labels < 0) | (trust >= _SURE)
+            sure = (labels < 0) | (trust >= _SURE) | (shares is not None)
+            lesson, asked = self._there(self.lessons[name][rows]), self._there(sure)
             taught = (functional.cross_entropy(logits, lesson, reduction="none") * asked).mean()
             loss = loss.lerp(taught, recipe.teaching)
         return weight * loss
+
+    def _there(self, values: NDArray[Any]) -> Tensor:
+        return torch.from_numpy(values).to(self.device)
 
     @torch.no_grad()
     def _take_average(self, step: int) -> None:
@@ -479,60 +504,86 @@ class _Fit:
 
     def _validate(self) -> dict[str, Any]:
         """Score the averaged weights on the validation part."""
-        return {f"val_{name}": _scores(*known[:2]) for name, known in self._known_logits().items()}
+        return {f"val_{name}": _scores(known) for name, known in self._known_answers().items()}
 
     def _conclude(self) -> dict[str, Any]:
         """Fit what turns logits into probabilities, on the validation part."""
-        known = self._known_logits()
+        known = self._known_answers()
         return {
             "temperatures": {
-                name: round(fit_temperature(logits, labels, trust), 4) if len(labels) else 1.0
-                for name, (labels, logits, trust) in known.items()
+                name: round(fit_temperature(one.logits, one.answers, one.trust), 4) if len(one.labels) else 1.0
+                for name, one in known.items()
             },
-            "scores": {name: _scores(labels, logits) for name, (labels, logits, _) in known.items()},
+            "scores": {name: _scores(one) for name, one in known.items()},
         }
 
-    def _known_logits(self) -> dict[str, tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]]:
-        """Return labels, logits and trust of the validation part's known answers, by question."""
+    def _known_answers(self) -> dict[str, "_Known"]:
+        """Return what is known of the validation part's galaxies, and what the network says of them, by question."""
         rows = self.parts.validation
         with torch.inference_mode():
             answers: list[dict[str, Tensor]] = [self.average(seen) for seen in self._seen(rows)]
         found = {}
         for name, labels in self.data.labels.items():
-            known = labels[rows] >= 0
+            shares, trust = self.data.shares.get(name), self.data.trust[name][rows]
+            known = labels[rows] >= 0 if shares is None else trust > 0
             logits = torch.cat([part[name] for part in answers]).float().cpu().numpy()
-            found[name] = (labels[rows][known], logits[known], self.data.trust[name][rows][known])
+            found[name] = _Known(
+                labels[rows][known], None if shares is None else shares[rows][known], trust[known], logits[known]
+            )
         return found
 
 
-def _scores(labels: NDArray[np.int64], logits: NDArray[np.float32]) -> dict[str, Any]:
-    classes = logits.shape[1]
-    chosen = logits.argmax(axis=1)
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known of some galaxies, and what the network says of them."""
+
+    labels: NDArray[np.int64]
+    shares: NDArray[np.float32] | None
+    trust: NDArray[np.float32]
+    logits: NDArray[np.float32]
+
+    @property
+    def answers(self) -> NDArray[np.int64] | NDArray[np.float32]:
+        """Numbers of the answers; or the shares of each, where people voted."""
+        return self.labels if self.shares is None else self.shares
+
+
+def _scores(known: _Known) -> dict[str, Any]:
+    classes = known.logits.shape[1]
+    probabilities, labels = softmax(known.logits, axis=1), known.labels
+    voted = {}
+    if known.shares is not None:
+        off = deviations(Votes(known.shares, known.trust, labels), probabilities)
+        voted = {"deviation": [round(value, 4) for value in off.tolist()]}
+        # Of galaxies whose votes are level no answer is the right one.
+        probabilities, labels = probabilities[labels >= 0], labels[labels >= 0]
+    chosen = probabilities.argmax(axis=1)
     recalls = [
         float((chosen[labels == number] == number).mean()) for number in range(classes) if (labels == number).any()
     ]
-    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-    probabilities = exponentials / exponentials.sum(axis=1, keepdims=True)
     aucs = [class_auc((labels == number).astype(np.float32), probabilities[:, number]) for number in range(classes)]
-    known = [auc for auc in aucs if auc is not None]
+    areas = [auc for auc in aucs if auc is not None]
     return {
         "galaxies": len(labels),
         "accuracy": round(float((chosen == labels).mean()), 4) if len(labels) else None,
         "balanced_accuracy": round(float(np.mean(recalls)), 4) if recalls else None,
         "recall": [round(value, 4) for value in recalls],
-        "auc": round(float(np.mean(known)), 4) if known else None,
+        "auc": round(float(np.mean(areas)), 4) if areas else None,
+        **voted,
     }
 
 
 def _draws(data: Answered, rows: NDArray[np.intp]) -> NDArray[np.intp]:
     """Return the rows of an epoch: as often as the square root of how rare a row's rarest sure answer is, 3 at most."""
-    counts = {name: np.bincount(labels[rows][labels[rows] >= 0]) for name, labels in data.labels.items()}
-    most = max(count.max() for count in counts.values())
+    # Of votes the shares are learned, which would be others if some galaxies came more often for their votes.
+    labelled = {name: labels[rows] for name, labels in data.labels.items() if name not in data.shares}
+    counts = {name: np.bincount(labels[labels >= 0]) for name, labels in labelled.items()}
+    most = max((count.max() for count in counts.values()), default=1)
     times = np.ones(len(rows))
-    for name, labels in data.labels.items():
-        known = (labels[rows] >= 0) & (data.trust[name][rows] >= _SURE)
+    for name, labels in labelled.items():
+        known = (labels >= 0) & (data.trust[name][rows] >= _SURE)
         rarity = np.sqrt(most / np.maximum(counts[name], 1))
-        times[known] = np.maximum(times[known], rarity[labels[rows][known]])
+        times[known] = np.maximum(times[known], rarity[labels[known]])
     return np.repeat(rows, np.minimum(times, _MOST_DRAWS).astype(int))
 
 

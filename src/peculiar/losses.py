@@ -5,30 +5,29 @@ from torch.nn import functional
 
 
 def weighted_cross_entropy(
-    logits: Tensor, labels: Tensor, trust: Tensor, class_weights: Tensor, smoothing: float
+    logits: Tensor, answers: Tensor, trust: Tensor, class_weights: Tensor, smoothing: float
 ) -> Tensor:
-    """Return the mean cross-entropy over a batch, in which unknown labels count nothing.
+    """Return the mean cross-entropy over a batch, in which unknown answers count nothing.
 
     Parameters
     ----------
     logits : Tensor of float, shape (n, answers)
-    labels : Tensor of int, shape (n,)
-        Number of the answer; below 0 where it is not known.
+    answers : Tensor of int, shape (n,), or of float, shape (n, answers)
+        Number of the answer, below 0 where it is not known; or the share of people who gave each.
     trust : Tensor of float, shape (n,)
-        How far each label counts, 0 to 1.
+        How far each galaxy counts, 0 to 1.
     class_weights : Tensor of float, shape (answers,)
         How much each answer counts, so that the rare ones are not drowned.
     smoothing : float
-        Share of each label that is spread over all answers (Szegedy et al. 2016, section 7).
+        Share of each answer that is spread over all answers (Szegedy et al. 2016, section 7).
 
     Returns
     -------
     Tensor
-        A scalar: the sum over the known labels, divided by n, so that a question with few of them in a batch pulls
+        A scalar: the sum over the known answers, divided by n, so that a question with few of them in a batch pulls
         on the shared body with the weight of those few.
     """
-    known = (labels >= 0).float() * trust
-    each = functional.cross_entropy(
-        logits, labels.clamp(min=0), weight=class_weights, label_smoothing=smoothing, reduction="none"
-    )
-    return (each * known).sum() / len(labels)
+    if answers.ndim == 1:
+        trust, answers = trust * (answers >= 0), answers.clamp(min=0)
+    each = functional.cross_entropy(logits, answers, weight=class_weights, label_smoothing=smoothing, reduction="none")
+    return (each * trust).sum() / len(logits)

@@ -27,6 +27,7 @@ from peculiar.predict import readable_batches
 from peculiar.quantize import pictures_for_ranges, quantize
 from peculiar.schema import Question
 from peculiar.sets import Thresholds, fit_sets
+from peculiar.sources.answers import answers_to
 from peculiar.sources.stream import Galaxy, Source
 from peculiar.split import part_of
 
@@ -109,15 +110,17 @@ def recalibrate(
                     labels[question.name].append(question.answers.index(entry))
                     ids[question.name].append(name)
         progress(len(galaxies))
+    voted = {question.name for question in model.card.questions if question.votes}
     scalings: dict[str, Scaling] = {}
     sets: dict[str, Thresholds] = {}
     for name, numbers in labels.items():
         if len(set(numbers)) < 2:
             continue
         known, logits = np.array(numbers), np.log(np.maximum(np.array(chances[name], dtype=np.float64), 1e-12))
-        # Pictures of one galaxy are judged together: a scaling that has seen one of them knows the others.
-        scaling, _, _ = choose_scaling(logits, known, ids[name])
-        if any(scaling.biases):
+        # Pictures of one galaxy are judged together: a scaling that has seen one of them knows the others. Where people
+        # voted, probabilities are what shares of them say, and stay so.
+        scaling = None if name in voted else choose_scaling(logits, known, ids[name])[0]
+        if scaling is not None and any(scaling.biases):
             scalings[name] = scaling
             # To galaxies that it was fitted to a scaling is kinder than to others, above all to those of a small class.
             logits = cross_fitted(logits, known, fit_scaling, groups=ids[name])
@@ -175,9 +178,7 @@ def _wanted(
 
 def _labels(source: Source, question: Question) -> list[str | None]:
     """Return the answers of a source to a question, without those that are as good as guessed."""
-    trust = dict(question.trust)
-    entries = [None if entry in question.silent else entry for entry in source.column(question.column)]
-    question.check(entries, source.path)
+    trust, entries = dict(question.trust), answers_to(source, question)
     bases = source.column(question.basis)
     return [
         entry if trust.get(basis or "", 1.0) >= _LEAST_TRUST else None

@@ -41,6 +41,9 @@ class Question:
         How far a label of each basis counts in training, 0 to 1; others count fully.
     asks : str
         The question as people read it; its name by default.
+    votes : tuple of str
+        Where many people answered: the column of each answer with how many gave it, or which share of them. Then there
+        is no column of labels.
     """
 
     name: str
@@ -51,6 +54,7 @@ class Question:
     basis: str = ""
     trust: tuple[tuple[str, float], ...] = ()
     asks: str = ""
+    votes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Let the column be called as the question unless told otherwise, and name it where it has no words."""
@@ -254,7 +258,8 @@ def question_for(name: str, labels: Iterable[str]) -> Question:
 def find_tree(name: str) -> Tree:
     """Return questions by name: one of this module, a tree that comes with the package, or what a small TOML file says.
 
-    A file of one question has ``name``, ``answers`` (a list of texts) and perhaps ``meanings`` (as many) and ``asks``.
+    A file of one question has ``name``, ``answers`` (a list of texts) and perhaps ``meanings`` and ``votes`` (as many;
+    the latter are columns of votes) and ``asks``.
     A file of several has ``name`` and, for each, a table ``[[question]]`` with the same entries and perhaps ``then``:
     the name of the question that comes next, or a table of such names by answer.
 
@@ -310,7 +315,13 @@ def _read_tree(path: Path) -> Tree:
         message = f"{path}: {'; '.join(problems)}"
         raise LabelError(message)
     questions = tuple(
-        Question(one["name"], tuple(one["answers"]), tuple(one.get("meanings", ())), asks=one.get("asks", ""))
+        Question(
+            one["name"],
+            tuple(one["answers"]),
+            tuple(one.get("meanings", ())),
+            asks=one.get("asks", ""),
+            votes=tuple(one.get("votes", ())),
+        )
         for one in tables
     )
     try:
@@ -339,12 +350,13 @@ def _is_text(value: object) -> bool:
 
 def _faults(table: Mapping[str, Any], *, alone: bool) -> list[str]:
     """Return what is wrong with the description of one question."""
-    allowed = ("name", "answers", "meanings", "asks", *(() if alone else ("then",)))
+    allowed = ("name", "answers", "meanings", "votes", "asks", *(() if alone else ("then",)))
     problems = [f"{key!r} is not known" for key in table if key not in allowed]
     if not _is_name(table.get("name")):
         problems.append(_NAMED)
     answers, meanings, then = table.get("answers", []), table.get("meanings", []), table.get("then", {})
-    for key, values in (("answers", answers), ("meanings", meanings)):
+    votes = table.get("votes", [])
+    for key, values in (("answers", answers), ("meanings", meanings), ("votes", votes)):
         if not isinstance(values, list) or not all(_is_text(one) for one in values):
             problems.append(f"{key!r} has to be a list of texts of printable characters, 200 at the most each")
     if not _is_text(table.get("asks", "x")):
@@ -356,6 +368,8 @@ def _faults(table: Mapping[str, Any], *, alone: bool) -> list[str]:
             problems.append(f"2 to 10 different answers are needed, received {len(answers)}")
         if meanings and len(meanings) != len(answers):
             problems.append(f"there are {len(answers)} answers and {len(meanings)} meanings")
+        if votes and not len(set(votes)) == len(votes) == len(answers):
+            problems.append(f"there are {len(answers)} answers and {len(set(votes))} different columns of votes")
     return problems
 
 

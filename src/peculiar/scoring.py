@@ -16,9 +16,11 @@ from peculiar.model import Model
 from peculiar.predict import Classifier, predict
 from peculiar.schema import Question
 from peculiar.shift import MOST, Shifted, shift_scores
+from peculiar.sources.answers import read_votes
 from peculiar.sources.stream import Galaxy, Source
 from peculiar.split import PARTS, part_of
 from peculiar.table import entry_text, is_table
+from peculiar.votes import deviations
 
 
 @dataclass(frozen=True)
@@ -187,6 +189,13 @@ class Scored:
             raise UnknownNameError("column", name, self.columns)
         entries = self.read_column(name)
         return [entry_text(entries[row]) for row in self.rows]
+
+    def deviations(self) -> dict[str, float]:
+        """Return how far probabilities are from shares of votes, root mean square, by answer; empty without votes."""
+        if self.source is None or not set(self.question.votes) <= set(self.columns) or not self.question.votes:
+            return {}
+        found = deviations(read_votes(self.source, self.question).of(self.rows), self.probabilities)
+        return dict(zip(self.question.answers, (round(float(one), 4) for one in found), strict=True))
 
     def mistakes(self, candidate: Candidate, numbers: NDArray[np.intp]) -> list[tuple[NDArray[np.uint8], str]]:
         """Return pictures of the first few of some galaxies, and what was said of each.

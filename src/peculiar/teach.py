@@ -28,6 +28,9 @@ LEAST_OF_A_CLASS = 5
 
 _FOLDS, _REPEATS = 5, 8
 
+# Of a head that is only begun with.
+_FREE_ENOUGH = 0.3
+
 # Heads that are only fitted to choose and to calibrate need no more: forty thousand labels take seconds then.
 _MOST_A_FOLD = 6_000
 
@@ -264,6 +267,35 @@ def fit_head(
     )
 
 
+def fit_shares(
+    embeddings: NDArray[np.float32], shares: NDArray[np.float32], trust: NDArray[np.float32], *, seed: int = 222
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Fit a linear head to shares of votes, for a network to begin with.
+
+    Parameters
+    ----------
+    embeddings : ndarray, shape (n, d)
+    shares : ndarray, shape (n, answers)
+    trust : ndarray, shape (n,)
+        How far each galaxy counts.
+    seed : int
+        Decides which galaxies are fitted to, where there are very many.
+
+    Returns
+    -------
+    weights : ndarray, shape (d, answers)
+    bias : ndarray, shape (answers,)
+    """
+    rows = np.random.default_rng(seed).permutation(len(embeddings))[:_MOST_A_FOLD]
+    answers = shares.shape[1]
+    centre, scale = _centre(embeddings[rows])
+    # Each galaxy once for every answer, by its share; also for those that nobody gave, next to nothing.
+    scaled = ((embeddings[rows] - centre) / scale).repeat(answers, axis=0)
+    counts = (np.maximum(shares[rows], 1e-6) * trust[rows, None]).ravel()
+    weights, bias = _fit(scaled, np.tile(np.arange(answers), len(rows)), _FREE_ENOUGH, counts)
+    return weights / scale, bias - centre @ (weights / scale)
+
+
 def _centre(embeddings: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
     """Return the mean, shape (d,), and how far from it embeddings lie, in the median."""
     centre = embeddings.mean(axis=0)
@@ -271,12 +303,15 @@ def _centre(embeddings: NDArray[np.float32]) -> tuple[NDArray[np.float32], float
 
 
 def _fit(
-    scaled: NDArray[np.float32], labels: NDArray[np.integer], strength: float
+    scaled: NDArray[np.float32],
+    labels: NDArray[np.integer],
+    strength: float,
+    counts: NDArray[np.floating] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return weights (d, answers) and bias (answers,) of a logistic regression."""
     from sklearn.linear_model import LogisticRegression
 
-    fitted = LogisticRegression(C=strength, max_iter=300, tol=1e-3).fit(scaled, labels)
+    fitted = LogisticRegression(C=strength, max_iter=300, tol=1e-3).fit(scaled, labels, counts)
     weights, bias = fitted.coef_.T, fitted.intercept_
     if weights.shape[1] == 1:  # of two answers scikit-learn only keeps the second
         weights, bias = np.hstack([np.zeros_like(weights), weights]), np.array([0.0, bias[0]])

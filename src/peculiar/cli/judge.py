@@ -87,6 +87,7 @@ def evaluate(
     if push:
         with counting("pushing") as progress:
             shifts = push_pictures(scored, candidate, progress=progress)
+    off = scored.deviations()
     folder = folder or candidate.folder
     result = {
         "data": str(data),
@@ -98,6 +99,7 @@ def evaluate(
         "command": shlex.join(["peculiar", *sys.argv[1:]]),
         "seed": 222,
         **found.as_dict(),
+        "deviations": off,
         "shifts": {name: of.as_dict() for name, of in shifts.items()},
     }
     folder.mkdir(parents=True, exist_ok=True)
@@ -107,6 +109,8 @@ def evaluate(
     facts = {name: result[name] for name in named}
     facts["digest of the galaxies scored"] = found.digest
     facts |= candidate.digests
+    if off:
+        facts["shares of votes are off by"] = _listed(off)
     mistakes = scored.mistakes(candidate, found.mistakes)
     write_assessment(folder, found, facts_of(facts), mistakes=mistakes, shifts=shifts)
     if as_json:
@@ -117,6 +121,8 @@ def evaluate(
     for id_, reason in scored.problems.items():
         out.print(f"{id_} cannot be read: {reason}")
     print_scores(found.scores)
+    if off:
+        out.print(f"shares of votes are off by {_listed(off)} (root mean square)")
     if found.fractions:
         _print_fractions(found.fractions)
     out.print(f"Scores and figures are in {folder}; open {folder / 'report.html'} in a browser.")
@@ -143,17 +149,24 @@ def _score(
     """Read what a table says of galaxies, or classify them."""
     from peculiar.scoring import score_catalogue, score_pictures
     from peculiar.sources import open_source
-    from peculiar.sources.labelled import own_question
+    from peculiar.sources.labelled import own_question, with_most
 
     read = score_catalogue(data, candidate, label=label, labels=labels)
     if read is not None:
         return read
-    if labels is None:
+    voted = [one for one in candidate.questions if one.votes and question in (None, one.name)]
+    if voted and label is None:
+        source = with_most(open_source(data), voted[0], labels)
+    elif labels is None:
         source = open_source(data, label=label)
     else:
         (source,), _ = own_question([open_source(data)], label, labels)
     with counting("classifying") as progress:
         return score_pictures(source, candidate, question=question, progress=progress)
+
+
+def _listed(deviations: dict[str, float]) -> str:
+    return ", ".join(f"{value:.3f} ({answer})" for answer, value in deviations.items())
 
 
 def _print_fractions(fractions: "Mapping[str, Fraction]") -> None:

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,6 +10,12 @@ from peculiar.cli.options import Crop, Data, Fast, Json, Label, Labels, Size, fr
 from peculiar.cli.progress import counting, fitting, watching
 from peculiar.cli.terminal import extra, out, print_json, print_scores
 from peculiar.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from peculiar.schema import Question
+    from peculiar.sources import Source
 
 
 def demo(
@@ -96,6 +102,12 @@ def fit(
     ] = None,
     label: Annotated[str | None, typer.Option(help="Column of labels of a question of your own.")] = None,
     labels: Labels = None,
+    question: Annotated[
+        str | None,
+        typer.Option(
+            help="Question or tree whose votes or labels the data or --labels hold: gz2, gz_decals, or a TOML file."
+        ),
+    ] = None,
     epochs: Annotated[
         int | None, typer.Option(help="How often to go through the galaxies; default: 12, with --from 30.")
     ] = None,
@@ -136,11 +148,14 @@ def fit(
         from peculiar.fit import fit as run_fit
         from peculiar.recipe import make_recipe
     from peculiar.model import SHIPPED, load_model
+    from peculiar.schema import find_tree
     from peculiar.sources import open_source
-    from peculiar.sources.labelled import own_question
+    from peculiar.sources.labelled import own_question, told_questions
 
     if start is not None and from_scratch:
         raise UsageError("--from goes on from a model and --from-scratch from nothing; give one of them")
+    if label is not None and question is not None:
+        raise UsageError("--label names a column of labels and --question what was voted on; give one of them")
     origin = None if start is None else load_model(None if start == Path(SHIPPED).stem else start)
     recipe = make_recipe(
         origin,
@@ -154,8 +169,11 @@ def fit(
         pretrained=False if from_scratch else None,
         seed=seed,
     )
-    sources, questions = [open_source(one) for one in data], QUESTIONS
-    if label is not None or labels is not None:
+    sources: list[Source] = [open_source(one) for one in data]
+    questions: Sequence[Question] = QUESTIONS
+    if question is not None:
+        sources, questions = told_questions(sources, find_tree(question).questions, labels)
+    elif label is not None or labels is not None:
         sources, own = own_question(sources, label, labels)
         questions = (own,)
     with fitting() as watcher:
@@ -217,15 +235,13 @@ def recalibrate(
         from peculiar.recalibrate import recalibrate as run_recalibrate
     from peculiar.model import load_model
     from peculiar.sources import open_source
-    from peculiar.sources.labelled import own_question
+    from peculiar.sources.labelled import told_questions
 
-    sources, kept = [open_source(one) for one in data], _read_scores(scores)
+    sources, kept, opened = [open_source(one) for one in data], _read_scores(scores), load_model(model)
     if labels is not None:
-        sources, _ = own_question(sources, labels=labels)
+        sources, _ = told_questions(sources, opened.card.questions, labels)
     with counting("classifying") as progress:
-        written = run_recalibrate(
-            load_model(model), sources, file, eight_bits=eight_bits, scores=kept, progress=progress
-        )
+        written = run_recalibrate(opened, sources, file, eight_bits=eight_bits, scores=kept, progress=progress)
     card = written.card
     out.print(f"prediction sets: {', '.join(card.sets)}; weights and biases: {', '.join(card.scalings) or 'none'}")
     out.print(f"unlikeness: {'told' if card.familiar else 'not told, too few training pictures'}")

@@ -115,7 +115,11 @@ def fitting() -> Iterator["FitWatcher"]:
             def epoch(self, line: dict[str, Any]) -> None:
                 scores = "  |  ".join(
                     f"{key.removeprefix('val_')} accuracy {format_score(value['accuracy'])}, "
-                    f"AUC {format_score(value['auc'])}"
+                    + (
+                        f"shares off by {format_score(max(value['deviation']))}"
+                        if "deviation" in value
+                        else f"AUC {format_score(value['auc'])}"
+                    )
                     for key, value in line.items()
                     if key.startswith("val_")
                 )

@@ -1,8 +1,9 @@
 """Many galaxies with the answers to many questions, in memory: what the model that ships learns from."""
 
+import math
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +12,7 @@ from peculiar.errors import LabelError, UnreadablePictureWarning
 from peculiar.image import Framing
 from peculiar.schema import Question
 from peculiar.sources.stream import Source
-
-UNKNOWN = -1
-"""Label of a galaxy whose answer is not known."""
+from peculiar.votes import UNKNOWN, Votes, count_votes
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +32,9 @@ class Answered:
         By question, the number of the answer; `UNKNOWN` where it is not known.
     trust : dict of str to ndarray of float32, shape (n,)
         By question, how far each label counts, 0 to 1.
+    shares : dict of str to ndarray of float32, shape (n, answers)
+        Of the votes, by question; those questions only that have votes. Their labels are the answers of most, unknown
+        where two are level, and their trust is that in the shares.
     bases : dict of str to list of (str or None)
         By question, where each label comes from, if that is known.
     surveys : list of (str or None)
@@ -47,6 +49,7 @@ class Answered:
     trust: dict[str, NDArray[np.float32]]
     bases: dict[str, list[str | None]]
     surveys: list[str | None]
+    shares: dict[str, NDArray[np.float32]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -66,7 +69,7 @@ def read_answered(
     ----------
     sources : sequence of Source
     questions : sequence of Question
-        Each is looked for in its column of every source.
+        Each is looked for in its column of every source, or its columns of votes.
     framing : Framing
         How pictures are cut and sized.
     progress : callable
@@ -81,17 +84,21 @@ def read_answered(
     LabelError
         If a label is none of its question's answers, or no question has two different answers.
     """
+    votes = {question.name: _all_votes(sources, question) for question in questions if question.votes}
     columns = {
-        question.name: [answer for source in sources for answer in _answers(source, question)] for question in questions
+        question.name: [answer for source in sources for answer in answers_to(source, question)]
+        for question in questions
     }
     asked = tuple(question for question in questions if len(set(columns[question.name]) - {None}) > 1)
     places = " and ".join(str(source.path) for source in sources)
     if not asked:
-        names = ", ".join(question.column for question in questions)
+        names = ", ".join(name for question in questions for name in question.votes or (question.column,))
         message = f"{places}: none of the columns {names} has two different answers to learn from"
         raise LabelError(message)
     rows = zip(*(columns[question.name] for question in asked), strict=True)
     known = np.array([any(answer is not None for answer in answers) for answers in rows])
+    for told in votes.values():
+        known |= told.trust > 0
     pictures = np.empty((int(known.sum()), framing.size, framing.size, 3), dtype=np.uint8)
     kept: list[int] = []
     ids: list[str] = []
@@ -126,15 +133,68 @@ def read_answered(
         bases[question.name] = [basis[row] for row in kept]
         trusted = dict(question.trust)
         trust[question.name] = np.array([trusted.get(entry or "", 1) for entry in bases[question.name]], np.float32)
+        if question.votes:
+            trust[question.name] = votes[question.name].trust[kept]
     origins = np.concatenate([np.full(len(source), number) for number, source in enumerate(sources)])
     surveys = [entry for source in sources for entry in source.column("survey")]
     return Answered(
-        asked, ids, origins[kept], pictures[: len(kept)], labels, trust, bases, [surveys[row] for row in kept]
+        questions=asked,
+        ids=ids,
+        origins=origins[kept],
+        pictures=pictures[: len(kept)],
+        labels=labels,
+        trust=trust,
+        bases=bases,
+        surveys=[surveys[row] for row in kept],
+        shares={question.name: votes[question.name].shares[kept] for question in asked if question.votes},
     )
 
 
-def _answers(source: Source, question: Question) -> list[str | None]:
-    """Return the answer of every row of a source to a question, None where it says nothing."""
+def answers_to(source: Source, question: Question) -> list[str | None]:
+    """Return the answer of every row of a source to a question, or that of most people; None where it says nothing.
+
+    Raises
+    ------
+    LabelError
+        If an entry is no answer, or no number of votes.
+    """
+    if question.votes:
+        return [None if one == UNKNOWN else question.answers[one] for one in read_votes(source, question).labels]
     answers = [None if entry in question.silent else entry for entry in source.column(question.column)]
     question.check(answers, source.path)
     return answers
+
+
+def read_votes(source: Source, question: Question) -> Votes:
+    """Return the votes of every row of a source on a question.
+
+    Raises
+    ------
+    LabelError
+        If an entry is no number of votes.
+    """
+    columns = [[_number(entry) for entry in source.column(name)] for name in question.votes]
+    votes = np.array(columns, dtype=np.float64).T.reshape(len(source), len(question.votes))
+    wrong = np.argwhere(~(np.isfinite(votes) & (votes >= 0)))
+    if len(wrong):
+        row, column = wrong[0]
+        name = question.votes[column]
+        message = (
+            f"{source.path}: {len(wrong):,} entries of {', '.join(question.votes)} are no numbers of votes; the first "
+            f"is {source.column(name)[row]!r} in {name}, of {source.ids()[row]}"
+        )
+        raise LabelError(message)
+    return count_votes(votes)
+
+
+def _all_votes(sources: Sequence[Source], question: Question) -> Votes:
+    told = [read_votes(source, question) for source in sources]
+    return Votes(*(np.concatenate([getattr(one, part) for one in told]) for part in ("shares", "trust", "labels")))
+
+
+def _number(entry: str | None) -> float:
+    try:
+        number = float(entry or 0)
+    except ValueError:
+        return -1.0
+    return 0.0 if math.isnan(number) else number

@@ -1,43 +1,45 @@
-"""Labels of one's own: a column of the data, or a table with an id a row, as the labelling desk writes it."""
+"""Labels and votes of one's own: columns of the data, or a table with an id a row, as the labelling desk writes it."""
 
 import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from peculiar.errors import LabelError, PeculiarWarning, UnknownNameError, UsageError
 from peculiar.schema import RESERVED, Question, question_for
+from peculiar.sources.answers import answers_to
 from peculiar.sources.stream import Row, Source
 from peculiar.table import ID_COLUMNS, TableReader, entry_text, find_column
+from peculiar.votes import find_votes
 
 _LABEL_COLUMNS = ("label", "labels", "class", "answer", "target")
 
 
 class LabelledSource(Source):
-    """Another source, with labels by id.
+    """Another source, with columns of another table by id, one of which may be labels.
 
     Parameters
     ----------
     source : Source
         Its own labels are no longer seen; its columns are.
-    label : str
-        What the labels are called.
-    by_id : mapping of str to str
-        Galaxies that are not in it have no label.
+    told : mapping of str to mapping of str to str
+        By column and id. Galaxies that are not in it have nothing there.
+    label : str, optional
+        Which of the columns are labels.
 
     Raises
     ------
     LabelError
-        If no galaxy of the source is in `by_id`.
+        If no galaxy of the source is in `told`.
     """
 
-    def __init__(self, source: Source, label: str, by_id: Mapping[str, str]) -> None:
+    def __init__(self, source: Source, told: Mapping[str, Mapping[str, str]], label: str | None = None) -> None:
         super().__init__(source.path, label)
-        self._source, self._by_id = source, by_id
-        self.columns, self.positioned, self.notes = source.columns, source.positioned, source.notes
-        ids = source.ids()
-        check_labels(source.path, ids, by_id)
+        self._source, self._told = source, told
+        self.columns = tuple(dict.fromkeys([*source.columns, *told]))
+        self.positioned, self.notes = source.positioned, source.notes
+        check_labels(source.path, source.ids(), {id_ for by_id in told.values() for id_ in by_id})
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -45,7 +47,8 @@ class LabelledSource(Source):
 
     def rows(self, start: int = 0, stop: int | None = None) -> Iterator[Row]:
         """Yield the rows from `start` to before `stop`, undecoded, with their labels."""
-        return (replace(row, label=self._by_id.get(row.id)) for row in self._source.rows(start, stop))
+        labels = self._told.get(self.label or "", {})
+        return (replace(row, label=labels.get(row.id)) for row in self._source.rows(start, stop))
 
     def ids(self) -> list[str]:
         """Return the id of every row."""
@@ -53,11 +56,13 @@ class LabelledSource(Source):
 
     def labels(self) -> list[str | None]:
         """Return the label of every row."""
-        return [self._by_id.get(id_) for id_ in self.ids()]
+        return [None] * len(self) if self.label is None else self.column(self.label)
 
     def column(self, name: str) -> list[str | None]:
-        """Return the entries of a column as text, those of the labels among them."""
-        return self.labels() if name == self.label else self._source.column(name)
+        """Return the entries of a column as text, those of the other table before the source's own."""
+        if name not in self._told:
+            return self._source.column(name)
+        return [self._told[name].get(id_) for id_ in self.ids()]
 
     def files(self) -> Sequence[Path]:
         """Return the files that are read, without the table of labels."""
@@ -102,23 +107,23 @@ def read_labels(path: str | os.PathLike[str], label: str | None = None) -> tuple
     return label, by_id
 
 
-def check_labels(path: str | os.PathLike[str], ids: Sequence[str], by_id: Mapping[str, str]) -> None:
-    """Raise `LabelError` if no galaxy has one of the labels."""
-    if by_id.keys().isdisjoint(ids):
+def check_labels(path: str | os.PathLike[str], ids: Sequence[str], labelled: Collection[str]) -> None:
+    """Raise `LabelError` if none of some galaxies is among those that have labels."""
+    if set(labelled).isdisjoint(ids):
         message = (
-            f"{path}: none of its {len(ids):,} galaxies has one of the {len(by_id):,} labels; its ids are such as "
-            f"{next(iter(ids), '')!r}, those of the labels such as {next(iter(by_id), '')!r}"
+            f"{path}: none of its {len(ids):,} galaxies has one of the {len(labelled):,} labels; its ids are such as "
+            f"{next(iter(ids), '')!r}, those of the labels such as {next(iter(labelled), '')!r}"
         )
         raise LabelError(message)
 
 
-def warn_of_strangers(labels: str | os.PathLike[str], by_id: Mapping[str, str], *ids: Sequence[str]) -> None:
+def warn_of_strangers(labels: str | os.PathLike[str], labelled: Collection[str], *ids: Sequence[str]) -> None:
     """Warn of labels of galaxies that are not there."""
-    strangers = set(by_id).difference(*ids)
+    strangers = set(labelled).difference(*ids)
     if strangers:
         message = (
-            f"{labels}: {len(strangers):,} of {len(by_id):,} labels are of galaxies that are not there; the first is "
-            f"{min(strangers)!r}"
+            f"{labels}: {len(strangers):,} of {len(labelled):,} labels are of galaxies that are not there; the first "
+            f"is {min(strangers)!r}"
         )
         warnings.warn(message, PeculiarWarning, stacklevel=3)
 
@@ -154,7 +159,7 @@ def own_question(
     found: list[Source] = list(sources)
     if labels is not None:
         label, by_id = read_labels(labels, label)
-        found = [LabelledSource(source, label, by_id) for source in sources]
+        found = [LabelledSource(source, {label: by_id}, label) for source in sources]
         warn_of_strangers(labels, by_id, *(source.ids() for source in sources))
     there = list(dict.fromkeys(name for source in found for name in (*source.columns, *filter(None, [source.label]))))
     if label not in there:
@@ -164,3 +169,72 @@ def own_question(
         raise UsageError(message)
     entries = [entry for source in found for entry in source.column(label) if entry is not None]
     return found, replace(question_for(label, entries), name=label, column=label, basis="", silent=())
+
+
+def told_questions(
+    sources: Sequence[Source], questions: Sequence[Question], table: str | os.PathLike[str] | None = None
+) -> tuple[list[Source], list[Question]]:
+    """Return those of some questions that there are votes on or labels for, and sources that have these.
+
+    Parameters
+    ----------
+    sources : sequence of Source
+    questions : sequence of Question
+        Columns of votes are found as `peculiar.votes.find_votes` does; a column of labels is called as the question.
+    table : path-like, optional
+        Where the columns are, beside one with ids, for sources without.
+
+    Returns
+    -------
+    sources : list of Source
+    questions : list of Question
+        They name their columns.
+
+    Raises
+    ------
+    LabelError
+        If there are columns of none of the questions, or no galaxy of a source is in the table.
+    """
+    reader = None if table is None else TableReader(table)
+    columns = [name for source in sources for name in source.columns] if reader is None else reader.columns
+    voted = {question.name: question for question in find_votes(questions, columns)}
+    told = [voted.get(one.name, one) for one in questions if one.name in voted or one.column in columns]
+    if not told:
+        place = table or " and ".join(str(source.path) for source in sources)
+        first = questions[0]
+        message = (
+            f"{place}: has no columns of votes on {', '.join(one.name for one in questions)}, such as "
+            f"{first.name}_{first.answers[0]}, and none of labels called so; there are: {', '.join(columns)}. Columns "
+            "with other names are named by votes = [...] in the TOML file of the question"
+        )
+        raise LabelError(message)
+    if reader is None:
+        return list(sources), told
+    key = find_column(ID_COLUMNS, reader.columns) or "id"
+    reader.check_column(key)
+    ids = [entry_text(id_) or "" for id_ in reader.column(key)]
+    if len(set(ids)) < len(ids):
+        message = f"{table}: some galaxies have several rows; the last of each counts"
+        warnings.warn(message, PeculiarWarning, stacklevel=2)
+    wanted = dict.fromkeys(name for one in told for name in one.votes or (one.column,))
+    entries = {name: [entry_text(one) for one in reader.column(name)] for name in wanted}
+    by_column = {
+        name: {id_: one for id_, one in zip(ids, column, strict=True) if id_ and one is not None}
+        for name, column in entries.items()
+    }
+    joined: list[Source] = [LabelledSource(source, by_column) for source in sources]
+    warn_of_strangers(reader.path, set(ids), *(source.ids() for source in sources))
+    return joined, told
+
+
+def with_most(source: Source, question: Question, table: str | os.PathLike[str] | None = None) -> Source:
+    """Return a source whose labels are what most people answered to a question that it or a table has votes on.
+
+    Raises
+    ------
+    LabelError
+        If there are no columns of votes, or an entry is no number of votes.
+    """
+    (voted,), (told,) = told_questions([source], [question], table)
+    answers = {id_: one for id_, one in zip(voted.ids(), answers_to(voted, told), strict=True) if one is not None}
+    return LabelledSource(voted, {question.name: answers}, question.name)

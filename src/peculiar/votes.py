@@ -1,0 +1,114 @@
+"""Votes of many people on one galaxy: where they are in a table, and what they tell.
+
+Galaxy Zoo publishes how many volunteers gave each answer, or which share of them. A network that learns shares says
+what share of people would give an answer, which is more than the answer of most.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from peculiar.schema import Question
+
+# How columns are called in what people publish: counts first, since shares do not tell of how many. The number within
+# is Galaxy Zoo 2's, of the answer.
+_OF_ONE_QUESTION = (r"n_{answer}",)
+_FORMS = (
+    r"{question}_(a\d\d_)?{answer}_count",
+    r"{question}_(a\d\d_)?{answer}",
+    r"{question}_(a\d\d_)?{answer}_fraction",
+)
+
+# Shares do not tell of how many votes they are: about as many as a galaxy of Galaxy Zoo 2 has (Willett et al. 2013).
+_USUAL = 40
+
+# How alike two people's answers to one galaxy are beyond what a picture of it tells: with it, many votes count little
+# more than some.
+_ALIKE = 0.05
+
+UNKNOWN = -1
+"""Number of the answer to a question where it is not known, as where two have as many votes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Votes:
+    """What votes on galaxies tell of one question.
+
+    Parameters
+    ----------
+    shares : ndarray of float32, shape (n, answers)
+        Of the votes on each galaxy; all 0 where there are none.
+    trust : ndarray of float32, shape (n,)
+        How far the shares count, 0 to 1: by the number of votes, of which a second tells less than the first
+        (extra-binomial variation, Williams 1982, Applied Statistics 31, 144).
+    labels : ndarray of int, shape (n,)
+        Number of the answer of most, or `UNKNOWN`.
+    """
+
+    shares: NDArray[np.float32]
+    trust: NDArray[np.float32]
+    labels: NDArray[np.int64]
+
+    def of(self, rows: Sequence[int] | NDArray[np.integer]) -> "Votes":
+        """Return those on some of the galaxies."""
+        return Votes(self.shares[rows], self.trust[rows], self.labels[rows])
+
+
+def count_votes(votes: NDArray[np.floating]) -> Votes:
+    """Return what votes tell.
+
+    Parameters
+    ----------
+    votes : ndarray, shape (n, answers)
+        Counts; or shares, if no galaxy has more than one vote in sum. Shares that do not sum to 1 are of those people
+        who came to the question, as in the Galaxy Challenge.
+    """
+    sums = votes.sum(axis=1)
+    shares = np.divide(votes, sums[:, None], out=np.zeros(votes.shape), where=sums[:, None] > 0)
+    counts = sums * (_USUAL if sums.max(initial=0) <= 1 + 1e-3 else 1)
+    best = votes.argmax(axis=1)
+    alone = (votes == votes.max(axis=1, keepdims=True)).sum(axis=1) == 1
+    return Votes(
+        shares.astype(np.float32),
+        (counts * _ALIKE / (1 + (np.maximum(counts, 1) - 1) * _ALIKE)).astype(np.float32),
+        np.where(alone, best, UNKNOWN).astype(np.int64),
+    )
+
+
+def find_votes(questions: Sequence[Question], columns: Sequence[str]) -> list[Question]:
+    """Return those of some questions that have a column of votes for each answer, and which these are.
+
+    Columns are found by the names that Galaxy Zoo's catalogues give them (``smooth-or-featured_smooth``,
+    ``t01_smooth_or_features_a01_smooth_count``, also with ``_fraction``), of a single question also by those of
+    `peculiar.labels` (``n_smooth``); a question that names its columns itself has those.
+    """
+    found = []
+    plain = {_plain(column): column for column in reversed(columns)}
+    for question in questions:
+        if question.votes:
+            if set(question.votes) <= set(columns):
+                found.append(question)
+            continue
+        for form in (*_FORMS, *(_OF_ONE_QUESTION if len(questions) == 1 else ())):
+            patterns = [
+                re.compile(form.format(question=_plain(question.name), answer=re.escape(_plain(answer))))
+                for answer in question.answers
+            ]
+            names = [next((plain[one] for one in plain if pattern.fullmatch(one)), None) for pattern in patterns]
+            if None not in names:
+                found.append(replace(question, votes=tuple(name for name in names if name is not None)))
+                break
+    return found
+
+
+def deviations(votes: Votes, probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return how far probabilities are from shares of votes: root mean square by answer, each galaxy as it counts."""
+    squares = votes.trust @ (votes.shares - probabilities).astype(np.float64) ** 2
+    return np.asarray(np.sqrt(squares / max(votes.trust.sum(), 1e-12)))
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"\W", "_", name).lower()
