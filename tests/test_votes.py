@@ -37,6 +37,16 @@ def test_columns_of_galaxy_zoo_decals_are_found() -> None:
     assert found[-1].answers[0] in found[-1].votes[0]
 
 
+def test_columns_of_the_galaxy_challenge_are_found() -> None:
+    questions = find_tree("gz2").questions
+    counts = {1: 3, 2: 2, 3: 2, 4: 2, 5: 4, 6: 2, 7: 3, 8: 7, 9: 3, 10: 3, 11: 6}
+    columns = [f"Class{task}.{number + 1}" for task, count in counts.items() for number in range(count)]
+    found = find_votes(questions, columns)
+    assert sorted(name for question in found for name in question.votes) == sorted(columns)
+    assert {question.name: question.votes[-1] for question in found}["t07_rounded"] == "Class7.3"
+    assert find_votes([BAR], columns) == []
+
+
 def test_columns_of_the_desk_are_those_of_one_question() -> None:
     columns = ["id", "n_strong", "n_weak", "n_no", "n_unsure"]
     assert find_votes([BAR], columns)[0].votes == ("n_strong", "n_weak", "n_no")

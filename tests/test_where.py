@@ -130,6 +130,13 @@ def test_a_column_that_is_not_there_gets_the_nearest_name() -> None:
         met("p_ring > 0.5")
 
 
+def test_the_beginning_of_a_name_with_signs_hints_at_double_quotes() -> None:
+    columns = {"p_edge-on_yes": pa.float32()}
+    with pytest.raises(UnknownNameError, match='no plain word stands in double quotes, "p_edge-on_yes"'):
+        read_where("p_edge-on_yes > 0.5", columns)
+    read_where('"p_edge-on_yes" > 0.5', columns)
+
+
 def test_what_a_condition_looks_at_and_its_values() -> None:
     condition = read_where("p_ringed > 0.9 and class = 'x; drop'", COLUMNS)
     assert condition.columns == {"p_ringed", "class"}

@@ -83,25 +83,33 @@ def find_votes(questions: Sequence[Question], columns: Sequence[str]) -> list[Qu
 
     Columns are found by the names that Galaxy Zoo's catalogues give them (``smooth-or-featured_smooth``,
     ``t01_smooth_or_features_a01_smooth_count``, also with ``_fraction``), of a single question also by those of
-    `peculiar.labels` (``n_smooth``); a question that names its columns itself has those.
+    `peculiar.labels` (``n_smooth``), and of the tree ``gz2`` by those of the Galaxy Challenge (``Class1.1``); a
+    question that names its columns itself has those.
     """
-    found = []
+    forms = (*_FORMS, *(_OF_ONE_QUESTION if len(questions) == 1 else ()))
     plain = {_plain(column): column for column in reversed(columns)}
+    found = []
     for question in questions:
         if question.votes:
-            if set(question.votes) <= set(columns):
-                found.append(question)
-            continue
-        for form in (*_FORMS, *(_OF_ONE_QUESTION if len(questions) == 1 else ())):
-            patterns = [
-                re.compile(form.format(question=_plain(question.name), answer=re.escape(_plain(answer))))
-                for answer in question.answers
+            candidates = [question.votes]
+        else:
+            candidates = [_matching(form, question, plain) for form in forms]
+            candidates += [
+                tuple(f"Class{int(task)}.{number}" for number, _ in enumerate(question.answers, 1))
+                for task in re.findall(r"^t(\d\d)_", question.name)
             ]
-            names = [next((plain[one] for one in plain if pattern.fullmatch(one)), None) for pattern in patterns]
-            if None not in names:
-                found.append(replace(question, votes=tuple(name for name in names if name is not None)))
-                break
+        found += [replace(question, votes=one) for one in candidates if set(one) <= set(columns)][:1]
     return found
+
+
+def _matching(form: str, question: Question, plain: dict[str, str]) -> tuple[str, ...]:
+    """Return the columns of a form, by their plain names; an empty name where there is none."""
+    patterns = [
+        form.format(question=_plain(question.name), answer=re.escape(_plain(answer))) for answer in question.answers
+    ]
+    return tuple(
+        next((column for name, column in plain.items() if re.fullmatch(pattern, name)), "") for pattern in patterns
+    )
 
 
 def deviations(votes: Votes, probabilities: NDArray[np.floating]) -> NDArray[np.float64]:

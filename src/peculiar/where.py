@@ -348,7 +348,9 @@ class _Reader:
                 if name.lower() in _STATEMENTS:
                     self._stop(self.tokens[self.at - 1].place, f"{name!r} is a statement; a condition compares columns")
                 compared = self.at > 1 and self.tokens[self.at - 2].text in ("=", "!=", "<>")
+                longer = [one for one in self.columns if one.startswith(name) and not one.isidentifier()]
                 quotes = f" (text stands in single quotes, '{name}')" if compared else ""
+                quotes = f' (a name that is no plain word stands in double quotes, "{longer[0]}")' if longer else quotes
                 raise UnknownNameError("column", name, self.columns, where=f"in the catalogue{quotes}")
             name = alike[0]
         type_ = self.columns[name]
