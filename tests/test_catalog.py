@@ -14,11 +14,12 @@ from PIL import Image
 
 from conftest import draw_galaxy
 from peculiar.batch import predict_catalog
-from peculiar.catalog import catalog_columns
+from peculiar.catalog import catalog_columns, probability_column
 from peculiar.errors import UsageError
 from peculiar.healpix import healpix_29
 from peculiar.image import Framing, encode_picture
 from peculiar.model import load_model
+from peculiar.schema import ODD, Question
 from peculiar.sources import open_source
 from peculiar.table import TableReader
 
@@ -157,6 +158,16 @@ def test_every_column_is_described(tiny_model: Path) -> None:
     for column in catalog_columns(load_model(tiny_model), positions=True, embeddings=True):
         assert column.description
         assert column.ucd or column.name == "embedding"
+
+
+def test_what_people_voted_on_has_columns_by_question_and_answer(tiny_model: Path) -> None:
+    model = load_model(tiny_model)
+    told = (ODD, Question("disk-edge-on", ("yes", "no"), votes=("e_yes", "e_no")), Question("arms", ("no", "yes")))
+    changed = model.with_card(model.card.model_copy(update={"questions": told}))
+    names = [column.name for column in catalog_columns(changed, positions=False, embeddings=False)]
+    assert names[1:5] == ["p_odd", "p_disk-edge-on_yes", "p_disk-edge-on_no", "p_yes"]
+    assert [probability_column(told[1], answer, names) for answer in told[1].answers] == names[2:4]
+    assert probability_column(ODD, "odd", names) == "p_odd"
 
 
 def test_the_page_lists_the_columns() -> None:

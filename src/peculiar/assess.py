@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from peculiar.calibrate import Bin, choose_scaling, cross_fitted, fit_scaling, reliability, temperature_scaling
+from peculiar.catalog import probability_column
 from peculiar.errors import DataError, LabelError, UnknownNameError
 from peculiar.evaluate import Scores, check_probabilities, evaluate, evaluate_by
 from peculiar.intervals import group_numbers
@@ -218,12 +219,6 @@ def read_probabilities(
             )
             raise DataError(message)
     return values, np.asarray(np.isfinite(values).all(axis=1))
-
-
-def probability_column(question: Question, answer: str, columns: Sequence[str]) -> str:
-    """Return the name of the column of an answer's probability."""
-    long = f"p_{question.name}_{answer.lower()}"
-    return long if long in columns else f"p_{answer.lower()}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -177,6 +177,12 @@ def _probability_columns(questions: Sequence[Question]) -> Iterator[tuple[Questi
             yield question, number, name
 
 
+def probability_column(question: Question, answer: str, columns: Sequence[str]) -> str:
+    """Return the name of the column of an answer's probability."""
+    long = f"p_{question.name}_{answer.lower()}"
+    return long if long in columns else f"p_{answer.lower()}"
+
+
 def catalog_batches(
     galaxies: Iterable[Galaxy],
     columns: Sequence[Column],
