@@ -381,6 +381,16 @@ def test_votes_on_what_is_new_to_a_model_begin_with_a_fitted_head(tiny_survey: P
     assert max(history[0]["val_shape"]["deviation"]) < 0.33
 
 
+def test_a_teacher_is_asked_about_votes_however_few(tiny_survey: Path) -> None:
+    sources, questions = told_questions([open_source(tiny_survey)], [SHAPE], vote("votes.csv", people=3))
+    one_epoch = TINY.model_copy(update={"epochs": 1})
+    fit.fit(sources, "first", one_epoch, questions=questions)
+    teacher = export(Path("first"), "first.onnx")
+    alone = fit.fit(sources, "alone", one_epoch, questions=questions)
+    taught = fit.fit(sources, "taught", one_epoch, questions=questions, teachers=[teacher])
+    assert taught[0]["loss"] != alone[0]["loss"]
+
+
 def test_a_table_without_votes_says_what_it_has(tiny_survey: Path) -> None:
     votes = vote("votes.csv", shape_round="smooth")
     with pytest.raises(LabelError, match=r"no columns of votes on shape, such as shape_round, .* smooth, shape_long"):

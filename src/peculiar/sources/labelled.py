@@ -36,10 +36,10 @@ class LabelledSource(Source):
 
     def __init__(self, source: Source, told: Mapping[str, Mapping[str, str]], label: str | None = None) -> None:
         super().__init__(source.path, label)
-        self._source, self._told = source, told
+        self._source, self._told, self._ids = source, told, source.ids()
         self.columns = tuple(dict.fromkeys([*source.columns, *told]))
         self.positioned, self.notes = source.positioned, source.notes
-        check_labels(source.path, source.ids(), {id_ for by_id in told.values() for id_ in by_id})
+        check_labels(source.path, self._ids, {id_ for by_id in told.values() for id_ in by_id})
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -52,7 +52,7 @@ class LabelledSource(Source):
 
     def ids(self) -> list[str]:
         """Return the id of every row."""
-        return self._source.ids()
+        return self._ids
 
     def labels(self) -> list[str | None]:
         """Return the label of every row."""
@@ -62,7 +62,7 @@ class LabelledSource(Source):
         """Return the entries of a column as text, those of the other table before the source's own."""
         if name not in self._told:
             return self._source.column(name)
-        return [self._told[name].get(id_) for id_ in self.ids()]
+        return [self._told[name].get(id_) for id_ in self._ids]
 
     def files(self) -> Sequence[Path]:
         """Return the files that are read, without the table of labels."""
