@@ -371,6 +371,11 @@ def test_other_votes_are_another_run(tiny_survey: Path) -> None:
     other = told_questions([open_source(tiny_survey)], [SHAPE], vote("more.csv", people=19))
     with pytest.raises(RunError, match="data_digest was"):
         fit.fit(other[0], "run", TINY, questions=other[1], resume=True)
+    renamed = [Question("shape", SHAPE.answers, votes=SHAPE.answers)]
+    votes = vote("named.csv", shape_round="round", shape_long="long")
+    sources, _ = told_questions([open_source(tiny_survey)], renamed, votes)
+    with pytest.raises(RunError, match=r"it was another run: answers, columns or trust of shape are others$"):
+        fit.fit(sources, "run", TINY, questions=renamed, resume=True)
 
 
 def test_votes_on_what_is_new_to_a_model_begin_with_a_fitted_head(tiny_survey: Path, tiny_model: Path) -> None:

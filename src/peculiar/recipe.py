@@ -193,12 +193,15 @@ def check_same(old: FitRecord, new: FitRecord, folder: Path) -> None:
     before, now = old.model_dump(), new.model_dump()
     pairs = {
         **{name: (before["recipe"][name], now["recipe"][name]) for name in now["recipe"]},
-        **{
-            name: (before[name], now[name])
-            for name in ("questions", "data_digest", "split_digest", "teachers", "start")
-        },
+        **{name: (before[name], now[name]) for name in ("data_digest", "split_digest", "teachers", "start")},
+        "questions": tuple(", ".join(one["name"] for one in told["questions"]) for told in (before, now)),
     }
     differing = [f"{name} was {was}, is {is_}" for name, (was, is_) in pairs.items() if was != is_]
+    differing += [
+        f"answers, columns or trust of {one['name']} are others"
+        for one, other in zip(before["questions"], now["questions"], strict=False)
+        if one != other and one["name"] == other["name"]
+    ]
     if differing:
         message = f"{folder} cannot be resumed, it was another run: {'; '.join(differing)}"
         raise RunError(message)
