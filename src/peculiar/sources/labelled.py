@@ -204,8 +204,8 @@ def told_questions(
         first = questions[0]
         message = (
             f"{place}: has no columns of votes on {', '.join(one.name for one in questions)}, such as "
-            f"{first.name}_{first.answers[0]}, and none of labels called so; there are: {', '.join(columns) or 'none'}. "
-            "Columns with other names are named by votes = [...] in the TOML file of the question"
+            f"{first.name}_{first.answers[0]}, and none of labels called so; there are: {', '.join(columns) or 'none'}"
+            ". Columns with other names are named by votes = [...] in the TOML file of the question"
         )
         raise LabelError(message)
     if reader is None:
