@@ -39,7 +39,7 @@ class LabelledSource(Source):
         self._source, self._told, self._ids = source, told, source.ids()
         self.columns = tuple(dict.fromkeys([*source.columns, *told]))
         self.positioned, self.notes = source.positioned, source.notes
-        check_labels(source.path, self._ids, {id_ for by_id in told.values() for id_ in by_id})
+        check_labels(source.path, self._ids, dict.fromkeys(id_ for by_id in told.values() for id_ in by_id))
 
     def __len__(self) -> int:
         """Return the number of rows."""
