@@ -387,7 +387,7 @@ def test_votes_are_learned_and_scored(peculiar_command: Any, tiny_survey: Path) 
     assert set(json.loads(output)["deviations"]) == {"yes", "no"}
     status, output, _ = peculiar_command("evaluate", tiny_survey, *known, "--out", "all")
     assert re.search(r"shares of votes are off by 0\.\d{3} \(yes\), 0\.\d{3} \(no\)", output)
-    assert "shares of votes are off by" in Path("all/report.html").read_text()
+    assert "the shares of their votes are off by 0." in Path("all/report.html").read_text()
     assert peculiar_command("predict", tiny_survey, "--model", "flat.onnx", "--out", "c.parquet")[0] == 0
     assert {"p_flat_yes", "p_flat_no"} <= set(pa.parquet.read_schema("c.parquet").names)
 

@@ -54,6 +54,7 @@ def write_assessment(
     *,
     mistakes: Sequence[tuple[NDArray[np.uint8], str]] = (),
     shifts: Mapping[str, Shifted] | None = None,
+    deviations: str = "",
 ) -> Path:
     """Write the figures of an assessment, each as PNG and PDF, and the page ``report.html``.
 
@@ -67,6 +68,8 @@ def write_assessment(
         Pictures of the most confident mistakes, and what was said of each.
     shifts : mapping of str to Shifted, optional
         What became of answers as pictures were pushed.
+    deviations : str
+        How far probabilities are from shares of votes, where these decide what is right.
 
     Returns
     -------
@@ -171,6 +174,8 @@ def write_assessment(
         f"{found.scores.count:,} galaxies, the question {found.question.name}: accuracy "
         f"{format_score(found.scores.accuracy)}{f' ({low})' if low else ''}."
     )
+    if deviations:
+        lead += f" Right is what most people answered; the shares of their votes are off by {deviations}."
     return write_page(folder / "report.html", "How good are the answers?", lead, sections)
 
 

@@ -109,10 +109,8 @@ def evaluate(
     facts = {name: result[name] for name in named}
     facts["digest of the galaxies scored"] = found.digest
     facts |= candidate.digests
-    if off:
-        facts["shares of votes are off by"] = _listed(off)
     mistakes = scored.mistakes(candidate, found.mistakes)
-    write_assessment(folder, found, facts_of(facts), mistakes=mistakes, shifts=shifts)
+    write_assessment(folder, found, facts_of(facts), mistakes=mistakes, shifts=shifts, deviations=_listed(off))
     if as_json:
         print_json(result)
         return
