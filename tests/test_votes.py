@@ -53,10 +53,12 @@ def test_columns_of_the_desk_are_those_of_one_question() -> None:
     assert find_votes([BAR, Question("ring", ("no", "strong"))], columns) == []
 
 
-def test_a_question_that_names_its_columns_has_those() -> None:
+def test_a_question_that_names_its_columns_has_those_where_they_are() -> None:
     named = Question("bar", ("yes", "no"), votes=("Class3.1", "Class3.2"))
     assert find_votes([named], ["Class3.1", "Class3.2", "bar_yes", "bar_no"]) == [named]
-    assert find_votes([named], ["Class3.1", "bar_yes", "bar_no"]) == []
+    (other,) = find_votes([named], ["Class3.1", "bar_yes", "bar_no"])
+    assert other.votes == ("bar_yes", "bar_no")
+    assert find_votes([named], ["Class3.1", "bar_yes"]) == []
 
 
 def test_a_question_that_lacks_a_column_is_not_found() -> None:

@@ -16,11 +16,10 @@ from peculiar.model import Model
 from peculiar.predict import Classifier, predict
 from peculiar.schema import Question
 from peculiar.shift import MOST, Shifted, shift_scores
-from peculiar.sources.answers import read_votes
 from peculiar.sources.stream import Galaxy, Source
 from peculiar.split import PARTS, part_of
 from peculiar.table import entry_text, is_table
-from peculiar.votes import deviations
+from peculiar.votes import Votes, deviations
 
 
 @dataclass(frozen=True)
@@ -164,6 +163,8 @@ class Scored:
         Labelled galaxies that the model may not be scored on.
     problems : dict of str to str
         Why pictures cannot be read, by id.
+    votes : Votes, optional
+        Where labels are what most people answered.
     """
 
     question: Question
@@ -176,6 +177,7 @@ class Scored:
     source: Source | None = None
     left_out: int = 0
     problems: dict[str, str] = field(default_factory=dict)
+    votes: Votes | None = None
 
     def column(self, name: str) -> list[str | None]:
         """Return a column of the galaxies that are scored; None where it is empty.
@@ -192,10 +194,10 @@ class Scored:
 
     def deviations(self) -> dict[str, float]:
         """Return how far probabilities are from shares of votes, root mean square, by answer; empty without votes."""
-        if self.source is None or not set(self.question.votes) <= set(self.columns) or not self.question.votes:
+        if self.votes is None:
             return {}
-        found = deviations(read_votes(self.source, self.question).of(self.rows), self.probabilities)
-        return dict(zip(self.question.answers, (round(float(one), 4) for one in found), strict=True))
+        found = deviations(self.votes, self.probabilities).tolist()
+        return {answer: round(value, 4) for answer, value in zip(self.question.answers, found, strict=True)}
 
     def mistakes(self, candidate: Candidate, numbers: NDArray[np.intp]) -> list[tuple[NDArray[np.uint8], str]]:
         """Return pictures of the first few of some galaxies, and what was said of each.

@@ -83,22 +83,19 @@ def find_votes(questions: Sequence[Question], columns: Sequence[str]) -> list[Qu
 
     Columns are found by the names that Galaxy Zoo's catalogues give them (``smooth-or-featured_smooth``,
     ``t01_smooth_or_features_a01_smooth_count``, also with ``_fraction``), of a single question also by those of
-    `peculiar.labels` (``n_smooth``), and of the tree ``gz2`` by those of the Galaxy Challenge (``Class1.1``); a
-    question that names its columns itself has those.
+    `peculiar.labels` (``n_smooth``), and of the tree ``gz2`` by those of the Galaxy Challenge (``Class1.1``). Before
+    all these come the columns that a question names itself.
     """
     forms = (*_FORMS, *(_OF_ONE_QUESTION if len(questions) == 1 else ()))
     plain = {_plain(column): column for column in reversed(columns)}
     found = []
     for question in questions:
-        if question.votes:
-            candidates = [question.votes]
-        else:
-            candidates = [_matching(form, question, plain) for form in forms]
-            candidates += [
-                tuple(f"Class{int(task)}.{number}" for number, _ in enumerate(question.answers, 1))
-                for task in re.findall(r"^t(\d\d)_", question.name)
-            ]
-        found += [replace(question, votes=one) for one in candidates if set(one) <= set(columns)][:1]
+        candidates = [question.votes, *(_matching(form, question, plain) for form in forms)]
+        candidates += [
+            tuple(f"Class{int(task)}.{number}" for number, _ in enumerate(question.answers, 1))
+            for task in re.findall(r"^t(\d\d)_", question.name)
+        ]
+        found += [replace(question, votes=one) for one in candidates if one and set(one) <= set(columns)][:1]
     return found
 
 

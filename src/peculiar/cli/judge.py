@@ -3,6 +3,7 @@
 import json
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -147,20 +148,23 @@ def _score(
     """Read what a table says of galaxies, or classify them."""
     from peculiar.scoring import score_catalogue, score_pictures
     from peculiar.sources import open_source
+    from peculiar.sources.answers import read_votes
     from peculiar.sources.labelled import own_question, with_most
 
     read = score_catalogue(data, candidate, label=label, labels=labels)
     if read is not None:
         return read
-    voted = [one for one in candidate.questions if one.votes and question in (None, one.name)]
-    if voted and label is None:
-        source = with_most(open_source(data), voted[0], labels)
+    voted = None
+    asked = next((one for one in candidate.questions if question in (None, one.name)), None)
+    if asked is not None and asked.votes and label is None:
+        source, voted = with_most(open_source(data), asked, labels)
     elif labels is None:
         source = open_source(data, label=label)
     else:
         (source,), _ = own_question([open_source(data)], label, labels)
     with counting("classifying") as progress:
-        return score_pictures(source, candidate, question=question, progress=progress)
+        scored = score_pictures(source, candidate, question=question, progress=progress)
+    return scored if voted is None else replace(scored, votes=read_votes(source, voted).of(scored.rows))
 
 
 def _listed(deviations: dict[str, float]) -> str:

@@ -227,8 +227,12 @@ def told_questions(
     return joined, told
 
 
-def with_most(source: Source, question: Question, table: str | os.PathLike[str] | None = None) -> Source:
-    """Return a source whose labels are what most people answered to a question that it or a table has votes on.
+def with_most(
+    source: Source, question: Question, table: str | os.PathLike[str] | None = None
+) -> tuple[Source, Question]:
+    """Return a source whose labels are what most people answered to a question, and the question with its columns.
+
+    The votes are the source's own, or in a table by id.
 
     Raises
     ------
@@ -237,4 +241,4 @@ def with_most(source: Source, question: Question, table: str | os.PathLike[str] 
     """
     (voted,), (told,) = told_questions([source], [question], table)
     answers = {id_: one for id_, one in zip(voted.ids(), answers_to(voted, told), strict=True) if one is not None}
-    return LabelledSource(voted, {question.name: answers}, question.name)
+    return LabelledSource(voted, {question.name: answers}, question.name), told
