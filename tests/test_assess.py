@@ -140,6 +140,9 @@ def test_labels_of_a_catalogue_in_a_table_of_their_own(tmp_path: Path) -> None:
     labels.write_text("id,label\n10,odd\n", encoding="utf-8")
     with pytest.raises(LabelError, match=r"c\.parquet: none of its 4 galaxies has one of the 1 labels"):
         read_catalogue(path, None, (ODD,), labels)
+    labels.write_text("id,label\n", encoding="utf-8")
+    with pytest.raises(LabelError, match=r"c\.parquet: the table of its labels has no row with an id and a label"):
+        read_catalogue(path, None, (ODD,), labels)
     with pytest.raises(UnknownNameError, match=r"no column 'id' in d\.parquet, which labels are told by"):
         read_catalogue(table(tmp_path / "d.parquet", p_odd=[0.1]), None, (ODD,), labels)
 

@@ -436,6 +436,9 @@ def test_labels_of_other_galaxies_and_columns_that_are_not_there(tiny_survey: Pa
     source = open_source(tiny_survey)
     with pytest.raises(LabelError, match=r"none of its 100 galaxies has one of the 2 labels; .*'sim-000'.*'M31'"):
         own_question([source], labels="labels.csv")
+    Path("labels.csv").write_text("id,mood\nM31,\n")
+    with pytest.raises(LabelError, match=r"the table of its labels has no row with an id and a label"):
+        own_question([source], labels="labels.csv")
     with pytest.raises(UnknownNameError, match=r"Did you mean 'survey'"):
         own_question([source], "survy")
 

@@ -108,7 +108,10 @@ def read_labels(path: str | os.PathLike[str], label: str | None = None) -> tuple
 
 
 def check_labels(path: str | os.PathLike[str], ids: Sequence[str], labelled: Collection[str]) -> None:
-    """Raise `LabelError` if none of some galaxies is among those that have labels."""
+    """Raise `LabelError` if there are no labels, or none of some galaxies is among those that have one."""
+    if not labelled:
+        message = f"{path}: the table of its labels has no row with an id and a label; give one that has"
+        raise LabelError(message)
     if set(labelled).isdisjoint(ids):
         message = (
             f"{path}: none of its {len(ids):,} galaxies has one of the {len(labelled):,} labels; its ids are such as "
