@@ -6,7 +6,6 @@ have one each. Memory is the highest that the kernel noted for any process of th
     python benchmarks/bench_batch.py [--rows 200000] [--views 1] [--fast]
 """
 
-import argparse
 import itertools
 import os
 import subprocess
@@ -20,7 +19,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet
 
-from machine import data_folder, describe, record
+from machine import data_folder, describe, make_parser, record
 
 FILES, GROUP = 10, 1024
 
@@ -94,7 +93,7 @@ def measure(data: Path, out: Path, workers: int, options: list[str]) -> tuple[fl
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
+    parser = make_parser(__doc__)
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--views", default="1")
     parser.add_argument("--fast", action="store_true")

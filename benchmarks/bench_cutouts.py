@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from machine import describe, record
+from machine import describe, make_parser, record
 from peculiar.request import Manners
 from peculiar.sources.cutouts import fetch_cutouts
 from peculiar.sources.positions import Positions
@@ -34,6 +34,7 @@ def positions(count: int) -> Positions:
 
 
 def main() -> None:
+    make_parser(__doc__).parse_args()
     machine = describe("pyarrow", "pillow")
     survey, rows = find_survey("legacy"), []
     with tempfile.TemporaryDirectory() as folder, serve_cutouts() as service:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
-from machine import data_folder, describe, record
+from machine import data_folder, describe, make_parser, record
 from peculiar.image import Framing, decode_picture
 from peculiar.sources import open_source
 
@@ -31,6 +31,7 @@ def rate(read: Callable[[bytes], object], pictures: list[bytes]) -> float:
 
 
 def main() -> None:
+    make_parser(__doc__).parse_args()
     machine = describe("pillow", "simplejpeg", "numpy")
     rows = open_source(data_folder() / "odd_native.parquet").rows()
     pictures = [row.content for row, _ in zip(rows, range(COUNT), strict=False) if isinstance(row.content, bytes)]

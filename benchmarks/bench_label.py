@@ -7,7 +7,6 @@ The desk runs in a process of its own and learns after every twenty answers; Chr
 from the key to the next picture, decoded; also how long the desk takes to open, and an answer to be on the disk.
 """
 
-import argparse
 import re
 import subprocess
 import sys
@@ -18,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from playwright.sync_api import sync_playwright
 
-from machine import data_folder, describe, record
+from machine import data_folder, describe, make_parser, record
 from peculiar.labels import Event, Labels
 from peculiar.schema import ODD
 
@@ -27,7 +26,7 @@ NEXT = """old => { const galaxy = document.getElementById("galaxy");
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = make_parser(__doc__)
     parser.add_argument("catalog", type=Path)
     parser.add_argument("--answers", type=int, default=100)
     options = parser.parse_args()

@@ -4,7 +4,6 @@
 folder, and deletes it afterwards. Times are of processor and of clock; on a busy machine the first is the one to go by.
 """
 
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
@@ -18,7 +17,7 @@ from astropy.nddata import Cutout2D
 from astropy.visualization import make_lupton_rgb
 from astropy.wcs import WCS
 
-from machine import describe, record
+from machine import describe, make_parser, record
 from peculiar.sources import open_mosaic
 
 COUNT, PLAIN, SIDES = 5000, 300, (64, 128)
@@ -68,8 +67,10 @@ def plain(path: Path, ra: np.ndarray, dec: np.ndarray, side: int) -> Iterable[np
 
 
 def main() -> None:
+    parser = make_parser(__doc__)
+    parser.add_argument("side", type=int, nargs="?", default=10_000)
+    length = parser.parse_args().side
     machine = describe("astropy", "numpy")
-    length = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
     rows: list[tuple[str, float, str]] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

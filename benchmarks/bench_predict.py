@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from machine import data_folder, describe, record
+from machine import data_folder, describe, make_parser, record
 from peculiar.batch import predict_catalog
 from peculiar.model import cores, load_model
 from peculiar.sources import open_source
@@ -75,6 +75,7 @@ def timed(work) -> float:
 
 
 def main() -> None:
+    make_parser(__doc__).parse_args()
     machine = describe("onnxruntime", "torch", "pillow", "numpy")
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "pictures"

@@ -23,7 +23,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 
-from machine import describe, record
+from machine import describe, make_parser, record
 
 HEAD_ROWS, TIMES, QUERIES = 40_000, 5, 50
 
@@ -129,7 +129,7 @@ def fit_seconds(width: int) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = make_parser(__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--width", type=int, default=384)
     parser.add_argument("--like", type=Path, metavar="CATALOG")

@@ -2,18 +2,19 @@
 
 import time
 
-from machine import describe, record
+from machine import describe, make_parser, record
 from peculiar.sources import simulate
-
-COUNT = 300
 
 
 def main() -> None:
+    parser = make_parser(__doc__)
+    parser.add_argument("--count", type=int, default=300)
+    count = parser.parse_args().count
     machine = describe("numpy", "scipy")
     simulate(10)
     started = time.process_time()
-    simulate(COUNT)
-    record(machine, ("simulated galaxies", COUNT / (time.process_time() - started), "pictures/CPU-s"))
+    simulate(count)
+    record(machine, ("simulated galaxies", count / (time.process_time() - started), "pictures/CPU-s"))
 
 
 if __name__ == "__main__":

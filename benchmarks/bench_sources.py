@@ -3,12 +3,13 @@
 import resource
 import time
 
-from machine import data_folder, describe, record
+from machine import data_folder, describe, make_parser, record
 from peculiar.image import Framing
 from peculiar.sources import open_source
 
 
 def main() -> None:
+    make_parser(__doc__).parse_args()
     machine = describe("pyarrow", "pillow", "simplejpeg")
     rows = []
     for name, framing in (("exact", Framing()), ("fast", Framing(fast=True))):

@@ -3,7 +3,6 @@
 python benchmarks/bench_tables.py [ROWS]
 """
 
-import sys
 import tempfile
 import time
 import warnings
@@ -14,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from astropy.table import MaskedColumn, Table
 
-from machine import describe, record
+from machine import describe, make_parser, record
 from peculiar.column import Column
 from peculiar.convert import convert
 from peculiar.table import TableReader
@@ -88,7 +87,9 @@ def compare(folder: Path, suffix: str, table: pa.Table) -> Iterator[tuple[str, f
 
 
 def main() -> None:
-    rows = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
+    parser = make_parser(__doc__)
+    parser.add_argument("rows", type=int, nargs="?", default=20_000)
+    rows = parser.parse_args().rows
     machine = describe("pyarrow", "astropy", "duckdb", "numpy")
     warnings.simplefilter("ignore")  # astropy masks nulls, and says so
     table = catalogue(rows)

@@ -4,20 +4,19 @@ TensorFlow is installed into an environment of its own (--environment), made on 
 trained with before, numba compiles in the first of its runs.
 """
 
-import argparse
 import json
 import statistics
 import subprocess
 import sys
 from pathlib import Path
 
-from machine import data_folder, describe, record
+from machine import data_folder, describe, make_parser, record
 
 HERE = Path(__file__).parent
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = make_parser(__doc__)
     parser.add_argument("--environment", type=Path, default=Path(".venv-tensorflow"), help="TensorFlow's own")
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--seeds", type=int, nargs="+", default=[222, 223, 224])

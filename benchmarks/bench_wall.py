@@ -9,7 +9,6 @@ other work on the machine hardly changes. Its memory is read from the system: it
 mapped files, which the system takes back where they are wanted.
 """
 
-import argparse
 import os
 import re
 import subprocess
@@ -25,7 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from bench_search import make
-from machine import describe, record
+from machine import describe, make_parser, record
 from peculiar.image import encode_picture
 
 TIMES = 3
@@ -77,7 +76,7 @@ class Desk:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = make_parser(__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--width", type=int, default=384)
     parser.add_argument("--folder", type=Path)

@@ -1,5 +1,6 @@
-"""What every benchmark says of itself: machine, versions, commit; and the row it adds to `results.csv`."""
+"""What every benchmark prints: machine, versions, figures; with `--record` it adds them to `results.csv`."""
 
+import argparse
 import csv
 import datetime
 import os
@@ -10,7 +11,17 @@ from importlib import metadata
 from pathlib import Path
 
 RESULTS = Path(__file__).with_name("results.csv")
+_RECORD = "--record"
 COLUMNS = ("date", "commit", "command", "machine", "what", "value", "unit")
+
+
+def make_parser(doc: str) -> argparse.ArgumentParser:
+    """A parser of a benchmark's options, with the one that all have; the first line of `doc` says what it measures."""
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0], allow_abbrev=False)
+    parser.add_argument(
+        _RECORD, action="store_true", help="add the figures to results.csv, which docs/models.md is made of"
+    )
+    return parser
 
 
 def data_folder() -> Path:
@@ -35,20 +46,21 @@ def describe(*packages: str) -> str:
 
 
 def record(machine: str, *rows: tuple[str, float, str]) -> None:
-    """Print figures, and add them to `results.csv` as (what, value, unit)."""
+    """Print figures (what, value, unit), and with `--record` add them to `results.csv`."""
+    for what, value, unit in rows:
+        print(f"{what:50} {value:10.3f} {unit}")
+    if _RECORD not in sys.argv[1:]:
+        return
     # A path of this machine says nothing elsewhere: the name will do.
-    words = [Path(word).name if Path(word).is_absolute() else word for word in sys.argv[1:]]
+    words = [Path(word).name if Path(word).is_absolute() else word for word in sys.argv[1:] if word != _RECORD]
     command = " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *words])
+    today = datetime.datetime.now(datetime.UTC).date()
     new = not RESULTS.exists()
     with RESULTS.open("a", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         if new:
             writer.writerow(COLUMNS)
-        for what, value, unit in rows:
-            print(f"{what:50} {value:10.3f} {unit}")
-            writer.writerow(
-                [datetime.datetime.now(datetime.UTC).date(), COMMIT, command, machine, what, round(value, 3), unit]
-            )
+        writer.writerows([today, COMMIT, command, machine, what, round(value, 3), unit] for what, value, unit in rows)
 
 
 def _git(*words: str) -> str:

@@ -21,13 +21,12 @@ is scored with the same kind of head. A flat curve crosses the goal by luck, so 
 labels it is first reached, and from how many on it stays above.
 """
 
-import argparse
 from pathlib import Path
 
 import numpy as np
 import pyarrow.dataset as ds
 
-from machine import data_folder, describe, record
+from machine import data_folder, describe, make_parser, record
 from peculiar.active import APART, Committee, choose, features, fit_committee, mean_precision
 from peculiar.shelf import Embeddings, Shelf
 from peculiar.split import part_of
@@ -82,7 +81,7 @@ def crossing(above: np.ndarray, *, kept: bool = False) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = make_parser(__doc__)
     parser.add_argument("catalog", type=Path)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--first", type=int, default=0, help="the first seed")

@@ -11,14 +11,13 @@ section 4.3): mean probability while more and more is hidden (lower is better), 
 `--rise` adds their own method (eqs. 5 and 6) with as many pictures through the network.
 """
 
-import argparse
 import time
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
 
-from machine import data_folder, describe, record
+from machine import data_folder, describe, make_parser, record
 from peculiar.attribution import PLACES, SHARE, attribute, hide
 from peculiar.image import Framing, frame_pixels
 from peculiar.model import OneQuestion, load_model
@@ -111,7 +110,7 @@ def interval(values):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = make_parser(__doc__)
     parser.add_argument("--count", type=int, default=49)
     parser.add_argument("--part", default="validation", choices=("training", "validation"))
     parser.add_argument("--rise", action="store_true")

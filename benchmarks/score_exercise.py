@@ -4,7 +4,6 @@ Both get the exercise's split; the seed decides the first weights and the order 
 whether the two distributions of scores can be told apart (Mann-Whitney U, two-sided).
 """
 
-import argparse
 import os
 import statistics
 import tempfile
@@ -17,7 +16,7 @@ import numpy as np
 import torch
 from scipy.stats import mannwhitneyu
 
-from machine import data_folder, describe, record
+from machine import data_folder, describe, make_parser, record
 from peculiar import load_galaxy_data
 from peculiar.nets.reference import ReferenceNet
 from peculiar.nets.reference_keras import to_keras
@@ -62,7 +61,7 @@ def with_peculiar(seed: int, epochs: int) -> tuple[float, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = make_parser(__doc__)
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--seeds", type=int, nargs="+", default=[222, 223, 224, 225, 226])
     arguments = parser.parse_args()

@@ -7,7 +7,6 @@ and whether a jet or a cloud was painted on a galaxy that has none (see `score_u
 galaxies that the model was not trained on; others of them, two thousand, are scored.
 """
 
-import argparse
 import tempfile
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from machine import data_folder, describe, record
+from machine import data_folder, describe, make_parser, record
 from peculiar.evaluate import class_auc
 from peculiar.export import export
 from peculiar.fit import fit
@@ -54,7 +53,7 @@ def drawn(task, count, seed):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = make_parser(__doc__)
     parser.add_argument("--tasks", nargs="+", default=["jet", "cloud", "features"])
     parser.add_argument("--labels", type=int, nargs="+", default=[200, 500])
     parser.add_argument("--seeds", type=int, default=3)

@@ -6,14 +6,13 @@ Two fits with the same seed, of SDSS galaxies alone; one without the changes of 
 noise (`peculiar.augment`). Both are scored on the DECaLS galaxies that are not in the test part: ringed or not.
 """
 
-import argparse
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from machine import data_folder, describe, record
+from machine import data_folder, describe, make_parser, record
 from peculiar import augment, fit
 from peculiar.recipe import FitRecord, Recipe
 from peculiar.run import to_input
@@ -45,7 +44,7 @@ def read_parted(recipe: Recipe) -> tuple[Answered, Split]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = make_parser(__doc__)
     parser.add_argument("--epochs", type=int, default=6)
     options = parser.parse_args()
     machine = describe("torch", "numpy")

@@ -6,11 +6,9 @@ Reads ``stamps`` of the folder of real galaxies: the test part for the five-way 
 small, validation and test part together, calibrated across folds, without labels that are weak.
 """
 
-import argparse
-
 import numpy as np
 
-from machine import data_folder, describe, record
+from machine import data_folder, describe, make_parser, record
 from peculiar.calibrate import choose_scaling, cross_fitted, fit_scaling, reliability, temperature_scaling
 from peculiar.evaluate import calibration_error
 from peculiar.model import load_model
@@ -86,7 +84,7 @@ def prevalence(labels, probabilities, repeats):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = make_parser(__doc__)
     parser.add_argument("model", nargs="?")
     parser.add_argument("--views", type=int)
     parser.add_argument("--repeats", type=int, default=200, help="surveys drawn to see whether intervals cover")

@@ -8,7 +8,6 @@ back. The networks are thrown away: nothing is chosen by what is found, so that 
 Shorter and without teachers, it is an estimate for the recipe, not a score of the model.
 """
 
-import argparse
 import tempfile
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import numpy as np
 import torch
 from sklearn.model_selection import StratifiedKFold
 
-from machine import describe, record
+from machine import describe, make_parser, record
 from peculiar import fit
 from peculiar.recipe import FitRecord, Recipe
 from peculiar.run import to_input
@@ -37,7 +36,7 @@ class Told(fit.FitWatcher):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = make_parser(__doc__)
     parser.add_argument("--folds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--others", type=int, default=6_000)

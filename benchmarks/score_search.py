@@ -10,14 +10,13 @@ them; that the loop does not lean on what the model was told is tried by taking 
 that decide its answers. Kinds that it was never told of: `score_unknown.py`.
 """
 
-import argparse
 from pathlib import Path
 
 import numpy as np
 import pyarrow.dataset as ds
 from sklearn.metrics import roc_auc_score
 
-from machine import data_folder, describe, record
+from machine import data_folder, describe, make_parser, record
 from peculiar.anomalies import learn, outlier_ranks, various
 from peculiar.schema import Question
 from peculiar.shelf import Embeddings, Shelf
@@ -84,7 +83,7 @@ def told(name: str, values: list[float]) -> list[tuple[str, float, str]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = make_parser(__doc__)
     parser.add_argument("catalog", type=Path)
     parser.add_argument("--seeds", type=int, default=5)
     options = parser.parse_args()

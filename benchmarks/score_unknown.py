@@ -12,7 +12,6 @@ only decoded and encoded again as the others are, and should be found no more of
 The pictures of the sheet are real galaxies and not the project's to publish: delete it afterwards.
 """
 
-import argparse
 import io
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +20,7 @@ import numpy as np
 import pyarrow.dataset as ds
 from PIL import Image
 
-from machine import data_folder, describe, record
+from machine import data_folder, describe, make_parser, record
 from peculiar import plots
 from peculiar.extent import central_extent
 from peculiar.image import decode_picture
@@ -93,7 +92,7 @@ def looked_at(model: Model, pictures: list[bytes], views: int | None) -> tuple[n
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = make_parser(__doc__)
     parser.add_argument("catalog", type=Path)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--first", type=int, default=0, help="the first seed")

@@ -8,7 +8,6 @@ looks at; see `artefacts.spoil`. PICTURE is a deep field, such as the ``hubble_d
 scikit-image.
 """
 
-import argparse
 import io
 import sys
 import zlib
@@ -21,7 +20,7 @@ from scipy import ndimage
 from sklearn.datasets import load_sample_images
 
 from artefacts import FIRST, SECOND, THIRD, UNSEEN, spoil
-from machine import data_folder, describe, record
+from machine import data_folder, describe, make_parser, record
 from peculiar import camera
 from peculiar.flaws import measure_flaws
 from peculiar.image import Framing, decode_whole, frame_pixels
@@ -111,7 +110,7 @@ def deep_field(path):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = make_parser(__doc__)
     parser.add_argument("model", nargs="?")
     parser.add_argument("--views", type=int)
     parser.add_argument("--hubble", type=Path)

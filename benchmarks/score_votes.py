@@ -8,7 +8,6 @@ are shares on the test part, each galaxy as its votes count; beside them the mea
 knows no picture.
 """
 
-import argparse
 import tempfile
 from pathlib import Path
 
@@ -17,7 +16,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from machine import data_folder, describe, record
+from machine import data_folder, describe, make_parser, record
 from peculiar.export import export
 from peculiar.fit import fit
 from peculiar.image import decode_picture
@@ -41,7 +40,7 @@ def interval(votes, probabilities):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = make_parser(__doc__)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=30)
     options = parser.parse_args()
