@@ -1,7 +1,7 @@
 """How far a score may be off, being measured on so many galaxies and no more: 95 % intervals.
 
-Rates (accuracy, precision, recall) have Wilson's interval. All other scores, and rates too where a galaxy or a field
-occurs several times, have that of a bootstrap: what occurs together is drawn together.
+Rates (accuracy, precision, recall) have Wilson's interval, all other scores that of a bootstrap. Where a galaxy or a
+field occurs several times, what occurs together is drawn together, and all intervals are Student's t of the groups.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit, ndtr, ndtri
+from scipy.special import expit, logit, ndtr, ndtri, stdtrit
 
 CONFIDENCE = 0.95
 
@@ -28,6 +28,9 @@ _MOST_LEFT_OUT = 200
 _CLASS_SCORES = ("precision", "recall", "f1", "class_auc", "class_average_precision")
 
 _AREAS = ("auc", "average_precision", "class_auc", "class_average_precision")
+
+_LARGEST = {"log_loss": np.inf, "brier": 2.0}
+"""What a score may be at the most, where that is not 1."""
 
 Interval = list[float] | None
 """Lower and upper end; None where it is not defined."""
@@ -94,10 +97,12 @@ def score_intervals(
     -------
     ScoreIntervals
         By the bias-corrected and accelerated bootstrap (Efron 1987); of areas under curves by the logit of
-        bootstrap samples (Boyd, Eng & Page 2013); of rates by Wilson. That of the calibration error reaches as far to
-        both sides as the error of perfectly calibrated probabilities would in 95 of 100 sets of this size, so that it
-        covers at least 95 %. Where all bootstrap samples have the same score, as where all is right, they tell
-        nothing of how far it may be off: there is no interval then but of rates.
+        bootstrap samples (Boyd, Eng & Page 2013); of rates by Wilson. With groups of several rows by Student's t, with
+        the spread of bootstrap samples of the groups, since few groups would make percentiles too narrow (Cameron,
+        Gelbach & Miller 2008). That of the calibration error reaches as far to both sides as the error of perfectly
+        calibrated probabilities would in 95 of 100 sets of this size, so that it covers at least 95 %. Where all
+        bootstrap samples have the same score, as where all is right, they tell nothing of how far it may be off: there
+        is no interval then but of rates.
     """
     count, classes = probabilities.shape
     codes = group_numbers(count, groups)
@@ -126,16 +131,17 @@ def _bootstrap_ends(
 ) -> dict[str, list[Interval]]:
     samples = _all_statistics(labels, probabilities, _bootstrap_weights(codes, resamples, seed))
     without = _all_statistics(labels, probabilities, _jackknife_weights(codes))
-    ends = {
-        name: [
-            _logistic(found[name][0, column], samples[name][:, column])
-            if name in _AREAS
-            else _accelerated(found[name][0, column], samples[name][:, column], without[name][:, column])
-            for column in range(values.shape[1])
-        ]
-        for name, values in found.items()
-    }
-    error, reach = found["calibration_error"][0, 0], _calibration_reach(probabilities.max(axis=1), codes, seed)
+    grouped = int(codes.max()) + 1 < len(codes)
+
+    def interval(name: str, column: int) -> Interval:
+        score, drawn, left_out = (values[name][:, column] for values in (found, samples, without))
+        if grouped:
+            return _student(score[0], drawn, left_out, _LARGEST.get(name, 1.0))
+        return _logistic(score[0], drawn) if name in _AREAS else _accelerated(score[0], drawn, left_out)
+
+    ends = {name: [interval(name, column) for column in range(values.shape[1])] for name, values in found.items()}
+    sureness, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+    error, reach = found["calibration_error"][0, 0], _calibration_reach(sureness, right, codes, seed)
     ends["calibration_error"] = [[max(0.0, float(error - reach)), min(1.0, float(error + reach))]]
     return ends
 
@@ -316,22 +322,88 @@ def _logistic(found: float, samples: NDArray[np.float64]) -> Interval:
     return [float(expit(logit(found) - reach)), float(expit(logit(found) + reach))]
 
 
+def _student(
+    found: float, samples: NDArray[np.float64], without: NDArray[np.float64], largest: float = 1.0
+) -> Interval:
+    """Return the interval of a score of groups: Student's t, in the logit of the score, or in its logarithm.
+
+    Parameters
+    ----------
+    found : float
+    samples : ndarray
+        Of bootstrap samples of the groups.
+    without : ndarray
+        With each group left out.
+    largest : float
+        What the score may be at the most, from 0 on; infinity for the logarithm.
+    """
+    defined = samples[~np.isnan(samples)]
+    # Groups that do not change a score, as those without a galaxy of the class, tell nothing of it.
+    telling = np.count_nonzero(~np.isclose(without, found, rtol=_ROUNDING, atol=0))
+    if not 0 < found < largest or telling < 2 or len(defined) < (1 - _MOST_UNDEFINED) * len(samples) or _alike(defined):
+        return None
+    # The spread of bootstrap samples is that of the sum of squares over their number, not over one less.
+    spread = defined.std() * np.sqrt(telling / (telling - 1))
+    reach = stdtrit(telling - 1, (1 + CONFIDENCE) / 2) * spread / found
+    if largest == np.inf:
+        return [float(found * np.exp(-reach)), float(found * np.exp(reach))]
+    share = found / largest
+    reach /= 1 - share
+    return [float(largest * expit(logit(share) - reach)), float(largest * expit(logit(share) + reach))]
+
+
 def _alike(samples: NDArray[np.float64]) -> bool:
     """Tell whether all bootstrap samples have one score: a classifier without a mistake on ten galaxies makes some."""
     return bool(np.ptp(samples) <= _ROUNDING * np.abs(samples).max())
 
 
 def _calibration_reach(
-    sureness: NDArray[np.floating], codes: NDArray[np.integer], seed: int, draws: int = 400
+    sureness: NDArray[np.floating],
+    right: NDArray[np.bool_],
+    codes: NDArray[np.integer],
+    seed: int,
+    draws: int = 400,
 ) -> float:
-    """Return what the calibration error of perfectly calibrated probabilities stays under in 95 of 100 cases."""
+    """Return what the calibration error of perfectly calibrated probabilities stays under in 95 of 100 cases.
+
+    Rows of a group are right or wrong together as often as they were found to be.
+    """
     random = np.random.default_rng(seed)
     ones = np.ones((1, len(sureness)))
-    errors = [
-        weighted_calibration_error(sureness, random.random(int(codes.max()) + 1)[codes] < sureness, ones)[0]
-        for _ in range(draws)
-    ]
+    groups = int(codes.max()) + 1
+    share = 0.0 if groups == len(codes) else np.sqrt(_together(sureness, right, codes))
+
+    def chances() -> NDArray[np.float64]:
+        own = random.random(len(codes))
+        if not share:
+            return own
+        return np.where(random.random(len(codes)) < share, random.random(groups)[codes], own)
+
+    errors = [weighted_calibration_error(sureness, chances() < sureness, ones)[0] for _ in range(draws)]
     return float(np.quantile(errors, CONFIDENCE))
+
+
+def _together(sureness: NDArray[np.floating], right: NDArray[np.bool_], codes: NDArray[np.integer]) -> float:
+    """Return how far rows of a group are right or wrong together: 0 as if of different groups, 1 as if one row.
+
+    That is the covariance of pairs, as a share of what it would be if one throw of the dice decided about a group.
+    """
+    order = np.lexsort((sureness, codes))
+    sureness, codes = sureness[order], codes[order]
+    # What probabilities are off by in general is no bond between the rows of a group.
+    excess = right[order] - sureness
+    parts = np.array_split(np.argsort(sureness, kind="stable"), min(15, len(sureness)))
+    for part in parts:
+        excess[part] -= excess[part].mean()
+    sums, squares, all_sureness = (np.bincount(codes, values) for values in (excess, excess**2, sureness))
+    found = (sums**2 - squares).sum()
+    # Of a pair the smaller sureness: in the order of a group that of a row counts with every row after it.
+    sizes = np.bincount(codes)
+    place = np.arange(len(codes)) - (sizes.cumsum() - sizes)[codes]
+    smaller = 2 * (sureness * (sizes[codes] - 1 - place)).sum()
+    products = (all_sureness**2 - np.bincount(codes, sureness**2)).sum()
+    most = smaller - products
+    return float(np.clip(found / most, 0, 1)) if most > 0 else 0.0
 
 
 def _rates(labels: NDArray[np.integer], probabilities: NDArray[np.floating]) -> dict[str, list[Interval]]:
