@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from PIL import Image
 from typer.testing import CliRunner
 
-from peculiar import search
 from peculiar.cli import app
 from peculiar.errors import DataError, NotFoundError, PictureError, UnknownNameError, UsageError
 from peculiar.image import Framing
@@ -23,6 +22,7 @@ from peculiar.model import load_model
 from peculiar.search import Cone, Hits, embed, find_rows, odd, parse_cone, query, selected, similar
 from peculiar.shelf import Embeddings, Shelf
 from peculiar.sources import open_source
+from peculiar.sql import run_sql
 from peculiar.table import TableReader
 from peculiar.web.wall import Asking, Wall
 
@@ -258,7 +258,7 @@ def test_what_got_past_the_grammar_would_reach_nothing(tiny_catalog: Path, tmp_p
     secret = pa.table({"x": [1]})  # DuckDB would otherwise find Python's variables by name
     shelf = Shelf(tiny_catalog)
     with pytest.raises((DataError, UsageError, duckdb.Error)):
-        search._run(shelf, hostile.format(folder=tmp_path), [], None)
+        run_sql(shelf, hostile.format(folder=tmp_path), [], None)
     assert secret.num_rows == 1
     assert not list(tmp_path.glob("x*"))
 

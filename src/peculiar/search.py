@@ -1,6 +1,5 @@
 """What a catalogue holds: rows that meet a condition, lie in a cone, look like others, or are odd."""
 
-import itertools
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,6 +21,7 @@ from peculiar.model import Model
 from peculiar.neighbours import near
 from peculiar.shelf import Shelf
 from peculiar.sources.stream import Source, decode_row
+from peculiar.sql import MOST_SECONDS, run_sql, sql_names
 from peculiar.table import entry_text
 from peculiar.where import quoted, read_where
 from peculiar.writers import format_to_write, write_table
@@ -210,7 +210,7 @@ def query(
     Raises
     ------
     UsageError
-        If the condition cannot be understood or computed.
+        If the condition cannot be understood, or not be computed within the limits of time and memory.
     UnknownNameError
         If there is no such column.
     """
@@ -224,7 +224,7 @@ def query(
         names = [name for name in names if name != DISTANCE.name]
     chosen = [shelf.columns[name] for name in names]
     clauses, values = _clauses(shelf, where, cone)
-    called = _names(shelf)
+    called = sql_names(shelf)
     selected = [quoted(called[name]) for name in names]
     order = _order(shelf, by)
     notes = dict(shelf.notes)
@@ -242,7 +242,7 @@ def query(
     sql += f" ORDER BY {order} NULLS LAST, id" if order else ""
     sql += f" LIMIT {top}" if top is not None else ""
     schema = pa.schema([(column.name, column.type) for column in chosen])
-    table = _run(shelf, sql, values, where).rename_columns(schema.names)
+    table = run_sql(shelf, sql, values, where).rename_columns(schema.names)
     return Hits(tuple(chosen), table.cast(schema), notes)
 
 
@@ -253,11 +253,16 @@ def selected(shelf: Shelf, where: str | None = None, cone: Cone | None = None) -
     clauses, values = _clauses(shelf, where, cone)
     condition = clauses.removeprefix(" WHERE ")
     sql = f"SELECT coalesce({condition}, false) AS met FROM catalog"  # noqa: S608 - from checked parts, values apart
-    return np.asarray(_run(shelf, sql, values, where)["met"].to_numpy(zero_copy_only=False), dtype=bool)
+    return np.asarray(run_sql(shelf, sql, values, where)["met"].to_numpy(zero_copy_only=False), dtype=bool)
 
 
 def find_rows(
-    shelf: Shelf, where: str | None = None, *, cone: Cone | None = None, by: str | None = None
+    shelf: Shelf,
+    where: str | None = None,
+    *,
+    cone: Cone | None = None,
+    by: str | None = None,
+    seconds: float = MOST_SECONDS,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64] | None]:
     """Find the galaxies of a catalogue that meet a condition, and give their rows alone: quick, and small in memory.
 
@@ -266,6 +271,8 @@ def find_rows(
     shelf : Shelf
     where, cone, by
         As in `query`; of equals the earlier row comes first.
+    seconds : float
+        Time after which the search is given up.
 
     Returns
     -------
@@ -288,8 +295,9 @@ def find_rows(
         columns.append(f"{expression} AS distance")
         values = [*values, *numbers]
     if order:
-        columns.append(f"{quoted(_names(shelf)[name])} AS ordered")
-    table = _run(shelf, f"SELECT {', '.join(columns)} FROM catalog", values, where)  # noqa: S608 - from checked parts
+        columns.append(f"{quoted(sql_names(shelf)[name])} AS ordered")
+    sql = f"SELECT {', '.join(columns)} FROM catalog"  # noqa: S608 - from checked parts, values apart
+    table = run_sql(shelf, sql, values, where, seconds)
     rows = np.flatnonzero(table["met"].to_numpy())
     table = table.take(rows) if len(rows) < table.num_rows else table
     if order or cone is not None:
@@ -313,7 +321,7 @@ def _clauses(shelf: Shelf, where: str | None, cone: Cone | None) -> tuple[str, l
         parts += ['"dec" BETWEEN ? AND ?', f"{expression} <= ?"]
         values += [cone.dec - margin, cone.dec + margin, *numbers, cone.radius]
     if where is not None:
-        condition = read_where(where, {name: column.type for name, column in shelf.columns.items()}, _names(shelf))
+        condition = read_where(where, {name: column.type for name, column in shelf.columns.items()}, sql_names(shelf))
         parts.append(condition.sql)
         values += condition.values
     return (f" WHERE {' AND '.join(parts)}" if parts else ""), values
@@ -336,51 +344,11 @@ def _order(shelf: Shelf, by: str | None) -> str:
     if name not in shelf.plain:
         message = f"the column {name} holds a list a row and cannot be ordered by"
         raise UsageError(message)
-    column, direction = quoted(_names(shelf)[name]), " ASC" if by.startswith("-") else " DESC"
+    column, direction = quoted(sql_names(shelf)[name]), " ASC" if by.startswith("-") else " DESC"
     if pa.types.is_floating(shelf.columns[name].type):
         # DuckDB takes NaN for the greatest of all numbers; here it comes last, as what is unknown.
         return f"CASE WHEN isnan({column}) THEN NULL ELSE {column} END{direction}"
     return column + direction
-
-
-def _names(shelf: Shelf) -> dict[str, str]:
-    """Return what SQL calls each column: it knows no case, so that of g and G the later one gets a number."""
-    found: dict[str, str] = {}
-    taken = {name.casefold() for name in shelf.columns}
-    seen: set[str] = set()
-    for name in shelf.columns:
-        numbered = (f"{name} {number}" for number in itertools.count(2))
-        found[name] = (
-            name if name.casefold() not in seen else next(one for one in numbered if one.casefold() not in taken)
-        )
-        seen.add(name.casefold())
-        taken.add(found[name].casefold())
-    return found
-
-
-def _run(shelf: Shelf, sql: str, values: list[str | float], where: str | None) -> pa.Table:
-    """Run SQL on a connection that sees the catalogue and nothing else."""
-    import duckdb  # takes a tenth of a second to import
-
-    shelf.check_unchanged()
-    with duckdb.connect() as connection:
-        # Conditions are checked before; should one ever slip through, it meets neither files nor variables.
-        for setting in ("enable_external_access", "python_enable_replacements", "autoload_known_extensions"):
-            connection.execute(f"SET {setting} = false")
-        # The remainder of a division by nothing is not known, as others are not: no reason to give up a search.
-        connection.execute("SET error_on_division_by_zero = false")
-        connection.register("files", shelf.dataset)
-        names = ", ".join(map(quoted, _names(shelf).values()))
-        connection.execute(f"CREATE TEMP VIEW catalog AS SELECT * FROM files AS files({names})")  # noqa: S608 - quoted
-        connection.execute("SET lock_configuration = true")
-        try:
-            return connection.sql(sql, params=values).to_arrow_table()
-        except (duckdb.ConversionException, duckdb.BinderException, duckdb.OutOfRangeException) as error:
-            reason = str(error).partition("\n")[0].partition(": ")[2]
-            message = f"the condition {where!r} does not fit the columns of {shelf.path.name}: {reason}"
-            raise UsageError(message) from error
-        except (duckdb.Error, pa.ArrowException) as error:
-            raise shelf.damaged(error) from error
 
 
 def similar(

@@ -2,7 +2,8 @@
 
 ``p_ringed > 0.9 and entropy < 0.5``: comparisons, ``and``, ``or``, ``not``, ``in``, ``between``, ``like``,
 ``is null``, arithmetic, and a closed list of functions. A condition is read by the grammar below and SQL is written
-anew from what was read, with values as parameters: whatever the grammar has no word for cannot get into a query.
+from what was read, with values as parameters: whatever the grammar has no word for cannot get into a query. The SQL is
+at most a few times as long as the condition.
 """
 
 import re
@@ -14,8 +15,8 @@ import pyarrow as pa
 
 from peculiar.errors import UnknownNameError, UsageError
 
-MOST_CHARACTERS = 10_000
-MOST_DEPTH = 30
+MOST_CHARACTERS, MOST_DEPTH, MOST_TERMS = 10_000, 30, 200
+"""Bounds of a condition: its length, how deep brackets may be nested, and how many terms a sum or product has."""
 
 FUNCTIONS = {
     **dict.fromkeys(("abs", "sqrt", "exp", "ln", "log10", "floor", "ceil", "radians", "degrees", "isnan"), (1, 1)),
@@ -27,6 +28,7 @@ FUNCTIONS = {
 """Functions that a condition may use, and the least and most values that each takes."""
 
 _TRUTHS = frozenset({"isnan", "starts_with", "ends_with", "contains"})
+_CHOICES = frozenset({"least", "greatest", "coalesce"})
 
 # Of whole numbers too, these may give what is no number: the logarithm of -1, 0 / 0.
 _REALS = frozenset({"sqrt", "exp", "ln", "log10", "pow", "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "/"})
@@ -145,7 +147,10 @@ class _Token:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """SQL of a part of the condition, whether it is a truth rather than a value, and its values if it may be NaN."""
+    """SQL of a part of the condition, whether it is a truth rather than a value, and its values if it may be NaN.
+
+    A value holds no truth. Only values are repeated in SQL, once, so that its length grows with that of the condition.
+    """
 
     sql: str
     truth: bool = False
@@ -165,6 +170,7 @@ class _Reader:
     values: list[str | float] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
     reals: int = 0
+    fractions: int = 0
 
     def __post_init__(self) -> None:
         place = 0
@@ -245,14 +251,15 @@ class _Reader:
             return _Part(f"({left.sql} IS {negated}NULL)", truth=True)
         negated = "NOT " if self._takes("not") else ""
         if self._takes("between"):
-            low = self._sum()
+            low = self._value(self._side())
             self._needs("and")
-            return _Part(f"({left.sql} {negated}BETWEEN {low.sql} AND {self._sum().sql})", truth=True)
+            return self._between(self._value(left), negated, low, self._value(self._side()))
         if self._takes("in"):
             self._needs("(")
-            return _Part(f"({left.sql} {negated}IN ({', '.join(self._list())}))", truth=True)
+            return _Part(f"({left.sql} {negated}IN ({', '.join(part.sql for part in self._list())}))", truth=True)
         if word := self._takes("like", "ilike"):
-            return _Part(f"({left.sql} {negated}{word.upper()} {self._sum().sql})", truth=True)
+            pattern = self._value(self._sum())
+            return _Part(f"({self._value(left).sql} {negated}{word.upper()} {pattern.sql})", truth=True)
         if negated:
             self._unexpected("`in`, `between` or `like` after `not`")
         return left
@@ -274,11 +281,19 @@ class _Reader:
             self.values += greater.real
         return _Part(f"({sql})", truth=True)
 
-    def _list(self) -> list[str]:
+    def _between(self, left: _Part, negated: str, low: _Part, high: _Part) -> _Part:
+        sql = f"{left.sql} BETWEEN {low.sql} AND {high.sql}"
+        for part in (left, high):  # as in `_against`
+            if part.real is not None:
+                sql += f" AND NOT isnan({part.sql})"
+                self.values += part.real
+        return _Part(f"({negated}({sql}))" if negated else f"({sql})", truth=True)
+
+    def _list(self) -> list[_Part]:
         """Read values up to the closing bracket; the opening one is behind."""
-        items = [self._sum().sql]
+        items = [self._sum()]
         while self._takes(","):
-            items.append(self._sum().sql)
+            items.append(self._sum())
         self._needs(")")
         return items
 
@@ -286,18 +301,27 @@ class _Reader:
         return self._chain(("+", "-"), lambda: self._chain(("*", "/", "%", "&"), self._signed))
 
     def _chain(self, signs: tuple[str, ...], rule: Callable[[], _Part]) -> _Part:
-        part, more = rule(), []
+        fractions, part, used = self.fractions, rule(), [""]
+        sql = part.sql
         while sign := self._takes(*signs):
-            self.reals += sign in _REALS
-            more.append(f" {sign} {rule().sql}")
-        return _Part(f"({part.sql}{''.join(more)})") if more else part
+            self._value(part)
+            # To SQL `&` binds less than `*`; here they are equals, read from left to right.
+            sql = f"({sql})" if "&" in (sign, used[-1]) else sql
+            sql += f" {sign} {self._value(rule()).sql}"
+            used.append(sign)
+            if len(used) > MOST_TERMS:
+                self._stop(self._now.place, f"a sum or a product has at most {MOST_TERMS} terms")
+        if len(used) == 1:
+            return part
+        self.reals += not _REALS.isdisjoint(used) or self.fractions > fractions  # 1e308 * 10 - 1e308 * 10 is NaN
+        return _Part(f"({sql})")
 
     def _signed(self) -> _Part:
         minus = False
         while sign := self._takes("-", "+"):
             minus ^= sign == "-"
         part = self._single()
-        return _Part(f"(- {part.sql})") if minus else part
+        return _Part(f"(- {self._value(part).sql})") if minus else part
 
     def _single(self) -> _Part:
         token = self._now
@@ -306,6 +330,7 @@ class _Reader:
             # Ids of 19 digits are usual, and a float would take a hundred of them for one.
             whole = token.text.isdigit() and len(token.text) < 20 and int(token.text) < _WHOLE
             self.values.append(int(token.text) if whole else float(token.text))
+            self.fractions += not whole
             return _Part("?")
         if token.kind == "text":
             self.at += 1
@@ -339,7 +364,10 @@ class _Reader:
             wanted = str(least) if least == most else f"{least} to {most}"
             self._stop(token.place, f"{name} takes {wanted} values, received {len(items)}")
         self.reals += name in _REALS
-        return _Part(f"{name}({', '.join(items)})", truth=name in _TRUTHS)
+        # Of several truths, coalesce, least and greatest give a truth.
+        truths = name in _CHOICES and all(item.truth for item in items)
+        listed = ", ".join(item.sql if truths else self._value(item).sql for item in items)
+        return _Part(f"{name}({listed})", truth=truths or name in _TRUTHS)
 
     def _column(self, name: str) -> _Part:
         if name not in self.columns:
@@ -363,6 +391,11 @@ class _Reader:
     def _truth(self, part: _Part) -> _Part:
         if not part.truth:
             self._stop(self._now.place, "what stands before is a value, not a condition; compare it: p_ringed > 0.5")
+        return part
+
+    def _value(self, part: _Part) -> _Part:
+        if part.truth:
+            self._stop(self._now.place, "what stands before is a condition, and a value is needed there")
         return part
 
     def _unexpected(self, wanted: str) -> NoReturn:

@@ -124,7 +124,9 @@ def add_wall(
     @app.get("/wall/found.{kind}", response_class=Response, responses=content(*MEDIA.values()))
     def found(kind: Literal["csv", "parquet"], asking: Asked) -> Response:
         """Give the galaxies that meet a condition as a table."""
-        return give(f"found.{kind}", wall.table(asking).write)
+        wall.before(asking)  # it takes a turn of its own
+        with wall.turns.take():
+            return give(f"found.{kind}", wall.table(asking).write)
 
     def show_galaxy(row: int, who: str | None, asked: str = "", drawn: Drawn | None = None) -> Response:
         facts, problem = wall.facts(row), desk.pictures.show(row).problem
@@ -182,13 +184,15 @@ def add_wall(
         view = Sky.around(*here) if kind == "sky" else Plane()
         hues = wall.hues(colour)
         mine = None if hues is None else replace(hues, values=hues.values[rows])
-        return Response(paint(view.place(*here), chosen, mine), media_type="image/png")
+        with wall.turns.take():
+            return Response(paint(view.place(*here), chosen, mine), media_type="image/png")
 
     @app.post("/wall/ticked.{kind}", response_class=Response, responses=content(*MEDIA.values()))
     def ticked(kind: Literal["csv", "parquet"], sent: Annotated[_Ticked, Form()]) -> Response:
         """Give the galaxies that were ticked as a table."""
         check(sent)
-        return give(f"ticked.{kind}", wall.take(_rows(desk, sent)).write)
+        with wall.turns.take():
+            return give(f"ticked.{kind}", wall.take(_rows(desk, sent)).write)
 
     @app.post("/wall/ask", status_code=303, response_class=RedirectResponse)
     def ask(sent: Annotated[_Ticked, Form()]) -> Response:

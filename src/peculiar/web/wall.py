@@ -2,7 +2,6 @@
 
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -20,10 +19,14 @@ from peculiar.search import DISTANCE, Hits, find_rows, odd_column, parse_cone
 from peculiar.shelf import Embeddings, Shelf
 from peculiar.table import entry_text
 from peculiar.web.charts import Hues, Places, Plane, Sky, parse_box
+from peculiar.web.turns import Kept, Turns
 
 _KEPT = 8
 
 MOST_OF_TABLE = 100_000
+
+MOST_SECONDS = 30.0
+"""How long a search may take."""
 
 _MOST_CLASSES = 40
 
@@ -122,9 +125,9 @@ class Wall:
     def __init__(self, shelf: Shelf, embeddings: Embeddings, ids: Sequence[str]) -> None:
         self.shelf, self.embeddings, self.ids = shelf, embeddings, ids
         self.layout = Layout(shelf, embeddings)
-        self._found: OrderedDict[Asking, tuple[NDArray[np.int32], NDArray[np.float64] | None]] = OrderedDict()
-        self._hues: OrderedDict[str, Hues] = OrderedDict()
-        self._lock = threading.Lock()
+        self.turns = Turns()
+        self._found: Kept[Asking, tuple[NDArray[np.int32], NDArray[np.float64] | None]] = Kept(self.turns, _KEPT)
+        self._hues: Kept[str, Hues] = Kept(self.turns, _KEPT)
 
     @property
     def sorts(self) -> dict[str, str]:
@@ -220,13 +223,9 @@ class Wall:
             return None
         if name not in self.colours:
             raise UnknownNameError("column to colour by", name, [one for one in self.colours if one])
-        with self._lock:
-            if name not in self._hues:
-                self._hues[name] = self._classes() if name == "class" else Hues.of_numbers(self._numbers(name))
-                while len(self._hues) > _KEPT:
-                    self._hues.popitem(last=False)
-            self._hues.move_to_end(name)
-            return self._hues[name]
+        return self._hues.get(
+            name, lambda: self._classes() if name == "class" else Hues.of_numbers(self._numbers(name))
+        )
 
     def _classes(self) -> Hues:
         codes: list[NDArray[np.int16]] = []
@@ -249,15 +248,15 @@ class Wall:
     def _search(self, asking: Asking) -> tuple[NDArray[np.int32], NDArray[np.float64] | None]:
         """Return rows in order, and how far they are from the middle of the cone."""
         asking = replace(asking, sky="", map="")
-        with self._lock:
-            if asking not in self._found:
-                cone = parse_cone(asking.cone) if asking.cone else None
-                rows, distances = find_rows(self.shelf, asking.where or None, cone=cone, by=asking.by or None)
-                self._found[asking] = rows.astype(np.int32), distances
-                while len(self._found) > _KEPT:
-                    self._found.popitem(last=False)
-            self._found.move_to_end(asking)
-            return self._found[asking]
+
+        def search() -> tuple[NDArray[np.int32], NDArray[np.float64] | None]:
+            cone = parse_cone(asking.cone) if asking.cone else None
+            rows, distances = find_rows(
+                self.shelf, asking.where or None, cone=cone, by=asking.by or None, seconds=MOST_SECONDS
+            )
+            return rows.astype(np.int32), distances
+
+        return self._found.get(asking, search)
 
     def facts(self, row: int) -> dict[str, Any]:
         """Return the entries of a galaxy, by column; no pictures. Where it has no id, its row stands in."""

@@ -2,8 +2,6 @@
 
 import io
 import os
-import threading
-from collections import OrderedDict
 from dataclasses import dataclass
 
 from peculiar.attribution import Attribution, attribute
@@ -12,6 +10,7 @@ from peculiar.image import Framing, kept_square
 from peculiar.model import Model, load_model
 from peculiar.plots import draw_overlay
 from peculiar.web.pictures import LARGE, Pictures
+from peculiar.web.turns import Kept, Turns
 
 _KEPT = 100
 
@@ -49,8 +48,8 @@ class Why:
 
     def __init__(self, model: Model, pictures: Pictures) -> None:
         self.model, self.pictures = model, pictures
-        self._kept: OrderedDict[tuple[int, str], Drawn] = OrderedDict()
-        self._lock = threading.Lock()  # one at a time, since one takes all cores
+        # One at a time, since one takes all cores.
+        self._kept: Kept[tuple[int, str], Drawn] = Kept(Turns(1, patience=60.0), _KEPT)
 
     @property
     def choices(self) -> dict[str, tuple[str, ...]]:
@@ -73,22 +72,19 @@ class Why:
         PictureError
             If the picture cannot be read.
         """
+        return self._kept.get((row, asked), lambda: self._draw(row, asked))
+
+    def _draw(self, row: int, asked: str) -> Drawn:
         question, _, answer = asked.partition("/")
-        with self._lock:
-            if (row, asked) not in self._kept:
-                picture = self.pictures.pixels(row)
-                model, glance = (self.model.asking(question or None, views=views) for views in (None, 1))
-                told = attribute(model, picture, answer or None, glance=glance)
-                left, upper, right, lower = map(round, kept_square(picture, Framing(LARGE)))
-                # Encoded as all pictures are, so that nothing of the file but its pixels reaches the browser.
-                buffer = io.BytesIO()
-                figure = draw_overlay(picture, told, (left, upper, right, lower), LARGE)
-                figure.savefig(buffer, format="jpg", dpi=120, pil_kwargs={"quality": 92})
-                self._kept[row, asked] = _drawn(buffer.getvalue(), told)
-                while len(self._kept) > _KEPT:
-                    self._kept.popitem(last=False)
-            self._kept.move_to_end((row, asked))
-            return self._kept[row, asked]
+        picture = self.pictures.pixels(row)
+        model, glance = (self.model.asking(question or None, views=views) for views in (None, 1))
+        told = attribute(model, picture, answer or None, glance=glance)
+        left, upper, right, lower = map(round, kept_square(picture, Framing(LARGE)))
+        # Encoded as all pictures are, so that nothing of the file but its pixels reaches the browser.
+        buffer = io.BytesIO()
+        figure = draw_overlay(picture, told, (left, upper, right, lower), LARGE)
+        figure.savefig(buffer, format="jpg", dpi=120, pil_kwargs={"quality": 92})
+        return _drawn(buffer.getvalue(), told)
 
 
 def _drawn(content: bytes, told: Attribution) -> Drawn:
