@@ -204,7 +204,7 @@ def test_a_grid_stores_ticked_ones_and_others(client: TestClient, labels: Labels
 
 def test_answers_are_fetched_as_tables(client: TestClient) -> None:
     answer(client, client.get("/?who=Ada").text)
-    assert client.get("/export/votes.csv").text.splitlines()[0] == '"id","n_not_odd","n_odd","n_unsure"'
+    assert client.get("/export/votes.csv").text.splitlines()[0] == '"id","n_not_odd","n_odd","unsure"'
     assert client.get("/export/labels.parquet").content.startswith(b"PAR1")
     assert client.get("/export/passwords.csv").status_code == 422
 
@@ -226,7 +226,7 @@ def test_a_tree_is_asked_question_after_question(tree_client: TestClient, labels
         assert following in page
         assert form(page)["row"] == row
     said = re.findall(r'<li title="[^"]+">([^<]+)</li>', page)
-    assert said == ["features or disk", "no", "unsure"]
+    assert said == ["features or disk", "no", "(unsure)"]
     page = tree_client.post("/undo", data=form(page, "/undo"), headers={"HX-Request": "true"}).text
     assert "bar feature" in page
     assert form(tree_client.get("/?who=Ada").text)["question"] == "t03_bar"
@@ -242,7 +242,7 @@ def test_progress_and_tables_are_a_question_s(tree_client: TestClient) -> None:
     assert "Could this be a disk viewed edge-on?" in page
     assert '<a href="/progress?question=t02_edgeon&amp;who=Ada" aria-current="page">' in page
     table = html.unescape(re.search(r'href="(/export/votes.csv[^"]*)"', page)[1])  # type: ignore[index]
-    assert tree_client.get(table).text.splitlines()[0] == '"id","n_yes","n_no","n_unsure"'
+    assert tree_client.get(table).text.splitlines()[0] == '"id","n_yes","n_no","unsure"'
     assert "n_smooth" in tree_client.get("/export/votes.csv").text
     assert tree_client.get("/progress?question=t99").status_code == 400
     assert tree_client.get("/export/votes.csv?question=t99").status_code == 400

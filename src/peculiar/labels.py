@@ -7,7 +7,7 @@ import sqlite3
 import threading
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import astuple, dataclass, fields
 from datetime import UTC, datetime
@@ -61,6 +61,10 @@ CREATE TRIGGER fixed BEFORE UPDATE ON events BEGIN SELECT RAISE(ABORT, 'answers 
 """What brings a database from each version to the next; an empty file has version 0."""
 
 VERSION = len(_MIGRATIONS)
+
+
+Votes = Counter[str | None]
+"""How often each answer was given; how often none was, since somebody was unsure, is under None: not a word of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +255,7 @@ class Labels:
         self._connection.execute("COMMIT")
 
     def ask(self, *questions: Question) -> None:
-        """Note that questions are asked, all or none; raises `LabelError` if one of that name had other answers."""
+        """Note that questions are asked, all or none; raises `LabelError` if one of that name was another one."""
         with self._lock, self._explaining(), self._writing():
             for question in questions:
                 self._ask(question)
@@ -261,19 +265,29 @@ class Labels:
         if len(question.answers) < 2 or any(not one.isprintable() or not one.strip() for one in question.answers):
             message = f"the question {question.name!r} needs two answers or more, of printable characters"
             raise LabelError(message)
-        self._connection.execute(
-            "INSERT INTO questions (name, answers, asks) VALUES (?, ?, ?)"
-            " ON CONFLICT (name) DO UPDATE SET asks = excluded.asks WHERE answers = excluded.answers",
-            (question.name, listed, question.asks),
-        )
-        known = self._connection.execute("SELECT answers FROM questions WHERE name = ?", (question.name,))
-        before = known.fetchone()[0]
+        find = self._connection.execute
+        known = find("SELECT answers, asks FROM questions WHERE name = ?", (question.name,)).fetchone()
+        if known is None:
+            values = (question.name, listed, question.asks)
+            find("INSERT INTO questions (name, answers, asks) VALUES (?, ?, ?)", values)
+            return
+        before, asks = known
         if before != listed:
             message = (
                 f"{self.path}: {question.name!r} was asked with the answers {', '.join(before.splitlines())}, not "
                 f"{', '.join(question.answers)}; give the question another name, or name another file (--db)"
             )
             raise LabelError(message)
+        # A question that has no words of its own is asked by its name.
+        unsaid = ("", Question(question.name, question.answers).asks)
+        if asks not in unsaid and question.asks not in unsaid and asks != question.asks:
+            message = (
+                f"{self.path}: {question.name!r} was asked as {asks!r}, not as {question.asks!r}, and the answers "
+                "would be mixed; give the question another name, or name another file (--db)"
+            )
+            raise LabelError(message)
+        if question.asks not in unsaid:
+            find("UPDATE questions SET asks = ? WHERE name = ?", (question.asks, question.name))
 
     def questions(self) -> dict[str, tuple[str, ...]]:
         """Return the answers of each question that was asked, by name."""
@@ -308,7 +322,7 @@ class Labels:
                 ).fetchone()
                 if known is not None:
                     if known[:5] != (one.kind, one.who, one.question, one.galaxy, one.answer):
-                        message = f"the event {one.event} is known, and says something else; send the new one anew"
+                        message = f"the event {one.event} is known, and says something else; name the new one otherwise"
                         raise LabelError(message)
                     continue
                 self._check(one)
@@ -385,12 +399,15 @@ class Labels:
             row = self._connection.execute(sql, (question, who)).fetchone()
         return None if row is None else Event(*row)
 
-    def votes(self, question: str) -> dict[str, Counter[str]]:
-        """Return how often each answer was given of each galaxy, and "unsure"; skips do not count."""
-        counted: dict[str, Counter[str]] = {}
+    def votes(self, question: str) -> dict[str, Votes]:
+        """Return how often each answer was given of each galaxy; under None, how often somebody was unsure.
+
+        Skips do not count.
+        """
+        counted: dict[str, Votes] = {}
         for one in self.current(question):
             if one.kind != "skip":
-                counted.setdefault(one.galaxy, Counter())[one.answer or "unsure"] += 1
+                counted.setdefault(one.galaxy, Counter())[one.answer if one.kind == "answer" else None] += 1
         return counted
 
     def _find(self, name: str) -> Question:
@@ -445,16 +462,21 @@ class Labels:
 
 EXPORTS = ("votes", "labels", "events")
 
+UNSURE = "unsure"
+"""The column of a table of votes that counts who was unsure."""
+
 _ID = Column("id", pa.string(), "identifier of the galaxy in its source", ucd="meta.id;meta.main")
 
 
-def _votes(votes: dict[str, Counter[str]], answers: Sequence[str]) -> tuple[list[Column], list[Sequence[object]]]:
-    counted = [*answers, *(["unsure"] if "unsure" not in answers else [])]
-    columns = [_ID, *(Column(f"n_{one}", pa.int32(), f"votes for {one}", ucd="meta.number") for one in counted)]
-    return columns, [list(votes), *([one[answer] for one in votes.values()] for answer in counted)]
+def _votes(votes: dict[str, Votes], answers: Sequence[str]) -> tuple[list[Column], list[Sequence[object]]]:
+    # Columns of answers begin with n_, so that no answer is called as one of the others.
+    named = [(one, f"n_{one}", f"votes for {one}") for one in answers]
+    counted = [*named, (None, UNSURE, "how many were unsure")]
+    columns = [_ID, *(Column(name, pa.int32(), meaning, ucd="meta.number") for _, name, meaning in counted)]
+    return columns, [list(votes), *([one[answer] for one in votes.values()] for answer, _, _ in counted)]
 
 
-def _majorities(votes: dict[str, Counter[str]], answers: Sequence[str]) -> tuple[list[Column], list[Sequence[object]]]:
+def _majorities(votes: dict[str, Votes], answers: Sequence[str]) -> tuple[list[Column], list[Sequence[object]]]:
     columns = [
         _ID,
         Column("label", pa.string(), "the answer of most", ucd="meta.code.class"),
@@ -465,9 +487,9 @@ def _majorities(votes: dict[str, Counter[str]], answers: Sequence[str]) -> tuple
     return columns, [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in columns]
 
 
-def majority(counts: Counter[str], answers: Sequence[str]) -> tuple[str, int, float] | None:
+def majority(counts: Mapping[str | None, int], answers: Sequence[str]) -> tuple[str, int, float] | None:
     """Return the answer of most, how many answered, and its share; None where two are level, or nobody answered."""
-    given = Counter({answer: counts[answer] for answer in answers if counts[answer]})
+    given = Counter({answer: counts[answer] for answer in answers if counts.get(answer)})
     first = given.most_common(2)
     if not first or (len(first) == 2 and first[0][1] == first[1][1]):
         return None

@@ -1,5 +1,6 @@
 """What a catalogue holds: rows that meet a condition, lie in a cone, look like others, or are odd."""
 
+import itertools
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,6 +31,9 @@ MOST_ON_SHEET, MOST_OF_ID = 120, 22
 
 DISTANCE = Column("distance", pa.float64(), "distance from the middle of the cone", "deg", "pos.angDistance")
 """What a search in a cone adds."""
+
+SCORE = Column("score", pa.float32(), ucd="stat.value")
+"""What a search for likeness or oddness adds."""
 
 _UNITS = {"": 1.0, "deg": 1.0, "arcmin": 60.0, "arcsec": 3600.0}
 
@@ -220,8 +224,9 @@ def query(
         raise UsageError(message)
     shelf.check_columns(columns or ())
     names = shelf.plain if columns is None else list(dict.fromkeys(["id", *columns]))
-    if cone is not None:  # takes the place of a distance that an earlier search found
-        names = [name for name in names if name != DISTANCE.name]
+    distance = added_column(DISTANCE, shelf)
+    if cone is not None:
+        names = [name for name in names if name != distance.name]
     chosen = [shelf.columns[name] for name in names]
     clauses, values = _clauses(shelf, where, cone)
     called = sql_names(shelf)
@@ -231,11 +236,11 @@ def query(
     if where:
         notes["where"] = where
     if cone is not None:
-        chosen.append(DISTANCE)
+        chosen.append(distance)
         expression, numbers = _distance(cone)
-        selected.append(f"{expression} AS distance")
+        selected.append(f"{expression} AS {quoted(distance.name)}")
         values = [*numbers, *values]
-        order = order or "distance"
+        order = order or quoted(distance.name)
         notes["cone"] = f"{cone.ra!r},{cone.dec!r},{cone.radius!r}"
     sql = f"SELECT {', '.join(selected)} FROM catalog{clauses}"  # noqa: S608 - from checked parts, values apart
     # The id decides between equals, so that the same search finds the same rows.
@@ -244,6 +249,16 @@ def query(
     schema = pa.schema([(column.name, column.type) for column in chosen])
     table = run_sql(shelf, sql, values, where).rename_columns(schema.names)
     return Hits(tuple(chosen), table.cast(schema), notes)
+
+
+def added_column(column: Column, shelf: Shelf) -> Column:
+    """Return a column that a search adds: it takes the place of one that an earlier search added, and of no other."""
+    taken = {name.casefold(): known for name, known in shelf.columns.items()}
+    known = taken.get(column.name)
+    if known is None or (known.name, known.ucd) == (column.name, column.ucd):
+        return column
+    numbered = (f"{column.name}_{number}" for number in itertools.count(2))
+    return replace(column, name=next(name for name in numbered if name not in taken))
 
 
 def selected(shelf: Shelf, where: str | None = None, cone: Cone | None = None) -> NDArray[np.bool_]:
@@ -523,7 +538,8 @@ def best(
     if len(left) > top:
         left = left[np.argpartition(-scores[left], top - 1)[:top]]
     rows = left[np.lexsort((left, -scores[left]))]
-    names = [name for name in shelf.plain if name != "score"]
-    table = shelf.take(rows, names).append_column("score", pa.array(scores[rows], pa.float32()))
-    columns = (*(shelf.columns[name] for name in names), Column("score", pa.float32(), meaning, ucd="stat.value"))
+    score = replace(added_column(SCORE, shelf), description=meaning)
+    names = [name for name in shelf.plain if name != score.name]
+    table = shelf.take(rows, names).append_column(score.name, pa.array(scores[rows], score.type))
+    columns = (*(shelf.columns[name] for name in names), score)
     return Hits(columns, table, {**shelf.notes, **(notes or {})})

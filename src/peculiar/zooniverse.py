@@ -2,29 +2,27 @@
 
 import csv
 import hashlib
-import json
 import os
-import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
-from typing import Any
 
 from peculiar.cache import writing
+from peculiar.classifications import Choices, Classification, match, plain_question, read_classifications, version_key
 from peculiar.errors import DataError, NotFoundError, UsageError
 from peculiar.image import Framing, encode_picture
 from peculiar.labels import Event, Labels
 from peculiar.schema import Question, Tree
 from peculiar.sources.stream import Source, decode_row
 
-_COLUMNS = ("classification_id", "user_name", "created_at", "annotations", "subject_data", "subject_ids")
-
-# Under which names a subject of a manifest may say which galaxy it is; a # hides the entry from volunteers.
-_ID_NAMES = ("#id", "id", "!id", "//id", "#galaxy", "galaxy", "iauname", "#iauname", "objid", "#objid")
-
 _AT_ONCE = 2_000
+
+_MOST_LISTED = 8
+
+_Asked = Sequence[tuple[str | None, Question]]
+"""Questions, and the task that asked each where that is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,21 +36,69 @@ class Imported:
     known : int
         Those that were stored before.
     passed_over : dict of str to int
-        What the other classifications said that is no answer to the question, and how often.
+        Why other classifications are no answers to the question, and how many of each; the most frequent first.
+    again : int
+        Answers of people who had answered about the same galaxy before in this export. The last one counts.
+    unnamed : int
+        Answers about galaxies that only the number of their subject names.
     """
 
     new: int
     known: int
     passed_over: dict[str, int]
+    again: int
+    unnamed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Which part of an export is meant.
+
+    Parameters
+    ----------
+    tasks : mapping of str to str
+        The question that each task asked, as in {"T0": "shell"}. May be empty for a single question: it is then the one
+        task that has its answers.
+    workflow : str, optional
+        Number or name of the workflow.
+    version : str, optional
+        The first of its versions that counts, as in "12" or "12.7".
+    id_name : str, optional
+        The entry of a subject that names the galaxy. By default ``#id`` or another usual name, and where there is none
+        the number of the subject.
+    """
+
+    tasks: Mapping[str, str] = field(default_factory=dict)
+    workflow: str | None = None
+    version: str | None = None
+    id_name: str | None = None
+
+    def leaves_out(self, one: Classification) -> str | None:
+        """Return why a classification is not of the part that is meant, None if it is."""
+        if self.workflow is not None and self.workflow not in (one.workflow, one.workflow_name):
+            return f"workflow {one.workflow} ({one.workflow_name})"
+        if self.version is not None and _version(one) < version_key(self.version):
+            return f"version {one.version or 'unknown'}"
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """An answer to a question, and where it was given."""
+
+    question: str
+    answer: str
+    choices: Choices
 
 
 def import_classifications(
-    path: str | os.PathLike[str], labels: Labels, tree: Tree, *, tasks: Mapping[str, str] | None = None
+    path: str | os.PathLike[str], labels: Labels, tree: Tree, chosen: Chosen | None = None
 ) -> Imported:
     """Store the classifications that Zooniverse exported as answers to questions.
 
-    A classification is an event a task under its number, so that importing a longer export again adds what is new. A
-    galaxy is known by the subject's ``#id`` or ``id``, else by the subject's number.
+    A classification is an event a task under its number, so that importing a longer export again adds what is new. The
+    export of a project may hold several workflows, several versions of each, and several tasks with the same answers.
+    Where more than one of these answers a question, nothing is stored until it is said which is meant.
 
     Parameters
     ----------
@@ -60,118 +106,171 @@ def import_classifications(
         The CSV of "Request new classification export".
     labels : Labels
     tree : Tree
-        What was asked. Answers are compared with what volunteers chose without regard to case, spaces and underscores.
-    tasks : mapping of str to str, optional
-        Which tasks of the workflow ("T0") asked which of its questions. May be left out for a single question: it is
-        then whichever task has one of the answers.
+        What was asked. Answers are compared with what volunteers chose without regard to case, spaces, underscores,
+        Markdown and emoji. Combination tasks are looked into. Of a multiple-choice task and of dropdowns one choice
+        counts, and several at once do not.
+    chosen : Chosen, optional
+        Which part of the export is meant.
 
     Raises
     ------
     NotFoundError
         If there is no such file.
     UsageError
-        If there are several questions, and no tasks.
+        If there are several questions and no tasks, or it is not clear which part of the export is meant.
     UnknownNameError
         If a task is said to ask what is no question of the tree.
     DataError
         If it is no such export, or not one classification answers a question.
     """
-    path = Path(path)
+    path, chosen = Path(path), chosen or Chosen()
     if not path.is_file():
         raise NotFoundError(f"there is no export of classifications at {path}")
-    if not tasks and len(tree.questions) > 1:
+    if not chosen.tasks and len(tree.questions) > 1:
         message = f"{tree.name!r} has several questions; say which task asked which, as in T0={tree.root.name}"
         raise UsageError(message)
-    asked = [(task, tree[name]) for task, name in tasks.items()] if tasks else [(None, tree.root)]
+    asked: _Asked = [(task, tree[name]) for task, name in chosen.tasks.items()] or [(None, tree.root)]
+    _check_version(chosen.version)
+    _check_clear(path, asked, chosen)
     labels.ask(*(question for _, question in asked))
     passed_over: Counter[str] = Counter()
+    seen: set[int] = set()
     waiting: list[Event] = []
-    total = new = 0
-    for number, row in _rows(path):
-        try:
-            annotations = json.loads(row["annotations"])
-            found = [(question, _answer(annotations, question, task)) for task, question in asked]
-            events = [_event(row, question.name, answer[0]) for question, answer in found if isinstance(answer, tuple)]
-        except (ValueError, KeyError, TypeError, AttributeError, StopIteration) as error:
-            message = f"{path}, line {number}: cannot be read as a classification ({error!r})"
-            raise DataError(message) from error
-        if not events:
-            passed_over[str(found[0][1])] += 1
-        waiting += events
-        total += len(events)
+    total = new = unnamed = again = 0
+    for one in read_classifications(path):
+        found, reason = _read(one, asked, chosen)
+        if not found:
+            passed_over[reason] += 1
+        galaxy = one.galaxy(chosen.id_name)
+        for answer in found:
+            event = _event(one, answer, galaxy or one.subject)
+            waiting.append(event)
+            key = hash((event.who, event.galaxy, event.question))
+            again += key in seen
+            unnamed += galaxy is None
+            seen.add(key)
+            total += 1
         if len(waiting) >= _AT_ONCE:
             new += labels.record(waiting)
             waiting = []
     new += labels.record(waiting)
-    if not total:
-        seen = ", ".join(repr(text) for text, _ in passed_over.most_common(5)) or "nothing"
-        answers = "; ".join(f"{question.name!r} by {', '.join(question.answers)}" for _, question in asked)
-        message = f"{path}: no classification answers {answers}; found: {seen}"
-        raise DataError(message)
-    return Imported(new, total - new, dict(passed_over.most_common()))
+    return Imported(new, total - new, dict(passed_over.most_common()), again, unnamed)
 
 
-def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    csv.field_size_limit(min(sys.maxsize, 1 << 24))  # a drawing may have thousands of points
+def _read(one: Classification, asked: _Asked, chosen: Chosen) -> tuple[list[_Answer], str]:
+    """Return the answers of a classification, and if there are none why."""
+    if (reason := chosen.leaves_out(one)) is not None:
+        return [], reason
+    if chosen.id_name is not None and one.galaxy(chosen.id_name) is None:
+        return [], f"subjects without an entry {chosen.id_name!r}"
+    found, reasons = [], ["no answer"]
+    for task, question in asked:
+        given = list(_given(one, task, question))
+        if len({answer.choices.task for answer in given}) > 1:
+            reasons.append("answers in several tasks: name one (--task)")
+        elif len({answer.answer for answer in given}) == 1:
+            # A task may be told twice: as a part of a combination, and alone.
+            found.append(given[0])
+        elif given:
+            reasons.append("several answers at once")
+        else:
+            reasons += [_other(choices) for choices in one.choices if task in (None, choices.task)]
+    return found, reasons[-1]
+
+
+def _given(one: Classification, task: str | None, question: Question) -> Iterator[_Answer]:
+    """Yield the answers of a classification to a question; of several choices of one task each."""
+    for choices in one.choices:
+        if task not in (None, choices.task):
+            continue
+        answers = [match(text, question.answers) for text in choices.chosen]
+        # One answer among other choices is not what was asked for: one answer alone.
+        if len(answers) == 1 or len({answer for answer in answers if answer}) > 1:
+            yield from (_Answer(question.name, answer, choices) for answer in answers if answer)
+
+
+def _other(choices: Choices) -> str:
+    if len(choices.chosen) > 1:
+        return "several choices at once"
+    return choices.other or f"another answer: {choices.chosen[0][:60]}"
+
+
+def _version(one: Classification) -> tuple[int, int]:
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            lacking = [name for name in _COLUMNS if name not in (reader.fieldnames or [])]
-            if lacking:
-                message = f"{path}: is no export of Zooniverse classifications; it lacks the columns {lacking}"
-                raise DataError(message)
-            for row in reader:
-                yield reader.line_num, row
-    except (UnicodeDecodeError, csv.Error, OSError) as error:
-        message = f"{path}: cannot be read as CSV ({error})"
-        raise DataError(message) from error
+        return version_key(one.version)
+    except ValueError:
+        return (-1, 0)
 
 
-def _answer(annotations: list[dict[str, Any]], question: Question, task: str | None) -> tuple[str] | str:
-    """Return the answer, as a tuple of one; or what was said that is none."""
-    answers = {_plain(answer): answer for answer in question.answers}
-    said = "nothing"
-    for one in annotations:
-        if task is None or one["task"] == task:
-            value = one.get("value")
-            for text in value if isinstance(value, list) else [value]:
-                if isinstance(text, str) and _plain(text) in answers:
-                    return (answers[_plain(text)],)
-                said = str(text)[:80]
-    return said
+def _check_version(version: str | None) -> None:
+    try:
+        version_key(version or "0")
+    except ValueError as error:
+        message = f"a version of a workflow is written as 12 or 12.7; received {version!r}"
+        raise UsageError(message) from error
 
 
-def _event(row: dict[str, str], question: str, answer: str) -> Event:
-    subjects: dict[str, dict[str, Any]] = json.loads(row["subject_data"])
-    subject, told = next(iter(subjects.items()))
-    galaxy = next((str(told[name]) for name in _ID_NAMES if told.get(name) not in (None, "")), subject)
-    times = json.loads(row.get("metadata") or "{}")
-    seconds = None
-    if times.get("started_at") and times.get("finished_at"):
-        seconds = (_time(times["finished_at"]) - _time(times["started_at"])).total_seconds()
+def _check_clear(path: Path, asked: _Asked, chosen: Chosen) -> None:
+    """Raise unless the answers are of one workflow, were asked in the same words, and of one task a question.
+
+    Without an answer at all there is nothing to import either.
+    """
+    counts: Counter[tuple[str, str, str, str, str, str]] = Counter()
+    other: Counter[str] = Counter()
+    for one in read_classifications(path):
+        found, reason = _read(one, asked, chosen)
+        if not found:
+            other[reason] += 1
+        for answer in found:
+            place = (one.workflow, one.workflow_name, one.version)
+            counts[*place, answer.choices.task, answer.question, plain_question(answer.choices.asks)] += 1
+    if not counts:
+        seen = "; ".join(f"{reason} ({count:,})" for reason, count in other.most_common(5)) or "nothing"
+        wanted = "; ".join(f"{question.name!r} by {', '.join(question.answers)}" for _, question in asked)
+        message = f"{path}: no classification answers {wanted}; found: {seen}"
+        raise DataError(message)
+    problems = []
+    if chosen.workflow is None and len({workflow for workflow, *_ in counts}) > 1:
+        problems.append("several workflows answer it: name one (--workflow)")
+    if not chosen.tasks and len({task for _, _, _, task, _, _ in counts}) > 1:
+        problems.append("several tasks answer it: name one (--task)")
+    if chosen.version is None and not problems and _reworded(counts):
+        problems.append("it was asked in other words before: name the first version that counts (--version)")
+    if problems:
+        listed = [
+            f"workflow {workflow} ({name}), version {version}, {task} {asks!r}: {count:,}"
+            for (workflow, name, version, task, _, asks), count in counts.most_common(_MOST_LISTED)
+        ]
+        more = f"; and {len(counts) - _MOST_LISTED} more" if len(counts) > _MOST_LISTED else ""
+        message = f"{path}: {'; '.join(problems)}. There are {'; '.join(listed)}{more}"
+        raise UsageError(message)
+
+
+def _reworded(counts: Mapping[tuple[str, str, str, str, str, str], int]) -> bool:
+    """Tell whether two versions of a workflow asked a question in words of which none are the same."""
+    words: dict[tuple[str, str], dict[str, set[str]]] = {}
+    for workflow, _, version, _, question, asks in counts:
+        if asks:
+            words.setdefault((workflow, question), {}).setdefault(version, set()).add(asks)
+    pairs = (pair for versions in words.values() for pair in combinations(versions.values(), 2))
+    return any(one.isdisjoint(other) for one, other in pairs)
+
+
+def _event(one: Classification, answer: _Answer, galaxy: str) -> Event:
+    # A classification may answer several questions, which may be imported one after the other.
+    question = hashlib.sha256(answer.question.encode()).hexdigest()[:8]
     return Event(
-        # A classification may answer several questions, which may be imported one after the other.
-        event=f"zooniverse-{int(row['classification_id'])}-{hashlib.sha256(question.encode()).hexdigest()[:8]}",
+        event=f"zooniverse-{one.number}-{question}",
         kind="answer",
-        who=row["user_name"],
+        who=one.who,
         galaxy=galaxy,
-        question=question,
-        answer=answer,
-        at=_time(row["created_at"]).isoformat(timespec="milliseconds"),
-        # Clocks of volunteers run as they like.
-        seconds=seconds if seconds is not None and 0 <= seconds < 86_400 else None,
+        question=answer.question,
+        answer=answer.answer,
+        at=one.at.isoformat(timespec="milliseconds"),
+        seconds=one.seconds,
         session="zooniverse",
         chosen="zooniverse",
     )
-
-
-def _time(text: str) -> datetime:
-    found = datetime.fromisoformat(text.removesuffix(" UTC"))
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.replace("_", " ").replace("*", " ").lower().split())
 
 
 def export_manifest(source: Source, folder: str | os.PathLike[str], *, size: int = 480) -> tuple[int, dict[str, str]]:

@@ -14,6 +14,8 @@ app = typer.Typer(
 )
 
 Database = Annotated[Path, typer.Argument(metavar="DB", help="Database of answers.", show_default=False)]
+_MOST_REASONS = 20
+
 Asked = Annotated[str | None, typer.Option(help="Name of the question; default: the only one that was asked.")]
 
 
@@ -112,19 +114,43 @@ def import_(
             show_default=False,
         ),
     ] = None,
+    workflow: Annotated[
+        str | None, typer.Option(help="Number or name of the workflow, where several answer the question.")
+    ] = None,
+    version: Annotated[
+        str | None, typer.Option(help="First version of the workflow that counts, as in 12 or 12.7.")
+    ] = None,
+    id_name: Annotated[
+        str | None,
+        typer.Option(
+            "--id",
+            help="Entry of a subject that names the galaxy; default: id or another usual name, else the subject's "
+            "number.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Store classifications of Zooniverse as answers; what was stored before is not stored again."""
     from peculiar.labels import Labels
     from peculiar.schema import find_tree
-    from peculiar.zooniverse import import_classifications
+    from peculiar.zooniverse import Chosen, import_classifications
 
     tree = find_tree(question)
     pairs = (one.partition("=") for one in task or [])
     tasks = {name: asked or tree.root.name for name, _, asked in pairs}
     with Labels(db) as labels:
-        found = import_classifications(file, labels, tree, tasks=tasks)
+        found = import_classifications(file, labels, tree, Chosen(tasks, workflow, version, id_name))
     passed = sum(found.passed_over.values())
-    out.print(f"{found.new:,} answers are new, {found.known:,} were known, {passed:,} say something else")
+    out.print(f"{found.new:,} answers are new, {found.known:,} were known, {passed:,} classifications are passed over")
+    for reason, count in list(found.passed_over.items())[:_MOST_REASONS]:
+        out.print(f"passed over: {count:,}, {reason}")
+    if len(found.passed_over) > _MOST_REASONS:
+        out.print(f"passed over: others, of {len(found.passed_over) - _MOST_REASONS:,} kinds")
+    if found.again:
+        out.print(f"{found.again:,} are again of the same person about the same galaxy; the last one counts")
+    if found.unnamed:
+        told = "are of galaxies known by their subject's number alone (--id names the entry to take)"
+        out.print(f"{found.unnamed:,} {told}")
 
 
 @app.command("manifest")
@@ -173,7 +199,10 @@ def _only(questions: dict[str, tuple[str, ...]], name: str | None, db: Path) -> 
         if name not in questions:
             raise UnknownNameError("question", name, questions, where=f"in {db}")
         return name
-    if len(questions) != 1:
-        message = f"{db} has {len(questions)} questions; name one by --question: {', '.join(questions) or 'none'}"
+    if not questions:
+        message = f"{db} holds no answers yet; `peculiar label` and `peculiar labels import` bring them"
+        raise UsageError(message)
+    if len(questions) > 1:
+        message = f"{db} has {len(questions)} questions; name one by --question: {', '.join(questions)}"
         raise UsageError(message)
     return next(iter(questions))

@@ -93,7 +93,7 @@ def search_query(
     more = most is not None and len(hits) > most
     if more:
         hits = replace(hits, table=hits.table.slice(0, most))
-    told = (by or "").removeprefix("-") or ("distance" if cone else None)
+    told = (by or "").removeprefix("-") or (hits.columns[-1].name if cone else None)
     shown = names or _named(hits, where)
     _show_hits(hits, told, shown, catalog, file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json)
     if more:
@@ -139,7 +139,8 @@ def search_similar(
     if approximate:
         err.print(f"approximate: such a search finds {float(hits.notes['recall']):.1%} of the nearest 50")
     shown = _named(hits, where)
-    _show_hits(hits, "score", shown, catalog, file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json)
+    told = hits.columns[-1].name
+    _show_hits(hits, told, shown, catalog, file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json)
 
 
 @app.command("odd")
@@ -194,7 +195,8 @@ def search_anomalies(
     answers = read_answers(interesting) if interesting else None
     hits = anomalies(catalog, answers, method=method, new=new, varied=varied, where=where, cone=_cone(cone), top=top)
     shown = _named(hits, where)
-    _show_hits(hits, "score", shown, catalog, file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json)
+    told = hits.columns[-1].name
+    _show_hits(hits, told, shown, catalog, file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json)
 
 
 @app.command("map")

@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from peculiar.active import Progress
 from peculiar.errors import DataError, LabelError, PeculiarError
+from peculiar.labels import Event
 from peculiar.web.browse import add_wall
 from peculiar.web.desk import Desk
 from peculiar.web.pictures import LARGE, SMALL, UNREADABLE
@@ -88,7 +89,7 @@ def make_app(desk: Desk, wall: Wall | None = None, why: Why | None = None) -> Fa
     csrf = secrets.token_urlsafe(24)
 
     def render(name: str, **values: Any) -> HTMLResponse:
-        always = {"csrf": csrf, "question": desk.question, "desk": desk, "has_wall": wall is not None}
+        always = {"csrf": csrf, "question": desk.question, "desk": desk, "has_wall": wall is not None, "said": _said}
         return HTMLResponse(pages.get_template(name).render(always | values))
 
     def check(sent: _Sent) -> None:
@@ -208,6 +209,11 @@ def make_app(desk: Desk, wall: Wall | None = None, why: Why | None = None) -> Fa
     if wall is not None:
         add_wall(app, desk, wall, why, render, check)
     return app
+
+
+def _said(event: Event) -> str:
+    """Return what was said, as a page shows it; what is no answer is in brackets, since answers may have any name."""
+    return event.answer.replace("_", " ") if event.kind == "answer" else f"({event.kind})"
 
 
 def _query(**values: Any) -> str:

@@ -416,7 +416,8 @@ class Desk:
                 if event.kind == "answer":
                     ratings.setdefault(event.galaxy, {})[who] = event.answer
         several = {galaxy: given for galaxy, given in ratings.items() if len(given) > 1}
-        counts = {who: Counter(one.answer or one.kind for _, one in events) for who, events in last.items() if events}
+        # By kind as well: an answer may be called as one of our kinds.
+        counts = {who: Counter((one.kind, one.answer) for _, one in events) for who, events in last.items() if events}
         found: list[Skill] = skills(several)
         return {
             "people": counts,

@@ -15,7 +15,7 @@ from pydantic import StringConstraints
 
 from peculiar.atlas import find_places
 from peculiar.errors import PeculiarError, UnknownNameError, UsageError
-from peculiar.search import DISTANCE, Hits, find_rows, odd_column, parse_cone
+from peculiar.search import DISTANCE, Hits, added_column, find_rows, odd_column, parse_cone
 from peculiar.shelf import Embeddings, Shelf
 from peculiar.table import entry_text
 from peculiar.web.charts import Hues, Places, Plane, Sky, parse_box
@@ -199,11 +199,11 @@ class Wall:
         hits = replace(hits, notes={**hits.notes, **notes})
         if distances is None:
             return hits
-        # Takes the place of a distance that an earlier search found.
-        others = tuple(one for one in hits.columns if one.name != DISTANCE.name)
+        distance = added_column(DISTANCE, self.shelf)
+        others = tuple(one for one in hits.columns if one.name != distance.name)
         table = hits.table.select([one.name for one in others])
-        table = table.append_column(DISTANCE.name, pa.array(distances[which]))
-        return replace(hits, columns=(*others, DISTANCE), table=table)
+        table = table.append_column(distance.name, pa.array(distances[which]))
+        return replace(hits, columns=(*others, distance), table=table)
 
     def take(self, rows: NDArray[np.integer]) -> Hits:
         """Return rows with all columns but embeddings."""

@@ -3,6 +3,7 @@
 import io
 import os
 from dataclasses import dataclass
+from urllib.parse import quote, unquote
 
 from peculiar.attribution import Attribution, attribute
 from peculiar.errors import UsageError
@@ -52,9 +53,13 @@ class Why:
         self._kept: Kept[tuple[int, str], Drawn] = Kept(Turns(1, patience=60.0), _KEPT)
 
     @property
-    def choices(self) -> dict[str, tuple[str, ...]]:
-        """The answers that can be asked about, by question."""
-        return {question.name: question.answers for question in self.model.card.questions}
+    def choices(self) -> dict[str, dict[str, str]]:
+        """What can be asked about, by question: what `draw` takes, and the answer that it is, "" for the likeliest."""
+        return {
+            question.name: {_address(question.name): ""}
+            | {_address(question.name, answer): answer for answer in question.answers}
+            for question in self.model.card.questions
+        }
 
     def draw(self, row: int, asked: str = "") -> Drawn:
         """Return what in the picture of a row speaks for an answer.
@@ -63,7 +68,8 @@ class Why:
         ----------
         row : int
         asked : str
-            ``question/answer``; without an answer the most probable, without a question the model's first.
+            ``question/answer``, each as in an address; without an answer the most probable, without a question the
+            model's first.
 
         Raises
         ------
@@ -75,7 +81,7 @@ class Why:
         return self._kept.get((row, asked), lambda: self._draw(row, asked))
 
     def _draw(self, row: int, asked: str) -> Drawn:
-        question, _, answer = asked.partition("/")
+        question, _, answer = map(unquote, asked.partition("/"))
         picture = self.pictures.pixels(row)
         model, glance = (self.model.asking(question or None, views=views) for views in (None, 1))
         told = attribute(model, picture, answer or None, glance=glance)
@@ -85,6 +91,11 @@ class Why:
         figure = draw_overlay(picture, told, (left, upper, right, lower), LARGE)
         figure.savefig(buffer, format="jpg", dpi=120, pil_kwargs={"quality": 92})
         return _drawn(buffer.getvalue(), told)
+
+
+def _address(*words: str) -> str:
+    """Return a question, or a question and an answer, as one text; either may have a slash of its own."""
+    return "/".join(quote(word, safe=" ") for word in words)
 
 
 def _drawn(content: bytes, told: Attribution) -> Drawn:
