@@ -8,6 +8,7 @@ import socket
 import tarfile
 import threading
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ from peculiar.sources.stream import read_dataset
 
 GREYS = [0, 40, 80, 120, 160, 200]
 LABELS = ["Merger", "Merger", "Normal", "Other", "Ringed", "Ringed"]
-KINDS = ["npz", "hdf5", "folder", "parquet", "parts", "csv", "ecsv", "fits", "votable", "tar", "tgz"]
+KINDS = ["npz", "hdf5", "folder", "parquet", "parts", "csv", "ecsv", "fits", "votable", "tar", "tgz", "zip"]
 
 
 def write_source(kind: str, path: Path, pictures: list[bytes]) -> Path:
@@ -60,6 +61,11 @@ def write_source(kind: str, path: Path, pictures: list[bytes]) -> Path:
                 member = tarfile.TarInfo(f"{label}/{index}.png")
                 member.size = len(picture)
                 archive.addfile(member, io.BytesIO(picture))
+        return path
+    if kind == "zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            for index, (picture, label) in enumerate(zip(pictures, LABELS, strict=True)):
+                archive.writestr(f"{label}/{index}.png", picture)
         return path
     if kind in {"parquet", "parts"}:
         table = pa.table({"id": list("abcdef"), "image": pictures, "label": LABELS})

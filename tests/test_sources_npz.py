@@ -166,7 +166,7 @@ def test_another_zip_file_is_refused_with_what_it_holds(tmp_path: Path) -> None:
 def test_a_truncated_file_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "a.npz", data=pictures(20), labels=one_hot(20))
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(DataError, match=r"a\.npz: cannot be read as NPZ \(.*cut short"):
+    with pytest.raises(DataError, match=r"a\.npz: cannot be read as zip or NPZ \(.*cut short"):
         open_source(path)
 
 

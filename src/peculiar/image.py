@@ -7,6 +7,7 @@ import functools
 import io
 import math
 import os
+import stat
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -20,10 +21,8 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from peculiar.bands import Bands, looks_like_fits, read_bands
 from peculiar.errors import PictureError, UsageError
 from peculiar.extent import central_extent
+from peculiar.limits import PICTURE_BYTES, PIXELS
 from peculiar.stretch import Stretch, border, noise_stretch, sdss_stretch
-
-MAX_PIXELS = 89_478_485
-"""Pictures with more pixels are refused before they are decoded (Pillow's own limit: 256 MiB of RGB)."""
 
 # Formats that photographs of the sky come in. A closed list keeps hostile files from the decoders of all others.
 FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "GIF", "BMP", "PPM", "JPEG2000")
@@ -135,7 +134,7 @@ def decode_picture(content: bytes, framing: Framing) -> NDArray[np.uint8]:
     Raises
     ------
     PictureError
-        If the bytes are no picture, are cut short, or hold more than `MAX_PIXELS` pixels.
+        If the bytes are no picture, are cut short, or hold more than `PIXELS` pixels.
     """
     if looks_like_fits(content):
         return frame_pixels(read_fits_picture([content]), framing)
@@ -163,14 +162,14 @@ def _open(content: bytes, finish: Callable[..., NDArray[np.uint8]]) -> NDArray[n
     """Open a picture, let `finish` decode it, and report whatever is wrong with it as `PictureError`."""
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
-            if math.prod(picture.size) > MAX_PIXELS:
+            if math.prod(picture.size) > PIXELS:
                 raise PictureError(_too_large(picture.size))
             plain_jpeg = picture.format == "JPEG" and picture.mode in {"RGB", "L"} and "exif" not in picture.info
             return finish(picture, plain_jpeg=plain_jpeg)
     except PictureError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        reason = f"it claims more than {MAX_PIXELS / 1e6:.0f} million pixels; cut it into smaller pictures first"
+        reason = f"it claims more than {PIXELS / 1e6:.0f} million pixels; cut it into smaller pictures first"
         raise PictureError(reason) from error
     except UnidentifiedImageError as error:
         kind = "empty" if not content else f"no picture of a known format (starts with {content[:8]!r})"
@@ -255,7 +254,7 @@ def read_fits_picture(
     PictureError
         If there is no image, a damaged one, too large a one, or bands that do not fit together.
     """
-    return compose_picture(read_bands(files, bands, most=MAX_PIXELS), stretch)
+    return compose_picture(read_bands(files, bands, most=PIXELS), stretch)
 
 
 def compose_picture(bands: Bands, stretch: Stretch | None = None) -> NDArray[np.uint8]:
@@ -300,17 +299,29 @@ def read_picture(path: str | os.PathLike[str], framing: Framing) -> NDArray[np.u
 
 
 def read_encoded(path: str | os.PathLike[str]) -> bytes:
-    """Return what a picture file holds, or raise `PictureError`."""
+    """Return what a picture file holds, or raise `PictureError`: also for a pipe, a device, or a file that is too large."""
     try:
-        return Path(path).read_bytes()
+        # Without waiting, since a pipe need never say anything.
+        with open(path, "rb", buffering=0, opener=_open_at_once) as file:
+            state = os.fstat(file.fileno())
+            if not stat.S_ISREG(state.st_mode):
+                raise PictureError(f"{path} is no file but a pipe, a socket or a device")
+            if state.st_size > PICTURE_BYTES:
+                raise PictureError(f"{path} has {state.st_size:,} bytes, more than the {PICTURE_BYTES:,} of a picture")
+            return file.read(PICTURE_BYTES)
     except (OSError, ValueError) as error:  # ValueError: a null character in the path
+        if isinstance(error, PictureError):
+            raise
         raise PictureError(f"{path} cannot be opened ({getattr(error, 'strerror', None) or error})") from error
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _too_large(size: tuple[int, int]) -> str:
     return (
-        f"it has {size[0]} x {size[1]} pixels, more than {MAX_PIXELS / 1e6:.0f} million; cut it into smaller pictures "
-        "first"
+        f"it has {size[0]} x {size[1]} pixels, more than {PIXELS / 1e6:.0f} million; cut it into smaller pictures first"
     )
 
 

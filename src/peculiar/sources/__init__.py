@@ -1,13 +1,14 @@
 """Where pictures come from, one kind a file; `open_source` recognises which."""
 
 import os
+import stat
 import zipfile
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from peculiar.bands import FITS_SUFFIXES, holds_image, looks_like_fits
 from peculiar.errors import DataError, NotFoundError, UnknownNameError, UsageError
-from peculiar.image import looks_like_picture
+from peculiar.image import PICTURE_SUFFIXES, looks_like_picture
 from peculiar.sources.exercise import load_galaxy_data
 from peculiar.sources.fits import FitsSource, fits_below, group_files
 from peculiar.sources.folder import FolderSource, is_picture, pictures_below
@@ -15,9 +16,10 @@ from peculiar.sources.hdf5 import Hdf5Source
 from peculiar.sources.mosaic import MosaicSource, parse_stamp_size
 from peculiar.sources.npz import NpzSource
 from peculiar.sources.simulated import simulate, simulate_galaxy
-from peculiar.sources.stream import Galaxy, Row, Source
+from peculiar.sources.stream import Galaxy, Row, Source, as_text, files_below
 from peculiar.sources.table import TableSource
 from peculiar.sources.tar import TAR_SUFFIXES, TarSource, looks_like_tar
+from peculiar.sources.zip import ZIP_SUFFIXES, ZipSource, member_name, open_zip
 from peculiar.stretch import Stretch
 from peculiar.table import is_catalog, parts_below, table_format
 
@@ -32,7 +34,12 @@ __all__ = [
     "simulate_galaxy",
 ]
 
-_SUFFIXES = {"a FITS image": FITS_SUFFIXES, "a tar": TAR_SUFFIXES, "a Parquet table": (".parquet",)}
+_SUFFIXES = {
+    "a FITS image": FITS_SUFFIXES,
+    "a tar": TAR_SUFFIXES,
+    "a zip": ZIP_SUFFIXES,
+    "a Parquet table": (".parquet",),
+}
 _SEVERAL = {"a picture", *_SUFFIXES}
 """Kinds of files of which several may be given."""
 
@@ -51,9 +58,10 @@ def open_source(
     path : path-like, or sequence of path-like
         One of: an NPZ file with ``data`` and ``labels``; a folder of pictures, loose or in a sub-folder a class; a
         picture; a table (Parquet, CSV, ECSV, FITS, VOTable) with a column of pictures or of paths to them; a folder of
-        Parquet files; a tar of pictures, or a folder of tars; an HDF5 file with ``images`` and ``ans``; a FITS image,
-        or a folder of them. It is recognised by its content, not by its name. Or several files of one kind: pictures,
-        FITS images, Parquet tables or tars, which are read as if they lay alone in the folder that all of them are in.
+        Parquet files; a tar or a zip of pictures, or a folder of such; an HDF5 file with ``images`` and ``ans``; a FITS
+        image, or a folder of them. It is recognised by its content, not by its name. Or several files of one kind:
+        pictures, FITS images, Parquet tables, tars or zips, which are read as if they lay alone in the folder that all
+        of them are in.
     label : str, optional
         The column that holds the labels, for a table. By default the first of the usual names that is there.
     bands : str or sequence of str
@@ -168,7 +176,10 @@ def _open(path: Path, label: str | None, bands: tuple[str, ...], stretch: Stretc
         if shards := [part for part in parts_below(path) if not is_catalog(part)]:
             return TableSource(path, shards, label, bands, stretch)
         archives = sorted(child for child in path.iterdir() if child.name.lower().endswith(TAR_SUFFIXES))
-        return TarSource(path, archives) if archives else _open_folder(path, bands, stretch)
+        return TarSource(path, archives) if archives else _open_folder(path, label, bands, stretch)
+    if not path.is_file():
+        message = f"{path}: cannot be opened (it is {_what_else(path)}); give the path of a file or a folder"
+        raise DataError(message)
     try:
         with path.open("rb") as file:
             head = file.read(1024)
@@ -183,8 +194,10 @@ def _open(path: Path, label: str | None, bands: tuple[str, ...], stretch: Stretc
         return Hdf5Source(path)
     if looks_like_tar(path):
         return TarSource(path, [path])
-    if zipfile.is_zipfile(path) or head.startswith((b"PK\x03\x04", b"\x93NUMPY")):
+    if head.startswith(b"\x93NUMPY"):
         return NpzSource(path)
+    if head.startswith((b"PK\x03\x04", b"PK\x05\x06")) or zipfile.is_zipfile(path):
+        return _open_zip(path)
     if table_format(path):
         return TableSource(path, [path], label, bands, stretch)
     kind = "empty" if not head else f"none of the kinds that are known (it starts with {head[:16]!r})"
@@ -195,11 +208,45 @@ def _open(path: Path, label: str | None, bands: tuple[str, ...], stretch: Stretc
     raise DataError(message)
 
 
-def _open_folder(path: Path, bands: tuple[str, ...], stretch: Stretch | None) -> Source:
-    """Open a folder of pictures, or where it has none, or bands are named, of FITS files."""
+def _open_zip(path: Path) -> Source:
+    """Open a zip archive by what it holds: arrays (NPZ), or pictures."""
+    with open_zip(path) as archive:
+        names = [member_name(member) for member in archive.infolist() if not member.is_dir()]
+    if path.name.lower().endswith(".npz") or any(name.endswith(".npy") for name in names):
+        return NpzSource(path)
+    if any(PurePosixPath(name).suffix.lower() in PICTURE_SUFFIXES for name in names):
+        return ZipSource(path, [path])
+    listed = ", ".join(as_text(name) for name in names[:5]) + (" ..." if len(names) > 5 else "")
+    message = (
+        f"{path}: this zip archive holds neither pictures nor arrays of NumPy, but {listed or 'nothing'}. If there is "
+        "a table or an archive in it, unpack it and give the path of that"
+    )
+    raise DataError(message)
+
+
+def _open_folder(path: Path, label: str | None, bands: tuple[str, ...], stretch: Stretch | None) -> Source:
+    """Open a folder of pictures, or where it has none, or bands are named, of FITS files.
+
+    Where it has neither, of zips, or of tables or tars anywhere below: the hub of Hugging Face has them in "data".
+    """
     files = list(fits_below(path))
     pictures = [] if files and (bands or stretch) else list(pictures_below(path))
-    return FitsSource(path, files, bands, stretch) if files and not pictures else FolderSource(path, pictures)
+    if files and not pictures:
+        return FitsSource(path, files, bands, stretch)
+    if pictures:
+        return FolderSource(path, pictures)
+    others = sorted(file for file in files_below(path) if file.is_file())
+    if tables := [file for file in others if file.suffix.lower() == ".parquet" and not is_catalog(file)]:
+        return TableSource(path, tables, label, bands, stretch)
+    if zips := [file for file in others if file.name.lower().endswith(ZIP_SUFFIXES)]:
+        return ZipSource(path, zips)
+    tars = [file for file in others if file.name.lower().endswith(TAR_SUFFIXES)]
+    return TarSource(path, tars) if tars else FolderSource(path, [])
+
+
+def _what_else(path: Path) -> str:
+    mode = path.stat().st_mode
+    return "a named pipe" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode) else "a device"
 
 
 def _open_several(paths: Sequence[Path], label: str | None, bands: tuple[str, ...], stretch: Stretch | None) -> Source:
@@ -207,7 +254,9 @@ def _open_several(paths: Sequence[Path], label: str | None, bands: tuple[str, ..
     kinds = {_kind(path): path for path in paths}
     if len(kinds) > 1 or not kinds.keys() <= _SEVERAL:
         received = " and ".join(f"{path} ({kind})" for kind, path in kinds.items())
-        message = f"of several paths all have to be pictures, FITS images, Parquet tables or tars; received {received}"
+        message = (
+            f"of several paths all have to be pictures, FITS images, Parquet tables, tars or zips; received {received}"
+        )
         raise UsageError(message)
     files = sorted({path.absolute() for path in paths})
     folder = Path(os.path.commonpath([file.parent for file in files]))
@@ -218,6 +267,8 @@ def _open_several(paths: Sequence[Path], label: str | None, bands: tuple[str, ..
             return FitsSource(folder, files, bands, stretch)
         case "a tar":
             return TarSource(folder, files)
+        case "a zip":
+            return ZipSource(folder, files)
         case _:
             return TableSource(folder, files, label, bands, stretch)
 

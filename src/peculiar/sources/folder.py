@@ -7,14 +7,15 @@ from pathlib import Path
 from peculiar.errors import DataError
 from peculiar.image import PICTURE_SUFFIXES, looks_like_picture
 from peculiar.schema import question_for
+from peculiar.sources.names import Naming
 from peculiar.sources.stream import Row, Shard, Source, as_text, files_below, files_digest
 
 
 class FolderSource(Source):
     """Pictures below a folder, in alphabetical order, or one single picture.
 
-    The first sub-folder on the way to a picture is its label; loose pictures have none. Ids are paths within the
-    folder.
+    Ids are paths within the folder; labels are read from them by `Naming`: as a rule the first sub-folder on the way to
+    a picture is its label, and loose pictures have none.
 
     Parameters
     ----------
@@ -40,8 +41,10 @@ class FolderSource(Source):
                 "class"
             )
             raise DataError(message)
-        labels = {label for picture in self._pictures if (label := self._label(picture))}
+        self._naming = Naming.of(map(self._name, self._pictures))
+        labels = self._naming.labels
         super().__init__(path, question_for("class", labels).name if labels else None)
+        self._naming.warn_of_parts(path)
 
     def __len__(self) -> int:
         """Return the number of pictures."""
@@ -50,7 +53,8 @@ class FolderSource(Source):
     def rows(self, start: int = 0, stop: int | None = None) -> Iterator[Row]:
         """Yield pictures' paths."""
         for picture in self._pictures[start:stop]:
-            yield Row(as_text(picture.relative_to(self._root).as_posix()), picture, self._label(picture))
+            name = self._name(picture)
+            yield Row(as_text(name), picture, self._naming.label(name))
 
     def shards(self, rows: int) -> Iterator[Shard]:
         """Yield pieces that hold no more than their own pictures' paths."""
@@ -67,9 +71,8 @@ class FolderSource(Source):
         """Return a digest that changes when pictures do."""
         return files_digest(self._pictures[start:stop], self._root)
 
-    def _label(self, picture: Path) -> str | None:
-        parts = picture.relative_to(self._root).parts
-        return as_text(parts[0]) if len(parts) > 1 else None
+    def _name(self, picture: Path) -> str:
+        return picture.relative_to(self._root).as_posix()
 
 
 def pictures_below(folder: Path) -> Iterator[Path]:
@@ -82,6 +85,9 @@ def is_picture(path: Path) -> bool:
     if path.suffix.lower() in PICTURE_SUFFIXES:
         return True
     try:
+        # A pipe would keep whoever opens it waiting.
+        if not path.is_file():
+            return False
         with path.open("rb") as file:
             return looks_like_picture(file.read(16))
     except OSError:

@@ -1,7 +1,6 @@
 """What every source is: one stream of (id, picture, label), whatever lies beneath."""
 
 import hashlib
-import itertools
 import os
 import warnings
 from abc import ABC, abstractmethod
@@ -16,8 +15,9 @@ from typing import ClassVar, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from peculiar.errors import LabelError, PictureError, UnreadablePictureWarning
+from peculiar.errors import DataError, LabelError, PeculiarWarning, PictureError, UnreadablePictureWarning
 from peculiar.image import Framing, decode_picture, decode_whole, frame_pixels, read_encoded
+from peculiar.limits import AHEAD_BYTES
 from peculiar.schema import Question, question_for
 
 Made = TypeVar("Made")
@@ -27,6 +27,8 @@ EDGE = 4
 
 OFF_MOSAIC = 8
 """Flag of a position that lies on no mosaic."""
+
+_LITTER = {"__macosx", "@eadir", "$recycle.bin", "system volume information", "thumbs.db", "desktop.ini"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +40,8 @@ class Row:
     id : str
         Unique within the source.
     content : bytes, path, ndarray of uint8 (height, width, 3), or callable
-        An encoded picture, the file that holds it, pixels, or a function that gives pixels or raises `PictureError`:
-        it is called in the thread that frames the picture.
+        An encoded picture, the file that holds it, pixels, or a function that gives either or raises `PictureError`: it
+        is called in the thread that frames the picture.
     label : str or None
         Its class, where known.
     position : tuple of float or None
@@ -49,7 +51,7 @@ class Row:
     """
 
     id: str
-    content: bytes | Path | NDArray[np.uint8] | Callable[[], NDArray[np.uint8]]
+    content: bytes | Path | NDArray[np.uint8] | Callable[[], bytes | NDArray[np.uint8]]
     label: str | None = None
     position: tuple[float, float] | None = None
     flags: int = 0
@@ -224,14 +226,39 @@ def in_order(work: Callable[[Row], Made], rows: Iterator[Row], threads: int) -> 
     """Yield what threads make of rows, in the order of the rows; closed, it ends the threads."""
     # Tasks of several pictures, because handing over a single one costs a tenth of decoding it; few at a time under
     # way, because the stream may be longer than the memory.
-    pending: deque[Future[list[Made]]] = deque()
+    pending: deque[tuple[int, Future[list[Made]]]] = deque()
+    waiting = 0
+
+    def take() -> list[Made]:
+        nonlocal waiting
+        size, done = pending.popleft()
+        waiting -= size
+        return done.result()
+
     with ThreadPoolExecutor(threads) as pool:
-        while some := list(itertools.islice(rows, 32)):
-            pending.append(pool.submit(lambda some: [work(row) for row in some], some))
+        for size, some in _tasks(rows):
+            while pending and waiting + size > AHEAD_BYTES:
+                yield from take()
+            pending.append((size, pool.submit(lambda some: [work(row) for row in some], some)))
+            waiting += size
             if len(pending) > 2 * threads:
-                yield from pending.popleft().result()
+                yield from take()
         while pending:
-            yield from pending.popleft().result()
+            yield from take()
+
+
+def _tasks(rows: Iterator[Row]) -> Iterator[tuple[int, list[Row]]]:
+    """Yield up to 32 rows at a time, fewer where they hold large pictures, and how many bytes they hold."""
+    some: list[Row] = []
+    size = 0
+    for row in rows:
+        some.append(row)
+        size += len(row.content) if isinstance(row.content, bytes) else 0
+        if len(some) == 32 or size > AHEAD_BYTES // 4:
+            yield size, some
+            some, size = [], 0
+    if some:
+        yield size, some
 
 
 def decode_row(row: Row, framing: Framing) -> Galaxy:
@@ -249,19 +276,76 @@ def as_text(name: str) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def files_below(folder: Path, above: tuple[tuple[int, int], ...] = ()) -> Iterator[Path]:
-    """Yield the files below a folder, but for hidden ones; links to folders are followed, unless they lead back up."""
-    state = folder.stat()
-    above = (*above, (state.st_dev, state.st_ino))
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith("."):
+def refuse(reason: str) -> bytes:
+    """Raise `PictureError`: `partial(refuse, reason)` is the content of a row whose picture cannot be had."""
+    raise PictureError(reason)
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """Yield the files below a folder, but for hidden ones and what operating systems leave there.
+
+    Every folder is entered once, also where links lead to it in circles, and under its own name if it has one here. A
+    link to a file beside it is passed over, since that file is there already.
+
+    Raises
+    ------
+    DataError
+        If the folder itself cannot be read.
+
+    Warns
+    -----
+    PeculiarWarning
+        If a folder below it cannot be read.
+    """
+    entered: set[tuple[int, int]] = set()
+    folders, links = deque([folder]), deque[Path]()
+    while folders or links:
+        if not folders:
+            link = links.popleft()
+            if link.is_dir():
+                folders.append(link)
+            elif not _leads_beside(link):
+                yield link
+            continue
+        here = folders.popleft()
+        try:
+            state = here.stat()
+            if (state.st_dev, state.st_ino) in entered:
                 continue
-            path = Path(entry.path)
-            if not entry.is_dir():
-                yield path
-            elif (state := path.stat()) and (state.st_dev, state.st_ino) not in above:
-                yield from files_below(path, above)
+            entered.add((state.st_dev, state.st_ino))
+            with os.scandir(here) as entries:
+                found = sorted(entries, key=lambda entry: entry.name)
+        except OSError as error:
+            message = f"{here}: this folder cannot be read ({error.strerror})"
+            if here == folder:
+                raise DataError(message) from error
+            warnings.warn(f"{message} and is passed over", PeculiarWarning, stacklevel=2)
+            continue
+        for entry in found:
+            if is_litter(entry.name):
+                continue
+            if entry.is_symlink():
+                links.append(Path(entry.path))
+            elif entry.is_dir():
+                folders.append(Path(entry.path))
+            else:
+                yield Path(entry.path)
+
+
+def is_litter(path: str) -> bool:
+    """Tell whether a file or folder on a path is hidden, or something that an operating system left there."""
+    return any(
+        (piece.startswith(".") and piece not in {".", ".."}) or piece in _LITTER for piece in path.lower().split("/")
+    )
+
+
+def _leads_beside(link: Path) -> bool:
+    """Tell whether a link leads to a file in its own folder, which is read itself; a broken one leads nowhere."""
+    try:
+        target = link.resolve(strict=True)
+    except (OSError, RuntimeError):  # RuntimeError: before Python 3.13, links in a circle
+        return False
+    return target.parent == link.parent.resolve() and not is_litter(target.name)
 
 
 def files_digest(files: Iterable[Path], root: Path, *more: object) -> str:

@@ -1,133 +1,134 @@
 """Tar archives of pictures, one or a folder of them, read in place."""
 
-import copy
+import bz2
+import gzip
 import lzma
 import tarfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path, PurePosixPath
-from typing import TypeVar
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any, TypeVar
 
-from peculiar.errors import DataError
-from peculiar.image import PICTURE_SUFFIXES
-from peculiar.schema import question_for
-from peculiar.sources.stream import Row, Shard, Source, as_text, files_digest
+from peculiar.errors import DataError, PictureError
+from peculiar.limits import PICTURE_BYTES, grows_too_much
+from peculiar.sources.archive import ArchiveSource, Member
+from peculiar.sources.stream import Shard, as_text, files_digest
 
 T = TypeVar("T")
 
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 
 # What the readers of a damaged archive raise.
-_DAMAGE = (tarfile.TarError, OSError, EOFError, ValueError, zlib.error, lzma.LZMAError)
+_DAMAGE = (tarfile.TarError, OSError, EOFError, ValueError, OverflowError, MemoryError, zlib.error, lzma.LZMAError)
+
+_UNPACK: dict[bytes, Callable[..., Any]] = {b"\x1f\x8b\x08": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
+
+_STEP = 1 << 20
 
 
-class TarSource(Source):
-    """The pictures in tar archives, in the order in which they were packed.
-
-    Ids are the pictures' paths within the archive. The first folder on the way to a picture is its label. Links and
-    files that are not called like pictures are passed over; nothing is unpacked.
-
-    Parameters
-    ----------
-    path : path
-        The archive, or the folder that holds several.
-    parts : sequence of path
-        The archives, in order.
-
-    Raises
-    ------
-    DataError
-        If an archive is damaged, or there is no picture.
-    """
+class TarSource(ArchiveSource):
+    """The pictures in tar archives, compressed or not; see `ArchiveSource`."""
 
     kind = "tar"
 
-    def __init__(self, path: Path, parts: Sequence[Path]) -> None:
-        self._parts = list(parts)
-        # Where to begin to read, in bytes: a later shard of an archive need not pass over the earlier ones.
-        self._offset = 0
-        members = [PurePosixPath(member.name) for part in self._parts for member, _ in self._members(part)]
-        if not members:
-            message = f"{path}: there is no picture in it; expected members called .jpg, .png, .tif and the like"
-            raise DataError(message)
-        self._count = len(members)
-        labels = {label for member in members if (label := _label(member))}
-        super().__init__(path, question_for("class", labels).name if labels else None)
-
-    def __len__(self) -> int:
-        """Return the number of pictures."""
-        return self._count
-
-    def rows(self, start: int = 0, stop: int | None = None) -> Iterator[Row]:
-        """Yield pictures' bytes."""
-        number = 0
-        for part in self._parts:
-            for member, read in self._members(part):
-                if stop is not None and number >= stop:
-                    return
-                if number >= start:
-                    yield Row(as_text(member.name), read(), _label(PurePosixPath(member.name)))
-                number += 1
+    # Where to begin to read, in bytes: a later shard of an archive need not pass over the earlier ones.
+    _offset = 0
 
     def shards(self, rows: int) -> Iterator[Shard]:
         """Yield pieces of an archive each, or of a stretch of one that is not compressed."""
         for part in self._parts:
-            offsets = [member.offset for member, _ in self._members(part)]
+            places = [place for _, place, _ in self._pictures(part)]
             # Within a compressed archive there is no way to a place but through all that comes before.
-            step = rows if _is_plain(part) else max(len(offsets), 1)
-            for start in range(0, len(offsets), step):
-                piece = copy.copy(self)
-                piece._parts, piece._offset = [part], offsets[start] if start else 0
-                length = min(step, len(offsets) - start)
+            step = rows if _packing(part) is None else max(len(places), 1)
+            for start in range(0, len(places), step):
+                length = min(step, len(places) - start)
+                piece = self._piece(part, length)
+                piece._offset = places[start] if start else 0
                 yield Shard(f"{as_text(part.name)}:{start}-{start + length}", piece, 0, length)
-
-    def files(self) -> Sequence[Path]:
-        """Return the archives."""
-        return self._parts
 
     def fingerprint(self, start: int, stop: int | None) -> str:
         """Return a digest that changes when the archives do."""
         return files_digest(self._parts, self._parts[0].parent, self._offset, start, stop)
 
-    def _members(self, part: Path) -> Iterator[tuple[tarfile.TarInfo, Callable[[], bytes]]]:
-        """Yield the pictures of an archive, each with the way to read it."""
+    def _members(self, part: Path) -> Iterator[Member]:
         with _guard(lambda: part.open("rb"), part) as file:
             file.seek(self._offset)
-            with _guard(lambda: tarfile.open(fileobj=file), part) as archive:
-                while (member := _guard(archive.next, part)) is not None:
-                    archive.members.clear()  # type: ignore[attr-defined] # it remembers all that it has passed
-                    if member.isfile() and PurePosixPath(member.name).suffix.lower() in PICTURE_SUFFIXES:
-                        yield member, lambda member=member: _read(archive, member, part)  # type: ignore[misc]
+            archive = _guard(lambda: _open(file, part), part)
+            while (member := _guard(archive.next, part)) is not None:
+                archive.members.clear()  # type: ignore[attr-defined] # it remembers all that it has passed
+                if member.isfile():
+                    yield member.name, member.offset, lambda member=member: _read(archive, member, part)  # type: ignore[misc]
+            _guard(lambda: _check_end(archive), part)
+
+
+class _Unpacked:
+    """The bytes of an archive, in pieces of limited size, and no more of them than pictures can grow to."""
+
+    def __init__(self, packed: IO[bytes], unpack: Callable[..., Any] | None) -> None:
+        self._packed = packed
+        self._file: IO[bytes] = unpack(packed) if unpack else packed
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def read(self, size: int = -1) -> bytes:
+        if not 0 <= size <= PICTURE_BYTES:
+            message = f"one piece of it claims {size:,} bytes"
+            raise tarfile.ReadError(message)
+        return self._file.read(size)
+
+    def seek(self, place: int) -> int:
+        if self._file is self._packed:
+            return self._file.seek(place)
+        if place < self._file.tell():
+            self._file.seek(0)
+        # Step by step, since to pass over something is to unpack it.
+        while (left := place - self._file.tell()) > 0 and self._file.read(min(left, _STEP)):
+            if grows_too_much(self._packed.tell(), self._file.tell()):
+                message = f"it unpacks to more than {self._file.tell():,} bytes, as no pictures do"
+                raise tarfile.ReadError(message)
+        return self._file.tell()
 
 
 def looks_like_tar(path: Path) -> bool:
     """Tell whether a file begins as a tar archive does, compressed or not; a damaged one is known by its name."""
     try:
-        return tarfile.is_tarfile(path)
-    except _DAMAGE:  # compressed by gzip, and damaged or cut short within the first block
-        return path.name.lower().endswith(TAR_SUFFIXES)
+        with path.open("rb") as file:
+            return _open(file, path).next() is not None
+    except _DAMAGE:  # it is none, or damaged or cut short within the first block
+        return path.name.lower().endswith(TAR_SUFFIXES) and _packing(path) is not None
+
+
+def _packing(part: Path) -> Callable[..., Any] | None:
+    with part.open("rb") as file:
+        head = file.read(6)
+    return next((unpack for magic, unpack in _UNPACK.items() if head.startswith(magic)), None)
+
+
+def _open(file: IO[bytes], part: Path) -> tarfile.TarFile:
+    return tarfile.TarFile(fileobj=_Unpacked(file, _packing(part)))  # type: ignore[arg-type]
 
 
 def _read(archive: tarfile.TarFile, member: tarfile.TarInfo, part: Path) -> bytes:
+    if member.issparse() or member.size > PICTURE_BYTES:
+        kind = "a sparse file" if member.issparse() else "a file"
+        raise PictureError(f"it is {kind} of {member.size:,} bytes, more than a picture can have")
     file = _guard(lambda: archive.extractfile(member), part)
     content = b"" if file is None else _guard(file.read, part)
     if len(content) < member.size:
-        message = f"{part}: is cut short in {member.name}, after {len(content)} of its {member.size} bytes"
+        message = f"{part}: is cut short in {as_text(member.name)}, after {len(content)} of its {member.size} bytes"
         raise DataError(message)
     return content
 
 
-def _is_plain(part: Path) -> bool:
-    try:
-        with tarfile.open(part, "r:"):
-            return True
-    except tarfile.ReadError:
-        return False
-
-
-def _label(member: PurePosixPath) -> str | None:
-    parts = [part for part in member.parts if part != "."]
-    return as_text(parts[0]) if len(parts) > 1 else None
+def _check_end(archive: tarfile.TarFile) -> None:
+    """Raise `tarfile.ReadError` where the archive ends in something else than zeros: a header that is damaged."""
+    file = archive.fileobj
+    if file is not None:
+        file.seek(archive.offset)
+        if any(file.read(tarfile.BLOCKSIZE)):
+            message = f"what follows byte {archive.offset:,} is damaged"
+            raise tarfile.ReadError(message)
 
 
 def _guard(read: Callable[[], T], part: Path) -> T:

@@ -1,0 +1,97 @@
+"""What archives of pictures have in common, whatever their format."""
+
+import copy
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Self
+
+from peculiar.errors import DataError, PictureError
+from peculiar.image import PICTURE_SUFFIXES
+from peculiar.schema import question_for
+from peculiar.sources.names import Naming, clean, warn_of_parts
+from peculiar.sources.stream import Row, Source, as_text, files_digest, is_litter, refuse
+
+Member = tuple[str, int, Callable[[], bytes]]
+"""Name of a file in an archive, the byte at which it begins, and how to read it, which may raise `PictureError`."""
+
+
+class ArchiveSource(Source):
+    """The pictures in one archive or several, in the order in which they were packed.
+
+    Ids are the pictures' paths within the archive; labels are read from them by `Naming`. Links and files that are not
+    called like pictures are passed over; nothing is unpacked, and no other file is opened.
+
+    Parameters
+    ----------
+    path : path
+        The archive, or the folder that holds several.
+    parts : sequence of path
+        The archives, in order.
+
+    Raises
+    ------
+    DataError
+        If an archive is damaged, or there is no picture.
+    """
+
+    def __init__(self, path: Path, parts: Sequence[Path]) -> None:
+        self._parts = list(parts)
+        names = [[name for name, _, _ in self._pictures(part)] for part in self._parts]
+        self._counts = [len(some) for some in names]
+        if not len(self):
+            message = f"{path}: there is no picture in it; expected members called .jpg, .png, .tif and the like"
+            raise DataError(message)
+        self._naming = Naming.of(name for some in names for name in some)
+        labels = self._naming.labels
+        super().__init__(path, question_for("class", labels).name if labels else None)
+        warn_of_parts(path, [*self._naming.parts, *(part.name.partition(".")[0] for part in parts if len(parts) > 1)])
+
+    def __len__(self) -> int:
+        """Return the number of pictures."""
+        return sum(self._counts)
+
+    def rows(self, start: int = 0, stop: int | None = None) -> Iterator[Row]:
+        """Yield pictures' bytes; a picture that cannot be unpacked says why."""
+        first = 0
+        for part, count in zip(self._parts, self._counts, strict=True):
+            if first + count > start:
+                for number, (name, _, read) in enumerate(self._pictures(part), first):
+                    if stop is not None and number >= stop:
+                        return
+                    if number >= start:
+                        yield Row(as_text(name), _content(read), self._naming.label(name))
+            first += count
+
+    def files(self) -> Sequence[Path]:
+        """Return the archives."""
+        return self._parts
+
+    def fingerprint(self, start: int, stop: int | None) -> str:
+        """Return a digest that changes when the archives do."""
+        return files_digest(self._parts, self._parts[0].parent, start, stop)
+
+    def _piece(self, part: Path, count: int) -> Self:
+        """Return the same source, of one archive alone, or of so many pictures of it."""
+        piece = copy.copy(self)
+        piece._parts, piece._counts = [part], [count]
+        return piece
+
+    def _pictures(self, part: Path) -> Iterator[Member]:
+        """Yield the pictures in an archive, each of which has to be read before the next."""
+        for name, place, read in self._members(part):
+            path = clean(name)
+            if PurePosixPath(path).suffix.lower() in PICTURE_SUFFIXES and not is_litter(path):
+                yield path, place, read
+
+    @abstractmethod
+    def _members(self, part: Path) -> Iterator[Member]:
+        """Yield the files in an archive."""
+
+
+def _content(read: Callable[[], bytes]) -> bytes | Callable[[], bytes]:
+    try:
+        return read()
+    except PictureError as error:
+        return partial(refuse, error.reason)
