@@ -299,7 +299,7 @@ def read_picture(path: str | os.PathLike[str], framing: Framing) -> NDArray[np.u
 
 
 def read_encoded(path: str | os.PathLike[str]) -> bytes:
-    """Return what a picture file holds, or raise `PictureError`: also for a pipe, a device, or a file that is too large."""
+    """Return what a picture file holds, or raise `PictureError`, also for a pipe, a device, or too large a file."""
     try:
         # Without waiting, since a pipe need never say anything.
         with open(path, "rb", buffering=0, opener=_open_at_once) as file:
