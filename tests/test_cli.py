@@ -56,13 +56,19 @@ def test_train_evaluate_explain_on_an_npz(peculiar_command: Any, fake_npz: Path)
     assert status == 0
     assert "Total parameters: 7,164" in progress
     assert len(re.findall(r"epoch \d/2  loss \d\.\d{3}  accuracy .*validation: loss", progress)) == 2
-    assert "Scores on the 8 galaxies held back" in output
+    assert "Scores of the last weights (epoch 2) on the 8 galaxies held back" in output
+    trained = re.search(r"accuracy +(\S+)", output)
     assert Path("run/history.png").stat().st_size > 1000
     assert Path("run/confusion.png").stat().st_size > 1000
 
     status, output, _ = peculiar_command("evaluate", fake_npz, "--model", "run", "--out", "scores")
     assert status == 0
     assert "32 galaxies are left out: the model was trained on them." in output
+    assert "Scores of run, its last weights (epoch 2) on 8 galaxies" in output
+    scored = re.search(r"accuracy +(\S+)", output)
+    assert trained is not None
+    assert scored is not None
+    assert scored[1] == trained[1]
     for word in ("balanced accuracy", "precision", "recall", "F1", "Confusion matrix", "Merger"):
         assert word in output
     stored = json.loads(Path("scores/scores.json").read_text())
@@ -70,10 +76,13 @@ def test_train_evaluate_explain_on_an_npz(peculiar_command: Any, fake_npz: Path)
     assert Path("scores/confusion.png").exists()
 
     status, output, _ = peculiar_command(
-        "evaluate", fake_npz, "--model", "run", "--weights", "last", "--include-training", "--json"
+        "evaluate", fake_npz, "--model", "run", "--weights", "best", "--include-training", "--json"
     )
     assert status == 0
     assert json.loads(output)["scores"]["count"] == 40
+    assert json.loads(output)["trained_on"] == {"count": 32, "scored": True}
+    history = run.read_history(Path("run"))
+    assert (json.loads(output)["weights"], json.loads(output)["epoch"]) == ("best", run.best_epoch(history)["epoch"])
     assert Path("run/evaluation/scores.json").exists()
 
     status, output, _ = peculiar_command("explain", fake_npz, "--model", "run", "--out", "seen", "--count", 2)
@@ -453,9 +462,8 @@ def test_fit_export_predict_evaluate(peculiar_command: Any, tiny_survey: Path) -
 
 
 def test_labels_that_say_nothing_are_not_scored(peculiar_command: Any, tiny_survey: Path, tiny_model: Path) -> None:
-    status, output, _ = peculiar_command(
-        "evaluate", tiny_survey, "--model", tiny_model, "--label", "gz2_argmax", "--json"
-    )
+    words = ("evaluate", tiny_survey, "--model", tiny_model, "--label", "gz2_argmax", "--json")
+    status, output, _ = peculiar_command(*words, "--include-training")
     assert status == 0
     assert json.loads(output)["scores"]["count"] == 76
     assert json.loads(output)["question"] == "odd"

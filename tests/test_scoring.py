@@ -10,18 +10,12 @@ import pyarrow.parquet
 import pytest
 from numpy.typing import NDArray
 
+from peculiar.candidates import Candidate, file_candidate, run_candidate
 from peculiar.errors import DataError, LabelError, PeculiarWarning, UnknownNameError, UsageError
 from peculiar.image import Framing
 from peculiar.model import load_model
 from peculiar.schema import FOUR_CLASS, ODD
-from peculiar.scoring import (
-    Candidate,
-    file_candidate,
-    push_pictures,
-    run_candidate,
-    score_catalogue,
-    score_pictures,
-)
+from peculiar.scoring import push_pictures, score_catalogue, score_pictures
 from peculiar.sources import open_source
 from peculiar.split import PARTS
 
@@ -50,7 +44,7 @@ def test_a_run_is_scored_on_what_it_has_not_seen(fake_npz: Path) -> None:
     ids = [galaxy.id for galaxy in source.galaxies(Framing(16))]
     told: list[int] = []
     scored = score_pictures(source, guess(*ids[:30]), progress=told.append)
-    assert (scored.rows, scored.ids, scored.left_out) == (list(range(30, 40)), ids[30:], 30)
+    assert (scored.rows, scored.ids, scored.choice.left_out) == (list(range(30, 40)), ids[30:], 30)
     assert scored.labels.tolist() == [3] * 10
     assert scored.probabilities.shape == (10, 4)
     assert sum(told) == 10
@@ -72,16 +66,16 @@ def test_a_part_of_pictures_without_ids_of_their_own_is_warned_of(fake_npz: Path
 def test_a_run_as_a_candidate() -> None:
     one = guess("x")
     assert (one.name, one.folder, one.questions) == ("run", Path("run/evaluation"), (FOUR_CLASS,))
-    assert [one.takes(id_) for id_ in "xy"] == [False, True]
+    assert one.choose(["x", "y"], Path("c")).taken.tolist() == [False, True]
     assert one.digests == {"digest of the split it was trained on": "d1"}
 
 
 def test_the_parts_of_a_model_file_make_up_the_whole(tiny_survey: Path, tiny_model: Path) -> None:
     model, source = load_model(tiny_model), open_source(tiny_survey, label="clean5")
     parts = [score_pictures(source, file_candidate(model, part=part)) for part in PARTS]
-    whole = score_pictures(source, file_candidate(model))
+    whole = score_pictures(source, file_candidate(model, include_training=True))
     assert sorted(id_ for part in parts for id_ in part.ids) == sorted(whole.ids)
-    assert all(0 < len(part.ids) == 100 - part.left_out for part in parts)
+    assert all(0 < len(part.ids) == 100 - part.choice.left_out for part in parts)
     assert whole.question.name == "clean5"
     with pytest.raises(LabelError, match="no answers to 'four_class'"):
         score_pictures(source, file_candidate(model), question="four_class")
@@ -108,7 +102,7 @@ def test_a_picture_that_cannot_be_read_is_told_and_not_scored(plain_pictures: li
     assert broken.endswith("/3.png")
     assert len(scored.ids) == len(scored.rows) == len(scored.labels) == len(scored.probabilities) == 3
     assert broken not in scored.ids
-    assert scored.left_out == 0
+    assert scored.choice.left_out == 0
 
 
 def test_rows_of_one_id_are_told_apart(plain_pictures: list[bytes]) -> None:
@@ -137,23 +131,23 @@ def test_mistakes_show_the_picture_of_their_row(fake_npz: Path, fake_pictures: N
     source = open_source(fake_npz)
     seen = next(iter(source.galaxies(Framing(16)))).id
     scored = score_pictures(source, guess(seen))
-    ((picture, text),) = scored.mistakes(guess(seen), np.array([38]))
+    ((picture, text),) = scored.mistakes(np.array([38]))
     (galaxy,) = source.galaxies(Framing(16), start=39, stop=40)
     np.testing.assert_array_equal(picture, galaxy.picture)
     assert text == f"{FOUR_CLASS.answers[1]} 70%\nlabel: {FOUR_CLASS.answers[3]}"
-    assert len(scored.mistakes(guess(seen), np.arange(39))) == 12
+    assert len(scored.mistakes(np.arange(39))) == 12
 
 
 def test_pictures_are_pushed_and_tables_are_not(fake_npz: Path) -> None:
     scored = score_pictures(open_source(fake_npz), guess())
-    shifts = push_pictures(scored, guess())
+    shifts = push_pictures(scored)
     assert all(of.accuracy == [0.25] * len(of.amounts) for of in shifts.values())
     path = catalogue(id=["x", "y"], p_odd=[0.9, 0.2], odd=["odd", "not_odd"])
     table = score_catalogue(path, guess(), label="odd")
     assert table is not None
-    assert table.mistakes(guess(), np.array([0])) == []
+    assert table.mistakes(np.array([0])) == []
     with pytest.raises(UsageError, match="--shift needs pictures"):
-        push_pictures(table, guess())
+        push_pictures(table)
 
 
 def test_a_folder_of_pictures_is_one_also_with_a_catalogue_in_it(
@@ -171,7 +165,7 @@ def test_a_table_of_probabilities_is_read(fake_npz: Path) -> None:
     candidate = replace(guess("x"), questions=(ODD,))
     scored = score_catalogue(path, candidate, label="gz2_argmax")
     assert scored is not None
-    assert (scored.question, scored.source, scored.left_out) == (ODD, None, 1)
+    assert (scored.question, scored.source, scored.choice.left_out) == (ODD, None, 1)
     assert (scored.ids, scored.labels.tolist()) == (["y", "z"], [0, 1])
     assert scored.column("seeing") == ["2", "3"]
     none = replace(guess("x", "y", "z"), questions=(ODD,))

@@ -22,6 +22,7 @@ from peculiar.fit import load_net
 from peculiar.model import FORMAT, METADATA_KEY, Card, Model, load_model
 from peculiar.nets.galaxy import GalaxyNet
 from peculiar.recipe import read_fit, read_notes
+from peculiar.seen import SEEN, pack_ids
 
 # Half precision keeps three digits of a weight, and halves the file; arithmetic stays in single precision. The few
 # weights of the first layers need more digits than that, and take little room. A network whose temperature is low needs
@@ -101,7 +102,11 @@ def export(
         format=FORMAT,
         name=name or out.stem,
         digest="",
-        training={**record.model_dump(mode="json", exclude={"questions"}), "epochs": len(run.read_history(folder))},
+        training={
+            **record.model_dump(mode="json", exclude={"questions"}),
+            "epochs": len(run.read_history(folder)),
+            SEEN: [*record.seen, pack_ids(id_ for id_, part in run.read_split(folder).items() if part == "training")],
+        },
         scores=scores or {"validation": notes["scores"]},
         credits=tuple(credits),
         licence=licence,

@@ -30,6 +30,7 @@ from peculiar.nets.galaxy import GalaxyNet, channels_last
 from peculiar.recipe import NOTES, FitRecord, Recipe, check_same, make_recipe, read_fit
 from peculiar.restore import BODY, restore, set_head, width_of
 from peculiar.schema import CLEAN5, FOUR_CLASS, ODD, Question
+from peculiar.seen import SEEN
 from peculiar.sources import Source, open_source
 from peculiar.sources.answers import Answered, read_answered
 from peculiar.split import Split, data_digest, split_by_id
@@ -176,6 +177,7 @@ def fit(
         duplicates=duplicates,
         teachers=tuple(teacher.card.digest for teacher in teachers),
         start=start and start.card.digest,
+        seen=tuple(start.card.training.get(SEEN, ())) if start else (),
         notes=tuple(dict(source.notes) for source in sources),
         versions=run.versions(),
     )

@@ -124,7 +124,7 @@ def make_recipe(start: Model | None = None, **values: Any) -> Recipe:
 
 
 class FitRecord(BaseModel):
-    """What the folder of a fit says of it, in ``run.json``."""
+    """What the folder of a fit says of it, in ``run.json``; `seen` is what the model that it goes on from had seen."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -137,6 +137,7 @@ class FitRecord(BaseModel):
     duplicates: int
     teachers: tuple[str, ...] = ()
     start: str | None = None
+    seen: tuple[str, ...] = ()
     notes: tuple[dict[str, str], ...] = ()
     versions: dict[str, str]
 

@@ -288,15 +288,26 @@ def to_input(pictures: Tensor, device: torch.device) -> Tensor:
     return pictures.to(device).permute(0, 3, 1, 2).to(torch.float32).mul_(1 / 255)
 
 
-def load_run(folder: str | os.PathLike[str], *, weights: str = "best") -> TrainedNet:
+def best_epoch(history: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the line of the epoch with the lowest validation loss, the first of several."""
+    return min(history, key=lambda line: line["val_loss"])
+
+
+def epoch_of(folder: Path, weights: str) -> int:
+    """Return the number of the epoch after which a run had its best or last weights."""
+    history = read_history(folder)
+    return int((best_epoch(history) if weights == "best" else history[-1])["epoch"])
+
+
+def load_run(folder: str | os.PathLike[str], *, weights: str = "last") -> TrainedNet:
     """Load the network of a training run.
 
     Parameters
     ----------
     folder : path-like
         What ``peculiar train`` wrote.
-    weights : {"best", "last"}
-        Those of the epoch with the lowest validation loss, or of the last epoch.
+    weights : {"last", "best"}
+        Those of the last epoch, which the scores of training are of, or of the epoch with the lowest validation loss.
 
     Returns
     -------

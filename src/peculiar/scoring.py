@@ -1,9 +1,8 @@
-"""What a model says of labelled galaxies that it may be scored on: a run, a model file, or a table of its answers."""
+"""What a model says of labelled galaxies that it may be scored on: their pictures, or a table of its answers."""
 
 import warnings
 from collections.abc import Callable, Iterator
-from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,133 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from peculiar.assess import MISTAKES, has_probabilities, read_catalogue
+from peculiar.candidates import Candidate, Choice, table_candidate
 from peculiar.errors import DataError, LabelError, PeculiarWarning, UnknownNameError, UsageError
-from peculiar.model import Model
-from peculiar.predict import Classifier, predict
+from peculiar.predict import predict
 from peculiar.schema import Question
 from peculiar.shift import MOST, Shifted, shift_scores
 from peculiar.sources.stream import Galaxy, Source
-from peculiar.split import PARTS, part_of
 from peculiar.table import entry_text, is_table
 from peculiar.votes import Votes, deviations
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A model of either kind that is about to be scored; see `run_candidate` and `file_candidate`.
-
-    Parameters
-    ----------
-    name : str
-    folder : path
-        Where its scores are written unless told otherwise.
-    about : callable
-        Given a question's name, or None, and a source: the classifier that answers the question, by default the one
-        that the source's labels answer.
-    takes : callable
-        Whether it may be scored on the galaxy of an id.
-    settings : dict
-        What was asked of it, by the names of the options.
-    reason, advice : str
-        Why galaxies are left out, and what to do if all are.
-    digest : str
-        Of the model file; empty for a run.
-    digests : dict of str to str
-        What to tell of where it comes from.
-    questions : tuple of Question
-    temperatures : dict of str to float
-        By question.
-    sets : dict of str to dict of str to tuple of float
-        Thresholds of its prediction sets, by question and level.
-    data : tuple of str, optional
-        Names of the files that it was trained on, where these are parts of them; else None.
-    """
-
-    name: str
-    folder: Path
-    about: Callable[[str | None, Source], Classifier]
-    takes: Callable[[str], bool]
-    settings: dict[str, Any]
-    reason: str
-    advice: str
-    digest: str = ""
-    digests: dict[str, str] = field(default_factory=dict)
-    questions: tuple[Question, ...] = ()
-    temperatures: dict[str, float] = field(default_factory=dict)
-    sets: dict[str, dict[str, tuple[float, ...]]] = field(default_factory=dict)
-    data: tuple[str, ...] | None = None
-
-
-def run_candidate(
-    folder: Path, trained: Classifier, *, seen: AbstractSet[str], weights: str, split_digest: str
-) -> Candidate:
-    """Return a training run as a candidate.
-
-    Parameters
-    ----------
-    folder : path
-        Of the run.
-    trained : Classifier
-        What it holds.
-    seen : set of str
-        Ids of the galaxies that it was trained on and is not scored on.
-    weights : str
-        Which weights these are: best or last.
-    split_digest : str
-        Of the split that it was trained on.
-    """
-    return Candidate(
-        name=str(folder),
-        folder=folder / "evaluation",
-        about=lambda _, __: trained,
-        takes=lambda id_: id_ not in seen,
-        settings={"weights": weights},
-        reason="the model was trained on them",
-        advice="the model was trained on all of them: score others, or these too (--include-training)",
-        questions=(trained.question,),
-        digests={"digest of the split it was trained on": split_digest},
-    )
-
-
-def file_candidate(model: Model, *, part: str = "all", views: int | None = None) -> Candidate:
-    """Return a model file as a candidate.
-
-    Parameters
-    ----------
-    model : Model
-    part : str
-        Of `peculiar.split.PARTS`, of galaxies by their ids as the model was trained; or all.
-    views : int, optional
-        Average over so many turned and mirrored views; by default as the model says.
-
-    Raises
-    ------
-    UnknownNameError
-        If there is no such part.
-    """
-    if part not in ("all", *PARTS):
-        raise UnknownNameError("part", part, ("all", *PARTS))
-    card = model.card
-    recipe = card.training.get("recipe", {})
-    sizes = {name: float(recipe.get(name, 0)) for name in ("validation_size", "test_size")}
-    return Candidate(
-        name=f"{card.name} {card.digest[:12]}",
-        folder=Path("evaluation"),
-        about=lambda question, source: model.asking(question, labels=source.label, views=views),
-        takes=lambda id_: part in ("all", part_of(id_, **sizes)),
-        settings={"part": part, "views": views or card.views},
-        reason=f"they are not in the part {part}",
-        advice=f"none is in the part {part}: score all (--part all)",
-        digest=card.digest,
-        digests={
-            "digest of the model": card.digest,
-            "digest of the split it was trained on": str(card.training.get("split_digest", "")),
-        },
-        questions=card.questions,
-        temperatures=card.temperatures,
-        sets=card.sets,
-        data=None if part == "all" else tuple(card.training.get("data", ())),
-    )
 
 
 @dataclass(frozen=True)
@@ -146,6 +26,8 @@ class Scored:
 
     Parameters
     ----------
+    candidate : Candidate
+        Whose answers they are: of a table, the model that made it.
     question : Question
     rows : list of int
         Where the galaxies are in their source or table.
@@ -159,14 +41,15 @@ class Scored:
         Given a name: the entries of that column, those of all rows.
     source : Source or None
         None for a table without pictures.
-    left_out : int
-        Labelled galaxies that the model may not be scored on.
+    choice : Choice
+        Which of the labelled galaxies are scored.
     problems : dict of str to str
         Why pictures cannot be read, by id.
     votes : Votes, optional
         Where labels are what most people answered.
     """
 
+    candidate: Candidate
     question: Question
     rows: list[int]
     ids: list[str]
@@ -175,7 +58,7 @@ class Scored:
     columns: tuple[str, ...]
     read_column: Callable[[str], list[Any]]
     source: Source | None = None
-    left_out: int = 0
+    choice: Choice = field(default_factory=lambda: Choice(np.empty(0, dtype=bool)))
     problems: dict[str, str] = field(default_factory=dict)
     votes: Votes | None = None
 
@@ -199,13 +82,11 @@ class Scored:
         found = deviations(self.votes, self.probabilities).tolist()
         return {answer: round(value, 4) for answer, value in zip(self.question.answers, found, strict=True)}
 
-    def mistakes(self, candidate: Candidate, numbers: NDArray[np.intp]) -> list[tuple[NDArray[np.uint8], str]]:
-        """Return pictures of the first few of some galaxies, and what was said of each.
+    def mistakes(self, numbers: NDArray[np.intp]) -> list[tuple[NDArray[np.uint8], str]]:
+        """Return pictures of the first few of some galaxies as the model sees them, and what was said of each.
 
         Parameters
         ----------
-        candidate : Candidate
-            Whose framing the pictures have.
         numbers : ndarray of int
             Places of the galaxies in `ids`, such as `peculiar.assess.Assessment.mistakes`.
 
@@ -216,7 +97,7 @@ class Scored:
         """
         if self.source is None:
             return []
-        framing = candidate.about(self.question.name, self.source).framing
+        framing = self.candidate.about(self.question.name, self.source).framing
         answers, found = self.question.answers, []
         for number in numbers[:MISTAKES]:
             place = self.rows[number]
@@ -257,36 +138,34 @@ def score_pictures(
     answers, silent = trained.question.answers, trained.question.silent
     known = source.labels()
     trained.question.check((None if label in silent else label for label in known), source.path)
-    labelled = sum(label in answers for label in known)
+    labelled = [row for row, label in enumerate(known) if label in answers]
     if not labelled:
         message = (
             f"{source.path}: no galaxy has a label that answers {trained.question.name!r}; put the pictures into one "
             "sub-folder a class, or name a column of labels (--label) or a table with ids and labels (--labels)"
         )
         raise LabelError(message)
-    rows: list[int] = []
+    ids = source.ids()
+    choice = candidate.choose([ids[row] for row in labelled], source.path)
+    rows = [row for row, taken in zip(labelled, choice.taken, strict=True) if taken]
+    wanted = set(rows)
 
     def galaxies() -> Iterator[Galaxy]:
         places = [row for row, label in enumerate(known) if label is not None]
         for row, galaxy in zip(places, source.galaxies(trained.framing, labelled_only=True), strict=True):
-            if galaxy.label in answers and candidate.takes(galaxy.id):
-                rows.append(row)
+            if row in wanted:
                 yield galaxy
 
     predictions = predict(trained, galaxies(), progress=progress)
-    if not predictions.ids:
-        message = f"none of the {labelled:,} labelled galaxies of {source.path} is left to score; {candidate.advice}"
-        raise LabelError(message)
-    if (
-        candidate.data is not None
-        and source.path.name not in candidate.data
-        and predictions.ids[0] == f"{source.path.stem}-{rows[0]}"
-    ):
-        message = (
-            f"the ids of {source.path} are its name and the rows, so that chance decides what is in a part of it, and "
-            "the model may have been trained on some; give the ids that it was trained with"
-        )
-        warnings.warn(message, PeculiarWarning, stacklevel=2)
+    # Ids that are made of the file's name and the row say nothing, unless the model was trained on that very file.
+    if candidate.digest and source.path.name not in candidate.data and ids[rows[0]] == f"{source.path.stem}-{rows[0]}":
+        choice = replace(choice, trained_on=None)
+        if choice.elsewhere:
+            message = (
+                f"the ids of {source.path} are its name and the rows, so that chance decides what is in a part of it, "
+                "and the model may have been trained on some; give the ids that it was trained with"
+            )
+            warnings.warn(message, PeculiarWarning, stacklevel=2)
     labels, probabilities = predictions.scored(trained.question)
     if not len(labels):
         id_, reason = next(iter(predictions.problems.items()))
@@ -295,6 +174,7 @@ def score_pictures(
     # By their probabilities, since an id may occur several times.
     readable = np.flatnonzero(~np.isnan(predictions.probabilities[:, 0])).tolist()
     return Scored(
+        candidate=candidate,
         question=trained.question,
         rows=[rows[number] for number in readable],
         ids=[predictions.ids[number] for number in readable],
@@ -303,7 +183,7 @@ def score_pictures(
         columns=source.columns,
         read_column=source.column,
         source=source,
-        left_out=labelled - len(predictions.ids),
+        choice=choice,
         problems=predictions.problems,
     )
 
@@ -330,11 +210,11 @@ def score_catalogue(
     if not is_table(path) or not has_probabilities(path, label, candidate.questions):
         return None
     read = read_catalogue(path, label, candidate.questions, labels)
-    taken = [number for number, id_ in enumerate(read.ids) if candidate.takes(id_)]
-    if not taken:
-        message = f"none of the {len(read.ids):,} labelled galaxies of {path} is left to score; {candidate.advice}"
-        raise LabelError(message)
+    candidate = table_candidate(candidate, path)
+    choice = candidate.choose(read.ids, path)
+    taken = np.flatnonzero(choice.taken).tolist()
     return Scored(
+        candidate=candidate,
         question=read.question,
         rows=[read.rows[number] for number in taken],
         ids=[read.ids[number] for number in taken],
@@ -342,19 +222,18 @@ def score_catalogue(
         probabilities=read.probabilities[taken],
         columns=read.table.columns,
         read_column=read.table.column,
-        left_out=len(read.ids) - len(taken),
+        choice=choice,
     )
 
 
 def push_pictures(
-    scored: Scored, candidate: Candidate, *, seed: int = 222, progress: Callable[[int], object] = lambda done: None
+    scored: Scored, *, seed: int = 222, progress: Callable[[int], object] = lambda done: None
 ) -> dict[str, Shifted]:
     """Score pictures made worse step by step, of at most a few hundred galaxies that chance chooses.
 
     Parameters
     ----------
     scored : Scored
-    candidate : Candidate
     seed : int
         Of the choice.
     progress : callable
@@ -371,5 +250,5 @@ def push_pictures(
     chosen = np.sort(np.random.default_rng(seed).permutation(len(scored.rows))[:MOST])
     places = {scored.rows[number] for number in chosen}
     rows = [row for place, row in enumerate(scored.source.rows()) if place in places]
-    classifier = candidate.about(scored.question.name, scored.source)
+    classifier = scored.candidate.about(scored.question.name, scored.source)
     return shift_scores(classifier, rows, scored.labels[chosen], progress=progress)

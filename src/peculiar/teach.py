@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
@@ -18,6 +19,7 @@ from peculiar.evaluate import Scores, class_auc, evaluate
 from peculiar.graft import head_graph, with_head
 from peculiar.model import Model, load_model
 from peculiar.schema import RESERVED, Question, question_for
+from peculiar.seen import SEEN, pack_ids
 from peculiar.shelf import Shelf
 from peculiar.sources.labelled import read_labels
 
@@ -182,7 +184,8 @@ def teach(
     numbers = np.array([asked.answers.index(one) for one in by_id.values()], dtype=np.int64)[found]
     head = fit_head(embeddings, numbers, asked, seed=seed)
     taught_curve = learning_curve(embeddings, numbers, asked, head.strength, seed=seed) if curve else None
-    new = write_taught(model, head, out, len(numbers))
+    ids = list(by_id)
+    new = write_taught(model, head, out, len(numbers), seen=[ids[row] for row in found])
     return Taught(new, head, len(numbers), len(by_id) - len(numbers), taught_curve)
 
 
@@ -380,8 +383,11 @@ def _share_of_each(
     return np.concatenate(some)
 
 
-def write_taught(model: Model, head: Head, out: Path, count: int) -> Model:
-    """Write the model file with one more question; its digest covers the old file's and all of the head."""
+def write_taught(model: Model, head: Head, out: Path, count: int, *, seen: Iterable[str] = ()) -> Model:
+    """Write the model file with one more question; its digest covers the old file's and all of the head.
+
+    `seen` are the ids of the galaxies that it learned from.
+    """
     card, question = model.card, head.question
     graph = head_graph(question.name, head.weights, head.bias)
     changed = card.model_copy(
@@ -389,7 +395,11 @@ def write_taught(model: Model, head: Head, out: Path, count: int) -> Model:
             "name": out.stem,
             "questions": (*card.questions, question),
             "temperatures": {**card.temperatures, question.name: head.temperature},
-            "training": {**card.training, "taught": {**card.training.get("taught", {}), question.name: count}},
+            "training": {
+                **card.training,
+                "taught": {**card.training.get("taught", {}), question.name: count},
+                SEEN: [*card.training.get(SEEN, ()), pack_ids(seen)],
+            },
             "scores": {**card.scores, f"taught {question.name}, by cross-validation": head.scores.as_dict()},
             "version": metadata.version("peculiar"),
         }

@@ -250,7 +250,7 @@ class _Loop:
     def _save(self, history: list[dict[str, Any]]) -> None:
         """Write weights and history; the one step that decides where a resumed run goes on is that of LAST."""
         weights = self.bare.state_dict()
-        if min(history, key=lambda line: line["val_loss"]) is history[-1]:
+        if run.best_epoch(history) is history[-1]:
             run.write_weights(self.folder / run.BEST, weights)
         history_note = {"history": run.format_history(history)}
         run.write_weights(self.folder / run.LAST, weights, history_note, self.optimizer.state())

@@ -34,7 +34,7 @@ def explain(
         str | None, typer.Option(help="The answer to explain; default: the most probable. Model files only.")
     ] = None,
     views: Views = None,
-    weights: Annotated[str, typer.Option(help="The run's best or last weights.")] = "best",
+    weights: Annotated[str, typer.Option(help="The run's weights: of the last epoch, or the best.")] = "last",
     as_json: Json = False,
 ) -> None:
     """Draw what in pictures made a model file say so; or of a run, what each filter sees in galaxies new to it."""

@@ -3,6 +3,7 @@
 import json
 import shlex
 import sys
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,12 +13,15 @@ import typer
 from peculiar.cli.options import Data, Json, Label, Labels, ModelOrRun, Views
 from peculiar.cli.progress import counting
 from peculiar.cli.terminal import extra, out, print_json, print_scores, print_table
+from peculiar.errors import PeculiarWarning
+from peculiar.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from peculiar.candidates import Candidate
     from peculiar.prevalence import Fraction
-    from peculiar.scoring import Candidate, Scored
+    from peculiar.scoring import Scored
 
 
 def evaluate(
@@ -38,9 +42,9 @@ def evaluate(
             help="What part galaxies had in a model file's training, by their ids: test, validation, training, or all."
         ),
     ] = "all",
-    weights: Annotated[str, typer.Option(help="The run's best or last weights.")] = "best",
+    weights: Annotated[str, typer.Option(help="The run's weights: of the last epoch, or the best.")] = "last",
     include_training: Annotated[
-        bool, typer.Option("--include-training", help="Also score galaxies that the run was trained on.")
+        bool, typer.Option("--include-training", help="Also score galaxies that the model was trained on.")
     ] = False,
     views: Views = None,
     by: Annotated[
@@ -58,18 +62,25 @@ def evaluate(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Score a model on labelled galaxies, leaving out those that a run was trained on; or a table of probabilities."""
+    """Score a model on labelled galaxies, leaving out those that it was trained on; or a table of probabilities."""
     from peculiar.assess import assess, read_probabilities
     from peculiar.assess_page import facts_of, write_assessment
     from peculiar.cache import writing
+    from peculiar.maker import check_maker, read_maker
     from peculiar.scoring import push_pictures
+    from peculiar.table import TableReader
 
     candidate = _open(model, weights=weights, views=views, include_training=include_training, part=part)
     scored = _score(data, candidate, label, labels, question)
+    if scored.candidate is not candidate and model is not None:
+        message = f"{data} holds probabilities of {scored.candidate.name}, and not of {candidate.name}"
+        warnings.warn(message, PeculiarWarning, stacklevel=1)
+    candidate = scored.candidate
+    notes = scored.choice.sentences(part)
     unlabelled = None
     if catalog is not None:
-        maker = "" if scored.source is None else candidate.digest
-        values, known = read_probabilities(catalog, scored.question, maker)
+        notes += check_maker(catalog, read_maker(TableReader(catalog)), candidate.maker)
+        values, known = read_probabilities(catalog, scored.question)
         unlabelled = values[known]
     wanted = dict.fromkeys(["survey", scored.question.basis, *(by or ())])
     columns = {name: scored.column(name) for name in wanted if name and (name in scored.columns or name in (by or ()))}
@@ -87,7 +98,7 @@ def evaluate(
     shifts = {}
     if push:
         with counting("pushing") as progress:
-            shifts = push_pictures(scored, candidate, progress=progress)
+            shifts = push_pictures(scored, progress=progress)
     off = scored.deviations()
     folder = folder or candidate.folder
     result = {
@@ -95,7 +106,8 @@ def evaluate(
         "model": candidate.name,
         **candidate.settings,
         "question": scored.question.name,
-        "left_out": scored.left_out,
+        "left_out": scored.choice.left_out,
+        "trained_on": scored.choice.as_dict(),
         "unreadable": scored.problems,
         "command": shlex.join(["peculiar", *sys.argv[1:]]),
         "seed": 222,
@@ -108,15 +120,17 @@ def evaluate(
         temporary.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     named = ("data", "model", *candidate.settings, "question", "left_out", "seed", "command")
     facts = {name: result[name] for name in named}
+    facts["galaxies"] = " ".join(notes)
     facts["digest of the galaxies scored"] = found.digest
     facts |= candidate.digests
-    mistakes = scored.mistakes(candidate, found.mistakes)
+    mistakes = scored.mistakes(found.mistakes)
     write_assessment(folder, found, facts_of(facts), mistakes=mistakes, shifts=shifts, deviations=_listed(off))
     if as_json:
         print_json(result)
         return
-    if scored.left_out:
-        out.print(f"{scored.left_out:,} galaxies are left out: {candidate.reason}.")
+    out.print(f"Scores of {candidate.described} on {counted(found.scores.count, 'galaxy')}")
+    for note in notes:
+        out.print(note)
     for id_, reason in scored.problems.items():
         out.print(f"{id_} cannot be read: {reason}")
     print_scores(found.scores)
@@ -129,17 +143,24 @@ def evaluate(
 
 def _open(model: Path | None, *, weights: str, views: int | None, include_training: bool, part: str) -> "Candidate":
     """Open a run's folder or a model file."""
+    from peculiar.candidates import file_candidate, run_candidate
     from peculiar.model import load_model
-    from peculiar.scoring import file_candidate, run_candidate
 
     if model is None or not model.is_dir():
-        return file_candidate(load_model(model), part=part, views=views)
+        return file_candidate(load_model(model), part=part, views=views, include_training=include_training)
     with extra("evaluating a training run", "train"):
         from peculiar import run
     trained = run.load_run(model, weights=weights)
-    seen = set() if include_training else {id_ for id_, in_ in run.read_split(model).items() if in_ == "training"}
-    digest = run.read_record(model).split_digest
-    return run_candidate(model, trained, seen=seen, weights=weights, split_digest=digest)
+    seen = {id_ for id_, in_ in run.read_split(model).items() if in_ == "training"}
+    return run_candidate(
+        model,
+        trained,
+        seen=seen,
+        weights=weights,
+        epoch=run.epoch_of(model, weights),
+        split_digest=run.read_record(model).split_digest,
+        include_training=include_training,
+    )
 
 
 def _score(

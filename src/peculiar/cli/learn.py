@@ -10,12 +10,14 @@ from peculiar.cli.options import Crop, Data, Fast, Json, Label, Labels, Size, fr
 from peculiar.cli.progress import counting, fitting, watching
 from peculiar.cli.terminal import extra, out, print_json, print_scores
 from peculiar.errors import UsageError
+from peculiar.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from peculiar.schema import Question
     from peculiar.sources import Source
+    from peculiar.train import Trained
 
 
 def demo(
@@ -77,11 +79,27 @@ def train(
     plots.save(plots.draw_history(trained.history), folder / "history.png")
     plots.save(plots.draw_confusion(trained.scores.confusion, trained.model.question.answers), folder / "confusion.png")
     if as_json:
-        print_json({"history": trained.history, "scores": trained.scores.as_dict()})
+        last, best = trained.history[-1], run.best_epoch(trained.history)
+        weights = {"weights": "last", "epoch": last["epoch"], "best_epoch": best["epoch"]}
+        print_json({"history": trained.history, **weights, "scores": trained.scores.as_dict()})
     else:
-        out.print(f"\nScores on the {trained.scores.count:,} galaxies held back:")
-        print_scores(trained.scores)
+        _print_training(trained)
         out.print(f"The run is in {folder}")
+
+
+def _print_training(trained: "Trained") -> None:
+    """Print the scores of the last weights, and where the best ones lie if these are others."""
+    from peculiar.run import best_epoch
+
+    last, best = trained.history[-1], best_epoch(trained.history)
+    held_back = f"the {counted(trained.scores.count, 'galaxy')} held back"
+    out.print(f"\nScores of the last weights (epoch {last['epoch']}) on {held_back}:")
+    print_scores(trained.scores)
+    if best is not last:
+        out.print(
+            f"The best weights, of the lowest validation loss (epoch {best['epoch']}), have an accuracy of "
+            f"{best['val_categorical_accuracy']:.3f} on these; `peculiar evaluate --weights best` scores them."
+        )
 
 
 def fit(

@@ -1,0 +1,21 @@
+"""Numbers in sentences: one galaxy and two galaxies, lower and higher, undefined."""
+
+import math
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a number of things in words, such as "1 galaxy" and "1,200 galaxies"."""
+    if count == 1:
+        return f"1 {noun}"
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}es" if noun.endswith(("s", "x")) else f"{noun}s"
+    return f"{count:,} {plural}"
+
+
+def changed(by: float, *, digits: int = 4) -> str:
+    """Return how a value changes by a difference, such as "lower by 0.0362"; the sign decides the word."""
+    if not math.isfinite(by):
+        return "changed by an undefined amount"
+    text = f"{abs(by):.{digits}f}"
+    if not float(text):
+        return "unchanged"
+    return f"{'higher' if by > 0 else 'lower'} by {text}"
