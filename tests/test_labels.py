@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 from peculiar import labels as labels_module
 from peculiar.cli import app
 from peculiar.errors import DataError, LabelError, NotFoundError, PeculiarWarning, UnknownNameError, UsageError
-from peculiar.labels import APPLICATION_ID, Event, Labels, majority
+from peculiar.labels import APPLICATION_ID, VERSION, Event, Labels, majority
 from peculiar.schema import Question
 from peculiar.table import TableReader
 
@@ -218,7 +218,7 @@ def test_bad_databases_are_refused_in_words(tmp_path: Path) -> None:
         connection.execute("CREATE TABLE events (x)")
         connection.execute("PRAGMA user_version = 9")
     connection.close()
-    with pytest.raises(DataError, match="of version 9, and this peculiar knows versions up to 2"):
+    with pytest.raises(DataError, match=f"of version 9, and this peculiar knows versions up to {VERSION}"):
         Labels(tmp_path / "later.db")
     with pytest.raises(DataError, match="folder has to be there"):
         Labels(tmp_path / "no" / "such" / "labels.db")
@@ -299,7 +299,7 @@ def old(tmp_path: Path) -> Path:
 
 
 def test_a_database_of_version_1_is_brought_up_to_date_and_kept_as_it_was(old: Path) -> None:
-    with pytest.warns(PeculiarWarning, match=r"was of version 1, and is now of version 2.*old\.version-1\.db"):
+    with pytest.warns(PeculiarWarning, match=rf"was of version 1, and is now of version {VERSION}.*old\.version-1\.db"):
         opened = Labels(old)
     with opened as labels:
         assert [(one.galaxy, one.answer) for one in labels.current("shell")] == [("g1", "shell")]
@@ -333,11 +333,11 @@ def test_several_desks_bring_a_database_up_to_date_once(old: Path) -> None:
 def test_a_migration_that_fails_leaves_the_database_as_it_was(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = (*labels_module._MIGRATIONS, "ALTER TABLE questions ADD COLUMN more TEXT;\nALTER TABLE gone ADD COLUMN x;")
     monkeypatch.setattr("peculiar.labels._MIGRATIONS", broken)
-    monkeypatch.setattr("peculiar.labels.VERSION", 3)
+    monkeypatch.setattr("peculiar.labels.VERSION", VERSION + 1)
     with pytest.raises(DataError, match=r"old\.db: no such table: gone"):
         Labels(old)
     monkeypatch.undo()
-    with pytest.warns(PeculiarWarning, match="now of version 2"):
+    with pytest.warns(PeculiarWarning, match=f"now of version {VERSION}"):
         Labels(old).close()
 
 

@@ -188,7 +188,7 @@ def predict_catalog(
         tally = _sum(ledger.entries.values())
         whole = format is not None and (partial or not failed)
         if format and whole:
-            columns = catalog_columns(model, positions=source.positioned, embeddings=embeddings)
+            columns = _columns(source, model, settings)
             with writing(out) as temporary:
                 write_table(temporary, format, columns, _parts(plan, ledger, columns), notes)
     if whole:
@@ -237,6 +237,10 @@ def _check_unchanged(plan: list[Shard], ledger: Ledger, source: Source) -> None:
             "or give another place (--out)"
         )
         raise UsageError(message)
+
+
+def _columns(source: Source, model: Model, settings: Settings) -> list[Column]:
+    return catalog_columns(model, positions=source.positioned, embeddings=settings.embeddings, id_type=source.id_type)
 
 
 def _rows(plan: list[Shard]) -> int | None:
@@ -302,7 +306,7 @@ def _make(job: _Job, model: Model, *, decoders: int, watch: Callable[[int], obje
     started, shard, tally = time.perf_counter(), job.shard, Tally()
     # Taken before the pictures are read, so that a change meanwhile is noticed by the next run.
     fingerprint = shard.fingerprint()
-    columns = catalog_columns(model, positions=shard.source.positioned, embeddings=job.settings.embeddings)
+    columns = _columns(shard.source, model, job.settings)
     galaxies = shard.source.galaxies(job.settings.framing, threads=decoders, start=shard.start, stop=shard.stop)
     batches = catalog_batches(galaxies, columns, model, job.settings, tally, batch_size=job.batch_size)
 

@@ -4,7 +4,7 @@ import enum
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from peculiar.column import DEC, ID, RA, Column
 from peculiar.flaws import MEASURES, measure_flaws
 from peculiar.healpix import HEALPIX, healpix_29
+from peculiar.identifiers import typed_ids
 from peculiar.image import Framing
 from peculiar.model import Model
 from peculiar.predict import readable_batches
@@ -96,7 +97,9 @@ class Settings:
     embeddings: bool
 
 
-def catalog_columns(model: Model, *, positions: bool, embeddings: bool) -> list[Column]:
+def catalog_columns(
+    model: Model, *, positions: bool, embeddings: bool, id_type: pa.DataType | None = None
+) -> list[Column]:
     """Return the columns of a catalogue that a model gives.
 
     Parameters
@@ -106,8 +109,10 @@ def catalog_columns(model: Model, *, positions: bool, embeddings: bool) -> list[
         Whether the galaxies' positions are known.
     embeddings : bool
         Whether to keep what the network makes of each picture.
+    id_type : pyarrow.DataType, optional
+        Type of the ids, by default text; see `peculiar.sources.stream.Source.id_type`.
     """
-    columns = [ID, *((RA, DEC, HEALPIX) if positions else ())]
+    columns = [replace(ID, type=id_type or ID.type), *((RA, DEC, HEALPIX) if positions else ())]
     for question, number, name in _probability_columns(model.card.questions):
         meaning = f": {question.meanings[number]}" if question.meanings else ""
         text = f"probability of the answer {question.answers[number]!r} to {question.name}{meaning}"
@@ -217,7 +222,8 @@ def catalog_batches(
     names = [column.name for column in columns]
     for batch, readable, pictures in readable_batches(galaxies, batch_size):
         values = _values(model, batch, readable, pictures, views=settings.views)
-        arrays = [_array(values[column.name], column.type) for column in columns]
+        ids = typed_ids([galaxy.id for galaxy in batch], columns[0].type)
+        arrays = [ids, *(_array(values[column.name], column.type) for column in columns[1:])]
         tally.add(_count(batch, values))
         yield pa.RecordBatch.from_arrays(arrays, names=names)
 
@@ -258,7 +264,6 @@ def _values(
     }
     positions = np.array([galaxy.position or (np.nan, np.nan) for galaxy in batch])
     return {
-        "id": [galaxy.id for galaxy in batch],
         "ra": positions[:, 0],
         "dec": positions[:, 1],
         HEALPIX.name: _cells(positions),

@@ -1,20 +1,23 @@
 """What the doctor found, for people and programs: a page with pictures, a JSON, a cleaned list."""
 
-import csv
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from peculiar.cache import writing
+from peculiar.column import Column
 from peculiar.diagnosis import KINDS, Diagnosis, Finding
 from peculiar.errors import DataError
+from peculiar.identifiers import typed_ids
 from peculiar.image import Framing
 from peculiar.report import Section, Strip, embedded, write_page
 from peculiar.sources import open_source
 from peculiar.sources.stream import decode_row
+from peculiar.writers import write_table
 
 # Of each kind so many findings are shown, and of each finding so many pictures.
 MOST_SHOWN, MOST_PICTURES = 24, 3
@@ -58,11 +61,16 @@ def write_checkup(found: Diagnosis, folder: Path, *, label: str | None = None) -
 def write_cleaned(found: Diagnosis, path: Path) -> Path:
     """Write a list of all galaxies as CSV: row, id, kept (yes or no), reason. The data stay as they are."""
     dropped = found.dropped()
-    with writing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        lines = csv.writer(file)
-        lines.writerow(["row", "id", "kept", "reason"])
-        for row, id_ in enumerate(found.ids):
-            lines.writerow([row, id_, "no" if row in dropped else "yes", dropped.get(row, "")])
+    rows = range(len(found.ids))
+    values = {
+        "row": pa.array(rows, pa.int64()),
+        "id": typed_ids(found.ids, found.id_type),
+        "kept": pa.array(["no" if row in dropped else "yes" for row in rows], pa.string()),
+        "reason": pa.array([dropped.get(row) for row in rows], pa.string()),
+    }
+    columns = [Column(name, array.type) for name, array in values.items()]
+    with writing(path) as temporary:
+        write_table(temporary, "csv", columns, pa.table(values).to_batches(), {})
     return path
 
 

@@ -17,7 +17,8 @@ from peculiar.cache import writing
 from peculiar.column import VOTABLE_CONTENT, VOTABLE_VERSION, Column, texts
 from peculiar.errors import UsageError
 from peculiar.healpix import HEALPIX, healpix_29
-from peculiar.table import TableReader
+from peculiar.identifiers import WHOLE_NUMBER
+from peculiar.table import ID_COLUMNS, TableReader
 from peculiar.writers import format_to_write, hats, write_table
 from peculiar.writers.stream import Spool, schema_of, spool
 
@@ -228,7 +229,6 @@ def _without_dictionary(kind: pa.DataType) -> pa.DataType:
     return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
-_WHOLE_NUMBER = r"^-?(0|[1-9][0-9]*)$"
 # 0017 is no number but an identifier, 00.17 is one.
 _NUMBER = r"^[+-]?([0-9]+\.[0-9]*|\.[0-9]+|0|[1-9][0-9]*)([eE][+-]?[0-9]+)?$|^[+-]?(inf|Inf|nan)$"
 _TRUTH = r"^([Tt]rue|[Ff]alse)$"
@@ -236,16 +236,26 @@ _TRUTH = r"^([Tt]rue|[Ff]alse)$"
 
 def _kinds(reader: TableReader, names: Sequence[str]) -> list[pa.DataType]:
     """Return the types of the columns of a CSV file: for each the first that all values have. Reads it once."""
-    patterns = [(pa.int64(), _WHOLE_NUMBER), (pa.float64(), _NUMBER), (pa.bool_(), _TRUTH), (pa.string(), "")]
-    # An identifier stays text, whatever it looks like; so does what has no values.
-    left = {name: [patterns[-1]] if name.lower() == "id" else list(patterns) for name in names}
-    seen = dict.fromkeys(names, False)
+    patterns = [
+        (pa.int64(), WHOLE_NUMBER),
+        (pa.uint64(), WHOLE_NUMBER),
+        (pa.float64(), _NUMBER),
+        (pa.bool_(), _TRUTH),
+        (pa.string(), ""),
+    ]
+    # An identifier is a whole number or text, never 1e5 or a truth; what has no values is text.
+    ids = [patterns[0], patterns[1], patterns[-1]]
+    left = {name: list(ids if name.lower() in ID_COLUMNS else patterns) for name in names}
+    seen, whole = dict.fromkeys(names, False), dict.fromkeys(names, True)
     for batch in reader.batches(names, rows=BATCH_ROWS):
         for name, array in zip(names, batch.columns, strict=True):
             seen[name] |= array.null_count < len(array)
+            whole[name] &= pc.all(pc.match_substring_regex(array, WHOLE_NUMBER)).as_py() is not False
             while not _fits(array, *left[name][0]):
                 left[name].pop(0)
-    return [left[name][0][0] if seen[name] else pa.string() for name in names]
+    kinds = {name: left[name][0][0] if seen[name] else pa.string() for name in names}
+    # Whole numbers beyond 64 bits would lose digits as real ones.
+    return [pa.string() if whole[name] and pa.types.is_floating(kind) else kind for name, kind in kinds.items()]
 
 
 def _fits(array: pa.Array, kind: pa.DataType, pattern: str) -> bool:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from peculiar.blemishes import RULES
 from peculiar.suspects import Suspect
 
@@ -94,6 +96,8 @@ class Diagnosis:
     skipped : dict of str to str
         What could not be looked for, and why.
     seconds : float
+    id_type : pyarrow.DataType
+        Of the ids in the data.
     """
 
     data: Path
@@ -103,6 +107,7 @@ class Diagnosis:
     ranking: list[Suspect] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
+    id_type: pa.DataType = field(default_factory=pa.string)
 
     def counts(self) -> dict[str, int]:
         """Return how many findings there are of each kind that was found."""

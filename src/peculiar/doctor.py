@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from peculiar.blemishes import blemish
 from peculiar.columns import as_numbers, column_faults, read_columns, sky_columns, sky_pairs
 from peculiar.diagnosis import IMBALANCE, KINDS, Diagnosis, Finding
 from peculiar.errors import DataError, NotFoundError, PictureError, UsageError
+from peculiar.identifiers import type_of_ids
 from peculiar.image import decode_whole
 from peculiar.model import load_model
 from peculiar.predict import readable_batches
@@ -78,6 +80,7 @@ def check(
     else:
         rows = _examined(source, threads, lambda done: progress("looking at pictures", done))
     result = Diagnosis(path, [row.id for row in rows], [row.label for row in rows])
+    result.id_type = _type_of_ids(path) if source is None else source.id_type
     parts = _parts(split, columns, result.ids)
     if reason:
         result.skipped["pictures"] = reason
@@ -124,6 +127,11 @@ def _open(path: Path, label: str | None) -> tuple[Source | None, str]:
             raise
         TableReader(path)
         return None, str(error)
+
+
+def _type_of_ids(path: Path) -> pa.DataType:
+    table = TableReader(path)
+    return type_of_ids(table, find_column(ID_COLUMNS, table.columns))
 
 
 def _catalogue_rows(path: Path, columns: Mapping[str, Sequence[Any]]) -> list[_Examined]:

@@ -9,15 +9,16 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
 
 from peculiar.cache import writing
-from peculiar.column import Column
+from peculiar.column import ID, Column
 from peculiar.errors import DataError, LabelError, NotFoundError, PeculiarWarning, UsageError
+from peculiar.identifiers import typed_ids, whole_type, widest
 from peculiar.schema import Question
 from peculiar.writers import format_to_write, write_table
 
@@ -57,6 +58,8 @@ CREATE TRIGGER fixed BEFORE UPDATE ON events BEGIN SELECT RAISE(ABORT, 'answers 
 """,
     # The question as people read it, since trees of questions have names that say little.
     "ALTER TABLE questions ADD COLUMN asks TEXT NOT NULL DEFAULT '';",
+    # The type of the ids of the galaxies that were asked about, so that an export joins with their catalogue.
+    "ALTER TABLE questions ADD COLUMN ids TEXT NOT NULL DEFAULT '';",
 )
 """What brings a database from each version to the next; an empty file has version 0."""
 
@@ -254,11 +257,35 @@ class Labels:
             raise
         self._connection.execute("COMMIT")
 
-    def ask(self, *questions: Question) -> None:
-        """Note that questions are asked, all or none; raises `LabelError` if one of that name was another one."""
+    def ask(self, *questions: Question, id_type: pa.DataType | None = None) -> None:
+        """Note that questions are asked, all or none.
+
+        Parameters
+        ----------
+        *questions : Question
+        id_type : pyarrow.DataType, optional
+            Type of the galaxies' ids in their own table, where that is known; `export` writes them so.
+
+        Raises
+        ------
+        LabelError
+            If a question of that name was another one.
+        """
         with self._lock, self._explaining(), self._writing():
             for question in questions:
                 self._ask(question)
+                if id_type is not None:
+                    known = widest([id_type, *filter(None, [self._id_type(question.name)])])
+                    values = (str(known), question.name)
+                    self._connection.execute("UPDATE questions SET ids = ? WHERE name = ?", values)
+
+    def _id_type(self, question: str) -> pa.DataType | None:
+        """Return the type of the ids of the galaxies that a question was asked about; None where it is not known."""
+        found = self._connection.execute("SELECT ids FROM questions WHERE name = ?", (question,)).fetchone()[0]
+        try:
+            return pa.type_for_alias(found) if found else None
+        except ValueError:  # a type with parameters
+            return pa.string()
 
     def _ask(self, question: Question) -> None:
         listed = "\n".join(question.answers)
@@ -453,11 +480,21 @@ class Labels:
         else:
             columns, values = (_votes if what == "votes" else _majorities)(self.votes(question), asked.answers)
         arrays = [pa.array(some, column.type) for column, some in zip(columns, values, strict=True)]
+        at = _FIELDS.index("galaxy") if what == "events" else 0
+        arrays[at] = self._typed(arrays[at], question)
+        columns[at] = replace(columns[at], type=arrays[at].type)
         table = pa.table(arrays, schema=pa.schema([(column.name, column.type) for column in columns]))
         notes = {"question": question, "asked as": asked.asks, "answered in": self.path.name}
         with writing(path) as temporary:
             write_table(temporary, format, columns, table.to_batches(), notes)
         return int(table.num_rows)
+
+    def _typed(self, ids: pa.Array, question: str) -> pa.Array:
+        """Return ids in the type of the galaxies' own table; as text where one is no value of it."""
+        with self._lock, self._explaining():
+            known = self._id_type(question)
+        typed = typed_ids(ids, known or whole_type([ids]))
+        return ids if typed.null_count > ids.null_count else typed
 
 
 EXPORTS = ("votes", "labels", "events")
@@ -465,20 +502,18 @@ EXPORTS = ("votes", "labels", "events")
 UNSURE = "unsure"
 """The column of a table of votes that counts who was unsure."""
 
-_ID = Column("id", pa.string(), "identifier of the galaxy in its source", ucd="meta.id;meta.main")
-
 
 def _votes(votes: dict[str, Votes], answers: Sequence[str]) -> tuple[list[Column], list[Sequence[object]]]:
     # Columns of answers begin with n_, so that no answer is called as one of the others.
     named = [(one, f"n_{one}", f"votes for {one}") for one in answers]
     counted = [*named, (None, UNSURE, "how many were unsure")]
-    columns = [_ID, *(Column(name, pa.int32(), meaning, ucd="meta.number") for _, name, meaning in counted)]
+    columns = [ID, *(Column(name, pa.int32(), meaning, ucd="meta.number") for _, name, meaning in counted)]
     return columns, [list(votes), *([one[answer] for one in votes.values()] for answer, _, _ in counted)]
 
 
 def _majorities(votes: dict[str, Votes], answers: Sequence[str]) -> tuple[list[Column], list[Sequence[object]]]:
     columns = [
-        _ID,
+        ID,
         Column("label", pa.string(), "the answer of most", ucd="meta.code.class"),
         Column("votes", pa.int32(), "how many answered", ucd="meta.number"),
         Column("agreement", pa.float32(), "share of the votes that this answer has", ucd="stat.fit.goodness"),

@@ -4,7 +4,7 @@ import itertools
 import json
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pyarrow as pa
 from peculiar.cache import check_apart, writing
 from peculiar.column import DEC, ID, RA, Column
 from peculiar.errors import PictureError, UsageError
+from peculiar.identifiers import typed_ids
 from peculiar.image import encode_picture
 from peculiar.sources.stream import Row, Source, as_text, in_order
 from peculiar.writers import write_table
@@ -68,7 +69,7 @@ def pack(
         message = f"{out}: pictures are packed into a Parquet file; name one that ends with .parquet"
         raise UsageError(message)
     check_apart(out, source.path, *source.files())
-    columns = [ID, *((RA, DEC) if source.positioned else ())]
+    columns = [replace(ID, type=source.id_type), *((RA, DEC) if source.positioned else ())]
     if source.label:
         columns.append(Column(source.label, pa.string()))
     # As Hugging Face lays pictures out, so that its `datasets` shows them too.
@@ -83,7 +84,9 @@ def pack(
         while some := list(itertools.islice(read, 32)):
             result.problems.update((row.id, reason) for row, _, reason in some if reason)
             values = [_values(row, content, source.label) for row, content, _ in some]
-            yield pa.RecordBatch.from_pylist(values, schema=schema)
+            others = pa.RecordBatch.from_pylist(values, schema=schema.remove(0))
+            ids = typed_ids([row.id for row, _, _ in some], source.id_type)
+            yield pa.RecordBatch.from_arrays([ids, *others.columns], schema=schema)
             progress(len(some))
 
     with writing(out) as temporary:
@@ -102,5 +105,5 @@ def _read(row: Row) -> tuple[Row, bytes | None, str]:
 
 def _values(row: Row, content: bytes | None, label: str | None) -> dict[str, Any]:
     ra, dec = row.position or (None, None)
-    known = {"id": row.id, "ra": ra, "dec": dec, "image": {"bytes": content, "path": None}}
+    known = {"ra": ra, "dec": dec, "image": {"bytes": content, "path": None}}
     return known | ({label: row.label} if label else {})

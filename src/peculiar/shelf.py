@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from peculiar.cache import cache_folder, writing
 from peculiar.column import Column
 from peculiar.errors import DataError, NotFoundError, UnknownNameError, UsageError
+from peculiar.identifiers import id_texts
 from peculiar.table import MODEL_NOTE, entry_text, parts_below, table_format
 
 BLOCK = 16_384
@@ -171,7 +172,7 @@ class Shelf:
         found: dict[str, int] = {}
         start = 0
         for batch in self.batches(["id"]):
-            values = batch.column(0).cast(pa.string())
+            values = id_texts(batch.column(0))
             for row in np.flatnonzero(pa.compute.is_in(values, wanted).to_numpy(zero_copy_only=False)):
                 found.setdefault(values[int(row)].as_py(), start + int(row))
             start += batch.num_rows

@@ -77,7 +77,7 @@ _STATEMENTS = frozenset(
         "checkpoint",
     }
 )
-_WHOLE = 1 << 63
+_WHOLE = 1 << 64
 """Whole numbers below it are compared as such."""
 
 _COMPARISONS = {"=": "=", "==": "=", "<>": "<>", "!=": "<>", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
@@ -328,7 +328,7 @@ class _Reader:
         if token.kind == "number":
             self.at += 1
             # Ids of 19 digits are usual, and a float would take a hundred of them for one.
-            whole = token.text.isdigit() and len(token.text) < 20 and int(token.text) < _WHOLE
+            whole = token.text.isdigit() and len(token.text) <= 20 and int(token.text) < _WHOLE
             self.values.append(int(token.text) if whole else float(token.text))
             self.fractions += not whole
             return _Part("?")

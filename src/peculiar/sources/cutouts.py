@@ -16,7 +16,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -28,8 +28,9 @@ import pyarrow.parquet
 from PIL import Image
 
 from peculiar.cache import cache_folder, writing
-from peculiar.column import Column
+from peculiar.column import DEC, ID, RA, Column
 from peculiar.errors import DownloadError, PictureError, UsageError
+from peculiar.identifiers import typed_ids
 from peculiar.image import Framing, decode_picture
 from peculiar.request import Client, Manners, Problem
 from peculiar.sources.positions import Position, Positions
@@ -39,9 +40,9 @@ from peculiar.writers import write_table
 INDEX = "cutouts.parquet"
 
 COLUMNS = (
-    Column("id", pa.string(), "identifier of the galaxy in the table of positions", ucd="meta.id;meta.main"),
-    Column("ra", pa.float64(), "right ascension of the middle, ICRS", "deg", "pos.eq.ra;meta.main"),
-    Column("dec", pa.float64(), "declination of the middle, ICRS", "deg", "pos.eq.dec;meta.main"),
+    replace(ID, description="identifier of the galaxy in the table of positions"),
+    replace(RA, description="right ascension of the middle, ICRS"),
+    replace(DEC, description="declination of the middle, ICRS"),
     Column("file", pa.string(), "path of the picture in this folder; null where there is none", ucd="meta.file"),
     Column(
         "status", pa.string(), "whole, outside the survey, failed, or waiting to be fetched", ucd="meta.code.status"
@@ -202,8 +203,8 @@ def fetch_cutouts(
         _check_folder(folder, notes)
         if not (folder / INDEX).exists():
             # Were the run killed, the folder would still say what is in it: the files that are there by then.
-            _write_index(folder, map(task.planned, positions), notes)
-        _write_index(folder, _settle(task, positions, workers, result, progress), notes)
+            _write_index(folder, map(task.planned, positions), notes, positions.id_type)
+        _write_index(folder, _settle(task, positions, workers, result, progress), notes, positions.id_type)
     result.closed = client.closed
     result.seconds = time.monotonic() - begin
     return result
@@ -370,16 +371,18 @@ def _notes(survey: Survey, frame: Frame) -> dict[str, str]:
     }
 
 
-def _write_index(folder: Path, outcomes: Iterable[_Outcome], notes: dict[str, str]) -> None:
+def _write_index(folder: Path, outcomes: Iterable[_Outcome], notes: dict[str, str], id_type: pa.DataType) -> None:
+    columns = [replace(COLUMNS[0], type=id_type), *COLUMNS[1:]]
     schema = pa.schema([(column.name, column.type) for column in COLUMNS])
     stream = iter(outcomes)
 
     def batches() -> Iterator[pa.RecordBatch]:
         while rows := [outcome.row() for outcome in itertools.islice(stream, 4096)]:
-            yield pa.RecordBatch.from_pylist(rows, schema)
+            batch = pa.RecordBatch.from_pylist(rows, schema)
+            yield batch.set_column(0, columns[0].field(), typed_ids(batch.column(0), id_type))
 
     with writing(folder / INDEX) as temporary:
-        write_table(temporary, "parquet", COLUMNS, batches(), notes)
+        write_table(temporary, "parquet", columns, batches(), notes)
 
 
 @contextmanager

@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
+
 from peculiar.errors import LabelError, PeculiarWarning, UnknownNameError, UsageError
 from peculiar.schema import RESERVED, Question, question_for
 from peculiar.sources.answers import answers_to
@@ -40,6 +42,11 @@ class LabelledSource(Source):
         self.columns = tuple(dict.fromkeys([*source.columns, *told]))
         self.positioned, self.notes = source.positioned, source.notes
         check_labels(source.path, self._ids, dict.fromkeys(id_ for by_id in told.values() for id_ in by_id))
+
+    @property
+    def id_type(self) -> pa.DataType:
+        """Type that the ids have in tables made of the other source."""
+        return self._source.id_type
 
     def __len__(self) -> int:
         """Return the number of rows."""

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from peculiar.bands import Bands
 from peculiar.errors import DataError, PictureError, UsageError
 from peculiar.field import Field
+from peculiar.identifiers import type_of_ids
 from peculiar.image import compose_picture
 from peculiar.sources.stream import EDGE, OFF_MOSAIC, Row, Source, files_digest
 from peculiar.stretch import Stretch, noise_stretch, sdss_stretch
@@ -142,7 +143,12 @@ class MosaicSource(Source):
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel between processes as paths; the mosaics are mapped again."""
         arguments = (self.path, self._files, self._catalog, self._size, self._bands, self._given, self.label)
-        return MosaicSource, arguments
+        return MosaicSource, arguments, {"id_type": self.id_type}  # of a CSV file it takes reading all ids
+
+    @cached_property
+    def id_type(self) -> pa.DataType:
+        """Type of the table's column of ids."""
+        return type_of_ids(self._table, self._id)
 
     @cached_property
     def fields(self) -> list[Field]:

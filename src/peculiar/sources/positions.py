@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from peculiar.errors import DataError, NotFoundError, UnknownNameError
+from peculiar.identifiers import type_of_ids
 from peculiar.table import DEC_COLUMNS, ID_COLUMNS, RA_COLUMNS, TableReader, entry_text, find_column
 
 
@@ -52,6 +54,11 @@ class Positions:
         self._ra, self._dec = self._needed(RA_COLUMNS), self._needed(DEC_COLUMNS)
         self._id = find_column(ID_COLUMNS, self._reader.columns)
         self._count = self._check()
+
+    @property
+    def id_type(self) -> pa.DataType:
+        """Type of the column of ids."""
+        return type_of_ids(self._reader, self._id)
 
     def __len__(self) -> int:
         """Return the number of rows."""

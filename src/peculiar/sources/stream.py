@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import ClassVar, TypeVar
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from peculiar.errors import DataError, LabelError, PeculiarWarning, PictureError, UnreadablePictureWarning
@@ -154,6 +155,11 @@ class Source(ABC):
     def name(self) -> str:
         """What the file or folder is called, as text; also where its path is a point, the folder that one is in."""
         return as_text(Path(os.path.abspath(self.path)).name)  # noqa: PTH100 - a link keeps its own name
+
+    @property
+    def id_type(self) -> pa.DataType:
+        """Type that the ids have in tables made of this source: that of the column they are read from, or text."""
+        return pa.string()
 
     @abstractmethod
     def __len__(self) -> int:

@@ -4,11 +4,12 @@ Pictures inside the table are encoded bytes: the Hugging Face layout (a struct o
 binary column. Paths are relative to the table's folder.
 """
 
+import contextlib
 import copy
 import json
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from peculiar.bands import looks_like_fits
 from peculiar.errors import DataError, PeculiarWarning, PictureError
+from peculiar.identifiers import type_of_ids, widest
 from peculiar.image import read_fits_picture
 from peculiar.sources.stream import Row, Shard, Source, files_digest
 from peculiar.stretch import Stretch, notes_of_fits
@@ -82,6 +84,15 @@ class TableSource(Source):
     def __getstate__(self) -> dict[str, Any]:
         """Travel between processes as paths, and as what the first part decided for all."""
         return {**self.__dict__, "_readers": {}}
+
+    @cached_property
+    def id_type(self) -> pa.DataType:
+        """Type of the column of ids; of parts that differ the narrowest that holds the ids of all."""
+        types = []
+        for part in self._parts:
+            with contextlib.suppress(DataError):  # a damaged part has no ids
+                types.append(type_of_ids(self._reader(part), self._id))
+        return widest(types)
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -167,6 +178,7 @@ class TableSource(Source):
         """Return the same source, of one part alone."""
         piece = copy.copy(self)
         piece._parts = [part]
+        piece.__dict__["id_type"] = self.id_type  # all parts of a catalogue have the same columns
         return piece
 
     def _first_readable(self) -> TableReader:

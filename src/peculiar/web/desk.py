@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from peculiar.active import Loop, features
@@ -84,6 +85,8 @@ class Desk:
         What the catalogue says of each galaxy: a probability each, by the name of the column.
     seed : int
         Of the random order.
+    id_type : pyarrow.DataType, optional
+        Type of the ids in the galaxies' own table, in which answers are exported.
     """
 
     def __init__(
@@ -98,13 +101,14 @@ class Desk:
         model: str = "",
         opinions: dict[str, NDArray[np.floating]] | None = None,
         seed: int = 222,
+        id_type: pa.DataType | None = None,
     ) -> None:
         self.ids = self._rows = ids if isinstance(ids, Ids) else Ids(ids)
         self.pictures, self.tree, self.labels, self.loop = pictures, tree, labels, loop
         self.question = tree.root if learned is None else tree[learned]
         self.model, self.opinions = model, opinions or {}
         self.session = secrets.token_hex(8)
-        labels.ask(*tree.questions)
+        labels.ask(*tree.questions, id_type=id_type)
         self._names = tuple(question.name for question in tree.questions)
         self._numbers = {answer: number for number, answer in enumerate(self.question.answers)}
         # An answer is stored by the id, so that of several rows with one id only the first can ever be done.

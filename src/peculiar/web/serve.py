@@ -17,6 +17,7 @@ import uvicorn
 from peculiar.active import APART, Loop
 from peculiar.catalog import probability_column
 from peculiar.errors import DataError, UsageError
+from peculiar.identifiers import id_texts
 from peculiar.labels import Labels
 from peculiar.schema import find_tree
 from peculiar.shelf import Shelf
@@ -153,11 +154,11 @@ def open_desk(
     asked = tree.root if learned is None else tree[learned]
     if pictures is None:
         source = _open_pictures(data.path if isinstance(data, Shelf) else data)
-        return Desk(source.ids(), Pictures(source), tree, labels, learned=asked.name, seed=seed)
+        return Desk(source.ids(), Pictures(source), tree, labels, learned=asked.name, seed=seed, id_type=source.id_type)
     shelf = data if isinstance(data, Shelf) else Shelf(_only(data))
     source = open_source(pictures)
     known = shelf.embeddings()
-    ids = Ids(pa.concat_arrays([batch.column(0).cast(pa.string()) for batch in shelf.batches(["id"])]))
+    ids = Ids(pa.concat_arrays([id_texts(batch.column(0)) for batch in shelf.batches(["id"])]))
     found = pa.compute.index_in(ids.texts, value_set=pa.array(source.ids(), pa.string()))
     places = found.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
     if (places < 0).all():
@@ -177,6 +178,7 @@ def open_desk(
         model=shelf.notes.get(MODEL_NOTE, ""),
         opinions=opinions,
         seed=seed,
+        id_type=shelf.columns["id"].type,
     )
 
 
