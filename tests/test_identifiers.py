@@ -97,7 +97,7 @@ def test_a_catalogue_keeps_the_type_through_all_formats(kind: str, tmp_path: Pat
         for path in (tmp_path / f"hits{suffix}", tmp_path / f"c{suffix}"):
             reader = TableReader(path)
             ids = pa.concat_arrays([batch.column(0) for batch in reader.batches(["id"])])
-            texts = kind == "uint64" and suffix in {".vot", ".xml"} or suffix == ".csv"
+            texts = (kind == "uint64" and suffix in {".vot", ".xml"}) or suffix == ".csv"
             assert ids.type == (pa.string() if texts else type), path
             assert id_texts(ids).to_pylist() == [str(value) for value in values], path
             convert(path, tmp_path / "again.parquet")

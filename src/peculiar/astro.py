@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from peculiar.arrays import to_arrow
+from peculiar.cards import ESCAPED, read_notes, unescaped
 from peculiar.column import Column
 from peculiar.errors import DataError
+from peculiar.fits_ascii import read_ascii
 
 if TYPE_CHECKING:
     from astropy.io import fits
@@ -39,11 +41,11 @@ class BinaryTable:
     header : astropy.io.fits.Header
     begin : int
         Byte at which its rows begin.
-    logical : dict of str to int
-        Columns of single truth values, and the byte of a row at which each is.
+    logical : dict of str to slice
+        Columns of truth values, and the bytes of a row in which each is.
     """
 
-    def __init__(self, path: Path, header: "fits.Header", begin: int, logical: dict[str, int]) -> None:
+    def __init__(self, path: Path, header: "fits.Header", begin: int, logical: dict[str, slice]) -> None:
         self._path, self._header, self._begin, self._logical = path, header, begin, logical
         self.rows, self._width = int(header["NAXIS2"]), int(header["NAXIS1"])
         if begin + self.rows * self._width > path.stat().st_size:
@@ -66,6 +68,7 @@ class BinaryTable:
             rows = file.read(count * self._width)
         header = self._header.copy()
         header["NAXIS2"] = count
+        blanks = _take_blanks(header)
         small = io.BytesIO()
         small.write(fits.PrimaryHDU().header.tostring().encode("ascii"))
         small.write(header.tostring().encode("ascii"))
@@ -76,9 +79,22 @@ class BinaryTable:
             table = Table.read(small, format="fits", unit_parse_strict="silent")
         raw = np.frombuffer(rows, np.uint8).reshape(count, self._width)
         # astropy reads a truth value that is not known, a zero byte, as False.
-        unknown = {name: raw[:, byte] == 0 for name, byte in self._logical.items()}
+        unknown = {name: (raw[:, some] == 0).reshape(table[name].shape) for name, some in self._logical.items()} | {
+            name: np.asarray(table[name]) == blank for name, blank in blanks.items()
+        }
         _describe(table, self._header)
         return _to_arrow(table, unknown)
+
+
+def _take_blanks(header: "fits.Header") -> dict[str, int]:
+    """Take TNULL of columns with an offset out of a header, where astropy cannot use it, and return it as values."""
+    blanks = {}
+    for number in range(1, int(header["TFIELDS"]) + 1):
+        offset, null = header.get(f"TZERO{number}"), header.get(f"TNULL{number}")
+        if offset and isinstance(null, int) and header.get(f"TSCAL{number}", 1) == 1:
+            blanks[str(header[f"TTYPE{number}"])] = null + int(offset)
+            del header[f"TNULL{number}"]
+    return blanks
 
 
 def open_fits(path: Path) -> BinaryTable | None:
@@ -90,8 +106,12 @@ def open_fits(path: Path) -> BinaryTable | None:
         # Lists of any length lie behind the rows.
         if found is None or found.header["PCOUNT"]:
             return None
-        offsets = {name: found.columns.dtype.fields[name][1] for name in found.columns.names}
-        logical = {column.name: offsets[column.name] for column in found.columns if column.format in ("L", "1L")}
+        places = {name: found.columns.dtype.fields[name] for name in found.columns.names}
+        logical = {
+            column.name: slice(places[column.name][1], places[column.name][1] + places[column.name][0].itemsize)
+            for column in found.columns
+            if column.format.lstrip("0123456789") == "L"
+        }
         return BinaryTable(path, found.header, found.fileinfo()["datLoc"], logical)
 
 
@@ -118,10 +138,24 @@ def read_whole(path: Path | io.BytesIO, format: str) -> pa.Table:
             table = Table.read(document, format="votable", use_names_over_ids=True)
             table.meta = {info.name: info.value for info in [*document.infos, *document.resources[0].infos]}
         else:
-            table = Table.read(path, format={"ecsv": "ascii.ecsv"}.get(format, format))
-            if format == "fits":
-                _describe(table, table.meta)
+            table = _read_fits(path) if format == "fits" else Table.read(path, format="ascii.ecsv")
     return _to_arrow(table, {})
+
+
+def _read_fits(path: Path | io.BytesIO) -> "Table":
+    """Read the first table of a FITS file whole."""
+    from astropy.io import fits
+    from astropy.table import Table
+
+    with fits.open(path) as file:
+        found = next((hdu for hdu in file if isinstance(hdu, fits.BinTableHDU | fits.TableHDU)), None)
+        if found is None:
+            message = "holds no table"
+            raise DataError(message)
+        ascii_table = isinstance(found, fits.TableHDU)
+        table = read_ascii(found) if ascii_table else Table.read(found, format="fits", unit_parse_strict="silent")
+        _describe(table, found.header)
+    return table
 
 
 def read_fields(content: bytes) -> pa.Schema:
@@ -145,11 +179,17 @@ def _describe(table: "Table", header: Any) -> None:
         table[name].info.description = table[name].info.description or header.get(f"TCOMM{number}")
         if ucd := header.get(f"TUCD{number}"):
             table[name].info.meta = {**(table[name].info.meta or {}), "ucd": ucd}
-    table.meta = {
-        key.lower(): value
+    if ESCAPED in table.meta:
+        for name in table.colnames:
+            info = table[name].info
+            info.description = unescaped(info.description or "") or None
+            table.rename_column(name, unescaped(name))
+    notes = {
+        key: "\n".join(map(str, value)) if isinstance(value, list) else value
         for key, value in table.meta.items()
         if not re.fullmatch(r"T(UCD|COMM)\d+|EXTNAME|CHECKSUM|DATASUM", key)
     }
+    table.meta = read_notes(notes)
 
 
 def _to_arrow(table: "Table", unknown: dict[str, NDArray[np.bool_]]) -> pa.Table:
@@ -161,7 +201,7 @@ def _to_arrow(table: "Table", unknown: dict[str, NDArray[np.bool_]]) -> pa.Table
     arrays, fields = [], []
     for name in table.colnames:
         column = table[name]
-        arrays.append(_array(column, unknown.get(name)))
+        arrays.append(to_arrow(name, column, unknown.get(name)))
         # A VOTable breaks its descriptions into lines.
         about = (" ".join((column.description or "").split()), unit_text(column.unit), str(column.meta.get("ucd", "")))
         fields.append(Column(name, arrays[-1].type, *about).field())
@@ -171,25 +211,6 @@ def _to_arrow(table: "Table", unknown: dict[str, NDArray[np.bool_]]) -> pa.Table
         if not str(key).startswith("__")
     }
     return pa.table(arrays, schema=pa.schema(fields, metadata=notes))
-
-
-def _array(column: Any, unknown: NDArray[np.bool_] | None) -> pa.Array:
-    mask = np.ma.getmaskarray(column) if unknown is None else unknown
-    values = np.asarray(np.ma.getdata(column))  # no column of astropy, which compares bytes as text, slowly
-    kind = values.dtype.kind
-    if kind in "SU" and values.ndim == 1:
-        texts = pc.ascii_rtrim(
-            pa.array(values.tolist(), pa.binary() if kind == "S" else pa.string()).cast(pa.string()), " "
-        )
-        return pc.if_else(pa.array(mask | (values == values.dtype.type())), None, texts)
-    if kind not in "iufb" or values.ndim > 2:
-        return pa.array(column.tolist())
-    values = values.astype(values.dtype.newbyteorder("="), copy=False)
-    if values.ndim == 1:
-        return pa.array(values, mask=mask | np.isnan(values) if kind == "f" else mask)
-    flat = pa.array(values.ravel(), mask=None if kind == "f" else mask.ravel())
-    missing = (mask | np.isnan(values) if kind == "f" else mask).all(axis=1)
-    return pa.FixedSizeListArray.from_arrays(flat, values.shape[1], mask=pa.array(missing))
 
 
 def unit_text(unit: Any) -> str:

@@ -10,6 +10,12 @@ VOTABLE_VERSION = "IVOA.VOTable-Parquet.version"
 """Keys of a Parquet file's metadata under which a VOTable without rows says what its columns mean."""
 
 
+_NO_NOTES = {"ARROW:schema", "pandas", "huggingface", VOTABLE_CONTENT, VOTABLE_VERSION}
+
+WIDTH = "table::len::"
+"""How a key of that metadata begins under which astropy keeps the length of a column's longest text."""
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """A column of a table.
@@ -46,6 +52,13 @@ class Column:
 ID = Column("id", pa.string(), "identifier of the galaxy in its source", ucd="meta.id;meta.main")
 RA = Column("ra", pa.float64(), "right ascension, ICRS", "deg", "pos.eq.ra;meta.main")
 DEC = Column("dec", pa.float64(), "declination, ICRS", "deg", "pos.eq.dec;meta.main")
+
+
+def notes_of(schema: pa.Schema) -> dict[str, str]:
+    """Return what a table says of the whole, without what programs keep there for themselves."""
+    return {
+        key: text for key, text in texts(schema.metadata).items() if key not in _NO_NOTES and not key.startswith(WIDTH)
+    }
 
 
 def texts(metadata: Mapping[bytes, bytes] | None) -> dict[str, str]:

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from peculiar.cache import writing
-from peculiar.column import VOTABLE_CONTENT, VOTABLE_VERSION, Column, texts
+from peculiar.column import Column, notes_of
 from peculiar.errors import UsageError
 from peculiar.healpix import HEALPIX, healpix_29
 from peculiar.identifiers import WHOLE_NUMBER
@@ -23,9 +23,6 @@ from peculiar.writers import format_to_write, hats, write_table
 from peculiar.writers.stream import Spool, schema_of, spool
 
 BATCH_ROWS = 1 << 14
-
-_NO_NOTES = {"ARROW:schema", "pandas", "huggingface", VOTABLE_CONTENT, VOTABLE_VERSION}
-"""What programs keep in Parquet for themselves."""
 
 SHARE_BYTES = 1 << 26
 """Bytes of the rows that are sorted at once."""
@@ -104,7 +101,7 @@ def convert(
     rows = _Rows(TableReader(table), columns, progress)
     if sort or as_hats:
         rows.add_cells()
-    notes = {key: text for key, text in texts(rows.reader.schema.metadata).items() if key not in _NO_NOTES}
+    notes = notes_of(rows.reader.schema)
     if not as_hats:
         with writing(out) as temporary:
             batches = _sorted(rows, out.parent) if sort else rows.batches()

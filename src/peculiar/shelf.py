@@ -20,7 +20,7 @@ import pyarrow.parquet
 from numpy.typing import NDArray
 
 from peculiar.cache import cache_folder, writing
-from peculiar.column import Column
+from peculiar.column import Column, notes_of
 from peculiar.errors import DataError, NotFoundError, UnknownNameError, UsageError
 from peculiar.identifiers import id_texts
 from peculiar.table import MODEL_NOTE, entry_text, parts_below, table_format
@@ -67,11 +67,7 @@ class Shelf:
             raise self.damaged(error) from error
         self._rows = int(rows)
         self.columns = {field.name: Column.of(field) for field in self.dataset.schema}
-        self.notes = {
-            name.decode(): text.decode()
-            for name, text in (self.dataset.schema.metadata or {}).items()
-            if name not in (b"pandas", b"ARROW:schema")
-        }
+        self.notes = notes_of(self.dataset.schema)
         for part, schema in parts:
             types = {field.name: field.type for field in schema}
             odd = [name for name, column in self.columns.items() if not _alike(types.get(name), column.type)]

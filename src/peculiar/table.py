@@ -19,6 +19,7 @@ import pyarrow.parquet
 from peculiar import astro
 from peculiar.column import VOTABLE_CONTENT, Column
 from peculiar.errors import DataError, NotFoundError, UnknownNameError, UsageError
+from peculiar.formulas import without_marks
 
 ID_COLUMNS = ("id", "id_str", "object_id", "objid", "dr7objid", "source_id", "iauname", "name")
 """What columns of identifiers are called, the usual first."""
@@ -313,7 +314,7 @@ def _parsing(path: Path) -> pa.csv.ParseOptions:
 
 def _without_empty(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Return text with null for what is empty: an empty cell between quotes is not told from one without."""
-    arrays = [pc.if_else(pc.equal(array, ""), None, array) for array in batch.columns]
+    arrays = [without_marks(pc.if_else(pc.equal(array, ""), None, array)) for array in batch.columns]
     return pa.RecordBatch.from_arrays(arrays, names=batch.schema.names)
 
 

@@ -11,13 +11,13 @@ import pyarrow as pa
 
 from peculiar.column import Column
 from peculiar.writers.csv import write_rows
-from peculiar.writers.records import element
-from peculiar.writers.stream import plain, regroup, schema_of
+from peculiar.writers.records import shape
+from peculiar.writers.stream import INTEGERS, Repertoire, element, plain, regroup, schema_of
 
 
 def write(path: Path, columns: Sequence[Column], batches: Iterable[pa.RecordBatch], notes: Mapping[str, str]) -> None:
     """Write a table. See `peculiar.writers.write_table`."""
-    columns = plain(columns)
+    columns = plain(columns, Repertoire(INTEGERS))
     rows = regroup(batches, schema_of(columns))
     first = list(itertools.islice(rows, 1))
     if not first:  # astropy cannot read its own lists where there are no rows
@@ -31,7 +31,8 @@ def _header(columns: Sequence[Column], notes: Mapping[str, str]) -> str:
     """Return what astropy writes of a table without rows."""
     from astropy.table import Table
 
-    table = Table(meta=dict(notes))
+    # Of text in several lines astropy loses the ends of the lines, of a list nothing.
+    table = Table(meta={name: text.split("\n") if "\n" in text else text for name, text in notes.items()})
     for column in columns:
         table[column.name] = np.empty(0, dtype=_dtype(column.type))
         table[column.name].info.description = column.description or None
@@ -44,6 +45,5 @@ def _header(columns: Sequence[Column], notes: Mapping[str, str]) -> str:
 
 
 def _dtype(type: pa.DataType) -> np.dtype[np.generic]:
-    if pa.types.is_fixed_size_list(type):
-        return np.dtype((_dtype(type.value_type), type.list_size))
-    return np.dtype(str if pa.types.is_string(type) else type.to_pandas_dtype())
+    inner = element(type)
+    return np.dtype(("U1" if pa.types.is_string(inner) else inner.to_pandas_dtype(), shape(type)))

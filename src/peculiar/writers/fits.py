@@ -1,38 +1,55 @@
 """FITS: one binary table, with columns of one width, since astropy and TOPCAT read those fastest and in parts.
 
+Unsigned integers are kept as signed ones with an offset (TZERO), as the standard says. Where some are null they become
+the next larger signed ones if these hold them, since astropy reads no nulls beside an offset.
+
 FITS has no place for text of any length in a row but the heap behind the table, and what lies there astropy makes a
 Python object of, one by one. So the rows are kept first, the longest text is found, and each column of text is as wide.
 """
 
+import math
+import re
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
+from peculiar.cards import EQUALS, ESCAPED, NOTE, escaped
 from peculiar.column import Column
 from peculiar.errors import DataError, UsageError
-from peculiar.writers.records import Extent, element, measure, records, row_type
-from peculiar.writers.stream import plain, schema_of, spool
+from peculiar.writers.records import Extent, measure, records, row_type, shape
+from peculiar.writers.stream import Repertoire, cast, element, plain, schema_of, spool, with_element
 
 if TYPE_CHECKING:
     from astropy.io import fits
 
 _BLOCK = 2880
 
-_LONGEST_NAME, _LONGEST_KEY = 68, 60
-"""Characters that a card has room for: of a column's name, and of a note's with something of its text."""
+_LONGEST_NAME = 68
+"""Characters of a column's name that a card has room for."""
 
-_NO_KEYS = {"END", "CONTINUE"}
+_KEY = re.compile(r"[a-z][a-z0-9_]{0,7}")
+"""Names of notes that can be keywords. The others stand in the values of NOTE1, NOTE2 ..., since few programs read long
+values of long keywords (HIERARCH)."""
+
+_NO_KEYS = {"END", "CONTINUE", "COMMENT", "HISTORY"}
 """Words of the header itself, which cannot name a note."""
+
+TYPES = Repertoire(frozenset({pa.uint8(), pa.int16(), pa.uint16(), pa.int32(), pa.uint32(), pa.int64(), pa.uint64()}))
 
 _LETTERS = {
     pa.bool_(): "L",
+    pa.uint8(): "B",
     pa.int16(): "I",
+    pa.uint16(): "I",
     pa.int32(): "J",
+    pa.uint32(): "J",
     pa.int64(): "K",
+    pa.uint64(): "K",
     pa.float32(): "E",
     pa.float64(): "D",
 }
@@ -40,17 +57,38 @@ _LETTERS = {
 
 def write(path: Path, columns: Sequence[Column], batches: Iterable[pa.RecordBatch], notes: Mapping[str, str]) -> None:
     """Write a table; its notes are in both headers. See `peculiar.writers.write_table`."""
-    columns = plain(columns)
-    names = [_name(column.name) for column in columns]
+    columns = plain(columns, TYPES)
+    _check_names(columns)
     with spool(path.parent, schema_of(columns), batches) as kept, path.open("wb") as file:
         extents = measure(schema_of(columns), kept.batches())
-        blanks = [_blank(column, extent) for column, extent in zip(columns, extents, strict=True)]
-        for header in _headers(columns, names, extents, blanks, kept.rows, notes):
+        columns = [_settled(*pair) for pair in zip(columns, extents, strict=True)]
+        blanks = [_blank(*pair) for pair in zip(columns, extents, strict=True)]
+        for header in _headers(columns, extents, blanks, kept.rows, notes):
             file.write(header.tostring().encode("ascii"))
         row = row_type(columns, [max(extent.utf8, 1) for extent in extents], nulls=False)
-        for rows in records(kept.batches(), row, blanks, ["utf-8"] * len(columns)):
+        settled = cast(kept.batches(), schema_of(columns))
+        for rows in records(settled, row, blanks, ["utf-8"] * len(columns), offsets=True):
             file.write(rows)
         file.write(b"\0" * (-kept.rows * row.itemsize % _BLOCK))
+
+
+def _settled(column: Column, extent: Extent) -> Column:
+    """Return a column of the type that its values allow: a signed one, or text, for unsigned ones with nulls."""
+    if not extent.missing or not _offset(column.type):
+        return column
+    if extent.beyond and not pa.types.is_nested(column.type):
+        extent.utf8 = len(str(2**64))
+        return replace(column, type=pa.string())
+    return replace(column, type=with_element(column.type, _SIGNED[element(column.type)]))
+
+
+_SIGNED = {pa.uint16(): pa.int32(), pa.uint32(): pa.int64(), pa.uint64(): pa.int64()}
+
+
+def _offset(type: pa.DataType) -> int:
+    """Return what is added to the integers of a column as FITS keeps them (TZERO)."""
+    inner = element(type)
+    return 1 << inner.bit_width - 1 if inner in _SIGNED else 0
 
 
 def _blank(column: Column, extent: Extent) -> Any:
@@ -60,65 +98,72 @@ def _blank(column: Column, extent: Extent) -> Any:
         return float("nan")
     if not pa.types.is_integer(inner) or not extent.missing:
         return 0
+    limits = np.iinfo(inner.to_pandas_dtype())
+    if extent.unused.dtype != limits.dtype:  # it was unsigned
+        return limits.min
     if not len(extent.unused):
         message = (
             f"the column {column.name!r} holds nulls and every {inner} that could stand for them in FITS; "
             "write it as Parquet, or leave it out"
         )
         raise DataError(message)
-    limits = np.iinfo(inner.to_pandas_dtype())
     unused = extent.unused.tolist()
     return next((limit for limit in (limits.min, limits.max) if limit in unused), unused[0])
 
 
-def _name(name: str) -> str:
-    """Return the name of a column as a header can hold it."""
-    found = _ascii(name)
-    if not 1 <= len(found) + found.count("'") <= _LONGEST_NAME:  # which a header doubles
-        message = (
-            f"the column {name!r} has a name that FITS cannot hold: it takes from 1 to {_LONGEST_NAME} characters of "
-            "ASCII, and others as Python escapes them; name the others with --column, or write Parquet"
-        )
-        raise UsageError(message)
-    return found
+def _check_names(columns: Sequence[Column]) -> None:
+    """Raise `UsageError` unless the header can hold the names of all columns."""
+    for column in columns:
+        found = escaped(column.name)
+        if not 1 <= len(found) + found.count("'") <= _LONGEST_NAME:  # which a header doubles
+            message = (
+                f"the column {column.name!r} has a name that FITS cannot hold: it takes from 1 to {_LONGEST_NAME} "
+                "characters of ASCII, and others as Python escapes them; name the others with --column, or write "
+                "Parquet"
+            )
+            raise UsageError(message)
 
 
 def _headers(
-    columns: Sequence[Column],
-    names: Sequence[str],
-    extents: Sequence[Extent],
-    blanks: Sequence[Any],
-    rows: int,
-    notes: Mapping[str, str],
+    columns: Sequence[Column], extents: Sequence[Extent], blanks: Sequence[Any], rows: int, notes: Mapping[str, str]
 ) -> "list[fits.Header]":
     from astropy.io import fits
     from astropy.utils.exceptions import AstropyWarning
 
+    told = [text for column in columns for text in (column.name, column.ucd, column.description)]
+    marked = any(escaped(text) != text or "=" in text for text in (*told, *notes)) or any(
+        escaped(text) != text for text in notes.values()
+    )
+    write = escaped if marked else str
     made = []
-    for column, name, extent, blank in zip(columns, names, extents, blanks, strict=True):
-        inner = element(column.type)
-        count = column.type.list_size if inner != column.type else ""
-        form = f"{max(extent.utf8, 1)}A" if pa.types.is_string(inner) else f"{count}{_LETTERS[inner]}"
-        null = blank if extent.missing and pa.types.is_integer(inner) else None
-        made.append((name, form, _unit(column.unit) or None, null))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AstropyWarning)  # signs other than letters and digits are kept as they are
-        header = fits.BinTableHDU.from_columns([fits.Column(*one) for one in made], nrows=0).header
+        for column, extent, blank in zip(columns, extents, blanks, strict=True):
+            offset, (form, dimensions) = _offset(column.type), _form(column.type, max(extent.utf8, 1))
+            null = blank - offset if extent.missing and pa.types.is_integer(element(column.type)) else None
+            about = {"unit": _unit(column.unit) or None, "null": null, "bzero": offset or None, "dim": dimensions}
+            made.append(fits.Column(write(column.name), form, **about))
+        header = fits.BinTableHDU.from_columns(made, nrows=0).header
     header["NAXIS2"] = rows
     for number, column in enumerate(columns, start=1):
         # The words of TOPCAT, which FITS itself lacks.
         if column.ucd:
-            header[f"TUCD{number}"] = _ascii(column.ucd)
+            header[f"TUCD{number}"] = write(column.ucd)
         if column.description:
-            header[f"TCOMM{number}"] = _ascii(column.description)
+            header[f"TCOMM{number}"] = write(column.description)
     primary = fits.PrimaryHDU().header
     primary["EXTEND"] = True
     for one in (primary, header):
-        for key, value in notes.items():
-            card = key.upper() if len(key) <= 8 and key.replace("_", "").isalnum() else f"HIERARCH {key}"
-            known = _ascii(key) == key and "=" not in key and len(key) <= _LONGEST_KEY and card not in _NO_KEYS
-            if known and card not in one:
-                one[card] = _ascii(value)
+        if marked:
+            one[ESCAPED] = (True, "text is escaped as Python does")
+        others = 0
+        for name, text in notes.items():
+            key = name.upper()
+            if _KEY.fullmatch(name) and key not in _NO_KEYS and key not in one and not NOTE.fullmatch(key):
+                one[key] = write(text)
+            else:
+                others += 1
+                one[f"NOTE{others}"] = f"{write(name).replace('=', EQUALS)} = {write(text)}"
     return [primary, header]
 
 
@@ -129,9 +174,14 @@ def _unit(text: str) -> str:
     try:
         return str(Unit(text, format="vounit").to_string("fits"))
     except ValueError:
-        return _ascii(text)
+        return escaped(text)
 
 
-def _ascii(text: str) -> str:
-    """Return text for a header, in which what is no printable ASCII is written as Python escapes it."""
-    return "".join(sign if " " <= sign <= "~" else sign.encode("unicode_escape").decode() for sign in text)
+def _form(type: pa.DataType, width: int) -> tuple[str, str | None]:
+    """Return the format of a column and its dimensions."""
+    inner, lengths = element(type), shape(type)
+    count, letter = (width, "A") if pa.types.is_string(inner) else (1, _LETTERS[inner])
+    sizes = [*([width] if letter == "A" else []), *reversed(lengths)]
+    dimensions = f"({','.join(map(str, sizes))})" if lengths and len(sizes) > 1 else None
+    number = count * math.prod(lengths)
+    return f"{number if lengths or letter == 'A' else ''}{letter}", dimensions

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet
 
-from peculiar.column import VOTABLE_CONTENT, VOTABLE_VERSION, Column
+from peculiar.column import VOTABLE_CONTENT, VOTABLE_VERSION, WIDTH, Column
 from peculiar.errors import UsageError
 from peculiar.writers.stream import regroup, schema_of
 from peculiar.writers.votable import describe
@@ -18,10 +19,19 @@ def write(path: Path, columns: Sequence[Column], batches: Iterable[pa.RecordBatc
     Its notes and the meanings of its columns are Arrow's metadata, and once more a VOTable without rows, which TOPCAT
     reads: https://www.ivoa.net/documents/Notes/VOParquet/
     """
+    for column in columns:
+        if pa.types.is_fixed_size_list(column.type) and not column.type.list_size:
+            message = f"the column {column.name!r} holds lists of length 0, which Parquet cannot; leave it out"
+            raise UsageError(message)
     schema = schema_of(columns, {**notes, **_description(columns, notes)})
+    widths = {column.name: 0 for column in columns if pa.types.is_string(column.type)}
     with pa.parquet.ParquetWriter(path, schema) as parquet:
         for batch in regroup(batches, schema):
             parquet.write_batch(batch)
+            for name in widths:
+                widths[name] = max(widths[name], pc.max(pc.utf8_length(batch.column(name))).as_py() or 0)
+        # astropy asks how wide text is, and without an answer fails where some of it is null.
+        parquet.add_key_value_metadata({f"{WIDTH}{name}": str(max(width, 1)) for name, width in widths.items()})
 
 
 def _description(columns: Sequence[Column], notes: Mapping[str, str]) -> dict[str, str]:

@@ -1,0 +1,27 @@
+"""Text in CSV that a spreadsheet would take for a formula: marked when it is written, as it was when it is read.
+
+A spreadsheet computes what begins with one of = + - @, a tab or a line end, also in quotes. Such text gets an
+apostrophe before it, by which spreadsheets know text. Numbers stay numbers, with their signs.
+"""
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+_FORMULA = r"^'*[=+\-@\t\r\n]"
+_NUMBER = r"^[+-]([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+
+
+def with_marks(texts: pa.Array) -> pa.Array:
+    """Return text of which nothing is a formula."""
+    formula = pc.match_substring_regex(texts, _FORMULA)
+    if not pc.any(formula).as_py():
+        return texts
+    formula = pc.and_not(formula, pc.match_substring_regex(texts, _NUMBER))
+    return pc.if_else(formula, pc.binary_join_element_wise("'", texts, ""), texts)
+
+
+def without_marks(texts: pa.Array) -> pa.Array:
+    """Return text as it was before `with_marks`."""
+    if not pc.any(pc.starts_with(texts, "'")).as_py():
+        return texts
+    return pc.replace_substring_regex(texts, r"^'('*[=+\-@\t\r\n])", r"\1")
