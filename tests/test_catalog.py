@@ -107,7 +107,7 @@ def test_units_and_meanings_are_in_fits_and_votable(tiny_survey: Path, tiny_mode
     with fits.open("c.fits") as file:
         header = file[1].header
         assert header["TUNIT2"] == "deg"
-        assert header["HIERARCH MODEL DIGEST"] == model.card.digest
+        assert header["NOTE2"] == f"model digest = {model.card.digest}"
     table = parse_single_table("c.vot")
     field = table.get_field_by_id_or_name("p_normal")
     assert field.ucd == "stat.probability"

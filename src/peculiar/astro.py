@@ -150,7 +150,7 @@ def _read_fits(path: Path | io.BytesIO) -> "Table":
     with fits.open(path) as file:
         found = next((hdu for hdu in file if isinstance(hdu, fits.BinTableHDU | fits.TableHDU)), None)
         if found is None:
-            message = "holds no table"
+            message = "No table found"
             raise DataError(message)
         ascii_table = isinstance(found, fits.TableHDU)
         table = read_ascii(found) if ascii_table else Table.read(found, format="fits", unit_parse_strict="silent")

@@ -321,6 +321,9 @@ class _Reader:
         while sign := self._takes("-", "+"):
             minus ^= sign == "-"
         part = self._single()
+        if minus and part.sql == "?" and isinstance(self.values[-1], int | float):
+            self.values[-1] = -self.values[-1]  # the least number of 64 bits has no positive one
+            return part
         return _Part(f"(- {self._value(part).sql})") if minus else part
 
     def _single(self) -> _Part:

@@ -23,7 +23,6 @@ _TYPES = {
     pa.int16(): "short",
     pa.int32(): "int",
     pa.int64(): "long",
-    pa.uint64(): "long",
     pa.float32(): "float",
     pa.float64(): "double",
 }
@@ -65,8 +64,8 @@ def write(path: Path, columns: Sequence[Column], batches: Iterable[pa.RecordBatc
         file.write(end + foot)
 
 
-def describe(columns: Sequence[Column], notes: Mapping[str, str]) -> bytes:
-    """Return a VOTable without rows, which says what the columns of a Parquet file mean.
+def describe(columns: Sequence[Column], notes: Mapping[str, str], widths: Mapping[str, int]) -> bytes:
+    """Return a VOTable without rows, which says what the columns of a Parquet file mean, and how wide their text is.
 
     Raises
     ------
@@ -74,8 +73,12 @@ def describe(columns: Sequence[Column], notes: Mapping[str, str]) -> bytes:
         If a column is of a type that VOTable does not have.
     """
     columns = plain(columns, TYPES)
-    text = {"datatype": "unicodeChar", "arraysize": "*"}
-    kinds = [text if pa.types.is_string(column.type) else _kind(column, Extent()) for column in columns]
+    kinds = [
+        {"datatype": "unicodeChar", "arraysize": str(widths.get(column.name, "*"))}
+        if pa.types.is_string(column.type)
+        else _kind(column, Extent())
+        for column in columns
+    ]
     return _document(columns, kinds, notes)
 
 
