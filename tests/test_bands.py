@@ -9,16 +9,10 @@ import pytest
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from peculiar.bands import (
-    holds_image,
-    looks_like_fits,
-    nanomaggies_of,
-    pixel_side,
-    read_bands,
-    split_band,
-    wavelength,
-)
+from peculiar.bands import holds_image, nanomaggies_of, read_bands, split_band, wavelength
+from peculiar.coordinates import pixel_side
 from peculiar.errors import PictureError
+from peculiar.fitsfile import looks_like_fits
 from peculiar.image import Framing, decode_picture
 from skies import header, sky, write_bands
 

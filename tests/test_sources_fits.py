@@ -125,10 +125,9 @@ def test_files_of_one_galaxy_belong_together(tmp_path: Path) -> None:
     ]
     assert source.labels() == ["Normal", "Normal", "Ringed", "Ringed", "Ringed"]
     pictures = {found.id: found.picture for found in source.galaxies(Framing(60))}
-    together = {row.id: row.content for row in source.rows()}["Ringed/ngc0"]
-    assert callable(together)
+    together = {row.id: row.read() for row in source.rows()}["Ringed/ngc0"]
     stack = np.stack([galaxy(seed=0)[band] for band in "irg"])
-    np.testing.assert_array_equal(together(), sdss_stretch(3)(stack)[::-1])
+    np.testing.assert_array_equal(together, sdss_stretch(3)(stack)[::-1])
     grey = pictures["Normal/alone-g.fits"]
     assert grey is not None
     assert (grey == grey[..., :1]).all()
@@ -141,7 +140,7 @@ def test_a_named_stretch_and_named_bands(tmp_path: Path) -> None:
     (row,) = source.rows()
     assert callable(row.content)
     stack = np.stack([galaxy()["g"], galaxy()["i"]])
-    np.testing.assert_array_equal(row.content(), stretch(stack)[::-1])
+    np.testing.assert_array_equal(row.read(), stretch(stack)[::-1])
     assert json.loads(source.notes["stretch"])["scales"] == [2, 2]
     assert source.notes["bands"] == "F444W, F150W"
     (found,) = open_source(path, bands=["F444W"], stretch=stretch).galaxies()

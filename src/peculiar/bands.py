@@ -3,51 +3,40 @@
 Bands lie in extensions, in the planes of a cube (bands, height, width), or in files of their own.
 """
 
-import gzip
-import io
 import math
 import re
-import threading
-import warnings
-import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Container, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from peculiar.companions import companion_kind
+from peculiar.coordinates import pixel_side, read_sky, same_cards
 from peculiar.errors import DataError, PictureError
+from peculiar.fitsfile import FITS_SUFFIXES, FitsFile, Pixels, quietly
 from peculiar.stretch import SDSS_PIXEL
-
-if TYPE_CHECKING:
-    from astropy.io.fits import HDUList
-
-FITS_SUFFIXES = (".fits", ".fit", ".fts", ".fits.fz", ".fits.gz", ".fit.gz", ".fts.gz")
 
 # Wavelengths in nm, by which bands are ordered. Capitals do not matter: the bands that share a letter lie close.
 _WAVELENGTHS = {
     **{"u": 355, "b": 445, "g": 475, "v": 550, "r": 625, "vis": 700, "i": 765, "z": 905, "y": 1000},
     **{"j": 1230, "h": 1640, "k": 2180, "ks": 2160},
 }
-_COMPOSITES = (("i", "r", "g"), ("z", "r", "g"))
 
-# Extensions that go with an image and are none.
-_COMPANIONS = re.compile(
-    r"(inv)?var|i?var(iance)?|err(or)?|unc(ert(ainty)?)?|rms|sigma|wht|weight|mask|flags?|dq|"
-    r"psf|exp(osure|time|map)?|nexp|bkg|sky|background|seg(map)?|con|ctx"
-)
+# What an extension is called that has a picture of any band.
+_NO_NAMES = {"sci", "science", "image", "data", "primary", "compressed_image"}
+
+_COMPOSITES = (("i", "r", "g"), ("z", "r", "g"))
 
 _NANOMAGGIES = {"nanomaggy", "nanomaggies", "nmgy", "nmaggy", "nmaggies", "nanomaggie"}
 _NANOMAGGY_JANSKY = 3.631e-6
 
-_GZIP = b"\x1f\x8b"
-_START = b"SIMPLE  ="
-
-# Python's filters of warnings are shared by all threads.
-_lock = threading.RLock()
+# Bands may be shifted against each other, as those of SDSS are, but not turned or enlarged: at the corners by not more
+# pixels than this.
+TWIST = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +69,13 @@ class Plane:
     hdu : astropy HDU
     index : int
         Number of the plane in the cube.
-    origin : path or None
-        The file.
+    file : FitsFile
     """
 
     name: str
     hdu: Any
     index: int
-    origin: Path | None
+    file: FitsFile
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -95,38 +83,45 @@ class Plane:
         return self.hdu.shape[-2], self.hdu.shape[-1]
 
     @property
-    def finished(self) -> bool:
-        """Whether the pixels are bytes: a picture that somebody stretched already."""
-        return bool(self.hdu.header["BITPIX"] == 8 and scaling(self.hdu.header) == (1, 0, None))
+    def band(self) -> int | str:
+        """What tells its band from others: a wavelength in nm, or else a name in lower case; may be empty."""
+        return wavelength(self.name) or ("" if self.name.lower() in _NO_NAMES else self.name.lower())
 
-    def read(self) -> NDArray[Any]:
-        """Read the pixels, float32 (height, width), NaN where they are blank; or uint8 of a finished picture."""
-        plane: NDArray[Any] = np.asarray(self.hdu.data).reshape(-1, *self.shape)[self.index]
-        return plane.astype(np.uint8 if self.finished else np.float32)
+    @property
+    def label(self) -> str:
+        """What to call it in a message: its extension, or its band."""
+        extension = str(self.hdu.header.get("EXTNAME", "")).strip()
+        version = self.hdu.header.get("EXTVER")
+        return (f"{extension},{version}" if extension and version else extension) or self.name or "one"
+
+    @property
+    def compressed(self) -> bool:
+        """Whether it is compressed by tiles."""
+        return hasattr(self.hdu, "compression_type")
+
+    @property
+    def primary(self) -> bool:
+        """Whether it is the first image of its file, or a plane of it, which is that of the file by the standard."""
+        return self.hdu is self.file.hdus[0]
+
+    def pixels(self) -> Pixels:
+        """Return its pixels."""
+        return self.file.pixels(self.hdu, self.index)
 
     def nanomaggies(self) -> float | None:
         """Return how many nanomaggies in the area of an SDSS pixel the value 1 stands for, where the unit is known."""
-        pixel = pixel_side(self.hdu.header)
-        unit = nanomaggies_of(str(self.hdu.header.get("BUNIT", "")), pixel)
+        said = str(self.hdu.header.get("BUNIT", ""))
+        pixel = pixel_side(self.hdu.header) if said else None
+        unit = nanomaggies_of(said, pixel)
         return None if unit is None else unit * (SDSS_PIXEL / (pixel or SDSS_PIXEL)) ** 2
-
-
-def looks_like_fits(head: bytes) -> bool:
-    """Tell from how a file begins (its first kilobyte will do) whether it is FITS, compressed by gzip or not."""
-    if head.startswith(_GZIP):
-        try:
-            head = gzip.GzipFile(fileobj=io.BytesIO(head)).read(len(_START))
-        except (OSError, EOFError, zlib.error):
-            return False
-    return head.startswith(_START)
 
 
 def holds_image(path: Path) -> bool:
     """Tell whether the first part of a FITS file that has data is an image, and not a table."""
     try:
-        with quietly(), open_fits(path) as hdus:
-            return next((bool(hdu.is_image) for hdu in hdus if _has_data(hdu)), False)
-    except DataError:
+        with quietly(), FitsFile(path, headers_only=True) as file:
+            return next((bool(hdu.is_image) for hdu in file.hdus if _has_data(hdu)), False)
+    except (DataError, EOFError, OSError, ValueError):
         return False
 
 
@@ -141,7 +136,7 @@ def read_bands(files: Sequence[Path | bytes], wanted: Sequence[str] = (), *, mos
         Which bands, from the redder to the bluer: names, or numbers of planes from 1 on. By default by the names that
         the files give them.
     most : int
-        The largest number of pixels.
+        The largest number of pixels, of all bands together.
 
     Returns
     -------
@@ -154,21 +149,21 @@ def read_bands(files: Sequence[Path | bytes], wanted: Sequence[str] = (), *, mos
     """
     try:
         with quietly(), ExitStack() as opened:
-            planes = [
-                plane
-                for file in files
-                for plane in find_planes(
-                    opened.enter_context(open_fits(file)), file if isinstance(file, Path) else None
-                )
+            found = [
+                plane for file in files for plane in find_planes(opened.enter_context(FitsFile(file)), wanted=wanted)
             ]
-            planes = choose_planes(planes, wanted)
-            if math.prod(planes[0].shape) > most:
+            if not wanted:
+                _check_same_sky(found)
+            planes = choose_planes(found, wanted)
+            _check_same_sky(planes)
+            if len(planes) * math.prod(planes[0].shape) > most:
+                bands = f" in {len(planes)} bands" if len(planes) > 1 else ""
                 reason = (
-                    f"it has {planes[0].shape[1]} x {planes[0].shape[0]} pixels, more than {most / 1e6:.0f} million; "
-                    "cut stamps out of it at the positions of galaxies (--catalog)"
+                    f"it has {planes[0].shape[1]} x {planes[0].shape[0]} pixels{bands}, more than "
+                    f"{most / 1e6:.0f} million; cut stamps out of it at the positions of galaxies (--catalog)"
                 )
                 raise PictureError(reason)
-            pixels = [plane.read() for plane in planes]
+            values = [plane.pixels().whole() for plane in planes]
             units = {plane.nanomaggies() for plane in planes}
     except PictureError:
         raise
@@ -177,26 +172,76 @@ def read_bands(files: Sequence[Path | bytes], wanted: Sequence[str] = (), *, mos
     except Exception as error:  # of damage astropy raises whatever came first
         raise PictureError(f"it is damaged FITS, or cut short ({error})") from error
     unit = units.pop() if len(units) == 1 else None
-    return Bands(np.stack(pixels), tuple(plane.name for plane in planes), unit)
+    kind = np.uint8 if all(plane.dtype == np.uint8 for plane in values) else np.float32
+    return Bands(np.stack(values, dtype=kind), tuple(plane.name for plane in planes), unit)
 
 
-def find_planes(hdus: "HDUList", origin: Path | None = None) -> list[Plane]:
-    """Return the images of an open FITS file, in their order; weights, masks and the like are passed over."""
-    found = [hdu for hdu in hdus if hdu.is_image and _has_data(hdu) and not _is_companion(hdu)]
-    # Beside the picture, SDSS has a list of numbers in the form of an image.
-    images = [hdu for hdu in found if _is_picture(hdu.shape)]
-    if found and not images:
-        reason = f"an image of shape {found[0].shape} is no picture; expected (height, width) or (bands, height, width)"
-        raise PictureError(reason)
+def find_images(file: FitsFile) -> Iterator[tuple[int, Any]]:
+    """Yield the images of an open FITS file, each with its number: (height, width), or (bands, height, width).
+
+    Companions are passed over, and what has the form of an image and is none.
+    """
+    for number, hdu in enumerate(file.hdus):
+        if hdu.is_image and _has_data(hdu) and _is_picture(hdu.shape) and not companion_kind(hdu.header):
+            yield number, hdu
+
+
+def find_planes(file: FitsFile, only: Container[int] | None = None, wanted: Sequence[str] = ()) -> list[Plane]:
+    """Return the bands of an open FITS file, in their order.
+
+    Parameters
+    ----------
+    file : FitsFile
+    only : container of int, optional
+        The numbers of the images to look at; all by default.
+    wanted : sequence of str
+        Further names of bands that its name may have.
+
+    Raises
+    ------
+    PictureError
+        If it has images, but all are companions, or have the shape of none.
+    """
+    images = [hdu for number, hdu in find_images(file) if only is None or number in only]
+    if not images:
+        _refuse(file)
     planes = []
     for hdu in images:
         count = math.prod(hdu.shape[:-2])
         for index in range(count):
-            names = _cube_names(hdu.header, index, count) if count > 1 else _names(hdu, hdus, len(images), origin)
+            names = _cube_names(hdu.header, index, count) if count > 1 else _names(hdu, file, len(images), wanted)
             named = [name for name in names if name]
             name = next((name for name in named if wavelength(name)), named[0] if named else "")
-            planes.append(Plane(name, hdu, index, origin))
+            planes.append(Plane(name, hdu, index, file))
     return planes
+
+
+def _refuse(file: FitsFile) -> None:
+    """Say why a file has no picture, where it has images."""
+    for hdu in file.hdus:
+        if not hdu.is_image or not _has_data(hdu):
+            continue
+        if kind := companion_kind(hdu.header):
+            raise PictureError(f"it holds no picture, but what goes with one ({kind})")
+        # Beside the picture, SDSS has a list of numbers in the form of an image.
+        reason = f"an image of shape {hdu.shape} is no picture; expected (height, width) or (bands, height, width)"
+        raise PictureError(reason)
+
+
+def _check_same_sky(planes: Sequence[Plane]) -> None:
+    """See that images are bands of one picture, and not chips of a camera, which lie beside each other."""
+    hdus = {id(plane.hdu): plane for plane in planes}
+    first, *others = hdus.values() if planes else (None,)
+    if first is None or all(same_cards(first.hdu.header, plane.hdu.header) for plane in others):
+        return
+    skies = [read_sky(plane.hdu.header, plane.file.hdus, plane.shape) for plane in (first, *others)]
+    known = [sky for sky in skies if sky is not None]
+    if not all(known[0].shape != sky.shape or known[0].aligned(sky, TWIST) for sky in known[1:]):
+        listed = ", ".join(plane.label for plane in (first, *others))
+        raise PictureError(
+            f"its images ({listed}) do not show the same sky: chips are no bands; cut stamps out of them at the "
+            "positions of galaxies (--catalog), or name one of them (--bands)"
+        )
 
 
 def choose_planes(planes: Sequence[Plane], wanted: Sequence[str] = ()) -> list[Plane]:
@@ -232,21 +277,6 @@ def wavelength(name: str) -> int | None:
     return next((_WAVELENGTHS[token] for token in tokens if token in _WAVELENGTHS), None)
 
 
-def pixel_side(header: Any) -> float | None:
-    """Return the side of a pixel in arcsec from a header's celestial coordinates; None where it has none."""
-    if "RA" not in str(header.get("CTYPE1", "")) + str(header.get("CTYPE2", "")):
-        return None
-    if any(f"CD{i}_{j}" in header for i in (1, 2) for j in (1, 2)):
-        matrix = [[float(header.get(f"CD{i}_{j}", 0)) for j in (1, 2)] for i in (1, 2)]
-    else:
-        matrix = [
-            [float(header.get(f"CDELT{i}", 1)) * float(header.get(f"PC{i}_{j}", i == j)) for j in (1, 2)]
-            for i in (1, 2)
-        ]
-    area = abs(matrix[0][0] * matrix[1][1] - matrix[0][1] * matrix[1][0])
-    return math.sqrt(area) * 3600 if area > 0 else None
-
-
 def nanomaggies_of(unit: str, pixel: float | None = None) -> float | None:
     """Return how many nanomaggies a unit is, where it is one of flux.
 
@@ -270,71 +300,6 @@ def nanomaggies_of(unit: str, pixel: float | None = None) -> float | None:
     return None
 
 
-def scaling(header: Any) -> tuple[float, float, int | None]:
-    """Return BSCALE, BZERO and BLANK of an image that is not compressed."""
-    return float(header.get("BSCALE", 1)), float(header.get("BZERO", 0)), header.get("BLANK")
-
-
-@contextmanager
-def quietly() -> Iterator[None]:
-    """Keep astropy from warning of cards and coordinates that are written in an unusual way; one thread at a time.
-
-    That it passes over the rest of a damaged file is no warning here, but an error: a band would be missing.
-    """
-    from astropy.utils.exceptions import AstropyWarning
-
-    with _lock, warnings.catch_warnings():
-        warnings.simplefilter("ignore", AstropyWarning)
-        warnings.filterwarnings("error", "Error validating header", AstropyWarning)
-        yield
-
-
-def open_fits(file: Path | bytes, *, memory_map: bool = False) -> "HDUList":
-    """Open a FITS file, or its content.
-
-    Raises
-    ------
-    DataError
-        If it cannot be opened, or is no FITS file.
-    """
-    from astropy.io import fits
-
-    name = f"{file}: " if isinstance(file, Path) else ""
-    try:
-        if isinstance(file, bytes):
-            return fits.open(io.BytesIO(_unpacked(file)), memmap=False)
-        if is_gzip(file):  # astropy passes over what is missing at its end
-            return fits.open(io.BytesIO(_unpacked(file.read_bytes(), 2**35 if memory_map else 2**31)), memmap=False)
-        opened = file.open("rb")
-        try:
-            return fits.open(opened, memmap=memory_map)
-        except BaseException:
-            opened.close()
-            raise
-    except (OSError, EOFError, ValueError, TypeError, zlib.error) as error:
-        message = f"{name}cannot be read as FITS ({getattr(error, 'strerror', None) or error})"
-        raise DataError(message) from error
-
-
-def is_gzip(path: Path) -> bool:
-    """Tell whether a file is compressed by gzip."""
-    with path.open("rb") as file:
-        return file.read(len(_GZIP)) == _GZIP
-
-
-def _unpacked(content: bytes, most: int = 2**31) -> bytes:
-    if not content.startswith(_GZIP):
-        return content
-    unpacked = io.BytesIO()
-    with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
-        while piece := file.read(1 << 24):
-            if unpacked.tell() + len(piece) > most:
-                message = f"it unpacks to more than {most >> 30} GiB"
-                raise DataError(message)
-            unpacked.write(piece)
-    return unpacked.getvalue()
-
-
 def _has_data(hdu: Any) -> bool:
     return bool(hdu.header.get("NAXIS", 0)) if not hasattr(hdu, "shape") else bool(hdu.shape)
 
@@ -342,11 +307,6 @@ def _has_data(hdu: Any) -> bool:
 def _is_picture(shape: tuple[int, ...]) -> bool:
     """Tell whether an image has the shape (height, width) or (bands, height, width), perhaps with ones before."""
     return len(shape) >= 2 and 0 not in shape and all(length == 1 for length in shape[:-3])
-
-
-def _is_companion(hdu: Any) -> bool:
-    words = re.split(r"[^a-z]+", str(hdu.header.get("EXTNAME", "")).lower())
-    return any(_COMPANIONS.fullmatch(word) for word in words)
 
 
 def _cube_names(header: Any, index: int, count: int) -> list[str]:
@@ -359,14 +319,25 @@ def _cube_names(header: Any, index: int, count: int) -> list[str]:
     return [listed[index] if len(listed) == count else "", *numbered]
 
 
-def _names(hdu: Any, hdus: "HDUList", images: int, origin: Path | None) -> list[str]:
+def _names(hdu: Any, file: FitsFile, images: int, wanted: Sequence[str]) -> list[str]:
     """Return what a file may call the band of one image, the surest first."""
-    headers = [hdu.header, *([hdus[0].header] if images == 1 else [])]
+    headers = [hdu.header, *([file.hdus[0].header] if images == 1 else [])]
     said = [str(header.get(key, "")).strip() for header in headers for key in ("BAND", "FILTER")]
     extension = str(hdu.header.get("EXTNAME", "")).strip()
-    named = split_band(origin.name) if origin is not None and images == 1 else None
+    named = split_band(file.path.name, wanted) if file.path is not None and images == 1 else None
     # What tile compression calls its tables is no name.
     return [*said, "" if extension in {"COMPRESSED_IMAGE", "PRIMARY"} else extension, named[1] if named else ""]
+
+
+def known_bands(wanted: Sequence[str] = ()) -> set[str]:
+    """Return the names of bands that a file's name may have, in lower case."""
+    return {*_WAVELENGTHS, *(band.lower() for band in wanted)}
+
+
+def split_suffix(name: str) -> str:
+    """Return a file's name without the suffix of FITS."""
+    suffixes = (suffix for suffix in sorted(FITS_SUFFIXES, key=len, reverse=True) if name.lower().endswith(suffix))
+    return name[: -len(next(suffixes, "")) or None]
 
 
 def split_band(name: str, wanted: Sequence[str] = ()) -> tuple[str, str] | None:
@@ -375,10 +346,8 @@ def split_band(name: str, wanted: Sequence[str] = ()) -> tuple[str, str] | None:
     The band is the last of the words between ``-``, ``_`` and ``.`` that is a band's name (or one of `wanted`). None
     where there is none, or nothing else.
     """
-    stem = next(
-        (name[: -len(s)] for s in sorted(FITS_SUFFIXES, key=len, reverse=True) if name.lower().endswith(s)), name
-    )
-    known = {*_WAVELENGTHS, *(band.lower() for band in wanted)}
+    stem = split_suffix(name)
+    known = known_bands(wanted)
     words = re.split(r"([-_.])", stem)
     at = next((place for place in range(len(words) - 1, -1, -2) if words[place].lower() in known), None)
     if at is None or len(words) == 1:
@@ -402,12 +371,20 @@ def _wanted(planes: Sequence[Plane], name: str) -> Plane:
 
 def _by_wavelength(planes: Sequence[Plane]) -> list[Plane]:
     unique: dict[str | int, Plane] = {}
-    for number, plane in enumerate(planes):
-        unique.setdefault(wavelength(plane.name) or plane.name or f" {number}", plane)
+    for number, plane in enumerate(planes, start=1):
+        band = plane.band or f" {number}"
+        if band in unique and unique[band].primary and not plane.primary:
+            continue  # what is beside the file's primary image, in the same band, goes with it
+        if band in unique:
+            raise PictureError(
+                f"it has two images in the band {plane.name} ({unique[band].label} and {plane.label}), and it is not "
+                "said which is meant; name the bands by their numbers (--bands 1)"
+            )
+        unique[band] = plane
     named = {name: plane for name, plane in unique.items() if isinstance(name, int)}
     if not named:
         rest = list(unique.values())
-        return rest if len(rest) == 3 and all(plane.finished for plane in rest) else rest[::-1]
+        return rest if len(rest) == 3 and all(plane.pixels().finished for plane in rest) else rest[::-1]
     if len(named) > 3:
         for composite in _COMPOSITES:
             lengths = [_WAVELENGTHS[band] for band in composite]

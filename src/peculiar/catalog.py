@@ -20,7 +20,7 @@ from peculiar.model import Model
 from peculiar.predict import readable_batches
 from peculiar.schema import Question
 from peculiar.sets import name_sets, prediction_sets
-from peculiar.sources.stream import EDGE, OFF_MOSAIC, Galaxy, Source
+from peculiar.sources.stream import EDGE, MISSING, OFF_MOSAIC, Galaxy, Source
 from peculiar.table import MODEL_NOTE
 
 
@@ -31,6 +31,7 @@ class Flag(enum.IntFlag):
     BLANK = 2
     EDGE = EDGE
     OFF_MOSAIC = OFF_MOSAIC
+    MISSING = MISSING
 
 
 FLAG_MEANINGS = {
@@ -38,6 +39,7 @@ FLAG_MEANINGS = {
     Flag.BLANK: "the picture is of one colour",
     Flag.EDGE: "the picture reaches beyond the edge of its mosaic",
     Flag.OFF_MOSAIC: "the position lies on no mosaic",
+    Flag.MISSING: "pixels of the picture are missing (NaN or blank)",
 }
 
 

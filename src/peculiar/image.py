@@ -12,17 +12,21 @@ import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from peculiar.bands import Bands, looks_like_fits, read_bands
+from peculiar.bands import Bands, read_bands
 from peculiar.errors import PictureError, UsageError
 from peculiar.extent import central_extent
+from peculiar.fitsfile import looks_like_fits
 from peculiar.limits import PICTURE_BYTES, PIXELS
 from peculiar.stretch import Stretch, border, noise_stretch, sdss_stretch
+
+# Pixels that are stretched at once.
+_BLOCK = 2**22
 
 # Formats that photographs of the sky come in. A closed list keeps hostile files from the decoders of all others.
 FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "GIF", "BMP", "PPM", "JPEG2000")
@@ -254,7 +258,29 @@ def read_fits_picture(
     PictureError
         If there is no image, a damaged one, too large a one, or bands that do not fit together.
     """
-    return compose_picture(read_bands(files, bands, most=PIXELS), stretch)
+    return compose_picture(read_fits_bands(files, bands), stretch)
+
+
+def read_fits_bands(files: Sequence[Path | bytes], bands: Sequence[str] = ()) -> Bands:
+    """Read the bands of a picture of a limited number of pixels; see `peculiar.bands.read_bands`."""
+    return read_bands(files, bands, most=PIXELS)
+
+
+def has_gaps(planes: NDArray[Any]) -> bool:
+    """Tell whether bands (n, height, width) lack pixels, or one of several lacks all: it is 0 or unknown everywhere."""
+    if planes.dtype == np.uint8:
+        return False
+    return not (np.isfinite(planes).all() and all(_with_values(planes)))
+
+
+def _with_values(planes: NDArray[Any]) -> list[bool]:
+    """Tell of each band whether it has any value; of an empty picture all are taken to."""
+    # One row decides as a rule.
+    there = [
+        any(bool((np.isfinite(part) & (part != 0)).any()) for part in (plane[len(plane) // 2], plane))
+        for plane in planes
+    ]
+    return there if any(there) else [True] * len(there)
 
 
 def compose_picture(bands: Bands, stretch: Stretch | None = None) -> NDArray[np.uint8]:
@@ -265,7 +291,8 @@ def compose_picture(bands: Bands, stretch: Stretch | None = None) -> NDArray[np.
     bands : Bands
         Bytes are taken for a finished picture, which is not stretched.
     stretch : Stretch, optional
-        By default that of SDSS where the bands are in a unit of flux; else by sky and noise at the border.
+        By default that of SDSS where the bands are in a unit of flux; else by sky and noise at the border. A band
+        without any value is left out.
 
     Returns
     -------
@@ -276,14 +303,20 @@ def compose_picture(bands: Bands, stretch: Stretch | None = None) -> NDArray[np.
     if planes.dtype == np.uint8:
         shown = planes if len(planes) == 3 else np.repeat(planes[:1], 3, axis=0)
         return np.ascontiguousarray(np.moveaxis(shown, 0, -1)[::-1])
+    if stretch is not None and len(stretch.scales) != len(planes):
+        reason = f"it has {len(planes)} bands, and the stretch is for {len(stretch.scales)}"
+        raise PictureError(reason)
+    there = _with_values(planes)
+    if not all(there):
+        planes = planes[there]
+        stretch = stretch and stretch.of_bands(there)
     if stretch is None and bands.nanomaggies is not None:
         stretch = sdss_stretch(len(planes), bands.nanomaggies)
     elif stretch is None:
         stretch = noise_stretch(border(planes))
-    elif len(stretch.scales) != len(planes):
-        reason = f"it has {len(planes)} bands, and the stretch is for {len(stretch.scales)}"
-        raise PictureError(reason)
-    return np.ascontiguousarray(stretch(planes)[::-1])
+    rows = max(1, _BLOCK // planes.shape[2])  # a large picture by parts, which together need less memory
+    parts = [stretch(planes[:, row : row + rows]) for row in range(0, planes.shape[1], rows)]
+    return np.ascontiguousarray((np.concatenate(parts) if len(parts) > 1 else parts[0])[::-1])
 
 
 def encode_picture(pixels: NDArray[np.uint8], format: str = "PNG") -> bytes:

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from peculiar.bands import FITS_SUFFIXES
+from peculiar.fitsfile import FITS_SUFFIXES
 from peculiar.errors import LabelError
 from peculiar.image import PICTURE_SUFFIXES
 

@@ -16,6 +16,12 @@ PICTURE_BYTES = 1 << 28
 SCANS = 200
 """Scans of a large progressive JPEG. Encoders write about ten; each takes as long as the whole picture."""
 
+MOSAIC_BYTES = 1 << 30
+"""Bytes to which a mosaic that is packed as a whole may unpack in memory."""
+
+TILE_PIXELS = 1 << 26
+"""Pixels of a tile of a compressed FITS image, which can only be unpacked as one."""
+
 AHEAD_BYTES = 1 << 26
 """Bytes of encoded pictures that wait for a decoder."""
 

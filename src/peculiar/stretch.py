@@ -6,9 +6,10 @@ That is what ``astropy.visualization.make_lupton_rgb`` defines; here it takes a 
 """
 
 import functools
+import itertools
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,9 @@ _WEIGHTS = {1: (1.2,), 2: (1.0, 1.85), 3: (1.0, 1.2, 1.85)}
 
 # The sky noise of SDSS after these weights: about the same in the three bands.
 _NOISE = 0.035
+
+# Sky and noise are found in at most so many values.
+_SAMPLE = 2**22
 
 # Where a picture has no noise, its brightest pixel becomes this, which is shown nearly white.
 _BRIGHTEST = 10.0
@@ -94,6 +98,11 @@ class Stretch:
             picture[..., colour] = shown[colour % len(shown)] * dim + np.float32(0.5)
         return picture
 
+    def of_bands(self, taken: Sequence[bool]) -> "Stretch":
+        """Return the same for some of its bands."""
+        scales, skies = (tuple(itertools.compress(values, taken)) for values in (self.scales, self.skies))
+        return replace(self, scales=scales, skies=skies)
+
     def as_dict(self) -> dict[str, Any]:
         """Return the numbers and the formula's name, for JSON and for headers."""
         return {"name": NAME, **asdict(self)}
@@ -149,6 +158,7 @@ def border(bands: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
 
 def _sky(values: NDArray[np.floating[Any]]) -> tuple[float, float]:
     """Return the sky's level and the scale that brings its noise to that of SDSS."""
+    values = values[:: -(-values.size // _SAMPLE) or 1]
     values = values[np.isfinite(values) & (values != 0)].astype(np.float64)
     if not values.size:
         return 0.0, 1.0

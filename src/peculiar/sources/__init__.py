@@ -1,16 +1,18 @@
 """Where pictures come from, one kind a file; `open_source` recognises which."""
 
+import logging
 import os
 import stat
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from peculiar.bands import FITS_SUFFIXES, holds_image, looks_like_fits
+from peculiar.bands import holds_image
 from peculiar.errors import DataError, NotFoundError, UnknownNameError, UsageError
+from peculiar.fitsfile import FITS_SUFFIXES, looks_like_fits
 from peculiar.image import PICTURE_SUFFIXES, looks_like_picture
 from peculiar.sources.exercise import load_galaxy_data
-from peculiar.sources.fits import FitsSource, fits_below, group_files
+from peculiar.sources.fits import FitsSource, fits_below
 from peculiar.sources.folder import FolderSource, is_picture, pictures_below
 from peculiar.sources.hdf5 import Hdf5Source
 from peculiar.sources.mosaic import MosaicSource, parse_stamp_size
@@ -19,9 +21,12 @@ from peculiar.sources.simulated import simulate, simulate_galaxy
 from peculiar.sources.stream import Galaxy, Row, Source, as_text, files_below
 from peculiar.sources.table import TableSource
 from peculiar.sources.tar import TAR_SUFFIXES, TarSource, looks_like_tar
+from peculiar.sources.tiles import find_fields, matching_paths
 from peculiar.sources.zip import ZIP_SUFFIXES, ZipSource, member_name, open_zip
 from peculiar.stretch import Stretch
 from peculiar.table import is_catalog, parts_below, table_format
+
+logger = logging.getLogger(__name__)
 
 __all__ = [
     "Galaxy",
@@ -125,7 +130,7 @@ def open_mosaic(
     ----------
     mosaic : path-like, or sequence of path-like
         A FITS image with celestial coordinates (WCS), its bands in extensions or in a cube; the files of its bands; or
-        a folder of such, in which files whose names differ only in the band belong together.
+        files of several mosaics, or folders of such. Those that show the same sky in different bands belong together.
     catalog : path-like
         A table with the columns ``ra`` and ``dec`` (ICRS, degrees), and perhaps an id, a label and a radius.
     stamp_size : str
@@ -148,19 +153,19 @@ def open_mosaic(
     UsageError, UnknownNameError
         If the size cannot be understood, or names a column that the table lacks.
     """
-    paths = [Path(mosaic)] if isinstance(mosaic, str | os.PathLike) else [Path(path) for path in mosaic]
-    for path in (*paths, Path(catalog)):
-        if not path.exists():
-            raise NotFoundError(f"there is nothing at {path}; give a FITS mosaic and a table of positions")
-    if len(paths) == 1 and paths[0].is_dir():
-        files = sorted(fits_below(paths[0]))
-        fields = list(group_files(files, paths[0], _listed(bands)).values())
-    else:
-        fields = [tuple(paths)]
-    if not fields or not fields[0]:
-        message = f"{mosaic}: there is no FITS file"
-        raise DataError(message)
-    source = MosaicSource(paths[0], fields, Path(catalog), parse_stamp_size(stamp_size), _listed(bands), stretch, label)
+    given = [mosaic] if isinstance(mosaic, str | os.PathLike) else list(mosaic)
+    paths = [path for one in given for path in matching_paths(one)]
+    if not Path(catalog).exists():
+        raise NotFoundError(f"there is nothing at {catalog}; give a FITS mosaic and a table of positions")
+    if not paths:
+        message = "no mosaic was given; give a FITS file or a folder of them"
+        raise UsageError(message)
+    wanted = _listed(bands)
+    fields = find_fields(paths, wanted)
+    source = MosaicSource(paths[0], fields, Path(catalog), parse_stamp_size(stamp_size), wanted, stretch, label)
+    unused = sorted({name for field in source.fields for name in field.unused})
+    if unused:
+        logger.warning("not used: the bands %s; name those to take (--bands)", ", ".join(unused))
     source.check()
     return source
 

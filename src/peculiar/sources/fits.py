@@ -1,24 +1,29 @@
 """FITS cut-outs: one file, or a folder of them; bands in extensions, in cubes, or in files of their own."""
 
 import copy
+import logging
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from peculiar.bands import FITS_SUFFIXES, split_band
+from peculiar.bands import known_bands, split_band, split_suffix
+from peculiar.companions import companion_files
 from peculiar.errors import DataError
 from peculiar.field import sky_centre
-from peculiar.image import read_fits_picture
+from peculiar.fitsfile import FITS_SUFFIXES
 from peculiar.schema import question_for
-from peculiar.sources.stream import Row, Shard, Source, as_text, files_below, files_digest
+from peculiar.sources.stream import Row, Shard, Source, as_text, files_below, files_digest, read_flagged
 from peculiar.stretch import Stretch, notes_of_fits
+
+logger = logging.getLogger(__name__)
 
 
 class FitsSource(Source):
     """FITS pictures below a folder, in alphabetical order, or one single file.
 
     Files of one folder whose names differ only in the word that names the band (``ngc7-g.fits``, ``ngc7-r.fits``) are
-    one galaxy, whose id is the name without that word; every other file is a galaxy of its own. The first sub-folder on
+    one galaxy, whose id is the name without that word; every other file is a galaxy of its own. Files that go with
+    another one (``ngc7_wht.fits`` beside ``ngc7.fits``) are left out, with a warning. The first sub-folder on
     the way to a file is its label. A galaxy's position is that of the middle of its picture, if the first picture has
     celestial coordinates.
 
@@ -49,7 +54,14 @@ class FitsSource(Source):
         if not files:
             message = f"{path}: there is no FITS file in this folder; expected {', '.join(FITS_SUFFIXES)}"
             raise DataError(message)
-        self._galaxies = list(group_files(sorted(files), self._root, self._bands).items())
+        beside = companion_files(files, self._root, known_bands(self._bands))
+        if beside:
+            first, told = next(iter(beside.items()))
+            logger.warning(
+                "not used: %d of %d files, which go with others, such as %s (%s)", len(beside), len(files), first, told
+            )
+        pictures = sorted(file for file in files if file not in beside)
+        self._galaxies = list(group_files(pictures, self._root, self._bands).items())
         labels = {label for id_, _ in self._galaxies if (label := _label(id_))}
         super().__init__(path, question_for("class", labels).name if labels else None)
         self.positioned = sky_centre(self._galaxies[0][1][0]) is not None
@@ -62,7 +74,7 @@ class FitsSource(Source):
     def rows(self, start: int = 0, stop: int | None = None) -> Iterator[Row]:
         """Yield rows whose files are not yet read."""
         for id_, files in self._galaxies[start:stop]:
-            picture = partial(read_fits_picture, files, self._bands, self._stretch)
+            picture = partial(read_flagged, files, self._bands, self._stretch)
             position = sky_centre(files[0]) if self.positioned else None
             yield Row(id_, picture, _label(id_), position)
 
@@ -96,8 +108,14 @@ def fits_below(folder: Path) -> Iterator[Path]:
     return (file for file in files_below(folder) if file.name.lower().endswith(FITS_SUFFIXES))
 
 
+def fits_stem(path: Path, wanted: Sequence[str] = ()) -> str:
+    """Return what a file is called without suffixes and without the word that names its band."""
+    split = split_band(path.name, wanted)
+    return split[0] if split else split_suffix(path.name)
+
+
 def group_files(files: Sequence[Path], root: Path, bands: Sequence[str] = ()) -> dict[str, tuple[Path, ...]]:
-    """Gather the files that hold the bands of one galaxy or field, by its id, in the order of the ids."""
+    """Gather the files that hold the bands of one galaxy, by its id, in the order of the ids."""
     named: dict[tuple[Path, str], list[tuple[str, Path]]] = {}
     for file in files:
         split = split_band(file.name, bands)

@@ -1,6 +1,5 @@
 """Stamps cut out of mosaics at the positions of a table."""
 
-import itertools
 import json
 import math
 import os
@@ -15,12 +14,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from peculiar.bands import Bands
+from peculiar.bands import Bands, wavelength
 from peculiar.errors import DataError, PictureError, UsageError
-from peculiar.field import Field
+from peculiar.field import Field, Layer, Stamp
 from peculiar.identifiers import type_of_ids
-from peculiar.image import compose_picture
-from peculiar.sources.stream import EDGE, OFF_MOSAIC, Row, Source, files_digest
+from peculiar.image import compose_picture, has_gaps
+from peculiar.sources.stream import EDGE, MISSING, OFF_MOSAIC, Row, Source, files_digest
 from peculiar.stretch import Stretch, noise_stretch, sdss_stretch
 from peculiar.table import DEC_COLUMNS, ID_COLUMNS, RA_COLUMNS, TableReader, entry_text, find_column
 
@@ -78,15 +77,16 @@ def parse_stamp_size(text: str) -> StampSize:
 class MosaicSource(Source):
     """The galaxies of a table of positions, cut out of one mosaic or of several.
 
-    Ids and labels are the table's. A galaxy on several mosaics is cut out of the one whose edge is farthest from it.
-    One on none keeps its row, with the flag `OFF_MOSAIC`; one whose stamp reaches beyond the edge has the flag `EDGE`.
+    Ids and labels are the table's. A galaxy on several mosaics is cut out of the one that has the most pixels of its
+    stamp, and of several that have all of the one whose edge is farthest. One on none keeps its row, with the flag
+    `OFF_MOSAIC`; one whose stamp reaches beyond the edge has the flag `EDGE`, and one that lacks pixels `MISSING`.
 
     Parameters
     ----------
     path : path
         What the mosaics are called together.
-    fields : sequence of sequence of path
-        The files of each mosaic.
+    fields : sequence of sequence of Layer
+        The images of each mosaic; see `peculiar.sources.tiles.find_fields`.
     catalog : path
         A table with the columns ``ra`` and ``dec``, in degrees.
     size : StampSize
@@ -111,7 +111,7 @@ class MosaicSource(Source):
     def __init__(
         self,
         path: Path,
-        fields: Sequence[Sequence[Path]],
+        fields: Sequence[Sequence[Layer]],
         catalog: Path,
         size: StampSize,
         bands: Sequence[str] = (),
@@ -119,7 +119,7 @@ class MosaicSource(Source):
         label: str | None = None,
     ) -> None:
         super().__init__(path, label)
-        self._files, self._catalog, self._size, self._bands = fields, catalog, size, tuple(bands)
+        self._layers, self._catalog, self._size, self._bands = fields, catalog, size, tuple(bands)
         self._table = TableReader(catalog)
         for name in filter(None, (label, size.column)):
             self._table.check_column(name)
@@ -136,13 +136,13 @@ class MosaicSource(Source):
             "positions": catalog.name,
             "stamp size": str(size),
             "bands": ", ".join(name or "?" for name in self.fields[0].names),
-            "pixel": f"{self.fields[0].pixel:.6g} arcsec",
+            "pixel": f"{self.fields[0].sky.pixel:.6g} arcsec",
             "stretch": "none: 8 bits already" if self.fields[0].finished else json.dumps(self.stretch.as_dict()),
         }
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel between processes as paths; the mosaics are mapped again."""
-        arguments = (self.path, self._files, self._catalog, self._size, self._bands, self._given, self.label)
+        arguments = (self.path, self._layers, self._catalog, self._size, self._bands, self._given, self.label)
         return MosaicSource, arguments, {"id_type": self.id_type}  # of a CSV file it takes reading all ids
 
     @cached_property
@@ -153,12 +153,15 @@ class MosaicSource(Source):
     @cached_property
     def fields(self) -> list[Field]:
         """The mosaics, opened."""
-        opened = [Field(files, self._bands) for files in self._files]
-        for files, field in zip(self._files, opened, strict=True):
-            if len(field.names) != len(opened[0].names):
+        opened = [Field(layers, self._bands) for layers in self._layers]
+        first = opened[0]
+        for layers, field in zip(self._layers, opened, strict=True):
+            known = all(map(wavelength, (*field.names, *first.names)))
+            if len(field.names) != len(first.names) or (known and _bands_of(field) != _bands_of(first)):
                 message = (
-                    f"{files[0]}: this mosaic has {len(field.names)} bands, and {self._files[0][0].name} has "
-                    f"{len(opened[0].names)}; take those with the same bands"
+                    f"{layers[0].path}: this mosaic has the bands {_listed(field)}, and "
+                    f"{self._layers[0][0].path.name} has {_listed(first)}; take those with the same bands, or say "
+                    "which to take (--bands)"
                 )
                 raise DataError(message)
         return opened
@@ -179,7 +182,7 @@ class MosaicSource(Source):
 
     def files(self) -> Sequence[Path]:
         """Return the mosaics' files and the table."""
-        return [*itertools.chain(*self._files), self._catalog]
+        return [*dict.fromkeys(layer.path for layers in self._layers for layer in layers), self._catalog]
 
     def fingerprint(self, start: int, stop: int | None) -> str:
         """Return a digest that changes when mosaics, positions, size, bands or stretch do."""
@@ -223,7 +226,7 @@ class MosaicSource(Source):
             message = f"{self._catalog}: none of {number:,} positions can be used; the first: {first}"
             raise DataError(message)
         if number:
-            ra, dec = self.fields[0].corners()[4]
+            ra, dec = self.fields[0].sky.positions[4]
             message = (
                 f"{self._catalog}: none of {number:,} positions lies on {self.path}, whose middle is at ra {ra:.4f}, "
                 f"dec {dec:.4f}; they reach from ra {low[0]:.4f} to {high[0]:.4f} and from dec {low[1]:.4f} to "
@@ -246,7 +249,7 @@ class MosaicSource(Source):
         sky = np.array([[_number(value) for value in column] for column in said])
         with np.errstate(invalid="ignore"):
             valid = (np.abs(sky[1]) <= 90) & (sky[0] >= -180) & (sky[0] <= 360)
-        chosen, pixels = self._choose(sky[:, valid])
+        depths, pixels = self._depths(sky[:, valid])
         places = [
             _Place(
                 entry_text(ids[row]) or f"{self._catalog.stem}-{number + row}",
@@ -257,34 +260,40 @@ class MosaicSource(Source):
             )
             for row in range(count)
         ]
-        for row, field, pixel in zip(np.flatnonzero(valid), chosen, pixels, strict=True):
+        for valid_row, row in enumerate(np.flatnonzero(valid)):
             place, (ra, dec) = places[row], sky[:, row].tolist()
             place.position = ra, dec
-            if field < 0:
+            there = np.flatnonzero(depths[:, valid_row] >= 0)
+            if not there.size:
                 place.flags = OFF_MOSAIC
                 place.problem = f"its position (ra {ra:.6f}, dec {dec:.6f}) lies on no mosaic of {self.path.name}"
                 continue
+            there = there[np.argsort(-depths[there, valid_row], kind="stable")]
             try:
-                place.side = self._side(self.fields[field], radii[row])
+                place.sites = [self._site(field, pixels[field, valid_row], radii[row]) for field in there.tolist()]
             except UsageError as error:
                 place.problem = str(error)
                 continue
-            place.field, (place.column, place.row) = self.fields[field], pixel.tolist()
-            place.order = (int(field), place.row)
+            place.order = (int(there[0]), place.sites[0].row)
         return places
 
-    def _choose(self, sky: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-        """Return the mosaic that each position lies deepest in, -1 where there is none, and its pixels there."""
-        chosen = np.full(sky.shape[1], -1)
-        depths, pixels = np.full(sky.shape[1], -np.inf), np.full((sky.shape[1], 2), np.nan)
+    def _depths(self, sky: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return how deep in arcsec each position lies in each mosaic (fields, n), -1 outside, and its pixels there."""
+        depths = np.full((len(self.fields), sky.shape[1]), -1.0)
+        pixels = np.full((*depths.shape, 2), np.nan)
         for number, field in enumerate(self.fields if sky.shape[1] else ()):
-            placed = field.place(*sky)
+            pixels[number] = field.sky.place(*sky)
             height, width = field.shape
             with np.errstate(invalid="ignore"):
-                depth = np.minimum(placed, np.array([width, height]) - 1 - placed).min(axis=1) * field.pixel
-                better = field.holds(placed) & (depth > depths)
-            chosen[better], depths[better], pixels[better] = number, depth[better], placed[better]
-        return chosen, pixels
+                depth = np.minimum(pixels[number], np.array([width, height]) - 1 - pixels[number]).min(axis=1)
+            inside = field.sky.holds(pixels[number])
+            depths[number, inside] = np.maximum((depth[inside] + 0.5) * field.sky.pixel, 0)
+        return depths, pixels
+
+    def _site(self, number: int, pixel: NDArray[np.float64], radius: Any) -> "_Site":
+        field = self.fields[number]
+        column, row = pixel.tolist()
+        return _Site(field, column, row, self._side(field, radius))
 
     def _side(self, field: Field, radius: Any) -> int:
         """Return the side of a stamp in pixels."""
@@ -296,7 +305,7 @@ class MosaicSource(Source):
             if not (width > 0 and math.isfinite(width)):
                 message = f"its radius {self._size.column}={radius!r} is no positive number of arcsec"
                 raise UsageError(message)
-        side = round(width / field.pixel)
+        side = round(width / field.sky.pixel)
         _check_side(side)
         return side
 
@@ -313,12 +322,15 @@ class MosaicSource(Source):
         stamps: dict[int, NDArray[Any]] = {}
         for number in sorted(range(len(places)), key=lambda number: places[number].order):
             place = places[number]
-            if place.field is not None:
+            if place.sites:
                 try:
-                    stamps[number], whole = place.field.cut(place.column, place.row, place.side)
-                    place.flags = 0 if whole else EDGE
+                    stamp = _best_stamp(place.sites)
                 except (OSError, ValueError, TypeError) as error:  # a damaged tile
                     place.problem = f"the mosaic cannot be read there ({error})"
+                    continue
+                stamps[number] = stamp.pixels
+                gaps = stamp.missing or (not stamp.outside and has_gaps(stamp.pixels))
+                place.flags = (EDGE if stamp.outside else 0) | (MISSING if gaps else 0)
         return [
             Row(
                 place.id,
@@ -333,20 +345,55 @@ class MosaicSource(Source):
         ]
 
 
+@dataclass(frozen=True, slots=True)
+class _Site:
+    """Where a galaxy lies on a mosaic, and how wide its stamp is there, in pixels."""
+
+    field: Field
+    column: float
+    row: float
+    side: int
+
+
 @dataclass(slots=True)
 class _Place:
-    """Where the galaxy of one row lies, or why it lies nowhere."""
+    """Where the galaxy of one row lies, the mosaic whose edge is farthest first, or why it lies nowhere."""
 
     id: str
     label: str | None
     position: tuple[float, float] | None = None
-    field: Field | None = None
-    column: float = 0.0
-    row: float = 0.0
-    side: int = 0
+    sites: Sequence[_Site] = ()
     order: tuple[int, float] = (-1, 0.0)
     flags: int = 0
     problem: str | None = None
+
+    @property
+    def side(self) -> int:
+        """Of the largest stamp that may be cut."""
+        return max((site.side for site in self.sites), default=0)
+
+
+def _best_stamp(sites: Sequence[_Site]) -> Stamp:
+    """Cut a stamp out of the mosaic that has the most of its pixels; as a rule the first has all."""
+    best, lack = None, math.inf
+    for site in sites:
+        stamp = site.field.cut(site.column, site.row, site.side)
+        lacks = (stamp.outside + stamp.missing) / stamp.pixels.size
+        if best is None or lacks < lack:
+            best, lack = stamp, lacks
+        if lack == 0:
+            break
+    if best is None:
+        raise ValueError("there is no mosaic")
+    return best
+
+
+def _bands_of(field: Field) -> list[int | None]:
+    return [wavelength(name) for name in field.names]
+
+
+def _listed(field: Field) -> str:
+    return ", ".join(name or "?" for name in field.names)
 
 
 def _stretch_of(field: Field) -> Stretch:

@@ -10,16 +10,27 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import ClassVar, TypeVar
+from typing import ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from peculiar.errors import DataError, LabelError, PeculiarWarning, PictureError, UnreadablePictureWarning
-from peculiar.image import Framing, decode_picture, decode_whole, frame_pixels, read_encoded
+from peculiar.fitsfile import looks_like_fits
+from peculiar.image import (
+    Framing,
+    compose_picture,
+    decode_picture,
+    decode_whole,
+    frame_pixels,
+    has_gaps,
+    read_encoded,
+    read_fits_bands,
+)
 from peculiar.limits import AHEAD_BYTES
 from peculiar.schema import Question, question_for
+from peculiar.stretch import Stretch
 
 Made = TypeVar("Made")
 
@@ -29,7 +40,17 @@ EDGE = 4
 OFF_MOSAIC = 8
 """Flag of a position that lies on no mosaic."""
 
+MISSING = 16
+"""Flag of a picture in which pixels have no value (NaN, blank, or a band without any)."""
+
 _LITTER = {"__macosx", "@eadir", "$recycle.bin", "system volume information", "thumbs.db", "desktop.ini"}
+
+
+class Flagged(NamedTuple):
+    """Pixels, uint8 (height, width, 3), and what is found to be wrong with them when they are read."""
+
+    pixels: NDArray[np.uint8]
+    flags: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,24 +62,29 @@ class Row:
     id : str
         Unique within the source.
     content : bytes, path, ndarray of uint8 (height, width, 3), or callable
-        An encoded picture, the file that holds it, pixels, or a function that gives either or raises `PictureError`: it
-        is called in the thread that frames the picture.
+        An encoded picture, the file that holds it, pixels, or a function that gives either, pixels perhaps `Flagged`,
+        or raises `PictureError`: it is called in the thread that frames the picture.
     label : str or None
         Its class, where known.
     position : tuple of float or None
         Right ascension and declination, ICRS, in degrees, where known.
     flags : int
-        What the source knows to be wrong with the picture: bits `EDGE` and `OFF_MOSAIC`.
+        What the source knows to be wrong with the picture: bits `EDGE`, `OFF_MOSAIC` and `MISSING`.
     """
 
     id: str
-    content: bytes | Path | NDArray[np.uint8] | Callable[[], bytes | NDArray[np.uint8]]
+    content: bytes | Path | NDArray[np.uint8] | Callable[[], bytes | NDArray[np.uint8] | Flagged]
     label: str | None = None
     position: tuple[float, float] | None = None
     flags: int = 0
 
     def read(self) -> bytes | NDArray[np.uint8]:
         """Return the encoded picture, or its pixels; raises `PictureError` where that cannot be done."""
+        content = self.read_flagged()
+        return content.pixels if isinstance(content, Flagged) else content
+
+    def read_flagged(self) -> bytes | NDArray[np.uint8] | Flagged:
+        """Return what `read` does, with flags where reading found out some."""
         if isinstance(self.content, Path):
             return read_encoded(self.content)
         return self.content() if callable(self.content) else self.content
@@ -85,7 +111,7 @@ class Galaxy:
     position : tuple of float or None
         Right ascension and declination, ICRS, in degrees, where known.
     flags : int
-        Those of its row.
+        Those of its row, and those that reading the picture found out.
     """
 
     id: str
@@ -270,11 +296,22 @@ def _tasks(rows: Iterator[Row]) -> Iterator[tuple[int, list[Row]]]:
 def decode_row(row: Row, framing: Framing) -> Galaxy:
     """Decode and frame the picture of a row; one that cannot be read says why."""
     try:
-        content = row.read()
+        content, flags = row.read_flagged(), row.flags
+        if isinstance(content, bytes) and looks_like_fits(content):
+            content = read_flagged([content])
+        if isinstance(content, Flagged):
+            pixels, found = content
+            content, flags = pixels, flags | found
         picture = decode_picture(content, framing) if isinstance(content, bytes) else frame_pixels(content, framing)
     except PictureError as error:
         return Galaxy(row.id, None, row.label, as_text(error.reason), row.position, row.flags)
-    return Galaxy(row.id, picture, row.label, None, row.position, row.flags)
+    return Galaxy(row.id, picture, row.label, None, row.position, flags)
+
+
+def read_flagged(files: Sequence[Path | bytes], bands: Sequence[str] = (), stretch: Stretch | None = None) -> Flagged:
+    """Read bands of FITS as a colour picture, flagged where pixels are missing; see `read_fits_picture`."""
+    found = read_fits_bands(files, bands)
+    return Flagged(compose_picture(found, stretch), MISSING if has_gaps(found.planes) else 0)
 
 
 def as_text(name: str) -> str:

@@ -13,15 +13,12 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
-from peculiar.bands import looks_like_fits
 from peculiar.errors import DataError, PeculiarWarning, PictureError
+from peculiar.fitsfile import looks_like_fits
 from peculiar.identifiers import type_of_ids, widest
-from peculiar.image import read_fits_picture
-from peculiar.sources.stream import Row, Shard, Source, files_digest
+from peculiar.sources.stream import Flagged, Row, Shard, Source, files_digest, read_flagged
 from peculiar.stretch import Stretch, notes_of_fits
 from peculiar.table import DEC_COLUMNS, ID_COLUMNS, RA_COLUMNS, TableReader, entry_text, find_column
 
@@ -216,10 +213,10 @@ class TableSource(Source):
                 yield Row(_name(part.path, number, id_), content, self._name(label), position)
                 number += 1
 
-    def _as_wanted(self, content: bytes | Path) -> bytes | Path | Callable[[], NDArray[np.uint8]]:
+    def _as_wanted(self, content: bytes | Path) -> bytes | Path | Callable[[], Flagged]:
         """Return a picture as it lies there, or where bands or a stretch are given how to read it with them."""
         if self._bands or self._stretch:
-            return partial(read_fits_picture, (content,), self._bands, self._stretch)
+            return partial(read_flagged, (content,), self._bands, self._stretch)
         return content
 
     def _positions(self, batch: pa.RecordBatch) -> list[tuple[float, float] | None]:

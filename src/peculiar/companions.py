@@ -1,0 +1,126 @@
+"""Which extensions and files go with an image and are none: weights, errors, masks, models, backgrounds ...
+
+By what a header says of its kind, by the name of the extension, and by the name of a file beside its image.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+_NOUNS = (
+    # how often, how long and how well a pixel was seen
+    *("w(ei?gh)?ts?", "wht", "wei", "exp(wt|osures?|time)?", "n?exp", "nobs", "nimages?", "nframes?", "num"),
+    *("cov(erage)?", "hits?", "rrhr", "depth", "galdepth", "conf(idence)?", "cnt", "area", "ctx", "con(text)?"),
+    # what it is uncertain by
+    *("(inv|i)?var(iances?)?", "err(ors?)?", "unc(ert(ainty|ainties)?)?", "rms", "sig(ma)?", "std(dev)?", "stdev"),
+    *("noise", "snr", "quality"),
+    # which pixels are bad or belong to what
+    *("(any|all|bit|bad|obj|dq|pix)?masks?(bits)?", "msk", "flags?", "dq", "dqf", "bpm", "bad(pix)?"),
+    *("seg(m(ent(s|ation)?)?)?", "apertures?", "blobs?"),
+    # what was made of it
+    *("psf(ex|size)?", "models?", "mod", "blobmodels?", "resid(uals?)?", "chi2?", "chisq"),
+    *("(mini)?(bkg|bg|sky)(mod(el)?|rms)?", "skybg", "(mini)?back(ground|grnd)?", "wcsdvarr", "d2imarr"),
+)
+_NOUN = re.compile(rf"m?(2d)?({'|'.join(_NOUNS)})(map|maps|image|img|\d)?")
+_CALIBRATION = re.compile(r"bias|dark|(dome|twilight|sky)?flat|zero|arc|lamp|fringe")
+
+# Of two files that differ in such words only, the one with these is the image; they say nothing of another file.
+_IMAGE = re.compile(
+    r"sci(ence)?|images?|imgs?|im|data|dr[zc]|flux|int|maic|(bg|bkg|sky)sub|mosaic|coadd|stack|stamps?|cutouts?|maps?"
+)
+_TAKEN_OFF = {"sub", "subtracted", "subtraction", "minus", "free"}
+
+# Cards in which a header may say of what kind its image is.
+_KINDS = ("HDUCLAS1", "HDUCLAS2", "HDUCLAS3", "EXTTYPE", "PRODTYPE", "PRODCATG", "IMTYPE", "DATATYPE", "CONTENT")
+_FRAMES = ("IMAGETYP", "OBSTYPE", "IMGTYPE")
+
+_TIMES = {"s", "sec", "secs", "second", "seconds", "ks", "min", "hr", "hour", "hours"}
+_COUNTED = {"kg", "mgy", "ct", "adu", "electron", "DN", "ph"}
+
+
+def companion_kind(header: Any) -> str:
+    """Return what makes an image a companion of another, such as "EXTNAME WHT"; empty where it is an image itself.
+
+    Parameters
+    ----------
+    header : astropy.io.fits.Header
+    """
+    for key in (*_KINDS, *_FRAMES, "EXTNAME"):
+        words = _words(header.get(key, ""))
+        if _tell(words) or (key in _FRAMES and any(_CALIBRATION.fullmatch(word) for word in words)):
+            return f"{key} {header[key]}"
+    # What GALFIT writes beside the picture is told by its object.
+    if re.fullmatch(r"model|residual( map)?", str(header.get("OBJECT", "")).strip().lower()):
+        return f"OBJECT {header['OBJECT']}"
+    return f"BUNIT {header['BUNIT']}" if _unit_of_companion(str(header.get("BUNIT", "")).strip()) else ""
+
+
+@lru_cache(maxsize=64)
+def _unit_of_companion(text: str) -> bool:
+    """Tell whether values are times (exposures) or squares (variances, and what is inverse to them)."""
+    if not text:
+        return False
+    if text.lower() in _TIMES:
+        return True
+    from astropy import units
+
+    unit = units.Unit(re.sub(r"\s*(/\s*pix(el)?|pix(el)?\s*(\^|\*\*)?-1)$", "", text), parse_strict="silent")
+    if isinstance(unit, units.UnrecognizedUnit):
+        return False
+    parts = unit.decompose()
+    return any(base.name in _COUNTED and abs(power) == 2 for base, power in zip(parts.bases, parts.powers, strict=True))
+
+
+def companion_files(files: Iterable[Path], root: Path, bands: Iterable[str]) -> Mapping[Path, str]:
+    """Find the files whose names say that they go with another one that is there: "m_wht.fits" beside "m_sci.fits".
+
+    Parameters
+    ----------
+    files : iterable of path
+    root : path
+        The folder that all of them are in.
+    bands : iterable of str
+        Names of bands, in lower case: a mask may serve for all of them.
+
+    Returns
+    -------
+    mapping of path to str
+        The words that tell, of each such file.
+    """
+    known = frozenset(bands)
+    images: set[tuple[str, ...]] = set()
+    candidates: dict[Path, tuple[tuple[str, ...], str]] = {}
+    for file in files:
+        parts = [_words(part) for part in (*file.parent.relative_to(root).parts, _stem(file))]
+        key = tuple(filter(None, (_plain(words, known) for words in parts)))
+        told = " ".join(word for words in parts for word in _tell(words))
+        if told:
+            candidates[file] = key, told
+        else:
+            images.add(key)
+    return {file: told for file, (key, told) in candidates.items() if key in images}
+
+
+def has_companion_word(file: Path) -> bool:
+    """Tell whether a file's name has a word that names a companion."""
+    return bool(_tell(_words(_stem(file))))
+
+
+def _stem(file: Path) -> str:
+    return re.sub(r"\.(fits|fit|fts)(\.\w+)?$", "", file.name, flags=re.IGNORECASE)
+
+
+def _words(text: object) -> list[str]:
+    return [word for word in re.split(r"[^a-z0-9]+", str(text).lower()) if word]
+
+
+def _tell(words: list[str]) -> list[str]:
+    """Return the words that name a companion; none of "sky subtracted"."""
+    return [] if _TAKEN_OFF & {*words} else [word for word in words if _NOUN.fullmatch(word)]
+
+
+def _plain(words: list[str], bands: frozenset[str]) -> str:
+    """Return what is left of a name without the words for companions, images and bands."""
+    return "-".join(word for word in words if not (_NOUN.fullmatch(word) or _IMAGE.fullmatch(word) or word in bands))
