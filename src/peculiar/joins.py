@@ -5,8 +5,8 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from peculiar.fitsfile import FITS_SUFFIXES
 from peculiar.errors import LabelError
+from peculiar.fitsfile import FITS_SUFFIXES
 from peculiar.image import PICTURE_SUFFIXES
 
 _ENDINGS = tuple(sorted({*PICTURE_SUFFIXES, *FITS_SUFFIXES}, key=len, reverse=True))
