@@ -288,13 +288,6 @@ def test_a_format_that_no_photograph_of_the_sky_comes_in_is_refused() -> None:
         decode_picture(encoded(Image.new("RGB", (8, 8)), "PCX"), Framing())
 
 
-@pytest.mark.parametrize("dtype", [np.int32, np.float32])
-def test_32_bit_pictures_are_refused_for_want_of_a_scale(dtype: type) -> None:
-    content = encoded(Image.fromarray(np.ones((8, 8), dtype)), "TIFF")
-    with pytest.raises(PictureError, match=r"32-bit.*save it with 8 bits a colour"):
-        decode_picture(content, Framing())
-
-
 def bomb(width: int, height: int) -> bytes:
     """A valid black PNG with one bit a pixel: a few kilobytes, whatever its size."""
 

@@ -120,7 +120,7 @@ def test_labels_are_read_without_decoding_a_picture(source: Source, monkeypatch:
     def refuse(*arguments: object) -> None:
         raise AssertionError("a picture was decoded")
 
-    for name in ("decode_picture", "read_encoded", "frame_pixels"):
+    for name in ("decode_remarked", "read_encoded", "frame_pixels"):
         monkeypatch.setattr(f"peculiar.sources.stream.{name}", refuse)
     assert len(source.labels()) == 6
     with pytest.raises(AssertionError, match="decoded"):

@@ -20,7 +20,7 @@ from peculiar.model import Model
 from peculiar.predict import readable_batches
 from peculiar.schema import Question
 from peculiar.sets import name_sets, prediction_sets
-from peculiar.sources.stream import EDGE, MISSING, OFF_MOSAIC, Galaxy, Source
+from peculiar.sources.stream import EDGE, GUESSED, MISSING, OFF_MOSAIC, Galaxy, Source
 from peculiar.table import MODEL_NOTE
 
 
@@ -32,6 +32,7 @@ class Flag(enum.IntFlag):
     EDGE = EDGE
     OFF_MOSAIC = OFF_MOSAIC
     MISSING = MISSING
+    GUESSED = GUESSED
 
 
 FLAG_MEANINGS = {
@@ -40,6 +41,7 @@ FLAG_MEANINGS = {
     Flag.EDGE: "the picture reaches beyond the edge of its mosaic",
     Flag.OFF_MOSAIC: "the position lies on no mosaic",
     Flag.MISSING: "pixels of the picture are missing (NaN or blank)",
+    Flag.GUESSED: "how many bits the values of the picture have is guessed",
 }
 
 

@@ -37,6 +37,7 @@ KINDS = {
         kind: Kind(rule.sentence, "" if kind in {"off-centre", "uneven sky"} else "drop")
         for kind, rule in RULES.items()
     },
+    "bit depth": Kind("values of more than 8 bits leave most of their range empty, so that their depth is guessed"),
     "same file": Kind("pictures are the same byte for byte", "keep first"),
     "same pixels": Kind("pictures differ in their files but not in their pixels", "keep first"),
     "near duplicate": Kind(

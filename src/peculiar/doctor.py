@@ -18,7 +18,7 @@ from peculiar.columns import as_numbers, column_faults, read_columns, sky_column
 from peculiar.diagnosis import IMBALANCE, KINDS, Diagnosis, Finding
 from peculiar.errors import DataError, NotFoundError, PictureError, UsageError
 from peculiar.identifiers import type_of_ids
-from peculiar.image import decode_whole
+from peculiar.image import decode_remarked
 from peculiar.model import load_model
 from peculiar.predict import readable_batches
 from peculiar.sources import Source, open_source
@@ -151,19 +151,19 @@ def _examined(source: Source, threads: int, progress: Callable[[int], object]) -
 
 
 def _examine(row: Row) -> _Examined:
-    file = b""
+    file, guess = b"", ""
     try:
         content = row.read()
         if isinstance(content, bytes):
             file = hashlib.blake2b(content, digest_size=16).digest()
-            content = decode_whole(content)
+            content, guess = decode_remarked(content)
     except PictureError as error:
         return _Examined(row.id, row.label, ("unreadable", error.reason), file)
-    fault = blemish(content)
+    fault = blemish(content) or (("bit depth", guess) if guess else None)
     shape = repr(content.shape).encode()
     pixels = hashlib.blake2b(shape + np.ascontiguousarray(content).tobytes(), digest_size=16).digest()
     # Pictures in which nothing can be seen resemble each other, and are no duplicates.
-    seen = fault is None or fault[0] in {"clipped", "off-centre", "uneven sky"}
+    seen = fault is None or fault[0] in {"bit depth", "clipped", "off-centre", "uneven sky"}
     return _Examined(row.id, row.label, fault, file, pixels if seen else b"", portrait(content) if seen else None)
 
 

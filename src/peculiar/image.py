@@ -9,20 +9,23 @@ import math
 import os
 import stat
 import struct
+import threading
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from peculiar.bands import Bands, read_bands
+from peculiar.depth import colours_to_bytes, grey_to_bytes, has_wide_colours
 from peculiar.errors import PictureError, UsageError
 from peculiar.extent import central_extent
 from peculiar.fitsfile import looks_like_fits
-from peculiar.limits import PICTURE_BYTES, PIXELS
+from peculiar.limits import LARGE_PIXELS, PICTURE_BYTES, PIXELS, SCANS
 from peculiar.stretch import Stretch, border, noise_stretch, sdss_stretch
 
 # Pixels that are stretched at once.
@@ -38,9 +41,17 @@ _GALAXY_MARGIN, _LEAST_SHARE = 1.4, 0.16
 
 # Pillow's decoders report damage as whichever of these came first.
 _DAMAGE = (
-    *(OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, OverflowError, MemoryError),
-    struct.error,
+    *(OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError, ArithmeticError, AttributeError),
+    *(MemoryError, RuntimeError, struct.error, zlib.error),
 )
+
+# Marker of a JPEG's scan, of which a progressive one has several.
+_SCAN = b"\xff\xda"
+
+# Held while a large picture is decoded, which takes much memory.
+_one_large = threading.Lock()
+
+Decoded = TypeVar("Decoded")
 
 # What undoes the orientation that EXIF states.
 _TURNS = {
@@ -121,8 +132,8 @@ def looks_like_picture(head: bytes) -> bool:
 def decode_picture(content: bytes, framing: Framing) -> NDArray[np.uint8]:
     """Decode one picture and frame it.
 
-    Grey pictures become RGB, transparency is laid over black, 16-bit grey is scaled to 8 bits, the orientation that
-    EXIF states is applied, and of an animation the first frame is taken.
+    Grey pictures become RGB, transparency is laid over black, more than 8 bits a colour are scaled to 8 (see
+    `peculiar.depth`), the orientation that EXIF states is applied, and of an animation the first frame is taken.
 
     Parameters
     ----------
@@ -138,38 +149,46 @@ def decode_picture(content: bytes, framing: Framing) -> NDArray[np.uint8]:
     Raises
     ------
     PictureError
-        If the bytes are no picture, are cut short, or hold more than `PIXELS` pixels.
+        If the bytes are no picture, are cut short, or exceed what `peculiar.limits` allows.
     """
-    if looks_like_fits(content):
-        return frame_pixels(read_fits_picture([content]), framing)
-
-    def finish(picture: Image.Image, *, plain_jpeg: bool) -> NDArray[np.uint8]:
-        if framing.fast and plain_jpeg:
-            return _decode_fast(content, picture, framing)
-        return _frame(_decoded(content, picture, plain_jpeg=plain_jpeg), framing)
-
-    return _open(content, finish)
+    return decode_remarked(content, framing)[0]
 
 
 def decode_whole(content: bytes) -> NDArray[np.uint8]:
     """Decode one picture as it is, neither cut nor resized: uint8 (height, width, 3); see `decode_picture`."""
+    return decode_remarked(content)[0]
+
+
+def decode_remarked(content: bytes, framing: Framing | None = None) -> tuple[NDArray[np.uint8], str]:
+    """Decode one picture, and frame it if told how; say what was guessed of its depth, if anything was."""
     if looks_like_fits(content):
-        return read_fits_picture([content])
-    return _open(content, lambda picture, *, plain_jpeg: np.asarray(_decoded(content, picture, plain_jpeg=plain_jpeg)))
+        whole = read_fits_picture([content])
+        return whole if framing is None else frame_pixels(whole, framing), ""
+
+    def finish(picture: ImageFile.ImageFile, *, plain_jpeg: bool) -> tuple[NDArray[np.uint8], str]:
+        if framing and framing.fast and plain_jpeg:
+            return _decode_fast(content, picture, framing), ""
+        plain = _decode_plain(content) if plain_jpeg else None
+        shown, guess = (plain, "") if plain else _to_rgb(content, picture)
+        return np.asarray(shown) if framing is None else _frame(shown, framing), guess
+
+    return _open(content, finish)
 
 
-def _decoded(content: bytes, picture: Image.Image, *, plain_jpeg: bool) -> Image.Image:
-    return (_decode_plain(content) if plain_jpeg else None) or _to_rgb(picture)
-
-
-def _open(content: bytes, finish: Callable[..., NDArray[np.uint8]]) -> NDArray[np.uint8]:
+def _open(content: bytes, finish: Callable[..., Decoded]) -> Decoded:
     """Open a picture, let `finish` decode it, and report whatever is wrong with it as `PictureError`."""
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
-            if math.prod(picture.size) > PIXELS:
+            pixels = math.prod(picture.size)
+            if pixels > PIXELS:
                 raise PictureError(_too_large(picture.size))
             plain_jpeg = picture.format == "JPEG" and picture.mode in {"RGB", "L"} and "exif" not in picture.info
-            return finish(picture, plain_jpeg=plain_jpeg)
+            if pixels <= LARGE_PIXELS:
+                return finish(picture, plain_jpeg=plain_jpeg)
+            if picture.format == "JPEG" and content.count(_SCAN) > SCANS:
+                raise PictureError(f"it is a JPEG of more than {SCANS} scans; save it again")
+            with _one_large:
+                return finish(picture, plain_jpeg=plain_jpeg)
     except PictureError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -404,23 +423,34 @@ def _on_black(
     return picture, (left + rim, upper + rim, right + rim, lower + rim)
 
 
-def _to_rgb(picture: Image.Image) -> Image.Image:
+def _to_rgb(content: bytes, picture: ImageFile.ImageFile) -> tuple[Image.Image, str]:
+    """Return a picture with 8 bits for each of three colours, and what was guessed of its depth."""
+    shown: Image.Image = picture
+    guess = ""
+    if picture.mode in {"I", "F"} or picture.mode.startswith("I;16"):
+        shown, guess = grey_to_bytes(content, picture)
+    elif has_wide_colours(picture):
+        shown, guess = colours_to_bytes(content, picture)
     # Pillow's own exif_transpose writes the other entries anew, and breaks off at one of another type than is usual.
     if "exif" in picture.info:
         picture.load()
         turn = _TURNS.get(picture.getexif().get(ExifTags.Base.Orientation, 1))
-        picture = picture if turn is None else picture.transpose(turn)
-    if picture.mode == "RGB" and "transparency" not in picture.info:
-        return picture
-    if picture.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(picture).astype(np.uint16) >> 8).astype(np.uint8)).convert("RGB")
-    if picture.mode in {"I", "F"}:
-        reason = f"its pixels are {picture.mode!r} (32-bit) values without a known scale; save it with 8 bits a colour"
-        raise PictureError(reason)
-    if picture.mode in {"RGBA", "LA", "PA"} or "transparency" in picture.info:
-        rgba = picture.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", rgba.size, (0, 0, 0, 255)), rgba).convert("RGB")
-    return picture.convert("RGB")
+        shown = shown if turn is None else shown.transpose(turn)
+    if shown.mode in {"RGBA", "LA", "PA"} or "transparency" in shown.info:
+        return _over_black(shown), guess
+    return shown if shown.mode == "RGB" else shown.convert("RGB"), guess
+
+
+def _over_black(picture: Image.Image) -> Image.Image:
+    """Lay a picture over black, by stripes, since a large one takes much memory several times over."""
+    width, height = picture.size
+    shown = Image.new("RGB", picture.size)
+    rows = max(1, LARGE_PIXELS // 4 // width)
+    for top in range(0, height, rows):
+        stripe = picture.crop((0, top, width, min(top + rows, height))).convert("RGBA")
+        black = Image.new("RGBA", stripe.size, (0, 0, 0, 255))
+        shown.paste(Image.alpha_composite(black, stripe).convert("RGB"), (0, top))
+    return shown
 
 
 def _decode_plain(content: bytes) -> Image.Image | None:

@@ -21,7 +21,7 @@ from peculiar.fitsfile import looks_like_fits
 from peculiar.image import (
     Framing,
     compose_picture,
-    decode_picture,
+    decode_remarked,
     decode_whole,
     frame_pixels,
     has_gaps,
@@ -42,6 +42,9 @@ OFF_MOSAIC = 8
 
 MISSING = 16
 """Flag of a picture in which pixels have no value (NaN, blank, or a band without any)."""
+
+GUESSED = 32
+"""Flag of a picture whose file does not say how many bits its values have; see `peculiar.depth`."""
 
 _LITTER = {"__macosx", "@eadir", "$recycle.bin", "system volume information", "thumbs.db", "desktop.ini"}
 
@@ -302,7 +305,11 @@ def decode_row(row: Row, framing: Framing) -> Galaxy:
         if isinstance(content, Flagged):
             pixels, found = content
             content, flags = pixels, flags | found
-        picture = decode_picture(content, framing) if isinstance(content, bytes) else frame_pixels(content, framing)
+        if isinstance(content, bytes):
+            picture, guess = decode_remarked(content, framing)
+            flags |= GUESSED if guess else 0
+        else:
+            picture = frame_pixels(content, framing)
     except PictureError as error:
         return Galaxy(row.id, None, row.label, as_text(error.reason), row.position, row.flags)
     return Galaxy(row.id, picture, row.label, None, row.position, flags)
