@@ -24,6 +24,9 @@ def write(path: Path, columns: Sequence[Column], batches: Iterable[pa.RecordBatc
         if pa.types.is_fixed_size_list(column.type) and not column.type.list_size:
             message = f"the column {column.name!r} holds lists of length 0, which Parquet cannot; leave it out"
             raise UsageError(message)
+        if not column.name:
+            message = "a column has no name (''), and Parquet needs one; name the others with --column"
+            raise UsageError(message)
     schema = schema_of(columns)
     widths = {column.name: len("None") for column in columns if pa.types.is_string(column.type)}
     with pa.parquet.ParquetWriter(path, schema, store_schema=False) as parquet:

@@ -1,6 +1,7 @@
 """What every writer needs: rows in pieces of a good size, in the types of its format, and a place to keep them."""
 
 import tempfile
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -102,8 +103,16 @@ def plain(columns: Sequence[Column], format: Repertoire) -> list[Column]:
     Raises
     ------
     UsageError
-        If a column is of another type: a struct, bytes, lists of any length.
+        If a column is of another type: a struct, bytes, lists of any length; or if its name is empty, or holds signs
+        that are no characters, which most headers lose.
     """
+    for column in columns:
+        if not column.name or any(unicodedata.category(sign) == "Cc" for sign in column.name):
+            message = (
+                f"the column {column.name!r} has a name that this format cannot hold: empty, or with control characters; "
+                "name the others with --column, or give it another name"
+            )
+            raise UsageError(message)
     return [replace(column, type=_plain(column.name, column.type, format)) for column in columns]
 
 
