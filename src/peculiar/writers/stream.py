@@ -109,7 +109,7 @@ def plain(columns: Sequence[Column], format: Repertoire) -> list[Column]:
     for column in columns:
         if not column.name or any(unicodedata.category(sign) == "Cc" for sign in column.name):
             message = (
-                f"the column {column.name!r} has a name that this format cannot hold: empty, or with control characters; "
+                f"the column {column.name!r} has a name that this format cannot hold: empty, or with control signs; "
                 "name the others with --column, or give it another name"
             )
             raise UsageError(message)
