@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from peculiar.errors import ModelError
-from peculiar.seen import Seen, pack_ids
+from peculiar.model import load_model
+from peculiar.seen import SEEN, Seen, pack_ids
 
 
 @pytest.mark.parametrize(
@@ -44,3 +45,9 @@ def test_few_others_are_taken_for_them() -> None:
 def test_damaged_notes_are_told(pack: str) -> None:
     with pytest.raises(ModelError, match="damaged"):
         Seen((pack,)).among(["a"])
+
+
+def test_the_model_that_ships_knows_what_it_was_trained_on() -> None:
+    seen = Seen(tuple(load_model().card.training[SEEN]))
+    ids = ["sdss-588297865264889984", "decals-J001240.06-000210.4.jpg", "sdss-588017705088319588", "galaxydata-1"]
+    assert seen.among(ids).tolist() == [True, True, False, False]
