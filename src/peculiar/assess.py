@@ -1,7 +1,7 @@
 """All that can be said of a model on labelled galaxies: scores, calibration, prediction sets, prevalence, mistakes."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from peculiar.prevalence import Fraction, fractions
 from peculiar.schema import Question, question_for
 from peculiar.sets import Coverage, coverage, cross_fitted_sets, prediction_sets
 from peculiar.sources import open_source
-from peculiar.sources.labelled import check_labels, read_labels, warn_of_strangers
+from peculiar.sources.labelled import ColumnsById, join_labels, joined_text, read_labels, warn_of_strangers
 from peculiar.table import ID_COLUMNS, TableReader, entry_text, find_column
 
 MISTAKES = 12
@@ -223,14 +223,19 @@ def read_probabilities(
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """A table of probabilities and labels, to be scored without pictures; see `read_catalogue`."""
+    """A table of probabilities and labels, to be scored without pictures; see `read_catalogue`.
+
+    `columns` are those of the table and of the table of its labels, which `column` gives the entries of, for all rows.
+    """
 
     question: Question
     rows: list[int]
     ids: list[str]
     labels: NDArray[np.int64]
     probabilities: NDArray[np.float64]
-    table: TableReader
+    columns: tuple[str, ...]
+    column: Callable[[str], list[Any]]
+    joined: str = ""
 
 
 def has_probabilities(path: Path, label: str | None, questions: Sequence[Question]) -> bool:
@@ -277,14 +282,25 @@ def read_catalogue(
     """
     table = TableReader(path)
     column = find_column(ID_COLUMNS, table.columns)
+    joined, columns, read_column = "", table.columns, table.column
     if labels is not None:
         label, by_id = read_labels(labels, label)
         if column is None:
             raise UnknownNameError("column", "id", table.columns, where=f"in {path.name}, which labels are told by")
         ids = [entry_text(id_) or "" for id_ in table.column(column)]
-        check_labels(path, ids, by_id)
-        warn_of_strangers(labels, by_id, ids)
-        entries = [by_id.get(id_) for id_ in ids]
+        join = join_labels(path, filled := [id_ for id_ in ids if id_], by_id)
+        warn_of_strangers(labels, by_id, join)
+        joined, beside = joined_text(path, filled, join), ColumnsById(labels)
+        names = [join.partners.get(id_, "") for id_ in ids]
+        entries = [by_id.get(name) for name in names]
+        columns = tuple(dict.fromkeys([*table.columns, *beside]))
+
+        def read_column(name: str) -> list[Any]:
+            if name in table.columns:
+                return table.column(name)
+            told = beside[name]
+            return [told.get(its) for its in names]
+
     elif label is not None:
         entries = [entry_text(entry) for entry in table.column(label)]
     else:
@@ -307,7 +323,7 @@ def read_catalogue(
     # Those of a row without one are as in `peculiar.sources`, so that no two galaxies are taken for the same.
     named = [entry_text(told[row]) or f"{path.stem}-{row}" for row in rows]
     classes = np.array([numbers[entries[row]] for row in rows], dtype=np.int64)
-    return Catalogue(question, rows, named, classes, probabilities[rows], table)
+    return Catalogue(question, rows, named, classes, probabilities[rows], columns, read_column, joined)
 
 
 def _numbers(table: TableReader, name: str, answer: str) -> NDArray[np.float64]:

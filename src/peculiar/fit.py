@@ -167,6 +167,9 @@ def fit(
     galaxies = read_answered(sources, questions, recipe.training_framing, progress=watcher.reading)
     parts, duplicates = fit_parts(galaxies, recipe)
     _check_parts(galaxies, parts)
+    few = len(parts.training) < recipe.batch_size and "batch_size" not in recipe.model_fields_set
+    if few:  # so small a set has not to be told how many go into a step
+        recipe = recipe.model_copy(update={"batch_size": max(2, len(parts.training))})
     record = FitRecord(
         recipe=recipe,
         questions=galaxies.questions,

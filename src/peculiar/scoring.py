@@ -41,6 +41,8 @@ class Scored:
         Given a name: the entries of that column, those of all rows.
     source : Source or None
         None for a table without pictures.
+    joined : str
+        How galaxies and labels in a table of their own were joined, as a sentence.
     choice : Choice
         Which of the labelled galaxies are scored.
     problems : dict of str to str
@@ -58,6 +60,7 @@ class Scored:
     columns: tuple[str, ...]
     read_column: Callable[[str], list[Any]]
     source: Source | None = None
+    joined: str = ""
     choice: Choice = field(default_factory=lambda: Choice(np.empty(0, dtype=bool)))
     problems: dict[str, str] = field(default_factory=dict)
     votes: Votes | None = None
@@ -182,6 +185,7 @@ def score_pictures(
         probabilities=probabilities,
         columns=source.columns,
         read_column=source.column,
+        joined=source.joined,
         source=source,
         choice=choice,
         problems=predictions.problems,
@@ -220,8 +224,9 @@ def score_catalogue(
         ids=[read.ids[number] for number in taken],
         labels=read.labels[taken],
         probabilities=read.probabilities[taken],
-        columns=read.table.columns,
-        read_column=read.table.column,
+        columns=read.columns,
+        read_column=read.column,
+        joined=read.joined,
         choice=choice,
     )
 

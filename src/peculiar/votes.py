@@ -22,6 +22,9 @@ _FORMS = (
     r"{question}_(a\d\d_)?{answer}_fraction",
 )
 
+# What the Galaxy Challenge calls the answers to a question that is none of its tree's own.
+_GALAXY_CHALLENGE = {"odd": ("Class6.2", "Class6.1")}
+
 # Shares do not tell of how many votes they are: about as many as a galaxy of Galaxy Zoo 2 has (Willett et al. 2013).
 _USUAL = 40
 
@@ -83,7 +86,8 @@ def find_votes(questions: Sequence[Question], columns: Sequence[str]) -> list[Qu
 
     Columns are found by the names that Galaxy Zoo's catalogues give them (``smooth-or-featured_smooth``,
     ``t01_smooth_or_features_a01_smooth_count``, also with ``_fraction``), of a single question also by those of
-    `peculiar.labels` (``n_smooth``), and of the tree ``gz2`` by those of the Galaxy Challenge (``Class1.1``). Before
+    `peculiar.labels` (``n_smooth``), and of the tree ``gz2`` and the question ``odd`` by those of the Galaxy Challenge
+    (``Class1.1``). Before
     all these come the columns that a question names itself.
     """
     forms = (*_FORMS, *(_OF_ONE_QUESTION if len(questions) == 1 else ()))
@@ -95,6 +99,7 @@ def find_votes(questions: Sequence[Question], columns: Sequence[str]) -> list[Qu
             tuple(f"Class{int(task)}.{number}" for number, _ in enumerate(question.answers, 1))
             for task in re.findall(r"^t(\d\d)_", question.name)
         ]
+        candidates.append(_GALAXY_CHALLENGE.get(question.name, ()))
         found += [replace(question, votes=one) for one in candidates if one and set(one) <= set(columns)][:1]
     return found
 

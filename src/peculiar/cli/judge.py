@@ -13,7 +13,7 @@ import typer
 from peculiar.cli.options import Data, Json, Label, Labels, ModelOrRun, Views
 from peculiar.cli.progress import counting
 from peculiar.cli.terminal import extra, out, print_json, print_scores, print_table
-from peculiar.errors import PeculiarWarning
+from peculiar.errors import PeculiarWarning, UsageError
 from peculiar.words import counted
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from peculiar.candidates import Candidate
     from peculiar.prevalence import Fraction
+    from peculiar.schema import Question
     from peculiar.scoring import Scored
 
 
@@ -76,7 +77,7 @@ def evaluate(
         message = f"{data} holds probabilities of {scored.candidate.name}, and not of {candidate.name}"
         warnings.warn(message, PeculiarWarning, stacklevel=1)
     candidate = scored.candidate
-    notes = scored.choice.sentences(part)
+    notes = [*filter(None, [scored.joined]), *scored.choice.sentences(part)]
     unlabelled = None
     if catalog is not None:
         notes += check_maker(catalog, read_maker(TableReader(catalog)), candidate.maker)
@@ -176,8 +177,9 @@ def _score(
     if read is not None:
         return read
     voted = None
-    asked = next((one for one in candidate.questions if question in (None, one.name)), None)
-    if asked is not None and asked.votes and label is None:
+    asked = _voted_on(candidate, question, label, labels)
+    if asked is not None:
+        question = asked.name
         source, voted = with_most(open_source(data), asked, labels)
     elif labels is None:
         source = open_source(data, label=label)
@@ -186,6 +188,41 @@ def _score(
     with counting("classifying") as progress:
         scored = score_pictures(source, candidate, question=question, progress=progress)
     return scored if voted is None else replace(scored, votes=read_votes(source, voted).of(scored.rows))
+
+
+def _voted_on(
+    candidate: "Candidate", question: str | None, label: str | None, labels: Path | None
+) -> "Question | None":
+    """Return the question whose votes are to be scored, if it is votes that the data or a table of labels hold."""
+    from peculiar.schema import TREES, find_tree
+    from peculiar.sources.labelled import LABEL_COLUMNS
+    from peculiar.table import TableReader, find_column
+    from peculiar.votes import find_votes
+
+    if label is not None:
+        return None
+    answered = candidate.questions
+    if question in TREES:
+        own = {one.name for one in find_tree(str(question)).questions}
+        answered = tuple(one for one in answered if one.name in own) or answered
+    elif question is not None:
+        answered = tuple(one for one in answered if one.name == question)
+    if labels is not None:
+        columns = TableReader(labels).columns
+        if find_column([*LABEL_COLUMNS, *(one.column.lower() for one in answered)], columns) is None:
+            found = [find_votes([one], columns) for one in answered]
+            if voted := [one for some in found for one in some]:
+                return voted[0]
+            if question in TREES:
+                message = (
+                    f"the model {candidate.name} answers {', '.join(one.name for one in candidate.questions)}, and "
+                    f"{labels} has no votes on these. Train a model that answers {question}: `peculiar fit DATA "
+                    f"--labels {labels} --question {question} --from galaxy --out run`, then `peculiar export run "
+                    "--out MODEL.onnx`"
+                )
+                raise UsageError(message)
+    first = next(iter(answered), None)
+    return first if first is not None and first.votes else None
 
 
 def _listed(deviations: dict[str, float]) -> str:

@@ -8,7 +8,7 @@ import typer
 
 from peculiar.cli.options import Crop, Data, Fast, Json, Label, Labels, Size, framing
 from peculiar.cli.progress import counting, fitting, watching
-from peculiar.cli.terminal import extra, out, print_json, print_scores
+from peculiar.cli.terminal import err, extra, out, print_json, print_scores
 from peculiar.errors import UsageError
 from peculiar.words import counted
 
@@ -129,7 +129,9 @@ def fit(
     epochs: Annotated[
         int | None, typer.Option(help="How often to go through the galaxies; default: 12, with --from 30.")
     ] = None,
-    batch_size: Annotated[int, typer.Option(help="Galaxies a step.")] = 64,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Galaxies a step; default: 64, or all where there are fewer.")
+    ] = None,
     body: Annotated[
         str | None, typer.Option(help="Body of the network: lite, as the model that ships has it, or residual.")
     ] = None,
@@ -194,6 +196,9 @@ def fit(
     elif label is not None or labels is not None:
         sources, own = own_question(sources, label, labels)
         questions = (own,)
+    for source in sources:
+        if source.joined:
+            err.print(source.joined)
     with fitting() as watcher:
         history = run_fit(
             sources,

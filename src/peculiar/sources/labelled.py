@@ -9,13 +9,15 @@ from pathlib import Path
 import pyarrow as pa
 
 from peculiar.errors import LabelError, PeculiarWarning, UnknownNameError, UsageError
+from peculiar.joins import Join, join_ids
 from peculiar.schema import RESERVED, Question, question_for
 from peculiar.sources.answers import answers_to
 from peculiar.sources.stream import Row, Source
 from peculiar.table import ID_COLUMNS, TableReader, entry_text, find_column
 from peculiar.votes import find_votes
+from peculiar.words import counted
 
-_LABEL_COLUMNS = ("label", "labels", "class", "answer", "target")
+LABEL_COLUMNS = ("label", "labels", "class", "answer", "target")
 
 
 class LabelledSource(Source):
@@ -26,22 +28,39 @@ class LabelledSource(Source):
     source : Source
         Its own labels are no longer seen; its columns are.
     told : mapping of str to mapping of str to str
-        By column and id. Galaxies that are not in it have nothing there.
+        By column and id. Galaxies that are not in it have nothing there. Ids may be written in another way; see
+        `peculiar.joins`.
     label : str, optional
         Which of the columns are labels.
+    beside : mapping of str to mapping of str to str, optional
+        Other columns of the same table, by column and id, which are seen where the source has none of that name.
+
+    Attributes
+    ----------
+    joined : str
+        How many galaxies are in `told`, and by what.
 
     Raises
     ------
     LabelError
-        If no galaxy of the source is in `told`.
+        If no galaxy of the source is in `told`, or it is not known which one is.
     """
 
-    def __init__(self, source: Source, told: Mapping[str, Mapping[str, str]], label: str | None = None) -> None:
+    def __init__(
+        self,
+        source: Source,
+        told: Mapping[str, Mapping[str, str]],
+        label: str | None = None,
+        beside: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:
         super().__init__(source.path, label)
-        self._source, self._told, self._ids = source, told, source.ids()
-        self.columns = tuple(dict.fromkeys([*source.columns, *told]))
+        self._source, self._ids = source, source.ids()
+        self._beside = {} if beside is None else beside
+        self.columns = tuple(dict.fromkeys([*source.columns, *told, *self._beside]))
         self.positioned, self.notes = source.positioned, source.notes
-        check_labels(source.path, self._ids, dict.fromkeys(id_ for by_id in told.values() for id_ in by_id))
+        self.join = join_labels(source.path, self._ids, dict.fromkeys(id_ for by_id in told.values() for id_ in by_id))
+        self.joined = joined_text(source.path, self._ids, self.join)
+        self._told = {column: self._by_own_id(by_id) for column, by_id in told.items()}
 
     @property
     def id_type(self) -> pa.DataType:
@@ -67,9 +86,16 @@ class LabelledSource(Source):
 
     def column(self, name: str) -> list[str | None]:
         """Return the entries of a column as text, those of the other table before the source's own."""
-        if name not in self._told:
-            return self._source.column(name)
-        return [self._told[name].get(id_) for id_ in self._ids]
+        if name in self._told:
+            return [self._told[name].get(id_) for id_ in self._ids]
+        if name in self._beside and name not in self._source.columns:
+            entries = self._by_own_id(self._beside[name])
+            return [entries.get(id_) for id_ in self._ids]
+        return self._source.column(name)
+
+    def _by_own_id(self, entries: Mapping[str, str]) -> dict[str, str]:
+        """Return entries by the ids of the source rather than by those of the table."""
+        return {mine: entries[its] for mine, its in self.join.partners.items() if its in entries}
 
     def files(self) -> Sequence[Path]:
         """Return the files that are read, without the table of labels."""
@@ -90,7 +116,7 @@ def read_labels(path: str | os.PathLike[str], label: str | None = None) -> tuple
     reader.check_column(column)
     if label is None:
         others = [name for name in reader.columns if name != column]
-        usual = [name for name in _LABEL_COLUMNS if name in others]
+        usual = [name for name in LABEL_COLUMNS if name in others]
         if not usual and len(others) != 1:
             raise UnknownNameError("column", "label", others, where=f"in {reader.path.name}; name it by --label")
         label = (usual or others)[0]
@@ -114,22 +140,61 @@ def read_labels(path: str | os.PathLike[str], label: str | None = None) -> tuple
     return label, by_id
 
 
-def check_labels(path: str | os.PathLike[str], ids: Sequence[str], labelled: Collection[str]) -> None:
-    """Raise `LabelError` if there are no labels, or none of some galaxies is among those that have one."""
+class ColumnsById(Mapping[str, Mapping[str, str]]):
+    """The columns of a table by id, each read when it is asked for; of several rows of an id the last counts."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._reader = TableReader(path)
+        self._key = find_column(ID_COLUMNS, self._reader.columns) or "id"
+
+    def __getitem__(self, name: str) -> Mapping[str, str]:
+        """Return the entries of a column by id, without empty ones."""
+        if name not in self._reader.columns:
+            raise KeyError(name)
+        pairs = zip(self._reader.column(self._key), self._reader.column(name), strict=True)
+        told = ((entry_text(id_), entry_text(entry)) for id_, entry in pairs)
+        return {id_: entry for id_, entry in told if id_ and entry is not None}
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the names of the columns, but for that of the ids."""
+        return (name for name in self._reader.columns if name != self._key)
+
+    def __len__(self) -> int:
+        """Return the number of columns."""
+        return len(self._reader.columns) - 1
+
+
+def join_labels(path: str | os.PathLike[str], ids: Sequence[str], labelled: Collection[str]) -> Join:
+    """Return which of some galaxies have labels, by the ids of both.
+
+    Raises
+    ------
+    LabelError
+        If there are no labels, none of the galaxies has one, or it is not known which one has.
+    """
     if not labelled:
         message = f"{path}: the table of its labels has no row with an id and a label; give one that has"
         raise LabelError(message)
-    if set(labelled).isdisjoint(ids):
+    found = join_ids(ids, labelled, f"{path} and the table of its labels")
+    if not found.partners:
         message = (
             f"{path}: none of its {len(ids):,} galaxies has one of the {len(labelled):,} labels; its ids are such as "
-            f"{next(iter(ids), '')!r}, those of the labels such as {next(iter(labelled), '')!r}"
+            f"{next(iter(ids), '')!r}, those of the labels such as {next(iter(labelled), '')!r}. Another column of ids "
+            "is named by --id"
         )
         raise LabelError(message)
+    return found
 
 
-def warn_of_strangers(labels: str | os.PathLike[str], labelled: Collection[str], *ids: Sequence[str]) -> None:
+def joined_text(path: str | os.PathLike[str], ids: Sequence[str], join: Join) -> str:
+    """Return how many galaxies are in a table, and by what, as a sentence."""
+    there = sum(id_ in join.partners for id_ in ids)
+    return f"{path}: {there:,} of {counted(len(ids), 'galaxy')} joined by ids, {join.way}."
+
+
+def warn_of_strangers(labels: str | os.PathLike[str], labelled: Collection[str], *joins: Join) -> None:
     """Warn of labels of galaxies that are not there."""
-    strangers = set(labelled).difference(*ids)
+    strangers = set(labelled).difference(*(join.partners.values() for join in joins))
     if strangers:
         message = (
             f"{labels}: {len(strangers):,} of {len(labelled):,} labels are of galaxies that are not there; the first "
@@ -169,8 +234,9 @@ def own_question(
     found: list[Source] = list(sources)
     if labels is not None:
         label, by_id = read_labels(labels, label)
-        found = [LabelledSource(source, {label: by_id}, label) for source in sources]
-        warn_of_strangers(labels, by_id, *(source.ids() for source in sources))
+        joined = [LabelledSource(source, {label: by_id}, label, ColumnsById(labels)) for source in sources]
+        warn_of_strangers(labels, by_id, *(one.join for one in joined))
+        found = list(joined)
     there = list(dict.fromkeys(name for source in found for name in (*source.columns, *filter(None, [source.label]))))
     if label not in there:
         raise UnknownNameError("column", label or "", there, where=f"in {' and '.join(one.path.name for one in found)}")
@@ -232,9 +298,9 @@ def told_questions(
         name: {id_: one for id_, one in zip(ids, column, strict=True) if id_ and one is not None}
         for name, column in entries.items()
     }
-    joined: list[Source] = [LabelledSource(source, by_column) for source in sources]
-    warn_of_strangers(reader.path, set(ids), *(source.ids() for source in sources))
-    return joined, told
+    joined = [LabelledSource(source, by_column, beside=ColumnsById(reader.path)) for source in sources]
+    warn_of_strangers(reader.path, dict.fromkeys(filter(None, ids)), *(one.join for one in joined))
+    return list(joined), told
 
 
 def with_most(
@@ -251,4 +317,6 @@ def with_most(
     """
     (voted,), (told,) = told_questions([source], [question], table)
     answers = {id_: one for id_, one in zip(voted.ids(), answers_to(voted, told), strict=True) if one is not None}
-    return LabelledSource(voted, {question.name: answers}, question.name), told
+    found = LabelledSource(voted, {question.name: answers}, question.name)
+    found.joined = voted.joined
+    return found, told

@@ -169,12 +169,16 @@ class Source(ABC):
         Whether the galaxies' positions on the sky are known.
     notes : dict of str to str
         How the pictures were made, for the header of a catalogue.
+    joined : str
+        How many of its galaxies have labels in a table of their own, and by what they were joined; a sentence, or
+        empty.
     """
 
     kind: ClassVar[str]
     columns: tuple[str, ...] = ()
     positioned: bool = False
     notes: Mapping[str, str] = MappingProxyType({})
+    joined: str = ""
 
     def __init__(self, path: Path, label: str | None) -> None:
         self.path = path
