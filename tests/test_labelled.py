@@ -105,9 +105,8 @@ def test_a_report_by_and_in_groups_of_columns_beside_the_labels(
     tiny_model: Path,
 ) -> None:
     rows = [(f"sim-{n:03d}", ("odd", "not_odd")[n % 2], f"field {n // 10}", n / 10) for n in range(40)]
-    labels = write_labels(*rows, head=("name", "odd", "field", "seeing"))
-    Path("names.csv").write_text(labels.read_text().replace("name,", "id,", 1))
-    words = ("--labels", "names.csv", "--by", "seeing", "--group", "field", "--include-training", "--json")
+    labels = write_labels(*rows, head=("id", "odd", "field", "seeing"))
+    words = ("--labels", labels, "--by", "seeing", "--group", "field", "--include-training", "--json")
     status, output, errors = peculiar_command("evaluate", tiny_survey, "--model", tiny_model, "--label", "odd", *words)
     assert status == 0, errors
     found = json.loads(output)
