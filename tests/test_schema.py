@@ -52,7 +52,7 @@ def test_strange_labels_are_counted_and_the_most_frequent_named() -> None:
 
 
 def test_a_strange_label_without_a_close_answer_gets_no_hint() -> None:
-    with pytest.raises(LabelError, match=r"'xyz', 1 times\. The answers"):
+    with pytest.raises(LabelError, match=r"'xyz', 1 time\. The answers"):
         FOUR_CLASS.check(["xyz"], PATH)
 
 

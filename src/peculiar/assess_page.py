@@ -15,6 +15,7 @@ from peculiar.evaluate import ClassScores, Scores
 from peculiar.intervals import Interval
 from peculiar.report import Picture, Section, format_score, write_page
 from peculiar.shift import Shifted
+from peculiar.words import changed, counted
 
 _CLASS_SCORES = (
     ("precision", "precision"),
@@ -171,7 +172,7 @@ def write_assessment(
     )
     low = format_interval(found.scores.intervals.get("accuracy"))
     lead = (
-        f"{found.scores.count:,} galaxies, the question {found.question.name}: accuracy "
+        f"{counted(found.scores.count, 'galaxy')}, the question {found.question.name}: accuracy "
         f"{format_score(found.scores.accuracy)}{f' ({low})' if low else ''}."
     )
     if deviations:
@@ -248,16 +249,16 @@ def _calibration_text(found: Assessment) -> list[str]:
     for name, bins in found.reliability.items():
         text.append(
             f"{name[0].upper()}{name[1:]}: the diagonal passes through {sum(one.bears_out for one in bins)} of "
-            f"{len(bins)} intervals."
+            f"{counted(len(bins), 'interval')}."
         )
     known = found.calibration
     if known:
         text.append(
             f"Calibrated anew, each galaxy with what the others say, by {known['scaling']}: log loss "
             f"{known['log_loss']:.3f} in place of {found.scores.log_loss:.3f}, calibration error "
-            f"{known['calibration_error']:.3f}. Weights and biases by class would lower the log loss by "
-            f"{known['gain_by_classes']:.4f} ± {known['gain_error']:.4f} against a temperature; they are taken where "
-            "that is more than two of its errors and rare classes are found as often."
+            f"{known['calibration_error']:.3f}. With weights and biases by class the log loss is "
+            f"{changed(-known['gain_by_classes'])} (standard error {known['gain_error']:.4f}) against a temperature; "
+            "they are taken where it is lower by more than two standard errors and rare classes are found as often."
         )
     return text
 

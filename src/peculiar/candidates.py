@@ -135,24 +135,19 @@ class Choice:
         """Return what is to be said of it."""
         told = []
         if self.elsewhere:
-            told.append(f"{_are(self.elsewhere)} left out: {_they(self.elsewhere)} not in the part {part}.")
+            they = "it is" if self.elsewhere == 1 else "they are"
+            told.append(f"{counted(self.elsewhere, 'galaxy', 'are', 'is')} left out: {they} not in the part {part}.")
         if self.trained_on is None:
             told.append("It is not known which galaxies the model was trained on: scores on these would be too good.")
         elif self.trained_on and self.included:
-            told.append(f"{_are(self.trained_on)} scored that the model was trained on: the scores are too good.")
+            scored = counted(self.trained_on, "galaxy", "are", "is")
+            told.append(f"{scored} scored that the model was trained on: the scores are too good.")
         elif self.trained_on:
             them = "it" if self.trained_on == 1 else "them"
-            told.append(f"{_are(self.trained_on)} left out: the model was trained on {them}.")
+            left_out = counted(self.trained_on, "galaxy", "are", "is")
+            told.append(f"{left_out} left out: the model was trained on {them}.")
             told.append("(--include-training scores these too.)")
         return told
-
-
-def _are(count: int) -> str:
-    return f"{counted(count, 'galaxy')} {'is' if count == 1 else 'are'}"
-
-
-def _they(count: int) -> str:
-    return "it is" if count == 1 else "they are"
 
 
 def run_candidate(

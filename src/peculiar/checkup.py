@@ -17,6 +17,7 @@ from peculiar.image import Framing
 from peculiar.report import Section, Strip, embedded, write_page
 from peculiar.sources import open_source
 from peculiar.sources.stream import decode_row
+from peculiar.words import counted
 from peculiar.writers import write_table
 
 # Of each kind so many findings are shown, and of each finding so many pictures.
@@ -54,7 +55,7 @@ def write_checkup(found: Diagnosis, folder: Path, *, label: str | None = None) -
         table=[["finding", "count"], *([kind, f"{count:,}"] for kind, count in counts.items())] if counts else (),
     )
     sections = [_section(kind, some, counts[kind], found, pictures) for kind, some in shown.items()]
-    lead = f"{len(found.ids):,} galaxies, looked at in {found.seconds:,.0f} seconds."
+    lead = f"{counted(len(found.ids), 'galaxy')}, looked at in {counted(round(found.seconds), 'second')}."
     return write_page(folder / "index.html", f"Check of {found.data.name}", lead, [summary, *sections])
 
 
@@ -79,9 +80,9 @@ def _summary(found: Diagnosis) -> str:
         return "Nothing is wrong."
     dropped = len(found.dropped())
     return (
-        f"{len(found.findings):,} findings. A cleaned list (--fix) leaves out {dropped:,} of {len(found.ids):,} "
-        "galaxies: those whose picture shows nothing, all duplicates but the first, and duplicates whose labels "
-        "contradict each other. Suspect labels and neighbours are for people to judge."
+        f"{counted(len(found.findings), 'finding')}. A cleaned list (--fix) leaves out {dropped:,} of "
+        f"{counted(len(found.ids), 'galaxy')}: those whose picture shows nothing, all duplicates but the first, and "
+        "duplicates whose labels contradict each other. Suspect labels and neighbours are for people to judge."
     )
 
 

@@ -47,6 +47,7 @@ KINDS = {
     "contradiction": Kind("duplicates of any sort have different labels", "drop"),
     "leak": Kind("duplicates, neighbours or rows of one id lie in different parts of the split"),
     "imbalance": Kind(f"the largest class has over {IMBALANCE} times as many galaxies as the smallest"),
+    "label spelling": Kind("labels differ in case or blanks alone, or are blank"),
     "suspect label": Kind("a classifier that has not seen the label finds another far more probable (cleanlab)"),
     "duplicate id": Kind("several rows have the same id", "keep first"),
     "copied column": Kind("two columns of numbers are equal in 99 % of their rows"),

@@ -23,6 +23,7 @@ from peculiar.model import load_model
 from peculiar.predict import readable_batches
 from peculiar.sources import Source, open_source
 from peculiar.sources.stream import Row, in_order
+from peculiar.spelling import alike, spelled
 from peculiar.suspects import LEAST_OF_A_CLASS, Suspect, rank_labels
 from peculiar.table import ID_COLUMNS, TableReader, entry_text, find_column, is_table
 from peculiar.twins import find_twins, portrait
@@ -96,6 +97,7 @@ def check(
     twice = list(_duplicate_ids(result.ids))
     found += _leaks(same, twice, parts)
     found += _imbalance(result.labels)
+    found += [_spelling(result.labels, one) for one in alike(result.labels)]
     if source is not None:
         _suspects(source, model, same, result, lambda done: progress("judging labels", done))
     found += twice
@@ -288,6 +290,11 @@ def _imbalance(labels: Iterable[str | None]) -> Iterator[Finding]:
     if len(counts) > 1 and counts[0][1] > IMBALANCE * counts[-1][1]:
         (most, many), (least, few) = counts[0], counts[-1]
         yield Finding("imbalance", (), f"{many:,} are {most}, {few:,} {least}", round(many / few, 1))
+
+
+def _spelling(labels: Sequence[str | None], spellings: Mapping[str, int]) -> Finding:
+    rows = tuple(row for row, label in enumerate(labels) if label in spellings)
+    return Finding("label spelling", rows, spelled(spellings))
 
 
 def _duplicate_ids(ids: Sequence[str]) -> Iterator[Finding]:

@@ -140,4 +140,4 @@ def score_table(scores: Scores) -> list[list[str]]:
 
 def format_score(value: float | None) -> str:
     """Return a score with three digits, or that it is undefined."""
-    return "undefined" if value is None else f"{value:.3f}"
+    return "undefined" if value is None or not np.isfinite(value) else f"{value:.3f}"

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from peculiar.errors import LabelError, NotFoundError, UnknownNameError
+from peculiar.spelling import number_meanings
+from peculiar.words import counted
 
 RESERVED = frozenset({"embedding", "pictures"})
 """What a question cannot be called, since something else in a model file is."""
@@ -68,11 +70,14 @@ class Question:
         strange = Counter(label for label in labels if label is not None and label not in self.answers)
         if strange:
             label, count = strange.most_common(1)[0]
-            close = difflib.get_close_matches(label, self.answers, n=1)
+            close = difflib.get_close_matches(label.strip(), self.answers, n=1)
             hint = f" (did you mean {close[0]!r}?)" if close else ""
+            meanings = number_meanings(strange, self.answers)
+            advice = f"; if the numbers stand for {meanings}, write these names in their place" if meanings else ""
             message = (
-                f"{path}: {strange.total():,} galaxies have labels that are no answers to {self.name!r}; the most "
-                f"frequent is {label!r}, {count:,} times{hint}. The answers are: {', '.join(self.answers)}"
+                f"{path}: {counted(strange.total(), 'galaxy', 'have', 'has')} labels that are no answers to "
+                f"{self.name!r}; the most frequent is {label!r}, {counted(count, 'time')}{hint}. The "
+                f"answers are: {', '.join(self.answers)}{advice}"
             )
             raise LabelError(message)
 

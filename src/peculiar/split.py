@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import train_test_split
 
 from peculiar.errors import LabelError, UsageError
+from peculiar.words import counted
 
 PARTS = ("training", "validation", "test")
 
@@ -84,8 +85,9 @@ def split(labels: ArrayLike, *, validation_size: float = 0.2, seed: int = 222, a
             np.arange(len(labels)), test_size=validation_size, stratify=one_hot, shuffle=True, random_state=seed
         )
     except ValueError as error:
+        classes = counted(int(np.count_nonzero(counts)), "class")
         message = (
-            f"{len(labels)} galaxies of {np.count_nonzero(counts)} classes are too few to hold back "
+            f"{counted(len(labels), 'galaxy')} of {classes} {'is' if len(labels) == 1 else 'are'} too few to hold back "
             f"{validation_size:.0%} for validation with every class in both parts; add some, or hold back another "
             f"share ({error})"
         )

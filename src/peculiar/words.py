@@ -1,14 +1,23 @@
-"""Numbers in sentences: one galaxy and two galaxies, lower and higher, undefined."""
+"""Numbers in sentences: one galaxy is, two galaxies are; lower and higher by."""
 
 import math
 
 
-def counted(count: int, noun: str) -> str:
-    """Return a number of things in words, such as "1 galaxy" and "1,200 galaxies"."""
+def counted(count: int, noun: str, verb: str = "", verb_of_one: str = "") -> str:
+    """Return a number of things in words, such as "1 galaxy is" and "1,200 galaxies are".
+
+    Parameters
+    ----------
+    count : int
+    noun : str
+        Of one thing.
+    verb, verb_of_one : str, optional
+        That follows, of several things and of one.
+    """
     if count == 1:
-        return f"1 {noun}"
+        return f"1 {noun} {verb_of_one}".rstrip()
     plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}es" if noun.endswith(("s", "x")) else f"{noun}s"
-    return f"{count:,} {plural}"
+    return f"{count:,} {plural} {verb}".rstrip()
 
 
 def changed(by: float, *, digits: int = 4) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from peculiar.cli.terminal import err
+from peculiar.words import counted
 
 if TYPE_CHECKING:
     from peculiar.fit import FitWatcher
@@ -66,7 +67,9 @@ def watching(if_stopped: str = "") -> Iterator["Watcher"]:
 
             def begin(self, record: Any, summary: str) -> None:
                 self.epochs = record.arguments.epochs
-                counts = f"{record.training_count:,} galaxies to train on, {record.validation_count:,} held back"
+                counts = (
+                    f"{counted(record.training_count, 'galaxy')} to train on, {record.validation_count:,} held back"
+                )
                 err.print(f"{counts}; classes: {', '.join(record.question.answers)}\n\n{summary}\n")
 
             def batch(self, epoch: int, done: int, total: int, loss: float, accuracy: float) -> None:

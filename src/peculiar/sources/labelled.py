@@ -12,7 +12,7 @@ from peculiar.errors import LabelError, PeculiarWarning, UnknownNameError, Usage
 from peculiar.joins import Join, join_ids
 from peculiar.schema import RESERVED, Question, question_for
 from peculiar.sources.answers import answers_to
-from peculiar.sources.stream import Row, Source
+from peculiar.sources.stream import Row, Source, warn_of_names
 from peculiar.table import ID_COLUMNS, TableReader, entry_text, find_column
 from peculiar.votes import find_votes
 from peculiar.words import counted
@@ -244,6 +244,7 @@ def own_question(
         message = f"a question cannot be called {label!r}, as something else in a model file is; rename the column"
         raise UsageError(message)
     entries = [entry for source in found for entry in source.column(label) if entry is not None]
+    warn_of_names(found[0].path if labels is None else Path(labels), entries, label)
     return found, replace(question_for(label, entries), name=label, column=label, basis="", silent=())
 
 

@@ -29,10 +29,14 @@ from peculiar.image import (
     read_fits_bands,
 )
 from peculiar.limits import AHEAD_BYTES
-from peculiar.schema import Question, question_for
+from peculiar.schema import QUESTIONS, Question, question_for
+from peculiar.spelling import odd_names, one_hot
 from peculiar.stretch import Stretch
 
 Made = TypeVar("Made")
+
+# Of a table without labels so many columns are looked at, whether they are labels.
+_MOST_COLUMNS = 60
 
 EDGE = 4
 """Flag of a picture that reaches beyond the mosaic it was cut from; what lies outside is black."""
@@ -448,6 +452,13 @@ class Dataset:
             yield Galaxy(self.ids[row], self.pictures[row], self.question.answers[self.labels[row]])
 
 
+def warn_of_names(path: Path, labels: Sequence[str | None], name: str) -> None:
+    """Warn of names of classes that are probably not meant so; see `peculiar.spelling`."""
+    meant = QUESTIONS.get(name)
+    for sentence in odd_names(labels, name, meant.answers if meant else ()):
+        warnings.warn(f"{path}: {sentence}", PeculiarWarning, stacklevel=3)
+
+
 def read_dataset(
     source: Source, framing: Framing | None = None, *, progress: Callable[[int, int], object] = lambda done, total: None
 ) -> Dataset:
@@ -483,8 +494,10 @@ def read_dataset(
             if source.columns
             else "put the pictures into one sub-folder a class, or give a table with a column of labels"
         )
-        message = f"{source.path}: no galaxy has a label; {remedy}"
+        hint = one_hot({name: source.column(name) for name in source.columns[:_MOST_COLUMNS]})
+        message = f"{source.path}: no galaxy has a label; {hint or remedy}"
         raise LabelError(message)
+    warn_of_names(source.path, known, source.label or "label")
     question = question_for(source.label or "label", known)
     if len(set(known)) < 2:
         message = f"{source.path}: all {len(known)} labels are {known[0]!r}; at least two classes are needed"
