@@ -34,6 +34,9 @@ DEFLATE_TIMES = 1032
 CHUNK_BYTES = 1 << 28
 """Bytes of a piece of an array that can only be read as one: a chunk of HDF5."""
 
+WHOLE_BYTES = 1 << 30
+"""Bytes of an array of pictures that can only be read whole: NumPy's, column by column."""
+
 
 def grows_too_much(packed: int, unpacked: int) -> bool:
     """Tell whether something is packed as no picture can be, so that it is no use to unpack it."""

@@ -64,7 +64,7 @@ def load_galaxy_data(path: str | os.PathLike[str] | None = None) -> tuple[NDArra
         return _simulated(error)
     logger.info("galaxies from %s", found)
     source = _check(found)
-    return source.pixels(), source.one_hot
+    return source.pixels(), np.asarray(source.one_hot)
 
 
 def find_galaxy_data(path: str | os.PathLike[str] | None = None) -> Path:
@@ -106,10 +106,11 @@ def _simulated(reason: Exception) -> tuple[NDArray[np.uint8], NDArray[np.float32
 
 def _check(path: Path) -> NpzSource:
     source = NpzSource(path)
-    if source.shape[1:] != (SIDE, SIDE, 3) or source.one_hot.shape[1] != len(FOUR_CLASS.answers):
+    if source.shape[1:] != (SIDE, SIDE, 3) or len(source.answers) != len(FOUR_CLASS.answers):
+        labels = "none" if source.one_hot is None else source.one_hot.shape
         message = (
             f"{path}: the exercise needs data (n, {SIDE}, {SIDE}, 3) and labels (n, 4), received data {source.shape} "
-            f"and labels {source.one_hot.shape}"
+            f"and labels {labels}"
         )
         raise DataError(message)
     return source

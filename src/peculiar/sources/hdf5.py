@@ -4,101 +4,167 @@ Leung & Bovy, https://github.com/henrysky/Galaxy10: 17,736 DECaLS pictures of 25
 69 x 69, with ten classes each.
 """
 
+import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from peculiar.errors import DataError
+from peculiar.limits import CHUNK_BYTES
 from peculiar.schema import GALAXY10_DECALS, GALAXY10_SDSS
-from peculiar.sources.stream import Row, Source, as_text
+from peculiar.sources.stack import Stack, has_unknown
+from peculiar.sources.stream import MISSING, Row, Source, as_text
 
-_CHUNK = 64
+_ANSWERS = ("ans", "labels", "label")
 
 # What h5py says of damage, depending on where it lies.
-_DAMAGE = (OSError, RuntimeError, KeyError, TypeError, ValueError)
+_DAMAGE = (OSError, RuntimeError, LookupError, TypeError, ValueError, AttributeError, MemoryError, OverflowError)
 
 
 class Hdf5Source(Source):
-    """The pictures of an HDF5 file, read in small pieces.
+    """The pictures of an HDF5 file, read in small pieces. No other file is opened, whatever it refers to.
 
     Ids are the file's name and the row. The classes get Galaxy10's names where the size of the pictures says which
-    edition it is, else their number.
+    edition it is, else their number. ``ra`` and ``dec`` are positions in degrees.
 
     Parameters
     ----------
     path : path
+    white : float, optional
+        Which value is white, where the pixels are not uint8; by default as their range decides.
 
     Raises
     ------
     DataError
-        If ``images`` is missing or of another shape or type, or ``ans`` does not fit it.
+        If ``images`` is missing or of another shape or type, or ``ans`` (or ``labels``) does not fit it.
     """
 
     kind = "hdf5"
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, white: float | None = None) -> None:
         try:
             with h5py.File(path, "r") as file:
-                if not isinstance(file.get("images"), h5py.Dataset):
+                images = _dataset(file, "images", path)
+                if images is None:
                     message = f"{path}: has no dataset 'images'; there are: {', '.join(map(str, file)) or 'none'}"
                     raise DataError(message)
-                images, answers = file["images"], file.get("ans")
-                if images.ndim != 4 or images.shape[3] != 3 or images.dtype != np.uint8:
-                    message = (
-                        f"{path}: 'images' has to be uint8 (n, height, width, 3), is {images.dtype} {images.shape}"
-                    )
-                    raise DataError(message)
-                self._count = len(images)
-                self._answers = None if answers is None else np.asarray(answers)
-                side = images.shape[1]
+                stack = Stack.of(images.shape, images.dtype, "images", path)
+                stack.check_size(path.stat().st_size, "images", path)
+                if white is None:
+                    stack = stack.whitened(_pieces(images, stack, 0, len(images)), "images", path)
+                self._stack = stack if white is None else replace(stack, white=white)
+                self._answers, self._ra, self._dec = _columns(file, path, len(images))
         except DataError:
             raise
         except _DAMAGE as error:
             message = f"{path}: cannot be read as HDF5 ({error}); fetch or write it again"
             raise DataError(message) from error
-        if self._answers is not None and (
-            self._answers.shape != (self._count,) or not np.issubdtype(self._answers.dtype, np.integer)
-        ):
-            message = (
-                f"{path}: 'ans' has to hold {self._count} integers, is {self._answers.dtype} {self._answers.shape}"
-            )
-            raise DataError(message)
-        self._question = {256: GALAXY10_DECALS, 69: GALAXY10_SDSS}.get(side)
+        self._question = {256: GALAXY10_DECALS, 69: GALAXY10_SDSS}.get(self._stack.picture[0])
         name = self._question.name if self._question else "ans"
+        self.positioned = self._ra is not None and self._dec is not None
         super().__init__(path, None if self._answers is None else name)
 
     def __len__(self) -> int:
         """Return the number of pictures."""
-        return self._count
+        return self._stack.shape[0]
 
     def labels(self) -> list[str | None]:
         """Return the name of every picture's class."""
         if self._answers is None:
-            return [None] * self._count
+            return [None] * len(self)
         return [self._name(int(answer)) for answer in self._answers]
 
-    def __reduce__(self) -> tuple[type["Hdf5Source"], tuple[Path]]:
-        """Travel between processes as the path alone."""
-        return Hdf5Source, (self.path,)
+    def __reduce__(self) -> tuple[type["Hdf5Source"], tuple[Path, float]]:
+        """Travel between processes as the path and the value of white."""
+        return Hdf5Source, (self.path, self._stack.white)
 
     def rows(self, start: int = 0, stop: int | None = None) -> Iterator[Row]:
         """Yield pictures' pixels."""
-        labels = self.labels()
-        stop = self._count if stop is None else min(stop, self._count)
+        labels, number = self.labels(), start
+        stop = len(self) if stop is None else min(stop, len(self))
         with h5py.File(self.path, "r") as file:
-            images = file["images"]
-            for first in range(start, stop, _CHUNK):
+            pieces = _pieces(_dataset(file, "images", self.path), self._stack, start, stop)
+            while number < stop:
                 try:
-                    pictures = images[first : min(first + _CHUNK, stop)]
+                    piece = next(pieces)
                 except _DAMAGE as error:
-                    message = f"{self.path}: is damaged from row {first} on ({error}); fetch or write it again"
+                    message = f"{self.path}: is damaged from row {number} on ({error}); fetch or write it again"
                     raise DataError(message) from error
-                for index, pixels in enumerate(pictures, first):
-                    yield Row(f"{as_text(self.path.stem)}-{index}", pixels, labels[index])
+                for pixels, unknown in zip(self._stack.pixels(piece), has_unknown(piece), strict=True):
+                    id_ = f"{as_text(self.path.stem)}-{number}"
+                    yield Row(id_, pixels, labels[number], self._position(number), MISSING if unknown else 0)
+                    number += 1
+
+    def _position(self, number: int) -> tuple[float, float] | None:
+        if self._ra is None or self._dec is None:
+            return None
+        return float(self._ra[number]), float(self._dec[number])
 
     def _name(self, answer: int) -> str:
         if self._question and 0 <= answer < len(self._question.answers):
             return self._question.answers[answer]
         return str(answer)
+
+
+def _dataset(file: h5py.File, name: str, path: Path) -> h5py.Dataset | None:
+    """Return a dataset whose values lie in the file itself, in pieces that can be read; None where there is none."""
+    link = file.get(name, getlink=True)
+    if link is not None and not isinstance(link, h5py.HardLink):
+        message = f"{path}: {name!r} is a link, which is not followed; give the path of the file that has the values"
+        raise DataError(message)
+    found = None if link is None else file[name]
+    if not isinstance(found, h5py.Dataset):
+        return None
+    if found.external or found.is_virtual:
+        message = f"{path}: the values of {name!r} lie in other files, which are not opened; copy them into one file"
+        raise DataError(message)
+    chunk = math.prod(found.chunks or (0,)) * found.dtype.itemsize
+    if chunk > CHUNK_BYTES:
+        message = f"{path}: {name!r} claims chunks of {chunk:,} bytes, more than {CHUNK_BYTES:,}; write smaller ones"
+        raise DataError(message)
+    return found
+
+
+def _pieces(images: h5py.Dataset, stack: Stack, start: int, stop: int) -> Iterator[NDArray[Any]]:
+    for first in range(start, stop, stack.once):
+        yield images[first : min(first + stack.once, stop)]
+
+
+def _columns(
+    file: h5py.File, path: Path, count: int
+) -> tuple[NDArray[np.integer] | None, NDArray[np.floating] | None, NDArray[np.floating] | None]:
+    """Return the numbers of the classes and the positions, where there are such."""
+    answers = None
+    for name in _ANSWERS:
+        found = _dataset(file, name, path)
+        if found is None:
+            continue
+        kind, shape = found.dtype.kind, found.shape
+        if kind not in "buif" or not shape or shape[0] != count or len(shape) > 2:
+            message = f"{path}: {name!r} has to hold {count} integers, is {found.dtype} {shape}"
+            raise DataError(message)
+        answers = _class_numbers(np.asarray(found), name, path)
+        break
+    return answers, _numbers(file, "ra", path, count), _numbers(file, "dec", path, count)
+
+
+def _class_numbers(values: NDArray[Any], name: str, path: Path) -> NDArray[np.integer]:
+    """Return the numbers of classes, also of one-hot rows."""
+    if values.ndim == 1 and values.dtype.kind in "bui":
+        return values.astype(np.int64)
+    if values.ndim == 2 and values.shape[1] > 1 and (np.isin(values, (0, 1)).all() and (values.sum(axis=1) == 1).all()):
+        return np.asarray(values.argmax(axis=1))
+    message = f"{path}: {name!r} has to hold {len(values)} integers, is {values.dtype} {values.shape}"
+    raise DataError(message)
+
+
+def _numbers(file: h5py.File, name: str, path: Path, count: int) -> NDArray[np.floating] | None:
+    found = _dataset(file, name, path)
+    if found is None or found.shape != (count,) or found.dtype.kind not in "uif":
+        return None
+    return np.asarray(found, np.float64)

@@ -1,111 +1,132 @@
-"""NPZ files in the exercise's layout: ``data`` (n, height, width, 3) uint8 and ``labels`` (n, classes) one-hot."""
+"""NPZ files in the exercise's layout: ``data`` (n, height, width, 3) uint8, and ``labels`` (n, classes) one-hot."""
 
-import io
 import json
 import lzma
 import math
 import os
+import tokenize
+import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from peculiar.cache import writing
-from peculiar.errors import DataError, LabelError
+from peculiar.errors import DataError, LabelError, PeculiarWarning
+from peculiar.limits import CHUNK_BYTES, DEFLATE_TIMES, WHOLE_BYTES
 from peculiar.schema import FOUR_CLASS
-from peculiar.sources.stream import Row, Source, as_text
+from peculiar.sources.stack import Stack, has_unknown
+from peculiar.sources.stream import MISSING, Row, Source, as_text
 
 T = TypeVar("T")
 
-_CHUNK = 64
-
-# What zipfile, its decompressors and NumPy say of damage, depending on where it lies.
-_DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, ValueError, RuntimeError, MemoryError)
+# What zipfile, its decompressors and NumPy say of damage, depending on where it lies. A header of many brackets exceeds
+# the depth of Python's parser (RecursionError, a RuntimeError, or MemoryError).
+_DAMAGE = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, ValueError, TypeError, SyntaxError),
+    *(RuntimeError, MemoryError, OverflowError, LookupError, tokenize.TokenError),
+)
 
 
 class NpzSource(Source):
-    """The pictures of an NPZ file, unpacked in small pieces.
+    """The pictures of an NPZ file, or of an NPY file, which has them alone; unpacked in small pieces.
 
     Ids are the file's name and the row. Four columns of labels are the exercise's four classes.
 
     Parameters
     ----------
     path : path
+    white : float, optional
+        Which value is white, where the pixels are not uint8; by default as their range decides.
 
     Raises
     ------
     DataError
-        If ``data`` or ``labels`` is missing, of another shape or type, or pickled.
+        If ``data`` is missing, of another shape or type, or pickled, or claims more than the file can hold.
     LabelError
-        If the labels are not one-hot.
+        If there are ``labels`` and they are not one-hot.
+
+    Warns
+    -----
+    PeculiarWarning
+        If it is guessed which value is white, or there are other arrays and no ``labels``.
     """
 
     kind = "npz"
 
-    def __init__(self, path: Path) -> None:
-        with _open_zip(path) as archive:
-            shape, dtype, _ = _read_header(archive, path, "data")
-            if len(shape) != 4 or shape[3] != 3 or 0 in shape:
-                message = f"{path}: 'data' has to have the shape (n, height, width, 3), received {shape}"
-                raise DataError(message)
-            if dtype != np.uint8:
-                message = (
-                    f"{path}: 'data' has to hold uint8 pixels of 0 to 255, received {dtype}. If they run from 0 to 1, "
-                    "write them as (data * 255).round().astype('uint8')"
-                )
-                raise DataError(message)
-            self._shape = shape
-            self.one_hot = _check_labels(_read_array(archive, path, "labels"), shape[0], path)
-        classes = self.one_hot.shape[1]
-        self.answers = FOUR_CLASS.answers if classes == 4 else tuple(f"class_{index}" for index in range(classes))
-        super().__init__(path, FOUR_CLASS.name if classes == 4 else "labels")
+    def __init__(self, path: Path, white: float | None = None) -> None:
+        super().__init__(path, None)
+        names = _names(path)
+        with _open_array(path, "data", names) as (_, stack, _, stored):
+            stack.check_size(stored, "data", path)
+            self._stack = stack if white is None else replace(stack, white=white)
+        if white is None:
+            self._stack = self._stack.whitened(self._pieces(0, len(self)), "data", path)
+        self.one_hot: NDArray[np.float32] | None = None
+        self.answers: tuple[str, ...] = ()
+        if "labels" in names:
+            self.one_hot = _read_labels(path, names, len(self))
+            classes = self.one_hot.shape[1]
+            self.answers = FOUR_CLASS.answers if classes == 4 else tuple(f"class_{index}" for index in range(classes))
+        elif white is None and len(names) > 1:
+            others = ", ".join(sorted(set(names) - {"data"}))
+            message = f"{path}: has no array 'labels', and is taken for pictures without labels; not used: {others}"
+            warnings.warn(message, PeculiarWarning, stacklevel=3)
+        name = FOUR_CLASS.name if len(self.answers) == 4 else "labels"
+        self.label = None if self.one_hot is None else name
 
     def __len__(self) -> int:
         """Return the number of pictures."""
-        return self._shape[0]
+        return self._stack.shape[0]
 
     @property
-    def shape(self) -> tuple[int, int, int, int]:
+    def shape(self) -> tuple[int, ...]:
         """Shape of ``data``: pictures, height, width, colours."""
-        return self._shape
+        return self._stack.shape
 
     def labels(self) -> list[str | None]:
         """Return the name of every picture's class."""
+        if self.one_hot is None:
+            return [None] * len(self)
         return [self.answers[index] for index in self.one_hot.argmax(axis=1)]
 
     def pixels(self) -> NDArray[np.uint8]:
         """Read ``data`` whole, uint8 (n, height, width, 3)."""
-        with _open_zip(self.path) as archive:
-            return _read_array(archive, self.path, "data")
+        pieces = [self._stack.pixels(piece) for piece in self._pieces(0, len(self))]
+        return np.concatenate(pieces)
 
-    def __reduce__(self) -> tuple[type["NpzSource"], tuple[Path]]:
-        """Travel between processes as the path alone."""
-        return NpzSource, (self.path,)
+    def __reduce__(self) -> tuple[type["NpzSource"], tuple[Path, float]]:
+        """Travel between processes as the path and the value of white."""
+        return NpzSource, (self.path, self._stack.white)
 
     def rows(self, start: int = 0, stop: int | None = None) -> Iterator[Row]:
         """Yield pictures' pixels."""
-        labels = self.labels()
-        count, *picture = self._shape
-        stop = count if stop is None else min(stop, count)
-        with _open_zip(self.path) as archive, _guard(lambda: archive.open("data.npy"), self.path) as member:
-            fortran_order = _header(member, self.path, "data")[2]
-            # Column by column, a picture lies scattered over the whole file.
-            whole = self.pixels() if fortran_order else None
-            if whole is None:
-                _guard(lambda: member.seek(start * math.prod(picture), os.SEEK_CUR), self.path)
-            for first in range(start, stop, _CHUNK):
-                chunk = min(_CHUNK, stop - first)
-                pictures = (
-                    _read_pixels(member, self.path, (chunk, *picture))
-                    if whole is None
-                    else whole[first : first + chunk]
-                )
-                for index, pixels in enumerate(pictures, first):
-                    yield Row(f"{as_text(self.path.stem)}-{index}", pixels, labels[index])
+        labels, number = self.labels(), start
+        for piece in self._pieces(start, len(self) if stop is None else min(stop, len(self))):
+            for pixels, unknown in zip(self._stack.pixels(piece), has_unknown(piece), strict=True):
+                id_ = f"{as_text(self.path.stem)}-{number}"
+                yield Row(id_, pixels, labels[number], flags=MISSING if unknown else 0)
+                number += 1
+
+    def _pieces(self, start: int, stop: int) -> Iterator[NDArray[Any]]:
+        """Yield some pictures as they lie in the file, a few at a time."""
+        with _open_array(self.path, "data", _names(self.path)) as (member, stack, fortran_order, _):
+            if fortran_order:
+                # Column by column, a picture lies scattered over the whole file.
+                whole = _read_scattered(member, stack, self.path)
+                for first in range(start, stop, stack.once):
+                    yield whole[first : min(first + stack.once, stop)]
+                return
+            _guard(lambda: member.seek(start * stack.bytes, os.SEEK_CUR), self.path)
+            for first in range(start, stop, stack.once):
+                shape = (min(stack.once, stop - first), *stack.shape[1:])
+                yield _read_values(member, stack.dtype, shape, self.path)
 
 
 def write_npz(
@@ -122,10 +143,55 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
         return zipfile.ZipFile(path)
     except _DAMAGE as error:
         message = (
-            f"{path}: cannot be read as NPZ ({error}). It may have been cut short, or be a single array (.npy): fetch "
-            "it again, or write it with np.savez_compressed(path, data=pictures, labels=labels)"
+            f"{path}: cannot be read as NPZ ({error}). It may have been cut short: fetch it again, or write it with "
+            "np.savez_compressed(path, data=pictures, labels=labels)"
         )
         raise DataError(message) from error
+
+
+def _is_single(path: Path) -> bool:
+    """Tell whether a file is an NPY file, with one array."""
+    with path.open("rb") as file:
+        return file.read(6) == b"\x93NUMPY"
+
+
+def _names(path: Path) -> list[str]:
+    """Return the names of the arrays in a file; the one of an NPY file is called "data"."""
+    if _is_single(path):
+        return ["data"]
+    with _open_zip(path) as archive:
+        names = [name.removesuffix(".npy") for name in archive.namelist()]
+    if "data" not in names:
+        found = ", ".join(sorted(names)[:20]) or "none"
+        message = (
+            f"{path}: has no array 'data' with pictures; to train, 'labels' are needed too; there are: {found}. Write "
+            "them with np.savez_compressed(path, data=pictures, labels=labels)"
+        )
+        raise DataError(message)
+    return names
+
+
+@contextmanager
+def _open_array(path: Path, name: str, names: list[str]) -> Iterator[tuple[IO[bytes], Stack, bool, int]]:
+    """Open an array of pictures: its values as a file, how they lie there, column by column?, and bytes stored."""
+    with _open_member(path, name, names) as (member, stored):
+        shape, dtype, fortran_order = _header(member, path, name)
+        yield member, Stack.of(shape, dtype, name, path), fortran_order, stored
+
+
+@contextmanager
+def _open_member(path: Path, name: str, names: list[str]) -> Iterator[tuple[IO[bytes], int]]:
+    """Open an array with its header, and tell how many bytes are stored of it."""
+    size = path.stat().st_size
+    if names == ["data"] and _is_single(path):
+        with path.open("rb") as file:
+            # Not packed, it cannot be larger than its file.
+            yield file, -(-size // DEFLATE_TIMES)
+        return
+    with _open_zip(path) as archive:
+        info = _guard(lambda: archive.getinfo(f"{name}.npy"), path)
+        with _guard(lambda: archive.open(info), path) as member:
+            yield member, min(info.compress_size, size)
 
 
 def _header(member: IO[bytes], path: Path, name: str) -> tuple[tuple[int, ...], np.dtype[Any], bool]:
@@ -135,7 +201,7 @@ def _header(member: IO[bytes], path: Path, name: str) -> tuple[tuple[int, ...], 
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, fortran_order, dtype = read(member)
     except _DAMAGE as error:
-        message = f"{path}: {name!r} is damaged ({error})"
+        message = f"{path}: {name!r} is damaged ({str(error)[:200]})"
         raise DataError(message) from error
     if dtype.hasobject:
         message = (
@@ -146,23 +212,22 @@ def _header(member: IO[bytes], path: Path, name: str) -> tuple[tuple[int, ...], 
     return shape, dtype, fortran_order
 
 
-def _read_header(archive: zipfile.ZipFile, path: Path, name: str) -> tuple[tuple[int, ...], np.dtype[Any], bool]:
-    if f"{name}.npy" not in archive.namelist():
-        found = ", ".join(sorted(entry.removesuffix(".npy") for entry in archive.namelist())) or "none"
-        message = f"{path}: has no array {name!r}; needed are 'data' and 'labels', there are: {found}"
+def _read_values(
+    member: IO[bytes], dtype: np.dtype[Any], shape: tuple[int, ...], path: Path, order: Literal["C", "F"] = "C"
+) -> NDArray[Any]:
+    size = math.prod(shape) * dtype.itemsize
+    return _guard(lambda: np.frombuffer(member.read(size), dtype).reshape(shape, order=order), path)
+
+
+def _read_scattered(member: IO[bytes], stack: Stack, path: Path) -> NDArray[Any]:
+    size = stack.shape[0] * stack.bytes
+    if size > WHOLE_BYTES:
+        message = (
+            f"{path}: 'data' lies column by column, and with {size:,} bytes is too large to be read as a whole; write "
+            "np.ascontiguousarray(data)"
+        )
         raise DataError(message)
-    with _guard(lambda: archive.open(f"{name}.npy"), path) as member:
-        return _header(member, path, name)
-
-
-def _read_array(archive: zipfile.ZipFile, path: Path, name: str) -> NDArray[Any]:
-    _read_header(archive, path, name)
-    content = _guard(lambda: archive.read(f"{name}.npy"), path)
-    return _guard(lambda: np.lib.format.read_array(io.BytesIO(content), allow_pickle=False), path)
-
-
-def _read_pixels(member: IO[bytes], path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    return _guard(lambda: np.frombuffer(member.read(math.prod(shape)), np.uint8).reshape(shape), path)
+    return _read_values(member, stack.dtype, stack.shape, path, "F")
 
 
 def _guard(read: Callable[[], T], path: Path) -> T:
@@ -171,6 +236,17 @@ def _guard(read: Callable[[], T], path: Path) -> T:
     except _DAMAGE as error:
         message = f"{path}: is damaged ({error}); fetch or write it again"
         raise DataError(message) from error
+
+
+def _read_labels(path: Path, names: list[str], count: int) -> NDArray[np.float32]:
+    with _open_member(path, "labels", names) as (member, _):
+        shape, dtype, fortran_order = _header(member, path, "labels")
+        size = math.prod(shape) * dtype.itemsize
+        if size > CHUNK_BYTES:
+            message = f"{path}: is damaged ('labels' claims {size:,} bytes); fetch or write it again"
+            raise DataError(message)
+        labels = _read_values(member, dtype, shape, path, "F" if fortran_order else "C")
+    return _check_labels(labels, count, path)
 
 
 def _check_labels(labels: NDArray[Any], count: int, path: Path) -> NDArray[np.float32]:
