@@ -77,3 +77,39 @@ def positions(path: Path, wcs: WCS, places: Sequence[tuple[float, float]], **col
     table = pa.table({"id": [f"g{n}" for n in range(len(places))], "ra": ra, "dec": dec, **columns})
     pa.parquet.write_table(table, path)
     return path
+
+
+def two_tiles(folder: Path, side: int = 500, count: int = 60) -> Path:
+    """Two tiles that overlap by a fifth, in three bands each: ``west`` is distorted (TAN-SIP), ``east`` is plain (TAN).
+
+    Each file has its image, and extensions MASK and VARIANCE. West has a gap of NaN all through the overlap and beyond,
+    east a hole where west has none. The table beside the folder has galaxies all over the tiles and around them; its
+    ids are 64-bit integers up to the largest, and one is negative. Returns the path of the table.
+    """
+    folder.mkdir()
+    pixel = 0.4
+    apart = 0.8 * side * pixel / 3600
+    skies = {
+        "west": sky(150.0, 2.0, shape=(side, side), sip=side / 250),
+        "east": sky(150.0 + apart, 2.0, shape=(side, side)),
+    }
+    gaps = {
+        "west": np.s_[side * 3 // 10 : side * 4 // 10, : side // 2],
+        "east": np.s_[side * 6 // 10 : side * 7 // 10, side * 3 // 4 :],
+    }
+    for name, wcs in skies.items():
+        for number, band in enumerate("gri"):
+            rng = np.random.default_rng([number, name == "west"])
+            image = rng.normal(0, 0.03, (side, side)).astype(np.float32)
+            image[gaps[name]] = np.nan
+            cards = header(wcs, FILTER=band, BUNIT="nanomaggy")
+            mask = fits.ImageHDU(np.isnan(image).astype(np.int16), header(wcs), name="MASK")
+            variance = fits.ImageHDU(np.full_like(image, 9e-4), header(wcs), name="VARIANCE")
+            fits.HDUList([fits.PrimaryHDU(image, cards), mask, variance]).writeto(folder / f"{name}-{band}.fits")
+    rng = np.random.default_rng(222)
+    places = rng.uniform((-0.9 * side, -0.05 * side), (1.05 * side, 1.05 * side), (count, 2))
+    ra, dec = sky(150.0, 2.0, shape=(side, side)).all_pix2world(places, 0).T
+    ids = [-1, *range(2**63 - count + 1, 2**63)]
+    table = folder.parent / "galaxies.parquet"
+    pa.parquet.write_table(pa.table({"id": pa.array(ids, pa.int64()), "ra": ra, "dec": dec}), table)
+    return table

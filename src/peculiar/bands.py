@@ -3,6 +3,7 @@
 Bands lie in extensions, in the planes of a cube (bands, height, width), or in files of their own.
 """
 
+import logging
 import math
 import re
 from collections.abc import Container, Iterator, Sequence
@@ -19,6 +20,8 @@ from peculiar.coordinates import pixel_side, read_sky, same_cards
 from peculiar.errors import DataError, PictureError
 from peculiar.fitsfile import FITS_SUFFIXES, FitsFile, Pixels, quietly
 from peculiar.stretch import SDSS_PIXEL
+
+logger = logging.getLogger(__name__)
 
 # Wavelengths in nm, by which bands are ordered. Capitals do not matter: the bands that share a letter lie close.
 _WAVELENGTHS = {
@@ -117,12 +120,15 @@ class Plane:
 
 
 def holds_image(path: Path) -> bool:
-    """Tell whether the first part of a FITS file that has data is an image, and not a table."""
+    """Tell whether the first part of a FITS file that has data is an image, and not a table; a damaged one may be."""
     try:
         with quietly(), FitsFile(path, headers_only=True) as file:
             return next((bool(hdu.is_image) for hdu in file.hdus if _has_data(hdu)), False)
-    except (DataError, EOFError, OSError, ValueError):
+    except DataError:
         return False
+    except Exception:  # what is wrong with it is told when the picture is read
+        logger.debug("%s is damaged", path, exc_info=True)
+        return True
 
 
 def read_bands(files: Sequence[Path | bytes], wanted: Sequence[str] = (), *, most: int = 10**9) -> Bands:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from peculiar.bands import TWIST, choose_planes, find_images, find_planes
 from peculiar.coordinates import Sky, check_back, read_sky
 from peculiar.errors import DataError, PictureError
-from peculiar.fitsfile import FitsFile, quietly
+from peculiar.fitsfile import FitsFile, Pixels, quietly
 from peculiar.limits import MOSAIC_BYTES
 
 logger = logging.getLogger(__name__)
@@ -164,9 +164,8 @@ class Field:
             for row in starts[0]
             for column in starts[1]
         ]
-        return np.stack(
-            [np.concatenate([plane[window].ravel() for window in windows]).astype(np.float32) for plane in self._planes]
-        )
+        sampled = [np.concatenate([_sampled(plane, window) for window in windows]) for plane in self._planes]
+        return np.stack(sampled).astype(np.float32)
 
     def _shift(self, other: Sky, name: str) -> tuple[float, float]:
         """Return by how many pixels another band is shifted against the first."""
@@ -181,6 +180,14 @@ class Field:
         whole = np.rint(middle)  # which rounding errors must not make a pixel more of
         across, up = np.where(np.abs(middle - whole) < 0.01, whole, middle).tolist()
         return across, up
+
+
+def _sampled(plane: Pixels, window: tuple[slice, slice]) -> NDArray[Any]:
+    try:
+        return plane[window].ravel()
+    except PictureError:  # a damaged tile, which costs the stamps on it only
+        sides = (len(range(*part.indices(length))) for part, length in zip(window, plane.shape, strict=True))
+        return np.full(math.prod(sides), np.nan, np.float32)
 
 
 def layers_of(paths: Iterable[Path]) -> list[Layer]:

@@ -13,7 +13,6 @@ import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cached_property
 from pathlib import Path
 from typing import IO, Any, Protocol, Self
 
@@ -23,8 +22,12 @@ from numpy.typing import NDArray
 from peculiar.errors import DataError, PictureError
 from peculiar.limits import PICTURE_BYTES, TILE_PIXELS
 
-_PACKED: dict[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
-"""How files begin that are compressed as a whole, and what unpacks them."""
+_PACKED: dict[bytes, tuple[Callable[..., Any], str]] = {
+    b"\x1f\x8b": (gzip.open, "gunzip"),
+    b"BZh": (bz2.open, "bunzip2"),
+    b"\xfd7zXZ\x00": (lzma.open, "unxz"),
+}
+"""How files begin that are compressed as a whole, what reads them, and what unpacks them."""
 
 FITS_SUFFIXES = (
     *(".fits", ".fit", ".fts", ".fits.fz"),
@@ -76,12 +79,6 @@ def looks_like_fits(head: bytes) -> bool:
         return False
 
 
-def is_packed(path: Path) -> bool:
-    """Tell whether a file is compressed as a whole, by gzip, bzip2 or xz."""
-    with path.open("rb") as file:
-        return _opener(file.read(8)) is not None
-
-
 class FitsFile:
     """A FITS file that is open, or its content.
 
@@ -100,6 +97,8 @@ class FitsFile:
     ----------
     hdus : HDUList
         Its parts, whose pixels are as they are stored.
+    packed : str
+        What unpacks it, if it is compressed as a whole: "gunzip".
 
     Raises
     ------
@@ -134,6 +133,7 @@ class FitsFile:
             head = self._raw.read(len(_START))
             self._raw.seek(0)
             opener = _opener(head)
+            self.packed = next((tool for magic, (_, tool) in _PACKED.items() if head.startswith(magic)), "")
             if opener is None and not head.startswith(_START):
                 message = f"it starts with {head!r}"
                 raise ValueError(message)
@@ -163,11 +163,6 @@ class FitsFile:
         """Close the file; what is mapped stays readable."""
         self.hdus.close()
         self._raw.close()
-
-    @cached_property
-    def packed(self) -> bool:
-        """Whether the file is compressed as a whole."""
-        return self.path is not None and is_packed(self.path)
 
     def pixels(self, hdu: Any, index: int) -> "Pixels":
         """Return the pixels of one plane of an image in this file.
@@ -289,11 +284,14 @@ class _Tiles:
         self._section, self._index = hdu.section, (*leading, index) if len(hdu.shape) > 2 else ()
 
     def __getitem__(self, window: tuple[slice, slice]) -> NDArray[Any]:
-        return np.asarray(self._section[(*self._index, *window)])
+        try:
+            return np.asarray(self._section[(*self._index, *window)])
+        except Exception as error:  # of damage the decoders raise whatever came first
+            raise PictureError(f"a tile is damaged ({error})") from error
 
 
 def _opener(head: bytes) -> Callable[..., Any] | None:
-    return next((opener for magic, opener in _PACKED.items() if head.startswith(magic)), None)
+    return next((opener for magic, (opener, _) in _PACKED.items() if head.startswith(magic)), None)
 
 
 def _unpacked(stream: IO[bytes], most: int) -> memoryview:

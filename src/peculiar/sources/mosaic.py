@@ -325,8 +325,8 @@ class MosaicSource(Source):
             if place.sites:
                 try:
                     stamp = _best_stamp(place.sites)
-                except (OSError, ValueError, TypeError) as error:  # a damaged tile
-                    place.problem = f"the mosaic cannot be read there ({error})"
+                except DataError as error:  # a damaged tile
+                    place.problem = f"the mosaic cannot be read there: {error}"
                     continue
                 stamps[number] = stamp.pixels
                 gaps = stamp.missing or (not stamp.outside and has_gaps(stamp.pixels))

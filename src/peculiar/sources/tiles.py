@@ -154,7 +154,7 @@ def _images(path: Path, wanted: Sequence[str]) -> tuple[list[_Image], str]:
                 planes = find_planes(file, {number}, wanted)
                 hdu, shape = planes[0].hdu, planes[0].shape
                 bands = frozenset(band for plane in planes if (band := _band(plane, wanted)))
-                unpack = "gunzip" if file.packed else "funpack" if planes[0].compressed else ""
+                unpack = file.packed or ("funpack" if planes[0].compressed else "")
                 name = f"{path.name}[{planes[0].label}]" if len(numbers) > 1 else path.name
                 sky = read_sky(hdu.header, file.hdus, shape)
                 images.append(_Image(Layer(path, number), name, shape, sky, bands, planes[0].primary, unpack))
@@ -285,7 +285,7 @@ def _warn(fields: Sequence[Sequence[_Image]], unused: dict[str, str]) -> None:
     slow = {image.path.name: image.compressed for field in fields for image in field if image.compressed}
     for unpack in sorted({*slow.values()}):
         names = [name for name, how in slow.items() if how == unpack]
-        whole = unpack == "gunzip"
-        cost = "it is unpacked into memory as a whole" if whole else "stamps are cut faster out of a plain file"
+        tiles = unpack == "funpack"
+        cost = "stamps are cut faster out of a plain file" if tiles else "it is unpacked into memory as a whole"
         more = f" and {len(names) - 1:,} more" if len(names) > 1 else ""
         logger.warning("%s%s is compressed: %s (%s)", names[0], more, cost, unpack)
