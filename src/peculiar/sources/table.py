@@ -18,7 +18,9 @@ import pyarrow as pa
 from peculiar.errors import DataError, PeculiarWarning, PictureError
 from peculiar.fitsfile import looks_like_fits
 from peculiar.identifiers import type_of_ids, widest
-from peculiar.sources.stream import Flagged, Row, Shard, Source, files_digest, read_flagged
+from peculiar.sources.cells import named_file
+from peculiar.sources.names import warn_of_parts
+from peculiar.sources.stream import Flagged, Row, Shard, Source, as_text, files_digest, read_flagged
 from peculiar.stretch import Stretch, notes_of_fits
 from peculiar.table import DEC_COLUMNS, ID_COLUMNS, RA_COLUMNS, TableReader, entry_text, find_column
 
@@ -77,6 +79,8 @@ class TableSource(Source):
         self._names = _class_names(first.schema, self.label)
         if self._bands or stretch:
             self.notes = notes_of_fits(self._bands, stretch)
+        if len(self._parts) > 1:
+            warn_of_parts(path, {name for part in self._parts for name in self._place(part).with_suffix("").parts})
 
     def __getstate__(self) -> dict[str, Any]:
         """Travel between processes as paths, and as what the first part decided for all."""
@@ -102,7 +106,7 @@ class TableSource(Source):
         told: list[str] = []
         for part in self._parts:
             values = enumerate(self._reader(part).column(self._id))
-            told += [_name(part, number, value) for number, value in values]
+            told += [_name(self._place(part), number, value) for number, value in values]
         return told
 
     def labels(self) -> list[str | None]:
@@ -142,7 +146,7 @@ class TableSource(Source):
             try:
                 groups = self._reader(part).group_ends()
             except DataError:
-                yield Shard(part.name, piece, 0, None)
+                yield Shard(str(self._place(part)), piece, 0, None)
                 continue
             ends = [
                 end
@@ -152,7 +156,7 @@ class TableSource(Source):
             start = 0
             for end, following in zip(ends, [*ends[1:], None], strict=True):
                 if end > start and (following is None or following - start > rows):
-                    yield Shard(f"{part.name}:{start}-{end}", piece, start, end)
+                    yield Shard(f"{self._place(part)}:{start}-{end}", piece, start, end)
                     start = end
 
     def files(self) -> Sequence[Path]:
@@ -165,11 +169,17 @@ class TableSource(Source):
 
     def holds_fits(self) -> bool:
         """Tell whether the first picture is FITS; True also where it cannot be read, which its row will say."""
-        plain = TableSource(self.path, self._parts, self.label)
+        plain = copy.copy(self)
+        plain._bands, plain._stretch = (), None
         try:
             return all(looks_like_fits(bytes(row.read()[:1024])) for row in plain.rows(0, 1))
         except PictureError:
             return True
+
+    def _place(self, part: Path) -> Path:
+        """Return where a part lies within the folder; its name, if it is the table itself."""
+        below = part != self.path and part.is_relative_to(self.path)
+        return part.relative_to(self.path) if below else Path(part.name)
 
     def _piece(self, part: Path) -> "TableSource":
         """Return the same source, of one part alone."""
@@ -210,12 +220,14 @@ class TableSource(Source):
             positions = self._positions(batch) if self._position else unknown
             for picture, id_, label, position in zip(pictures, ids, labels, positions, strict=True):
                 content = self._as_wanted(_content(picture, part.path.parent))
-                yield Row(_name(part.path, number, id_), content, self._name(label), position)
+                yield Row(_name(self._place(part.path), number, id_), content, self._name(label), position)
                 number += 1
 
-    def _as_wanted(self, content: bytes | Path) -> bytes | Path | Callable[[], Flagged]:
+    def _as_wanted(
+        self, content: bytes | Path | Callable[[], bytes]
+    ) -> bytes | Path | Callable[[], bytes] | Callable[[], Flagged]:
         """Return a picture as it lies there, or where bands or a stretch are given how to read it with them."""
-        if self._bands or self._stretch:
+        if (self._bands or self._stretch) and not callable(content):
             return partial(read_flagged, (content,), self._bands, self._stretch)
         return content
 
@@ -231,7 +243,7 @@ class TableSource(Source):
 
 def _name(part: Path, number: int, id_: Any) -> str:
     """Return the id of a row: by file and number where the table has none."""
-    return entry_text(id_) or f"{part.stem}-{number}"
+    return entry_text(id_) or f"{as_text(part.with_suffix('').as_posix())}-{number}"
 
 
 def _position_columns(table: TableReader) -> tuple[str, str] | None:
@@ -301,19 +313,20 @@ def _picture_column(table: TableReader) -> str:
     return found
 
 
-def _content(picture: Any, folder: Path) -> bytes | Path:
+def _content(picture: Any, folder: Path) -> bytes | Path | Callable[[], bytes]:
     """Return what a cell holds: bytes, or the path of a file. An empty cell gives no bytes, an unreadable picture."""
     if isinstance(picture, dict):
         picture = picture.get("path") if picture.get("bytes") is None else picture["bytes"]
     if isinstance(picture, bytes):
         return picture
-    return folder / str(picture) if picture else b""
+    return named_file(str(picture), folder) if picture else b""
 
 
 def _class_names(schema: pa.Schema, column: str | None) -> tuple[str, ...]:
     """Return the class names that the Hugging Face metadata of a Parquet file give for a column of integers."""
     try:
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
-        return tuple(features[column]["names"])
-    except (KeyError, TypeError, ValueError):
+        names = features[column]["names"]
+    except (LookupError, TypeError, ValueError, RecursionError):
         return ()
+    return tuple(names) if isinstance(names, list) and all(isinstance(name, str) for name in names) else ()

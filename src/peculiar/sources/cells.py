@@ -1,0 +1,61 @@
+"""Which file a cell of a table names: paths of any system, and what is no path."""
+
+import os
+import re
+import unicodedata
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from peculiar.sources.stream import refuse
+
+# All other cells are paths as they stand, which costs no look at the disk.
+_ODD = re.compile(r"[\\%]|^\s|\s$|^[A-Za-z][A-Za-z0-9+.-]*:|[^\x00-\x7f]")
+
+_WINDOWS = re.compile(r"/?[A-Za-z]:[\\/]|\\\\")
+_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
+
+
+def named_file(cell: str, folder: Path) -> Path | Callable[[], bytes]:
+    """Return the file that a cell names, relative to the table's folder, or what raises `PictureError` and says why.
+
+    Where there is no file of the very name, one is looked for without blanks around it, with slashes in place of
+    back-slashes, with accents in the other normal form, without ``file://``, and with ``%20`` read as a blank.
+    """
+    if not _ODD.search(cell) or os.path.lexists(folder / cell):
+        return folder / cell
+    for reading in _readings(cell.strip()):
+        path = folder / reading
+        if os.path.exists(path):  # noqa: PTH110 - a name that is too long is none that exists
+            return path
+    text = _local(cell.strip())
+    if _WINDOWS.match(text):
+        return partial(
+            refuse, f"{text} is a path of Windows and not on this machine; write paths relative to the table"
+        )
+    if _ADDRESS.match(text):
+        return partial(
+            refuse, f"{text} is an address, and nothing is fetched; download the pictures, write their paths"
+        )
+    return folder / text
+
+
+def _readings(text: str) -> Iterator[str]:
+    """Yield paths that may be meant, the likeliest first."""
+    local = _local(text)
+    plain = dict.fromkeys((local, unquote(local)))
+    slashed = [one.replace("\\", "/") for one in plain if not _WINDOWS.match(one)]
+    for one in dict.fromkeys((*plain, *slashed)):
+        yield from dict.fromkeys((one, unicodedata.normalize("NFC", one), unicodedata.normalize("NFD", one)))
+
+
+def _local(text: str) -> str:
+    """Return the path in a ``file://`` address of this machine; any other text as it is."""
+    if text[:5].lower() != "file:":
+        return text
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return text
+    return unquote(parts.path) if parts.netloc in ("", "localhost") else text
