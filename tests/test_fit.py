@@ -16,9 +16,10 @@ from peculiar.export import export
 from peculiar.fit import FitWatcher
 from peculiar.image import Framing
 from peculiar.model import load_model
-from peculiar.recipe import Recipe
+from peculiar.recipe import Recipe, read_fit
 from peculiar.restore import restore
 from peculiar.schema import CLEAN5, FOUR_CLASS, ODD, Question
+from peculiar.seen import SEEN, Seen
 from peculiar.sources import Source, open_source
 from peculiar.sources.answers import read_answered
 from peculiar.sources.labelled import own_question, told_questions
@@ -507,3 +508,22 @@ def test_weights_of_imagenet_are_for_one_body_and_width() -> None:
 
 
 GALAXY_MOOD = Question(name="mood", answers=("sdss", "decals"), column="survey")
+
+
+def test_a_fit_from_python_writes_a_line_an_epoch(tiny_fit: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = fit.EpochLines()
+    lines.begin(read_fit(tiny_fit), 1234)
+    for line in run.read_history(tiny_fit):
+        lines.epoch(line)
+    output, errors = capsys.readouterr()
+    assert output == ""
+    assert errors.splitlines()[0].endswith("questions: four_class, clean5, odd; 1,234 parameters")
+    assert [line[:9] for line in errors.splitlines()[1:]] == ["epoch 1/2", "epoch 2/2"]
+
+
+def test_a_model_file_keeps_what_it_was_trained_on(tiny_fit: Path, tiny_model: Path) -> None:
+    split = run.read_split(tiny_fit)
+    seen = Seen(tuple(load_model(tiny_model).card.training[SEEN]))
+    assert dict(zip(split, seen.among(list(split)).tolist(), strict=True)) == {
+        id_: part == "training" for id_, part in split.items()
+    }

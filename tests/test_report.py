@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from peculiar.evaluate import evaluate
-from peculiar.report import Picture, Section, format_score, score_table, write_page
+from peculiar.report import Picture, Section, score_table, write_page
+from peculiar.words import format_score
 
 MARKUP = "<script>alert('odd & even')</script>"
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from peculiar import run
 from peculiar.errors import LabelError, NotFoundError, RunError, UnknownNameError, UnreadablePictureWarning, UsageError
-from peculiar.image import encode_picture
+from peculiar.image import Framing, encode_picture
 from peculiar.nets.reference import ReferenceNet
 from peculiar.run import Arguments, load_run
 from peculiar.schema import FOUR_CLASS
@@ -343,3 +343,17 @@ def test_two_processes_train_one_network(fake_npz: Path) -> None:
     history = run.read_history(Path("run"))
     assert [line["epoch"] for line in history] == [1, 2, 3]
     assert len(load_run("run").question.answers) == 4
+
+
+def test_a_run_from_python_writes_a_line_an_epoch(galaxies: Dataset, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = Arguments(epochs=2, framing=Framing(32))
+    train(galaxies, "run", arguments)
+    output, errors = capsys.readouterr()
+    lines = errors.splitlines()
+    assert output == ""
+    assert lines[0] == "32 galaxies to train on, 8 held back; classes: Normal, Ringed, Merger, Other"
+    assert [line.split("  ")[0] for line in lines[1:]] == ["epoch 1/2", "epoch 2/2"]
+    assert "validation: loss" in lines[1]
+    train(galaxies, "silent", arguments, verbose=False)
+    train(galaxies, "watched", arguments, watcher=Watcher())
+    assert capsys.readouterr() == ("", "")

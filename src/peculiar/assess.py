@@ -20,6 +20,7 @@ from peculiar.sets import Coverage, coverage, cross_fitted_sets, prediction_sets
 from peculiar.sources import open_source
 from peculiar.sources.labelled import ColumnsById, join_labels, joined_text, read_labels, warn_of_strangers
 from peculiar.table import ID_COLUMNS, TableReader, entry_text, find_column
+from peculiar.words import counted
 
 MISTAKES = 12
 
@@ -175,6 +176,38 @@ def assess(
     )
 
 
+def remarks(
+    labels: NDArray[np.integer], ids: Sequence[str], answers: Sequence[str], groups: Sequence[object] | None
+) -> list[str]:
+    """Return what is to be said of labelled galaxies before their scores: sentences.
+
+    Parameters
+    ----------
+    labels : ndarray of int, shape (n,)
+    ids : sequence of str
+    answers : sequence of str
+    groups : sequence, optional
+        See `assess`.
+    """
+    told = []
+    missing = [answer for number, answer in enumerate(answers) if not (labels == number).any()]
+    if len(missing) == len(answers) - 1:
+        told.append(f"All labels are {answers[labels[0]]!r}: scores that compare classes are undefined.")
+    elif missing:
+        told.append(f"No galaxy is {' or '.join(missing)}: means over the classes are undefined.")
+    repeated = len(ids) - len(set(ids))
+    if repeated and groups is None:
+        told.append(
+            f"{counted(repeated, 'row', 'repeat', 'repeats')} the id of another: rows of one id are drawn together."
+        )
+    numbers = group_numbers(len(labels), groups)
+    if groups is not None and numbers.max(initial=0) == 0:
+        told.append("All galaxies are of one group: there are no intervals.")
+    if groups is not None and all(group is None for group in groups):
+        told.append("The column of groups is empty: each galaxy stands alone.")
+    return told
+
+
 def read_probabilities(
     path: Path, question: Question, model: str = ""
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
@@ -323,6 +356,12 @@ def read_catalogue(
     # Those of a row without one are as in `peculiar.sources`, so that no two galaxies are taken for the same.
     named = [entry_text(told[row]) or f"{path.stem}-{row}" for row in rows]
     classes = np.array([numbers[entries[row]] for row in rows], dtype=np.int64)
+    told_of = [f"{name} (row {row})" for name, row in zip(named, rows, strict=True)]
+    check_probabilities(probabilities[rows], f" in {path}", told_of)
+    without = sum(entry is not None for entry in entries) - len(rows)
+    if without:
+        lacking = counted(without, "labelled galaxy", "have", "has")
+        joined = f"{joined} {lacking} no probabilities in {path}, or not all of them.".strip()
     return Catalogue(question, rows, named, classes, probabilities[rows], columns, read_column, joined)
 
 

@@ -13,9 +13,9 @@ from peculiar import plots
 from peculiar.assess import Assessment
 from peculiar.evaluate import ClassScores, Scores
 from peculiar.intervals import Interval
-from peculiar.report import Picture, Section, format_score, write_page
+from peculiar.report import Picture, Section, write_page
 from peculiar.shift import Shifted
-from peculiar.words import changed, counted
+from peculiar.words import changed, counted, format_score
 
 _CLASS_SCORES = (
     ("precision", "precision"),

@@ -15,12 +15,13 @@ from peculiar.image import frame_pixels
 from peculiar.model import load_model
 from peculiar.nets import build, summarise
 from peculiar.plots import draw_answers, draw_confusion, draw_history, draw_samples, save
-from peculiar.report import Picture, Section, format_score, score_table, write_page
+from peculiar.report import Picture, Section, score_table, write_page
 from peculiar.run import Arguments
 from peculiar.schema import FOUR_CLASS
 from peculiar.sources import load_galaxy_data
 from peculiar.sources.stream import Dataset
 from peculiar.train import Trained, Watcher, train
+from peculiar.words import counted, format_score
 
 _COMPARED = 12
 
@@ -82,7 +83,10 @@ def demo(
     save(draw_answers(pictures[compared], captions), folder / "both.png")
     save(draw_confusion(trained.scores.confusion, FOUR_CLASS.answers), folder / "confusion.png")
     kind = "simulated galaxies" if simulated else "real galaxies"
-    lead = f"The exercise on {len(pictures):,} {kind}, done in {time.perf_counter() - started:.0f} seconds."
+    lead = (
+        f"The exercise on {len(pictures):,} {kind}. Reading, training and drawing took "
+        f"{counted(round(time.perf_counter() - started), 'second')}; the start of the program is not counted."
+    )
     sections = [
         _data_section(pictures, one_hot, simulated=bool(simulated)),
         _network_section(),

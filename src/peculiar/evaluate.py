@@ -326,13 +326,21 @@ def _check(labels: NDArray[Any], probabilities: NDArray[np.float64], answers: Se
     check_probabilities(probabilities)
 
 
-def check_probabilities(probabilities: NDArray[np.floating], whose: str = "") -> None:
-    """Raise `DataError` unless rows, shape (n, classes), are probabilities; the message says whose they are."""
+def check_probabilities(
+    probabilities: NDArray[np.floating], whose: str = "", names: Sequence[str] | None = None
+) -> None:
+    """Raise `DataError` unless rows, shape (n, classes), are probabilities.
+
+    The message says `whose` they are, and calls rows by `names`, by default by their numbers.
+    """
     # Also true where a row holds NaN. Half precision sums to 1 within 1e-3.
     wrong = np.flatnonzero(~((np.abs(probabilities.sum(axis=1) - 1) < 1e-2) & (probabilities >= 0).all(axis=1)))
     if wrong.size:
+        first, row = probabilities[wrong[0]], f"row {wrong[0]}" if names is None else names[wrong[0]]
+        total = float(first.sum())
+        hint = "; these seem to be per cent: divide them by 100" if abs(total - 100) < 1 and (first >= 0).all() else ""
         message = (
             f"rows of probabilities{whose} have to be non-negative and sum to 1; {wrong.size} do not, the first of "
-            f"them row {wrong[0]}: {probabilities[wrong[0]].tolist()}"
+            f"them {row}: {first.tolist()}{hint}"
         )
         raise DataError(message)

@@ -2,6 +2,7 @@
 
 import math
 import os
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ from peculiar.sources.answers import Answered, read_answered
 from peculiar.split import Split, data_digest, split_by_id
 from peculiar.teach import fit_head, fit_shares
 from peculiar.votes import Votes, deviations
+from peculiar.words import format_score
 
 QUESTIONS: tuple[Question, ...] = (FOUR_CLASS, CLEAN5, ODD)
 """Those of the model that ships."""
@@ -91,6 +93,43 @@ class FitWatcher:
         """Tell the line of the history that an epoch added."""
 
 
+class EpochLines(FitWatcher):
+    """Writes a line an epoch to standard error: what a fit from Python shows unless told otherwise."""
+
+    def begin(self, record: FitRecord, parameters: int) -> None:
+        """Write how many pictures there are, and which questions."""
+        sys.stderr.write(f"{record_text(record, parameters)}\n")
+        self._epochs = record.recipe.epochs
+
+    def epoch(self, line: dict[str, Any]) -> None:
+        """Write the scores of an epoch."""
+        sys.stderr.write(f"{epoch_text(line, self._epochs)}\n")
+
+
+def record_text(record: FitRecord, parameters: int) -> str:
+    """Return in words what a fit learns from."""
+    counts = ", ".join(f"{part} {count:,}" for part, count in record.counts.items())
+    questions = ", ".join(question.name for question in record.questions)
+    return f"pictures: {counts}; questions: {questions}; {parameters:,} parameters"
+
+
+def epoch_text(line: dict[str, Any], epochs: int) -> str:
+    """Return a line of the history in words."""
+    scores = "  |  ".join(
+        f"{key.removeprefix('val_')} accuracy {format_score(value['accuracy'])}, "
+        + (
+            f"shares off by {format_score(max(value['deviation']))}"
+            if "deviation" in value
+            else f"AUC {format_score(value['auc'])}"
+        )
+        for key, value in line.items()
+        if key.startswith("val_")
+    )
+    return (
+        f"epoch {line['epoch']}/{epochs}  loss {line['loss']:.3f}  |  validation: {scores}  ({line['seconds']:.0f} s)"
+    )
+
+
 def fit(
     data: Sequence[str | os.PathLike[str] | Source],
     out: str | os.PathLike[str],
@@ -101,6 +140,7 @@ def fit(
     start: Model | None = None,
     resume: bool = False,
     watcher: FitWatcher | None = None,
+    verbose: bool = True,
 ) -> list[dict[str, Any]]:
     """Train the galaxy network on several questions at once.
 
@@ -129,6 +169,8 @@ def fit(
         Go on with the run in `out`, if there is one.
     watcher : FitWatcher, optional
         Told of the progress.
+    verbose : bool
+        Without a watcher, write a line an epoch to standard error.
 
     Returns
     -------
@@ -151,7 +193,8 @@ def fit(
         If there are no labels to learn from, or none of a question in the training part, or no galaxy in the validation
         part, or fewer than five galaxies of an answer to a question that is new to the model to go on from.
     """
-    recipe, watcher, folder = recipe or make_recipe(start), watcher or FitWatcher(), Path(out)
+    recipe, folder = recipe or make_recipe(start), Path(out)
+    watcher = watcher or (EpochLines() if verbose else FitWatcher())
     if start is not None:
         recipe = recipe.model_copy(update={"pretrained": False})
     resuming = resume and (folder / run.LAST).exists()

@@ -16,6 +16,7 @@ from PIL import Image
 from peculiar.cache import writing
 from peculiar.evaluate import Scores
 from peculiar.image import encode_picture
+from peculiar.words import format_score
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +137,3 @@ def score_table(scores: Scores) -> list[list[str]]:
         for name, of in scores.classes.items()
     ]
     return rows
-
-
-def format_score(value: float | None) -> str:
-    """Return a score with three digits, or that it is undefined."""
-    return "undefined" if value is None or not np.isfinite(value) else f"{value:.3f}"

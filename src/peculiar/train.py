@@ -1,6 +1,7 @@
 """The training loop: any network, any labelled source; seeded, resumable, its history a line an epoch."""
 
 import os
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -27,6 +28,7 @@ from peculiar.run import Arguments, Record, TrainedNet
 from peculiar.sources import Source, open_source
 from peculiar.sources.stream import Dataset, read_dataset
 from peculiar.split import Split, data_digest, split
+from peculiar.words import counted, format_score
 
 try:
     from peculiar.kernel import Kernel
@@ -53,6 +55,30 @@ class Watcher:
 
     def epoch(self, line: dict[str, Any]) -> None:
         """Tell the line of the history that an epoch added."""
+
+
+class EpochLines(Watcher):
+    """Writes a line an epoch to standard error: what a run from Python shows unless told otherwise."""
+
+    def begin(self, record: Record, summary: str) -> None:
+        """Write how many galaxies there are, and of which classes."""
+        counts = f"{counted(record.training_count, 'galaxy')} to train on, {record.validation_count:,} held back"
+        sys.stderr.write(f"{counts}; classes: {', '.join(record.question.answers)}\n")
+        self._epochs = record.arguments.epochs
+
+    def epoch(self, line: dict[str, Any]) -> None:
+        """Write the metrics of an epoch."""
+        sys.stderr.write(f"{epoch_text(line, self._epochs)}\n")
+
+
+def epoch_text(line: dict[str, Any], epochs: int) -> str:
+    """Return a line of the history in words."""
+    scores = (
+        f"{prefix}loss {line[key + 'loss']:.3f}  accuracy {line[key + 'categorical_accuracy']:.3f}  "
+        f"AUC {format_score(line[key + 'auc'])}"
+        for prefix, key in (("", ""), ("validation: ", "val_"))
+    )
+    return f"epoch {line['epoch']}/{epochs}  {'  |  '.join(scores)}  ({line['seconds']:.1f} s)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +117,7 @@ def train(
     label: str | None = None,
     resume: bool = False,
     watcher: Watcher | None = None,
+    verbose: bool = True,
 ) -> Trained:
     """Train a network.
 
@@ -112,6 +139,8 @@ def train(
         Go on with the run in `out`, if there is one. Everything but the number of epochs has to be as it was.
     watcher : Watcher, optional
         Told of the progress.
+    verbose : bool
+        Without a watcher, write a line an epoch to standard error.
 
     Returns
     -------
@@ -133,7 +162,11 @@ def train(
     The exercise's network is trained by `peculiar.kernel` on a CPU where numba is installed (extra ``fast``), otherwise
     by PyTorch; a run may begin by the one and go on by the other. They differ as two processors do, by rounding.
     """
-    arguments, watcher, folder = arguments or Arguments(), watcher or Watcher(), Path(out)
+    arguments, watcher, folder = (
+        arguments or Arguments(),
+        watcher or (EpochLines() if verbose else Watcher()),
+        Path(out),
+    )
     if folder.exists() and not folder.is_dir():
         message = f"{folder} is a file; give the run a folder of its own (--out)"
         raise UsageError(message)

@@ -28,3 +28,8 @@ def changed(by: float, *, digits: int = 4) -> str:
     if not float(text):
         return "unchanged"
     return f"{'higher' if by > 0 else 'lower'} by {text}"
+
+
+def format_score(value: float | None) -> str:
+    """Return a score with three digits, or that it is undefined."""
+    return "undefined" if value is None or not math.isfinite(value) else f"{value:.3f}"

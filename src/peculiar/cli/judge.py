@@ -64,7 +64,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Score a model on labelled galaxies, leaving out those that it was trained on; or a table of probabilities."""
-    from peculiar.assess import assess, read_probabilities
+    from peculiar.assess import assess, read_probabilities, remarks
     from peculiar.assess_page import facts_of, write_assessment
     from peculiar.cache import writing
     from peculiar.maker import check_maker, read_maker
@@ -85,13 +85,15 @@ def evaluate(
         unlabelled = values[known]
     wanted = dict.fromkeys(["survey", scored.question.basis, *(by or ())])
     columns = {name: scored.column(name) for name in wanted if name and (name in scored.columns or name in (by or ()))}
+    groups = None if group is None else scored.column(group)
+    notes += remarks(scored.labels, scored.ids, scored.question.answers, groups)
     found = assess(
         scored.ids,
         scored.labels,
         scored.probabilities,
         scored.question,
         columns=columns,
-        groups=None if group is None else scored.column(group),
+        groups=groups,
         temperature=candidate.temperatures.get(scored.question.name, 1.0),
         thresholds=candidate.sets.get(scored.question.name),
         unlabelled=unlabelled,
@@ -110,6 +112,7 @@ def evaluate(
         "left_out": scored.choice.left_out,
         "trained_on": scored.choice.as_dict(),
         "unreadable": scored.problems,
+        "notes": notes,
         "command": shlex.join(["peculiar", *sys.argv[1:]]),
         "seed": 222,
         **found.as_dict(),

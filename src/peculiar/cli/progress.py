@@ -53,8 +53,7 @@ def bar(if_stopped: str, task: str = "reading") -> Iterator[Callable[..., None]]
 @contextmanager
 def watching(if_stopped: str = "") -> Iterator["Watcher"]:
     """Show a training run: a bar with the metrics, a line an epoch; and what to do next if it is interrupted."""
-    from peculiar.report import format_score
-    from peculiar.train import Watcher
+    from peculiar.train import Watcher, epoch_text
 
     with bar(if_stopped) as show:
 
@@ -77,12 +76,7 @@ def watching(if_stopped: str = "") -> Iterator["Watcher"]:
                 show(description=description, completed=done, total=total)
 
             def epoch(self, line: dict[str, Any]) -> None:
-                scores = (
-                    f"{prefix}loss {line[key + 'loss']:.3f}  accuracy {line[key + 'categorical_accuracy']:.3f}  "
-                    f"AUC {format_score(line[key + 'auc'])}"
-                    for prefix, key in (("", ""), ("validation: ", "val_"))
-                )
-                err.print(f"epoch {line['epoch']}/{self.epochs}  {'  |  '.join(scores)}  ({line['seconds']:.1f} s)")
+                err.print(epoch_text(line, self.epochs))
 
         yield Terminal()
 
@@ -90,8 +84,7 @@ def watching(if_stopped: str = "") -> Iterator["Watcher"]:
 @contextmanager
 def fitting() -> Iterator["FitWatcher"]:
     """Show a fit: a bar with the loss, a line an epoch; and what to do next if it is interrupted."""
-    from peculiar.fit import FitWatcher
-    from peculiar.report import format_score
+    from peculiar.fit import FitWatcher, epoch_text, record_text
 
     with bar("; add --resume to the same command to go on after the last whole epoch") as show:
 
@@ -107,28 +100,13 @@ def fitting() -> Iterator["FitWatcher"]:
 
             def begin(self, record: Any, parameters: int) -> None:
                 self.epochs = record.recipe.epochs
-                counts = ", ".join(f"{part} {count:,}" for part, count in record.counts.items())
-                questions = ", ".join(question.name for question in record.questions)
-                err.print(f"pictures: {counts}; questions: {questions}; {parameters:,} parameters")
+                err.print(record_text(record, parameters))
 
             def batch(self, epoch: int, done: int, total: int, loss: float) -> None:
                 description = f"epoch {epoch}/{self.epochs}  loss {loss:.3f}"
                 show(description=description, completed=done, total=total)
 
             def epoch(self, line: dict[str, Any]) -> None:
-                scores = "  |  ".join(
-                    f"{key.removeprefix('val_')} accuracy {format_score(value['accuracy'])}, "
-                    + (
-                        f"shares off by {format_score(max(value['deviation']))}"
-                        if "deviation" in value
-                        else f"AUC {format_score(value['auc'])}"
-                    )
-                    for key, value in line.items()
-                    if key.startswith("val_")
-                )
-                err.print(
-                    f"epoch {line['epoch']}/{self.epochs}  loss {line['loss']:.3f}  |  validation: {scores}  "
-                    f"({line['seconds']:.0f} s)"
-                )
+                err.print(epoch_text(line, self.epochs))
 
         yield Terminal()
