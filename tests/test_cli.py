@@ -388,17 +388,18 @@ def test_votes_are_learned_and_scored(peculiar_command: Any, tiny_survey: Path) 
     assert re.search(r"validation: flat accuracy [\d.]+, shares off by 0\.\d{3}  ", progress)
     assert peculiar_command("export", "run", "--out", "flat.onnx")[0] == 0
     known = ("--labels", "votes.csv", "--model", "flat.onnx")
-    status, output, progress = peculiar_command("recalibrate", tiny_survey, *known, "--out", "flat.onnx")
+    status, output, progress = peculiar_command("recalibrate", tiny_survey, *known, "--out", "calibrated.onnx")
     assert status == 0, progress
     assert "prediction sets: flat; weights and biases: none" in output
+    known = ("--labels", "votes.csv", "--model", "calibrated.onnx")
     status, output, progress = peculiar_command("evaluate", tiny_survey, *known, "--out", "all", "--json")
     assert status == 0, progress
     assert set(json.loads(output)["deviations"]) == {"yes", "no"}
     Path("votes.csv").write_text(Path("votes.csv").read_text().replace("n_yes,n_no", "flat_yes,flat_no"))
-    status, output, _ = peculiar_command("evaluate", tiny_survey, *known, "--out", "all")
+    status, output, _ = peculiar_command("evaluate", tiny_survey, *known, "--out", "all", "--overwrite")
     assert re.search(r"shares of votes are off by 0\.\d{3} \(yes\), 0\.\d{3} \(no\)", output)
     assert "the shares of their votes are off by 0." in Path("all/report.html").read_text()
-    assert peculiar_command("predict", tiny_survey, "--model", "flat.onnx", "--out", "c.parquet")[0] == 0
+    assert peculiar_command("predict", tiny_survey, "--model", "calibrated.onnx", "--out", "c.parquet")[0] == 0
     assert {"p_flat_yes", "p_flat_no"} <= set(pa.parquet.read_schema("c.parquet").names)
 
 
@@ -437,11 +438,11 @@ def test_fit_export_predict_evaluate(peculiar_command: Any, tiny_survey: Path) -
     assert "questions: mark" in progress
     assert read_fit(Path("further")).recipe.width == 8
     assert peculiar_command("export", "further", "--out", "marks.onnx")[0] == 0
-    known = ("--labels", "labels.csv", "--model", "marks.onnx", "--out", "marks.onnx")
+    known = ("--labels", "labels.csv", "--model", "marks.onnx", "--out", "sets.onnx")
     status, _, progress = peculiar_command("recalibrate", tiny_survey, *known)
     assert status == 0, progress
-    assert list(load_model("marks.onnx").card.sets) == ["mark"]
-    told = ("--labels", "labels.csv", "--model", "marks.onnx", "--part", "test", "--json")
+    assert list(load_model("sets.onnx").card.sets) == ["mark"]
+    told = ("--labels", "labels.csv", "--model", "sets.onnx", "--part", "test", "--json")
     status, output, _ = peculiar_command("evaluate", tiny_survey, *told)
     assert status == 0
     assert (json.loads(output)["question"], json.loads(output)["part"]) == ("mark", "test")
@@ -452,7 +453,17 @@ def test_fit_export_predict_evaluate(peculiar_command: Any, tiny_survey: Path) -
     assert "The catalogue is in c.parquet" in output
 
     status, output, _ = peculiar_command(
-        "evaluate", tiny_survey, "--model", "tiny.onnx", "--label", "clean5", "--part", "test", "--views", 2
+        "evaluate",
+        tiny_survey,
+        "--model",
+        "tiny.onnx",
+        "--label",
+        "clean5",
+        "--part",
+        "test",
+        "--views",
+        2,
+        "--overwrite",
     )
     assert status == 0
     assert "galaxies are left out: they are not in the part test." in output
@@ -489,7 +500,7 @@ def test_predict_says_what_it_could_not_read(
     assert "6.jpg cannot be read: it is" in errors
     assert "7 galaxies in" in output
     assert "flagged: unreadable 1, blank 6" in output
-    status, output, _ = peculiar_command("predict", "pictures", "--model", tiny_model, "--json", "--embeddings")
+    status, output, _ = peculiar_command("predict", "pictures", "--model", tiny_model, "--json", "--overwrite")
     assert status == 0
     assert json.loads(output)["flagged"] == {"unreadable": 1, "blank": 6}
 

@@ -1,6 +1,8 @@
 """The ledger: what is in it is done, whatever happened to the machine meanwhile."""
 
 import errno
+import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -17,8 +19,8 @@ HEADER = Header(source="stamps", model="0123456789abcdef", settings={"views": 2}
 
 def entry(name: str, content: bytes = b"rows") -> Entry:
     return Entry(
-        shard=name, fingerprint="f", part=f"{name}.parquet", size=len(content), rows=3, seconds=0.1,
-        classes={"Normal": 3}, flagged={}, problems={},
+        shard=name, fingerprint="f", content="c", part=f"{name}.parquet", size=len(content),
+        sha256=hashlib.sha256(content).hexdigest(), rows=3, seconds=0.1, classes={"Normal": 3}, flagged={}, problems={},
     )  # fmt: skip
 
 
@@ -69,9 +71,53 @@ def test_a_part_that_is_gone_or_cut_short_is_not_done(tmp_path: Path) -> None:
 
 def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
     add(tmp_path, "a")
-    (tmp_path / ".b.123.part.parquet").write_bytes(b"half")
+    left, own = tmp_path / ".b.0123abcd-123.part.parquet", tmp_path / ".b.part.parquet"
+    left.write_bytes(b"half")
+    own.write_bytes(b"somebody's")
     assert names(tmp_path) == ["a"]
-    assert not (tmp_path / ".b.123.part.parquet").exists()
+    assert not left.exists()
+    assert own.exists()
+
+
+@pytest.mark.parametrize("restart", [True, False])
+@pytest.mark.parametrize("done", [[], ["a"]])
+def test_only_what_the_ledger_names_is_removed(tmp_path: Path, restart: bool, done: list[str]) -> None:
+    add(tmp_path, *done)
+    with open_ledger(tmp_path, HEADER, restart=False) as ledger:
+        ledger.begin("begun.parquet")
+        (tmp_path / "begun.parquet").write_bytes(b"whole, but killed before the ledger says so")
+    mine = [tmp_path / "mine.parquet", tmp_path / "notes.txt", tmp_path / ".hidden.parquet"]
+    for file in mine:
+        file.write_bytes(b"mine")
+    assert names(tmp_path, restart=restart) == ([] if restart else done)
+    assert [file.read_bytes() for file in mine] == [b"mine"] * 3
+    assert (tmp_path / "begun.parquet").exists() == (not restart)
+    with open_ledger(tmp_path, HEADER, restart=False) as ledger:
+        ledger.clear()
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(file.name for file in mine)
+
+
+@pytest.mark.parametrize("name", ["../mine.parquet", "/etc/passwd", "a/b.parquet", ".hidden", "..", ""])
+def test_a_ledger_that_names_other_places_is_refused(tmp_path: Path, name: str) -> None:
+    folder, mine = tmp_path / "run", tmp_path / "mine.parquet"
+    add(folder, "a")
+    mine.write_bytes(b"rows")
+    line = entry("b").model_dump(mode="json") | {"part": name}
+    with (folder / "_ledger.jsonl").open("a") as file:
+        file.write(json.dumps(line) + "\n" + json.dumps({"begun": name}) + "\n")
+    with pytest.raises(LedgerError, match="line 3 is damaged"):
+        names(folder)
+    assert names(folder, restart=True) == []
+    assert mine.read_bytes() == b"rows"
+
+
+def test_a_file_of_another_kind_is_not_taken_for_a_ledger(tmp_path: Path) -> None:
+    file = tmp_path / "_ledger.jsonl"
+    file.write_text("my own notes\nof two lines\n")
+    for restart in (False, True):
+        with pytest.raises(LedgerError, match=r"_ledger\.jsonl"):
+            names(tmp_path, restart=restart)
+    assert file.read_text() == "my own notes\nof two lines\n"
 
 
 def test_another_header_is_refused_once_something_is_done(tmp_path: Path) -> None:

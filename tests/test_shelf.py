@@ -1,6 +1,8 @@
 """A catalogue opened: its parts, its embeddings made comparable, and what is said of files that are none."""
 
+import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -64,14 +66,93 @@ def test_a_folder_of_parts_is_one_catalogue(tmp_path: Path) -> None:
 def test_the_cache_follows_the_catalogue(tmp_path: Path) -> None:
     path = write(tmp_path / "c.parquet", ["a", "b"], [[1, 0], [0, 1]])
     first = Shelf(path).embeddings().centre
-    (kept,) = (cache_folder() / "embeddings").iterdir()
+    (kept,) = (cache_folder() / "embeddings").glob("*.npy")
     changed = kept.stat().st_mtime_ns
     Shelf(path).embeddings()
     assert kept.stat().st_mtime_ns == changed
     write(path, ["a", "b"], [[3, 0], [0, 3]])
     os.utime(path, ns=(1, 1))
     assert Shelf(path).embeddings().centre.tolist() == (first * 3).tolist()
-    assert len(list((cache_folder() / "embeddings").iterdir())) == 1
+    assert len(list((cache_folder() / "embeddings").glob("*.npy"))) == 1
+
+
+def cut(file: Path) -> None:
+    os.truncate(file, file.stat().st_size - 4)
+
+
+def lengthen(file: Path) -> None:
+    file.write_bytes(file.read_bytes() + bytes(12))
+
+
+def replace_by_another(file: Path) -> None:
+    array = np.load(file)
+    np.save(file, array * 3)
+
+
+def replace_in_its_time(file: Path) -> None:
+    array, state = np.load(file), file.stat()
+    np.save(file, array[:, ::-1][:, :-1])
+    os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns))
+
+
+def fill_with_nonsense(file: Path) -> None:
+    file.write_bytes(b"nonsense")
+
+
+def forget_how_it_was_written(file: Path) -> None:
+    replace_by_another(file)
+    file.with_name(f"{file.name}.stamp").unlink()
+
+
+def damage_what_was_noted(file: Path) -> None:
+    replace_by_another(file)
+    file.with_name(f"{file.name}.stamp").write_text("[1")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        cut,
+        lengthen,
+        replace_by_another,
+        replace_in_its_time,
+        fill_with_nonsense,
+        forget_how_it_was_written,
+        damage_what_was_noted,
+        Path.unlink,
+    ],
+)
+def test_an_array_in_the_cache_that_is_not_as_it_was_written_is_made_again(
+    drawn_catalog: Path, spoil: Callable[[Path], object]
+) -> None:
+    before = np.array(Shelf(drawn_catalog).embeddings().vectors)
+    (file,) = (cache_folder() / "embeddings").glob("*.npy")
+    spoil(file)
+    embeddings = Shelf(drawn_catalog).embeddings()
+    np.testing.assert_array_equal(embeddings.vectors, before)
+    assert np.abs(embeddings.cosines(before[0])).max() <= 1 + 1e-6
+
+
+def test_an_array_that_was_only_touched_is_not_made_again(drawn_catalog: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Shelf(drawn_catalog).embeddings()
+    (file,) = (cache_folder() / "embeddings").glob("*.npy")
+    os.utime(file, ns=(1, 1))
+    monkeypatch.setattr(Shelf, "_prepare", None)
+    Shelf(drawn_catalog).embeddings()
+
+
+def test_the_disk_has_room_before_an_array_is_mapped(drawn_catalog: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(number: int, start: int, size: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "posix_fallocate", full)
+        with pytest.raises(OSError, match=r"No space left on device.*embeddings"):
+            Shelf(drawn_catalog).embeddings()
+    assert [path.name for path in (cache_folder() / "embeddings").iterdir()] == []
+    Shelf(drawn_catalog).embeddings()
+    (file,) = (cache_folder() / "embeddings").glob("*.npy")
+    assert file.stat().st_blocks * 512 >= file.stat().st_size
 
 
 def test_parts_of_other_columns_are_named(tmp_path: Path) -> None:

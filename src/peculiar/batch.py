@@ -8,19 +8,21 @@ import errno
 import functools
 import hashlib
 import itertools
+import json
 import multiprocessing
 import os
 import pickle
 import re
-import shutil
 import signal
 import threading
 import time
+import warnings
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
+from importlib import metadata
 from multiprocessing.connection import wait as wait_for_process
 from multiprocessing.synchronize import Event
 from pathlib import Path
@@ -29,13 +31,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
-from peculiar.cache import check_apart, writing
+from peculiar.cache import check_apart, replacing, writing
 from peculiar.catalog import Settings, Tally, catalog_batches, catalog_columns, provenance
+from peculiar.claims import Request, claiming, file_digest, inputs_digest
 from peculiar.column import Column
-from peculiar.errors import DataError, MissingExtraError, ModelError, PeculiarError, UsageError
+from peculiar.errors import DataError, MissingExtraError, ModelError, PeculiarError, PeculiarWarning, UsageError
 from peculiar.image import Framing
 from peculiar.ledger import Entry, Header, Ledger, open_ledger, read_header
 from peculiar.model import Model, cores, load_model
+from peculiar.progress import telling
 from peculiar.sources.stream import Shard, Source
 from peculiar.table import TableReader
 from peculiar.writers import format_to_write, write_table
@@ -69,6 +73,8 @@ class Catalogued:
     kept : int
         Rows that were there already.
     seconds : float
+    already : bool
+        The same call wrote the catalogue before, and nothing was done.
     """
 
     path: Path
@@ -76,6 +82,7 @@ class Catalogued:
     failed: dict[str, str]
     kept: int
     seconds: float
+    already: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Return the figures, for JSON."""
@@ -102,9 +109,12 @@ def predict_catalog(
     workers: int = 1,
     dask: str | None = None,
     shard_rows: int | None = None,
+    keep: Sequence[str] = (),
     restart: bool = False,
+    overwrite: bool = False,
     partial: bool = False,
-    progress: Callable[[int, int | None], object] = lambda done, total: None,
+    progress: Callable[[int, int | None], object] | None = None,
+    verbose: bool = True,
 ) -> Catalogued:
     """Classify every galaxy of a source into a catalogue, in constant memory.
 
@@ -135,12 +145,18 @@ def predict_catalog(
     shard_rows : int, optional
         Rows of a shard, about; a shard ends where a file or a row group does. By default 128 to 2,048, by their number,
         or as the run was begun.
+    keep : sequence of str
+        Columns of the source that the catalogue carries along.
     restart : bool
-        Begin anew, whatever was done before.
+        Begin anew, whatever this call did before.
+    overwrite : bool
+        Replace what is at `out`, also if this call did not write it.
     partial : bool
         Write the catalogue also if some shards failed, without their rows.
-    progress : callable
+    progress : callable, optional
         Called with the numbers of galaxies done and to do; the latter is None if a damaged file cannot be counted.
+    verbose : bool
+        Show progress on standard error, where `progress` is not given.
 
     Returns
     -------
@@ -151,14 +167,21 @@ def predict_catalog(
     Raises
     ------
     UsageError
-        If the suffix of `out` is not known, a number is out of range, `out` is the input, or was begun otherwise or
-        from an input that has changed since.
+        If the suffix of `out` is not known, a number is out of range, `out` is the input, was not written by the same
+        call, or was begun otherwise or from files that are gone.
+    UnknownNameError
+        If there is no column to keep of that name.
     LedgerError
         If the record of what is done is damaged.
     MissingExtraError
         If Dask is asked for and not installed.
     OSError
         If `out` cannot be written to; what is done is kept.
+
+    Warns
+    -----
+    PeculiarWarning
+        If some of the input has changed since the run was begun, and is classified again.
     """
     for name, number in (("workers", workers), ("shard_rows", shard_rows), ("batch_size", batch_size)):
         if number is not None and number < 1:
@@ -172,28 +195,80 @@ def predict_catalog(
     folder = out.with_name(f"{out.name}.parts") if format else out
     shard_rows = shard_rows or _shard_rows(source, read_header(folder, restart=restart))
     plan = list(source.shards(shard_rows))
-    with open_ledger(folder, _header(source, model, settings, shard_rows), restart=restart) as ledger:
-        _check_unchanged(plan, ledger, source)
+    prints = {shard.name: shard.fingerprint() for shard in plan}
+    columns = _columns(source, model, settings)
+    carried = _carried(source, columns, keep)
+    header = _header(source, model, settings, shard_rows, keep)
+    request = _request(source, header, partial=partial, overwrite=overwrite)
+    if format:
+        request.check(out)
+        if request.done(out) and not restart:
+            return _done(out, request, folder, header, time.perf_counter() - started)
+    with ExitStack() as stack, open_ledger(folder, header, restart=restart, overwrite=overwrite) as ledger:
+        _drop_changed(plan, prints, ledger, source)
         kept = sum(entry.rows for entry in ledger.entries.values())
-        count = _Count(kept, _rows(plan), progress)
+        tell = stack.enter_context(telling("classified")) if progress is None and verbose else progress
+        count = _Count(kept, _rows(plan), tell or (lambda done, total: None))
         missing = [shard for shard in plan if shard.name not in ledger.entries]
         workers = max(1, min(workers, len(missing)))
         notes, threads = provenance(source, model, settings), max(1, cores() // workers)
         jobs = (
-            _Job(shard, folder.resolve(), settings, notes, model.path, model.card.digest, batch_size, threads)
+            _Job(
+                shard,
+                prints[shard.name],
+                folder.resolve(),
+                settings,
+                carried,
+                notes,
+                model.path,
+                model.card.digest,
+                batch_size,
+                threads,
+            )
             for shard in missing
         )
+        told: Counter[tuple[type[Warning], str]] = Counter()
         with _engine(model, count, workers, dask) as engine:
-            failed = _run(jobs, engine, ledger, count)
+            failed = _run(jobs, engine, ledger, count, told)
+        failed |= _changed_meanwhile(plan, prints, ledger)
         tally = _sum(ledger.entries.values())
-        whole = format is not None and (partial or not failed)
-        if format and whole:
-            columns = _columns(source, model, settings)
-            with writing(out) as temporary:
-                write_table(temporary, format, columns, _parts(plan, ledger, columns), notes)
-    if whole:
-        shutil.rmtree(folder)
-    return Catalogued(out, tally, failed, kept, time.perf_counter() - started)
+        result = Catalogued(out, tally, failed, kept, time.perf_counter() - started)
+        if format and (partial or not failed):
+            request.facts = result.as_dict()
+            with claiming(request), writing(out) as temporary:
+                write_table(temporary, format, [*columns, *carried], _parts(plan, ledger, [*columns, *carried]), notes)
+            ledger.clear()
+    _repeat(told)
+    return result
+
+
+def _carried(source: Source, columns: Sequence[Column], keep: Sequence[str]) -> list[Column]:
+    """Return the columns to carry along."""
+    own = {column.name.lower() for column in columns}
+    for name in keep:
+        if name.lower() in own:
+            message = f"the catalogue has a column {name!r} of its own; leave it out, or rename that of {source.path}"
+            raise UsageError(message)
+    return source.described(list(dict.fromkeys(keep)))
+
+
+def _request(source: Source, header: Header, *, partial: bool, overwrite: bool) -> Request:
+    """Return what tells this call from others: what decides the catalogue, and no more."""
+    settings = {name: value for name, value in header.settings.items() if name != "shard_rows"}
+    told = [metadata.version("peculiar"), header.model, settings, partial, inputs_digest(source.behind(0, None))]
+    digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+    return Request("predict", digest, (source.path, *source.files()), overwrite=overwrite)
+
+
+def _done(out: Path, request: Request, folder: Path, header: Header, seconds: float) -> Catalogued:
+    """Return what the same call did before; what a kill behind its last step left over is removed."""
+    if read_header(folder) == header:
+        with open_ledger(folder, header, restart=False) as ledger:
+            ledger.clear()
+    facts = request.facts_of(out)
+    names = ("rows", "classes", "flagged", "problems")
+    tally = Tally(**{name: facts[name] for name in names if name in facts})
+    return Catalogued(out, tally, facts.get("failed", {}), tally.rows, seconds, already=True)
 
 
 def _shard_rows(source: Source, begun: Header | None) -> int:
@@ -204,7 +279,7 @@ def _shard_rows(source: Source, begun: Header | None) -> int:
     return min(max(-(-known // _FEWEST_SHARDS), _LEAST_ROWS), _MOST_ROWS)
 
 
-def _header(source: Source, model: Model, settings: Settings, shard_rows: int) -> Header:
+def _header(source: Source, model: Model, settings: Settings, shard_rows: int, keep: Sequence[str]) -> Header:
     framing = settings.framing
     return Header(
         source=source.name,
@@ -216,27 +291,75 @@ def _header(source: Source, model: Model, settings: Settings, shard_rows: int) -
             "fast": framing.fast,
             "views": settings.views,
             "embeddings": settings.embeddings,
+            "keep": ", ".join(keep),
             "shard_rows": shard_rows,
             **source.notes,
         },
     )
 
 
-def _check_unchanged(plan: list[Shard], ledger: Ledger, source: Source) -> None:
-    """Refuse to go on with an input that is not the one that the run was begun with."""
+def _drop_changed(plan: list[Shard], prints: dict[str, str], ledger: Ledger, source: Source) -> None:
+    """Let pieces of the input that have changed since the run was begun be classified again.
+
+    Files are known by names, sizes and times, or else by their content.
+    """
     planned = {shard.name: shard for shard in plan}
-    changed = [
-        name
-        for name, entry in ledger.entries.items()
-        if name not in planned or planned[name].fingerprint() != entry.fingerprint
-    ]
-    if changed:
-        listed = ", ".join(changed[:3]) + (f" and {len(changed) - 3} more" if len(changed) > 3 else "")
+    there = {_first_file(shard.name) for shard in plan if shard.stop is not None}
+    gone = [name for name in ledger.entries if name not in planned and _first_file(name) not in there]
+    if gone:
         message = (
-            f"{source.path} has changed since the run in {ledger.folder} was begun: {listed}. Start over (--restart), "
-            "or give another place (--out)"
+            f"{source.path} has changed since the run in {ledger.folder} was begun: {_listed(gone)} cannot be read any "
+            "more. Put it back, start over (--restart), or give another place (--out)"
         )
         raise UsageError(message)
+    changed = []
+    for name, entry in list(ledger.entries.items()):
+        if name in planned and prints[name] == entry.fingerprint:
+            continue
+        if name in planned and entry.content and planned[name].content() == entry.content:
+            ledger.add(entry.model_copy(update={"fingerprint": prints[name]}))
+            continue
+        changed.append(name)
+    for name in changed:
+        ledger.drop(name)
+    if changed:
+        message = (
+            f"{source.path} has changed since the run in {ledger.folder} was begun: {_listed(changed)}. What has "
+            "changed is classified again"
+        )
+        warnings.warn(message, PeculiarWarning, stacklevel=3)
+
+
+def _changed_meanwhile(plan: list[Shard], prints: dict[str, str], ledger: Ledger) -> dict[str, str]:
+    """Return which pieces of the input changed after they were classified, and why that is a failure."""
+    failed = {}
+    for shard in plan:
+        entry = ledger.entries.get(shard.name)
+        if entry is None or shard.fingerprint() == prints[shard.name]:
+            continue
+        if not entry.content or shard.content() != entry.content:
+            ledger.drop(shard.name)
+            failed[shard.name] = _CHANGED
+    return failed
+
+
+_CHANGED = "it changed while the catalogue was made; the same command classifies it again"
+
+
+def _first_file(shard: str) -> str:
+    """Return the file that a shard begins in, of the name that its source gave it."""
+    file, colon, _ = shard.rpartition(":")
+    return (file if colon else shard).partition(" and ")[0]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _repeat(told: Counter[tuple[type[Warning], str]]) -> None:
+    """Give each warning of the workers once, and say how often it was given."""
+    for (kind, text), count in told.items():
+        warnings.warn(text + (f" ({count} times)" if count > 1 else ""), kind, stacklevel=3)
 
 
 def _columns(source: Source, model: Model, settings: Settings) -> list[Column]:
@@ -281,8 +404,10 @@ class _Job:
     """All that a worker, on this machine or another, needs to make one part."""
 
     shard: Shard
+    fingerprint: str
     folder: Path
     settings: Settings
+    carried: list[Column]
     notes: dict[str, str]
     model: Path
     digest: str
@@ -301,14 +426,23 @@ class _Job:
         return f"{origin}.{number:010d}.{digest}.parquet"
 
 
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A part that was made, and what was warned of meanwhile."""
+
+    entry: Entry
+    told: list[tuple[type[Warning], str]]
+
+
 def _make(job: _Job, model: Model, *, decoders: int, watch: Callable[[int], object]) -> Entry:
     """Make one part of a catalogue."""
     started, shard, tally = time.perf_counter(), job.shard, Tally()
-    # Taken before the pictures are read, so that a change meanwhile is noticed by the next run.
-    fingerprint = shard.fingerprint()
+    _check_unchanged(job)
     columns = _columns(shard.source, model, job.settings)
     galaxies = shard.source.galaxies(job.settings.framing, threads=decoders, start=shard.start, stop=shard.stop)
     batches = catalog_batches(galaxies, columns, model, job.settings, tally, batch_size=job.batch_size)
+    if job.carried:
+        batches = _side_by_side(batches, shard.source.carried(job.carried, shard.start, shard.stop), shard.name)
 
     def watched() -> Iterator[pa.RecordBatch]:
         for batch in batches:
@@ -318,16 +452,19 @@ def _make(job: _Job, model: Model, *, decoders: int, watch: Callable[[int], obje
     path = job.folder / job.part
     # NumPy's products are small here; the threads that it would start for them wait by spinning, and take the cores
     # from the network and from the other workers.
-    with threadpool_limits(1), writing(path) as temporary:
-        write_table(temporary, "parquet", columns, watched(), job.notes)
+    with threadpool_limits(1), replacing(path) as temporary:
+        write_table(temporary, "parquet", [*columns, *job.carried], watched(), job.notes)
         if shard.stop is not None and tally.rows != shard.stop - shard.start:
             message = f"{shard.name}: ends after {tally.rows} of {shard.stop - shard.start} rows"
             raise DataError(message)
+        _check_unchanged(job)
     return Entry(
         shard=shard.name,
-        fingerprint=fingerprint,
+        fingerprint=job.fingerprint,
+        content=shard.content(),
         part=path.name,
         size=path.stat().st_size,
+        sha256=file_digest(path),
         rows=tally.rows,
         seconds=round(time.perf_counter() - started, 3),
         classes=tally.classes,
@@ -336,18 +473,55 @@ def _make(job: _Job, model: Model, *, decoders: int, watch: Callable[[int], obje
     )
 
 
-def _make_elsewhere(pickled: bytes) -> Entry:
+def _check_unchanged(job: _Job) -> None:
+    """Refuse a piece of the input that is no more as it was when the run was started."""
+    if job.shard.fingerprint() != job.fingerprint:
+        raise DataError(_CHANGED)
+
+
+def _side_by_side(
+    batches: Iterator[pa.RecordBatch], carried: Iterator[pa.RecordBatch], name: str
+) -> Iterator[pa.RecordBatch]:
+    """Yield batches with the columns of others beside them, whose rows are the same but come in other pieces."""
+    held: pa.Table | None = None
+    for batch in batches:
+        while held is None or len(held) < len(batch):
+            more = next(carried, None)
+            if more is None:
+                message = f"{name}: the columns to keep end before its pictures do"
+                raise DataError(message)
+            table = pa.Table.from_batches([more])
+            held = table if held is None else pa.concat_tables([held, table])
+        beside = held.slice(0, len(batch)).combine_chunks().to_batches()[0]
+        held = held.slice(len(batch))
+        yield pa.RecordBatch.from_arrays(
+            [*batch.columns, *beside.columns], names=[*batch.schema.names, *beside.schema.names]
+        )
+
+
+def _make_elsewhere(pickled: bytes) -> _Made:
     """Make one part in a worker, which opens the model once.
 
     The job comes pickled, since a source opens its files when it arrives: an error there is the shard's, where in the
     pool's own unpickling it would kill the worker.
     """
-    job: _Job = pickle.loads(pickled)  # noqa: S301 - from the process that started this one
-    model = _model(job.model, job.threads)
-    if model.card.digest != job.digest:
-        message = f"{job.model} is another model here than where the run was started: {model.card.digest[:12]}"
-        raise ModelError(message)
-    return _make(job, model, decoders=job.threads, watch=_stop_if_told)
+
+    def make() -> Entry:
+        job: _Job = pickle.loads(pickled)  # noqa: S301 - from the process that started this one
+        model = _model(job.model, job.threads)
+        if model.card.digest != job.digest:
+            message = f"{job.model} is another model here than where the run was started: {model.card.digest[:12]}"
+            raise ModelError(message)
+        return _make(job, model, decoders=job.threads, watch=_stop_if_told)
+
+    return _listening(make)
+
+
+def _listening(make: Callable[[], Entry]) -> _Made:
+    """Make a part, and keep what is warned of, to be said once for all parts."""
+    with warnings.catch_warnings(record=True) as caught:
+        entry = make()
+    return _Made(entry, [(one.category, str(one.message)) for one in caught])
 
 
 @functools.cache
@@ -358,7 +532,7 @@ def _model(path: Path, threads: int) -> Model:
 class _Engine(Protocol):
     """Where parts are made."""
 
-    def submit(self, job: _Job) -> "Future[Entry]":
+    def submit(self, job: _Job) -> "Future[_Made]":
         """Begin to make a part."""
 
     def room(self) -> int:
@@ -380,15 +554,15 @@ class _Here:
     def __init__(self, model: Model, count: _Count) -> None:
         self._model, self._count = model, count
 
-    def submit(self, job: _Job) -> "Future[Entry]":
-        future: Future[Entry] = Future()
+    def submit(self, job: _Job) -> "Future[_Made]":
+        future: Future[_Made] = Future()
         before = self._count.done
         try:
-            entry = _make(job, self._model, decoders=2, watch=self._count.add)
+            made = _listening(lambda: _make(job, self._model, decoders=2, watch=self._count.add))
         except Exception as error:  # noqa: BLE001 - as an executor does; `_run` decides what becomes of it
             future.set_exception(error)
         else:
-            future.set_result(entry)
+            future.set_result(made)
         self._count.done = before  # the caller counts whole parts
         return future
 
@@ -411,7 +585,7 @@ class _Processes:
         context = multiprocessing.get_context("spawn")
         self.pool = ProcessPoolExecutor(self._workers, context, initializer=_prepare, initargs=(self._stop,))
 
-    def submit(self, job: _Job) -> "Future[Entry]":
+    def submit(self, job: _Job) -> "Future[_Made]":
         return self.pool.submit(_make_elsewhere, pickle.dumps(job))
 
     def room(self) -> int:
@@ -461,7 +635,7 @@ class _Dask:
         self._client = client
         self._executor: Executor = client.get_executor(pure=False)
 
-    def submit(self, job: _Job) -> "Future[Entry]":
+    def submit(self, job: _Job) -> "Future[_Made]":
         return self._executor.submit(_make_elsewhere, pickle.dumps(job))
 
     def room(self) -> int:
@@ -491,9 +665,15 @@ def _dask(address: str, workers: int) -> Iterator[_Dask]:
         yield _Dask(client)
 
 
-def _run(jobs: Iterator[_Job], engine: _Engine, ledger: Ledger, count: _Count) -> dict[str, str]:
-    """Make the parts of all jobs, and return which failed for good, and why."""
-    running: dict[Future[Entry], _Job] = {}
+def _run(
+    jobs: Iterator[_Job],
+    engine: _Engine,
+    ledger: Ledger,
+    count: _Count,
+    told: Counter[tuple[type[Warning], str]],
+) -> dict[str, str]:
+    """Make the parts of all jobs, count the warnings, and return which failed for good, and why."""
+    running: dict[Future[_Made], _Job] = {}
     again: deque[_Job] = deque()
     attempts: Counter[str] = Counter()
     failed: dict[str, str] = {}
@@ -514,6 +694,7 @@ def _run(jobs: Iterator[_Job], engine: _Engine, ledger: Ledger, count: _Count) -
             job = suspects.popleft() if suspects else next(jobs, None) or (again.popleft() if again else None)
             if job is None:
                 break
+            ledger.begin(job.part)
             try:
                 future = engine.submit(job)
             except BrokenExecutor:  # a worker died while it had nothing to do
@@ -528,9 +709,10 @@ def _run(jobs: Iterator[_Job], engine: _Engine, ledger: Ledger, count: _Count) -
         for future in done:
             job, error = running.pop(future), future.exception()
             if error is None:
-                entry = future.result()
-                ledger.add(entry)
-                count.add(entry.rows)
+                made = future.result()
+                ledger.add(made.entry)
+                count.add(made.entry.rows)
+                told.update(made.told)
             elif isinstance(error, BrokenExecutor):
                 lost.append(job)
             elif isinstance(error, OSError) and error.errno in _NO_PLACE:

@@ -53,7 +53,7 @@ class Tally:
     ----------
     rows : int
     classes : dict of str to int
-        Rows by answer to the first question.
+        Rows by answer to the first question, without those whose picture shows nothing.
     flagged : dict of str to int
         Rows by flag, in lower case; and those whose ``ood`` is above 1 as "unlike".
     problems : dict of str to str
@@ -303,12 +303,21 @@ def _unlike(values: dict[str, NDArray[np.generic] | list[str | None]]) -> dict[s
     return {"unlike": unlike} if unlike else {}
 
 
+def _shows_something(flag: int) -> bool:
+    """Tell by its flags whether a picture shows something that could be classified."""
+    return not flag & (Flag.UNREADABLE | Flag.BLANK | Flag.OFF_MOSAIC)
+
+
 def _count(batch: list[Galaxy], values: dict[str, NDArray[np.generic] | list[str | None]]) -> Tally:
     flags = np.asarray(values["flags"]).astype(int)
     flagged = {str(flag.name).lower(): int(np.count_nonzero(flags & flag)) for flag in Flag}
     return Tally(
         rows=len(batch),
-        classes=dict(Counter(str(name) for name in values["class"] if name is not None)),
+        classes=dict(
+            Counter(
+                str(name) for name, flag in zip(values["class"], flags, strict=True) if name and _shows_something(flag)
+            )
+        ),
         flagged={name: count for name, count in flagged.items() if count} | _unlike(values),
         problems={galaxy.id: galaxy.problem for galaxy in batch if galaxy.problem is not None},
     )

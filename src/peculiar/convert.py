@@ -10,15 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from peculiar.cache import writing
+from peculiar.cache import check_apart, writing, writing_folder
 from peculiar.column import Column, notes_of
 from peculiar.errors import UsageError
 from peculiar.healpix import HEALPIX, healpix_29
-from peculiar.identifiers import WHOLE_NUMBER
-from peculiar.table import ID_COLUMNS, TableReader
+from peculiar.table import TableReader
+from peculiar.typed import kinds, of_text
 from peculiar.writers import format_to_write, hats, write_table
 from peculiar.writers.stream import Spool, schema_of, spool
 
@@ -95,9 +94,7 @@ def convert(
     """
     out = Path(out)
     format = "hats" if as_hats else format_to_write(out)
-    if as_hats and out.exists() and (not out.is_dir() or any(out.iterdir())):
-        message = f"{out}: is there already; name a new folder for the HATS catalogue"
-        raise UsageError(message)
+    check_apart(out, Path(table))
     rows = _Rows(TableReader(table), columns, progress)
     if sort or as_hats:
         rows.add_cells()
@@ -107,13 +104,9 @@ def convert(
             batches = _sorted(rows, out.parent) if sort else rows.batches()
             write_table(temporary, format, rows.columns, batches, notes)
         return Converted(out, rows.count)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.", suffix=".part") as temporary_folder:
-        folder = Path(temporary_folder) / out.name
-        folder.mkdir()
+    with writing_folder(out) as folder:
         batches, position = _sorted(rows, out.parent), rows.position()
         left_out = hats.write(folder, rows.columns, batches, notes, name=out.stem, position=position)
-        folder.replace(out)
     return Converted(out, rows.count, left_out)
 
 
@@ -141,8 +134,8 @@ class _Rows:
             )
             raise UsageError(message)
         fields = [reader.schema.field(name) for name in self._names]
-        kinds = _kinds(reader, self._names) if reader.format == "csv" else [field.type for field in fields]
-        self.columns = [Column.of(field.with_type(kind)) for field, kind in zip(fields, kinds, strict=True)]
+        types = kinds(reader, self._names) if reader.format == "csv" else [field.type for field in fields]
+        self.columns = [Column.of(field.with_type(kind)) for field, kind in zip(fields, types, strict=True)]
         self._cells_at: int | None = None
 
     def position(self) -> tuple[str, str]:
@@ -174,7 +167,7 @@ class _Rows:
                 ra, dec = (batch.column(name).cast(pa.float64()) for name in self.position())
                 cells = healpix_29(*(one.to_numpy(zero_copy_only=False) for one in (ra, dec)))
                 arrays.insert(self._cells_at, pa.array(cells, mask=cells < 0))
-            read = _of_text if self.reader.format == "csv" else pa.Array.cast
+            read = of_text if self.reader.format == "csv" else pa.Array.cast
             arrays = [read(array, column.type) for array, column in zip(arrays, self.columns, strict=True)]
             yield pa.RecordBatch.from_arrays(arrays, schema=pa.schema([column.field() for column in self.columns]))
             self.count += batch.num_rows
@@ -224,51 +217,3 @@ def _ends(kept: Spool) -> NDArray[np.int64]:
 
 def _without_dictionary(kind: pa.DataType) -> pa.DataType:
     return kind.value_type if pa.types.is_dictionary(kind) else kind
-
-
-# 0017 is no number but an identifier, 00.17 is one.
-_NUMBER = r"^[+-]?([0-9]+\.[0-9]*|\.[0-9]+|0|[1-9][0-9]*)([eE][+-]?[0-9]+)?$|^[+-]?(inf|Inf|nan)$"
-_TRUTH = r"^([Tt]rue|[Ff]alse)$"
-
-
-def _kinds(reader: TableReader, names: Sequence[str]) -> list[pa.DataType]:
-    """Return the types of the columns of a CSV file: for each the first that all values have. Reads it once."""
-    patterns = [
-        (pa.int64(), WHOLE_NUMBER),
-        (pa.uint64(), WHOLE_NUMBER),
-        (pa.float64(), _NUMBER),
-        (pa.bool_(), _TRUTH),
-        (pa.string(), ""),
-    ]
-    # An identifier is a whole number or text, never 1e5 or a truth; what has no values is text.
-    ids = [patterns[0], patterns[1], patterns[-1]]
-    left = {name: list(ids if name.lower() in ID_COLUMNS else patterns) for name in names}
-    seen, whole = dict.fromkeys(names, False), dict.fromkeys(names, True)
-    for batch in reader.batches(names, rows=BATCH_ROWS):
-        for name, array in zip(names, batch.columns, strict=True):
-            seen[name] |= array.null_count < len(array)
-            whole[name] &= pc.all(pc.match_substring_regex(array, WHOLE_NUMBER)).as_py() is not False
-            while not _fits(array, *left[name][0]):
-                left[name].pop(0)
-    kinds = {name: left[name][0][0] if seen[name] else pa.string() for name in names}
-    # Whole numbers beyond 64 bits would lose digits as real ones.
-    return [pa.string() if whole[name] and pa.types.is_floating(kind) else kind for name, kind in kinds.items()]
-
-
-def _fits(array: pa.Array, kind: pa.DataType, pattern: str) -> bool:
-    if pc.all(pc.match_substring_regex(array, pattern)).as_py() is False:
-        return False
-    try:
-        _of_text(array, kind)
-    except pa.ArrowInvalid:  # a whole number of more than 64 bits
-        return False
-    return True
-
-
-def _of_text(array: pa.Array, kind: pa.DataType) -> pa.Array:
-    """Return text as values of a type."""
-    if array.type == kind:
-        return array
-    if pa.types.is_boolean(kind):
-        return pc.equal(pc.utf8_lower(array), "true")
-    return pc.replace_substring_regex(array, r"^\+", "").cast(kind)

@@ -29,6 +29,12 @@ EXPECTED = {"accuracy": (0.60, 0.70), "AUC": (0.80, 0.90)}
 """What the exercise says of its network after 8 epochs; guessing reaches 0.25 and 0.50."""
 
 
+def files_of(folder: Path) -> list[Path]:
+    """Return the files that a demo replaces in its folder."""
+    names = ("index.html", "samples.png", "history.png", "both.png", "confusion.png", "activations/contact_sheet.png")
+    return [*(folder / name for name in names), *run.files(folder / "run")]
+
+
 def demo(
     out: str | os.PathLike[str] = "demo",
     *,

@@ -198,9 +198,7 @@ def fit(
     if start is not None:
         recipe = recipe.model_copy(update={"pretrained": False})
     resuming = resume and (folder / run.LAST).exists()
-    if not resume and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        message = f"{folder} is not an empty folder; give another one (--out), or go on with the run in it (--resume)"
-        raise UsageError(message)
+    run.check_folder(folder, resume=resume, known=(run.RECORD, LESSONS))
     # Told before anything is read.
     if recipe.pretrained:
         imagenet_file()
@@ -452,8 +450,9 @@ class _Fit:
                 ("test", self.parts.test),
             )
         }
-        run.write_split(self.folder, parts)
+        # The record is the first file, by which the folder is known as that of a run.
         run.write_text(self.folder / run.RECORD, self.record.model_dump_json(indent=2) + "\n")
+        run.write_split(self.folder, parts)
         return []
 
     def _resume(self) -> list[dict[str, Any]]:

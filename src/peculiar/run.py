@@ -14,7 +14,7 @@ import csv
 import json
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
@@ -131,10 +131,35 @@ def versions() -> dict[str, str]:
     return found
 
 
+def files(folder: Path) -> list[Path]:
+    """Return the files that a run has in its folder."""
+    return [folder / name for name in (RECORD, SPLIT, HISTORY, BEST, LAST, SCORES)]
+
+
 def remove(folder: Path) -> None:
     """Remove the files of a run, and nothing else that may lie in its folder."""
-    for name in (RECORD, SPLIT, HISTORY, BEST, LAST, SCORES):
-        (folder / name).unlink(missing_ok=True)
+    for file in files(folder):
+        file.unlink(missing_ok=True)
+
+
+def check_folder(folder: Path, *, resume: bool, known: Sequence[str] = (RECORD,)) -> None:
+    """See that a folder is free for a run: new or empty, or with `resume` that of a run, with one of the files `known`.
+
+    Raises
+    ------
+    UsageError
+        If it is a file, or holds something else.
+    """
+    if folder.exists() and not folder.is_dir():
+        message = f"{folder} is a file; give the run a folder of its own (--out)"
+        raise UsageError(message)
+    held = folder.is_dir() and any(not one.name.startswith(".") for one in folder.iterdir())
+    if held and not resume:
+        message = f"{folder} is not empty; give the run another folder (--out), or go on with it (--resume)"
+        raise UsageError(message)
+    if held and not any((folder / name).exists() for name in known):
+        message = f"{folder} holds something else than a training run; give the run another folder (--out)"
+        raise UsageError(message)
 
 
 def write_text(path: Path, text: str) -> None:

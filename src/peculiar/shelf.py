@@ -19,7 +19,8 @@ import pyarrow.dataset
 import pyarrow.parquet
 from numpy.typing import NDArray
 
-from peculiar.cache import cache_folder, writing
+from peculiar.cache import cache_folder, replacing
+from peculiar.claims import file_digest
 from peculiar.column import Column, notes_of
 from peculiar.errors import DataError, NotFoundError, UnknownNameError, UsageError
 from peculiar.identifiers import id_texts
@@ -221,6 +222,8 @@ class Shelf:
     def cached(self, kind: str, ending: str, make: Callable[[Path], object]) -> Path:
         """Return a file in the cache that is made of this catalogue once; what it was before is deleted.
 
+        A file that is no more as it was written (cut short, of another catalogue) is made again.
+
         Parameters
         ----------
         kind : str
@@ -233,9 +236,11 @@ class Shelf:
         state = self.state
         folder = cache_folder() / kind
         file = folder / f"{state}{ending}"
-        if not file.exists():
-            with writing(file) as temporary:
+        if not _as_written(file):
+            with replacing(file) as temporary:
                 make(temporary)
+            with replacing(_stamp(file)) as temporary:
+                temporary.write_text(json.dumps(_state_of(file) | {"sha256": file_digest(file)}))
             for older in folder.glob(f"{state.partition('-')[0]}-*"):
                 if not older.name.startswith(state):
                     older.unlink(missing_ok=True)
@@ -245,6 +250,7 @@ class Shelf:
         """Write the array of `Embeddings`."""
         shape = (len(self) + 1, width + 1)
         np.lib.format.open_memmap(file, mode="w+", dtype=np.float32, shape=shape).flush()
+        _allocate(file)
         total, count, start = np.zeros(width), 0, 1
         for batch in self.batches(["embedding"]):
             block = _matrix(batch.column(0), width)
@@ -327,6 +333,34 @@ def _comparable(embeddings: NDArray[np.float32], centre: NDArray[np.float32]) ->
     centred = embeddings - centre
     lengths = np.sqrt(np.einsum("...d,...d->...", centred, centred))[..., None]
     return np.concatenate([centred / np.maximum(lengths, np.finfo(np.float32).tiny), lengths], axis=-1)
+
+
+def _stamp(file: Path) -> Path:
+    """Return where it says how a file of the cache was written."""
+    return file.with_name(f"{file.name}.stamp")
+
+
+def _state_of(file: Path) -> dict[str, Any]:
+    state = file.stat()
+    return {"size": state.st_size, "time": state.st_mtime_ns}
+
+
+def _as_written(file: Path) -> bool:
+    """Tell whether a file of the cache is as it was written: by its size and time, or else by its digest."""
+    try:
+        stamp, state = json.loads(_stamp(file).read_bytes()), _state_of(file)
+        if {name: stamp[name] for name in state} == state:
+            return True
+        return bool(stamp["size"] == state["size"] and stamp["sha256"] == file_digest(file))
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _allocate(file: Path) -> None:
+    """Give a file its room on the disk: a write to memory that it is mapped to could not say that there is none."""
+    if hasattr(os, "posix_fallocate"):
+        with file.open("rb+") as opened:
+            os.posix_fallocate(opened.fileno(), 0, file.stat().st_size)
 
 
 def _parts(path: Path) -> list[Path]:

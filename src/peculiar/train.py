@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from peculiar import run
 from peculiar.adam import Adam
-from peculiar.errors import RunError, UsageError
+from peculiar.errors import RunError
 from peculiar.evaluate import Scores, class_auc, evaluate, pooled_auc
 from peculiar.nets import build, summarise
 from peculiar.nets.reference import ReferenceNet
@@ -167,13 +167,8 @@ def train(
         watcher or (EpochLines() if verbose else Watcher()),
         Path(out),
     )
-    if folder.exists() and not folder.is_dir():
-        message = f"{folder} is a file; give the run a folder of its own (--out)"
-        raise UsageError(message)
+    run.check_folder(folder, resume=resume)
     resuming = resume and (folder / run.LAST).exists()
-    if not resume and folder.exists() and any(folder.iterdir()):
-        message = f"{folder} is not empty; give the run another folder (--out), or go on with it (--resume)"
-        raise UsageError(message)
     if isinstance(data, str | os.PathLike):
         data = open_source(data, label=label)
     name, label = (str(data.path), data.label) if isinstance(data, Source) else ("memory", data.question.name)
@@ -259,6 +254,8 @@ class _Loop:
         if self.accelerator.is_main_process:
             self.folder.mkdir(parents=True, exist_ok=True)
             ids, parts = self.data.ids, self.parts
+            # The record is the first file, by which the folder is known as that of a run.
+            run.write_text(self.folder / run.RECORD, self.record.model_dump_json(indent=2) + "\n")
             run.write_split(
                 self.folder,
                 {
@@ -266,7 +263,6 @@ class _Loop:
                     "validation": [ids[row] for row in parts.validation],
                 },
             )
-            run.write_text(self.folder / run.RECORD, self.record.model_dump_json(indent=2) + "\n")
         return []
 
     def _resume(self) -> list[dict[str, Any]]:

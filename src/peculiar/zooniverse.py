@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
 
-from peculiar.cache import writing
+from peculiar.cache import writing_folder
 from peculiar.classifications import Choices, Classification, match, plain_question, read_classifications, version_key
 from peculiar.errors import DataError, NotFoundError, UsageError
 from peculiar.image import Framing, encode_picture
@@ -296,15 +296,15 @@ def export_manifest(source: Source, folder: str | os.PathLike[str], *, size: int
         If the folder holds something, or the size is out of range.
     """
     folder = Path(folder)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        message = f"{folder} has to be new or empty"
-        raise UsageError(message)
     if not 1 <= size <= 1024:
         message = f"the side has to be 1 to 1024 pixels, received {size}"
         raise UsageError(message)
     problems: dict[str, str] = {}
     written = 0
-    with writing(folder / "manifest.csv") as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+    with (
+        writing_folder(folder) as temporary,
+        (temporary / "manifest.csv").open("w", encoding="utf-8", newline="") as file,
+    ):
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["image", "#id"])
         for number, row in enumerate(source.rows()):
@@ -313,8 +313,7 @@ def export_manifest(source: Source, folder: str | os.PathLike[str], *, size: int
                 problems[galaxy.id] = galaxy.problem or ""
                 continue
             name = f"{number:07d}.jpg"
-            with writing(folder / name) as picture:
-                picture.write_bytes(encode_picture(galaxy.picture, "JPEG"))
+            (temporary / name).write_bytes(encode_picture(galaxy.picture, "JPEG"))
             table.writerow([name, galaxy.id])
             written += 1
     return written, problems

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from peculiar.cli import about, classify, data, explain, judge, label, learn, search
-from peculiar.cli.terminal import err, out, show_warning
+from peculiar.cli.terminal import err, out, show_warning, shown_warnings
 from peculiar.errors import PeculiarError, PeculiarWarning
 
 app = typer.Typer(
@@ -34,6 +34,7 @@ for command in (
     explain.explain,
     search.teach,
     label.label,
+    about.verify_files,
     about.info,
 ):
     app.command()(command)
@@ -46,6 +47,7 @@ def main() -> None:
     """Run the command line; errors are messages, with a traceback only under ``--debug``."""
     warnings.showwarning = show_warning  # type: ignore[assignment] # file and line are of no use to a user
     warnings.simplefilter("always", PeculiarWarning)
+    shown_warnings.clear()
     try:
         app()
     except (PeculiarError, OSError) as error:

@@ -1,11 +1,16 @@
-"""`peculiar info`: versions, device and cache."""
+"""`peculiar info`: versions, device and cache; and `peculiar verify-files`."""
 
 import os
 import platform
 from importlib import metadata
+from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from peculiar.cli.options import Json
-from peculiar.cli.terminal import print_json, print_table
+from peculiar.cli.progress import counting
+from peculiar.cli.terminal import err, out, print_json, print_table
 
 
 def info(as_json: Json = False) -> None:
@@ -30,6 +35,40 @@ def info(as_json: Json = False) -> None:
         print_json(result)
     else:
         print_table([[key, "not installed" if value is None else str(value)] for key, value in result.items()])
+
+
+def verify_files(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="PATH...",
+            help="Catalogues, folders of parts, model files, databases of answers, or what else peculiar wrote.",
+            show_default=False,
+        ),
+    ],
+    as_json: Json = False,
+) -> None:
+    """Verify that files are whole and as they were written: checksums, numbers of rows, and whether they can be read.
+
+    The exit status is 1 if anything is wrong.
+    """
+    from peculiar.verify import verify_files as run_verify
+
+    with counting("verifying") as progress:
+        found = [one for path in paths for one in run_verify(path, progress=progress)]
+    wrong = [one for one in found if one.problems]
+    if as_json:
+        print_json({"files": [one.as_dict() for one in found], "wrong": len(wrong)})
+    else:
+        for one in found:
+            for problem in one.problems:
+                err.print(f"{one.path}: {problem}")
+            if not one.problems and one.kind != "part":
+                rows = "" if one.rows is None else f", {one.rows:,} rows"
+                out.print(f"{one.path}: whole{rows}{', as it was written' if one.checksum else ''}")
+        out.print(f"files: {len(found):,}, of which {len(wrong):,} are not as they should be")
+    if wrong:
+        raise typer.Exit(1)
 
 
 def _version(package: str) -> str | None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from peculiar.cli.options import Bands, DataFiles, Fast, Json, Positions, StampSize, Views, open_pictures
+from peculiar.cli.options import Bands, DataFiles, Fast, Json, Overwrite, Positions, StampSize, Views, open_pictures
 from peculiar.cli.progress import bar
 from peculiar.cli.terminal import err, out, print_json, print_unreadable, some_galaxies
 
@@ -52,7 +52,11 @@ def predict(
             show_default=False,
         ),
     ] = None,
+    keep: Annotated[
+        str, typer.Option(help="Columns of the data to carry along, with commas between: mag,z,tile.")
+    ] = "",
     restart: Annotated[bool, typer.Option("--restart", help="Begin anew, whatever was done before.")] = False,
+    overwrite: Overwrite = False,
     partial: Annotated[
         bool, typer.Option("--partial", help="Write the catalogue also if parts of the data cannot be read at all.")
     ] = False,
@@ -82,7 +86,9 @@ def predict(
             workers=cores() if workers is None else workers,
             dask=dask,
             shard_rows=shard_rows,
+            keep=[name.strip() for name in keep.split(",") if name.strip()],
             restart=restart,
+            overwrite=overwrite,
             partial=partial,
             progress=lambda done, total: show(completed=done, total=total),
         )
@@ -90,18 +96,24 @@ def predict(
         print_json({"out": str(file), **result.as_dict()})
     else:
         _print_catalogued(result)
-    if result.failed or (result.tally.rows and not result.tally.classes):
+    if result.failed or _all_unreadable(result):
         raise typer.Exit(1)
 
 
+def _all_unreadable(result: "Catalogued") -> bool:
+    return 0 < result.tally.rows == result.tally.flagged.get("unreadable", 0)
+
+
 def _print_catalogued(result: "Catalogued") -> None:
+    if result.already:
+        out.print(f"Already done: the same command wrote {result.path} (--restart makes it again)")
     tally, new = result.tally, result.tally.rows - result.kept
     print_unreadable(tally.problems, tally.flagged.get("unreadable", 0))
     counts = ", ".join(f"{name} {count:,}" for name, count in sorted(tally.classes.items()))
-    earlier = f", {result.kept:,} of them by an earlier run, {new:,}" if result.kept else ""
-    pace = f"in {result.seconds:.1f} s ({new / result.seconds:,.0f} a second)"
-    out.print(f"{some_galaxies(tally.rows)}{earlier} {pace}" + (f": {counts}" if counts else ""))
-    if tally.rows and not counts:
+    earlier = f", {result.kept:,} of them by an earlier run, {new:,}" if result.kept and not result.already else ""
+    pace = "" if result.already else f" in {result.seconds:.1f} s ({new / result.seconds:,.0f} a second)"
+    out.print(f"{some_galaxies(tally.rows)}{earlier}{pace}" + (f": {counts}" if counts else ""))
+    if _all_unreadable(result):
         err.print("none of them can be read; paths in a table are relative to its folder")
     flagged = dict(tally.flagged)
     unlike = flagged.pop("unlike", 0)

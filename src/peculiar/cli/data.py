@@ -9,7 +9,19 @@ from typing import Annotated, Any
 
 import typer
 
-from peculiar.cli.options import Bands, Data, DataFiles, Json, Label, Positions, StampSize, open_pictures
+from peculiar.cli.options import (
+    Bands,
+    Data,
+    DataFiles,
+    Json,
+    Label,
+    Overwrite,
+    Positions,
+    StampSize,
+    already,
+    open_pictures,
+    producing,
+)
 from peculiar.cli.progress import counting
 from peculiar.cli.terminal import err, out, print_json, print_table, print_unreadable, some_galaxies
 from peculiar.errors import UnknownNameError, UsageError
@@ -54,6 +66,7 @@ def data_list(data: Data, label: Label = None, as_json: Json = False) -> None:
 
 @app.command("get")
 def data_get(
+    context: typer.Context,
     target: Annotated[
         Path,
         typer.Option("--out", help="NPZ file to write; with --survey, folder for the cut-outs.", show_default=False),
@@ -80,6 +93,7 @@ def data_get(
         float | None, typer.Option(help="Cut-outs: requests a second at most; default: 2 for sdss, else 5.")
     ] = None,
     workers: Annotated[int, typer.Option(help="Cut-outs: requests under way at once.")] = 4,
+    overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
     """Get a set of galaxies: one by NAME, as an NPZ file, or cut-outs of a survey at positions of a table, as a folder.
@@ -92,7 +106,7 @@ def data_get(
     """
     frame = {"size_arcsec": size_arcsec, "pixels": pixels, "pixel_scale": pixel_scale}
     if survey is not None and name is None and catalog is not None:
-        _get_cutouts(survey, catalog, target, frame, rate=rate, workers=workers, as_json=as_json)
+        _get_cutouts(survey, catalog, target, frame, rate=rate, workers=workers, overwrite=overwrite, as_json=as_json)
         return
     if name is None or any(value is not None for value in (survey, catalog, rate, *frame.values())):
         message = (
@@ -103,13 +117,16 @@ def data_get(
     from peculiar.sources import exercise, npz, simulated
 
     _check_suffix(target, ".npz")
-    if name == "exercise":
-        exercise.copy_galaxy_data(target)
-    elif name == "simulated":
-        simulation = simulated.simulate(count, size=size, seed=seed)
-        npz.write_npz(target, simulation.pictures, simulation.labels, parameters=simulation.parameters)
-    else:
+    if name not in ("exercise", "simulated"):
         raise UnknownNameError("data set", name, ["exercise", "simulated"])
+    with producing(context, target) as request:
+        if already(request, target):
+            return
+        if name == "exercise":
+            exercise.copy_galaxy_data(target)
+        else:
+            simulation = simulated.simulate(count, size=size, seed=seed)
+            npz.write_npz(target, simulation.pictures, simulation.labels, parameters=simulation.parameters)
     out.print(f"Written to {target}")
 
 
@@ -128,6 +145,7 @@ def _get_cutouts(
     *,
     rate: float | None,
     workers: int,
+    overwrite: bool,
     as_json: bool,
 ) -> None:
     from peculiar.request import Manners
@@ -147,6 +165,7 @@ def _get_cutouts(
             framed,
             manners=manners,
             workers=workers,
+            overwrite=overwrite,
             stop=stop,
             progress=progress,
         )
@@ -196,18 +215,22 @@ def _stopping() -> Iterator[threading.Event]:
 
 @app.command("pack")
 def data_pack(
+    context: typer.Context,
     data: DataFiles,
     file: Annotated[Path, typer.Option("--out", help="Parquet file to write.", show_default=False)],
     positions: Positions = None,
     stamp_size: StampSize = "128px",
     bands: Bands = "",
+    overwrite: Overwrite = False,
 ) -> None:
     """Write pictures into one Parquet table, such as stamps of a mosaic, to search, label and explain with."""
     from peculiar.model import cores
     from peculiar.pack import pack
 
     source = open_pictures(data, positions, stamp_size, bands)
-    with counting("packing", total=len(source)) as progress:
+    with producing(context, file) as request, counting("packing", total=len(source)) as progress:
+        if already(request, file):
+            return
         packed = pack(source, file, threads=cores(), progress=progress)
     print_unreadable(packed.problems, len(packed.problems))
     out.print(f"Packed {some_galaxies(packed.rows)} into {packed.path}")
@@ -217,6 +240,7 @@ def data_pack(
 
 @app.command("convert")
 def data_convert(
+    context: typer.Context,
     table: Annotated[
         Path,
         typer.Argument(
@@ -238,11 +262,14 @@ def data_convert(
     ] = None,
     sort: Annotated[bool, typer.Option("--sort", help="Sort by place on the sky (_healpix_29).")] = False,
     as_hats: Annotated[bool, typer.Option("--hats", help="Write a HATS catalogue, which LSDB opens.")] = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Write a table in another format, with the units and meanings of its columns."""
     from peculiar.convert import convert
 
-    with counting("converting") as progress:
+    with producing(context, None if as_hats else file) as request, counting("converting") as progress:
+        if already(request, file):
+            return
         result = convert(table, file, columns=column, sort=sort, as_hats=as_hats, progress=progress)
     out.print(f"{result.rows:,} rows are in {file}")
     if result.left_out:
@@ -251,6 +278,7 @@ def data_convert(
 
 @app.command("check")
 def data_check(
+    context: typer.Context,
     data: Data,
     label: Label = None,
     folder: Annotated[Path | None, typer.Option("--out", help="Folder for a page with pictures, and JSON.")] = None,
@@ -268,28 +296,28 @@ def data_check(
         list[str] | None,
         typer.Option(help="Exit with 1 if there are findings of this kind, or any; may be given several times."),
     ] = None,
+    overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
     """Look for what is wrong with a set of galaxies: broken pictures, duplicates, leaks, labels, columns."""
-    from peculiar.cache import check_apart
     from peculiar.checkup import write_checkup, write_cleaned
     from peculiar.diagnosis import KINDS
     from peculiar.doctor import check
 
     if fix is not None:
-        check_apart(fix, data)
         _check_suffix(fix, ".csv")
     for kind in fail_on or ():
         if kind not in ("any", *KINDS):
             raise UnknownNameError("kind of finding", kind, ("any", *KINDS))
-    with counting("looking") as progress:
+    pages = [] if folder is None else [folder / "check.json", folder / "index.html"]
+    with producing(context, *pages, fix), counting("looking") as progress:
         found = check(
             data, label=label, radius=radius, split=split, model=model, progress=lambda _, done: progress(done)
         )
-    if folder is not None:
-        write_checkup(found, folder, label=label)
-    if fix is not None:
-        write_cleaned(found, fix)
+        if folder is not None:
+            write_checkup(found, folder, label=label)
+        if fix is not None:
+            write_cleaned(found, fix)
     counts = found.counts()
     if as_json:
         print_json(found.as_dict())

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from peculiar.cli.options import DataFiles, Json, Label, ModelOrRun, Views
+from peculiar.cli.options import DataFiles, Json, Label, ModelOrRun, Overwrite, Views, producing
 from peculiar.cli.progress import counting
 from peculiar.cli.terminal import extra, out, print_json
 from peculiar.errors import UsageError
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 
 def explain(
+    context: typer.Context,
     data: DataFiles,
     model: ModelOrRun = None,
     folder: Annotated[
@@ -35,6 +36,7 @@ def explain(
     ] = None,
     views: Views = None,
     weights: Annotated[str, typer.Option(help="The run's weights: of the last epoch, or the best.")] = "last",
+    overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
     """Draw what in pictures made a model file say so; or of a run, what each filter sees in galaxies new to it."""
@@ -47,7 +49,10 @@ def explain(
         if stray:
             message = f"{', '.join(stray)}: only for model files; of the run {model} what its filters see is drawn"
             raise UsageError(message)
-        _explain_run(source, model, folder or Path("activations"), count, weights)
+        folder = folder or Path("activations")
+        with producing(context, folder / "galaxy_1.png", folder / "contact_sheet.png") as request:
+            _explain_run(source, model, folder, count, weights)
+            request.tidy(folder)
         return
     from peculiar.attribution import explain_answers
     from peculiar.model import load_model
@@ -55,10 +60,15 @@ def explain(
     folder = folder or Path("explained")
     opened = load_model(model)
     asked, glance = (opened.asking(question, labels=source.label, views=each) for each in (views, views or 1))
-    with counting("explaining", len(ids) if ids else count) as progress:
+    figures = [folder / f"galaxy_{number}.png" for number in range(1, (len(ids) if ids else count) + 1)]
+    with (
+        producing(context, *figures, folder / "overview.png") as request,
+        counting("explaining", len(figures)) as progress,
+    ):
         shown = explain_answers(
             asked, source, out=folder, count=count, answer=answer, glance=glance, ids=ids or (), progress=progress
         )
+        request.tidy(folder)
     if as_json:
         print_json([one.as_dict() for one in shown])
         return

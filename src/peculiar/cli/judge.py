@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from peculiar.cli.options import Data, Json, Label, Labels, ModelOrRun, Views
+from peculiar.cli.options import Data, Json, Label, Labels, ModelOrRun, Overwrite, Views, producing
 from peculiar.cli.progress import counting
 from peculiar.cli.terminal import extra, out, print_json, print_scores, print_table
 from peculiar.errors import PeculiarWarning, UsageError
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(
+    context: typer.Context,
     data: Data,
     model: ModelOrRun = None,
     folder: Annotated[
@@ -61,6 +62,7 @@ def evaluate(
     push: Annotated[
         bool, typer.Option("--shift", help="Also score pictures made worse step by step; takes minutes.")
     ] = False,
+    overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
     """Score a model on labelled galaxies, leaving out those that it was trained on; or a table of probabilities."""
@@ -72,6 +74,8 @@ def evaluate(
     from peculiar.table import TableReader
 
     candidate = _open(model, weights=weights, views=views, include_training=include_training, part=part)
+    folder = folder or candidate.folder
+    request = context.with_resource(producing(context, *(folder / name for name in ("scores.json", "report.html"))))
     scored = _score(data, candidate, label, labels, question)
     if scored.candidate is not candidate and model is not None:
         message = f"{data} holds probabilities of {scored.candidate.name}, and not of {candidate.name}"
@@ -103,7 +107,6 @@ def evaluate(
         with counting("pushing") as progress:
             shifts = push_pictures(scored, progress=progress)
     off = scored.deviations()
-    folder = folder or candidate.folder
     result = {
         "data": str(data),
         "model": candidate.name,
@@ -119,7 +122,6 @@ def evaluate(
         "deviations": off,
         "shifts": {name: of.as_dict() for name, of in shifts.items()},
     }
-    folder.mkdir(parents=True, exist_ok=True)
     with writing(folder / "scores.json") as temporary:
         temporary.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     named = ("data", "model", *candidate.settings, "question", "left_out", "seed", "command")
@@ -129,6 +131,7 @@ def evaluate(
     facts |= candidate.digests
     mistakes = scored.mistakes(found.mistakes)
     write_assessment(folder, found, facts_of(facts), mistakes=mistakes, shifts=shifts, deviations=_listed(off))
+    request.tidy(folder)
     if as_json:
         print_json(result)
         return

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from peculiar.cli.options import DataFiles
+from peculiar.cli.options import DataFiles, Overwrite, already, producing
 from peculiar.cli.terminal import extra, out
 from peculiar.errors import UnknownNameError, UsageError
 
@@ -81,6 +81,7 @@ def label(
 
 @app.command("export")
 def export(
+    context: typer.Context,
     db: Database,
     file: Annotated[
         Path, typer.Option("--out", help="Table to write (.parquet, .csv, .fits, .vot, .ecsv).", show_default=False)
@@ -89,11 +90,12 @@ def export(
         str, typer.Option("--as", help="labels (the answer of most), votes (a count an answer) or events (everything).")
     ] = "labels",
     question: Asked = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Write what was answered as a table."""
     from peculiar.labels import Labels
 
-    with Labels(db, create=False) as labels:
+    with producing(context, file), Labels(db, create=False) as labels:
         count = labels.export(file, _only(labels.questions(), question, db), what)
     out.print(f"{count:,} rows are in {file}")
 
@@ -155,15 +157,21 @@ def import_(
 
 @app.command("manifest")
 def manifest(
+    context: typer.Context,
     data: DataFiles,
     folder: Annotated[Path, typer.Option("--out", help="Folder to write, new or empty.", show_default=False)],
     size: Annotated[int, typer.Option(help="Side of the pictures, in pixels.")] = 480,
+    overwrite: Overwrite = False,
 ) -> None:
     """Write pictures and the manifest that Zooniverse takes."""
     from peculiar.sources import open_source
     from peculiar.zooniverse import export_manifest
 
-    written, problems = export_manifest(open_source(data), folder, size=size)
+    source = open_source(data)
+    with producing(context) as request:
+        if already(request, folder):
+            return
+        written, problems = export_manifest(source, folder, size=size)
     left = f"; {len(problems):,} are left out, the first is {next(iter(problems))}" if problems else ""
     out.print(f"{written:,} galaxies are in {folder}{left}")
 

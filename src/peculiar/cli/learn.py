@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from peculiar.cli.options import Crop, Data, Fast, Json, Label, Labels, Size, framing
+from peculiar.cli.options import Crop, Data, Fast, Json, Label, Labels, Overwrite, Size, already, framing, producing
 from peculiar.cli.progress import counting, fitting, watching
 from peculiar.cli.terminal import err, extra, out, print_json, print_scores
 from peculiar.errors import UsageError
@@ -21,18 +21,21 @@ if TYPE_CHECKING:
 
 
 def demo(
-    folder: Annotated[Path, typer.Option("--out", help="Folder to write to; a demo that is there is replaced.")] = Path(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Option("--out", help="Folder to write to; the same demo is replaced.")] = Path(
         "demo"
     ),
     data: Annotated[
         Path | None, typer.Option(help="NPZ file in the exercise's layout; default the exercise's own.")
     ] = None,
     epochs: Annotated[int, typer.Option(help="The exercise's 8, or its variant's 12.")] = 8,
+    overwrite: Overwrite = False,
 ) -> None:
     """Run the exercise from beginning to end, and leave a page that shows it."""
     with extra("the demo", "train"):
         from peculiar.demo import demo as run_demo
-    with watching() as watcher:
+        from peculiar.demo import files_of
+    with producing(context, *files_of(folder)), watching() as watcher:
         page = run_demo(folder, data=data, epochs=epochs, watcher=watcher)
     out.print(f"Open {page} in a browser.")
 
@@ -217,7 +220,8 @@ def fit(
 
 
 def export(
-    folder: Annotated[
+    context: typer.Context,
+    trained: Annotated[
         Path, typer.Argument(help="Folder that `peculiar fit` wrote.", metavar="RUN", show_default=False)
     ],
     file: Annotated[Path, typer.Option("--out", help="Model file to write (.onnx).", show_default=False)],
@@ -229,17 +233,22 @@ def export(
         list[str] | None, typer.Option(help="Whom to thank for the data; may be given several times.")
     ] = None,
     licence: Annotated[str, typer.Option(help="Licence of the weights.")] = "",
+    overwrite: Overwrite = False,
 ) -> None:
     """Make one model file of a run, which `peculiar predict` takes and which needs no PyTorch."""
     with extra("exporting a model", "train"):
         from peculiar.export import export as run_export
     kept = _read_scores(scores)
-    model = run_export(folder, file, name=name, scores=kept, credits=credit or (), licence=licence)
+    with producing(context, file) as request:
+        if already(request, file):
+            return
+        model = run_export(trained, file, name=name, scores=kept, credits=credit or (), licence=licence)
     questions = ", ".join(question.name for question in model.card.questions)
     out.print(f"{file}: {file.stat().st_size / 1e6:.1f} MB, answers {questions}; digest {model.card.digest[:12]}")
 
 
 def recalibrate(
+    context: typer.Context,
     data: Annotated[
         list[Path], typer.Argument(help="Sets of galaxies that the model was trained on.", show_default=False)
     ],
@@ -252,6 +261,7 @@ def recalibrate(
     scores: Annotated[
         Path | None, typer.Option(help="JSON file with scores to keep in the model file; default: those that it has.")
     ] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Give a model file calibration, prediction sets and unlikeness, from what it was not trained on."""
     with extra("writing a model file", "train"):
@@ -263,7 +273,9 @@ def recalibrate(
     sources, kept, opened = [open_source(one) for one in data], _read_scores(scores), load_model(model)
     if labels is not None:
         sources, _ = told_questions(sources, opened.card.questions, labels)
-    with counting("classifying") as progress:
+    with producing(context, file) as request, counting("classifying") as progress:
+        if already(request, file):
+            return
         written = run_recalibrate(opened, sources, file, eight_bits=eight_bits, scores=kept, progress=progress)
     card = written.card
     out.print(f"prediction sets: {', '.join(card.sets)}; weights and biases: {', '.join(card.scalings) or 'none'}")

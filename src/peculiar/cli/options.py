@@ -1,13 +1,18 @@
 """Options that several commands have."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from peculiar.cli.terminal import out
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from peculiar.claims import Request
     from peculiar.image import Framing
     from peculiar.sources import Source
 
@@ -66,6 +71,61 @@ Views = Annotated[
         "model says."
     ),
 ]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace what is at --out, also what this command did not write.")
+]
+
+# Options that do not decide what is written, and those that say where.
+_INDIFFERENT = {"overwrite", "as_json", "workers", "rate", "fail_on"}
+_WHERE = {"file", "folder", "target", "sheet", "curve", "fix"}
+
+
+@contextmanager
+def producing(context: typer.Context, *outputs: Path | None) -> Iterator["Request"]:
+    """Let files be written for the command that runs, but none replaced that it did not write for the same request.
+
+    Parameters
+    ----------
+    context : typer.Context
+        Of the command, whose option ``overwrite`` lets it replace any.
+    outputs : path or None
+        Files that it will write, so that it stops before the work.
+
+    Raises
+    ------
+    UsageError
+        If one of them may not be replaced.
+    """
+    from peculiar.claims import Request, claiming, request_digest
+
+    written = [path for path in outputs if path is not None]
+    options = {name: value for name, value in context.params.items() if name not in _INDIFFERENT | _WHERE}
+    inputs = tuple(path for path in _paths(options.values()) if path.exists())
+    # What is read is told apart by its content, wherever it lies.
+    told = {name: value for name, value in options.items() if not set(_paths([value])) & set(inputs)}
+    command = context.command_path.partition(" ")[2]
+    digest = request_digest(command, told, inputs, written)
+    request = Request(command, digest, inputs, overwrite=context.params["overwrite"])
+    for path in written:
+        request.check(path)
+    with claiming(request):
+        yield request
+
+
+def _paths(values: "Iterable[Any]") -> Iterator[Path]:
+    for value in values:
+        if isinstance(value, list | tuple):
+            yield from _paths(value)
+        elif isinstance(value, Path):
+            yield value
+
+
+def already(request: "Request", path: Path) -> bool:
+    """Tell whether the same command wrote a file before, and say so."""
+    done = request.done(path)
+    if done:
+        out.print(f"Already done: the same command wrote {path}")
+    return done
 
 
 def framing(size: int, crop: str, *, fast: bool) -> "Framing":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from peculiar.cli.options import Json, Label, framing
+from peculiar.cli.options import Json, Label, Overwrite, framing, producing
 from peculiar.cli.terminal import err, out, print_json, print_scores, print_table, some_galaxies
 from peculiar.errors import UsageError
 
@@ -64,6 +64,7 @@ Method = Annotated[str, typer.Option(help="isolation (forest) or neighbours (loc
 
 @app.command("query")
 def search_query(
+    context: typer.Context,
     catalog: CatalogOption,
     where: Where = None,
     cone: ConeOption = None,
@@ -81,6 +82,7 @@ def search_query(
     sheet: Sheet = None,
     pictures: Pictures = None,
     crop: Shown = "galaxy",
+    overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
     """Find galaxies by a condition on the columns, by place on the sky, or both."""
@@ -95,13 +97,16 @@ def search_query(
         hits = replace(hits, table=hits.table.slice(0, most))
     told = (by or "").removeprefix("-") or (hits.columns[-1].name if cone else None)
     shown = names or _named(hits, where)
-    _show_hits(hits, told, shown, catalog, file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json)
+    _show_hits(
+        context, hits, told, shown, catalog, file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json
+    )
     if more:
         err.print("there are more: --top gives another number of them, --out without it all")
 
 
 @app.command("similar")
 def search_similar(
+    context: typer.Context,
     catalog: CatalogOption,
     ids: Annotated[list[str] | None, typer.Option("--id", help="Galaxy of the catalogue; or several.")] = None,
     picture: Annotated[
@@ -124,6 +129,7 @@ def search_similar(
     sheet: Sheet = None,
     pictures: Pictures = None,
     crop: Shown = "galaxy",
+    overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
     """Find galaxies that look like some examples."""
@@ -140,11 +146,14 @@ def search_similar(
         err.print(f"approximate: such a search finds {float(hits.notes['recall']):.1%} of the nearest 50")
     shown = _named(hits, where)
     told = hits.columns[-1].name
-    _show_hits(hits, told, shown, catalog, file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json)
+    _show_hits(
+        context, hits, told, shown, catalog, file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json
+    )
 
 
 @app.command("odd")
 def search_odd(
+    context: typer.Context,
     catalog: CatalogOption,
     by: Annotated[str, typer.Option(help="class (probably odd) or uncertainty (the model is undecided).")] = "class",
     where: Where = None,
@@ -154,6 +163,7 @@ def search_odd(
     sheet: Sheet = None,
     pictures: Pictures = None,
     crop: Shown = "galaxy",
+    overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
     """Find galaxies that the model calls odd, or is unsure of."""
@@ -163,13 +173,15 @@ def search_odd(
     shelf = Shelf(catalog)
     hits = odd(shelf, by, where=where, cone=_cone(cone), top=top)
     told = odd_column(shelf, by).removeprefix("-")
+    shown = _named(hits, where)
     _show_hits(
-        hits, told, _named(hits, where), catalog, file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json
+        context, hits, told, shown, catalog, file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json
     )
 
 
 @app.command("anomalies")
 def search_anomalies(
+    context: typer.Context,
     catalog: CatalogOption,
     interesting: Annotated[
         list[Path] | None,
@@ -187,6 +199,7 @@ def search_anomalies(
     sheet: Sheet = None,
     pictures: Pictures = None,
     crop: Shown = "galaxy",
+    overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
     """Find galaxies that are unlike the others; told which are interesting, find more of those."""
@@ -196,35 +209,38 @@ def search_anomalies(
     hits = anomalies(catalog, answers, method=method, new=new, varied=varied, where=where, cone=_cone(cone), top=top)
     shown = _named(hits, where)
     told = hits.columns[-1].name
-    _show_hits(hits, told, shown, catalog, file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json)
+    _show_hits(
+        context, hits, told, shown, catalog, file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json
+    )
 
 
 @app.command("map")
 def search_map(
+    context: typer.Context,
     catalog: CatalogOption,
     file: Annotated[Path | None, typer.Option("--out", help="Table to write, with the places x and y.")] = None,
     sheet: Annotated[Path | None, typer.Option(help="PNG of the map: dots, or with --pictures those.")] = None,
     pictures: Pictures = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Lay out all galaxies on a map, those that look alike side by side."""
     from peculiar import atlas
-    from peculiar.cache import check_apart
     from peculiar.sources import open_source
 
     if file is None and sheet is None:
         message = "nothing to write: give --out TABLE, --sheet FILE.png or both"
         raise UsageError(message)
-    if file is not None:
-        check_apart(file, catalog)
-    hits = atlas.chart(catalog)
-    if file is not None:
-        hits.write(file)
-    if sheet is not None:
-        atlas.draw(hits, sheet, None if pictures is None else open_source(pictures))
+    with producing(context, file, sheet):
+        hits = atlas.chart(catalog)
+        if file is not None:
+            hits.write(file)
+        if sheet is not None:
+            atlas.draw(hits, sheet, None if pictures is None else open_source(pictures))
     out.print(f"{len(hits):,} galaxies are on the map in {', '.join(str(one) for one in (file, sheet) if one)}")
 
 
 def teach(
+    context: typer.Context,
     labels: Annotated[
         Path, typer.Argument(metavar="LABELS", help="Table with a column id and one of labels.", show_default=False)
     ],
@@ -240,6 +256,7 @@ def teach(
     curve: Annotated[
         Path | None, typer.Option(help="PNG of how the score grows with labels, and what twice as many would bring.")
     ] = None,
+    overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
     """Teach a model a new question from few labels, in seconds and without PyTorch."""
@@ -248,10 +265,11 @@ def teach(
     from peculiar.teach import teach as run_teach
 
     opened = load_model(model)
-    taught = run_teach(labels, catalog, file, model=opened, label=label, question=question, curve=curve is not None)
-    card, scores, found = taught.model.card, taught.head.scores, taught.curve
-    if curve is not None and found is not None:
-        plots.save(plots.draw_learning_curve(found.labels, found.auc, found.low, found.high), curve)
+    with producing(context, file, curve):
+        taught = run_teach(labels, catalog, file, model=opened, label=label, question=question, curve=curve is not None)
+        card, scores, found = taught.model.card, taught.head.scores, taught.curve
+        if curve is not None and found is not None:
+            plots.save(plots.draw_learning_curve(found.labels, found.auc, found.low, found.high), curve)
     if as_json:
         result = {"out": str(file), "question": taught.head.question.name, "used": taught.used}
         result |= {"left_out": taught.left_out, "digest": card.digest, "scores": scores.as_dict()}
@@ -281,6 +299,7 @@ def _named(hits: "Hits", where: str | None) -> list[str]:
 
 
 def _show_hits(
+    context: typer.Context,
     hits: "Hits",
     told: str | None,
     shown: list[str],
@@ -293,18 +312,17 @@ def _show_hits(
     as_json: bool,
 ) -> None:
     """Write what was found where it was asked to go: a table, a sheet of pictures, the terminal."""
-    from peculiar.cache import check_apart
     from peculiar.sources import open_source
 
     if (sheet is None) != (pictures is None):
         message = "a sheet needs pictures, and pictures are for a sheet: give --sheet FILE.png and --pictures DATA"
         raise UsageError(message)
-    if file is not None:
-        check_apart(file, catalog)
-        hits.write(file)
     missing: list[str] = []
-    if sheet is not None and pictures is not None and len(hits):
-        missing = hits.draw(sheet, open_source(pictures), framing(128, crop, fast=False), told)
+    with producing(context, file, sheet):
+        if file is not None:
+            hits.write(file)
+        if sheet is not None and pictures is not None and len(hits):
+            missing = hits.draw(sheet, open_source(pictures), framing(128, crop, fast=False), told)
     if as_json:
         found = [{name: _told(value) for name, value in row.items()} for row in hits.table.to_pylist()]
         print_json({"found": found, "without_picture": missing})

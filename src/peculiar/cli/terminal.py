@@ -1,6 +1,7 @@
 """What commands print: text, tables, scores, JSON, warnings, and advice where a package is missing."""
 
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,9 +17,15 @@ out = Console(markup=False, highlight=False, soft_wrap=True)
 err = Console(markup=False, highlight=False, soft_wrap=True, stderr=True)
 
 
+shown_warnings: set[str] = set()
+
+
 def show_warning(message: Warning | str, category: type[Warning], *_: Any) -> None:
-    """Print a warning of peculiar, and no other; takes the place of `warnings.showwarning`."""
-    if issubclass(category, PeculiarWarning):
+    """Print a warning of peculiar once, and no other; takes the place of `warnings.showwarning`."""
+    # The workers of a run say again what was said when the data were opened, and how often.
+    text = re.sub(r" \(\d+ times\)$", "", str(message))
+    if issubclass(category, PeculiarWarning) and text not in shown_warnings:
+        shown_warnings.add(text)
         err.print("warning:", style="bold yellow", end=" ")
         err.print(str(message))
 

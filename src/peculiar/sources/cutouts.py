@@ -27,7 +27,7 @@ import pyarrow as pa
 import pyarrow.parquet
 from PIL import Image
 
-from peculiar.cache import cache_folder, writing
+from peculiar.cache import cache_folder, replacing, sweep
 from peculiar.column import DEC, ID, RA, Column
 from peculiar.errors import DownloadError, PictureError, UsageError
 from peculiar.identifiers import typed_ids
@@ -146,6 +146,7 @@ def fetch_cutouts(
     manners: Manners | None = None,
     workers: int = 4,
     address: str | None = None,
+    overwrite: bool = False,
     stop: threading.Event | None = None,
     progress: Callable[[int], object] = lambda done: None,
 ) -> Fetched:
@@ -170,6 +171,8 @@ def fetch_cutouts(
     address : str, optional
         Of another service that takes the same query, such as a mirror; by default ``$PECULIAR_CUTOUTS_URL`` or the
         survey's own.
+    overwrite : bool
+        Replace the index also where it lists positions that are not among these; no picture is removed.
     stop : threading.Event, optional
         Once it is set, nothing more is asked for, and the index says what waits.
     progress : callable
@@ -201,6 +204,8 @@ def fetch_cutouts(
     notes = _notes(survey, frame)
     with _locked(folder):
         _check_folder(folder, notes)
+        if (folder / INDEX).exists() and not overwrite:
+            _check_listed(folder / INDEX, {task.planned(one).url for one in positions})
         if not (folder / INDEX).exists():
             # Were the run killed, the folder would still say what is in it: the files that are there by then.
             _write_index(folder, map(task.planned, positions), notes, positions.id_type)
@@ -249,7 +254,7 @@ class _Task:
             if outside:
                 return _Outcome(position, url, OUTSIDE, OUTSIDE, None, OUTSIDE_REASON)
             content, how = answer.content, "fetched"
-        with writing(path) as temporary:
+        with replacing(path) as temporary:
             temporary.write_bytes(content)
         return _settled(position, url, file, content, how)
 
@@ -261,7 +266,7 @@ class _Task:
         return self._cache / key[:2] / f"{key[2:]}.jpg"
 
     def _keep(self, path: Path, content: bytes) -> None:
-        with self._lock, writing(path) as temporary:
+        with self._lock, replacing(path) as temporary:
             temporary.write_bytes(content)
 
     def _says_outside(self, content: bytes, reason: str) -> bool:
@@ -381,7 +386,7 @@ def _write_index(folder: Path, outcomes: Iterable[_Outcome], notes: dict[str, st
             batch = pa.RecordBatch.from_pylist(rows, schema)
             yield batch.set_column(0, columns[0].field(), typed_ids(batch.column(0), id_type))
 
-    with writing(folder / INDEX) as temporary:
+    with replacing(folder / INDEX) as temporary:
         write_table(temporary, "parquet", columns, batches(), notes)
 
 
@@ -413,6 +418,21 @@ def _make_folder(folder: Path, advice: str) -> None:
         raise DownloadError(message)
 
 
+def _check_listed(index: Path, wanted: set[str]) -> None:
+    """Refuse to replace an index that lists cut-outs at other positions."""
+    try:
+        listed = pa.parquet.read_table(index, columns=["url"])["url"].to_pylist()
+    except (OSError, ValueError):  # damaged: it follows from the files, and is written anew
+        return
+    others = [url for url in listed if url not in wanted]
+    if others:
+        message = (
+            f"{index} lists {len(others):,} positions that are not asked for now; choose another folder (--out), or "
+            "replace the list (--overwrite)"
+        )
+        raise UsageError(message)
+
+
 def _check_folder(folder: Path, notes: dict[str, str]) -> None:
     """Refuse a folder of something else, and clear away what a killed run left half written."""
     index = folder / INDEX
@@ -423,11 +443,13 @@ def _check_folder(folder: Path, notes: dict[str, str]) -> None:
             raise UsageError(message)
     else:
         try:
-            found = {
-                key.decode(): value.decode() for key, value in (pa.parquet.read_schema(index).metadata or {}).items()
-            }
+            metadata_ = pa.parquet.read_schema(index).metadata or {}
+            found = {key.decode(): value.decode() for key, value in metadata_.items()}
         except (OSError, ValueError):  # damaged: it follows from the files, and is written anew
-            found = {}
+            found = notes if (folder / "pictures").is_dir() else {}
+        if "survey" not in found:
+            message = f"{index} is not an index of cut-outs; choose a new or empty folder (--out)"
+            raise UsageError(message)
         for name in ("survey", "pixels", "pixel scale"):
             if found.get(name, notes[name]) != notes[name]:
                 message = (
@@ -435,5 +457,5 @@ def _check_folder(folder: Path, notes: dict[str, str]) -> None:
                     "folder (--out)"
                 )
                 raise UsageError(message)
-    for left in itertools.chain(folder.glob(".*.part*"), folder.glob("pictures/*/.*.part*")):
-        left.unlink(missing_ok=True)
+    for one in (folder, *folder.glob("pictures/*/")):
+        sweep(one, alone=True)

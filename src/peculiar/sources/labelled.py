@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from peculiar.column import Column
 from peculiar.errors import LabelError, PeculiarWarning, UnknownNameError, UsageError
 from peculiar.joins import Join, join_ids
 from peculiar.schema import RESERVED, Question, question_for
@@ -100,6 +101,18 @@ class LabelledSource(Source):
     def files(self) -> Sequence[Path]:
         """Return the files that are read, without the table of labels."""
         return self._source.files()
+
+    def behind(self, start: int, stop: int | None) -> Sequence[Path]:
+        """Return the files that some rows are read from."""
+        return self._source.behind(start, stop)
+
+    def described(self, names: Sequence[str]) -> list[Column]:
+        """Return what some columns of the source are."""
+        return self._source.described(names)
+
+    def carried(self, columns: Sequence[Column], start: int, stop: int | None) -> Iterator[pa.RecordBatch]:
+        """Yield some columns of the source."""
+        return self._source.carried(columns, start, stop)
 
     def fingerprint(self, start: int, stop: int | None) -> str:
         """Return a digest that changes when the files behind some rows do."""

@@ -15,6 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from peculiar.bands import Bands, wavelength
+from peculiar.column import Column
 from peculiar.errors import DataError, PictureError, UsageError
 from peculiar.field import Field, Layer, Stamp
 from peculiar.identifiers import type_of_ids
@@ -22,6 +23,7 @@ from peculiar.image import compose_picture, has_gaps
 from peculiar.sources.stream import EDGE, MISSING, OFF_MOSAIC, Row, Source, files_digest
 from peculiar.stretch import Stretch, noise_stretch, sdss_stretch
 from peculiar.table import DEC_COLUMNS, ID_COLUMNS, RA_COLUMNS, TableReader, entry_text, find_column
+from peculiar.typed import carried, described
 
 SMALLEST, LARGEST = 4, 4096
 """Sides of stamps that can be cut, in pixels."""
@@ -183,6 +185,16 @@ class MosaicSource(Source):
     def files(self) -> Sequence[Path]:
         """Return the mosaics' files and the table."""
         return [*dict.fromkeys(layer.path for layers in self._layers for layer in layers), self._catalog]
+
+    def described(self, names: Sequence[str]) -> list[Column]:
+        """Return what some columns of the table are."""
+        for name in names:
+            self._table.check_column(name)
+        return described(self._table, names)
+
+    def carried(self, columns: Sequence[Column], start: int, stop: int | None) -> Iterator[pa.RecordBatch]:
+        """Yield some columns of the table's rows from `start` to before `stop`."""
+        return carried(self._table, columns, start, stop)
 
     def fingerprint(self, start: int, stop: int | None) -> str:
         """Return a digest that changes when mosaics, positions, size, bands or stretch do."""

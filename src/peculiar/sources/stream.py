@@ -1,5 +1,6 @@
 """What every source is: one stream of (id, picture, label), whatever lies beneath."""
 
+import functools
 import hashlib
 import os
 import warnings
@@ -16,7 +17,15 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from peculiar.errors import DataError, LabelError, PeculiarWarning, PictureError, UnreadablePictureWarning
+from peculiar.column import Column
+from peculiar.errors import (
+    DataError,
+    LabelError,
+    PeculiarWarning,
+    PictureError,
+    UnknownNameError,
+    UnreadablePictureWarning,
+)
 from peculiar.fitsfile import looks_like_fits
 from peculiar.image import (
     Framing,
@@ -152,6 +161,30 @@ class Shard:
         """Return a digest that changes when the files behind these rows do."""
         return self.source.fingerprint(self.start, self.stop)
 
+    def content(self) -> str:
+        """Return a digest of what is in the files behind these rows; empty if there is more than classifying reads."""
+        files = self.source.behind(self.start, self.stop)
+        room = _CONTENT_BYTES * ((self.stop or 0) - self.start)
+        try:
+            states = [(file, file.stat()) for file in files]
+            if sum(state.st_size for _, state in states) > room:
+                return ""
+            told = [(file.name, _digest(file, state.st_size, state.st_mtime_ns)) for file, state in states]
+        except OSError:
+            return ""
+        return hashlib.sha256(repr((self.start, self.stop, told)).encode(errors="surrogateescape")).hexdigest()
+
+
+# Bytes a row up to which content is read to tell whether it changed.
+_CONTENT_BYTES = 1 << 22
+
+
+@functools.lru_cache(maxsize=64)
+def _digest(file: Path, size: int, time: int) -> str:
+    """Return the digest of a file that is of this size and time; read once for all of its shards."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
 
 class Source(ABC):
     """A set of galaxy pictures, read in constant memory and always in the same order.
@@ -217,9 +250,29 @@ class Source(ABC):
         """Return the files that are read."""
         return [self.path]
 
+    def behind(self, start: int, stop: int | None) -> Sequence[Path]:
+        """Return the files that some rows are read from, those that a table names among them."""
+        return self.files()
+
     def fingerprint(self, start: int, stop: int | None) -> str:
         """Return a digest that changes when the files behind some rows do: their names, sizes and times."""
         return files_digest([self.path], self.path.parent, start, stop)
+
+    def described(self, names: Sequence[str]) -> list[Column]:
+        """Return what some columns of a table are, to be carried along into a catalogue.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such column.
+        """
+        for name in names:
+            raise UnknownNameError("column", name, [], where=f"in {self.path.name}, which is no table")
+        return []
+
+    def carried(self, columns: Sequence[Column], start: int, stop: int | None) -> Iterator[pa.RecordBatch]:
+        """Yield some columns of the rows from `start` to before `stop`, as `described`; null where there is none."""
+        raise NotImplementedError
 
     def ids(self) -> list[str]:
         """Return the id of every row."""
@@ -410,7 +463,7 @@ def files_digest(files: Iterable[Path], root: Path, *more: object) -> str:
     """Return a digest of the names (within `root`), sizes and times of files, and of whatever else is given."""
     digest = hashlib.sha256(repr(more).encode())
     for file in files:
-        name = as_text(file.relative_to(root).as_posix())
+        name = as_text(os.path.relpath(file, root))
         try:
             state = file.stat()
         except OSError:  # a link to nowhere, or gone since: that is for its row to say

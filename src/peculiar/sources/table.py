@@ -9,13 +9,15 @@ import copy
 import json
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from peculiar.errors import DataError, PeculiarWarning, PictureError
+from peculiar.column import Column
+from peculiar.errors import DataError, PeculiarWarning, PictureError, UnknownNameError
 from peculiar.fitsfile import looks_like_fits
 from peculiar.identifiers import type_of_ids, widest
 from peculiar.sources.cells import named_file
@@ -23,6 +25,7 @@ from peculiar.sources.names import warn_of_parts
 from peculiar.sources.stream import Flagged, Row, Shard, Source, as_text, files_digest, read_flagged
 from peculiar.stretch import Stretch, notes_of_fits
 from peculiar.table import DEC_COLUMNS, ID_COLUMNS, RA_COLUMNS, TableReader, entry_text, find_column
+from peculiar.typed import carried, described
 
 LABEL_COLUMNS = ("four_class", "label", "labels", "class", "clean5", "gz2_argmax")
 PICTURE_COLUMNS = ("image", "picture", "img", "jpg", "file", "file_loc", "filename", "file_name", "filepath", "path")
@@ -124,6 +127,88 @@ class TableSource(Source):
 
     def rows(self, start: int = 0, stop: int | None = None) -> Iterator[Row]:
         """Yield rows, their pictures as bytes or as paths."""
+        for reader, first, last in self._stretches(start, stop):
+            yield from self._rows_of(reader, first, last)
+
+    def shards(self, rows: int) -> Iterator[Shard]:
+        """Yield pieces that end where a row group or a file does, or within one that is larger.
+
+        Files that are small go together into one piece, up to so many rows. A damaged file is a piece of unknown
+        length.
+        """
+        gathered: list[Path] = []
+        count = 0
+        for part in self._parts:
+            try:
+                groups = self._reader(part).group_ends()
+                length = groups[-1] if groups else 0
+            except DataError:
+                groups, length = [], None
+            if gathered and (length is None or count + length > rows):
+                yield self._together(gathered, count)
+                gathered, count = [], 0
+            if length is None:
+                yield Shard(self._place(part), self._piece([part]), 0, None)
+            elif length <= rows:
+                gathered.append(part)
+                count += length
+            else:
+                yield from self._shards_of(part, groups, rows)
+        if gathered:
+            yield self._together(gathered, count)
+
+    def _together(self, parts: list[Path], count: int) -> Shard:
+        more = f" and {len(parts) - 1} more" if len(parts) > 1 else ""
+        return Shard(f"{self._place(parts[0])}{more}:0-{count}", self._piece(parts), 0, count)
+
+    def _shards_of(self, part: Path, groups: list[int], rows: int) -> Iterator[Shard]:
+        """Yield pieces of a file, which ends its row groups at some rows."""
+        piece = self._piece([part])
+        ends = [
+            end
+            for begin, last in zip([0, *groups], groups, strict=False)
+            for end in (*range(begin + rows, last, rows), last)
+        ]
+        start = 0
+        for end, following in zip(ends, [*ends[1:], None], strict=True):
+            if end > start and (following is None or following - start > rows):
+                yield Shard(f"{self._place(part)}:{start}-{end}", piece, start, end)
+                start = end
+
+    def files(self) -> Sequence[Path]:
+        """Return the tables; pictures that they name are not among them."""
+        return self._parts
+
+    def behind(self, start: int, stop: int | None) -> Sequence[Path]:
+        """Return the tables, and the pictures that some rows name."""
+        return [*self._parts, *self._named(start, stop)]
+
+    def fingerprint(self, start: int, stop: int | None) -> str:
+        """Return a digest that changes when the tables do, or the pictures that these rows name."""
+        return files_digest(self.behind(start, stop), self._parts[0].parent, start, stop, *self.notes.items())
+
+    def described(self, names: Sequence[str]) -> list[Column]:
+        """Return what some columns are; those of a CSV file have the types that all of their values have."""
+        columns: dict[str, Column] = {}
+        for part in self._parts:
+            with suppress(DataError):
+                reader = self._reader(part, checked=False)
+                new = [name for name in names if name in reader.columns and name not in columns]
+                columns |= {column.name: column for column in described(reader, new)}
+            if len(columns) == len(set(names)):
+                break
+        for name in names:
+            if name not in columns:
+                raise UnknownNameError("column", name, self.columns, where=f"in {self.path.name}")
+        return [columns[name] for name in names]
+
+    def carried(self, columns: Sequence[Column], start: int, stop: int | None) -> Iterator[pa.RecordBatch]:
+        """Yield some columns of the rows from `start` to before `stop`; null where a part lacks one."""
+        for reader, first, last in self._stretches(start, stop):
+            yield from carried(reader, columns, first, last)
+
+    def _stretches(self, start: int, stop: int | None) -> Iterator[tuple[TableReader, int, int | None]]:
+        """Yield the parts that some rows lie in, and their first and last row there."""
         begin = 0
         for part in self._parts:
             if stop is not None and begin >= stop:
@@ -133,39 +218,17 @@ class TableSource(Source):
             whole = len(self._parts) == 1 and start == 0
             count = None if whole else len(reader)
             if count is None or begin + count > start:
-                yield from self._rows_of(reader, max(start - begin, 0), None if stop is None else stop - begin)
+                yield reader, max(start - begin, 0), None if stop is None else stop - begin
             begin += count or 0
 
-    def shards(self, rows: int) -> Iterator[Shard]:
-        """Yield pieces that end where a row group or a file does, or within one that is larger.
-
-        A damaged file is a piece of unknown length.
-        """
-        for part in self._parts:
-            piece = self._piece(part)
-            try:
-                groups = self._reader(part).group_ends()
-            except DataError:
-                yield Shard(str(self._place(part)), piece, 0, None)
-                continue
-            ends = [
-                end
-                for begin, last in zip([0, *groups], groups, strict=False)
-                for end in (*range(begin + rows, last, rows), last)
-            ]
-            start = 0
-            for end, following in zip(ends, [*ends[1:], None], strict=True):
-                if end > start and (following is None or following - start > rows):
-                    yield Shard(f"{self._place(part)}:{start}-{end}", piece, start, end)
-                    start = end
-
-    def files(self) -> Sequence[Path]:
-        """Return the tables; pictures that they name are not among them."""
-        return self._parts
-
-    def fingerprint(self, start: int, stop: int | None) -> str:
-        """Return a digest that changes when the files do."""
-        return files_digest(self._parts, self._parts[0].parent, start, stop, *self.notes.items())
+    def _named(self, start: int, stop: int | None) -> Iterator[Path]:
+        """Yield the files that the pictures of some rows lie in."""
+        with suppress(DataError):  # a damaged table names none that could be read
+            for reader, first, last in self._stretches(start, stop):
+                if _names_files(reader.schema, self._picture):
+                    for batch in reader.batches([self._picture], first, last):
+                        contents = (_content(one, reader.path.parent) for one in batch.column(0).to_pylist())
+                        yield from (one for one in contents if isinstance(one, Path))
 
     def holds_fits(self) -> bool:
         """Tell whether the first picture is FITS; True also where it cannot be read, which its row will say."""
@@ -176,15 +239,15 @@ class TableSource(Source):
         except PictureError:
             return True
 
-    def _place(self, part: Path) -> Path:
+    def _place(self, part: Path) -> str:
         """Return where a part lies within the folder; its name, if it is the table itself."""
         below = part != self.path and part.is_relative_to(self.path)
-        return part.relative_to(self.path) if below else Path(part.name)
+        return as_text(part.relative_to(self.path).as_posix() if below else part.name)
 
-    def _piece(self, part: Path) -> "TableSource":
-        """Return the same source, of one part alone."""
+    def _piece(self, parts: list[Path]) -> "TableSource":
+        """Return the same source, of some parts alone."""
         piece = copy.copy(self)
-        piece._parts = [part]
+        piece._parts = parts
         piece.__dict__["id_type"] = self.id_type  # all parts of a catalogue have the same columns
         return piece
 
@@ -320,6 +383,12 @@ def _content(picture: Any, folder: Path) -> bytes | Path | Callable[[], bytes]:
     if isinstance(picture, bytes):
         return picture
     return named_file(str(picture), folder) if picture else b""
+
+
+def _names_files(schema: pa.Schema, column: str) -> bool:
+    """Tell whether a column of pictures holds paths, rather than the pictures themselves."""
+    type_ = next(field.type for field in schema if field.name == column)
+    return not (_holds_bytes(type_) or pa.types.is_binary(type_) or pa.types.is_large_binary(type_))
 
 
 def _class_names(schema: pa.Schema, column: str | None) -> tuple[str, ...]:

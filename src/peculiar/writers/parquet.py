@@ -29,7 +29,7 @@ def write(path: Path, columns: Sequence[Column], batches: Iterable[pa.RecordBatc
             raise UsageError(message)
     schema = schema_of(columns)
     widths = {column.name: len("None") for column in columns if pa.types.is_string(column.type)}
-    with pa.parquet.ParquetWriter(path, schema, store_schema=False) as parquet:
+    with pa.parquet.ParquetWriter(path, schema, store_schema=False, write_page_checksum=True) as parquet:
         for batch in regroup(batches, schema):
             parquet.write_batch(batch)
             for name in widths:

@@ -1,0 +1,40 @@
+"""Progress of long calls from Python: one line on standard error, which a terminal shows again and again."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+# Seconds between lines: a terminal shows each in the place of the one before, a notebook or a log below it.
+_TERMINAL, _ELSEWHERE = 0.2, 10.0
+
+
+@contextmanager
+def telling(task: str) -> Iterator[Callable[[int, int | None], None]]:
+    """Give a function that is told how many are done and to do (None: not known), and shows that now and then.
+
+    Parameters
+    ----------
+    task : str
+        What is done, to begin the line: "classified".
+    """
+    stream, begun = sys.stderr, time.monotonic()
+    terminal = stream.isatty()
+    pause, shown, line = _TERMINAL if terminal else _ELSEWHERE, begun, ""
+
+    def tell(done: int, total: int | None) -> None:
+        nonlocal shown, line
+        now = time.monotonic()
+        of = "" if total is None else f" of {total:,}"
+        line = f"{task} {done:,}{of} in {now - begun:.0f} s"
+        if now - shown >= pause:
+            shown = now
+            stream.write(f"\r{line}\x1b[K" if terminal else f"{line}\n")
+            stream.flush()
+
+    try:
+        yield tell
+    finally:
+        if line:
+            stream.write(f"\r{line}\x1b[K\n" if terminal else f"{line}\n")
+            stream.flush()
