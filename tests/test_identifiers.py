@@ -1,8 +1,10 @@
 """Ids leave in the type that they came with, digit by digit, whatever lies between."""
 
+import pickle
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
@@ -116,6 +118,34 @@ def test_packed_pictures_and_cleaned_lists_keep_it(kind: str, tmp_path: Path, fi
     lines = write_cleaned(found, tmp_path / "cleaned.csv").read_text().splitlines()
     quote = '"' if pa.types.is_string(type) else ""
     assert lines[1:] == [f'{row},{quote}{value}{quote},"yes",' for row, value in enumerate(values)]
+
+
+@pytest.mark.parametrize("name", ["ids", "objid", "ID"])
+@pytest.mark.parametrize("suffix", [".npz", ".h5"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_arrays_of_ids_lie_beside_the_pictures(kind: str, suffix: str, name: str, tmp_path: Path) -> None:
+    type, values = KINDS[kind]
+    numbers = np.array(values, "S12" if pa.types.is_string(type) else type.to_pandas_dtype())
+    pictures = np.random.default_rng(0).integers(0, 255, (3, 32, 32, 3), np.uint8)
+    path = tmp_path / f"g{suffix}"
+    if suffix == ".npz":
+        np.savez(path, data=pictures, labels=np.eye(4)[:3], **{name: numbers})
+    else:
+        with h5py.File(path, "w") as file:
+            file["images"], file["ans"], file[name] = pictures, [0, 1, 2], numbers
+    source = open_source(path)
+    assert source.ids() == [row.id for row in source.rows()] == [str(value) for value in values]
+    assert [row.id for row in source.rows(1, 2)] == [str(values[1])]
+    assert source.id_type == type
+    assert pickle.loads(pickle.dumps(source)).ids() == source.ids()
+
+
+def test_arrays_that_hold_no_id_a_picture_are_none(tmp_path: Path) -> None:
+    pictures = np.zeros((3, 32, 32, 3), np.uint8)
+    for number, ids in enumerate((np.zeros((3, 2), int), np.zeros(2, int), np.zeros(3), np.array(["a", "", "b"]))):
+        np.savez(tmp_path / f"g{number}.npz", data=pictures, labels=np.eye(4)[:3], id=ids)
+        told = open_source(tmp_path / f"g{number}.npz").ids()
+        assert told == (["a", "g3-1", "b"] if number == 3 else [f"g{number}-{row}" for row in range(3)])
 
 
 def test_stamps_of_a_mosaic_have_the_ids_of_their_table(tmp_path: Path) -> None:

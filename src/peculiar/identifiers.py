@@ -6,12 +6,15 @@ from, because these compare numbers with numbers and text with text.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from peculiar.table import TableReader, entry_text
+from peculiar.table import ID_COLUMNS, TableReader, entry_text, find_column
 
 WHOLE_NUMBER = r"^(0|-?[1-9][0-9]*)$"
 """A whole number as programs write it: 0017, +1 and -0 would be read as another text than they are."""
@@ -31,6 +34,43 @@ def id_texts(array: pa.Array) -> pa.Array:
         texts = array.cast(pa.string())
         return pc.if_else(pc.equal(texts, ""), None, texts)
     return pa.array([entry_text(value) for value in array.to_pylist()], pa.string())
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayIds:
+    """Ids that lie beside pictures as an array, in NPZ and HDF5.
+
+    Parameters
+    ----------
+    type : pyarrow.DataType
+    texts : list of (str or None)
+    stem : str
+        Name of the file, by which pictures without an id are called.
+    """
+
+    type: pa.DataType
+    texts: list[str | None]
+    stem: str
+
+    def __getitem__(self, row: int) -> str:
+        """Return the id of a row."""
+        return self.texts[row] or f"{self.stem}-{row}"
+
+    @classmethod
+    def of(cls, values: NDArray[Any] | None, count: int, stem: str) -> "ArrayIds":
+        """Return the ids of an array; the names of rows where there is none of an id each."""
+        if values is None or values.shape != (count,) or values.dtype.kind not in "iuSUO":
+            return cls(pa.string(), [None] * count, stem)
+        if values.dtype.kind in "iu":
+            numbers = pa.array(values.astype(values.dtype.newbyteorder("="), copy=False))
+            return cls(numbers.type, id_texts(numbers).to_pylist(), stem)
+        texts = [entry_text(value) for value in values.tolist()]
+        return cls(pa.string(), [None if text is None else text.rstrip(" \0") for text in texts], stem)
+
+
+def name_of_ids(names: Sequence[str]) -> str | None:
+    """Return the array that holds ids, by its name."""
+    return find_column((*ID_COLUMNS, "ids"), names)
 
 
 def typed_ids(ids: Sequence[str | None] | pa.Array, type: pa.DataType) -> pa.Array:

@@ -12,9 +12,11 @@ from typing import Any
 
 import h5py
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from peculiar.errors import DataError
+from peculiar.identifiers import ArrayIds, name_of_ids
 from peculiar.limits import CHUNK_BYTES
 from peculiar.schema import GALAXY10_DECALS, GALAXY10_SDSS
 from peculiar.sources.stack import Stack, has_unknown
@@ -29,8 +31,9 @@ _DAMAGE = (OSError, RuntimeError, LookupError, TypeError, ValueError, AttributeE
 class Hdf5Source(Source):
     """The pictures of an HDF5 file, read in small pieces. No other file is opened, whatever it refers to.
 
-    Ids are the file's name and the row. The classes get Galaxy10's names where the size of the pictures says which
-    edition it is, else their number. ``ra`` and ``dec`` are positions in degrees.
+    Ids are those of a dataset called as a column of ids (``id``, ``objid`` ...), or else the file's name and the row.
+    The classes get Galaxy10's names where the size of the pictures says which edition it is, else their number. ``ra``
+    and ``dec`` are positions in degrees.
 
     Parameters
     ----------
@@ -59,6 +62,7 @@ class Hdf5Source(Source):
                     stack = stack.whitened(_pieces(images, stack, 0, len(images)), "images", path)
                 self._stack = stack if white is None else replace(stack, white=white)
                 self._answers, self._ra, self._dec = _columns(file, path, len(images))
+                self._ids = ArrayIds.of(_read_ids(file, path), len(images), as_text(path.stem))
         except DataError:
             raise
         except _DAMAGE as error:
@@ -72,6 +76,15 @@ class Hdf5Source(Source):
     def __len__(self) -> int:
         """Return the number of pictures."""
         return self._stack.shape[0]
+
+    def ids(self) -> list[str]:
+        """Return the id of every picture."""
+        return [self._ids[number] for number in range(len(self))]
+
+    @property
+    def id_type(self) -> pa.DataType:
+        """Type of the array of ids."""
+        return self._ids.type
 
     def labels(self) -> list[str | None]:
         """Return the name of every picture's class."""
@@ -96,8 +109,9 @@ class Hdf5Source(Source):
                     message = f"{self.path}: is damaged from row {number} on ({error}); fetch or write it again"
                     raise DataError(message) from error
                 for pixels, unknown in zip(self._stack.pixels(piece), has_unknown(piece), strict=True):
-                    id_ = f"{as_text(self.path.stem)}-{number}"
-                    yield Row(id_, pixels, labels[number], self._position(number), MISSING if unknown else 0)
+                    yield Row(
+                        self._ids[number], pixels, labels[number], self._position(number), MISSING if unknown else 0
+                    )
                     number += 1
 
     def _position(self, number: int) -> tuple[float, float] | None:
@@ -151,6 +165,13 @@ def _columns(
         answers = _class_numbers(np.asarray(found), name, path)
         break
     return answers, _numbers(file, "ra", path, count), _numbers(file, "dec", path, count)
+
+
+def _read_ids(file: h5py.File, path: Path) -> NDArray[Any] | None:
+    named = name_of_ids(list(file))
+    found = None if named is None else _dataset(file, named, path)
+    small = found is not None and found.size * found.dtype.itemsize <= CHUNK_BYTES
+    return np.asarray(found) if small else None
 
 
 def _class_numbers(values: NDArray[Any], name: str, path: Path) -> NDArray[np.integer]:

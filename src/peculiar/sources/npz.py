@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import IO, Any, Literal, TypeVar
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from peculiar.cache import writing
 from peculiar.errors import DataError, LabelError, PeculiarWarning
+from peculiar.identifiers import ArrayIds, name_of_ids
 from peculiar.limits import CHUNK_BYTES, DEFLATE_TIMES, WHOLE_BYTES
 from peculiar.schema import FOUR_CLASS
 from peculiar.sources.stack import Stack, has_unknown
@@ -37,7 +39,8 @@ _DAMAGE = (
 class NpzSource(Source):
     """The pictures of an NPZ file, or of an NPY file, which has them alone; unpacked in small pieces.
 
-    Ids are the file's name and the row. Four columns of labels are the exercise's four classes.
+    Ids are those of an array called as a column of ids (``id``, ``objid`` ...), or else the file's name and the row.
+    Four columns of labels are the exercise's four classes.
 
     Parameters
     ----------
@@ -68,14 +71,16 @@ class NpzSource(Source):
             self._stack = stack if white is None else replace(stack, white=white)
         if white is None:
             self._stack = self._stack.whitened(self._pieces(0, len(self)), "data", path)
+        named = name_of_ids([one for one in names if one not in ("data", "labels")])
+        self._ids = ArrayIds.of(_read_ids(path, named, names), len(self), as_text(path.stem))
         self.one_hot: NDArray[np.float32] | None = None
         self.answers: tuple[str, ...] = ()
         if "labels" in names:
-            self.one_hot = _read_labels(path, names, len(self))
+            self.one_hot = _check_labels(_read_array(path, "labels", names), len(self), path)
             classes = self.one_hot.shape[1]
             self.answers = FOUR_CLASS.answers if classes == 4 else tuple(f"class_{index}" for index in range(classes))
-        elif white is None and len(names) > 1:
-            others = ", ".join(sorted(set(names) - {"data"}))
+        elif white is None and {*names} - {"data", named}:
+            others = ", ".join(sorted({*names} - {"data", named}))
             message = f"{path}: has no array 'labels', and is taken for pictures without labels; not used: {others}"
             warnings.warn(message, PeculiarWarning, stacklevel=3)
         name = FOUR_CLASS.name if len(self.answers) == 4 else "labels"
@@ -89,6 +94,15 @@ class NpzSource(Source):
     def shape(self) -> tuple[int, ...]:
         """Shape of ``data``: pictures, height, width, colours."""
         return self._stack.shape
+
+    def ids(self) -> list[str]:
+        """Return the id of every picture."""
+        return [self._ids[number] for number in range(len(self))]
+
+    @property
+    def id_type(self) -> pa.DataType:
+        """Type of the array of ids."""
+        return self._ids.type
 
     def labels(self) -> list[str | None]:
         """Return the name of every picture's class."""
@@ -110,8 +124,7 @@ class NpzSource(Source):
         labels, number = self.labels(), start
         for piece in self._pieces(start, len(self) if stop is None else min(stop, len(self))):
             for pixels, unknown in zip(self._stack.pixels(piece), has_unknown(piece), strict=True):
-                id_ = f"{as_text(self.path.stem)}-{number}"
-                yield Row(id_, pixels, labels[number], flags=MISSING if unknown else 0)
+                yield Row(self._ids[number], pixels, labels[number], flags=MISSING if unknown else 0)
                 number += 1
 
     def _pieces(self, start: int, stop: int) -> Iterator[NDArray[Any]]:
@@ -238,15 +251,22 @@ def _guard(read: Callable[[], T], path: Path) -> T:
         raise DataError(message) from error
 
 
-def _read_labels(path: Path, names: list[str], count: int) -> NDArray[np.float32]:
-    with _open_member(path, "labels", names) as (member, _):
-        shape, dtype, fortran_order = _header(member, path, "labels")
+def _read_ids(path: Path, name: str | None, names: list[str]) -> NDArray[Any] | None:
+    try:
+        return None if name is None else _read_array(path, name, names)
+    except DataError as error:  # pickled text, for one
+        warnings.warn(f"{error}; the pictures are called by their rows", PeculiarWarning, stacklevel=4)
+        return None
+
+
+def _read_array(path: Path, name: str, names: list[str]) -> NDArray[Any]:
+    with _open_member(path, name, names) as (member, _):
+        shape, dtype, fortran_order = _header(member, path, name)
         size = math.prod(shape) * dtype.itemsize
         if size > CHUNK_BYTES:
-            message = f"{path}: is damaged ('labels' claims {size:,} bytes); fetch or write it again"
+            message = f"{path}: is damaged ({name!r} claims {size:,} bytes); fetch or write it again"
             raise DataError(message)
-        labels = _read_values(member, dtype, shape, path, "F" if fortran_order else "C")
-    return _check_labels(labels, count, path)
+        return _read_values(member, dtype, shape, path, "F" if fortran_order else "C")
 
 
 def _check_labels(labels: NDArray[Any], count: int, path: Path) -> NDArray[np.float32]:
