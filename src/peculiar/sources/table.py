@@ -148,7 +148,7 @@ class TableSource(Source):
                 yield self._together(gathered, count)
                 gathered, count = [], 0
             if length is None:
-                yield Shard(self._place(part), self._piece([part]), 0, None)
+                yield Shard(self._told(part), self._piece([part]), 0, None)
             elif length <= rows:
                 gathered.append(part)
                 count += length
@@ -159,7 +159,7 @@ class TableSource(Source):
 
     def _together(self, parts: list[Path], count: int) -> Shard:
         more = f" and {len(parts) - 1} more" if len(parts) > 1 else ""
-        return Shard(f"{self._place(parts[0])}{more}:0-{count}", self._piece(parts), 0, count)
+        return Shard(f"{self._told(parts[0])}{more}:0-{count}", self._piece(parts), 0, count)
 
     def _shards_of(self, part: Path, groups: list[int], rows: int) -> Iterator[Shard]:
         """Yield pieces of a file, which ends its row groups at some rows."""
@@ -172,7 +172,7 @@ class TableSource(Source):
         start = 0
         for end, following in zip(ends, [*ends[1:], None], strict=True):
             if end > start and (following is None or following - start > rows):
-                yield Shard(f"{self._place(part)}:{start}-{end}", piece, start, end)
+                yield Shard(f"{self._told(part)}:{start}-{end}", piece, start, end)
                 start = end
 
     def files(self) -> Sequence[Path]:
@@ -239,10 +239,14 @@ class TableSource(Source):
         except PictureError:
             return True
 
-    def _place(self, part: Path) -> str:
+    def _place(self, part: Path) -> Path:
         """Return where a part lies within the folder; its name, if it is the table itself."""
         below = part != self.path and part.is_relative_to(self.path)
-        return as_text(part.relative_to(self.path).as_posix() if below else part.name)
+        return part.relative_to(self.path) if below else Path(part.name)
+
+    def _told(self, part: Path) -> str:
+        """Return the place of a part as text, to name shards by."""
+        return as_text(self._place(part).as_posix())
 
     def _piece(self, parts: list[Path]) -> "TableSource":
         """Return the same source, of some parts alone."""
