@@ -15,7 +15,7 @@ BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: demo test test-slow train lint format docs clean help
+.PHONY: demo test test-slow fuzz train lint format docs clean help
 
 demo: .venv/.installed-demo ## run the exercise from beginning to end; open demo/index.html afterwards
 	$(BIN)/peculiar demo --out demo
@@ -25,6 +25,9 @@ test: lint ## check style, types, imports and dependencies, then run the tests
 
 test-slow: .venv/.installed-dev ## run the tests that take longer than ten seconds
 	$(BIN)/pytest -m slow
+
+fuzz: .venv/.installed-dev ## read damaged files for hours: FUZZ_COUNT of them for each reader, another FUZZ_SEED each time
+	FUZZ_COUNT=$${FUZZ_COUNT:-200000} FUZZ_SEED=$${FUZZ_SEED:-$$(date +%s)} $(BIN)/pytest -n 0 -m slow -k damaged $(wildcard tests/test_fuzz*.py)
 
 train: .venv/.installed-train ## train the model that ships, on $PECULIAR_DATA; six hours on two cores, goes on after a stop
 	$(BIN)/peculiar fit $(GALAXIES) --body residual --width 48 --from-scratch --precision bf16 \

@@ -38,6 +38,10 @@ WHOLE_BYTES = 1 << 30
 """Bytes of an array of pictures that can only be read whole: NumPy's, column by column."""
 
 
-def grows_too_much(packed: int, unpacked: int) -> bool:
+PASSED_BYTES = 1 << 31
+"""Bytes of a compressed archive that are passed over before they are held against `UNPACKED_TIMES`."""
+
+
+def grows_too_much(packed: int, unpacked: int, least: int = UNPACKED_BYTES) -> bool:
     """Tell whether something is packed as no picture can be, so that it is no use to unpack it."""
-    return unpacked > max(UNPACKED_BYTES, UNPACKED_TIMES * packed)
+    return unpacked > max(least, UNPACKED_TIMES * packed)

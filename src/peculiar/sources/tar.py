@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from peculiar.errors import DataError, PictureError
-from peculiar.limits import PICTURE_BYTES, grows_too_much
+from peculiar.limits import PASSED_BYTES, PICTURE_BYTES, grows_too_much
 from peculiar.sources.archive import ArchiveSource, Member
 from peculiar.sources.stream import Shard, as_text, files_digest
 
@@ -84,7 +84,7 @@ class _Unpacked:
             self._file.seek(0)
         # Step by step, since to pass over something is to unpack it.
         while (left := place - self._file.tell()) > 0 and self._file.read(min(left, _STEP)):
-            if grows_too_much(self._packed.tell(), self._file.tell()):
+            if grows_too_much(self._packed.tell(), self._file.tell(), PASSED_BYTES):
                 message = f"it unpacks to more than {self._file.tell():,} bytes, as no pictures do"
                 raise tarfile.ReadError(message)
         return self._file.tell()
