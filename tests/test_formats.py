@@ -3,6 +3,7 @@
 import datetime
 import decimal
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import pytest
 from astropy.io import fits
 from astropy.io.fits import Column as Card
 from astropy.table import MaskedColumn, Table
+from astropy.units import Unit, UnrecognizedUnit
+from astropy.utils.exceptions import AstropyWarning
 from typer.testing import CliRunner
 
 from peculiar.cli import app
@@ -297,6 +300,39 @@ def test_arrays_of_votable_come_through_or_are_named(kind: str, suffix: str, tmp
     )
     assert len(found) == 3
     assert suffix == "csv" or str(found) == str(read)  # NaN differs from itself
+
+
+UNITS = [
+    "mag",
+    "mag(AB)",
+    "10**-17 erg/s/cm2/Angstrom",
+    "none",
+    "deg",
+    "km/s",
+    "nanomaggy",
+    "erg",
+    "arcsec**2",
+    "solMass",
+]
+
+
+@pytest.mark.parametrize("suffix", [suffix for suffix in SUFFIXES if suffix != "csv"])
+@pytest.mark.parametrize("unit", UNITS)
+def test_units_of_fits_come_through(unit: str, suffix: str, tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AstropyWarning)
+        fits.BinTableHDU.from_columns([IDS, Card("x", "E", unit=unit, array=[1, 2, 3])]).writeto(tmp_path / "in.fits")
+    convert(tmp_path / "in.fits", tmp_path / f"out.{suffix}")
+    convert(tmp_path / f"out.{suffix}", tmp_path / "again.fits")
+    found = Column.of(TableReader(tmp_path / f"out.{suffix}").schema.field("x")).unit
+    again = fits.getheader(tmp_path / "again.fits", 1)["TUNIT2"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AstropyWarning)
+        known = not isinstance(Unit(unit, format="fits", parse_strict="silent"), UnrecognizedUnit)
+        if known:
+            assert Unit(again, format="fits") == Unit(found, format="vounit") == Unit(unit, format="fits")
+        else:
+            assert {again, found} <= {unit, {"nanomaggy": "nmgy"}.get(unit, unit)}  # as astropy writes it
 
 
 NAMES = [

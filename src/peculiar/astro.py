@@ -220,6 +220,7 @@ def unit_text(unit: Any) -> str:
     if unit is None or isinstance(unit, UnrecognizedUnit):
         return str(unit or "")
     try:
-        return str(unit.to_string("vounit"))
+        with _quiet():  # of units that the IVOA no longer likes
+            return str(unit.to_string("vounit"))
     except ValueError:  # a unit that the IVOA does not have
         return str(unit)
