@@ -16,10 +16,11 @@ from pathlib import Path
 class Server:
     """A desk; its database, cache and log lie in a folder, so that the next one there goes on."""
 
-    def __init__(self, data: Path, folder: Path, *more: object) -> None:
+    def __init__(self, data: Path, folder: Path, *more: object, token: bool = False) -> None:
         self.log = folder / "server.log"
         with self.log.open("w") as log:
             words = ["label", data, "--no-browser", "--db", folder / "labels.db", *more]
+            words += [] if token else ["--no-token"]
             command = [sys.executable, "-m", "peculiar", *map(str, words)]
             surroundings = os.environ | {"PECULIAR_CACHE": str(folder / "cache")}
             self.process = subprocess.Popen(command, stdout=log, stderr=log, env=surroundings)
@@ -53,9 +54,9 @@ class Servers:
     def __init__(self) -> None:
         self.started: list[Server] = []
 
-    def __call__(self, data: Path, folder: Path, *more: object) -> Server:
+    def __call__(self, data: Path, folder: Path, *more: object, token: bool = False) -> Server:
         """Start one; `more` are options of `peculiar label`."""
-        self.started.append(Server(data, folder, *more))
+        self.started.append(Server(data, folder, *more, token=token))
         return self.started[-1]
 
 

@@ -17,7 +17,7 @@ from peculiar.web.serve import open_desk
 from peculiar.web.wall import Wall
 
 TOKEN = "secret-token"
-HEADERS = {"Host": "127.0.0.1:8222", "Cookie": f"peculiar={TOKEN}"}
+HEADERS = {"Host": "127.0.0.1:8222", "Cookie": f"peculiar-8222={TOKEN}"}
 
 
 @pytest.fixture

@@ -54,10 +54,12 @@ def label(
             help="Model file that made the catalogue, to explain its answers; default: the model that ships, if it did."
         ),
     ] = None,
-    host: Annotated[
-        str, typer.Option(help="Where to listen; elsewhere than on this machine the page needs a token.")
-    ] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="Where to listen; by default to this machine alone.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 for any that is free.")] = 8222,
+    no_token: Annotated[
+        bool,
+        typer.Option("--no-token", help="Let everybody on this machine use the desk, by an address without a token."),
+    ] = False,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the address.")] = False,
 ) -> None:
     """Open the labelling desk: galaxies in the browser, answers in a database; Ctrl-C closes it."""
@@ -73,6 +75,7 @@ def label(
         strategy=by,
         host=host,
         port=port,
+        token=not no_token,
         browser=not no_browser,
         model=model,
         told=lambda address: out.print(f"The desk is open at {address} and the answers are in {db}; Ctrl-C closes it"),

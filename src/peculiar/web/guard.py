@@ -1,9 +1,11 @@
-"""Who may talk to the desk: known hosts, its own pages, short requests; and with a token where others can reach it."""
+"""Who may talk to the desk: who has the token, under known names, from its own pages, in short requests."""
 
+import asyncio
 import hmac
-from collections.abc import Awaitable, Callable, MutableMapping
+import html
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -14,9 +16,10 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 MOST_OF_BODY, MOST_OF_PATH = 65_536, 4_096
 """Bytes of a request that are read."""
 
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+BODY_SECONDS = 20.0
+"""How long the body of a request may take."""
 
-_COOKIE = "peculiar"
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 _HEADERS = (
     (
@@ -37,19 +40,22 @@ _WHERE_SAFE = (b"cross-origin-opener-policy", b"same-origin")
 class Guard:
     """Stands before an application.
 
-    Without a token only loopback names are answered to, so that no page elsewhere can reach the desk under a name that
-    its own server resolves to this machine. With one, every request has to bring it, in a cookie that the address with
-    ``?token=`` sets.
+    With a token every request has to bring it, in a cookie that the address with ``?token=`` sets. Requests that a page
+    of another site makes are refused, whatever they ask for: pictures and links as well as forms. A link with the token
+    is the exception.
 
     Parameters
     ----------
     app : App
     token : str
         Empty where none is needed.
+    local : bool
+        Answer to loopback names alone, so that no page elsewhere can reach the desk under a name that its own server
+        resolves to this machine.
     """
 
-    def __init__(self, app: App, token: str = "") -> None:
-        self.app, self.token = app, token
+    def __init__(self, app: App, token: str = "", *, local: bool = True) -> None:
+        self.app, self.token, self.local = app, token, local
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or pass it on."""
@@ -61,44 +67,88 @@ class Guard:
         headers = _headers(scope)
         name = _host_name(headers.get("host", ""))
         send = _with_headers(send, safe=scope["scheme"] == "https" or name in LOOPBACK)
-        refused = self._refused(scope, headers, name)
-        if refused is not None:
+        if (refused := self._refused(scope, name)) is not None:
             await _say(send, *refused)
-            return
-        if self.token and not self._knows(headers):
-            given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
-            if scope["method"] != "GET" or not _same(given, self.token):
-                await _say(send, 401, "open the address that `peculiar label` printed: it has the token")
-                return
-            cookie = f"{_COOKIE}={self.token}; HttpOnly; SameSite=Strict; Path=/"
-            await _say(send, 303, "", [(b"location", b"/"), (b"set-cookie", cookie.encode())])
-            return
-        if scope["method"] in ("GET", "HEAD"):
+        elif self._brings_token(scope):
+            await self._let_in(scope, headers, send)
+        elif _is_foreign(scope, headers):
+            await _say(send, 403, "requests from other pages are refused; type or paste the address to open the desk")
+        elif self.token and not self._knows(headers):
+            await _say(send, 401, "open the address that `peculiar label` printed: it has the token")
+        elif scope["method"] in ("GET", "HEAD"):
             await self.app(scope, receive, send)
+        else:
+            await self._take(scope, receive, send)
+
+    async def _take(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on once all of it has come."""
+        try:
+            body = await asyncio.wait_for(_body(receive), BODY_SECONDS)
+        except TimeoutError:
+            await _say(send, 408, f"a request has to come within {BODY_SECONDS:g} s", [_CLOSE])
             return
-        body = await _body(receive)
         if body is None:
-            await _say(send, 413, f"a request has up to {MOST_OF_BODY} bytes")
+            await _say(send, 413, f"a request has up to {MOST_OF_BODY} bytes", [_CLOSE])
             return
         await self.app(scope, _replay(body, receive), send)
 
-    def _refused(self, scope: Scope, headers: dict[str, str], name: str) -> tuple[int, str] | None:
-        if not self.token and name not in LOOPBACK:
+    def _refused(self, scope: Scope, name: str) -> tuple[int, str] | None:
+        if self.local and name not in LOOPBACK:
             return 421, "this desk answers to 127.0.0.1 and localhost alone"
         if len(scope["path"]) + len(scope["query_string"]) > MOST_OF_PATH:
             return 414, f"an address has up to {MOST_OF_PATH} characters"
-        if scope["method"] not in ("GET", "HEAD"):
-            origin = headers.get("origin")
-            if origin is not None and origin != f"{scope['scheme']}://{headers.get('host', '')}":
-                return 403, "requests from other pages are refused"
-            if headers.get("sec-fetch-site", "same-origin") != "same-origin":
-                return 403, "requests from other pages are refused"
         return None
+
+    def _brings_token(self, scope: Scope) -> bool:
+        given = [value for name, value in _query(scope) if name == "token"]
+        return bool(self.token) and scope["method"] == "GET" and any(_same(one, self.token) for one in given)
+
+    async def _let_in(self, scope: Scope, headers: dict[str, str], send: Send) -> None:
+        """Set the cookie, and lead to the same address without the token.
+
+        Not by a redirect: after a link on a page of another site, browsers bring a strict cookie only with what the
+        desk's own page leads to.
+        """
+        query = urlencode([(name, value) for name, value in _query(scope) if name != "token"])
+        # One slash alone at the beginning: two would lead to another host.
+        place = html.escape("/" + quote(scope["path"].lstrip("/")) + (f"?{query}" if query else ""))
+        page = (
+            f'<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="0; url={place}">'
+            f'<title>peculiar label</title><a href="{place}">Open the desk</a></html>'
+        )
+        cookie = f"{_cookie(headers)}={self.token}; HttpOnly; SameSite=Strict; Path=/"
+        # The address with the token is told to no other page.
+        more = [(b"set-cookie", cookie.encode()), (b"referrer-policy", b"no-referrer")]
+        await _say(send, 200, page, more, kind=b"text/html; charset=utf-8")
 
     def _knows(self, headers: dict[str, str]) -> bool:
         # Other programs on this host set cookies as they like, and a strict reader would stop at theirs.
         told = (part.partition("=") for part in headers.get("cookie", "").split(";"))
-        return any(name.strip() == _COOKIE and _same(value.strip(), self.token) for name, _, value in told)
+        return any(name.strip() == _cookie(headers) and _same(value.strip(), self.token) for name, _, value in told)
+
+
+_CLOSE = (b"connection", b"close")
+
+
+def _cookie(headers: dict[str, str]) -> str:
+    """Return the cookie's name, which has the port: all ports of a host share cookies, and desks do not."""
+    port = headers.get("host", "").rpartition(":")[2]
+    return f"peculiar-{port}" if port.isdecimal() else "peculiar"
+
+
+def _query(scope: Scope) -> list[tuple[str, str]]:
+    return parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True, max_num_fields=100)
+
+
+def _is_foreign(scope: Scope, headers: dict[str, str]) -> bool:
+    """Tell whether a page of another site made a request; a typed address is made by no page."""
+    here = f"{scope['scheme']}://{headers.get('host', '')}"
+    if headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
+        return True
+    if "origin" in headers and headers["origin"] != here:
+        return True
+    referrer = urlsplit(headers.get("referer", ""))
+    return bool(referrer.scheme) and f"{referrer.scheme}://{referrer.netloc}" != here
 
 
 def _same(one: str, other: str) -> bool:
@@ -118,7 +168,7 @@ def _with_headers(send: Send, *, safe: bool) -> Send:
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
             present = {name.lower() for name, _ in message.get("headers", [])}
-            more = [*_HEADERS, _WHERE_SAFE] if safe else [*_HEADERS]
+            more = [one for one in (*_HEADERS, *([_WHERE_SAFE] if safe else [])) if one[0] not in present]
             if b"cache-control" not in present:  # what is shown changes with every answer
                 more.append((b"cache-control", b"no-store"))
             message = {**message, "headers": [*message.get("headers", []), *more]}
@@ -154,7 +204,13 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return again
 
 
-async def _say(send: Send, status: int, text: str, headers: list[tuple[bytes, bytes]] | None = None) -> None:
-    kind = (b"content-type", b"text/plain; charset=utf-8")
-    await send({"type": "http.response.start", "status": status, "headers": [kind, *(headers or [])]})
+async def _say(
+    send: Send,
+    status: int,
+    text: str,
+    headers: Sequence[tuple[bytes, bytes]] = (),
+    kind: bytes = b"text/plain; charset=utf-8",
+) -> None:
+    told = [(b"content-type", kind), *headers]
+    await send({"type": "http.response.start", "status": status, "headers": told})
     await send({"type": "http.response.body", "body": f"{text}\n".encode()})

@@ -35,6 +35,7 @@ REFUSALS: Answers = {
     400: _text("what is asked for is not there, or is not understood"),
     401: _text("the token is missing"),
     403: _text("the request is from another page, or from an earlier run"),
+    408: _text("the request does not come in time"),
     413: _text("the request is too long"),
     414: _text("the address is too long"),
     421: _text("the desk is not known by this name"),

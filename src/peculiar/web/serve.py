@@ -1,12 +1,15 @@
 """Open the labelling desk: galaxies in, answers out, until it is stopped."""
 
+import html
 import logging
 import os
 import secrets
 import socket
+import tempfile
 import threading
 import webbrowser
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +31,7 @@ from peculiar.web.app import make_app
 from peculiar.web.desk import Desk
 from peculiar.web.guard import LOOPBACK, Guard
 from peculiar.web.ids import Ids
+from peculiar.web.impatient import Impatient
 from peculiar.web.pictures import Pictures
 from peculiar.web.wall import Wall
 from peculiar.web.why import open_why
@@ -48,6 +52,7 @@ def label(
     every: int = 20,
     host: str = "127.0.0.1",
     port: int = 8222,
+    token: bool = True,
     browser: bool = True,
     model: str | os.PathLike[str] | None = None,
     seed: int = 222,
@@ -75,9 +80,12 @@ def label(
     every : int
         Learn anew after so many new answers.
     host : str
-        Where to listen. On any address but a loopback one the page needs a token, which is part of the address told.
+        Where to listen.
     port : int
         0 for any that is free.
+    token : bool
+        Answer only to those who have the token that is part of the address told. Without it everybody who has an
+        account on this machine may use the desk.
     browser : bool
         Open the page in the browser.
     model : path-like, optional
@@ -91,13 +99,16 @@ def label(
     ------
     UsageError
         If there are several catalogues, or one has no embeddings or was made by another model, or the address cannot
-        be used.
+        be used, or can be reached by others and there is no token.
     UnknownNameError
         If there is no such question.
     LabelError
         If a TOML file describes none, or the database knows it with other answers.
     """
-    with Labels(db) as labels:
+    if not token and host not in LOOPBACK:
+        message = f"others can reach {host}, and without a token they could all use the desk; leave out --no-token"
+        raise UsageError(message)
+    with Labels(db) as labels, ExitStack() as stack:
         shelf = None if pictures is None else Shelf(_only(data))
         desk = open_desk(
             data if shelf is None else shelf,
@@ -112,16 +123,17 @@ def label(
         )
         wall = None if shelf is None or desk.loop is None else Wall(shelf, desk.loop.embeddings, desk.ids)
         why = None if wall is None else open_why(desk.model, desk.pictures, model)
-        token = "" if host in LOOPBACK else secrets.token_urlsafe(24)
+        secret = secrets.token_urlsafe(24) if token else ""
         listening = _listen(host, port)
         try:
             shown = f"[{host}]" if ":" in host else host
-            address = f"http://{shown}:{listening.getsockname()[1]}/" + (f"?token={token}" if token else "")
+            address = f"http://{shown}:{listening.getsockname()[1]}/" + (f"?token={secret}" if token else "")
             told(address)
             if browser:
-                threading.Timer(0.5, webbrowser.open, [address]).start()
+                stack.enter_context(_opened(address))
             config = uvicorn.Config(
-                Guard(make_app(desk, wall, why), token),
+                Guard(make_app(desk, wall, why), secret, local=host in LOOPBACK),
+                http=Impatient,
                 log_level=logging.WARNING,
                 access_log=False,
                 proxy_headers=False,
@@ -199,6 +211,18 @@ def _open_pictures(data: Paths) -> Source:
             message = f"{path} is a catalogue without pictures; say where they are (--pictures DATA)"
             raise UsageError(message) from error
         raise
+
+
+@contextmanager
+def _opened(address: str) -> Iterator[None]:
+    """Open an address in the browser, by a file that only this user can read: all can see the words of a command."""
+    place = html.escape(address)
+    with tempfile.TemporaryDirectory(prefix="peculiar-") as folder:
+        page = Path(folder) / "desk.html"
+        page.write_text(f'<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="0; url={place}">')
+        page.chmod(0o600)
+        threading.Timer(0.5, webbrowser.open, [page.as_uri()]).start()
+        yield
 
 
 def _listen(host: str, port: int) -> socket.socket:
