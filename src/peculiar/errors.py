@@ -27,15 +27,28 @@ import difflib
 from collections.abc import Iterable
 from typing import Any
 
+from peculiar.text import plain, reason
+
+_SHORT = 10
+"""Characters; what a library says in fewer may stand in a message by chance."""
+
 
 class PeculiarError(Exception):
     """Base of every exception that peculiar raises on purpose."""
 
     exit_status = 1
 
+    def __str__(self) -> str:
+        """Return the message; what a library said of the cause is told without its advice to its own callers."""
+        told, cause = plain(super().__str__()), self.__cause__
+        if cause is not None and not isinstance(cause, PeculiarError):
+            for said in (plain(repr(cause)), plain(str(cause))):
+                told = told.replace(said, reason(cause)) if len(said) > _SHORT else told
+        return told
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Let the message, not what it was made of, travel between processes."""
-        return _rebuild, (type(self), self.args, self.__dict__)
+        return _rebuild, (type(self), (str(self),), self.__dict__)
 
 
 def _rebuild(kind: type[PeculiarError], args: tuple[Any, ...], state: dict[str, Any]) -> PeculiarError:
@@ -64,7 +77,11 @@ class PictureError(DataError):
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
-        self.reason = reason
+
+    @property
+    def reason(self) -> str:
+        """Why, in words that can follow "cannot be read:"."""
+        return str(self)
 
 
 class NotFoundError(PeculiarError, FileNotFoundError):

@@ -1,87 +1,40 @@
 """The command line: one command a stage, each a thin layer over the function of its name."""
 
-import errno
-import logging
 import sys
-import warnings
-from importlib import metadata
-from typing import Annotated
+from typing import TYPE_CHECKING, Any
 
-import typer
+if TYPE_CHECKING:
+    from peculiar.cli.commands import app as app
 
-from peculiar.cli import about, classify, data, explain, judge, label, learn, search
-from peculiar.cli.terminal import err, out, show_warning, shown_warnings
-from peculiar.errors import PeculiarError, PeculiarWarning
+_INTERRUPTED, _BROKEN_PIPE = 130, 141
+"""Exit statuses, as shells have them: 128 and the number of the signal."""
 
-app = typer.Typer(
-    help="peculiar finds the odd galaxies: learns from galaxy pictures that people have classified.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
 
-_NO_PLACE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR, errno.EISDIR)
-
-# In the order of `peculiar --help`.
-for command in (
-    learn.demo,
-    learn.train,
-    learn.fit,
-    learn.export,
-    classify.predict,
-    judge.evaluate,
-    learn.recalibrate,
-    explain.explain,
-    search.teach,
-    label.label,
-    about.verify_files,
-    about.info,
-):
-    app.command()(command)
-app.add_typer(data.app, name="data")
-app.add_typer(search.app, name="search")
-app.add_typer(label.app, name="labels")
+class PipeClosed(BaseException):
+    """Nobody reads what is printed. No OSError, which typer would end the program for in its own way."""
 
 
 def main() -> None:
-    """Run the command line; errors are messages, with a traceback only under ``--debug``."""
-    warnings.showwarning = show_warning  # type: ignore[assignment] # file and line are of no use to a user
-    warnings.simplefilter("always", PeculiarWarning)
-    shown_warnings.clear()
+    """Run the command line."""
     try:
-        app()
-    except (PeculiarError, OSError) as error:
-        if _Debug.on:
-            raise
-        err.print("error:", style="bold red", end=" ")
-        err.print(_told(error))
-        sys.exit(getattr(error, "exit_status", 1))
+        # It takes a while, and Ctrl-C may be pressed in it.
+        from peculiar.cli.commands import run
+
+        run()
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
+    except PipeClosed:
+        # Who read the results has gone, as `head` does; nothing is left to be said.
+        from peculiar.cli.terminal import let_go
+
+        let_go()
+        sys.exit(_BROKEN_PIPE)
 
 
-def _told(error: Exception) -> str:
-    """Return an error in words; of a place that cannot be written to, what to do."""
-    if isinstance(error, OSError) and error.errno in _NO_PLACE:
-        return f"{error.filename} cannot be read or written to ({error.strerror}); give another place"
-    return str(error)
+def __getattr__(name: str) -> Any:
+    """Return the commands, which are imported on first use."""
+    if name == "app":
+        from peculiar.cli.commands import app
 
-
-class _Debug:
-    on = False
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        out.print(f"peculiar {metadata.version('peculiar')}")
-        raise typer.Exit
-
-
-@app.callback()
-def _options(
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
-    _: Annotated[
-        bool, typer.Option("--version", help="Print the version, and end.", is_eager=True, callback=_version)
-    ] = False,
-) -> None:
-    _Debug.on = debug
-    logging.basicConfig(format="%(message)s", stream=sys.stderr)
-    logging.getLogger("peculiar").setLevel(logging.INFO)
+        return app
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

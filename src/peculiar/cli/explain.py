@@ -1,5 +1,6 @@
 """`peculiar explain`: what in a picture counted for a model, or what the filters of a run see."""
 
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -93,4 +94,5 @@ def _explain_run(source: "Source", model: Path, folder: Path, count: int, weight
         for galaxy in source.galaxies(trained.framing)
         if galaxy.picture is not None and galaxy.id not in seen
     )
-    visualize_activations(trained, batches, count=count, out=folder)
+    with redirect_stdout(out.file):
+        visualize_activations(trained, batches, count=count, out=folder)

@@ -236,7 +236,8 @@ def _listed(deviations: dict[str, float]) -> str:
 
 
 def _print_fractions(fractions: "Mapping[str, Fraction]") -> None:
-    out.print("\nShares in the catalogue, with 90 % intervals")
+    out.print()
+    out.print("Shares in the catalogue, with 90 % intervals")
     rows = [["class", "called so", "adjusted counts", "expectation maximisation"]]
     rows += [
         [

@@ -69,7 +69,8 @@ def watching(if_stopped: str = "") -> Iterator["Watcher"]:
                 counts = (
                     f"{counted(record.training_count, 'galaxy')} to train on, {record.validation_count:,} held back"
                 )
-                err.print(f"{counts}; classes: {', '.join(record.question.answers)}\n\n{summary}\n")
+                for text in (f"{counts}; classes: {', '.join(record.question.answers)}", "", *summary.splitlines(), ""):
+                    err.print(text)
 
             def batch(self, epoch: int, done: int, total: int, loss: float, accuracy: float) -> None:
                 description = f"epoch {epoch}/{self.epochs}  loss {loss:.3f}  accuracy {accuracy:.3f}"

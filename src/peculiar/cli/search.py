@@ -280,7 +280,8 @@ def teach(
     out.print(f"By cross-validation on {taught.used:,} labelled galaxies:")
     print_scores(scores)
     if found is not None:
-        out.print("\nlabels  area under the ROC curve")
+        out.print()
+        out.print("labels  area under the ROC curve")
         for count, score, low, high in zip(found.labels, found.auc, found.low, found.high, strict=True):
             note = "  if it goes on like this" if count == found.labels[-1] else ""
             out.print(f"{count:6,}  {score:.3f} ({low:.3f} to {high:.3f}){note}")

@@ -1,6 +1,8 @@
 """What commands print: text, tables, scores, JSON, warnings, and advice where a package is missing."""
 
 import json
+import logging
+import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -9,12 +11,62 @@ from typing import Any
 
 from rich.console import Console
 
+from peculiar.cli import PipeClosed
 from peculiar.errors import MissingExtraError, PeculiarWarning
+from peculiar.text import shown, width
+
+
+class _Terminal(Console):
+    """A console on which nothing but what is printed on purpose has a meaning: no markup, no emoji codes, no escapes.
+
+    Lines are not broken, so that paths can be copied.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(markup=False, emoji=False, highlight=False, soft_wrap=True, **options)
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print a line; what is not printable in its texts is written as escapes."""
+        super().print(*(shown(one) if isinstance(one, str) else one for one in objects), **options)
+
+    def on_broken_pipe(self) -> None:
+        """Let the command end, where rich would do so with a status of its own."""
+        self.quiet = True
+        raise PipeClosed
+
 
 # Figures go to standard output; what is told on the way, to standard error.
-# Text is printed as it is: a name with brackets is no markup, and a path is not broken across lines.
-out = Console(markup=False, highlight=False, soft_wrap=True)
-err = Console(markup=False, highlight=False, soft_wrap=True, stderr=True)
+out = _Terminal()
+err = _Terminal(stderr=True)
+
+
+def keep_results_apart() -> None:
+    """From now on let standard output have what is printed to `out` alone, and standard error all else.
+
+    Libraries write to standard output as well, astropy its log, in this process or in those that it starts.
+    """
+    own = sys.__stdout__
+    if own is None or sys.stdout is not own or own.fileno() != 1 or sys.stderr is not sys.__stderr__:
+        return  # it is closed, or another program's
+    own.flush()
+    out.file = os.fdopen(os.dup(1), "w", encoding=own.encoding, errors=own.errors)
+    os.dup2(2, 1)
+
+
+def let_go() -> None:
+    """Let what is still to be written go nowhere, so that the end of the program does not fail at it."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.__stdout__, sys.__stderr__, out.file):
+        if stream is not None:
+            os.dup2(nowhere, stream.fileno())
+
+
+class OneLine(logging.Formatter):
+    """The message of a log record as one line, like all that is printed."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the message."""
+        return shown(record.getMessage())
 
 
 shown_warnings: set[str] = set()
@@ -55,14 +107,20 @@ def print_unreadable(problems: Mapping[str, str], count: int) -> None:
 
 def print_json(value: Any) -> None:
     """Print a value as JSON, and nothing else."""
-    sys.stdout.write(json.dumps(value, indent=2) + "\n")
+    try:
+        out.file.write(json.dumps(value, indent=2) + "\n")
+        out.file.flush()
+    except BrokenPipeError as error:
+        raise PipeClosed from error
 
 
 def print_table(rows: list[list[str]]) -> None:
     """Print rows with their columns aligned: the first to the left, the others to the right."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    rows = [[shown(cell) for cell in row] for row in rows]
+    widths = [max(width(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
-        cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+        gaps = [" " * (most - width(cell)) for most, cell in zip(widths, row, strict=True)]
+        cells = [row[0] + gaps[0], *(gap + cell for gap, cell in zip(gaps[1:], row[1:], strict=True))]
         out.print("  ".join(cells))
 
 
@@ -86,7 +144,8 @@ def print_scores(scores: Any) -> None:
         out.print(f"{name:26} {format_score(value)}" + (f"   {ends[0]:.3f} to {ends[1]:.3f}" if ends else ""))
     out.print()
     print_table(score_table(scores))
-    out.print("\nConfusion matrix (rows: true class, columns: predicted)")
+    out.print()
+    out.print("Confusion matrix (rows: true class, columns: predicted)")
     names = list(scores.classes)
     rows = [[name, *map(str, row)] for name, row in zip(names, scores.confusion, strict=True)]
     print_table([["", *names], *rows])

@@ -20,6 +20,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from peculiar.active import Progress
 from peculiar.errors import DataError, LabelError, PeculiarError
 from peculiar.labels import Event
+from peculiar.text import shown
 from peculiar.web.browse import add_wall
 from peculiar.web.desk import Desk
 from peculiar.web.pictures import LARGE, SMALL, UNREADABLE
@@ -86,6 +87,7 @@ def make_app(desk: Desk, wall: Wall | None = None, why: Why | None = None) -> Fa
     pages = Environment(
         loader=PackageLoader("peculiar.web", "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
+    pages.filters["shown"] = shown
     csrf = secrets.token_urlsafe(24)
 
     def render(name: str, **values: Any) -> HTMLResponse:

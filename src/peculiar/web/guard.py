@@ -114,7 +114,8 @@ class Guard:
         place = html.escape("/" + quote(scope["path"].lstrip("/")) + (f"?{query}" if query else ""))
         page = (
             f'<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="0; url={place}">'
-            f'<title>peculiar label</title><a href="{place}">Open the desk</a></html>'
+            f'<link rel="icon" href="/static/icon.svg"><title>peculiar label</title>'
+            f'<a href="{place}">Open the desk</a></html>'
         )
         cookie = f"{_cookie(headers)}={self.token}; HttpOnly; SameSite=Strict; Path=/"
         # The address with the token is told to no other page.

@@ -1,0 +1,94 @@
+"""The commands, in the order of `peculiar --help`, and what holds for all of them."""
+
+import errno
+import logging
+import sys
+import warnings
+from importlib import metadata
+from typing import Annotated
+
+import typer
+
+from peculiar.cli import about, classify, data, explain, judge, label, learn, search
+from peculiar.cli.terminal import OneLine, err, keep_results_apart, out, show_warning, shown_warnings
+from peculiar.errors import PeculiarError, PeculiarWarning
+from peculiar.text import plain, reason
+
+app = typer.Typer(
+    help="peculiar finds the odd galaxies: learns from galaxy pictures that people have classified.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+for command in (
+    learn.demo,
+    learn.train,
+    learn.fit,
+    learn.export,
+    classify.predict,
+    judge.evaluate,
+    learn.recalibrate,
+    explain.explain,
+    search.teach,
+    label.label,
+    about.verify_files,
+    about.info,
+):
+    app.command()(command)
+app.add_typer(data.app, name="data")
+app.add_typer(search.app, name="search")
+app.add_typer(label.app, name="labels")
+
+
+_NO_PLACE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR, errno.EISDIR)
+
+
+class _Debug:
+    on = False
+
+
+def run() -> None:
+    """Run the command that was typed; errors are messages, with a traceback only under ``--debug``."""
+    warnings.showwarning = show_warning  # type: ignore[assignment] # file and line are of no use to a user
+    warnings.simplefilter("always", PeculiarWarning)
+    shown_warnings.clear()
+    try:
+        app()
+    except (PeculiarError, OSError) as error:
+        if _Debug.on:
+            raise
+        err.print("error:", style="bold red", end=" ")
+        err.print(_told(error))
+        sys.exit(getattr(error, "exit_status", 1))
+
+
+def _told(error: Exception) -> str:
+    """Return an error in words; of a place that cannot be written to, what to do."""
+    if isinstance(error, PeculiarError) or not isinstance(error, OSError) or error.filename is None:
+        return plain(str(error))
+    if error.errno in _NO_PLACE:
+        return f"{error.filename} cannot be read or written to ({error.strerror}); give another place"
+    return f"{error.filename}: {reason(error)}"
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"peculiar {metadata.version('peculiar')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    _: Annotated[
+        bool, typer.Option("--version", help="Print the version, and end.", is_eager=True, callback=_version)
+    ] = False,
+) -> None:
+    _Debug.on = debug
+    if not {"-h", "--help"} & set(sys.argv):  # help is a result itself
+        keep_results_apart()
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(OneLine())
+    logging.basicConfig(handlers=[handler])
+    logging.getLogger("peculiar").setLevel(logging.INFO)
