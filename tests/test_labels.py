@@ -1,6 +1,7 @@
 """Answers as events: none lost, none doubled, none changed; exports; bad databases."""
 
 import os
+import random
 import signal
 import sqlite3
 import subprocess
@@ -395,3 +396,88 @@ def test_another_question_of_the_same_name_is_refused(
     labels.ask(again)
     labels.export(tmp_path / "labels.parquet", "ring", "labels")
     assert pyarrow.parquet.read_schema(tmp_path / "labels.parquet").metadata[b"asked as"].decode() == kept
+
+
+def _filled(path: Path) -> bytes:
+    with Labels(path) as opened:
+        opened.ask(SHELL)
+        opened.record([said(number, who=f"p{number % 3}", galaxy=f"g{number // 3}") for number in range(200)])
+    return path.read_bytes()
+
+
+def _use(path: Path, out: Path) -> None:
+    with Labels(path) as opened:
+        for question, answers in opened.questions().items():
+            opened.votes(question)
+            opened.last(question, "p1")
+            for what in ("votes", "labels", "events"):
+                opened.export(out, question, what)
+            opened.record(Event("event-of-today", "answer", "Zoe", "g1", question, answers[0]))
+
+
+@pytest.mark.parametrize("how", ["cut", "flipped", "overwritten"])
+def test_a_damaged_database_is_read_or_refused_in_words(tmp_path: Path, how: str) -> None:
+    good, chance = _filled(tmp_path / "good.db"), random.Random(222)
+    refused: list[str] = []
+    for number in range(40):
+        content = bytearray(good)
+        at = chance.randrange(len(content))
+        if how == "cut":
+            del content[at:]
+        elif how == "flipped":
+            for _ in range(chance.randrange(1, 20)):
+                content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
+        else:
+            content[at : at + 500] = chance.randbytes(len(content[at : at + 500]))
+        path = tmp_path / f"{number}.db"
+        path.write_bytes(content)
+        try:
+            _use(path, tmp_path / "out.csv")
+        except (DataError, UsageError) as error:  # LabelError is a DataError
+            refused.append(str(error))
+    assert len(refused) >= 10
+    assert all(message.isprintable() for message in refused)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        "DROP TRIGGER kept",
+        "CREATE TRIGGER more AFTER INSERT ON events BEGIN SELECT 1; END",
+        "CREATE VIEW more AS WITH RECURSIVE r(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM r) SELECT * FROM r",
+        "DROP TABLE events; CREATE VIEW events AS SELECT 1 AS number",
+        "DROP TABLE events",
+        "DROP TABLE events; CREATE TABLE events (number, event, kind, who, at, question, galaxy, answer)",
+        "ALTER TABLE events DROP COLUMN session",
+        "ALTER TABLE questions RENAME TO others",
+    ],
+)
+def test_a_database_that_another_program_changed_is_refused(tmp_path: Path, changes: str) -> None:
+    path = tmp_path / "labels.db"
+    _filled(path)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA foreign_keys = OFF")
+        connection.executescript(changes)
+    before = path.read_bytes()
+    with pytest.raises(DataError, match=r"labels\.db was changed by another program"):
+        Labels(path)
+    assert path.read_bytes() == before
+
+
+def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    for path in (tmp_path, tmp_path / "fifo", Path("/dev/zero")):
+        with pytest.raises(DataError, match="is no file; name another one"):
+            Labels(path)
+
+
+def test_what_lies_in_the_log_is_read(tmp_path: Path) -> None:
+    opened = Labels(tmp_path / "labels.db")
+    opened.ask(SHELL)
+    opened.record(said(1))
+    for name in ("labels.db", "labels.db-wal"):  # as a kill leaves them
+        (tmp_path / f"copy-{name}").write_bytes((tmp_path / name).read_bytes())
+    opened.close()
+    with Labels(tmp_path / "copy-labels.db") as copied:
+        assert [one.galaxy for one in copied.current("shell")] == ["g1"]
+    assert not (tmp_path / "copy-labels.db-wal").exists()

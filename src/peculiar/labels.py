@@ -65,6 +65,8 @@ CREATE TRIGGER fixed BEFORE UPDATE ON events BEGIN SELECT RAISE(ABORT, 'answers 
 
 VERSION = len(_MIGRATIONS)
 
+_TRIGGERS = {("trigger", "kept"), ("trigger", "fixed")}
+
 
 Votes = Counter[str | None]
 """How often each answer was given; how often none was, since somebody was unsure, is under None: not a word of ours."""
@@ -156,6 +158,9 @@ class Labels:
             raise NotFoundError(f"there are no answers at {self.path}; `peculiar label` writes them")
         self._lock = threading.Lock()
         with self._explaining():
+            if self.path.exists() and not self.path.is_file():
+                message = f"{self.path} is no file; name another one (--db)"
+                raise DataError(message)
             self._connection = sqlite3.connect(
                 self.path, timeout=_WAIT, isolation_level=None, check_same_thread=False, cached_statements=32
             )
@@ -184,8 +189,27 @@ class Labels:
                 # With FULL an answer is on the disk before it is confirmed, even if the power fails.
                 run("PRAGMA journal_mode = WAL")
                 self._migrate()
+            self._check_tables()
             run("PRAGMA synchronous = FULL")
             run("PRAGMA foreign_keys = ON")
+
+    def _check_tables(self) -> None:
+        """Raise `DataError` unless the tables are whole, and as this class makes them: the file may be anybody's."""
+        run = self._connection.execute
+        found = {(type_, name) for type_, name in run("SELECT type, name FROM sqlite_schema WHERE sql IS NOT NULL")}
+        strict = {name for _, name, type_, _, _, strict, *_ in run("PRAGMA table_list") if type_ == "table" and strict}
+        columns = {name for _, name, *_ in run("PRAGMA table_info(events)")}
+        # Of strict tables SQLite keeps the types; what runs by itself, triggers and views, is ours or is not there.
+        alive = {one for one in found if one[0] in ("trigger", "view")}
+        if not {"questions", "events"} <= strict or not set(_FIELDS) < columns or alive != _TRIGGERS:
+            message = f"{self.path} was changed by another program; put a copy of it back, or name another file (--db)"
+            raise DataError(message)
+        fault = run("PRAGMA quick_check(1)").fetchone()[0]
+        if fault != "ok":
+            message = (
+                f"{self.path} is damaged ({fault.splitlines()[-1]}); put a copy of it back, or name another (--db)"
+            )
+            raise DataError(message)
 
     def _pragma(self, name: str) -> int:
         return int(self._connection.execute(f"PRAGMA {name}").fetchone()[0])
@@ -240,8 +264,8 @@ class Labels:
         """Say in words what SQLite says in its own."""
         try:
             yield
-        except sqlite3.Error as error:
-            reason = str(error)
+        except (sqlite3.Error, UnicodeError) as error:
+            reason = str(error).partition(" with text ")[0]
             advice = next((advice for word, advice in _ADVICE.items() if word in reason), "copy it elsewhere and see")
             message = f"{self.path}: {reason}; {advice}"
             raise DataError(message) from error
@@ -547,5 +571,6 @@ _ADVICE = {
     "full": "the disk has no room; make some, and answer again",
     "not a database": "it is something else than answers, or damaged; name another file (--db)",
     "malformed": "it is damaged; put a copy of it back",
+    "decode": "it is damaged; put a copy of it back",
     "I/O": "the disk reports a fault",
 }
