@@ -61,7 +61,6 @@ def test_astropy_does_talk(talking: Path) -> None:
 VERBS = [
     ("data", "list", "data", "--json"),
     ("data", "check", "data", "--json"),
-    ("data", "check", "data", "--labels", "labels.csv", "--json"),
     ("predict", "data", "--views", "1", "--out", "again.parquet", "--json"),
     ("predict", "data", "--views", "1", "--out", "parts", "--shard-rows", "8", "--workers", "2", "--json"),
     ("evaluate", "data", "--labels", "labels.csv", "--out", "report", "--json"),

@@ -96,7 +96,8 @@ def _print_training(trained: "Trained") -> None:
 
     last, best = trained.history[-1], best_epoch(trained.history)
     held_back = f"the {counted(trained.scores.count, 'galaxy')} held back"
-    out.print(f"\nScores of the last weights (epoch {last['epoch']}) on {held_back}:")
+    out.print()
+    out.print(f"Scores of the last weights (epoch {last['epoch']}) on {held_back}:")
     print_scores(trained.scores)
     if best is not last:
         out.print(
