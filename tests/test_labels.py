@@ -1,5 +1,6 @@
 """Answers as events: none lost, none doubled, none changed; exports; bad databases."""
 
+import csv
 import os
 import random
 import signal
@@ -481,3 +482,15 @@ def test_what_lies_in_the_log_is_read(tmp_path: Path) -> None:
     with Labels(tmp_path / "copy-labels.db") as copied:
         assert [one.galaxy for one in copied.current("shell")] == ["g1"]
     assert not (tmp_path / "copy-labels.db-wal").exists()
+
+
+@pytest.mark.parametrize("hostile", ["=1+1", "+cmd|' /C calc'!A0", "@SUM(A1)", "-2+3", "\ttab"])
+def test_an_export_holds_no_formulas(labels: Labels, tmp_path: Path, hostile: str) -> None:
+    galaxy = hostile
+    labels.record([said(1, galaxy=galaxy), said(2, galaxy=galaxy, who="Bob")])
+    for what in ("votes", "labels", "events"):
+        labels.export(tmp_path / f"{what}.csv", "shell", what)
+        with (tmp_path / f"{what}.csv").open(newline="") as file:
+            row = next(csv.DictReader(file))
+        assert row.get("id", row.get("galaxy")) == f"'{galaxy}"
+        assert TableReader(tmp_path / f"{what}.csv").column("galaxy" if what == "events" else "id")[0] == galaxy

@@ -79,7 +79,7 @@ def test_another_layout_is_refused(datasets: dict[str, Any], said: str, tmp_path
 def test_a_truncated_file_is_refused(tmp_path: Path) -> None:
     path = write_hdf5(tmp_path / "g.h5", images=pictures(50), ans=np.zeros(50, int))
     path.write_bytes(path.read_bytes()[:-2000])
-    with pytest.raises(DataError, match=r"g\.h5: cannot be read as HDF5 \(.*truncated.*; fetch or write it again"):
+    with pytest.raises(DataError, match=r"g\.h5: cannot be read as HDF5 \(.*truncated.*; it is damaged"):
         open_source(path)
 
 

@@ -224,7 +224,7 @@ def test_a_damaged_table_is_named(format: str, damage: Callable[[bytes], bytes],
     with pytest.raises(DataError) as caught:
         TableReader(path).column("name")
     assert str(caught.value).startswith(f"{path}: cannot be read as {format} (")
-    assert str(caught.value).endswith("; fetch or write it again")
+    assert str(caught.value).endswith("; it is damaged, cut short or of another kind")
 
 
 def test_a_table_that_is_not_there_and_a_folder_are_named(tmp_path: Path) -> None:

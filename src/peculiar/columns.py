@@ -83,7 +83,7 @@ def _hdf5_columns(path: Path) -> dict[str, list[Any]]:
                 if isinstance(values, h5py.Dataset) and values.shape == (rows,) and values.dtype.kind in "biuf"
             }
     except (OSError, RuntimeError, ValueError) as error:
-        message = f"{path}: cannot be read as HDF5 ({error}); fetch or write it again"
+        message = f"{path}: cannot be read as HDF5 ({error}); it is damaged, cut short or of another kind"
         raise DataError(message) from error
 
 

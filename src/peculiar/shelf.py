@@ -135,7 +135,9 @@ class Shelf:
 
     def damaged(self, error: Exception) -> DataError:
         """Return what to say where reading failed."""
-        return DataError(f"{self.path}: cannot be read as Parquet ({_line(error)}); fetch or write it again")
+        return DataError(
+            f"{self.path}: cannot be read as Parquet ({_line(error)}); it is damaged, cut short or of another kind"
+        )
 
     def take(self, rows: NDArray[np.integer], columns: Sequence[str]) -> pa.Table:
         """Read some columns of some rows, in the order of `rows`."""

@@ -283,7 +283,9 @@ class TableReader:
         try:
             return read()
         except Exception as error:  # the readers of five formats raise whatever came first
-            message = f"{self.path}: cannot be read as {self.format} ({error}); fetch or write it again"
+            message = (
+                f"{self.path}: cannot be read as {self.format} ({error}); it is damaged, cut short or of another kind"
+            )
             raise DataError(message) from error
 
 

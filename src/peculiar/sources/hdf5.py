@@ -66,7 +66,7 @@ class Hdf5Source(Source):
         except DataError:
             raise
         except _DAMAGE as error:
-            message = f"{path}: cannot be read as HDF5 ({error}); fetch or write it again"
+            message = f"{path}: cannot be read as HDF5 ({error}); it is damaged, cut short or of another kind"
             raise DataError(message) from error
         self._question = {256: GALAXY10_DECALS, 69: GALAXY10_SDSS}.get(self._stack.picture[0])
         name = self._question.name if self._question else "ans"
