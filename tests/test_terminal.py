@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -35,7 +36,7 @@ def talking(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of FITS images about which astropy logs: distortions that CTYPE does not announce."""
     folder = tmp_path_factory.mktemp("talking")
     (folder / "data").mkdir()
-    labels = ["id,label"]
+    labels = ["id,label,mine"]
     for number in range(16):
         pixels = draw_galaxy(64, 8 + number % 4, 32, 32, seed=number)[..., 0].astype(np.float32)
         header = fits.Header()
@@ -43,7 +44,10 @@ def talking(tmp_path_factory: pytest.TempPathFactory) -> Path:
         header.update({"CRPIX1": 32.0, "CRPIX2": 32.0, "CD1_1": -1e-4, "CD1_2": 0.0, "CD2_1": 0.0, "CD2_2": 1e-4})
         header.update({"A_ORDER": 2, "B_ORDER": 2, "A_2_0": 1e-7, "B_0_2": 1e-7, "AP_ORDER": 2, "BP_ORDER": 2})
         fits.PrimaryHDU(pixels, header).writeto(folder / "data" / f"g{number}.fits")
-        labels.append(f"g{number}.fits,{('Normal', 'Ringed')[number % 2]}")
+        answer = ("Normal", "Ringed")[number % 2]
+        (folder / "classes" / answer).mkdir(parents=True, exist_ok=True)
+        shutil.copy(folder / "data" / f"g{number}.fits", folder / "classes" / answer)
+        labels.append(f"g{number}.fits,{answer},{'ab'[number % 2]}")
     (folder / "labels.csv").write_text("\n".join(labels) + "\n")
     made = run(folder, "predict", "data", "--embeddings", "--views", 1, "--out", "catalog.parquet")
     assert made.returncode == 0, made.stderr
@@ -69,8 +73,8 @@ VERBS = [
     ("search", "similar", "catalog.parquet", "--id", "g1.fits", "--json"),
     ("search", "odd", "catalog.parquet", "--json"),
     ("search", "anomalies", "catalog.parquet", "--json"),
-    ("teach", "labels.csv", "--catalog", "catalog.parquet", "--out", "mine.onnx", "--json"),
-    ("train", "data", "--out", "run", "--epochs", "1", "--json"),
+    ("teach", "labels.csv", "--label", "mine", "--catalog", "catalog.parquet", "--out", "mine.onnx", "--json"),
+    ("train", "classes", "--out", "run", "--epochs", "1", "--json"),
     ("info", "--json"),
 ]
 
@@ -79,12 +83,8 @@ VERBS = [
 @pytest.mark.parametrize("words", VERBS, ids=" ".join)
 def test_standard_output_is_json_and_nothing_else(talking: Path, words: tuple[str, ...]) -> None:
     done = run(talking, *words)
-    assert "Traceback" not in done.stderr
-    if done.returncode:
-        assert done.stdout == ""
-        assert "error:" in done.stderr
-    else:
-        assert json.loads(done.stdout) is not None
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) is not None
 
 
 def test_help_is_a_result(tmp_path: Path) -> None:
