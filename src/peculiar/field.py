@@ -151,7 +151,11 @@ class Field:
                 outside += side * side - inside.size
             if inside.size:
                 inside[:] = plane[lower:upper, first:last]
-                missing += 0 if self.finished else inside.size - int(np.count_nonzero(np.isfinite(inside)))
+                # A sum is finite where all are, and faster.
+                with np.errstate(over="ignore", invalid="ignore"):
+                    known = self.finished or math.isfinite(inside.sum())
+                if not known:
+                    missing += inside.size - int(np.count_nonzero(np.isfinite(inside)))
         return Stamp(stamp, outside, missing)
 
     def sample(self) -> NDArray[np.float32]:

@@ -286,20 +286,24 @@ def read_fits_bands(files: Sequence[Path | bytes], bands: Sequence[str] = ()) ->
 
 
 def has_gaps(planes: NDArray[Any]) -> bool:
-    """Tell whether bands (n, height, width) lack pixels, or one of several lacks all: it is 0 or unknown everywhere."""
-    if planes.dtype == np.uint8:
-        return False
-    return not (np.isfinite(planes).all() and all(_with_values(planes)))
+    """Tell whether bands (n, height, width) lack pixels, or one of several lacks all; see `lacks_band`."""
+    return planes.dtype != np.uint8 and (not np.isfinite(planes).all() or lacks_band(planes))
+
+
+def lacks_band(planes: NDArray[Any]) -> bool:
+    """Tell whether one of several bands has no value at all, but 0 or unknown ones everywhere, and another has some."""
+    return planes.dtype != np.uint8 and not all(_with_values(planes))
 
 
 def _with_values(planes: NDArray[Any]) -> list[bool]:
     """Tell of each band whether it has any value; of an empty picture all are taken to."""
-    # One row decides as a rule.
-    there = [
-        any(bool((np.isfinite(part) & (part != 0)).any()) for part in (plane[len(plane) // 2], plane))
-        for plane in planes
-    ]
+    there = [_has_value(plane) for plane in planes]
     return there if any(there) else [True] * len(there)
+
+
+def _has_value(plane: NDArray[Any]) -> bool:
+    middle = float(plane[plane.shape[0] // 2, plane.shape[1] // 2])  # which decides as a rule
+    return (middle != 0 and math.isfinite(middle)) or bool((np.isfinite(plane) & (plane != 0)).any())
 
 
 def compose_picture(bands: Bands, stretch: Stretch | None = None) -> NDArray[np.uint8]:

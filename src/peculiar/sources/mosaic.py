@@ -19,7 +19,7 @@ from peculiar.column import Column
 from peculiar.errors import DataError, PictureError, UsageError
 from peculiar.field import Field, Layer, Stamp
 from peculiar.identifiers import type_of_ids
-from peculiar.image import compose_picture, has_gaps
+from peculiar.image import compose_picture, lacks_band
 from peculiar.sources.stream import EDGE, MISSING, OFF_MOSAIC, Row, Source, files_digest
 from peculiar.stretch import Stretch, noise_stretch, sdss_stretch
 from peculiar.table import DEC_COLUMNS, ID_COLUMNS, RA_COLUMNS, TableReader, entry_text, find_column
@@ -272,21 +272,22 @@ class MosaicSource(Source):
             )
             for row in range(count)
         ]
-        for valid_row, row in enumerate(np.flatnonzero(valid)):
-            place, (ra, dec) = places[row], sky[:, row].tolist()
+        deepest = np.argsort(-depths, axis=0, kind="stable").T.tolist()
+        counts = (depths >= 0).sum(axis=0).tolist()
+        found = zip(np.flatnonzero(valid).tolist(), sky[:, valid].T.tolist(), deepest, counts, strict=True)
+        for number_of_valid, (row, (ra, dec), order, there) in enumerate(found):
+            place = places[row]
             place.position = ra, dec
-            there = np.flatnonzero(depths[:, valid_row] >= 0)
-            if not there.size:
+            if not there:
                 place.flags = OFF_MOSAIC
                 place.problem = f"its position (ra {ra:.6f}, dec {dec:.6f}) lies on no mosaic of {self.path.name}"
                 continue
-            there = there[np.argsort(-depths[there, valid_row], kind="stable")]
             try:
-                place.sites = [self._site(field, pixels[field, valid_row], radii[row]) for field in there.tolist()]
+                place.sites = [self._site(field, pixels[field, number_of_valid], radii[row]) for field in order[:there]]
             except UsageError as error:
                 place.problem = str(error)
                 continue
-            place.order = (int(there[0]), place.sites[0].row)
+            place.order = (order[0], place.sites[0].row)
         return places
 
     def _depths(self, sky: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -341,7 +342,7 @@ class MosaicSource(Source):
                     place.problem = f"the mosaic cannot be read there: {error}"
                     continue
                 stamps[number] = stamp.pixels
-                gaps = stamp.missing or (not stamp.outside and has_gaps(stamp.pixels))
+                gaps = stamp.missing or (not stamp.outside and lacks_band(stamp.pixels))
                 place.flags = (EDGE if stamp.outside else 0) | (MISSING if gaps else 0)
         return [
             Row(
