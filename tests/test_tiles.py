@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,15 +12,20 @@ import pyarrow.parquet as pq
 import pytest
 from astropy.io import fits
 from astropy.nddata import Cutout2D
+from astropy.table import Table
 from astropy.wcs import WCS
 from numpy.typing import NDArray
 
+from peculiar.batch import predict_catalog
+from peculiar.catalog import Flag
 from peculiar.errors import DataError, PictureError
 from peculiar.image import Framing
+from peculiar.model import load_model
 from peculiar.sources import open_mosaic, open_source
 from peculiar.sources.mosaic import MosaicSource
 from peculiar.sources.stream import EDGE, MISSING, OFF_MOSAIC
 from peculiar.sources.tiles import find_fields
+from peculiar.table import TableReader
 from skies import centroid, header, planted, positions, sky, two_tiles
 
 SHAPE = (120, 140)
@@ -95,6 +101,27 @@ def test_each_galaxy_is_cut_from_the_tile_that_has_its_pixels(tmp_path: Path, ho
     flags = check_tiles(tmp_path / "tiles", table, source)
     assert set(flags) >= {0, EDGE, MISSING, OFF_MOSAIC}
     assert [row.id for row in source.rows()] == [str(id_) for id_ in pq.read_table(table)["id"].to_pylist()]
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "fits"])
+def test_the_catalogue_of_two_tiles_joins_on_its_ids(tmp_path: Path, tiny_model: Path, suffix: str) -> None:
+    table = two_tiles(tmp_path / "tiles")
+    source = open_mosaic(tmp_path / "tiles", table, stamp_size=f"{SIDE}px")
+    predict_catalog(source, tmp_path / f"c.{suffix}", load_model(tiny_model))
+    there = pq.read_table(table)
+    reader = TableReader(tmp_path / f"c.{suffix}")
+    assert list(reader.column("id")) == there["id"].to_pylist()
+    flags = [Flag(flag) & ~(Flag.UNREADABLE | Flag.BLANK) for flag in reader.column("flags")]
+    assert flags == [flag for _, flag, _ in expected(tmp_path / "tiles", table)]
+    stilts = shutil.which("stilts")
+    if stilts is None or suffix == "parquet":
+        return  # STILTS reads Parquet by a jar of its own
+    other = tmp_path / "galaxies.fits"
+    Table({"galaxy": there["id"].to_numpy()[::-1]}).write(other)
+    matched = [stilts, "tmatch2", f"in1={tmp_path / 'c.fits'}", f"in2={other}", "matcher=exact", "values1=id"]
+    matched += ["values2=galaxy", "ocmd=keepcols 'id galaxy'", "ofmt=csv", "out=-"]
+    joined = subprocess.run(matched, capture_output=True, text=True, check=True, timeout=120).stdout.split()[1:]
+    assert sorted(joined) == sorted(f"{id_},{id_}" for id_ in there["id"].to_pylist())
 
 
 @pytest.fixture(scope="module")
@@ -176,6 +203,24 @@ def test_tiles_of_several_bands(tmp_path: Path, how: str, keyword: bool) -> None
     source = open_mosaic(paths, catalog, stamp_size="16px")
     assert [len(field.names) for field in source.fields] == [3, 3]
     assert [row.flags for row in source.rows()] == [0, 0, 0]
+
+
+def test_a_folder_a_tile_and_a_file_a_band(tmp_path: Path) -> None:
+    for tile, ra in (("A", 150.0), ("B", 150.01)):
+        for number, band in enumerate("gri"):
+            (tmp_path / "t" / tile).mkdir(parents=True, exist_ok=True)
+            put(tmp_path / "t" / tile / f"{band}.fits", planted(SHAPE, [], seed=number), sky(ra, shape=SHAPE))
+    assert names(tmp_path / "t") == [["g.fits", "i.fits", "r.fits"]] * 2
+
+
+def test_chips_in_several_bands(tmp_path: Path) -> None:
+    for band in "gr":
+        hdus = [
+            fits.ImageHDU(planted(SHAPE, []), header(sky(150 + 0.02 * n, shape=SHAPE)), name=f"N{n}") for n in (1, 2)
+        ]
+        fits.HDUList([fits.PrimaryHDU(), *hdus]).writeto(tmp_path / f"exposure_{band}.fits")
+    wanted = [[f"exposure_{band}.fits[{chip}]" for band in "gr"] for chip in (1, 2)]
+    assert names(sorted(tmp_path.glob("*.fits"))) == wanted
 
 
 @pytest.mark.parametrize("companion", COMPANIONS)

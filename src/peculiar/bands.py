@@ -330,14 +330,20 @@ def _names(hdu: Any, file: FitsFile, images: int, wanted: Sequence[str]) -> list
     headers = [hdu.header, *([file.hdus[0].header] if images == 1 else [])]
     said = [str(header.get(key, "")).strip() for header in headers for key in ("BAND", "FILTER")]
     extension = str(hdu.header.get("EXTNAME", "")).strip()
-    named = split_band(file.path.name, wanted) if file.path is not None and images == 1 else None
+    named = file_band(file.path, wanted) if file.path is not None and images == 1 else ""
     # What tile compression calls its tables is no name.
-    return [*said, "" if extension in {"COMPRESSED_IMAGE", "PRIMARY"} else extension, named[1] if named else ""]
+    return [*said, "" if extension in {"COMPRESSED_IMAGE", "PRIMARY"} else extension, named]
 
 
 def known_bands(wanted: Sequence[str] = ()) -> set[str]:
     """Return the names of bands that a file's name may have, in lower case."""
     return {*_WAVELENGTHS, *(band.lower() for band in wanted)}
+
+
+def file_band(path: Path, wanted: Sequence[str] = ()) -> str:
+    """Return the band that a file's name says it is of, also where it says nothing else ("A/g.fits"); may be empty."""
+    stem, split = split_suffix(path.name), split_band(path.name, wanted)
+    return split[1] if split else stem if stem.lower() in known_bands(wanted) else ""
 
 
 def split_suffix(name: str) -> str:

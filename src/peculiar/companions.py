@@ -11,13 +11,13 @@ from typing import Any
 
 _NOUNS = (
     # how often, how long and how well a pixel was seen
-    *("w(ei?gh)?ts?", "wht", "wei", "exp(wt|osures?|time)?", "n?exp", "nobs", "nimages?", "nframes?", "num"),
+    *("w(ei?gh)?ts?", "wht", "wei", "t?exp(wt|osures?|time)?", "nexp", "nobs", "nimages?", "nframes?", "num"),
     *("cov(erage)?", "hits?", "rrhr", "depth", "galdepth", "conf(idence)?", "cnt", "area", "ctx", "con(text)?"),
     # what it is uncertain by
     *("(inv|i)?var(iances?)?", "err(ors?)?", "unc(ert(ainty|ainties)?)?", "rms", "sig(ma)?", "std(dev)?", "stdev"),
-    *("noise", "snr", "quality"),
+    *("(r|rd|read)?noise", "snr", "quality", "gain"),
     # which pixels are bad or belong to what
-    *("(any|all|bit|bad|obj|dq|pix)?masks?(bits)?", "msk", "flags?", "dq", "dqf", "bpm", "bad(pix)?"),
+    *("[a-z]*masks?(bits)?", "msk", "flags?", "dq", "dqf", "bpm", "bad(pix)?"),
     *("seg(m(ent(s|ation)?)?)?", "apertures?", "blobs?"),
     # what was made of it
     *("psf(ex|size)?", "models?", "mod", "blobmodels?", "resid(uals?)?", "chi2?", "chisq"),

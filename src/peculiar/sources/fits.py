@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from peculiar.bands import known_bands, split_band, split_suffix
+from peculiar.bands import file_band, known_bands, split_band, split_suffix
 from peculiar.companions import companion_files
 from peculiar.errors import DataError
 from peculiar.field import sky_centre
@@ -109,9 +109,9 @@ def fits_below(folder: Path) -> Iterator[Path]:
 
 
 def fits_stem(path: Path, wanted: Sequence[str] = ()) -> str:
-    """Return what a file is called without suffixes and without the word that names its band."""
+    """Return what a file is called without suffixes and without the word that names its band, or else its folder."""
     split = split_band(path.name, wanted)
-    return split[0] if split else split_suffix(path.name)
+    return split[0] if split else path.parent.name if file_band(path, wanted) else split_suffix(path.name)
 
 
 def group_files(files: Sequence[Path], root: Path, bands: Sequence[str] = ()) -> dict[str, tuple[Path, ...]]:
