@@ -34,9 +34,10 @@ def odd_names(labels: Sequence[str | None], name: str, answers: Sequence[str] = 
     answers : sequence of str
         Those to the question that is called so, in their order, where there is one.
     """
-    told = [
-        f"labels that differ in case or blanks alone are classes of their own: {spelled(one)}" for one in alike(labels)
-    ]
+    told = []
+    if several := alike(labels):
+        listed = "; ".join(spelled(one) for one in several)
+        told.append(f"labels that differ in case or blanks alone are classes of their own: {listed}")
     if number_meanings(labels, answers):
         told.append(
             f"the classes are called by the numbers that the column {name!r} holds; if they stand for "

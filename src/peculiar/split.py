@@ -73,7 +73,10 @@ def split(labels: ArrayLike, *, validation_size: float = 0.2, seed: int = 222, a
     one_hot = _one_hot(labels, len(answers))
     counts = one_hot.sum(axis=0).astype(int)
     names = answers or [f"class {number}" for number in range(len(counts))]
-    lonely = [name for name, count in zip(names, counts, strict=True) if count == 1]
+    # Blanks around a name are shown.
+    lonely = [
+        name if name == name.strip() else repr(name) for name, count in zip(names, counts, strict=True) if count == 1
+    ]
     if lonely:
         message = (
             f"{', '.join(lonely)}: one galaxy only, which cannot be in both parts of a stratified split; add another "
