@@ -126,7 +126,7 @@ def test_the_galaxy_challenge_as_it_is_unpacked(peculiar_command: Any) -> None: 
     folder = write_pictures(*(f"{100008 + 15 * n}.jpg" for n in range(40)))
     rng = np.random.default_rng(5)
     tasks = {1: 3, 2: 2, 6: 2}
-    head = ("GalaxyID", *(f"Class{task}.{n}" for task, count in tasks.items() for n in range(1, count + 1)))
+    head = ("id", *(f"Class{task}.{n}" for task, count in tasks.items() for n in range(1, count + 1)))
     rows = [
         (100008 + 15 * n, *np.concatenate([rng.dirichlet(np.ones(count)) for count in tasks.values()]))
         for n in range(40)

@@ -182,4 +182,6 @@ def test_a_table_of_probabilities_is_read(fake_npz: Path) -> None:
     votes = {"image": [b""], "p_cs_debiased": [0.3], "four_class": ["Merger"]}
     assert score_catalogue(catalogue(id=["x"], **votes), guess(), label="four_class") is None
     assert score_catalogue(catalogue(id=["x"], **votes), guess(), label=None) is None
-    assert score_catalogue(catalogue(id=["x"], file=["x.png"], p_a=[1.0], p_b=[0.0], s=["b"]), guess(), label="s")
+    assert score_catalogue(
+        catalogue(id=["x", "y"], file=["x.png"] * 2, p_a=[1.0, 0.0], p_b=[0.0, 1.0], s=["b", "a"]), guess(), label="s"
+    )

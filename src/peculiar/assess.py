@@ -321,9 +321,9 @@ def read_catalogue(
         if column is None:
             raise UnknownNameError("column", "id", table.columns, where=f"in {path.name}, which labels are told by")
         ids = [entry_text(id_) or "" for id_ in table.column(column)]
-        join = join_labels(path, filled := [id_ for id_ in ids if id_], by_id)
+        join = join_labels(path, ids, by_id)
         warn_of_strangers(labels, by_id, join)
-        joined, beside = joined_text(path, filled, join), ColumnsById(labels)
+        joined, beside = joined_text(path, ids, join), ColumnsById(labels)
         names = [join.partners.get(id_, "") for id_ in ids]
         entries = [by_id.get(name) for name in names]
         columns = tuple(dict.fromkeys([*table.columns, *beside]))
@@ -346,6 +346,14 @@ def read_catalogue(
     question = known.get(label) or question_for(label, [entry for entry in entries if entry is not None])
     entries = [None if entry in question.silent else entry for entry in entries]
     question.check(entries, path)
+    if len(question.answers) < 2:
+        message = (
+            f"{path}: all labels in {label!r} are {question.answers[0]!r}, so that it is not known which other classes "
+            "there are; give labels of two classes or more"
+            if question.answers
+            else f"{path}: the column {label!r} holds no label"
+        )
+        raise LabelError(message)
     probabilities, readable = read_probabilities(path, question)
     numbers: dict[str | None, int] = {answer: number for number, answer in enumerate(question.answers)}
     rows = [row for row, entry in enumerate(entries) if entry is not None and readable[row]]
