@@ -8,6 +8,7 @@ import warnings
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from peculiar.errors import DataError, PeculiarWarning
@@ -195,6 +196,17 @@ def test_archives_named_as_parts_are_told(tmp_path: Path, plain_pictures: list[b
     source, (told,) = opened(tmp_path)
     assert source.labels() == ["ring", "ring"]
     assert "test-000, train-000 are taken for parts of a split" in told
+
+
+def test_folders_of_fits_are_named_by_the_same_rule(tmp_path: Path) -> None:
+    from astropy.io import fits
+
+    for name in ("train/ring/a.fits", "test/bar/b.fits", "test/.hidden/c.fits", "__MACOSX/train/ring/._a.fits"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        fits.writeto(tmp_path / name, np.random.default_rng(1).normal(size=(32, 32)).astype("f4"))
+    source, (told,) = opened(tmp_path)
+    assert {row.id: row.label for row in source.rows()} == {"test/bar/b.fits": "bar", "train/ring/a.fits": "ring"}
+    assert "test, train are taken for parts of a split" in told
 
 
 def test_macos_zips_name_in_utf_8_without_saying_so(tmp_path: Path, plain_pictures: list[bytes]) -> None:

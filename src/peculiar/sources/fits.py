@@ -12,6 +12,7 @@ from peculiar.errors import DataError
 from peculiar.field import sky_centre
 from peculiar.fitsfile import FITS_SUFFIXES
 from peculiar.schema import question_for
+from peculiar.sources.names import Naming
 from peculiar.sources.stream import Row, Shard, Source, as_text, files_below, files_digest, read_flagged
 from peculiar.stretch import Stretch, notes_of_fits
 
@@ -23,8 +24,8 @@ class FitsSource(Source):
 
     Files of one folder whose names differ only in the word that names the band (``ngc7-g.fits``, ``ngc7-r.fits``) are
     one galaxy, whose id is the name without that word; every other file is a galaxy of its own. Files that go with
-    another one (``ngc7_wht.fits`` beside ``ngc7.fits``) are left out, with a warning. The first sub-folder on
-    the way to a file is its label. A galaxy's position is that of the middle of its picture, if the first picture has
+    another one (``ngc7_wht.fits`` beside ``ngc7.fits``) are left out, with a warning. Labels are read from the
+    folders by `Naming`. A galaxy's position is that of the middle of its picture, if the first picture has
     celestial coordinates.
 
     Parameters
@@ -62,10 +63,12 @@ class FitsSource(Source):
             )
         pictures = sorted(file for file in files if file not in beside)
         self._galaxies = list(group_files(pictures, self._root, self._bands).items())
-        labels = {label for id_, _ in self._galaxies if (label := _label(id_))}
+        self._naming = Naming.of(id_ for id_, _ in self._galaxies)
+        labels = self._naming.labels
         super().__init__(path, question_for("class", labels).name if labels else None)
         self.positioned = sky_centre(self._galaxies[0][1][0]) is not None
         self.notes = notes_of_fits(self._bands, stretch)
+        self._naming.warn_of_parts(path)
 
     def __len__(self) -> int:
         """Return the number of galaxies."""
@@ -76,7 +79,7 @@ class FitsSource(Source):
         for id_, files in self._galaxies[start:stop]:
             picture = partial(read_flagged, files, self._bands, self._stretch)
             position = sky_centre(files[0]) if self.positioned else None
-            yield Row(id_, picture, _label(id_), position)
+            yield Row(id_, picture, self._naming.label(id_), position)
 
     def ids(self) -> list[str]:
         """Return the id of every galaxy, for which no file is opened."""
@@ -84,7 +87,7 @@ class FitsSource(Source):
 
     def labels(self) -> list[str | None]:
         """Return the label of every galaxy, for which no file is opened."""
-        return [_label(id_) for id_, _ in self._galaxies]
+        return [self._naming.label(id_) for id_, _ in self._galaxies]
 
     def shards(self, rows: int) -> Iterator[Shard]:
         """Yield pieces that hold no more than their own galaxies' paths."""
@@ -128,8 +131,3 @@ def group_files(files: Sequence[Path], root: Path, bands: Sequence[str] = ()) ->
         else:
             galaxies.update((as_text(file.relative_to(root).as_posix()), (file,)) for _, file in found)
     return dict(sorted(galaxies.items()))
-
-
-def _label(id_: str) -> str | None:
-    first, slash, _ = id_.partition("/")
-    return first if slash else None
