@@ -93,6 +93,10 @@ def test_help_is_a_result(tmp_path: Path) -> None:
         assert done.returncode == 0
         assert "peculiar" in done.stdout
         assert done.stderr == ""
+    for group in ("data", "search", "labels"):
+        done = run(tmp_path, group)
+        assert "Usage: " in done.stdout
+        assert done.stderr == ""
 
 
 BAD = [

@@ -86,7 +86,8 @@ def _options(
     ] = False,
 ) -> None:
     _Debug.on = debug
-    if not {"-h", "--help"} & set(sys.argv):  # help is a result itself
+    # Help is a result itself; a group without a command gives its own.
+    if not {"-h", "--help"} & set(sys.argv) and sys.argv[1:] not in [[group.name] for group in app.registered_groups]:
         keep_results_apart()
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(OneLine())
