@@ -15,13 +15,16 @@ BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: demo test test-slow fuzz train lint format docs clean help
+.PHONY: demo test test-kernels test-slow fuzz train lint format docs clean help
 
 demo: .venv/.installed-demo ## run the exercise from beginning to end; open demo/index.html afterwards
 	$(BIN)/peculiar demo --out demo
 
 test: lint ## check style, types, imports and dependencies, then run the tests
 	$(BIN)/pytest -n 2 -m "not slow" --cov --cov-report=term --cov-fail-under=90
+
+test-kernels: .venv/.installed-dev ## run the tests as other processors compute, in five random orders
+	$(BIN)/python tests/kernels.py
 
 test-slow: .venv/.installed-dev ## run the tests that take longer than ten seconds
 	$(BIN)/pytest -m slow
@@ -70,7 +73,7 @@ clean: ## remove what the other targets made, except .venv
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
