@@ -593,7 +593,7 @@ def made_fits(pictures: list[bytes]) -> tuple[Source, list[Path]]:
 
 def made_mosaic(pictures: list[bytes]) -> tuple[Source, list[Path]]:
     header = fits.Header({"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CUNIT1": "deg", "CUNIT2": "deg"})
-    header |= {"CRPIX1": 50.5, "CRPIX2": 50.5, "CRVAL1": 150.0, "CRVAL2": 2.0, "CDELT1": -1e-4, "CDELT2": 1e-4}
+    header.update(CRPIX1=50.5, CRPIX2=50.5, CRVAL1=150.0, CRVAL2=2.0, CDELT1=-1e-4, CDELT2=1e-4)
     fits.writeto("sky.fits", np.random.default_rng(222).normal(size=(100, 100)).astype(np.float32), header)
     rows = "".join(f"{n},{150 + n * 1e-4},2.0\n" for n in range(len(pictures)))
     Path("positions.csv").write_text("id,ra,dec\n" + rows)

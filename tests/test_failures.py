@@ -23,7 +23,7 @@ QUICK = {
     "votable": ("data convert catalog.parquet OUT --sort", "c.vot", ""),
     "ecsv": ("data convert catalog.parquet OUT", "c.ecsv", "--column id"),
     "query": ("search catalog.parquet --where p_odd>0 --out OUT", "q.parquet", "--top 3"),
-    "sheet": ("search catalog.parquet --top 3 --sheet OUT --pictures survey.parquet", "q.png", "--where entropy>0"),
+    "sheet": ("search catalog.parquet --top 3 --sheet OUT --pictures survey.parquet", "q.png", "--top 5"),
     "labels": ("labels export labels.db --out OUT", "l.csv", "--as votes"),
     "predict": ("predict survey.parquet --model model.onnx --workers 1 --out OUT", "a.parquet", "--views 1"),
     "predict csv": ("predict survey.parquet --model model.onnx --workers 1 --out OUT", "a.csv", "--views 1"),
