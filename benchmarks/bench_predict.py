@@ -93,7 +93,9 @@ def main() -> None:
             )
             rates["the network alone"].append(
                 len(some)
-                / timed(lambda: [model.classify(some[start : start + 64]) for start in range(0, len(some), 64)])
+                / timed(
+                    lambda: [model.classify(some[start : start + 64], framed=True) for start in range(0, len(some), 64)]
+                )
             )
             rates["catalogue"].append(
                 count / timed(lambda: predict_catalog(source, Path(scratch) / "c.parquet", model, workers=workers))

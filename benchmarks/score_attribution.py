@@ -41,7 +41,7 @@ def galaxies(model, part, count):
             if not left.get(row.label) or part_of(row.id, **sizes) != part:
                 continue
             picture = frame_pixels(row.pixels(), model.framing)
-            chances = asked.probabilities(picture[None])[0]
+            chances = asked.probabilities(picture[None], framed=True)[0]
             if asked.question.answers[chances.argmax()] == row.label:
                 left[row.label] -= 1
                 yield asked, row.label, picture
@@ -63,8 +63,8 @@ class AsItIs:
     def framing(self):
         return Framing(self.asked.framing.size)
 
-    def probabilities(self, pictures):
-        return self.asked.probabilities(pictures)
+    def probabilities(self, pictures, *, framed=False):
+        return self.asked.probabilities(pictures, framed=True)
 
 
 def behind_sky(picture, masks):
@@ -98,7 +98,7 @@ def rise(asked, picture, number, count, seed, cells=8, kept=0.5):
         large = ndimage.zoom(coarse, (1, step, step), order=1, mode="nearest", grid_mode=True)
         at = rng.integers(0, step, (some, 2))
         masks = np.stack([one[y : y + side, x : x + side] for one, (y, x) in zip(large, at, strict=True)])
-        scores = asked.probabilities(hide(picture, 1 - masks))[:, number]
+        scores = asked.probabilities(hide(picture, 1 - masks), framed=True)[:, number]
         total += np.einsum("n,nij->ij", scores, masks)
     return total / (kept * count)
 
@@ -144,19 +144,19 @@ def main():
             orders["RISE"] = rise(asked, picture, number, PLACES**2, seed=1)
             mirrored = rise(asked, np.ascontiguousarray(picture[:, ::-1]), number, PLACES**2, seed=2)[:, ::-1]
             steady["RISE"].append(np.corrcoef(orders["RISE"].ravel(), mirrored.ravel())[0, 1])
-        whole = asked.probabilities(picture[None])
+        whole = asked.probabilities(picture[None], framed=True)
         before.append(whole[0, number])
         for name, order in orders.items():
             masks = first(order, SHARE)[None]
             for way, hidden in (("surroundings", hide(picture, masks)), ("sky", behind_sky(picture, masks))):
-                chances = asked.probabilities(hidden)
+                chances = asked.probabilities(hidden, framed=True)
                 key = (name, way)
                 falls.setdefault(key, []).append((log_odds(whole, number) - log_odds(chances, number))[0])
                 after.setdefault(key, []).append(chances[0, number])
                 changed.setdefault(key, []).append(chances[0].argmax() != number)
             steps = np.stack([first(order, share) for share in STEPS])
             for found, masks in ((deletion, steps), (insertion, 1 - steps)):
-                chances = asked.probabilities(hide(picture, masks))[:, number]
+                chances = asked.probabilities(hide(picture, masks), framed=True)[:, number]
                 found.setdefault(name, []).append(np.trapezoid(chances, STEPS))
     print(f"{len(sample)} galaxies of the {options.part} part, mean probability {np.mean(before):.2f}")
     for (name, way), values in falls.items():

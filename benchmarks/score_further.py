@@ -70,7 +70,9 @@ def main():
                 contents, labels = drawn(task, count, seed)
                 question = Question(task, ("no", "yes"))
                 framed = np.stack([decode_picture(one, model.framing) for one in contents])
-                embeddings = np.concatenate([model.classify(some).embedding for some in np.array_split(framed, 40)])
+                embeddings = np.concatenate(
+                    [model.classify(some, framed=True).embedding for some in np.array_split(framed, 40)]
+                )
                 head = fit_head(embeddings[:count], labels[:count], question, seed=seed)
                 found["a head"].append(class_auc(labels[count:], head.probabilities(embeddings[count:])[:, 1]))
                 with tempfile.TemporaryDirectory() as folder:
@@ -88,7 +90,10 @@ def main():
                     fit([data], run, recipe, questions=[question], start=model)
                     taught = export(run, Path(folder) / "further.onnx")
                     chances = np.concatenate(
-                        [taught.classify(some).probabilities[task] for some in np.array_split(framed[count:], 40)]
+                        [
+                            taught.classify(some, framed=True).probabilities[task]
+                            for some in np.array_split(framed[count:], 40)
+                        ]
                     )
                 found["all layers"].append(class_auc(labels[count:], chances[:, 1]))
             for name, values in found.items():

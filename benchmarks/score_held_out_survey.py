@@ -17,7 +17,7 @@ from peculiar import augment, fit
 from peculiar.recipe import FitRecord, Recipe
 from peculiar.run import to_input
 from peculiar.schema import CLEAN5, FOUR_CLASS, ODD
-from peculiar.sources import open_source
+from peculiar.sources import Source, open_source
 from peculiar.sources.answers import Answered, read_answered
 from peculiar.split import Split
 from score_model import auc_of, interval
@@ -36,11 +36,11 @@ def take(galaxies: Answered, rows) -> Answered:
     )
 
 
-def read_parted(recipe: Recipe) -> tuple[Answered, Split]:
-    """All labelled galaxies as a fit reads them, stamps before native frames, and their parts."""
+def read_parted(recipe: Recipe) -> tuple[Answered, list[Source], Split]:
+    """All labelled galaxies as a fit reads them, stamps before native frames, their sources, and their parts."""
     sources = [open_source(data_folder() / "stamps"), open_source(data_folder() / "odd_native.parquet")]
     galaxies = read_answered(sources, (FOUR_CLASS, CLEAN5, ODD), recipe.training_framing)
-    return galaxies, fit.fit_parts(galaxies, recipe)[0]
+    return galaxies, sources, fit.fit_parts(galaxies, sources, recipe)[0]
 
 
 def main() -> None:
@@ -49,7 +49,7 @@ def main() -> None:
     options = parser.parse_args()
     machine = describe("torch", "numpy")
     recipe = Recipe(epochs=options.epochs)
-    galaxies, parts = read_parted(recipe)
+    galaxies, sources, parts = read_parted(recipe)
     surveys = np.array(galaxies.surveys)
     known = take(galaxies, np.setdiff1d(np.flatnonzero(surveys == "sdss"), parts.test))
     tried = np.setdiff1d(np.flatnonzero((surveys == "decals") & (galaxies.origins == 0)), parts.test)
@@ -62,7 +62,7 @@ def main() -> None:
     for name, look in (("with the looks of other surveys", relight), ("without", lambda seen: seen)):
         augment._relight = look
         with tempfile.TemporaryDirectory() as folder:
-            own, _ = fit.fit_parts(known, recipe)
+            own, _ = fit.fit_parts(known, sources, recipe)
             note = FitRecord(
                 recipe=recipe, questions=known.questions, data=("sdss",), data_digest="", split_digest="",
                 counts={}, duplicates=0, versions={},

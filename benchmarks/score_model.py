@@ -85,7 +85,9 @@ def question_scores(labels, chances, question):
 
 
 def classify(model, pictures, views):
-    parts = [model.classify(pictures[start : start + 64], views=views) for start in range(0, len(pictures), 64)]
+    parts = [
+        model.classify(pictures[start : start + 64], views=views, framed=True) for start in range(0, len(pictures), 64)
+    ]
     return {name: np.concatenate([part.probabilities[name] for part in parts]) for name in parts[0].probabilities}
 
 

@@ -36,7 +36,7 @@ def read(model, views):
                 parts.append(part)
                 yield galaxy
 
-    found = [model.classify(pictures, views=views) for _, _, pictures in readable_batches(wanted(), 64)]
+    found = [model.classify(pictures, views=views, framed=True) for _, _, pictures in readable_batches(wanted(), 64)]
     probabilities = {
         name: np.concatenate([one.probabilities[name] for one in found]) for name in found[0].probabilities
     }

@@ -43,7 +43,7 @@ def main() -> None:
     options = parser.parse_args()
     machine = describe("torch", "numpy")
     recipe = Recipe(epochs=options.epochs)
-    galaxies, parts = read_parted(recipe)
+    galaxies, _, parts = read_parted(recipe)
     ids, decals = np.array(galaxies.ids), np.array(galaxies.surveys) == "decals"
     labels = galaxies.labels["four_class"]
     stamps = np.flatnonzero(decals & (galaxies.origins == 0))

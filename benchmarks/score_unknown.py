@@ -85,7 +85,7 @@ def looked_at(model: Model, pictures: list[bytes], views: int | None) -> tuple[n
     embeddings, odd = [], []
     for start in range(0, len(pictures), BATCH):
         some = np.stack([decode_picture(one, model.framing) for one in pictures[start : start + BATCH]])
-        answers = model.classify(some, views=views)
+        answers = model.classify(some, views=views, framed=True)
         embeddings.append(answers.embedding)
         odd.append(answers.probabilities["odd"][:, 1] if "odd" in answers.probabilities else np.full(len(some), np.nan))
     return np.concatenate(embeddings), np.concatenate(odd)

@@ -122,7 +122,7 @@ def main():
 
     def told(framed):
         parts = [framed[start : start + 64] for start in range(0, len(framed), 64)]
-        embedding = np.concatenate([model.classify(part, views=options.views).embedding for part in parts])
+        embedding = np.concatenate([model.classify(part, views=options.views, framed=True).embedding for part in parts])
         return model.card.familiar.unlikeness(embedding, measure_flaws(framed))
 
     def share(pictures):

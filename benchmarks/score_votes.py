@@ -75,7 +75,11 @@ def main():
             ):
                 run = place / f"{kind} {seed}"
                 fit([place / data], run, recipe, questions=asked, start=start)
-                told = export(run, place / "model.onnx").classify(pictures[parts == "test"], views=2).probabilities
+                told = (
+                    export(run, place / "model.onnx")
+                    .classify(pictures[parts == "test"], views=2, framed=True)
+                    .probabilities
+                )
                 for one in questions:
                     if one.name in told:
                         values = np.zeros((len(told[one.name]), len(one.answers)))

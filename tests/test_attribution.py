@@ -18,9 +18,9 @@ from scipy.special import expit
 from typer.testing import CliRunner
 
 from conftest import draw_galaxy
-from peculiar.attribution import PLACES, WIDTH, attribute, explain_answers, hide
+from peculiar.attribution import PLACES, WIDTH, attribute, explain_answers, hide, rows_by_turns
 from peculiar.cli import app
-from peculiar.errors import DataError, PictureError, UnknownNameError, UnreadablePictureWarning, UsageError
+from peculiar.errors import DataError, UnknownNameError, UnreadablePictureWarning, UsageError
 from peculiar.image import Framing, encode_picture
 from peculiar.model import load_model
 from peculiar.schema import Question
@@ -39,7 +39,7 @@ class SpotFinder:
     question: Question = SPOT
     asked: list[int] = field(default_factory=list)
 
-    def probabilities(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def probabilities(self, pictures: NDArray[np.uint8], *, framed: bool = False) -> NDArray[np.float32]:
         self.asked.append(len(pictures))
         green = pictures[..., 1].astype(float) - pictures[..., 0]
         chance = expit((green.max(axis=(1, 2)) - 60) / 15)
@@ -140,7 +140,7 @@ def test_an_answer_that_there_is_not() -> None:
 
 @pytest.mark.parametrize("shape", [(SIDE, SIDE), (SIDE, SIDE, 4), (0, 3, 3)])
 def test_a_picture_of_another_shape(shape: tuple[int, ...]) -> None:
-    with pytest.raises(PictureError, match="pixels have to be uint8"):
+    with pytest.raises(UsageError, match="the picture has the shape"):
         attribute(SpotFinder(), np.zeros(shape, np.uint8))
 
 
@@ -191,6 +191,24 @@ def test_galaxies_are_drawn_and_told_as_data(folder: Path, tmp_path: Path) -> No
             assert min(picture.size) > 200
     told = json.loads(json.dumps(shown[1].as_dict()))
     assert told["probability"] == told["probabilities"]["spot"] > 0.9 > 0.1 > told["without_decisive"]
+
+
+def test_the_first_few_are_of_all_classes(tmp_path: Path) -> None:
+    for number in range(40):
+        path = tmp_path / "pictures" / "abcd"[number // 10] / f"{number:02d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encode_picture(draw_galaxy(SIDE, 12, 24, 24, seed=number)))
+    source = open_source(tmp_path / "pictures")
+    order = [row.id for row in rows_by_turns(source)]
+    assert sorted(order) == source.ids()
+    assert [id_[0] for id_ in order[:8]] == list("abcdabcd")
+    assert order[:4] != ["a/00.png", "b/10.png", "c/20.png", "d/30.png"]
+    assert order == [row.id for row in rows_by_turns(source)]
+    assert order != [row.id for row in rows_by_turns(source, seed=1)]
+    shown = explain_answers(SpotFinder(), source, out=tmp_path / "out", count=4)
+    assert [one.id for one in shown] == order[:4]
+    alone = open_source(tmp_path / "pictures" / "a")
+    assert [row.id for row in rows_by_turns(alone)] == alone.ids()
 
 
 def test_galaxies_are_chosen_by_id(folder: Path, tmp_path: Path) -> None:

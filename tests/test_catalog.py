@@ -14,11 +14,12 @@ from PIL import Image
 
 from conftest import draw_galaxy
 from peculiar.batch import predict_catalog
-from peculiar.catalog import catalog_columns, probability_column
+from peculiar.catalog import catalog_columns
 from peculiar.errors import UsageError
 from peculiar.healpix import healpix_29
 from peculiar.image import Framing, encode_picture
 from peculiar.model import load_model
+from peculiar.naming import find_answer_columns
 from peculiar.schema import ODD, Question
 from peculiar.sources import open_source
 from peculiar.table import TableReader
@@ -47,6 +48,9 @@ def test_the_catalogue_has_the_stated_columns(tiny_survey: Path, tiny_model: Pat
         "_healpix_29",
         *PROBABILITIES,
         "class",
+        "class_four_class",
+        "class_clean5",
+        "class_odd",
         "entropy",
         "flags",
         "model",
@@ -76,12 +80,15 @@ def test_the_probabilities_are_the_model_s(tiny_survey: Path, tiny_model: Path) 
     pictures = np.stack(
         [one.picture for one in open_source(tiny_survey).galaxies(model.framing) if one.picture is not None]
     )
-    answers = model.classify(pictures).probabilities
+    answers = model.classify(pictures, framed=True).probabilities
     found = np.stack([table[name].to_numpy() for name in PROBABILITIES], axis=1)
     expected = np.concatenate([answers["four_class"], answers["clean5"], answers["odd"][:, 1:]], axis=1)
     np.testing.assert_allclose(found, expected, atol=1e-5)
     names = model.card.questions[0].answers
     assert table["class"].to_pylist() == [names[number] for number in expected[:, :4].argmax(axis=1)]
+    assert table["class_four_class"] == table["class"]
+    shapes = model.card.questions[1].answers
+    assert table["class_clean5"].to_pylist() == [shapes[number] for number in expected[:, 4:9].argmax(axis=1)]
     chances = expected[:, :4]
     np.testing.assert_allclose(table["entropy"].to_numpy(), -(chances * np.log(chances)).sum(axis=1), atol=1e-4)
 
@@ -166,8 +173,8 @@ def test_what_people_voted_on_has_columns_by_question_and_answer(tiny_model: Pat
     changed = model.with_card(model.card.model_copy(update={"questions": told}))
     names = [column.name for column in catalog_columns(changed, positions=False, embeddings=False)]
     assert names[1:5] == ["p_odd", "p_disk-edge-on_yes", "p_disk-edge-on_no", "p_yes"]
-    assert [probability_column(told[1], answer, names) for answer in told[1].answers] == names[2:4]
-    assert probability_column(ODD, "odd", names) == "p_odd"
+    assert find_answer_columns(told[1], names, {}) == names[2:4]
+    assert find_answer_columns(ODD, names, {}) == ["p_not_odd", "p_odd"]
 
 
 def test_the_page_lists_the_columns() -> None:

@@ -290,7 +290,7 @@ def test_training_goes_on_from_a_model(tiny_survey: Path, tiny_model: Path) -> N
     model = export("run", "further.onnx")
     pictures = np.random.default_rng(1).integers(0, 256, (8, 32, 32, 3), dtype=np.uint8)
     # Hardly moved, it answers as before: it began with all that the model knows, not at random.
-    before, now = (one.classify(pictures, views=1).embedding for one in (start, model))
+    before, now = (one.classify(pictures, views=1, framed=True).embedding for one in (start, model))
     np.testing.assert_allclose(now, before, atol=0.02 * float(np.abs(before).max()))
     assert model.card.training["start"] == start.card.digest
 
@@ -353,7 +353,7 @@ def test_shares_of_votes_are_learned(tiny_survey: Path) -> None:
     model = export(Path("run"), "model.onnx")
     assert model.card.questions[0].votes == ("shape_round", "shape_long")
     galaxies = read_answered(sources, questions, model.framing)
-    said = model.classify(galaxies.pictures).probabilities["shape"][:, 0]
+    said = model.classify(galaxies.pictures, framed=True).probabilities["shape"][:, 0]
     kinds = np.array([int(id_[-3:]) % 4 for id_ in galaxies.ids])
     means = [said[kinds == kind].mean() for kind in range(3)]
     assert min(means[:2]) > means[2] + 0.3
@@ -362,7 +362,7 @@ def test_shares_of_votes_are_learned(tiny_survey: Path) -> None:
 def test_rows_with_votes_come_once_an_epoch_and_answers_count_alike(tiny_survey: Path) -> None:
     sources, questions = told_questions([open_source(tiny_survey)], [SHAPE], vote("votes.csv"))
     galaxies = read_answered(sources, questions, TINY.training_framing)
-    parts, _ = fit.fit_parts(galaxies, TINY)
+    parts, _ = fit.fit_parts(galaxies, sources, TINY)
     assert fit._draws(galaxies, parts.training).tolist() == parts.training.tolist()
 
 

@@ -22,7 +22,7 @@ def test_it_answers_nearly_the_same(tmp_path: Path, tiny_survey: Path, tiny_mode
     model = load_model(tiny_model)
     found = recalibrate(model, [open_source(tiny_survey)], tmp_path / "small.onnx", eight_bits=True)
     pictures = read(model, tiny_survey)
-    before, after = (one.classify(pictures) for one in (model, found))
+    before, after = (one.classify(pictures, framed=True) for one in (model, found))
     for name, chances in before.probabilities.items():
         if name not in found.card.scalings:
             assert np.abs(after.probabilities[name] - chances).max() < 0.05
@@ -43,8 +43,8 @@ def test_weights_are_bytes_and_the_batch_changes_nothing(tmp_path: Path, tiny_su
     assert sum(one.size for one in bytes_) > 1000
     assert max(np.abs(one.astype(int)).max() for one in bytes_ if one.ndim == 4) <= 64  # seven bits
     found = recalibrate(model, [open_source(tiny_survey)], tmp_path / "small.onnx", eight_bits=True)
-    whole = found.classify(pictures)
-    one_by_one = [found.classify(pictures[row : row + 1]) for row in range(len(pictures))]
+    whole = found.classify(pictures, framed=True)
+    one_by_one = [found.classify(pictures[row : row + 1], framed=True) for row in range(len(pictures))]
     for name, chances in whole.probabilities.items():
         np.testing.assert_array_equal(np.concatenate([one.probabilities[name] for one in one_by_one]), chances)
 

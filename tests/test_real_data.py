@@ -6,10 +6,14 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 
 from peculiar import load_galaxy_data
+from peculiar.batch import predict_catalog
 from peculiar.image import Framing, decode_picture
+from peculiar.model import load_model
 from peculiar.sources import open_source
 from peculiar.sources.npz import NpzSource
 
@@ -72,3 +76,19 @@ print(read, Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
     read, kilobytes = map(int, done.stdout.split())
     assert read == 31_683
     assert kilobytes < 1_000_000
+
+
+@pytest.mark.slow
+def test_pictures_from_python_are_answered_as_by_the_command(real_data: Path, tmp_path: Path) -> None:
+    """`classify` frames pictures as `predict` does, and the class that is called is in its set."""
+    model = load_model()
+    predict_catalog(open_source(real_data / "galaxydata.npz"), tmp_path / "c.parquet", model)
+    table = pa.parquet.read_table(tmp_path / "c.parquet")
+    data, _ = load_galaxy_data(real_data / "galaxydata.npz")
+    answers = model.classify(data[:300] / 255).probabilities["four_class"]
+    columns = ("p_normal", "p_ringed", "p_merger", "p_other")
+    found = np.stack([table[name].to_numpy()[:300] for name in columns], axis=1)
+    np.testing.assert_allclose(answers, found, atol=1e-5)
+    assert len(table) == 1400
+    for called, inside in zip(table["class"].to_pylist(), table["set_90"].to_pylist(), strict=True):
+        assert called in inside.split("|")

@@ -10,10 +10,9 @@ import torch
 
 from peculiar.errors import ModelError
 from peculiar.export import export
-from peculiar.model import Model, load_model
+from peculiar.model import Model, load_model, seal, write_model
 from peculiar.nets.galaxy import GalaxyNet
 from peculiar.quantize import quantize
-from peculiar.recalibrate import _write
 from peculiar.restore import restore, set_head, width_of
 from peculiar.schema import Question
 
@@ -35,7 +34,7 @@ def embeddings(net: GalaxyNet) -> np.ndarray:
 
 def furthest(net: GalaxyNet, model: Model) -> float:
     """By how much a probability of a network and of a file differ at the most."""
-    found = model.classify(PICTURES, views=1).probabilities
+    found = model.classify(PICTURES, views=1, framed=True).probabilities
     return max(float(np.abs(one - found[name]).max()) for name, one in answers(net, model).items())
 
 
@@ -65,10 +64,9 @@ def test_a_restored_network_answers_as_the_file(lively_model: Model) -> None:
 
 def test_of_eight_bits_too(lively_model: Model, tmp_path: Path) -> None:
     place = tmp_path / "eight.onnx"
-    _write(quantize(lively_model, PICTURES), lively_model.card, place)
-    eight = load_model(place)
+    eight = write_model(quantize(lively_model, PICTURES).SerializeToString(), lively_model.card, place)
     net, _ = restore(eight, eight.card.questions)
-    embedded, expected = embeddings(net), lively_model.classify(PICTURES, views=1).embedding
+    embedded, expected = embeddings(net), lively_model.classify(PICTURES, views=1, framed=True).embedding
     # Seven bits of a weight are left, and the differences add up over the layers.
     assert float(np.abs(embedded - expected).max()) < 0.1 * float(np.abs(expected).max())
     assert np.corrcoef(embedded.ravel(), expected.ravel())[0, 1] > 0.99
@@ -81,7 +79,7 @@ def test_new_questions_are_told(lively_model: Model) -> None:
     assert new == [MOOD]
     assert restore(lively_model, [other])[1] == [other]
     set_head(net, MOOD, np.ones((2, 96), np.float32), np.array([0, 1], np.float32))
-    assert net.heads["mood"].bias.tolist() == [0, 1]
+    assert net.head("mood").bias.tolist() == [0, 1]
 
 
 def test_another_network_is_refused(lively_model: Model, tmp_path: Path) -> None:
@@ -91,7 +89,8 @@ def test_another_network_is_refused(lively_model: Model, tmp_path: Path) -> None
     for node in graph.graph.node:
         node.input[:] = [name.replace("body.3", "trunk.3") for name in node.input]
         node.output[:] = [name.replace("body.3", "trunk.3") for name in node.output]
+    del graph.metadata_props[:]
     place = tmp_path / "strange.onnx"
-    onnx.save(graph, place)
+    place.write_bytes(seal(graph.SerializeToString(), lively_model.card))
     with pytest.raises(ModelError, match=r"strange\.onnx cannot be trained further"):
         restore(load_model(place), [MOOD])

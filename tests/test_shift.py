@@ -19,7 +19,7 @@ class Brightness:
     question = Question("light", ("dark", "bright"))
     framing = Framing(32)
 
-    def probabilities(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def probabilities(self, pictures: NDArray[np.uint8], *, framed: bool = False) -> NDArray[np.float32]:
         bright = 1 / (1 + np.exp(-(pictures.mean(axis=(1, 2, 3)) - 100) / 10))
         return np.stack([1 - bright, bright], axis=1).astype(np.float32)
 

@@ -67,6 +67,46 @@ def test_a_taught_model_answers_the_new_question_and_the_old(
     assert again.card.training["taught"] == {"shape": 60, "form": 60}
 
 
+def test_the_question_taught_last_is_what_everything_is_about(
+    labels: Path, tiny_catalog: Path, tiny_model: Path, tiny_survey: Path, tmp_path: Path
+) -> None:
+    rows = pa.parquet.read_table(tiny_survey, columns=["image", "clean5"]).to_pylist()
+    for number, row in enumerate(rows):
+        file = tmp_path / "data" / ("flat" if row["clean5"] in ("in_between", "cigar") else "round") / f"{number}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(row["image"]["bytes"])
+    runner = CliRunner()
+
+    def run(*words: str) -> str:
+        done = runner.invoke(app, list(words))
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    run("teach", str(labels), "--catalog", str(tiny_catalog), "--from", str(tiny_model), "--out", "t.onnx")
+    counted = json.loads(run("predict", "data", "--model", "t.onnx", "--out", "c.parquet", "--embeddings", "--json"))
+    assert set(counted["classes"]) == {"flat", "round"}
+    table = pa.parquet.read_table("c.parquet")
+    assert table["class"] == table["class_shape"]
+    second = table["p_shape_round"].to_numpy()
+    assert table["class"].to_pylist() == ["round" if chance > 0.5 else "flat" for chance in second]
+    chances = np.stack([1 - second, second], axis=1)
+    np.testing.assert_allclose(table["entropy"].to_numpy(), -(chances * np.log(chances)).sum(axis=1), atol=1e-4)
+    old = load_model("t.onnx").card.questions[:3]
+    for question in old:
+        assert set(table[f"class_{question.name}"].to_pylist()) <= set(question.answers)
+    assert table.schema.metadata[b"question"] == b"shape"
+    # Labels of the folder are called "class", and its answers are those of the new question.
+    run("evaluate", "data", "--model", "t.onnx", "--out", "one")
+    lines = ["id,class", *(f"{id_},{id_.split('/')[0]}" for id_ in table["id"].to_pylist())]
+    Path("truth.csv").write_text("\n".join(lines) + "\n")
+    run("evaluate", "c.parquet", "--labels", "truth.csv", "--model", "t.onnx", "--out", "two")
+    scores = [json.loads((tmp_path / name / "scores.json").read_text()) for name in ("one", "two")]
+    assert scores[0]["scores"]["accuracy"] == scores[1]["scores"]["accuracy"] > 0.8
+    assert "flat" in run("search", "c.parquet", "--where", "class = 'flat' and class_shape = 'flat'")
+    shown = json.loads(run("explain", "data", "--model", "t.onnx", "--count", "1", "--views", "1", "--json"))
+    assert shown[0]["question"] == "shape"
+
+
 def test_the_digest_follows_the_head(labels: Path, tiny_catalog: Path, tiny_model: Path) -> None:
     model = load_model(tiny_model)
     first, second = (teach(labels, tiny_catalog, f"{n}.onnx", model=model).model.card.digest for n in range(2))

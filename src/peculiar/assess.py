@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from peculiar.calibrate import Bin, choose_scaling, cross_fitted, fit_scaling, reliability, temperature_scaling
-from peculiar.catalog import probability_column
+from peculiar.column import texts
 from peculiar.errors import DataError, LabelError, UnknownNameError
 from peculiar.evaluate import Scores, check_probabilities, evaluate, evaluate_by
 from peculiar.intervals import group_numbers
+from peculiar.naming import find_answer_columns
 from peculiar.prevalence import Fraction, fractions
-from peculiar.schema import Question, question_for
+from peculiar.schema import Question, answering, question_for
 from peculiar.sets import Coverage, coverage, cross_fitted_sets, prediction_sets
 from peculiar.sources import open_source
 from peculiar.sources.labelled import ColumnsById, join_labels, joined_text, read_labels, warn_of_strangers
@@ -209,7 +210,7 @@ def remarks(
 
 
 def read_probabilities(
-    path: Path, question: Question, model: str = ""
+    path: Path, question: Question, model: str = "", questions: Sequence[Question] = ()
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Read the probabilities of a question from a catalogue that ``peculiar predict`` wrote, or one like it.
 
@@ -217,9 +218,11 @@ def read_probabilities(
     ----------
     path : path
     question : Question
-        Its columns are ``p_`` and the answer in lower case; of two answers that of the second is enough.
+        See `peculiar.naming.find_answer_columns`; of two answers the column of the second is enough.
     model : str
         Digest of the model that has to have made it, if that is known.
+    questions : sequence of Question
+        All that the model answers, where that is known.
 
     Returns
     -------
@@ -235,7 +238,7 @@ def read_probabilities(
         If a column does not hold numbers, or another model made the catalogue.
     """
     table = TableReader(path)
-    names = [probability_column(question, answer, table.columns) for answer in question.answers]
+    names = find_answer_columns(question, table.columns, texts(table.schema.metadata), questions)
     if len(names) == 2 and names[0] not in table.columns:
         second = _numbers(table, names[1], question.answers[1])
         values = np.stack([1 - second, second], axis=1)
@@ -287,7 +290,8 @@ def has_probabilities(path: Path, label: str | None, questions: Sequence[Questio
         return False
     entries = table.column(label) if label is not None and label in table.columns else []
     wanted = {f"p_{str(entry).lower()}" for entry in entries}
-    wanted |= {probability_column(one, answer, table.columns) for one in questions for answer in one.answers}
+    notes = texts(table.schema.metadata)
+    wanted |= {name for one in questions for name in find_answer_columns(one, table.columns, notes, questions)}
     return bool(found & wanted)
 
 
@@ -342,8 +346,7 @@ def read_catalogue(
             f"{', '.join(table.columns)}"
         )
         raise LabelError(message)
-    known = {question.column: question for question in questions} | {question.name: question for question in questions}
-    question = known.get(label) or question_for(label, [entry for entry in entries if entry is not None])
+    question = answering(questions, label, entries) or question_for(label, [one for one in entries if one is not None])
     entries = [None if entry in question.silent else entry for entry in entries]
     question.check(entries, path)
     if len(question.answers) < 2:
@@ -354,7 +357,7 @@ def read_catalogue(
             else f"{path}: the column {label!r} holds no label"
         )
         raise LabelError(message)
-    probabilities, readable = read_probabilities(path, question)
+    probabilities, readable = read_probabilities(path, question, questions=questions)
     numbers: dict[str | None, int] = {answer: number for number, answer in enumerate(question.answers)}
     rows = [row for row, entry in enumerate(entries) if entry is not None and readable[row]]
     if not rows:

@@ -4,6 +4,7 @@ Occlusion, as in section 4.2 of Zeiler & Fergus (2014, ECCV, arXiv:1311.2901). I
 nothing else, so that it works with any, without gradients and without PyTorch.
 """
 
+import itertools
 import os
 import warnings
 from collections.abc import Callable, Collection, Iterator
@@ -16,10 +17,11 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from peculiar.errors import DataError, PictureError, UnknownNameError, UnreadablePictureWarning, UsageError
+from peculiar.given import pixels_of
 from peculiar.image import frame_pixels, kept_square
 from peculiar.plots import draw_attribution, draw_attributions, save
 from peculiar.predict import Classifier
-from peculiar.sources.stream import Source
+from peculiar.sources.stream import Row, Source
 
 PLACES, WIDTH = 16, 3 / 16
 """Places a side that are hidden one after another, and how wide each is, as a share of the side."""
@@ -32,6 +34,9 @@ SHARE = 0.1
 _SHRINK, _REACH = 4, 3 / 32
 
 _BATCH = 32
+
+# Rows that are sought together: going through a source again takes a while.
+_AT_A_TIME = 64
 
 Floats = NDArray[np.float32]
 
@@ -113,7 +118,7 @@ class Explained:
 
 
 def attribute(
-    model: Classifier, picture: NDArray[np.uint8], answer: str | None = None, *, glance: Classifier | None = None
+    model: Classifier, picture: Any, answer: str | None = None, *, glance: Classifier | None = None
 ) -> Attribution:
     """Find what in a picture speaks for an answer, and what against it.
 
@@ -124,8 +129,9 @@ def attribute(
     ----------
     model : Classifier
         For instance ``load_model().asking("four_class")``.
-    picture : ndarray of uint8, shape (height, width, 3)
-        As it was taken: it is framed here as the model wants it, once, so that the frame stays whatever is hidden.
+    picture : array of shape (height, width, 3), or PIL.Image.Image
+        As it was taken, uint8 or floats from 0 to 1: it is framed here as the model wants it, once, so that the frame
+        stays whatever is hidden.
     answer : str, optional
         By default the most probable.
     glance : Classifier, optional
@@ -139,26 +145,27 @@ def attribute(
     ------
     UnknownNameError
         If the question has no such answer.
-    PictureError
-        If the picture has another shape or type.
+    UsageError
+        If it is no picture.
     """
     question = model.question
     if answer is not None and answer not in question.answers:
         raise UnknownNameError("answer", answer, question.answers, where=f"to {question.name!r}")
+    picture = pixels_of(picture)
     seen, square = frame_pixels(picture, model.framing), kept_square(picture, model.framing)
-    chances = model.probabilities(seen[None])[0]
+    chances = model.probabilities(seen[None], framed=True)[0]
     number = int(chances.argmax()) if answer is None else question.answers.index(answer)
     side = len(seen)
     windows = _windows((np.arange(side) + 0.5) / side)
     asked = glance or model
     # The products in `hide` are small: threads that NumPy would start for them only take the cores from the network.
     with threadpool_limits(1, user_api="blas"):
-        batches = [asked.probabilities(hide(seen, masks)) for masks in _masks(windows)]
-    whole = _log_odds(asked.probabilities(seen[None]), number)
+        batches = [asked.probabilities(hide(seen, masks), framed=True) for masks in _masks(windows)]
+    whole = _log_odds(asked.probabilities(seen[None], framed=True), number)
     falls = (whole - _log_odds(np.concatenate(batches), number)).reshape(PLACES, PLACES)
     framed = _spread(falls, windows, windows)
     threshold = max(float(np.quantile(framed, 1 - SHARE)), 0.0)
-    without = model.probabilities(hide(seen, (framed > threshold)[None].astype(np.float32)))[0]
+    without = model.probabilities(hide(seen, (framed > threshold)[None].astype(np.float32)), framed=True)[0]
     left, upper, right, lower = square
     rows = (np.arange(picture.shape[0]) + 0.5 - upper) / (lower - upper)
     columns = (np.arange(picture.shape[1]) + 0.5 - left) / (right - left)
@@ -230,7 +237,8 @@ def explain_answers(
     out : path-like
         Folder for the figures.
     count : int
-        How many galaxies, the first that can be read.
+        How many galaxies. Where they have labels, classes take turns and chance chooses within each, the same for the
+        same galaxies; else the first. Those that cannot be read are passed over.
     answer : str, optional
         What is explained; by default of each galaxy the most probable answer.
     glance : Classifier, optional
@@ -268,9 +276,7 @@ def explain_answers(
     shown: list[Explained] = []
     pictures: list[NDArray[np.uint8]] = []
     problems: dict[str, str] = {}
-    for row in source.rows():
-        if ids and row.id not in wanted:
-            continue
+    for row in _rows_of(source, wanted) if ids else rows_by_turns(source):
         try:
             picture = row.pixels()
             told = attribute(model, picture, answer, glance=glance)
@@ -283,8 +289,7 @@ def explain_answers(
         shown.append(Explained(row.id, label, told, file))
         pictures.append(picture)
         progress(1)
-        wanted.discard(row.id)  # another row of the same id must not take the place of one that is asked for
-        if not wanted if ids else len(shown) == count:
+        if not ids and len(shown) == count:
             break
     first = "; the first is {}: {}".format(*next(iter(problems.items()))) if problems else ""
     if not shown:
@@ -296,6 +301,47 @@ def explain_answers(
     named = [(picture, one.attribution, one.id, one.label) for picture, one in zip(pictures, shown, strict=True)]
     save(draw_attributions(named), folder / "overview.png")
     return shown
+
+
+def _rows_of(source: Source, ids: set[str]) -> Iterator[Row]:
+    """Yield the first row of each of some ids."""
+    for row in source.rows():
+        if row.id in ids:
+            yield row
+            ids.discard(row.id)
+        if not ids:
+            return
+
+
+def rows_by_turns(source: Source, *, seed: int = 222) -> Iterator[Row]:
+    """Yield the rows of a source so that the first few are of all classes.
+
+    Where they have labels, classes take turns, and chance decides the order within each; rows without a label come
+    last. Else they come in their order.
+
+    Parameters
+    ----------
+    source : Source
+    seed : int
+        Of the order within a class.
+    """
+    classes: dict[str, list[int]] = {}
+    labels = source.labels()
+    for number, label in enumerate(labels):
+        if label is not None:
+            classes.setdefault(label, []).append(number)
+    if len(classes) < 2:
+        yield from source.rows()
+        return
+    random = np.random.default_rng(seed)
+    shuffled = [random.permutation(classes[label]).tolist() for label in sorted(classes)]
+    turns = [number for turn in itertools.zip_longest(*shuffled) for number in turn if number is not None]
+    turns += [number for number, label in enumerate(labels) if label is None]
+    for start in range(0, len(turns), _AT_A_TIME):
+        some = turns[start : start + _AT_A_TIME]
+        sought = set(some)
+        found = {number: row for number, row in enumerate(source.rows(0, max(some) + 1)) if number in sought}
+        yield from (found[number] for number in some)
 
 
 def _windows(where: NDArray[np.floating]) -> Floats:

@@ -222,7 +222,9 @@ def file_candidate(
     return Candidate(
         name=f"{card.name} {card.digest[:12]}",
         folder=Path("evaluation"),
-        about=lambda question, source: model.asking(question, labels=source.label, views=views),
+        about=lambda question, source: model.asking(
+            question, labels=source.label, entries=() if question else source.labels(), views=views
+        ),
         in_part=lambda id_: part in ("all", part_of(id_, **sizes)),
         settings={"part": part, "views": views or card.views},
         trained_on=seen.among if seen else None,

@@ -1,6 +1,7 @@
 """The rows of a catalogue: a galaxy each, its probabilities, what is wrong with its picture."""
 
 import enum
+import json
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,7 +18,8 @@ from peculiar.healpix import HEALPIX, healpix_29
 from peculiar.identifiers import typed_ids
 from peculiar.image import Framing
 from peculiar.model import Model
-from peculiar.predict import readable_batches
+from peculiar.naming import COLUMNS_NOTE, answer_columns, class_columns
+from peculiar.predict import NO_ANSWER, readable_batches
 from peculiar.schema import Question
 from peculiar.sets import name_sets, prediction_sets
 from peculiar.sources.stream import EDGE, GUESSED, MISSING, OFF_MOSAIC, Galaxy, Source
@@ -33,6 +35,7 @@ class Flag(enum.IntFlag):
     OFF_MOSAIC = OFF_MOSAIC
     MISSING = MISSING
     GUESSED = GUESSED
+    NO_ANSWER = 64
 
 
 FLAG_MEANINGS = {
@@ -42,6 +45,7 @@ FLAG_MEANINGS = {
     Flag.OFF_MOSAIC: "the position lies on no mosaic",
     Flag.MISSING: "pixels of the picture are missing (NaN or blank)",
     Flag.GUESSED: "how many bits the values of the picture have is guessed",
+    Flag.NO_ANSWER: "the model gave no numbers; its probabilities are null",
 }
 
 
@@ -53,11 +57,11 @@ class Tally:
     ----------
     rows : int
     classes : dict of str to int
-        Rows by answer to the first question, without those whose picture shows nothing.
+        Rows by answer to the question that the catalogue is about, without those whose picture shows nothing.
     flagged : dict of str to int
         Rows by flag, in lower case; and those whose ``ood`` is above 1 as "unlike".
     problems : dict of str to str
-        Why pictures cannot be read, by id; the first hundred.
+        Why pictures cannot be read or answered, by id; the first hundred.
     """
 
     rows: int = 0
@@ -119,13 +123,17 @@ def catalog_columns(
     columns = [replace(ID, type=id_type or ID.type), *((RA, DEC, HEALPIX) if positions else ())]
     for question, number, name in _probability_columns(model.card.questions):
         meaning = f": {question.meanings[number]}" if question.meanings else ""
-        text = f"probability of the answer {question.answers[number]!r} to {question.name}{meaning}"
+        text = f"probability of the answer {question.answers[number]!r} to {_called(question)}{meaning}"
         columns.append(Column(name, pa.float32(), text, ucd="stat.probability"))
-    first = model.card.questions[0].name
+    main = _called(model.card.main_question)
     columns += [
-        Column("class", pa.string(), f"most probable answer to {first}", ucd="meta.code.class"),
+        Column("class", pa.string(), f"most probable answer to {main}", ucd="meta.code.class"),
+        *(
+            Column(name, pa.string(), f"most probable answer to {_called(question)}", ucd="meta.code.class")
+            for question, name in _class_columns(model.card.questions)
+        ),
         *_judgement_columns(model),
-        Column("entropy", pa.float32(), f"entropy of the probabilities of {first}, in nats", ucd="stat.value"),
+        Column("entropy", pa.float32(), f"entropy of the probabilities of {main}, in nats", ucd="stat.value"),
         Column("flags", pa.int32(), _flags_text(), ucd="meta.code.qual"),
         Column("model", pa.string(), "first twelve digits of the model's digest", ucd="meta.id"),
     ]
@@ -137,9 +145,12 @@ def catalog_columns(
 
 def _judgement_columns(model: Model) -> list[Column]:
     """Return the columns that a model file has the means for: prediction sets, and unlikeness."""
-    columns, first = [], model.card.questions[0].name
-    if SET_LEVEL in model.card.sets.get(first, {}):
-        text = f"answers to {first} that cannot be ruled out: the right one is among them in {SET_LEVEL} of 100 cases"
+    columns, main = [], model.card.main_question
+    if SET_LEVEL in model.card.sets.get(main.name, {}):
+        text = (
+            f"answers to {_called(main)} that cannot be ruled out: "
+            f"the right one is among them in {SET_LEVEL} of 100 cases"
+        )
         columns.append(Column(f"set_{SET_LEVEL}", pa.string(), text, ucd="meta.code.class"))
     if model.card.familiar is not None:
         text = "how unlike the training pictures; 1 is exceeded by 5 % of galaxies like those"
@@ -151,12 +162,12 @@ def _judgements(
     model: Model, probabilities: NDArray[np.float32], embedding: NDArray[np.float32], flaws: NDArray[np.float32]
 ) -> dict[str, NDArray[np.generic] | list[str | None]]:
     """Return the values of `_judgement_columns`: None and NaN where a picture cannot be read."""
-    first = model.card.questions[0]
+    main = model.card.main_question
     result: dict[str, NDArray[np.generic] | list[str | None]] = {}
-    thresholds = model.card.sets.get(first.name, {}).get(SET_LEVEL)
+    thresholds = model.card.sets.get(main.name, {}).get(SET_LEVEL)
     if thresholds is not None:
         readable = ~np.isnan(probabilities[:, 0])
-        names = iter(name_sets(prediction_sets(probabilities[readable], thresholds), first.answers))
+        names = iter(name_sets(prediction_sets(probabilities[readable], thresholds), main.answers))
         result[f"set_{SET_LEVEL}"] = [next(names) if known else None for known in readable]
     if model.card.familiar is not None:
         result["ood"] = model.card.familiar.unlikeness(embedding, flaws)
@@ -169,27 +180,25 @@ def _flags_text() -> str:
     )
 
 
-def _probability_columns(questions: Sequence[Question]) -> Iterator[tuple[Question, int, str]]:
-    """Yield question, number of the answer, and name of each column of probabilities.
+def _called(question: Question) -> str:
+    """Return the name of a question as a description can hold it: without line breaks, say."""
+    return question.name if question.name.isprintable() and question.name.strip() else repr(question.name)
 
-    Of a question with two answers the second says all. What people voted on has a column an answer, called as in Galaxy
-    Zoo's catalogues after the question too; other columns are only where an answer occurs once more.
-    """
-    taken: set[str] = set()
+
+def _probability_columns(questions: Sequence[Question]) -> Iterator[tuple[Question, int, str]]:
+    """Yield question, number of the answer, and name of each column of probabilities."""
+    columns = answer_columns(questions)
     for question in questions:
         for number, answer in enumerate(question.answers):
-            if len(question.answers) == 2 and number == 0 and not question.votes:
-                continue
-            name = f"p_{answer.lower()}"
-            name = f"p_{question.name}_{answer.lower()}" if question.votes or name in taken else name
-            taken.add(name)
-            yield question, number, name
+            if answer in columns[question.name]:
+                yield question, number, columns[question.name][answer]
 
 
-def probability_column(question: Question, answer: str, columns: Sequence[str]) -> str:
-    """Return the name of the column of an answer's probability."""
-    long = f"p_{question.name}_{answer.lower()}"
-    return long if long in columns else f"p_{answer.lower()}"
+def _class_columns(questions: Sequence[Question]) -> Iterator[tuple[Question, str]]:
+    """Yield each question and the column of its most probable answer; of a single one ``class`` says all."""
+    if len(questions) > 1:
+        names = class_columns(questions)
+        yield from ((question, names[question.name]) for question in questions)
 
 
 def catalog_batches(
@@ -241,44 +250,45 @@ def _values(
     views: int | None,
 ) -> dict[str, NDArray[np.generic] | list[str | None]]:
     """Return the columns of one batch; NaN and None stand for what is not known."""
-    count, first = len(batch), model.card.questions[0]
+    count, questions, main = len(batch), model.card.questions, model.card.main_question
     flags = np.full(count, Flag.UNREADABLE, dtype=np.int32)
     embedding = np.full((count, model.embedding_size), np.nan, dtype=np.float32)
     flaws = np.full((count, len(MEASURES)), np.nan, dtype=np.float32)
-    found = {
-        question.name: np.full((count, len(question.answers)), np.nan, dtype=np.float32)
-        for question in model.card.questions
-    }
-    classes: list[str | None] = [None] * count
+    found = {question.name: np.full((count, len(question.answers)), np.nan, dtype=np.float32) for question in questions}
     if pictures is not None:
-        answers = model.classify(pictures, views=views)
+        answers = model.classify(pictures, views=views, framed=True)
         blank = pictures.reshape(len(pictures), -1, 3)
         flags[readable] = np.where((blank == blank[:, :1]).all(axis=(1, 2)), Flag.BLANK, 0)
+        flags[readable] |= np.where(np.isnan(answers.embedding[:, 0]), Flag.NO_ANSWER, 0)
         embedding[readable] = answers.embedding
         if model.card.familiar is not None:
             flaws[readable] = measure_flaws(pictures)
         for name, probabilities in answers.probabilities.items():
             found[name][readable] = probabilities
-        for row, number in zip(readable, answers.probabilities[first.name].argmax(axis=1), strict=True):
-            classes[row] = first.answers[number]
     flags |= np.array([galaxy.flags for galaxy in batch], dtype=np.int32)
-    chances = found[first.name]
-    columns = {
-        name: found[question.name][:, number] for question, number, name in _probability_columns(model.card.questions)
-    }
+    chances = found[main.name]
     positions = np.array([galaxy.position or (np.nan, np.nan) for galaxy in batch])
     return {
         "ra": positions[:, 0],
         "dec": positions[:, 1],
         HEALPIX.name: _cells(positions),
-        **columns,
-        "class": classes,
+        **{name: found[question.name][:, number] for question, number, name in _probability_columns(questions)},
+        "class": _called_classes(main, chances),
+        **{name: _called_classes(question, found[question.name]) for question, name in _class_columns(questions)},
         **_judgements(model, chances, embedding, flaws),
         "entropy": -(chances * np.log(np.maximum(chances, 1e-30))).sum(axis=1),
         "flags": flags,
         "model": [model.card.digest[:12]] * count,
         "embedding": embedding,
     }
+
+
+def _called_classes(question: Question, probabilities: NDArray[np.float32]) -> list[str | None]:
+    """Return the most probable answer of each row, of equals the first; None where probabilities are NaN."""
+    known = ~np.isnan(probabilities[:, 0])
+    numbers = np.where(known, probabilities.argmax(axis=1), len(question.answers))
+    names = (*question.answers, None)
+    return [names[number] for number in numbers.tolist()]
 
 
 def _cells(positions: NDArray[np.float64]) -> NDArray[np.generic]:
@@ -311,6 +321,8 @@ def _shows_something(flag: int) -> bool:
 def _count(batch: list[Galaxy], values: dict[str, NDArray[np.generic] | list[str | None]]) -> Tally:
     flags = np.asarray(values["flags"]).astype(int)
     flagged = {str(flag.name).lower(): int(np.count_nonzero(flags & flag)) for flag in Flag}
+    problems = {galaxy.id: galaxy.problem for galaxy in batch if galaxy.problem is not None}
+    problems |= {batch[row].id: NO_ANSWER for row in np.flatnonzero(flags & Flag.NO_ANSWER)}
     return Tally(
         rows=len(batch),
         classes=dict(
@@ -319,7 +331,7 @@ def _count(batch: list[Galaxy], values: dict[str, NDArray[np.generic] | list[str
             )
         ),
         flagged={name: count for name, count in flagged.items() if count} | _unlike(values),
-        problems={galaxy.id: galaxy.problem for galaxy in batch if galaxy.problem is not None},
+        problems=problems,
     )
 
 
@@ -331,6 +343,8 @@ def provenance(source: Source, model: Model, settings: Settings) -> dict[str, st
         "source": source.name,
         "model name": model.card.name,
         MODEL_NOTE: model.card.digest,
+        "question": model.card.main_question.name,
+        COLUMNS_NOTE: json.dumps(answer_columns(model.card.questions)),
         "model licence": model.card.licence,
         "views": str(settings.views),
         "crop": str(settings.framing.crop or "whole"),

@@ -11,7 +11,6 @@ import numpy as np
 from peculiar import run
 from peculiar.errors import SimulatedDataWarning
 from peculiar.explain import visualize_activations
-from peculiar.image import frame_pixels
 from peculiar.model import load_model
 from peculiar.nets import build, summarise
 from peculiar.plots import draw_answers, draw_confusion, draw_history, draw_samples, save
@@ -214,8 +213,7 @@ def _ask_both(
 ) -> list[list[tuple[str, bool]]]:
     """Return what the exercise's network and the model that ships say of some galaxies, and whether it is right."""
     shipped = load_model().asking(FOUR_CLASS.name)
-    framed = np.stack([frame_pixels(picture, shipped.framing) for picture in pictures])
-    both = {"exercise": trained.model.probabilities(pictures), "ships": shipped.probabilities(framed)}
+    both = {"exercise": trained.model.probabilities(pictures), "ships": shipped.probabilities(pictures)}
     return [
         [
             (

@@ -1,10 +1,11 @@
 """What is wrong with a set of galaxies: its pictures, its labels, its columns, its split."""
 
 import hashlib
+import itertools
 import os
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -167,6 +168,45 @@ def _examine(row: Row) -> _Examined:
     # Pictures in which nothing can be seen resemble each other, and are no duplicates.
     seen = fault is None or fault[0] in {"bit depth", "clipped", "off-centre", "uneven sky"}
     return _Examined(row.id, row.label, fault, file, pixels if seen else b"", portrait(content) if seen else None)
+
+
+def same_galaxies(
+    sources: Sequence[Source],
+    ids: Collection[str],
+    *,
+    threads: int = 2,
+    progress: Callable[[int], object] = lambda done: None,
+) -> list[tuple[str, str]]:
+    """Find pictures of the same galaxy under different ids: copies, also turned, mirrored, rescaled or cut anew.
+
+    Parameters
+    ----------
+    sources : sequence of Source
+    ids : collection of str
+        Of the galaxies to compare; of several rows of one id the first counts.
+    threads : int
+        That read pictures.
+    progress : callable
+        Called with the number of galaxies compared since the last call.
+
+    Returns
+    -------
+    list of (str, str)
+        Ids of pairs. See `peculiar.twins.find_twins` for the time it takes.
+    """
+    wanted = set(ids)
+
+    def firsts() -> Iterator[Row]:
+        for row in itertools.chain.from_iterable(source.rows() for source in sources):
+            if row.id in wanted:
+                wanted.remove(row.id)
+                yield row
+
+    rows = list(in_order(_examine, firsts(), threads))
+    exact = _Groups(len(rows))
+    pairs = [(one.rows[0], other) for one in _exact(rows, exact) for other in one.rows[1:]]
+    pairs += [(one.rows[0], one.rows[1]) for one in _near(rows, exact, progress)]
+    return [(rows[first].id, rows[second].id) for first, second in pairs]
 
 
 class _Groups:
@@ -339,7 +379,7 @@ def _suspects(
             if result.labels[number + place] in classes and number + place not in broken
         ]
         if pictures is not None and wanted:
-            embeddings.append(opened.classify(pictures[wanted], views=1).embedding)
+            embeddings.append(opened.classify(pictures[wanted], views=1, framed=True).embedding)
             rows += [number + readable[at] for at in wanted]
         number += len(batch)
         progress(len(batch))

@@ -1,6 +1,5 @@
 """A training run to one model file, which ONNX Runtime runs without PyTorch; what it answers is checked."""
 
-import hashlib
 import logging
 import os
 import warnings
@@ -13,13 +12,14 @@ import numpy as np
 import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
+from pydantic import ValidationError
 from torch import Tensor, nn
 
 from peculiar import run
 from peculiar.cache import writing
-from peculiar.errors import ModelError
+from peculiar.errors import ModelError, RunError
 from peculiar.fit import load_net
-from peculiar.model import FORMAT, METADATA_KEY, Card, Model, load_model
+from peculiar.model import FORMAT, Card, Model, load_model, seal
 from peculiar.nets.galaxy import GalaxyNet
 from peculiar.recipe import read_fit, read_notes
 from peculiar.seen import SEEN, pack_ids
@@ -42,7 +42,7 @@ class _Graph(nn.Module):
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
         embedding = self.net.embed(pictures.permute(0, 3, 1, 2).to(torch.float32) * (1 / 255))
-        return (embedding, *(head(embedding) for head in self.net.heads.values()))
+        return (embedding, *(head(embedding) for head in self.net.heads))
 
 
 def export(
@@ -92,34 +92,35 @@ def export(
     notes = read_notes(folder)
     size = record.recipe.size
     whole = _to_onnx(net, size)
-    settings = {
-        "framing": record.recipe.framing,
-        "questions": record.questions,
-        "temperatures": notes["temperatures"],
-        "views": views,
-    }
-    card = Card(
-        format=FORMAT,
-        name=name or out.stem,
-        digest="",
-        training={
-            **record.model_dump(mode="json", exclude={"questions"}),
-            "epochs": len(run.read_history(folder)),
-            SEEN: [*record.seen, pack_ids(id_ for id_, part in run.read_split(folder).items() if part == "training")],
-        },
-        scores=scores or {"validation": notes["scores"]},
-        credits=tuple(credits),
-        licence=licence,
-        version=metadata.version("peculiar"),
-        **settings,
-    )
-    decisive = card.model_dump_json(include=set(settings))
+    try:
+        card = Card(
+            format=FORMAT,
+            name=name or out.stem,
+            digest="",
+            framing=record.recipe.framing,
+            questions=record.questions,
+            temperatures=notes["temperatures"],
+            views=views,
+            training={
+                **record.model_dump(mode="json", exclude={"questions"}),
+                "epochs": len(run.read_history(folder)),
+                SEEN: [
+                    *record.seen,
+                    pack_ids(id_ for id_, part in run.read_split(folder).items() if part == "training"),
+                ],
+            },
+            scores=scores or {"validation": notes["scores"]},
+            credits=tuple(credits),
+            licence=licence,
+            version=metadata.version("peculiar"),
+        )
+    except ValidationError as error:
+        message = f"{folder} cannot be exported: {run.wrong_values(error)}"
+        raise RunError(message) from error
     with writing(out) as temporary:
         for graph in (_halved(whole), whole):
-            digest = hashlib.sha256(graph.SerializeToString(deterministic=True) + decisive.encode()).hexdigest()
-            helper.set_model_props(graph, {METADATA_KEY: card.model_copy(update={"digest": digest}).model_dump_json()})
             onnx.checker.check_model(graph)
-            temporary.write_bytes(graph.SerializeToString(deterministic=True))
+            temporary.write_bytes(seal(graph.SerializeToString(deterministic=True), card))
             wrong = _wrong(load_model(temporary), net, notes["temperatures"])
             if not wrong:
                 break
@@ -132,7 +133,8 @@ def export(
 
 def _to_onnx(net: GalaxyNet, size: int) -> onnx.ModelProto:
     """Trace a network, its normalisations folded into its convolutions."""
-    names = ["embedding", *net.questions]
+    # By number: people name questions as they like, and names of outputs are code to the exporter.
+    names = ["embedding", *(f"logits_{number}" for number in range(len(net.questions)))]
     example = torch.zeros(2, size, size, 3, dtype=torch.uint8)
     exporter = logging.getLogger("torch.onnx")
     before = exporter.level
@@ -194,7 +196,7 @@ def _wrong(model: Model, net: GalaxyNet, temperatures: dict[str, float]) -> dict
     smooth = np.zeros_like(noise)
     smooth[:, : blocks.shape[1], : blocks.shape[2]] = blocks
     pictures = np.concatenate([noise, smooth])
-    found = model.classify(pictures, views=1).probabilities
+    found = model.classify(pictures, views=1, framed=True).probabilities
     with torch.inference_mode():
         logits = net(run.to_input(torch.from_numpy(pictures), torch.device("cpu")))
     furthest = {

@@ -4,7 +4,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,13 @@ from torch.nn import functional
 from peculiar import run
 from peculiar.augment import middle, views
 from peculiar.calibrate import fit_temperature
-from peculiar.duplicates import near_duplicates
+from peculiar.doctor import same_galaxies
 from peculiar.errors import LabelError, RunError, UsageError
 from peculiar.evaluate import class_auc
 from peculiar.losses import weighted_cross_entropy
-from peculiar.model import Model
+from peculiar.model import Model, cores
 from peculiar.nets.bodies import imagenet_file, load_imagenet
-from peculiar.nets.galaxy import GalaxyNet, channels_last
+from peculiar.nets.galaxy import GalaxyNet, channels_last, numbered_heads
 from peculiar.recipe import NOTES, FitRecord, Recipe, check_same, make_recipe, read_fit
 from peculiar.restore import BODY, restore, set_head, width_of
 from peculiar.schema import CLEAN5, FOUR_CLASS, ODD, Question
@@ -79,6 +79,9 @@ class FitWatcher:
 
     def reading(self, done: int, total: int) -> None:
         """Tell how many pictures have been read."""
+
+    def comparing(self, done: int, total: int) -> None:
+        """Tell how many pictures have been compared with others, to find those of the same galaxy."""
 
     def asking(self, done: int, total: int) -> None:
         """Tell about how many pictures the teacher has been asked."""
@@ -144,8 +147,8 @@ def fit(
 ) -> list[dict[str, Any]]:
     """Train the galaxy network on several questions at once.
 
-    Rows answer the questions that they have labels for. A hash of its id decides which part a galaxy is in; near
-    duplicates are kept on one side. The test part is not looked at here.
+    Rows answer the questions that they have labels for. A hash of its id decides which part a galaxy is in; pictures
+    of one galaxy under different ids are kept on one side. The test part is not looked at here.
 
     Parameters
     ----------
@@ -206,7 +209,7 @@ def fit(
         _check_start(start, recipe)
     sources = [one if isinstance(one, Source) else open_source(one) for one in data]
     galaxies = read_answered(sources, questions, recipe.training_framing, progress=watcher.reading)
-    parts, duplicates = fit_parts(galaxies, recipe)
+    parts, duplicates = fit_parts(galaxies, sources, recipe, progress=watcher.comparing)
     _check_parts(galaxies, parts)
     few = len(parts.training) < recipe.batch_size and "batch_size" not in recipe.model_fields_set
     if few:  # so small a set has not to be told how many go into a step
@@ -239,14 +242,27 @@ def fit(
         return loop.run(lessons, resuming=resuming)
 
 
-def fit_parts(galaxies: Answered, recipe: Recipe) -> tuple[Split, int]:
-    """Return the parts of galaxies that were read with the recipe's margin, and the number of duplicate pairs."""
-    # The same id from another source is the same galaxy anyway.
-    first = np.unique(np.array(galaxies.ids), return_index=True)[1]
-    rim = (galaxies.pictures.shape[1] - recipe.size) // 2
-    kept = slice(rim, rim + recipe.size)
-    pairs = near_duplicates(galaxies.pictures[first][:, kept, kept])
-    same = [(int(first[one]), int(first[other])) for one, other in pairs]
+def fit_parts(
+    galaxies: Answered,
+    sources: Sequence[Source],
+    recipe: Recipe,
+    *,
+    progress: Callable[[int, int], object] = lambda done, total: None,
+) -> tuple[Split, int]:
+    """Return the parts of galaxies that were read from some sources, and the number of pairs of duplicates.
+
+    Pictures of one galaxy under different ids, however turned, mirrored or cut, are in the same part.
+    """
+    places = {id_: row for row, id_ in enumerate(galaxies.ids)}
+    done = 0
+
+    def count(more: int) -> None:
+        nonlocal done
+        done += more
+        progress(done, len(places))
+
+    pairs = same_galaxies(sources, places, threads=cores(), progress=count)
+    same = [(places[one], places[other]) for one, other in pairs]
     parts = split_by_id(galaxies.ids, same, validation_size=recipe.validation_size, test_size=recipe.test_size)
     return parts, len(pairs)
 
@@ -314,7 +330,7 @@ def _lessons(
     for start in range(0, len(rows), _TEACHER_BATCH):
         some = rows[start : start + _TEACHER_BATCH]
         pictures = data.pictures[some, rim : rim + size, rim : rim + size]
-        told = [teacher.classify(pictures, views=_TEACHER_VIEWS).probabilities for teacher in teachers]
+        told = [teacher.classify(pictures, views=_TEACHER_VIEWS, framed=True).probabilities for teacher in teachers]
         for name, lesson in lessons.items():
             lesson[some] = np.mean([probabilities[name] for probabilities in told], axis=0)
         watcher.asking(min(start + _TEACHER_BATCH, len(rows)), len(rows))
@@ -323,7 +339,7 @@ def _lessons(
 
 def _keep_lessons(folder: Path, record: FitRecord, lessons: dict[str, NDArray[np.float32]]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {name: torch.from_numpy(lesson) for name, lesson in lessons.items()}
+    tensors = {str(number): torch.from_numpy(lesson) for number, lesson in enumerate(lessons.values())}
     run.write_weights(folder / LESSONS, tensors, {"of": _asked(record)})
 
 
@@ -332,7 +348,10 @@ def _kept_lessons(folder: Path, record: FitRecord) -> dict[str, NDArray[np.float
     if not (folder / LESSONS).exists():
         return None
     tensors, notes = run.read_weights(folder / LESSONS)
-    return {name: lesson.numpy() for name, lesson in tensors.items()} if notes.get("of") == _asked(record) else None
+    names = {str(number): question.name for number, question in enumerate(record.questions)}
+    if notes.get("of") != _asked(record) or set(tensors) != set(names):
+        return None
+    return {name: tensors[number].numpy() for number, name in names.items()}
 
 
 def _asked(record: FitRecord) -> str:
@@ -458,10 +477,12 @@ class _Fit:
     def _resume(self) -> list[dict[str, Any]]:
         tensors, notes = run.read_weights(self.folder / run.LAST)
         history = run.parse_history(notes.get("history", ""), self.folder / run.LAST)
-        self.net.load_state_dict(run.net_tensors(tensors))
+        names = [question.name for question in self.data.questions]
+        self.net.load_state_dict(numbered_heads(run.net_tensors(tensors), names))
         state = run.optimizer_tensors(tensors)
         averaged = {name: value for name, value in state.items() if name.startswith(_AVERAGE)}
-        self.average.load_state_dict({name.removeprefix(_AVERAGE): value for name, value in averaged.items()})
+        average = {name.removeprefix(_AVERAGE): value for name, value in averaged.items()}
+        self.average.load_state_dict(numbered_heads(average, names))
         self._restore_optimizer({name: value for name, value in state.items() if name not in averaged})
         run.write_history(self.folder, history)
         return history
@@ -654,7 +675,7 @@ def load_net(folder: Path, record: FitRecord) -> GalaxyNet:
     net = GalaxyNet(answers, record.recipe.width, record.recipe.body)
     tensors, _ = run.read_weights(folder / AVERAGED)
     try:
-        net.load_state_dict(tensors)
+        net.load_state_dict(numbered_heads(tensors, net.questions))
     except RuntimeError as error:
         message = f"{folder}: the weights do not fit the network of {run.RECORD} ({error})"
         raise RunError(message) from error

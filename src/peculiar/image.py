@@ -342,6 +342,23 @@ def compose_picture(bands: Bands, stretch: Stretch | None = None) -> NDArray[np.
     return np.ascontiguousarray((np.concatenate(parts) if len(parts) > 1 else parts[0])[::-1])
 
 
+def picture_pixels(picture: Image.Image) -> NDArray[np.uint8]:
+    """Return the pixels of a picture of Pillow's as `decode_picture` would, neither cut nor resized.
+
+    Returns
+    -------
+    ndarray of uint8, shape (height, width, 3)
+
+    Raises
+    ------
+    PictureError
+        If its pixels have no known scale.
+    """
+    if picture.mode in {"I", "F"} or picture.mode.startswith("I;16"):
+        raise PictureError(f"its pixels are {picture.mode!r}, without a known scale; give an array of uint8")
+    return np.asarray(_upright(picture, picture))
+
+
 def encode_picture(pixels: NDArray[np.uint8], format: str = "PNG") -> bytes:
     """Encode pixels, uint8 (height, width, 3), as PNG or JPEG (quality 95)."""
     buffer = io.BytesIO()
@@ -435,14 +452,19 @@ def _to_rgb(content: bytes, picture: ImageFile.ImageFile) -> tuple[Image.Image, 
         shown, guess = grey_to_bytes(content, picture)
     elif has_wide_colours(picture):
         shown, guess = colours_to_bytes(content, picture)
+    return _upright(shown, picture), guess
+
+
+def _upright(shown: Image.Image, picture: Image.Image) -> Image.Image:
+    """Return a picture in three colours, turned as the EXIF of the one that it was made of says."""
     # Pillow's own exif_transpose writes the other entries anew, and breaks off at one of another type than is usual.
     if "exif" in picture.info:
         picture.load()
         turn = _TURNS.get(picture.getexif().get(ExifTags.Base.Orientation, 1))
         shown = shown if turn is None else shown.transpose(turn)
     if shown.mode in {"RGBA", "LA", "PA"} or "transparency" in shown.info:
-        return _over_black(shown), guess
-    return shown if shown.mode == "RGB" else shown.convert("RGB"), guess
+        return _over_black(shown)
+    return shown if shown.mode == "RGB" else shown.convert("RGB")
 
 
 def _over_black(picture: Image.Image) -> Image.Image:

@@ -113,6 +113,22 @@ class Familiar(BaseModel):
     looks: Looks
     looks_limit: float
 
+    def fits(self, size: int) -> bool:
+        """Tell whether these are numbers for embeddings of so many values, and limits above 0."""
+        looks = self.looks
+        count = len(looks.middle)
+        arrays = {
+            (size,): (self.middle,),
+            (len(self.axes), size): (self.axes,),
+            (count,): (looks.middle, looks.scale),
+            (len(looks.shares),): (looks.shares,),
+            (len(looks.shares), count): (looks.means,),
+            (len(looks.shares), count, count): (looks.factors,),
+        }
+        whole = all(one.shape == shape and np.isfinite(one).all() for shape, some in arrays.items() for one in some)
+        limits = (self.variance, self.limit, self.looks_limit)
+        return whole and all(0 < one < np.inf for one in limits)
+
     def unlikeness(self, embedding: NDArray[np.floating], flaws: NDArray[np.floating]) -> NDArray[np.float32]:
         """Return how unlike the training pictures some pictures are.
 

@@ -25,8 +25,15 @@ class Classifier(Protocol):
     def framing(self) -> Framing:
         """How it wants its pictures."""
 
-    def probabilities(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Classify pictures, uint8 (n, size, size, 3), into probabilities, float32 (n, classes)."""
+    def probabilities(self, pictures: NDArray[np.uint8], *, framed: bool = False) -> NDArray[np.float32]:
+        """Classify pictures into probabilities, float32 (n, classes); NaN where it has none.
+
+        `framed` ones are uint8 (n, size, size, 3), cut and sized as `framing` says; others it frames itself.
+        """
+
+
+NO_ANSWER = "the model gave something else than numbers"
+"""Why a picture that can be read has no probabilities."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +46,7 @@ class Predictions:
     labels : list of (str or None)
         The labels that the source has.
     probabilities : ndarray of float32, shape (n, classes)
-        NaN where a picture cannot be read.
+        NaN where a picture cannot be read, or the model gave no numbers.
     problems : dict of str to str
         Why, by id.
     """
@@ -95,7 +102,9 @@ def predict(
     for batch, readable, pictures in readable_batches(galaxies, batch_size):
         part = np.full((len(batch), len(model.question.answers)), np.nan, dtype=np.float32)
         if pictures is not None:
-            part[readable] = model.probabilities(pictures)
+            part[readable] = model.probabilities(pictures, framed=True)
+            broken = [row for row in readable if np.isnan(part[row, 0])]
+            problems.update((batch[row].id, NO_ANSWER) for row in broken)
         parts.append(part)
         ids.extend(galaxy.id for galaxy in batch)
         labels.extend(galaxy.label for galaxy in batch)

@@ -4,7 +4,6 @@ The network stays as it is, or computes in eight bits from then on. What was not
 part of the model's own split.
 """
 
-import hashlib
 import os
 import tempfile
 from collections import Counter
@@ -15,13 +14,11 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import helper
 
-from peculiar.cache import writing
 from peculiar.calibrate import Scaling, choose_scaling, cross_fitted, fit_scaling
 from peculiar.errors import LabelError, ModelError
 from peculiar.flaws import measure_flaws
-from peculiar.model import METADATA_KEY, Answers, Card, Model, load_model
+from peculiar.model import Answers, Model, write_model
 from peculiar.ood import DIRECTIONS, fit_familiar
 from peculiar.predict import readable_batches
 from peculiar.quantize import pictures_for_ranges, quantize
@@ -84,10 +81,10 @@ def recalibrate(
         raise ModelError(message)
     if eight_bits:
         with tempfile.TemporaryDirectory() as folder:
-            place = Path(folder) / "model.onnx"
             pictures = pictures_for_ranges(model, sources, sizes)
-            _write(quantize(model, pictures), model.card, place)
-            return recalibrate(load_model(place), sources, out, scores=scores, progress=progress)
+            graph = quantize(model, pictures).SerializeToString(deterministic=True)
+            inner = write_model(graph, model.card, Path(folder) / "model.onnx")
+            return recalibrate(inner, sources, out, scores=scores, progress=progress)
     unscaled = model.with_card(model.card.model_copy(update={"scalings": {}}))
     embeddings: dict[str, list[NDArray[np.float32]]] = {"training": [], "validation": []}
     flaws: dict[str, list[NDArray[np.float32]]] = {"training": [], "validation": []}
@@ -126,7 +123,10 @@ def recalibrate(
             logits = cross_fitted(logits, known, fit_scaling, groups=ids[name])
         sets[name] = fit_sets(known, np.exp(logits))
     if not sets:
-        message = f"no galaxy of the validation part answers {', '.join(labels)}; give the sets that it was trained on"
+        message = (
+            f"the galaxies of the validation part have no two different answers to {', '.join(labels)}; give the sets "
+            "that the model was trained on, or train one on more galaxies"
+        )
         raise LabelError(message)
     updates: dict[str, Any] = {
         "scalings": scalings,
@@ -140,8 +140,8 @@ def recalibrate(
         )
         updates["familiar"] = fit_familiar(training, held_back, surveys)
     graph = onnx.load(model.path)
-    _write(graph, model.card.model_copy(update=updates), Path(out))
-    return load_model(out)
+    del graph.metadata_props[:]
+    return write_model(graph.SerializeToString(deterministic=True), model.card.model_copy(update=updates), out)
 
 
 def _answered(
@@ -158,7 +158,7 @@ def _answered(
                 (part, one, surveys[row], {name: column[row] for name, column in columns.items()})
                 for part, one, row in rows
             ]
-            yield known, model.classify(pictures), pictures
+            yield known, model.classify(pictures, framed=True), pictures
         del rows[: len(batch)]
 
 
@@ -184,16 +184,3 @@ def _labels(source: Source, question: Question) -> list[str | None]:
         entry if trust.get(basis or "", 1.0) >= _LEAST_TRUST else None
         for entry, basis in zip(entries, bases, strict=True)
     ]
-
-
-def _write(graph: onnx.ModelProto, card: Card, out: Path) -> None:
-    del graph.metadata_props[:]
-    # As `peculiar export` does, and all that this adds: it decides columns of a catalogue.
-    added = {name for name in ("scalings", "sets", "familiar") if getattr(card, name)}
-    entries = {"framing", "questions", "temperatures", "views", *added}
-    decisive = card.model_dump_json(include=entries)
-    digest = hashlib.sha256(graph.SerializeToString(deterministic=True) + decisive.encode()).hexdigest()
-    helper.set_model_props(graph, {METADATA_KEY: card.model_copy(update={"digest": digest}).model_dump_json()})
-    with writing(out) as temporary:
-        temporary.write_bytes(graph.SerializeToString(deterministic=True))
-        load_model(temporary)

@@ -12,7 +12,7 @@ from torch import Tensor
 from peculiar.errors import ModelError
 from peculiar.model import Model
 from peculiar.nets.bodies import BODIES
-from peculiar.nets.galaxy import GalaxyNet, head_name
+from peculiar.nets.galaxy import GalaxyNet
 from peculiar.schema import Question
 
 BODY = "lite"
@@ -41,16 +41,18 @@ def restore(model: Model, questions: Sequence[Question]) -> tuple[GalaxyNet, lis
     ModelError
         If the file holds another network.
     """
-    constants = _Constants(onnx.load(model.path).graph)
+    graph = onnx.load(model.path).graph
+    constants, outputs = _Constants(graph), [output.name for output in graph.output[1:]]
     net = GalaxyNet({question.name: len(question.answers) for question in questions}, width_of(model), BODY)
     for name, parameter in net.body.named_parameters():
         _fill(parameter, constants[f"net.body.{name}"], model)
     new = []
-    answers = {question.name: question.answers for question in model.card.questions}
+    known = {one.name: (one.answers, output) for one, output in zip(model.card.questions, outputs, strict=True)}
     for question in questions:
-        weights, bias = (constants[f"net.heads.{head_name(question.name)}.{kind}"] for kind in ("weight", "bias"))
+        answers, output = known.get(question.name, ((), ""))
+        weights, bias = constants.layer(output) if answers == question.answers else (None, None)
         # One that was taught later is no part of the network, and may as well be fitted anew.
-        if weights is None or answers.get(question.name) != question.answers:
+        if weights is None:
             new.append(question)
         else:
             set_head(net, question, weights, bias)
@@ -61,7 +63,7 @@ def set_head(
     net: GalaxyNet, question: Question, weights: NDArray[np.float32], bias: NDArray[np.float32] | None
 ) -> None:
     """Give a network's head for a question its weights, shape (answers, d), and bias, shape (answers,)."""
-    head = net.heads[head_name(question.name)]
+    head = net.head(question.name)
     values = {"weight": weights, "bias": np.zeros(len(weights), np.float32) if bias is None else bias}
     head.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in values.items()})
 
@@ -97,6 +99,7 @@ class _Constants:
     """The weights of a graph by name, in single precision however they are stored."""
 
     def __init__(self, graph: onnx.GraphProto) -> None:
+        self._layers = {node.output[0]: node for node in graph.node if node.op_type == "Gemm"}
         self._stored = {weights.name: weights for weights in graph.initializer}
         # The node that widens weights gives them the name that they had, or that name with an ending.
         self._makers = {
@@ -104,6 +107,14 @@ class _Constants:
             for node in graph.node
             if node.op_type in ("Cast", "DequantizeLinear") and node.input[0] in self._stored
         }
+
+    def layer(self, output: str) -> tuple[NDArray[np.float32] | None, NDArray[np.float32] | None]:
+        """Return weights (answers, d) and bias of the linear layer of the network that gives an output, if one does."""
+        node = self._layers.get(output)
+        if node is None or not any(one.name == "transB" and one.i for one in node.attribute):
+            return None, None
+        weights, bias = (self[name] for name in node.input[1:3])
+        return weights, bias
 
     def __getitem__(self, name: str) -> NDArray[np.float32] | None:
         """Return weights, None where there are none of that name."""

@@ -30,6 +30,7 @@ from torch import Tensor, nn
 
 from peculiar.cache import writing
 from peculiar.errors import NotFoundError, RunError, UnknownNameError, UsageError
+from peculiar.given import framed_batches
 from peculiar.image import Framing
 from peculiar.nets import build
 from peculiar.schema import Question
@@ -296,8 +297,28 @@ class TrainedNet:
         self.question = question
         self.framing = framing
 
-    def probabilities(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Classify pictures, uint8 (n, size, size, 3), into probabilities, float32 (n, classes)."""
+    def probabilities(self, pictures: Any, *, framed: bool = False) -> NDArray[np.float32]:
+        """Classify pictures into probabilities.
+
+        Parameters
+        ----------
+        pictures : array, PIL.Image.Image, or iterable of these
+            As `peculiar.model.Model.classify` takes them.
+        framed : bool
+            They are uint8, (n, size, size, 3), cut and sized as `framing` says.
+
+        Returns
+        -------
+        ndarray of float32, shape (n, classes)
+
+        Raises
+        ------
+        UsageError
+            If something is no picture.
+        """
+        if not framed:
+            parts = [self.probabilities(some, framed=True) for some in framed_batches(pictures, self.framing)]
+            return np.concatenate([np.empty((0, len(self.question.answers)), np.float32), *parts])
         device = next(self.net.parameters()).device
         with torch.inference_mode():
             logits = self.net(to_input(torch.from_numpy(pictures), device))

@@ -8,7 +8,7 @@ import difflib
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -17,9 +17,6 @@ from typing import Any
 from peculiar.errors import LabelError, NotFoundError, UnknownNameError
 from peculiar.spelling import number_meanings
 from peculiar.words import counted
-
-RESERVED = frozenset({"embedding", "pictures"})
-"""What a question cannot be called, since something else in a model file is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +255,25 @@ def question_for(name: str, labels: Iterable[str]) -> Question:
         if found and found <= set(question.answers):
             return question
     return Question(name, tuple(sorted(found)))
+
+
+def answering(questions: Sequence[Question], column: str | None, labels: Iterable[str | None]) -> Question | None:
+    """Return the question that a column of labels answers, None if none does.
+
+    One whose answers include all labels: that which is called as the column, or the first. Where there is none, the
+    question that is called as the column.
+
+    Parameters
+    ----------
+    questions : sequence of Question
+    column : str or None
+    labels : iterable of (str or None)
+        Entries of the column; None is not known.
+    """
+    found = {label for label in labels if label is not None}
+    called = [one for one in questions if column in (one.name, one.column)]
+    fitting = [one for one in (*called, *questions) if found and found <= {*one.answers, *one.silent}]
+    return next(iter((*fitting, *called)), None)
 
 
 def find_tree(name: str) -> Tree:

@@ -457,7 +457,7 @@ def embed(shelf: Shelf, model: Model, pictures: Sequence[str | os.PathLike[str]]
     framing = model.framing if crop is None else replace(model.framing, crop=parse_crop(crop))
     views = shelf.notes.get("views", "")
     shown = np.stack([_read(Path(path), framing) for path in pictures])
-    return model.classify(shown, views=int(views) if views.isdigit() else None).embedding
+    return model.classify(shown, views=int(views) if views.isdigit() else None, framed=True).embedding
 
 
 def _read(path: Path, framing: Framing) -> NDArray[np.uint8]:

@@ -264,7 +264,8 @@ def _classify(model: Classifier, pictures: Sequence[Pixels], progress: Callable[
     parts = []
     for start in range(0, len(pictures), 64):
         some = pictures[start : start + 64]
-        parts.append(model.probabilities(np.stack([frame_pixels(picture, model.framing) for picture in some])))
+        framed = np.stack([frame_pixels(picture, model.framing) for picture in some])
+        parts.append(model.probabilities(framed, framed=True))
         progress(len(some))
     return np.concatenate(parts)
 

@@ -98,6 +98,26 @@ def split(labels: ArrayLike, *, validation_size: float = 0.2, seed: int = 222, a
     return Split(training, validation)
 
 
+def keep_together(parts: Split, same: Iterable[tuple[int, int]]) -> Split:
+    """Return parts in which rows that show the same galaxy are not on both sides: such held-back ones are trained on.
+
+    Parameters
+    ----------
+    parts : Split
+        Of two parts.
+    same : iterable of (int, int)
+        Pairs of rows.
+    """
+    trained, pairs = set(parts.training.tolist()), list(same)
+    linked = {row: {row} for pair in pairs for row in pair}
+    for first, second in pairs:
+        joined = linked[first] | linked[second]
+        linked.update(dict.fromkeys(joined, joined))
+    moved = {row for group in linked.values() if group & trained for row in group} - trained
+    kept = np.array([row not in moved for row in parts.validation], dtype=bool)
+    return Split(np.concatenate([parts.training, parts.validation[~kept]]), parts.validation[kept])
+
+
 def split_by_id(
     ids: Sequence[str], same: Iterable[tuple[int, int]] = (), *, validation_size: float = 0.1, test_size: float = 0.15
 ) -> Split:

@@ -1,6 +1,5 @@
 """A new question from few labels: a calibrated linear head on the embeddings of a catalogue, in a new model file."""
 
-import hashlib
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -12,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax, softmax
 
-from peculiar.cache import writing
 from peculiar.calibrate import fit_temperature
 from peculiar.errors import LabelError, UsageError
 from peculiar.evaluate import Scores, class_auc, evaluate
-from peculiar.graft import head_graph, with_head
-from peculiar.model import Model, load_model
-from peculiar.schema import RESERVED, Question, question_for
+from peculiar.graft import head_graph
+from peculiar.model import Model, load_model, write_model
+from peculiar.modelfile import split_card
+from peculiar.schema import Question, question_for
 from peculiar.seen import SEEN, pack_ids
 from peculiar.shelf import Shelf
 from peculiar.sources.labelled import read_labels
@@ -170,7 +169,7 @@ def teach(
     # A question that is known keeps the order and the meanings of its answers.
     asked = replace(question_for(label, by_id.values()), name=question or label, column=label)
     known = {one.name for one in model.card.questions}
-    if asked.name in known | RESERVED:
+    if asked.name in known:
         message = f"{model.path.name} already answers {asked.name!r}; give the new question another name (--question)"
         raise UsageError(message)
     rows = shelf.rows_of(list(by_id), lenient=True)
@@ -384,17 +383,19 @@ def _share_of_each(
 
 
 def write_taught(model: Model, head: Head, out: Path, count: int, *, seen: Iterable[str] = ()) -> Model:
-    """Write the model file with one more question; its digest covers the old file's and all of the head.
+    """Write the model file with one more question, which its catalogues are about from then on.
 
     `seen` are the ids of the galaxies that it learned from.
     """
     card, question = model.card, head.question
-    graph = head_graph(question.name, head.weights, head.bias)
+    graph, _ = split_card(model.path.read_bytes())
+    graph += head_graph(f"logits_{len(card.questions)}", head.weights, head.bias)
     changed = card.model_copy(
         update={
             "name": out.stem,
             "questions": (*card.questions, question),
             "temperatures": {**card.temperatures, question.name: head.temperature},
+            "about": question.name,
             "training": {
                 **card.training,
                 "taught": {**card.training.get("taught", {}), question.name: count},
@@ -404,10 +405,4 @@ def write_taught(model: Model, head: Head, out: Path, count: int, *, seen: Itera
             "version": metadata.version("peculiar"),
         }
     )
-    decisive = changed.model_dump_json(include={"framing", "questions", "temperatures", "views"})
-    digest = hashlib.sha256(card.digest.encode() + graph + decisive.encode()).hexdigest()
-    text = changed.model_copy(update={"digest": digest}).model_dump_json()
-    with writing(out) as temporary:
-        temporary.write_bytes(with_head(model.path.read_bytes(), graph, text))
-        load_model(temporary)
-    return load_model(out)
+    return write_model(graph, changed, out)

@@ -44,6 +44,12 @@ _REACHED = 5
 
 _BLOCK = 1000
 
+MOST_AT_ONCE = 50_000
+"""Galaxies that are compared each with each; of more, those that are near the same landmarks."""
+
+# Landmarks, times the square root of the number of galaxies; and how many of them a galaxy is near.
+_LANDMARKS, _NEAR_LANDMARKS = 1.0, 24
+
 
 @dataclass(frozen=True, slots=True)
 class Twin:
@@ -153,7 +159,8 @@ def find_twins(
     Returns
     -------
     list of Twin
-        By their rows. The time of the search grows as the square of n, that of the comparison as n.
+        By their rows. The time of the comparison grows as n, that of the search as the square of n up to
+        `MOST_AT_ONCE`, and as its power 3/2 from there on.
     """
     if len(portraits) < 2:
         return []
@@ -209,16 +216,46 @@ def _candidates(description: NDArray[np.float32], neighbours: int) -> Iterator[t
     """Yield pairs of rows (n, 2), the smaller first, each once, and how many rows were searched for them."""
     count = min(neighbours, len(description) - 1)
     seen: set[int] = set()
-    for start in range(0, len(description), _BLOCK):
-        alike = description[start : start + _BLOCK] @ description.T
-        rows = np.arange(len(alike))
-        alike[rows, rows + start] = -np.inf
-        near = np.argpartition(-alike, count - 1, axis=1)[:, :count]
-        pairs = np.stack([np.repeat(rows + start, count), near.ravel()], axis=1)
-        keys = np.unique(pairs.min(axis=1) * len(description) + pairs.max(axis=1))
-        fresh = np.array([key for key in keys.tolist() if key not in seen], dtype=np.intp)
-        seen.update(fresh.tolist())
-        yield np.stack(np.divmod(fresh, len(description)), axis=1), len(rows)
+    for rows, others in _regions(description):
+        for start in range(0, len(rows), _BLOCK):
+            some = rows[start : start + _BLOCK]
+            alike = description[some] @ description[others].T
+            alike[some[:, None] == others] = -np.inf
+            near = np.argpartition(-alike, min(count, len(others) - 1) - 1, axis=1)[:, :count]
+            pairs = np.stack([np.repeat(some, near.shape[1]), others[near].ravel()], axis=1)
+            keys = np.unique(pairs.min(axis=1) * len(description) + pairs.max(axis=1))
+            fresh = np.array([key for key in keys.tolist() if key not in seen], dtype=np.intp)
+            seen.update(fresh.tolist())
+            yield np.stack(np.divmod(fresh, len(description)), axis=1), len(some)
+
+
+def _regions(description: NDArray[np.float32]) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """Yield rows, each once, and those that their neighbours are sought among.
+
+    All among all, where there are not too many. Else by landmarks, galaxies that chance chooses: a row belongs to its
+    nearest one, and is sought among the rows of which this is one of the nearest. Landmarks are so many that the time
+    grows as the power 3/2 of the number of rows.
+    """
+    count = len(description)
+    if count <= MOST_AT_ONCE:
+        yield np.arange(count), np.arange(count)
+        return
+    random = np.random.default_rng(222)
+    landmarks = description[random.choice(count, round(_LANDMARKS * count**0.5), replace=False)]
+    nearest = np.empty((count, _NEAR_LANDMARKS), dtype=np.int32)
+    for start in range(0, count, _BLOCK):
+        alike = description[start : start + _BLOCK] @ landmarks.T
+        some = np.argpartition(-alike, _NEAR_LANDMARKS - 1, axis=1)[:, :_NEAR_LANDMARKS]
+        order = np.argsort(-np.take_along_axis(alike, some, axis=1), axis=1)
+        nearest[start : start + _BLOCK] = np.take_along_axis(some, order, axis=1)
+    flat = np.argsort(nearest, axis=None, kind="stable")
+    ends = np.searchsorted(nearest.ravel()[flat], np.arange(len(landmarks) + 1))
+    for number in range(len(landmarks)):
+        places = flat[ends[number] : ends[number + 1]]
+        others = np.sort(places // _NEAR_LANDMARKS)
+        rows = np.sort(places[places % _NEAR_LANDMARKS == 0] // _NEAR_LANDMARKS)
+        if len(rows) and len(others) > 1:
+            yield rows, others
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """`peculiar explain`: what in a picture counted for a model, or what the filters of a run see."""
 
+import itertools
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -60,7 +61,10 @@ def explain(
 
     folder = folder or Path("explained")
     opened = load_model(model)
-    asked, glance = (opened.asking(question, labels=source.label, views=each) for each in (views, views or 1))
+    asked, glance = (
+        opened.asking(question, labels=source.label, entries=() if question else source.labels(), views=each)
+        for each in (views, views or 1)
+    )
     figures = [folder / f"galaxy_{number}.png" for number in range(1, (len(ids) if ids else count) + 1)]
     with (
         producing(context, *figures, folder / "overview.png") as request,
@@ -84,15 +88,20 @@ def _explain_run(source: "Source", model: Path, folder: Path, count: int, weight
     """Draw what each filter of each convolutional layer of a run sees in galaxies that it was not trained on."""
     with extra("explaining a training run", "train"):
         from peculiar import run
+        from peculiar.attribution import rows_by_turns
         from peculiar.explain import visualize_activations
+    from peculiar.sources.stream import decode_row
 
     trained = run.load_run(model, weights=weights)
     seen = {id_ for id_, part in run.read_split(model).items() if part == "training"}
     numbers: dict[str | None, int] = {answer: number for number, answer in enumerate(trained.question.answers)}
-    batches = (
-        ([galaxy.picture], [numbers.get(galaxy.label, -1)])
-        for galaxy in source.galaxies(trained.framing)
+    galaxies = (
+        galaxy
+        for galaxy in (decode_row(row, trained.framing) for row in rows_by_turns(source))
         if galaxy.picture is not None and galaxy.id not in seen
     )
+    shown = list(itertools.islice(galaxies, max(count, 0)))
+    batches = [([galaxy.picture], [numbers.get(galaxy.label, -1)]) for galaxy in shown]
     with redirect_stdout(out.file):
         visualize_activations(trained, batches, count=count, out=folder)
+    out.print("The galaxies: " + ", ".join(galaxy.id for galaxy in shown))

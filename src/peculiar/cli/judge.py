@@ -85,7 +85,7 @@ def evaluate(
     unlabelled = None
     if catalog is not None:
         notes += check_maker(catalog, read_maker(TableReader(catalog)), candidate.maker)
-        values, known = read_probabilities(catalog, scored.question)
+        values, known = read_probabilities(catalog, scored.question, questions=candidate.questions)
         unlabelled = values[known]
     wanted = dict.fromkeys(["survey", scored.question.basis, *(by or ())])
     columns = {name: scored.column(name) for name in wanted if name and (name in scored.columns or name in (by or ()))}

@@ -96,6 +96,9 @@ def fitting() -> Iterator["FitWatcher"]:
             def reading(self, done: int, total: int) -> None:
                 show(completed=done, total=total)
 
+            def comparing(self, done: int, total: int) -> None:
+                show(description="looking for duplicates", completed=done, total=total)
+
             def asking(self, done: int, total: int) -> None:
                 show(description="asking the teachers", completed=done, total=total)
 

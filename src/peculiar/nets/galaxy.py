@@ -1,6 +1,7 @@
 """The network of the model that ships: a body, and a head for each question."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -31,8 +32,8 @@ class GalaxyNet(nn.Module):
         self.body = make(width)
         self.dropout = nn.Dropout(0.2)
         self.questions = tuple(questions)
-        heads = {head_name(name): nn.Linear(times * width, answers) for name, answers in questions.items()}
-        self.heads = nn.ModuleDict(heads)
+        # By number: PyTorch makes code of names, and people name questions as they like.
+        self.heads = nn.ModuleList(nn.Linear(times * width, answers) for answers in questions.values())
 
     def embed(self, pictures: Tensor) -> Tensor:
         """Return what the body makes of pictures, float32 (n, values)."""
@@ -42,11 +43,26 @@ class GalaxyNet(nn.Module):
     def forward(self, pictures: Tensor) -> dict[str, Tensor]:
         """Return the logits of pictures, by question."""
         hidden = self.dropout(self.embed(pictures))
-        return {name: head(hidden) for name, head in zip(self.questions, self.heads.values(), strict=True)}
+        return {name: head(hidden) for name, head in zip(self.questions, self.heads, strict=True)}
+
+    def head(self, question: str) -> nn.Linear:
+        """Return the head of a question."""
+        return cast(nn.Linear, self.heads[self.questions.index(question)])
 
 
-def head_name(question: str) -> str:
-    """Return what the head of a question is called, since PyTorch takes neither dots nor the names of its own parts."""
+def numbered_heads(tensors: Mapping[str, Tensor], questions: Sequence[str]) -> dict[str, Tensor]:
+    """Return weights with heads by number, of files in which they are by name."""
+    if all(f"heads.{number}.weight" in tensors for number in range(len(questions))):
+        return dict(tensors)
+    numbers = {f"heads.{_old_name(name)}.": f"heads.{number}." for number, name in enumerate(questions)}
+    renamed = {}
+    for name, values in tensors.items():
+        head, dot, kind = name.rpartition(".")
+        renamed[numbers.get(head + dot, head + dot) + kind] = values
+    return renamed
+
+
+def _old_name(question: str) -> str:
     taken = "." in question or hasattr(nn.ModuleDict(), question)
     return f"{question.replace('.', ' ')} head" if taken else question
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from peculiar.column import Column
-from peculiar.errors import LabelError, PeculiarWarning, UnknownNameError, UsageError
+from peculiar.errors import LabelError, PeculiarWarning, UnknownNameError
 from peculiar.joins import Join, join_ids
-from peculiar.schema import RESERVED, Question, question_for
+from peculiar.schema import Question, question_for
 from peculiar.sources.answers import answers_to
 from peculiar.sources.stream import Row, Source, warn_of_names
 from peculiar.table import ID_COLUMNS, TableReader, entry_text, find_column
@@ -241,8 +241,6 @@ def own_question(
         If there is no such column.
     LabelError
         If no galaxy of a source is in the table of labels.
-    UsageError
-        If the column is called as something in a model file that is no question.
     """
     found: list[Source] = list(sources)
     if labels is not None:
@@ -253,9 +251,6 @@ def own_question(
     there = list(dict.fromkeys(name for source in found for name in (*source.columns, *filter(None, [source.label]))))
     if label not in there:
         raise UnknownNameError("column", label or "", there, where=f"in {' and '.join(one.path.name for one in found)}")
-    if label in RESERVED:
-        message = f"a question cannot be called {label!r}, as something else in a model file is; rename the column"
-        raise UsageError(message)
     entries = [entry for source in found for entry in source.column(label) if entry is not None]
     warn_of_names(found[0].path if labels is None else Path(labels), entries, label)
     return found, replace(question_for(label, entries), name=label, column=label, basis="", silent=())

@@ -18,10 +18,10 @@ import pyarrow.compute
 import uvicorn
 
 from peculiar.active import APART, Loop
-from peculiar.catalog import probability_column
 from peculiar.errors import DataError, UsageError
 from peculiar.identifiers import id_texts
 from peculiar.labels import Labels
+from peculiar.naming import find_answer_columns
 from peculiar.schema import find_tree
 from peculiar.shelf import Shelf
 from peculiar.sources import open_source
@@ -177,7 +177,7 @@ def open_desk(
         message = f"{pictures} holds none of the galaxies of {shelf.path}: {ids[0]} is not among them"
         raise UsageError(message)
     loop = Loop(known, asked.answers, strategy=strategy, apart=apart, every=every, seed=seed)
-    names = [probability_column(asked, answer, list(shelf.columns)) for answer in asked.answers]
+    names = find_answer_columns(asked, list(shelf.columns), shelf.notes)
     table = shelf.take(np.arange(len(shelf)), [name for name in names if name in shelf.columns])
     opinions = {name: table[name].to_numpy(zero_copy_only=False) for name in table.column_names}
     return Desk(

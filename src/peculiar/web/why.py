@@ -68,8 +68,8 @@ class Why:
         ----------
         row : int
         asked : str
-            ``question/answer``, each as in an address; without an answer the most probable, without a question the
-            model's first.
+            ``question/answer``, each as in an address; without an answer the most probable, without a question that
+            which the model is about.
 
         Raises
         ------
