@@ -202,4 +202,5 @@ def test_intervals_of_groups_cover(kind: dict[str, float], count: int) -> None:
     shares = {name: float(np.mean(values)) for name, values in hits.items()}
     # It covers at least as often as is said: where probabilities are off it reaches further than it would have to.
     assert shares.pop("calibration_error") >= 0.93
-    assert not {name: share for name, share in shares.items() if not 0.90 <= share <= 0.98}, shares
+    # 90 to 98 %, as far as 400 sets tell: the standard error of a share of 0.97 is 0.009.
+    assert not {name: share for name, share in shares.items() if not 0.89 <= share <= 0.99}, shares
