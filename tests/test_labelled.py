@@ -143,7 +143,8 @@ def test_the_galaxy_challenge_as_it_is_unpacked(peculiar_command: Any) -> None: 
     assert "40 of 40 galaxies joined by ids" in errors
     # No votes on what the model answers.
     labels = write_labels(*((row[0], *row[1:4]) for row in rows), head=head[:4])
-    status, _, errors = peculiar_command("evaluate", folder, "--labels", labels, "--question", "gz2")
+    words = ("--labels", labels, "--question", "gz2", "--out", "other")
+    status, _, errors = peculiar_command("evaluate", folder, *words)
     assert status == 2
     assert "answers four_class, clean5, odd" in errors
     assert "peculiar fit DATA --labels labels.csv --question gz2" in errors
