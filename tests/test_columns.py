@@ -13,7 +13,7 @@ from astropy.coordinates import SkyCoord, search_around_sky
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from peculiar.columns import as_numbers, column_faults, read_columns, sky_columns, sky_pairs
+from peculiar.columns import as_numbers, column_faults, read_columns, sky_pairs, sky_positions
 from peculiar.errors import DataError
 
 RANDOM = np.random.default_rng(5)
@@ -21,7 +21,7 @@ RA, DEC = RANDOM.uniform(0, 360, 100).tolist(), RANDOM.uniform(-80, 80, 100).tol
 
 
 def faults(columns: dict[str, Any]) -> list[tuple[str, str, tuple[int, ...]]]:
-    return list(column_faults(columns))
+    return list(column_faults(columns, sky_positions(columns)))
 
 
 def test_a_sound_catalogue_has_no_faults() -> None:
@@ -95,7 +95,7 @@ def test_words_are_no_numbers() -> None:
     assert as_numbers(["1", "two"]) is None
     assert as_numbers([None, ""]) is None
     assert as_numbers([True, False]) is None
-    assert sky_columns({"ra": ["a"], "dec": [1.0]}) is None
+    assert sky_positions({"ra": ["a"], "dec": [1.0]}) is None
 
 
 def test_columns_are_read_from_tables_folders_and_hdf5(tmp_path: Path) -> None:

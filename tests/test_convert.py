@@ -187,7 +187,7 @@ def test_the_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
 def test_nothing_to_sort_by(tmp_path: Path) -> None:
     write(tmp_path / "a.parquet", ROWS)
     for arguments in ({"sort": True}, {"as_hats": True}):
-        with pytest.raises(UsageError, match=r"a\.parquet: there is nothing to sort by: neither _healpix_29, nor ra"):
+        with pytest.raises(UsageError, match=r"a\.parquet: there is nothing to sort by: neither _healpix_29, nor col"):
             convert(tmp_path / "a.parquet", tmp_path / "b.parquet", **arguments)  # type: ignore[arg-type]
     assert not (tmp_path / "b.parquet").exists()
 

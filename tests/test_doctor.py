@@ -239,7 +239,7 @@ def test_what_a_user_does_wrong_is_said(sick: Path, tmp_path: Path) -> None:
     (tmp_path / "split.csv").write_text("id,part\nelsewhere,training\n")
     with pytest.raises(DataError, match="none of its ids is in the data"):
         check(sick, split=tmp_path / "split.csv")
-    (tmp_path / "split.csv").write_text("name,part\nelsewhere,training\n")
+    (tmp_path / "split.csv").write_text("field,part\nelsewhere,training\n")
     with pytest.raises(UnknownNameError, match="no column 'id'"):
         check(sick, split=tmp_path / "split.csv")
     with pytest.raises(UnknownNameError, match="no column 'klass'"):

@@ -216,8 +216,8 @@ def test_sizes_of_stamps(tmp_path: Path) -> None:
     assert sides("20arcsec") == [50] * 4
     first, second, third, fourth = sides("4xR50")
     assert (first, second) == (20, 40)
-    assert third == "its radius R50=None is no positive number of arcsec"
-    assert fourth == "its radius R50=-1.0 is no positive number of arcsec"
+    assert third == "its radius R50=nan is no positive number"
+    assert fourth == "its radius R50=-1 is no positive number"
     assert sides("5000xR50")[0] == "a stamp of 25000 pixels a side is asked for; from 4 to 4096 can be cut"
     with pytest.raises(UnknownNameError, match=r"no column 'R5' in p\.parquet\. Did you mean 'R50'"):
         open_mosaic(path, catalog, stamp_size="4xR5")
@@ -283,7 +283,7 @@ def test_positions_that_are_none(tmp_path: Path) -> None:
     path = mosaic(tmp_path / "m.fits", wcs)
     catalog = written(
         tmp_path / "p.csv",
-        ["5.0", "400", "2.0", "", "nan", "0:20:00", "-355"],
+        ["5.0", "400", "2.0", "", "nan", "north", "-355"],
         ["2.0", "2.0", "150.0", "2.0", "2.0", "+02:00:00", "2.0"],
     )
     problems = [galaxy.problem for galaxy in open_mosaic(path, catalog, stamp_size="64px").galaxies()]
@@ -291,9 +291,9 @@ def test_positions_that_are_none(tmp_path: Path) -> None:
         None,
         "row 1 of p.csv has ra=400, dec=2.0: outside the sky; ra runs from 0 to 360 and dec from -90 to 90 degrees",
         "row 2 of p.csv has ra=2.0, dec=150.0: beyond the pole; are ra and dec swapped?",
-        "row 3 of p.csv has ra=None, dec=2.0: needed are degrees as decimal numbers",
-        "row 4 of p.csv has ra=nan, dec=2.0: needed are degrees as decimal numbers",
-        "row 5 of p.csv has ra=0:20:00, dec=+02:00:00: needed are degrees as decimal numbers",
+        "row 3 of p.csv has ra=None, dec=2.0: needed are degrees, or angles such as 10:00:24.0 and +02:12:00",
+        "row 4 of p.csv has ra=nan, dec=2.0: needed are degrees, or angles such as 10:00:24.0 and +02:12:00",
+        "row 5 of p.csv has ra=north, dec=+02:00:00: needed are degrees, or angles such as 10:00:24.0 and +02:12:00",
         "row 6 of p.csv has ra=-355, dec=2.0: outside the sky; ra runs from 0 to 360 and dec from -90 to 90 degrees",
     ]
 
@@ -318,7 +318,7 @@ def test_no_position_matches(tmp_path: Path) -> None:
     ):
         open_mosaic(path, swapped)
     pa.csv.write_csv(pa.table({"x": [1.0], "y": [1.0]}), tmp_path / "c.csv")
-    with pytest.raises(DataError, match=r"needed are columns ra and dec, in degrees; there are: x, y"):
+    with pytest.raises(UnknownNameError, match=r"no column 'ra' in c\.csv, .*--ra COLUMN and --dec COLUMN.*are: x, y"):
         open_mosaic(path, tmp_path / "c.csv")
 
 

@@ -20,7 +20,7 @@ from peculiar.column import Column
 from peculiar.errors import LabelError, UnknownNameError, UsageError
 from peculiar.search import Cone, Hits, best, selected
 from peculiar.shelf import Embeddings, Shelf
-from peculiar.table import TableReader, entry_text
+from peculiar.table import TableReader, entry_text, find_id
 
 METHODS = ("isolation", "neighbours")
 
@@ -149,7 +149,7 @@ def read_answers(paths: Iterable[str | os.PathLike[str]]) -> dict[str, float]:
     files = [Path(path) for path in paths]
     for path in files:
         reader = TableReader(path)
-        for id_, entry in zip(reader.column("id"), reader.column("interesting"), strict=True):
+        for id_, entry in zip(reader.column(find_id(reader.schema) or "id"), reader.column("interesting"), strict=True):
             name = entry_text(id_) or ""
             if entry is not None and str(entry).strip():
                 answers[name] = _answer(entry, name, path)

@@ -20,7 +20,7 @@ from peculiar.schema import Question, answering, question_for
 from peculiar.sets import Coverage, coverage, cross_fitted_sets, prediction_sets
 from peculiar.sources import open_source
 from peculiar.sources.labelled import ColumnsById, join_labels, joined_text, read_labels, warn_of_strangers
-from peculiar.table import ID_COLUMNS, TableReader, entry_text, find_column
+from peculiar.table import TableReader, entry_text, find_id
 from peculiar.words import counted
 
 MISTAKES = 12
@@ -296,7 +296,7 @@ def has_probabilities(path: Path, label: str | None, questions: Sequence[Questio
 
 
 def read_catalogue(
-    path: Path, label: str | None, questions: Sequence[Question], labels: Path | None = None
+    path: Path, label: str | None, questions: Sequence[Question], labels: Path | None = None, id: str | None = None
 ) -> Catalogue:
     """Read probabilities and labels of galaxies from a table without pictures.
 
@@ -309,6 +309,8 @@ def read_catalogue(
         That the labels may answer; others have their answers in alphabetical order.
     labels : path, optional
         A table with a column ``id`` and one of labels, where the table of probabilities has none.
+    id : str, optional
+        The column of ids, of either; by default the first of the usual names.
 
     Raises
     ------
@@ -318,10 +320,12 @@ def read_catalogue(
         If no column of labels is named, or no galaxy has both label and probabilities.
     """
     table = TableReader(path)
-    column = find_column(ID_COLUMNS, table.columns)
+    if id is not None and labels is None:
+        table.check_column(id)
+    column = find_id(table.schema, id if id in table.columns else None)
     joined, columns, read_column = "", table.columns, table.column
     if labels is not None:
-        label, by_id = read_labels(labels, label)
+        label, by_id = read_labels(labels, label, id)
         if column is None:
             raise UnknownNameError("column", "id", table.columns, where=f"in {path.name}, which labels are told by")
         ids = [entry_text(id_) or "" for id_ in table.column(column)]

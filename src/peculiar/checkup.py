@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from peculiar.cache import writing
 from peculiar.column import Column
 from peculiar.diagnosis import KINDS, Diagnosis, Finding
+from peculiar.doctor import open_examined
 from peculiar.errors import DataError
 from peculiar.identifiers import typed_ids
 from peculiar.image import Framing
 from peculiar.report import Section, Strip, embedded, write_page
-from peculiar.sources import open_source
 from peculiar.sources.stream import decode_row
 from peculiar.words import counted
 from peculiar.writers import write_table
@@ -115,7 +115,7 @@ def _pictures(found: Diagnosis, wanted: Iterable[int], label: str | None) -> dic
         return {}
     pictures: dict[int, NDArray[np.uint8]] = {}
     wanted, framing = set(wanted), Framing(_SIDE)
-    for number, row in enumerate(open_source(found.data, label=label).rows()):
+    for number, row in enumerate(open_examined(found.data, label).rows()):
         if number not in wanted:
             continue
         if row.id != found.ids[number]:

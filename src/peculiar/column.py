@@ -14,6 +14,8 @@ _NO_NOTES = {"ARROW:schema", "pandas", "huggingface", VOTABLE_CONTENT, VOTABLE_V
 
 WIDTH = "table::len::"
 """How a key of that metadata begins under which astropy keeps the length of a column's longest text."""
+_NOTES = (("description", "doc", "comment"), ("unit", "units", "tunit"), ("ucd", "tucd"))
+"""What the metadata of an Arrow field are called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +46,10 @@ class Column:
 
     @classmethod
     def of(cls, field: pa.Field) -> "Column":
-        """Return the column that a field of an Arrow schema describes."""
-        notes = texts(field.metadata)
-        return cls(field.name, field.type, *(notes.get(name, "") for name in ("description", "unit", "ucd")))
+        """Return the column that a field of an Arrow schema describes; others write ``units``, or ``TUNIT``."""
+        notes = {name.lower(): text for name, text in texts(field.metadata).items()}
+        found = (next((notes[name] for name in names if name in notes), "") for names in _NOTES)
+        return cls(field.name, field.type, *found)
 
 
 ID = Column("id", pa.string(), "identifier of the galaxy in its source", ucd="meta.id;meta.main")

@@ -10,8 +10,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from peculiar.column import Column
 from peculiar.errors import DataError
-from peculiar.table import DEC_COLUMNS, RA_COLUMNS, TableReader, find_column
+from peculiar.quantity import quantity_of
+from peculiar.sky import sky_names
+from peculiar.table import TableReader
 
 # Stand-ins for "not known" that survive among numbers.
 _SENTINELS = (-99999.0, -9999.0, -999.0, -99.0, 99.0, 999.0, 9999.0, 99999.0)
@@ -67,6 +70,11 @@ def read_columns(path: Path, kind: str) -> dict[str, list[Any]]:
     return columns
 
 
+def described_columns(path: Path, kind: str) -> list[Column]:
+    """Return what a table says of its columns; of HDF5 and pictures nothing is known."""
+    return [Column.of(field) for field in TableReader(path).schema] if kind == "table" else []
+
+
 def _is_plain(kind: pa.DataType) -> bool:
     return not (pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
 
@@ -97,21 +105,67 @@ def as_numbers(values: Sequence[Any]) -> NDArray[np.float64] | None:
         return None
 
 
-def sky_columns(columns: Mapping[str, Sequence[Any]]) -> tuple[str, str] | None:
-    """Return the names of right ascension and declination, if there are both and they hold numbers."""
-    ra, dec = find_column(RA_COLUMNS, list(columns)), find_column(DEC_COLUMNS, list(columns))
-    if ra is None or dec is None or as_numbers(columns[ra]) is None or as_numbers(columns[dec]) is None:
+def sky_positions(
+    columns: Mapping[str, Sequence[Any]],
+    described: Sequence[Column] = (),
+    ra: str | None = None,
+    dec: str | None = None,
+    *,
+    where: str = "",
+) -> tuple[tuple[str, str], NDArray[np.float64]] | None:
+    """Return the positions that some columns hold.
+
+    Parameters
+    ----------
+    columns : mapping of str to sequence
+    described : sequence of Column
+        What is known of them: units and UCDs.
+    ra, dec : str, optional
+        Which columns they are; by default those of the usual names.
+    where : str
+        The file, for messages.
+
+    Returns
+    -------
+    names : (str, str)
+    positions : ndarray, shape (2, n)
+        In degrees; NaN where unknown.
+        Nothing is returned where there are no such columns, or they hold words.
+
+    Raises
+    ------
+    DataError
+        If a column is in a unit that is no angle.
+    """
+    known = {one.name: one for one in described}
+    names = sky_names([known.get(name, Column(name, pa.float64())) for name in columns], ra, dec)
+    if names is None or not {*names} <= {*columns}:
         return None
-    return ra, dec
+    positions = []
+    for name, hours in zip(names, (True, False), strict=True):
+        unit = known.get(name, Column(name, pa.float64())).unit
+        quantity = quantity_of(Column(name, pa.string(), unit=unit), "deg", where=where, hours=hours)
+        numbers = as_numbers(columns[name])
+        if numbers is None:
+            values = [None if value is None else str(value) for value in columns[name]]
+            numbers = quantity.read(pa.array(values, pa.string()))
+        else:
+            numbers = quantity.convert(numbers)
+        positions.append(numbers)
+    return (names, np.stack(positions)) if np.isfinite(positions).all(axis=0).any() else None
 
 
-def column_faults(columns: Mapping[str, Sequence[Any]]) -> Iterator[tuple[str, str, tuple[int, ...]]]:
+def column_faults(
+    columns: Mapping[str, Sequence[Any]], sky: tuple[tuple[str, str], NDArray[np.float64]] | None = None
+) -> Iterator[tuple[str, str, tuple[int, ...]]]:
     """Find columns that are copies of each other, constant, or impossible.
 
     Parameters
     ----------
     columns : mapping of str to sequence
         All of one length.
+    sky : tuple, optional
+        What `sky_positions` returns of them.
 
     Yields
     ------
@@ -135,7 +189,8 @@ def column_faults(columns: Mapping[str, Sequence[Any]]) -> Iterator[tuple[str, s
             yield "copied column", f"{other} is equal to {one} in {same.sum():,} of {both.sum():,} rows", ()
     for name, known in numbers.items():
         yield from _impossible(name, known)
-    yield from _off_the_sky(columns, numbers)
+    if sky is not None:
+        yield from _off_the_sky(*sky, numbers)
 
 
 def _impossible(name: str, values: NDArray[np.float64]) -> Iterator[tuple[str, str, tuple[int, ...]]]:
@@ -179,14 +234,12 @@ def _stand_ins(values: NDArray[np.float64]) -> NDArray[np.intp]:
 
 
 def _off_the_sky(
-    columns: Mapping[str, Sequence[Any]], numbers: Mapping[str, NDArray[np.float64]]
+    names: tuple[str, str], positions: NDArray[np.float64], numbers: Mapping[str, NDArray[np.float64]]
 ) -> Iterator[tuple[str, str, tuple[int, ...]]]:
-    names = sky_columns(columns)
-    if names is None:
-        return
-    ra, dec = (numbers[name].copy() for name in names)
-    for values in (ra, dec):
-        values[_stand_ins(values)] = np.nan
+    ra, dec = positions.copy()
+    for name, values in zip(names, (ra, dec), strict=True):
+        if name in numbers:
+            values[_stand_ins(numbers[name])] = np.nan
     steep = np.abs(dec) > 90
     outside = np.flatnonzero((ra < 0) | (ra > 360) | steep)
     if not len(outside):

@@ -16,6 +16,7 @@ from peculiar.cache import check_apart, writing, writing_folder
 from peculiar.column import Column, notes_of
 from peculiar.errors import UsageError
 from peculiar.healpix import HEALPIX, healpix_29
+from peculiar.sky import Sky, find_sky
 from peculiar.table import TableReader
 from peculiar.typed import kinds, of_text
 from peculiar.writers import format_to_write, hats, write_table
@@ -55,6 +56,9 @@ def convert(
     columns: Sequence[str] | None = None,
     sort: bool = False,
     as_hats: bool = False,
+    ra: str | None = None,
+    dec: str | None = None,
+    name: str | None = None,
     progress: Callable[[int], object] = lambda done: None,
 ) -> Converted:
     """Write a table in another format, keeping names, units, meanings, descriptions, nulls and notes.
@@ -72,9 +76,14 @@ def convert(
         Only these, in this order; by default all.
     sort : bool
         Sort by ``_healpix_29``, rows without a position last; on the disk where the memory does not suffice. The
-        column is added where it is lacking and there are ``ra`` and ``dec``, in degrees.
+        column is added where it is lacking and there are columns of positions, in any unit of angles.
     as_hats : bool
-        Write a HATS catalogue, sorted, into the folder `out`, which has to be new or empty.
+        Write a HATS catalogue, sorted, into the folder `out`, which has to be new or empty. Positions are written in
+        degrees.
+    ra, dec : str, optional
+        The columns of positions; by default those of the usual names.
+    name : str, optional
+        Which table of a FITS or VOTable file with several: its name, or its number from 1 on; by default the first.
     progress : callable
         Called with the number of rows read since the last call.
 
@@ -85,7 +94,7 @@ def convert(
     Raises
     ------
     NotFoundError, DataError
-        If the table is not there, or cannot be read.
+        If the table is not there, or cannot be read, or positions by which it is sorted are in a unit that is no angle.
     UsageError
         If the suffix of `out` is not known, a column is of a type that the format does not have, several have one name,
         there is nothing to sort by, or the folder is in use.
@@ -95,9 +104,9 @@ def convert(
     out = Path(out)
     format = "hats" if as_hats else format_to_write(out)
     check_apart(out, Path(table))
-    rows = _Rows(TableReader(table), columns, progress)
+    rows = _Rows(TableReader(table, name), columns, progress)
     if sort or as_hats:
-        rows.add_cells()
+        rows.add_cells(ra, dec, in_degrees=as_hats)
     notes = notes_of(rows.reader.schema)
     if not as_hats:
         with writing(out) as temporary:
@@ -124,8 +133,6 @@ class _Rows:
     def __init__(self, reader: TableReader, names: Sequence[str] | None, progress: Callable[[int], object]) -> None:
         self.reader, self._progress, self.count = reader, progress, 0
         self._names = list(names or reader.columns)
-        for name in self._names:
-            reader.check_column(name)
         twice = [name for name, count in Counter(self._names).items() if count > 1]
         if twice:
             message = (
@@ -133,45 +140,66 @@ class _Rows:
                 "own, or name the others with --column"
             )
             raise UsageError(message)
+        for name in self._names:
+            reader.check_column(name)
         fields = [reader.schema.field(name) for name in self._names]
         types = kinds(reader, self._names) if reader.format == "csv" else [field.type for field in fields]
         self.columns = [Column.of(field.with_type(kind)) for field, kind in zip(fields, types, strict=True)]
         self._cells_at: int | None = None
+        self._sky: Sky | None = None
+        self._in_degrees = False
 
     def position(self) -> tuple[str, str]:
         """Return the names of the columns with right ascension and declination."""
-        lower = {column.name.lower(): column for column in reversed(self.columns)}
-        found = [lower[name] for name in ("ra", "dec") if name in lower]
-        if len(found) < 2 or not all(pa.types.is_floating(one.type) or pa.types.is_integer(one.type) for one in found):
+        if self._sky is None or not {*self._sky.names} <= {*self._names}:
             message = (
-                f"{self.reader.path}: there is nothing to sort by: neither {HEALPIX.name}, nor ra and dec in degrees; "
-                f"there are: {', '.join(column.name for column in self.columns)}"
+                f"{self.reader.path}: there is nothing to sort by: neither {HEALPIX.name}, nor columns of positions, "
+                f"such as ra and dec; there are: {', '.join(column.name for column in self.columns)}"
             )
             raise UsageError(message)
-        return found[0].name, found[1].name
+        return self._sky.names
 
-    def add_cells(self) -> None:
-        """Let there be a column of cells, behind the declination."""
+    def add_cells(self, ra: str | None, dec: str | None, *, in_degrees: bool) -> None:
+        """Let there be a column of cells, behind the declination.
+
+        Parameters
+        ----------
+        ra, dec : str or None
+            The columns of positions.
+        in_degrees : bool
+            Write positions in degrees.
+        """
         # While they are sorted rows lie in a file that has one dictionary for all values of a column, or none.
         self.columns = [replace(one, type=_without_dictionary(one.type)) for one in self.columns]
-        if HEALPIX.name not in self._names:
-            names = [column.name for column in self.columns]
-            self._cells_at = names.index(self.position()[1]) + 1
+        there = HEALPIX.name in self._names
+        if in_degrees or not there:
+            self._sky, self._in_degrees = find_sky(self.reader, ra, dec), in_degrees
+        for position in self.position() if in_degrees else ():
+            at = self._names.index(position)
+            self.columns[at] = replace(self.columns[at], type=pa.float64(), unit="deg")
+        if not there:
+            self._cells_at = self._names.index(self.position()[1]) + 1
             self.columns.insert(self._cells_at, HEALPIX)
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield the rows."""
         for batch in self.reader.batches(self._names, rows=BATCH_ROWS):
             arrays = list(batch.columns)
-            if self._cells_at is not None:
-                ra, dec = (batch.column(name).cast(pa.float64()) for name in self.position())
-                cells = healpix_29(*(one.to_numpy(zero_copy_only=False) for one in (ra, dec)))
+            degrees = None if self._sky is None else self._sky.read(batch)
+            if degrees is not None and self._in_degrees:
+                for name, values in zip(self.position(), degrees, strict=True):
+                    arrays[self._names.index(name)] = pa.array(values, from_pandas=True)
+            if degrees is not None and self._cells_at is not None:
+                cells = healpix_29(*degrees)
                 arrays.insert(self._cells_at, pa.array(cells, mask=cells < 0))
-            read = of_text if self.reader.format == "csv" else pa.Array.cast
-            arrays = [read(array, column.type) for array, column in zip(arrays, self.columns, strict=True)]
+            arrays = [_as_type(array, column.type) for array, column in zip(arrays, self.columns, strict=True)]
             yield pa.RecordBatch.from_arrays(arrays, schema=pa.schema([column.field() for column in self.columns]))
             self.count += batch.num_rows
             self._progress(batch.num_rows)
+
+
+def _as_type(array: pa.Array, kind: pa.DataType) -> pa.Array:
+    return of_text(array, kind) if pa.types.is_string(array.type) else array.cast(kind)
 
 
 def _sorted(rows: _Rows, folder: Path) -> Iterator[pa.RecordBatch]:

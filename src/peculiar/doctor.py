@@ -4,6 +4,7 @@ import hashlib
 import itertools
 import os
 import time
+import warnings
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,9 +16,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from peculiar.blemishes import blemish
-from peculiar.columns import as_numbers, column_faults, read_columns, sky_columns, sky_pairs
+from peculiar.columns import column_faults, described_columns, read_columns, sky_pairs, sky_positions
 from peculiar.diagnosis import IMBALANCE, KINDS, Diagnosis, Finding
-from peculiar.errors import DataError, NotFoundError, PictureError, UsageError
+from peculiar.errors import DataError, NotFoundError, PeculiarWarning, PictureError, UsageError
 from peculiar.identifiers import type_of_ids
 from peculiar.image import decode_remarked
 from peculiar.model import load_model
@@ -26,7 +27,7 @@ from peculiar.sources import Source, open_source
 from peculiar.sources.stream import Row, in_order
 from peculiar.spelling import alike, spelled
 from peculiar.suspects import LEAST_OF_A_CLASS, Suspect, rank_labels
-from peculiar.table import ID_COLUMNS, TableReader, entry_text, find_column, is_table
+from peculiar.table import FOUND, ID_COLUMNS, Keys, TableReader, entry_text, find_column, find_id, is_table
 from peculiar.twins import find_twins, portrait
 
 
@@ -37,6 +38,9 @@ def check(
     radius: float = 1.0,
     split: str | os.PathLike[str] | None = None,
     model: str | os.PathLike[str] | None = None,
+    id: str | None = None,
+    ra: str | None = None,
+    dec: str | None = None,
     threads: int = 2,
     progress: Callable[[str, int], object] = lambda stage, done: None,
 ) -> Diagnosis:
@@ -55,6 +59,8 @@ def check(
         of a training run that has one.
     model : path-like, optional
         Model file whose embeddings judge the labels; by default the one that ships.
+    id, ra, dec : str, optional
+        The columns of a table that hold ids and positions; by default those of the usual names.
     threads : int
         That decode.
     progress : callable
@@ -75,14 +81,15 @@ def check(
         message = f"the radius has to be 0 arcseconds or more, received {radius}"
         raise UsageError(message)
     started, path = time.perf_counter(), Path(data)
-    source, reason = _open(path, label)
+    keys = Keys(id, ra, dec)
+    source, reason = _open(path, label, keys)
     columns = read_columns(path, source.kind if source else "table")
     if source is None:
-        rows = _catalogue_rows(path, columns)
+        rows = _catalogue_rows(path, columns, keys)
     else:
         rows = _examined(source, threads, lambda done: progress("looking at pictures", done))
     result = Diagnosis(path, [row.id for row in rows], [row.label for row in rows])
-    result.id_type = _type_of_ids(path) if source is None else source.id_type
+    result.id_type = _type_of_ids(path, keys) if source is None else source.id_type
     parts = _parts(split, columns, result.ids)
     if reason:
         result.skipped["pictures"] = reason
@@ -91,7 +98,8 @@ def check(
     same, exact = _Groups(len(rows)), _Groups(len(rows))
     found += _exact(rows, exact)
     found += _near(rows, exact, lambda done: progress("comparing pictures", done))
-    found += _neighbours(columns, radius, result)
+    sky = _positions(path, source.kind if source else "table", columns, result, keys)
+    found += _neighbours(sky, radius)
     for pair in result.pairs():
         same.join(pair)
     found += _contradictions(found, result.labels)
@@ -102,7 +110,7 @@ def check(
     if source is not None:
         _suspects(source, model, same, result, lambda done: progress("judging labels", done))
     found += twice
-    found += [Finding(kind, rows_, text) for kind, text, rows_ in column_faults(columns)]
+    found += [Finding(kind, rows_, text) for kind, text, rows_ in column_faults(columns, sky)]
     order = list(KINDS)
     found.sort(key=lambda one: (order.index(one.kind), -(one.score or 0) if one.kind == "near duplicate" else 0))
     result.seconds = time.perf_counter() - started
@@ -121,25 +129,38 @@ class _Examined:
     portrait: NDArray[np.uint8] | None = None
 
 
-def _open(path: Path, label: str | None) -> tuple[Source | None, str]:
+def _open(path: Path, label: str | None, keys: Keys) -> tuple[Source | None, str]:
     """Open a source; a table without pictures is None, and why."""
     try:
-        return open_source(path, label=label), ""
+        with warnings.catch_warnings():
+            warnings.filterwarnings(
+                "ignore", ".*ids that occur more than once", PeculiarWarning
+            )  # a finding of its own
+            return open_source(path, label=label, id=keys.id, ra=keys.ra, dec=keys.dec), ""
     except DataError as error:
         if not is_table(path):
             raise
-        TableReader(path)
+        table = TableReader(path)
+        for name in keys.given():
+            table.check_column(name)
         return None, str(error)
 
 
-def _type_of_ids(path: Path) -> pa.DataType:
+def _type_of_ids(path: Path, keys: Keys) -> pa.DataType:
     table = TableReader(path)
-    return type_of_ids(table, find_column(ID_COLUMNS, table.columns))
+    return type_of_ids(table, find_id(table.schema, keys.id))
 
 
-def _catalogue_rows(path: Path, columns: Mapping[str, Sequence[Any]]) -> list[_Examined]:
+def open_examined(path: Path, label: str | None, keys: Keys = FOUND) -> Source:
+    """Open a source without a warning of ids that occur more than once, which is a finding of its own."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*ids that occur more than once", PeculiarWarning)
+        return open_source(path, label=label, id=keys.id, ra=keys.ra, dec=keys.dec)
+
+
+def _catalogue_rows(path: Path, columns: Mapping[str, Sequence[Any]], keys: Keys) -> list[_Examined]:
     count = max((len(values) for values in columns.values()), default=0)
-    name = find_column(ID_COLUMNS, list(columns))
+    name = keys.id or find_column(ID_COLUMNS, list(columns))
     ids = [None] * count if name is None else columns[name]
     return [_Examined(entry_text(id_) or f"{path.stem}-{row}", None) for row, id_ in enumerate(ids)]
 
@@ -259,14 +280,24 @@ def _near(rows: Sequence[_Examined], exact: _Groups, progress: Callable[[int], o
         yield Finding("near duplicate", (firsts[twin.first], firsts[twin.second]), text, twin.likeness)
 
 
-def _neighbours(columns: Mapping[str, Sequence[Any]], radius: float, result: Diagnosis) -> Iterator[Finding]:
-    names = sky_columns(columns)
-    if names is None:
+def _positions(
+    path: Path, kind: str, columns: Mapping[str, Sequence[Any]], result: Diagnosis, keys: Keys
+) -> tuple[tuple[str, str], NDArray[np.float64]] | None:
+    """Return what `sky_positions` does; say in the result why there are none."""
+    try:
+        described = described_columns(path, kind)
+        found = sky_positions(columns, described, keys.ra, keys.dec, where=str(path))
+    except DataError as error:
+        result.skipped["neighbours"] = str(error)
+        return None
+    if found is None:
         result.skipped["neighbours"] = "no columns ra and dec with numbers"
-        return
-    ra, dec = (as_numbers(columns[name]) for name in names)
-    if ra is not None and dec is not None:
-        for first, second, distance in sky_pairs(ra, dec, radius):
+    return found
+
+
+def _neighbours(sky: tuple[tuple[str, str], NDArray[np.float64]] | None, radius: float) -> Iterator[Finding]:
+    if sky is not None:
+        for first, second, distance in sky_pairs(sky[1][0], sky[1][1], radius):
             yield Finding("neighbours", (first, second), f"{distance:.2f} arcseconds apart", round(distance, 3))
 
 
@@ -299,10 +330,11 @@ def _parts(
         message = f"{split} is neither a column nor a table with the columns id and part; columns: {there}"
         raise NotFoundError(message)
     table = TableReader(path)
-    for name in ("id", "part"):
+    key = find_id(table.schema) or "id"
+    for name in (key, "part"):
         table.check_column(name)
     parts_of: dict[str, set[str]] = defaultdict(set)
-    for id_, entry in zip(table.column("id"), table.column("part"), strict=True):
+    for id_, entry in zip(table.column(key), table.column("part"), strict=True):
         parts_of[entry_text(id_) or ""] |= {part} if (part := entry_text(entry)) else set()
     if not any(id_ in parts_of for id_ in ids):
         message = (

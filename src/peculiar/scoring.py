@@ -193,7 +193,12 @@ def score_pictures(
 
 
 def score_catalogue(
-    path: Path, candidate: Candidate, *, label: str | None = None, labels: Path | None = None
+    path: Path,
+    candidate: Candidate,
+    *,
+    label: str | None = None,
+    labels: Path | None = None,
+    id: str | None = None,
 ) -> Scored | None:
     """Read labels and probabilities of a table that has no pictures; None if it is no such table.
 
@@ -205,6 +210,8 @@ def score_catalogue(
         The column with the labels.
     labels : path, optional
         A table with a column ``id`` and one of labels, where the table of probabilities has none.
+    id : str, optional
+        The column of ids, of either; by default the first of the usual names.
 
     Raises
     ------
@@ -213,7 +220,7 @@ def score_catalogue(
     """
     if not is_table(path) or not has_probabilities(path, label, candidate.questions):
         return None
-    read = read_catalogue(path, label, candidate.questions, labels)
+    read = read_catalogue(path, label, candidate.questions, labels, id)
     candidate = table_candidate(candidate, path)
     choice = candidate.choose(read.ids, path)
     taken = np.flatnonzero(choice.taken).tolist()

@@ -237,7 +237,7 @@ def query(
         notes["where"] = where
     if cone is not None:
         chosen.append(distance)
-        expression, numbers = _distance(cone)
+        expression, numbers = _distance(shelf, cone)
         selected.append(f"{expression} AS {quoted(distance.name)}")
         values = [*numbers, *values]
         order = order or quoted(distance.name)
@@ -306,7 +306,7 @@ def find_rows(
     clauses, values = _clauses(shelf, where, cone)
     columns = [f"coalesce({clauses.removeprefix(' WHERE ') or 'true'}, false) AS met"]
     if cone is not None:
-        expression, numbers = _distance(cone)
+        expression, numbers = _distance(shelf, cone)
         columns.append(f"{expression} AS distance")
         values = [*values, *numbers]
     if order:
@@ -329,12 +329,12 @@ def _clauses(shelf: Shelf, where: str | None, cone: Cone | None) -> tuple[str, l
     parts: list[str] = []
     values: list[str | float] = []
     if cone is not None:
-        shelf.check_numbers(["ra", "dec"])
+        dec = shelf.need_sky().dec
         # Parts of the catalogue that lie elsewhere are passed over by their least and greatest declination.
         margin = cone.radius + 1e-6
-        expression, numbers = _distance(cone)
-        parts += ['"dec" BETWEEN ? AND ?', f"{expression} <= ?"]
-        values += [cone.dec - margin, cone.dec + margin, *numbers, cone.radius]
+        expression, numbers = _distance(shelf, cone)
+        parts += [f"{quoted(sql_names(shelf)[dec.name])} BETWEEN ? AND ?", f"{expression} <= ?"]
+        values += [(cone.dec - margin) / dec.factor, (cone.dec + margin) / dec.factor, *numbers, cone.radius]
     if where is not None:
         condition = read_where(where, {name: column.type for name, column in shelf.columns.items()}, sql_names(shelf))
         parts.append(condition.sql)
@@ -342,11 +342,16 @@ def _clauses(shelf: Shelf, where: str | None, cone: Cone | None) -> tuple[str, l
     return (f" WHERE {' AND '.join(parts)}" if parts else ""), values
 
 
-def _distance(cone: Cone) -> tuple[str, list[float]]:
+def _distance(shelf: Shelf, cone: Cone) -> tuple[str, list[float]]:
     """Return the distance from a cone's middle in degrees as SQL: the haversine formula, exact at any distance."""
+    sky, names = shelf.need_sky(), sql_names(shelf)
+    ra, dec = (
+        quoted(names[one.name]) if one.factor == 1 else f"({quoted(names[one.name])} * {one.factor!r})"
+        for one in (sky.ra, sky.dec)
+    )
     haversine = (
-        'least(1, pow(sin(radians("dec" - ?) / 2), 2)'
-        ' + cos(radians("dec")) * cos(radians(?)) * pow(sin(radians("ra" - ?) / 2), 2))'
+        f"least(1, pow(sin(radians({dec} - ?) / 2), 2)"
+        f" + cos(radians({dec})) * cos(radians(?)) * pow(sin(radians({ra} - ?) / 2), 2))"
     )
     return f"degrees(2 * asin(sqrt({haversine})))", [cone.dec, cone.dec, cone.ra]
 

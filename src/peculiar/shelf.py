@@ -24,7 +24,9 @@ from peculiar.claims import file_digest
 from peculiar.column import Column, notes_of
 from peculiar.errors import DataError, NotFoundError, UnknownNameError, UsageError
 from peculiar.identifiers import id_texts
-from peculiar.table import MODEL_NOTE, entry_text, parts_below, table_format
+from peculiar.quantity import quantity_of
+from peculiar.sky import Sky, sky_names
+from peculiar.table import MODEL_NOTE, check_file, entry_text, parts_below, table_format
 
 BLOCK = 16_384
 """Rows of embeddings that are worked on together: 25 MB of 384 values."""
@@ -36,6 +38,8 @@ class Shelf:
     Parameters
     ----------
     path : path-like
+    ra, dec : str, optional
+        The columns of positions; by default those of the usual names.
 
     Attributes
     ----------
@@ -56,12 +60,13 @@ class Shelf:
         If it is damaged, no table, or has no column ``id``.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, ra: str | None = None, dec: str | None = None) -> None:
         self.path = Path(path)
+        self._keys = ra, dec
         self.files = _parts(self.path)
         self.state = self._state()
         try:
-            self.dataset = pa.dataset.dataset([str(file) for file in self.files], format="parquet")
+            self.dataset = pa.dataset.dataset([str(file.absolute()) for file in self.files], format="parquet")
             rows = self.dataset.count_rows()
             parts = [(one.path, one.physical_schema) for one in self.dataset.get_fragments()]
         except (pa.ArrowException, OSError) as error:
@@ -101,6 +106,38 @@ class Shelf:
         for name in names:
             if name not in self.columns:
                 raise UnknownNameError("column", name, self.columns, where=f"in {self.path.name}")
+
+    @cached_property
+    def sky(self) -> Sky | None:
+        """The columns of positions, and how they are read in degrees; None where there are none of numbers.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no column of a name that was given.
+        DataError
+            If they are in a unit that is no angle.
+        """
+        self.check_columns([name for name in self._keys if name is not None])
+        names = sky_names(list(self.columns.values()), *self._keys)
+        if names is None or not (self.numeric(names[0]) and self.numeric(names[1])):
+            return None
+        ra, dec = (
+            quantity_of(self.columns[name], "deg", where=str(self.path), hours=hours)
+            for name, hours in zip(names, (True, False), strict=True)
+        )
+        return Sky(ra, dec)
+
+    def need_sky(self) -> Sky:
+        """Return the columns of positions; raise an error where there are none of numbers."""
+        if self.sky is not None:
+            return self.sky
+        names = sky_names(list(self.columns.values()), *self._keys)
+        if names is None:
+            where = f"in {self.path.name}, and none else of positions; name them with --ra COLUMN and --dec COLUMN"
+            raise UnknownNameError("column", "ra", self.columns, where=where)
+        self.check_numbers(names)
+        raise UsageError(f"{self.path.name}: {' and '.join(names)} hold no numbers")
 
     def check_numbers(self, names: Sequence[str]) -> None:
         """Raise `UnknownNameError` unless there are columns of these names, `UsageError` unless they hold numbers."""
@@ -374,6 +411,7 @@ def _parts(path: Path) -> list[Path]:
             message = f"{path} holds no Parquet files; a catalogue is one of them, or a folder of parts"
             raise DataError(message)
         return parts
+    check_file(path)
     format = table_format(path)
     if format is None:
         message = f"{path} is no catalogue: neither Parquet nor another kind of table that is known"

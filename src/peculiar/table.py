@@ -1,32 +1,62 @@
 """Tables of any of the field's formats, read as streams of record batches.
 
-A table is recognised by its content: Parquet, FITS, VOTable, ECSV, or else text with commas, tabs or semicolons. What
+A table is recognised by its content: Parquet, FITS, VOTable, ECSV, or else text; see `peculiar.delimited`. What
 its columns mean is in the fields of its schema, whatever the format; see `Column.of`. `peculiar.writers` writes tables.
 """
 
+import io
 import itertools
 import os
 import re
-from collections.abc import Iterator, Sequence
+import stat
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv
 import pyarrow.parquet
 
 from peculiar import astro
 from peculiar.column import VOTABLE_CONTENT, Column
-from peculiar.errors import DataError, NotFoundError, UnknownNameError, UsageError
-from peculiar.formulas import without_marks
+from peculiar.delimited import Delimited, decoded, not_utf8, open_unpacked, packed, read_layout
+from peculiar.errors import DataError, NotFoundError, PeculiarError, PeculiarWarning, UnknownNameError, UsageError
 
-ID_COLUMNS = ("id", "id_str", "object_id", "objid", "dr7objid", "source_id", "iauname", "name")
-"""What columns of identifiers are called, the usual first."""
+ID_COLUMNS = (
+    *("id", "id_str", "object_id", "objid", "dr7objid", "dr8objid", "source_id", "target_id", "galaxy_id", "asset_id"),
+    *("spec_obj_id", "photo_obj_id", "best_obj_id", "coadd_object_id", "coadd_objects_id", "ls_id", "unique_id"),
+    *(
+        "iauname",
+        "dr9_iauname",
+        "cata_id",
+        "catalog_id",
+        "cat_id",
+        "gal_id",
+        "src_id",
+        "obj_no",
+        "plate_ifu",
+        "mangaid",
+    ),
+    *(
+        "plate_ifu",
+        "mangaid",
+        "subject_id",
+        "main_id",
+        "designation",
+        "objname",
+        "object_name",
+        "galaxy_name",
+        "source_name",
+        "name",
+    ),
+    *("number", "recno"),
+)
+"""What columns of identifiers are called, the usual first; case and signs such as _ do not count."""
 
-RA_COLUMNS = ("ra", "raj2000", "ra_icrs", "right_ascension", "alpha_j2000", "ra_deg")
-DEC_COLUMNS = ("dec", "dej2000", "de_icrs", "declination", "delta_j2000", "decj2000", "dec_deg", "decl")
-"""What columns of positions in degrees are called, the usual first."""
+_ID_WORDS = ("meta.id;meta.main", "id_main")
+"""UCDs of such columns."""
 
 MODEL_NOTE = "model digest"
 """Under which a catalogue says which model made it."""
@@ -37,32 +67,65 @@ BATCH_ROWS = 1024
 WHOLE_BYTES = 1 << 30
 """Size up to which a file is read that can only be read whole: VOTable and ECSV, which take several times as much."""
 
+_HEAD_BYTES = 1 << 12
+_BATCH_BYTES = 1 << 27
+"""Bytes of a batch of a Parquet file, about, at the most."""
 
-# A first line that is longer is no header, or one whose first names tell enough.
-_HEADER_BYTES = 1 << 16
+_DICTIONARY_BYTES = 5 << 18
+"""Beyond this a dictionary is larger than writers make them, and each row of a batch may hold all of it."""
+
+_ROWS_A_BYTE = 1 << 16
+"""Parquet with more rows than that for each of its bytes is none: a page of 20 bytes can repeat one value so often."""
+
+_FORMATS = "a Parquet, CSV, ECSV, FITS or VOTable file"
 
 
 def table_format(path: str | os.PathLike[str]) -> str | None:
-    """Recognise a table by how its file begins.
+    """Recognise a table by how its file begins; a compressed one by how its content does.
 
     Returns
     -------
-    {"parquet", "fits", "votable", "ecsv", "csv"} or None
-        None for a file that is no text either.
+    {"parquet", "fits", "votable", "ecsv", "ipac", "mrt", "csv"} or None
+        None for a file that is no text either. Text in another encoding than UTF-8 is "csv", too.
     """
-    with Path(path).open("rb") as file:
-        head = file.read(1024)
+    path = Path(path)
+    if not path.is_file():
+        return None
+    try:
+        with open_unpacked(path) as file:
+            head = file.read(_HEAD_BYTES)
+    except DataError:  # damaged
+        return None
     if head.startswith(b"PAR1"):
         return "parquet"
     if head.startswith(b"SIMPLE  ="):
         return "fits"
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    if text.startswith(b"<") and b"VOTABLE" in head:
-        return "votable"
+    if text.startswith(b"<"):
+        return "votable" if b"VOTABLE" in head else None
     if text.startswith(b"# %ECSV"):
         return "ecsv"
-    printable = bool(text) and b"\0" not in head and not text.startswith(b"<")
-    return "csv" if printable and _is_utf8(head) else None
+    if re.match(rb"(\\[^\n]*\n|\|[^\n]*\|[ \r]*\n){2}", text):
+        return "ipac"
+    if b"Byte-by-byte Description" in head:
+        return "mrt"
+    return "csv" if decoded(head) else None
+
+
+def check_file(path: Path) -> None:
+    """Raise `NotFoundError` if nothing is at a path, and `DataError` if it is a pipe, a device or a socket.
+
+    To open a pipe may take forever, and from a device any number of bytes come.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise NotFoundError(f"there is no table at {path}; give the path of {_FORMATS}") from error
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        kinds = {stat.S_ISFIFO: "a pipe", stat.S_ISSOCK: "a socket", stat.S_ISCHR: "a device", stat.S_ISBLK: "a device"}
+        kind = next((name for test, name in kinds.items() if test(mode)), "no file")
+        message = f"{path}: is {kind}, which cannot be read more than once; write what it gives to a file first"
+        raise DataError(message)
 
 
 def is_catalog(path: Path) -> bool:
@@ -83,10 +146,106 @@ def is_table(path: Path) -> bool:
     return bool(parts_below(path)) if path.is_dir() else path.is_file() and table_format(path) is not None
 
 
+def simple_name(name: str) -> str:
+    """Return a column's name as names are compared: without case, blanks and signs."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
 def find_column(names: Sequence[str], columns: Sequence[str]) -> str | None:
-    """Return the first of `names` that is a column, in whatever case it is written there."""
-    lower = {column.lower(): column for column in reversed(columns)}
-    return next((lower[name] for name in names if name in lower), None)
+    """Return the first of `names` that is a column, however case and signs such as _ are written there."""
+    simple = {simple_name(column): column for column in reversed(columns)}
+    exact = dict.fromkeys(columns)
+    return next(
+        (name if name in exact else simple[key] for name in names if (key := simple_name(name)) in simple), None
+    )
+
+
+def find_id(schema: pa.Schema, given: str | None = None) -> str | None:
+    """Return the column of identifiers of a table: the one that is given, or else the first of a usual name or UCD."""
+    if given is not None:
+        return given
+    meanings = {Column.of(field).ucd.lower().replace(" ", ""): field.name for field in reversed(list(schema))}
+    return find_column(ID_COLUMNS, schema.names) or next(
+        (meanings[word] for word in _ID_WORDS if word in meanings), None
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Which columns of a table say which galaxy a row is, and where on the sky; None is found by the usual names."""
+
+    id: str | None = None
+    ra: str | None = None
+    dec: str | None = None
+
+    def given(self) -> list[str]:
+        """Return the names that are given."""
+        return [name for name in (self.id, self.ra, self.dec) if name is not None]
+
+
+FOUND = Keys()
+"""All are found by the usual names."""
+
+
+def repeated_ids(read: Callable[[], Iterable[Sequence[str]]]) -> tuple[int, list[str]]:
+    """Count the ids that occur more than once.
+
+    Parameters
+    ----------
+    read : callable
+        Returns the ids, batch by batch. Eight bytes of each are kept; where some occur twice they are read again.
+
+    Returns
+    -------
+    count : int
+    first : list of str
+        Up to three of them.
+    """
+    kept = [np.fromiter(map(hash, batch), np.int64, len(batch)) for batch in read()]
+    values, counts = np.unique(np.concatenate([np.empty(0, np.int64), *kept]), return_counts=True)
+    twice = set(values[counts > 1].tolist())
+    found = (id_ for batch in (read() if twice else ()) for id_ in batch if hash(id_) in twice)
+    first: dict[str, None] = {}
+    for id_ in found:
+        first[id_] = None
+        if len(first) == min(3, len(twice)):
+            break
+    return len(twice), list(first)
+
+
+def warn_of_ids(path: Path, read: Callable[[], Iterable[Sequence[str]]]) -> None:
+    """Warn of ids that occur more than once; `read` is as in `repeated_ids`."""
+    count, first = repeated_ids(read)
+    if count:
+        message = (
+            f"{path}: ids that occur more than once: {count:,}, such as {', '.join(map(repr, first))}; what is joined "
+            "by the id takes one of the rows for the other. Name another column with --id COLUMN, or make them differ"
+        )
+        warnings.warn(message, PeculiarWarning, stacklevel=3)
+
+
+def warn_of_no_ids(table: "TableReader", other: Iterable[str | None]) -> None:
+    """Warn that rows are numbered, where a column may hold ids under another name.
+
+    Parameters
+    ----------
+    table : TableReader
+    other : iterable of str or None
+        Columns that hold something else.
+    """
+    taken = {simple_name(name) for name in other if name}
+    left = [field.name for field in table.schema if _may_be_id(field.type) and simple_name(field.name) not in taken]
+    if left:
+        message = (
+            f"{table.path}: no column is known as that of ids, so that rows are numbered; name one with --id COLUMN. "
+            f"There are: {', '.join(left[:20])}" + (f" and {len(left) - 20} more" if len(left) > 20 else "")
+        )
+        warnings.warn(message, PeculiarWarning, stacklevel=3)
+
+
+def _may_be_id(kind: pa.DataType) -> bool:
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(pa.types.is_integer(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def entry_text(value: Any) -> str | None:
@@ -103,13 +262,17 @@ def entry_text(value: Any) -> str | None:
 class TableReader:
     """A table that is read batch by batch.
 
-    Parquet, CSV and the binary tables of FITS are streamed. VOTable and ECSV are read whole, since their readers know
-    no other way; larger ones than `WHOLE_BYTES` are refused.
+    Parquet, text and the binary tables of FITS are streamed. VOTable, ECSV and the tables of IPAC and of journals (MRT)
+    are read whole, since their readers know no other way; larger ones than `WHOLE_BYTES` are refused.
 
     Parameters
     ----------
     path : path-like
-        A Parquet, CSV, ECSV, FITS or VOTable file, or a folder of Parquet files with the same columns.
+        A Parquet, CSV, ECSV, FITS or VOTable file, or a folder of Parquet files with the same columns. All but Parquet
+        may be compressed by gzip.
+    table : str, optional
+        Which table of a FITS or VOTable file with several: its name, or its number from 1 on. By default the first,
+        with a warning that there are others.
 
     Attributes
     ----------
@@ -124,59 +287,98 @@ class TableReader:
         If there is nothing at `path`.
     UsageError
         If `path` is a folder without Parquet files.
+    UnknownNameError
+        If there is no such table in the file.
     DataError
         If the file is no table, a damaged one, or too large to be read whole.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], table: str | None = None) -> None:
         self.path = Path(path)
-        if not self.path.exists():
-            message = f"there is no table at {self.path}; give the path of a Parquet, CSV, ECSV, FITS or VOTable file"
-            raise NotFoundError(message)
+        check_file(self.path)
+        # Arrow takes the part before a colon of a relative path for the kind of an address.
+        self._file = self.path.absolute()
         self._parts = parts_below(self.path) if self.path.is_dir() else []
         if self.path.is_dir() and not self._parts:
             message = f"{self.path} is a folder without Parquet files, where a table is needed; give the path of one"
             raise UsageError(message)
         self.format = "parquet" if self._parts else table_format(path)
+        if self.format is None:
+            raise DataError(_no_table(self.path))
+        if table is not None and self.format not in ("fits", "votable"):
+            message = f"{self.path}: is one table, of the format {self.format}; leave out --table"
+            raise UsageError(message)
+        self._text: Delimited | None = None
         self._whole: pa.Table | None = None
         self._binary: astro.BinaryTable | None = None
-        if self.format is None:
-            message = f"{self.path}: not a table that is known (Parquet, FITS, VOTable, or CSV or ECSV in UTF-8)"
-            raise DataError(message)
+        self._count: int | None = None
         self.schema: pa.Schema
         if self._parts:
             self.schema = TableReader(self._parts[0]).schema
         elif self.format == "parquet":
-            self.schema = self._guard(lambda: _described(pa.parquet.read_schema(self.path)))
+            self.schema = self._guard(lambda: _described(pa.parquet.read_schema(self._file)))
+            self._guard(lambda: _check_footer(self._file))
         elif self.format == "csv":
-            self.schema = self._guard(lambda: pa.csv.open_csv(self.path, parse_options=_parsing(self.path)).schema)
+            self._text = text = self._guard(lambda: read_layout(self.path))
+            self.schema = pa.schema([column.field() for column in text.columns])
         else:
-            if self.format == "fits":
-                self._binary = self._guard(lambda: astro.open_fits(self.path))
-            if self._binary is not None:
-                self.schema = self._binary.schema
-            else:
-                self._check_size()
-                self._whole = self._guard(lambda: astro.read_whole(self.path, str(self.format)))
-                self.schema = self._whole.schema
+            self._open_astro(table)
         self.columns: tuple[str, ...] = tuple(self.schema.names)
+
+    def _open_astro(self, table: str | None) -> None:
+        if self.format == "fits":
+            self._binary = self._guard(lambda: astro.open_fits(self._file, table))
+        if self._binary is not None:
+            self.schema = self._binary.schema
+            return
+        self._check_size()
+        self._whole = self._guard(lambda: astro.read_whole(self._content(), str(self.format), table))
+        self.schema = self._whole.schema
+
+    def _content(self) -> Path | io.BytesIO:
+        """Return the file, or what a compressed one holds, of which no more is unpacked than the memory can take."""
+        with self._file.open("rb") as file:
+            if not packed(file.read(6)):
+                return self._file
+        with open_unpacked(self._file) as unpacked:
+            return io.BytesIO(unpacked.read())
 
     def __len__(self) -> int:
         """Return the number of rows."""
+        if self._count is None:
+            self._count = self._counted()
+        return self._count
+
+    def _counted(self) -> int:
         if self._parts:
             return sum(len(TableReader(part)) for part in self._parts)
         if self.format == "parquet":
-            return int(self._guard(lambda: pa.parquet.read_metadata(self.path).num_rows))
+            return int(self._guard(lambda: pa.parquet.read_metadata(self._file).num_rows))
         if self._whole is not None:
             return int(self._whole.num_rows)
         if self._binary is not None:
             return self._binary.rows
-        return sum(batch.num_rows for batch in self.batches(self.columns[:1]))
+        # Not `batches`, which would refuse a first column whose name another one has, too.
+        source, count = self._text.batches(self.columns[:1]) if self._text else iter(()), 0
+        while (batch := self._guard(lambda: _next_valid(source))) is not None:
+            count += batch.num_rows
+        return count
 
     def check_column(self, name: str) -> None:
-        """Raise `UnknownNameError` unless there is a column of this name."""
+        """Raise an error unless there is a column of this name, and only one.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is none.
+        DataError
+            If there are several.
+        """
         if name not in self.columns:
             raise UnknownNameError("column", name, self.columns, where=f"in {self.path.name}")
+        if self.columns.count(name) > 1:
+            message = f"{self.path}: more than one column is called {name!r}; give each a name of its own"
+            raise DataError(message)
 
     def batches(
         self, columns: Sequence[str], start: int = 0, stop: int | None = None, *, rows: int = BATCH_ROWS
@@ -221,7 +423,7 @@ class TableReader:
         """Return the rows at which the pieces end that the file is written in: the row groups of Parquet."""
         if self.format != "parquet":
             return [len(self)]
-        metadata = self._guard(lambda: pa.parquet.read_metadata(self.path))
+        metadata = self._guard(lambda: pa.parquet.read_metadata(self._file))
         return list(
             itertools.accumulate(metadata.row_group(number).num_rows for number in range(metadata.num_row_groups))
         )
@@ -251,21 +453,13 @@ class TableReader:
             return iter(self._whole.select(columns).to_batches()), 0
         if self._binary is not None:
             return (batch.select(columns) for batch in self._binary.batches(start)), start
-        if self.format == "parquet":
-            groups, begin = self._groups(start, stop)
-            # Buffering ahead would hold every row group that has been read until the end.
-            file = self._guard(lambda: pa.parquet.ParquetFile(self.path, pre_buffer=False))
-            return file.iter_batches(batch_size=rows, row_groups=groups, columns=columns), begin
-        options = pa.csv.ConvertOptions(
-            include_columns=columns,
-            column_types=dict.fromkeys(columns, pa.string()),
-            strings_can_be_null=True,
-            quoted_strings_can_be_null=False,
-        )
-        source = self._guard(
-            lambda: pa.csv.open_csv(self.path, parse_options=_parsing(self.path), convert_options=options)
-        )
-        return (_without_empty(batch) for batch in source), 0
+        if self._text is not None:
+            return self._text.batches(columns), 0
+        groups, begin = self._groups(start, stop)
+        # Buffering ahead would hold every row group that has been read until the end.
+        file = self._guard(lambda: pa.parquet.ParquetFile(self._file, pre_buffer=False))
+        size = self._guard(lambda: _fitting_rows(file.metadata, columns, rows))
+        return file.iter_batches(batch_size=size, row_groups=groups, columns=columns), begin
 
     def _check_size(self) -> None:
         size = self.path.stat().st_size
@@ -282,19 +476,74 @@ class TableReader:
         """Call `read`, and turn what a reader says of a damaged file into a `DataError` that names it."""
         try:
             return read()
+        except PeculiarError as error:
+            if isinstance(error, DataError) and str(self.path) not in str(error):
+                raise DataError(f"{self.path}: {error}") from error
+            raise
         except Exception as error:  # the readers of five formats raise whatever came first
+            if self.format == "csv" and "invalid UTF8" in str(error):
+                raise not_utf8(self.path) from error
             message = (
-                f"{self.path}: cannot be read as {self.format} ({error}); it is damaged, cut short or of another kind"
+                f"{self.path}: cannot be read as {self.format} ({_line(error)}); it is damaged, cut short or of "
+                "another kind"
             )
             raise DataError(message) from error
 
 
+def _no_table(path: Path) -> str:
+    with path.open("rb") as file:
+        head = file.read(1024).lstrip().lower()
+    if head.startswith(b"<"):
+        return (
+            f"{path}: is a web page or XML, and no table, as a server sends that has none to give; look at it in a "
+            "browser, and fetch the table again"
+        )
+    return f"{path}: not a table that is known (Parquet, FITS, VOTable, or CSV or ECSV in UTF-8)"
+
+
+def _check_footer(file: Path) -> None:
+    """Raise `DataError` if a Parquet file claims more rows than its bytes can hold."""
+    metadata = pa.parquet.read_metadata(file)
+    groups = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
+    if min(groups, default=0) < 0 or sum(groups) != metadata.num_rows:
+        raise DataError(f"says that it has {metadata.num_rows:,} rows, and its parts say otherwise; write it again")
+    if metadata.num_rows > _ROWS_A_BYTE * file.stat().st_size:
+        message = f"says that it has {metadata.num_rows:,} rows, more than {file.stat().st_size:,} bytes can hold"
+        raise DataError(message)
+
+
+def _fitting_rows(metadata: Any, columns: Sequence[str], rows: int) -> int:
+    """Return how many rows of a Parquet file are read at once, so that some columns of them fit into memory."""
+    wanted, most = set(columns), 0.0
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        chunks = [group.column(at) for at in range(group.num_columns)]
+        sizes = [_row_bytes(one) for one in chunks if one.path_in_schema.partition(".")[0] in wanted]
+        most = max(most, sum(sizes) / max(group.num_rows, 1))
+    return max(1, min(rows, int(_BATCH_BYTES // most))) if most else rows
+
+
+def _row_bytes(chunk: Any) -> float:
+    """Return the bytes of a column's rows in memory: of those that share a large dictionary each may hold all of it."""
+    size = float(max(chunk.total_uncompressed_size, 0))
+    if not chunk.has_dictionary_page:
+        return size
+    packed_size = max(chunk.total_compressed_size, 1)
+    dictionary = size * min(1.0, max(chunk.data_page_offset - chunk.dictionary_page_offset, 0) / packed_size)
+    return dictionary * chunk.num_values if dictionary > _DICTIONARY_BYTES else size
+
+
 def _described(schema: pa.Schema) -> pa.Schema:
-    """Return a schema whose columns know what TOPCAT says of them in a VOTable, unless they say it themselves."""
-    content = (schema.metadata or {}).get(VOTABLE_CONTENT.encode())
-    if content is None or any(Column.of(field).field().metadata for field in schema):
+    """Return a schema whose columns know what TOPCAT or astropy say of them, unless they say it themselves."""
+    notes = schema.metadata or {}
+    if any(Column.of(field).field().metadata for field in schema):
         return schema
-    known = {field.name: field for field in astro.read_fields(content)}
+    if content := notes.get(VOTABLE_CONTENT.encode()):
+        known = {field.name: field for field in astro.read_fields(content)}
+    elif content := notes.get(b"table_meta_yaml"):
+        known = {column.name: column.field() for column in astro.read_yaml(content)}
+    else:
+        return schema
     fields = [known[field.name].with_type(field.type) if field.name in known else field for field in schema]
     return pa.schema(fields, metadata=schema.metadata)
 
@@ -306,24 +555,5 @@ def _next_valid(source: Iterator[pa.RecordBatch]) -> pa.RecordBatch | None:
     return batch
 
 
-def _parsing(path: Path) -> pa.csv.ParseOptions:
-    """Tell what parts the cells of a text table: tabs or semicolons, where its first line has them and no commas."""
-    with path.open("rb") as file:
-        header = re.sub(rb'"[^"]*"', b"", file.readline(_HEADER_BYTES))
-    found = (sign for sign in ",\t;" if sign.encode() in header)
-    return pa.csv.ParseOptions(delimiter=next(found, ","), newlines_in_values=True)
-
-
-def _without_empty(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Return text with null for what is empty: an empty cell between quotes is not told from one without."""
-    arrays = [without_marks(pc.if_else(pc.equal(array, ""), None, array)) for array in batch.columns]
-    return pa.RecordBatch.from_arrays(arrays, names=batch.schema.names)
-
-
-def _is_utf8(head: bytes) -> bool:
-    try:
-        head.decode("utf-8")
-    except UnicodeDecodeError as error:
-        # The end of the sample may cut a character in two.
-        return error.start >= len(head) - 3 and len(head) == 1024
-    return True
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__

@@ -122,6 +122,7 @@ def teach(
     model: Model | None = None,
     label: str | None = None,
     question: str | None = None,
+    id: str | None = None,
     curve: bool = False,
     seed: int = 222,
 ) -> Taught:
@@ -141,6 +142,8 @@ def teach(
         The column of labels; by default the first of the usual names, or the only other column.
     question : str, optional
         What the question is called; by default as the column.
+    id : str, optional
+        The column of ids of the table of labels; by default the first of the usual names.
     curve : bool
         Also find the learning curve, which takes as long again.
     seed : int
@@ -165,7 +168,7 @@ def teach(
     if out.suffix != ".onnx":
         message = f"{out}: a model file is called .onnx"
         raise UsageError(message)
-    label, by_id = read_labels(labels, label)
+    label, by_id = read_labels(labels, label, id)
     # A question that is known keeps the order and the meanings of its answers.
     asked = replace(question_for(label, by_id.values()), name=question or label, column=label)
     known = {one.name for one in model.card.questions}

@@ -6,7 +6,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from peculiar.cli.options import Bands, DataFiles, Fast, Json, Overwrite, Positions, StampSize, Views, open_pictures
+from peculiar.cli.options import (
+    Bands,
+    DataFiles,
+    DecColumn,
+    Fast,
+    IdColumn,
+    Json,
+    Overwrite,
+    Positions,
+    RaColumn,
+    StampSize,
+    Views,
+    open_pictures,
+)
 from peculiar.cli.progress import bar
 from peculiar.cli.terminal import err, out, print_json, print_unreadable, some_galaxies
 
@@ -29,6 +42,9 @@ def predict(
     positions: Positions = None,
     stamp_size: StampSize = "128px",
     bands: Bands = "",
+    id_column: IdColumn = None,
+    ra: RaColumn = None,
+    dec: DecColumn = None,
     views: Views = None,
     crop: Annotated[
         str | None,
@@ -66,11 +82,12 @@ def predict(
     from peculiar.batch import predict_catalog
     from peculiar.image import parse_crop
     from peculiar.model import cores, load_model
+    from peculiar.table import Keys
 
     opened = load_model(model)
     if dask is not None:  # the workers of a cluster may stand in other folders
         data, positions = [path.absolute() for path in data], positions and positions.absolute()
-    source = open_pictures(data, positions, stamp_size, bands)
+    source = open_pictures(data, positions, stamp_size, bands, Keys(id_column, ra, dec))
     framing = replace(opened.framing, fast=fast)
     if crop is not None:
         framing = replace(framing, crop=parse_crop(crop))

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,10 +13,13 @@ from peculiar.cli.options import (
     Bands,
     Data,
     DataFiles,
+    DecColumn,
+    IdColumn,
     Json,
     Label,
     Overwrite,
     Positions,
+    RaColumn,
     StampSize,
     already,
     open_pictures,
@@ -26,6 +29,9 @@ from peculiar.cli.progress import counting
 from peculiar.cli.terminal import err, out, print_json, print_table, print_unreadable, some_galaxies
 from peculiar.errors import UnknownNameError, UsageError
 
+if TYPE_CHECKING:
+    from peculiar.table import Keys
+
 app = typer.Typer(
     help="What a set of galaxies holds, where to get one, and what is wrong with it; pictures and tables in other "
     "formats.",
@@ -34,13 +40,13 @@ app = typer.Typer(
 
 
 @app.command("list")
-def data_list(data: Data, label: Label = None, as_json: Json = False) -> None:
+def data_list(data: Data, label: Label = None, id_column: IdColumn = None, as_json: Json = False) -> None:
     """Say what a set of galaxies is: its kind, how many, and how many of each class."""
     from collections import Counter
 
     from peculiar.sources import open_source
 
-    source = open_source(data, label=label)
+    source = open_source(data, label=label, id=id_column)
     counts = Counter(source.labels())
     unlabelled = counts.pop(None, 0)
     result = {
@@ -94,6 +100,9 @@ def data_get(
     ] = None,
     workers: Annotated[int, typer.Option(help="Cut-outs: requests under way at once.")] = 4,
     overwrite: Overwrite = False,
+    id_column: IdColumn = None,
+    ra: RaColumn = None,
+    dec: DecColumn = None,
     as_json: Json = False,
 ) -> None:
     """Get a set of galaxies: one by NAME, as an NPZ file, or cut-outs of a survey at positions of a table, as a folder.
@@ -104,9 +113,22 @@ def data_get(
 
     Cut-outs that are there or in the cache are not fetched again: the same command goes on after a stop.
     """
+    from peculiar.table import Keys
+
     frame = {"size_arcsec": size_arcsec, "pixels": pixels, "pixel_scale": pixel_scale}
     if survey is not None and name is None and catalog is not None:
-        _get_cutouts(survey, catalog, target, frame, rate=rate, workers=workers, overwrite=overwrite, as_json=as_json)
+        keys = Keys(id_column, ra, dec)
+        _get_cutouts(
+            survey,
+            catalog,
+            target,
+            frame,
+            keys=keys,
+            rate=rate,
+            workers=workers,
+            overwrite=overwrite,
+            as_json=as_json,
+        )
         return
     if name is None or any(value is not None for value in (survey, catalog, rate, *frame.values())):
         message = (
@@ -143,6 +165,7 @@ def _get_cutouts(
     folder: Path,
     frame: dict[str, Any],
     *,
+    keys: "Keys",
     rate: float | None,
     workers: int,
     overwrite: bool,
@@ -156,7 +179,7 @@ def _get_cutouts(
     chosen = find_survey(survey)
     framed = choose_frame(chosen, **frame)
     manners = Manners(chosen.rate if rate is None else rate)
-    positions = Positions(catalog)
+    positions = Positions(catalog, keys)
     with _stopping() as stop, counting("fetching", total=len(positions)) as progress:
         result = fetch_cutouts(
             positions,
@@ -222,12 +245,16 @@ def data_pack(
     stamp_size: StampSize = "128px",
     bands: Bands = "",
     overwrite: Overwrite = False,
+    id_column: IdColumn = None,
+    ra: RaColumn = None,
+    dec: DecColumn = None,
 ) -> None:
     """Write pictures into one Parquet table, such as stamps of a mosaic, to search, label and explain with."""
     from peculiar.model import cores
     from peculiar.pack import pack
+    from peculiar.table import Keys
 
-    source = open_pictures(data, positions, stamp_size, bands)
+    source = open_pictures(data, positions, stamp_size, bands, Keys(id_column, ra, dec))
     with producing(context, file) as request, counting("packing", total=len(source)) as progress:
         if already(request, file):
             return
@@ -263,6 +290,12 @@ def data_convert(
     sort: Annotated[bool, typer.Option("--sort", help="Sort by place on the sky (_healpix_29).")] = False,
     as_hats: Annotated[bool, typer.Option("--hats", help="Write a HATS catalogue, which LSDB opens.")] = False,
     overwrite: Overwrite = False,
+    ra: RaColumn = None,
+    dec: DecColumn = None,
+    name: Annotated[
+        str | None,
+        typer.Option("--table", help="Which table of a FITS or VOTable file with several: name or number; default: 1."),
+    ] = None,
 ) -> None:
     """Write a table in another format, with the units and meanings of its columns."""
     from peculiar.convert import convert
@@ -270,7 +303,9 @@ def data_convert(
     with producing(context, None if as_hats else file) as request, counting("converting") as progress:
         if already(request, file):
             return
-        result = convert(table, file, columns=column, sort=sort, as_hats=as_hats, progress=progress)
+        result = convert(
+            table, file, columns=column, sort=sort, as_hats=as_hats, ra=ra, dec=dec, name=name, progress=progress
+        )
     out.print(f"{result.rows:,} rows are in {file}")
     if result.left_out:
         out.print(f"of which {result.left_out:,} were left out, since their position is not known")
@@ -297,6 +332,9 @@ def data_check(
         typer.Option(help="Exit with 1 if there are findings of this kind, or any; may be given several times."),
     ] = None,
     overwrite: Overwrite = False,
+    id_column: IdColumn = None,
+    ra: RaColumn = None,
+    dec: DecColumn = None,
     as_json: Json = False,
 ) -> None:
     """Look for what is wrong with a set of galaxies: broken pictures, duplicates, leaks, labels, columns."""
@@ -312,7 +350,15 @@ def data_check(
     pages = [] if folder is None else [folder / "check.json", folder / "index.html"]
     with producing(context, *pages, fix), counting("looking") as progress:
         found = check(
-            data, label=label, radius=radius, split=split, model=model, progress=lambda _, done: progress(done)
+            data,
+            label=label,
+            radius=radius,
+            split=split,
+            model=model,
+            id=id_column,
+            ra=ra,
+            dec=dec,
+            progress=lambda _, done: progress(done),
         )
         if folder is not None:
             write_checkup(found, folder, label=label)

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from peculiar.cli.options import DataFiles, Json, Label, ModelOrRun, Overwrite, Views, producing
+from peculiar.cli.options import (
+    DataFiles,
+    Json,
+    Label,
+    ModelOrRun,
+    OnlyIdColumn,
+    Overwrite,
+    Views,
+    producing,
+)
 from peculiar.cli.progress import counting
 from peculiar.cli.terminal import extra, out, print_json
 from peculiar.errors import UsageError
@@ -30,6 +39,7 @@ def explain(
         typer.Option("--id", help="Explain this galaxy; may be given several times. Model files only."),
     ] = None,
     label: Label = None,
+    id_column: OnlyIdColumn = None,
     question: Annotated[
         str | None, typer.Option(help="Which of a model file's questions; default: the one that the labels answer.")
     ] = None,
@@ -44,7 +54,7 @@ def explain(
     """Draw what in pictures made a model file say so; or of a run, what each filter sees in galaxies new to it."""
     from peculiar.sources import open_source
 
-    source = open_source(data, label=label)
+    source = open_source(data, label=label, id=id_column)
     if model is not None and model.is_dir():
         given = {"--id": ids, "--question": question, "--answer": answer, "--views": views, "--json": as_json or None}
         stray = [name for name, value in given.items() if value is not None]

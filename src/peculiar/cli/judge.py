@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from peculiar.cli.options import Data, Json, Label, Labels, ModelOrRun, Overwrite, Views, producing
+from peculiar.cli.options import (
+    Data,
+    IdColumn,
+    Json,
+    Label,
+    Labels,
+    ModelOrRun,
+    Overwrite,
+    Views,
+    open_galaxies,
+    producing,
+)
 from peculiar.cli.progress import counting
 from peculiar.cli.terminal import extra, out, print_json, print_scores, print_table
 from peculiar.errors import PeculiarWarning, UsageError
@@ -35,6 +46,7 @@ def evaluate(
     ] = None,
     label: Label = None,
     labels: Labels = None,
+    id_column: IdColumn = None,
     question: Annotated[
         str | None, typer.Option(help="Which of a model's questions; default: the one that the labels answer.")
     ] = None,
@@ -76,7 +88,7 @@ def evaluate(
     candidate = _open(model, weights=weights, views=views, include_training=include_training, part=part)
     folder = folder or candidate.folder
     request = context.with_resource(producing(context, *(folder / name for name in ("scores.json", "report.html"))))
-    scored = _score(data, candidate, label, labels, question)
+    scored = _score(data, candidate, label, labels, question, id_column)
     if scored.candidate is not candidate and model is not None:
         message = f"{data} holds probabilities of {scored.candidate.name}, and not of {candidate.name}"
         warnings.warn(message, PeculiarWarning, stacklevel=1)
@@ -171,26 +183,30 @@ def _open(model: Path | None, *, weights: str, views: int | None, include_traini
 
 
 def _score(
-    data: Path, candidate: "Candidate", label: str | None, labels: Path | None, question: str | None
+    data: Path,
+    candidate: "Candidate",
+    label: str | None,
+    labels: Path | None,
+    question: str | None,
+    id_column: str | None,
 ) -> "Scored":
     """Read what a table says of galaxies, or classify them."""
     from peculiar.scoring import score_catalogue, score_pictures
-    from peculiar.sources import open_source
     from peculiar.sources.answers import read_votes
     from peculiar.sources.labelled import own_question, with_most
 
-    read = score_catalogue(data, candidate, label=label, labels=labels)
+    read = score_catalogue(data, candidate, label=label, labels=labels, id=id_column)
     if read is not None:
         return read
     voted = None
     asked = _voted_on(candidate, question, label, labels)
     if asked is not None:
         question = asked.name
-        source, voted = with_most(open_source(data), asked, labels)
+        source, voted = with_most(open_galaxies(data, id_column, labels=labels), asked, labels, id_column)
     elif labels is None:
-        source = open_source(data, label=label)
+        source = open_galaxies(data, id_column, label=label)
     else:
-        (source,), _ = own_question([open_source(data)], label, labels)
+        (source,), _ = own_question([open_galaxies(data, id_column, labels=labels)], label, labels, id_column)
     with counting("classifying") as progress:
         scored = score_pictures(source, candidate, question=question, progress=progress)
     return scored if voted is None else replace(scored, votes=read_votes(source, voted).of(scored.rows))

@@ -5,7 +5,13 @@ from typing import Annotated
 
 import typer
 
-from peculiar.cli.options import DataFiles, Overwrite, already, producing
+from peculiar.cli.options import (
+    DataFiles,
+    IdColumn,
+    Overwrite,
+    already,
+    producing,
+)
 from peculiar.cli.terminal import extra, out
 from peculiar.errors import UnknownNameError, UsageError
 
@@ -60,6 +66,7 @@ def label(
         bool,
         typer.Option("--no-token", help="Let everybody on this machine use the desk, by an address without a token."),
     ] = False,
+    id_column: IdColumn = None,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the address.")] = False,
 ) -> None:
     """Open the labelling desk: galaxies in the browser, answers in a database; Ctrl-C closes it."""
@@ -72,6 +79,7 @@ def label(
         question=question,
         learned=learn,
         db=db,
+        id=id_column,
         strategy=by,
         host=host,
         port=port,
@@ -165,12 +173,13 @@ def manifest(
     folder: Annotated[Path, typer.Option("--out", help="Folder to write, new or empty.", show_default=False)],
     size: Annotated[int, typer.Option(help="Side of the pictures, in pixels.")] = 480,
     overwrite: Overwrite = False,
+    id_column: IdColumn = None,
 ) -> None:
     """Write pictures and the manifest that Zooniverse takes."""
     from peculiar.sources import open_source
     from peculiar.zooniverse import export_manifest
 
-    source = open_source(data)
+    source = open_source(data, id=id_column)
     with producing(context) as request:
         if already(request, folder):
             return

@@ -6,7 +6,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from peculiar.cli.options import Crop, Data, Fast, Json, Label, Labels, Overwrite, Size, already, framing, producing
+from peculiar.cli.options import (
+    Crop,
+    Data,
+    Fast,
+    IdColumn,
+    Json,
+    Label,
+    Labels,
+    Overwrite,
+    Size,
+    already,
+    framing,
+    open_galaxies,
+    producing,
+)
 from peculiar.cli.progress import counting, fitting, watching
 from peculiar.cli.terminal import err, extra, out, print_json, print_scores
 from peculiar.errors import UsageError
@@ -53,6 +67,7 @@ def train(
     seed: Annotated[int, typer.Option(help="Decides first weights and order of the galaxies.")] = 222,
     split_seed: Annotated[int, typer.Option(help="Decides which galaxies are held back.")] = 222,
     label: Label = None,
+    id_column: IdColumn = None,
     size: Size = 128,
     crop: Crop = "whole",
     fast: Fast = False,
@@ -76,7 +91,8 @@ def train(
         precision=precision,
     )
     with watching("; add --resume to the same command to go on after the last whole epoch") as watcher:
-        trained = run_train(data, folder, arguments, label=label, resume=resume, watcher=watcher)
+        source = open_galaxies(data, id_column, label=label)
+        trained = run_train(source, folder, arguments, label=label, resume=resume, watcher=watcher)
     if not trained.main_process:
         return
     plots.save(plots.draw_history(trained.history), folder / "history.png")
@@ -124,6 +140,7 @@ def fit(
     ] = None,
     label: Annotated[str | None, typer.Option(help="Column of labels of a question of your own.")] = None,
     labels: Labels = None,
+    id_column: IdColumn = None,
     question: Annotated[
         str | None,
         typer.Option(
@@ -173,7 +190,6 @@ def fit(
         from peculiar.recipe import make_recipe
     from peculiar.model import SHIPPED, load_model
     from peculiar.schema import find_tree
-    from peculiar.sources import open_source
     from peculiar.sources.labelled import own_question, told_questions
 
     if start is not None and from_scratch:
@@ -193,12 +209,12 @@ def fit(
         pretrained=False if from_scratch else None,
         seed=seed,
     )
-    sources: list[Source] = [open_source(one) for one in data]
+    sources: list[Source] = [open_galaxies(one, id_column, labels=labels) for one in data]
     questions: Sequence[Question] = QUESTIONS
     if question is not None:
-        sources, questions = told_questions(sources, find_tree(question).questions, labels)
+        sources, questions = told_questions(sources, find_tree(question).questions, labels, id_column)
     elif label is not None or labels is not None:
-        sources, own = own_question(sources, label, labels)
+        sources, own = own_question(sources, label, labels, id_column)
         questions = (own,)
     for source in sources:
         if source.joined:
@@ -256,6 +272,7 @@ def recalibrate(
     file: Annotated[Path, typer.Option("--out", help="Model file to write (.onnx).", show_default=False)],
     model: Annotated[Path | None, typer.Option(help="Model file (.onnx); default: the model that ships.")] = None,
     labels: Labels = None,
+    id_column: IdColumn = None,
     eight_bits: Annotated[
         bool, typer.Option("--eight-bits", help="Let the network compute in eight bits, in about half the time.")
     ] = False,
@@ -268,12 +285,12 @@ def recalibrate(
     with extra("writing a model file", "train"):
         from peculiar.recalibrate import recalibrate as run_recalibrate
     from peculiar.model import load_model
-    from peculiar.sources import open_source
     from peculiar.sources.labelled import told_questions
 
-    sources, kept, opened = [open_source(one) for one in data], _read_scores(scores), load_model(model)
+    sources = [open_galaxies(one, id_column, labels=labels) for one in data]
+    kept, opened = _read_scores(scores), load_model(model)
     if labels is not None:
-        sources, _ = told_questions(sources, opened.card.questions, labels)
+        sources, _ = told_questions(sources, opened.card.questions, labels, id_column)
     with producing(context, file) as request, counting("classifying") as progress:
         if already(request, file):
             return

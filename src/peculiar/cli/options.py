@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from peculiar.claims import Request
     from peculiar.image import Framing
     from peculiar.sources import Source
+    from peculiar.table import Keys
 
 Data = Annotated[
     Path,
@@ -34,12 +35,11 @@ DataFiles = Annotated[
 ]
 Positions = Annotated[
     Path | None,
-    typer.Option(
-        "--catalog", help="Table with ra and dec (degrees): cut stamps out of a FITS mosaic.", show_default=False
-    ),
+    typer.Option("--catalog", help="Table with ra and dec: cut stamps out of a FITS mosaic.", show_default=False),
 ]
 StampSize = Annotated[
-    str, typer.Option(help="Side of a stamp: 128px, 30arcsec, or 4xR50 (radii in the column R50, in arcsec).")
+    str,
+    typer.Option(help="Side of a stamp: 128px, 30arcsec, or 4xR50 (radii in the column R50: in its unit, or arcsec)."),
 ]
 Bands = Annotated[
     str, typer.Option(help="Bands of FITS images, the reddest first: i,r,g; default: as the files name them.")
@@ -48,6 +48,27 @@ Label = Annotated[str | None, typer.Option(help="Column that holds the labels, f
 Labels = Annotated[
     Path | None,
     typer.Option(help="Table with a column id and one of labels, where the data have none.", show_default=False),
+]
+IdColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--id",
+        "--id-column",
+        help="Column of ids of a table; default: as its name tells.",
+        show_default=False,
+    ),
+]
+OnlyIdColumn = Annotated[
+    str | None,
+    typer.Option("--id-column", help="Column of ids of a table; default: as its name tells.", show_default=False),
+]
+RaColumn = Annotated[
+    str | None,
+    typer.Option("--ra", help="Column of right ascensions of a table; default: as its name tells.", show_default=False),
+]
+DecColumn = Annotated[
+    str | None,
+    typer.Option("--dec", help="Column of declinations of a table; default: as its name tells.", show_default=False),
 ]
 Size = Annotated[int, typer.Option(help="Side of the pictures that the network sees, in pixels.")]
 Crop = Annotated[
@@ -135,10 +156,26 @@ def framing(size: int, crop: str, *, fast: bool) -> "Framing":
     return Framing(size, parse_crop(crop), fast)
 
 
-def open_pictures(data: "Sequence[Path]", positions: Path | None, stamp_size: str, bands: str) -> "Source":
+def open_pictures(
+    data: "Sequence[Path]", positions: Path | None, stamp_size: str, bands: str, keys: "Keys"
+) -> "Source":
     """Open a source, or, where there are positions, mosaics to cut stamps out of."""
     from peculiar.sources import open_mosaic, open_source
 
     if positions is None:
-        return open_source(data, bands=bands)
-    return open_mosaic(data, positions, stamp_size=stamp_size, bands=bands)
+        return open_source(data, bands=bands, id=keys.id, ra=keys.ra, dec=keys.dec)
+    return open_mosaic(data, positions, stamp_size=stamp_size, bands=bands, id=keys.id, ra=keys.ra, dec=keys.dec)
+
+
+def open_galaxies(data: Path, id: str | None, *, label: str | None = None, labels: Path | None = None) -> "Source":
+    """Open a source whose column of ids may be named.
+
+    Where labels have a table of their own, the name may be that of a column there, and the source have none such.
+    """
+    from peculiar.sources import open_source
+    from peculiar.table import TableReader, is_table
+
+    there = labels is None or (is_table(data) and id in TableReader(data).columns)
+    if labels is not None and id is not None and not there:
+        TableReader(labels).check_column(id)
+    return open_source(data, label=label, id=id if there else None)

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from peculiar.cli.options import Json, Label, Overwrite, framing, producing
+from peculiar.cli.options import (
+    DecColumn,
+    IdColumn,
+    Json,
+    Label,
+    Overwrite,
+    RaColumn,
+    framing,
+    producing,
+)
 from peculiar.cli.terminal import err, out, print_json, print_scores, print_table, some_galaxies
 from peculiar.errors import UsageError
 
@@ -68,6 +77,8 @@ def search_query(
     catalog: CatalogOption,
     where: Where = None,
     cone: ConeOption = None,
+    ra: RaColumn = None,
+    dec: DecColumn = None,
     by: Annotated[
         str | None,
         typer.Option(help="Column to order by, highest first; -COLUMN lowest first. Default: nearest first in a cone."),
@@ -87,11 +98,12 @@ def search_query(
 ) -> None:
     """Find galaxies by a condition on the columns, by place on the sky, or both."""
     from peculiar.search import query
+    from peculiar.shelf import Shelf
 
     names = None if columns is None else [name.strip() for name in columns.split(",")]
     # A table holds all that there are; a terminal and a sheet have room for some.
     most = top or (None if file is not None and sheet is None else 50)
-    hits = query(catalog, where, cone=_cone(cone), by=by, top=most and most + 1, columns=names)
+    hits = query(Shelf(catalog, ra=ra, dec=dec), where, cone=_cone(cone), by=by, top=most and most + 1, columns=names)
     more = most is not None and len(hits) > most
     if more:
         hits = replace(hits, table=hits.table.slice(0, most))
@@ -117,6 +129,8 @@ def search_similar(
     ] = None,
     where: Where = None,
     cone: ConeOption = None,
+    ra: RaColumn = None,
+    dec: DecColumn = None,
     top: Top = 50,
     approximate: Annotated[
         bool,
@@ -137,7 +151,7 @@ def search_similar(
     from peculiar.search import embed, similar
     from peculiar.shelf import Shelf
 
-    shelf = Shelf(catalog)
+    shelf = Shelf(catalog, ra=ra, dec=dec)
     embeddings = embed(shelf, load_model(model), picture) if picture else None
     hits = similar(
         shelf, ids or (), embeddings=embeddings, where=where, cone=_cone(cone), top=top, approximate=approximate
@@ -158,6 +172,8 @@ def search_odd(
     by: Annotated[str, typer.Option(help="class (probably odd) or uncertainty (the model is undecided).")] = "class",
     where: Where = None,
     cone: ConeOption = None,
+    ra: RaColumn = None,
+    dec: DecColumn = None,
     top: Top = 50,
     file: Found = None,
     sheet: Sheet = None,
@@ -170,7 +186,7 @@ def search_odd(
     from peculiar.search import odd, odd_column
     from peculiar.shelf import Shelf
 
-    shelf = Shelf(catalog)
+    shelf = Shelf(catalog, ra=ra, dec=dec)
     hits = odd(shelf, by, where=where, cone=_cone(cone), top=top)
     told = odd_column(shelf, by).removeprefix("-")
     shown = _named(hits, where)
@@ -194,6 +210,8 @@ def search_anomalies(
     method: Method = "isolation",
     where: Where = None,
     cone: ConeOption = None,
+    ra: RaColumn = None,
+    dec: DecColumn = None,
     top: Top = 50,
     file: Found = None,
     sheet: Sheet = None,
@@ -204,9 +222,11 @@ def search_anomalies(
 ) -> None:
     """Find galaxies that are unlike the others; told which are interesting, find more of those."""
     from peculiar.anomalies import anomalies, read_answers
+    from peculiar.shelf import Shelf
 
     answers = read_answers(interesting) if interesting else None
-    hits = anomalies(catalog, answers, method=method, new=new, varied=varied, where=where, cone=_cone(cone), top=top)
+    shelf = Shelf(catalog, ra=ra, dec=dec)
+    hits = anomalies(shelf, answers, method=method, new=new, varied=varied, where=where, cone=_cone(cone), top=top)
     shown = _named(hits, where)
     told = hits.columns[-1].name
     _show_hits(
@@ -252,6 +272,7 @@ def teach(
         Path | None, typer.Option("--from", help="Model file that made the catalogue; default: the model that ships.")
     ] = None,
     label: Label = None,
+    id_column: IdColumn = None,
     question: Annotated[str | None, typer.Option(help="What the question is called; default: as the column.")] = None,
     curve: Annotated[
         Path | None, typer.Option(help="PNG of how the score grows with labels, and what twice as many would bring.")
@@ -262,11 +283,16 @@ def teach(
     """Teach a model a new question from few labels, in seconds and without PyTorch."""
     from peculiar import plots
     from peculiar.model import load_model
+    from peculiar.table import TableReader
     from peculiar.teach import teach as run_teach
 
     opened = load_model(model)
+    if id_column is not None:
+        TableReader(labels).check_column(id_column)
     with producing(context, file, curve):
-        taught = run_teach(labels, catalog, file, model=opened, label=label, question=question, curve=curve is not None)
+        taught = run_teach(
+            labels, catalog, file, model=opened, label=label, question=question, id=id_column, curve=curve is not None
+        )
         card, scores, found = taught.model.card, taught.head.scores, taught.curve
         if curve is not None and found is not None:
             plots.save(plots.draw_learning_curve(found.labels, found.auc, found.low, found.high), curve)

@@ -24,7 +24,7 @@ from peculiar.sources.tar import TAR_SUFFIXES, TarSource, looks_like_tar
 from peculiar.sources.tiles import find_fields, matching_paths
 from peculiar.sources.zip import ZIP_SUFFIXES, ZipSource, member_name, open_zip
 from peculiar.stretch import Stretch
-from peculiar.table import is_catalog, parts_below, table_format
+from peculiar.table import Keys, is_catalog, parts_below, table_format
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +55,9 @@ def open_source(
     label: str | None = None,
     bands: str | Sequence[str] = (),
     stretch: Stretch | None = None,
+    id: str | None = None,
+    ra: str | None = None,
+    dec: str | None = None,
 ) -> Source:
     """Open a set of galaxy pictures, whatever it is.
 
@@ -74,6 +77,9 @@ def open_source(
         ("i,r,g"): names, or numbers of planes from 1 on. By default by the names that the files give them.
     stretch : Stretch, optional
         Of FITS images, how brightness becomes colour. By default each picture's unit or noise decides.
+    id, ra, dec : str, optional
+        The columns of a table that hold ids and positions. By default the first of the usual names that is there, or
+        what has the UCD.
 
     Returns
     -------
@@ -89,6 +95,11 @@ def open_source(
         If there is no column of the name given.
     UsageError
         If bands or a stretch are given for what is no FITS image.
+
+    Warns
+    -----
+    PeculiarWarning
+        If a table has no column of ids that is known, or ids occur more than once in it.
     """
     paths = [Path(path)] if isinstance(path, str | os.PathLike) else [Path(one) for one in path]
     if not paths:
@@ -100,12 +111,17 @@ def open_source(
             if any(sign in one.name for sign in "*?["):
                 wanted = f"the folder, {one.parent}, all of whose pictures are read"
             raise NotFoundError(f"there is nothing at {one}; give {wanted}")
+    keys = Keys(id, ra, dec)
     if len(paths) == 1:
         (path,) = paths
-        source = _open(path, label, _listed(bands), stretch)
+        source = _open(path, label, _listed(bands), stretch, keys)
     else:
-        source = _open_several(paths, label, _listed(bands), stretch)
+        source = _open_several(paths, label, _listed(bands), stretch, keys)
         path = source.path
+    if isinstance(source, TableSource):
+        source.check_ids()
+    elif keys.given():
+        raise UnknownNameError("column", keys.given()[0], source.columns, where=f"in {path.name}, which is no table")
     fits = isinstance(source, FitsSource) or (isinstance(source, TableSource) and source.holds_fits())
     if (bands or stretch) and not fits:
         message = f"{path}: bands and a stretch are for FITS images, and this is of the kind {source.kind!r}"
@@ -123,6 +139,9 @@ def open_mosaic(
     bands: str | Sequence[str] = (),
     stretch: Stretch | None = None,
     label: str | None = None,
+    id: str | None = None,
+    ra: str | None = None,
+    dec: str | None = None,
 ) -> MosaicSource:
     """Open one mosaic or several, out of which stamps are cut at the positions of a table.
 
@@ -132,13 +151,17 @@ def open_mosaic(
         A FITS image with celestial coordinates (WCS), its bands in extensions or in a cube; the files of its bands; or
         files of several mosaics, or folders of such. Those that show the same sky in different bands belong together.
     catalog : path-like
-        A table with the columns ``ra`` and ``dec`` (ICRS, degrees), and perhaps an id, a label and a radius.
+        A table with the columns ``ra`` and ``dec`` (ICRS, in degrees unless they state another unit), and perhaps an
+        id, a label and a radius.
     stamp_size : str
-        "128px", "30arcsec", or multiples of a radius in arcsec that a column holds: "4xR50".
+        "128px", "30arcsec", or multiples of a radius that a column holds: "4xR50". Radii are in arcsec, unless the
+        column states another angle, or pixels.
     bands, stretch
         As in `open_source`. One stretch serves for all stamps.
     label : str, optional
         The table's column that holds the labels.
+    id, ra, dec : str, optional
+        The table's columns of ids and positions, as in `open_source`.
 
     Returns
     -------
@@ -162,7 +185,8 @@ def open_mosaic(
         raise UsageError(message)
     wanted = _listed(bands)
     fields = find_fields(paths, wanted)
-    source = MosaicSource(paths[0], fields, Path(catalog), parse_stamp_size(stamp_size), wanted, stretch, label)
+    size, keys = parse_stamp_size(stamp_size), Keys(id, ra, dec)
+    source = MosaicSource(paths[0], fields, Path(catalog), size, wanted, stretch, label, keys)
     unused = sorted({name for field in source.fields for name in field.unused})
     if unused:
         logger.warning("not used: the bands %s; name those to take (--bands)", ", ".join(unused))
@@ -175,13 +199,13 @@ def _listed(bands: str | Sequence[str]) -> tuple[str, ...]:
     return tuple(name.strip() for name in names if name.strip())
 
 
-def _open(path: Path, label: str | None, bands: tuple[str, ...], stretch: Stretch | None) -> Source:
+def _open(path: Path, label: str | None, bands: tuple[str, ...], stretch: Stretch | None, keys: Keys) -> Source:
     if path.is_dir():
         # `peculiar predict .` leaves its catalogue among the pictures; the next time it is none of them.
         if shards := [part for part in parts_below(path) if not is_catalog(part)]:
-            return TableSource(path, shards, label, bands, stretch)
+            return TableSource(path, shards, label, bands, stretch, keys)
         archives = sorted(child for child in path.iterdir() if child.name.lower().endswith(TAR_SUFFIXES))
-        return TarSource(path, archives) if archives else _open_folder(path, label, bands, stretch)
+        return TarSource(path, archives) if archives else _open_folder(path, label, bands, stretch, keys)
     if not path.is_file():
         message = f"{path}: cannot be opened (it is {_what_else(path)}); give the path of a file or a folder"
         raise DataError(message)
@@ -204,7 +228,7 @@ def _open(path: Path, label: str | None, bands: tuple[str, ...], stretch: Stretc
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")) or zipfile.is_zipfile(path):
         return _open_zip(path)
     if table_format(path):
-        return TableSource(path, [path], label, bands, stretch)
+        return TableSource(path, [path], label, bands, stretch, keys)
     kind = "empty" if not head else f"none of the kinds that are known (it starts with {head[:16]!r})"
     message = (
         f"{path}: this file is {kind}. Known are pictures, NPZ, HDF5, Parquet, FITS and VOTable files, and CSV and "
@@ -229,7 +253,7 @@ def _open_zip(path: Path) -> Source:
     raise DataError(message)
 
 
-def _open_folder(path: Path, label: str | None, bands: tuple[str, ...], stretch: Stretch | None) -> Source:
+def _open_folder(path: Path, label: str | None, bands: tuple[str, ...], stretch: Stretch | None, keys: Keys) -> Source:
     """Open a folder of pictures, or where it has none, or bands are named, of FITS files.
 
     Where it has neither, of zips, or of tables or tars anywhere below: the hub of Hugging Face has them in "data".
@@ -242,7 +266,7 @@ def _open_folder(path: Path, label: str | None, bands: tuple[str, ...], stretch:
         return FolderSource(path, pictures)
     others = sorted(file for file in files_below(path) if file.is_file())
     if tables := [file for file in others if file.suffix.lower() == ".parquet" and not is_catalog(file)]:
-        return TableSource(path, tables, label, bands, stretch)
+        return TableSource(path, tables, label, bands, stretch, keys)
     if zips := [file for file in others if file.name.lower().endswith(ZIP_SUFFIXES)]:
         return ZipSource(path, zips)
     tars = [file for file in others if file.name.lower().endswith(TAR_SUFFIXES)]
@@ -254,7 +278,9 @@ def _what_else(path: Path) -> str:
     return "a named pipe" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode) else "a device"
 
 
-def _open_several(paths: Sequence[Path], label: str | None, bands: tuple[str, ...], stretch: Stretch | None) -> Source:
+def _open_several(
+    paths: Sequence[Path], label: str | None, bands: tuple[str, ...], stretch: Stretch | None, keys: Keys
+) -> Source:
     """Open files of one kind as if they lay alone in the folder that all of them are in."""
     kinds = {_kind(path): path for path in paths}
     if len(kinds) > 1 or not kinds.keys() <= _SEVERAL:
@@ -275,7 +301,7 @@ def _open_several(paths: Sequence[Path], label: str | None, bands: tuple[str, ..
         case "a zip":
             return ZipSource(folder, files)
         case _:
-            return TableSource(folder, files, label, bands, stretch)
+            return TableSource(folder, files, label, bands, stretch, keys)
 
 
 def _kind(path: Path) -> str:

@@ -14,7 +14,7 @@ from peculiar.joins import Join, join_ids
 from peculiar.schema import Question, question_for
 from peculiar.sources.answers import answers_to
 from peculiar.sources.stream import Row, Source, warn_of_names
-from peculiar.table import ID_COLUMNS, TableReader, entry_text, find_column
+from peculiar.table import TableReader, entry_text, find_id
 from peculiar.votes import find_votes
 from peculiar.words import counted
 
@@ -119,13 +119,15 @@ class LabelledSource(Source):
         return self._source.fingerprint(start, stop)
 
 
-def read_labels(path: str | os.PathLike[str], label: str | None = None) -> tuple[str, dict[str, str]]:
+def read_labels(
+    path: str | os.PathLike[str], label: str | None = None, id: str | None = None
+) -> tuple[str, dict[str, str]]:
     """Read labels by id; the column is the one named, the first of the usual names, or the only other one.
 
     Of several labels of one galaxy the last counts, with a warning if they differ.
     """
     reader = TableReader(path)
-    column = find_column(ID_COLUMNS, reader.columns) or "id"
+    column = _key(reader, id)
     reader.check_column(column)
     if label is None:
         others = [name for name in reader.columns if name != column]
@@ -153,12 +155,17 @@ def read_labels(path: str | os.PathLike[str], label: str | None = None) -> tuple
     return label, by_id
 
 
+def _key(table: TableReader, id: str | None) -> str:
+    """Return the column of ids; a name that is given may be that of the other table."""
+    return find_id(table.schema, id if id in table.columns else None) or "id"
+
+
 class ColumnsById(Mapping[str, Mapping[str, str]]):
     """The columns of a table by id, each read when it is asked for; of several rows of an id the last counts."""
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], id: str | None = None) -> None:
         self._reader = TableReader(path)
-        self._key = find_column(ID_COLUMNS, self._reader.columns) or "id"
+        self._key = _key(self._reader, id)
 
     def __getitem__(self, name: str) -> Mapping[str, str]:
         """Return the entries of a column by id, without empty ones."""
@@ -217,7 +224,10 @@ def warn_of_strangers(labels: str | os.PathLike[str], labelled: Collection[str],
 
 
 def own_question(
-    sources: Sequence[Source], label: str | None = None, labels: str | os.PathLike[str] | None = None
+    sources: Sequence[Source],
+    label: str | None = None,
+    labels: str | os.PathLike[str] | None = None,
+    id: str | None = None,
 ) -> tuple[list[Source], Question]:
     """Return the question that labels of one's own answer, and sources that have these labels.
 
@@ -228,6 +238,8 @@ def own_question(
         The column of labels. It may be left out where there is a table of labels, as in `read_labels`.
     labels : path-like, optional
         A table with a column ``id`` and one of labels, for sources without; as the labelling desk writes it.
+    id : str, optional
+        The column of ids of that table; by default the first of the usual names.
 
     Returns
     -------
@@ -244,8 +256,8 @@ def own_question(
     """
     found: list[Source] = list(sources)
     if labels is not None:
-        label, by_id = read_labels(labels, label)
-        joined = [LabelledSource(source, {label: by_id}, label, ColumnsById(labels)) for source in sources]
+        label, by_id = read_labels(labels, label, id)
+        joined = [LabelledSource(source, {label: by_id}, label, ColumnsById(labels, id)) for source in sources]
         warn_of_strangers(labels, by_id, *(one.join for one in joined))
         found = list(joined)
     there = list(dict.fromkeys(name for source in found for name in (*source.columns, *filter(None, [source.label]))))
@@ -257,7 +269,10 @@ def own_question(
 
 
 def told_questions(
-    sources: Sequence[Source], questions: Sequence[Question], table: str | os.PathLike[str] | None = None
+    sources: Sequence[Source],
+    questions: Sequence[Question],
+    table: str | os.PathLike[str] | None = None,
+    id: str | None = None,
 ) -> tuple[list[Source], list[Question]]:
     """Return those of some questions that there are votes on or labels for, and sources that have these.
 
@@ -268,6 +283,8 @@ def told_questions(
         Columns of votes are found as `peculiar.votes.find_votes` does; a column of labels is called as the question.
     table : path-like, optional
         Where the columns are, beside one with ids, for sources without.
+    id : str, optional
+        The column of ids of that table; by default the first of the usual names.
 
     Returns
     -------
@@ -295,7 +312,7 @@ def told_questions(
         raise LabelError(message)
     if reader is None:
         return list(sources), told
-    key = find_column(ID_COLUMNS, reader.columns) or "id"
+    key = _key(reader, id)
     reader.check_column(key)
     ids = [entry_text(id_) or "" for id_ in reader.column(key)]
     if len(set(ids)) < len(ids):
@@ -313,7 +330,7 @@ def told_questions(
 
 
 def with_most(
-    source: Source, question: Question, table: str | os.PathLike[str] | None = None
+    source: Source, question: Question, table: str | os.PathLike[str] | None = None, id: str | None = None
 ) -> tuple[Source, Question]:
     """Return a source whose labels are what most people answered to a question, and the question with its columns.
 
@@ -324,7 +341,7 @@ def with_most(
     LabelError
         If there are no columns of votes, or an entry is no number of votes.
     """
-    (voted,), (told,) = told_questions([source], [question], table)
+    (voted,), (told,) = told_questions([source], [question], table, id)
     answers = {id_: one for id_, one in zip(voted.ids(), answers_to(voted, told), strict=True) if one is not None}
     found = LabelledSource(voted, {question.name: answers}, question.name)
     found.joined = voted.joined

@@ -20,9 +20,11 @@ from peculiar.errors import DataError, PictureError, UsageError
 from peculiar.field import Field, Layer, Stamp
 from peculiar.identifiers import type_of_ids
 from peculiar.image import compose_picture, lacks_band
+from peculiar.quantity import quantity_of
+from peculiar.sky import need_sky
 from peculiar.sources.stream import EDGE, MISSING, OFF_MOSAIC, Row, Source, files_digest
 from peculiar.stretch import Stretch, noise_stretch, sdss_stretch
-from peculiar.table import DEC_COLUMNS, ID_COLUMNS, RA_COLUMNS, TableReader, entry_text, find_column
+from peculiar.table import FOUND, Keys, TableReader, entry_text, find_id, warn_of_ids, warn_of_no_ids
 from peculiar.typed import carried, described
 
 SMALLEST, LARGEST = 4, 4096
@@ -42,7 +44,7 @@ class StampSize:
         Pixels, arcsec, or multiples of the galaxy's own radius.
     unit : {"px", "arcsec", "x"}
     column : str
-        For "x", the column that holds the radius in arcsec.
+        For "x", the column that holds the radius: in arcsec, unless it states another angle, or pixels of the mosaic.
     """
 
     value: float
@@ -90,7 +92,7 @@ class MosaicSource(Source):
     fields : sequence of sequence of Layer
         The images of each mosaic; see `peculiar.sources.tiles.find_fields`.
     catalog : path
-        A table with the columns ``ra`` and ``dec``, in degrees.
+        A table with the columns ``ra`` and ``dec``, in degrees unless they state another unit.
     size : StampSize
     bands : sequence of str
         Which bands, from the redder to the bluer; by default by the names that the files give them.
@@ -98,13 +100,20 @@ class MosaicSource(Source):
         By default that of SDSS where the mosaic is in a unit of flux, else by the noise of the first mosaic.
     label : str, optional
         The table's column that holds the labels.
+    keys : Keys
+        The table's columns of ids and positions.
 
     Raises
     ------
     DataError
-        If a mosaic cannot be used, or the table has no positions.
+        If a mosaic cannot be used, or the table has no positions, or they or the radii are in a unit that is no angle.
     UnknownNameError
-        If the table lacks the column of radii or of labels.
+        If the table lacks a column that is named.
+
+    Warns
+    -----
+    PeculiarWarning
+        If the table has no column of ids that is known.
     """
 
     kind = "mosaic"
@@ -119,19 +128,22 @@ class MosaicSource(Source):
         bands: Sequence[str] = (),
         stretch: Stretch | None = None,
         label: str | None = None,
+        keys: Keys = FOUND,
     ) -> None:
         super().__init__(path, label)
         self._layers, self._catalog, self._size, self._bands = fields, catalog, size, tuple(bands)
         self._table = TableReader(catalog)
-        for name in filter(None, (label, size.column)):
+        for name in filter(None, (label, size.column, keys.id)):
             self._table.check_column(name)
         self.columns = self._table.columns
-        ra, dec = find_column(RA_COLUMNS, self.columns), find_column(DEC_COLUMNS, self.columns)
-        if ra is None or dec is None:
-            message = f"{catalog}: needed are columns ra and dec, in degrees; there are: {', '.join(self.columns)}"
-            raise DataError(message)
-        self._ra, self._dec = ra, dec
-        self._id = find_column(ID_COLUMNS, self.columns)
+        self._sky = need_sky(self._table, keys.ra, keys.dec)
+        self._radius = None
+        if size.column:
+            column = Column.of(self._table.schema.field(size.column))
+            self._radius = quantity_of(column, "arcsec", where=str(catalog))
+        self._id, self._keys = find_id(self._table.schema, keys.id), keys
+        if self._id is None:
+            warn_of_no_ids(self._table, (label, size.column, *self._sky.names))
         self._given = stretch
         self.stretch = stretch or _stretch_of(self.fields[0])
         self.notes = {
@@ -144,8 +156,12 @@ class MosaicSource(Source):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel between processes as paths; the mosaics are mapped again."""
-        arguments = (self.path, self._layers, self._catalog, self._size, self._bands, self._given, self.label)
-        return MosaicSource, arguments, {"id_type": self.id_type}  # of a CSV file it takes reading all ids
+        how = (self._size, self._bands, self._given, self.label, self._keys)
+        return (
+            MosaicSource,
+            (self.path, self._layers, self._catalog, *how),
+            {"id_type": self.id_type},
+        )  # of a CSV file it takes reading all ids
 
     @cached_property
     def id_type(self) -> pa.DataType:
@@ -223,6 +239,8 @@ class MosaicSource(Source):
         DataError
             If none does.
         """
+        if self._id is not None:
+            warn_of_ids(self._catalog, self._batches_of_ids)
         number, first = 0, None
         low, high = np.full(2, np.inf), np.full(2, -np.inf)
         for batch in self._batches(0, None):
@@ -246,19 +264,23 @@ class MosaicSource(Source):
             )
             raise DataError(message)
 
+    def _batches_of_ids(self) -> Iterator[list[str]]:
+        for batch in self._table.batches([str(self._id)]):
+            yield [id_ for value in batch.column(0).to_pylist() if (id_ := entry_text(value))]
+
     def _batches(self, start: int, stop: int | None) -> Iterator[pa.RecordBatch]:
-        wanted = [self._ra, self._dec, self._id, self.label, self._size.column or None]
+        wanted = [*self._sky.names, self._id, self.label, self._size.column or None]
         return self._table.batches(list(dict.fromkeys(name for name in wanted if name)), start, stop)
 
     def _places(self, batch: pa.RecordBatch, number: int) -> "list[_Place]":
         """Find where the galaxies of a batch lie; all of them in one go."""
         count = batch.num_rows
         unknown = [None] * count
-        said = [batch.column(name).to_pylist() for name in (self._ra, self._dec)]
+        said = [batch.column(name) for name in self._sky.names]
         ids = batch.column(self._id).to_pylist() if self._id else unknown
         labels = batch.column(self.label).to_pylist() if self.label else unknown
-        radii = batch.column(self._size.column).to_pylist() if self._size.column else unknown
-        sky = np.array([[_number(value) for value in column] for column in said])
+        radii = self._radius.read(batch.column(self._size.column)).tolist() if self._radius else unknown
+        sky = self._sky.read(batch)
         with np.errstate(invalid="ignore"):
             valid = (np.abs(sky[1]) <= 90) & (sky[0] >= -180) & (sky[0] <= 360)
         depths, pixels = self._depths(sky[:, valid])
@@ -314,18 +336,20 @@ class MosaicSource(Source):
             return int(self._size.value)
         width = self._size.value
         if self._size.unit == "x":
-            width *= _number(radius)
+            width *= math.nan if radius is None else radius
             if not (width > 0 and math.isfinite(width)):
-                message = f"its radius {self._size.column}={radius!r} is no positive number of arcsec"
+                message = f"its radius {self._size.column}={width / self._size.value:g} is no positive number"
                 raise UsageError(message)
+            if self._radius is not None and self._radius.pixels:
+                width *= field.sky.pixel
         side = round(width / field.sky.pixel)
         _check_side(side)
         return side
 
     def _no_position(self, row: int, ra: Any, dec: Any, sky: NDArray[np.float64]) -> str:
-        values = f"row {row} of {self._catalog.name} has {self._ra}={ra}, {self._dec}={dec}"
+        values = f"row {row} of {self._catalog.name} has {self._sky.ra.name}={ra}, {self._sky.dec.name}={dec}"
         if not np.isfinite(sky).all():
-            return f"{values}: needed are degrees as decimal numbers"
+            return f"{values}: needed are degrees, or angles such as 10:00:24.0 and +02:12:00"
         if abs(sky[0]) <= 90 < abs(sky[1]) <= 360:
             return f"{values}: beyond the pole; are ra and dec swapped?"
         return f"{values}: outside the sky; ra runs from 0 to 360 and dec from -90 to 90 degrees"
@@ -427,10 +451,3 @@ def _check_side(side: int) -> None:
     if not SMALLEST <= side <= LARGEST:
         message = f"a stamp of {side} pixels a side is asked for; from {SMALLEST} to {LARGEST} can be cut"
         raise UsageError(message)
-
-
-def _number(value: Any) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return math.nan

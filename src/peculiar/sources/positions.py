@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from peculiar.errors import DataError, NotFoundError, UnknownNameError
+from peculiar.errors import DataError, NotFoundError
 from peculiar.identifiers import type_of_ids
-from peculiar.table import DEC_COLUMNS, ID_COLUMNS, RA_COLUMNS, TableReader, entry_text, find_column
+from peculiar.sky import need_sky
+from peculiar.table import FOUND, Keys, TableReader, entry_text, find_id, warn_of_no_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,25 +35,38 @@ class Positions:
     Parameters
     ----------
     path : path-like
-        A table with the columns ``ra`` and ``dec`` (degrees, ICRS), and if possible one of ids.
+        A table with the columns ``ra`` and ``dec`` (ICRS, in degrees unless they state another unit), and if possible
+        one of ids.
+    keys : Keys
+        Which columns they are.
 
     Raises
     ------
     NotFoundError
         If there is no such file.
     UnknownNameError
-        If there are no columns of positions.
+        If there is no column of a name that is given.
     DataError
-        If it is no table, a position is not on the sky, or an id occurs twice; the rows are named.
+        If it is no table, has no columns of positions, one of them is in a unit that is no angle, a position is not on
+        the sky, or an id occurs twice; the rows are named.
+
+    Warns
+    -----
+    PeculiarWarning
+        If the table has no column of ids that is known.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], keys: Keys = FOUND) -> None:
         self.path = Path(path)
-        if not self.path.is_file():
+        if not self.path.exists() or self.path.is_dir():
             raise NotFoundError(f"there is no file {path}; give a table with the columns ra and dec (--catalog)")
         self._reader = TableReader(self.path)
-        self._ra, self._dec = self._needed(RA_COLUMNS), self._needed(DEC_COLUMNS)
-        self._id = find_column(ID_COLUMNS, self._reader.columns)
+        self._sky = need_sky(self._reader, keys.ra, keys.dec)
+        self._id = find_id(self._reader.schema, keys.id)
+        if self._id is None:
+            warn_of_no_ids(self._reader, self._sky.names)
+        elif keys.id:
+            self._reader.check_column(keys.id)
         self._count = self._check()
 
     @property
@@ -66,24 +80,19 @@ class Positions:
 
     def __iter__(self) -> Iterator[Position]:
         """Yield the positions in the order of the table."""
-        for row, id_, ra, dec in self._rows():
-            yield Position(row, id_, float(ra), float(dec))
+        for row, id_, (ra, dec), _ in self._rows():
+            yield Position(row, id_, ra, dec)
 
-    def _needed(self, names: tuple[str, ...]) -> str:
-        found = find_column(names, self._reader.columns)
-        if found is None:
-            raise UnknownNameError("column", names[0], self._reader.columns, where=f"in {self.path.name}")
-        return found
-
-    def _rows(self) -> Iterator[tuple[int, str, Any, Any]]:
+    def _rows(self) -> Iterator[tuple[int, str, tuple[float, float], tuple[Any, Any]]]:
+        """Yield the number of each row, its id, its position in degrees, and what the table has for it."""
         row = 0
-        wanted = [self._ra, self._dec, *([self._id] if self._id else [])]
-        for batch in self._reader.batches(wanted):
-            columns = [batch.column(name).to_pylist() for name in wanted]
-            for number in range(batch.num_rows):
-                id_ = columns[2][number] if self._id else None
-                name = entry_text(id_) or f"{self.path.stem}-{row}"
-                yield row, name, columns[0][number], columns[1][number]
+        names = self._sky.names
+        for batch in self._reader.batches(list(dict.fromkeys([*names, *([self._id] if self._id else [])]))):
+            degrees = self._sky.read(batch).T.tolist()
+            written = zip(*(batch.column(name).to_pylist() for name in names), strict=True)
+            ids = batch.column(self._id).to_pylist() if self._id else [None] * batch.num_rows
+            for id_, (ra, dec), told in zip(ids, degrees, written, strict=True):
+                yield row, entry_text(id_) or f"{self.path.stem}-{row}", (ra, dec), told
                 row += 1
 
     def _check(self) -> int:
@@ -91,10 +100,10 @@ class Positions:
         faults: list[str] = []
         count = bad = 0
         digests = array("Q")
-        for row, id_, ra, dec in self._rows():
+        for row, id_, degrees, written in self._rows():
             count += 1
             digests.append(_short_digest(id_))
-            if fault := _fault(ra, dec):
+            if fault := _fault(degrees, written):
                 bad += 1
                 if len(faults) < 10:
                     faults.append(f"row {row + 1} ({id_}): {fault}")
@@ -126,18 +135,14 @@ def _short_digest(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
 
 
-def _fault(ra: Any, dec: Any) -> str | None:
+def _fault(degrees: tuple[float, float], written: tuple[Any, Any]) -> str | None:
     """Say why a position is none."""
-    values = []
-    for name, value in (("ra", ra), ("dec", dec)):
-        try:
-            number = float(value)
-        except (TypeError, ValueError):
-            return f"{name} is empty" if value in (None, "") else f"{name} {value!r} is not a number of degrees"
+    for name, number, value in zip(("ra", "dec"), degrees, written, strict=True):
         if not math.isfinite(number):
-            return f"{name} is {number}"
-        values.append(number)
-    ra, dec = values
+            if value in (None, ""):
+                return f"{name} is empty"
+            return f"{name} is {number}" if math.isinf(number) else f"{name} {value!r} is not a number of degrees"
+    ra, dec = degrees
     if abs(dec) > 90:
         swapped = "; ra and dec look swapped" if abs(ra) <= 90 and 0 <= dec <= 360 else ""
         return f"dec {dec:g} is not between -90 and 90 degrees{swapped}"

@@ -14,21 +14,36 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from peculiar.column import Column
 from peculiar.errors import DataError, PeculiarWarning, PictureError, UnknownNameError
 from peculiar.fitsfile import looks_like_fits
 from peculiar.identifiers import type_of_ids, widest
+from peculiar.sky import DEC_NAMES, RA_NAMES, Sky, find_sky
 from peculiar.sources.cells import named_file
 from peculiar.sources.names import warn_of_parts
 from peculiar.sources.stream import Flagged, Row, Shard, Source, as_text, files_digest, read_flagged
 from peculiar.stretch import Stretch, notes_of_fits
-from peculiar.table import DEC_COLUMNS, ID_COLUMNS, RA_COLUMNS, TableReader, entry_text, find_column
+from peculiar.table import (
+    FOUND,
+    Keys,
+    TableReader,
+    entry_text,
+    find_column,
+    find_id,
+    warn_of_ids,
+    warn_of_no_ids,
+)
 from peculiar.typed import carried, described
 
 LABEL_COLUMNS = ("four_class", "label", "labels", "class", "clean5", "gz2_argmax")
 PICTURE_COLUMNS = ("image", "picture", "img", "jpg", "file", "file_loc", "filename", "file_name", "filepath", "path")
+
+_OTHERS = (*PICTURE_COLUMNS, *LABEL_COLUMNS, *RA_NAMES, *DEC_NAMES)
+"""Columns that hold no ids."""
 
 
 class TableSource(Source):
@@ -47,13 +62,20 @@ class TableSource(Source):
         Where the pictures are FITS, which bands, from the redder to the bluer; by default by their names.
     stretch : Stretch, optional
         Where the pictures are FITS, one for all; by default each picture's unit or noise decides.
+    keys : Keys
+        The columns of ids and positions.
 
     Raises
     ------
     DataError
         If no part can be read, or no column holds pictures.
     UnknownNameError
-        If there is no column `label`.
+        If there is no column `label`, or none of those in `keys`.
+
+    Warns
+    -----
+    PeculiarWarning
+        If no column of ids is known, or positions are in a unit that is not, or are no angles.
     """
 
     kind = "table"
@@ -65,20 +87,24 @@ class TableSource(Source):
         label: str | None = None,
         bands: Sequence[str] = (),
         stretch: Stretch | None = None,
+        keys: Keys = FOUND,
     ) -> None:
         self._parts = list(parts)
         self._bands, self._stretch = tuple(bands), stretch
         self._readers: dict[Path, TableReader] = {}
         first = self._first_readable()
         self._first = first.path.name
-        if label is not None:
-            first.check_column(label)
+        for name in filter(None, (label, *keys.given())):
+            first.check_column(name)
         super().__init__(path, label or find_column(LABEL_COLUMNS, first.columns))
         self.columns = first.columns
         self._picture = _picture_column(first)
-        self._id = find_column(ID_COLUMNS, first.columns)
-        self._position = _position_columns(first)
-        self.positioned = self._position is not None
+        self._id = find_id(first.schema, keys.id)
+        self._sky = _known_sky(first, keys)
+        self._position = () if self._sky is None else self._sky.names
+        self.positioned = self._sky is not None
+        if self._id is None:
+            warn_of_no_ids(first, (self._picture, self.label, *self._position, *_OTHERS))
         self._names = _class_names(first.schema, self.label)
         if self._bands or stretch:
             self.notes = notes_of_fits(self._bands, stretch)
@@ -111,6 +137,19 @@ class TableSource(Source):
             values = enumerate(self._reader(part).column(self._id))
             told += [_name(self._place(part), number, value) for number, value in values]
         return told
+
+    def check_ids(self) -> None:
+        """Warn if ids occur more than once; those of damaged parts are passed over."""
+        if self._id is not None:
+            warn_of_ids(self.path, self._batches_of_ids)
+
+    def _batches_of_ids(self) -> Iterator[list[str]]:
+        for part in self._parts:
+            try:
+                for batch in self._reader(part).batches([str(self._id)]):
+                    yield [id_ for value in batch.column(0).to_pylist() if (id_ := entry_text(value))]
+            except DataError:  # its rows will be told as damaged
+                continue
 
     def labels(self) -> list[str | None]:
         """Return the label of every row."""
@@ -269,7 +308,7 @@ class TableSource(Source):
         if part not in self._readers:
             self._readers[part] = TableReader(part)
         reader = self._readers[part]
-        needed = (self._picture, self._id, self.label, *(self._position or ())) if checked else ()
+        needed = (self._picture, self._id, self.label, *self._position) if checked else ()
         missing = {*needed} - {None, *reader.columns}
         if missing:
             message = f"{part}: lacks the columns {sorted(map(str, missing))} that {self._first} has"
@@ -277,14 +316,14 @@ class TableSource(Source):
         return reader
 
     def _rows_of(self, part: TableReader, start: int, stop: int | None) -> Iterator[Row]:
-        wanted = [self._picture, self._id, self.label, *(self._position or ())]
+        wanted = [self._picture, self._id, self.label, *self._position]
         number = start
         for batch in part.batches(list(dict.fromkeys(name for name in wanted if name is not None)), start, stop):
             pictures = batch.column(self._picture).to_pylist()
             unknown = [None] * len(pictures)
             ids = batch.column(self._id).to_pylist() if self._id else unknown
             labels = batch.column(self.label).to_pylist() if self.label else unknown
-            positions = self._positions(batch) if self._position else unknown
+            positions = _positions(self._sky, batch) if self._sky else unknown
             for picture, id_, label, position in zip(pictures, ids, labels, positions, strict=True):
                 content = self._as_wanted(_content(picture, part.path.parent))
                 yield Row(_name(self._place(part.path), number, id_), content, self._name(label), position)
@@ -298,10 +337,6 @@ class TableSource(Source):
             return partial(read_flagged, (content,), self._bands, self._stretch)
         return content
 
-    def _positions(self, batch: pa.RecordBatch) -> list[tuple[float, float] | None]:
-        ra, dec = (batch.column(name).to_pylist() for name in self._position or ())
-        return [_position(*pair) for pair in zip(ra, dec, strict=True)]
-
     def _name(self, value: Any) -> str | None:
         if self._names and isinstance(value, int):
             return self._names[value] if 0 <= value < len(self._names) else None
@@ -313,49 +348,47 @@ def _name(part: Path, number: int, id_: Any) -> str:
     return entry_text(id_) or f"{as_text(part.with_suffix('').as_posix())}-{number}"
 
 
-def _position_columns(table: TableReader) -> tuple[str, str] | None:
-    """Return the columns with right ascension and declination, if there are both and they hold numbers.
-
-    Those of a CSV file are judged by its first rows.
+def _known_sky(table: TableReader, keys: Keys) -> Sky | None:
+    """Return the columns of positions, None where there are none, or none of the first rows can be read.
 
     Warns
     -----
     PeculiarWarning
-        If they hold something else.
+        If positions cannot be read.
     """
-    ra, dec = find_column(RA_COLUMNS, table.columns), find_column(DEC_COLUMNS, table.columns)
-    if ra is None or dec is None:
-        return None
-    types = [field.type for field in table.schema if field.name in (ra, dec)]  # of one name there may be several
-    if all(pa.types.is_floating(type_) or pa.types.is_integer(type_) for type_ in types):
-        return ra, dec
-    batch = next(table.batches([ra, dec]), None)
-    if batch is not None:
-        entries = [entry for name in (ra, dec) for entry in batch.column(name).to_pylist() if entry not in (None, "")]
-        strange = next((entry for entry in entries if not _is_number(entry)), None)
-        if strange is not None:
-            message = (
-                f"{table.path}: {ra} and {dec} are no numbers of degrees (there is {str(strange)[:40]!r}), so that no "
-                "position is known; give degrees"
-            )
-            warnings.warn(message, PeculiarWarning, stacklevel=2)
-            return None
-    return (ra, dec) if table.format == "csv" else None
-
-
-def _is_number(entry: Any) -> bool:
     try:
-        float(entry)
-    except (TypeError, ValueError):
-        return False
-    return True
-
-
-def _position(ra: Any, dec: Any) -> tuple[float, float] | None:
-    try:
-        return float(ra), float(dec)
-    except (TypeError, ValueError):  # empty, or text of a CSV file
+        sky = find_sky(table, keys.ra, keys.dec)
+    except DataError as error:
+        if keys.ra or keys.dec:
+            raise
+        warnings.warn(f"{error}. No position is known", PeculiarWarning, stacklevel=3)
         return None
+    batch = None if sky is None else next(table.batches(sky.names), None)
+    if sky is None or batch is None:
+        return sky
+    unread = np.isnan(sky.read(batch))
+    strange = [
+        array.filter(pa.array(rows & array.is_valid().to_numpy(zero_copy_only=False)))
+        for array, rows in zip((batch.column(name) for name in sky.names), unread, strict=True)
+    ]
+    first = next((array[0] for array in strange if len(array) and not _is_nan(array[0])), None)
+    if first is None:
+        return sky
+    none = bool(unread.any(axis=0).all())
+    message = (
+        f"{table.path}: {' and '.join(sky.names)} are no angles (there is {str(first)[:40]!r}), so that "
+        f"{'no position' if none else 'the position of such rows'} is {'known' if none else 'not known'}; give degrees"
+    )
+    warnings.warn(message, PeculiarWarning, stacklevel=3)
+    return None if none else sky
+
+
+def _is_nan(value: pa.Scalar) -> bool:
+    return bool(pc.is_nan(value).as_py()) if pa.types.is_floating(value.type) else False
+
+
+def _positions(sky: Sky, batch: pa.RecordBatch) -> list[tuple[float, float] | None]:
+    return [None if ra != ra or dec != dec else (ra, dec) for ra, dec in sky.read(batch).T.tolist()]
 
 
 def _holds_bytes(type_: pa.DataType) -> bool:

@@ -131,7 +131,13 @@ def add_wall(
     def show_galaxy(row: int, who: str | None, asked: str = "", drawn: Drawn | None = None) -> Response:
         facts, problem = wall.facts(row), desk.pictures.show(row).problem
         near = [(other, desk.ids[other]) for other in wall.neighbours(row)]
-        values = {"row": row, "facts": facts, "problem": problem, "neighbours": near, "links": links(facts)}
+        values = {
+            "row": row,
+            "facts": facts,
+            "problem": problem,
+            "neighbours": near,
+            "links": links(facts, wall.shelf.sky),
+        }
         choices = {} if why is None or problem else why.choices
         return render("galaxy.html", **values, who=who, choices=choices, asked=asked, drawn=drawn)
 

@@ -47,6 +47,7 @@ def label(
     question: str = "four_class",
     learned: str | None = None,
     db: str | os.PathLike[str] = "labels.db",
+    id: str | None = None,
     strategy: str = "margin",
     apart: float = APART,
     every: int = 20,
@@ -73,6 +74,8 @@ def label(
         Which question of a tree is learned, and asked on the grid; the first by default.
     db : path-like
         The database of answers; made if it is not there.
+    id : str, optional
+        The column of ids, where the pictures are in a table; by default the first of the usual names.
     strategy : str
         How galaxies of a catalogue are chosen, one of `peculiar.active.STRATEGIES`.
     apart : float
@@ -116,6 +119,7 @@ def label(
             pictures=pictures,
             question=question,
             learned=learned,
+            id=id,
             strategy=strategy,
             apart=apart,
             every=every,
@@ -156,6 +160,7 @@ def open_desk(
     pictures: str | os.PathLike[str] | None = None,
     question: str = "four_class",
     learned: str | None = None,
+    id: str | None = None,
     strategy: str = "margin",
     apart: float = APART,
     every: int = 20,
@@ -165,10 +170,10 @@ def open_desk(
     tree = find_tree(question)
     asked = tree.root if learned is None else tree[learned]
     if pictures is None:
-        source = _open_pictures(data.path if isinstance(data, Shelf) else data)
+        source = _open_pictures(data.path if isinstance(data, Shelf) else data, id)
         return Desk(source.ids(), Pictures(source), tree, labels, learned=asked.name, seed=seed, id_type=source.id_type)
     shelf = data if isinstance(data, Shelf) else Shelf(_only(data))
-    source = open_source(pictures)
+    source = open_source(pictures, id=id)
     known = shelf.embeddings()
     ids = Ids(pa.concat_arrays([id_texts(batch.column(0)) for batch in shelf.batches(["id"])]))
     found = pa.compute.index_in(ids.texts, value_set=pa.array(source.ids(), pa.string()))
@@ -202,9 +207,9 @@ def _only(data: Paths) -> Path:
     return Path(paths[0])
 
 
-def _open_pictures(data: Paths) -> Source:
+def _open_pictures(data: Paths, id: str | None) -> Source:
     try:
-        return open_source(data)
+        return open_source(data, id=id)
     except DataError as error:
         path = Path(data if isinstance(data, str | os.PathLike) else data[0])
         if path.is_file() and table_format(path) == "parquet" and "no column holds" in str(error):

@@ -13,6 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import StringConstraints
 
+from peculiar import sky
 from peculiar.atlas import find_places
 from peculiar.errors import PeculiarError, UnknownNameError, UsageError
 from peculiar.search import DISTANCE, Hits, added_column, find_rows, odd_column, parse_cone
@@ -151,9 +152,9 @@ class Wall:
     @cached_property
     def sky(self) -> Places | None:
         """Right ascension and declination, each of shape (n,), NaN where unknown; None where all are."""
-        if not (self.shelf.numeric("ra") and self.shelf.numeric("dec")):
+        if self.shelf.sky is None:
             return None
-        ra, dec = (self._numbers(name) for name in ("ra", "dec"))
+        ra, dec = (one.convert(self._numbers(one.name)) for one in (self.shelf.sky.ra, self.shelf.sky.dec))
         return (ra, dec) if bool(np.isfinite(ra + dec).any()) else None
 
     def rows(self, asking: Asking) -> NDArray[np.int32]:
@@ -276,11 +277,11 @@ class Wall:
         return [int(one) for one in rows[np.argsort(-cosines[rows], kind="stable")]]
 
 
-def links(facts: dict[str, Any]) -> dict[str, str]:
+def links(facts: dict[str, Any], places: "sky.Sky | None") -> dict[str, str]:
     """Return where else a galaxy can be looked at, if its position is known."""
-    ra, dec = facts.get("ra"), facts.get("dec")
-    if not isinstance(ra, float) or not isinstance(dec, float):
+    if places is None or not all(isinstance(facts.get(name), float) for name in places.names):
         return {}
+    ra, dec = (float(one.convert(np.array(facts[one.name]))) for one in (places.ra, places.dec))
     return {
         "SDSS SkyServer": "https://skyserver.sdss.org/dr18/VisualTools/navi?" + urlencode({"ra": ra, "dec": dec}),
         "Legacy Survey viewer": "https://www.legacysurvey.org/viewer?" + urlencode({"ra": ra, "dec": dec, "zoom": 15}),
