@@ -196,7 +196,7 @@ def test_a_failure_leaves_nothing(tmp_path: Path) -> None:
     path = write(tmp_path / "a.fits", sky_rows(100), SKY)
     path.write_bytes(path.read_bytes().replace(b"g77", b"\xff77"))
     for name, arguments in (("b.parquet", {}), ("b.vot", {}), ("c.parquet", {"sort": True}), ("d", {"as_hats": True})):
-        with pytest.raises(DataError, match=r"a\.fits: cannot be read"):
+        with pytest.raises(DataError, match=r"a\.fits: .* cannot be read"):
             convert(path, tmp_path / name, **arguments)  # type: ignore[arg-type]
     assert [one.name for one in tmp_path.iterdir()] == ["a.fits"]
 

@@ -24,7 +24,7 @@ def table(rows: list[tuple[object, object, object]]) -> Path:
         ("nan", 1, "ra is empty"),  # a CSV file says so of what is missing
         ("inf", 1, "ra is inf"),
         (1, "-inf", "dec is -inf"),
-        ("12:30", 91, "dec 91 is not between -90 and 90 degrees"),
+        ("north", 1, "ra 'north' is not a number of degrees"),
         (-1, 1, "ra -1 is not between 0 and 360 degrees"),
         (360.5, 1, "ra 360.5 is not between 0 and 360 degrees"),
         (1, 90.5, "dec 90.5 is not between -90 and 90 degrees; ra and dec look swapped"),

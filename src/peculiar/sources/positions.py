@@ -141,7 +141,8 @@ def _fault(degrees: tuple[float, float], written: tuple[Any, Any]) -> str | None
         if not math.isfinite(number):
             if value in (None, ""):
                 return f"{name} is empty"
-            return f"{name} is {number}" if math.isinf(number) else f"{name} {value!r} is not a number of degrees"
+            no_text = isinstance(value, float) or math.isinf(number)
+            return f"{name} is {number}" if no_text else f"{name} {value!r} is not a number of degrees"
     ra, dec = degrees
     if abs(dec) > 90:
         swapped = "; ra and dec look swapped" if abs(ra) <= 90 and 0 <= dec <= 360 else ""
