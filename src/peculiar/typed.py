@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 from peculiar.column import Column
 from peculiar.errors import DataError
 from peculiar.identifiers import WHOLE_NUMBER
-from peculiar.table import ID_COLUMNS, TableReader
+from peculiar.table import ID_COLUMNS, TableReader, find_column
 
 BATCH_ROWS = 1 << 14
 
@@ -65,7 +65,7 @@ def kinds(reader: TableReader, names: Sequence[str]) -> list[pa.DataType]:
     ]
     # An identifier is a whole number or text, never 1e5 or a truth; what has no values is text.
     ids = [patterns[0], patterns[1], patterns[-1]]
-    left = {name: list(ids if name.lower() in ID_COLUMNS else patterns) for name in names}
+    left = {name: list(ids if find_column(ID_COLUMNS, [name]) else patterns) for name in names}
     seen, whole = dict.fromkeys(names, False), dict.fromkeys(names, True)
     for batch in reader.batches(names, rows=BATCH_ROWS):
         for name, array in zip(names, batch.columns, strict=True):
