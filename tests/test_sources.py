@@ -172,6 +172,7 @@ def test_one_picture_is_a_source_of_its_own(tmp_path: Path, plain_pictures: list
 
 
 @pytest.mark.parametrize("kind", ["folder", "parquet", "tar"])
+@pytest.mark.filterwarnings("ignore:.*ids that occur more than once")
 def test_several_files_are_read_as_if_they_lay_alone(
     kind: str, plain_pictures: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
