@@ -1,7 +1,8 @@
 """What several test modules need: real galaxies where they are to be had, small fake ones everywhere."""
 
+import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -21,6 +22,7 @@ from desk_server import Servers, serving
 from peculiar.image import encode_picture
 from peculiar.schema import CLEAN5, FOUR_CLASS
 from peculiar.sources.stream import Dataset
+from peculiar.twins import Twin
 from web_server import Published, serve
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,6 +36,25 @@ def real_data() -> Path:
     if not (folder / "galaxydata.npz").is_file():
         pytest.skip(f"no real galaxies in {folder}; set PECULIAR_DATA to the folder that holds galaxydata.npz")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _duplicates_are_sought_once() -> Iterator[None]:
+    """Keep what the search for duplicates found: many tests fit to the same small surveys, and each search is long."""
+    from peculiar import doctor
+
+    search, found = doctor.find_twins, dict[str, list[Twin]]()
+
+    def remembered(portraits: NDArray[np.uint8], *, progress: Callable[[int], object]) -> list[Twin]:
+        key = hashlib.sha256(portraits.tobytes()).hexdigest()
+        if key not in found:
+            found[key] = search(portraits)
+        progress(len(portraits))
+        return found[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(doctor, "find_twins", remembered)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -345,6 +345,8 @@ def test_a_touched_file_is_known_by_its_content(own_folder: Path, tiny_model: Pa
 def test_only_what_has_changed_is_classified_again(own_folder: Path, tiny_model: Path, undisturbed: pa.Table) -> None:
     run(own_folder, "catalog", tiny_model)
     other = pa.parquet.read_table(own_folder / "part-1.parquet").slice(0, 15)
+    renamed = [f"other-{number}" for number in range(15)]
+    other = other.set_column(other.column_names.index("id"), "id", pa.array(renamed))
     pa.parquet.write_table(other, own_folder / "part-3.parquet", row_group_size=10)
     with pytest.warns(
         PeculiarWarning, match=r"survey has changed since .*part-3\.parquet:0-10, part-3\.parquet:10-20\."
@@ -352,7 +354,7 @@ def test_only_what_has_changed_is_classified_again(own_folder: Path, tiny_model:
         result = run(own_folder, "catalog", tiny_model)
     assert (result.kept, result.tally.rows, result.failed) == (80, 95, {})
     ids = undisturbed["id"].to_pylist()
-    assert catalogue("catalog")["id"].to_pylist() == [*ids[:60], *ids[20:35], *ids[80:]]
+    assert catalogue("catalog")["id"].to_pylist() == [*ids[:60], *renamed, *ids[80:]]
 
 
 def change_replaced(path: Path) -> None:

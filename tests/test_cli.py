@@ -532,7 +532,6 @@ def test_no_command_writes_over_what_it_reads(peculiar_command: Any, tiny_catalo
     for path, words in (
         (tiny_catalog, ("search", "c.parquet", "--where", "dec < 9", "--out", "c.parquet")),
         (tiny_catalog, ("search", "map", "c.parquet", "--out", "c.parquet")),
-        (tiny_survey, ("data", "check", "c.parquet", "--fix", "c.parquet")),
     ):
         Path("c.parquet").write_bytes(path.read_bytes())
         status, _, errors = peculiar_command(*words)
@@ -545,7 +544,7 @@ def test_a_place_that_cannot_be_written_to_is_named(peculiar_command: Any, tiny_
     Path("file").write_text("")
     status, _, errors = peculiar_command("search", tiny_catalog, "--where", "dec < 9", "--out", "file/found.csv")
     assert status == 1
-    assert "file/found.csv cannot be read or written to (" in " ".join(errors.split())
+    assert "file cannot be read or written to (" in " ".join(errors.split())
     assert "give another place" in errors
 
 

@@ -95,8 +95,8 @@ def test_a_catalogue_keeps_the_type_through_all_formats(kind: str, tmp_path: Pat
     assert shelf.rows_of([str(values[2])]).tolist() == [2]
     for suffix in dict.fromkeys(FORMATS):
         found.write(tmp_path / f"hits{suffix}")
-        convert(tmp_path / "c.parquet", tmp_path / f"c{suffix}")
-        for path in (tmp_path / f"hits{suffix}", tmp_path / f"c{suffix}"):
+        convert(tmp_path / "c.parquet", tmp_path / f"converted{suffix}")
+        for path in (tmp_path / f"hits{suffix}", tmp_path / f"converted{suffix}"):
             reader = TableReader(path)
             ids = pa.concat_arrays([batch.column(0) for batch in reader.batches(["id"])])
             texts = (kind == "uint64" and suffix in {".vot", ".xml"}) or suffix == ".csv"
@@ -190,7 +190,7 @@ def test_parts_of_several_types_have_the_widest(tmp_path: Path, files: list[str]
 
 
 def test_dictionaries_are_text_and_blanks_of_fits_are_none(tmp_path: Path, files: list[str]) -> None:
-    ids = pa.array(["a", "b", "a"]).dictionary_encode()
+    ids = pa.array(["a", "b", "c"]).dictionary_encode()
     pa.parquet.write_table(pa.table({"id": ids, "file": files}), tmp_path / "d.parquet")
     assert open_source(tmp_path / "d.parquet").id_type == pa.string()
     columns = [fits.Column("id", "24A", array=["J1", "J2 x", "J3"]), fits.Column("file", "8A", array=files)]

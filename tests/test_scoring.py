@@ -107,9 +107,10 @@ def test_a_picture_that_cannot_be_read_is_told_and_not_scored(plain_pictures: li
 
 def test_rows_of_one_id_are_told_apart(plain_pictures: list[bytes]) -> None:
     contents = [b"broken", *plain_pictures[:2]]
-    scored = score_pictures(
-        open_source(catalogue(id=["x", "x", "y"], image=contents, four_class=["Normal", "Merger", "Ringed"])), guess()
-    )
+    table = catalogue(id=["x", "x", "y"], image=contents, four_class=["Normal", "Merger", "Ringed"])
+    with pytest.warns(PeculiarWarning, match="ids that occur more than once: 1, such as 'x'"):
+        source = open_source(table)
+    scored = score_pictures(source, guess())
     assert (scored.ids, scored.rows, scored.labels.tolist()) == (["x", "y"], [1, 2], [2, 1])
     assert list(scored.problems) == ["x"]
 

@@ -194,8 +194,11 @@ def read_whole(path: Path | io.BytesIO, format: str, table: str | None = None) -
             found = _read_fits(path, table)
         elif format == "ecsv":
             _check_yaml(_ecsv_header(path))
-            # Gaia's files have null for what is not known.
-            found = Table.read(path, format="ascii.ecsv", fill_values=[("null", "0"), ("", "0")])
+            try:
+                found = Table.read(path, format="ascii.ecsv")
+            except ValueError:
+                # Gaia's files have the word null for missing numbers, and then also for missing text.
+                found = Table.read(path, format="ascii.ecsv", fill_values=[("null", "0"), ("", "0")])
         else:
             found = Table.read(path, format=f"ascii.{format}")
     return _to_arrow(found, {})

@@ -71,8 +71,10 @@ def decoded(head: bytes) -> str | None:
         text = head.decode("latin-1")
         if not re.search(r"[,;\t|][^\r\n]*[\r\n]", text):
             return None
-    unprintable = re.search(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]", text)
-    return None if unprintable or not text.strip() else text.removeprefix("\ufeff")
+    # Text may hold a few control characters; no text has NUL, and no other binary file has few of them.
+    unprintable = len(re.findall(r"[\x01-\x08\x0e-\x1a\x1c-\x1f]", text))
+    binary = "\0" in text or unprintable > len(text) / 10
+    return None if binary or not text.strip() else text.removeprefix("\ufeff")
 
 
 def encoding_of(head: bytes) -> str | None:
