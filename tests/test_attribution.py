@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from conftest import draw_galaxy
 from peculiar.attribution import PLACES, WIDTH, attribute, explain_answers, hide, rows_by_turns
 from peculiar.cli import app
-from peculiar.errors import DataError, UnknownNameError, UnreadablePictureWarning, UsageError
+from peculiar.errors import DataError, PeculiarWarning, UnknownNameError, UnreadablePictureWarning, UsageError
 from peculiar.image import Framing, encode_picture
 from peculiar.model import load_model
 from peculiar.schema import Question
@@ -227,7 +227,8 @@ def test_of_rows_of_one_id_the_first_is_explained(tmp_path: Path) -> None:
     picture = encode_picture(with_spot(14, 20))
     table = pa.table({"id": ["x", "x", "y"], "image": [picture] * 3})
     pa.parquet.write_table(table, tmp_path / "g.parquet")
-    source = open_source(tmp_path / "g.parquet")
+    with pytest.warns(PeculiarWarning, match="ids that occur more than once: 1, such as 'x'"):
+        source = open_source(tmp_path / "g.parquet")
     shown = explain_answers(SpotFinder(), source, out=tmp_path / "out", ids=["y", "x"])
     assert [one.id for one in shown] == ["x", "y"]
 
@@ -246,7 +247,7 @@ def test_the_command_explains_a_model_file(tiny_survey: Path, tiny_model: Path, 
     assert (one["id"], other["id"], one["question"], one["label"]) == ("sim-007", "sim-010", "clean5", "edge_on")
     assert sum(one["probabilities"].values()) == pytest.approx(1, abs=1e-5)
     assert Path(one["file"]).is_file()
-    done = run(*words, "--out", tmp_path / "out", "--question", "odd", "--answer", "od")
+    done = run(*words, "--out", tmp_path / "other", "--question", "odd", "--answer", "od")
     assert isinstance(done.exception, UnknownNameError)
     assert "Did you mean 'odd'?" in str(done.exception)
 

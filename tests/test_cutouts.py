@@ -331,7 +331,10 @@ def test_a_spoilt_cache_does_no_harm(service: Service) -> None:
 
 def test_rows_may_be_added_and_moved(service: Service) -> None:
     fetch(service, table([("a", 1, 1), ("b", 2, 2)]))
-    again = fetch(service, table([("new", 3, 3), ("b", 2, 2), ("a", 5, 5)]))
+    changed = table([("new", 3, 3), ("b", 2, 2), ("a", 5, 5)])
+    with pytest.raises(UsageError, match=r"lists 1 positions that are not asked for now.*--overwrite"):
+        fetch(service, changed)
+    again = fetch(service, changed, overwrite=True)
     assert (again.there, again.fetched) == (1, 2)  # a lies elsewhere now
     assert [row["id"] for row in index()] == ["new", "b", "a"]
 
@@ -396,7 +399,7 @@ def test_killed_again_and_again_it_ends_as_if_undisturbed(service: Service) -> N
             if not Path(name).name.startswith("."):
                 with Image.open(Path("out") / name) as picture:
                     picture.load()
-    half = Path("out/pictures/0000/.g-1.12345.part.jpg")
+    half = Path("out/pictures/0000/.g-1.0123abcd-12345.part.jpg")
     half.write_bytes(b"half")
     result = fetch(service, path)
     assert result.complete

@@ -115,7 +115,8 @@ def test_a_report_by_and_in_groups_of_columns_beside_the_labels(
     # The same of a table of probabilities.
     status, _, errors = peculiar_command("predict", tiny_survey, "--model", tiny_model, "--out", "c.parquet")
     assert status == 0, errors
-    status, output, errors = peculiar_command("evaluate", "c.parquet", "--model", tiny_model, "--label", "odd", *words)
+    words = ("--label", "odd", *words, "--out", "of-the-table")
+    status, output, errors = peculiar_command("evaluate", "c.parquet", "--model", tiny_model, *words)
     assert status == 0, errors
     again = json.loads(output)
     assert again["by"]["seeing"].keys() == found["by"]["seeing"].keys()
@@ -126,7 +127,7 @@ def test_the_galaxy_challenge_as_it_is_unpacked(peculiar_command: Any) -> None: 
     folder = write_pictures(*(f"{100008 + 15 * n}.jpg" for n in range(40)))
     rng = np.random.default_rng(5)
     tasks = {1: 3, 2: 2, 6: 2}
-    head = ("id", *(f"Class{task}.{n}" for task, count in tasks.items() for n in range(1, count + 1)))
+    head = ("GalaxyID", *(f"Class{task}.{n}" for task, count in tasks.items() for n in range(1, count + 1)))
     rows = [
         (100008 + 15 * n, *np.concatenate([rng.dirichlet(np.ones(count)) for count in tasks.values()]))
         for n in range(40)

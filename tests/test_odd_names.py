@@ -221,5 +221,5 @@ def test_a_folder_of_classes_by_the_commands(tmp_path: Path) -> None:
     run("recalibrate", "data", "--model", "m.onnx", "--out", "r.onnx")
     run("teach", "labels.csv", "--catalog", "c.parquet", "--from", "m.onnx", "--question", "import", "--out", "t.onnx")
     run("predict", "data", "--model", "t.onnx", "--out", "t.parquet")
-    run("search", "t.parquet", "--where", "class_import = 'a b' and p_import_none < 0.9 and p_u-1 < 1")
+    run("search", "t.parquet", "--where", "class_import = 'a b' and p_import_none < 0.9 and \"p_u-1\" < 1")
     run("explain", "data", "--model", "t.onnx", "--count", "1", "--views", "1")

@@ -320,11 +320,11 @@ def _units(lines: list[str], at: int, delimiter: str, count: int) -> tuple[list[
 def _split(line: str, delimiter: str) -> list[str]:
     if delimiter == " ":
         return [quoted or plain for quoted, plain in re.findall(r'"([^"]*)"|(\S+)', line)]
-    return [cell.strip() for cell in next(csv.reader([line.strip("\r\n")], delimiter=delimiter), [])]
+    return [cell.strip() or cell for cell in next(csv.reader([line.strip("\r\n")], delimiter=delimiter), [])]
 
 
 def _column(name: str, unit: str = "", about: str = "") -> Column:
-    return Column(name.strip(), pa.string(), about, unit)
+    return Column(name.strip() or name, pa.string(), about, unit)
 
 
 def _has_decimal_commas(rows: Sequence[str], delimiter: str) -> bool:
