@@ -23,6 +23,7 @@ from conftest import draw_galaxy
 from desk_server import Servers, serving
 from peculiar.image import encode_picture
 from peculiar.labels import Labels
+from peculiar.text import shown
 from peculiar.web.serve import open_desk
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
@@ -355,12 +356,12 @@ def test_what_is_hostile_is_shown_as_text(
     page = browser.window(width=400)
     for row, id_ in enumerate(HOSTILE):
         page.goto(f"{server.address}/?{urlencode({'who': NAMES[row % len(NAMES)], 'row': row})}")
-        assert plain(page.text_content("figcaption .id")) == plain(id_)
+        assert plain(page.text_content("figcaption .id")) == plain(shown(id_))
         before = now(page)
         page.keyboard.press("s" if row == 0 else "1")
         wait(page, before)
         page.goto(f"{server.address}/galaxy/{row}")
-        assert plain(page.text_content("h1")) == plain(id_)
+        assert plain(page.text_content("h1")) == plain(shown(id_))
     who = urlencode({"who": HOSTILE[1]})
     asked = urlencode({"where": HOSTILE[1], "cone": HOSTILE[0], "by": HOSTILE[2]})
     for path in (

@@ -138,7 +138,7 @@ def test_a_manifest_names_pictures_by_number(tiny_survey: Path, tmp_path: Path) 
         rows = list(csv.DictReader(file))
     assert rows[7] == {"image": "0000007.jpg", "#id": "sim-007"}
     assert all((tmp_path / "out" / row["image"]).read_bytes().startswith(b"\xff\xd8") for row in rows)
-    with pytest.raises(UsageError, match="new or empty"):
+    with pytest.raises(UsageError, match="has to be new, or an empty folder"):
         export_manifest(open_source(tiny_survey), tmp_path / "out")
 
 

@@ -110,8 +110,9 @@ class UnknownNameError(PeculiarError, LookupError):
     def __init__(self, kind: str, name: str, known: Iterable[str], where: str = "") -> None:
         known = sorted(known)
         # Cut off at 0.5 rather than difflib's 0.6: "label" should still find "labels_4".
-        close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
+        plain = {one.casefold(): one for one in known}
+        close = difflib.get_close_matches(name.casefold(), plain, n=1, cutoff=0.5)
+        hint = f" Did you mean {plain[close[0]]!r}?" if close else ""
         listed = ", ".join(known[:20]) + (f" and {len(known) - 20} more" if len(known) > 20 else "")
         place = f" {where}" if where else ""
         super().__init__(f"there is no {kind} {name!r}{place}.{hint} There are: {listed or 'none'}")
