@@ -292,6 +292,7 @@ def test_the_demo_leaves_a_page_whose_pictures_are_there(peculiar_command: Any, 
 
 
 @pytest.mark.allow_hosts(["127.0.0.1"])
+@pytest.mark.slow
 def test_the_demo_without_real_galaxies_says_so(peculiar_command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from peculiar.sources import exercise
 
@@ -377,6 +378,7 @@ def test_the_demo_compares_scores_as_they_are_printed(value: float | None, verdi
     assert _verdict(value, 0.6, 0.7) == verdict
 
 
+@pytest.mark.slow
 def test_votes_are_learned_and_scored(peculiar_command: Any, tiny_survey: Path) -> None:
     rows = [f"sim-{number:03d},{number % 4 * 3},{9 - number % 4 * 3}\n" for number in range(100)]
     Path("votes.csv").write_text("id,n_yes,n_no\n" + "".join(rows))

@@ -109,10 +109,12 @@ def test_only_some_columns(tmp_path: Path) -> None:
         convert(tmp_path / "a.parquet", tmp_path / "b.fits", columns=["idd"])
 
 
-def test_a_table_may_take_its_own_place(tmp_path: Path) -> None:
+def test_a_table_is_not_written_over_itself(tmp_path: Path) -> None:
     path = write(tmp_path / "a.parquet", ROWS)
-    convert(path, path, columns=["id"])
-    assert read(path)["id"].to_pylist() == [row[0] for row in ROWS]
+    before = path.read_bytes()
+    with pytest.raises(UsageError, match=r"a\.parquet is what is read, and would be lost"):
+        convert(path, path, columns=["id"])
+    assert path.read_bytes() == before
 
 
 SKY = [
@@ -229,7 +231,7 @@ def test_hats_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(names) == 2997
     feet = pa.parquet.read_metadata(tmp_path / "sky" / "dataset" / "_metadata")
     assert feet.num_rows == 2997
-    with pytest.raises(UsageError, match=r"sky: is there already; name a new folder"):
+    with pytest.raises(UsageError, match=r"sky has to be new, or an empty folder"):
         convert(tmp_path / "a.parquet", tmp_path / "sky", as_hats=True)
 
 

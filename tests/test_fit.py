@@ -387,6 +387,7 @@ def test_votes_on_what_is_new_to_a_model_begin_with_a_fitted_head(tiny_survey: P
     assert max(history[0]["val_shape"]["deviation"]) < 0.33
 
 
+@pytest.mark.slow
 def test_a_teacher_is_asked_about_votes_however_few(tiny_survey: Path) -> None:
     sources, questions = told_questions([open_source(tiny_survey)], [SHAPE], vote("votes.csv", people=3))
     one_epoch = TINY.model_copy(update={"epochs": 1})

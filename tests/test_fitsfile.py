@@ -244,6 +244,7 @@ def test_absurd_headers_cost_nothing(tmp_path: Path, cards: dict[str, object], s
 
 
 @pytest.mark.parametrize("how", PACKED)
+@pytest.mark.slow
 def test_bombs_are_refused(tmp_path: Path, how: str) -> None:
     pieces = [fits.PrimaryHDU(np.zeros((9, 9), np.float32)).header.tostring().encode(), bytes(400 << 20)]
     path = tmp_path / f"x.fits.{how}"

@@ -123,6 +123,7 @@ def test_a_report_by_and_in_groups_of_columns_beside_the_labels(
     assert again["model"] == found["model"]
 
 
+@pytest.mark.slow
 def test_the_galaxy_challenge_as_it_is_unpacked(peculiar_command: Any) -> None:  # noqa: F811
     folder = write_pictures(*(f"{100008 + 15 * n}.jpg" for n in range(40)))
     rng = np.random.default_rng(5)

@@ -94,7 +94,7 @@ def test_the_index_is_made_once_and_anew_for_another_catalogue(heaps: Path, tmp_
     path.write_bytes(heaps.read_bytes())
     similar(path, ["g0"], approximate=True)
     kept = {file.suffix: file for file in cache_folder().glob("[ei]*/*")}
-    assert set(kept) == {".npy", ".faiss", ".json"}
+    assert set(kept) == {".npy", ".faiss", ".json", ".stamp"}
     changed = {file: file.stat().st_mtime_ns for file in kept.values()}
     similar(path, ["g1"], approximate=True)
     assert {file: file.stat().st_mtime_ns for file in kept.values()} == changed

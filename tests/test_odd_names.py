@@ -124,6 +124,7 @@ def test_evaluate_finds_each_question(survey: Path, model: Model, catalog: Path,
     np.testing.assert_allclose(by_table.probabilities, by_pictures.probabilities, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_conditions_on_every_column(model: Model, catalog: Path) -> None:
     names = [name for one in answer_columns(model.card.questions).values() for name in one.values()]
     for name in names:
@@ -167,6 +168,7 @@ def test_explain_and_resume(survey: Path, model: Model) -> None:
         assert shown[0].attribution.question == name
 
 
+@pytest.mark.slow
 def test_old_runs_are_still_read(survey: Path, model: Model, tmp_path: Path) -> None:
     """Runs of before have their heads by name, names of PyTorch's own parts with a word more."""
     import shutil

@@ -69,6 +69,7 @@ def test_of_one_gaussian_it_is_the_mahalanobis_distance() -> None:
     np.testing.assert_allclose(looks.distances(some), np.sqrt((((some - 1) / spread) ** 2).sum(axis=1)))
 
 
+@pytest.mark.slow
 def test_a_small_survey_is_not_drowned() -> None:
     def other(seed: int, count: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         # Its embeddings vary in directions of their own.

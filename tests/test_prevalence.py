@@ -27,6 +27,7 @@ def test_counts_by_hand() -> None:
     assert adjusted_counts(np.array([[90, 10], [20, 80]]), np.array([10, 90])) == pytest.approx([0.0, 1.0])
 
 
+@pytest.mark.slow
 def test_many_galaxies_give_the_shares() -> None:
     random, shares = np.random.default_rng(2), np.array([0.1, 0.2, 0.7])
     labels, probabilities = draw(random, 20_000, PRIOR)

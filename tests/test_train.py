@@ -267,7 +267,7 @@ def test_a_run_that_is_none_or_damaged_is_refused(galaxies: Dataset) -> None:
     weights = Path("run/best.safetensors").read_bytes()
     Path("run/best.safetensors").write_bytes(weights[:100])
     with pytest.raises(RunError, match=r"best\.safetensors cannot be read"):
-        load_run("run")
+        load_run("run", weights="best")
     record = Path("run/run.json").read_text()
     Path("run/run.json").write_text(record.replace('"Normal",', ""))
     with pytest.raises(RunError, match="do not fit the network 'reference'"):
