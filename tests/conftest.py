@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -10,6 +11,9 @@ from urllib.parse import urlsplit
 os.environ.setdefault("KERAS_BACKEND", "torch")
 # Before anything makes a console: messages are plain text, whatever the terminal that the tests run in.
 os.environ["TTY_COMPATIBLE"] = "0"
+# A shell that runs the tests in the background makes them ignore Ctrl-C, and the programs that they start, too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import numpy as np
 import pyarrow as pa
