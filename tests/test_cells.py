@@ -59,8 +59,8 @@ def test_accents_are_read_in_either_form(there: str, written: str, tmp_path: Pat
     ("cell", "said"),
     [
         ("C:\\Users\\me\\a.png", "C:\\Users\\me\\a.png is a path of Windows and not on this machine; write paths"),
-        ("d:/work/a.png", "is a path of Windows"),
-        ("file:///C:/work/a.png", "is a path of Windows"),
+        ("d:/data/a.png", "is a path of Windows"),
+        ("file:///C:/data/a.png", "is a path of Windows"),
         ("\\\\server\\share\\a.png", "is a path of Windows"),
         ("http://localhost:9/x.png", "http://localhost:9/x.png is an address, and nothing is fetched; download"),
         ("HTTPS://example.org/x.png", "is an address"),
