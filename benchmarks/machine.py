@@ -1,4 +1,4 @@
-"""What every benchmark prints: machine, versions, figures; with `--record` it adds them to `results.csv`."""
+"""Print machine, versions and figures of a benchmark; add them to `results.csv` with `--record`."""
 
 import argparse
 import csv

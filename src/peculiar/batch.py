@@ -148,7 +148,7 @@ def predict_catalog(
     keep : sequence of str
         Columns of the source that the catalogue carries along.
     restart : bool
-        Begin anew, whatever this call did before.
+        Start over, and ignore what this call did before.
     overwrite : bool
         Replace what is at `out`, also if this call did not write it.
     partial : bool

@@ -4,6 +4,7 @@ Columns are parted by commas, tabs, semicolons, bars or blanks. Before the heade
 the header may be one (TOPCAT's ASCII, SExtractor's ASCII_HEAD), and lines with units and dashes may follow it (VizieR).
 """
 
+import abc
 import bz2
 import codecs
 import csv
@@ -378,9 +379,9 @@ class _Read(io.RawIOBase):
         buffer[:count], self._left = self._left[:count], self._left[count:]
         return count
 
+    @abc.abstractmethod
     def _next(self, size: int) -> bytes | None:
         """Return some more bytes, which may be none; None at the end."""
-        raise NotImplementedError
 
 
 class _Bounded(_Read):

@@ -71,7 +71,7 @@ def predict(
     keep: Annotated[
         str, typer.Option(help="Columns of the data to carry along, with commas between: mag,z,tile.")
     ] = "",
-    restart: Annotated[bool, typer.Option("--restart", help="Begin anew, whatever was done before.")] = False,
+    restart: Annotated[bool, typer.Option("--restart", help="Start over, and ignore what was done before.")] = False,
     overwrite: Overwrite = False,
     partial: Annotated[
         bool, typer.Option("--partial", help="Write the catalogue also if parts of the data cannot be read at all.")
