@@ -232,6 +232,15 @@ def test_a_set_that_was_all_trained_on_is_not_scored_unasked(peculiar_command: A
     assert "--include-training" in errors
 
 
+@pytest.mark.parametrize(
+    "words", [["predict", ""], ["data", "check", ""], ["evaluate", "x.npz", "--labels", ""], ["label", "x", "--db", ""]]
+)
+def test_an_empty_argument_is_not_the_current_folder(peculiar_command: Any, words: list[str]) -> None:
+    status, _, errors = peculiar_command(*words)
+    assert status == 2
+    assert "is empty" in errors
+
+
 def test_names_with_brackets_are_printed_as_they_are(peculiar_command: Any, fake_npz: Path) -> None:
     Path("[bold]").mkdir()
     fake_npz.rename("[bold]/[red].npz")

@@ -5,16 +5,30 @@ import logging
 import sys
 import warnings
 from importlib import metadata
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from peculiar.cli import about, classify, data, explain, judge, label, learn, search
 from peculiar.cli.terminal import OneLine, err, keep_results_apart, out, show_warning, shown_warnings
 from peculiar.errors import PeculiarError, PeculiarWarning
 from peculiar.text import plain, reason
 
+
+class _Commands(TyperGroup):
+    """The commands; an empty argument, as a shell makes of a variable that is not set, would be the current folder."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Refuse empty arguments; the rest is for the command."""
+        if "" in args:
+            before = " ".join(["peculiar", *args[: args.index("")]])
+            ctx.fail(f'the argument after "{before}" is empty; was a variable of the shell not set?')
+        return super().parse_args(ctx, args)
+
+
 app = typer.Typer(
+    cls=_Commands,
     help="peculiar finds the odd galaxies: learns from galaxy pictures that people have classified.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
