@@ -63,7 +63,7 @@ format: .venv/.installed-dev ## put the code into the one style
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-docs: .venv/.installed-dev ## renew the pages that are generated: docs/cli.md, models.md and architecture.svg
+docs: .venv/.installed-dev ## renew the pages that are generated: docs/cli.md, models.md, modules.md and architecture.svg
 	$(BIN)/python docs/make_cli.py
 	$(BIN)/python docs/make_models.py
 	$(BIN)/python docs/make_architecture.py

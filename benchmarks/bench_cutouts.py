@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from machine import describe, make_parser, record
-from peculiar.request import Manners
 from peculiar.sources.cutouts import fetch_cutouts
+from peculiar.sources.http import Manners
 from peculiar.sources.positions import Positions
 from peculiar.sources.surveys import Frame, find_survey
 

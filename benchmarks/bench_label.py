@@ -18,8 +18,8 @@ import numpy as np
 from playwright.sync_api import sync_playwright
 
 from machine import data_folder, describe, make_parser, record
-from peculiar.labels import Event, Labels
-from peculiar.schema import ODD
+from peculiar.labelling.database import Event, Labels
+from peculiar.questions.question import ODD
 
 NEXT = """old => { const galaxy = document.getElementById("galaxy");
     return galaxy && galaxy.getAttribute("src") !== old && galaxy.complete && galaxy.naturalWidth }"""

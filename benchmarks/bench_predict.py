@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from machine import data_folder, describe, make_parser, record
-from peculiar.batch import predict_catalog
-from peculiar.model import cores, load_model
+from peculiar.catalogs.survey import predict_catalog
+from peculiar.models.model_file import cores, load_model
 from peculiar.sources import open_source
 
 COPIES, PLAIN_COUNT = 2, 256

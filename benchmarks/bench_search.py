@@ -76,8 +76,8 @@ def forget(folder: Path) -> None:
 
 def measured(name: str, path: Path) -> dict[str, float]:
     """Run one search in this process: seconds of the first call, the best of the others, and from a cold disk."""
-    from peculiar.search import Cone, query, similar
-    from peculiar.shelf import Shelf
+    from peculiar.catalogs.catalog import Shelf
+    from peculiar.catalogs.search import Cone, query, similar
 
     searches = {
         "similar": lambda shelf: similar(shelf, ["galaxy-5", "galaxy-77"], top=50),
@@ -105,8 +105,8 @@ def measured(name: str, path: Path) -> dict[str, float]:
 
 def recalls(path: Path) -> dict[str, float]:
     """Search for galaxies exactly and approximately: which share of the fifty nearest the index finds."""
-    from peculiar.search import similar
-    from peculiar.shelf import Shelf
+    from peculiar.catalogs.catalog import Shelf
+    from peculiar.catalogs.search import similar
 
     shelf, shares = Shelf(path), []
     for number in np.random.default_rng(5).integers(0, len(shelf), QUERIES):
@@ -116,8 +116,8 @@ def recalls(path: Path) -> dict[str, float]:
 
 
 def fit_seconds(width: int) -> float:
-    from peculiar.schema import Question
-    from peculiar.teach import fit_head
+    from peculiar.catalogs.teach import fit_head
+    from peculiar.questions.question import Question
 
     random = np.random.default_rng(222)
     embeddings = random.standard_normal((HEAD_ROWS, width), dtype=np.float32)

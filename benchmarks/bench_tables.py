@@ -14,10 +14,10 @@ import pyarrow as pa
 from astropy.table import MaskedColumn, Table
 
 from machine import describe, make_parser, record
-from peculiar.column import Column
-from peculiar.convert import convert
-from peculiar.table import TableReader
-from peculiar.writers import format_to_write, write_table
+from peculiar.tables.column import Column
+from peculiar.tables.convert import convert
+from peculiar.tables.reader import TableReader
+from peculiar.tables.writers import format_to_write, write_table
 
 COLUMNS = [
     Column("id", pa.string(), "identifier", ucd="meta.id;meta.main"),

@@ -25,7 +25,7 @@ import pyarrow.parquet
 
 from bench_search import make
 from machine import describe, make_parser, record
-from peculiar.image import encode_picture
+from peculiar.images.decode import encode_picture
 
 TIMES = 3
 

@@ -89,7 +89,7 @@ def broken(content: bytes, kind: str, number: int, random: np.random.Generator) 
 
 
 def plant(data: Path, out: Path, *, count: int, each: int, label: str, flipped: float, seed: int) -> None:
-    from peculiar.split import part_of
+    from peculiar.sources.split import part_of
 
     random = np.random.default_rng(seed)
     parts = sorted(data.glob("*.parquet")) if data.is_dir() else [data]

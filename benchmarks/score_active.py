@@ -27,10 +27,10 @@ import numpy as np
 import pyarrow.dataset as ds
 
 from machine import data_folder, describe, make_parser, record
-from peculiar.active import APART, Committee, choose, features, fit_committee, mean_precision
-from peculiar.shelf import Embeddings, Shelf
-from peculiar.split import part_of
-from peculiar.teach import raw_embeddings
+from peculiar.catalogs.active import APART, Committee, choose, features, fit_committee, mean_precision
+from peculiar.catalogs.catalog import Embeddings, Shelf
+from peculiar.catalogs.teach import raw_embeddings
+from peculiar.sources.split import part_of
 from score_search import without
 
 RANDOM, LEAST, DRAWS = 2_000, 50, 3

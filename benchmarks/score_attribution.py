@@ -18,11 +18,11 @@ import numpy as np
 from scipy import ndimage
 
 from machine import data_folder, describe, make_parser, record
-from peculiar.attribution import PLACES, SHARE, attribute, hide
-from peculiar.image import Framing, frame_pixels
-from peculiar.model import OneQuestion, load_model
+from peculiar.images.decode import Framing, frame_pixels
+from peculiar.models.attribution import PLACES, SHARE, attribute, hide
+from peculiar.models.model_file import OneQuestion, load_model
 from peculiar.sources import open_source
-from peculiar.split import part_of
+from peculiar.sources.split import part_of
 
 WANTED = {"four_class": ("Ringed", "Merger", "Other"), "clean5": ("spiral", "edge_on", "cigar", "round")}
 STEPS = np.linspace(0, 1, 9)

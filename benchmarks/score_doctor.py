@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from machine import describe
-from peculiar.doctor import check
+from peculiar.checks.check import check
 from plant_faults import BROKEN, COPIES, plant
 
 

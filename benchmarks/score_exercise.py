@@ -18,13 +18,13 @@ from scipy.stats import mannwhitneyu
 
 from machine import data_folder, describe, make_parser, record
 from peculiar import load_galaxy_data
-from peculiar.nets.reference import ReferenceNet
-from peculiar.nets.reference_keras import to_keras
-from peculiar.run import Arguments
+from peculiar.exercise.train import train
 from peculiar.sources import open_source
+from peculiar.sources.split import split
 from peculiar.sources.stream import read_dataset
-from peculiar.split import split
-from peculiar.train import train
+from peculiar.training.networks.exercise import ReferenceNet
+from peculiar.training.networks.exercise_keras import to_keras
+from peculiar.training.run_folder import Arguments
 
 
 def with_keras(seed: int, epochs: int) -> tuple[float, float]:

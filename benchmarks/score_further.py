@@ -16,15 +16,15 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from machine import data_folder, describe, make_parser, record
-from peculiar.evaluate import class_auc
-from peculiar.export import export
-from peculiar.fit import fit
-from peculiar.image import decode_picture
-from peculiar.model import load_model
-from peculiar.recipe import make_recipe
-from peculiar.schema import Question
-from peculiar.split import part_of
-from peculiar.teach import fit_head
+from peculiar.catalogs.teach import fit_head
+from peculiar.images.decode import decode_picture
+from peculiar.metrics.scores import class_auc
+from peculiar.models.model_file import load_model
+from peculiar.questions.question import Question
+from peculiar.sources.split import part_of
+from peculiar.training.export import export
+from peculiar.training.recipe import make_recipe
+from peculiar.training.train import fit
 from score_unknown import cloud, jet, nothing, painted
 
 SCORED = 2000

@@ -3,7 +3,8 @@
     python benchmarks/score_held_out_survey.py [--epochs 6]
 
 Two fits with the same seed, of SDSS galaxies alone; one without the changes of flux, colour, contrast, sharpness and
-noise (`peculiar.augment`). Both are scored on the DECaLS galaxies that are not in the test part: ringed or not.
+noise (`peculiar.training.augment`). Both are scored on the DECaLS galaxies that are not in the test part: ringed or
+not.
 """
 
 import tempfile
@@ -13,13 +14,13 @@ import numpy as np
 import torch
 
 from machine import data_folder, describe, make_parser, record
-from peculiar import augment, fit
-from peculiar.recipe import FitRecord, Recipe
-from peculiar.run import to_input
-from peculiar.schema import CLEAN5, FOUR_CLASS, ODD
+from peculiar.questions.question import CLEAN5, FOUR_CLASS, ODD
 from peculiar.sources import Source, open_source
 from peculiar.sources.answers import Answered, read_answered
-from peculiar.split import Split
+from peculiar.sources.split import Split
+from peculiar.training import augment, train
+from peculiar.training.recipe import FitRecord, Recipe
+from peculiar.training.run_folder import to_input
 from score_model import auc_of, interval
 
 
@@ -40,7 +41,7 @@ def read_parted(recipe: Recipe) -> tuple[Answered, list[Source], Split]:
     """All labelled galaxies as a fit reads them, stamps before native frames, their sources, and their parts."""
     sources = [open_source(data_folder() / "stamps"), open_source(data_folder() / "odd_native.parquet")]
     galaxies = read_answered(sources, (FOUR_CLASS, CLEAN5, ODD), recipe.training_framing)
-    return galaxies, sources, fit.fit_parts(galaxies, sources, recipe)[0]
+    return galaxies, sources, train.fit_parts(galaxies, sources, recipe)[0]
 
 
 def main() -> None:
@@ -62,12 +63,12 @@ def main() -> None:
     for name, look in (("with the looks of other surveys", relight), ("without", lambda seen: seen)):
         augment._relight = look
         with tempfile.TemporaryDirectory() as folder:
-            own, _ = fit.fit_parts(known, sources, recipe)
+            own, _ = train.fit_parts(known, sources, recipe)
             note = FitRecord(
                 recipe=recipe, questions=known.questions, data=("sdss",), data_digest="", split_digest="",
                 counts={}, duplicates=0, versions={},
             )  # fmt: skip
-            run = fit._Fit(known, own, note, Path(folder) / "run", fit.FitWatcher())
+            run = train._Fit(known, own, note, Path(folder) / "run", train.FitWatcher())
             run.run()
         with torch.inference_mode():
             parts_of = [

@@ -9,15 +9,15 @@ small, validation and test part together, calibrated across folds, without label
 import numpy as np
 
 from machine import data_folder, describe, make_parser, record
-from peculiar.calibrate import choose_scaling, cross_fitted, fit_scaling, reliability, temperature_scaling
-from peculiar.evaluate import calibration_error
-from peculiar.model import load_model
-from peculiar.predict import readable_batches
-from peculiar.prevalence import fractions
-from peculiar.schema import CLEAN5, FOUR_CLASS
-from peculiar.sets import coverage, cross_fitted_sets, fit_sets, prediction_sets
+from peculiar.metrics.calibration import choose_scaling, cross_fitted, fit_scaling, reliability, temperature_scaling
+from peculiar.metrics.prediction_sets import coverage, cross_fitted_sets, fit_sets, prediction_sets
+from peculiar.metrics.prevalence import fractions
+from peculiar.metrics.scores import calibration_error
+from peculiar.models.model_file import load_model
+from peculiar.models.predict import readable_batches
+from peculiar.questions.question import CLEAN5, FOUR_CLASS
 from peculiar.sources import open_source
-from peculiar.split import part_of
+from peculiar.sources.split import part_of
 
 
 def read(model, views):

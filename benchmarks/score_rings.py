@@ -16,16 +16,16 @@ import torch
 from sklearn.model_selection import StratifiedKFold
 
 from machine import describe, make_parser, record
-from peculiar import fit
-from peculiar.recipe import FitRecord, Recipe
-from peculiar.run import to_input
-from peculiar.schema import FOUR_CLASS
-from peculiar.split import Split
+from peculiar.questions.question import FOUR_CLASS
+from peculiar.sources.split import Split
+from peculiar.training import train
+from peculiar.training.recipe import FitRecord, Recipe
+from peculiar.training.run_folder import to_input
 from score_held_out_survey import read_parted
 from score_model import auc_of, interval
 
 
-class Told(fit.FitWatcher):
+class Told(train.FitWatcher):
     """Says after every epoch how the galaxies held back are told apart."""
 
     def __init__(self, ask, labels) -> None:
@@ -63,7 +63,7 @@ def main() -> None:
             counts={}, duplicates=0, versions={},
         )  # fmt: skip
         with tempfile.TemporaryDirectory() as folder:
-            run = fit._Fit(galaxies, own, note, Path(folder) / "run", fit.FitWatcher())
+            run = train._Fit(galaxies, own, note, Path(folder) / "run", train.FitWatcher())
 
             def ask(run=run, held=held):
                 with torch.inference_mode():

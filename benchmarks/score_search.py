@@ -17,11 +17,11 @@ import pyarrow.dataset as ds
 from sklearn.metrics import roc_auc_score
 
 from machine import data_folder, describe, make_parser, record
-from peculiar.anomalies import learn, outlier_ranks, various
-from peculiar.schema import Question
-from peculiar.shelf import Embeddings, Shelf
-from peculiar.split import part_of
-from peculiar.teach import fit_head, raw_embeddings
+from peculiar.catalogs.anomalies import learn, outlier_ranks, various
+from peculiar.catalogs.catalog import Embeddings, Shelf
+from peculiar.catalogs.teach import fit_head, raw_embeddings
+from peculiar.questions.question import Question
+from peculiar.sources.split import part_of
 
 PLANTED, ROUNDS, A_ROUND, FIRST = 160, 10, 10, 200
 

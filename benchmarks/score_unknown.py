@@ -21,13 +21,13 @@ import pyarrow.dataset as ds
 from PIL import Image
 
 from machine import data_folder, describe, make_parser, record
-from peculiar import plots
-from peculiar.extent import central_extent
-from peculiar.image import decode_picture
-from peculiar.model import Model, load_model
-from peculiar.shelf import Embeddings, Shelf
-from peculiar.split import part_of
-from peculiar.teach import raw_embeddings
+from peculiar.catalogs.catalog import Embeddings, Shelf
+from peculiar.catalogs.teach import raw_embeddings
+from peculiar.images.central_galaxy import central_extent
+from peculiar.images.decode import decode_picture
+from peculiar.models.model_file import Model, load_model
+from peculiar.reports import plots
+from peculiar.sources.split import part_of
 from score_search import FIRST, PLANTED, loop, told
 
 BATCH, SHOWN = 64, 12

@@ -21,14 +21,13 @@ from sklearn.datasets import load_sample_images
 
 from artefacts import FIRST, SECOND, THIRD, UNSEEN, spoil
 from machine import data_folder, describe, make_parser, record
-from peculiar import camera
-from peculiar.flaws import measure_flaws
-from peculiar.image import Framing, decode_whole, frame_pixels
-from peculiar.model import load_model
-from peculiar.predict import readable_batches
-from peculiar.schema import FOUR_CLASS
-from peculiar.sources import open_source, simulated
-from peculiar.split import part_of
+from peculiar.images.artefacts import measure_flaws
+from peculiar.images.decode import Framing, decode_whole, frame_pixels
+from peculiar.models.model_file import load_model
+from peculiar.models.predict import readable_batches
+from peculiar.questions.question import FOUR_CLASS
+from peculiar.sources import observation, open_source, simulated
+from peculiar.sources.split import part_of
 
 
 def everyday(random):
@@ -82,10 +81,10 @@ def telescopes():
         ]
 
     def sharp(light, fwhm, beta):
-        return camera.blur(light, max(0.1 / 1.3 * fwhm, 1.0), beta)
+        return observation.blur(light, max(0.1 / 1.3 * fwhm, 1.0), beta)
 
     found = {"simulated, SDSS": galaxies()}
-    with patch.object(simulated, "blur", sharp), patch.object(camera, "ELECTRONS", camera.ELECTRONS * 50):
+    with patch.object(simulated, "blur", sharp), patch.object(observation, "ELECTRONS", observation.ELECTRONS * 50):
         found["simulated, in space"] = galaxies()
     return found
 

@@ -17,17 +17,17 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from machine import data_folder, describe, make_parser, record
-from peculiar.export import export
-from peculiar.fit import fit
-from peculiar.image import decode_picture
-from peculiar.model import load_model
-from peculiar.recipe import make_recipe
-from peculiar.schema import Question, find_tree
+from peculiar.images.decode import decode_picture
+from peculiar.models.model_file import load_model
+from peculiar.questions.question import Question, find_tree
+from peculiar.questions.votes import deviations
 from peculiar.sources import open_source
 from peculiar.sources.answers import answers_to, read_votes
-from peculiar.sources.labelled import told_questions
-from peculiar.split import part_of
-from peculiar.votes import deviations
+from peculiar.sources.labels import told_questions
+from peculiar.sources.split import part_of
+from peculiar.training.export import export
+from peculiar.training.recipe import make_recipe
+from peculiar.training.train import fit
 
 
 def interval(votes, probabilities):

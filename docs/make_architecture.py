@@ -1,4 +1,4 @@
-"""Draw ``architecture.svg``: the layers that pyproject.toml declares, and what each module really imports."""
+"""Draw ``architecture.svg``, the rooms and what each imports, and write ``modules.md``, which lists their modules."""
 
 import ast
 import textwrap
@@ -9,6 +9,7 @@ from xml.sax.saxutils import escape
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "peculiar"
 PICTURE = ROOT / "docs" / "architecture.svg"
+PAGE = ROOT / "docs" / "modules.md"
 
 LEARNING = {"torch", "accelerate", "safetensors", "onnx"}
 
@@ -32,10 +33,10 @@ def layers() -> list[list[str]]:
     return [[name.strip() for name in layer.split("|")] for layer in declared]
 
 
-def files(module: str) -> list[Path]:
-    """Return the files of a top module, a package's own first."""
-    file = PACKAGE / f"{module}.py"
-    return [file] if file.exists() else sorted((PACKAGE / module).glob("*.py"))
+def files(room: str) -> list[Path]:
+    """Return the files of a room or of a module at the top, a room's own first."""
+    file = PACKAGE / f"{room}.py"
+    return [file] if file.exists() else sorted((PACKAGE / room).rglob("*.py"), key=lambda path: (path.parent, path))
 
 
 def imports(module: str) -> tuple[set[str], set[str]]:
@@ -73,7 +74,7 @@ def _imported(tree: ast.AST) -> set[str]:
 
 def learning() -> set[str]:
     """Return the modules that need PyTorch as soon as they are imported or run, directly or through others."""
-    names = [name for layer in layers() for name in layer]
+    names = _names()
     needs = {name: imports(name) for name in names}
     found = {name for name in names if needs[name][1] & LEARNING}
     while more := {name for name in names if needs[name][0] & found} - found:
@@ -81,10 +82,10 @@ def learning() -> set[str]:
     return found
 
 
-def job(module: str) -> str:
-    """Return the first phrase of a module's docstring."""
-    text = ast.get_docstring(ast.parse(files(module)[0].read_text(encoding="utf-8"))) or ""
-    return " ".join(text.split("\n\n")[0].replace("`", "").split()).rstrip(".")
+def job(file: Path) -> str:
+    """Return the first sentence of a module's docstring."""
+    text = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+    return " ".join(text.split("\n\n")[0].split()).rstrip(".")
 
 
 def draw() -> str:
@@ -92,7 +93,7 @@ def draw() -> str:
     torch = learning()
     top = 66.0
     shapes: list[str] = []
-    order = [name for layer in layers() for name in layer]
+    order = _names()
     for number, layer in enumerate(layers(), 1):
         width = (WIDTH - LEFT - MARGIN - GAP * (len(layer) - 1)) / len(layer)
         boxes = {name: _text(name, width, order) for name in layer}
@@ -110,7 +111,7 @@ def draw() -> str:
         top += height + GAP
     bottom = top - GAP
     legend = [
-        f'<text x="{MARGIN}" y="26" class="name">The modules of peculiar: imports go down only</text>',
+        f'<text x="{MARGIN}" y="26" class="name">The rooms of peculiar: imports go down only</text>',
         f'<rect class="use" x="{MARGIN}" y="38" width="14" height="14" rx="3"/>',
         f'<text x="{MARGIN + 20}" y="50">runs without PyTorch</text>',
         f'<rect class="learn" x="{MARGIN + 160}" y="38" width="14" height="14" rx="3"/>',
@@ -128,12 +129,31 @@ def draw() -> str:
     return "\n".join([head, f"<style>\n{STYLE}\n</style>", paper, *legend, *arrow, *shapes, "</svg>", ""])
 
 
+def list_modules() -> str:
+    """Return the page that lists the modules, room by room."""
+    parts = ["# Modules\n\nGenerated from the first sentence of each module's docstring by `make docs`.\n"]
+    top = [PACKAGE / "__init__.py", *(PACKAGE / f"{name}.py" for name in sorted(_names()) if len(files(name)) == 1)]
+    rooms = [(f"{name}/", files(name)) for layer in layers() for name in layer if len(files(name)) > 1]
+    for title, listed in [("peculiar", top), *rooms]:
+        parts.append(f"## {title}\n\n{job(listed[0])}.\n\n| module | its job |\n|---|---|")
+        folder = listed[0].parent
+        parts += [f"| `{file.relative_to(folder).as_posix()}` | {job(file).replace('|', '/')} |" for file in listed[1:]]
+        parts[-1] += "\n"
+    return "\n".join(parts)
+
+
+def _names() -> list[str]:
+    return [name for layer in layers() for name in layer]
+
+
 def _text(name: str, width: float, order: list[str]) -> list[tuple[str, str]]:
     """Return the lines of a box, each with its class."""
     columns = int((width - 2 * PAD) / 6.2)
     own, _ = imports(name)
-    parts = [file.stem for file in files(name)[1:]]
-    lines = [("name", f"{name}/" if parts else name), *(("", line) for line in textwrap.wrap(job(name), columns))]
+    own_file, *others = files(name)
+    parts = [file.stem if file.stem != "__init__" else f"{file.parent.name}/" for file in others]
+    told = textwrap.wrap(job(own_file).replace("`", ""), columns)
+    lines = [("name", f"{name}/" if parts else name), *(("", line) for line in told)]
     if parts:
         lines += [("", line) for line in textwrap.wrap(f"files: {', '.join(parts)}", columns)]
     used = ", ".join(sorted(own, key=order.index)) or "nothing of peculiar"
@@ -142,3 +162,4 @@ def _text(name: str, width: float, order: list[str]) -> list[tuple[str, str]]:
 
 if __name__ == "__main__":
     PICTURE.write_text(draw(), encoding="utf-8")
+    PAGE.write_text(list_modules(), encoding="utf-8")

@@ -4,7 +4,7 @@ import csv
 from pathlib import Path
 from typing import Any
 
-from peculiar.model import Model, load_model, shipped_model
+from peculiar.models.model_file import Model, load_model, shipped_model
 
 PAGE = Path(__file__).with_name("models.md")
 RESULTS = PAGE.parent.parent / "benchmarks" / "results.csv"

@@ -37,7 +37,7 @@ import pyarrow.parquet as pq
 from astropy.io import fits
 from PIL import Image
 
-from peculiar.image import encode_picture
+from peculiar.images.decode import encode_picture
 from peculiar.sources.simulated import simulate
 
 SECONDS, MEGABYTES = 20, 1500
@@ -156,15 +156,15 @@ class Stock:
 
     def _made_by_commands(self) -> None:
         """A catalogue with embeddings, a training run and the model that ships, as users have them."""
-        from peculiar.model import load_model
-        from peculiar.schema import FOUR_CLASS
+        from peculiar.models.model_file import load_model
+        from peculiar.questions.question import FOUR_CLASS
 
         call(["predict", "good.parquet", "--out", "cat.parquet", "--embeddings", "--workers", "1"], self.folder)
         call(["train", "good.parquet", "--out", "run", "--size", "32", "--epochs", "1"], self.folder)
         self.files["onnx"] = load_model().path.read_bytes()
         self.catalog = pq.read_table(self.folder / "cat.parquet")
         self.answers = FOUR_CLASS.answers
-        from peculiar.labels import Event, Labels
+        from peculiar.labelling.database import Event, Labels
 
         with Labels(self.folder / "answers.db") as labels:
             labels.ask(FOUR_CLASS)

@@ -3,9 +3,13 @@
 import hashlib
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
+
+from pictures import draw_galaxy
 
 # Before anything imports Keras, whose backend is chosen once.
 os.environ.setdefault("KERAS_BACKEND", "torch")
@@ -23,10 +27,11 @@ from numpy.typing import NDArray
 
 from browser import Browser, browsing
 from desk_server import Servers, serving
-from peculiar.image import encode_picture
-from peculiar.schema import CLEAN5, FOUR_CLASS
+from peculiar import cli
+from peculiar.images.decode import encode_picture
+from peculiar.images.duplicates import Twin
+from peculiar.questions.question import CLEAN5, FOUR_CLASS
 from peculiar.sources.stream import Dataset
-from peculiar.twins import Twin
 from web_server import Published, serve
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -45,9 +50,9 @@ def real_data() -> Path:
 @pytest.fixture(scope="session", autouse=True)
 def _duplicates_are_sought_once() -> Iterator[None]:
     """Keep what the search for duplicates found: many tests fit to the same small surveys, and each search is long."""
-    from peculiar import doctor
+    from peculiar.checks import check
 
-    search, found = doctor.find_twins, dict[str, list[Twin]]()
+    search, found = check.find_twins, dict[str, list[Twin]]()
 
     def remembered(portraits: NDArray[np.uint8], *, progress: Callable[[int], object]) -> list[Twin]:
         key = hashlib.sha256(portraits.tobytes()).hexdigest()
@@ -57,7 +62,7 @@ def _duplicates_are_sought_once() -> Iterator[None]:
         return found[key]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(doctor, "find_twins", remembered)
+        patch.setattr(check, "find_twins", remembered)
         yield
 
 
@@ -115,16 +120,6 @@ def published(monkeypatch: pytest.MonkeyPatch) -> Iterator[Published]:
         yield file
 
 
-def draw_galaxy(
-    size: int, radius: float, column: float, row: float, *, seed: int = 0, ratio: float = 1.0
-) -> NDArray[np.uint8]:
-    """A smooth galaxy whose isophotes are ellipses along the rows, on a faint noisy sky."""
-    rows, columns = np.indices((size, size))
-    distance = np.hypot((columns - column), (rows - row) / ratio)
-    light = 12 + 200 * np.exp(-2.5 * distance / radius) + np.random.default_rng(seed).normal(0, 2, (size, size))
-    return np.repeat(light.clip(0, 255).astype(np.uint8)[..., None], 3, axis=2)
-
-
 @pytest.fixture(scope="session")
 def tiny_survey(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A hundred drawn galaxies with labels of three questions, as Parquet; some lack an answer."""
@@ -153,8 +148,8 @@ def tiny_survey(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_fit(tmp_path_factory: pytest.TempPathFactory, tiny_survey: Path) -> Path:
     """The folder of a fit of a tiny network to `tiny_survey`."""
-    from peculiar.fit import fit
-    from peculiar.recipe import Recipe
+    from peculiar.training.recipe import Recipe
+    from peculiar.training.train import fit
 
     folder = tmp_path_factory.mktemp("fits") / "run"
     fit([tiny_survey], folder, Recipe(width=8, size=32, epochs=2, batch_size=16, pretrained=False))
@@ -164,7 +159,7 @@ def tiny_fit(tmp_path_factory: pytest.TempPathFactory, tiny_survey: Path) -> Pat
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory, tiny_fit: Path) -> Path:
     """The model file of `tiny_fit`."""
-    from peculiar.export import export
+    from peculiar.training.export import export
 
     path = tmp_path_factory.mktemp("models") / "tiny.onnx"
     export(tiny_fit, path, credits=["Galaxy Zoo 2: Willett et al. 2013"], licence="CC-BY-4.0")
@@ -174,8 +169,8 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory, tiny_fit: Path) -> Path
 @pytest.fixture(scope="session")
 def tiny_catalog(tmp_path_factory: pytest.TempPathFactory, tiny_survey: Path, tiny_model: Path) -> Path:
     """The catalogue that `tiny_model` makes of `tiny_survey`, with embeddings."""
-    from peculiar.batch import predict_catalog
-    from peculiar.model import load_model
+    from peculiar.catalogs.survey import predict_catalog
+    from peculiar.models.model_file import load_model
     from peculiar.sources import open_source
 
     path = tmp_path_factory.mktemp("catalogs") / "tiny.parquet"
@@ -224,3 +219,28 @@ def browser(chromium: Browser) -> Iterator[Browser]:
     chromium.close()
     assert chromium.wrong == []
     assert {urlsplit(address).hostname for address in chromium.asked} <= {"127.0.0.1", None}, chromium.asked
+
+
+@pytest.fixture
+def peculiar_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Run the command line in this process; returns exit status, standard output and standard error."""
+
+    def call(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["peculiar", *map(str, words)])
+        status = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            status = int(end.code or 0)
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return call
+
+
+@pytest.fixture
+def full_disk() -> Path:
+    device = Path("/dev/full")
+    if not device.is_char_device():
+        pytest.skip("there is no /dev/full, which stands in for a full disk")
+    return device

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 from PIL import Image, ImageDraw
 
-from peculiar.image import encode_picture
+from peculiar.images.decode import encode_picture
 
 
 def draw(ra: float, dec: float, pixels: int) -> bytes:

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from peculiar import cli
-from peculiar.labels import Event, Labels
-from peculiar.schema import FOUR_CLASS
+from peculiar.labelling.database import Event, Labels
+from peculiar.questions.question import FOUR_CLASS
 
 # Of each command: its words, what it writes, and words that make it write something else there.
 QUICK = {

@@ -19,12 +19,11 @@ import pyarrow.parquet
 import pytest
 from PIL import Image
 
-from conftest import draw_galaxy
 from fuzz import damaged, faults, read_all
 from peculiar.errors import PeculiarError
-from peculiar.image import Framing, decode_picture, encode_picture
+from peculiar.images.decode import Framing, decode_picture, encode_picture
 from peculiar.sources import open_source
-from test_depth import png16, tiff
+from pictures import draw_galaxy, png16, tiff
 
 GOOD = encode_picture(draw_galaxy(48, 9, 24, 24))
 GALAXY = draw_galaxy(24, 5, 12, 12)

@@ -14,14 +14,14 @@ import pytest
 from astropy.table import Table
 
 import fuzz
-from peculiar.column import VOTABLE_CONTENT
-from peculiar.convert import convert
-from peculiar.doctor import check
+from peculiar.catalogs.catalog import Shelf
+from peculiar.checks.check import check
 from peculiar.errors import DataError, PeculiarWarning, UnknownNameError
-from peculiar.shelf import Shelf
-from peculiar.sky import find_sky
 from peculiar.sources import open_source
-from peculiar.table import TableReader
+from peculiar.tables.column import VOTABLE_CONTENT
+from peculiar.tables.convert import convert
+from peculiar.tables.reader import TableReader
+from peculiar.tables.sky import find_sky
 
 FORMATS = ("csv", "tsv", "ecsv", "vot", "fits", "parquet", "txt")
 TOKENS = {

@@ -28,9 +28,9 @@ import pytest
 from safetensors.numpy import load_file
 
 from desk_server import Server
-from peculiar.labels import Labels
-from peculiar.model import load_model
-from peculiar.table import TableReader
+from peculiar.labelling.database import Labels
+from peculiar.models.model_file import load_model
+from peculiar.tables.reader import TableReader
 
 KILLS = int(os.environ.get("PECULIAR_KILLS", "2"))
 SEED = int(os.environ.get("PECULIAR_SEED", "222"))

@@ -11,22 +11,22 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from conftest import draw_galaxy
-from peculiar.attribution import explain_answers
-from peculiar.batch import predict_catalog
-from peculiar.candidates import file_candidate
+from peculiar.catalogs.catalog import Shelf
+from peculiar.catalogs.search import query
+from peculiar.catalogs.survey import predict_catalog
+from peculiar.catalogs.teach import teach
 from peculiar.cli import app
-from peculiar.image import encode_picture
-from peculiar.model import Model
-from peculiar.naming import answer_columns, class_columns, find_answer_columns
-from peculiar.recalibrate import recalibrate
-from peculiar.schema import Question
-from peculiar.scoring import score_catalogue, score_pictures
-from peculiar.search import query
-from peculiar.shelf import Shelf
+from peculiar.evaluation.candidates import file_candidate
+from peculiar.evaluation.evaluate import score_catalogue, score_pictures
+from peculiar.images.decode import encode_picture
+from peculiar.models.attribution import explain_answers
+from peculiar.models.model_file import Model
+from peculiar.models.recalibrate import recalibrate
+from peculiar.questions.column_names import answer_columns, class_columns, find_answer_columns
+from peculiar.questions.question import Question
 from peculiar.sources import open_source
-from peculiar.table import TableReader
-from peculiar.teach import teach
+from peculiar.tables.reader import TableReader
+from pictures import draw_galaxy
 
 ODD_NAMES = (
     *("class", "import", "None", "True", "forward", "weight", "training", "heads", "self", "embedding", "pictures"),
@@ -62,9 +62,9 @@ def survey(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def model(survey: Path) -> Model:
     """A model of all questions, trained for one epoch."""
-    from peculiar.export import export
-    from peculiar.fit import fit
-    from peculiar.recipe import Recipe
+    from peculiar.training.export import export
+    from peculiar.training.recipe import Recipe
+    from peculiar.training.train import fit
 
     run = survey.parent / "run"
     fit([survey], run, Recipe(width=8, size=32, epochs=1, batch_size=8, pretrained=False), questions=QUESTIONS)
@@ -175,13 +175,13 @@ def test_old_runs_are_still_read(survey: Path, model: Model, tmp_path: Path) -> 
 
     import torch
 
-    from peculiar import run
-    from peculiar.export import export
-    from peculiar.fit import AVERAGED
+    from peculiar.training import run_folder
+    from peculiar.training.export import export
+    from peculiar.training.train import AVERAGED
 
     folder = tmp_path / "run"
     shutil.copytree(survey.parent / "run", folder)
-    tensors, _ = run.read_weights(folder / AVERAGED)
+    tensors, _ = run_folder.read_weights(folder / AVERAGED)
     renamed = {}
     for key, values in tensors.items():
         parts = key.split(".")
@@ -190,7 +190,7 @@ def test_old_runs_are_still_read(survey: Path, model: Model, tmp_path: Path) -> 
             old = f"{name.replace('.', ' ')} head" if "." in name or hasattr(torch.nn.ModuleDict(), name) else name
             key = f"heads.{old}.{parts[2]}"
         renamed[key] = values
-    run.write_weights(folder / AVERAGED, renamed)
+    run_folder.write_weights(folder / AVERAGED, renamed)
     assert export(folder, tmp_path / "again.onnx").card.digest == model.card.digest
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from peculiar.batch import predict_catalog
-from peculiar.model import load_model
+from peculiar.catalogs.survey import predict_catalog
+from peculiar.models.model_file import load_model
 from peculiar.progress import telling
 from peculiar.sources import open_source
 

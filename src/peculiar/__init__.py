@@ -1,19 +1,19 @@
 """peculiar finds the odd galaxies.
 
 The names below are loaded on first use, so that importing peculiar costs nothing. The functions that do a command's
-work live in the module of the same name: ``peculiar.split.split``, ``peculiar.train.train``, and so on.
+work live in the module of the same name: ``peculiar.sources.split.split``, ``peculiar.exercise.train.train`` ...
 """
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from peculiar.explain import visualize_activations
-    from peculiar.image import Framing
-    from peculiar.run import Arguments, load_run
-    from peculiar.schema import CLEAN5, FOUR_CLASS, Question
+    from peculiar.exercise.filters import visualize_activations
+    from peculiar.images.decode import Framing
+    from peculiar.questions.question import CLEAN5, FOUR_CLASS, Question
     from peculiar.sources import load_galaxy_data, open_mosaic, open_source, simulate, simulate_galaxy
     from peculiar.sources.stream import Dataset, Galaxy, Source, read_dataset
+    from peculiar.training.run_folder import Arguments, load_run
 
 _HOMES = {
     "load_galaxy_data": "sources",
@@ -25,21 +25,33 @@ _HOMES = {
     "Dataset": "sources.stream",
     "Galaxy": "sources.stream",
     "Source": "sources.stream",
-    "Framing": "image",
-    "Question": "schema",
-    "FOUR_CLASS": "schema",
-    "CLEAN5": "schema",
-    "ODD": "schema",
-    "load_model": "model",
-    "predict_catalog": "batch",
-    "check": "doctor",
-    "Arguments": "run",
-    "load_run": "run",
-    "visualize_activations": "explain",
+    "Framing": "images.decode",
+    "Question": "questions.question",
+    "FOUR_CLASS": "questions.question",
+    "CLEAN5": "questions.question",
+    "ODD": "questions.question",
+    "load_model": "models.model_file",
+    "predict_catalog": "catalogs.survey",
+    "check": "checks.check",
+    "Arguments": "training.run_folder",
+    "load_run": "training.run_folder",
+    "visualize_activations": "exercise.filters",
 }
 
 # A function that shared its name with a module could not stand here: once the module is imported, it would hide it.
-_MODULES = ("split", "train", "fit", "export", "predict", "evaluate", "calibrate", "explain", "plots", "demo", "errors")
+_MODULES = {
+    "split": "sources.split",
+    "train": "exercise.train",
+    "fit": "training.train",
+    "export": "training.export",
+    "predict": "models.predict",
+    "evaluate": "metrics.scores",
+    "calibrate": "metrics.calibration",
+    "explain": "exercise.filters",
+    "plots": "reports.plots",
+    "demo": "exercise.demo",
+    "errors": "errors",
+}
 
 __all__ = [
     "load_galaxy_data",
@@ -70,7 +82,7 @@ def __getattr__(name: str) -> Any:
         message = f"module 'peculiar' has no attribute {name!r}"
         raise AttributeError(message)
     try:
-        module = importlib.import_module(f"peculiar.{_HOMES.get(name, name)}")
+        module = importlib.import_module(f"peculiar.{(_HOMES | _MODULES)[name]}")
     except ModuleNotFoundError as error:
         if error.name not in ("torch", "accelerate", "safetensors", "onnx", "onnxscript"):
             raise

@@ -15,10 +15,10 @@ from PIL import Image
 from sklearn.model_selection import train_test_split
 
 from peculiar import load_galaxy_data, visualize_activations
-from peculiar.image import Framing
-from peculiar.nets.reference import ReferenceNet
-from peculiar.run import TrainedNet
-from peculiar.schema import FOUR_CLASS
+from peculiar.images.decode import Framing
+from peculiar.questions.question import FOUR_CLASS
+from peculiar.training.networks.exercise import ReferenceNet
+from peculiar.training.run_folder import TrainedNet
 
 SCRIPT = Path(__file__).with_name("exercise_keras.py")
 CLASS = f"(?:{'|'.join(FOUR_CLASS.answers)})"

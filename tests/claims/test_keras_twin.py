@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from peculiar.adam import Adam
 from peculiar.errors import DataError
-from peculiar.nets.reference import ReferenceNet
-from peculiar.nets.reference_keras import from_keras, to_keras
+from peculiar.exercise.adam import Adam
+from peculiar.training.networks.exercise import ReferenceNet
+from peculiar.training.networks.exercise_keras import from_keras, to_keras
 
 LEARNING_RATE = 0.001
 

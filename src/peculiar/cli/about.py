@@ -15,7 +15,7 @@ from peculiar.cli.terminal import err, out, print_json, print_table
 
 def info(as_json: Json = False) -> None:
     """Print versions, device and cache: for bug reports."""
-    from peculiar.cache import cache_folder
+    from peculiar.files.writing import cache_folder
 
     result = {
         "peculiar": metadata.version("peculiar"),
@@ -52,7 +52,7 @@ def verify_files(
 
     The exit status is 1 if anything is wrong.
     """
-    from peculiar.verify import verify_files as run_verify
+    from peculiar.catalogs.verify import verify_files as run_verify
 
     with counting("verifying") as progress:
         found = [one for path in paths for one in run_verify(path, progress=progress)]

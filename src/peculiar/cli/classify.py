@@ -24,7 +24,7 @@ from peculiar.cli.progress import bar
 from peculiar.cli.terminal import err, out, print_json, print_unreadable, some_galaxies
 
 if TYPE_CHECKING:
-    from peculiar.batch import Catalogued
+    from peculiar.catalogs.survey import Catalogued
 
 
 def predict(
@@ -79,10 +79,10 @@ def predict(
     as_json: Json = False,
 ) -> None:
     """Classify galaxies into a catalogue; the same command goes on with a run that was stopped."""
-    from peculiar.batch import predict_catalog
-    from peculiar.image import parse_crop
-    from peculiar.model import cores, load_model
-    from peculiar.table import Keys
+    from peculiar.catalogs.survey import predict_catalog
+    from peculiar.images.decode import parse_crop
+    from peculiar.models.model_file import cores, load_model
+    from peculiar.tables.reader import Keys
 
     opened = load_model(model)
     if dask is not None:  # the workers of a cluster may stand in other folders

@@ -30,7 +30,7 @@ from peculiar.cli.terminal import err, out, print_json, print_table, print_unrea
 from peculiar.errors import UnknownNameError, UsageError
 
 if TYPE_CHECKING:
-    from peculiar.table import Keys
+    from peculiar.tables.reader import Keys
 
 app = typer.Typer(
     help="What a set of galaxies holds, where to get one, and what is wrong with it; pictures and tables in other "
@@ -113,7 +113,7 @@ def data_get(
 
     Cut-outs that are there or in the cache are not fetched again: the same command goes on after a stop.
     """
-    from peculiar.table import Keys
+    from peculiar.tables.reader import Keys
 
     frame = {"size_arcsec": size_arcsec, "pixels": pixels, "pixel_scale": pixel_scale}
     if survey is not None and name is None and catalog is not None:
@@ -171,8 +171,8 @@ def _get_cutouts(
     overwrite: bool,
     as_json: bool,
 ) -> None:
-    from peculiar.request import Manners
     from peculiar.sources.cutouts import fetch_cutouts
+    from peculiar.sources.http import Manners
     from peculiar.sources.positions import Positions
     from peculiar.sources.surveys import choose_frame, find_survey
 
@@ -250,9 +250,9 @@ def data_pack(
     dec: DecColumn = None,
 ) -> None:
     """Write pictures into one Parquet table, such as stamps of a mosaic, to search, label and explain with."""
-    from peculiar.model import cores
-    from peculiar.pack import pack
-    from peculiar.table import Keys
+    from peculiar.models.model_file import cores
+    from peculiar.sources.pack import pack
+    from peculiar.tables.reader import Keys
 
     source = open_pictures(data, positions, stamp_size, bands, Keys(id_column, ra, dec))
     with producing(context, file) as request, counting("packing", total=len(source)) as progress:
@@ -298,7 +298,7 @@ def data_convert(
     ] = None,
 ) -> None:
     """Write a table in another format, with the units and meanings of its columns."""
-    from peculiar.convert import convert
+    from peculiar.tables.convert import convert
 
     with producing(context, None if as_hats else file) as request, counting("converting") as progress:
         if already(request, file):
@@ -338,9 +338,9 @@ def data_check(
     as_json: Json = False,
 ) -> None:
     """Look for what is wrong with a set of galaxies: broken pictures, duplicates, leaks, labels, columns."""
-    from peculiar.checkup import write_checkup, write_cleaned
-    from peculiar.diagnosis import KINDS
-    from peculiar.doctor import check
+    from peculiar.checks.check import check
+    from peculiar.checks.findings import KINDS
+    from peculiar.checks.page import write_checkup, write_cleaned
 
     if fix is not None:
         _check_suffix(fix, ".csv")

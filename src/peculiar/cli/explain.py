@@ -66,8 +66,8 @@ def explain(
             _explain_run(source, model, folder, count, weights)
             request.tidy(folder)
         return
-    from peculiar.attribution import explain_answers
-    from peculiar.model import load_model
+    from peculiar.models.attribution import explain_answers
+    from peculiar.models.model_file import load_model
 
     folder = folder or Path("explained")
     opened = load_model(model)
@@ -97,13 +97,13 @@ def explain(
 def _explain_run(source: "Source", model: Path, folder: Path, count: int, weights: str) -> None:
     """Draw what each filter of each convolutional layer of a run sees in galaxies that it was not trained on."""
     with extra("explaining a training run", "train"):
-        from peculiar import run
-        from peculiar.attribution import rows_by_turns
-        from peculiar.explain import visualize_activations
+        from peculiar.exercise.filters import visualize_activations
+        from peculiar.models.attribution import rows_by_turns
+        from peculiar.training import run_folder
     from peculiar.sources.stream import decode_row
 
-    trained = run.load_run(model, weights=weights)
-    seen = {id_ for id_, part in run.read_split(model).items() if part == "training"}
+    trained = run_folder.load_run(model, weights=weights)
+    seen = {id_ for id_, part in run_folder.read_split(model).items() if part == "training"}
     numbers: dict[str | None, int] = {answer: number for number, answer in enumerate(trained.question.answers)}
     galaxies = (
         galaxy

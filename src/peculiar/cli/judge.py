@@ -25,15 +25,15 @@ from peculiar.cli.options import (
 from peculiar.cli.progress import counting
 from peculiar.cli.terminal import extra, out, print_json, print_scores, print_table
 from peculiar.errors import PeculiarWarning, UsageError
-from peculiar.words import counted
+from peculiar.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from peculiar.candidates import Candidate
-    from peculiar.prevalence import Fraction
-    from peculiar.schema import Question
-    from peculiar.scoring import Scored
+    from peculiar.evaluation.candidates import Candidate
+    from peculiar.evaluation.evaluate import Scored
+    from peculiar.metrics.prevalence import Fraction
+    from peculiar.questions.question import Question
 
 
 def evaluate(
@@ -78,12 +78,12 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Score a model on labelled galaxies, leaving out those that it was trained on; or a table of probabilities."""
-    from peculiar.assess import assess, read_probabilities, remarks
-    from peculiar.assess_page import facts_of, write_assessment
-    from peculiar.cache import writing
-    from peculiar.maker import check_maker, read_maker
-    from peculiar.scoring import push_pictures
-    from peculiar.table import TableReader
+    from peculiar.evaluation.assess import assess, read_probabilities, remarks
+    from peculiar.evaluation.evaluate import push_pictures
+    from peculiar.evaluation.page import facts_of, write_assessment
+    from peculiar.files.writing import writing
+    from peculiar.models.provenance import check_maker, read_maker
+    from peculiar.tables.reader import TableReader
 
     candidate = _open(model, weights=weights, views=views, include_training=include_training, part=part)
     folder = folder or candidate.folder
@@ -162,22 +162,22 @@ def evaluate(
 
 def _open(model: Path | None, *, weights: str, views: int | None, include_training: bool, part: str) -> "Candidate":
     """Open a run's folder or a model file."""
-    from peculiar.candidates import file_candidate, run_candidate
-    from peculiar.model import load_model
+    from peculiar.evaluation.candidates import file_candidate, run_candidate
+    from peculiar.models.model_file import load_model
 
     if model is None or not model.is_dir():
         return file_candidate(load_model(model), part=part, views=views, include_training=include_training)
     with extra("evaluating a training run", "train"):
-        from peculiar import run
-    trained = run.load_run(model, weights=weights)
-    seen = {id_ for id_, in_ in run.read_split(model).items() if in_ == "training"}
+        from peculiar.training import run_folder
+    trained = run_folder.load_run(model, weights=weights)
+    seen = {id_ for id_, in_ in run_folder.read_split(model).items() if in_ == "training"}
     return run_candidate(
         model,
         trained,
         seen=seen,
         weights=weights,
-        epoch=run.epoch_of(model, weights),
-        split_digest=run.read_record(model).split_digest,
+        epoch=run_folder.epoch_of(model, weights),
+        split_digest=run_folder.read_record(model).split_digest,
         include_training=include_training,
     )
 
@@ -191,9 +191,9 @@ def _score(
     id_column: str | None,
 ) -> "Scored":
     """Read what a table says of galaxies, or classify them."""
-    from peculiar.scoring import score_catalogue, score_pictures
+    from peculiar.evaluation.evaluate import score_catalogue, score_pictures
     from peculiar.sources.answers import read_votes
-    from peculiar.sources.labelled import own_question, with_most
+    from peculiar.sources.labels import own_question, with_most
 
     read = score_catalogue(data, candidate, label=label, labels=labels, id=id_column)
     if read is not None:
@@ -216,10 +216,10 @@ def _voted_on(
     candidate: "Candidate", question: str | None, label: str | None, labels: Path | None
 ) -> "Question | None":
     """Return the question whose votes are to be scored, if it is votes that the data or a table of labels hold."""
-    from peculiar.schema import TREES, find_tree
-    from peculiar.sources.labelled import LABEL_COLUMNS
-    from peculiar.table import TableReader, find_column
-    from peculiar.votes import find_votes
+    from peculiar.questions.question import TREES, find_tree
+    from peculiar.questions.votes import find_votes
+    from peculiar.sources.labels import LABEL_COLUMNS
+    from peculiar.tables.reader import TableReader, find_column
 
     if label is not None:
         return None

@@ -71,7 +71,7 @@ def label(
 ) -> None:
     """Open the labelling desk: galaxies in the browser, answers in a database; Ctrl-C closes it."""
     with extra("labelling", "web"):
-        from peculiar.web.serve import label as serve
+        from peculiar.labelling.web.serve import label as serve
 
     serve(
         data,
@@ -104,7 +104,7 @@ def export(
     overwrite: Overwrite = False,
 ) -> None:
     """Write what was answered as a table."""
-    from peculiar.labels import Labels
+    from peculiar.labelling.database import Labels
 
     with producing(context, file), Labels(db, create=False) as labels:
         count = labels.export(file, _only(labels.questions(), question, db), what)
@@ -144,9 +144,9 @@ def import_(
     ] = None,
 ) -> None:
     """Store classifications of Zooniverse as answers; what was stored before is not stored again."""
-    from peculiar.labels import Labels
-    from peculiar.schema import find_tree
-    from peculiar.zooniverse import Chosen, import_classifications
+    from peculiar.labelling.database import Labels
+    from peculiar.labelling.zooniverse import Chosen, import_classifications
+    from peculiar.questions.question import find_tree
 
     tree = find_tree(question)
     pairs = (one.partition("=") for one in task or [])
@@ -176,8 +176,8 @@ def manifest(
     id_column: IdColumn = None,
 ) -> None:
     """Write pictures and the manifest that Zooniverse takes."""
+    from peculiar.labelling.zooniverse import export_manifest
     from peculiar.sources import open_source
-    from peculiar.zooniverse import export_manifest
 
     source = open_source(data, id=id_column)
     with producing(context) as request:
@@ -191,8 +191,8 @@ def manifest(
 @app.command("agreement")
 def agreement(db: Database, question: Asked = None) -> None:
     """Tell how far people agree: Krippendorff's alpha, Cohen's kappa, and each one with most of the others."""
-    from peculiar.agreement import kappas, krippendorff_alpha, skills
-    from peculiar.labels import Labels
+    from peculiar.labelling.database import Labels
+    from peculiar.metrics.agreement import kappas, krippendorff_alpha, skills
 
     with Labels(db, create=False) as labels:
         asked = _only(labels.questions(), question, db)

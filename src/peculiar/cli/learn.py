@@ -24,14 +24,14 @@ from peculiar.cli.options import (
 from peculiar.cli.progress import counting, fitting, watching
 from peculiar.cli.terminal import err, extra, out, print_json, print_scores
 from peculiar.errors import UsageError
-from peculiar.words import counted
+from peculiar.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from peculiar.schema import Question
+    from peculiar.exercise.train import Trained
+    from peculiar.questions.question import Question
     from peculiar.sources import Source
-    from peculiar.train import Trained
 
 
 def demo(
@@ -47,8 +47,8 @@ def demo(
 ) -> None:
     """Run the exercise from beginning to end, and leave a page that shows it."""
     with extra("the demo", "train"):
-        from peculiar.demo import demo as run_demo
-        from peculiar.demo import files_of
+        from peculiar.exercise.demo import demo as run_demo
+        from peculiar.exercise.demo import files_of
     with producing(context, *files_of(folder)), watching() as watcher:
         page = run_demo(folder, data=data, epochs=epochs, watcher=watcher)
     out.print(f"Open {page} in a browser.")
@@ -77,9 +77,10 @@ def train(
 ) -> None:
     """Train a network on labelled galaxies."""
     with extra("training", "train"):
-        from peculiar import plots, run
-        from peculiar.train import train as run_train
-    arguments = run.arguments(
+        from peculiar.exercise.train import train as run_train
+        from peculiar.reports import plots
+        from peculiar.training import run_folder
+    arguments = run_folder.arguments(
         net=net,
         epochs=epochs,
         batch_size=batch_size,
@@ -98,7 +99,7 @@ def train(
     plots.save(plots.draw_history(trained.history), folder / "history.png")
     plots.save(plots.draw_confusion(trained.scores.confusion, trained.model.question.answers), folder / "confusion.png")
     if as_json:
-        last, best = trained.history[-1], run.best_epoch(trained.history)
+        last, best = trained.history[-1], run_folder.best_epoch(trained.history)
         weights = {"weights": "last", "epoch": last["epoch"], "best_epoch": best["epoch"]}
         print_json({"history": trained.history, **weights, "scores": trained.scores.as_dict()})
     else:
@@ -108,7 +109,7 @@ def train(
 
 def _print_training(trained: "Trained") -> None:
     """Print the scores of the last weights, and where the best ones lie if these are others."""
-    from peculiar.run import best_epoch
+    from peculiar.training.run_folder import best_epoch
 
     last, best = trained.history[-1], best_epoch(trained.history)
     held_back = f"the {counted(trained.scores.count, 'galaxy')} held back"
@@ -185,12 +186,12 @@ def fit(
     By default the network learns every question of the model that ships that the data answer.
     """
     with extra("training", "train"):
-        from peculiar.fit import QUESTIONS
-        from peculiar.fit import fit as run_fit
-        from peculiar.recipe import make_recipe
-    from peculiar.model import SHIPPED, load_model
-    from peculiar.schema import find_tree
-    from peculiar.sources.labelled import own_question, told_questions
+        from peculiar.training.recipe import make_recipe
+        from peculiar.training.train import QUESTIONS
+        from peculiar.training.train import fit as run_fit
+    from peculiar.models.model_file import SHIPPED, load_model
+    from peculiar.questions.question import find_tree
+    from peculiar.sources.labels import own_question, told_questions
 
     if start is not None and from_scratch:
         raise UsageError("--from goes on from a model and --from-scratch from nothing; give one of them")
@@ -254,7 +255,7 @@ def export(
 ) -> None:
     """Make one model file of a run, which `peculiar predict` takes and which needs no PyTorch."""
     with extra("exporting a model", "train"):
-        from peculiar.export import export as run_export
+        from peculiar.training.export import export as run_export
     kept = _read_scores(scores)
     with producing(context, file) as request:
         if already(request, file):
@@ -283,9 +284,9 @@ def recalibrate(
 ) -> None:
     """Give a model file calibration, prediction sets and unlikeness, from what it was not trained on."""
     with extra("writing a model file", "train"):
-        from peculiar.recalibrate import recalibrate as run_recalibrate
-    from peculiar.model import load_model
-    from peculiar.sources.labelled import told_questions
+        from peculiar.models.recalibrate import recalibrate as run_recalibrate
+    from peculiar.models.model_file import load_model
+    from peculiar.sources.labels import told_questions
 
     sources = [open_galaxies(one, id_column, labels=labels) for one in data]
     kept, opened = _read_scores(scores), load_model(model)

@@ -12,10 +12,10 @@ from peculiar.cli.terminal import out
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from peculiar.claims import Request
-    from peculiar.image import Framing
+    from peculiar.files.claims import Request
+    from peculiar.images.decode import Framing
     from peculiar.sources import Source
-    from peculiar.table import Keys
+    from peculiar.tables.reader import Keys
 
 Data = Annotated[
     Path,
@@ -117,7 +117,7 @@ def producing(context: typer.Context, *outputs: Path | None) -> Iterator["Reques
     UsageError
         If one of them may not be replaced.
     """
-    from peculiar.claims import Request, claiming, request_digest
+    from peculiar.files.claims import Request, claiming, request_digest
 
     written = [path for path in outputs if path is not None]
     options = {name: value for name, value in context.params.items() if name not in _INDIFFERENT | _WHERE}
@@ -151,7 +151,7 @@ def already(request: "Request", path: Path) -> bool:
 
 def framing(size: int, crop: str, *, fast: bool) -> "Framing":
     """Return how pictures are framed, from what the options say."""
-    from peculiar.image import Framing, parse_crop
+    from peculiar.images.decode import Framing, parse_crop
 
     return Framing(size, parse_crop(crop), fast)
 
@@ -173,7 +173,7 @@ def open_galaxies(data: Path, id: str | None, *, label: str | None = None, label
     Where labels have a table of their own, the name may be that of a column there, and the source have none such.
     """
     from peculiar.sources import open_source
-    from peculiar.table import TableReader, is_table
+    from peculiar.tables.reader import TableReader, is_table
 
     there = labels is None or (is_table(data) and id in TableReader(data).columns)
     if labels is not None and id is not None and not there:

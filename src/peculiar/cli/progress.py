@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from peculiar.cli.terminal import err
-from peculiar.words import counted
+from peculiar.text import counted
 
 if TYPE_CHECKING:
-    from peculiar.fit import FitWatcher
-    from peculiar.train import Watcher
+    from peculiar.exercise.train import Watcher
+    from peculiar.training.train import FitWatcher
 
 
 @contextmanager
@@ -53,7 +53,7 @@ def bar(if_stopped: str, task: str = "reading") -> Iterator[Callable[..., None]]
 @contextmanager
 def watching(if_stopped: str = "") -> Iterator["Watcher"]:
     """Show a training run: a bar with the metrics, a line an epoch; and what to do next if it is interrupted."""
-    from peculiar.train import Watcher, epoch_text
+    from peculiar.exercise.train import Watcher, epoch_text
 
     with bar(if_stopped) as show:
 
@@ -85,7 +85,7 @@ def watching(if_stopped: str = "") -> Iterator["Watcher"]:
 @contextmanager
 def fitting() -> Iterator["FitWatcher"]:
     """Show a fit: a bar with the loss, a line an epoch; and what to do next if it is interrupted."""
-    from peculiar.fit import FitWatcher, epoch_text, record_text
+    from peculiar.training.train import FitWatcher, epoch_text, record_text
 
     with bar("; add --resume to the same command to go on after the last whole epoch") as show:
 

@@ -23,7 +23,7 @@ from peculiar.cli.terminal import err, out, print_json, print_scores, print_tabl
 from peculiar.errors import UsageError
 
 if TYPE_CHECKING:
-    from peculiar.search import Cone, Hits
+    from peculiar.catalogs.search import Cone, Hits
 
 
 class _SearchGroup(TyperGroup):
@@ -97,8 +97,8 @@ def search_query(
     as_json: Json = False,
 ) -> None:
     """Find galaxies by a condition on the columns, by place on the sky, or both."""
-    from peculiar.search import query
-    from peculiar.shelf import Shelf
+    from peculiar.catalogs.catalog import Shelf
+    from peculiar.catalogs.search import query
 
     names = None if columns is None else [name.strip() for name in columns.split(",")]
     # A table holds all that there are; a terminal and a sheet have room for some.
@@ -147,9 +147,9 @@ def search_similar(
     as_json: Json = False,
 ) -> None:
     """Find galaxies that look like some examples."""
-    from peculiar.model import load_model
-    from peculiar.search import embed, similar
-    from peculiar.shelf import Shelf
+    from peculiar.catalogs.catalog import Shelf
+    from peculiar.catalogs.search import embed, similar
+    from peculiar.models.model_file import load_model
 
     shelf = Shelf(catalog, ra=ra, dec=dec)
     embeddings = embed(shelf, load_model(model), picture) if picture else None
@@ -183,8 +183,8 @@ def search_odd(
     as_json: Json = False,
 ) -> None:
     """Find galaxies that the model calls odd, or is unsure of."""
-    from peculiar.search import odd, odd_column
-    from peculiar.shelf import Shelf
+    from peculiar.catalogs.catalog import Shelf
+    from peculiar.catalogs.search import odd, odd_column
 
     shelf = Shelf(catalog, ra=ra, dec=dec)
     hits = odd(shelf, by, where=where, cone=_cone(cone), top=top)
@@ -221,8 +221,8 @@ def search_anomalies(
     as_json: Json = False,
 ) -> None:
     """Find galaxies that are unlike the others; told which are interesting, find more of those."""
-    from peculiar.anomalies import anomalies, read_answers
-    from peculiar.shelf import Shelf
+    from peculiar.catalogs.anomalies import anomalies, read_answers
+    from peculiar.catalogs.catalog import Shelf
 
     answers = read_answers(interesting) if interesting else None
     shelf = Shelf(catalog, ra=ra, dec=dec)
@@ -244,18 +244,18 @@ def search_map(
     overwrite: Overwrite = False,
 ) -> None:
     """Lay out all galaxies on a map, those that look alike side by side."""
-    from peculiar import atlas
+    from peculiar.catalogs import layout
     from peculiar.sources import open_source
 
     if file is None and sheet is None:
         message = "nothing to write: give --out TABLE, --sheet FILE.png or both"
         raise UsageError(message)
     with producing(context, file, sheet):
-        hits = atlas.chart(catalog)
+        hits = layout.chart(catalog)
         if file is not None:
             hits.write(file)
         if sheet is not None:
-            atlas.draw(hits, sheet, None if pictures is None else open_source(pictures))
+            layout.draw(hits, sheet, None if pictures is None else open_source(pictures))
     out.print(f"{len(hits):,} galaxies are on the map in {', '.join(str(one) for one in (file, sheet) if one)}")
 
 
@@ -281,10 +281,10 @@ def teach(
     as_json: Json = False,
 ) -> None:
     """Teach a model a new question from few labels, in seconds and without PyTorch."""
-    from peculiar import plots
-    from peculiar.model import load_model
-    from peculiar.table import TableReader
-    from peculiar.teach import teach as run_teach
+    from peculiar.catalogs.teach import teach as run_teach
+    from peculiar.models.model_file import load_model
+    from peculiar.reports import plots
+    from peculiar.tables.reader import TableReader
 
     opened = load_model(model)
     if id_column is not None:
@@ -315,7 +315,7 @@ def teach(
 
 
 def _cone(text: str | None) -> "Cone | None":
-    from peculiar.search import parse_cone
+    from peculiar.catalogs.search import parse_cone
 
     return None if text is None else parse_cone(text)
 

@@ -126,8 +126,8 @@ def print_table(rows: list[list[str]]) -> None:
 
 def print_scores(scores: Any) -> None:
     """Print scores with their intervals, by class, and the confusion matrix."""
-    from peculiar.report import score_table
-    from peculiar.words import format_score
+    from peculiar.reports.page import score_table
+    from peculiar.text import format_score
 
     for name, value in (
         ("accuracy", scores.accuracy),

@@ -7,10 +7,11 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from peculiar.bands import holds_image
 from peculiar.errors import DataError, NotFoundError, UnknownNameError, UsageError
-from peculiar.fitsfile import FITS_SUFFIXES, looks_like_fits
-from peculiar.image import PICTURE_SUFFIXES, looks_like_picture
+from peculiar.images.decode import PICTURE_SUFFIXES, looks_like_picture
+from peculiar.images.fits import holds_image
+from peculiar.images.fits_file import FITS_SUFFIXES, looks_like_fits
+from peculiar.images.stretch import Stretch
 from peculiar.sources.exercise import load_galaxy_data
 from peculiar.sources.fits import FitsSource, fits_below
 from peculiar.sources.folder import FolderSource, is_picture, pictures_below
@@ -23,8 +24,7 @@ from peculiar.sources.table import TableSource
 from peculiar.sources.tar import TAR_SUFFIXES, TarSource, looks_like_tar
 from peculiar.sources.tiles import find_fields, matching_paths
 from peculiar.sources.zip import ZIP_SUFFIXES, ZipSource, member_name, open_zip
-from peculiar.stretch import Stretch
-from peculiar.table import Keys, is_catalog, parts_below, table_format
+from peculiar.tables.reader import Keys, is_catalog, parts_below, table_format
 
 logger = logging.getLogger(__name__)
 

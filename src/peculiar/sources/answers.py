@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from peculiar.errors import LabelError, UnreadablePictureWarning
-from peculiar.image import Framing
-from peculiar.schema import Question
+from peculiar.images.decode import Framing
+from peculiar.questions.question import Question
+from peculiar.questions.votes import UNKNOWN, Votes, count_votes
 from peculiar.sources.stream import Source
-from peculiar.votes import UNKNOWN, Votes, count_votes
 
 
 @dataclass(frozen=True, slots=True)

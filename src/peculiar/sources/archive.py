@@ -8,8 +8,8 @@ from pathlib import Path, PurePosixPath
 from typing import Self
 
 from peculiar.errors import DataError, PictureError
-from peculiar.image import PICTURE_SUFFIXES
-from peculiar.schema import question_for
+from peculiar.images.decode import PICTURE_SUFFIXES
+from peculiar.questions.question import question_for
 from peculiar.sources.names import Naming, clean, warn_of_parts
 from peculiar.sources.stream import Row, Source, as_text, files_digest, is_litter, refuse
 

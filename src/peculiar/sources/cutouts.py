@@ -27,15 +27,15 @@ import pyarrow as pa
 import pyarrow.parquet
 from PIL import Image
 
-from peculiar.cache import cache_folder, replacing, sweep
-from peculiar.column import DEC, ID, RA, Column
 from peculiar.errors import DownloadError, PictureError, UsageError
-from peculiar.identifiers import typed_ids
-from peculiar.image import Framing, decode_picture
-from peculiar.request import Client, Manners, Problem
+from peculiar.files.writing import cache_folder, replacing, sweep
+from peculiar.images.decode import Framing, decode_picture
+from peculiar.sources.http import Client, Manners, Problem
 from peculiar.sources.positions import Position, Positions
 from peculiar.sources.surveys import Frame, Survey
-from peculiar.writers import write_table
+from peculiar.tables.column import DEC, ID, RA, Column
+from peculiar.tables.identifiers import typed_ids
+from peculiar.tables.writers import write_table
 
 INDEX = "cutouts.parquet"
 

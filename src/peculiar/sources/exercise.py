@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from peculiar.cache import fetch, writing
 from peculiar.errors import DataError, DownloadError, NotFoundError, SimulatedDataWarning
-from peculiar.schema import FOUR_CLASS
+from peculiar.files.writing import writing
+from peculiar.questions.question import FOUR_CLASS
+from peculiar.sources.download import fetch
 from peculiar.sources.npz import NpzSource
 from peculiar.sources.simulated import simulate
 

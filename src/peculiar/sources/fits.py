@@ -6,15 +6,15 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from peculiar.bands import file_band, known_bands, split_band, split_suffix
-from peculiar.companions import companion_files
 from peculiar.errors import DataError
-from peculiar.field import sky_centre
-from peculiar.fitsfile import FITS_SUFFIXES
-from peculiar.schema import question_for
+from peculiar.images.companions import companion_files
+from peculiar.images.fits import file_band, known_bands, split_band, split_suffix
+from peculiar.images.fits_file import FITS_SUFFIXES
+from peculiar.images.stamps import sky_centre
+from peculiar.images.stretch import Stretch, notes_of_fits
+from peculiar.questions.question import question_for
 from peculiar.sources.names import Naming
 from peculiar.sources.stream import Row, Shard, Source, as_text, files_below, files_digest, read_flagged
-from peculiar.stretch import Stretch, notes_of_fits
 
 logger = logging.getLogger(__name__)
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from peculiar.errors import DataError
-from peculiar.image import PICTURE_SUFFIXES, looks_like_picture
-from peculiar.schema import question_for
+from peculiar.images.decode import PICTURE_SUFFIXES, looks_like_picture
+from peculiar.questions.question import question_for
 from peculiar.sources.names import Naming
 from peculiar.sources.stream import Row, Shard, Source, as_text, files_below, files_digest
 

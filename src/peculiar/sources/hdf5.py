@@ -16,11 +16,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from peculiar.errors import DataError
-from peculiar.identifiers import ArrayIds, name_of_ids
-from peculiar.limits import CHUNK_BYTES
-from peculiar.schema import GALAXY10_DECALS, GALAXY10_SDSS
+from peculiar.files.limits import CHUNK_BYTES
+from peculiar.questions.question import GALAXY10_DECALS, GALAXY10_SDSS
 from peculiar.sources.stack import Stack, has_unknown
 from peculiar.sources.stream import MISSING, Row, Source, as_text
+from peculiar.tables.identifiers import ArrayIds, name_of_ids
 
 _ANSWERS = ("ans", "labels", "label")
 

@@ -14,18 +14,18 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from peculiar.bands import Bands, wavelength
-from peculiar.column import Column
 from peculiar.errors import DataError, PictureError, UsageError
-from peculiar.field import Field, Layer, Stamp
-from peculiar.identifiers import type_of_ids
-from peculiar.image import compose_picture, lacks_band
-from peculiar.quantity import quantity_of
-from peculiar.sky import need_sky
+from peculiar.images.decode import compose_picture, lacks_band
+from peculiar.images.fits import Bands, wavelength
+from peculiar.images.stamps import Field, Layer, Stamp
+from peculiar.images.stretch import Stretch, noise_stretch, sdss_stretch
 from peculiar.sources.stream import EDGE, MISSING, OFF_MOSAIC, Row, Source, files_digest
-from peculiar.stretch import Stretch, noise_stretch, sdss_stretch
-from peculiar.table import FOUND, Keys, TableReader, entry_text, find_id, warn_of_ids, warn_of_no_ids
-from peculiar.typed import carried, described
+from peculiar.tables.column import Column
+from peculiar.tables.identifiers import type_of_ids
+from peculiar.tables.quantity import quantity_of
+from peculiar.tables.reader import FOUND, Keys, TableReader, entry_text, find_id, warn_of_ids, warn_of_no_ids
+from peculiar.tables.sky import need_sky
+from peculiar.tables.typed import carried, described
 
 SMALLEST, LARGEST = 4, 4096
 """Sides of stamps that can be cut, in pixels."""

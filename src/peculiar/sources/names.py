@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from peculiar.errors import PeculiarWarning
-from peculiar.schema import QUESTIONS
+from peculiar.questions.question import QUESTIONS
 from peculiar.sources.stream import as_text
 
 _PARTS = {

@@ -18,13 +18,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from peculiar.cache import writing
 from peculiar.errors import DataError, LabelError, PeculiarWarning
-from peculiar.identifiers import ArrayIds, name_of_ids
-from peculiar.limits import CHUNK_BYTES, DEFLATE_TIMES, WHOLE_BYTES
-from peculiar.schema import FOUR_CLASS
+from peculiar.files.limits import CHUNK_BYTES, DEFLATE_TIMES, WHOLE_BYTES
+from peculiar.files.writing import writing
+from peculiar.questions.question import FOUR_CLASS
 from peculiar.sources.stack import Stack, has_unknown
 from peculiar.sources.stream import MISSING, Row, Source, as_text
+from peculiar.tables.identifiers import ArrayIds, name_of_ids
 
 T = TypeVar("T")
 

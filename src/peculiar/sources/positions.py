@@ -14,9 +14,9 @@ import numpy as np
 import pyarrow as pa
 
 from peculiar.errors import DataError, NotFoundError
-from peculiar.identifiers import type_of_ids
-from peculiar.sky import need_sky
-from peculiar.table import FOUND, Keys, TableReader, entry_text, find_id, warn_of_no_ids
+from peculiar.tables.identifiers import type_of_ids
+from peculiar.tables.reader import FOUND, Keys, TableReader, entry_text, find_id, warn_of_no_ids
+from peculiar.tables.sky import need_sky
 
 
 @dataclass(frozen=True, slots=True)

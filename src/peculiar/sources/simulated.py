@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from peculiar.camera import PIXEL, Floats, Rng, blur, expose, lupton
 from peculiar.errors import UnknownNameError, UsageError
-from peculiar.light import Frame, Place
-from peculiar.schema import FOUR_CLASS
+from peculiar.questions.question import FOUR_CLASS
+from peculiar.sources.observation import PIXEL, Floats, Rng, blur, expose, lupton
+from peculiar.sources.profiles import Frame, Place
 
 __all__ = ["Simulation", "simulate", "simulate_galaxy"]
 

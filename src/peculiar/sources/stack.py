@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from peculiar.depth import to_bytes, white_between
 from peculiar.errors import DataError, PeculiarWarning, PictureError
-from peculiar.limits import DEFLATE_TIMES, PIXELS
+from peculiar.files.limits import DEFLATE_TIMES, PIXELS
+from peculiar.images.depth import to_bytes, white_between
 
 _ONCE = 64
 _ONCE_BYTES = 1 << 25

@@ -17,7 +17,6 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from peculiar.column import Column
 from peculiar.errors import (
     DataError,
     LabelError,
@@ -26,8 +25,8 @@ from peculiar.errors import (
     UnknownNameError,
     UnreadablePictureWarning,
 )
-from peculiar.fitsfile import looks_like_fits
-from peculiar.image import (
+from peculiar.files.limits import AHEAD_BYTES
+from peculiar.images.decode import (
     Framing,
     compose_picture,
     decode_remarked,
@@ -37,10 +36,11 @@ from peculiar.image import (
     read_encoded,
     read_fits_bands,
 )
-from peculiar.limits import AHEAD_BYTES
-from peculiar.schema import QUESTIONS, Question, question_for
-from peculiar.spelling import odd_names, one_hot
-from peculiar.stretch import Stretch
+from peculiar.images.fits_file import looks_like_fits
+from peculiar.images.stretch import Stretch
+from peculiar.questions.question import QUESTIONS, Question, question_for
+from peculiar.questions.spelling import odd_names, one_hot
+from peculiar.tables.column import Column
 
 Made = TypeVar("Made")
 
@@ -57,7 +57,7 @@ MISSING = 16
 """Flag of a picture in which pixels have no value (NaN, blank, or a band without any)."""
 
 GUESSED = 32
-"""Flag of a picture whose file does not say how many bits its values have; see `peculiar.depth`."""
+"""Flag of a picture whose file does not say how many bits its values have; see `peculiar.images.depth`."""
 
 _LITTER = {"__macosx", "@eadir", "$recycle.bin", "system volume information", "thumbs.db", "desktop.ini"}
 
@@ -506,7 +506,7 @@ class Dataset:
 
 
 def warn_of_names(path: Path, labels: Sequence[str | None], name: str) -> None:
-    """Warn of names of classes that are probably not meant so; see `peculiar.spelling`."""
+    """Warn of names of classes that are probably not meant so; see `peculiar.questions.spelling`."""
     meant = QUESTIONS.get(name)
     for sentence in odd_names(labels, name, meant.answers if meant else ()):
         warnings.warn(f"{path}: {sentence}", PeculiarWarning, stacklevel=3)

@@ -18,16 +18,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from peculiar.column import Column
 from peculiar.errors import DataError, PeculiarWarning, PictureError, UnknownNameError
-from peculiar.fitsfile import looks_like_fits
-from peculiar.identifiers import type_of_ids, widest
-from peculiar.sky import DEC_NAMES, RA_NAMES, Sky, find_sky
+from peculiar.images.fits_file import looks_like_fits
+from peculiar.images.stretch import Stretch, notes_of_fits
 from peculiar.sources.cells import named_file
 from peculiar.sources.names import warn_of_parts
 from peculiar.sources.stream import Flagged, Row, Shard, Source, as_text, files_digest, read_flagged
-from peculiar.stretch import Stretch, notes_of_fits
-from peculiar.table import (
+from peculiar.tables.column import Column
+from peculiar.tables.identifiers import type_of_ids, widest
+from peculiar.tables.reader import (
     FOUND,
     Keys,
     TableReader,
@@ -37,7 +36,8 @@ from peculiar.table import (
     warn_of_ids,
     warn_of_no_ids,
 )
-from peculiar.typed import carried, described
+from peculiar.tables.sky import DEC_NAMES, RA_NAMES, Sky, find_sky
+from peculiar.tables.typed import carried, described
 
 LABEL_COLUMNS = ("four_class", "label", "labels", "class", "clean5", "gz2_argmax")
 PICTURE_COLUMNS = ("image", "picture", "img", "jpg", "file", "file_loc", "filename", "file_name", "filepath", "path")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from peculiar.errors import DataError, PictureError
-from peculiar.limits import PASSED_BYTES, PICTURE_BYTES, grows_too_much
+from peculiar.files.limits import PASSED_BYTES, PICTURE_BYTES, grows_too_much
 from peculiar.sources.archive import ArchiveSource, Member
 from peculiar.sources.stream import Shard, as_text, files_digest
 

@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from peculiar.bands import TWIST, Plane, find_images, find_planes, known_bands, split_suffix, wavelength
-from peculiar.companions import companion_files, has_companion_word
-from peculiar.coordinates import Sky, read_sky
 from peculiar.errors import DataError, NotFoundError, PictureError
-from peculiar.field import Field, Layer
-from peculiar.fitsfile import FitsFile, quietly
+from peculiar.images.companions import companion_files, has_companion_word
+from peculiar.images.fits import TWIST, Plane, find_images, find_planes, known_bands, split_suffix, wavelength
+from peculiar.images.fits_file import FitsFile, quietly
+from peculiar.images.stamps import Field, Layer
+from peculiar.images.wcs import Sky, read_sky
 from peculiar.sources.fits import fits_below, fits_stem
 
 logger = logging.getLogger(__name__)

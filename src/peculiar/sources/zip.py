@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from peculiar.errors import DataError, PictureError
-from peculiar.limits import PICTURE_BYTES, grows_too_much
+from peculiar.files.limits import PICTURE_BYTES, grows_too_much
 from peculiar.sources.archive import ArchiveSource, Member
 from peculiar.sources.stream import Shard, as_text
 

@@ -1,0 +1,1 @@
+"""The catalogue: made of pictures, opened, searched, learned from."""

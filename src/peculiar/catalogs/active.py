@@ -1,0 +1,428 @@
+"""Which galaxy to ask about next, so that few answers teach much; how good they made the head; when to stop.
+
+A committee of linear heads, each fitted to another draw of the answers, says of every galaxy how sure it is and how far
+its members agree. A share of all galaxies is kept apart: they are asked about in random order and never learned from,
+so that the score on them is what it would be on all.
+"""
+
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import softmax, xlogy
+
+from peculiar.catalogs.catalog import BLOCK, Embeddings
+from peculiar.errors import UnknownNameError, UsageError
+
+STRATEGIES = ("margin", "entropy", "bald", "rare", "random")
+"""Ways to choose: the two likeliest answers are level; the answers are level; the members disagree; the rarest answer
+is likely; by chance."""
+
+MEMBERS, APART = 8, 0.2
+
+# Of so many times as many as are asked for, the most telling, those are taken that are unlike each other.
+_POOL = 4
+
+# scikit-learn's C for vectors of a length of about 1. Stiffer than answers drawn by chance would want: galaxies between
+# two answers pull harder, and what is odd about a single one is no rule. Cross-validation on them would choose 1.
+_STRENGTH = 0.1
+
+# With fewer than five of an answer among those drawn by chance a score says nothing, with fewer than ten too little.
+_RESAMPLES, _FEWEST, _ENOUGH = 400, (5, 10), 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Committee:
+    """Linear heads on embeddings, fitted to bootstrap draws of the same answers.
+
+    Parameters
+    ----------
+    weights : ndarray of float32, shape (members, d, answers)
+    bias : ndarray of float32, shape (members, 1, answers)
+        Minus infinity for answers that nobody gave.
+    """
+
+    weights: NDArray[np.float32]
+    bias: NDArray[np.float32]
+
+    def chances(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return each member's probabilities for vectors, shape (n, d), as (members, n, answers)."""
+        return np.asarray(softmax(vectors @ self.weights + self.bias, axis=-1), dtype=np.float32)
+
+    def probabilities(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the mean over the members, shape (n, answers)."""
+        return np.asarray(self.chances(vectors).mean(axis=0))
+
+
+def features(embeddings: Embeddings, rows: NDArray[np.integer] | NDArray[np.bool_] | slice) -> NDArray[np.float32]:
+    """Return what heads see of some galaxies, shape (k, d): centred embeddings, half of them shorter than 1."""
+    lengths = embeddings.lengths
+    scale = np.nanmedian(lengths[:: max(1, len(lengths) // 10_000)]) or np.nanmax(lengths)
+    return np.asarray(embeddings.vectors[rows] * (lengths[rows] / scale)[:, None], dtype=np.float32)
+
+
+def fit_committee(
+    vectors: NDArray[np.float32], labels: NDArray[np.integer], answers: int, *, members: int = MEMBERS, seed: int = 222
+) -> Committee:
+    """Fit a committee.
+
+    Parameters
+    ----------
+    vectors : ndarray of float32, shape (n, d)
+        As `features` gives them.
+    labels : ndarray of int, shape (n,)
+        Number of the answer.
+    answers : int
+        How many there are; those that do not occur get the probability 0.
+    members : int
+    seed : int
+        Decides what each member sees: of every answer as many as there are, drawn with repetition.
+
+    Raises
+    ------
+    UsageError
+        If fewer than two different answers were given.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    given = np.unique(labels)
+    if len(given) < 2:
+        message = f"a head needs galaxies of two answers or more, received {len(labels)} of {len(given)}"
+        raise UsageError(message)
+    random = np.random.default_rng(seed)
+    groups = [np.flatnonzero(labels == answer) for answer in given]
+    weights = np.zeros((members, vectors.shape[1], answers), dtype=np.float32)
+    bias = np.full((members, 1, answers), -np.inf, dtype=np.float32)
+    for member in range(members):
+        drawn = np.concatenate([random.choice(group, len(group)) for group in groups])
+        fitted = LogisticRegression(C=_STRENGTH, max_iter=200, tol=1e-3).fit(vectors[drawn], labels[drawn])
+        bias[member, 0, given] = 0
+        # Of two answers scikit-learn only keeps the second.
+        which = given[1:] if len(given) == 2 else given
+        weights[member][:, which], bias[member, 0, which] = fitted.coef_.T, fitted.intercept_
+    return Committee(weights, bias)
+
+
+def telling(chances: NDArray[np.float32], strategy: str, rare: int = 0) -> NDArray[np.float32]:
+    """Return how much an answer would tell, shape (n,): the higher, the more.
+
+    Parameters
+    ----------
+    chances : ndarray, shape (members, n, answers)
+    strategy : {"margin", "entropy", "bald", "rare"}
+    rare : int
+        The answer that "rare" looks for.
+    """
+    mean = chances.mean(axis=0)
+    if strategy == "margin":
+        ordered = np.sort(mean, axis=1)
+        return np.asarray(ordered[:, -2] - ordered[:, -1])
+    if strategy == "entropy":
+        return np.asarray(-xlogy(mean, mean).sum(axis=1))
+    if strategy == "bald":
+        return np.asarray(-xlogy(mean, mean).sum(axis=1) + xlogy(chances, chances).sum(axis=2).mean(axis=0))
+    if strategy == "rare":
+        return np.asarray(mean[:, rare])
+    raise UnknownNameError("strategy", strategy, STRATEGIES)
+
+
+def spread(vectors: NDArray[np.float32], count: int) -> NDArray[np.intp]:
+    """Choose vectors that are unlike each other (k-centre, greedily), the first of them first.
+
+    Parameters
+    ----------
+    vectors : ndarray, shape (n, d)
+        Of length 1, the most wanted first.
+    count : int
+
+    Returns
+    -------
+    ndarray of int, shape (min(count, n),)
+    """
+    chosen = [0] if len(vectors) and count else []
+    nearest = vectors @ vectors[0] if chosen else np.empty(0)
+    while len(chosen) < min(count, len(vectors)):
+        nearest[chosen[-1]] = np.inf
+        chosen.append(int(np.argmin(nearest)))
+        nearest = np.maximum(nearest, vectors @ vectors[chosen[-1]])
+    return np.array(chosen, dtype=np.intp)
+
+
+def choose(
+    embeddings: Embeddings,
+    free: NDArray[np.bool_],
+    committee: Committee | None,
+    count: int,
+    *,
+    strategy: str = "margin",
+    rare: int = 0,
+    seed: int = 222,
+) -> NDArray[np.intp]:
+    """Choose galaxies to ask about.
+
+    Parameters
+    ----------
+    embeddings : Embeddings
+    free : ndarray of bool, shape (n,)
+        Which may be asked about.
+    committee : Committee or None
+        None while too little was answered: galaxies are then drawn at random, and those taken that are unlike.
+    count : int
+    strategy : str
+        One of `STRATEGIES`.
+    rare : int
+        The answer that "rare" looks for.
+    seed : int
+
+    Returns
+    -------
+    ndarray of int
+        Rows, the most telling first; fewer than `count` where fewer are left.
+    """
+    if strategy not in STRATEGIES:
+        raise UnknownNameError("strategy", strategy, STRATEGIES)
+    rows = np.flatnonzero(free & embeddings.known)
+    if committee is None or strategy == "random":
+        rows = np.random.default_rng(seed).permutation(rows)[: count if strategy == "random" else _POOL * count]
+        return rows if strategy == "random" else rows[spread(embeddings.vectors[rows], count)]
+    scores = np.full(len(embeddings), -np.inf, dtype=np.float32)
+    for start in range(0, len(rows), BLOCK):
+        some = rows[start : start + BLOCK]
+        scores[some] = telling(committee.chances(features(embeddings, some)), strategy, rare)
+    best = rows[np.argsort(-scores[rows], kind="stable")[: _POOL * count]]
+    kept = best[spread(embeddings.vectors[best], count)]
+    return kept[np.argsort(-scores[kept], kind="stable")]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How good a head the answers make, measured on galaxies that were asked about by chance.
+
+    Parameters
+    ----------
+    learned : int
+        Answers that the head was fitted to.
+    tested : int
+        Answers that it is scored on.
+    score : float or None
+        Average precision, mean over the answers that occur in both; None where that is not defined.
+    low, high : float or None
+        Between them lie nineteen twentieths of its bootstrap.
+    gain, gain_high : float or None
+        What the second half of the answers brought over the first, and the upper end of its interval.
+    may_stop : bool
+        Whether as many answers again would hardly bring 0.01, if they bring no more than the second half did.
+    why : str
+        In words.
+    """
+
+    learned: int
+    tested: int
+    score: float | None
+    low: float | None
+    high: float | None
+    gain: float | None
+    gain_high: float | None
+    may_stop: bool
+    why: str
+
+
+def measure(
+    vectors: NDArray[np.float32],
+    labels: NDArray[np.integer],
+    apart: NDArray[np.float32],
+    apart_labels: NDArray[np.integer],
+    answers: Sequence[str],
+    committee: Committee | None,
+    *,
+    seed: int = 222,
+) -> Progress:
+    """Score a committee on the galaxies kept apart, and estimate whether more answers would help.
+
+    Parameters
+    ----------
+    vectors, labels : ndarray
+        What it was fitted to, in the order in which it was answered.
+    apart, apart_labels : ndarray
+        The galaxies that were asked about by chance, and their answers.
+    answers : sequence of str
+    committee : Committee or None
+    seed : int
+        Of the bootstrap.
+    """
+    sizes = len(labels), len(apart_labels)
+    counts = np.bincount(apart_labels, minlength=len(answers))
+    if committee is None:
+        return Progress(*sizes, None, None, None, None, None, False, "two different answers are needed to learn from")
+    asked = np.arange(len(answers))[np.isin(np.arange(len(answers)), labels)]
+    rarest = int(asked[np.argmin(counts[asked])])
+    why = f"too early to say: {counts[rarest]} of the {sizes[1]} drawn by chance are {answers[rarest]}"
+    if counts[rarest] < _FEWEST[0]:
+        why += f"; a score needs {_FEWEST[0]} of each answer"
+        return Progress(*sizes, None, None, None, None, None, False, why)
+    half = labels[: len(labels) // 2]
+    before = fit_committee(vectors[: len(half)], half, len(answers)) if len(np.unique(half)) > 1 else None
+    chances = [one.probabilities(apart) for one in (committee, before) if one is not None]
+    random = np.random.default_rng(seed)
+    draws = [np.arange(len(apart_labels))]
+    draws += [random.integers(0, len(apart_labels), len(apart_labels)) for _ in range(_RESAMPLES)]
+    found = np.array([[mean_precision(apart_labels[one], each[one], asked) for each in chances] for one in draws])
+    score = float(found[0, 0])
+    low, high = (float(end) for end in np.nanquantile(found[1:, 0], (0.025, 0.975)))
+    gain = gain_high = None
+    if before is not None:
+        gains = found[:, 0] - found[:, 1]
+        gain, gain_high = float(gains[0]), float(np.nanquantile(gains[1:], 0.975))
+    if counts[rarest] < _FEWEST[1]:
+        why += f"; whether to stop needs {_FEWEST[1]} of each answer"
+        return Progress(*sizes, score, low, high, gain, gain_high, False, why)
+    if gain is None or gain_high is None or gain_high > _ENOUGH:
+        told = "" if gain_high is None else f": the second half of the answers may have brought up to {gain_high:.3f}"
+        return Progress(*sizes, score, low, high, gain, gain_high, False, f"go on{told}")
+    why = f"you may stop: the second half of the answers brought {gain:+.3f}, at most {gain_high:+.3f}"
+    return Progress(*sizes, score, low, high, gain, gain_high, True, why)
+
+
+def mean_precision(labels: NDArray[np.integer], chances: NDArray[np.floating], answers: Iterable[int]) -> float:
+    """Return the average precision of some answers, each against the rest, in the mean; NaN where one is lacking."""
+    found = []
+    for answer in answers:
+        hits = labels[np.argsort(-chances[:, answer], kind="stable")] == answer
+        ranks = np.flatnonzero(hits) + 1
+        found.append(float(np.mean(np.arange(1, len(ranks) + 1) / ranks)) if len(ranks) else float("nan"))
+    return float(np.mean(found))
+
+
+class Loop:
+    """Asks, learns in the background, and asks again; safe to use from several threads.
+
+    Parameters
+    ----------
+    embeddings : Embeddings
+    answers : sequence of str
+        Of the question.
+    strategy : str
+        One of `STRATEGIES`.
+    apart : float
+        Share of the galaxies that is kept apart, and of the questions that goes to them.
+    every : int
+        Learn anew after so many new answers.
+    seed : int
+        Decides which galaxies are kept apart, so that it has to stay the same from one session to the next.
+
+    Attributes
+    ----------
+    progress : list of Progress
+        One a time that it learned, the latest last.
+    committee : Committee or None
+        The latest.
+    rarest : int
+        The answer that was given least often, or not at all.
+    """
+
+    def __init__(
+        self,
+        embeddings: Embeddings,
+        answers: Sequence[str],
+        *,
+        strategy: str = "margin",
+        apart: float = APART,
+        every: int = 20,
+        seed: int = 222,
+    ) -> None:
+        if strategy not in STRATEGIES:
+            raise UnknownNameError("strategy", strategy, STRATEGIES)
+        if not 0 <= apart < 1 or every < 1:
+            message = f"a share lies from 0 to below 1 and learning takes 1 answer or more; received {apart}, {every}"
+            raise UsageError(message)
+        self.embeddings, self.answers, self.strategy, self.every, self.seed = embeddings, answers, strategy, every, seed
+        order = np.random.default_rng(seed).permutation(np.flatnonzero(embeddings.known))
+        self.apart = order[: round(apart * len(order))]
+        self.share = apart
+        self.kept = np.zeros(len(embeddings), dtype=bool)
+        self.kept[self.apart] = True
+        self.progress: list[Progress] = []
+        self.committee: Committee | None = None
+        self._queue = choose(embeddings, ~self.kept, None, _AHEAD, strategy=strategy, seed=seed)
+        self.rarest = 0
+        self._learned = 0
+        self._worker: threading.Thread | None = None
+        self._lock = threading.Lock()
+
+    def next(self, done: NDArray[np.bool_], number: int, elsewhere: NDArray[np.bool_]) -> tuple[int, str] | None:
+        """Return the row of the galaxy to ask a person about next, and how it was chosen; None where none is left.
+
+        Parameters
+        ----------
+        done : ndarray of bool, shape (n,)
+            Which the person has seen, or is shown.
+        number : int
+            Which question it is, from 0 on: the galaxies kept apart are spread evenly among the others.
+        elsewhere : ndarray of bool, shape (n,)
+            Which somebody else has answered for: not asked again, save those kept apart, on which people are compared.
+        """
+        kept = next((int(row) for row in self.apart if not done[row]), None)
+        if kept is not None and int((number + 1) * self.share) > int(number * self.share):
+            return kept, "random"
+        with self._lock:
+            queue = self._queue
+        row = next((int(row) for row in queue if not (done[row] or elsewhere[row])), None)
+        if row is None:
+            left = choose(
+                self.embeddings,
+                ~(self.kept | done | elsewhere),
+                self.committee,
+                1,
+                strategy=self.strategy,
+                rare=self.rarest,
+                seed=self.seed,
+            )
+            row = int(left[0]) if len(left) else None
+        if row is not None:
+            return row, self.strategy
+        return None if kept is None else (kept, "random")
+
+    def learn(self, rows: NDArray[np.integer], labels: NDArray[np.integer]) -> None:
+        """Learn from all answers, shape (k,), in the order in which they were given, and choose anew."""
+        kept = self.kept[rows]
+        vectors, taught = features(self.embeddings, rows[~kept]), labels[~kept]
+        committee = fit_committee(vectors, taught, len(self.answers), seed=self.seed) if len(set(taught)) > 1 else None
+        free = ~self.kept
+        free[rows] = False
+        self.rarest = int(np.argmin(np.bincount(labels, minlength=len(self.answers))))
+        queue = choose(
+            self.embeddings,
+            free,
+            committee,
+            _AHEAD,
+            strategy=self.strategy,
+            rare=self.rarest,
+            seed=self.seed + len(rows),
+        )
+        apart = features(self.embeddings, rows[kept])
+        told = measure(vectors, taught, apart, labels[kept], self.answers, committee, seed=self.seed)
+        with self._lock:
+            self.committee, self._queue = committee, queue
+            self.progress.append(told)
+
+    def learn_behind(self, rows: NDArray[np.integer], labels: NDArray[np.integer]) -> bool:
+        """Learn in a thread of its own if there are enough new answers, and it is not at it; tell whether it began."""
+        with self._lock:
+            busy = self._worker is not None and self._worker.is_alive()
+            if busy or abs(len(rows) - self._learned) < self.every:
+                return False
+            self._learned = len(rows)
+            self._worker = threading.Thread(target=self.learn, args=(rows, labels), name="learning", daemon=True)
+            self._worker.start()
+        return True
+
+    def wait(self) -> None:
+        """Wait until what is being learned is learned."""
+        if self._worker is not None:
+            self._worker.join()
+
+
+# So many galaxies are chosen ahead: what several people answer while the committee learns.
+_AHEAD = 200

@@ -1,0 +1,276 @@
+"""Galaxies that are unlike the others, and more of those that turn out to be worth a look.
+
+First an outlier detector of scikit-learn ranks all galaxies by their embeddings. Then people say of some whether they
+are interesting, and the ranks are corrected near the answers: the loop of Astronomaly (Lochner & Bassett 2021). The
+correction is a Gaussian process on what the answers differ by from the rank, so that it fades with the distance to the
+galaxies that were answered for, and what is far from all of them keeps its first rank. Who is asked about varied ones
+among the first, rather than the very first, which are alike, finds kinds that the detector ranks further down.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from peculiar.catalogs.active import spread
+from peculiar.catalogs.catalog import Embeddings, Shelf
+from peculiar.catalogs.search import Cone, Hits, best, selected
+from peculiar.errors import LabelError, UnknownNameError, UsageError
+from peculiar.tables.column import Column
+from peculiar.tables.reader import TableReader, entry_text, find_id
+
+METHODS = ("isolation", "neighbours")
+
+# The detectors are fitted to so many galaxies at the most, drawn at random.
+_FITTED, _NEIGHBOURHOODS, _COMPONENTS = 20_000, 4_000, 40
+
+# Varied ones are taken out of so many times as many, the first in rank.
+_POOL = 10
+
+# Chosen on SDSS and DECaLS galaxies: how far an answer reaches (vectors have length 1), and how far it is trusted.
+_REACH, _NOISE = 1.0, 0.1
+
+_YES, _NO = ("yes", "y", "true", "t"), ("no", "n", "false", "f")
+
+
+def anomalies(
+    catalog: str | os.PathLike[str] | Shelf,
+    answers: Mapping[str, float] | None = None,
+    *,
+    method: str = "isolation",
+    new: bool = False,
+    varied: bool = False,
+    where: str | None = None,
+    cone: Cone | None = None,
+    top: int = 50,
+    seed: int = 222,
+) -> Hits:
+    """Find the galaxies that are most unlike the others, or most like those that were found interesting.
+
+    Parameters
+    ----------
+    catalog : path-like or Shelf
+        With embeddings.
+    answers : mapping of str to float, optional
+        For some ids how interesting they are, 0 to 1; see `read_answers`.
+    method : {"isolation", "neighbours"}
+        Isolation forest (Liu et al. 2008), or local outlier factor (Breunig et al. 2000).
+    new : bool
+        Leave out galaxies that were answered for.
+    varied : bool
+        Of ten times as many, the first in rank, those that are unlike each other: what to answer for next.
+    where, cone : optional
+        Only galaxies that meet these; see `peculiar.catalogs.search.query`.
+    top : int
+        So many at the most.
+    seed : int
+        Decides which galaxies the detectors are fitted to, and their trees.
+
+    Returns
+    -------
+    Hits
+        The score is a rank between 0 and 1 before any answers. The column ``interesting`` holds the answers and is
+        empty elsewhere: fill it in, and read it back with `read_answers`.
+
+    Raises
+    ------
+    UnknownNameError
+        If an id is not in the catalogue, or there is no such method.
+    UsageError
+        If the catalogue has no embeddings.
+    """
+    shelf = catalog if isinstance(catalog, Shelf) else Shelf(catalog)
+    answers = dict(answers or {})
+    embeddings = shelf.embeddings()
+    rows = shelf.rows_of(list(answers))
+    scores = outlier_ranks(embeddings, method=method, seed=seed)
+    if answers:
+        scores = learn(embeddings, scores, rows, np.array(list(answers.values())))
+    if where is not None or cone is not None:
+        scores[~selected(shelf, where, cone)] = np.nan
+    if new:
+        scores[rows] = np.nan
+    if varied:
+        chosen = various(embeddings, scores, top)
+        kept = np.full_like(scores, np.nan)
+        kept[chosen] = scores[chosen]
+        scores = kept
+    notes = {"anomalies by": method, "answers": str(len(answers))}
+    hits = best(shelf, scores, top, "how unlike the others, or like the interesting ones", notes)
+    given = pa.array([answers.get(id_) for id_ in hits.ids], pa.float32())
+    column = Column("interesting", pa.float32(), "how interesting people found it, 0 to 1")
+    others = tuple(one for one in hits.columns if one.name != column.name)
+    table = hits.table.select([one.name for one in others]).append_column(column.name, given)
+    return Hits((*others, column), table, hits.notes)
+
+
+def various(embeddings: Embeddings, scores: NDArray[np.float32], count: int) -> NDArray[np.intp]:
+    """Choose galaxies of high scores that are unlike each other.
+
+    Parameters
+    ----------
+    embeddings : Embeddings
+    scores : ndarray of float32, shape (n,)
+        NaN for those that are not to be chosen.
+    count : int
+
+    Returns
+    -------
+    ndarray of int
+        Rows, `count` of the ten times as many with the highest scores; fewer where fewer are left.
+    """
+    left = np.flatnonzero(~np.isnan(scores))
+    first = left[np.argsort(-scores[left], kind="stable")[: _POOL * max(count, 0)]]
+    return np.asarray(first[spread(embeddings.vectors[first], count)])
+
+
+def read_answers(paths: Iterable[str | os.PathLike[str]]) -> dict[str, float]:
+    """Read how interesting people found galaxies, from tables with the columns ``id`` and ``interesting``.
+
+    Parameters
+    ----------
+    paths : iterable of path-like
+        Tables of any kind; the later ones decide where they differ. Rows without an answer are passed over. An answer
+        is yes or no, or a number from 0 to 1.
+
+    Returns
+    -------
+    dict of str to float
+
+    Raises
+    ------
+    LabelError
+        If an entry is no answer, or there is none at all.
+    """
+    answers: dict[str, float] = {}
+    files = [Path(path) for path in paths]
+    for path in files:
+        reader = TableReader(path)
+        for id_, entry in zip(reader.column(find_id(reader.schema) or "id"), reader.column("interesting"), strict=True):
+            name = entry_text(id_) or ""
+            if entry is not None and str(entry).strip():
+                answers[name] = _answer(entry, name, path)
+    if not answers:
+        message = (
+            f"{', '.join(map(str, files))}: no galaxy has an answer; fill in the column 'interesting' (yes, no, or 0 "
+            "to 1)"
+        )
+        raise LabelError(message)
+    return answers
+
+
+def _answer(entry: object, id_: str, path: Path) -> float:
+    text = str(entry).strip().lower()
+    if text in _YES + _NO:
+        return float(text in _YES)
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not 0 <= value <= 1:
+        message = f"{path}: the answer of {id_} has to be yes, no, or a number from 0 to 1, received {entry!r}"
+        raise LabelError(message)
+    return value
+
+
+def outlier_ranks(embeddings: Embeddings, *, method: str = "isolation", seed: int = 222) -> NDArray[np.float32]:
+    """Rank galaxies by how unlike the others they are.
+
+    Parameters
+    ----------
+    embeddings : Embeddings
+    method : {"isolation", "neighbours"}
+    seed : int
+
+    Returns
+    -------
+    ndarray of float32, shape (n,)
+        Between 0 and 1, the most unlike 1; NaN where there is no embedding.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such method.
+    UsageError
+        If there are fewer than ten galaxies to compare.
+    """
+    from sklearn.decomposition import PCA  # scikit-learn takes a second to import
+
+    if method not in METHODS:
+        raise UnknownNameError("method", method, METHODS)
+    known = np.flatnonzero(embeddings.known)
+    if len(known) < 10:
+        message = f"outliers are found among ten galaxies or more, received {len(known)} with an embedding"
+        raise UsageError(message)
+    random = np.random.default_rng(seed)
+    chosen = np.sort(random.choice(known, min(_FITTED, len(known)), replace=False))
+    # Directions alone would scatter those that lie at the centre: what most galaxies are like.
+    sample = embeddings.vectors[chosen] * embeddings.lengths[chosen, None]
+    components = min(_COMPONENTS, *sample.shape)
+    reduce = PCA(n_components=components, svd_solver="covariance_eigh").fit(sample).transform
+    judge = _detector(method, reduce(sample), random)
+    scores = np.full(len(embeddings), np.nan)
+    for rows, block in embeddings.blocks():
+        there = embeddings.known[rows]
+        if there.any():
+            centred = block[there] * embeddings.lengths[rows][there, None]
+            scores[np.arange(rows.start, rows.stop)[there]] = judge(reduce(centred))
+    ranks = np.full(len(embeddings), np.nan, dtype=np.float32)
+    ranks[known] = scores[known].argsort(kind="stable").argsort(kind="stable") / (len(known) - 1)
+    return ranks
+
+
+def _detector(
+    method: str, sample: NDArray[np.floating], random: np.random.Generator
+) -> Callable[[NDArray[np.floating]], NDArray[np.floating]]:
+    """Fit a detector; what it returns is higher the more a galaxy is an outlier."""
+    from sklearn.ensemble import IsolationForest
+    from sklearn.neighbors import LocalOutlierFactor
+
+    if method == "isolation":
+        forest = IsolationForest(n_estimators=200, random_state=int(random.integers(1 << 31))).fit(sample)
+        return lambda block: -forest.score_samples(block)
+    # Distances to all of the sample are computed for each galaxy, so that it has to be smaller here.
+    fewer = sample[:_NEIGHBOURHOODS] if len(sample) <= _NEIGHBOURHOODS else random.permutation(sample)[:_NEIGHBOURHOODS]
+    factor = LocalOutlierFactor(n_neighbors=min(30, len(fewer) - 1), novelty=True).fit(fewer)
+    return lambda block: -factor.score_samples(block)
+
+
+def learn(
+    embeddings: Embeddings, ranks: NDArray[np.float32], rows: NDArray[np.integer], interest: NDArray[np.floating]
+) -> NDArray[np.float32]:
+    """Correct ranks near the galaxies that people answered for.
+
+    Parameters
+    ----------
+    embeddings : Embeddings
+    ranks : ndarray of float32, shape (n,)
+        Of `outlier_ranks`.
+    rows : ndarray of int, shape (k,)
+        The galaxies answered for; those without an embedding are passed over.
+    interest : ndarray, shape (k,)
+        0 to 1.
+
+    Returns
+    -------
+    ndarray of float32, shape (n,)
+        Rank plus the mean of a Gaussian process, fitted to what the answers differ by from the ranks.
+    """
+    usable = embeddings.known[rows]
+    rows, interest = rows[usable], interest[usable]
+    answered = embeddings.vectors[rows]
+    inner = _kernel(answered, answered) + _NOISE * np.eye(len(rows))
+    weights = np.linalg.solve(inner, interest - ranks[rows])
+    corrected = ranks.copy()
+    for block_rows, block in embeddings.blocks():
+        corrected[block_rows] += (_kernel(block, answered) @ weights).astype(np.float32)
+    return corrected
+
+
+def _kernel(one: NDArray[np.floating], other: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return how alike vectors of length 1 are, shape (n, m): 1 for the same, less with the square of the distance."""
+    squares = 2 - 2 * (one @ other.T).astype(np.float64)
+    return np.asarray(np.exp(-squares / (2 * _REACH**2)))

@@ -1,0 +1,154 @@
+"""The nearest of very many embeddings, found without comparing all of them; `faiss` does the work.
+
+Galaxies are put into cells (k-means), with a byte a number, and a search looks into the few cells whose middles are the
+nearest. What it finds there is compared exactly. How many cells that takes is tried on galaxies of the catalogue itself
+when the index is made, so that what a search may miss is known.
+"""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from peculiar.catalogs.catalog import BLOCK, Embeddings, Shelf
+from peculiar.errors import MissingExtraError
+
+FEW = 100_000
+"""Among so many galaxies or fewer each is compared: that takes less than a tenth of a second."""
+
+# Cells are added to the search until it finds this share of the fifty nearest, in the mean of so many galaxies.
+_WANTED, _NEAREST, _TRIED = 0.98, 50, 200
+
+# Numbers of one byte misjudge the order a little, so that more than were asked for are compared exactly.
+_MORE = 2
+
+# k-means sees so many galaxies a cell; faiss warns of fewer than 39.
+_SEEN_A_CELL = 64
+
+
+def near(
+    shelf: Shelf, vector: NDArray[np.float32], count: int, allowed: NDArray[np.bool_] | None = None
+) -> tuple[NDArray[np.float32], float]:
+    """Compare a direction with the galaxies that are probably nearest to it.
+
+    The first call for a catalogue of more than `FEW` galaxies makes the index and keeps it in the cache.
+
+    Parameters
+    ----------
+    shelf : Shelf
+        With embeddings.
+    vector : ndarray of float32, shape (d,)
+        Of length 1, from the catalogue's centre.
+    count : int
+        How many are wanted.
+    allowed : ndarray of bool, shape (n,), optional
+        Which rows may be found.
+
+    Returns
+    -------
+    cosines : ndarray of float32, shape (n,)
+        Cosine of the angle to `vector`, exact; NaN for galaxies that were not compared.
+    recall : float
+        Share of the fifty nearest that such a search found when it was tried; 1 where all were compared.
+
+    Raises
+    ------
+    MissingExtraError
+        If an index is needed, and faiss is not installed.
+    UsageError, DataError
+        If the catalogue has no embeddings.
+    """
+    embeddings = shelf.embeddings()
+    rows = np.arange(len(embeddings)) if allowed is None else np.flatnonzero(allowed)
+    recall = 1.0
+    if len(rows) > FEW:
+        index, told = _open(shelf, embeddings)
+        recall = float(told["recall"])
+        # Among galaxies that meet a condition as many have to be seen, in proportionally more cells.
+        probes = math.ceil(told["probes"] * len(embeddings) / len(rows))
+        found = _candidates(index, vector[None], count, probes, allowed)[0]
+        if (found < 0).any():
+            found = _candidates(index, vector[None], count, index.nlist, allowed)[0]
+        rows = np.sort(found[found >= 0])
+    cosines = np.full(len(embeddings), np.nan, dtype=np.float32)
+    for start in range(0, len(rows), BLOCK):
+        some = rows[start : start + BLOCK]
+        cosines[some] = embeddings.vectors[some] @ vector
+    return cosines, recall
+
+
+def _faiss() -> Any:
+    try:
+        import faiss
+    except ImportError as error:
+        raise MissingExtraError("approximate search", "faiss") from error
+    return faiss
+
+
+def _open(shelf: Shelf, embeddings: Embeddings) -> tuple[Any, dict[str, float]]:
+    """Return the index, mapped into memory, and how many cells a search needs and what it then finds."""
+    faiss = _faiss()
+    file = shelf.cached("indices", ".faiss", lambda temporary: _build(embeddings, temporary))
+    index = faiss.read_index(str(file), faiss.IO_FLAG_MMAP)
+    told = shelf.cached("indices", ".json", lambda temporary: temporary.write_text(json.dumps(_try(index, embeddings))))
+    return index, json.loads(told.read_text())
+
+
+def _build(embeddings: Embeddings, file: Path) -> None:
+    """Put all galaxies that have an embedding into cells, as many cells as a cell then holds galaxies."""
+    faiss = _faiss()
+    known, width = np.flatnonzero(embeddings.known), embeddings.vectors.shape[1]
+    cells = max(1, round(math.sqrt(len(known))))
+    index = faiss.IndexIVFScalarQuantizer(
+        faiss.IndexFlatIP(width), width, cells, faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT
+    )
+    index.cp.seed = 222
+    seen = np.random.default_rng(222).choice(known, min(_SEEN_A_CELL * cells, len(known)), replace=False)
+    index.train(np.ascontiguousarray(embeddings.vectors[np.sort(seen)]))
+    for rows, block in embeddings.blocks():
+        there = np.flatnonzero(embeddings.known[rows])
+        if len(there):
+            index.add_with_ids(np.ascontiguousarray(block[there]), rows.start + there)
+    faiss.write_index(index, str(file))
+
+
+def _try(index: Any, embeddings: Embeddings) -> dict[str, float]:
+    """Search for galaxies of the catalogue in ever more cells, until enough of their nearest are found."""
+    known = np.flatnonzero(embeddings.known)
+    tried = np.sort(np.random.default_rng(222).choice(known, min(_TRIED, len(known)), replace=False))
+    vectors = np.array(embeddings.vectors[tried])
+    nearest, cosines = np.empty((len(tried), 0), dtype=np.int64), np.empty((len(tried), 0), dtype=np.float32)
+    for rows, block in embeddings.blocks():
+        nearest = np.hstack([nearest, np.broadcast_to(np.arange(rows.start, rows.stop), (len(tried), len(block)))])
+        cosines = np.hstack([cosines, np.nan_to_num(vectors @ block.T, nan=-2)])
+        best = np.argsort(-cosines, axis=1, kind="stable")[:, : _NEAREST + 1]
+        nearest, cosines = np.take_along_axis(nearest, best, axis=1), np.take_along_axis(cosines, best, axis=1)
+    probes, recall = 1, 0.0
+    while True:
+        found = _candidates(index, vectors, _NEAREST + 1, probes)
+        # That a galaxy finds itself says nothing.
+        recall = float(
+            np.mean(
+                [
+                    np.isin(truth[truth != row], some).mean()
+                    for row, truth, some in zip(tried, nearest, found, strict=True)
+                ]
+            )
+        )
+        if recall >= _WANTED or probes >= index.nlist:
+            return {"probes": probes, "recall": recall}
+        probes *= 2
+
+
+def _candidates(
+    index: Any, vectors: NDArray[np.float32], count: int, probes: int, allowed: NDArray[np.bool_] | None = None
+) -> NDArray[np.int64]:
+    """Return rows that are probably nearest, shape (k, `_MORE` times count); -1 where there are no more."""
+    faiss = _faiss()
+    # Given here rather than set later, since only then the parameters keep the bits alive.
+    only = {} if allowed is None else {"sel": faiss.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))}
+    settings = faiss.SearchParametersIVF(nprobe=min(probes, index.nlist), **only)
+    return np.asarray(index.search(np.ascontiguousarray(vectors), _MORE * count, params=settings)[1])

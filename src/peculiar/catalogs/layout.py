@@ -1,0 +1,140 @@
+"""A two-dimensional map of a catalogue: galaxies that look alike lie side by side.
+
+A few thousand landmarks, drawn at random, are laid out by t-SNE (van der Maaten & Hinton 2008) on the first principal
+components of their embeddings; every other galaxy goes between the landmarks that it is most alike. So memory and time
+grow with the catalogue only as reading it does.
+"""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from peculiar.catalogs.catalog import Embeddings, Shelf
+from peculiar.catalogs.search import Hits, find_pictures
+from peculiar.errors import UsageError
+from peculiar.images.decode import Framing
+from peculiar.reports import plots
+from peculiar.sources.stream import Source
+from peculiar.tables.column import Column
+
+LANDMARKS = 2_000
+
+_COMPONENTS, _NEAREST = 40, 5
+
+CELLS = 22
+"""Cells a side of the map that a picture stands for."""
+
+
+def chart(catalog: str | os.PathLike[str] | Shelf, *, landmarks: int = LANDMARKS, seed: int = 222) -> Hits:
+    """Lay out the galaxies of a catalogue on a map.
+
+    Parameters
+    ----------
+    catalog : path-like or Shelf
+        With embeddings.
+    landmarks : int
+        How many galaxies are laid out by t-SNE, 50 or more.
+    seed : int
+        Decides which.
+
+    Returns
+    -------
+    Hits
+        All rows in their order, with the columns ``x`` and ``y``, which are 0 to 1, and null where there is no
+        embedding; and of the catalogue's own ``id``, ``class`` and position.
+
+    Raises
+    ------
+    UsageError
+        If the catalogue has no embeddings, or fewer than 50 galaxies that have one.
+    """
+    shelf = catalog if isinstance(catalog, Shelf) else Shelf(catalog)
+    places = find_places(shelf, shelf.embeddings(), landmarks=landmarks, seed=seed)
+    names = [name for name in ("id", "ra", "dec", "class") if name in shelf.columns]
+    table = pa.Table.from_batches(list(shelf.batches(names)))
+    for number, name in enumerate("xy"):
+        table = table.append_column(name, pa.array(places[:, number], pa.float32(), from_pandas=True))
+    axes = [Column(name, pa.float32(), f"place on the map of embeddings, {name}, 0 to 1") for name in "xy"]
+    return Hits((*(shelf.columns[name] for name in names), *axes), table, {**shelf.notes, "landmarks": str(landmarks)})
+
+
+def find_places(
+    shelf: Shelf, embeddings: Embeddings, *, landmarks: int = LANDMARKS, seed: int = 222
+) -> NDArray[np.float32]:
+    """Return what `lay_out` gives for a catalogue's embeddings; it is laid out once, and then lies in the cache."""
+    file = shelf.cached(
+        "maps",
+        f"-{landmarks}-{seed}.npy",
+        lambda file: np.save(file, lay_out(embeddings, landmarks=landmarks, seed=seed)),
+    )
+    return np.asarray(np.load(file))
+
+
+def lay_out(embeddings: Embeddings, *, landmarks: int = LANDMARKS, seed: int = 222) -> NDArray[np.float32]:
+    """Return places on the map, 0 to 1, shape (n, 2); NaN where there is no embedding. See `chart`."""
+    from sklearn.decomposition import PCA  # scikit-learn takes a second to import
+    from sklearn.manifold import TSNE
+    from sklearn.neighbors import NearestNeighbors
+
+    known = np.flatnonzero(embeddings.known)
+    if min(len(known), landmarks) < 50:
+        message = (
+            f"a map needs 50 galaxies with an embedding, and as many landmarks; received {len(known)}, {landmarks}"
+        )
+        raise UsageError(message)
+    random = np.random.default_rng(seed)
+    chosen = np.sort(random.choice(known, min(landmarks, len(known)), replace=False))
+    reduce = PCA(n_components=min(_COMPONENTS, len(embeddings.centre)), svd_solver="covariance_eigh")
+    reduced = reduce.fit_transform(embeddings.vectors[chosen])
+    laid = TSNE(init="pca", perplexity=min(30, len(chosen) / 4), random_state=seed).fit_transform(reduced)
+    laid = (laid - laid.min(axis=0)) / np.maximum(np.ptp(laid, axis=0), 1e-12)
+    nearest = NearestNeighbors(n_neighbors=_NEAREST).fit(reduced)
+    places = np.full((len(embeddings), 2), np.nan, dtype=np.float32)
+    for rows, block in embeddings.blocks():
+        there = np.flatnonzero(embeddings.known[rows])
+        if not len(there):
+            continue
+        distances, which = nearest.kneighbors(reduce.transform(block[there]))
+        # The nearer a landmark the more it draws, so that a landmark comes to lie where it is.
+        pull = 1 / np.maximum(distances, 1e-6) ** 4
+        places[rows.start + there] = (laid[which] * (pull / pull.sum(axis=1, keepdims=True))[..., None]).sum(axis=1)
+    return places
+
+
+def draw(hits: Hits, path: str | os.PathLike[str], source: Source | None = None) -> None:
+    """Draw a map as PNG or PDF.
+
+    Parameters
+    ----------
+    hits : Hits
+        Of `chart`.
+    path : path-like
+    source : Source, optional
+        Where the pictures are: each cell of the map then shows the galaxy nearest its middle. Without, every galaxy is
+        a dot in the colour of its class.
+    """
+    x, y = (hits.table[name].to_numpy() for name in "xy")
+    if source is None:
+        classes = hits.table["class"].to_pylist() if "class" in hits.table.column_names else None
+        plots.save(plots.draw_map(x, y, classes), Path(path))
+        return
+    ids = hits.ids
+    cells = {cell: ids[row] for cell, row in _nearest_to_middles(x, y).items()}
+    pictures = find_pictures(source, cells.values(), Framing(64, crop="galaxy"))
+    shown = {cell: pictures[id_] for cell, id_ in cells.items() if id_ in pictures}
+    plots.save(plots.draw_mosaic(shown, CELLS), Path(path))
+
+
+def _nearest_to_middles(x: NDArray[np.floating], y: NDArray[np.floating]) -> dict[tuple[int, int], int]:
+    """Return for each cell (column, row from the bottom) that is not empty the galaxy nearest its middle."""
+    known = np.flatnonzero(~np.isnan(x))
+    places = np.column_stack([x, y])[known] * CELLS
+    cells = np.clip(places.astype(int), 0, CELLS - 1)
+    distances = np.hypot(*(places - cells - 0.5).T)
+    found: dict[tuple[int, int], int] = {}
+    for one in np.argsort(distances, kind="stable"):
+        found.setdefault((int(cells[one, 0]), int(cells[one, 1])), int(known[one]))
+    return found

@@ -1,0 +1,354 @@
+"""The rows of a catalogue: a galaxy each, its probabilities, what is wrong with its picture."""
+
+import enum
+import json
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from importlib import metadata
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from peculiar.images.artefacts import MEASURES, measure_flaws
+from peculiar.images.decode import Framing
+from peculiar.metrics.prediction_sets import name_sets, prediction_sets
+from peculiar.models.model_file import Model
+from peculiar.models.predict import NO_ANSWER, readable_batches
+from peculiar.questions.column_names import COLUMNS_NOTE, answer_columns, class_columns
+from peculiar.questions.question import Question
+from peculiar.sources.stream import EDGE, GUESSED, MISSING, OFF_MOSAIC, Galaxy, Source
+from peculiar.tables.column import DEC, ID, RA, Column
+from peculiar.tables.healpix import HEALPIX, healpix_29
+from peculiar.tables.identifiers import typed_ids
+from peculiar.tables.reader import MODEL_NOTE
+
+
+class Flag(enum.IntFlag):
+    """What is wrong with a picture, as bits of the column ``flags``."""
+
+    UNREADABLE = 1
+    BLANK = 2
+    EDGE = EDGE
+    OFF_MOSAIC = OFF_MOSAIC
+    MISSING = MISSING
+    GUESSED = GUESSED
+    NO_ANSWER = 64
+
+
+FLAG_MEANINGS = {
+    Flag.UNREADABLE: "the picture cannot be read; its probabilities are null",
+    Flag.BLANK: "the picture is of one colour",
+    Flag.EDGE: "the picture reaches beyond the edge of its mosaic",
+    Flag.OFF_MOSAIC: "the position lies on no mosaic",
+    Flag.MISSING: "pixels of the picture are missing (NaN or blank)",
+    Flag.GUESSED: "how many bits the values of the picture have is guessed",
+    Flag.NO_ANSWER: "the model gave no numbers; its probabilities are null",
+}
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of some pictures.
+
+    Parameters
+    ----------
+    rows : int
+    classes : dict of str to int
+        Rows by answer to the question that the catalogue is about, without those whose picture shows nothing.
+    flagged : dict of str to int
+        Rows by flag, in lower case; and those whose ``ood`` is above 1 as "unlike".
+    problems : dict of str to str
+        Why pictures cannot be read or answered, by id; the first hundred.
+    """
+
+    rows: int = 0
+    classes: dict[str, int] = field(default_factory=dict)
+    flagged: dict[str, int] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
+
+    def add(self, other: "Tally") -> None:
+        """Count others as well."""
+        self.rows += other.rows
+        for mine, its in ((self.classes, other.classes), (self.flagged, other.flagged)):
+            for name, count in its.items():
+                mine[name] = mine.get(name, 0) + count
+        for id_, problem in other.problems.items():
+            if len(self.problems) < _MOST_PROBLEMS:
+                self.problems[id_] = problem
+
+
+_MOST_PROBLEMS = 100
+
+SET_LEVEL = "90"
+"""Of the prediction sets that are written, in per cent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What decides a catalogue, besides pictures and model.
+
+    Parameters
+    ----------
+    framing : Framing
+        How to frame the pictures; of the model's size.
+    views : int
+        Over how many turned and mirrored views answers are averaged, 1 to 8.
+    embeddings : bool
+        Whether to keep the embedding of each galaxy.
+    """
+
+    framing: Framing
+    views: int
+    embeddings: bool
+
+
+def catalog_columns(
+    model: Model, *, positions: bool, embeddings: bool, id_type: pa.DataType | None = None
+) -> list[Column]:
+    """Return the columns of a catalogue that a model gives.
+
+    Parameters
+    ----------
+    model : Model
+    positions : bool
+        Whether the galaxies' positions are known.
+    embeddings : bool
+        Whether to keep what the network makes of each picture.
+    id_type : pyarrow.DataType, optional
+        Type of the ids, by default text; see `peculiar.sources.stream.Source.id_type`.
+    """
+    columns = [replace(ID, type=id_type or ID.type), *((RA, DEC, HEALPIX) if positions else ())]
+    for question, number, name in _probability_columns(model.card.questions):
+        meaning = f": {question.meanings[number]}" if question.meanings else ""
+        text = f"probability of the answer {question.answers[number]!r} to {_called(question)}{meaning}"
+        columns.append(Column(name, pa.float32(), text, ucd="stat.probability"))
+    main = _called(model.card.main_question)
+    columns += [
+        Column("class", pa.string(), f"most probable answer to {main}", ucd="meta.code.class"),
+        *(
+            Column(name, pa.string(), f"most probable answer to {_called(question)}", ucd="meta.code.class")
+            for question, name in _class_columns(model.card.questions)
+        ),
+        *_judgement_columns(model),
+        Column("entropy", pa.float32(), f"entropy of the probabilities of {main}, in nats", ucd="stat.value"),
+        Column("flags", pa.int32(), _flags_text(), ucd="meta.code.qual"),
+        Column("model", pa.string(), "first twelve digits of the model's digest", ucd="meta.id"),
+    ]
+    if embeddings:
+        text = "what the network makes of the picture: alike for pictures that look alike"
+        columns.append(Column("embedding", pa.list_(pa.float32(), model.embedding_size), text))
+    return columns
+
+
+def _judgement_columns(model: Model) -> list[Column]:
+    """Return the columns that a model file has the means for: prediction sets, and unlikeness."""
+    columns, main = [], model.card.main_question
+    if SET_LEVEL in model.card.sets.get(main.name, {}):
+        text = (
+            f"answers to {_called(main)} that cannot be ruled out: "
+            f"the right one is among them in {SET_LEVEL} of 100 cases"
+        )
+        columns.append(Column(f"set_{SET_LEVEL}", pa.string(), text, ucd="meta.code.class"))
+    if model.card.familiar is not None:
+        text = "how unlike the training pictures; 1 is exceeded by 5 % of galaxies like those"
+        columns.append(Column("ood", pa.float32(), text, ucd="stat.value"))
+    return columns
+
+
+def _judgements(
+    model: Model, probabilities: NDArray[np.float32], embedding: NDArray[np.float32], flaws: NDArray[np.float32]
+) -> dict[str, NDArray[np.generic] | list[str | None]]:
+    """Return the values of `_judgement_columns`: None and NaN where a picture cannot be read."""
+    main = model.card.main_question
+    result: dict[str, NDArray[np.generic] | list[str | None]] = {}
+    thresholds = model.card.sets.get(main.name, {}).get(SET_LEVEL)
+    if thresholds is not None:
+        readable = ~np.isnan(probabilities[:, 0])
+        names = iter(name_sets(prediction_sets(probabilities[readable], thresholds), main.answers))
+        result[f"set_{SET_LEVEL}"] = [next(names) if known else None for known in readable]
+    if model.card.familiar is not None:
+        result["ood"] = model.card.familiar.unlikeness(embedding, flaws)
+    return result
+
+
+def _flags_text() -> str:
+    return "what is wrong with the picture, bits: " + "; ".join(
+        f"{flag.value} {meaning}" for flag, meaning in FLAG_MEANINGS.items()
+    )
+
+
+def _called(question: Question) -> str:
+    """Return the name of a question as a description can hold it: without line breaks, say."""
+    return question.name if question.name.isprintable() and question.name.strip() else repr(question.name)
+
+
+def _probability_columns(questions: Sequence[Question]) -> Iterator[tuple[Question, int, str]]:
+    """Yield question, number of the answer, and name of each column of probabilities."""
+    columns = answer_columns(questions)
+    for question in questions:
+        for number, answer in enumerate(question.answers):
+            if answer in columns[question.name]:
+                yield question, number, columns[question.name][answer]
+
+
+def _class_columns(questions: Sequence[Question]) -> Iterator[tuple[Question, str]]:
+    """Yield each question and the column of its most probable answer; of a single one ``class`` says all."""
+    if len(questions) > 1:
+        names = class_columns(questions)
+        yield from ((question, names[question.name]) for question in questions)
+
+
+def catalog_batches(
+    galaxies: Iterable[Galaxy],
+    columns: Sequence[Column],
+    model: Model,
+    settings: Settings,
+    tally: Tally,
+    *,
+    batch_size: int,
+) -> Iterator[pa.RecordBatch]:
+    """Classify galaxies into the rows of a catalogue, batch by batch.
+
+    Rows out are rows in, in their order: a picture that cannot be read keeps its row, with nulls and a flag.
+
+    Parameters
+    ----------
+    galaxies : iterable of Galaxy
+        Framed as `settings` say.
+    columns : sequence of Column
+        Of the catalogue; see `catalog_columns`.
+    model : Model
+    settings : Settings
+    tally : Tally
+        Counts what was yielded.
+    batch_size : int
+        Pictures that go through the network together; changes nothing but the speed.
+
+    Raises
+    ------
+    UsageError
+        If `batch_size` is below 1.
+    """
+    names = [column.name for column in columns]
+    for batch, readable, pictures in readable_batches(galaxies, batch_size):
+        values = _values(model, batch, readable, pictures, views=settings.views)
+        ids = typed_ids([galaxy.id for galaxy in batch], columns[0].type)
+        arrays = [ids, *(_array(values[column.name], column.type) for column in columns[1:])]
+        tally.add(_count(batch, values))
+        yield pa.RecordBatch.from_arrays(arrays, names=names)
+
+
+def _values(
+    model: Model,
+    batch: list[Galaxy],
+    readable: list[int],
+    pictures: NDArray[np.uint8] | None,
+    *,
+    views: int | None,
+) -> dict[str, NDArray[np.generic] | list[str | None]]:
+    """Return the columns of one batch; NaN and None stand for what is not known."""
+    count, questions, main = len(batch), model.card.questions, model.card.main_question
+    flags = np.full(count, Flag.UNREADABLE, dtype=np.int32)
+    embedding = np.full((count, model.embedding_size), np.nan, dtype=np.float32)
+    flaws = np.full((count, len(MEASURES)), np.nan, dtype=np.float32)
+    found = {question.name: np.full((count, len(question.answers)), np.nan, dtype=np.float32) for question in questions}
+    if pictures is not None:
+        answers = model.classify(pictures, views=views, framed=True)
+        blank = pictures.reshape(len(pictures), -1, 3)
+        flags[readable] = np.where((blank == blank[:, :1]).all(axis=(1, 2)), Flag.BLANK, 0)
+        flags[readable] |= np.where(np.isnan(answers.embedding[:, 0]), Flag.NO_ANSWER, 0)
+        embedding[readable] = answers.embedding
+        if model.card.familiar is not None:
+            flaws[readable] = measure_flaws(pictures)
+        for name, probabilities in answers.probabilities.items():
+            found[name][readable] = probabilities
+    flags |= np.array([galaxy.flags for galaxy in batch], dtype=np.int32)
+    chances = found[main.name]
+    positions = np.array([galaxy.position or (np.nan, np.nan) for galaxy in batch])
+    return {
+        "ra": positions[:, 0],
+        "dec": positions[:, 1],
+        HEALPIX.name: _cells(positions),
+        **{name: found[question.name][:, number] for question, number, name in _probability_columns(questions)},
+        "class": _called_classes(main, chances),
+        **{name: _called_classes(question, found[question.name]) for question, name in _class_columns(questions)},
+        **_judgements(model, chances, embedding, flaws),
+        "entropy": -(chances * np.log(np.maximum(chances, 1e-30))).sum(axis=1),
+        "flags": flags,
+        "model": [model.card.digest[:12]] * count,
+        "embedding": embedding,
+    }
+
+
+def _called_classes(question: Question, probabilities: NDArray[np.float32]) -> list[str | None]:
+    """Return the most probable answer of each row, of equals the first; None where probabilities are NaN."""
+    known = ~np.isnan(probabilities[:, 0])
+    numbers = np.where(known, probabilities.argmax(axis=1), len(question.answers))
+    names = (*question.answers, None)
+    return [names[number] for number in numbers.tolist()]
+
+
+def _cells(positions: NDArray[np.float64]) -> NDArray[np.generic]:
+    """Return the cells of HEALPix that positions (n, 2) lie in, masked where there is none."""
+    cells = healpix_29(positions[:, 0], positions[:, 1])
+    return np.ma.masked_less(cells, 0)
+
+
+def _array(values: NDArray[np.generic] | list[str | None], type: pa.DataType) -> pa.Array:
+    """Return an Arrow array in which NaN is null."""
+    if isinstance(values, list):
+        return pa.array(values, type)
+    if pa.types.is_fixed_size_list(type):
+        flat = pa.array(values.ravel(), type.value_type)
+        return pa.FixedSizeListArray.from_arrays(flat, type.list_size, mask=pa.array(np.isnan(values[:, 0])))
+    return pa.array(values, type, from_pandas=True)
+
+
+def _unlike(values: dict[str, NDArray[np.generic] | list[str | None]]) -> dict[str, int]:
+    """Return how many are unlike what the model was trained on, if it can tell and there are any."""
+    unlike = int(np.count_nonzero(np.asarray(values.get("ood", []), dtype=np.float32) > 1))
+    return {"unlike": unlike} if unlike else {}
+
+
+def _shows_something(flag: int) -> bool:
+    """Tell by its flags whether a picture shows something that could be classified."""
+    return not flag & (Flag.UNREADABLE | Flag.BLANK | Flag.OFF_MOSAIC)
+
+
+def _count(batch: list[Galaxy], values: dict[str, NDArray[np.generic] | list[str | None]]) -> Tally:
+    flags = np.asarray(values["flags"]).astype(int)
+    flagged = {str(flag.name).lower(): int(np.count_nonzero(flags & flag)) for flag in Flag}
+    problems = {galaxy.id: galaxy.problem for galaxy in batch if galaxy.problem is not None}
+    problems |= {batch[row].id: NO_ANSWER for row in np.flatnonzero(flags & Flag.NO_ANSWER)}
+    return Tally(
+        rows=len(batch),
+        classes=dict(
+            Counter(
+                str(name) for name, flag in zip(values["class"], flags, strict=True) if name and _shows_something(flag)
+            )
+        ),
+        flagged={name: count for name, count in flagged.items() if count} | _unlike(values),
+        problems=problems,
+    )
+
+
+def provenance(source: Source, model: Model, settings: Settings) -> dict[str, str]:
+    """Return what a reader of a catalogue has to know of its making."""
+    return {
+        "creator": f"peculiar {metadata.version('peculiar')}",
+        "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "source": source.name,
+        "model name": model.card.name,
+        MODEL_NOTE: model.card.digest,
+        "question": model.card.main_question.name,
+        COLUMNS_NOTE: json.dumps(answer_columns(model.card.questions)),
+        "model licence": model.card.licence,
+        "views": str(settings.views),
+        "crop": str(settings.framing.crop or "whole"),
+        "fast decoding": str(settings.framing.fast).lower(),
+        "credits": "; ".join(model.card.credits),
+        **source.notes,
+    }

@@ -1,0 +1,145 @@
+"""SQL on a catalogue, within limits of time and memory, and ended by Ctrl-C."""
+
+import contextlib
+import itertools
+import threading
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from peculiar.catalogs.catalog import Shelf
+from peculiar.catalogs.where import quoted
+from peculiar.errors import UsageError
+
+if TYPE_CHECKING:
+    import duckdb
+
+MOST_SECONDS = 600.0
+"""How long a query may take, unless its caller allows less."""
+
+MOST_MEMORY = "50%"
+"""Share of the machine's memory that DuckDB may use for one query."""
+
+_GRACE = 20.0
+
+_TOLD = 100
+"""Characters of a condition that a message repeats."""
+
+
+def run_sql(
+    shelf: Shelf, sql: str, values: Sequence[str | float], where: str | None = None, seconds: float = MOST_SECONDS
+) -> pa.Table:
+    """Run SQL on a connection that sees the catalogue, as the view ``catalog``, and nothing else.
+
+    Parameters
+    ----------
+    shelf : Shelf
+    sql : str
+        With a question mark for each value, and columns called as `sql_names` has them.
+    values : sequence of (str, int or float)
+    where : str, optional
+        The condition as it was typed, for messages.
+    seconds : float
+        Time after which the query is given up.
+
+    Raises
+    ------
+    UsageError
+        If the condition does not fit the columns, or the query needs more time or memory than it may have.
+    DataError
+        If the catalogue is damaged, or has changed since it was opened.
+    """
+    import duckdb  # takes a tenth of a second to import
+
+    shelf.check_unchanged()
+    connection = _connect(shelf)
+    try:
+        return _within(connection, sql, values, seconds)
+    except TimeoutError as error:
+        message = f"the search took more than {seconds:g} s and was stopped; ask for less{_named(where)}"
+        raise UsageError(message) from error
+    except duckdb.OutOfMemoryException as error:
+        message = f"the search needs more than {MOST_MEMORY} of the memory; ask for less{_named(where)}"
+        raise UsageError(message) from error
+    except (duckdb.DataError, duckdb.BinderException, duckdb.ParserException) as error:
+        reason = str(error).partition("\n")[0].partition(": ")[2]
+        message = f"the condition {_short(where)} does not fit the columns of {shelf.path.name}: {reason}"
+        raise UsageError(message) from error
+    except (duckdb.Error, pa.ArrowException) as error:
+        raise shelf.damaged(error) from error
+
+
+def _connect(shelf: Shelf) -> "duckdb.DuckDBPyConnection":
+    import duckdb
+
+    connection = duckdb.connect(config={"memory_limit": MOST_MEMORY, "temp_directory": ""})
+    # Conditions are checked before; should one ever slip through, it meets neither files nor variables.
+    for setting in ("enable_external_access", "python_enable_replacements", "autoload_known_extensions"):
+        connection.execute(f"SET {setting} = false")
+    # The remainder of a division by nothing is not known, as others are not: no reason to give up a search.
+    connection.execute("SET error_on_division_by_zero = false")
+    connection.register("files", shelf.dataset)
+    names = ", ".join(map(quoted, sql_names(shelf).values()))
+    connection.execute(f"CREATE TEMP VIEW catalog AS SELECT * FROM files AS files({names})")  # noqa: S608 - quoted
+    connection.execute("SET lock_configuration = true")
+    return connection
+
+
+def sql_names(shelf: Shelf) -> dict[str, str]:
+    """Return what SQL calls each column: it knows no case, so that of g and G the later one gets a number."""
+    found: dict[str, str] = {}
+    taken = {name.casefold() for name in shelf.columns}
+    seen: set[str] = set()
+    for name in shelf.columns:
+        numbered = (f"{name} {number}" for number in itertools.count(2))
+        found[name] = (
+            name if name.casefold() not in seen else next(one for one in numbered if one.casefold() not in taken)
+        )
+        seen.add(name.casefold())
+        taken.add(found[name].casefold())
+    return found
+
+
+def _named(where: str | None) -> str:
+    return f" than {_short(where)}" if where else ", or for fewer columns"
+
+
+def _short(where: str | None) -> str:
+    return repr(where if where is None or len(where) <= _TOLD else f"{where[:_TOLD]}...")
+
+
+def _within(
+    connection: "duckdb.DuckDBPyConnection", sql: str, values: Sequence[str | float], seconds: float
+) -> pa.Table:
+    """Run SQL in a thread of its own, so that this one sees the clock and Ctrl-C; raises `TimeoutError`."""
+    found: list[pa.Table] = []
+    failed: list[Exception] = []
+    done = threading.Event()
+
+    def work() -> None:
+        try:
+            with connection:
+                found.append(connection.sql(sql, params=list(values)).to_arrow_table())
+        except Exception as error:  # noqa: BLE001 - raised below, by the thread that asked
+            failed.append(error)
+        finally:
+            done.set()
+
+    threading.Thread(target=work, name="query", daemon=True).start()
+    in_time = False
+    try:
+        in_time = done.wait(seconds)
+    finally:
+        # What DuckDB is told before it is at work it forgets.
+        until = time.monotonic() + _GRACE
+        while not done.is_set() and time.monotonic() < until:
+            with contextlib.suppress(Exception):  # it may be closed at this very moment
+                connection.interrupt()
+            done.wait(0.05)
+    if not in_time:
+        raise TimeoutError
+    if failed:
+        raise failed[0]
+    return found[0]

@@ -1,0 +1,193 @@
+"""Verify that files are as they were written: catalogues, ledgers and parts, model files, databases of answers."""
+
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet
+
+from peculiar.catalogs.ledger import FILE, Entry, read_entries
+from peculiar.errors import DataError, NotFoundError, PeculiarError
+from peculiar.files.claims import file_digest, recorded
+from peculiar.models.model_file import load_model
+from peculiar.tables.reader import TableReader, parts_below, table_format
+
+_SQLITE = b"SQLite format 3\0"
+
+
+@dataclass(slots=True)
+class Verified:
+    """What was found of a file.
+
+    Parameters
+    ----------
+    path : path
+    kind : str
+        "table", "part", "ledger", "model", "answers", or "file" for what else peculiar wrote.
+    rows : int or None
+        Of a table.
+    checksum : bool
+        Whether there was a checksum to compare.
+    problems : list of str
+        Empty where nothing is wrong.
+    """
+
+    path: Path
+    kind: str
+    rows: int | None = None
+    checksum: bool = False
+    problems: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what was found, for JSON."""
+        return {
+            "path": str(self.path),
+            "kind": self.kind,
+            "rows": self.rows,
+            "checksum": self.checksum,
+            "problems": self.problems,
+        }
+
+
+def verify_files(
+    path: str | os.PathLike[str], *, progress: Callable[[int], object] = lambda done: None
+) -> list[Verified]:
+    """Verify a file, or what peculiar wrote into a folder.
+
+    A table is read from beginning to end. Of a folder with a ledger each part is compared with what the ledger says of
+    it: size, checksum, rows. A model file is compared with its own digest, and a database is asked for its integrity.
+    Files that this machine wrote are compared with the checksum that it noted then.
+
+    Parameters
+    ----------
+    path : path-like
+    progress : callable
+        Called with the number of files verified since the last call.
+
+    Raises
+    ------
+    NotFoundError
+        If nothing is at `path`.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise NotFoundError(
+            f"there is nothing at {path}; give a catalogue, a folder of parts, a model file or a database"
+        )
+    if not path.is_dir():
+        found = [_file(path)]
+        progress(1)
+        return found
+    if (path / FILE).exists():
+        return _ledger(path, progress)
+    found = []
+    for one in sorted(path.iterdir()):
+        if one.is_file() and not one.name.startswith(".") and (_kind(one) != "file" or recorded(one)):
+            found.append(_file(one))
+            progress(1)
+    return found or [Verified(path, "folder", problems=["holds nothing that can be verified"])]
+
+
+def _ledger(folder: Path, progress: Callable[[int], object]) -> list[Verified]:
+    """Verify a ledger and its parts."""
+    ledger = Verified(folder / FILE, "ledger", checksum=True)
+    try:
+        entries = read_entries(folder)
+    except PeculiarError as error:
+        ledger.problems.append(str(error))
+        return [ledger]
+    ledger.rows = sum(entry.rows for entry in entries)
+    strangers = {part.name for part in parts_below(folder)} - {entry.part for entry in entries}
+    ledger.problems += [f"{name} is beside the parts, and the ledger does not name it" for name in sorted(strangers)]
+    found = [ledger]
+    for entry in entries:
+        found.append(_part(folder, entry))
+        progress(1)
+    return found
+
+
+def _part(folder: Path, entry: Entry) -> Verified:
+    found = Verified(folder / entry.part, "part", checksum=True)
+    if not found.path.exists():
+        found.problems.append("is gone")
+        return found
+    size = found.path.stat().st_size
+    if size != entry.size:
+        found.problems.append(f"has {size:,} bytes, written were {entry.size:,}")
+    elif file_digest(found.path) != entry.sha256:
+        found.problems.append("was changed since it was written: its checksum is another")
+    _read(found)
+    if found.rows is not None and found.rows != entry.rows:
+        found.problems.append(f"has {found.rows:,} rows, written were {entry.rows:,}")
+    return found
+
+
+def _file(path: Path) -> Verified:
+    found = Verified(path, _kind(path))
+    record = recorded(path)
+    if record is not None:
+        found.checksum = True
+        if record["size"] != path.stat().st_size or record["sha256"] != file_digest(path):
+            found.problems.append(f"was changed since `peculiar {record['command']}` wrote it")
+    match found.kind:
+        case "table":
+            _read(found)
+        case "model":
+            _open_model(found)
+        case "answers":
+            _ask_database(found)
+        case _ if record is None:
+            found.problems.append("is of no kind that can be verified, and peculiar did not note its checksum here")
+    return found
+
+
+def _kind(path: Path) -> str:
+    with path.open("rb") as file:
+        head = file.read(len(_SQLITE))
+    if head == _SQLITE:
+        return "answers"
+    if path.suffix.lower() == ".onnx":
+        return "model"
+    texts = {".csv", ".ecsv", ".vot", ".xml"}
+    known = table_format(path)
+    return "table" if known and (known != "csv" or path.suffix.lower() in texts) else "file"
+
+
+def _read(found: Verified) -> None:
+    """Read a table from beginning to end, and count its rows."""
+    try:
+        reader = TableReader(found.path)
+        if reader.format == "parquet":
+            file = pa.parquet.ParquetFile(found.path, pre_buffer=False, page_checksum_verification=True)
+            counts = (batch.num_rows for batch in file.iter_batches())
+        else:
+            counts = (batch.num_rows for batch in reader.batches(reader.columns))
+        found.rows = sum(counts)
+    except (DataError, pa.ArrowException, OSError) as error:
+        found.problems.append(f"cannot be read to its end ({error})")
+
+
+def _open_model(found: Verified) -> None:
+    try:
+        load_model(found.path)
+    except PeculiarError as error:
+        found.problems.append(str(error))
+
+
+def _ask_database(found: Verified) -> None:
+    address = f"{found.path.absolute().as_uri()}?mode=ro"
+    try:
+        with closing(sqlite3.connect(address, uri=True)) as connection:
+            said = [row[0] for row in connection.execute("PRAGMA integrity_check")]
+            astray = connection.execute("PRAGMA foreign_key_check").fetchall()
+            found.rows = int(connection.execute("SELECT count(*) FROM events").fetchone()[0])
+    except sqlite3.Error as error:
+        found.problems.append(f"cannot be read as a database of answers ({error})")
+        return
+    found.problems += [] if said == ["ok"] else said[:5]
+    found.problems += [f"{len(astray)} answers are to questions that it does not have"] if astray else []

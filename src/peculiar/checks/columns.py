@@ -1,0 +1,287 @@
+"""What is wrong with the columns of a catalogue, without a look at its pictures."""
+
+import itertools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from peculiar.errors import DataError
+from peculiar.tables.column import Column
+from peculiar.tables.quantity import quantity_of
+from peculiar.tables.reader import TableReader
+from peculiar.tables.sky import sky_names
+
+# Stand-ins for "not known" that survive among numbers.
+_SENTINELS = (-99999.0, -9999.0, -999.0, -99.0, 99.0, 999.0, 9999.0, 99999.0)
+
+_REDSHIFT = re.compile(r"(?:.*_)?(?:z|redshift|zspec|zphot|photoz|specz)(?:_.*)?")
+_MAGNITUDE = re.compile(r"(?:.*_)?(?:mag|[a-z]*mag)(?:_.*)?|[ugrizy]")
+_ERROR = re.compile(r".*(?:err|error|sigma|flag|warning)s?")
+
+# A galaxy that comes towards us has a redshift a little below 0; magnitudes lie within these bounds.
+_LEAST_REDSHIFT, _MAGNITUDES = -0.01, (-5.0, 40.0)
+
+# Two columns of numbers are copies if they agree in this share of the rows, and of so many rows at least.
+_AGREE, _LEAST_ROWS = 0.99, 10
+
+
+def read_columns(path: Path, kind: str) -> dict[str, list[Any]]:
+    """Read the columns of numbers and words of a set of galaxies.
+
+    Parameters
+    ----------
+    path : path
+    kind : str
+        What is there, as a source says: only "table" and "hdf5" have columns.
+
+    Returns
+    -------
+    dict of str to list
+        Null is None, as is what a part of the table lacks; so all are of one length. Values of CSV files are text.
+        Columns of bytes, structures and lists are left out, and of HDF5 what does not go with the pictures.
+
+    Raises
+    ------
+    DataError
+        If it is damaged.
+    """
+    if kind == "hdf5":
+        return _hdf5_columns(path)
+    if kind != "table":
+        return {}
+    parts = [path] if path.is_file() else sorted(one for one in path.glob("*.parquet") if not one.name.startswith("."))
+    columns: dict[str, list[Any]] = {}
+    rows = 0
+    for part in parts:
+        reader = TableReader(part)
+        plain = [field.name for field in reader.schema if _is_plain(field.type)]
+        columns |= {name: [None] * rows for name in plain if name not in columns}
+        for batch in reader.batches(plain) if plain else ():
+            for name in plain:
+                columns[name].extend(batch.column(name).to_pylist())
+        rows = len(columns[plain[0]]) if plain else rows + len(reader)
+        for values in columns.values():  # which this part may lack
+            values.extend([None] * (rows - len(values)))
+    return columns
+
+
+def described_columns(path: Path, kind: str) -> list[Column]:
+    """Return what a table says of its columns; of HDF5 and pictures nothing is known."""
+    return [Column.of(field) for field in TableReader(path).schema] if kind == "table" else []
+
+
+def _is_plain(kind: pa.DataType) -> bool:
+    return not (pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def _hdf5_columns(path: Path) -> dict[str, list[Any]]:
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            rows = len(file["images"])
+            return {
+                name: np.asarray(values).tolist()
+                for name, values in file.items()
+                if isinstance(values, h5py.Dataset) and values.shape == (rows,) and values.dtype.kind in "biuf"
+            }
+    except (OSError, RuntimeError, ValueError) as error:
+        message = f"{path}: cannot be read as HDF5 ({error}); it is damaged, cut short or of another kind"
+        raise DataError(message) from error
+
+
+def as_numbers(values: Sequence[Any]) -> NDArray[np.float64] | None:
+    """Return a column as numbers, NaN where empty; None if it holds words or nothing at all."""
+    if all(value in (None, "") for value in values) or any(isinstance(value, bool) for value in values):
+        return None
+    try:
+        return np.array([np.nan if value in (None, "") else float(value) for value in values])
+    except (TypeError, ValueError):
+        return None
+
+
+def sky_positions(
+    columns: Mapping[str, Sequence[Any]],
+    described: Sequence[Column] = (),
+    ra: str | None = None,
+    dec: str | None = None,
+    *,
+    where: str = "",
+) -> tuple[tuple[str, str], NDArray[np.float64]] | None:
+    """Return the positions that some columns hold.
+
+    Parameters
+    ----------
+    columns : mapping of str to sequence
+    described : sequence of Column
+        What is known of them: units and UCDs.
+    ra, dec : str, optional
+        Which columns they are; by default those of the usual names.
+    where : str
+        The file, for messages.
+
+    Returns
+    -------
+    names : (str, str)
+    positions : ndarray, shape (2, n)
+        In degrees; NaN where unknown.
+        Nothing is returned where there are no such columns, or they hold words.
+
+    Raises
+    ------
+    DataError
+        If a column is in a unit that is no angle.
+    """
+    known = {one.name: one for one in described}
+    names = sky_names([known.get(name, Column(name, pa.float64())) for name in columns], ra, dec)
+    if names is None or not {*names} <= {*columns}:
+        return None
+    positions = []
+    for name, hours in zip(names, (True, False), strict=True):
+        unit = known.get(name, Column(name, pa.float64())).unit
+        quantity = quantity_of(Column(name, pa.string(), unit=unit), "deg", where=where, hours=hours)
+        numbers = as_numbers(columns[name])
+        if numbers is None:
+            values = [None if value is None else str(value) for value in columns[name]]
+            numbers = quantity.read(pa.array(values, pa.string()))
+        else:
+            numbers = quantity.convert(numbers)
+        positions.append(numbers)
+    return (names, np.stack(positions)) if np.isfinite(positions).all(axis=0).any() else None
+
+
+def column_faults(
+    columns: Mapping[str, Sequence[Any]], sky: tuple[tuple[str, str], NDArray[np.float64]] | None = None
+) -> Iterator[tuple[str, str, tuple[int, ...]]]:
+    """Find columns that are copies of each other, constant, or impossible.
+
+    Parameters
+    ----------
+    columns : mapping of str to sequence
+        All of one length.
+    sky : tuple, optional
+        What `sky_positions` returns of them.
+
+    Yields
+    ------
+    kind : {"copied column", "constant column", "impossible value"}
+    text : str
+        What is wrong, with the column's name.
+    rows : tuple of int
+        Where; empty if the column is meant as a whole.
+    """
+    numbers = {name: found for name, values in columns.items() if (found := as_numbers(values)) is not None}
+    for name, values in columns.items():
+        different = {value for value in values if value is not None}
+        if len(values) >= _LEAST_ROWS and len(different) <= 1:
+            what = f"always {next(iter(different))!r}" if different else "empty"
+            yield "constant column", f"{name} is {what}", ()
+    for (one, first), (other, second) in itertools.combinations(numbers.items(), 2):
+        both = ~np.isnan(first) & ~np.isnan(second)
+        same = both & np.isclose(first, second, rtol=1e-6, atol=1e-9)
+        # Two columns that are constant, or mostly one value, agree without being copies.
+        if both.sum() >= _LEAST_ROWS and same.sum() >= _AGREE * both.sum() and len(np.unique(first[same])) > 2:
+            yield "copied column", f"{other} is equal to {one} in {same.sum():,} of {both.sum():,} rows", ()
+    for name, known in numbers.items():
+        yield from _impossible(name, known)
+    if sky is not None:
+        yield from _off_the_sky(*sky, numbers)
+
+
+def _impossible(name: str, values: NDArray[np.float64]) -> Iterator[tuple[str, str, tuple[int, ...]]]:
+    kind = "impossible value"
+    lower = name.lower()
+    stand_ins = _stand_ins(values)
+    if len(stand_ins):
+        found = ", ".join(f"{value:g}" for value in np.unique(values[stand_ins]))
+        yield (
+            kind,
+            f"{name} has {found} in {len(stand_ins):,} rows, which looks like a sign for 'not known'",
+            _rows(stand_ins),
+        )
+    infinite = np.flatnonzero(np.isinf(values))
+    if len(infinite):
+        yield kind, f"{name} is infinite in {len(infinite):,} rows", _rows(infinite)
+    rest = values.copy()
+    rest[stand_ins] = np.nan
+    if _ERROR.fullmatch(lower):
+        return
+    if _REDSHIFT.fullmatch(lower):
+        negative = np.flatnonzero(rest < _LEAST_REDSHIFT)
+        if len(negative):
+            yield kind, f"{name} is negative in {len(negative):,} rows, and a galaxy's redshift is not", _rows(negative)
+    elif _MAGNITUDE.fullmatch(lower):
+        outside = np.flatnonzero((rest < _MAGNITUDES[0]) | (rest > _MAGNITUDES[1]))
+        if len(outside):
+            bounds = f"{_MAGNITUDES[0]:g} to {_MAGNITUDES[1]:g}"
+            yield kind, f"{name} lies outside {bounds} in {len(outside):,} rows, and magnitudes do not", _rows(outside)
+
+
+def _stand_ins(values: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Return the rows with a value that stands for "not known": far outside all others."""
+    sentinel = np.isin(values, _SENTINELS)
+    rest = values[~sentinel & np.isfinite(values)]
+    if not sentinel.any() or not len(rest):
+        return np.empty(0, dtype=np.intp)
+    width = max(float(np.ptp(rest)), 1e-6)
+    far = (values < rest.min() - width) | (values > rest.max() + width)
+    return np.flatnonzero(sentinel & far)
+
+
+def _off_the_sky(
+    names: tuple[str, str], positions: NDArray[np.float64], numbers: Mapping[str, NDArray[np.float64]]
+) -> Iterator[tuple[str, str, tuple[int, ...]]]:
+    ra, dec = positions.copy()
+    for name, values in zip(names, (ra, dec), strict=True):
+        if name in numbers:
+            values[_stand_ins(numbers[name])] = np.nan
+    steep = np.abs(dec) > 90
+    outside = np.flatnonzero((ra < 0) | (ra > 360) | steep)
+    if not len(outside):
+        return
+    # If the columns were swapped, every position would be on the sky the other way round.
+    swapped = steep.any() and not ((np.abs(ra) > 90) | (dec < 0) | (dec > 360)).any()
+    text = f"{names[0]} and {names[1]} lie outside the sky (0 to 360, -90 to 90 degrees) in {len(outside):,} rows"
+    yield "impossible value", text + ("; they look swapped" if swapped else ""), _rows(outside)
+
+
+def _rows(rows: NDArray[np.intp]) -> tuple[int, ...]:
+    return tuple(rows.tolist())
+
+
+def sky_pairs(ra: NDArray[np.float64], dec: NDArray[np.float64], radius: float) -> list[tuple[int, int, float]]:
+    """Find pairs of positions that are close on the sky, at the poles and across 0 h too.
+
+    Parameters
+    ----------
+    ra, dec : ndarray, shape (n,)
+        Degrees; rows that are NaN or outside the sky are passed over.
+    radius : float
+        Arcseconds.
+
+    Returns
+    -------
+    list of (int, int, float)
+        Rows, the smaller first, and their distance in arcseconds.
+    """
+    from scipy.spatial import cKDTree
+
+    known = np.flatnonzero(np.isfinite(ra) & np.isfinite(dec) & (np.abs(dec) <= 90))
+    longitude, latitude = np.deg2rad(ra[known]), np.deg2rad(dec[known])
+    towards = np.stack(
+        [np.cos(latitude) * np.cos(longitude), np.cos(latitude) * np.sin(longitude), np.sin(latitude)], axis=1
+    )
+    if len(known) < 2:
+        return []
+    chord = 2 * np.sin(np.deg2rad(min(radius / 3600, 180)) / 2)
+    pairs = cKDTree(towards).query_pairs(chord, output_type="ndarray")
+    half = np.linalg.norm(towards[pairs[:, 0]] - towards[pairs[:, 1]], axis=1) / 2
+    distances = np.rad2deg(2 * np.arcsin(np.minimum(half, 1))) * 3600
+    rows = np.sort(known[pairs], axis=1)
+    order = np.lexsort((rows[:, 1], rows[:, 0]))
+    return [(int(rows[one, 0]), int(rows[one, 1]), float(distances[one])) for one in order]

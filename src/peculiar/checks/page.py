@@ -1,0 +1,127 @@
+"""What the doctor found, for people and programs: a page with pictures, a JSON, a cleaned list."""
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from peculiar.checks.check import open_examined
+from peculiar.checks.findings import KINDS, Diagnosis, Finding
+from peculiar.errors import DataError
+from peculiar.files.writing import writing
+from peculiar.images.decode import Framing
+from peculiar.reports.page import Section, Strip, embedded, write_page
+from peculiar.sources.stream import decode_row
+from peculiar.tables.column import Column
+from peculiar.tables.identifiers import typed_ids
+from peculiar.tables.writers import write_table
+from peculiar.text import counted
+
+# Of each kind so many findings are shown, and of each finding so many pictures.
+MOST_SHOWN, MOST_PICTURES = 24, 3
+
+_SIDE = 112
+
+
+def write_checkup(found: Diagnosis, folder: Path, *, label: str | None = None) -> Path:
+    """Write ``check.json`` with all findings, and ``index.html``, one file that shows the first of each kind.
+
+    Parameters
+    ----------
+    found : Diagnosis
+    folder : path
+        Made where it is missing; files that are there are replaced.
+    label : str, optional
+        The column that the labels were read from.
+
+    Returns
+    -------
+    path
+        The page.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with writing(folder / "check.json") as temporary:
+        temporary.write_text(json.dumps(found.as_dict(), indent=1) + "\n", encoding="utf-8")
+    counts = found.counts()
+    shown = {kind: found.of(kind)[:MOST_SHOWN] for kind in counts}
+    wanted = {row for some in shown.values() for one in some for row in one.rows[:MOST_PICTURES]}
+    pictures = _pictures(found, wanted, label)
+    summary = Section(
+        "In short",
+        text=[_summary(found), *(f"Not looked for: {what} ({why})." for what, why in found.skipped.items())],
+        table=[["finding", "count"], *([kind, f"{count:,}"] for kind, count in counts.items())] if counts else (),
+    )
+    sections = [_section(kind, some, counts[kind], found, pictures) for kind, some in shown.items()]
+    lead = f"{counted(len(found.ids), 'galaxy')}, looked at in {counted(round(found.seconds), 'second')}."
+    return write_page(folder / "index.html", f"Check of {found.data.name}", lead, [summary, *sections])
+
+
+def write_cleaned(found: Diagnosis, path: Path) -> Path:
+    """Write a list of all galaxies as CSV: row, id, kept (yes or no), reason. The data stay as they are."""
+    dropped = found.dropped()
+    rows = range(len(found.ids))
+    values = {
+        "row": pa.array(rows, pa.int64()),
+        "id": typed_ids(found.ids, found.id_type),
+        "kept": pa.array(["no" if row in dropped else "yes" for row in rows], pa.string()),
+        "reason": pa.array([dropped.get(row) for row in rows], pa.string()),
+    }
+    columns = [Column(name, array.type) for name, array in values.items()]
+    with writing(path) as temporary:
+        write_table(temporary, "csv", columns, pa.table(values).to_batches(), {})
+    return path
+
+
+def _summary(found: Diagnosis) -> str:
+    if not found.findings:
+        return "Nothing is wrong."
+    dropped = len(found.dropped())
+    return (
+        f"{counted(len(found.findings), 'finding')}. A cleaned list (--fix) leaves out {dropped:,} of "
+        f"{counted(len(found.ids), 'galaxy')}: those whose picture shows nothing, all duplicates but the first, and "
+        "duplicates whose labels contradict each other. Suspect labels and neighbours are for people to judge."
+    )
+
+
+def _section(
+    kind: str, some: Sequence[Finding], count: int, found: Diagnosis, pictures: dict[int, NDArray[np.uint8]]
+) -> Section:
+    text = [f"{KINDS[kind].text[:1].upper()}{KINDS[kind].text[1:]}."]
+    if count > len(some):
+        text.append(f"{len(some)} of {count:,} are shown; check.json has all.")
+    strips = [strip for one in some if (strip := _strip(one, found, pictures)).pictures]
+    plain = [one for one in some if not any(row in pictures for row in one.rows[:MOST_PICTURES])]
+    table = [["galaxies", "what"], *([_names(one.rows, found), one.text] for one in plain)] if plain else []
+    return Section(f"{kind[:1].upper()}{kind[1:]} ({count:,})", text=text, table=table, text_columns=2, gallery=strips)
+
+
+def _strip(one: Finding, found: Diagnosis, pictures: dict[int, NDArray[np.uint8]]) -> Strip:
+    rows = one.rows[:MOST_PICTURES]
+    return Strip([embedded(pictures[row]) for row in rows if row in pictures], f"{_names(one.rows, found)}: {one.text}")
+
+
+def _names(rows: Sequence[int], found: Diagnosis) -> str:
+    names = [found.ids[row] for row in rows[:MOST_PICTURES]]
+    more = len(rows) - len(names)
+    return ", ".join(names) + (f" and {more:,} more" if more else "") if names else "all"
+
+
+def _pictures(found: Diagnosis, wanted: Iterable[int], label: str | None) -> dict[int, NDArray[np.uint8]]:
+    """Read some rows' pictures anew, whole; those that cannot be read are missing."""
+    if "pictures" in found.skipped:
+        return {}
+    pictures: dict[int, NDArray[np.uint8]] = {}
+    wanted, framing = set(wanted), Framing(_SIDE)
+    for number, row in enumerate(open_examined(found.data, label).rows()):
+        if number not in wanted:
+            continue
+        if row.id != found.ids[number]:
+            message = f"{found.data} has changed since it was checked: row {number} is now {row.id}"
+            raise DataError(message)
+        galaxy = decode_row(row, framing)
+        if galaxy.picture is not None:
+            pictures[number] = galaxy.picture
+    return pictures

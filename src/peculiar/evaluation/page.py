@@ -1,0 +1,328 @@
+"""What an assessment found as a folder: figures, and one HTML page that explains them and holds all of its pictures."""
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from peculiar.evaluation.assess import Assessment
+from peculiar.evaluation.robustness import Shifted
+from peculiar.metrics.intervals import Interval
+from peculiar.metrics.scores import ClassScores, Scores
+from peculiar.reports import plots
+from peculiar.reports.page import Picture, Section, write_page
+from peculiar.text import changed, counted, format_score
+
+_CLASS_SCORES = (
+    ("precision", "precision"),
+    ("recall", "recall"),
+    ("F1", "f1"),
+    ("AUC", "auc"),
+    ("average precision", "average_precision"),
+)
+
+_SCORES = (
+    ("accuracy", "accuracy", "share of the galaxies whose most probable class is the right one"),
+    (
+        "balanced accuracy",
+        "balanced_accuracy",
+        "mean recall of the classes: a rare class counts as much as a common one",
+    ),
+    (
+        "AUC",
+        "auc",
+        "probability that a galaxy of a class is given more of it than one of another; mean over the classes",
+    ),
+    ("average precision", "average_precision", "mean precision over all recalls; mean over the classes"),
+    ("log loss", "log_loss", "what the right class was not given, in nats; 0 is best"),
+    ("Brier score", "brier", "squared distance of the probabilities from the truth, 0 to 2; 0 is best"),
+    ("calibration error", "calibration_error", "how far stated and found shares are apart, in 15 bins of equal count"),
+)
+
+_OF_PARTS = ("accuracy", "balanced_accuracy", "auc", "calibration_error")
+
+_DEFINED = "A score is undefined, not 0, where there is nothing to score: a class that does not occur has no recall."
+
+
+def write_assessment(
+    folder: Path,
+    found: Assessment,
+    facts: Mapping[str, str],
+    *,
+    mistakes: Sequence[tuple[NDArray[np.uint8], str]] = (),
+    shifts: Mapping[str, Shifted] | None = None,
+    deviations: str = "",
+) -> Path:
+    """Write the figures of an assessment, each as PNG and PDF, and the page ``report.html``.
+
+    Parameters
+    ----------
+    folder : path
+    found : Assessment
+    facts : mapping of str to str
+        What the page is to state: data, model, digests, command, seed.
+    mistakes : sequence of (ndarray of uint8 (height, width, 3), str)
+        Pictures of the most confident mistakes, and what was said of each.
+    shifts : mapping of str to Shifted, optional
+        What became of answers as pictures were pushed.
+    deviations : str
+        How far probabilities are from shares of votes, where these decide what is right.
+
+    Returns
+    -------
+    path
+        The page.
+    """
+    answers = found.question.answers
+
+    def figure(drawn: Figure, name: str, caption: str) -> Picture:
+        for suffix in (".png", ".pdf"):
+            plots.save(drawn, folder / f"{name}{suffix}")
+        buffer = io.BytesIO()
+        drawn.savefig(buffer, dpi=120)
+        return Picture(f"{name}.pdf", caption, buffer.getvalue())
+
+    sections = [
+        _scores_section(found),
+        Section(
+            "Class by class",
+            [
+                "Of the galaxies that were called so, the precision is the share that are; of those that are, the "
+                "recall is the share that were found; F1 is their harmonic mean. AUC and average precision are those "
+                f"of the class against all others. {_DEFINED}",
+            ],
+            table=_class_table(found.scores),
+            figures=[
+                figure(
+                    plots.draw_scores(_by_class(found.scores)),
+                    "classes",
+                    "Each class on a line, with 95 % intervals: where intervals are long there are few galaxies.",
+                ),
+                figure(
+                    plots.draw_confusion(found.scores.confusion, answers),
+                    "confusion",
+                    "Rows are true classes, columns what the model said; off the diagonal are its mistakes.",
+                ),
+            ],
+        ),
+        Section(
+            "Do the probabilities mean what they say?",
+            _calibration_text(found),
+            figures=[
+                figure(
+                    plots.draw_reliability(found.reliability),
+                    "reliability",
+                    "Galaxies in bins of equal count by how sure the model was; points above the diagonal were right "
+                    "more often than stated, points below less often. Bars are 95 % intervals.",
+                )
+            ],
+        ),
+    ]
+    if found.sets:
+        sections.append(
+            Section(
+                "Sets of answers",
+                [
+                    "In place of one answer, a set that holds the right one as often as is promised, in each class. A "
+                    f"set of one answer is a firm one. Thresholds are those of {found.sets_from}.",
+                ],
+                table=_sets_table(found),
+                figures=[
+                    figure(
+                        plots.draw_coverage(found.sets),
+                        "sets",
+                        "Left: coverage found against coverage promised. Right: the price, in answers a set.",
+                    )
+                ],
+            )
+        )
+    for number, (column, parts) in enumerate(found.by.items()):
+        if parts:
+            drawn = plots.draw_scores(_by_part(parts))
+            caption = f"The same scores for the galaxies of each entry of {column}, with 95 % intervals."
+            name = f"by_{number + 1}_{''.join(sign if sign.isalnum() else '_' for sign in column)}"
+            sections.append(Section(f"By {column}", table=_parts_table(parts), figures=[figure(drawn, name, caption)]))
+    if found.fractions:
+        sections.append(_fractions_section(found))
+    if shifts:
+        sections.append(
+            Section(
+                "How far can it be pushed?",
+                [
+                    "The same galaxies, their pictures made worse step by step. The grey line is 5 points of accuracy "
+                    "below that of the pictures as they are.",
+                ],
+                table=_shift_table(shifts),
+                figures=[figure(plots.draw_shifts(shifts), "shifts", "Accuracy, calibration error and agreement.")],
+            )
+        )
+    if mistakes:
+        drawn = plots.draw_answers(
+            np.stack([picture for picture, _ in mistakes]),
+            [[(line, None) for line in text.split("\n")] for _, text in mistakes],
+        )
+        caption = "What it was sure of and wrong about: look here first for wrong labels as well as for weaknesses."
+        sections.append(Section("The most confident mistakes", figures=[figure(drawn, "mistakes", caption)]))
+    sections.append(
+        Section("What was scored", table=[["", ""], *([name, text] for name, text in facts.items())], text_columns=2)
+    )
+    low = format_interval(found.scores.intervals.get("accuracy"))
+    lead = (
+        f"{counted(found.scores.count, 'galaxy')}, the question {found.question.name}: accuracy "
+        f"{format_score(found.scores.accuracy)}{f' ({low})' if low else ''}."
+    )
+    if deviations:
+        lead += f" Right is what most people answered; the shares of their votes are off by {deviations}."
+    return write_page(folder / "report.html", "How good are the answers?", lead, sections)
+
+
+def format_interval(interval: Interval) -> str:
+    """Return an interval with three digits, or nothing where there is none."""
+    return "" if interval is None else f"{interval[0]:.3f}\u2013{interval[1]:.3f}"
+
+
+def _scores_section(found: Assessment) -> Section:
+    scores = found.scores
+    rows = [["score", "value", "95 % interval"]]
+    rows += [
+        [name, format_score(getattr(scores, key)), format_interval(scores.intervals.get(key))]
+        for name, key, _ in _SCORES
+    ]
+    return Section(
+        "Scores",
+        [
+            "Each score is that of these galaxies; its interval says within which bounds that of all such galaxies "
+            f"lies, in 95 of 100 cases. {_DEFINED}",
+            "; ".join(f"{name[0].upper()}{name[1:]}: {meaning}" for name, _, meaning in _SCORES) + ".",
+        ],
+        table=rows,
+    )
+
+
+def _cell(value: float | None, interval: Interval) -> str:
+    text = format_interval(interval)
+    return f"{format_score(value)} ({text})" if value is not None and text else format_score(value)
+
+
+def _class_table(scores: Scores) -> list[list[str]]:
+    rows = [["class", "galaxies", *(name for name, _ in _CLASS_SCORES)]]
+    rows += [
+        [name, f"{of.count:,}", *(_cell(getattr(of, key), of.intervals.get(key)) for _, key in _CLASS_SCORES)]
+        for name, of in scores.classes.items()
+    ]
+    return rows
+
+
+def _parts_table(parts: Mapping[str, Scores]) -> list[list[str]]:
+    shown = [(name, key) for name, key, _ in _SCORES if key in _OF_PARTS]
+    rows = [["entry", "galaxies", *(name for name, _ in shown)]]
+    rows += [
+        [part, f"{of.count:,}", *(_cell(getattr(of, key), of.intervals.get(key)) for _, key in shown)]
+        for part, of in parts.items()
+    ]
+    return rows
+
+
+def _by_class(scores: Scores) -> dict[str, dict[str, tuple[float | None, Interval]]]:
+    def value(of: ClassScores, key: str) -> tuple[float | None, Interval]:
+        return getattr(of, key), of.intervals.get(key)
+
+    return {name: {answer: value(of, key) for answer, of in scores.classes.items()} for name, key in _CLASS_SCORES[:4]}
+
+
+def _by_part(parts: Mapping[str, Scores]) -> dict[str, dict[str, tuple[float | None, Interval]]]:
+    shown = [(name, key) for name, key, _ in _SCORES if key in _OF_PARTS]
+    return {
+        name: {part: (getattr(of, key), of.intervals.get(key)) for part, of in parts.items()} for name, key in shown
+    }
+
+
+def _calibration_text(found: Assessment) -> list[str]:
+    text = [
+        "Of the galaxies that are given a class with a probability of 0.8, eight in ten should be of it. "
+        f"The expected calibration error is {format_score(found.scores.calibration_error)}."
+    ]
+    for name, bins in found.reliability.items():
+        text.append(
+            f"{name[0].upper()}{name[1:]}: the diagonal passes through {sum(one.bears_out for one in bins)} of "
+            f"{counted(len(bins), 'interval')}."
+        )
+    known = found.calibration
+    if known:
+        text.append(
+            f"Calibrated anew, each galaxy with what the others say, by {known['scaling']}: log loss "
+            f"{known['log_loss']:.3f} in place of {found.scores.log_loss:.3f}, calibration error "
+            f"{known['calibration_error']:.3f}. With weights and biases by class the log loss is "
+            f"{changed(-known['gain_by_classes'])} (standard error {known['gain_error']:.4f}) against a temperature; "
+            "they are taken where it is lower by more than two standard errors and rare classes are found as often."
+        )
+    return text
+
+
+def _sets_table(found: Assessment) -> list[list[str]]:
+    names = list(found.question.answers)
+    rows = [["promised", "found", "95 % interval", "answers a set", "of one answer", *names]]
+    for one in found.sets:
+        shares = [one.classes[name]["coverage"] for name in names]
+        rows.append(
+            [
+                f"{one.level} %",
+                f"{one.coverage:.1%}",
+                "" if one.interval is None else f"{one.interval[0]:.1%} to {one.interval[1]:.1%}",
+                f"{one.size:.2f}",
+                f"{one.single:.0%}",
+                *("undefined" if share is None else f"{share:.1%}" for share in shares),
+            ]
+        )
+    return rows
+
+
+def _fractions_section(found: Assessment) -> Section:
+    rows = [["class", "called so", "adjusted counts", "90 % interval", "expectation maximisation", "90 % interval"]]
+    rows += [
+        [
+            name,
+            f"{one.counted:.1%}",
+            f"{one.adjusted:.1%}",
+            "{:.1%} to {:.1%}".format(*one.adjusted_interval),
+            f"{one.expected:.1%}",
+            "{:.1%} to {:.1%}".format(*one.expected_interval),
+        ]
+        for name, one in found.fractions.items()
+    ]
+    return Section(
+        "How common are they?",
+        [
+            "The shares of the classes in the catalogue without labels. What the model calls galaxies is biased by its "
+            "mistakes; both corrections use those that it makes on the labelled galaxies, and hold where galaxies of a "
+            "class look alike in both sets. Where the two differ by more than their intervals, that is in doubt.",
+        ],
+        table=rows,
+    )
+
+
+def _shift_table(shifts: Mapping[str, Shifted]) -> list[list[str]]:
+    rows = [["pictures", "accuracy 5 points lower at", "calibration error 5 points higher at", "same class, at worst"]]
+    rows += [
+        [
+            f"{name} ({of.unit})" if of.unit else name,
+            _reached(of.accuracy_falls_at),
+            _reached(of.calibration_falls_at),
+            f"{min(of.same):.0%}",
+        ]
+        for name, of in shifts.items()
+    ]
+    return rows
+
+
+def _reached(amount: float | None) -> str:
+    return "not reached" if amount is None else f"{amount:.3g}"
+
+
+def facts_of(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Return settings as text for the page, without those that are empty."""
+    return {name: str(value) for name, value in settings.items() if value not in (None, "", {}, [])}

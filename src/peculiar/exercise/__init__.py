@@ -1,0 +1,1 @@
+"""The exercise: its training, its page, and what its filters see."""

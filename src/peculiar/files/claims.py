@@ -1,0 +1,217 @@
+"""What a command wrote, and for which request: what it did not write itself, a command does not replace.
+
+The cache keeps a record for each file: its size and digest, and the command and request that it was written for. A file
+without a record, or one that was changed since, is somebody else's.
+"""
+
+import hashlib
+import json
+import os
+import stat
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from peculiar.errors import PeculiarWarning, UsageError
+from peculiar.files.writing import cache_folder, claimed, replacing
+
+CONTENT_BYTES = 1 << 28
+"""Inputs of so many bytes together are told apart by their content; larger ones by names, sizes and times."""
+
+# A record is noted before the file is renamed, so that a kill between the two leaves the file of the record before.
+_KEPT = 2
+
+
+@dataclass(slots=True)
+class Request:
+    """A command's claim to the files that it writes.
+
+    Parameters
+    ----------
+    command : str
+        "predict", "data pack".
+    digest : str
+        Of all that decides what is written; see `request_digest`.
+    inputs : sequence of path
+        What the command reads, which it never replaces.
+    overwrite : bool
+        Replace files whoever wrote them.
+    facts : dict
+        What the record is to say besides; JSON values.
+    """
+
+    command: str
+    digest: str
+    inputs: tuple[Path, ...] = ()
+    overwrite: bool = False
+    facts: dict[str, Any] = field(default_factory=dict)
+    _written: set[str] = field(default_factory=set)
+
+    def check(self, path: Path) -> None:
+        """See that a file may be written.
+
+        Raises
+        ------
+        UsageError
+            If it is an input, a folder or write-protected; or something else wrote it, and `overwrite` is not set.
+        """
+        if not os.path.lexists(path) or _key(path) in self._written:
+            return
+        for read in self.inputs:
+            if path.exists() and read.exists() and path.samefile(read):
+                message = f"{path} is what is read, and would be lost; give another place (--out)"
+                raise UsageError(message)
+        if path.is_dir():
+            message = f"{path} is a folder, where a file is to be written; give another place (--out)"
+            raise UsageError(message)
+        if path.exists() and not path.is_symlink() and not stat.S_IMODE(path.stat().st_mode) & 0o222:
+            message = f"{path} is write-protected; make it writable, or give another place (--out)"
+            raise UsageError(message)
+        reason = None if self.overwrite else self._stranger(path)
+        if reason is not None:
+            message = f"{path} {reason}; give another place (--out), or replace it (--overwrite)"
+            raise UsageError(message)
+
+    def done(self, path: Path) -> bool:
+        """Tell whether this very request wrote what is at `path`."""
+        return os.path.lexists(path) and self._stranger(path) is None
+
+    def facts_of(self, path: Path) -> dict[str, Any]:
+        """Return the facts that were noted of a file."""
+        record = _record(path)
+        return {} if record is None else dict(record.get("facts", {}))
+
+    def note(self, path: Path, content: Path) -> None:
+        """Note that `content` is about to become `path`."""
+        record = {"path": _key(path), "command": self.command, "request": self.digest, **_state(content)}
+        record |= {"facts": self.facts} if self.facts else {}
+        kept = [one for one in _records(path) if one != record][: _KEPT - 1]
+        place = _place(path)
+        try:
+            with replacing(place) as temporary:
+                temporary.write_text(json.dumps([record, *kept]), encoding="utf-8")
+        except OSError as error:
+            message = (
+                f"{place.parent} cannot be written to ({error.strerror}), so that the next command will not know who "
+                f"wrote {path}; set PECULIAR_CACHE to another folder"
+            )
+            warnings.warn(message, PeculiarWarning, stacklevel=3)
+        self._written.add(_key(path))
+
+    def tidy(self, folder: Path) -> None:
+        """Remove files from a folder that this command wrote earlier and has not written again."""
+        for path in folder.iterdir():
+            if path.is_file() and not path.is_symlink() and _key(path) not in self._written:
+                record = _record(path)
+                if record is not None and record["command"] == self.command:
+                    path.unlink()
+
+    def _stranger(self, path: Path) -> str | None:
+        """Say who else wrote a file; None where this request did."""
+        if path.is_symlink():
+            return f"is a link to {os.readlink(path)}"  # noqa: PTH115 - as it is written in the link
+        record = _record(path)
+        if record is None:
+            return "was changed since peculiar wrote it" if _records(path) else "was not written by peculiar"
+        if record["command"] != self.command:
+            return f"was written by `peculiar {record['command']}`"
+        if record["request"] != self.digest:
+            return "was written by the same command from other inputs, or with other options"
+        return None
+
+
+@contextmanager
+def claiming(request: Request) -> Iterator[Request]:
+    """Let `peculiar.files.writing.writing` ask and tell a request, until the end."""
+    token = claimed.set(request)
+    try:
+        yield request
+    finally:
+        claimed.reset(token)
+
+
+def request_digest(
+    command: str, options: Mapping[str, Any], inputs: Iterable[Path], outputs: Iterable[Path] = ()
+) -> str:
+    """Return a digest of a command, its options, what it reads besides its own outputs, and peculiar's version."""
+    told = [command, metadata.version("peculiar"), options, inputs_digest(inputs, outputs)]
+    return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def inputs_digest(inputs: Iterable[Path], outputs: Iterable[Path] = ()) -> str:
+    """Return a digest of files and folders: of their content, or where that is large of names, sizes and times.
+
+    What is written below a folder that is read, such as the evaluation of a run, is no part of it.
+    """
+    written = {place for path in outputs for place in (path.absolute(), path.absolute().parent)}
+    files: list[tuple[Path, Path]] = []
+    for path in inputs:
+        own = {place for place in written if path.absolute() in place.parents}
+        files += [(path, file) for file in _files(path) if own.isdisjoint([file.absolute(), *file.absolute().parents])]
+    states = [file.stat() for _, file in files]
+    small = sum(state.st_size for state in states) <= CONTENT_BYTES
+    digest = hashlib.sha256()
+    for (path, file), state in zip(files, states, strict=True):
+        told = (os.path.relpath(file, path.parent), state.st_size, file_digest(file) if small else state.st_mtime_ns)
+        digest.update(repr(told).encode(errors="surrogateescape"))
+    return digest.hexdigest()
+
+
+def recorded(path: Path) -> dict[str, Any] | None:
+    """Return the latest record of a file, also where it was changed since; None where there is none."""
+    records = _records(path)
+    return records[0] if records else None
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+    return sorted(one for one in path.rglob("*") if one.is_file() and not one.name.startswith("."))
+
+
+def _state(path: Path) -> dict[str, Any]:
+    """Return size and digest of a file, or of all files of a folder."""
+    if not path.is_dir():
+        return {"size": path.stat().st_size, "sha256": file_digest(path)}
+    listed = [(one.relative_to(path).as_posix(), file_digest(one)) for one in sorted(path.rglob("*")) if one.is_file()]
+    return {"size": len(listed), "sha256": hashlib.sha256(repr(listed).encode()).hexdigest()}
+
+
+def _record(path: Path) -> dict[str, Any] | None:
+    """Return the record of what is at a path; None where there is none, or the file is not as it was written."""
+    records = _records(path)
+    if not records:
+        return None
+    if not path.is_dir() and path.stat().st_size not in [one["size"] for one in records]:
+        return None
+    state = _state(path)
+    return next((one for one in records if one["size"] == state["size"] and one["sha256"] == state["sha256"]), None)
+
+
+def _records(path: Path) -> list[dict[str, Any]]:
+    """Return the records of a path, the latest first; a damaged record is none."""
+    needed = {"path", "command", "request", "size", "sha256"}
+    try:
+        records = json.loads(_place(path).read_bytes())
+        return [one for one in records if needed <= one.keys() and one["path"] == _key(path)]
+    except (OSError, ValueError, AttributeError, TypeError):
+        return []
+
+
+def _key(path: Path) -> str:
+    return os.fsencode(path.parent.resolve() / path.name).decode(errors="backslashreplace")
+
+
+def _place(path: Path) -> Path:
+    name = hashlib.sha256(_key(path).encode()).hexdigest()
+    return cache_folder() / "written" / f"{name}.json"

@@ -1,0 +1,406 @@
+"""FITS images: which bands a file holds, in which order, in which unit. Rows stay as FITS has them, from the bottom up.
+
+Bands lie in extensions, in the planes of a cube (bands, height, width), or in files of their own.
+"""
+
+import logging
+import math
+import re
+from collections.abc import Container, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from peculiar.errors import DataError, PictureError
+from peculiar.images.companions import companion_kind
+from peculiar.images.fits_file import FITS_SUFFIXES, FitsFile, Pixels, quietly
+from peculiar.images.stretch import SDSS_PIXEL
+from peculiar.images.wcs import pixel_side, read_sky, same_cards
+
+logger = logging.getLogger(__name__)
+
+# Wavelengths in nm, by which bands are ordered. Capitals do not matter: the bands that share a letter lie close.
+_WAVELENGTHS = {
+    **{"u": 355, "b": 445, "g": 475, "v": 550, "r": 625, "vis": 700, "i": 765, "z": 905, "y": 1000},
+    **{"j": 1230, "h": 1640, "k": 2180, "ks": 2160},
+}
+
+# What an extension is called that has a picture of any band.
+_NO_NAMES = {"sci", "science", "image", "data", "primary", "compressed_image"}
+
+_COMPOSITES = (("i", "r", "g"), ("z", "r", "g"))
+
+_NANOMAGGIES = {"nanomaggy", "nanomaggies", "nmgy", "nmaggy", "nmaggies", "nanomaggie"}
+_NANOMAGGY_JANSKY = 3.631e-6
+
+# Bands may be shifted against each other, as those of SDSS are, but not turned or enlarged: at the corners by not more
+# pixels than this.
+TWIST = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Bands:
+    """The one to three bands of a picture.
+
+    Parameters
+    ----------
+    planes : ndarray of float32 or uint8, shape (1 to 3, height, width)
+        From the redder to the bluer, rows from the bottom up. Bytes are a finished picture.
+    names : tuple of str
+        As the file calls them; empty where it does not.
+    nanomaggies : float or None
+        How many nanomaggies in the area of an SDSS pixel the value 1 stands for; None where the unit is not known.
+    """
+
+    planes: NDArray[Any]
+    names: tuple[str, ...]
+    nanomaggies: float | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plane:
+    """One two-dimensional image of a FITS file that is open.
+
+    Parameters
+    ----------
+    name : str
+        What the file calls its band; may be empty.
+    hdu : astropy HDU
+    index : int
+        Number of the plane in the cube.
+    file : FitsFile
+    """
+
+    name: str
+    hdu: Any
+    index: int
+    file: FitsFile
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.hdu.shape[-2], self.hdu.shape[-1]
+
+    @property
+    def band(self) -> int | str:
+        """What tells its band from others: a wavelength in nm, or else a name in lower case; may be empty."""
+        return wavelength(self.name) or ("" if self.name.lower() in _NO_NAMES else self.name.lower())
+
+    @property
+    def label(self) -> str:
+        """What to call it in a message: its extension, or its band."""
+        extension = str(self.hdu.header.get("EXTNAME", "")).strip()
+        version = self.hdu.header.get("EXTVER")
+        return (f"{extension},{version}" if extension and version else extension) or self.name or "one"
+
+    @property
+    def compressed(self) -> bool:
+        """Whether it is compressed by tiles."""
+        return hasattr(self.hdu, "compression_type")
+
+    @property
+    def primary(self) -> bool:
+        """Whether it is the first image of its file, or a plane of it, which is that of the file by the standard."""
+        return self.hdu is self.file.hdus[0]
+
+    def pixels(self) -> Pixels:
+        """Return its pixels."""
+        return self.file.pixels(self.hdu, self.index)
+
+    def nanomaggies(self) -> float | None:
+        """Return how many nanomaggies in the area of an SDSS pixel the value 1 stands for, where the unit is known."""
+        said = str(self.hdu.header.get("BUNIT", ""))
+        pixel = pixel_side(self.hdu.header) if said else None
+        unit = nanomaggies_of(said, pixel)
+        return None if unit is None else unit * (SDSS_PIXEL / (pixel or SDSS_PIXEL)) ** 2
+
+
+def holds_image(path: Path) -> bool:
+    """Tell whether the first part of a FITS file that has data is an image, and not a table; a damaged one may be."""
+    try:
+        with quietly(), FitsFile(path, headers_only=True) as file:
+            return next((bool(hdu.is_image) for hdu in file.hdus if _has_data(hdu)), False)
+    except DataError:
+        return False
+    except Exception:  # what is wrong with it is told when the picture is read
+        logger.debug("%s is damaged", path, exc_info=True)
+        return True
+
+
+def read_bands(files: Sequence[Path | bytes], wanted: Sequence[str] = (), *, most: int = 10**9) -> Bands:
+    """Read the bands of one picture.
+
+    Parameters
+    ----------
+    files : sequence of path or bytes
+        FITS files, or their content; several hold different bands of the same pixels.
+    wanted : sequence of str
+        Which bands, from the redder to the bluer: names, or numbers of planes from 1 on. By default by the names that
+        the files give them.
+    most : int
+        The largest number of pixels, of all bands together.
+
+    Returns
+    -------
+    Bands
+
+    Raises
+    ------
+    PictureError
+        If there is no image, a damaged one, or bands that do not fit together.
+    """
+    try:
+        with quietly(), ExitStack() as opened:
+            found = [
+                plane for file in files for plane in find_planes(opened.enter_context(FitsFile(file)), wanted=wanted)
+            ]
+            if not wanted:
+                _check_same_sky(found)
+            planes = choose_planes(found, wanted)
+            _check_same_sky(planes)
+            if len(planes) * math.prod(planes[0].shape) > most:
+                bands = f" in {len(planes)} bands" if len(planes) > 1 else ""
+                reason = (
+                    f"it has {planes[0].shape[1]} x {planes[0].shape[0]} pixels{bands}, more than "
+                    f"{most / 1e6:.0f} million; cut stamps out of it at the positions of galaxies (--catalog)"
+                )
+                raise PictureError(reason)
+            values = [plane.pixels().whole() for plane in planes]
+            units = {plane.nanomaggies() for plane in planes}
+    except PictureError:
+        raise
+    except DataError as error:
+        raise PictureError(str(error)) from error
+    except Exception as error:  # of damage astropy raises whatever came first
+        raise PictureError(f"it is damaged FITS, or cut short ({error})") from error
+    unit = units.pop() if len(units) == 1 else None
+    kind = np.uint8 if all(plane.dtype == np.uint8 for plane in values) else np.float32
+    return Bands(np.stack(values, dtype=kind), tuple(plane.name for plane in planes), unit)
+
+
+def find_images(file: FitsFile) -> Iterator[tuple[int, Any]]:
+    """Yield the images of an open FITS file, each with its number: (height, width), or (bands, height, width).
+
+    Companions are passed over, and what has the form of an image and is none.
+    """
+    for number, hdu in enumerate(file.hdus):
+        if hdu.is_image and _has_data(hdu) and _is_picture(hdu.shape) and not companion_kind(hdu.header):
+            yield number, hdu
+
+
+def find_planes(file: FitsFile, only: Container[int] | None = None, wanted: Sequence[str] = ()) -> list[Plane]:
+    """Return the bands of an open FITS file, in their order.
+
+    Parameters
+    ----------
+    file : FitsFile
+    only : container of int, optional
+        The numbers of the images to look at; all by default.
+    wanted : sequence of str
+        Further names of bands that its name may have.
+
+    Raises
+    ------
+    PictureError
+        If it has images, but all are companions, or have the shape of none.
+    """
+    images = [hdu for number, hdu in find_images(file) if only is None or number in only]
+    if not images:
+        _refuse(file)
+    planes = []
+    for hdu in images:
+        count = math.prod(hdu.shape[:-2])
+        for index in range(count):
+            names = _cube_names(hdu.header, index, count) if count > 1 else _names(hdu, file, len(images), wanted)
+            named = [name for name in names if name]
+            name = next((name for name in named if wavelength(name)), named[0] if named else "")
+            planes.append(Plane(name, hdu, index, file))
+    return planes
+
+
+def _refuse(file: FitsFile) -> None:
+    """Say why a file has no picture, where it has images."""
+    for hdu in file.hdus:
+        if not hdu.is_image or not _has_data(hdu):
+            continue
+        if kind := companion_kind(hdu.header):
+            raise PictureError(f"it holds no picture, but what goes with one ({kind})")
+        # Beside the picture, SDSS has a list of numbers in the form of an image.
+        reason = f"an image of shape {hdu.shape} is no picture; expected (height, width) or (bands, height, width)"
+        raise PictureError(reason)
+
+
+def _check_same_sky(planes: Sequence[Plane]) -> None:
+    """See that images are bands of one picture, and not chips of a camera, which lie beside each other."""
+    hdus = {id(plane.hdu): plane for plane in planes}
+    first, *others = hdus.values() if planes else (None,)
+    if first is None or all(same_cards(first.hdu.header, plane.hdu.header) for plane in others):
+        return
+    skies = [read_sky(plane.hdu.header, plane.file.hdus, plane.shape) for plane in (first, *others)]
+    known = [sky for sky in skies if sky is not None]
+    if not all(known[0].shape != sky.shape or known[0].aligned(sky, TWIST) for sky in known[1:]):
+        listed = ", ".join(plane.label for plane in (first, *others))
+        raise PictureError(
+            f"its images ({listed}) do not show the same sky: chips are no bands; cut stamps out of them at the "
+            "positions of galaxies (--catalog), or name one of them (--bands)"
+        )
+
+
+def choose_planes(planes: Sequence[Plane], wanted: Sequence[str] = ()) -> list[Plane]:
+    """Choose one to three bands, and order them from the redder to the bluer.
+
+    Those named are ordered by wavelength; of more than three, i, r, g are taken, or z, r, g, or else the reddest, the
+    middle and the bluest. Without names a file is taken to hold bluer bands before redder ones, as surveys write them,
+    but for three planes of bytes, which are a finished picture of red, green and blue.
+
+    Raises
+    ------
+    PictureError
+        If there is none, or which to take is not known.
+    """
+    if not planes:
+        raise PictureError("it holds no image")
+    chosen = [_wanted(planes, name) for name in wanted] if wanted else _by_wavelength(planes)
+    if len(chosen) > 3:
+        listed = ", ".join(plane.name or str(number) for number, plane in enumerate(chosen, start=1))
+        raise PictureError(f"it has {len(chosen)} bands ({listed}); name up to three, the reddest first (--bands)")
+    shapes = {plane.shape for plane in chosen}
+    if len(shapes) > 1:
+        listed = ", ".join(f"{plane.name or 'one'} {plane.shape}" for plane in chosen)
+        raise PictureError(
+            f"its bands have different shapes (height, width): {listed}; resample them to the same pixels"
+        )
+    return chosen
+
+
+def wavelength(name: str) -> int | None:
+    """Return the wavelength of a band in nm, where its name is known: "r", "SDSS r", "HSC-R", "sdss_r"."""
+    tokens = re.split(r"[^a-z0-9]+", name.lower())
+    return next((_WAVELENGTHS[token] for token in tokens if token in _WAVELENGTHS), None)
+
+
+def nanomaggies_of(unit: str, pixel: float | None = None) -> float | None:
+    """Return how many nanomaggies a unit is, where it is one of flux.
+
+    Parameters
+    ----------
+    unit : str
+        As ``BUNIT`` has it: nanomaggy, nMgy, Jy, uJy, MJy/sr ...
+    pixel : float, optional
+        Side of a pixel in arcsec, for units of surface brightness.
+    """
+    plain = re.sub(r"\s*(/\s*pix(el)?|pix(el)?\s*(\^|\*\*)?-1)$", "", unit.strip(), flags=re.IGNORECASE)
+    if not plain or plain.lower() in _NANOMAGGIES:
+        return 1.0 if plain else None
+    from astropy import units
+
+    parsed = units.Unit(plain, parse_strict="silent")
+    if parsed.is_equivalent(units.Jy):
+        return float(parsed.to(units.Jy)) / _NANOMAGGY_JANSKY
+    if pixel is not None and parsed.is_equivalent(units.Jy / units.sr):
+        return float((parsed * (pixel * units.arcsec) ** 2).to_value(units.Jy)) / _NANOMAGGY_JANSKY
+    return None
+
+
+def _has_data(hdu: Any) -> bool:
+    return bool(hdu.header.get("NAXIS", 0)) if not hasattr(hdu, "shape") else bool(hdu.shape)
+
+
+def _is_picture(shape: tuple[int, ...]) -> bool:
+    """Tell whether an image has the shape (height, width) or (bands, height, width), perhaps with ones before."""
+    return len(shape) >= 2 and 0 not in shape and all(length == 1 for length in shape[:-3])
+
+
+def _cube_names(header: Any, index: int, count: int) -> list[str]:
+    """Return what a cube's header may call one of its planes: BANDS = 'grz', BAND0 = 'g', FILTER1 = 'g'."""
+    bands = str(header.get("BANDS", "")).strip()
+    listed = re.split(r"[\s,]+", bands)
+    listed = listed if len(listed) == count else list(bands)
+    first = 0 if "BAND0" in header or "FILTER0" in header else 1
+    numbered = [str(header.get(f"{key}{index + first}", "")).strip() for key in ("BAND", "FILTER")]
+    return [listed[index] if len(listed) == count else "", *numbered]
+
+
+def _names(hdu: Any, file: FitsFile, images: int, wanted: Sequence[str]) -> list[str]:
+    """Return what a file may call the band of one image, the surest first."""
+    headers = [hdu.header, *([file.hdus[0].header] if images == 1 else [])]
+    said = [str(header.get(key, "")).strip() for header in headers for key in ("BAND", "FILTER")]
+    extension = str(hdu.header.get("EXTNAME", "")).strip()
+    named = file_band(file.path, wanted) if file.path is not None and images == 1 else ""
+    # What tile compression calls its tables is no name.
+    return [*said, "" if extension in {"COMPRESSED_IMAGE", "PRIMARY"} else extension, named]
+
+
+def known_bands(wanted: Sequence[str] = ()) -> set[str]:
+    """Return the names of bands that a file's name may have, in lower case."""
+    return {*_WAVELENGTHS, *(band.lower() for band in wanted)}
+
+
+def file_band(path: Path, wanted: Sequence[str] = ()) -> str:
+    """Return the band that a file's name says it is of, also where it says nothing else ("A/g.fits"); may be empty."""
+    stem, split = split_suffix(path.name), split_band(path.name, wanted)
+    return split[1] if split else stem if stem.lower() in known_bands(wanted) else ""
+
+
+def split_suffix(name: str) -> str:
+    """Return a file's name without the suffix of FITS."""
+    suffixes = (suffix for suffix in sorted(FITS_SUFFIXES, key=len, reverse=True) if name.lower().endswith(suffix))
+    return name[: -len(next(suffixes, "")) or None]
+
+
+def split_band(name: str, wanted: Sequence[str] = ()) -> tuple[str, str] | None:
+    """Split a file's name into the galaxy's and the band's: "ngc7-g.fits" into ("ngc7", "g").
+
+    The band is the last of the words between ``-``, ``_`` and ``.`` that is a band's name (or one of `wanted`). None
+    where there is none, or nothing else.
+    """
+    stem = split_suffix(name)
+    known = known_bands(wanted)
+    words = re.split(r"([-_.])", stem)
+    at = next((place for place in range(len(words) - 1, -1, -2) if words[place].lower() in known), None)
+    if at is None or len(words) == 1:
+        return None
+    rest = words[: at - 1] + words[at + 1 :] if at else words[2:]
+    return "".join(rest), words[at]
+
+
+def _wanted(planes: Sequence[Plane], name: str) -> Plane:
+    for plane in planes:
+        if plane.name.lower() == name.lower():
+            return plane
+    if name.isdecimal() and 1 <= int(name) <= len(planes):
+        return planes[int(name) - 1]
+    for plane in planes:
+        if wavelength(name) is not None and wavelength(plane.name) == wavelength(name):
+            return plane
+    there = ", ".join(plane.name or str(number) for number, plane in enumerate(planes, start=1))
+    raise PictureError(f"it has no band {name!r}; there are: {there}")
+
+
+def _by_wavelength(planes: Sequence[Plane]) -> list[Plane]:
+    unique: dict[str | int, Plane] = {}
+    for number, plane in enumerate(planes, start=1):
+        band = plane.band or f" {number}"
+        if band in unique and unique[band].primary and not plane.primary:
+            continue  # what is beside the file's primary image, in the same band, goes with it
+        if band in unique:
+            raise PictureError(
+                f"it has two images in the band {plane.name} ({unique[band].label} and {plane.label}), and it is not "
+                "said which is meant; name the bands by their numbers (--bands 1)"
+            )
+        unique[band] = plane
+    named = {name: plane for name, plane in unique.items() if isinstance(name, int)}
+    if not named:
+        rest = list(unique.values())
+        return rest if len(rest) == 3 and all(plane.pixels().finished for plane in rest) else rest[::-1]
+    if len(named) > 3:
+        for composite in _COMPOSITES:
+            lengths = [_WAVELENGTHS[band] for band in composite]
+            if all(length in named for length in lengths):
+                return [named[length] for length in lengths]
+    ordered = [named[length] for length in sorted(named, reverse=True)]
+    return ordered if len(ordered) <= 3 else [ordered[0], ordered[len(ordered) // 2], ordered[-1]]

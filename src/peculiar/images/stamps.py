@@ -1,0 +1,236 @@
+"""Mosaics: stamps cut out of them by memory map, at positions on the sky."""
+
+import logging
+import math
+import weakref
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from peculiar.errors import DataError, PictureError
+from peculiar.files.limits import MOSAIC_BYTES
+from peculiar.images.fits import TWIST, choose_planes, find_images, find_planes
+from peculiar.images.fits_file import FitsFile, Pixels, quietly
+from peculiar.images.wcs import Sky, check_back, read_sky
+
+logger = logging.getLogger(__name__)
+
+# A sample of this many windows a side, each of so many pixels, says what the noise is.
+_WINDOWS, _WINDOW = 8, 64
+
+
+class Layer(NamedTuple):
+    """An image extension of a file: its bands are one, or the planes of a cube."""
+
+    path: Path
+    extension: int
+
+
+class Stamp(NamedTuple):
+    """A stamp, and what of it is there.
+
+    Parameters
+    ----------
+    pixels : ndarray of float32 or uint8, shape (bands, side, side)
+        NaN where there is none. Of a finished picture bytes, and 0 outside the mosaic.
+    outside : int
+        How many pixels, of all bands, lie outside the mosaic.
+    missing : int
+        How many pixels that lie on the mosaic have no value.
+    """
+
+    pixels: NDArray[Any]
+    outside: int
+    missing: int
+
+
+class Field:
+    """One mosaic of one to three bands, in one file or in several.
+
+    Pixels are counted as astropy does, from 0 in the middle of the bottom left one.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+    wanted : sequence of str
+        Which bands, from the redder to the bluer; by default by the names that the files give them.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Height and width.
+    names : tuple of str
+        The bands.
+    unused : tuple of str
+        Bands that there are and that are not taken.
+    sky : Sky
+        Its coordinates.
+    finished : bool
+        Whether the pixels are bytes: a picture that somebody stretched already.
+    nanomaggies : float or None
+        How many nanomaggies in the area of an SDSS pixel the value 1 stands for; None where the unit is not known.
+
+    Raises
+    ------
+    DataError
+        If a file is damaged or holds no image, has no celestial coordinates, or the bands do not fit together.
+    """
+
+    def __init__(self, layers: Sequence[Layer], wanted: Sequence[str] = ()) -> None:
+        files = list(dict.fromkeys(layer.path for layer in layers))
+        name = files[0].name if len(files) == 1 else f"{files[0].name} and {len(files) - 1} more"
+        with quietly():
+            opened = {path: FitsFile(path, mapped=True, most=MOSAIC_BYTES) for path in files}
+            for file in opened.values():
+                weakref.finalize(self, file.close)
+            try:
+                found = [
+                    plane
+                    for path, file in opened.items()
+                    for plane in find_planes(file, {layer.extension for layer in layers if layer.path == path}, wanted)
+                ]
+                planes = choose_planes(found, wanted)
+                self._planes = [plane.pixels() for plane in planes]
+                skies = [read_sky(plane.hdu.header, plane.file.hdus, plane.shape) for plane in planes]
+            except PictureError as error:
+                message = f"{name}: {error.reason}"
+                raise DataError(message) from error
+            except DataError:
+                raise
+            except Exception as error:  # of damage astropy raises whatever came first
+                message = f"{name}: this file is damaged FITS, or cut short ({error}); fetch it again"
+                raise DataError(message) from error
+            for file in opened.values():
+                if not any(plane.file is file and plane.compressed for plane in planes):
+                    file.close()  # a map holds its file by itself
+        self.shape = planes[0].shape
+        self.names = tuple(plane.name for plane in planes)
+        self.unused = tuple(plane.name or plane.label for plane in found if plane not in planes)
+        self.finished = all(pixels.finished for pixels in self._planes)
+        units = {plane.nanomaggies() for plane in planes}
+        self.nanomaggies = units.pop() if len(units) == 1 else None
+        known = [sky for sky in skies if sky is not None]
+        if not known:
+            message = (
+                f"{name}: this image has no celestial coordinates (WCS) in its header, so that positions cannot be "
+                "found in it; solve it (astrometry.net), or give cut-outs without --catalog"
+            )
+            raise DataError(message)
+        self.sky = known[0]
+        try:
+            check_back(self.sky)
+        except PictureError as error:
+            message = f"{name}: {error.reason}"
+            raise DataError(message) from error
+        self._shifts = [(0.0, 0.0) if sky is None else self._shift(sky, name) for sky in skies]
+
+    def cut(self, column: float, row: float, side: int) -> Stamp:
+        """Cut a stamp out around a place, its pixels as they are: rows from the bottom up, in the mosaic's orientation.
+
+        Parameters
+        ----------
+        column, row : float
+            What is to come to the middle, within half a pixel.
+        side : int
+            Of the stamp, in pixels.
+        """
+        height, width = self.shape
+        outside = missing = 0
+        stamp: NDArray[Any] = np.empty((len(self._planes), side, side), np.uint8 if self.finished else np.float32)
+        for band, (plane, (right, up)) in enumerate(zip(self._planes, self._shifts, strict=True)):
+            left, bottom = math.ceil(column + right - side / 2), math.ceil(row + up - side / 2)
+            first, last = max(left, 0), min(left + side, width)
+            lower, upper = max(bottom, 0), min(bottom + side, height)
+            inside = stamp[band]
+            if last - first < side or upper - lower < side:
+                stamp[band] = 0 if self.finished else np.nan
+                inside = stamp[band, max(lower - bottom, 0) : upper - bottom, max(first - left, 0) : last - left]
+                outside += side * side - inside.size
+            if inside.size:
+                inside[:] = plane[lower:upper, first:last]
+                # A sum is finite where all are, and faster.
+                with np.errstate(over="ignore", invalid="ignore"):
+                    known = self.finished or math.isfinite(inside.sum())
+                if not known:
+                    missing += inside.size - int(np.count_nonzero(np.isfinite(inside)))
+        return Stamp(stamp, outside, missing)
+
+    def sample(self) -> NDArray[np.float32]:
+        """Return pixels of all over the mosaic, (bands, n), the same at every call."""
+        starts = [
+            [(2 * k + 1) * length // (2 * _WINDOWS) - _WINDOW // 2 for k in range(_WINDOWS)] for length in self.shape
+        ]
+        windows = [
+            (slice(max(row, 0), max(row, 0) + _WINDOW), slice(max(column, 0), max(column, 0) + _WINDOW))
+            for row in starts[0]
+            for column in starts[1]
+        ]
+        sampled = [np.concatenate([_sampled(plane, window) for window in windows]) for plane in self._planes]
+        return np.stack(sampled).astype(np.float32)
+
+    def _shift(self, other: Sky, name: str) -> tuple[float, float]:
+        """Return by how many pixels another band is shifted against the first."""
+        shifts = self.sky.shifts(other)
+        middle = shifts[4]
+        if not (np.abs(shifts - middle) <= TWIST).all():
+            message = (
+                f"{name}: the bands differ in scale or orientation, by {np.nanmax(np.abs(shifts - middle)):.1f} pixels "
+                "at the edges; resample them to the same pixels"
+            )
+            raise DataError(message)
+        whole = np.rint(middle)  # which rounding errors must not make a pixel more of
+        across, up = np.where(np.abs(middle - whole) < 0.01, whole, middle).tolist()
+        return across, up
+
+
+def _sampled(plane: Pixels, window: tuple[slice, slice]) -> NDArray[Any]:
+    try:
+        return plane[window].ravel()
+    except PictureError:  # a damaged tile, which costs the stamps on it only
+        sides = (len(range(*part.indices(length))) for part, length in zip(window, plane.shape, strict=True))
+        return np.full(math.prod(sides), np.nan, np.float32)
+
+
+def layers_of(paths: Iterable[Path]) -> list[Layer]:
+    """Return all images of some files that are no companions.
+
+    Raises
+    ------
+    DataError
+        If a file cannot be read.
+    """
+    layers = []
+    for path in paths:
+        with quietly(), FitsFile(path, headers_only=True) as file:
+            layers += [Layer(path, number) for number, _ in find_images(file)]
+    return layers
+
+
+def sky_centre(path: Path) -> tuple[float, float] | None:
+    """Return where the middle of an image lies.
+
+    Parameters
+    ----------
+    path : path
+        Of a FITS file; its first image counts. Of a packed one no more than its headers are unpacked.
+
+    Returns
+    -------
+    tuple of float or None
+        Right ascension and declination, ICRS, in degrees; None of a file that does not say, or cannot be read.
+    """
+    try:
+        with quietly(), FitsFile(path, headers_only=True) as file:
+            # What follows it is not looked at, for which a packed file would have to be unpacked.
+            hdu = next(hdu for _, hdu in find_images(file))
+            sky = read_sky(hdu.header, file.hdus, hdu.shape[-2:])
+            if sky is None:
+                return None
+            ((ra, dec),) = sky.icrs(sky.grid()[4:5]).tolist()
+    except Exception:  # a header may be wrong in any way; whether the picture can be read is told when it is
+        logger.debug("%s tells no position", path, exc_info=True)
+        return None
+    return (ra, dec) if math.isfinite(ra + dec) else None

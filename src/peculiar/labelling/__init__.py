@@ -1,0 +1,1 @@
+"""What people say of galaxies: stored, exchanged, asked for."""

@@ -1,0 +1,576 @@
+"""Answers that people gave, as events in an SQLite database: nothing is changed or deleted, an undo is an event."""
+
+import itertools
+import os
+import re
+import sqlite3
+import threading
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import astuple, dataclass, fields, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+
+from peculiar.errors import DataError, LabelError, NotFoundError, PeculiarWarning, UsageError
+from peculiar.files.writing import writing
+from peculiar.questions.question import Question
+from peculiar.tables.column import ID, Column
+from peculiar.tables.identifiers import typed_ids, whole_type, widest
+from peculiar.tables.writers import format_to_write, write_table
+
+APPLICATION_ID = 0x5045_4355
+"""What an SQLite file of these answers says it is."""
+
+KINDS = ("answer", "skip", "unsure", "undo")
+
+# Long enough for another desk's write, short enough that a person sees why nothing happens.
+_WAIT = 3.0
+
+_MOST_OF_TEXT = 500
+
+_MIGRATIONS = (
+    """
+CREATE TABLE questions (name TEXT PRIMARY KEY, answers TEXT NOT NULL) STRICT;
+CREATE TABLE events (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    event TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL CHECK (kind IN ('answer', 'skip', 'unsure', 'undo')),
+    who TEXT NOT NULL,
+    at TEXT NOT NULL,
+    question TEXT NOT NULL REFERENCES questions (name),
+    galaxy TEXT NOT NULL,
+    answer TEXT NOT NULL,
+    undoes TEXT UNIQUE REFERENCES events (event),
+    seconds REAL,
+    model TEXT NOT NULL,
+    session TEXT NOT NULL,
+    chosen TEXT NOT NULL,
+    CHECK ((kind = 'undo') = (undoes IS NOT NULL)),
+    CHECK ((kind = 'answer') = (answer <> ''))
+) STRICT;
+CREATE INDEX asked ON events (question, galaxy, who);
+CREATE TRIGGER kept BEFORE DELETE ON events BEGIN SELECT RAISE(ABORT, 'answers are never deleted'); END;
+CREATE TRIGGER fixed BEFORE UPDATE ON events BEGIN SELECT RAISE(ABORT, 'answers are never changed'); END;
+""",
+    # The question as people read it, since trees of questions have names that say little.
+    "ALTER TABLE questions ADD COLUMN asks TEXT NOT NULL DEFAULT '';",
+    # The type of the ids of the galaxies that were asked about, so that an export joins with their catalogue.
+    "ALTER TABLE questions ADD COLUMN ids TEXT NOT NULL DEFAULT '';",
+)
+"""What brings a database from each version to the next; an empty file has version 0."""
+
+VERSION = len(_MIGRATIONS)
+
+_TRIGGERS = {("trigger", "kept"), ("trigger", "fixed")}
+
+
+Votes = Counter[str | None]
+"""How often each answer was given; how often none was, since somebody was unsure, is under None: not a word of ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that a person did about a galaxy.
+
+    Parameters
+    ----------
+    event : str
+        Made by who sends it, and unique: the same sent twice is stored once. 8 to 64 letters, digits, hyphens.
+    kind : {"answer", "skip", "unsure", "undo"}
+    who : str
+    galaxy : str
+        Its id.
+    question : str
+        Name of the question.
+    answer : str
+        One of the question's; empty for what is no answer.
+    at : str
+        When, UTC, ISO 8601; now by default.
+    seconds : float, optional
+        From when the galaxy was shown.
+    model : str
+        Digest of the model whose embeddings chose the galaxy; empty where none did.
+    session : str
+        Of the desk.
+    chosen : str
+        How the galaxy came to be asked about: "random" for those that scores are found on, or the name of a strategy.
+    undoes : str, optional
+        The event that an undo takes back.
+    """
+
+    event: str
+    kind: str
+    who: str
+    galaxy: str
+    question: str
+    answer: str = ""
+    at: str = ""
+    seconds: float | None = None
+    model: str = ""
+    session: str = ""
+    chosen: str = ""
+    undoes: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check what can be checked without the database."""
+        if not self.at:
+            object.__setattr__(self, "at", datetime.now(UTC).isoformat(timespec="milliseconds"))
+        if not re.fullmatch(r"[A-Za-z0-9-]{8,64}", self.event):
+            message = f"an event is named by 8 to 64 letters, digits or hyphens, received {self.event[:80]!r}"
+            raise LabelError(message)
+        if self.kind not in KINDS:
+            message = f"an event is one of {', '.join(KINDS)}, received {self.kind[:80]!r}"
+            raise LabelError(message)
+        if not self.who.strip() or len(self.who) > _MOST_OF_TEXT or not self.who.isprintable():
+            message = f"say who answers, in up to {_MOST_OF_TEXT} printable characters; received {self.who[:80]!r}"
+            raise LabelError(message)
+
+
+_FIELDS = tuple(one.name for one in fields(Event))
+_LISTED = ", ".join(_FIELDS)
+
+
+class Labels:
+    """The database of answers, opened; safe to use from several threads, and from several programs at once.
+
+    Parameters
+    ----------
+    path : path-like
+        Made if it is not there.
+    create : bool
+        If not, it has to be there.
+
+    Raises
+    ------
+    NotFoundError
+        If it is not there.
+    DataError
+        If it is something else, of a later version, damaged, locked or cannot be written to.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, create: bool = True) -> None:
+        self.path = Path(path)
+        if not create and not self.path.exists():
+            raise NotFoundError(f"there are no answers at {self.path}; `peculiar label` writes them")
+        self._lock = threading.Lock()
+        with self._explaining():
+            if self.path.exists() and not self.path.is_file():
+                message = f"{self.path} is no file; name another one (--db)"
+                raise DataError(message)
+            self._connection = sqlite3.connect(
+                self.path, timeout=_WAIT, isolation_level=None, check_same_thread=False, cached_statements=32
+            )
+        try:
+            self._prepare()
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def _prepare(self) -> None:
+        with self._explaining():
+            run = self._connection.execute
+            # In this order: another desk may make the tables meanwhile.
+            tables = run("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+            kind, version = self._pragma("application_id"), self._pragma("user_version")
+            if kind != APPLICATION_ID and (tables or kind):
+                message = f"{self.path} is a database of something else; name another file (--db)"
+                raise DataError(message)
+            if not 0 <= version <= VERSION:
+                message = (
+                    f"{self.path} is of version {version}, and this peculiar knows versions up to {VERSION}; update "
+                    "peculiar, or name another file (--db)"
+                )
+                raise DataError(message)
+            if version < VERSION:
+                # With FULL an answer is on the disk before it is confirmed, even if the power fails.
+                run("PRAGMA journal_mode = WAL")
+                self._migrate()
+            self._check_tables()
+            run("PRAGMA synchronous = FULL")
+            run("PRAGMA foreign_keys = ON")
+
+    def _check_tables(self) -> None:
+        """Raise `DataError` unless the tables are whole, and as this class makes them: the file may be anybody's."""
+        run = self._connection.execute
+        found = {(type_, name) for type_, name in run("SELECT type, name FROM sqlite_schema WHERE sql IS NOT NULL")}
+        strict = {name for _, name, type_, _, _, strict, *_ in run("PRAGMA table_list") if type_ == "table" and strict}
+        columns = {name for _, name, *_ in run("PRAGMA table_info(events)")}
+        # Of strict tables SQLite keeps the types; what runs by itself, triggers and views, is ours or is not there.
+        alive = {one for one in found if one[0] in ("trigger", "view")}
+        if not {"questions", "events"} <= strict or not set(_FIELDS) < columns or alive != _TRIGGERS:
+            message = f"{self.path} was changed by another program; put a copy of it back, or name another file (--db)"
+            raise DataError(message)
+        fault = run("PRAGMA quick_check(1)").fetchone()[0]
+        if fault != "ok":
+            message = (
+                f"{self.path} is damaged ({fault.splitlines()[-1]}); put a copy of it back, or name another (--db)"
+            )
+            raise DataError(message)
+
+    def _pragma(self, name: str) -> int:
+        return int(self._connection.execute(f"PRAGMA {name}").fetchone()[0])
+
+    def _migrate(self) -> None:
+        """Bring the tables to this version; what is there already is copied before, and kept."""
+        copy = None
+        with self._writing():
+            before = self._pragma("user_version")  # another desk may have been faster
+            if 0 < before < VERSION:
+                copy = self._copy(before)
+            for script in _MIGRATIONS[before:]:
+                for statement in _statements(script):
+                    self._connection.execute(statement)
+            self._connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            self._connection.execute(f"PRAGMA user_version = {max(before, VERSION)}")
+        if copy is not None:
+            message = (
+                f"{self.path} was of version {before}, and is now of version {VERSION}; as it was, it is in {copy}"
+            )
+            warnings.warn(message, PeculiarWarning, stacklevel=4)
+
+    def _copy(self, version: int) -> Path:
+        """Copy the database beside itself under a name that says its version, and is not taken."""
+        numbered = (f".version-{version}" + f"-{number}" * (number > 1) for number in itertools.count(1))
+        places = (self.path.with_name(f"{self.path.stem}{name}{self.path.suffix}") for name in numbered)
+        place = next(one for one in places if not one.exists())
+        # Through a connection of its own: SQLite copies nothing for one that is about to write.
+        with (
+            writing(place) as temporary,
+            closing(sqlite3.connect(self.path, timeout=_WAIT)) as reading,
+            closing(sqlite3.connect(temporary)) as copied,
+        ):
+            reading.backup(copied)
+        return place
+
+    def __enter__(self) -> "Labels":
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the database."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the database; what was answered is on the disk already."""
+        with self._lock:
+            self._connection.close()
+
+    @contextmanager
+    def _explaining(self) -> Iterator[None]:
+        """Say in words what SQLite says in its own."""
+        try:
+            yield
+        except (sqlite3.Error, UnicodeError) as error:
+            reason = str(error).partition(" with text ")[0]
+            advice = next((advice for word, advice in _ADVICE.items() if word in reason), "copy it elsewhere and see")
+            message = f"{self.path}: {reason}; {advice}"
+            raise DataError(message) from error
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Do several things or none."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
+
+    def ask(self, *questions: Question, id_type: pa.DataType | None = None) -> None:
+        """Note that questions are asked, all or none.
+
+        Parameters
+        ----------
+        *questions : Question
+        id_type : pyarrow.DataType, optional
+            Type of the galaxies' ids in their own table, where that is known; `export` writes them so.
+
+        Raises
+        ------
+        LabelError
+            If a question of that name was another one.
+        """
+        with self._lock, self._explaining(), self._writing():
+            for question in questions:
+                self._ask(question)
+                if id_type is not None:
+                    known = widest([id_type, *filter(None, [self._id_type(question.name)])])
+                    values = (str(known), question.name)
+                    self._connection.execute("UPDATE questions SET ids = ? WHERE name = ?", values)
+
+    def _id_type(self, question: str) -> pa.DataType | None:
+        """Return the type of the ids of the galaxies that a question was asked about; None where it is not known."""
+        found = self._connection.execute("SELECT ids FROM questions WHERE name = ?", (question,)).fetchone()[0]
+        try:
+            return pa.type_for_alias(found) if found else None
+        except ValueError:  # a type with parameters
+            return pa.string()
+
+    def _ask(self, question: Question) -> None:
+        listed = "\n".join(question.answers)
+        if len(question.answers) < 2 or any(not one.isprintable() or not one.strip() for one in question.answers):
+            message = f"the question {question.name!r} needs two answers or more, of printable characters"
+            raise LabelError(message)
+        find = self._connection.execute
+        known = find("SELECT answers, asks FROM questions WHERE name = ?", (question.name,)).fetchone()
+        if known is None:
+            values = (question.name, listed, question.asks)
+            find("INSERT INTO questions (name, answers, asks) VALUES (?, ?, ?)", values)
+            return
+        before, asks = known
+        if before != listed:
+            message = (
+                f"{self.path}: {question.name!r} was asked with the answers {', '.join(before.splitlines())}, not "
+                f"{', '.join(question.answers)}; give the question another name, or name another file (--db)"
+            )
+            raise LabelError(message)
+        # A question that has no words of its own is asked by its name.
+        unsaid = ("", Question(question.name, question.answers).asks)
+        if asks not in unsaid and question.asks not in unsaid and asks != question.asks:
+            message = (
+                f"{self.path}: {question.name!r} was asked as {asks!r}, not as {question.asks!r}, and the answers "
+                "would be mixed; give the question another name, or name another file (--db)"
+            )
+            raise LabelError(message)
+        if question.asks not in unsaid:
+            find("UPDATE questions SET asks = ? WHERE name = ?", (question.asks, question.name))
+
+    def questions(self) -> dict[str, tuple[str, ...]]:
+        """Return the answers of each question that was asked, by name."""
+        return {question.name: question.answers for question in self._asked()}
+
+    def _asked(self) -> list[Question]:
+        with self._lock, self._explaining():
+            rows = self._connection.execute("SELECT name, answers, asks FROM questions ORDER BY rowid").fetchall()
+        return [Question(name, tuple(answers.splitlines()), asks=asks) for name, answers, asks in rows]
+
+    def record(self, events: Event | Iterable[Event]) -> int:
+        """Store events, all or none; what is on the disk already is not stored again.
+
+        Returns
+        -------
+        int
+            How many are new.
+
+        Raises
+        ------
+        LabelError
+            If the question or its answer is not known, an undo is of nothing, or another event has that name.
+        DataError
+            If the database is locked, full or read-only.
+        """
+        told = [events] if isinstance(events, Event) else list(events)
+        new = 0
+        with self._lock, self._explaining(), self._writing():
+            for one in told:
+                known = self._connection.execute(
+                    "SELECT kind, who, question, galaxy, answer, undoes FROM events WHERE event = ?", (one.event,)
+                ).fetchone()
+                if known is not None:
+                    if known[:5] != (one.kind, one.who, one.question, one.galaxy, one.answer):
+                        message = f"the event {one.event} is known, and says something else; name the new one otherwise"
+                        raise LabelError(message)
+                    continue
+                self._check(one)
+                marks = ", ".join("?" * len(_FIELDS))
+                self._connection.execute(f"INSERT INTO events ({_LISTED}) VALUES ({marks})", astuple(one))  # noqa: S608
+                new += 1
+        return new
+
+    def _check(self, one: Event) -> None:
+        find = self._connection.execute
+        asked = find("SELECT answers FROM questions WHERE name = ?", (one.question,)).fetchone()
+        if asked is None:
+            message = f"the question {one.question[:80]!r} was not asked"
+            raise LabelError(message)
+        if (one.kind == "answer") != (one.answer in asked[0].splitlines()) or (one.kind != "answer" and one.answer):
+            message = (
+                f"{one.answer[:80]!r} is no answer to {one.question!r}; they are {', '.join(asked[0].splitlines())}"
+            )
+            raise LabelError(message)
+        if one.kind == "undo":
+            undone = find("SELECT who, kind FROM events WHERE event = ?", (one.undoes,)).fetchone()
+            again = find("SELECT 1 FROM events WHERE undoes = ?", (one.undoes,)).fetchone()
+            if undone is None or undone[0] != one.who or undone[1] == "undo" or again:
+                message = "there is nothing to undo: one can take back what one has answered oneself, once"
+                raise LabelError(message)
+        elif one.undoes is not None:
+            message = "only an undo takes something back"
+            raise LabelError(message)
+
+    def current(self, question: str, who: str | None = None) -> list[Event]:
+        """Return the last word of each person on each galaxy: what was undone, and what was said before, left out.
+
+        Parameters
+        ----------
+        question : str
+        who : str, optional
+            Of one person only.
+        """
+        listed = ", ".join(f"e.{name}" for name in _FIELDS)
+        # Of max() SQLite gives the other columns from the row where it was found.
+        sql = (
+            f"SELECT {listed}, max(e.number) FROM events e LEFT JOIN events u ON u.undoes = e.event"  # noqa: S608
+            " WHERE e.question = ? AND e.kind <> 'undo' AND u.event IS NULL"
+        )
+        values = [question]
+        if who is not None:
+            sql += " AND e.who = ?"
+            values.append(who)
+        with self._lock, self._explaining():
+            rows = self._connection.execute(f"{sql} GROUP BY e.galaxy, e.who ORDER BY max(e.number)", values).fetchall()
+        return [Event(*row[:-1]) for row in rows]
+
+    def history(self, *questions: str, after: int = 0) -> list[tuple[int, Event]]:
+        """Return the events of questions as they came in, each with its number; those `after` one."""
+        marks = ", ".join("?" * len(questions))
+        # The + keeps SQLite from the index on questions: what is after a number is found by the number.
+        sql = f"SELECT number, {_LISTED} FROM events WHERE number > ? AND +question IN ({marks}) ORDER BY number"  # noqa: S608
+        with self._lock, self._explaining():
+            return [(row[0], Event(*row[1:])) for row in self._connection.execute(sql, (after, *questions))]
+
+    def find(self, event: str) -> Event | None:
+        """Return an event by its name, None where there is none."""
+        with self._lock, self._explaining():
+            row = self._connection.execute(f"SELECT {_LISTED} FROM events WHERE event = ?", (event,)).fetchone()  # noqa: S608
+        return None if row is None else Event(*row)
+
+    def last(self, question: str, who: str) -> Event | None:
+        """Return the last thing a person said that is not undone: what an undo takes back."""
+        sql = (
+            f"SELECT {_LISTED} FROM events e WHERE question = ? AND who = ? AND kind <> 'undo'"  # noqa: S608
+            " AND NOT EXISTS (SELECT 1 FROM events u WHERE u.undoes = e.event) ORDER BY number DESC LIMIT 1"
+        )
+        with self._lock, self._explaining():
+            row = self._connection.execute(sql, (question, who)).fetchone()
+        return None if row is None else Event(*row)
+
+    def votes(self, question: str) -> dict[str, Votes]:
+        """Return how often each answer was given of each galaxy; under None, how often somebody was unsure.
+
+        Skips do not count.
+        """
+        counted: dict[str, Votes] = {}
+        for one in self.current(question):
+            if one.kind != "skip":
+                counted.setdefault(one.galaxy, Counter())[one.answer if one.kind == "answer" else None] += 1
+        return counted
+
+    def _find(self, name: str) -> Question:
+        known = {question.name: question for question in self._asked()}
+        if name not in known:
+            message = f"{self.path}: {name!r} was not asked; these were: {', '.join(known) or 'none'}"
+            raise LabelError(message)
+        return known[name]
+
+    def export(self, path: str | os.PathLike[str], question: str, what: str = "votes") -> int:
+        """Write what was answered as a table.
+
+        Parameters
+        ----------
+        path : path-like
+            ``.parquet``, ``.csv`` or another kind of table.
+        question : str
+        what : {"votes", "labels", "events"}
+            A row a galaxy with a count an answer; a row a galaxy with the answer of most, and which share of the votes
+            it has (galaxies where two answers are level, or all were unsure, are left out); or every event.
+
+        Returns
+        -------
+        int
+            How many rows.
+
+        Raises
+        ------
+        LabelError
+            If the question was not asked.
+        UsageError
+            If the suffix or `what` is none of those known.
+        """
+        path = Path(path)
+        format, asked = format_to_write(path), self._find(question)
+        if what not in EXPORTS:
+            message = f"answers are exported as {', '.join(EXPORTS)}; received {what!r}"
+            raise UsageError(message)
+        if what == "events":
+            told = [one for _, one in self.history(question)]
+            columns = [Column(name, pa.float64() if name == "seconds" else pa.string()) for name in _FIELDS]
+            values: list[Sequence[object]] = [[getattr(one, name) for one in told] for name in _FIELDS]
+        else:
+            columns, values = (_votes if what == "votes" else _majorities)(self.votes(question), asked.answers)
+        arrays = [pa.array(some, column.type) for column, some in zip(columns, values, strict=True)]
+        at = _FIELDS.index("galaxy") if what == "events" else 0
+        arrays[at] = self._typed(arrays[at], question)
+        columns[at] = replace(columns[at], type=arrays[at].type)
+        table = pa.table(arrays, schema=pa.schema([(column.name, column.type) for column in columns]))
+        notes = {"question": question, "asked as": asked.asks, "answered in": self.path.name}
+        with writing(path) as temporary:
+            write_table(temporary, format, columns, table.to_batches(), notes)
+        return int(table.num_rows)
+
+    def _typed(self, ids: pa.Array, question: str) -> pa.Array:
+        """Return ids in the type of the galaxies' own table; as text where one is no value of it."""
+        with self._lock, self._explaining():
+            known = self._id_type(question)
+        typed = typed_ids(ids, known or whole_type([ids]))
+        return ids if typed.null_count > ids.null_count else typed
+
+
+EXPORTS = ("votes", "labels", "events")
+
+UNSURE = "unsure"
+"""The column of a table of votes that counts who was unsure."""
+
+
+def _votes(votes: dict[str, Votes], answers: Sequence[str]) -> tuple[list[Column], list[Sequence[object]]]:
+    # Columns of answers begin with n_, so that no answer is called as one of the others.
+    named = [(one, f"n_{one}", f"votes for {one}") for one in answers]
+    counted = [*named, (None, UNSURE, "how many were unsure")]
+    columns = [ID, *(Column(name, pa.int32(), meaning, ucd="meta.number") for _, name, meaning in counted)]
+    return columns, [list(votes), *([one[answer] for one in votes.values()] for answer, _, _ in counted)]
+
+
+def _majorities(votes: dict[str, Votes], answers: Sequence[str]) -> tuple[list[Column], list[Sequence[object]]]:
+    columns = [
+        ID,
+        Column("label", pa.string(), "the answer of most", ucd="meta.code.class"),
+        Column("votes", pa.int32(), "how many answered", ucd="meta.number"),
+        Column("agreement", pa.float32(), "share of the votes that this answer has", ucd="stat.fit.goodness"),
+    ]
+    rows = [(id_, *found) for id_, counts in votes.items() if (found := majority(counts, answers)) is not None]
+    return columns, [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in columns]
+
+
+def majority(counts: Mapping[str | None, int], answers: Sequence[str]) -> tuple[str, int, float] | None:
+    """Return the answer of most, how many answered, and its share; None where two are level, or nobody answered."""
+    given = Counter({answer: counts[answer] for answer in answers if counts.get(answer)})
+    first = given.most_common(2)
+    if not first or (len(first) == 2 and first[0][1] == first[1][1]):
+        return None
+    return first[0][0], given.total(), first[0][1] / given.total()
+
+
+def _statements(script: str) -> Iterator[str]:
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
+_ADVICE = {
+    "locked": "another program writes to it; close that, or try again",
+    "readonly": "it cannot be written to; see to its permissions, or name another file (--db)",
+    "unable to open": "its folder has to be there and writable; name another file (--db)",
+    "full": "the disk has no room; make some, and answer again",
+    "not a database": "it is something else than answers, or damaged; name another file (--db)",
+    "malformed": "it is damaged; put a copy of it back",
+    "decode": "it is damaged; put a copy of it back",
+    "I/O": "the disk reports a fault",
+}

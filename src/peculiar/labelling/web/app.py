@@ -1,0 +1,258 @@
+"""The pages of the labelling desk, and what they send back."""
+
+import hmac
+import secrets
+import uuid
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib import metadata
+from typing import Annotated, Any, Literal
+from urllib.parse import urlencode
+
+from fastapi import FastAPI, Form, HTTPException, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from fastapi.staticfiles import StaticFiles
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+from peculiar.catalogs.active import Progress
+from peculiar.errors import DataError, LabelError, PeculiarError
+from peculiar.labelling.database import Event
+from peculiar.labelling.web.browse import add_wall
+from peculiar.labelling.web.desk import Desk
+from peculiar.labelling.web.pictures import LARGE, SMALL, UNREADABLE
+from peculiar.labelling.web.routes import (
+    LEADS_ON,
+    MEDIA,
+    REFUSALS,
+    Csrf,
+    EventName,
+    Hx,
+    Name,
+    Number,
+    Who,
+    content,
+    give,
+)
+from peculiar.labelling.web.wall import Wall
+from peculiar.labelling.web.why import Why
+from peculiar.text import shown
+
+Asked = Annotated[Name | None, Query()]
+
+ON_GRID = 24
+
+
+class _Sent(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    csrf: Csrf
+    who: Who
+    event: EventName
+
+
+class _Answer(_Sent):
+    row: Number
+    galaxy: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
+    question: Name
+    choice: Annotated[str, StringConstraints(pattern=r"^(\d{1,2}|skip|unsure)$")]
+    chosen: Annotated[str, StringConstraints(max_length=40, pattern=r"^[a-z ]*$")] = ""
+    seconds: Annotated[float, Field(ge=0, le=86_400)] | None = None
+
+
+class _Undo(_Sent):
+    undoes: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{8,64}$")]
+
+
+class _Grid(_Sent):
+    rows: Annotated[list[Number], Field(min_length=1, max_length=ON_GRID)]
+    chosen: Annotated[list[Annotated[str, StringConstraints(max_length=40)]], Field(max_length=ON_GRID)]
+    ticked: Annotated[list[Number], Field(max_length=ON_GRID)] = []
+    yes: Annotated[int, Field(ge=0, le=9)]
+    no: Annotated[int, Field(ge=-1, le=9)]
+    seconds: Annotated[float, Field(ge=0, le=86_400)] | None = None
+
+
+def make_app(desk: Desk, wall: Wall | None = None, why: Why | None = None) -> FastAPI:
+    """Return the application for a desk; it belongs behind `peculiar.labelling.web.guard.Guard`.
+
+    Parameters
+    ----------
+    desk : Desk
+    wall : Wall, optional
+        Of the catalogue, where there is one.
+    why : Why, optional
+        Explains what the model says of its galaxies.
+    """
+    # The pages that show an API's description fetch their scripts elsewhere.
+    app = FastAPI(
+        title="peculiar label",
+        version=metadata.version("peculiar"),
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        responses=REFUSALS,
+    )
+    app.mount("/static", StaticFiles(packages=[("peculiar.labelling.web", "static")]), name="static")
+    pages = Environment(
+        loader=PackageLoader("peculiar.labelling.web", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+    )
+    pages.filters["shown"] = shown
+    csrf = secrets.token_urlsafe(24)
+
+    def render(name: str, **values: Any) -> HTMLResponse:
+        always = {"csrf": csrf, "question": desk.question, "desk": desk, "has_wall": wall is not None, "said": _said}
+        return HTMLResponse(pages.get_template(name).render(always | values))
+
+    def check(sent: _Sent) -> None:
+        if not hmac.compare_digest(sent.csrf.encode(), csrf.encode()):
+            raise HTTPException(403, "this page is of an earlier run of the desk; load it again")
+
+    def show(who: str, row: int | None, hx: str | None) -> Response:
+        asked = desk.next(who) if row is None else desk.show(who, row)
+        problem = "" if asked is None else desk.pictures.show(asked.row).problem
+        values = {"who": who, "asked": asked, "problem": problem, "ahead": desk.upcoming(who), "progress": _last(desk)}
+        return render("asked.html" if hx else "desk.html", **values)
+
+    def after(who: str, row: int | None, hx: str | None) -> Response:
+        # Without JavaScript a form leads to a page that can be loaded again without sending the form again.
+        if hx:
+            return show(who, row, hx)
+        return RedirectResponse(app.url_path_for("page") + "?" + _query(who=who, row=row), 303)
+
+    @app.exception_handler(PeculiarError)
+    def explain(_: Request, error: PeculiarError) -> Response:
+        # A mistake of who asks, or a disk that takes no answers: the page keeps the answer and says so.
+        return PlainTextResponse(str(error), 503 if type(error) is DataError else 400)
+
+    @app.exception_handler(RequestValidationError)
+    def refuse(_: Request, error: RequestValidationError) -> Response:
+        told = "; ".join(f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in error.errors())
+        return PlainTextResponse(f"what was sent cannot be used: {told[:500]}", 422)
+
+    @app.exception_handler(StarletteHTTPException)
+    def plain(_: Request, error: StarletteHTTPException) -> Response:
+        return PlainTextResponse(str(error.detail), error.status_code, error.headers)
+
+    @app.get("/", response_class=HTMLResponse)
+    def page(
+        who: Annotated[Who | None, Query()] = None, row: Annotated[Number | None, Query()] = None, hx: Hx = None
+    ) -> Response:
+        """Show the galaxy to answer for, or ask who answers."""
+        return render("who.html", people=desk.people()) if who is None else show(who, row, hx)
+
+    @app.get("/csrf", response_class=PlainTextResponse)
+    def renew() -> Response:
+        """Give what forms have to bring: a page that outlived the server asks for it anew."""
+        return PlainTextResponse(csrf)
+
+    @app.post("/answer", response_class=HTMLResponse, responses=LEADS_ON)
+    def answer(sent: Annotated[_Answer, Form()], hx: Hx = None) -> Response:
+        """Store an answer, then show what is asked next."""
+        check(sent)
+        desk.check_mark(sent.row, sent.galaxy)
+        number = int(sent.choice) if sent.choice.isdecimal() else None
+        kind = sent.choice if number is None else "answer"
+        desk.answer(sent.who, sent.row, sent.question, sent.event, kind, number, sent.seconds, sent.chosen)
+        return after(sent.who, None, hx)
+
+    @app.post("/undo", response_class=HTMLResponse, responses=LEADS_ON)
+    def undo(sent: Annotated[_Undo, Form()], hx: Hx = None) -> Response:
+        """Take an answer back, and show its galaxy again."""
+        check(sent)
+        return after(sent.who, desk.undo(sent.who, sent.event, sent.undoes), hx)
+
+    @app.get("/grid", response_class=HTMLResponse)
+    def grid(who: Annotated[Who, Query()]) -> Response:
+        """Show many galaxies at once."""
+        some = desk.some(who, ON_GRID)
+        return render("grid.html", who=who, some=some, event=uuid.uuid4().hex, progress=_last(desk))
+
+    @app.post("/grid", status_code=303, response_class=RedirectResponse)
+    def answer_grid(sent: Annotated[_Grid, Form()]) -> Response:
+        """Store the answers of a grid."""
+        check(sent)
+        if len(sent.chosen) != len(sent.rows) or not set(sent.ticked) <= set(sent.rows) or sent.yes == sent.no:
+            message = "what was sent does not fit together: load the page again"
+            raise LabelError(message)
+        others = None if sent.no < 0 else sent.no
+        given = {row: sent.yes if row in set(sent.ticked) else others for row in sent.rows}
+        chosen = dict(zip(sent.rows, sent.chosen, strict=True))
+        desk.answer_many(sent.who, given, sent.event, sent.seconds, chosen)
+        return RedirectResponse(app.url_path_for("grid") + "?" + _query(who=sent.who), 303)
+
+    @app.get("/picture/{row}/{size}", response_class=Response, responses=content("image/jpeg", "image/svg+xml"))
+    def picture(row: Number, size: Literal["large", "small"]) -> Response:
+        """Give a picture, or one that says that it cannot be read."""
+        desk.check(row)
+        shown = desk.pictures.show(row, LARGE if size == "large" else SMALL)
+        if shown.problem:
+            return Response(UNREADABLE, media_type="image/svg+xml", headers={"Cache-Control": "no-store"})
+        # Pages name the session in the address: the next desk may show other galaxies under the same numbers.
+        return Response(shown.content, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
+
+    @app.get("/opinion/{row}", response_class=HTMLResponse)
+    def opinion(row: Number) -> Response:
+        """Say what the model thinks of a galaxy."""
+        return render("opinion.html", opinions=desk.opinion(row))
+
+    @app.get("/progress", response_class=HTMLResponse)
+    def progress(who: Annotated[Who | None, Query()] = None, question: Asked = None) -> Response:
+        """Show who answered what, how far people agree, and how good the head is."""
+        about = desk.question if question is None else desk.tree[question]
+        told = list(desk.loop.progress) if desk.loop is not None and about == desk.question else []
+        return render(
+            "progress.html", who=who, question=about, told=told, curve=_curve(told), summary=desk.summary(about)
+        )
+
+    @app.get("/progress.json")
+    def figures() -> dict[str, Any]:
+        """Give the course of the score."""
+        return {"progress": [asdict(one) for one in ([] if desk.loop is None else list(desk.loop.progress))]}
+
+    @app.get("/export/{what}.{kind}", response_class=Response, responses=content(*MEDIA.values()))
+    def export(
+        what: Literal["votes", "labels", "events"], kind: Literal["csv", "parquet"], question: Asked = None
+    ) -> Response:
+        """Give the answers to a question as a table."""
+        name = desk.question.name if question is None else desk.tree[question].name
+        return give(f"{what}.{kind}", lambda file: desk.labels.export(file, name, what))
+
+    if wall is not None:
+        add_wall(app, desk, wall, why, render, check)
+    return app
+
+
+def _said(event: Event) -> str:
+    """Return what was said, as a page shows it; what is no answer is in brackets, since answers may have any name."""
+    return event.answer.replace("_", " ") if event.kind == "answer" else f"({event.kind})"
+
+
+def _query(**values: Any) -> str:
+    return urlencode({name: value for name, value in values.items() if value is not None})
+
+
+def _last(desk: Desk) -> Progress | None:
+    return desk.loop.progress[-1] if desk.loop is not None and desk.loop.progress else None
+
+
+def _curve(told: list[Progress], width: float = 600, height: float = 240) -> Mapping[str, Any] | None:
+    """Return the course of the score as points of a drawing: its line, and the outline of its interval."""
+    known = [one for one in told if one.score is not None and one.low is not None and one.high is not None]
+    if not known:
+        return None
+    most = max(one.learned + one.tested for one in known)
+
+    def points(values: list[tuple[int, float]]) -> str:
+        return " ".join(f"{width * x / most:.1f},{height * (1 - y):.1f}" for x, y in values)
+
+    along = [(one.learned + one.tested, one) for one in known]
+    line = points([(x, one.score or 0.0) for x, one in along])
+    upper = [(x, one.high or 0.0) for x, one in along]
+    lower = [(x, one.low or 0.0) for x, one in reversed(along)]
+    return {"line": line, "band": points([*upper, *lower]), "most": most, "width": width, "height": height}

@@ -1,0 +1,354 @@
+"""The two maps of a catalogue: where on a picture a galaxy lies, and the picture. Nothing of the web.
+
+A picture shows how many galaxies lie in each of its pixels, so that a million take no more room than a hundred.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from peculiar.errors import UsageError
+from peculiar.images.decode import encode_picture
+from peculiar.reports.plots import COLOURS
+
+WIDTH, HEIGHT = 720, 450
+"""Sides of a picture, in pixels."""
+
+PALETTE = ("#9aa7c4", *COLOURS[1:], COLOURS[0])
+"""Of classes, the most frequent first; begins anew where there are more."""
+
+_PAPER, _UNCHOSEN = np.array([7, 10, 20]), np.array([74, 86, 118])
+
+# How far a galaxy reaches, in pixels, where so many or fewer are drawn.
+_REACHES = ((1_000, 4), (10_000, 2.3), (100_000, 1))
+
+_STEPS = (45, 30, 15, 10, 5, 2, 1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
+
+EXAMPLES = {"sky": "150.1,150.6,1.5,2.5", "map": "0.2,0.4,0.5,0.8"}
+"""Rectangles as people type them, by the name of the map."""
+
+Places = tuple[NDArray[np.floating], NDArray[np.floating]]
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle on a map. On the sky `right` may be the smaller one, where it lies across 0 h."""
+
+    left: float
+    right: float
+    low: float
+    high: float
+
+
+def parse_box(text: str, kind: str) -> Box:
+    """Read a rectangle on a map, "sky" or "map", as people type it: four numbers, two of each axis.
+
+    Raises
+    ------
+    UsageError
+        If it is none.
+    """
+    try:
+        left, right, low, high = (float(part) for part in text.split(","))
+    except ValueError:
+        left = right = low = high = math.nan
+    if not all(map(math.isfinite, (left, right, low, high))):
+        message = f"a rectangle on the {kind} is four numbers, as in {EXAMPLES[kind]}; received {text!r}"
+        raise UsageError(message)
+    return Box(left, right, min(low, high), max(low, high))
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of a map, as points of a drawing, and what it is called where."""
+
+    points: str
+    name: str
+    x: float
+    y: float
+    anchor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sky:
+    """A part of the sky in the projection of Sanson and Flamsteed: areas are equal, parallels are straight.
+
+    Parameters
+    ----------
+    middle : float
+        Right ascension of the meridian in the middle, in degrees.
+    x, y : float
+        What lies in the middle of the picture: degrees west of that meridian along the parallel, and declination.
+    scale : float
+        Pixels a degree.
+    """
+
+    middle: float
+    x: float
+    y: float
+    scale: float
+
+    @classmethod
+    def around(cls, ra: NDArray[np.floating], dec: NDArray[np.floating]) -> "Sky":
+        """Return the part that galaxies lie in; the whole sky where there are none."""
+        known = np.isfinite(ra) & np.isfinite(dec)
+        ra, dec = ra[known] % 360, dec[known]
+        if not len(ra):
+            return cls(0, 0, 0, min(WIDTH / 370, HEIGHT / 185))
+        # The galaxies lie around the middle of what is left when the widest empty stretch is taken away.
+        taken = np.flatnonzero(np.bincount((ra * 10).astype(int) % 3600, minlength=3600)) / 10
+        gaps = np.diff(np.append(taken, taken[0] + 360))
+        widest = int(np.argmax(gaps))
+        middle = (taken[widest] + gaps[widest] / 2 + 180) % 360 if gaps[widest] > 5 else 180.0
+        x = _turned(middle - ra) * np.cos(np.radians(dec))
+        spans = [max(float(np.ptp(one)), 0.01) * 1.12 for one in (x, dec)]
+        scale = min(WIDTH / spans[0], HEIGHT / spans[1])
+        return cls(float(middle), float(x.min() + x.max()) / 2, float(dec.min() + dec.max()) / 2, scale)
+
+    def place(self, ra: NDArray[np.floating], dec: NDArray[np.floating]) -> Places:
+        """Return where galaxies lie on the picture, in pixels from its top left."""
+        x = _turned(self.middle - ra) * np.cos(np.radians(dec))
+        return WIDTH / 2 + (x - self.x) * self.scale, HEIGHT / 2 - (dec - self.y) * self.scale
+
+    @staticmethod
+    def holds(box: Box, ra: NDArray[np.floating], dec: NDArray[np.floating]) -> NDArray[np.bool_]:
+        """Tell which galaxies lie in ranges of right ascension, eastwards from left to right, and declination."""
+        inside = (dec >= box.low) & (dec <= box.high)
+        if abs(box.right - box.left) < 360:
+            inside &= (ra - box.left) % 360 <= (box.right - box.left) % 360
+        return inside
+
+    def outline(self, box: Box) -> str:
+        """Return a rectangle as points of a drawing."""
+        width = 360 if abs(box.right - box.left) >= 360 else (box.right - box.left) % 360
+        middle = (box.left + width / 2) % 360
+        # Sides are counted from the rectangle's own middle, so that it stays in one piece.
+        away = float(_turned(np.array([self.middle - middle]))[0]) if width < 360 else 0.0
+        dec = np.linspace(box.low, box.high, 25).clip(-90, 90)
+        sides = [(away + half, order) for half, order in ((width / 2, dec), (-width / 2, dec[::-1]))]
+        points = [(x * math.cos(math.radians(y)), y) for x, order in sides for y in order]
+        return self._points(points)
+
+    def _points(self, points: Sequence[tuple[float, float]]) -> str:
+        return " ".join(
+            f"{WIDTH / 2 + (x - self.x) * self.scale:.1f},{HEIGHT / 2 - (y - self.y) * self.scale:.1f}"
+            for x, y in points
+        )
+
+    def graticule(self) -> list[Line]:
+        """Return meridians and parallels, with their names at the edges."""
+        low, high = (self.y + sign * HEIGHT / 2 / self.scale for sign in (-1, 1))
+        left, right = (self.x + sign * WIDTH / 2 / self.scale for sign in (-1, 1))
+        lines = []
+        step = _step(high - low, 4)
+        # Where the whole sky is seen its rim is drawn, where a part is seen the lines go to the edge.
+        for number in range(math.ceil(max(low, -90) / step), math.floor(min(high, 90) / step) + 1):
+            dec = number * step
+            reach = 180 * math.cos(math.radians(dec))
+            ends = max(left, -reach), min(right, reach)
+            y = HEIGHT / 2 - (dec - self.y) * self.scale
+            if ends[0] < ends[1]:
+                x = WIDTH / 2 + (ends[0] - self.x) * self.scale
+                lines.append(
+                    Line(
+                        self._points([(end, dec) for end in ends]),
+                        _degrees(dec, step) if y > 24 else "",
+                        x + 6,
+                        y - 6,
+                        "start",
+                    )
+                )
+        # Meridians are told apart where they are widest apart: at the parallel in the picture nearest to the equator.
+        at = min(max(0.0, low), high)
+        along = np.linspace(max(low, -90), min(high, 90), 40)
+        shrink = max(math.cos(math.radians(at)), 0.02)
+        step = _step(min((right - left) / shrink, 360), 5)
+        first = math.ceil((self.middle - min(right / shrink, 180)) / step)
+        last = math.floor((self.middle - max(left / shrink, -180)) / step)
+        # Their names are at the foot of the picture, unless they come close together there.
+        named = float(along[0]) if math.cos(math.radians(along[0])) > 0.8 * shrink else at
+        meridians = [
+            (self.middle - number * step, _degrees(number * step % 360, step)) for number in range(first, last + 1)
+        ]
+        # The rim of the sky has no name.
+        for away, name in [(-180.0, ""), (180.0, ""), *meridians]:
+            points = self._points([(away * math.cos(math.radians(dec)), dec) for dec in along])
+            x = WIDTH / 2 + (away * math.cos(math.radians(named)) - self.x) * self.scale
+            y = min(HEIGHT / 2 - (named - self.y) * self.scale, HEIGHT) - 8
+            lines.append(Line(points, name if 30 < x < WIDTH - 30 else "", x, y, "middle"))
+        return lines
+
+
+@dataclass(frozen=True, slots=True)
+class Plane:
+    """The map on which galaxies that look alike lie side by side: 0 to 1, upwards and to the right."""
+
+    margin: float = 14
+
+    def place(self, x: NDArray[np.floating], y: NDArray[np.floating]) -> Places:
+        """Return where galaxies lie on the picture, in pixels from its top left."""
+        wide, tall = WIDTH - 2 * self.margin, HEIGHT - 2 * self.margin
+        return self.margin + x * wide, HEIGHT - self.margin - y * tall
+
+    @staticmethod
+    def holds(box: Box, x: NDArray[np.floating], y: NDArray[np.floating]) -> NDArray[np.bool_]:
+        """Tell which galaxies lie in a rectangle."""
+        return (x >= min(box.left, box.right)) & (x <= max(box.left, box.right)) & (y >= box.low) & (y <= box.high)
+
+    def outline(self, box: Box) -> str:
+        """Return a rectangle as points of a drawing."""
+        corners = [(box.left, box.low), (box.left, box.high), (box.right, box.high), (box.right, box.low)]
+        x, y = self.place(*np.array(corners).T)
+        return " ".join(f"{one:.1f},{other:.1f}" for one, other in zip(x, y, strict=True))
+
+    def graticule(self) -> list[Line]:
+        """Return no lines: the axes have no meaning."""
+        return []
+
+
+@dataclass(frozen=True, slots=True)
+class Hues:
+    """What galaxies are coloured by.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n,)
+        Numbers of classes, the most frequent first; or, where `names` is empty, shares of the scale from 0 to 1, NaN
+        where nothing is known.
+    names : tuple of str
+        Of the classes.
+    ends : tuple of float
+        What 0 and 1 of the scale stand for.
+    """
+
+    values: NDArray[np.floating] | NDArray[np.integer]
+    names: tuple[str, ...] = ()
+    ends: tuple[float, float] = (0, 1)
+
+    @classmethod
+    def of_classes(cls, codes: NDArray[np.integer], names: Sequence[str]) -> "Hues":
+        """Return the colours of classes that are numbered in any order; -1 where there is none."""
+        counts = np.bincount(codes[codes >= 0], minlength=len(names))
+        order = np.argsort(-counts, kind="stable")
+        ranks = np.full(len(names) + 1, -1)
+        ranks[order] = np.arange(len(names))
+        return cls(ranks[codes].astype(np.int16), tuple(names[number] for number in order))
+
+    @classmethod
+    def of_numbers(cls, values: NDArray[np.floating]) -> "Hues":
+        """Return the colours of numbers; the scale holds 98 of 100."""
+        known = values[np.isfinite(values)]
+        low, high = (float(end) for end in np.quantile(known, (0.01, 0.99))) if len(known) else (0.0, 1.0)
+        return cls(((values - low) / max(high - low, 1e-12)).clip(0, 1).astype(np.float32), ends=(low, high))
+
+
+def scale_colours(steps: int = 256) -> NDArray[np.uint8]:
+    """Return the colours of a scale of numbers, dark to light, shape (steps, 3)."""
+    from matplotlib import colormaps  # its registry takes a while to import
+
+    return np.asarray(255 * colormaps["plasma"](np.linspace(0.15, 1, steps))[:, :3]).astype(np.uint8)
+
+
+def paint(places: Places, chosen: NDArray[np.bool_] | None, hues: Hues | None) -> bytes:
+    """Draw galaxies on a picture.
+
+    Parameters
+    ----------
+    places : pair of ndarray, each of shape (n,)
+        In pixels from the top left; NaN for galaxies that are not drawn.
+    chosen : ndarray of bool, shape (n,), optional
+        Which are shown in colour, above the others, which are grey; all, where none is given.
+    hues : Hues, optional
+        By default the colour tells how many lie in a place.
+
+    Returns
+    -------
+    bytes
+        PNG of `WIDTH` times `HEIGHT`.
+    """
+    x, y = places
+    seen = (x >= 0) & (x < WIDTH) & (y >= 0) & (y < HEIGHT)
+    picture = np.broadcast_to(_PAPER, (HEIGHT * WIDTH, 3)).astype(np.float32)
+    reach = next((reach for most, reach in _REACHES if int(seen.sum()) <= most), 0)
+    if chosen is not None:
+        cells, _ = _cells(x, y, seen & ~chosen, reach)
+        counts = np.bincount(cells, minlength=HEIGHT * WIDTH)
+        there = counts > 0
+        picture[there] = _UNCHOSEN * _light(counts[there], 0.55)[:, None]
+        seen &= chosen
+    cells, rows = _cells(x, y, seen, reach)
+    counts = np.bincount(cells, minlength=HEIGHT * WIDTH)
+    there = counts > 0
+    least = 0.65 if chosen is None else 0.9
+    if hues is None:
+        picture[there] = scale_colours()[(255 * _light(counts[there], least - 0.3)).astype(int)]
+    elif hues.names:
+        kinds = np.asarray(hues.values)[rows]
+        colours = np.array([_rgb(PALETTE[number % len(PALETTE)]) for number in range(len(hues.names))])
+        picture[there] = _UNCHOSEN
+        # The frequent ones go below, so that the rare ones are seen.
+        for kind, colour in enumerate(colours):
+            picture[cells[kinds == kind]] = colour
+        picture[there] *= _light(counts[there], least)[:, None]
+    else:
+        values = np.asarray(hues.values, dtype=np.float64)[rows]
+        known = np.isfinite(values)
+        sums = np.bincount(cells[known], values[known], minlength=HEIGHT * WIDTH)
+        many = np.bincount(cells[known], minlength=HEIGHT * WIDTH)
+        picture[there] = _UNCHOSEN
+        picture[many > 0] = scale_colours()[(255 * sums[many > 0] / many[many > 0]).astype(int)]
+    return encode_picture(picture.clip(0, 255).astype(np.uint8).reshape(HEIGHT, WIDTH, 3))
+
+
+def legend(hues: Hues, rows: NDArray[np.integer]) -> Mapping[str, tuple[str, int]]:
+    """Return the colour of each class, and how many of some galaxies are of it."""
+    kinds = np.asarray(hues.values)[rows]
+    counts = np.bincount(kinds[kinds >= 0], minlength=len(hues.names))
+    return {name: (PALETTE[number % len(PALETTE)], int(counts[number])) for number, name in enumerate(hues.names)}
+
+
+def _cells(
+    x: NDArray[np.floating], y: NDArray[np.floating], seen: NDArray[np.bool_], reach: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the pixels that galaxies cover, each a disc, and which galaxy covers each."""
+    rows = np.flatnonzero(seen)
+    column, line = x[rows].astype(np.int64), y[rows].astype(np.int64)
+    if not reach:
+        return line * WIDTH + column, rows
+    steps = np.arange(-int(reach), int(reach) + 1)
+    down, right = (one.ravel() for one in np.meshgrid(steps, steps, indexing="ij"))
+    disc = np.hypot(down, right) <= reach
+    columns, lines = column[:, None] + right[disc], line[:, None] + down[disc]
+    inside = (columns >= 0) & (columns < WIDTH) & (lines >= 0) & (lines < HEIGHT)
+    return (lines * WIDTH + columns)[inside], np.broadcast_to(rows[:, None], columns.shape)[inside]
+
+
+def _light(counts: NDArray[np.integer], least: float) -> NDArray[np.floating]:
+    """Return how bright pixels are, `least` to 1, by the logarithm of how many galaxies lie in each."""
+    if not len(counts):
+        return np.empty(0)
+    # One pixel in a thousand may be full: a single crowded one would leave all others dark.
+    most = max(float(np.quantile(counts, 0.999)), 2.0)
+    return np.asarray(least + (1 - least) * (np.log(counts) / math.log(most)).clip(0, 1))
+
+
+def _turned(degrees: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Return angles as -180 to 180 degrees."""
+    return np.asarray((degrees + 180) % 360 - 180)
+
+
+def _step(span: float, lines: int) -> float:
+    """Return the widest step that gives so many lines or more."""
+    return next((step for step in _STEPS if span / step >= lines), _STEPS[-1])
+
+
+def _degrees(value: float, step: float) -> str:
+    digits = max(0, -math.floor(math.log10(step)))
+    return f"{value:.{digits}f}°".replace("-", "−")
+
+
+def _rgb(colour: str) -> tuple[int, int, int]:
+    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:], 16)

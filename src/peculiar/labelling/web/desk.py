@@ -1,0 +1,441 @@
+"""What the labelling desk knows: who answered what, what to show next, how the learning goes. Nothing of the web."""
+
+import hashlib
+import secrets
+import threading
+from collections import Counter, deque
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from peculiar.catalogs.active import Loop, features
+from peculiar.errors import LabelError
+from peculiar.labelling.database import Event, Labels
+from peculiar.labelling.web.ids import Ids
+from peculiar.labelling.web.person import Person
+from peculiar.labelling.web.pictures import SMALL, Pictures
+from peculiar.metrics.agreement import Skill, kappas, krippendorff_alpha, skills
+from peculiar.questions.question import Question, Tree
+
+_AHEAD = 4
+
+ASKED_FOR = "asked for"
+"""How a galaxy was chosen that somebody picked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A galaxy to be answered for.
+
+    Parameters
+    ----------
+    row : int
+    id : str
+    question : Question
+    path : tuple of Event
+        What the person said of this galaxy on the way to the question.
+    chosen : str
+        How it was chosen; empty of one that was begun, of which that is known.
+    event : str
+        The name that the answer will have.
+    done : int
+        How many galaxies the person is done with.
+    last : Event or None
+        What an undo would take back.
+    before : Event or None
+        What the person said to this question of this galaxy before.
+    """
+
+    row: int
+    id: str
+    question: Question
+    path: tuple[Event, ...]
+    chosen: str
+    event: str
+    done: int
+    last: Event | None
+    before: Event | None
+
+
+class Desk:
+    """A tree of questions about the galaxies of a source, asked of any number of people.
+
+    A galaxy that a person has begun is asked about until its path through the tree has come to an end. Rows that no id
+    tells from others, and those that are not among the pictures, are not asked about.
+
+    Parameters
+    ----------
+    ids : sequence of str
+        Of the galaxies, in the order of the source.
+    pictures : Pictures
+    tree : Tree
+    labels : Labels
+    learned : str, optional
+        Name of the question that the grid asks, and the loop learns; the first by default.
+    loop : Loop or None
+        Chooses; without it galaxies are asked about in random order.
+    model : str
+        Digest of the model that made the embeddings.
+    opinions : mapping of str to ndarray, optional
+        What the catalogue says of each galaxy: a probability each, by the name of the column.
+    seed : int
+        Of the random order.
+    id_type : pyarrow.DataType, optional
+        Type of the ids in the galaxies' own table, in which answers are exported.
+    """
+
+    def __init__(
+        self,
+        ids: Sequence[str],
+        pictures: Pictures,
+        tree: Tree,
+        labels: Labels,
+        *,
+        learned: str | None = None,
+        loop: Loop | None = None,
+        model: str = "",
+        opinions: dict[str, NDArray[np.floating]] | None = None,
+        seed: int = 222,
+        id_type: pa.DataType | None = None,
+    ) -> None:
+        self.ids = self._rows = ids if isinstance(ids, Ids) else Ids(ids)
+        self.pictures, self.tree, self.labels, self.loop = pictures, tree, labels, loop
+        self.question = tree.root if learned is None else tree[learned]
+        self.model, self.opinions = model, opinions or {}
+        self.session = secrets.token_hex(8)
+        labels.ask(*tree.questions, id_type=id_type)
+        self._names = tuple(question.name for question in tree.questions)
+        self._numbers = {answer: number for number, answer in enumerate(self.question.answers)}
+        # An answer is stored by the id, so that of several rows with one id only the first can ever be done.
+        self._never = np.zeros(len(ids), dtype=bool)
+        self._never[self._rows.repeated] = True
+        if pictures.places is not None:
+            self._never |= pictures.places < 0
+        order = np.random.default_rng(seed).permutation(len(ids))
+        self._order = order[~self._never[order]]
+        # Whose turn comes when, of the galaxies kept apart.
+        self._turns = {int(row): turn for turn, row in enumerate(loop.apart)} if loop is not None else {}
+        self._people: dict[str, Person] = {}
+        self._answered: Counter[str] = Counter()
+        self._seen_event = 0
+        self._lock = threading.RLock()
+        with self._lock:
+            self._refresh()
+            self._learn()
+
+    def __len__(self) -> int:
+        """Return the number of galaxies."""
+        return len(self.ids)
+
+    def _refresh(self) -> None:
+        """Take in what came into the database since the last look, from this desk or another."""
+        for number, event in self.labels.history(*self._names, after=self._seen_event):
+            self._seen_event = number
+            person, row = self._person(event.who), self._rows.get(event.galaxy)
+            if event.kind == "undo":
+                undone = person.drop(event.undoes or "", row)
+                self._answered[event.galaxy] -= undone is not None and undone.kind == "answer"
+            else:
+                person.add(number, event, row)
+                self._answered[event.galaxy] += event.kind == "answer"
+
+    def _person(self, who: str) -> Person:
+        return self._people.setdefault(who, Person(self.tree))
+
+    def next(self, who: str) -> Asked | None:
+        """Return what to ask a person next, None where nothing is left; pictures of those after it are read ahead."""
+        with self._lock:
+            self._refresh()
+            person = self._person(who)
+            while person.ahead and not self._wanted(person, *person.ahead[0]):
+                person.ahead.popleft()
+            while len(person.ahead) < _AHEAD and (more := self._choose(person)) is not None:
+                person.ahead.append(more)
+            self.pictures.prepare(row for row, _ in islice(person.ahead, _AHEAD))
+            if person.begun:
+                return self._asked(person, next(reversed(person.begun)), "")
+            return self._asked(person, *person.ahead[0]) if person.ahead else None
+
+    def _wanted(self, person: Person, row: int, chosen: str) -> bool:
+        seen = row in person.done or row in person.begun
+        return not seen and (chosen in ("random", ASKED_FOR) or not self._answered[self.ids[row]])
+
+    def _choose(self, person: Person) -> tuple[int, str] | None:
+        passed = person.done.union(person.begun, (row for row, _ in person.ahead))
+        if self.loop is None:
+            row = next((int(row) for row in self._order if int(row) not in passed), None)
+            return None if row is None else (row, "random")
+        done, elsewhere = self._never.copy(), np.zeros(len(self), dtype=bool)
+        done[list(passed)] = True
+        answered = (self._rows.get(id_) for id_, count in self._answered.items() if count)
+        elsewhere[[row for row in answered if row is not None]] = True
+        return self.loop.next(done, len(passed), elsewhere)
+
+    def some(self, who: str, count: int) -> list[Asked]:
+        """Return so many galaxies to answer for at once, of which the person has said nothing."""
+        with self._lock:
+            self._refresh()
+            person = self._person(who)
+            kept, person.ahead = person.ahead, deque()
+            while len(person.ahead) < count and (more := self._choose(person)) is not None:
+                person.ahead.append(more)
+            found = [self._asked(person, *one) for one in person.ahead]
+            person.ahead = kept
+        self.pictures.prepare((one.row for one in found), SMALL)
+        return found
+
+    def show(self, who: str, row: int) -> Asked:
+        """Return the same for a galaxy that was asked for by its row; raises `LabelError` if there is none."""
+        self.check(row)
+        with self._lock:
+            self._refresh()
+            person = self._person(who)
+            return self._asked(person, row, dict(person.ahead).get(row, ASKED_FOR))
+
+    def ask_first(self, who: str, rows: Sequence[int]) -> None:
+        """Ask a person about some galaxies before all others, but for those that they have seen."""
+        for row in rows:
+            self.check(row)
+        with self._lock:
+            found = (self._rows.get(self.ids[row]) for row in rows)
+            person, wanted = self._person(who), dict.fromkeys(row for row in found if row is not None)
+            waiting = [one for one in person.ahead if one[0] not in wanted]
+            person.ahead = deque([*((row, ASKED_FOR) for row in wanted), *waiting])
+
+    def upcoming(self, who: str) -> list[int]:
+        """Return the rows that come after the next."""
+        with self._lock:
+            person = self._people.get(who)
+            if person is None:
+                return []
+            return [row for row, _ in islice(person.ahead, 0 if person.begun else 1, _AHEAD)]
+
+    def check(self, row: int) -> None:
+        """Raise `LabelError` unless there is such a row."""
+        if not 0 <= row < len(self):
+            message = f"there is no galaxy {row}; they are counted from 0 to {len(self) - 1}"
+            raise LabelError(message)
+
+    def mark(self, row: int) -> str:
+        """Return what a page brings back with an answer, to tell the galaxy that it showed from others."""
+        return hashlib.sha256(self.ids[row].encode()).hexdigest()[:16]
+
+    def check_mark(self, row: int, mark: str) -> None:
+        """Raise `LabelError` if a page is of a desk that had another galaxy in this row."""
+        self.check(row)
+        if mark != self.mark(row):
+            message = "this page is of a desk that had other galaxies, and nothing is stored; load the page again"
+            raise LabelError(message)
+
+    def _asked(self, person: Person, row: int, chosen: str) -> Asked:
+        path, question = person.path(row)
+        if row in person.done or question is None:  # it was asked for: from the beginning, then
+            path, question, chosen = [], self.tree.root, ASKED_FOR
+        return Asked(
+            row=row,
+            id=self.ids[row],
+            question=question,
+            path=tuple(path),
+            chosen=chosen,
+            event=secrets.token_hex(12),
+            done=len(person.done),
+            last=person.last,
+            before=person.said(row).get(question.name),
+        )
+
+    def answer(
+        self,
+        who: str,
+        row: int,
+        question: str,
+        event: str,
+        kind: str,
+        answer: int | None,
+        seconds: float | None,
+        chosen: str,
+    ) -> None:
+        """Store what a person said of a galaxy; it is on the disk when this returns.
+
+        Parameters
+        ----------
+        question : str
+            Its name: the one that comes next in the tree, or one that the person has passed, answered anew.
+        answer : int or None
+            Number of the answer; None for skip and unsure.
+        """
+        asked = self.tree[question]
+        told = self._event(who, row, asked, event, kind, answer, seconds, chosen)
+        with self._lock:
+            self._refresh()
+            person = self._person(who)
+            path, following = person.path(row)
+            if asked not in (self.tree.root, following, *(self.tree[one.question] for one in path)):
+                message = f"{question!r} is not asked of this galaxy any more; load the page again"
+                raise LabelError(message)
+            if row in person.begun:  # how a galaxy was chosen holds for all that is asked of it
+                told = replace(told, chosen=next(iter(person.said(row).values())).chosen)
+            self._store([told])
+
+    def answer_many(
+        self, who: str, rows: dict[int, int | None], event: str, seconds: float | None, chosen: dict[int, str]
+    ) -> None:
+        """Store the answers to a grid, all or none: numbers of answers by row, None for one that was passed over."""
+        each = None if seconds is None else seconds / max(len(rows), 1)
+        told = [
+            self._event(
+                who, row, self.question, f"{event}-{row}", "skip" if one is None else "answer", one, each, chosen[row]
+            )
+            for row, one in rows.items()
+        ]
+        with self._lock:
+            self._refresh()
+            self._store(told)
+
+    def _event(
+        self,
+        who: str,
+        row: int,
+        question: Question,
+        event: str,
+        kind: str,
+        answer: int | None,
+        seconds: float | None,
+        chosen: str,
+    ) -> Event:
+        self.check(row)
+        if kind not in ("answer", "skip", "unsure"):
+            message = f"one answers, skips or is unsure; received {kind[:40]!r}"
+            raise LabelError(message)
+        if (kind == "answer") != (answer is not None and 0 <= answer < len(question.answers)):
+            message = f"the answers have the numbers 0 to {len(question.answers) - 1}; received {answer}"
+            raise LabelError(message)
+        # Only what is kept apart may count as chosen by chance, whatever a form says.
+        if self.loop is not None and chosen == "random" and not self.loop.kept[row]:
+            chosen = self.loop.strategy
+        return Event(
+            event,
+            kind,
+            who,
+            self.ids[row],
+            question.name,
+            question.answers[answer] if answer is not None else "",
+            seconds=seconds,
+            model=self.model,
+            session=self.session,
+            chosen=chosen,
+        )
+
+    def _store(self, events: list[Event]) -> None:
+        """Store events, with undos of what was said on the paths that they leave, and learn if there are enough."""
+        new = [one for one in events if self.labels.find(one.event) is None]
+        undos = [undo for one in new for undo in _undos(one.event, self._below(one))]
+        self.labels.record([*undos, *events])
+        self._refresh()
+        self._learn()
+
+    def _below(self, event: Event) -> list[Event]:
+        row = self._rows.get(event.galaxy)
+        return [] if row is None else self._person(event.who).below(row, event.question)
+
+    def undo(self, who: str, event: str, undoes: str) -> int | None:
+        """Take back an event, and what was said after it on its path; return the row of its galaxy.
+
+        The row is None where the galaxy is of another source.
+        """
+        with self._lock:
+            self._refresh()
+            person = self._person(who)
+            _, known = person.events.get(undoes, (0, None))
+            if known is None:
+                again = self.labels.find(event)
+                if again is None or (again.who, again.undoes) != (who, undoes):
+                    message = "there is nothing to undo"
+                    raise LabelError(message)
+                return self._rows.get(again.galaxy)
+            self.labels.record([*_undos(event, self._below(known)), _undo(event, known)])
+            self._refresh()
+            row = self._rows.get(known.galaxy)
+            if row is not None and row not in person.begun:
+                person.ahead.appendleft((row, known.chosen))
+            return row
+
+    def _given(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return rows and answers that most agree on, in the order in which they were answered.
+
+        Of the galaxies kept apart those are left out whose turn has not come: somebody picked them, not chance.
+        """
+        votes: dict[int, Counter[int]] = {}
+        last = [event for person in self._people.values() for event in person.latest(self.question.name)]
+        by_chance = [self._rows.get(event.galaxy, -1) for _, event in last if self._is_by_chance(event)]
+        for _, event in sorted(last, key=lambda one: one[0]):
+            row = self._rows.get(event.galaxy)
+            if row is not None and event.kind == "answer" and event.answer in self._numbers:
+                votes.setdefault(row, Counter())[self._numbers[event.answer]] += 1
+        known = self.loop.embeddings.known if self.loop is not None else np.ones(len(self), dtype=bool)
+        if self.loop is not None:
+            waiting = self.loop.apart[1 + max((self._turns[row] for row in by_chance), default=-1) :]
+            known = known.copy()
+            known[waiting] = False
+        given = [(row, counts.most_common(1)[0][0]) for row, counts in votes.items() if known[row]]
+        return np.array([row for row, _ in given], dtype=np.int64), np.array([one for _, one in given], dtype=np.int64)
+
+    def _is_by_chance(self, event: Event) -> bool:
+        return event.chosen == "random" and self._rows.get(event.galaxy, -1) in self._turns
+
+    def _learn(self) -> None:
+        if self.loop is not None:
+            self.loop.learn_behind(*self._given())
+
+    def opinion(self, row: int) -> dict[str, list[tuple[str, float]]]:
+        """Return what the head, and the catalogue's model, say of a galaxy: probabilities by answer."""
+        self.check(row)
+        told: dict[str, list[tuple[str, float]]] = {}
+        if self.loop is not None and self.loop.committee is not None and self.loop.embeddings.known[row]:
+            chances = self.loop.committee.probabilities(features(self.loop.embeddings, np.array([row])))[0]
+            told["learned from your answers"] = list(zip(self.question.answers, map(float, chances), strict=True))
+        model = [(name, float(values[row])) for name, values in self.opinions.items() if np.isfinite(values[row])]
+        if model:
+            told["the catalogue's model"] = model
+        return told
+
+    def people(self) -> list[str]:
+        """Return who has answered."""
+        with self._lock:
+            self._refresh()
+            return sorted(who for who, person in self._people.items() if person.events)
+
+    def summary(self, question: Question) -> dict[str, Any]:
+        """Return counts, agreement and skill of one question for a page."""
+        with self._lock:
+            self._refresh()
+            last = {who: person.latest(question.name) for who, person in self._people.items()}
+        ratings: dict[str, dict[str, str]] = {}
+        for who, events in last.items():
+            for _, event in events:
+                if event.kind == "answer":
+                    ratings.setdefault(event.galaxy, {})[who] = event.answer
+        several = {galaxy: given for galaxy, given in ratings.items() if len(given) > 1}
+        # By kind as well: an answer may be called as one of our kinds.
+        counts = {who: Counter((one.kind, one.answer) for _, one in events) for who, events in last.items() if events}
+        found: list[Skill] = skills(several)
+        return {
+            "people": counts,
+            "answered": len(ratings),
+            "several": len(several),
+            "alpha": krippendorff_alpha(given.values() for given in several.values()),
+            "kappas": kappas(several),
+            "skills": found,
+        }
+
+
+def _undo(name: str, event: Event) -> Event:
+    return replace(event, event=name, kind="undo", answer="", at="", seconds=None, undoes=event.event)
+
+
+def _undos(name: str, events: list[Event]) -> list[Event]:
+    return [_undo(f"{name}-{number}", event) for number, event in enumerate(events, 1)]

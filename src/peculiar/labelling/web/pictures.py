@@ -1,0 +1,116 @@
+"""Pictures of a source by row, ready for a browser; those that will be asked for next are read ahead."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from peculiar.errors import PeculiarError, PictureError
+from peculiar.images.decode import Framing, encode_picture
+from peculiar.sources.stream import Row, Source, decode_row
+
+LARGE, SMALL = 480, 128
+"""Sides of the pictures that are shown, in pixels."""
+
+UNREADABLE = (
+    b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 128 128"><rect width="128" height="128" fill="#222"/>'
+    b'<text x="64" y="60" fill="#bbb" font-family="sans-serif" font-size="13" text-anchor="middle">cannot'
+    b'<tspan x="64" dy="18">be read</tspan></text></svg>'
+)
+"""What a browser shows in place of a picture that cannot be read."""
+
+_KEPT = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A picture for the browser.
+
+    Parameters
+    ----------
+    content : bytes
+        JPEG, encoded anew, so that nothing of the file but its pixels reaches the browser; empty where it cannot be
+        read.
+    problem : str
+        Why it cannot be read.
+    """
+
+    content: bytes
+    problem: str = ""
+
+
+class Pictures:
+    """The pictures of a source by the row that they are in.
+
+    Parameters
+    ----------
+    source : Source
+    places : ndarray of int, shape (n,), optional
+        For each row that is asked for, the row of the source; -1 where it has none. By default the same.
+    """
+
+    def __init__(self, source: Source, places: NDArray[np.int64] | None = None) -> None:
+        self.source, self.places = source, places
+        self._lock = threading.Lock()
+        self._reading = threading.Lock()  # sources keep files open, and are not made to be read by two at once
+        self._kept: OrderedDict[tuple[int, int], Future[Shown]] = OrderedDict()
+        self._pool = ThreadPoolExecutor(2, thread_name_prefix="pictures")
+
+    def show(self, row: int, size: int = LARGE) -> Shown:
+        """Return the picture of a row, as a square of `size` pixels."""
+        return self._ask(row, size).result()
+
+    def pixels(self, row: int) -> NDArray[np.uint8]:
+        """Return the picture of a row as it was taken, (height, width, 3).
+
+        Raises
+        ------
+        PictureError
+            If it cannot be read.
+        """
+        try:
+            found = self._row(row)
+        except OSError as error:
+            raise PictureError(f"its file cannot be read ({error})") from error
+        if found is None:
+            raise PictureError("it is not among the pictures")
+        return found.pixels()
+
+    def prepare(self, rows: Iterable[int], size: int = LARGE) -> None:
+        """Read pictures in the background."""
+        for row in rows:
+            self._ask(row, size)
+
+    def close(self) -> None:
+        """Stop reading ahead."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _ask(self, row: int, size: int) -> Future[Shown]:
+        with self._lock:
+            if (row, size) not in self._kept:
+                self._kept[row, size] = self._pool.submit(self._read, row, size)
+                while len(self._kept) > _KEPT:
+                    self._kept.popitem(last=False)
+            self._kept.move_to_end((row, size))
+            return self._kept[row, size]
+
+    def _row(self, row: int) -> Row | None:
+        place = row if self.places is None else int(self.places[row])
+        with self._reading:
+            return next(iter(self.source.rows(place, place + 1)), None) if place >= 0 else None
+
+    def _read(self, row: int, size: int) -> Shown:
+        try:
+            found = self._row(row)
+            if found is None:
+                return Shown(b"", "it is not among the pictures")
+            galaxy = decode_row(found, Framing(size))
+        except (PeculiarError, OSError) as error:
+            return Shown(b"", str(error))
+        if galaxy.picture is None:
+            return Shown(b"", galaxy.problem or "")
+        return Shown(encode_picture(galaxy.picture, "JPEG"))

@@ -1,0 +1,243 @@
+"""Open the labelling desk: galaxies in, answers out, until it is stopped."""
+
+import html
+import logging
+import os
+import secrets
+import socket
+import tempfile
+import threading
+import webbrowser
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+import uvicorn
+
+from peculiar.catalogs.active import APART, Loop
+from peculiar.catalogs.catalog import Shelf
+from peculiar.errors import DataError, UsageError
+from peculiar.labelling.database import Labels
+from peculiar.labelling.web.app import make_app
+from peculiar.labelling.web.desk import Desk
+from peculiar.labelling.web.guard import LOOPBACK, Guard
+from peculiar.labelling.web.ids import Ids
+from peculiar.labelling.web.impatient import Impatient
+from peculiar.labelling.web.pictures import Pictures
+from peculiar.labelling.web.wall import Wall
+from peculiar.labelling.web.why import open_why
+from peculiar.questions.column_names import find_answer_columns
+from peculiar.questions.question import find_tree
+from peculiar.sources import open_source
+from peculiar.sources.stream import Source
+from peculiar.tables.identifiers import id_texts
+from peculiar.tables.reader import MODEL_NOTE, table_format
+
+Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+"""One path, or several."""
+
+
+def label(
+    data: Paths,
+    *,
+    pictures: str | os.PathLike[str] | None = None,
+    question: str = "four_class",
+    learned: str | None = None,
+    db: str | os.PathLike[str] = "labels.db",
+    id: str | None = None,
+    strategy: str = "margin",
+    apart: float = APART,
+    every: int = 20,
+    host: str = "127.0.0.1",
+    port: int = 8222,
+    token: bool = True,
+    browser: bool = True,
+    model: str | os.PathLike[str] | None = None,
+    seed: int = 222,
+    told: Callable[[str], object] = lambda address: None,
+) -> None:
+    """Open the labelling desk, and keep it open until it is interrupted.
+
+    Parameters
+    ----------
+    data : path-like, or sequence of path-like
+        Galaxies with pictures, as for `peculiar.sources.open_source`, asked about in random order; or a catalogue with
+        embeddings, if `pictures` is given.
+    pictures : path-like, optional
+        Where the pictures of the catalogue's galaxies are, by the same ids.
+    question : str
+        Name of a question or a tree of them, or a TOML file; see `peculiar.questions.question.find_tree`.
+    learned : str, optional
+        Which question of a tree is learned, and asked on the grid; the first by default.
+    db : path-like
+        The database of answers; made if it is not there.
+    id : str, optional
+        The column of ids, where the pictures are in a table; by default the first of the usual names.
+    strategy : str
+        How galaxies of a catalogue are chosen, one of `peculiar.catalogs.active.STRATEGIES`.
+    apart : float
+        Share of them that is kept apart, to find scores on.
+    every : int
+        Learn anew after so many new answers.
+    host : str
+        Where to listen.
+    port : int
+        0 for any that is free.
+    token : bool
+        Answer only to those who have the token that is part of the address told. Without it everybody who has an
+        account on this machine may use the desk.
+    browser : bool
+        Open the page in the browser.
+    model : path-like, optional
+        Model file that made the catalogue, to explain its answers with; by default the one that ships, if it is that.
+    seed : int
+        Decides the random order, and which galaxies are kept apart; keep it from one session to the next.
+    told : callable
+        Called with the address once the desk is open.
+
+    Raises
+    ------
+    UsageError
+        If there are several catalogues, or one has no embeddings or was made by another model, or the address cannot
+        be used, or can be reached by others and there is no token.
+    UnknownNameError
+        If there is no such question.
+    LabelError
+        If a TOML file describes none, or the database knows it with other answers.
+    """
+    if not token and host not in LOOPBACK:
+        message = f"others can reach {host}, and without a token they could all use the desk; leave out --no-token"
+        raise UsageError(message)
+    with Labels(db) as labels, ExitStack() as stack:
+        shelf = None if pictures is None else Shelf(_only(data))
+        desk = open_desk(
+            data if shelf is None else shelf,
+            labels,
+            pictures=pictures,
+            question=question,
+            learned=learned,
+            id=id,
+            strategy=strategy,
+            apart=apart,
+            every=every,
+            seed=seed,
+        )
+        wall = None if shelf is None or desk.loop is None else Wall(shelf, desk.loop.embeddings, desk.ids)
+        why = None if wall is None else open_why(desk.model, desk.pictures, model)
+        secret = secrets.token_urlsafe(24) if token else ""
+        listening = _listen(host, port)
+        try:
+            shown = f"[{host}]" if ":" in host else host
+            address = f"http://{shown}:{listening.getsockname()[1]}/" + (f"?token={secret}" if token else "")
+            told(address)
+            if browser:
+                stack.enter_context(_opened(address))
+            config = uvicorn.Config(
+                Guard(make_app(desk, wall, why), secret, local=host in LOOPBACK),
+                http=Impatient,
+                log_level=logging.WARNING,
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                timeout_graceful_shutdown=3,
+                h11_max_incomplete_event_size=16_384,
+            )
+            uvicorn.Server(config).run([listening])
+        finally:
+            listening.close()
+            desk.pictures.close()
+            if desk.loop is not None:
+                desk.loop.wait()
+
+
+def open_desk(
+    data: Paths | Shelf,
+    labels: Labels,
+    *,
+    pictures: str | os.PathLike[str] | None = None,
+    question: str = "four_class",
+    learned: str | None = None,
+    id: str | None = None,
+    strategy: str = "margin",
+    apart: float = APART,
+    every: int = 20,
+    seed: int = 222,
+) -> Desk:
+    """Return the desk for galaxies, or for a catalogue and its pictures; see `label`."""
+    tree = find_tree(question)
+    asked = tree.root if learned is None else tree[learned]
+    if pictures is None:
+        source = _open_pictures(data.path if isinstance(data, Shelf) else data, id)
+        return Desk(source.ids(), Pictures(source), tree, labels, learned=asked.name, seed=seed, id_type=source.id_type)
+    shelf = data if isinstance(data, Shelf) else Shelf(_only(data))
+    source = open_source(pictures, id=id)
+    known = shelf.embeddings()
+    ids = Ids(pa.concat_arrays([id_texts(batch.column(0)) for batch in shelf.batches(["id"])]))
+    found = pa.compute.index_in(ids.texts, value_set=pa.array(source.ids(), pa.string()))
+    places = found.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    if (places < 0).all():
+        message = f"{pictures} holds none of the galaxies of {shelf.path}: {ids[0]} is not among them"
+        raise UsageError(message)
+    loop = Loop(known, asked.answers, strategy=strategy, apart=apart, every=every, seed=seed)
+    names = find_answer_columns(asked, list(shelf.columns), shelf.notes)
+    table = shelf.take(np.arange(len(shelf)), [name for name in names if name in shelf.columns])
+    opinions = {name: table[name].to_numpy(zero_copy_only=False) for name in table.column_names}
+    return Desk(
+        ids,
+        Pictures(source, places),
+        tree,
+        labels,
+        learned=asked.name,
+        loop=loop,
+        model=shelf.notes.get(MODEL_NOTE, ""),
+        opinions=opinions,
+        seed=seed,
+        id_type=shelf.columns["id"].type,
+    )
+
+
+def _only(data: Paths) -> Path:
+    paths = [data] if isinstance(data, str | os.PathLike) else data
+    if len(paths) != 1:
+        message = f"with pictures the data are one catalogue; {len(paths)} were given"
+        raise UsageError(message)
+    return Path(paths[0])
+
+
+def _open_pictures(data: Paths, id: str | None) -> Source:
+    try:
+        return open_source(data, id=id)
+    except DataError as error:
+        path = Path(data if isinstance(data, str | os.PathLike) else data[0])
+        if path.is_file() and table_format(path) == "parquet" and "no column holds" in str(error):
+            message = f"{path} is a catalogue without pictures; say where they are (--pictures DATA)"
+            raise UsageError(message) from error
+        raise
+
+
+@contextmanager
+def _opened(address: str) -> Iterator[None]:
+    """Open an address in the browser, by a file that only this user can read: all can see the words of a command."""
+    place = html.escape(address)
+    with tempfile.TemporaryDirectory(prefix="peculiar-") as folder:
+        page = Path(folder) / "desk.html"
+        page.write_text(f'<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="0; url={place}">')
+        page.chmod(0o600)
+        threading.Timer(0.5, webbrowser.open, [page.as_uri()]).start()
+        yield
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        listening.listen(128)  # from now on the address may be told: who comes early waits
+    except (OSError, OverflowError) as error:
+        message = f"the desk cannot listen on {host}, port {port} ({error}); name another (--port), or 0 for any"
+        raise UsageError(message) from error
+    return listening

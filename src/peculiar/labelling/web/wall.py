@@ -1,0 +1,288 @@
+"""The galaxies of a catalogue as a wall: sorted, filtered, one looked at closely, what was found as a table."""
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pydantic import StringConstraints
+
+from peculiar.catalogs.catalog import Embeddings, Shelf
+from peculiar.catalogs.layout import find_places
+from peculiar.catalogs.search import DISTANCE, Hits, added_column, find_rows, odd_column, parse_cone
+from peculiar.errors import PeculiarError, UnknownNameError, UsageError
+from peculiar.labelling.web.charts import Hues, Places, Plane, Sky, parse_box
+from peculiar.labelling.web.turns import Kept, Turns
+from peculiar.tables import sky
+from peculiar.tables.reader import entry_text
+
+_KEPT = 8
+
+MOST_OF_TABLE = 100_000
+
+MOST_SECONDS = 30.0
+"""How long a search may take."""
+
+_MOST_CLASSES = 40
+
+
+Typed = Annotated[str, StringConstraints(max_length=1000)]
+Numbers = Annotated[str, StringConstraints(max_length=100)]
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What is to be seen, as it is typed.
+
+    Parameters
+    ----------
+    where, cone, by : str
+        As `peculiar search` takes them; empty for all, everywhere, in the order of the catalogue.
+    sky : str
+        A rectangle on the sky: right ascension from and to, eastwards, declination from and to, in degrees.
+    map : str
+        A rectangle on the map of what looks alike: from and to, each 0 to 1, to the right and upwards.
+    """
+
+    where: Typed = ""
+    cone: Numbers = ""
+    by: Typed = ""
+    sky: Numbers = ""
+    map: Numbers = ""
+
+    def query(self, **more: object) -> str:
+        """Return the same as the query of an address."""
+        told = {name: getattr(self, name) for name in self.__slots__} | more
+        return urlencode({name: value for name, value in told.items() if value not in ("", None)})
+
+
+class Layout:
+    """Where galaxies lie on the map of what looks alike: laid out in the background, once a catalogue."""
+
+    def __init__(self, shelf: Shelf, embeddings: Embeddings) -> None:
+        self.shelf, self.embeddings, self.problem = shelf, embeddings, ""
+        self._places: NDArray[np.float32] | None = None
+        self._begun = 0.0
+        self._worker: threading.Thread | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def places(self) -> NDArray[np.float32] | None:
+        """Places, shape (n, 2), NaN where a galaxy has no embedding; None as long as they are not known.
+
+        The first to ask sets the work going.
+        """
+        with self._lock:
+            if self._worker is None:
+                self._begun = time.monotonic()
+                self._worker = threading.Thread(target=self._lay_out, name="map", daemon=True)
+                self._worker.start()
+                # What lies in the cache is there at once.
+                self._worker.join(0.3)
+        return self._places
+
+    @property
+    def seconds(self) -> float:
+        """How long it has been at work."""
+        return time.monotonic() - self._begun
+
+    def _lay_out(self) -> None:
+        try:
+            self._places = find_places(self.shelf, self.embeddings)
+        except (PeculiarError, OSError) as error:
+            self.problem = str(error)
+        finally:
+            # What nobody foresaw ends the thread, and Python tells of it on the terminal.
+            if self._places is None and not self.problem:
+                self.problem = "the map could not be made; the desk's terminal says why"
+
+    def wait(self) -> None:
+        """Wait until the work is done."""
+        if self._worker is not None:
+            self._worker.join()
+
+
+class Wall:
+    """A catalogue to be looked at.
+
+    Parameters
+    ----------
+    shelf : Shelf
+    embeddings : Embeddings
+    ids : sequence of str
+        Of its galaxies, in order.
+
+    Attributes
+    ----------
+    layout : Layout
+    """
+
+    def __init__(self, shelf: Shelf, embeddings: Embeddings, ids: Sequence[str]) -> None:
+        self.shelf, self.embeddings, self.ids = shelf, embeddings, ids
+        self.layout = Layout(shelf, embeddings)
+        self.turns = Turns()
+        self._found: Kept[Asking, tuple[NDArray[np.int32], NDArray[np.float64] | None]] = Kept(self.turns, _KEPT)
+        self._hues: Kept[str, Hues] = Kept(self.turns, _KEPT)
+
+    @property
+    def sorts(self) -> dict[str, str]:
+        """Ways to sort: what `by` is, and what it is called."""
+        uncertain = {odd_column(self.shelf, "uncertainty"): "least certain first"}
+        likely = {name: f"{name[2:].replace('_', ' ')} first" for name in self.shelf.plain if name.startswith("p_")}
+        known = {name: text for name, text in (uncertain | likely).items() if name in self.shelf.columns}
+        return {"": "as in the catalogue"} | known
+
+    @property
+    def colours(self) -> dict[str, str]:
+        """What the maps may be coloured by: the column, and what it is called."""
+        numbers = [
+            name
+            for name in self.shelf.plain
+            if pa.types.is_floating(self.shelf.columns[name].type) and name not in ("ra", "dec")
+        ]
+        classes = ["class"] if "class" in self.shelf.columns else []
+        return {"": "how many"} | {name: name.replace("_", " ") for name in [*classes, *numbers]}
+
+    @cached_property
+    def sky(self) -> Places | None:
+        """Right ascension and declination, each of shape (n,), NaN where unknown; None where all are."""
+        if self.shelf.sky is None:
+            return None
+        ra, dec = (one.convert(self._numbers(one.name)) for one in (self.shelf.sky.ra, self.shelf.sky.dec))
+        return (ra, dec) if bool(np.isfinite(ra + dec).any()) else None
+
+    def rows(self, asking: Asking) -> NDArray[np.int32]:
+        """Return the rows that meet a condition, in order; the last few searches are kept.
+
+        Raises
+        ------
+        UsageError, UnknownNameError
+            If the condition, the cone, the order or a rectangle cannot be understood.
+        """
+        rows = self._search(asking)[0]
+        chosen = self.chosen(asking, rows)
+        return rows if chosen is None else rows[chosen]
+
+    def chosen(self, asking: Asking, rows: NDArray[np.int32]) -> NDArray[np.bool_] | None:
+        """Tell which of some rows lie in the rectangles; None where there is no rectangle."""
+        inside = np.ones(len(rows), dtype=bool)
+        if asking.sky:
+            if self.sky is None:
+                message = "no position of this catalogue's galaxies is known, so that none lies in a part of the sky"
+                raise UsageError(message)
+            box = parse_box(asking.sky, "sky")
+            inside &= Sky.holds(box, *(values[rows] for values in self.sky))
+        if asking.map:
+            box = parse_box(asking.map, "map")
+            places = self.layout.places
+            if places is None:
+                raise UsageError(self.layout.problem or "the map is being laid out: look again in a minute")
+            inside &= Plane.holds(box, *places[rows].T)
+        return inside if asking.sky or asking.map else None
+
+    def before(self, asking: Asking) -> NDArray[np.int32]:
+        """Return what `rows` would, were there no rectangles."""
+        return self._search(asking)[0]
+
+    def table(self, asking: Asking) -> Hits:
+        """Return what meets a condition with all columns but embeddings; the first hundred thousand."""
+        rows, distances = self._search(asking)
+        chosen = self.chosen(asking, rows)
+        which = (np.arange(len(rows)) if chosen is None else np.flatnonzero(chosen))[:MOST_OF_TABLE]
+        hits = self.take(rows[which])
+        notes = {name: text for name in ("where", "cone", "sky", "map") if (text := getattr(asking, name))}
+        hits = replace(hits, notes={**hits.notes, **notes})
+        if distances is None:
+            return hits
+        distance = added_column(DISTANCE, self.shelf)
+        others = tuple(one for one in hits.columns if one.name != distance.name)
+        table = hits.table.select([one.name for one in others])
+        table = table.append_column(distance.name, pa.array(distances[which]))
+        return replace(hits, columns=(*others, distance), table=table)
+
+    def take(self, rows: NDArray[np.integer]) -> Hits:
+        """Return rows with all columns but embeddings."""
+        names = self.shelf.plain
+        table = self.shelf.take(rows, names)
+        return Hits(tuple(self.shelf.columns[name] for name in names), table, dict(self.shelf.notes))
+
+    def hues(self, name: str) -> Hues | None:
+        """Return the colours of all galaxies by a column; None where it is empty.
+
+        Raises
+        ------
+        UnknownNameError
+            If the maps cannot be coloured by it.
+        """
+        if not name:
+            return None
+        if name not in self.colours:
+            raise UnknownNameError("column to colour by", name, [one for one in self.colours if one])
+        return self._hues.get(
+            name, lambda: self._classes() if name == "class" else Hues.of_numbers(self._numbers(name))
+        )
+
+    def _classes(self) -> Hues:
+        codes: list[NDArray[np.int16]] = []
+        numbers: dict[str, int] = {}
+        for batch in self.shelf.batches(["class"]):
+            known = batch.column(0).cast(pa.string()).dictionary_encode()
+            # What a catalogue of hundreds of classes has beyond the first has no colour of its own.
+            news = [
+                numbers.setdefault(one, len(numbers)) if one in numbers or len(numbers) < _MOST_CLASSES else -1
+                for one in known.dictionary.to_pylist()
+            ]
+            places = known.indices.fill_null(len(news)).to_numpy(zero_copy_only=False)
+            codes.append(np.array([*news, -1], dtype=np.int16)[places])
+        return Hues.of_classes(np.concatenate(codes), list(numbers))
+
+    def _numbers(self, name: str) -> NDArray[np.float64]:
+        parts = [batch.column(0).cast(pa.float64()) for batch in self.shelf.batches([name])]
+        return np.concatenate([part.to_numpy(zero_copy_only=False) for part in parts])
+
+    def _search(self, asking: Asking) -> tuple[NDArray[np.int32], NDArray[np.float64] | None]:
+        """Return rows in order, and how far they are from the middle of the cone."""
+        asking = replace(asking, sky="", map="")
+
+        def search() -> tuple[NDArray[np.int32], NDArray[np.float64] | None]:
+            cone = parse_cone(asking.cone) if asking.cone else None
+            rows, distances = find_rows(
+                self.shelf, asking.where or None, cone=cone, by=asking.by or None, seconds=MOST_SECONDS
+            )
+            return rows.astype(np.int32), distances
+
+        return self._found.get(asking, search)
+
+    def facts(self, row: int) -> dict[str, Any]:
+        """Return the entries of a galaxy, by column; no pictures. Where it has no id, its row stands in."""
+        found = self.shelf.take(np.array([row]), self.shelf.plain).to_pylist()[0]
+        known = {name: value for name, value in found.items() if value is not None and not isinstance(value, bytes)}
+        return known | {"id": entry_text(found["id"]) or f"row {row + 1}"}
+
+    def neighbours(self, row: int, count: int = 12) -> list[int]:
+        """Return the rows of the galaxies most like one, the most alike first; none where it has no embedding."""
+        if not self.embeddings.known[row]:
+            return []
+        cosines = self.embeddings.cosines(np.asarray(self.embeddings.vectors[row]))
+        cosines[row] = np.nan
+        rows = np.flatnonzero(~np.isnan(cosines))
+        if len(rows) > count:
+            rows = rows[np.argpartition(-cosines[rows], count - 1)[:count]]
+        return [int(one) for one in rows[np.argsort(-cosines[rows], kind="stable")]]
+
+
+def links(facts: dict[str, Any], places: "sky.Sky | None") -> dict[str, str]:
+    """Return where else a galaxy can be looked at, if its position is known."""
+    if places is None or not all(isinstance(facts.get(name), float) for name in places.names):
+        return {}
+    ra, dec = (float(one.convert(np.array(facts[one.name]))) for one in (places.ra, places.dec))
+    return {
+        "SDSS SkyServer": "https://skyserver.sdss.org/dr18/VisualTools/navi?" + urlencode({"ra": ra, "dec": dec}),
+        "Legacy Survey viewer": "https://www.legacysurvey.org/viewer?" + urlencode({"ra": ra, "dec": dec, "zoom": 15}),
+    }

@@ -1,0 +1,130 @@
+"""What in a galaxy's picture made the model say so, for the browser: worked out when asked for, and kept."""
+
+import io
+import os
+from dataclasses import dataclass
+from urllib.parse import quote, unquote
+
+from peculiar.errors import UsageError
+from peculiar.images.decode import Framing, kept_square
+from peculiar.labelling.web.pictures import LARGE, Pictures
+from peculiar.labelling.web.turns import Kept, Turns
+from peculiar.models.attribution import Attribution, attribute
+from peculiar.models.model_file import Model, load_model
+from peculiar.reports.plots import draw_overlay
+
+_KEPT = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What speaks for an answer, as a picture and in figures.
+
+    Parameters
+    ----------
+    content : bytes
+        JPEG of the same square and size as the large picture of the galaxy.
+    question, answer : str
+    probability : float
+        Of the answer, for the picture as it is.
+    without : float
+        The same with what is outlined hidden.
+    """
+
+    content: bytes
+    question: str
+    answer: str
+    probability: float
+    without: float
+
+
+class Why:
+    """Explains what a model says of pictures.
+
+    Parameters
+    ----------
+    model : Model
+    pictures : Pictures
+    """
+
+    def __init__(self, model: Model, pictures: Pictures) -> None:
+        self.model, self.pictures = model, pictures
+        # One at a time, since one takes all cores.
+        self._kept: Kept[tuple[int, str], Drawn] = Kept(Turns(1, patience=60.0), _KEPT)
+
+    @property
+    def choices(self) -> dict[str, dict[str, str]]:
+        """What can be asked about, by question: what `draw` takes, and the answer that it is, "" for the likeliest."""
+        return {
+            question.name: {_address(question.name): ""}
+            | {_address(question.name, answer): answer for answer in question.answers}
+            for question in self.model.card.questions
+        }
+
+    def draw(self, row: int, asked: str = "") -> Drawn:
+        """Return what in the picture of a row speaks for an answer.
+
+        Parameters
+        ----------
+        row : int
+        asked : str
+            ``question/answer``, each as in an address; without an answer the most probable, without a question that
+            which the model is about.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such question or answer.
+        PictureError
+            If the picture cannot be read.
+        """
+        return self._kept.get((row, asked), lambda: self._draw(row, asked))
+
+    def _draw(self, row: int, asked: str) -> Drawn:
+        question, _, answer = map(unquote, asked.partition("/"))
+        picture = self.pictures.pixels(row)
+        model, glance = (self.model.asking(question or None, views=views) for views in (None, 1))
+        told = attribute(model, picture, answer or None, glance=glance)
+        left, upper, right, lower = map(round, kept_square(picture, Framing(LARGE)))
+        # Encoded as all pictures are, so that nothing of the file but its pixels reaches the browser.
+        buffer = io.BytesIO()
+        figure = draw_overlay(picture, told, (left, upper, right, lower), LARGE)
+        figure.savefig(buffer, format="jpg", dpi=120, pil_kwargs={"quality": 92})
+        return _drawn(buffer.getvalue(), told)
+
+
+def _address(*words: str) -> str:
+    """Return a question, or a question and an answer, as one text; either may have a slash of its own."""
+    return "/".join(quote(word, safe=" ") for word in words)
+
+
+def _drawn(content: bytes, told: Attribution) -> Drawn:
+    return Drawn(content, told.question, told.answer, told.probability, told.without)
+
+
+def open_why(digest: str, pictures: Pictures, model: str | os.PathLike[str] | None = None) -> Why | None:
+    """Return what explains the answers of a catalogue; None where the model that gave them is not at hand.
+
+    Parameters
+    ----------
+    digest : str
+        Of the model that made the catalogue.
+    pictures : Pictures
+    model : path-like, optional
+        Its model file; by default the model that ships, if it is the one.
+
+    Raises
+    ------
+    UsageError
+        If the file is of another model.
+    """
+    opened = load_model(model)
+    if opened.card.digest == digest:
+        return Why(opened, pictures)
+    if model is None:
+        return None
+    message = (
+        f"{model} did not make this catalogue: its digest is {opened.card.digest[:12]}, that of the model that did "
+        f"{digest[:12] or 'unknown'}; give that one (--model), or none"
+    )
+    raise UsageError(message)

@@ -1,0 +1,1 @@
+"""Numbers in, scores out: labels and probabilities, intervals, calibration, prediction sets."""

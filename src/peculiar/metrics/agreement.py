@@ -1,0 +1,112 @@
+"""How far people agree: Cohen's kappa, Krippendorff's alpha, and each one's skill measured by the others."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from peculiar.metrics.intervals import wilson
+
+Ratings = Mapping[str, Mapping[str, str]]
+"""Answers by galaxy, then by person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Skill:
+    """How often one person agrees with the others.
+
+    Parameters
+    ----------
+    who : str
+    answers : int
+        How many galaxies one answered for.
+    compared : int
+        Of these, those for which most of the others gave one answer.
+    agreed : float or None
+        Share of those compared where it is one's own as well; None where there is nothing to compare.
+    low, high : float or None
+        Ends of Wilson's interval at 95 %.
+    """
+
+    who: str
+    answers: int
+    compared: int
+    agreed: float | None
+    low: float | None
+    high: float | None
+
+
+def cohen_kappa(first: Sequence[str], second: Sequence[str]) -> float | None:
+    """Return Cohen's kappa (1960) of two people's answers for the same galaxies, in order.
+
+    1 where they always agree, 0 where they agree as often as chance would have it; None where there is nothing to
+    compare, or both gave one same answer throughout.
+
+    Raises
+    ------
+    ValueError
+        If they are not equally many.
+    """
+    total = len(first)
+    agreed = sum(one == other for one, other in zip(first, second, strict=True))
+    if not total:
+        return None
+    ones, others = Counter(first), Counter(second)
+    by_chance = sum(ones[answer] * others[answer] for answer in ones) / total**2
+    return None if by_chance == 1 else (agreed / total - by_chance) / (1 - by_chance)
+
+
+def krippendorff_alpha(ratings: Iterable[Iterable[str]]) -> float | None:
+    """Return Krippendorff's alpha (2011) for nominal answers of any number of people, some missing.
+
+    Parameters
+    ----------
+    ratings : iterable of iterable of str
+        The answers for each galaxy; galaxies with fewer than two say nothing.
+
+    Returns
+    -------
+    float or None
+        1 where all agree, 0 where they agree as often as chance would have it; None where fewer than two different
+        answers were given to galaxies that several people answered for.
+    """
+    within, totals = 0.0, Counter[str]()
+    for one in ratings:
+        counts = Counter(one)
+        people = counts.total()
+        if people > 1:
+            totals += counts
+            within += sum(count * (people - count) for count in counts.values()) / (people - 1)
+    pairable = totals.total()
+    between = sum(count * (pairable - count) for count in totals.values())
+    return None if between == 0 else 1 - (pairable - 1) * within / between
+
+
+def kappas(ratings: Ratings) -> dict[tuple[str, str], tuple[float | None, int]]:
+    """Return Cohen's kappa of each two people, and for how many galaxies both answered."""
+    people = sorted({who for given in ratings.values() for who in given})
+    found = {}
+    for number, one in enumerate(people):
+        for other in people[number + 1 :]:
+            both = [(given[one], given[other]) for given in ratings.values() if one in given and other in given]
+            found[one, other] = (cohen_kappa([a for a, _ in both], [b for _, b in both]), len(both))
+    return found
+
+
+def skills(ratings: Ratings) -> list[Skill]:
+    """Return how often each person agrees with most of the others, the most agreeing first."""
+    counted: dict[str, np.ndarray] = {}
+    for given in ratings.values():
+        together = Counter(given.values())
+        for who, answer in given.items():
+            others = (together - Counter([answer])).most_common(2)
+            clear = bool(others) and (len(others) == 1 or others[0][1] > others[1][1])
+            tally = counted.setdefault(who, np.zeros(3, dtype=int))
+            tally += [1, clear, clear and others[0][0] == answer]
+    told = []
+    for who, (answers, compared, agreed) in counted.items():
+        interval = wilson(int(agreed), int(compared)) if compared else None
+        low, high = (None, None) if interval is None else (float(interval[0]), float(interval[1]))
+        told.append(Skill(who, int(answers), int(compared), agreed / compared if compared else None, low, high))
+    return sorted(told, key=lambda one: (-(one.agreed or 0.0), one.who))

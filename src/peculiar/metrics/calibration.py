@@ -1,0 +1,275 @@
+"""Probabilities that mean what they say."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import log_softmax
+
+from peculiar.errors import LabelError
+from peculiar.metrics.intervals import Interval, group_numbers, wilson
+
+# Few galaxies would bend a scaling far from 1 and 0; this much of a pull is lost on thousands.
+_PULL = 1e-3
+
+# How far the logarithm of a temperature is believed to be from 0, before a galaxy has been seen (one standard
+# deviation). A few that are all told apart would else have probabilities of 0 and 1.
+_BELIEVED = 1.0
+
+# By so many standard errors a scaling has to be better before it is measurably so.
+_STANDARD_ERRORS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """What is done to logits before the softmax: a weight and a bias a class (Guo et al. 2017).
+
+    Parameters
+    ----------
+    weights, biases : tuple of float
+        One a class; equal weights and no biases are a temperature.
+    """
+
+    weights: tuple[float, ...]
+    biases: tuple[float, ...]
+
+    def log_probabilities(self, logits: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return the logarithms of the probabilities that logits, shape (n, classes), become.
+
+        What is added to all logits of a galaxy says nothing and is taken away first: weights of classes would make
+        something of it.
+        """
+        scaled = log_softmax(log_softmax(logits, axis=1) * np.array(self.weights) + np.array(self.biases), axis=1)
+        return np.asarray(scaled, dtype=np.float64)
+
+    def probabilities(self, logits: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Return the probabilities that logits, shape (n, classes), become."""
+        return np.exp(self.log_probabilities(logits)).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """Galaxies that were given about the same probability.
+
+    Parameters
+    ----------
+    stated : float
+        The mean of their probabilities.
+    found : float
+        For how many of them it came true, as a share.
+    interval : list of float
+        Wilson's 95 % interval of that share; calibrated probabilities have `stated` within it in 95 of 100 bins.
+    count : int
+    """
+
+    stated: float
+    found: float
+    interval: Interval
+    count: int
+
+    @property
+    def bears_out(self) -> bool:
+        """Whether the diagonal passes through the bin's interval."""
+        return self.interval is not None and self.interval[0] <= self.stated <= self.interval[1]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all of it as a plain dictionary, fit for JSON."""
+        return asdict(self)
+
+
+def fit_temperature(
+    logits: NDArray[np.floating], labels: NDArray[np.integer | np.floating], trust: NDArray[np.floating] | None = None
+) -> float:
+    """Find the temperature that makes a network's probabilities fit labels that it was not trained on.
+
+    The temperature divides the logits before the softmax (Guo et al. 2017): above 1 a network was too sure
+    of itself. The order of the classes stays as it is. That it is not far from 1 is believed beforehand, about as
+    much as one galaxy would tell.
+
+    Parameters
+    ----------
+    logits : ndarray, shape (n, classes)
+    labels : ndarray of int, shape (n,), or of float, shape (n, classes)
+        Class numbers; or the share of people who named each class.
+    trust : ndarray, shape (n,), optional
+        How far each label counts.
+
+    Returns
+    -------
+    float
+        Between 0.05 and 20: the likeliest, given the labels and a normal prior on its logarithm.
+
+    Raises
+    ------
+    LabelError
+        If there are no labels.
+    """
+    from scipy.optimize import minimize_scalar  # slow to import, and only fitting needs it
+
+    if not len(labels):
+        message = "a temperature cannot be fitted to no labels"
+        raise LabelError(message)
+    shares = np.eye(logits.shape[1])[labels] if labels.ndim == 1 else labels
+    weights = shares if trust is None else shares * trust[:, None]
+
+    def loss(log_temperature: float) -> float:
+        logarithms = log_softmax(logits / np.exp(log_temperature), axis=1)
+        return float((log_temperature / _BELIEVED) ** 2 / 2 - (weights * logarithms).sum())
+
+    return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.05), np.log(20)), method="bounded").x))
+
+
+def fit_scaling(
+    logits: NDArray[np.floating], labels: NDArray[np.integer], trust: NDArray[np.floating] | None = None
+) -> Scaling:
+    """Find the weight and the bias of each class of the smallest log loss; see `fit_temperature`."""
+    from scipy.optimize import minimize
+
+    if not len(labels):
+        message = "a scaling cannot be fitted to no labels"
+        raise LabelError(message)
+    count, classes = logits.shape
+    rows, logits = np.arange(count), log_softmax(logits, axis=1)
+    shares = np.full(count, 1 / count) if trust is None else trust / trust.sum()
+
+    def loss(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        weights, biases = values[:classes], values[classes:]
+        logarithms = log_softmax(logits * weights + biases, axis=1)
+        slope = np.exp(logarithms)
+        slope[rows, labels] -= 1
+        slope *= shares[:, None]
+        apart = weights - weights.mean()
+        pulled = _PULL * ((apart**2).sum() + (biases**2).sum())
+        slopes = np.concatenate(
+            [(slope * logits).sum(axis=0) + 2 * _PULL * apart, slope.sum(axis=0) + 2 * _PULL * biases]
+        )
+        return float(pulled - shares @ logarithms[rows, labels]), slopes
+
+    start = np.concatenate([np.ones(classes), np.zeros(classes)])
+    found = minimize(loss, start, jac=True, method="L-BFGS-B").x
+    return Scaling(tuple(found[:classes].tolist()), tuple(found[classes:].tolist()))
+
+
+def temperature_scaling(
+    logits: NDArray[np.floating], labels: NDArray[np.integer], trust: NDArray[np.floating] | None = None
+) -> Scaling:
+    """Return the temperature of `fit_temperature` as a scaling."""
+    classes = logits.shape[1]
+    return Scaling((1 / fit_temperature(logits, labels, trust),) * classes, (0.0,) * classes)
+
+
+def cross_fitted(
+    logits: NDArray[np.floating],
+    labels: NDArray[np.integer],
+    fit: Callable[[NDArray[np.floating], NDArray[np.integer]], Scaling] = temperature_scaling,
+    *,
+    groups: Sequence[object] | None = None,
+    folds: int = 5,
+    seed: int = 222,
+) -> NDArray[np.float64]:
+    """Return log probabilities of galaxies, each calibrated on the others: a small set can be used as a whole.
+
+    Parameters
+    ----------
+    logits : ndarray, shape (n, classes)
+        Logarithms of probabilities do as well.
+    labels : ndarray of int, shape (n,)
+    fit : callable
+        `temperature_scaling` or `fit_scaling`.
+    groups : sequence, optional
+        Rows of the same group are in the same fold.
+    folds, seed : int
+
+    Returns
+    -------
+    ndarray, shape (n, classes)
+
+    Raises
+    ------
+    LabelError
+        If there are fewer than two galaxies, or groups.
+    """
+    result = np.empty(logits.shape)
+    for rows in fold_rows(len(labels), groups=groups, folds=folds, seed=seed):
+        others = np.ones(len(labels), dtype=bool)
+        others[rows] = False
+        result[rows] = fit(logits[others], labels[others]).log_probabilities(logits[rows])
+    return result
+
+
+def fold_rows(
+    count: int, *, groups: Sequence[object] | None = None, folds: int = 5, seed: int = 222
+) -> list[NDArray[np.intp]]:
+    """Deal galaxies out to folds at random, rows of the same group to the same one; see `cross_fitted`."""
+    codes = group_numbers(count, groups)
+    different = int(codes.max(initial=-1)) + 1
+    if different < 2:
+        message = f"calibration across folds takes two different galaxies at least, received {different}"
+        raise LabelError(message)
+    folds = min(folds, different)
+    numbers = (np.random.default_rng(seed).permutation(different) % folds)[codes]
+    return [np.flatnonzero(numbers == fold) for fold in range(folds)]
+
+
+def choose_scaling(
+    logits: NDArray[np.floating], labels: NDArray[np.integer], groups: Sequence[object] | None = None
+) -> tuple[Scaling, float, float]:
+    """Return the scaling by classes where it is measurably better than a temperature, else the temperature.
+
+    One that lowers the log loss by calling rare classes less often is not taken: their galaxies are those that are
+    looked for.
+
+    Returns
+    -------
+    scaling : Scaling
+        Fitted to all galaxies.
+    gain, error : float
+        By how much the log loss of those that it was not fitted to is smaller than with a temperature, over five
+        folds, and the standard error of that. Measurably better is two standard errors.
+    """
+    rows = np.arange(len(labels))
+    with_one, with_many = (
+        cross_fitted(logits, labels, fit, groups=groups) for fit in (temperature_scaling, fit_scaling)
+    )
+    gains = with_many[rows, labels] - with_one[rows, labels]
+    gain = float(gains.mean())
+    # Galaxies of a group err together: the error is that of the groups' sums.
+    apart = np.bincount(group_numbers(len(labels), groups), gains - gain)
+    error = float(np.sqrt((apart**2).sum() * len(apart) / (len(apart) - 1)) / len(gains))
+    better = gain > _STANDARD_ERRORS * error and _mean_recall(with_many, labels) >= _mean_recall(with_one, labels)
+    return (fit_scaling if better else temperature_scaling)(logits, labels), gain, error
+
+
+def _mean_recall(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
+    right = logits.argmax(axis=1) == labels
+    return float(np.mean([right[labels == number].mean() for number in np.unique(labels)]))
+
+
+def reliability(
+    labels: NDArray[np.integer], probabilities: NDArray[np.floating], *, bins: int = 10, answer: int | None = None
+) -> list[Bin]:
+    """Compare what probabilities state with what is found, in bins of equal count.
+
+    Parameters
+    ----------
+    labels : ndarray of int, shape (n,)
+    probabilities : ndarray, shape (n, classes)
+    bins : int
+        Fewer where there are fewer galaxies.
+    answer : int, optional
+        Of one class; by default of the class that was called.
+
+    Returns
+    -------
+    list of Bin
+        From the lowest probability to the highest.
+    """
+    called = probabilities.argmax(axis=1) if answer is None else np.full(len(labels), answer)
+    stated, true = probabilities[np.arange(len(labels)), called], called == labels
+    parts = np.array_split(np.argsort(stated, kind="stable"), min(bins, len(labels)))
+    return [
+        Bin(float(stated[part].mean()), float(true[part].mean()), wilson(int(true[part].sum()), len(part)), len(part))
+        for part in parts
+    ]

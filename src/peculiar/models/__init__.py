@@ -1,0 +1,1 @@
+"""The model file: run, calibrated, extended, explained, without PyTorch."""

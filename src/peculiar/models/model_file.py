@@ -1,0 +1,530 @@
+"""The model file: one ONNX with weights, and in its metadata all that is needed to use and to judge it.
+
+The graph takes ``pictures``, uint8 (n, size, size, 3), and gives ``embedding``, float (n, d), and then logits, float
+(n, answers), an output for each question in the order of the card. It runs on ONNX Runtime; no deep-learning framework
+is imported. The digest is compared when a file is opened, and what the network answers with each batch: answers that
+are no numbers are NaN.
+"""
+
+import math
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from scipy.special import softmax
+
+from peculiar.errors import ModelError, NotFoundError, UnknownNameError, UsageError
+from peculiar.files.writing import writing
+from peculiar.images.decode import Framing
+from peculiar.metrics.calibration import Scaling
+from peculiar.metrics.prediction_sets import Thresholds
+from peculiar.models.container import digest_of, join_card, split_card
+from peculiar.models.novelty import Familiar
+from peculiar.questions.question import Question, answering
+from peculiar.sources.given import framed_batches
+
+FORMAT = 1
+"""Version of the model file; a reader refuses later ones."""
+
+SHIPPED = "galaxy.onnx"
+
+# Of logits; fitted ones lie between 0.05 and 20.
+_TEMPERATURES = (0.01, 100.0)
+
+# Protocol buffers hold no more.
+_LARGEST = 2**31
+
+
+class Card(BaseModel):
+    """What a model file says of itself.
+
+    Parameters
+    ----------
+    format : int
+        Version of the model file.
+    name : str
+    digest : str
+        Fingerprint (SHA-256, hexadecimal) of all that decides the answers.
+    framing : Framing
+        How the network wants its pictures.
+    questions : tuple of Question
+        What it answers.
+    temperatures : dict of str to float
+        By question, what its logits are divided by; see `peculiar.metrics.calibration`.
+    scalings : dict of str to Scaling
+        By question, weights and biases for logits already divided by the temperature, where these are better.
+    sets : dict of str to dict of str to tuple of float
+        By question and level, the thresholds of prediction sets; see `peculiar.metrics.prediction_sets`.
+    familiar : Familiar or None
+        What the embeddings of the training pictures are like; see `peculiar.models.novelty`.
+    views : int
+        Over how many turned and mirrored views of a picture answers are averaged unless told otherwise; see
+        `Model.classify`.
+    about : str
+        The question that a catalogue is about: whose answer is its ``class``. Empty for the first.
+    training : dict
+        How it was trained: recipe, counts, digests, versions.
+    scores : dict
+        On which galaxies, and how good.
+    credits : tuple of str
+        Whom to thank for the data.
+    licence : str
+        Of the weights.
+    version : str
+        Of peculiar that wrote the file.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    format: int
+    name: str
+    digest: str
+    framing: Framing
+    questions: tuple[Question, ...] = Field(min_length=1)
+    temperatures: dict[str, float]
+    scalings: dict[str, Scaling] = {}
+    sets: dict[str, Thresholds] = {}
+    familiar: Familiar | None = None
+    views: int = Field(default=1, ge=1, le=8)
+    training: dict[str, Any] = {}
+    scores: dict[str, Any] = {}
+    credits: tuple[str, ...] = ()
+    licence: str = ""
+    version: str = ""
+    about: str = ""
+
+    @property
+    def main_question(self) -> Question:
+        """The question that a catalogue is about."""
+        return next((one for one in self.questions if one.name == self.about), self.questions[0])
+
+    @model_validator(mode="after")
+    def _check(self) -> "Card":
+        """Refuse values with which probabilities would mean nothing."""
+        problems = list(_faults(self))
+        if problems:
+            message = "; ".join(problems)
+            raise ValueError(message)
+        return self
+
+
+def _faults(card: Card) -> Iterator[str]:
+    """Yield what is wrong with the entries of a card that have to fit each other."""
+    answers = {question.name: len(question.answers) for question in card.questions}
+    least, most = _TEMPERATURES
+    if len(answers) < len(card.questions):
+        yield "two questions have the same name"
+    if card.about and card.about not in answers:
+        yield f"it is about {card.about!r}, which is no question of it"
+    for question in card.questions:
+        name = question.name
+        if len(set(question.answers)) < max(2, len(question.answers)):
+            yield f"the question {name!r} has not two or more different answers"
+        if not least <= card.temperatures.get(name, math.nan) <= most:
+            yield f"no temperature between {least:g} and {most:g} for {name!r}"
+        scaling = card.scalings.get(name)
+        if scaling is not None:
+            values = (*scaling.weights, *scaling.biases)
+            fits = len(scaling.weights) == len(scaling.biases) == answers[name]
+            if not fits or not all(map(math.isfinite, values)):
+                yield f"the scaling of {name!r} has not a weight and a bias, finite numbers, for each answer"
+        for level, thresholds in card.sets.get(name, {}).items():
+            if (
+                not level.isdecimal()
+                or len(thresholds) != answers[name]
+                or not all(0 <= one <= 1 for one in thresholds)
+            ):
+                yield f"the thresholds of the {level} % sets of {name!r} are not one from 0 to 1 for each answer"
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What a model says of some pictures.
+
+    Parameters
+    ----------
+    probabilities : dict of str to ndarray of float32, shape (n, answers)
+        By question; rows sum to 1. NaN where the network gave something else than numbers.
+    embedding : ndarray of float32, shape (n, d)
+        What the network makes of a picture before it answers: alike for pictures that look alike.
+    """
+
+    probabilities: dict[str, NDArray[np.float32]]
+    embedding: NDArray[np.float32]
+
+
+class Model:
+    """A model file, ready to classify; see `load_model`.
+
+    Parameters
+    ----------
+    path : path
+    card : Card
+    session : onnxruntime.InferenceSession
+    """
+
+    def __init__(self, path: Path, card: Card, session: onnxruntime.InferenceSession) -> None:
+        self.path = path
+        self.card = card
+        self._session = session
+
+    @property
+    def framing(self) -> Framing:
+        """How it wants its pictures."""
+        return self.card.framing
+
+    @property
+    def embedding_size(self) -> int:
+        """Number of values of an embedding."""
+        return int(self._session.get_outputs()[0].shape[1])
+
+    def with_card(self, card: Card) -> "Model":
+        """Return the same network under another card."""
+        return Model(self.path, card, self._session)
+
+    def classify(self, pictures: Any, *, views: int | None = None, framed: bool = False) -> Answers:
+        """Answer all questions about pictures.
+
+        Pictures are cut and sized as the model wants them, as `peculiar.predict_catalog` does.
+
+        Parameters
+        ----------
+        pictures : array, PIL.Image.Image, or iterable of these
+            An array of uint8, (n, height, width, 3) or (height, width, 3), or of floats from 0 to 1; or a list of
+            arrays or of Pillow's pictures, whose sizes may differ.
+        views : int, optional
+            Average the answers over so many views of each picture, 1 to 8: turned by quarters, then mirrored too.
+            Takes that many times as long. By default as the model's card says.
+        framed : bool
+            The pictures are framed already, such as ``source.galaxies(model.framing)`` gives them: an array of uint8,
+            (n, size, size, 3).
+
+        Returns
+        -------
+        Answers
+
+        Raises
+        ------
+        UsageError
+            If something is no picture, framed pictures have another shape or type, or `views` is out of range.
+        ModelError
+            If the network gives something else than its card says.
+        """
+        views = self.card.views if views is None else views
+        self.check_views(views)
+        if framed:
+            return self._classify(pictures, views)
+        parts = [self._classify(some, views) for some in framed_batches(pictures, self.framing)]
+        empty = {one.name: np.empty((0, len(one.answers)), np.float32) for one in self.card.questions}
+        return Answers(
+            {
+                name: np.concatenate([none, *(part.probabilities[name] for part in parts)])
+                for name, none in empty.items()
+            },
+            np.concatenate([np.empty((0, self.embedding_size), np.float32), *(part.embedding for part in parts)]),
+        )
+
+    def _classify(self, pictures: NDArray[np.uint8], views: int) -> Answers:
+        size = self.card.framing.size
+        if pictures.ndim != 4 or pictures.shape[1:] != (size, size, 3) or pictures.dtype != np.uint8:
+            message = (
+                f"framed pictures have to be uint8 (n, {size}, {size}, 3), received {pictures.dtype} {pictures.shape}"
+            )
+            raise UsageError(message)
+        turned = [
+            np.rot90(pictures if view < 4 else pictures[:, :, ::-1], view % 4, axes=(1, 2)) for view in range(views)
+        ]
+        runs = [self._session.run(None, {"pictures": np.ascontiguousarray(view)}) for view in turned]
+        with np.errstate(invalid="ignore", over="ignore"):  # what is no number is marked below
+            embedding, *logits = (
+                np.mean(outputs, axis=0) if views > 1 else outputs[0] for outputs in zip(*runs, strict=True)
+            )
+        self._check_shapes(len(pictures), embedding, logits)
+        probabilities = {
+            question.name: self._probabilities(question.name, values)
+            for question, values in zip(self.card.questions, logits, strict=True)
+        }
+        broken = ~np.isfinite(np.concatenate([embedding, *logits, *probabilities.values()], axis=1)).all(axis=1)
+        if broken.any():
+            for values in (embedding, *probabilities.values()):
+                values[broken] = np.nan
+        return Answers(probabilities, embedding)
+
+    def _check_shapes(self, count: int, embedding: NDArray[np.float32], logits: list[NDArray[np.float32]]) -> None:
+        """Raise `ModelError` unless outputs have the shapes that the card says."""
+        found = [values.shape for values in (embedding, *logits)]
+        wanted = [(count, self.embedding_size), *((count, len(one.answers)) for one in self.card.questions)]
+        if found != wanted:
+            message = f"{self.path} is damaged: its network gives {found} for {count} pictures, and not {wanted}"
+            raise ModelError(message)
+
+    @staticmethod
+    def check_views(views: int) -> None:
+        """Raise `UsageError` unless a picture has so many views."""
+        if not 1 <= views <= 8:
+            message = f"views has to be between 1 and 8, received {views}"
+            raise UsageError(message)
+
+    def _probabilities(self, question: str, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        with np.errstate(invalid="ignore", over="ignore"):  # as above
+            cooled = logits / np.float32(self.card.temperatures[question])
+            scaling = self.card.scalings.get(question)
+            return softmax(cooled, axis=1) if scaling is None else scaling.probabilities(cooled)
+
+    def asking(
+        self,
+        name: str | None = None,
+        *,
+        labels: str | None = None,
+        entries: Iterable[str | None] = (),
+        views: int | None = None,
+    ) -> "OneQuestion":
+        """Return the model as one that answers a single question.
+
+        Parameters
+        ----------
+        name : str, optional
+            Of the question; by default the one that a column of labels answers, or else the one that its catalogues are
+            about.
+        labels : str, optional
+            Name of that column.
+        entries : iterable of (str or None)
+            What it holds: where no question is called as the column, one with these answers is taken.
+        views : int, optional
+            Average over so many turned and mirrored views; see `classify`.
+
+        Raises
+        ------
+        UnknownNameError
+            If the model does not answer a question of that name.
+        """
+        questions = {question.name: question for question in self.card.questions}
+        if name is None:
+            main = self.card.main_question
+            others = [one for one in self.card.questions if one != main]
+            name = (answering([main, *others], labels, entries) or main).name
+        if name not in questions:
+            raise UnknownNameError("question", name, questions, where=f"in {self.path.name}")
+        return OneQuestion(self, questions[name], views)
+
+
+@dataclass(frozen=True, slots=True)
+class OneQuestion:
+    """A model that is asked one question."""
+
+    model: Model
+    question: Question
+    views: int | None = None
+
+    @property
+    def framing(self) -> Framing:
+        """How the model wants its pictures."""
+        return self.model.framing
+
+    def probabilities(self, pictures: Any, *, framed: bool = False) -> NDArray[np.float32]:
+        """Classify pictures into probabilities, float32 (n, answers); see `Model.classify`."""
+        return self.model.classify(pictures, views=self.views, framed=framed).probabilities[self.question.name]
+
+
+def shipped_model() -> Path:
+    """Return the path of the model file that ships with the package."""
+    return Path(str(resources.files("peculiar.models") / "weights" / SHIPPED))
+
+
+def cores() -> int:
+    """Return how many processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def load_model(path: str | os.PathLike[str] | None = None, *, threads: int | None = None) -> Model:
+    """Open a model file.
+
+    Parameters
+    ----------
+    path : path-like, optional
+        An ``.onnx`` that ``peculiar export`` wrote; by default the model that ships.
+    threads : int, optional
+        Of the network's arithmetic; by default one a core.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    NotFoundError
+        If nothing is there.
+    ModelError
+        If it is no model file, one of another program, damaged, or of a later version of the format.
+    """
+    path = shipped_model() if path is None else Path(path)
+    graph, text, content = _read(path)
+    card = _read_card(text, path)
+    _check_digest(graph, text, card, path)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    # Told how many, it leaves it to the system on which cores they run; else it would pin them, also to forbidden ones.
+    options.intra_op_num_threads = threads or cores()
+    # Threads that wait by spinning would take the cores from those that decode pictures.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # whatever ONNX Runtime says of a file that it cannot use
+        message = f"{path} is not a model file, or a damaged one; fetch or export it again ({_brief(error)})"
+        raise ModelError(message) from error
+    outputs = [output.name for output in session.get_outputs()]
+    if (
+        [one.name for one in session.get_inputs()] != ["pictures"]
+        or outputs[0] != "embedding"
+        or len(outputs) != 1 + len(card.questions)
+        or not isinstance(session.get_outputs()[0].shape[-1], int)
+    ):
+        message = (
+            f"{path} is damaged: its network has to give an embedding and {len(card.questions)} answers from pictures, "
+            f"and gives {', '.join(outputs)}"
+        )
+        raise ModelError(message)
+    model = Model(path, card, session)
+    _probe(model)
+    return model
+
+
+def write_model(graph: bytes, card: Card, out: str | os.PathLike[str]) -> Model:
+    """Write a model file, in one step, and open it.
+
+    Parameters
+    ----------
+    graph : bytes
+        ONNX, without a card.
+    card : Card
+        Its digest is found here.
+    out : path-like
+
+    Raises
+    ------
+    ModelError
+        If it would not be one that can be opened; then nothing is written.
+    """
+    out = Path(out)
+    with writing(out) as temporary:
+        temporary.write_bytes(seal(graph, card))
+        model = load_model(temporary)
+    return Model(out, model.card, model._session)
+
+
+def seal(graph: bytes, card: Card) -> bytes:
+    """Return the content of a model file: a graph in ONNX without a card, and a card with the digest of both."""
+    digest = digest_of(graph, card.model_dump_json())
+    return join_card(graph, card.model_copy(update={"digest": digest}).model_dump_json())
+
+
+def _read(path: Path) -> tuple[bytes, str, bytes]:
+    """Return the graph, the card, and the whole of a model file."""
+    if not path.exists():
+        raise NotFoundError(f"there is no model at {path}; `peculiar export` writes one (.onnx) from a run")
+    if path.is_dir():
+        message = f"{path} is a folder; a model is one file, which `peculiar export {path} --out MODEL.onnx` writes"
+        raise ModelError(message)
+    try:
+        if not path.is_file() or path.stat().st_size > _LARGEST:
+            message = f"{path} is not a model file, but something else or larger than one can be"
+            raise ModelError(message)
+        content = path.read_bytes()
+        graph, text = split_card(content)
+    except (OSError, ModelError) as error:
+        message = f"{path} is not a model file, or a damaged one; fetch or export it again ({_brief(error)})"
+        raise ModelError(message) from error
+    if text is None:
+        message = f"{path} was not written by `peculiar export`: it lacks the questions that it answers"
+        raise ModelError(message)
+    return graph, text, content
+
+
+def _check_digest(graph: bytes, text: str, card: Card, path: Path) -> None:
+    """Raise `ModelError` unless a model file is as it was written, as far as that decides its answers."""
+    if not card.digest:
+        message = (
+            f"{path} has no digest, so that nothing shows whether it is as it was written; export it again with this "
+            "version of peculiar"
+        )
+        raise ModelError(message)
+    try:
+        found = digest_of(graph, text)
+    except ModelError as error:
+        message = f"{path} is damaged: {error}"
+        raise ModelError(message) from error
+    if found != card.digest:
+        message = (
+            f"{path} is damaged: its digest has to be {card.digest[:12]}, and is {found[:12]}; fetch it again, or "
+            "export or teach it again"
+        )
+        raise ModelError(message)
+
+
+def _probe(model: Model) -> None:
+    """Raise `ModelError` unless a network answers as its card says, as one picture shows."""
+    size, card = model.framing.size, model.card
+    picture = np.linspace(0, 255, size * size * 3).astype(np.uint8).reshape(1, size, size, 3)
+    if card.familiar is not None and not card.familiar.fits(model.embedding_size):
+        message = f"{model.path} is damaged: what it holds of its training pictures does not fit its embedding"
+        raise ModelError(message)
+    try:
+        answers = model.classify(picture, views=1, framed=True)
+    except ModelError:
+        raise
+    except Exception as error:  # whatever ONNX Runtime says of a network that does not run
+        message = f"{model.path} is damaged: its network does not run ({_brief(error)})"
+        raise ModelError(message) from error
+    wrong = [name for name, values in answers.probabilities.items() if not abs(values.sum() - 1) < 1e-3]
+    if wrong:
+        message = f"{model.path} is damaged: its answers to {', '.join(wrong)} are no probabilities that sum to 1"
+        raise ModelError(message)
+
+
+def _read_card(text: str, path: Path) -> Card:
+    try:
+        card = Card.model_validate_json(text)
+    except ValidationError as error:
+        later = _later(text)
+        message = _newer(path, later) if later else f"{path} is damaged: its card cannot be used ({_wrong(error)})"
+        raise ModelError(message) from error
+    if card.format > FORMAT:
+        raise ModelError(_newer(path, card.format))
+    return card
+
+
+def _wrong(error: ValidationError) -> str:
+    """Return what pydantic found wrong, in one line."""
+    found = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}".removeprefix(": ") for one in error.errors()]
+    return "; ".join(found)[:300]
+
+
+def _later(text: str) -> int | None:
+    """Return the format that damaged or unknown metadata claim, if it is later than ours."""
+
+    class Claim(BaseModel):
+        format: int
+
+    try:
+        claimed = Claim.model_validate_json(text).format
+    except ValidationError:
+        return None
+    return claimed if claimed > FORMAT else None
+
+
+def _newer(path: Path, format: int) -> str:
+    return (
+        f"{path} has format {format}, and this version of peculiar reads up to {FORMAT}; "
+        "`pip install --upgrade peculiar` brings a later one"
+    )
+
+
+def _brief(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]

@@ -1,0 +1,143 @@
+"""Pictures to probabilities."""
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from peculiar.errors import UsageError
+from peculiar.images.decode import Framing
+from peculiar.questions.question import Question
+from peculiar.sources.stream import Galaxy, Source
+
+
+class Classifier(Protocol):
+    """What can be asked for probabilities: a trained network of whatever make."""
+
+    @property
+    def question(self) -> Question:
+        """The question that it answers."""
+
+    @property
+    def framing(self) -> Framing:
+        """How it wants its pictures."""
+
+    def probabilities(self, pictures: NDArray[np.uint8], *, framed: bool = False) -> NDArray[np.float32]:
+        """Classify pictures into probabilities, float32 (n, classes); NaN where it has none.
+
+        `framed` ones are uint8 (n, size, size, 3), cut and sized as `framing` says; others it frames itself.
+        """
+
+
+NO_ANSWER = "the model gave something else than numbers"
+"""Why a picture that can be read has no probabilities."""
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """Probabilities of the galaxies of a source. Rows out are rows in.
+
+    Parameters
+    ----------
+    ids : list of str
+    labels : list of (str or None)
+        The labels that the source has.
+    probabilities : ndarray of float32, shape (n, classes)
+        NaN where a picture cannot be read, or the model gave no numbers.
+    problems : dict of str to str
+        Why, by id.
+    """
+
+    ids: list[str]
+    labels: list[str | None]
+    probabilities: NDArray[np.float32]
+    problems: dict[str, str]
+
+    def scored(self, question: Question) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return class numbers (n,) and probabilities (n, classes) of the galaxies that have both."""
+        numbers = {answer: number for number, answer in enumerate(question.answers)}
+        readable = ~np.isnan(self.probabilities[:, 0])
+        known = [row for row, label in enumerate(self.labels) if label in numbers and readable[row]]
+        labels = np.array([numbers[self.labels[row] or ""] for row in known], dtype=np.int64)
+        return labels, self.probabilities[known]
+
+
+def predict(
+    model: Classifier,
+    source: Source | Iterable[Galaxy],
+    *,
+    batch_size: int = 64,
+    progress: Callable[[int], object] = lambda done: None,
+) -> Predictions:
+    """Classify every galaxy of a source.
+
+    Parameters
+    ----------
+    model : Classifier
+        For instance what `peculiar.exercise.train.load_run` returns.
+    source : Source or iterable of Galaxy
+        Galaxies that are given decoded have to be framed as the model wants them.
+    batch_size : int
+        Pictures that go through the network together.
+    progress : callable
+        Called with the number of galaxies classified since the last call.
+
+    Returns
+    -------
+    Predictions
+
+    Raises
+    ------
+    UsageError
+        If `batch_size` is below 1.
+    """
+    galaxies = source.galaxies(model.framing) if isinstance(source, Source) else source
+    ids: list[str] = []
+    labels: list[str | None] = []
+    parts: list[NDArray[np.float32]] = []
+    problems: dict[str, str] = {}
+    for batch, readable, pictures in readable_batches(galaxies, batch_size):
+        part = np.full((len(batch), len(model.question.answers)), np.nan, dtype=np.float32)
+        if pictures is not None:
+            part[readable] = model.probabilities(pictures, framed=True)
+            broken = [row for row in readable if np.isnan(part[row, 0])]
+            problems.update((batch[row].id, NO_ANSWER) for row in broken)
+        parts.append(part)
+        ids.extend(galaxy.id for galaxy in batch)
+        labels.extend(galaxy.label for galaxy in batch)
+        problems.update((galaxy.id, galaxy.problem) for galaxy in batch if galaxy.problem is not None)
+        progress(len(batch))
+    probabilities = np.concatenate(parts) if parts else np.empty((0, len(model.question.answers)), np.float32)
+    return Predictions(ids, labels, probabilities, problems)
+
+
+def readable_batches(
+    galaxies: Iterable[Galaxy], batch_size: int
+) -> Iterator[tuple[list[Galaxy], list[int], NDArray[np.uint8] | None]]:
+    """Gather galaxies into batches for a network.
+
+    Yields
+    ------
+    batch : list of Galaxy
+        `batch_size` of them, fewer at the end.
+    readable : list of int
+        The rows of the batch that have a picture.
+    pictures : ndarray of uint8, shape (len(readable), size, size, 3), or None
+        None where no picture of the batch could be read.
+
+    Raises
+    ------
+    UsageError
+        If `batch_size` is below 1.
+    """
+    if batch_size < 1:
+        message = f"at least one picture has to go through the network at a time, received batch_size={batch_size}"
+        raise UsageError(message)
+    stream = iter(galaxies)
+    while batch := list(itertools.islice(stream, batch_size)):
+        found = [(row, galaxy.picture) for row, galaxy in enumerate(batch) if galaxy.picture is not None]
+        pictures = np.stack([picture for _, picture in found]) if found else None
+        yield batch, [row for row, _ in found], pictures

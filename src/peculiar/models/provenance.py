@@ -1,0 +1,86 @@
+"""Which model made a table of probabilities: what the table says of it, and whether that is a certain model."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from peculiar.errors import DataError
+from peculiar.tables.reader import MODEL_NOTE, TableReader, entry_text
+
+NAME_NOTE = "model name"
+"""Under which a catalogue says what the model that made it is called."""
+
+_COLUMN = "model"
+
+# Digits of a digest that a column of a catalogue has.
+_DIGITS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """What a table says of the model that made it.
+
+    Parameters
+    ----------
+    told : tuple of str
+        The models that its notes and its column name, by digest or otherwise; empty where it says nothing.
+    name : str
+        What its notes call the model.
+    """
+
+    told: tuple[str, ...] = ()
+    name: str = ""
+
+    def is_model(self, digest: str) -> bool:
+        """Tell whether all that is told is one model, that of a digest."""
+        return bool(self.told and digest) and all(_same(one, digest) for one in self.told)
+
+    def differs(self, other: "Maker") -> bool:
+        """Tell whether the models that two tables name are known to be others."""
+        return any(not _same(mine, its) for mine in self.told for its in other.told)
+
+    def __str__(self) -> str:
+        """Return the model in words."""
+        if not self.told:
+            return "a model that is not stated"
+        if len(self.told) > 1:
+            return f"several models: {', '.join(one[:_DIGITS] for one in self.told[:3])}"
+        return f"{self.name} {self.told[0][:_DIGITS]}".strip()
+
+
+def read_maker(table: TableReader) -> Maker:
+    """Return what a table says of the model that made it, in its notes and in its column ``model``."""
+    notes = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
+    column = table.column(_COLUMN) if _COLUMN in table.columns else []
+    told = dict.fromkeys(text for entry in column if (text := entry_text(entry)))
+    if note := notes.get(MODEL_NOTE):
+        # The column has the first digits of what the notes have whole.
+        told = {note: None} | {one: None for one in told if not _same(one, note)}
+    return Maker(tuple(told), notes.get(NAME_NOTE, ""))
+
+
+def check_maker(path: Path, maker: Maker, scored: Maker) -> list[str]:
+    """Return what is to be said of a catalogue whose galaxies are counted by the scores of another.
+
+    Raises
+    ------
+    DataError
+        If they were made by different models.
+    """
+    if maker.differs(scored) or len(maker.told) > 1:
+        message = (
+            f"{path}: made by the model {maker}, and the model that is scored is {scored}; make the catalogue again "
+            "with this one"
+        )
+        raise DataError(message)
+    if maker.told and scored.told:
+        return []
+    return [f"{path} is taken to be made by the model that is scored, since that is not stated."]
+
+
+def _same(one: str, other: str) -> bool:
+    """Compare digests, of which one may be cut off after twelve digits."""
+    shorter, longer = sorted((one.strip().lower(), other.strip().lower()), key=len)
+    return longer == shorter or (
+        re.fullmatch(f"[0-9a-f]{{{_DIGITS},}}", shorter) is not None and longer.startswith(shorter)
+    )

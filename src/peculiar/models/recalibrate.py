@@ -1,0 +1,186 @@
+"""A model file anew, with calibration, prediction sets and the measure of unlikeness that galaxies with labels give.
+
+The network stays as it is, or computes in eight bits from then on. What was not trained on decides: the validation
+part of the model's own split.
+"""
+
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from peculiar.errors import LabelError, ModelError
+from peculiar.images.artefacts import measure_flaws
+from peculiar.metrics.calibration import Scaling, choose_scaling, cross_fitted, fit_scaling
+from peculiar.metrics.prediction_sets import Thresholds, fit_sets
+from peculiar.models.model_file import Answers, Model, write_model
+from peculiar.models.novelty import DIRECTIONS, fit_familiar
+from peculiar.models.predict import readable_batches
+from peculiar.models.quantize import pictures_for_ranges, quantize
+from peculiar.questions.question import Question
+from peculiar.sources.answers import answers_to
+from peculiar.sources.split import part_of
+from peculiar.sources.stream import Galaxy, Source
+
+# What the pictures of a survey are like is known well enough from so many, and more would take longer for nothing.
+_MOST_TRAINING = 6000
+
+_LEAST_TRUST = 0.5
+
+
+def recalibrate(
+    model: Model,
+    sources: Sequence[Source],
+    out: str | os.PathLike[str],
+    *,
+    eight_bits: bool = False,
+    scores: dict[str, Any] | None = None,
+    progress: Callable[[int], object] = lambda done: None,
+) -> Model:
+    """Write a model file anew, its answers calibrated on galaxies that it was not trained on.
+
+    Parameters
+    ----------
+    model : Model
+        That was trained with a validation part.
+    sources : sequence of Source
+        The galaxies that it was trained and validated on.
+    out : path-like
+        The ``.onnx`` to write, in one step; it may be the model's own.
+    eight_bits : bool
+        Let the network compute in eight bits, by ranges that some of the training pictures show; see
+        `peculiar.models.quantize`. What it then answers is what is calibrated.
+    scores : dict, optional
+        To be kept in the file; by default those that the model has.
+    progress : callable
+        Called with the number of galaxies classified since the last call.
+
+    Returns
+    -------
+    Model
+        With, for each question that the galaxies answer, weights and biases by class where they are measurably better
+        than the temperature, and thresholds of prediction sets; and with what its training pictures are like.
+
+    Raises
+    ------
+    ModelError
+        If the model does not say how large its validation part was, or is in eight bits already.
+    LabelError
+        If no question has an answer in the validation part.
+    """
+    recipe = model.card.training.get("recipe", {})
+    sizes = {name: float(recipe.get(name, 0)) for name in ("validation_size", "test_size")}
+    if not sizes["validation_size"]:
+        message = f"{model.path}: its card tells of no validation part, so that nothing is known to be unseen"
+        raise ModelError(message)
+    if eight_bits:
+        with tempfile.TemporaryDirectory() as folder:
+            pictures = pictures_for_ranges(model, sources, sizes)
+            graph = quantize(model, pictures).SerializeToString(deterministic=True)
+            inner = write_model(graph, model.card, Path(folder) / "model.onnx")
+            return recalibrate(inner, sources, out, scores=scores, progress=progress)
+    unscaled = model.with_card(model.card.model_copy(update={"scalings": {}}))
+    embeddings: dict[str, list[NDArray[np.float32]]] = {"training": [], "validation": []}
+    flaws: dict[str, list[NDArray[np.float32]]] = {"training": [], "validation": []}
+    surveys: list[str] = []
+    chances: dict[str, list[NDArray[np.float32]]] = {question.name: [] for question in model.card.questions}
+    labels: dict[str, list[int]] = {question.name: [] for question in model.card.questions}
+    ids: dict[str, list[str]] = {question.name: [] for question in model.card.questions}
+    batches = (batch for source in sources for batch in _answered(unscaled, source, sizes))
+    for galaxies, answers, pictures in batches:
+        measured = measure_flaws(pictures)
+        for row, (part, name, survey, entries) in enumerate(galaxies):
+            embeddings[part].append(answers.embedding[row])
+            flaws[part].append(measured[row])
+            if part == "training":
+                surveys.append(survey)
+            for question in model.card.questions:
+                entry = entries.get(question.name)
+                if part == "validation" and entry is not None:
+                    chances[question.name].append(answers.probabilities[question.name][row])
+                    labels[question.name].append(question.answers.index(entry))
+                    ids[question.name].append(name)
+        progress(len(galaxies))
+    voted = {question.name for question in model.card.questions if question.votes}
+    scalings: dict[str, Scaling] = {}
+    sets: dict[str, Thresholds] = {}
+    for name, numbers in labels.items():
+        if len(set(numbers)) < 2:
+            continue
+        known, logits = np.array(numbers), np.log(np.maximum(np.array(chances[name], dtype=np.float64), 1e-12))
+        # Pictures of one galaxy are judged together: a scaling that has seen one of them knows the others. Where people
+        # voted, probabilities are what shares of them say, and stay so.
+        scaling = None if name in voted else choose_scaling(logits, known, ids[name])[0]
+        if scaling is not None and any(scaling.biases):
+            scalings[name] = scaling
+            # To galaxies that it was fitted to a scaling is kinder than to others, above all to those of a small class.
+            logits = cross_fitted(logits, known, fit_scaling, groups=ids[name])
+        sets[name] = fit_sets(known, np.exp(logits))
+    if not sets:
+        message = (
+            f"the galaxies of the validation part have no two different answers to {', '.join(labels)}; give the sets "
+            "that the model was trained on, or train one on more galaxies"
+        )
+        raise LabelError(message)
+    updates: dict[str, Any] = {
+        "scalings": scalings,
+        "sets": sets,
+        "familiar": None,
+        "scores": scores or model.card.scores,
+    }
+    if len(embeddings["training"]) >= 10 * DIRECTIONS:
+        training, held_back = (
+            (np.array(embeddings[part]), np.array(flaws[part])) for part in ("training", "validation")
+        )
+        updates["familiar"] = fit_familiar(training, held_back, surveys)
+    graph = onnx.load(model.path)
+    del graph.metadata_props[:]
+    return write_model(graph.SerializeToString(deterministic=True), model.card.model_copy(update=updates), out)
+
+
+def _answered(
+    model: Model, source: Source, sizes: dict[str, float]
+) -> Iterator[tuple[list[tuple[str, str, str, dict[str, str | None]]], Answers, NDArray[np.uint8]]]:
+    """Yield part, id, survey and labels of a batch, answers, and pictures: all of validation, and some of training."""
+    columns = {question.name: _labels(source, question) for question in model.card.questions}
+    # Pictures of a survey that come in another file are often made in another way.
+    surveys = [f"{survey or ''} in {source.path}" for survey in source.column("survey")]
+    rows: list[tuple[str, str, int]] = []
+    for batch, _, pictures in readable_batches(_wanted(model, source, sizes, surveys, rows), 64):
+        if pictures is not None:
+            known = [
+                (part, one, surveys[row], {name: column[row] for name, column in columns.items()})
+                for part, one, row in rows
+            ]
+            yield known, model.classify(pictures, framed=True), pictures
+        del rows[: len(batch)]
+
+
+def _wanted(
+    model: Model, source: Source, sizes: dict[str, float], surveys: list[str], rows: list[tuple[str, str, int]]
+) -> Iterator[Galaxy]:
+    """Yield galaxies that can be read, of each survey's training part the first only; note part, id and row of each."""
+    taken: Counter[str] = Counter()
+    for row, galaxy in enumerate(source.galaxies(model.framing)):
+        part = part_of(galaxy.id, **sizes)
+        if galaxy.picture is None or part == "test" or (part == "training" and taken[surveys[row]] == _MOST_TRAINING):
+            continue
+        taken[surveys[row]] += part == "training"
+        rows.append((part, galaxy.id, row))
+        yield galaxy
+
+
+def _labels(source: Source, question: Question) -> list[str | None]:
+    """Return the answers of a source to a question, without those that are as good as guessed."""
+    trust, entries = dict(question.trust), answers_to(source, question)
+    bases = source.column(question.basis)
+    return [
+        entry if trust.get(basis or "", 1.0) >= _LEAST_TRUST else None
+        for entry, basis in zip(entries, bases, strict=True)
+    ]

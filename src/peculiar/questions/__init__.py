@@ -1,0 +1,1 @@
+"""What is asked of a galaxy: questions, trees of them, and votes."""

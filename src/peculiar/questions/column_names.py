@@ -1,0 +1,129 @@
+"""Columns of a catalogue that are named after questions and answers, which people name as they like.
+
+A name becomes lower-case ASCII letters, digits, hyphens and underscores, so that every format, SQL and a header of FITS
+can hold it. No two columns have the same name, and names that differ by case alone count as the same. The catalogue
+notes which column holds which answer, so that nobody has to guess.
+"""
+
+import itertools
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+
+from pydantic import TypeAdapter, ValidationError
+
+from peculiar.questions.question import Question
+
+COLUMNS_NOTE = "answer columns"
+"""Note of a catalogue: JSON, by question the column of each answer's probability, by the answer."""
+
+_LONGEST = 24
+"""Characters that are kept of a question or an answer: a header of FITS has room for two, and more."""
+
+Columns = dict[str, dict[str, str]]
+"""By question and answer, the name of a column."""
+
+_NOTE = TypeAdapter(Columns)
+
+
+def plain(text: str) -> str:
+    """Return a name as part of a column's name, such as ``edge-on`` or ``a_b``; empty if nothing of it can be kept.
+
+    Accents are dropped (``ü`` becomes ``u``); every run of other characters becomes an underscore.
+    """
+    letters = unicodedata.normalize("NFKD", text.casefold())
+    letters = "".join(letter for letter in letters if not unicodedata.combining(letter))
+    return re.sub(r"[^a-z0-9_-]+", "_", letters)[:_LONGEST].strip("_")
+
+
+def answer_columns(questions: Sequence[Question]) -> Columns:
+    """Name the columns of probabilities.
+
+    A column is ``p_`` and the answer. Where an earlier column is called so, and where people voted, the question comes
+    before the answer, as in Galaxy Zoo's catalogues: ``p_shape_round``. Where that is taken as well, a number follows:
+    ``p_shape_round_2``. A question or answer of which nothing can be kept is called by its number, counted from 0.
+
+    Parameters
+    ----------
+    questions : sequence of Question
+        Of one model, in its order; their names differ.
+
+    Returns
+    -------
+    dict of str to dict of str to str
+        By question and answer. Of a question with two answers that nobody voted on, the second says all.
+    """
+    taken: set[str] = set()
+    found: Columns = {}
+    for place, question in enumerate(questions):
+        whole = len(question.answers) != 2 or bool(question.votes)
+        columns = found[question.name] = {}
+        for number, answer in enumerate(question.answers):
+            if number or whole:
+                short = plain(answer) or str(number)
+                long = f"p_{plain(question.name) or place}_{short}"
+                columns[answer] = _free([long] if question.votes else [f"p_{short}", long], taken)
+    return found
+
+
+def class_columns(questions: Sequence[Question]) -> dict[str, str]:
+    """Name the columns of the most probable answers, by question: ``class_`` and the question."""
+    taken: set[str] = set()
+    return {
+        question.name: _free([f"class_{plain(question.name) or place}"], taken)
+        for place, question in enumerate(questions)
+    }
+
+
+def find_answer_columns(
+    question: Question, columns: Sequence[str], notes: Mapping[str, str], questions: Sequence[Question] = ()
+) -> list[str]:
+    """Return the columns of a table with the probabilities of the answers to a question, in their order.
+
+    They are those that the table notes for a question with these answers; or those that a model gives; or those that
+    are called like the answers, with or without the question. Of two answers the first may have none: the second says
+    all. A name that is returned need not be there.
+
+    Parameters
+    ----------
+    question : Question
+    columns : sequence of str
+        That the table has.
+    notes : mapping of str to str
+        Of the table.
+    questions : sequence of Question
+        Of the model that may have made it.
+    """
+    asked = [one for one in questions if set(one.answers) == set(question.answers)]
+    asked.sort(key=lambda one: one.name != question.name)
+    of_model = answer_columns(questions)
+    for known in (_noted(question, notes), *(of_model[one.name] for one in asked)):
+        if known and set(known.values()) <= set(columns):
+            return [known.get(answer, f"p_{plain(answer)}") for answer in question.answers]
+    found = []
+    for number, answer in enumerate(question.answers):
+        short = plain(answer) or str(number)
+        called = (f"p_{plain(question.name)}_{short}", f"p_{short}", f"p_{answer.lower()}")
+        found.append(next((name for name in called if name in columns), called[1]))
+    return found
+
+
+def _noted(question: Question, notes: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the columns that a table notes for a question of this name, or else for the last with the same answers."""
+    # A header of FITS writes its keys in capitals.
+    text = next((text for key, text in notes.items() if key.lower() == COLUMNS_NOTE), "{}")
+    try:
+        noted = _NOTE.validate_json(text)
+    except ValidationError:  # somebody else's note of this name
+        return {}
+    needed = {len(question.answers), len(question.answers) - (len(question.answers) == 2)}
+    alike = {name: one for name, one in noted.items() if set(one) <= set(question.answers) and len(one) in needed}
+    return alike.get(question.name) or next(reversed(alike.values()), {})
+
+
+def _free(names: Sequence[str], taken: set[str]) -> str:
+    """Return the first of some names, or of the last with a number, that is not taken; it is taken from now on."""
+    numbered: Iterator[str] = (f"{names[-1]}_{number}" for number in itertools.count(2))
+    name = next(name for name in itertools.chain(names, numbered) if name not in taken)
+    taken.add(name)
+    return name

@@ -1,0 +1,400 @@
+"""Questions about a galaxy and their answers, as data.
+
+The order of a question's answers is the order of its classes everywhere: in one-hot labels, in a network's outputs, in
+the columns of a catalogue. Questions of which an answer leads to the next make a tree.
+"""
+
+import difflib
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import Any
+
+from peculiar.errors import LabelError, NotFoundError, UnknownNameError
+from peculiar.questions.spelling import number_meanings
+from peculiar.text import counted
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question with mutually exclusive answers.
+
+    Parameters
+    ----------
+    name : str
+    answers : tuple of str
+        In the order of the classes.
+    meanings : tuple of str
+        What each answer says about a galaxy, in the same order; may be empty.
+    column : str
+        The column that holds its labels; the question's name by default.
+    silent : tuple of str
+        Entries of that column that say nothing about the question.
+    basis : str
+        The column that says where a label comes from, if there is one.
+    trust : tuple of (str, float)
+        How far a label of each basis counts in training, 0 to 1; others count fully.
+    asks : str
+        The question as people read it; its name by default.
+    votes : tuple of str
+        Where many people answered: the column of each answer with how many gave it, or which share of them. Then there
+        is no column of labels.
+    """
+
+    name: str
+    answers: tuple[str, ...]
+    meanings: tuple[str, ...] = ()
+    column: str = ""
+    silent: tuple[str, ...] = ()
+    basis: str = ""
+    trust: tuple[tuple[str, float], ...] = ()
+    asks: str = ""
+    votes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Let the column be called as the question unless told otherwise, and name it where it has no words."""
+        if not self.column:
+            object.__setattr__(self, "column", self.name)
+        if not self.asks:
+            object.__setattr__(self, "asks", self.name.replace("_", " ") + "?")
+
+    def check(self, labels: Iterable[str | None], path: Path) -> None:
+        """Raise `LabelError` if labels, found in `path`, are none of the answers; None is not known, and fine."""
+        strange = Counter(label for label in labels if label is not None and label not in self.answers)
+        if strange:
+            label, count = strange.most_common(1)[0]
+            close = difflib.get_close_matches(label.strip(), self.answers, n=1)
+            hint = f" (did you mean {close[0]!r}?)" if close else ""
+            meanings = number_meanings(strange, self.answers)
+            advice = f"; if the numbers stand for {meanings}, write these names in their place" if meanings else ""
+            message = (
+                f"{path}: {counted(strange.total(), 'galaxy', 'have', 'has')} labels that are no answers to "
+                f"{self.name!r}; the most frequent is {label!r}, {counted(count, 'time')}{hint}. The "
+                f"answers are: {', '.join(self.answers)}{advice}"
+            )
+            raise LabelError(message)
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """Questions of which an answer leads to the next one; a single question is a tree of one.
+
+    Parameters
+    ----------
+    name : str
+    questions : tuple of Question
+        The first is asked first.
+    leads : mapping of (str, str) to str
+        By question and answer, the question that is asked next; after other answers none is. Several answers may lead
+        to one question, so that branches meet again.
+
+    Raises
+    ------
+    LabelError
+        If two questions have one name, an answer leads nowhere or in a circle, or nothing leads to a question.
+    """
+
+    name: str
+    questions: tuple[Question, ...]
+    leads: Mapping[tuple[str, str], str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check that every path begins at the first question and comes to an end."""
+        names = [question.name for question in self.questions]
+        problems = [f"two questions are called {name!r}" for name, count in Counter(names).items() if count > 1]
+        if not names:
+            problems.append("there is no question")
+        for (asked, answer), to in self.leads.items():
+            if asked not in names or answer not in self[asked].answers:
+                problems.append(f"{asked!r} has no answer {answer!r} that could lead to {to!r}")
+            if to not in names:
+                problems.append(f"{answer!r} to {asked!r} leads to {to!r}, and there is no such question")
+        if not problems:
+            following = {name: {to for (asked, _), to in self.leads.items() if asked == name} for name in names}
+            problems += _circles(following) + _lost(names, following)
+        if problems:
+            message = f"the questions of {self.name!r} make no tree: {'; '.join(problems)}"
+            raise LabelError(message)
+
+    @property
+    def root(self) -> Question:
+        """The question that is asked first."""
+        return self.questions[0]
+
+    def __getitem__(self, name: str) -> Question:
+        """Return a question by its name; raises `UnknownNameError` if there is none."""
+        for question in self.questions:
+            if question.name == name:
+                return question
+        raise UnknownNameError("question", name, [question.name for question in self.questions])
+
+    def after(self, name: str, answer: str) -> Question | None:
+        """Return what is asked after an answer, None where the path ends.
+
+        An empty answer, of somebody who is unsure, leads on where all answers lead to one question.
+        """
+        reached = {self.leads.get((name, one)) for one in ([answer] if answer else self[name].answers)}
+        following = reached.pop() if len(reached) == 1 else None
+        return None if following is None else self[following]
+
+
+def _circles(following: Mapping[str, set[str]]) -> list[str]:
+    try:
+        TopologicalSorter(following).prepare()
+    except CycleError as error:
+        return [f"they lead in a circle: {' > '.join(reversed(error.args[1]))}"]
+    return []
+
+
+def _lost(names: list[str], following: Mapping[str, set[str]]) -> list[str]:
+    reached, waiting = set(names[:1]), names[:1]
+    while waiting:
+        new = following[waiting.pop()] - reached
+        reached |= new
+        waiting += new
+    return [f"no answer leads to {name!r}" for name in names if name not in reached]
+
+
+FOUR_CLASS = Question(
+    "four_class",
+    ("Normal", "Ringed", "Merger", "Other"),
+    (
+        "no identifying characteristics",
+        "a ring around or within the galaxy",
+        "two or more galaxies merging",
+        "irregular: disturbed, lensing, a dust lane or another oddity",
+    ),
+    basis="four_class_basis",
+    # Tags are given to some of the DECaLS galaxies that deserve them: plain rings are among the untagged, and disturbed
+    # galaxies; automated looks agree with volunteers at 86-90 % where they were sure, and at 60-80 % where not.
+    trust=(("ring_tag", 0.5), ("no_ring_tag", 0.5), ("two_looks", 0.8), ("weak_looks", 0.35)),
+)
+"""The exercise's four classes."""
+
+CLEAN5 = Question(
+    "clean5",
+    ("round", "in_between", "cigar", "edge_on", "spiral"),
+    (
+        "smooth and round",
+        "smooth, between round and cigar-shaped",
+        "smooth and cigar-shaped",
+        "a disc seen edge-on",
+        "a disc with spiral arms",
+    ),
+)
+"""Five-way morphology of galaxies that Galaxy Zoo 2 volunteers agreed on (Willett et al. 2013)."""
+
+ODD = Question(
+    "odd",
+    ("not_odd", "odd"),
+    ("nothing odd about it", "something odd: a ring, a merger, a disturbance, a lens, a dust lane"),
+    column="gz2_argmax",
+    silent=("smooth", "features", "artifact"),
+)
+"""Whether Galaxy Zoo 2 volunteers agreed that something about a galaxy is odd (Willett et al. 2013, task 06)."""
+
+GALAXY10_DECALS = Question(
+    "galaxy10_decals",
+    (
+        "disturbed",
+        "merging",
+        "round_smooth",
+        "in_between_round_smooth",
+        "cigar_shaped_smooth",
+        "barred_spiral",
+        "unbarred_tight_spiral",
+        "unbarred_loose_spiral",
+        "edge_on_without_bulge",
+        "edge_on_with_bulge",
+    ),
+)
+"""The classes of Galaxy10 DECaLS, in the order of its numbers 0 to 9 (Leung & Bovy; Walmsley et al. 2022)."""
+
+GALAXY10_SDSS = Question(
+    "galaxy10_sdss",
+    (
+        "face_on_no_spiral",
+        "completely_round_smooth",
+        "in_between_round_smooth",
+        "cigar_shaped_smooth",
+        "edge_on_rounded_bulge",
+        "edge_on_boxy_bulge",
+        "edge_on_no_bulge",
+        "tight_spiral",
+        "medium_spiral",
+        "loose_spiral",
+    ),
+)
+"""The classes of Galaxy10 SDSS, in the order of its numbers 0 to 9 (Leung & Bovy; Lintott et al. 2011)."""
+
+QUESTIONS = {question.name: question for question in (FOUR_CLASS, CLEAN5, GALAXY10_DECALS, GALAXY10_SDSS)}
+
+
+def question_for(name: str, labels: Iterable[str]) -> Question:
+    """Find the question that labels answer.
+
+    Parameters
+    ----------
+    name : str
+        Name of the column, or whatever else the labels are known as.
+    labels : iterable of str
+        The labels that occur.
+
+    Returns
+    -------
+    Question
+        A question of this module where the labels are among its answers (one of that name first), else a new one with
+        the labels in alphabetical order.
+    """
+    found = set(labels)
+    for question in sorted(QUESTIONS.values(), key=lambda question: question.name != name):
+        if found and found <= set(question.answers):
+            return question
+    return Question(name, tuple(sorted(found)))
+
+
+def answering(questions: Sequence[Question], column: str | None, labels: Iterable[str | None]) -> Question | None:
+    """Return the question that a column of labels answers, None if none does.
+
+    One whose answers include all labels: that which is called as the column, or the first. Where there is none, the
+    question that is called as the column.
+
+    Parameters
+    ----------
+    questions : sequence of Question
+    column : str or None
+    labels : iterable of (str or None)
+        Entries of the column; None is not known.
+    """
+    found = {label for label in labels if label is not None}
+    called = [one for one in questions if column in (one.name, one.column)]
+    fitting = [one for one in (*called, *questions) if found and found <= {*one.answers, *one.silent}]
+    return next(iter((*fitting, *called)), None)
+
+
+def find_tree(name: str) -> Tree:
+    """Return questions by name: one of this module, a tree that comes with the package, or what a small TOML file says.
+
+    A file of one question has ``name``, ``answers`` (a list of texts) and perhaps ``meanings`` and ``votes`` (as many;
+    the latter are columns of votes) and ``asks``.
+    A file of several has ``name`` and, for each, a table ``[[question]]`` with the same entries and perhaps ``then``:
+    the name of the question that comes next, or a table of such names by answer.
+
+    Parameters
+    ----------
+    name : str
+        A name, or the path of a file that ends in ``.toml``.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no question and no tree of this name.
+    NotFoundError
+        If there is no such file.
+    LabelError
+        If the file describes no question, or its questions make no tree.
+    """
+    if name.lower().endswith(".toml"):
+        return _read_tree(Path(name))
+    known = {**QUESTIONS, ODD.name: ODD}
+    if name in known:
+        return Tree(name, (known[name],))
+    if name in TREES:
+        return _read_tree(_TREES / f"{name}.toml")
+    raise UnknownNameError("question", name, [*known, *TREES], "(one's own is a TOML file)")
+
+
+def _read_tree(path: Path) -> Tree:
+    if not path.is_file():
+        raise NotFoundError(
+            f"there is no question at {path}; write name, answers and perhaps meanings into it, as TOML"
+        )
+    try:
+        told = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError, RecursionError) as error:
+        message = f"{path}: cannot be read as TOML ({error})"
+        raise LabelError(message) from error
+    if "question" not in told:
+        tables, problems = [told], []
+    else:
+        tables = told["question"]
+        problems = [f"{key!r} is not known" for key in told if key not in ("name", "question")]
+        if not _is_name(told.get("name")):
+            problems.append(_NAMED)
+        if not isinstance(tables, list) or not all(isinstance(one, dict) for one in tables):
+            problems.append("'question' has to be written as [[question]], once for each")
+            tables = []
+    for number, table in enumerate(tables, 1):
+        found = _faults(table, alone="question" not in told)
+        where = f"question {number} ({str(table.get('name'))[:80]}): " if "question" in told else ""
+        problems += [where + one for one in found]
+    if problems:
+        message = f"{path}: {'; '.join(problems)}"
+        raise LabelError(message)
+    questions = tuple(
+        Question(
+            one["name"],
+            tuple(one["answers"]),
+            tuple(one.get("meanings", ())),
+            asks=one.get("asks", ""),
+            votes=tuple(one.get("votes", ())),
+        )
+        for one in tables
+    )
+    try:
+        return Tree(told["name"], questions, {way: to for one in tables for way, to in _ways(one).items()})
+    except LabelError as error:
+        message = f"{path}: {error}"
+        raise LabelError(message) from error
+
+
+def _ways(table: Mapping[str, Any]) -> dict[tuple[str, str], str]:
+    then = table.get("then", {})
+    by_answer = dict.fromkeys(table["answers"], then) if isinstance(then, str) else then
+    return {(table["name"], answer): following for answer, following in by_answer.items()}
+
+
+_NAMED = "'name' has to be a text of up to 64 letters, digits, spaces, hyphens and underscores"
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"\w[\w -]{0,63}", value) is not None
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip()) and len(value) <= 200 and value.isprintable()
+
+
+def _faults(table: Mapping[str, Any], *, alone: bool) -> list[str]:
+    """Return what is wrong with the description of one question."""
+    allowed = ("name", "answers", "meanings", "votes", "asks", *(() if alone else ("then",)))
+    problems = [f"{key!r} is not known" for key in table if key not in allowed]
+    if not _is_name(table.get("name")):
+        problems.append(_NAMED)
+    answers, meanings, then = table.get("answers", []), table.get("meanings", []), table.get("then", {})
+    votes = table.get("votes", [])
+    for key, values in (("answers", answers), ("meanings", meanings), ("votes", votes)):
+        if not isinstance(values, list) or not all(_is_text(one) for one in values):
+            problems.append(f"{key!r} has to be a list of texts of printable characters, 200 at the most each")
+    if not _is_text(table.get("asks", "x")):
+        problems.append("'asks' has to be a text of printable characters, 200 at the most")
+    if not isinstance(then, str) and not (isinstance(then, dict) and all(isinstance(to, str) for to in then.values())):
+        problems.append("'then' has to be the name of the next question, or a table of such names by answer")
+    if not problems:
+        if not 2 <= len(set(answers)) == len(answers) <= 10:
+            problems.append(f"2 to 10 different answers are needed, received {len(answers)}")
+        if meanings and len(meanings) != len(answers):
+            problems.append(f"there are {len(answers)} answers and {len(meanings)} meanings")
+        if votes and not len(set(votes)) == len(votes) == len(answers):
+            problems.append(f"there are {len(answers)} answers and {len(set(votes))} different columns of votes")
+    return problems
+
+
+_TREES = Path(__file__).parent / "trees"
+
+TREES = ("gz2", "gz_decals")
+"""Trees that come with the package, by name: those of Galaxy Zoo 2 and of Galaxy Zoo DECaLS."""

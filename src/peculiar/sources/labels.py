@@ -1,0 +1,349 @@
+"""Labels and votes of one's own: columns of the data, or a table with an id a row, as the labelling desk writes it."""
+
+import os
+import warnings
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+
+from peculiar.errors import LabelError, PeculiarWarning, UnknownNameError
+from peculiar.questions.question import Question, question_for
+from peculiar.questions.votes import find_votes
+from peculiar.sources.answers import answers_to
+from peculiar.sources.joins import Join, join_ids
+from peculiar.sources.stream import Row, Source, warn_of_names
+from peculiar.tables.column import Column
+from peculiar.tables.reader import TableReader, entry_text, find_id
+from peculiar.text import counted
+
+LABEL_COLUMNS = ("label", "labels", "class", "answer", "target")
+
+
+class LabelledSource(Source):
+    """Another source, with columns of another table by id, one of which may be labels.
+
+    Parameters
+    ----------
+    source : Source
+        Its own labels are no longer seen; its columns are.
+    told : mapping of str to mapping of str to str
+        By column and id. Galaxies that are not in it have nothing there. Ids may be written in another way; see
+        `peculiar.sources.joins`.
+    label : str, optional
+        Which of the columns are labels.
+    beside : mapping of str to mapping of str to str, optional
+        Other columns of the same table, by column and id, which are seen where the source has none of that name.
+
+    Attributes
+    ----------
+    joined : str
+        How many galaxies are in `told`, and by what.
+
+    Raises
+    ------
+    LabelError
+        If no galaxy of the source is in `told`, or it is not known which one is.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        told: Mapping[str, Mapping[str, str]],
+        label: str | None = None,
+        beside: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:
+        super().__init__(source.path, label)
+        self._source, self._ids = source, source.ids()
+        self._beside = {} if beside is None else beside
+        self.columns = tuple(dict.fromkeys([*source.columns, *told, *self._beside]))
+        self.positioned, self.notes = source.positioned, source.notes
+        self.join = join_labels(source.path, self._ids, dict.fromkeys(id_ for by_id in told.values() for id_ in by_id))
+        self.joined = joined_text(source.path, self._ids, self.join)
+        self._told = {column: self._by_own_id(by_id) for column, by_id in told.items()}
+
+    @property
+    def id_type(self) -> pa.DataType:
+        """Type that the ids have in tables made of the other source."""
+        return self._source.id_type
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self._source)
+
+    def rows(self, start: int = 0, stop: int | None = None) -> Iterator[Row]:
+        """Yield the rows from `start` to before `stop`, undecoded, with their labels."""
+        labels = self._told.get(self.label or "", {})
+        return (replace(row, label=labels.get(row.id)) for row in self._source.rows(start, stop))
+
+    def ids(self) -> list[str]:
+        """Return the id of every row."""
+        return self._ids
+
+    def labels(self) -> list[str | None]:
+        """Return the label of every row."""
+        return [None] * len(self) if self.label is None else self.column(self.label)
+
+    def column(self, name: str) -> list[str | None]:
+        """Return the entries of a column as text, those of the other table before the source's own."""
+        if name in self._told:
+            return [self._told[name].get(id_) for id_ in self._ids]
+        if name in self._beside and name not in self._source.columns:
+            entries = self._by_own_id(self._beside[name])
+            return [entries.get(id_) for id_ in self._ids]
+        return self._source.column(name)
+
+    def _by_own_id(self, entries: Mapping[str, str]) -> dict[str, str]:
+        """Return entries by the ids of the source rather than by those of the table."""
+        return {mine: entries[its] for mine, its in self.join.partners.items() if its in entries}
+
+    def files(self) -> Sequence[Path]:
+        """Return the files that are read, without the table of labels."""
+        return self._source.files()
+
+    def behind(self, start: int, stop: int | None) -> Sequence[Path]:
+        """Return the files that some rows are read from."""
+        return self._source.behind(start, stop)
+
+    def described(self, names: Sequence[str]) -> list[Column]:
+        """Return what some columns of the source are."""
+        return self._source.described(names)
+
+    def carried(self, columns: Sequence[Column], start: int, stop: int | None) -> Iterator[pa.RecordBatch]:
+        """Yield some columns of the source."""
+        return self._source.carried(columns, start, stop)
+
+    def fingerprint(self, start: int, stop: int | None) -> str:
+        """Return a digest that changes when the files behind some rows do."""
+        return self._source.fingerprint(start, stop)
+
+
+def read_labels(
+    path: str | os.PathLike[str], label: str | None = None, id: str | None = None
+) -> tuple[str, dict[str, str]]:
+    """Read labels by id; the column is the one named, the first of the usual names, or the only other one.
+
+    Of several labels of one galaxy the last counts, with a warning if they differ.
+    """
+    reader = TableReader(path)
+    column = _key(reader, id)
+    reader.check_column(column)
+    if label is None:
+        others = [name for name in reader.columns if name != column]
+        usual = [name for name in LABEL_COLUMNS if name in others]
+        if not usual and len(others) != 1:
+            raise UnknownNameError("column", "label", others, where=f"in {reader.path.name}; name it by --label")
+        label = (usual or others)[0]
+    reader.check_column(label)
+    pairs = zip(reader.column(column), reader.column(label), strict=True)
+    told = ((entry_text(id_), entry_text(one)) for id_, one in pairs)
+    by_id: dict[str, str] = {}
+    contradicted: dict[str, str] = {}
+    for id_, one in told:
+        if id_ and one and one.strip():
+            if by_id.setdefault(id_, one) != one:
+                contradicted[id_] = by_id[id_]
+            by_id[id_] = one
+    if contradicted:
+        id_, earlier = next(iter(contradicted.items()))
+        message = (
+            f"{path}: galaxies with labels that differ: {len(contradicted):,}; the last counts. The first is {id_!r} "
+            f"with {earlier!r} and {by_id[id_]!r}"
+        )
+        warnings.warn(message, PeculiarWarning, stacklevel=2)
+    return label, by_id
+
+
+def _key(table: TableReader, id: str | None) -> str:
+    """Return the column of ids; a name that is given may be that of the other table."""
+    return find_id(table.schema, id if id in table.columns else None) or "id"
+
+
+class ColumnsById(Mapping[str, Mapping[str, str]]):
+    """The columns of a table by id, each read when it is asked for; of several rows of an id the last counts."""
+
+    def __init__(self, path: str | os.PathLike[str], id: str | None = None) -> None:
+        self._reader = TableReader(path)
+        self._key = _key(self._reader, id)
+
+    def __getitem__(self, name: str) -> Mapping[str, str]:
+        """Return the entries of a column by id, without empty ones."""
+        if name not in self._reader.columns:
+            raise KeyError(name)
+        pairs = zip(self._reader.column(self._key), self._reader.column(name), strict=True)
+        told = ((entry_text(id_), entry_text(entry)) for id_, entry in pairs)
+        return {id_: entry for id_, entry in told if id_ and entry is not None}
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the names of the columns, but for that of the ids."""
+        return (name for name in self._reader.columns if name != self._key)
+
+    def __len__(self) -> int:
+        """Return the number of columns."""
+        return len(self._reader.columns) - 1
+
+
+def join_labels(path: str | os.PathLike[str], ids: Sequence[str], labelled: Collection[str]) -> Join:
+    """Return which of some galaxies have labels, by the ids of both.
+
+    Raises
+    ------
+    LabelError
+        If there are no labels, none of the galaxies has one, or it is not known which one has.
+    """
+    if not labelled:
+        message = f"{path}: the table of its labels has no row with an id and a label; give one that has"
+        raise LabelError(message)
+    found = join_ids(ids, labelled, f"{path} and the table of its labels")
+    if not found.partners:
+        message = (
+            f"{path}: none of its {len(ids):,} galaxies has one of the {len(labelled):,} labels; its ids are such as "
+            f"{next(iter(ids), '')!r}, those of the labels such as {next(iter(labelled), '')!r}. Another column of ids "
+            "is named by --id"
+        )
+        raise LabelError(message)
+    return found
+
+
+def joined_text(path: str | os.PathLike[str], ids: Sequence[str], join: Join) -> str:
+    """Return how many galaxies are in a table, and by what, as a sentence."""
+    there = sum(id_ in join.partners for id_ in ids)
+    return f"{path}: {there:,} of {counted(len(ids), 'galaxy')} joined by ids, {join.way}."
+
+
+def warn_of_strangers(labels: str | os.PathLike[str], labelled: Collection[str], *joins: Join) -> None:
+    """Warn of labels of galaxies that are not there."""
+    strangers = set(labelled).difference(*(join.partners.values() for join in joins))
+    if strangers:
+        message = (
+            f"{labels}: {len(strangers):,} of {len(labelled):,} labels are of galaxies that are not there; the first "
+            f"is {min(strangers)!r}"
+        )
+        warnings.warn(message, PeculiarWarning, stacklevel=3)
+
+
+def own_question(
+    sources: Sequence[Source],
+    label: str | None = None,
+    labels: str | os.PathLike[str] | None = None,
+    id: str | None = None,
+) -> tuple[list[Source], Question]:
+    """Return the question that labels of one's own answer, and sources that have these labels.
+
+    Parameters
+    ----------
+    sources : sequence of Source
+    label : str, optional
+        The column of labels. It may be left out where there is a table of labels, as in `read_labels`.
+    labels : path-like, optional
+        A table with a column ``id`` and one of labels, for sources without; as the labelling desk writes it.
+    id : str, optional
+        The column of ids of that table; by default the first of the usual names.
+
+    Returns
+    -------
+    sources : list of Source
+    question : Question
+        Called as the column.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such column.
+    LabelError
+        If no galaxy of a source is in the table of labels.
+    """
+    found: list[Source] = list(sources)
+    if labels is not None:
+        label, by_id = read_labels(labels, label, id)
+        joined = [LabelledSource(source, {label: by_id}, label, ColumnsById(labels, id)) for source in sources]
+        warn_of_strangers(labels, by_id, *(one.join for one in joined))
+        found = list(joined)
+    there = list(dict.fromkeys(name for source in found for name in (*source.columns, *filter(None, [source.label]))))
+    if label not in there:
+        raise UnknownNameError("column", label or "", there, where=f"in {' and '.join(one.path.name for one in found)}")
+    entries = [entry for source in found for entry in source.column(label) if entry is not None]
+    warn_of_names(found[0].path if labels is None else Path(labels), entries, label)
+    return found, replace(question_for(label, entries), name=label, column=label, basis="", silent=())
+
+
+def told_questions(
+    sources: Sequence[Source],
+    questions: Sequence[Question],
+    table: str | os.PathLike[str] | None = None,
+    id: str | None = None,
+) -> tuple[list[Source], list[Question]]:
+    """Return those of some questions that there are votes on or labels for, and sources that have these.
+
+    Parameters
+    ----------
+    sources : sequence of Source
+    questions : sequence of Question
+        Columns of votes are found as `peculiar.questions.votes.find_votes` does; a column of labels is called as the
+        question.
+    table : path-like, optional
+        Where the columns are, beside one with ids, for sources without.
+    id : str, optional
+        The column of ids of that table; by default the first of the usual names.
+
+    Returns
+    -------
+    sources : list of Source
+    questions : list of Question
+        They name their columns.
+
+    Raises
+    ------
+    LabelError
+        If there are columns of none of the questions, or no galaxy of a source is in the table.
+    """
+    reader = None if table is None else TableReader(table)
+    columns = [name for source in sources for name in source.columns] if reader is None else reader.columns
+    voted = {question.name: question for question in find_votes(questions, columns)}
+    told = [voted.get(one.name, one) for one in questions if one.name in voted or one.column in columns]
+    if not told:
+        place = table or " and ".join(str(source.path) for source in sources)
+        first = questions[0]
+        message = (
+            f"{place}: has no columns of votes on {', '.join(one.name for one in questions)}, such as "
+            f"{first.name}_{first.answers[0]}, and none of labels called so; there are: {', '.join(columns) or 'none'}"
+            ". Columns with other names are named by votes = [...] in the TOML file of the question"
+        )
+        raise LabelError(message)
+    if reader is None:
+        return list(sources), told
+    key = _key(reader, id)
+    reader.check_column(key)
+    ids = [entry_text(id_) or "" for id_ in reader.column(key)]
+    if len(set(ids)) < len(ids):
+        message = f"{table}: some galaxies have several rows; the last of each counts"
+        warnings.warn(message, PeculiarWarning, stacklevel=2)
+    wanted = dict.fromkeys(name for one in told for name in one.votes or (one.column,))
+    entries = {name: [entry_text(one) for one in reader.column(name)] for name in wanted}
+    by_column = {
+        name: {id_: one for id_, one in zip(ids, column, strict=True) if id_ and one is not None}
+        for name, column in entries.items()
+    }
+    joined = [LabelledSource(source, by_column, beside=ColumnsById(reader.path)) for source in sources]
+    warn_of_strangers(reader.path, dict.fromkeys(filter(None, ids)), *(one.join for one in joined))
+    return list(joined), told
+
+
+def with_most(
+    source: Source, question: Question, table: str | os.PathLike[str] | None = None, id: str | None = None
+) -> tuple[Source, Question]:
+    """Return a source whose labels are what most people answered to a question, and the question with its columns.
+
+    The votes are the source's own, or in a table by id.
+
+    Raises
+    ------
+    LabelError
+        If there are no columns of votes, or an entry is no number of votes.
+    """
+    (voted,), (told,) = told_questions([source], [question], table, id)
+    answers = {id_: one for id_, one in zip(voted.ids(), answers_to(voted, told), strict=True) if one is not None}
+    found = LabelledSource(voted, {question.name: answers}, question.name)
+    found.joined = voted.joined
+    return found, told

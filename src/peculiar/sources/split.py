@@ -1,0 +1,192 @@
+"""Which galaxy serves which purpose: training or validation, by class, reproducibly."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.model_selection import train_test_split
+
+from peculiar.errors import LabelError, UsageError
+from peculiar.text import counted
+
+PARTS = ("training", "validation", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """The parts of a set of galaxies, as row numbers in the order that they were drawn.
+
+    Parameters
+    ----------
+    training, validation : ndarray of int
+    test : ndarray of int
+        Empty where there is no such part.
+    """
+
+    training: NDArray[np.intp]
+    validation: NDArray[np.intp]
+    test: NDArray[np.intp] = field(default_factory=lambda: np.empty(0, dtype=np.intp))
+
+    def digest(self, ids: Sequence[str]) -> str:
+        """Return a fingerprint (SHA-256, hexadecimal) of which ids are in which part, whatever their order."""
+        digest = hashlib.sha256()
+        for part in (self.training, self.validation, *([self.test] if len(self.test) else [])):
+            digest.update(_joined(sorted(ids[row] for row in part)))
+        return digest.hexdigest()
+
+
+def split(labels: ArrayLike, *, validation_size: float = 0.2, seed: int = 222, answers: Sequence[str] = ()) -> Split:
+    """Split galaxies as the exercise does: at random, with the classes' shares kept.
+
+    Index for index what scikit-learn's ``train_test_split(data, labels, test_size=0.20, stratify=labels,
+    shuffle=True, random_state=222)`` gives.
+
+    Parameters
+    ----------
+    labels : array-like, shape (n, classes) one-hot or (n,) class numbers
+    validation_size : float
+        Share of the validation part, between 0 and 1.
+    seed : int
+        Seed of the random choice.
+    answers : sequence of str, optional
+        Names of the classes, for messages.
+
+    Returns
+    -------
+    Split
+
+    Raises
+    ------
+    LabelError
+        If `labels` are neither one-hot nor class numbers, a class has a single galaxy, or either part would be smaller
+        than the number of classes.
+    UsageError
+        If `validation_size` is not between 0 and 1.
+    """
+    labels = np.asarray(labels)
+    if not 0 < validation_size < 1:
+        message = f"the share of the validation part has to be between 0 and 1, received {validation_size}"
+        raise UsageError(message)
+    one_hot = _one_hot(labels, len(answers))
+    counts = one_hot.sum(axis=0).astype(int)
+    names = answers or [f"class {number}" for number in range(len(counts))]
+    # Blanks around a name are shown.
+    lonely = [
+        name if name == name.strip() else repr(name) for name, count in zip(names, counts, strict=True) if count == 1
+    ]
+    if lonely:
+        message = (
+            f"{', '.join(lonely)}: one galaxy only, which cannot be in both parts of a stratified split; add another "
+            "of that class or leave it out"
+        )
+        raise LabelError(message)
+    try:
+        training, validation = train_test_split(
+            np.arange(len(labels)), test_size=validation_size, stratify=one_hot, shuffle=True, random_state=seed
+        )
+    except ValueError as error:
+        classes = counted(int(np.count_nonzero(counts)), "class")
+        message = (
+            f"{counted(len(labels), 'galaxy')} of {classes} {'is' if len(labels) == 1 else 'are'} too few to hold back "
+            f"{validation_size:.0%} for validation with every class in both parts; add some, or hold back another "
+            f"share ({error})"
+        )
+        raise LabelError(message) from error
+    return Split(training, validation)
+
+
+def keep_together(parts: Split, same: Iterable[tuple[int, int]]) -> Split:
+    """Return parts in which rows that show the same galaxy are not on both sides: such held-back ones are trained on.
+
+    Parameters
+    ----------
+    parts : Split
+        Of two parts.
+    same : iterable of (int, int)
+        Pairs of rows.
+    """
+    trained, pairs = set(parts.training.tolist()), list(same)
+    linked = {row: {row} for pair in pairs for row in pair}
+    for first, second in pairs:
+        joined = linked[first] | linked[second]
+        linked.update(dict.fromkeys(joined, joined))
+    moved = {row for group in linked.values() if group & trained for row in group} - trained
+    kept = np.array([row not in moved for row in parts.validation], dtype=bool)
+    return Split(np.concatenate([parts.training, parts.validation[~kept]]), parts.validation[kept])
+
+
+def split_by_id(
+    ids: Sequence[str], same: Iterable[tuple[int, int]] = (), *, validation_size: float = 0.1, test_size: float = 0.15
+) -> Split:
+    """Split galaxies by a hash of their ids, so that a galaxy is in the same part of every set that it occurs in.
+
+    Parameters
+    ----------
+    ids : sequence of str
+        An id may occur several times; its rows stay together.
+    same : iterable of (int, int)
+        Rows that show the same galaxy under different ids; they stay together too.
+    validation_size, test_size : float
+        Shares of the parts, between 0 and 1.
+
+    Returns
+    -------
+    Split
+        Rows in their order.
+    """
+    leader = {id_: id_ for id_ in ids}
+
+    def find(id_: str) -> str:
+        while leader[id_] != id_:
+            id_ = leader[id_]
+        return id_
+
+    for first, second in same:
+        lower, higher = sorted((find(ids[first]), find(ids[second])))
+        leader[higher] = lower
+    parts = np.array([part_of(find(id_), validation_size=validation_size, test_size=test_size) for id_ in ids])
+    return Split(*(np.flatnonzero(parts == part) for part in PARTS))
+
+
+def part_of(id_: str, *, validation_size: float, test_size: float) -> str:
+    """Return the part, one of `PARTS`, that the hash of an id puts a galaxy into."""
+    place = int(hashlib.sha256(id_.encode()).hexdigest()[:8], 16) / 2**32
+    if place < test_size:
+        return "test"
+    return "validation" if place < test_size + validation_size else "training"
+
+
+def _one_hot(labels: NDArray[Any], classes: int) -> NDArray[Any]:
+    """Return labels as rows of one 1 and zeros: scikit-learn orders classes by those as text, not by their numbers."""
+    if (
+        labels.ndim == 2
+        and labels.dtype.kind in "biuf"
+        and np.isin(labels, (0, 1)).all()
+        and (labels.sum(1) == 1).all()
+    ):
+        return labels
+    if labels.ndim == 1 and (not labels.size or (labels.dtype.kind in "iu" and labels.min() >= 0)):
+        numbers = labels.astype(np.intp)
+        # The last of the classes may not occur.
+        return np.eye(max(classes, numbers.max(initial=-1) + 1), dtype=np.float32)[numbers]
+    message = (
+        "labels have to be one-hot, (n, classes) of 0 and 1 with one 1 a row, or class numbers, (n,) integers from 0 "
+        f"on; received {labels.dtype} of the shape {labels.shape}, beginning with {labels.ravel()[:3].tolist()}"
+    )
+    raise LabelError(message)
+
+
+def data_digest(ids: Iterable[str], labels: NDArray[np.integer], pictures: NDArray[np.uint8]) -> str:
+    """Return a fingerprint (SHA-256, hexadecimal) of ids, labels and pixels."""
+    digest = hashlib.sha256(_joined(ids))
+    digest.update(np.ascontiguousarray(labels, dtype="<i8").data)
+    digest.update(np.ascontiguousarray(pictures).data)
+    return digest.hexdigest()
+
+
+def _joined(ids: Iterable[str]) -> bytes:
+    # A separator that no id contains, so that ("a", "bc") and ("ab", "c") differ.
+    return ("\x1f".join(ids) + "\x1e").encode()

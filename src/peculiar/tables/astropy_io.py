@@ -1,0 +1,377 @@
+"""Tables in the formats of astronomy, FITS, VOTable and ECSV, to Arrow: read by astropy, with all that they say.
+
+In these formats what is not known has many signs, and they are all read as null: masked values, TNULL, empty text, and
+NaN as a number. A list is null where all of its elements are.
+"""
+
+import contextlib
+import io
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from peculiar.errors import DataError, PeculiarWarning, UnknownNameError
+from peculiar.tables.arrow import to_arrow
+from peculiar.tables.cards import ESCAPED, read_notes, unescaped
+from peculiar.tables.column import Column
+from peculiar.tables.fits_ascii import read_ascii
+
+if TYPE_CHECKING:
+    from astropy.io import fits
+    from astropy.table import Table
+
+PART_ROWS = 1 << 15
+"""Rows of a FITS table that are read at once."""
+
+_BLOCK = 2880
+
+
+class BinaryTable:
+    """The first binary table of a FITS file, read in parts.
+
+    Parameters
+    ----------
+    path : path
+    header : astropy.io.fits.Header
+    begin : int
+        Byte at which its rows begin.
+    logical : dict of str to slice
+        Columns of truth values, and the bytes of a row in which each is.
+    """
+
+    def __init__(self, path: Path, header: "fits.Header", begin: int, logical: dict[str, slice]) -> None:
+        self._path, self._header, self._begin, self._logical = path, header, begin, logical
+        self.rows, self._width = int(header["NAXIS2"]), int(header["NAXIS1"])
+        if self.rows < 0 or begin + self.rows * self._width > path.stat().st_size:
+            message = f"it ends before the last of its {self.rows:,} rows"
+            raise DataError(message)
+        self.schema: pa.Schema = self._part(0, 0).schema
+
+    def batches(self, start: int = 0) -> Iterator[pa.RecordBatch]:
+        """Yield the rows from `start` on."""
+        for first in range(start, self.rows, PART_ROWS):
+            yield from self._part(first, min(PART_ROWS, self.rows - first)).to_batches()
+
+    def _part(self, first: int, count: int) -> pa.Table:
+        """Return some rows, read as if they were a file of their own: so astropy need not hold the others."""
+        from astropy.io import fits
+        from astropy.table import Table
+
+        with self._path.open("rb") as file:
+            file.seek(self._begin + first * self._width)
+            rows = file.read(count * self._width)
+        header = self._header.copy()
+        header["NAXIS2"] = count
+        blanks = _take_blanks(header)
+        small = io.BytesIO()
+        small.write(fits.PrimaryHDU().header.tostring().encode("ascii"))
+        small.write(header.tostring().encode("ascii"))
+        small.write(rows)
+        small.write(b"\0" * (-len(rows) % _BLOCK))
+        small.seek(0)
+        with _quiet():
+            table = Table.read(small, format="fits", unit_parse_strict="silent")
+        raw = np.frombuffer(rows, np.uint8).reshape(count, self._width)
+        # astropy reads a truth value that is not known, a zero byte, as False.
+        unknown = {name: (raw[:, some] == 0).reshape(table[name].shape) for name, some in self._logical.items()} | {
+            name: np.asarray(table[name]) == blank for name, blank in blanks.items()
+        }
+        _describe(table, self._header)
+        return _to_arrow(table, unknown)
+
+
+def _take_blanks(header: "fits.Header") -> dict[str, int]:
+    """Take TNULL of columns with an offset out of a header, where astropy cannot use it, and return it as values."""
+    blanks = {}
+    for number in range(1, int(header["TFIELDS"]) + 1):
+        offset, null = header.get(f"TZERO{number}"), header.get(f"TNULL{number}")
+        if offset and isinstance(null, int) and header.get(f"TSCAL{number}", 1) == 1:
+            blanks[str(header[f"TTYPE{number}"])] = null + int(offset)
+            del header[f"TNULL{number}"]
+    return blanks
+
+
+def open_fits(path: Path, table: str | None = None) -> BinaryTable | None:
+    """Return a binary table of a FITS file; None where there is none, or it cannot be read in parts.
+
+    Parameters
+    ----------
+    path : path
+    table : str, optional
+        Its name, or its number from 1 on among the tables; by default the first.
+    """
+    from astropy.io import fits
+
+    with path.open("rb") as file:
+        if file.read(6) != b"SIMPLE":  # compressed
+            return None
+    with _quiet(), fits.open(path, memmap=True) as file:
+        found = _chosen_hdu(file, path, table)
+        # Lists of any length lie behind the rows.
+        if not isinstance(found, fits.BinTableHDU) or found.header["PCOUNT"]:
+            return None
+        places = {name: found.columns.dtype.fields[name] for name in found.columns.names}
+        logical = {
+            column.name: slice(places[column.name][1], places[column.name][1] + places[column.name][0].itemsize)
+            for column in found.columns
+            if column.format.lstrip("0123456789") == "L"
+        }
+        return BinaryTable(path, found.header, found.fileinfo()["datLoc"], logical)
+
+
+def _chosen_hdu(file: Any, path: Path | None, table: str | None) -> Any:
+    """Return the extension with a table, None where there is none."""
+    from astropy.io import fits
+
+    tables = [hdu for hdu in file if isinstance(hdu, fits.BinTableHDU | fits.TableHDU)]
+    if not tables:
+        if table is not None:
+            raise UnknownNameError("table", table, [])
+        return None
+    found = tables[_choose([hdu.name for hdu in tables], path, table)]
+    rows, width = int(found.header["NAXIS2"]), int(found.header["NAXIS1"])
+    if rows and not width > 0:
+        message = f"says that it has {rows:,} rows of {width} bytes"
+        raise DataError(message)
+    return found
+
+
+def _choose(names: Sequence[str], path: Path | None, table: str | None) -> int:
+    """Return which of several tables is meant; warn where nobody said so."""
+    told = [name or str(number) for number, name in enumerate(names, start=1)]
+    if table is not None:
+        called = {name.lower(): at for at, name in reversed(list(enumerate(told)))}
+        numbers = {str(at + 1): at for at in range(len(told))}
+        found = called.get(table.lower(), numbers.get(table))
+        if found is None:
+            raise UnknownNameError("table", table, told, where=f"in {path.name}" if path else "")
+        return found
+    if len(told) > 1:
+        message = (
+            f"{path.name if path else 'the file'}: has {len(told)} tables ({', '.join(told[:20])}), of which the first "
+            "is read; for another type: peculiar data convert FILE OUT --table NAME"
+        )
+        warnings.warn(message, PeculiarWarning, stacklevel=5)
+    return 0
+
+
+def read_whole(path: Path | io.BytesIO, format: str, table: str | None = None) -> pa.Table:
+    """Read a table into memory.
+
+    Parameters
+    ----------
+    path : path or binary file
+    format : {"fits", "votable", "ecsv", "ipac", "mrt"}
+    table : str, optional
+        Which one of a FITS file or a VOTable, as in `open_fits`.
+
+    Returns
+    -------
+    pyarrow.Table
+
+    Raises
+    ------
+    DataError
+        If the file would make its reader fetch another one, or is built to fill the memory; or if it holds no table but
+        a service's message.
+    UnknownNameError
+        If there is no such table.
+    """
+    # astropy takes a third of a second to import, which a Parquet user need not wait for.
+    from astropy.table import Table
+
+    with _quiet():
+        if format == "votable":
+            found = _read_votable(path, table)
+        elif format == "fits":
+            found = _read_fits(path, table)
+        elif format == "ecsv":
+            _check_yaml(_ecsv_header(path))
+            try:
+                found = Table.read(path, format="ascii.ecsv")
+            except ValueError:
+                # Gaia's files have the word null for missing numbers, and then also for missing text.
+                found = Table.read(path, format="ascii.ecsv", fill_values=[("null", "0"), ("", "0")])
+        else:
+            found = Table.read(path, format=f"ascii.{format}")
+    return _to_arrow(found, {})
+
+
+def _size(path: Path | io.BytesIO) -> int:
+    return path.stat().st_size if isinstance(path, Path) else path.getbuffer().nbytes
+
+
+_FETCHES = re.compile(rb"<(?:\w+:)?STREAM\b[^>]*\bhref\s*=|<!ENTITY\b", re.IGNORECASE)
+_ENCODING = re.compile(rb"""^[^>]{0,200}\bencoding\s*=\s*["']([^"']*)["']""")
+
+
+def _read_votable(path: Path | io.BytesIO, table: str | None) -> "Table":
+    from astropy.io import votable
+    from astropy.table import Table
+
+    _check_xml(path)
+    document = votable.parse(path)
+    infos = [*document.infos, *(info for resource in document.resources for info in resource.infos)]
+    failed = next((info for info in infos if info.name == "QUERY_STATUS" and info.value.upper() == "ERROR"), None)
+    tables = list(document.iter_tables())
+    if failed is not None or not tables:
+        said = " ".join(str(failed.content or "").split()) if failed is not None else ""
+        message = f"holds no table, but the message of a service: {said or 'ERROR'}" if failed else "holds no table"
+        raise DataError(message)
+    at = _choose([one.name or one.ID or "" for one in tables], path if isinstance(path, Path) else None, table)
+    # By default the columns would be called by their ids in the XML.
+    found = tables[at].to_table(use_names_over_ids=True)
+    if not isinstance(found, Table):
+        raise DataError("holds no table")
+    found.meta = {info.name: info.value for info in [*document.infos, *document.resources[0].infos]}
+    return found
+
+
+def _check_xml(path: Path | io.BytesIO) -> None:
+    """Raise `DataError` if a VOTable names other files, which its reader would fetch, or defines words of its own."""
+    with path.open("rb") if isinstance(path, Path) else contextlib.nullcontext(path) as file:
+        before = b""
+        while chunk := file.read(1 << 20):
+            if not before and (stated := _ENCODING.search(chunk[:300])):
+                encoding = stated[1].decode("ascii", "replace").lower()
+                if encoding not in ("utf-8", "us-ascii", "ascii", "iso-8859-1", "latin-1", "windows-1252"):
+                    raise DataError(f"is in the encoding {encoding}; write it in UTF-8")
+            if _FETCHES.search(before + chunk):
+                raise DataError(
+                    "names another file as the place of its rows, or defines entities, and nothing is fetched or "
+                    "opened for a table; write the rows into it"
+                )
+            before = chunk[-4096:]
+    if not isinstance(path, Path):
+        path.seek(0)
+
+
+def _ecsv_header(path: Path | io.BytesIO) -> bytes:
+    """Return the lines of comments that an ECSV file begins with."""
+    lines: list[bytes] = []
+    with path.open("rb") if isinstance(path, Path) else contextlib.nullcontext(path) as file:
+        while (line := file.readline()) and (line.startswith(b"#") or not line.strip()):
+            lines.append(line)
+    if not isinstance(path, Path):
+        path.seek(0)
+    return b"".join(lines)
+
+
+_ALIAS = re.compile(rb"(?:[-:,\[{]|<<:)\s+\*\w")
+_MOST_ALIASES, _MOST_YAML = 20, 1 << 24
+
+
+def _check_yaml(text: bytes) -> None:
+    """Raise `DataError` if YAML is built to grow: with aliases of aliases, each of which doubles it, or of any size."""
+    if len(text) > _MOST_YAML or len(_ALIAS.findall(text)) > _MOST_ALIASES:
+        raise DataError("the description of its columns is of a size, or with so many aliases, as no program writes it")
+
+
+def read_yaml(content: bytes) -> list[Column]:
+    """Return the columns that astropy describes in the metadata of Parquet, without their types."""
+    from astropy.table.meta import get_header_from_yaml
+
+    _check_yaml(content)
+    header = get_header_from_yaml(content.decode().splitlines())
+    return [
+        Column(
+            str(one["name"]),
+            pa.null(),
+            str(one.get("description") or ""),
+            str(one.get("unit") or ""),
+            str((one.get("meta") or {}).get("ucd", "")),
+        )
+        for one in header["datatype"]
+    ]
+
+
+def _read_fits(path: Path | io.BytesIO, table: str | None) -> "Table":
+    """Read a table of a FITS file whole."""
+    from astropy.io import fits
+    from astropy.table import Table
+
+    with fits.open(path) as file:
+        found = _chosen_hdu(file, path if isinstance(path, Path) else None, table)
+        if found is None:
+            raise DataError("holds no table; images are given as DATA, tables of positions by --catalog")
+        if found.header["NAXIS1"] * found.header["NAXIS2"] + found.header["PCOUNT"] > _size(path):
+            raise DataError(f"it ends before the last of its {found.header['NAXIS2']:,} rows")
+        ascii_table = isinstance(found, fits.TableHDU)
+        read = read_ascii(found) if ascii_table else Table.read(found, format="fits", unit_parse_strict="silent")
+        _describe(read, found.header)
+    return read
+
+
+def read_fields(content: bytes) -> pa.Schema:
+    """Return the columns of a VOTable without rows."""
+    return read_whole(io.BytesIO(content), "votable").schema
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep still about units or UCDs that a catalogue misspells: they are of no concern to a reader of its values."""
+    from astropy.utils.exceptions import AstropyWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AstropyWarning)
+        yield
+
+
+def _describe(table: "Table", header: Any) -> None:
+    """Give the columns of a FITS table the meanings that TOPCAT writes into headers, and clear them from its notes."""
+    for number, name in enumerate(table.colnames, start=1):
+        table[name].info.description = table[name].info.description or header.get(f"TCOMM{number}")
+        if ucd := header.get(f"TUCD{number}"):
+            table[name].info.meta = {**(table[name].info.meta or {}), "ucd": ucd}
+    if ESCAPED in table.meta:
+        for name in table.colnames:
+            info = table[name].info
+            info.description = unescaped(info.description or "") or None
+            table.rename_column(name, unescaped(name))
+    notes = {
+        key: "\n".join(map(str, value)) if isinstance(value, list) else value
+        for key, value in table.meta.items()
+        if not re.fullmatch(r"T(UCD|COMM)\d+|EXTNAME|CHECKSUM|DATASUM", key)
+    }
+    table.meta = read_notes(notes)
+
+
+def _to_arrow(table: "Table", unknown: dict[str, NDArray[np.bool_]]) -> pa.Table:
+    """Return an Arrow table; `unknown` says of some columns which of their values are not known."""
+    from astropy.table.serialize import represent_mixins_as_columns
+
+    # Times and sky coordinates become the plain columns that they are made of.
+    table = represent_mixins_as_columns(table)
+    arrays, fields = [], []
+    for name in table.colnames:
+        column = table[name]
+        arrays.append(to_arrow(name, column, unknown.get(name)))
+        # A VOTable breaks its descriptions into lines.
+        about = (" ".join((column.description or "").split()), unit_text(column.unit), str(column.meta.get("ucd", "")))
+        fields.append(Column(name, arrays[-1].type, *about).field())
+    notes = {
+        str(key): "\n".join(map(str, value)) if isinstance(value, list) else str(value)
+        for key, value in table.meta.items()
+        if not str(key).startswith("__")
+    }
+    return pa.table(arrays, schema=pa.schema(fields, metadata=notes))
+
+
+def unit_text(unit: Any) -> str:
+    """Return a unit of astropy as the IVOA writes it; one that is not known as it was found, none as empty text."""
+    from astropy.units import UnrecognizedUnit
+
+    if unit is None or isinstance(unit, UnrecognizedUnit):
+        return str(unit or "")
+    try:
+        with _quiet():  # of units that the IVOA no longer likes
+            return str(unit.to_string("vounit"))
+    except ValueError:  # a unit that the IVOA does not have
+        return str(unit)

@@ -1,0 +1,429 @@
+"""Tables of text: what parts their cells, where their rows begin, and how they are encoded.
+
+Columns are parted by commas, tabs, semicolons, bars or blanks. Before the header there may be comments (SkyServer),
+the header may be one (TOPCAT's ASCII, SExtractor's ASCII_HEAD), and lines with units and dashes may follow it (VizieR).
+"""
+
+import abc
+import bz2
+import codecs
+import csv
+import gzip
+import io
+import lzma
+import re
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+from numpy.typing import NDArray
+
+from peculiar.errors import DataError
+from peculiar.tables.column import Column
+from peculiar.tables.formulas import without_marks
+
+SAMPLE_BYTES = 1 << 18
+"""What is read of a file to find out how it is written; its header has to lie within."""
+
+_PACKED: dict[bytes, Callable[[Path], Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
+_MOST_UNPACKED, _MOST_TIMES = 1 << 28, 200
+"""A compressed file is read on beyond so many bytes only while it does not grow to more than so many times its size."""
+
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_BLANKS = re.compile(rb'("[^"]*")|[ \t]+')
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eEdD][-+]?\d+)?")
+_DECIMAL_COMMA = r"^([-+]?[0-9]*),([0-9]+(?:[eE][-+]?[0-9]+)?)$"
+_SEXTRACTOR = re.compile(r"#\s*(?P<number>\d+)\s+(?P<name>\S+)(?:\s+(?P<about>.*?))??(?:\s*\[(?P<unit>[^\]]*)\])?\s*")
+
+
+def packed(head: bytes) -> bool:
+    """Tell whether a file that begins so is compressed, by gzip, bzip2 or xz."""
+    return head.startswith(tuple(_PACKED))
+
+
+def open_unpacked(path: Path) -> IO[bytes]:
+    """Open a file, and what is compressed as what it holds: not more than a table would grow by."""
+    with path.open("rb") as file:
+        head = file.read(6)
+    unpack = next((unpack for magic, unpack in _PACKED.items() if head.startswith(magic)), None)
+    if unpack is None:
+        return path.open("rb")
+    most = max(_MOST_UNPACKED, _MOST_TIMES * path.stat().st_size)
+    return io.BufferedReader(_Bounded(unpack(path), most, f"{path}: is compressed"))
+
+
+def decoded(head: bytes) -> str | None:
+    """Return the beginning of a file as text, None where it is none; in an unknown encoding as if it were Latin-1."""
+    encoding = encoding_of(head) or "utf-8"
+    text = codecs.getincrementaldecoder(encoding)("replace").decode(head)
+    if encoding == "utf-8" and "\ufffd" in text.rstrip("\ufffd"):
+        text = head.decode("latin-1")
+        if not re.search(r"[,;\t|][^\r\n]*[\r\n]", text):
+            return None
+    # Text may hold a few control characters; no text has NUL, and no other binary file has few of them.
+    unprintable = len(re.findall(r"[\x01-\x08\x0e-\x1a\x1c-\x1f]", text))
+    binary = "\0" in text or unprintable > len(text) / 10
+    return None if binary or not text.strip() else text.removeprefix("\ufeff")
+
+
+def encoding_of(head: bytes) -> str | None:
+    """Return the encoding that the first bytes of a file state, or show by zeros between letters."""
+    for mark, encoding in _BOMS:
+        if head.startswith(mark):
+            return encoding
+    if len(head) > 3 and head[0] and head[2] and not head[1] and not head[3]:
+        return "utf-16-le"
+    if len(head) > 3 and head[1] and head[3] and not head[0] and not head[2]:
+        return "utf-16-be"
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Delimited:
+    """How a table of text is written.
+
+    Parameters
+    ----------
+    path : path
+    columns : tuple of Column
+        All of text; with units where the file states them.
+    delimiter : str
+        A blank stands for any number of blanks and tabs.
+    begin : int
+        Byte at which the rows begin, of the text in UTF-8.
+    encoding : str
+        "utf-8", or one that Python decodes.
+    decimal_comma : bool
+        Numbers are written 1,5 and not 1.5.
+    padded : bool
+        Cells have blanks around them, which are not part of the values.
+    """
+
+    path: Path
+    columns: tuple[Column, ...]
+    delimiter: str
+    begin: int
+    encoding: str
+    decimal_comma: bool
+    padded: bool
+
+    def batches(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Yield rows as text, null where empty; those without any value at the end, as spreadsheets leave, are none."""
+        all_names = [column.name for column in self.columns]
+        # Called by number: two may have one name.
+        numbers = [str(number) for number in range(len(all_names))]
+        wanted = [str(all_names.index(name)) for name in names]
+        read = pa.csv.ReadOptions(column_names=numbers)
+        parse = pa.csv.ParseOptions(
+            delimiter="\t" if self.delimiter == " " else self.delimiter,
+            newlines_in_values=True,
+            invalid_row_handler=_pass_comments,
+        )
+        convert = pa.csv.ConvertOptions(
+            column_types=dict.fromkeys(numbers, pa.string()), strings_can_be_null=True, quoted_strings_can_be_null=False
+        )
+        with self._open() as file:
+            try:
+                stream = pa.csv.open_csv(file, read_options=read, parse_options=parse, convert_options=convert)
+            except pa.ArrowInvalid as error:
+                if "Empty CSV file" in str(error):  # a header alone
+                    return
+                raise
+            yield from self._as_written(stream, wanted)
+
+    def _as_written(self, stream: Iterator[pa.RecordBatch], wanted: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Yield some columns of a stream, without the rows at its end that have no value at all."""
+        schema = pa.schema([self.columns[int(number)].field() for number in wanted])
+        held = 0
+        for batch in stream:
+            filled = np.flatnonzero(_filled(batch))
+            if not len(filled):
+                held += batch.num_rows
+                continue
+            if held:
+                yield pa.RecordBatch.from_arrays([pa.nulls(held, field.type) for field in schema], schema=schema)
+            some = self._cleaned(batch.slice(0, int(filled[-1]) + 1).select(list(wanted)))
+            yield pa.RecordBatch.from_arrays(some.columns, schema=schema)
+            held = batch.num_rows - int(filled[-1]) - 1
+
+    def _open(self) -> Any:
+        """Return a stream of UTF-8 that begins with the first row."""
+        with self.path.open("rb") as opened:
+            head = opened.read(6)
+        if not packed(head) and self.encoding == "utf-8" and self.delimiter != " ":
+            plain = pa.OSFile(str(self.path.absolute()))
+            plain.seek(self.begin)
+            return plain
+        file: Any = open_unpacked(self.path)
+        if self.encoding != "utf-8":
+            file = io.BufferedReader(_Recoded(file, self.encoding))
+        file.read(self.begin)
+        return io.BufferedReader(_Tabbed(file)) if self.delimiter == " " else file
+
+    def _cleaned(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        arrays = []
+        for array in batch.columns:
+            if self.padded:
+                array = pc.utf8_trim(array, " \t")
+            if self.decimal_comma:
+                array = pc.replace_substring_regex(array, _DECIMAL_COMMA, r"\1.\2")
+            # An empty cell between quotes is not told from one without.
+            arrays.append(without_marks(pc.if_else(pc.equal(array, ""), None, array)))
+        return pa.RecordBatch.from_arrays(arrays, names=batch.schema.names)
+
+
+def read_layout(path: Path) -> Delimited:
+    """Find out how a table of text is written, from its beginning.
+
+    Raises
+    ------
+    DataError
+        If it has no header, or is in an encoding that it does not state, and not in UTF-8.
+    """
+    with open_unpacked(path) as file:
+        head = file.read(SAMPLE_BYTES)
+        whole = len(head) < SAMPLE_BYTES
+    encoding = encoding_of(head) or "utf-8"
+    lines = _lines(_decode(path, head, encoding, whole=whole), whole=whole)
+    mark = len(codecs.BOM_UTF8) if head.startswith(codecs.BOM_UTF8) else 0
+    if lines and lines[0].startswith("\ufeff"):
+        lines[0] = lines[0][1:]
+    at, given, comments = 0, None, []
+    while at < len(lines) and (not lines[at].strip() or lines[at].startswith("#") or _sep(lines[at], at)):
+        given = given or _sep(lines[at], at)
+        if lines[at].startswith("#"):
+            comments.append(lines[at])
+        at += 1
+    if at == len(lines) and comments:  # a header alone, written as a comment
+        lines.append("")
+    if at == len(lines):
+        message = f"{path}: holds no header: no line with the names of columns"
+        raise DataError(message)
+    columns, delimiter, at = _header(lines, at, comments, given)
+    rows = [line for line in lines[at : at + 1000] if line.strip()]
+    return Delimited(
+        path,
+        tuple(columns),
+        delimiter,
+        mark + len("".join(lines[:at]).encode()),
+        encoding,
+        delimiter not in ", " and _has_decimal_commas(rows, delimiter),
+        delimiter == "|" or (delimiter != " " and _is_padded(rows[:20], delimiter)),
+    )
+
+
+def _decode(path: Path, head: bytes, encoding: str, *, whole: bool) -> str:
+    try:
+        return codecs.getincrementaldecoder(encoding)().decode(head, final=whole)
+    except UnicodeDecodeError as error:
+        if encoding != "utf-8":
+            message = (
+                f"{path}: is no text in {encoding.upper()}, as its first bytes say ({error.reason}); save it as UTF-8"
+            )
+            raise DataError(message) from error
+        line = head[: error.start].count(b"\n") + 1
+        raise not_utf8(path, f" in line {line}") from error
+
+
+def not_utf8(path: Path, place: str = "") -> DataError:
+    """Return what to say of text in an encoding that is not known."""
+    message = (
+        f"{path}: is not in UTF-8{place}. It may be in Windows-1252 or Latin-1; save it as UTF-8, or type: "
+        f"iconv -f WINDOWS-1252 -t UTF-8 {path.name} > utf8_{path.name}"
+    )
+    return DataError(message)
+
+
+def _lines(text: str, *, whole: bool) -> list[str]:
+    """Return lines with their ends; the last only where it is whole."""
+    lines = re.findall(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+$", text)
+    return lines if whole or len(lines) < 2 else lines[:-1]
+
+
+def _sep(line: str, at: int) -> str | None:
+    """Return what the first line of a file of Excel says to part cells, as in ``sep=;``."""
+    match = re.fullmatch(r'"?sep=(.)"?\s*', line, re.IGNORECASE) if at == 0 else None
+    return match[1] if match else None
+
+
+def _header(lines: list[str], at: int, comments: list[str], given: str | None) -> tuple[list[Column], str, int]:
+    """Return the columns, what parts them, and the line at which the rows begin."""
+    numbered = [match for line in comments if (match := _SEXTRACTOR.fullmatch(line.strip()))]
+    if numbered and int(numbered[0]["number"]) == 1 and len(_split(lines[at], " ")) >= len(numbered):
+        return _numbered_columns(numbered, len(_split(lines[at], " "))), " ", at
+    if comments:
+        # A header may be the last of the comments: if it has as many cells as the first row, which holds a number.
+        name_line = comments[-1].lstrip("#")
+        delimiter = given or _delimiter([name_line, *lines[at : at + 20]], blanks=True)
+        names, first = _split(name_line, delimiter), _split(lines[at], delimiter)
+        there = any(_NUMBER.fullmatch(cell.strip()) for cell in first) or not "".join(lines[at:]).strip()
+        if (
+            there
+            and not any(_NUMBER.fullmatch(name) for name in names)
+            and (len(names) == len(first) or not any(first))
+        ):
+            return [_column(name or "#") for name in names], delimiter, at
+    while '"' in lines[at] and lines[at].count('"') % 2 and at + 1 < len(lines):  # a name with a line break
+        lines[at : at + 2] = [lines[at] + lines[at + 1]]
+    delimiter = given or _delimiter(lines[at : at + 20], blanks=bool(comments))
+    names = _split(lines[at], delimiter)
+    units, at = _units(lines, at + 1, delimiter, len(names))
+    return [_column(name, unit) for name, unit in zip(names, units, strict=True)], delimiter, at
+
+
+def _numbered_columns(numbered: "list[re.Match[str]]", count: int) -> list[Column]:
+    """Return columns as SExtractor numbers them: one with several numbers leaves those of its further ones out."""
+    columns: list[Column] = []
+    ends = [int(one["number"]) for one in numbered[1:]] + [max(count, int(numbered[-1]["number"])) + 1]
+    for one, end in zip(numbered, ends, strict=True):
+        for number in range(max(1, end - int(one["number"]))):
+            name = one["name"] if number == 0 else f"{one['name']}_{number}"
+            columns.append(_column(name, one["unit"] or "", one["about"] or ""))
+    return columns[:count]
+
+
+def _delimiter(lines: Sequence[str], *, blanks: bool) -> str:
+    """Return what parts the cells of a header: what also parts as many in the row below it, if there is such a sign."""
+    header = re.sub(r'"[^"]*"', "", lines[0])
+    below = next((line for line in lines[1:] if line.strip()), "")
+    there = [sign for sign in ",\t;|" if sign in header]
+    fitting = [sign for sign in there if len(_split(lines[0], sign)) == len(_split(below, sign))]
+    if there:
+        return (fitting or there)[0]
+    rows = [_split(line, " ") for line in lines if line.strip()]
+    columns = zip(*rows[1:], strict=True) if len({len(row) for row in rows}) == 1 and len(rows[0]) > 1 else ()
+    of_numbers = any(all(_NUMBER.fullmatch(cell) for cell in column) for column in columns)
+    return " " if (of_numbers and len(rows) > 1) or (blanks and len(rows[0]) > 1) else ","
+
+
+def _units(lines: list[str], at: int, delimiter: str, count: int) -> tuple[list[str], int]:
+    """Return the units below a header, where a line of dashes shows that there are some, and the line after both."""
+    for dashes in range(at, min(at + 3, len(lines))):
+        cells = _split(lines[dashes], delimiter)
+        if len(cells) == count and all(re.fullmatch(r"-+", cell.strip()) for cell in cells):
+            above = _split(lines[dashes - 1], delimiter) if dashes > at else []
+            return [*(cell.strip() for cell in above), *[""] * count][:count], dashes + 1
+    return [""] * count, at
+
+
+def _split(line: str, delimiter: str) -> list[str]:
+    if delimiter == " ":
+        return [quoted or plain for quoted, plain in re.findall(r'"([^"]*)"|(\S+)', line)]
+    return [cell.strip() or cell for cell in next(csv.reader([line.strip("\r\n")], delimiter=delimiter), [])]
+
+
+def _column(name: str, unit: str = "", about: str = "") -> Column:
+    return Column(name.strip() or name, pa.string(), about, unit)
+
+
+def _has_decimal_commas(rows: Sequence[str], delimiter: str) -> bool:
+    """Tell whether numbers are written with a comma, none of them with a point and none with several commas."""
+    cells = [cell for row in rows for cell in _split(row, delimiter)]
+    commas = any(re.fullmatch(_DECIMAL_COMMA, cell) for cell in cells)
+    return commas and not any(re.fullmatch(r"[-+]?[\d,]*\d\.\d+|\d{1,3}(,\d{3}){2,}", cell) for cell in cells)
+
+
+def _is_padded(lines: Sequence[str], delimiter: str) -> bool:
+    """Tell whether each delimiter of the first rows is followed by a blank."""
+    return bool(lines) and all(
+        f"{delimiter} " in line and not re.search(f"{re.escape(delimiter)}[^ ]", line.strip()) for line in lines
+    )
+
+
+def _pass_comments(row: Any) -> str:
+    return "skip" if row.text.lstrip().startswith("#") else "error"
+
+
+def _filled(batch: pa.RecordBatch) -> NDArray[np.bool_]:
+    """Return which rows have a value; of one column all have, since lines without anything are no rows."""
+    known = np.full(batch.num_rows, batch.num_columns < 2)
+    for array in batch.columns:
+        if known.all():
+            break
+        known |= array.is_valid().to_numpy(zero_copy_only=False)
+    return known
+
+
+class _Read(io.RawIOBase):
+    """A stream made of another one."""
+
+    def __init__(self, file: Any) -> None:
+        self._file, self._left = file, b""
+
+    def readable(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._left:
+            more = self._next(len(buffer))
+            if more is None:
+                return 0
+            self._left = more
+        count = min(len(buffer), len(self._left))
+        buffer[:count], self._left = self._left[:count], self._left[count:]
+        return count
+
+    @abc.abstractmethod
+    def _next(self, size: int) -> bytes | None:
+        """Return some more bytes, which may be none; None at the end."""
+
+
+class _Bounded(_Read):
+    """What a compressed file holds, up to a limit."""
+
+    def __init__(self, file: Any, most: int, what: str) -> None:
+        super().__init__(file)
+        self._most, self._what, self._count = most, what, 0
+
+    def _next(self, size: int) -> bytes | None:
+        try:
+            more = bytes(self._file.read(max(size, 1 << 16)))
+        except (OSError, EOFError, lzma.LZMAError, zlib.error, ValueError) as error:
+            message = f"{self._what}, and damaged ({error}); fetch it again"
+            raise DataError(message) from error
+        self._count += len(more)
+        if self._count > self._most:
+            message = f"{self._what}, and holds more than {self._most / 1e6:,.0f} MB; unpack it first"
+            raise DataError(message)
+        return more or None
+
+
+class _Recoded(_Read):
+    """Text in another encoding, in UTF-8."""
+
+    def __init__(self, file: Any, encoding: str) -> None:
+        super().__init__(file)
+        self._decoder = codecs.getincrementaldecoder(encoding)()
+
+    def _next(self, size: int) -> bytes | None:
+        more = self._file.read(max(size, 1 << 16))
+        text = self._decoder.decode(more, final=not more).removeprefix("\ufeff")
+        return text.encode() if more or text else None
+
+
+class _Tabbed(_Read):
+    """Lines whose cells are parted by blanks, with one tab in the place of each run of them."""
+
+    def _next(self, size: int) -> bytes | None:
+        lines = self._file.readlines(1 << 16)
+        return b"".join(self._line(line) for line in lines) if lines else None
+
+    def _line(self, line: bytes) -> bytes:
+        line = line.strip()
+        return _BLANKS.sub(lambda found: found[1] or b"\t", line) + b"\n" if line else b""

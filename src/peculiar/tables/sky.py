@@ -1,0 +1,179 @@
+"""Which columns of a table say where on the sky its galaxies are, and their positions in degrees."""
+
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from peculiar.errors import PeculiarWarning, UnknownNameError
+from peculiar.tables.column import Column
+from peculiar.tables.quantity import Quantity, is_text, quantity_of, without_unit
+from peculiar.tables.reader import TableReader, find_column
+
+_PAIRS = (
+    ("ra", "dec"),
+    ("ra", "decl"),
+    ("ra", "de"),
+    ("raj2000", "dej2000"),
+    ("raj2000", "decj2000"),
+    ("ra_icrs", "de_icrs"),
+    ("ra_icrs", "dec_icrs"),
+    ("radeg", "dedeg"),
+    ("radeg", "decdeg"),
+    ("right_ascension", "declination"),
+    ("coord_ra", "coord_dec"),
+    ("target_ra", "target_dec"),
+    ("ramean", "decmean"),
+    ("rastack", "decstack"),
+    ("meanra", "meandec"),
+    ("alpha_j2000", "delta_j2000"),
+    ("alphawin_j2000", "deltawin_j2000"),
+    ("alphapeak_j2000", "deltapeak_j2000"),
+    ("alpha_sky", "delta_sky"),
+    ("plug_ra", "plug_dec"),
+    ("fiber_ra", "fiber_dec"),
+    ("obj_ra", "obj_dec"),
+    ("objra", "objdec"),
+    ("object_ra", "object_dec"),
+    ("source_ra", "source_dec"),
+    ("cat_ra", "cat_dec"),
+    ("gal_ra", "gal_dec"),
+    ("s_ra", "s_dec"),
+)
+"""What columns of positions are called, the usual first."""
+
+RA_NAMES = tuple(dict.fromkeys(ra for ra, _ in _PAIRS))
+DEC_NAMES = tuple(dict.fromkeys(dec for _, dec in _PAIRS))
+
+_RA_WORDS = ("pos.eq.ra;meta.main", "pos_eq_ra_main", "pos.eq.ra")
+_DEC_WORDS = ("pos.eq.dec;meta.main", "pos_eq_dec_main", "pos.eq.dec")
+"""UCDs of such columns."""
+
+_AMBIGUOUS = ("coord_ra", "coord_dec")
+"""Columns that pipelines of the Rubin Observatory write in radians, and their catalogues give in degrees."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sky:
+    """The columns with right ascension and declination, ICRS, and how they are read."""
+
+    ra: Quantity
+    dec: Quantity
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """Names of the two columns."""
+        return self.ra.name, self.dec.name
+
+    def read(self, batch: pa.RecordBatch) -> NDArray[np.float64]:
+        """Return the positions of a batch in degrees, shape (2, n); NaN where a value is empty or no angle."""
+        return np.stack([one.read(batch.column(one.name)) for one in (self.ra, self.dec)])
+
+
+def sky_names(columns: Sequence[Column], ra: str | None = None, dec: str | None = None) -> tuple[str, str] | None:
+    """Return the names of the columns with right ascension and declination.
+
+    Parameters
+    ----------
+    columns : sequence of Column
+    ra, dec : str, optional
+        Their names; by default found by the names that are usual, with or without a unit at the end, and otherwise by
+        their UCDs.
+
+    Returns
+    -------
+    (str, str) or None
+        None where one of them is not found.
+    """
+    names = [column.name for column in columns]
+    bare = {without_unit(name): name for name in reversed(names)}
+    for known in _PAIRS if ra is None and dec is None else ():
+        for found in ([find_column([name], names) for name in known], [find_column([name], [*bare]) for name in known]):
+            if all(found):
+                first, second = (name if name in names else bare[str(name)] for name in found)
+                return str(first), str(second)
+    ra = ra or _found(RA_NAMES, _RA_WORDS, columns)
+    dec = dec or _found(DEC_NAMES, _DEC_WORDS, columns)
+    return None if ra is None or dec is None else (ra, dec)
+
+
+def _found(known: Iterable[str], words: Sequence[str], columns: Sequence[Column]) -> str | None:
+    bare = {without_unit(column.name): column.name for column in reversed(columns)}
+    name = find_column(tuple(known), [*bare])
+    if name is not None:
+        return bare[name]
+    meanings = {column.ucd.lower().replace(" ", ""): column.name for column in reversed(columns)}
+    return next((meanings[word] for word in words if word in meanings), None)
+
+
+def find_sky(table: TableReader, ra: str | None = None, dec: str | None = None) -> Sky | None:
+    """Return the columns of positions of a table, and how they are read.
+
+    Parameters
+    ----------
+    table : TableReader
+    ra, dec : str, optional
+        Their names; by default found.
+
+    Returns
+    -------
+    Sky or None
+        None where there are no such columns.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no column of a name that is given.
+    DataError
+        If a column is in a unit that is not known or is no angle, or holds neither numbers nor text.
+
+    Warns
+    -----
+    PeculiarWarning
+        If a column is read as something that the file does not state.
+    """
+    for name in filter(None, (ra, dec)):
+        table.check_column(name)
+    columns = [Column.of(field) for field in table.schema]
+    names = sky_names(columns, ra, dec)
+    if names is None:
+        return None
+    for name in names:
+        table.check_column(name)
+    of_name = {column.name: column for column in columns}
+    sky = Sky(
+        *(
+            quantity_of(of_name[name], "deg", where=str(table.path), hours=hours)
+            for name, hours in zip(names, (True, False), strict=True)
+        )
+    )
+    _say_how(table, sky)
+    return sky
+
+
+def need_sky(table: TableReader, ra: str | None = None, dec: str | None = None) -> Sky:
+    """Return the columns of positions of a table as `find_sky` does; raise `UnknownNameError` where there are none."""
+    sky = find_sky(table, ra, dec)
+    if sky is None:
+        where = f"in {table.path.name}, and none else of positions; name them with --ra COLUMN and --dec COLUMN"
+        raise UnknownNameError("column", "ra", table.columns, where=where)
+    return sky
+
+
+def _say_how(table: TableReader, sky: Sky) -> None:
+    """Warn of what is read as something that the file does not state."""
+    silent = [one.name for one in (sky.ra, sky.dec) if not one.stated and find_column(_AMBIGUOUS, [one.name])]
+    if silent:
+        message = f"{table.path}: states no unit for {' and '.join(silent)}; degrees are taken"
+        warnings.warn(message, PeculiarWarning, stacklevel=4)
+    if sky.ra.stated or not is_text(table.schema.field(sky.ra.name).type):
+        return
+    batch = next(table.batches(sky.names), None)
+    text = None if batch is None else sky.ra.first_sexagesimal(batch.column(sky.ra.name))
+    if text is not None:
+        unit = "degrees" if "d" in text.lower() or "°" in text else "hours"
+        message = f"{table.path}: {sky.ra.name} is read as {unit}, minutes and seconds, such as {text!r}"
+        warnings.warn(message, PeculiarWarning, stacklevel=4)

@@ -1,0 +1,97 @@
+"""Columns of a table in their own types, also where they are text, as in CSV."""
+
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from peculiar.errors import DataError
+from peculiar.tables.column import Column
+from peculiar.tables.identifiers import WHOLE_NUMBER
+from peculiar.tables.reader import ID_COLUMNS, TableReader, find_column
+
+BATCH_ROWS = 1 << 14
+
+
+def described(reader: TableReader, names: Sequence[str]) -> list[Column]:
+    """Return what some columns of a table are: types, units, meanings. A CSV file is read once for that."""
+    fields = [reader.schema.field(name) for name in names]
+    types = kinds(reader, names) if reader.format == "csv" and names else [field.type for field in fields]
+    return [Column.of(field.with_type(type_)) for field, type_ in zip(fields, types, strict=True)]
+
+
+def carried(
+    reader: TableReader, columns: Sequence[Column], start: int = 0, stop: int | None = None
+) -> Iterator[pa.RecordBatch]:
+    """Yield columns of the rows from `start` to before `stop`; null where the table lacks one.
+
+    Raises
+    ------
+    DataError
+        If a value does not fit into its type.
+    """
+    there = [column.name for column in columns if column.name in reader.columns]
+    schema = pa.schema([column.field() for column in columns])
+    # A table has some column by which its rows can be counted.
+    for batch in reader.batches(there or reader.columns[:1], start, stop, rows=BATCH_ROWS):
+        arrays = [
+            _cast(batch.column(one.name), one, reader) if one.name in there else pa.nulls(len(batch), one.type)
+            for one in columns
+        ]
+        yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _cast(array: pa.Array, column: Column, reader: TableReader) -> pa.Array:
+    try:
+        return of_text(array, column.type) if reader.format == "csv" else array.cast(column.type)
+    except pa.ArrowInvalid as error:
+        message = f"{reader.path}: the column {column.name!r} holds other values than the first table has ({error})"
+        raise DataError(message) from error
+
+
+# 0017 is no number but an identifier, 00.17 is one.
+_NUMBER = r"^[+-]?([0-9]+\.[0-9]*|\.[0-9]+|0|[1-9][0-9]*)([eE][+-]?[0-9]+)?$|^[+-]?(inf|Inf|nan)$"
+_TRUTH = r"^([Tt]rue|[Ff]alse)$"
+
+
+def kinds(reader: TableReader, names: Sequence[str]) -> list[pa.DataType]:
+    """Return the types of the columns of a CSV file: for each the first that all values have. Reads it once."""
+    patterns = [
+        (pa.int64(), WHOLE_NUMBER),
+        (pa.uint64(), WHOLE_NUMBER),
+        (pa.float64(), _NUMBER),
+        (pa.bool_(), _TRUTH),
+        (pa.string(), ""),
+    ]
+    # An identifier is a whole number or text, never 1e5 or a truth; what has no values is text.
+    ids = [patterns[0], patterns[1], patterns[-1]]
+    left = {name: list(ids if find_column(ID_COLUMNS, [name]) else patterns) for name in names}
+    seen, whole = dict.fromkeys(names, False), dict.fromkeys(names, True)
+    for batch in reader.batches(names, rows=BATCH_ROWS):
+        for name, array in zip(names, batch.columns, strict=True):
+            seen[name] |= array.null_count < len(array)
+            whole[name] &= pc.all(pc.match_substring_regex(array, WHOLE_NUMBER)).as_py() is not False
+            while not _fits(array, *left[name][0]):
+                left[name].pop(0)
+    types = {name: left[name][0][0] if seen[name] else pa.string() for name in names}
+    # Whole numbers beyond 64 bits would lose digits as real ones.
+    return [pa.string() if whole[name] and pa.types.is_floating(kind) else kind for name, kind in types.items()]
+
+
+def _fits(array: pa.Array, kind: pa.DataType, pattern: str) -> bool:
+    if pc.all(pc.match_substring_regex(array, pattern)).as_py() is False:
+        return False
+    try:
+        of_text(array, kind)
+    except pa.ArrowInvalid:  # a whole number of more than 64 bits
+        return False
+    return True
+
+
+def of_text(array: pa.Array, kind: pa.DataType) -> pa.Array:
+    """Return text as values of a type."""
+    if array.type == kind:
+        return array
+    if pa.types.is_boolean(kind):
+        return pc.equal(pc.utf8_lower(array), "true")
+    return pc.replace_substring_regex(array, r"^\+", "").cast(kind)

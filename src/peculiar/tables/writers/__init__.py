@@ -1,0 +1,76 @@
+"""Tables out, in any of the formats that are read: the suffix of the name decides. All are written as streams."""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+
+from peculiar.errors import UsageError
+from peculiar.tables.column import Column
+from peculiar.tables.writers import csv, ecsv, fits, parquet, votable
+
+FORMATS = {
+    ".parquet": "parquet",
+    ".csv": "csv",
+    ".fits": "fits",
+    ".vot": "votable",
+    ".xml": "votable",
+    ".ecsv": "ecsv",
+}
+"""Suffix of a file to the format of a table."""
+
+_WRITERS = {
+    "parquet": parquet.write,
+    "csv": csv.write,
+    "fits": fits.write,
+    "votable": votable.write,
+    "ecsv": ecsv.write,
+}
+
+
+def format_to_write(path: str | os.PathLike[str]) -> str:
+    """Return the format that the name of a table asks for.
+
+    Raises
+    ------
+    UsageError
+        If it ends with none of `FORMATS`, or a folder of that name is in the way.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in FORMATS:
+        message = f"{path}: a catalogue is written as {', '.join(FORMATS)}; received the suffix {suffix!r}"
+        raise UsageError(message)
+    if Path(path).is_dir():
+        message = f"{path}: a table is to be written here, but there is a folder of that name; name another file"
+        raise UsageError(message)
+    return FORMATS[suffix]
+
+
+def write_table(
+    path: Path, format: str, columns: Sequence[Column], batches: Iterable[pa.RecordBatch], notes: Mapping[str, str]
+) -> None:
+    """Write a table in constant memory: some hundred megabytes, however many rows there are.
+
+    FITS and VOTable state in their heads how wide the columns are. Their rows go first to a temporary file without a
+    name, in the folder of `path`, which has to have room for it.
+
+    Parameters
+    ----------
+    path : path
+    format : {"parquet", "csv", "fits", "votable", "ecsv"}
+    columns : sequence of Column
+        Name, unit, meaning and description go into the file where its format has a place for them; CSV has none.
+    batches : iterable of pyarrow.RecordBatch
+        With these columns.
+    notes : mapping of str to str
+        What is to be known of the whole, for the file's header.
+
+    Raises
+    ------
+    UsageError
+        If a column is of a type that only Parquet holds.
+    DataError
+        If a value does not fit into what the format has for its type.
+    """
+    _WRITERS[format](path, columns, batches, notes)

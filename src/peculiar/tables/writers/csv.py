@@ -1,0 +1,78 @@
+"""CSV: names and values alone. Text is quoted, null is an empty cell, a list is JSON."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+
+from peculiar.tables.column import Column
+from peculiar.tables.formulas import with_marks
+from peculiar.tables.writers.stream import INTEGERS, Repertoire, plain, refuse_nul, regroup, schema_of
+
+TYPES = Repertoire(INTEGERS, loose_lists=True)
+
+
+def write(path: Path, columns: Sequence[Column], batches: Iterable[pa.RecordBatch], notes: Mapping[str, str]) -> None:
+    """Write a table; CSV has no place for notes and meanings. See `peculiar.tables.writers.write_table`."""
+    columns = [replace(one, name=with_marks(pa.array([one.name]))[0].as_py()) for one in plain(columns, TYPES)]
+    with path.open("wb") as file:
+        write_rows(file, columns, batches, for_spreadsheets=True)
+
+
+def write_rows(
+    file: BinaryIO, columns: Sequence[Column], batches: Iterable[pa.RecordBatch], *, for_spreadsheets: bool = False
+) -> None:
+    """Write rows as comma-separated text.
+
+    Parameters
+    ----------
+    file : binary file
+    columns : sequence of Column
+        Of types that `TYPES` has.
+    batches : iterable of pyarrow.RecordBatch
+    for_spreadsheets : bool
+        Begin with the names of the columns, and mark text that would be a formula.
+    """
+    schema = schema_of(columns)
+    # A line of one empty cell is an empty line, which readers skip: so the cell is quoted.
+    flat = pa.schema([(field.name, pa.string() if len(schema) == 1 else _flat_type(field.type)) for field in schema])
+    with pa.csv.CSVWriter(file, flat, write_options=pa.csv.WriteOptions(include_header=for_spreadsheets)) as writer:
+        for batch in regroup(batches, schema):
+            arrays = [_flat(array).cast(field.type) for array, field in zip(batch.columns, flat, strict=True)]
+            for array, field in zip(arrays, flat, strict=True):
+                if pa.types.is_string(field.type):
+                    refuse_nul(field.name, array)
+            if for_spreadsheets:
+                arrays = [with_marks(array) if pa.types.is_string(array.type) else array for array in arrays]
+            if len(arrays) == 1:
+                arrays = [arrays[0].fill_null("")]
+            writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=flat))
+
+
+def _flat_type(type: pa.DataType) -> pa.DataType:
+    return pa.string() if pa.types.is_nested(type) or pa.types.is_boolean(type) else type
+
+
+def _flat(array: pa.Array) -> pa.Array:
+    """Return an array whose cells hold one value each: lists as JSON, truth values as Python and ECSV write them."""
+    if pa.types.is_boolean(array.type):
+        return pc.if_else(array, "True", "False")
+    if pa.types.is_nested(array.type):
+        return pa.array([None if row is None else _json(row, array.type) for row in array.to_pylist()], pa.string())
+    return array
+
+
+def _json(values: list[Any], type: pa.DataType) -> str:
+    return json.dumps(_filled(values, type), separators=(",", ":"), ensure_ascii=False)
+
+
+def _filled(values: list[Any] | None, type: pa.DataType) -> Any:
+    """Return lists in which those that are null are lists of nulls, so that all have one shape."""
+    if not pa.types.is_fixed_size_list(type):
+        return values
+    return [_filled(value, type.value_type) for value in values or [None] * type.list_size]

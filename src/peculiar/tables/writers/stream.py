@@ -1,0 +1,194 @@
+"""What every writer needs: rows in pieces of a good size, in the types of its format, and a place to keep them."""
+
+import tempfile
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from peculiar.errors import DataError, UsageError
+from peculiar.tables.column import Column
+
+GROUP_ROWS = 1 << 16
+GROUP_BYTES = 1 << 26
+"""Rows and bytes of which a piece has one: a row group of Parquet, and what is held in memory."""
+
+
+def schema_of(columns: Sequence[Column], notes: Mapping[str, str] | None = None) -> pa.Schema:
+    """Return the columns as a schema."""
+    return pa.schema([column.field() for column in columns], metadata=dict(notes or {}))
+
+
+def regroup(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """Yield the rows in larger batches, in the types of a schema.
+
+    Raises
+    ------
+    DataError
+        If a value does not fit into its type.
+    """
+    held: list[pa.RecordBatch] = []
+    rows = size = 0
+    for batch in batches:
+        held.append(_cast(batch, schema))
+        rows, size = rows + batch.num_rows, size + batch.nbytes
+        if rows >= GROUP_ROWS or size >= GROUP_BYTES:
+            yield from _joined(held)
+            held, rows, size = [], 0, 0
+    yield from _joined(held)
+
+
+def _joined(batches: list[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    if batches:
+        yield from (batch for batch in pa.Table.from_batches(batches).combine_chunks().to_batches() if batch.num_rows)
+
+
+def cast(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """Yield the rows in the types of a schema; see `regroup`."""
+    return (_cast(batch, schema) for batch in batches)
+
+
+def _converted(array: pa.Array, type: pa.DataType) -> pa.Array:
+    if pa.types.is_duration(array.type):  # Arrow has no text of it
+        return pa.array([None if value is None else str(value) for value in array.to_pylist()], type)
+    return array.cast(type)
+
+
+def _cast(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    arrays = []
+    for array, field in zip(batch.columns, schema, strict=True):
+        try:
+            arrays.append(array if array.type == field.type else _converted(array, field.type))
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            message = f"the column {field.name!r} cannot be written: {error}; write it as Parquet, or leave it out"
+            raise DataError(message) from error
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+@dataclass(frozen=True, slots=True)
+class Repertoire:
+    """The types that a format has, besides text, truth values and real numbers of 32 and 64 bits.
+
+    Parameters
+    ----------
+    integers : frozenset of pyarrow.DataType
+    text_lists : bool
+        Whether there are lists of text; lists of numbers and of truth values of one length, also nested, all have.
+    loose_lists : bool
+        Whether the lists of a column may differ in their lengths.
+    """
+
+    integers: frozenset[pa.DataType]
+    text_lists: bool = True
+    loose_lists: bool = False
+
+
+INTEGERS = frozenset({pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64()})
+
+_DIGITS = 15
+"""Decimal digits of which a real number of 64 bits keeps each."""
+
+
+def plain(columns: Sequence[Column], format: Repertoire) -> list[Column]:
+    """Return the columns with the types of a format.
+
+    Integers that the format lacks become the next larger signed ones, decimals real numbers where these keep all
+    digits, or whole ones, or text; dates become text.
+
+    Raises
+    ------
+    UsageError
+        If a column is of another type: a struct, bytes, lists of any length; or if its name is empty, or holds signs
+        that are no characters, which most headers lose.
+    """
+    for column in columns:
+        if not column.name or any(unicodedata.category(sign) == "Cc" for sign in column.name):
+            message = (
+                f"the column {column.name!r} has a name that this format cannot hold: empty, or with control signs; "
+                "name the others with --column, or give it another name"
+            )
+            raise UsageError(message)
+    return [replace(column, type=_plain(column.name, column.type, format)) for column in columns]
+
+
+def _plain(name: str, type: pa.DataType, format: Repertoire) -> pa.DataType:
+    of = pa.types
+    if of.is_boolean(type) or type in (pa.float32(), pa.float64(), pa.string()) or type in format.integers:
+        return type
+    if of.is_dictionary(type):
+        return _plain(name, type.value_type, format)
+    if of.is_large_string(type) or of.is_string_view(type) or of.is_temporal(type) or of.is_null(type):
+        return pa.string()
+    if of.is_integer(type):
+        return {8: pa.int16(), 16: pa.int32()}.get(type.bit_width, pa.int64())
+    if of.is_floating(type):
+        return pa.float32()
+    if of.is_decimal(type):
+        if type.precision <= _DIGITS:
+            return pa.float64()
+        return pa.int64() if type.scale == 0 and type.precision <= 18 else pa.string()
+    if of.is_list(type) or of.is_large_list(type) or (of.is_fixed_size_list(type) and type.list_size):
+        inner = _plain(name, type.value_type, format)
+        if not of.is_string(element(inner)) or format.text_lists:
+            if of.is_fixed_size_list(type):
+                return pa.list_(inner, type.list_size)
+            if format.loose_lists:
+                return pa.list_(inner)
+    message = (
+        f"the column {name!r} holds {type}, which this format cannot; name the others with --column, or write Parquet"
+    )
+    raise UsageError(message)
+
+
+def element(type: pa.DataType) -> pa.DataType:
+    """Return the type of the innermost elements of lists, or that of a value that is no list."""
+    return element(type.value_type) if pa.types.is_nested(type) and not pa.types.is_struct(type) else type
+
+
+def with_element(type: pa.DataType, inner: pa.DataType) -> pa.DataType:
+    """Return a type with other innermost elements."""
+    return pa.list_(with_element(type.value_type, inner), type.list_size) if pa.types.is_nested(type) else inner
+
+
+def refuse_nul(name: str, texts: pa.Array) -> None:
+    """Raise `DataError` if text holds the character NUL, at which its readers would end it."""
+    if pc.any(pc.match_substring(texts, "\0")).as_py():
+        message = f"the column {name!r} holds the character NUL in its text; write it as Parquet, or leave it out"
+        raise DataError(message)
+
+
+class Spool:
+    """Rows kept in a file, to be gone through more than once.
+
+    Parameters
+    ----------
+    reader : pyarrow.ipc.RecordBatchFileReader
+    rows : int
+    """
+
+    def __init__(self, reader: Any, rows: int) -> None:
+        self._reader = reader
+        self.rows = rows
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Yield the rows, in the batches that they came in."""
+        return (self._reader.get_batch(number) for number in range(self._reader.num_record_batches))
+
+
+@contextmanager
+def spool(folder: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[Spool]:
+    """Keep rows in a file of a folder; it has no name, and so goes with the process, however that ends."""
+    rows = 0
+    with tempfile.TemporaryFile(dir=folder) as file:
+        options = pa.ipc.IpcWriteOptions(compression="lz4")
+        with pa.ipc.new_file(pa.PythonFile(file, "w"), schema, options=options) as writer:
+            for batch in regroup(batches, schema):
+                writer.write_batch(batch)
+                rows += batch.num_rows
+        file.seek(0)
+        yield Spool(pa.ipc.open_file(pa.PythonFile(file, "r")), rows)

@@ -1,0 +1,72 @@
+"""The network of the model that ships: a body, and a head for each question."""
+
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from peculiar.training.networks.bodies import BODIES, LITE_WIDTH
+
+
+class GalaxyNet(nn.Module):
+    """A body, the mean of its maps over places, and one linear head a question.
+
+    Parameters
+    ----------
+    questions : mapping of str to int
+        Name of each question and number of its answers.
+    width : int
+        Filters of the first layers.
+    body : str
+        One of `peculiar.training.networks.bodies.BODIES`.
+
+    Notes
+    -----
+    Input shape: float (n, 3, size, size), 0 to 1. Output: a dict of logits, float (n, answers), by question.
+    """
+
+    def __init__(self, questions: Mapping[str, int], width: int = LITE_WIDTH, body: str = "lite") -> None:
+        super().__init__()
+        make, times = BODIES[body]
+        self.body = make(width)
+        self.dropout = nn.Dropout(0.2)
+        self.questions = tuple(questions)
+        # By number: PyTorch makes code of names, and people name questions as they like.
+        self.heads = nn.ModuleList(nn.Linear(times * width, answers) for answers in questions.values())
+
+    def embed(self, pictures: Tensor) -> Tensor:
+        """Return what the body makes of pictures, float32 (n, values)."""
+        maps: Tensor = self.body(pictures)
+        return maps.mean(dim=(2, 3)).float()
+
+    def forward(self, pictures: Tensor) -> dict[str, Tensor]:
+        """Return the logits of pictures, by question."""
+        hidden = self.dropout(self.embed(pictures))
+        return {name: head(hidden) for name, head in zip(self.questions, self.heads, strict=True)}
+
+    def head(self, question: str) -> nn.Linear:
+        """Return the head of a question."""
+        return cast(nn.Linear, self.heads[self.questions.index(question)])
+
+
+def numbered_heads(tensors: Mapping[str, Tensor], questions: Sequence[str]) -> dict[str, Tensor]:
+    """Return weights with heads by number, of files in which they are by name."""
+    if all(f"heads.{number}.weight" in tensors for number in range(len(questions))):
+        return dict(tensors)
+    numbers = {f"heads.{_old_name(name)}.": f"heads.{number}." for number, name in enumerate(questions)}
+    renamed = {}
+    for name, values in tensors.items():
+        head, dot, kind = name.rpartition(".")
+        renamed[numbers.get(head + dot, head + dot) + kind] = values
+    return renamed
+
+
+def _old_name(question: str) -> str:
+    taken = "." in question or hasattr(nn.ModuleDict(), question)
+    return f"{question.replace('.', ' ')} head" if taken else question
+
+
+def channels_last(net: nn.Module) -> nn.Module:
+    """Lay a network's weights out as convolutions are fastest on."""
+    return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]

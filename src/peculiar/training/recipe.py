@@ -1,0 +1,208 @@
+"""What a fit is asked for, and what its folder says of it."""
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+
+from peculiar.errors import RunError, UsageError
+from peculiar.images.decode import Framing
+from peculiar.models.model_file import Model
+from peculiar.questions.question import Question
+from peculiar.training import run_folder
+from peculiar.training.augment import MARGIN
+from peculiar.training.networks.bodies import LITE_WIDTH
+from peculiar.training.restore import width_of
+
+NOTES = "notes.json"
+"""Temperatures, and scores on the validation part."""
+
+# A network that goes on from another knows most already: large steps would make it forget.
+_GOING_ON = {"epochs": 30, "learning_rate": 0.0003}
+
+
+class Recipe(BaseModel):
+    """How a model is trained.
+
+    Parameters
+    ----------
+    body : {"lite", "residual"}
+        EfficientNet-lite0, as the model that ships has it, or the residual network that taught it.
+    width : int
+        Filters of the first layers.
+    size : int
+        Side of the pictures that it sees, in pixels.
+    epochs : int
+        An epoch shows every galaxy once, those with rare answers up to three times.
+    batch_size : int
+    learning_rate : float
+        At its peak: it rises over the first tenth of all steps, then falls to nothing along a cosine.
+    weight_decay : float
+        Of AdamW (Loshchilov & Hutter 2019).
+    pretrained : bool
+        Begin with weights learned on ImageNet rather than with random ones: only of the default body and width.
+    smoothing : float
+        Share of each label that is spread over all answers.
+    averaging : float
+        Decay of the moving average of the weights.
+    teaching : float
+        Share of what is learned from a teacher, if there is one; the rest is learned from the labels.
+    precision : {"no", "bf16"}
+        Mixed precision. Processors with a matrix unit train the residual body three times as fast in bfloat16; the
+        other gains nothing.
+    seed : int
+    validation_size, test_size : float
+        Shares of the galaxies that are held back, chosen by a hash of their ids.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    body: Literal["lite", "residual"] = "lite"
+    width: int = Field(default=LITE_WIDTH, ge=8, le=256)
+    size: int = Field(default=128, ge=32, le=512, multiple_of=2)
+    epochs: int = Field(default=12, ge=1)
+    batch_size: int = Field(default=64, ge=2)
+    learning_rate: float = Field(default=0.0005, gt=0, lt=1)
+    weight_decay: float = Field(default=0.05, ge=0)
+    pretrained: bool = Field(default=True, validate_default=True)
+    smoothing: float = Field(default=0.0, ge=0, lt=1)
+    averaging: float = Field(default=0.998, ge=0, lt=1)
+    teaching: float = Field(default=0.5, ge=0, le=1)
+    precision: Literal["no", "bf16"] = "no"
+    seed: int = Field(default=222, ge=0, lt=2**32)
+    validation_size: float = Field(default=0.1, gt=0, lt=0.5)
+    test_size: float = Field(default=0.15, ge=0, lt=0.5)
+
+    @field_validator("pretrained")
+    @classmethod
+    def _of_one_body(cls, value: bool, info: ValidationInfo) -> bool:
+        # A body or width that is wrong itself is not there.
+        wanted = info.data.get("body", "lite"), info.data.get("width", LITE_WIDTH)
+        if value and wanted != ("lite", LITE_WIDTH):
+            message = (
+                f"weights from ImageNet are there for the body lite of width {LITE_WIDTH}, and not for {wanted[0]} of "
+                f"width {wanted[1]}; begin with random ones (--from-scratch, pretrained=False)"
+            )
+            raise ValueError(message)
+        return value
+
+    @property
+    def framing(self) -> Framing:
+        """How the network wants its pictures: by the galaxy in the middle."""
+        return Framing(self.size, crop="galaxy")
+
+    @property
+    def training_framing(self) -> Framing:
+        """The same with a margin, out of which training takes its views."""
+        return Framing(round(self.size * MARGIN), crop="galaxy", margin=MARGIN)
+
+
+def make_recipe(start: Model | None = None, **values: Any) -> Recipe:
+    """Make a `Recipe`, and report everything that is wrong with it at once.
+
+    Parameters
+    ----------
+    start : Model, optional
+        That training goes on from: width and size are its own, and by default there are fewer epochs of smaller steps.
+    **values
+        Of the recipe; None is the default.
+
+    Raises
+    ------
+    UsageError
+        If a value is out of range.
+    """
+    given = {name: value for name, value in values.items() if value is not None}
+    if start is not None:
+        its = {"width": width_of(start), "size": start.framing.size, "pretrained": False}
+        given = {**its, **_GOING_ON, **given}
+    try:
+        return Recipe(**given)
+    except ValidationError as error:
+        raise UsageError(run_folder.wrong_values(error)) from error
+
+
+class FitRecord(BaseModel):
+    """What the folder of a fit says of it, in ``run.json``; `seen` is what the model that it goes on from had seen."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    recipe: Recipe
+    questions: tuple[Question, ...]
+    data: tuple[str, ...]
+    data_digest: str
+    split_digest: str
+    counts: dict[str, int]
+    duplicates: int
+    teachers: tuple[str, ...] = ()
+    start: str | None = None
+    seen: tuple[str, ...] = ()
+    notes: tuple[dict[str, str], ...] = ()
+    versions: dict[str, str]
+
+
+def read_fit(folder: Path) -> FitRecord:
+    """Read the record of a fit.
+
+    Raises
+    ------
+    RunError
+        If the folder is not a fit, or its record is damaged.
+    """
+    try:
+        text = (folder / run_folder.RECORD).read_text(encoding="utf-8", errors="replace")
+        return FitRecord.model_validate_json(text)
+    except ValidationError as error:
+        if '"arguments"' in text:
+            message = (
+                f"{folder} was written by `peculiar train`, whose networks are no model files: `peculiar evaluate` and "
+                "`peculiar explain` take the folder (--model), and a model file is made of what `peculiar fit` writes"
+            )
+            raise RunError(message) from error
+        message = (
+            f"{folder} is not the folder of a fit, or that of another version of peculiar, or its "
+            f"{run_folder.RECORD} is damaged ({run_folder.wrong_values(error)})"
+        )
+        raise RunError(message) from error
+    except OSError as error:
+        message = f"{folder} is not the folder of a fit ({error})"
+        raise RunError(message) from error
+
+
+def read_notes(folder: Path) -> dict[str, Any]:
+    """Read the temperatures and the scores on the validation part that a finished fit wrote.
+
+    Raises
+    ------
+    RunError
+        If the fit is not finished, or the file is damaged.
+    """
+    try:
+        notes: dict[str, Any] = json.loads((folder / NOTES).read_bytes())
+    except FileNotFoundError as error:
+        message = f"{folder} has no {NOTES}: the run is not finished; go on with it (--resume)"
+        raise RunError(message) from error
+    except ValueError as error:
+        message = f"{folder / NOTES} is damaged ({error}); `peculiar fit` with --resume writes it again"
+        raise RunError(message) from error
+    return notes
+
+
+def check_same(old: FitRecord, new: FitRecord, folder: Path) -> None:
+    """Raise `RunError` if the fit in a folder was another one than that which is to go on in it."""
+    before, now = old.model_dump(), new.model_dump()
+    pairs = {
+        **{name: (before["recipe"][name], now["recipe"][name]) for name in now["recipe"]},
+        **{name: (before[name], now[name]) for name in ("data_digest", "split_digest", "teachers", "start")},
+        "questions": tuple(", ".join(one["name"] for one in told["questions"]) for told in (before, now)),
+    }
+    differing = [f"{name} was {was}, is {is_}" for name, (was, is_) in pairs.items() if was != is_]
+    differing += [
+        f"answers, columns or trust of {one['name']} are others"
+        for one, other in zip(before["questions"], now["questions"], strict=False)
+        if one != other and one["name"] == other["name"]
+    ]
+    if differing:
+        message = f"{folder} cannot be resumed, it was another run: {'; '.join(differing)}"
+        raise RunError(message)

@@ -1,0 +1,151 @@
+"""Labels and votes in a table of their own, whose ids are written in another way than those of the pictures."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from peculiar.errors import LabelError, PeculiarWarning
+from peculiar.images.decode import encode_picture
+from peculiar.questions.question import find_tree
+from peculiar.sources import open_source
+from peculiar.sources.labels import own_question, told_questions
+from peculiar.sources.stream import Source
+
+
+def write_pictures(*names: str) -> Path:
+    """Pictures of one grey each, at paths below a folder."""
+    for number, name in enumerate(names):
+        path = Path("pictures", name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encode_picture(np.full((32, 32, 3), 5 * number, np.uint8)))
+    return Path("pictures")
+
+
+def write_labels(*rows: tuple[object, ...], head: tuple[str, ...] = ("id", "label")) -> Path:
+    with Path("labels.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([head, *rows])
+    return Path("labels.csv")
+
+
+def read(source: Source) -> dict[str, str | None]:
+    return dict(zip(source.ids(), source.labels(), strict=True))
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        str,
+        lambda id_: f"{id_}.jpg",
+        lambda id_: f"{id_}.0",
+        lambda id_: f"b'{id_}'",
+        lambda id_: f" {id_} ",
+        lambda id_: f"/data/images_training_rev1/{id_}.JPG",
+        lambda id_: f"C:\\galaxies\\{id_}.png",
+    ],
+)
+def test_labels_find_their_pictures_however_ids_are_written(write: Any) -> None:
+    folder = write_pictures("100008.jpg", "100023.jpg", "100053.jpg")
+    labels = write_labels((write(100008), "odd"), (write(100053), "plain"))
+    (source,), question = own_question([open_source(folder)], labels=labels)
+    assert read(source) == {"100008.jpg": "odd", "100023.jpg": None, "100053.jpg": "plain"}
+    assert question.answers == ("odd", "plain")
+    assert source.joined.startswith("pictures: 2 of 3 galaxies joined by ids, ")
+    assert [row.label for row in source.rows()] == ["odd", None, "plain"]
+
+
+def test_labels_of_galaxies_that_are_not_there_are_counted() -> None:
+    folder = write_pictures("1.jpg", "2.jpg")
+    labels = write_labels(("1", "a"), ("2", "b"), ("3", "b"), ("4", "a"))
+    with pytest.warns(PeculiarWarning, match=r"labels\.csv: 2 of 4 labels are of galaxies that are not there.*'3'"):
+        own_question([open_source(folder)], labels=labels)
+
+
+def test_what_may_be_either_is_refused() -> None:
+    folder = write_pictures("A/1.jpg", "B/1.jpg")
+    labels = write_labels(("1", "a"), ("2", "b"))
+    with pytest.raises(LabelError, match=r"no id is the same in both, and .*A/1\.jpg.*B/1\.jpg.*would be '1'"):
+        own_question([open_source(folder)], labels=labels)
+    labels = write_labels(("train/A/1.jpg", "a"), ("train/B/1.jpg", "b"))
+    (source,), _ = own_question([open_source(folder)], labels=labels)
+    assert read(source) == {"A/1.jpg": "a", "B/1.jpg": "b"}
+
+
+def test_ids_that_have_nothing_in_common_are_told() -> None:
+    folder = write_pictures("1.jpg")
+    with pytest.raises(LabelError, match=r"none of its 1 galaxies has one of the 2 labels.*'1\.jpg'.*'x'.*--id"):
+        own_question([open_source(folder)], labels=write_labels(("x", "a"), ("y", "b")))
+
+
+def test_votes_find_their_pictures() -> None:
+    folder = write_pictures("7.jpg", "8.jpg")
+    labels = write_labels(("7", 0.6, 0.3, 0.1), ("8", 0.1, 0.8, 0.1), head=("id", "Class1.1", "Class1.2", "Class1.3"))
+    (source,), (question,) = told_questions([open_source(folder)], find_tree("gz2").questions, labels)
+    assert question.votes == ("Class1.1", "Class1.2", "Class1.3")
+    assert source.column("Class1.2") == ["0.3", "0.8"]
+    assert "2 of 2 galaxies joined" in source.joined
+
+
+def test_other_columns_of_the_table_of_labels_are_seen_where_the_data_have_none() -> None:
+    folder = write_pictures("1.jpg", "2.jpg", "3.jpg")
+    labels = write_labels(("1", "a", "north", "5"), ("3", "b", "south", ""), head=("id", "label", "field", "z"))
+    (source,), _ = own_question([open_source(folder)], labels=labels)
+    assert {"label", "field", "z"} <= set(source.columns)
+    assert source.column("field") == ["north", None, "south"]
+    assert source.column("z") == ["5", None, None]
+
+
+def test_a_report_by_and_in_groups_of_columns_beside_the_labels(
+    peculiar_command: Any,
+    tiny_survey: Path,
+    tiny_model: Path,
+) -> None:
+    rows = [(f"sim-{n:03d}", ("odd", "not_odd")[n % 2], f"field {n // 10}", n / 10) for n in range(40)]
+    labels = write_labels(*rows, head=("id", "odd", "field", "seeing"))
+    words = ("--labels", labels, "--by", "seeing", "--group", "field", "--include-training", "--json")
+    status, output, errors = peculiar_command("evaluate", tiny_survey, "--model", tiny_model, "--label", "odd", *words)
+    assert status == 0, errors
+    found = json.loads(output)
+    assert len(found["by"]["seeing"]) == 4
+    assert sum(part["count"] for part in found["by"]["seeing"].values()) == 40
+    # The same of a table of probabilities.
+    status, _, errors = peculiar_command("predict", tiny_survey, "--model", tiny_model, "--out", "c.parquet")
+    assert status == 0, errors
+    words = ("--label", "odd", *words, "--out", "of-the-table")
+    status, output, errors = peculiar_command("evaluate", "c.parquet", "--model", tiny_model, *words)
+    assert status == 0, errors
+    again = json.loads(output)
+    assert again["by"]["seeing"].keys() == found["by"]["seeing"].keys()
+    assert again["model"] == found["model"]
+
+
+@pytest.mark.slow
+def test_the_galaxy_challenge_as_it_is_unpacked(peculiar_command: Any) -> None:
+    folder = write_pictures(*(f"{100008 + 15 * n}.jpg" for n in range(40)))
+    rng = np.random.default_rng(5)
+    tasks = {1: 3, 2: 2, 6: 2}
+    head = ("GalaxyID", *(f"Class{task}.{n}" for task, count in tasks.items() for n in range(1, count + 1)))
+    rows = [
+        (100008 + 15 * n, *np.concatenate([rng.dirichlet(np.ones(count)) for count in tasks.values()]))
+        for n in range(40)
+    ]
+    labels = write_labels(*rows, head=head)
+    status, output, errors = peculiar_command("evaluate", folder, "--labels", labels, "--question", "gz2", "--json")
+    assert status == 0, errors
+    found = json.loads(output)
+    assert (found["question"], found["scores"]["count"]) == ("odd", 40)
+    assert set(found["deviations"]) == {"not_odd", "odd"}
+    words = ("--labels", labels, "--question", "gz2", "--from", "galaxy", "--epochs", 1, "--out", "run")
+    status, _, errors = peculiar_command("fit", folder, *words)
+    assert status == 0, errors
+    assert "40 of 40 galaxies joined by ids" in errors
+    # No votes on what the model answers.
+    labels = write_labels(*((row[0], *row[1:4]) for row in rows), head=head[:4])
+    words = ("--labels", labels, "--question", "gz2", "--out", "other")
+    status, _, errors = peculiar_command("evaluate", folder, *words)
+    assert status == 2
+    assert "answers four_class, clean5, odd" in errors
+    assert "peculiar fit DATA --labels labels.csv --question gz2" in errors

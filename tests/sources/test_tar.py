@@ -1,0 +1,86 @@
+"""Tar archives: read in place, in stretches, and never unpacked."""
+
+import io
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from peculiar.errors import DataError
+from peculiar.images.decode import Framing
+from peculiar.sources import open_source
+
+
+def pack(path: Path, members: dict[str, bytes], mode: str = "w") -> Path:
+    with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
+        for name, content in members.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return path
+
+
+@pytest.fixture
+def members(plain_pictures: list[bytes]) -> dict[str, bytes]:
+    """Six pictures among other things, one with a name too long for a plain header."""
+    names = ["a.png", "b/c.PNG", f"{'long' * 60}/d.png", "./e/f.png", "g.jpg", "ü.png"]
+    return {"README.md": b"About", **dict(zip(names, plain_pictures, strict=True)), "a.json": b"{}"}
+
+
+def test_pictures_are_found_among_other_members(tmp_path: Path, members: dict[str, bytes]) -> None:
+    source = open_source(pack(tmp_path / "shard", members))
+    assert (source.kind, len(source)) == ("tar", 6)
+    expected = [name.removeprefix("./") for name in members if name not in ("README.md", "a.json")]
+    assert [row.id for row in source.rows()] == expected
+    assert source.labels() == [None, "b", "long" * 60, "e", None, None]
+    assert [int(one.picture.mean()) for one in source.galaxies(Framing(8)) if one.picture is not None] == [
+        0, 40, 80, 120, 160, 200,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
+def test_a_folder_of_archives_is_one_source_in_shards(tmp_path: Path, members: dict[str, bytes], mode: str) -> None:
+    suffix = {"w": ".tar"}.get(mode, f".tar.{mode[2:]}")
+    for part in ("b", "a"):
+        pack(tmp_path / f"{part}{suffix}", members, mode)
+    source = open_source(tmp_path)
+    assert len(source) == 12
+    shards = list(source.shards(4))
+    lengths = [(shard.stop or 0) - shard.start for shard in shards]
+    assert lengths == ([4, 2, 4, 2] if mode == "w" else [6, 6])
+    rows = [row for shard in shards for row in shard.source.rows(shard.start, shard.stop)]
+    assert [(row.id, row.content) for row in rows] == [(row.id, row.content) for row in source.rows()]
+
+
+def test_links_are_not_followed(tmp_path: Path, plain_pictures: list[bytes]) -> None:
+    path = pack(tmp_path / "a.tar", {"a.png": plain_pictures[0]})
+    with tarfile.open(path, "a") as archive:
+        for kind, target in ((tarfile.SYMTYPE, "/etc/passwd"), (tarfile.LNKTYPE, "a.png")):
+            link = tarfile.TarInfo(f"link-{target[:1]}.png")
+            link.type, link.linkname = kind, target
+            archive.addfile(link)
+    assert [row.id for row in open_source(path).rows()] == ["a.png"]
+
+
+def test_an_archive_without_pictures_is_told(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"a\.tar: there is no picture in it; expected members called \.jpg"):
+        open_source(pack(tmp_path / "a.tar", {"notes.txt": b"none"}))
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+def test_an_archive_that_is_cut_short_is_named(tmp_path: Path, members: dict[str, bytes], mode: str) -> None:
+    path = pack(tmp_path / "a.tar", members, mode)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) * 2 // 3] if mode == "w:gz" else whole[: 512 * 8 + 3])
+    with pytest.raises(DataError, match=r"a\.tar: (is cut short in|cannot be read as tar)"):
+        list(open_source(path).rows())
+
+
+@pytest.mark.parametrize("kept", [12, 60])
+def test_an_archive_that_is_cut_short_in_its_first_block_is_named(
+    tmp_path: Path, members: dict[str, bytes], kept: int
+) -> None:
+    path = pack(tmp_path / "a.tar.gz", members, "w:gz")
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(DataError, match=r"a\.tar\.gz: cannot be read as tar"):
+        open_source(path)

@@ -1,0 +1,155 @@
+"""Text tables as programs and services write them: preambles, units, signs between cells, encodings, compression."""
+
+import bz2
+import gzip
+import lzma
+from pathlib import Path
+
+import pytest
+
+from peculiar.errors import DataError
+from peculiar.tables.column import Column
+from peculiar.tables.reader import TableReader
+from peculiar.tables.sky import need_sky
+
+PLAIN = "id,ra,dec,note\ng1,150.1,2.2,très jolie\ng2,150.2,-2.3,b\n"
+WANTED = {"id": ["g1", "g2"], "ra": ["150.1", "150.2"], "dec": ["2.2", "-2.3"]}
+
+
+def rows(path: Path) -> dict[str, list[object]]:
+    reader = TableReader(path)
+    found = {name: reader.column(name) for name in ("id", "ra", "dec")}
+    assert len(reader) == len(found["id"])
+    return found
+
+
+WAYS = {
+    "plain": PLAIN,
+    "comments of SkyServer": "#Table1\n" + PLAIN,
+    "comments of people": "# made by hand, in haste, for you\n#\n\n" + PLAIN,
+    "a header that is a comment": "#" + PLAIN,
+    "a header behind comments that is one": "# version 3\n# " + PLAIN,
+    "sep of Excel": "sep=;\r\n" + PLAIN.replace(",", ";").replace("\n", "\r\n"),
+    "sep in quotes": '"sep=;"\n' + PLAIN.replace(",", ";"),
+    "tabs": PLAIN.replace(",", "\t"),
+    "bars": PLAIN.replace(",", " | "),
+    "blanks behind commas": PLAIN.replace(",", ", "),
+    "decimal commas": "id;ra;dec;note\ng1;150,1;2,2;a\ng2;150,2;-2,3;b\n",
+    "old ends of lines": PLAIN.replace("\n", "\r"),
+    "ends of lines of Windows": PLAIN.replace("\n", "\r\n"),
+    "blank lines": "\n\n" + PLAIN.replace("\n", "\n\n") + "\n\n",
+    "empty rows at the end": PLAIN + ",,,\n,,,\n",
+    "comments at the end": PLAIN + "# END of table\n",
+    "units of VizieR": "#\n# A service\n\nid\tra\tdec\tnote\n\tdeg\tdeg\t\n---\t---------\t-----\t----\n"
+    "g1\t150.1\t2.2\ta\ng2\t150.2\t-2.3\tb\n",
+    "units of VizieR with semicolons": "#\nid;ra;dec\n;deg;deg\n--;-----;----\ng1;150.1;2.2\ng2;150.2;-2.3\n",
+    "dashes without units": "id,ra,dec\n--,---,---\ng1,150.1,2.2\ng2,150.2,-2.3\n",
+    "blanks as TOPCAT": "# id ra dec\n  g1   150.1  2.2\n  g2   150.2 -2.3\n",
+    "blanks and words in quotes": '# id ra dec note\n g1 150.1 2.2 "a word"\n g2 150.2 -2.3 ""\n',
+    "blanks with a plain header": "id ra dec\ng1 150.1 2.2\ng2 150.2 -2.3\n",
+    "SExtractor": "#   1 id   Name of it\n#   2 ra   Right ascension [deg]\n#   3 dec  Declination [deg]\n"
+    "  g1 150.1  2.2\n  g2 150.2 -2.3\n",
+    "IPAC": "\\fixlen = T\n| id | ra    | dec  |\n| char | double | double |\n"
+    "  g1   150.1   2.2  \n  g2   150.2   -2.3 \n",
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_rows_come_out_of_every_way_to_write_them(way: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes(WAYS[way].encode())
+    found = rows(path)
+    assert {name: [str(value) for value in values] for name, values in found.items()} == WANTED
+    sky = need_sky(TableReader(path))
+    assert sky.names == ("ra", "dec")
+
+
+ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"]
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("way", ["plain", "comments of people", "sep of Excel", "blanks as TOPCAT"])
+def test_encodings_that_show_are_read(encoding: str, way: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(WAYS[way].encode(encoding))
+    assert rows(path) == WANTED
+    if way == "plain":
+        assert TableReader(path).column("note") == ["très jolie", "b"]
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1252"])
+@pytest.mark.parametrize("before", [0, 100_000])
+def test_other_encodings_are_named(encoding: str, before: int, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(("id,ra,dec,note\n" + "g0,1,2,c\n" * before + "g1,1,2,très jolie\n").encode(encoding))
+    with pytest.raises(DataError, match=r"a\.csv: is not in UTF-8.*Windows-1252 or Latin-1.*iconv -f WINDOWS-1252"):
+        TableReader(path).column("note")
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+@pytest.mark.parametrize("way", ["plain", "units of VizieR", "SExtractor"])
+def test_compressed_text_is_read(pack: object, way: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv.gz"
+    path.write_bytes(pack(WAYS[way].encode()))  # type: ignore[operator]
+    assert rows(path) == WANTED
+
+
+def test_a_compressed_file_that_is_cut_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv.gz"
+    path.write_bytes(
+        gzip.compress(("id,ra\n" + "".join(f"{n},{n * 7919 % 360}\n" for n in range(50_000))).encode())[:-500]
+    )
+    with pytest.raises(DataError, match=r"a\.csv\.gz: is compressed, and damaged"):
+        TableReader(path).column("id")
+
+
+def test_a_file_that_grows_without_end_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("peculiar.tables.delimited._MOST_UNPACKED", 1 << 20)
+    path = tmp_path / "a.csv.gz"
+    path.write_bytes(gzip.compress(b"id,ra\n" + b"7,1\n" * (1 << 20)))
+    with pytest.raises(DataError, match=r"a\.csv\.gz: is compressed, and holds more than 1 MB; unpack it first"):
+        TableReader(path).column("id")
+
+
+def test_units_and_meanings_are_kept(tmp_path: Path) -> None:
+    for way in ("units of VizieR", "SExtractor"):
+        path = tmp_path / "a.txt"
+        path.write_text(WAYS[way])
+        assert Column.of(TableReader(path).schema.field("ra")).unit == "deg"
+    assert Column.of(TableReader(path).schema.field("ra")).description == "Right ascension"
+
+
+def test_a_column_of_sextractor_with_several_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "a.cat"
+    path.write_text("# 1 NUMBER\n# 2 MAG_APER Magnitudes [mag]\n# 4 ALPHA_J2000\n 1 20.1 20.2 150.1\n")
+    assert TableReader(path).columns == ("NUMBER", "MAG_APER", "MAG_APER_1", "ALPHA_J2000")
+
+
+@pytest.mark.parametrize(
+    ("text", "columns"),
+    [
+        ("a;b\n1,234;x\n12,345,678;y\n", ["1,234", "12,345,678"]),  # thousands
+        ("a;b\n1,5;1.5\n", ["1,5"]),  # both: who knows
+        ("a,b\n007,x\n", ["007"]),
+        ('a;b\n"two words, and a comma";y\n', ["two words, and a comma"]),
+        ("a,b\n x ,y\n", [" x "]),
+    ],
+)
+def test_what_is_not_sure_stays_as_it_is_written(text: str, columns: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(text)
+    assert TableReader(path).column("a") == columns
+
+
+def test_rows_without_values_between_others_stay(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("a,b\n" + ",\n" * 5 + "1,2\n,\n,\n")
+    assert TableReader(path).column("a") == [None] * 5 + ["1"]
+
+
+def test_a_header_alone_and_none_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    for text in ("id,ra\n", "id,ra"):
+        path.write_text(text)
+        assert TableReader(path).columns == ("id", "ra")
+        assert TableReader(path).column("id") == []

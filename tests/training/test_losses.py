@@ -1,0 +1,56 @@
+"""The loss counts what is known, and as far as it is trusted."""
+
+import pytest
+import torch
+from torch.nn import functional
+
+from peculiar.training.losses import weighted_cross_entropy
+
+LOGITS = torch.tensor([[2.0, 0.0, -1.0], [0.5, 0.1, 0.0], [-1.0, 1.0, 3.0], [0.0, 0.0, 0.0]])
+EVEN = torch.ones(3)
+
+
+def test_with_all_known_and_trusted_it_is_cross_entropy() -> None:
+    labels = torch.tensor([0, 2, 2, 1])
+    found = weighted_cross_entropy(LOGITS, labels, torch.ones(4), EVEN, 0.0)
+    torch.testing.assert_close(found, functional.cross_entropy(LOGITS, labels))
+
+
+def test_unknown_labels_count_nothing_and_have_no_gradient() -> None:
+    logits = LOGITS.clone().requires_grad_()
+    weighted_cross_entropy(logits, torch.tensor([0, -1, 2, -1]), torch.ones(4), EVEN, 0.1).backward()
+    assert logits.grad is not None
+    assert (logits.grad[[1, 3]] == 0).all()
+    assert (logits.grad[[0, 2]] != 0).all()
+
+
+def test_half_trusted_labels_count_half() -> None:
+    labels = torch.tensor([0, -1, -1, -1])
+    whole = weighted_cross_entropy(LOGITS, labels, torch.ones(4), EVEN, 0.0)
+    half = weighted_cross_entropy(LOGITS, labels, torch.full((4,), 0.5), EVEN, 0.0)
+    assert float(half) == pytest.approx(float(whole) / 2)
+
+
+def test_shares_of_votes_are_what_probabilities_are_pulled_to() -> None:
+    shares = torch.tensor([[0.5, 0.25, 0.25]] * 4)
+    logits = torch.log(shares).requires_grad_()
+    weighted_cross_entropy(logits, shares, torch.tensor([1.0, 0.5, 0.0, 1.0]), EVEN, 0.0).backward()
+    assert logits.grad is not None
+    torch.testing.assert_close(logits.grad, torch.zeros(4, 3), atol=1e-7, rtol=0)
+    whole = weighted_cross_entropy(
+        LOGITS, functional.one_hot(torch.tensor([0, 2, 2, 1])).float(), torch.ones(4), EVEN, 0.1
+    )
+    assert float(whole) == pytest.approx(
+        float(weighted_cross_entropy(LOGITS, torch.tensor([0, 2, 2, 1]), torch.ones(4), EVEN, 0.1))
+    )
+
+
+def test_rare_classes_count_more() -> None:
+    labels = torch.tensor([0, -1, -1, -1])
+    even = weighted_cross_entropy(LOGITS, labels, torch.ones(4), EVEN, 0.0)
+    more = weighted_cross_entropy(LOGITS, labels, torch.ones(4), torch.tensor([3.0, 1.0, 1.0]), 0.0)
+    assert float(more) == pytest.approx(3 * float(even))
+
+
+def test_a_batch_without_labels_has_no_loss() -> None:
+    assert float(weighted_cross_entropy(LOGITS, torch.full((4,), -1), torch.ones(4), EVEN, 0.1)) == 0
