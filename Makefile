@@ -63,10 +63,11 @@ format: .venv/.installed-dev ## put the code into the one style
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-docs: .venv/.installed-dev ## renew the pages that are generated: docs/cli.md, models.md, modules.md and architecture.svg
+docs: .venv/.installed-dev ## renew what is generated: docs/cli.md, models.md, modules.md, architecture.svg and gallery.svg
 	$(BIN)/python docs/make_cli.py
 	$(BIN)/python docs/make_models.py
 	$(BIN)/python docs/make_architecture.py
+	$(BIN)/python docs/make_gallery.py
 
 clean: ## remove what the other targets made, except .venv
 	rm -rf demo build dist .coverage .coverage.* coverage.xml

@@ -146,6 +146,14 @@ def test_the_picture_of_the_architecture_is_up_to_date() -> None:
     assert made.list_modules() == read(made.PAGE), "type: make docs"
 
 
+def test_the_gallery_shows_the_galaxies_of_its_script() -> None:
+    gallery = script("make_gallery")
+    # Probabilities depend on the processor, the galaxies do not.
+    made, kept = [re.findall(r"simulated: (\w+)", text) for text in (gallery.draw(), read(gallery.PICTURE))]
+    assert made == kept, "type: make docs"
+    assert len(kept) == gallery.COUNT
+
+
 def test_the_files_that_the_architecture_names_are_there() -> None:
     named = re.findall(r"`([\w/]+\.py)`", read(ROOT / "docs" / "architecture.md"))
     assert len(named) > 40
@@ -163,27 +171,38 @@ def test_the_index_names_every_page() -> None:
     assert not [page for page in pages if f"({page})" not in text]
 
 
-def tree() -> list[str]:
-    """Return the paths of the tree that the README prints; folders end in a slash."""
+def tree() -> dict[str, str]:
+    """Return the paths of the tree that the README prints, with their phrases; folders end in a slash."""
     (content,) = [content for _, content, _ in blocks(README) if "├── src/" in content]
-    paths, above = [], [""]
+    listed, above = {}, [""]
     for line in content.splitlines()[1:]:
-        match = re.match(r"^((?:│   |    )*)(?:├──|└──) (\S+)\s+\S", line)
+        match = re.match(r"^((?:│   |    )*)(?:├──|└──) (\S+)\s+(\S.*)", line)
         assert match, f"no name and phrase in the tree's line {line!r}"
         depth = len(match[1]) // 4
-        paths.append(above[depth] + match[2])
+        path = above[depth] + match[2]
+        assert path not in listed
+        listed[path] = match[3]
         del above[depth + 1 :]
-        above.append(paths[-1])
-    return paths
+        above.append(path)
+    return listed
 
 
 def test_the_tree_is_that_on_the_disk() -> None:
     listed = tree()
-    assert len(listed) == len(set(listed))
     for path in listed:
         assert (ROOT / path).is_dir() if path.endswith("/") else (ROOT / path).is_file(), path
     rooms = {f"src/peculiar/{file.parent.name}/" for file in PACKAGE.glob("*/__init__.py")}
-    assert rooms == {path for path in listed if path.startswith("src/peculiar/") and path != "src/peculiar/"}
+    phrases = {path: phrase for path, phrase in listed.items() if path.startswith("src/peculiar/")}
+    del phrases["src/peculiar/"]
+    assert rooms == set(phrases)
+    job = script("make_architecture").job
+    for room, phrase in phrases.items():
+        first = job(ROOT / room / "__init__.py")
+        assert phrase == first[0].lower() + first[1:], f"{room}: README and docstring differ"
+
+
+def test_the_readme_is_short() -> None:
+    assert len(read(README).splitlines()) <= 150
 
 
 def test_the_tree_holds_all_that_is_under_version_control() -> None:
@@ -211,7 +230,7 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert not anchor or anchor in anchors(file), target
 
 
-@pytest.mark.parametrize("page", [*PAGES, ROOT / "docs" / "architecture.svg"], ids=page_name)
+@pytest.mark.parametrize("page", [*PAGES, *sorted((ROOT / "docs").glob("*.svg"))], ids=page_name)
 def test_no_page_asks_another_host(page: Path) -> None:
     text = read(page).replace('xmlns="http://www.w3.org/2000/svg"', "")
     address = r"(?:https?:)?//"

@@ -1,1 +1,1 @@
-"""The catalogue: made of pictures, opened, searched, learned from."""
+"""The catalogue: written, opened, searched, learned from."""

@@ -1,1 +1,1 @@
-"""What is wrong with a set of galaxies."""
+"""What is wrong with a data set."""

@@ -1,4 +1,4 @@
-"""The command line: one command a stage, each a thin layer over the function of its name."""
+"""The command line: one thin file a command."""
 
 import sys
 from typing import TYPE_CHECKING, Any

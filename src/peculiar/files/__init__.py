@@ -1,1 +1,1 @@
-"""Files and folders: written whole or not at all, never over what is not ours, read within limits."""
+"""Files: written whole or not at all, read within limits."""

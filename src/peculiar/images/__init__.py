@@ -1,1 +1,1 @@
-"""Pixels: decoded, framed, cut out of mosaics, measured, compared."""
+"""Pixels: decoded, cropped, measured, compared."""

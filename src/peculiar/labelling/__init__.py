@@ -1,1 +1,1 @@
-"""What people say of galaxies: stored, exchanged, asked for."""
+"""Labels from people: stored, exchanged with Zooniverse, asked for in the browser."""

@@ -1,1 +1,1 @@
-"""Numbers in, scores out: labels and probabilities, intervals, calibration, prediction sets."""
+"""Numbers in, scores out: scores, intervals, calibration, prediction sets."""

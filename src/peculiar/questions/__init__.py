@@ -1,1 +1,1 @@
-"""What is asked of a galaxy: questions, trees of them, and votes."""
+"""What is asked of a galaxy: questions, decision trees, votes."""

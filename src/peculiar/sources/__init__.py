@@ -1,4 +1,4 @@
-"""Where pictures come from, one kind a file; `open_source` recognises which."""
+"""Where pictures come from, one kind a file."""
 
 import logging
 import os

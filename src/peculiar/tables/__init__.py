@@ -1,1 +1,1 @@
-"""Tables of all formats: read, written, converted."""
+"""Tables of every format: read, written, converted."""

@@ -1,1 +1,1 @@
-"""Training of the network that ships and of others like it, with PyTorch."""
+"""Training and exporting of networks, with PyTorch."""
