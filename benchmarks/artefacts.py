@@ -1,8 +1,9 @@
 """What detectors, their readout and the reduction of pictures do to a picture, simulated: four sets of kinds.
 
-The first measure of flaws was designed on `FIRST` and tried on `SECOND`, which had been written down before; the next
-ones were designed on both and tried on `THIRD`, and those of now on all three. `UNSEEN` was written down before any of
-these was tried on it, and is only tested. Strengths are such that a person sees at a glance that something is wrong.
+The first measure of artefacts was designed on `FIRST` and tried on `SECOND`, which had been written down before; the
+next ones were designed on both and tried on `THIRD`, and those of now on all three. `UNSEEN` was written down before
+any of these was tried on it, and is only tested. Strengths are such that a person sees at a glance that something is
+wrong.
 
 Each kind is a function that changes a whole picture, uint8 (height, width, 3), given a generator; for half of the
 pictures rows and columns are exchanged.

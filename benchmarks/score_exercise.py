@@ -1,4 +1,4 @@
-"""The exercise's scores over several seeds: the reference network, and its twin trained by Keras itself.
+"""The exercise's scores over several seeds: the reference network, and its duplicate trained by Keras itself.
 
 Both get the exercise's split; the seed decides the first weights and the order of the galaxies. The last lines say
 whether the two distributions of scores can be told apart (Mann-Whitney U, two-sided).
@@ -28,12 +28,12 @@ from peculiar.training.run_folder import Arguments
 
 
 def with_keras(seed: int, epochs: int) -> tuple[float, float]:
-    """Train the twin by `model.fit`; return validation accuracy and AUC after the last epoch."""
+    """Train the duplicate by `model.fit`; return validation accuracy and AUC after the last epoch."""
     keras.utils.set_random_seed(seed)
     data, labels = load_galaxy_data(data_folder() / "galaxydata.npz")
     parts = split(labels)
     pictures = data.astype(np.float32) / 255
-    # Keras's own first weights: the twin is built anew by its own initialisers.
+    # Keras's own first weights: the duplicate is built anew by its own initialisers.
     model = keras.models.clone_model(to_keras(ReferenceNet()))
     model.compile(
         optimizer=keras.optimizers.Adam(learning_rate=0.001),

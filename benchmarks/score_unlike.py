@@ -21,7 +21,7 @@ from sklearn.datasets import load_sample_images
 
 from artefacts import FIRST, SECOND, THIRD, UNSEEN, spoil
 from machine import data_folder, describe, make_parser, record
-from peculiar.images.artefacts import measure_flaws
+from peculiar.images.artefacts import measure_artefacts
 from peculiar.images.decode import Framing, decode_whole, frame_pixels
 from peculiar.models.model_file import load_model
 from peculiar.models.predict import readable_batches
@@ -122,7 +122,7 @@ def main():
     def told(framed):
         parts = [framed[start : start + 64] for start in range(0, len(framed), 64)]
         embedding = np.concatenate([model.classify(part, views=options.views, framed=True).embedding for part in parts])
-        return model.card.familiar.unlikeness(embedding, measure_flaws(framed))
+        return model.card.familiar.ood(embedding, measure_artefacts(framed))
 
     def share(pictures):
         return (

@@ -29,7 +29,7 @@ from browser import Browser, browsing
 from desk_server import Servers, serving
 from peculiar import cli
 from peculiar.images.decode import encode_picture
-from peculiar.images.duplicates import Twin
+from peculiar.images.duplicates import Duplicate
 from peculiar.questions.question import CLEAN5, FOUR_CLASS
 from peculiar.sources.stream import Dataset
 from web_server import Published, serve
@@ -50,11 +50,11 @@ def real_data() -> Path:
 @pytest.fixture(scope="session", autouse=True)
 def _duplicates_are_sought_once() -> Iterator[None]:
     """Keep what the search for duplicates found: many tests fit to the same small surveys, and each search is long."""
-    from peculiar.checks import check
+    from peculiar.checks import duplicates
 
-    search, found = check.find_twins, dict[str, list[Twin]]()
+    search, found = duplicates.find_duplicates, dict[str, list[Duplicate]]()
 
-    def remembered(portraits: NDArray[np.uint8], *, progress: Callable[[int], object]) -> list[Twin]:
+    def remembered(portraits: NDArray[np.uint8], *, progress: Callable[[int], object]) -> list[Duplicate]:
         key = hashlib.sha256(portraits.tobytes()).hexdigest()
         if key not in found:
             found[key] = search(portraits)
@@ -62,7 +62,7 @@ def _duplicates_are_sought_once() -> Iterator[None]:
         return found[key]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(check, "find_twins", remembered)
+        patch.setattr(duplicates, "find_duplicates", remembered)
         yield
 
 

@@ -15,11 +15,12 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from peculiar.checks.check import check
-from peculiar.checks.findings import KINDS, Diagnosis, Finding
-from peculiar.checks.page import write_checkup, write_cleaned
+from peculiar.checks.findings import KINDS, CheckResult, Finding, Problem
+from peculiar.checks.page import write_cleaned, write_report
 from peculiar.cli import app
 from peculiar.errors import DataError, NotFoundError, UnknownNameError, UsageError
 from peculiar.images.decode import encode_picture
+from peculiar.images.defects import Defect
 from peculiar.questions.question import FOUR_CLASS
 from peculiar.sources import simulate
 from peculiar.sources.split import split_by_id
@@ -70,7 +71,7 @@ def _bmp(row: int) -> bytes:
     return buffer.getvalue()
 
 
-def named(found: Diagnosis, kind: str) -> list[tuple[str, ...]]:
+def named(found: CheckResult, kind: str) -> list[tuple[str, ...]]:
     return [tuple(found.ids[row] for row in one.rows) for one in found.of(kind)]
 
 
@@ -122,22 +123,26 @@ def test_a_cleaned_list_keeps_one_of_each_and_says_why(sick: Path, tiny_model: P
 
 
 def test_the_first_that_is_whole_stands_for_its_copies() -> None:
-    findings = [Finding("clipped", (0,), ""), Finding("near duplicate", (0, 1), ""), Finding("same file", (1, 2), "")]
-    found = Diagnosis(Path("x"), ["a", "b", "c"], [None] * 3, findings)
+    findings = [
+        Finding(Defect.CLIPPED, (0,), ""),
+        Finding(Problem.NEAR_DUPLICATE, (0, 1), ""),
+        Finding(Problem.SAME_FILE, (1, 2), ""),
+    ]
+    found = CheckResult(Path("x"), ["a", "b", "c"], [None] * 3, findings)
     assert sorted(found.dropped()) == [0, 2]
 
 
 def test_of_duplicates_in_a_chain_one_is_kept() -> None:
-    findings = [Finding("near duplicate", rows, "") for rows in ((0, 1), (1, 2), (2, 4), (3, 4))]
-    dropped = Diagnosis(Path("x"), list("abcde"), [None] * 5, findings).dropped()
+    findings = [Finding(Problem.NEAR_DUPLICATE, rows, "") for rows in ((0, 1), (1, 2), (2, 4), (3, 4))]
+    dropped = CheckResult(Path("x"), list("abcde"), [None] * 5, findings).dropped()
     assert dropped == dict.fromkeys([1, 2, 3, 4], "near duplicate as a: ")
-    findings.append(Finding("contradiction", (0, 1, 2, 3, 4), "labelled x and y"))
-    assert sorted(Diagnosis(Path("x"), list("abcde"), [None] * 5, findings).dropped()) == [0, 1, 2, 3, 4]
+    findings.append(Finding(Problem.CONTRADICTION, (0, 1, 2, 3, 4), "labelled x and y"))
+    assert sorted(CheckResult(Path("x"), list("abcde"), [None] * 5, findings).dropped()) == [0, 1, 2, 3, 4]
 
 
 def test_the_page_needs_no_other_file(sick: Path, tiny_model: Path, tmp_path: Path) -> None:
     found = check(sick, split="part", model=tiny_model)
-    page = write_checkup(found, tmp_path / "report").read_text(encoding="utf-8")
+    page = write_report(found, tmp_path / "report").read_text(encoding="utf-8")
     assert not re.findall(r'(?:src|href)="(?!data:)', page)
     for kind in found.counts():
         assert kind[:1].upper() + kind[1:] in page
@@ -151,13 +156,13 @@ def test_a_page_of_data_that_changed_is_refused(sick: Path, tiny_model: Path, tm
     found = check(sick, model=tiny_model)
     found.ids = [f"other-{id_}" for id_ in found.ids]
     with pytest.raises(DataError, match="has changed since it was checked"):
-        write_checkup(found, tmp_path / "report")
+        write_report(found, tmp_path / "report")
 
 
 def test_suspect_labels_are_ranked(tmp_path: Path, tiny_model: Path) -> None:
     rows = [galaxy(row, four_class=("Normal", "Merger")[row % 2]) for row in range(COUNT)]
     found = check(write(tmp_path / "g.parquet", rows), model=tiny_model)
-    broken = len({one.rows for one in found.findings if KINDS[one.kind].remedy == "drop"})
+    broken = len({one.rows for one in found.findings if one.kind.remedy == "drop"})
     assert len(found.ranking) == COUNT - broken
     assert [one.quality for one in found.ranking] == sorted(one.quality for one in found.ranking)
     assert all(one.label != one.better for one in found.ranking)

@@ -30,8 +30,8 @@ def test_flipped_labels_come_first() -> None:
 
 def test_a_copy_of_a_wrong_label_does_not_vouch_for_it() -> None:
     labels = [*map(str, TRUTH), "c", "c"]
-    twins = np.concatenate([EMBEDDINGS, EMBEDDINGS[:1], EMBEDDINGS[:1]])
-    ranking = rank_labels(twins, labels, [*range(300), 300, 300])
+    duplicates = np.concatenate([EMBEDDINGS, EMBEDDINGS[:1], EMBEDDINGS[:1]])
+    ranking = rank_labels(duplicates, labels, [*range(300), 300, 300])
     assert {300, 301} <= {one.row for one in ranking[:10]}
 
 

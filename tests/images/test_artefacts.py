@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from peculiar.images.artefacts import _SIZES, FLAWS, MEASURES, measure_flaws
+from peculiar.images.artefacts import _SIZES, ARTEFACTS, MEASURES, measure_artefacts
 from pictures import draw_galaxy
 
 Picture = NDArray[np.uint8]
@@ -61,14 +61,16 @@ DAMAGES = [
 ]
 
 
-@pytest.mark.parametrize(("damage", "flaw"), DAMAGES, ids=[f"{damage.__name__}: {flaw}" for damage, flaw in DAMAGES])
+@pytest.mark.parametrize(
+    ("damage", "artefact"), DAMAGES, ids=[f"{damage.__name__}: {artefact}" for damage, artefact in DAMAGES]
+)
 @pytest.mark.parametrize("columns", [False, True])
-def test_each_measure_answers_to_its_damage(damage: Callable[[Picture], None], flaw: str, columns: bool) -> None:
+def test_each_measure_answers_to_its_damage(damage: Callable[[Picture], None], artefact: str, columns: bool) -> None:
     whole, damaged = galaxies(), galaxies()
     for picture in damaged:
         damage(picture.swapaxes(0, 1) if columns else picture)
-    number = FLAWS.index(flaw)
-    assert measure_flaws(damaged)[:, number].min() > measure_flaws(whole)[:, number].max()
+    number = ARTEFACTS.index(artefact)
+    assert measure_artefacts(damaged)[:, number].min() > measure_artefacts(whole)[:, number].max()
 
 
 def stripes(picture: Picture) -> None:
@@ -121,7 +123,7 @@ def test_each_measure_says_what_it_is_called(
     for picture in changed:
         change(picture.swapaxes(0, 1) if columns else picture)
     number = MEASURES.index(measure)
-    difference = sign * (measure_flaws(changed) - measure_flaws(whole))[:, number]
+    difference = sign * (measure_artefacts(changed) - measure_artefacts(whole))[:, number]
     assert difference.min() > 0
 
 
@@ -129,7 +131,7 @@ def test_each_measure_says_what_it_is_called(
 def test_cells_are_as_large_as_told(size: int) -> None:
     board = np.kron(np.indices((128 // size, 128 // size)).sum(axis=0) % 2, np.ones((size, size)))
     picture = np.repeat(board[..., None] * 60, 3, axis=2).astype(np.uint8)
-    found = dict(zip(MEASURES, measure_flaws(picture[None])[0], strict=True))
+    found = dict(zip(MEASURES, measure_artefacts(picture[None])[0], strict=True))
     # Each cell differs from the next by 3 x 60, both ways; crossing, by twice as much.
     assert found[f"change, {size} px"] == pytest.approx(np.log(360), abs=0.001)
     assert found[f"direction, {size} px"] == pytest.approx(0, abs=1e-6)
@@ -143,24 +145,24 @@ def test_cells_are_as_large_as_told(size: int) -> None:
 def test_turning_changes_nothing(seed: int, turns: int, mirrored: bool) -> None:
     picture = np.random.default_rng(seed).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     turned = np.rot90(picture[:, ::-1] if mirrored else picture, turns)
-    np.testing.assert_allclose(measure_flaws(turned[None]), measure_flaws(picture[None]), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(measure_artefacts(turned[None]), measure_artefacts(picture[None]), rtol=1e-5, atol=1e-5)
 
 
 def test_the_batch_changes_no_bit() -> None:
     pictures = galaxies(10)
-    alone = np.concatenate([measure_flaws(pictures[row : row + 1]) for row in range(10)])
-    np.testing.assert_array_equal(measure_flaws(pictures), alone)
+    alone = np.concatenate([measure_artefacts(pictures[row : row + 1]) for row in range(10)])
+    np.testing.assert_array_equal(measure_artefacts(pictures), alone)
 
 
 @pytest.mark.parametrize("size", [16, 32, 45, 128])
 def test_any_size_and_any_content_have_finite_flaws(size: int) -> None:
     pictures = [np.full((size, size, 3), value, np.uint8) for value in (0, 255)]
     pictures += [np.eye(size, dtype=np.uint8)[..., None] * np.array([255, 0, 0], np.uint8)]
-    found = measure_flaws(np.stack(pictures))
+    found = measure_artefacts(np.stack(pictures))
     assert found.dtype == np.float32
     assert found.shape == (3, len(MEASURES))
     assert np.isfinite(found).all()
 
 
 def test_no_picture_no_flaws() -> None:
-    assert measure_flaws(np.zeros((0, 128, 128, 3), np.uint8)).shape == (0, len(MEASURES))
+    assert measure_artefacts(np.zeros((0, 128, 128, 3), np.uint8)).shape == (0, len(MEASURES))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from peculiar.images.defects import RULES, blemish
+from peculiar.images.defects import Defect, find_defect
 from pictures import draw_galaxy
 
 
@@ -24,9 +24,9 @@ FAULTY = {
 }
 
 
-@pytest.mark.parametrize("kind", RULES)
+@pytest.mark.parametrize("kind", Defect)
 def test_a_fault_is_named(kind: str) -> None:
-    found = blemish(FAULTY[kind])
+    found = find_defect(FAULTY[kind])
     assert found is not None
     assert found[0] == kind
     assert found[1]
@@ -35,16 +35,16 @@ def test_a_fault_is_named(kind: str) -> None:
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("size", [32, 69, 160])
 def test_a_galaxy_in_the_middle_has_no_fault(size: int, seed: int) -> None:
-    assert blemish(draw_galaxy(size, size / 8, size / 2, size / 2, seed=seed)) is None
+    assert find_defect(draw_galaxy(size, size / 8, size / 2, size / 2, seed=seed)) is None
 
 
 def test_a_picture_that_shows_a_star_far_brighter_than_its_middle_is_off_centre() -> None:
     picture = np.maximum(draw_galaxy(96, 6, 48, 48) // 4, draw_galaxy(96, 10, 12, 12, seed=1))
-    assert (blemish(picture) or ("", ""))[0] == "off-centre"
+    assert (find_defect(picture) or ("", ""))[0] == "off-centre"
 
 
 def test_faint_noise_is_not_constant() -> None:
-    assert (blemish(noise(3, 2)) or ("", ""))[0] == "blank"
+    assert (find_defect(noise(3, 2)) or ("", ""))[0] == "blank"
 
 
 def test_the_docs_have_every_rule() -> None:
@@ -52,5 +52,5 @@ def test_the_docs_have_every_rule() -> None:
 
     page = (Path(__file__).parents[2] / "docs" / "check.md").read_text(encoding="utf-8")
     remedies = {"drop": "left out", "keep first": "the first is kept", "": "kept"}
-    rows = [f"| `{kind}` | {what.text} | {remedies[what.remedy]} |" for kind, what in KINDS.items()]
+    rows = [f"| `{kind}` | {kind.description} | {remedies[kind.remedy]} |" for kind in KINDS]
     assert not [row for row in rows if row not in page]

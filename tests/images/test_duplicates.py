@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from peculiar.images.duplicates import PORTRAIT, find_twins, portrait
+from peculiar.images.duplicates import PORTRAIT, find_duplicates, portrait
 from peculiar.sources import simulate
 
 GALAXIES = simulate(40, size=128, seed=3).pictures
@@ -40,8 +40,8 @@ def cut_anew(picture: Image.Image) -> Image.Image:
 @pytest.mark.parametrize("row", [3, 20, 31])
 def test_a_changed_copy_is_found_and_nothing_else(change: object, row: int) -> None:
     copy = np.asarray(change(Image.fromarray(GALAXIES[row])))  # type: ignore[operator]
-    found = find_twins(np.concatenate([ORIGINALS, portraits([copy])]))
-    assert [(twin.first, twin.second) for twin in found] == [(row, 40)]
+    found = find_duplicates(np.concatenate([ORIGINALS, portraits([copy])]))
+    assert [(duplicate.first, duplicate.second) for duplicate in found] == [(row, 40)]
     assert found[0].mirrored == (change is mirrored)
     # To mirror left and right is to mirror top and bottom and turn by half a turn.
     assert abs(abs(found[0].turned) - {turned: 37, mirrored: 180}.get(change, 0)) < 3
@@ -52,23 +52,23 @@ def test_a_changed_copy_is_found_and_nothing_else(change: object, row: int) -> N
 def test_any_angle_is_told(angle: float, flip: bool) -> None:
     picture = Image.fromarray(GALAXIES[31]).rotate(angle, Image.Resampling.BICUBIC)
     copy = np.asarray(mirrored(picture) if flip else picture)
-    (twin,) = find_twins(np.concatenate([ORIGINALS, portraits([copy])]))
-    assert (twin.first, twin.second, twin.mirrored) == (31, 40, flip)
-    assert twin.likeness > 0.4
+    (duplicate,) = find_duplicates(np.concatenate([ORIGINALS, portraits([copy])]))
+    assert (duplicate.first, duplicate.second, duplicate.mirrored) == (31, 40, flip)
+    assert duplicate.likeness > 0.4
 
 
 def test_different_galaxies_are_no_twins() -> None:
-    assert find_twins(ORIGINALS) == []
+    assert find_duplicates(ORIGINALS) == []
 
 
 def test_portraits_of_featureless_pictures_are_no_twins() -> None:
     flat = [np.full((64, 64, 3), grey, dtype=np.uint8) for grey in (0, 7, 80, 255)]
-    assert find_twins(portraits(flat)) == []
+    assert find_duplicates(portraits(flat)) == []
 
 
 @pytest.mark.parametrize("count", [0, 1])
 def test_too_few_to_compare(count: int) -> None:
-    assert find_twins(ORIGINALS[:count]) == []
+    assert find_duplicates(ORIGINALS[:count]) == []
 
 
 @pytest.mark.parametrize("shape", [(32, 32, 3), (40, 300, 3), (500, 424, 3)])
@@ -90,5 +90,5 @@ def test_a_star_that_touches_a_galaxy_does_not_move_its_middle() -> None:
 
 def test_progress_counts_every_galaxy() -> None:
     done: list[int] = []
-    find_twins(ORIGINALS, progress=done.append)
+    find_duplicates(ORIGINALS, progress=done.append)
     assert sum(done) == 40

@@ -21,7 +21,7 @@ from peculiar.images.decode import Framing, frame_pixels
 from peculiar.metrics.calibration import Scaling
 from peculiar.models.container import join_card, split_card
 from peculiar.models.model_file import Model, load_model, seal, shipped_model, write_model
-from peculiar.models.novelty import fit_familiar
+from peculiar.models.novelty import fit_novelty
 from peculiar.models.predict import predict
 from peculiar.sources import open_source
 from pictures import draw_galaxy
@@ -274,7 +274,7 @@ BAD_CARDS: dict[str, Callable[[dict[str, Any]], object]] = {
     "less than or equal to 8": lambda card: card.update(views=9),
     "size has to be between": lambda card: object.__setattr__(card["framing"], "size", 0),
     "does not fit its embedding": lambda card: card.update(
-        familiar=fit_familiar(*(2 * [(np.eye(1000, 7), np.eye(1000, 28))]))
+        familiar=fit_novelty(*(2 * [(np.eye(1000, 7), np.eye(1000, 28))]))
     ),
 }
 

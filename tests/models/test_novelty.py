@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from peculiar.errors import DataError
 from peculiar.images.artefacts import MEASURES
-from peculiar.models.novelty import Familiar, Looks, fit_familiar
+from peculiar.models.novelty import Looks, Novelty, fit_novelty
 
 
 def embeddings(seed: int, count: int) -> NDArray[np.float32]:
@@ -31,32 +31,32 @@ def pictures(seed: int, count: int) -> tuple[NDArray[np.float32], NDArray[np.flo
 
 
 @pytest.fixture(scope="module")
-def familiar() -> Familiar:
-    return fit_familiar(pictures(1, 3000), pictures(2, 2000))
+def familiar() -> Novelty:
+    return fit_novelty(pictures(1, 3000), pictures(2, 2000))
 
 
-def test_false_alarms_are_as_stated(familiar: Familiar) -> None:
-    assert (familiar.unlikeness(*pictures(2, 2000)) > 1).mean() == pytest.approx(0.05, abs=0.001)
-    assert (familiar.unlikeness(*pictures(3, 4000)) > 1).mean() == pytest.approx(0.05, abs=0.015)
+def test_false_alarms_are_as_stated(familiar: Novelty) -> None:
+    assert (familiar.ood(*pictures(2, 2000)) > 1).mean() == pytest.approx(0.05, abs=0.001)
+    assert (familiar.ood(*pictures(3, 4000)) > 1).mean() == pytest.approx(0.05, abs=0.015)
     strange = np.abs(np.random.default_rng(4).normal(size=(200, 100)))
-    assert (familiar.unlikeness(strange, measures(4, 200)) > 1).all()
+    assert (familiar.ood(strange, measures(4, 200)) > 1).all()
 
 
 @pytest.mark.parametrize("measure", range(len(MEASURES)))
-def test_one_measure_is_enough(familiar: Familiar, measure: int) -> None:
+def test_one_measure_is_enough(familiar: Novelty, measure: int) -> None:
     usual = np.repeat(np.median(measures(1, 3000), axis=0, keepdims=True), 100, axis=0)
-    assert (familiar.unlikeness(embeddings(3, 100), usual) > 1).mean() < 0.1
+    assert (familiar.ood(embeddings(3, 100), usual) > 1).mean() < 0.1
     usual[:, measure] = 40
-    assert (familiar.unlikeness(embeddings(3, 100), usual) > 1).all()
+    assert (familiar.ood(embeddings(3, 100), usual) > 1).all()
 
 
-def test_what_is_usual_alone_may_be_unusual_together(familiar: Familiar) -> None:
+def test_what_is_usual_alone_may_be_unusual_together(familiar: Novelty) -> None:
     usual = measures(5, 100)
     apart = usual.copy()
     apart[:, 0] = usual[::-1, 0]
     far = np.abs(apart[:, 0] - usual[:, 0]) > 3
-    assert (familiar.unlikeness(embeddings(5, 100), usual)[far] > 1).mean() < 0.2
-    assert (familiar.unlikeness(embeddings(5, 100), apart)[far] > 1).mean() > 0.95
+    assert (familiar.ood(embeddings(5, 100), usual)[far] > 1).mean() < 0.2
+    assert (familiar.ood(embeddings(5, 100), apart)[far] > 1).mean() > 0.95
 
 
 def test_of_one_gaussian_it_is_the_mahalanobis_distance() -> None:
@@ -80,7 +80,7 @@ def test_a_small_survey_is_not_drowned() -> None:
     training = tuple(np.concatenate(both) for both in zip(pictures(1, 3000), other(2, 40), strict=True))
     held_back = tuple(np.concatenate(both) for both in zip(pictures(3, 2000), other(4, 20), strict=True))
     told, drowned = (
-        fit_familiar((training[0], training[1]), (held_back[0], held_back[1]), surveys).unlikeness(*other(5, 500))
+        fit_novelty((training[0], training[1]), (held_back[0], held_back[1]), surveys).ood(*other(5, 500))
         for surveys in (["large"] * 3000 + ["small"] * 40, None)
     )
     assert (told > 1).mean() < 0.5 * (drowned > 1).mean()
@@ -89,24 +89,24 @@ def test_a_small_survey_is_not_drowned() -> None:
 # Of 27, two are beyond what is measured on the picture alone, more than one in twenty.
 @pytest.mark.parametrize("held_back", [20, 27])
 def test_few_galaxies_do(held_back: int) -> None:
-    found = fit_familiar(pictures(1, 1000), pictures(2, held_back))
+    found = fit_novelty(pictures(1, 1000), pictures(2, held_back))
     near = np.repeat(embeddings(1, 1000).mean(axis=0, keepdims=True), 20, axis=0)
-    assert (found.unlikeness(near, measures(3, 20)) <= 1).mean() > 0.5
+    assert (found.ood(near, measures(3, 20)) <= 1).mean() > 0.5
 
 
-def test_a_card_holds_it_in_little_room(familiar: Familiar) -> None:
+def test_a_card_holds_it_in_little_room(familiar: Novelty) -> None:
     text = familiar.model_dump_json()
     assert len(text) < 50_000
-    again = Familiar.model_validate_json(text)
-    np.testing.assert_array_equal(again.unlikeness(*pictures(5, 50)), familiar.unlikeness(*pictures(5, 50)))
+    again = Novelty.model_validate_json(text)
+    np.testing.assert_array_equal(again.ood(*pictures(5, 50)), familiar.ood(*pictures(5, 50)))
 
 
-def test_an_unreadable_picture_has_none(familiar: Familiar) -> None:
-    told = familiar.unlikeness(np.full((1, 100), np.nan, np.float32), np.full((1, len(MEASURES)), np.nan, np.float32))
+def test_an_unreadable_picture_has_none(familiar: Novelty) -> None:
+    told = familiar.ood(np.full((1, 100), np.nan, np.float32), np.full((1, len(MEASURES)), np.nan, np.float32))
     assert np.isnan(told[0])
     assert told.dtype == np.float32
 
 
 def test_too_few_to_tell() -> None:
     with pytest.raises(DataError, match="960 training pictures and 20 held back at least, received 30 and 5"):
-        fit_familiar(pictures(1, 30), pictures(2, 5))
+        fit_novelty(pictures(1, 30), pictures(2, 5))

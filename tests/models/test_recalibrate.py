@@ -12,7 +12,7 @@ from peculiar.catalogs.survey import predict_catalog
 from peculiar.errors import LabelError, ModelError
 from peculiar.images.artefacts import MEASURES
 from peculiar.models.model_file import load_model
-from peculiar.models.novelty import Familiar, fit_familiar
+from peculiar.models.novelty import Novelty, fit_novelty
 from peculiar.models.recalibrate import recalibrate
 from peculiar.sources import open_source
 from peculiar.tables.reader import TableReader
@@ -39,7 +39,7 @@ def test_catalogues_have_what_the_model_file_has_the_means_for(
         (random.normal(size=(count, model.embedding_size)), random.random((count, len(MEASURES))))
         for count in (1000, 50)
     )
-    familiar = fit_familiar(training, held_back)
+    familiar = fit_novelty(training, held_back)
     sets = {model.card.questions[0].name: {"90": (0.0, 0.0, 1.0, 1.0)}}
     able = model.with_card(model.card.model_copy(update={"familiar": familiar, "sets": sets}))
     predict_catalog(open_source(tiny_survey), tmp_path / "c.parquet", able)
@@ -55,14 +55,14 @@ def test_every_survey_of_every_file_counts(
 ) -> None:
     given: list[tuple[Measured, Measured, list[str]]] = []
 
-    def fit(training: Measured, held_back: Measured, surveys: list[str]) -> Familiar:
+    def fit(training: Measured, held_back: Measured, surveys: list[str]) -> Novelty:
         given.append((training, held_back, surveys))
         size = training[0].shape[1]
-        return fit_familiar(*((np.eye(1000, size), np.eye(1000, len(MEASURES))) for _ in range(2)))
+        return fit_novelty(*((np.eye(1000, size), np.eye(1000, len(MEASURES))) for _ in range(2)))
 
     monkeypatch.setattr("peculiar.models.recalibrate._MOST_TRAINING", 20)
     monkeypatch.setattr("peculiar.models.recalibrate.DIRECTIONS", 1)
-    monkeypatch.setattr("peculiar.models.recalibrate.fit_familiar", fit)
+    monkeypatch.setattr("peculiar.models.recalibrate.fit_novelty", fit)
     copy = tmp_path / "again.parquet"
     copy.write_bytes(tiny_survey.read_bytes())
     found = recalibrate(load_model(tiny_model), [open_source(tiny_survey), open_source(copy)], tmp_path / "new.onnx")

@@ -13,8 +13,8 @@ import pytest
 from typer.testing import CliRunner
 
 from browser import SCHEMES, WIDTHS, Browser, find_barriers, find_unreachable
-from peculiar.checks.findings import KINDS, Diagnosis, Finding
-from peculiar.checks.page import write_checkup
+from peculiar.checks.findings import KINDS, CheckResult, Finding
+from peculiar.checks.page import write_report
 from peculiar.cli import app
 from peculiar.evaluation.assess import assess
 from peculiar.evaluation.page import write_assessment
@@ -58,8 +58,10 @@ def checkup(tmp_path_factory: pytest.TempPathFactory, tiny_survey: Path) -> Path
         for number, kind in enumerate(KINDS)
         for rows in ((), (number,), (number, number + 1), tuple(range(number, number + 6)))
     ]
-    found = Diagnosis(folder / "data.parquet", open_source(folder / "data.parquet").ids(), [None] * len(ids), findings)
-    return write_checkup(found, folder / "page")
+    found = CheckResult(
+        folder / "data.parquet", open_source(folder / "data.parquet").ids(), [None] * len(ids), findings
+    )
+    return write_report(found, folder / "page")
 
 
 def assert_readable(browser: Browser, file: Path, width: int, scheme: str) -> None:

@@ -142,7 +142,7 @@ def sky_rows(count: int, *, unknown: int = 0) -> list[list[object]]:
 def test_sorted_by_place(suffix: str, share: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("peculiar.tables.convert.SHARE_BYTES", share)
     rows = sky_rows(500, unknown=4)
-    rows += [[f"twin of {row[0]}", *row[1:]] for row in rows[20:40]]
+    rows += [[f"duplicate of {row[0]}", *row[1:]] for row in rows[20:40]]
     path = write(tmp_path / f"a.{suffix}", rows, SKY)
     convert(path, tmp_path / "b.parquet", sort=True)
     table = pa.parquet.read_table(tmp_path / "b.parquet")

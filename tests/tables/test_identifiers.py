@@ -15,7 +15,7 @@ from astropy.table import Table
 from peculiar.catalogs.catalog import Shelf
 from peculiar.catalogs.search import query
 from peculiar.catalogs.survey import predict_catalog
-from peculiar.checks.findings import Diagnosis
+from peculiar.checks.findings import CheckResult
 from peculiar.checks.page import write_cleaned
 from peculiar.labelling.database import Event, Labels
 from peculiar.labelling.web.ids import Ids
@@ -114,7 +114,7 @@ def test_packed_pictures_and_cleaned_lists_keep_it(kind: str, tmp_path: Path, fi
     pack(source, tmp_path / "packed.parquet")
     packed = pa.parquet.read_table(tmp_path / "packed.parquet")["id"]
     assert (packed.type, packed.to_pylist()) == (type, values)
-    found = Diagnosis(tmp_path / "t.parquet", source.ids(), [None] * 3, id_type=source.id_type)
+    found = CheckResult(tmp_path / "t.parquet", source.ids(), [None] * 3, id_type=source.id_type)
     lines = write_cleaned(found, tmp_path / "cleaned.csv").read_text().splitlines()
     quote = '"' if pa.types.is_string(type) else ""
     assert lines[1:] == [f'{row},{quote}{value}{quote},"yes",' for row, value in enumerate(values)]

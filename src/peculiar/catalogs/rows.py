@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from peculiar.images.artefacts import MEASURES, measure_flaws
+from peculiar.images.artefacts import MEASURES, measure_artefacts
 from peculiar.images.decode import Framing
 from peculiar.metrics.prediction_sets import name_sets, prediction_sets
 from peculiar.models.model_file import Model
@@ -159,7 +159,7 @@ def _judgement_columns(model: Model) -> list[Column]:
 
 
 def _judgements(
-    model: Model, probabilities: NDArray[np.float32], embedding: NDArray[np.float32], flaws: NDArray[np.float32]
+    model: Model, probabilities: NDArray[np.float32], embedding: NDArray[np.float32], artefacts: NDArray[np.float32]
 ) -> dict[str, NDArray[np.generic] | list[str | None]]:
     """Return the values of `_judgement_columns`: None and NaN where a picture cannot be read."""
     main = model.card.main_question
@@ -170,7 +170,7 @@ def _judgements(
         names = iter(name_sets(prediction_sets(probabilities[readable], thresholds), main.answers))
         result[f"set_{SET_LEVEL}"] = [next(names) if known else None for known in readable]
     if model.card.familiar is not None:
-        result["ood"] = model.card.familiar.unlikeness(embedding, flaws)
+        result["ood"] = model.card.familiar.ood(embedding, artefacts)
     return result
 
 
@@ -253,7 +253,7 @@ def _values(
     count, questions, main = len(batch), model.card.questions, model.card.main_question
     flags = np.full(count, Flag.UNREADABLE, dtype=np.int32)
     embedding = np.full((count, model.embedding_size), np.nan, dtype=np.float32)
-    flaws = np.full((count, len(MEASURES)), np.nan, dtype=np.float32)
+    artefacts = np.full((count, len(MEASURES)), np.nan, dtype=np.float32)
     found = {question.name: np.full((count, len(question.answers)), np.nan, dtype=np.float32) for question in questions}
     if pictures is not None:
         answers = model.classify(pictures, views=views, framed=True)
@@ -262,7 +262,7 @@ def _values(
         flags[readable] |= np.where(np.isnan(answers.embedding[:, 0]), Flag.NO_ANSWER, 0)
         embedding[readable] = answers.embedding
         if model.card.familiar is not None:
-            flaws[readable] = measure_flaws(pictures)
+            artefacts[readable] = measure_artefacts(pictures)
         for name, probabilities in answers.probabilities.items():
             found[name][readable] = probabilities
     flags |= np.array([galaxy.flags for galaxy in batch], dtype=np.int32)
@@ -275,7 +275,7 @@ def _values(
         **{name: found[question.name][:, number] for question, number, name in _probability_columns(questions)},
         "class": _called_classes(main, chances),
         **{name: _called_classes(question, found[question.name]) for question, name in _class_columns(questions)},
-        **_judgements(model, chances, embedding, flaws),
+        **_judgements(model, chances, embedding, artefacts),
         "entropy": -(chances * np.log(np.maximum(chances, 1e-30))).sum(axis=1),
         "flags": flags,
         "model": [model.card.digest[:12]] * count,

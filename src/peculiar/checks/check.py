@@ -1,13 +1,10 @@
 """What is wrong with a set of galaxies: its pictures, its labels, its columns, its split."""
 
-import hashlib
-import itertools
 import os
 import time
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +13,17 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from peculiar.checks.columns import column_faults, described_columns, read_columns, sky_pairs, sky_positions
-from peculiar.checks.findings import IMBALANCE, KINDS, Diagnosis, Finding
+from peculiar.checks.duplicates import Examined, duplicates_among, examine
+from peculiar.checks.findings import KINDS, CheckResult, Finding, Problem
 from peculiar.checks.label_issues import LEAST_OF_A_CLASS, Suspect, rank_labels
-from peculiar.errors import DataError, NotFoundError, PeculiarWarning, PictureError, UsageError
-from peculiar.images.decode import decode_remarked
-from peculiar.images.defects import blemish
-from peculiar.images.duplicates import find_twins, portrait
+from peculiar.errors import DataError, NotFoundError, PeculiarWarning, UsageError
+from peculiar.images.defects import Remedy
 from peculiar.models.model_file import load_model
 from peculiar.models.predict import readable_batches
 from peculiar.questions.spelling import alike, spelled
 from peculiar.sources import Source, open_source
-from peculiar.sources.stream import Row, in_order
+from peculiar.sources.split import connected
+from peculiar.sources.stream import in_order
 from peculiar.tables.identifiers import type_of_ids
 from peculiar.tables.reader import FOUND, ID_COLUMNS, Keys, TableReader, entry_text, find_column, find_id, is_table
 
@@ -43,7 +40,7 @@ def check(
     dec: str | None = None,
     threads: int = 2,
     progress: Callable[[str, int], object] = lambda stage, done: None,
-) -> Diagnosis:
+) -> CheckResult:
     """Look for what is wrong with a set of galaxies. The data are never changed.
 
     Parameters
@@ -68,7 +65,7 @@ def check(
 
     Returns
     -------
-    Diagnosis
+    CheckResult
 
     Raises
     ------
@@ -88,45 +85,28 @@ def check(
         rows = _catalogue_rows(path, columns, keys)
     else:
         rows = _examined(source, threads, lambda done: progress("looking at pictures", done))
-    result = Diagnosis(path, [row.id for row in rows], [row.label for row in rows])
+    result = CheckResult(path, [row.id for row in rows], [row.label for row in rows])
     result.id_type = _type_of_ids(path, keys) if source is None else source.id_type
     parts = _parts(split, columns, result.ids)
     if reason:
         result.skipped["pictures"] = reason
     found = result.findings
     found += [Finding(row.fault[0], (number,), row.fault[1]) for number, row in enumerate(rows) if row.fault]
-    same, exact = _Groups(len(rows)), _Groups(len(rows))
-    found += _exact(rows, exact)
-    found += _near(rows, exact, lambda done: progress("comparing pictures", done))
+    found += duplicates_among(rows, progress=lambda done: progress("comparing pictures", done))
     sky = _positions(path, source.kind if source else "table", columns, result, keys)
     found += _neighbours(sky, radius)
-    for pair in result.pairs():
-        same.join(pair)
     found += _contradictions(found, result.labels)
     twice = list(_duplicate_ids(result.ids))
-    found += _leaks(same, twice, parts)
+    found += _leaks([*result.pairs(), *(pair for one in twice for pair in one.pairs)], parts)
     found += _imbalance(result.labels)
     found += [_spelling(result.labels, one) for one in alike(result.labels)]
     if source is not None:
-        _suspects(source, model, same, result, lambda done: progress("judging labels", done))
+        _suspects(source, model, result, lambda done: progress("judging labels", done))
     found += twice
     found += [Finding(kind, rows_, text) for kind, text, rows_ in column_faults(columns, sky)]
-    order = list(KINDS)
-    found.sort(key=lambda one: (order.index(one.kind), -(one.score or 0) if one.kind == "near duplicate" else 0))
+    found.sort(key=lambda one: (KINDS.index(one.kind), -(one.score or 0) if one.kind is Problem.NEAR_DUPLICATE else 0))
     result.seconds = time.perf_counter() - started
     return result
-
-
-@dataclass(frozen=True, slots=True)
-class _Examined:
-    """A row and what its picture alone tells."""
-
-    id: str
-    label: str | None
-    fault: tuple[str, str] | None = None
-    file: bytes = b""
-    pixels: bytes = b""
-    portrait: NDArray[np.uint8] | None = None
 
 
 def _open(path: Path, label: str | None, keys: Keys) -> tuple[Source | None, str]:
@@ -158,130 +138,24 @@ def open_examined(path: Path, label: str | None, keys: Keys = FOUND) -> Source:
         return open_source(path, label=label, id=keys.id, ra=keys.ra, dec=keys.dec)
 
 
-def _catalogue_rows(path: Path, columns: Mapping[str, Sequence[Any]], keys: Keys) -> list[_Examined]:
+def _catalogue_rows(path: Path, columns: Mapping[str, Sequence[Any]], keys: Keys) -> list[Examined]:
     count = max((len(values) for values in columns.values()), default=0)
     name = keys.id or find_column(ID_COLUMNS, list(columns))
     ids = [None] * count if name is None else columns[name]
-    return [_Examined(entry_text(id_) or f"{path.stem}-{row}", None) for row, id_ in enumerate(ids)]
+    return [Examined(entry_text(id_) or f"{path.stem}-{row}", None) for row, id_ in enumerate(ids)]
 
 
-def _examined(source: Source, threads: int, progress: Callable[[int], object]) -> list[_Examined]:
+def _examined(source: Source, threads: int, progress: Callable[[int], object]) -> list[Examined]:
     """Look at every picture of a source, a few at a time."""
     found = []
-    for one in in_order(_examine, source.rows(), threads):
+    for one in in_order(examine, source.rows(), threads):
         found.append(one)
         progress(1)
     return found
 
 
-def _examine(row: Row) -> _Examined:
-    file, guess = b"", ""
-    try:
-        content = row.read()
-        if isinstance(content, bytes):
-            file = hashlib.blake2b(content, digest_size=16).digest()
-            content, guess = decode_remarked(content)
-    except PictureError as error:
-        return _Examined(row.id, row.label, ("unreadable", error.reason), file)
-    fault = blemish(content) or (("bit depth", guess) if guess else None)
-    shape = repr(content.shape).encode()
-    pixels = hashlib.blake2b(shape + np.ascontiguousarray(content).tobytes(), digest_size=16).digest()
-    # Pictures in which nothing can be seen resemble each other, and are no duplicates.
-    seen = fault is None or fault[0] in {"bit depth", "clipped", "off-centre", "uneven sky"}
-    return _Examined(row.id, row.label, fault, file, pixels if seen else b"", portrait(content) if seen else None)
-
-
-def same_galaxies(
-    sources: Sequence[Source],
-    ids: Collection[str],
-    *,
-    threads: int = 2,
-    progress: Callable[[int], object] = lambda done: None,
-) -> list[tuple[str, str]]:
-    """Find pictures of the same galaxy under different ids: copies, also turned, mirrored, rescaled or cut anew.
-
-    Parameters
-    ----------
-    sources : sequence of Source
-    ids : collection of str
-        Of the galaxies to compare; of several rows of one id the first counts.
-    threads : int
-        That read pictures.
-    progress : callable
-        Called with the number of galaxies compared since the last call.
-
-    Returns
-    -------
-    list of (str, str)
-        Ids of pairs. See `peculiar.images.duplicates.find_twins` for the time it takes.
-    """
-    wanted = set(ids)
-
-    def firsts() -> Iterator[Row]:
-        for row in itertools.chain.from_iterable(source.rows() for source in sources):
-            if row.id in wanted:
-                wanted.remove(row.id)
-                yield row
-
-    rows = list(in_order(_examine, firsts(), threads))
-    exact = _Groups(len(rows))
-    pairs = [(one.rows[0], other) for one in _exact(rows, exact) for other in one.rows[1:]]
-    pairs += [(one.rows[0], one.rows[1]) for one in _near(rows, exact, progress)]
-    return [(rows[first].id, rows[second].id) for first, second in pairs]
-
-
-class _Groups:
-    """Rows that belong together, joined pair by pair."""
-
-    def __init__(self, count: int) -> None:
-        self._leader = list(range(count))
-
-    def leader(self, row: int) -> int:
-        while self._leader[row] != row:
-            self._leader[row] = self._leader[self._leader[row]]
-            row = self._leader[row]
-        return row
-
-    def join(self, rows: Iterable[int]) -> None:
-        leaders = sorted({self.leader(row) for row in rows})
-        for other in leaders[1:]:
-            self._leader[other] = leaders[0]
-
-    def all(self) -> Iterator[tuple[int, ...]]:
-        """Yield the rows of each group; one that belongs to no other is a group too."""
-        members: dict[int, list[int]] = defaultdict(list)
-        for row in range(len(self._leader)):
-            members[self.leader(row)].append(row)
-        yield from map(tuple, members.values())
-
-
-def _exact(rows: Sequence[_Examined], exact: _Groups) -> Iterator[Finding]:
-    for kind in ("file", "pixels"):
-        groups: dict[bytes, list[int]] = defaultdict(list)
-        for number, row in enumerate(rows):
-            # An empty cell is unreadable, and no duplicate of the next one.
-            if row.pixels and getattr(row, kind):
-                groups[getattr(row, kind)].append(number)
-        for members in groups.values():
-            if len({exact.leader(row) for row in members}) > 1:
-                exact.join(members)
-                yield Finding(f"same {kind}", tuple(members), f"{len(members)} rows")
-
-
-def _near(rows: Sequence[_Examined], exact: _Groups, progress: Callable[[int], object]) -> Iterator[Finding]:
-    firsts = [number for number, row in enumerate(rows) if row.portrait is not None and exact.leader(number) == number]
-    if not firsts:
-        return
-    portraits = np.stack([picture for number in firsts if (picture := rows[number].portrait) is not None])
-    for twin in find_twins(portraits, progress=progress):
-        how = [f"turned by {twin.turned:.0f}°"] if abs(twin.turned) >= 1 else []
-        how += ["mirrored"] if twin.mirrored else []
-        text = f"the same galaxy, {', '.join(how) or 'neither turned nor mirrored'}; likeness {twin.likeness:.2f}"
-        yield Finding("near duplicate", (firsts[twin.first], firsts[twin.second]), text, twin.likeness)
-
-
 def _positions(
-    path: Path, kind: str, columns: Mapping[str, Sequence[Any]], result: Diagnosis, keys: Keys
+    path: Path, kind: str, columns: Mapping[str, Sequence[Any]], result: CheckResult, keys: Keys
 ) -> tuple[tuple[str, str], NDArray[np.float64]] | None:
     """Return what `sky_positions` does; say in the result why there are none."""
     try:
@@ -298,20 +172,16 @@ def _positions(
 def _neighbours(sky: tuple[tuple[str, str], NDArray[np.float64]] | None, radius: float) -> Iterator[Finding]:
     if sky is not None:
         for first, second, distance in sky_pairs(sky[1][0], sky[1][1], radius):
-            yield Finding("neighbours", (first, second), f"{distance:.2f} arcseconds apart", round(distance, 3))
+            yield Finding(Problem.NEIGHBOURS, (first, second), f"{distance:.2f} arcseconds apart", round(distance, 3))
 
 
 def _contradictions(findings: Sequence[Finding], labels: Sequence[str | None]) -> list[Finding]:
     """Look at the labels of duplicates; neighbours on the sky may be two galaxies."""
-    groups = _Groups(len(labels))
-    for finding in findings:
-        if KINDS[finding.kind].remedy == "keep first":
-            groups.join(finding.rows)
     found = []
-    for rows in groups.all():
+    for rows in connected(pair for one in findings if one.kind.remedy is Remedy.KEEP_FIRST for pair in one.pairs):
         given = sorted({label for row in rows if (label := labels[row]) is not None})
         if len(given) > 1:
-            found.append(Finding("contradiction", rows, f"labelled {' and '.join(given)}"))
+            found.append(Finding(Problem.CONTRADICTION, rows, f"labelled {' and '.join(given)}"))
     return found
 
 
@@ -344,29 +214,29 @@ def _parts(
     return [parts_of.get(id_, set()) for id_ in ids]
 
 
-def _leaks(same: _Groups, twice: Sequence[Finding], parts: Sequence[set[str]] | None) -> Iterator[Finding]:
-    """Look for galaxies in several parts: what is alike, or near, and what has one id."""
+def _leaks(same: Iterable[tuple[int, int]], parts: Sequence[set[str]] | None) -> Iterator[Finding]:
+    """Look for galaxies in several parts, given pairs of rows that are alike, near, or of one id."""
     if parts is None:
         return
-    groups = _Groups(len(parts))
-    for rows in (*same.all(), *(one.rows for one in twice)):
-        groups.join(rows)
-    for rows in groups.all():
+    groups = connected(same)
+    together = {row for rows in groups for row in rows}
+    groups += [(row,) for row in range(len(parts)) if row not in together]
+    for rows in sorted(groups):
         named = set().union(*(parts[row] for row in rows))
         if len(named) > 1:
-            yield Finding("leak", rows, f"in the parts {' and '.join(sorted(named))}")
+            yield Finding(Problem.LEAK, rows, f"in the parts {' and '.join(sorted(named))}")
 
 
 def _imbalance(labels: Iterable[str | None]) -> Iterator[Finding]:
     counts = Counter(label for label in labels if label is not None).most_common()
-    if len(counts) > 1 and counts[0][1] > IMBALANCE * counts[-1][1]:
+    if len(counts) > 1 and counts[0][1] > Problem.IMBALANCE.threshold * counts[-1][1]:
         (most, many), (least, few) = counts[0], counts[-1]
-        yield Finding("imbalance", (), f"{many:,} are {most}, {few:,} {least}", round(many / few, 1))
+        yield Finding(Problem.IMBALANCE, (), f"{many:,} are {most}, {few:,} {least}", round(many / few, 1))
 
 
 def _spelling(labels: Sequence[str | None], spellings: Mapping[str, int]) -> Finding:
     rows = tuple(row for row, label in enumerate(labels) if label in spellings)
-    return Finding("label spelling", rows, spelled(spellings))
+    return Finding(Problem.LABEL_SPELLING, rows, spelled(spellings))
 
 
 def _duplicate_ids(ids: Sequence[str]) -> Iterator[Finding]:
@@ -375,26 +245,25 @@ def _duplicate_ids(ids: Sequence[str]) -> Iterator[Finding]:
         rows[id_].append(number)
     for id_, numbers in rows.items():
         if len(numbers) > 1:
-            yield Finding("duplicate id", tuple(numbers), f"{len(numbers)} rows have the id {id_}")
+            yield Finding(Problem.DUPLICATE_ID, tuple(numbers), f"{len(numbers)} rows have the id {id_}")
 
 
 def _suspects(
     source: Source,
     model: str | os.PathLike[str] | None,
-    same: _Groups,
-    result: Diagnosis,
+    result: CheckResult,
     progress: Callable[[int], object],
 ) -> None:
     """Rank the labels by how suspect they are, into `result`."""
     broken = {
         row
         for one in result.findings
-        if KINDS[one.kind].remedy == "drop"
+        if one.kind.remedy is Remedy.DROP and one.kind is not Problem.CONTRADICTION
         for row in one.rows
-        if one.kind != "contradiction"
     }
     # Copies of a galaxy count once.
-    galaxies = {(label, same.leader(row)) for row, label in enumerate(result.labels) if label and row not in broken}
+    first = {row: rows[0] for rows in connected(result.pairs()) for row in rows}
+    galaxies = {(label, first.get(row, row)) for row, label in enumerate(result.labels) if label and row not in broken}
     counts = Counter(label for label, _ in galaxies)
     classes = {label for label, count in counts.items() if count >= LEAST_OF_A_CLASS}
     if len(classes) < 2:
@@ -416,7 +285,7 @@ def _suspects(
         number += len(batch)
         progress(len(batch))
     labels = [str(result.labels[row]) for row in rows]
-    groups = [same.leader(row) for row in rows]
+    groups = [first.get(row, row) for row in rows]
     try:
         ranked = rank_labels(np.concatenate(embeddings), labels, groups)
     except ImportError as error:
@@ -424,7 +293,7 @@ def _suspects(
         return
     result.ranking = [Suspect(rows[one.row], one.label, one.better, one.quality, one.doubted) for one in ranked]
     result.findings += [
-        Finding("suspect label", (one.row,), f"labelled {one.label}, looks like {one.better}", one.quality)
+        Finding(Problem.SUSPECT_LABEL, (one.row,), f"labelled {one.label}, looks like {one.better}", one.quality)
         for one in result.ranking
         if one.doubted
     ]

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from peculiar.checks.findings import Problem
 from peculiar.errors import DataError
 from peculiar.tables.column import Column
 from peculiar.tables.quantity import quantity_of
@@ -26,8 +27,8 @@ _ERROR = re.compile(r".*(?:err|error|sigma|flag|warning)s?")
 # A galaxy that comes towards us has a redshift a little below 0; magnitudes lie within these bounds.
 _LEAST_REDSHIFT, _MAGNITUDES = -0.01, (-5.0, 40.0)
 
-# Two columns of numbers are copies if they agree in this share of the rows, and of so many rows at least.
-_AGREE, _LEAST_ROWS = 0.99, 10
+# Of fewer rows a column is not called constant, nor a copy.
+_LEAST_ROWS = 10
 
 
 def read_columns(path: Path, kind: str) -> dict[str, list[Any]]:
@@ -157,7 +158,7 @@ def sky_positions(
 
 def column_faults(
     columns: Mapping[str, Sequence[Any]], sky: tuple[tuple[str, str], NDArray[np.float64]] | None = None
-) -> Iterator[tuple[str, str, tuple[int, ...]]]:
+) -> Iterator[tuple[Problem, str, tuple[int, ...]]]:
     """Find columns that are copies of each other, constant, or impossible.
 
     Parameters
@@ -169,7 +170,7 @@ def column_faults(
 
     Yields
     ------
-    kind : {"copied column", "constant column", "impossible value"}
+    kind : Problem
     text : str
         What is wrong, with the column's name.
     rows : tuple of int
@@ -180,21 +181,25 @@ def column_faults(
         different = {value for value in values if value is not None}
         if len(values) >= _LEAST_ROWS and len(different) <= 1:
             what = f"always {next(iter(different))!r}" if different else "empty"
-            yield "constant column", f"{name} is {what}", ()
+            yield Problem.CONSTANT_COLUMN, f"{name} is {what}", ()
     for (one, first), (other, second) in itertools.combinations(numbers.items(), 2):
         both = ~np.isnan(first) & ~np.isnan(second)
         same = both & np.isclose(first, second, rtol=1e-6, atol=1e-9)
         # Two columns that are constant, or mostly one value, agree without being copies.
-        if both.sum() >= _LEAST_ROWS and same.sum() >= _AGREE * both.sum() and len(np.unique(first[same])) > 2:
-            yield "copied column", f"{other} is equal to {one} in {same.sum():,} of {both.sum():,} rows", ()
+        if (
+            both.sum() >= _LEAST_ROWS
+            and same.sum() >= Problem.COPIED_COLUMN.threshold / 100 * both.sum()
+            and len(np.unique(first[same])) > 2
+        ):
+            yield Problem.COPIED_COLUMN, f"{other} is equal to {one} in {same.sum():,} of {both.sum():,} rows", ()
     for name, known in numbers.items():
         yield from _impossible(name, known)
     if sky is not None:
         yield from _off_the_sky(*sky, numbers)
 
 
-def _impossible(name: str, values: NDArray[np.float64]) -> Iterator[tuple[str, str, tuple[int, ...]]]:
-    kind = "impossible value"
+def _impossible(name: str, values: NDArray[np.float64]) -> Iterator[tuple[Problem, str, tuple[int, ...]]]:
+    kind = Problem.IMPOSSIBLE_VALUE
     lower = name.lower()
     stand_ins = _stand_ins(values)
     if len(stand_ins):
@@ -235,7 +240,7 @@ def _stand_ins(values: NDArray[np.float64]) -> NDArray[np.intp]:
 
 def _off_the_sky(
     names: tuple[str, str], positions: NDArray[np.float64], numbers: Mapping[str, NDArray[np.float64]]
-) -> Iterator[tuple[str, str, tuple[int, ...]]]:
+) -> Iterator[tuple[Problem, str, tuple[int, ...]]]:
     ra, dec = positions.copy()
     for name, values in zip(names, (ra, dec), strict=True):
         if name in numbers:
@@ -247,7 +252,7 @@ def _off_the_sky(
     # If the columns were swapped, every position would be on the sky the other way round.
     swapped = steep.any() and not ((np.abs(ra) > 90) | (dec < 0) | (dec > 360)).any()
     text = f"{names[0]} and {names[1]} lie outside the sky (0 to 360, -90 to 90 degrees) in {len(outside):,} rows"
-    yield "impossible value", text + ("; they look swapped" if swapped else ""), _rows(outside)
+    yield Problem.IMPOSSIBLE_VALUE, text + ("; they look swapped" if swapped else ""), _rows(outside)
 
 
 def _rows(rows: NDArray[np.intp]) -> tuple[int, ...]:

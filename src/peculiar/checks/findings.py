@@ -1,4 +1,4 @@
-"""What the doctor looks for, and what it found."""
+"""What the checks look for, and what they found."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -8,56 +8,58 @@ from typing import Any
 import pyarrow as pa
 
 from peculiar.checks.label_issues import Suspect
-from peculiar.images.defects import RULES
-
-# A class is rare if the largest has so many times as many galaxies.
-IMBALANCE = 20
+from peculiar.images.defects import Defect, Remedy, Rule
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """A kind of finding.
+class Problem(Rule):
+    """What the checks look for in a set of galaxies, beside the defects of single pictures."""
 
-    Parameters
-    ----------
-    text : str
-        The rule.
-    remedy : {"drop", "keep first", ""}
-        What a cleaned list does: leave all of a finding's galaxies out, keep the first alone, or nothing.
-    """
-
-    text: str
-    remedy: str = ""
-
-
-KINDS = {
-    "unreadable": Kind("the picture cannot be decoded", "drop"),
-    # What lies beside a bright star, or is one of two galaxies, may be worth keeping.
-    **{
-        kind: Kind(rule.sentence, "" if kind in {"off-centre", "uneven sky"} else "drop")
-        for kind, rule in RULES.items()
-    },
-    "bit depth": Kind("values of more than 8 bits leave most of their range empty, so that their depth is guessed"),
-    "same file": Kind("pictures are the same byte for byte", "keep first"),
-    "same pixels": Kind("pictures differ in their files but not in their pixels", "keep first"),
-    "near duplicate": Kind(
-        "pictures show the same galaxy, whether turned, mirrored, rescaled or cut anew", "keep first"
-    ),
-    "neighbours": Kind("positions on the sky are closer than the radius asked for"),
-    "contradiction": Kind("duplicates of any sort have different labels", "drop"),
-    "leak": Kind("duplicates, neighbours or rows of one id lie in different parts of the split"),
-    "imbalance": Kind(f"the largest class has over {IMBALANCE} times as many galaxies as the smallest"),
-    "label spelling": Kind("labels differ in case or blanks alone, or are blank"),
-    "suspect label": Kind("a classifier that has not seen the label finds another far more probable (cleanlab)"),
-    "duplicate id": Kind("several rows have the same id", "keep first"),
-    "copied column": Kind("two columns of numbers are equal in 99 % of their rows"),
-    "constant column": Kind("a column has one value only, or none"),
-    "impossible value": Kind(
+    UNREADABLE = "unreadable", "the picture cannot be decoded", Remedy.DROP
+    BIT_DEPTH = (
+        "bit depth",
+        "values of more than 8 bits leave most of their range empty, so that their depth is guessed",
+    )
+    SAME_FILE = "same file", "pictures are the same byte for byte", Remedy.KEEP_FIRST
+    SAME_PIXELS = "same pixels", "pictures differ in their files but not in their pixels", Remedy.KEEP_FIRST
+    NEAR_DUPLICATE = (
+        "near duplicate",
+        "pictures show the same galaxy, whether turned, mirrored, rescaled or cut anew",
+        Remedy.KEEP_FIRST,
+    )
+    NEIGHBOURS = "neighbours", "positions on the sky are closer than the radius asked for"
+    CONTRADICTION = "contradiction", "duplicates of any sort have different labels", Remedy.DROP
+    LEAK = "leak", "duplicates, neighbours or rows of one id lie in different parts of the split"
+    IMBALANCE = (
+        "imbalance",
+        "the largest class has over {threshold} as many galaxies as the smallest",
+        Remedy.NONE,
+        20,
+        "times",
+    )
+    LABEL_SPELLING = "label spelling", "labels differ in case or blanks alone, or are blank"
+    SUSPECT_LABEL = (
+        "suspect label",
+        "a classifier that has not seen the label finds another far more probable (cleanlab)",
+    )
+    DUPLICATE_ID = "duplicate id", "several rows have the same id", Remedy.KEEP_FIRST
+    COPIED_COLUMN = (
+        "copied column",
+        "two columns of numbers are equal in {threshold} of their rows",
+        Remedy.NONE,
+        99,
+        "%",
+    )
+    CONSTANT_COLUMN = "constant column", "a column has one value only, or none"
+    IMPOSSIBLE_VALUE = (
+        "impossible value",
         "positions outside the sky, negative redshifts, magnitudes outside -5 to 40, infinities, or a number that "
-        "stands for 'not known' (-9999 and the like)"
-    ),
-}
-"""What the doctor looks for, by kind."""
+        "stands for 'not known' (-9999 and the like)",
+    )
+
+
+_FIRST, *_OTHERS = Problem
+KINDS: tuple[Rule, ...] = (_FIRST, *Defect, *_OTHERS)
+"""All that the checks look for, in the order in which findings are told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ class Finding:
 
     Parameters
     ----------
-    kind : str
+    kind : Rule
         One of `KINDS`.
     rows : tuple of int
         Of the data; empty if it concerns the whole.
@@ -76,15 +78,20 @@ class Finding:
         How sure, or how close, where there is a measure.
     """
 
-    kind: str
+    kind: Rule
     rows: tuple[int, ...]
     text: str
     score: float | None = None
 
+    @property
+    def pairs(self) -> list[tuple[int, int]]:
+        """The first of the rows with each other one."""
+        return [(self.rows[0], other) for other in self.rows[1:]]
+
 
 @dataclass(slots=True)
-class Diagnosis:
-    """What the doctor found.
+class CheckResult:
+    """What the checks found.
 
     Parameters
     ----------
@@ -111,12 +118,12 @@ class Diagnosis:
     seconds: float = 0.0
     id_type: pa.DataType = field(default_factory=pa.string)
 
-    def counts(self) -> dict[str, int]:
+    def counts(self) -> dict[Rule, int]:
         """Return how many findings there are of each kind that was found."""
         counted = Counter(finding.kind for finding in self.findings)
         return {kind: counted[kind] for kind in KINDS if counted[kind]}
 
-    def of(self, kind: str) -> list[Finding]:
+    def of(self, kind: Rule) -> list[Finding]:
         """Return the findings of a kind."""
         return [finding for finding in self.findings if finding.kind == kind]
 
@@ -152,25 +159,27 @@ class Diagnosis:
 
     def pairs(self) -> list[tuple[int, int]]:
         """Return pairs of rows that show the same place on the sky; `split_by_id` keeps them in one part."""
-        related = (
-            one.rows for one in self.findings if one.kind == "neighbours" or KINDS[one.kind].remedy == "keep first"
-        )
-        return [(rows[0], other) for rows in related for other in rows[1:]]
+        return [
+            pair
+            for one in self.findings
+            if one.kind is Problem.NEIGHBOURS or one.kind.remedy is Remedy.KEEP_FIRST
+            for pair in one.pairs
+        ]
 
     def dropped(self) -> dict[int, str]:
         """Return which rows a cleaned list leaves out, and why: broken ones, and all duplicates but the first."""
         dropped: dict[int, str] = {}
         stands: dict[int, int] = {}
         for finding in self.findings:
-            remedy = KINDS[finding.kind].remedy
+            remedy = finding.kind.remedy
             # A duplicate that was dropped is stood for by what it was dropped for, what is broken by nobody: the first
             # that is left is kept.
             rows = {_last(stands, row) for row in finding.rows}
             left = sorted(row for row in rows if row not in dropped)
-            for row in {"drop": left, "keep first": left[1:]}.get(remedy, []):
-                same = "" if remedy == "drop" else f" as {self.ids[left[0]]}"
+            for row in {Remedy.DROP: left, Remedy.KEEP_FIRST: left[1:]}.get(remedy, []):
+                same = "" if remedy is Remedy.DROP else f" as {self.ids[left[0]]}"
                 dropped[row] = f"{finding.kind}{same}: {finding.text}"
-                if remedy == "keep first":
+                if remedy is Remedy.KEEP_FIRST:
                     stands[row] = left[0]
         return dropped
 

@@ -1,4 +1,4 @@
-"""What the doctor found, for people and programs: a page with pictures, a JSON, a cleaned list."""
+"""What the checks found, for people and programs: a page with pictures, a JSON, a cleaned list."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -9,10 +9,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from peculiar.checks.check import open_examined
-from peculiar.checks.findings import KINDS, Diagnosis, Finding
+from peculiar.checks.findings import CheckResult, Finding
 from peculiar.errors import DataError
 from peculiar.files.writing import writing
 from peculiar.images.decode import Framing
+from peculiar.images.defects import Rule
 from peculiar.reports.page import Section, Strip, embedded, write_page
 from peculiar.sources.stream import decode_row
 from peculiar.tables.column import Column
@@ -26,12 +27,12 @@ MOST_SHOWN, MOST_PICTURES = 24, 3
 _SIDE = 112
 
 
-def write_checkup(found: Diagnosis, folder: Path, *, label: str | None = None) -> Path:
+def write_report(found: CheckResult, folder: Path, *, label: str | None = None) -> Path:
     """Write ``check.json`` with all findings, and ``index.html``, one file that shows the first of each kind.
 
     Parameters
     ----------
-    found : Diagnosis
+    found : CheckResult
     folder : path
         Made where it is missing; files that are there are replaced.
     label : str, optional
@@ -59,7 +60,7 @@ def write_checkup(found: Diagnosis, folder: Path, *, label: str | None = None) -
     return write_page(folder / "index.html", f"Check of {found.data.name}", lead, [summary, *sections])
 
 
-def write_cleaned(found: Diagnosis, path: Path) -> Path:
+def write_cleaned(found: CheckResult, path: Path) -> Path:
     """Write a list of all galaxies as CSV: row, id, kept (yes or no), reason. The data stay as they are."""
     dropped = found.dropped()
     rows = range(len(found.ids))
@@ -75,7 +76,7 @@ def write_cleaned(found: Diagnosis, path: Path) -> Path:
     return path
 
 
-def _summary(found: Diagnosis) -> str:
+def _summary(found: CheckResult) -> str:
     if not found.findings:
         return "Nothing is wrong."
     dropped = len(found.dropped())
@@ -87,9 +88,9 @@ def _summary(found: Diagnosis) -> str:
 
 
 def _section(
-    kind: str, some: Sequence[Finding], count: int, found: Diagnosis, pictures: dict[int, NDArray[np.uint8]]
+    kind: Rule, some: Sequence[Finding], count: int, found: CheckResult, pictures: dict[int, NDArray[np.uint8]]
 ) -> Section:
-    text = [f"{KINDS[kind].text[:1].upper()}{KINDS[kind].text[1:]}."]
+    text = [f"{kind.description[:1].upper()}{kind.description[1:]}."]
     if count > len(some):
         text.append(f"{len(some)} of {count:,} are shown; check.json has all.")
     strips = [strip for one in some if (strip := _strip(one, found, pictures)).pictures]
@@ -98,18 +99,18 @@ def _section(
     return Section(f"{kind[:1].upper()}{kind[1:]} ({count:,})", text=text, table=table, text_columns=2, gallery=strips)
 
 
-def _strip(one: Finding, found: Diagnosis, pictures: dict[int, NDArray[np.uint8]]) -> Strip:
+def _strip(one: Finding, found: CheckResult, pictures: dict[int, NDArray[np.uint8]]) -> Strip:
     rows = one.rows[:MOST_PICTURES]
     return Strip([embedded(pictures[row]) for row in rows if row in pictures], f"{_names(one.rows, found)}: {one.text}")
 
 
-def _names(rows: Sequence[int], found: Diagnosis) -> str:
+def _names(rows: Sequence[int], found: CheckResult) -> str:
     names = [found.ids[row] for row in rows[:MOST_PICTURES]]
     more = len(rows) - len(names)
     return ", ".join(names) + (f" and {more:,} more" if more else "") if names else "all"
 
 
-def _pictures(found: Diagnosis, wanted: Iterable[int], label: str | None) -> dict[int, NDArray[np.uint8]]:
+def _pictures(found: CheckResult, wanted: Iterable[int], label: str | None) -> dict[int, NDArray[np.uint8]]:
     """Read some rows' pictures anew, whole; those that cannot be read are missing."""
     if "pictures" in found.skipped:
         return {}

@@ -340,13 +340,13 @@ def data_check(
     """Look for what is wrong with a set of galaxies: broken pictures, duplicates, leaks, labels, columns."""
     from peculiar.checks.check import check
     from peculiar.checks.findings import KINDS
-    from peculiar.checks.page import write_checkup, write_cleaned
+    from peculiar.checks.page import write_cleaned, write_report
 
     if fix is not None:
         _check_suffix(fix, ".csv")
     for kind in fail_on or ():
-        if kind not in ("any", *KINDS):
-            raise UnknownNameError("kind of finding", kind, ("any", *KINDS))
+        if kind not in ("any", *map(str, KINDS)):
+            raise UnknownNameError("kind of finding", kind, ("any", *map(str, KINDS)))
     pages = [] if folder is None else [folder / "check.json", folder / "index.html"]
     with producing(context, *pages, fix), counting("looking") as progress:
         found = check(
@@ -361,7 +361,7 @@ def data_check(
             progress=lambda _, done: progress(done),
         )
         if folder is not None:
-            write_checkup(found, folder, label=label)
+            write_report(found, folder, label=label)
         if fix is not None:
             write_cleaned(found, fix)
     counts = found.counts()

@@ -12,6 +12,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter, rotate, shift
 
 from peculiar.errors import PictureError
+from peculiar.images.background import noise, rim
 from peculiar.images.decode import Framing, frame_pixels
 from peculiar.metrics.scores import calibration_error
 from peculiar.models.predict import Classifier
@@ -119,8 +120,8 @@ def _far(picture: Pixels, amount: float, random: np.random.Generator) -> Pixels:
     shrink = float(Planck18.angular_diameter_distance(_NEAR) / Planck18.angular_diameter_distance(amount))
     dim = ((1 + _NEAR) / (1 + amount)) ** 4
     light = np.sinh(picture / 255 * np.arcsinh(_SOFTENING)) / _SOFTENING
-    rim = np.concatenate([light[:4].reshape(-1, 3), light[-4:].reshape(-1, 3), light[:, :4].reshape(-1, 3)])
-    sky, spread = np.median(rim, axis=0), np.median(np.abs(rim - np.median(rim, axis=0)), axis=0) * 1.4826
+    edge = rim(light, 4)
+    sky, spread = np.median(edge, axis=0), noise(edge, axis=0)
     height, width = picture.shape[:2]
     size = (max(8, round(width * shrink)), max(8, round(height * shrink)))
     small = np.stack(

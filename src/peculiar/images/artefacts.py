@@ -1,8 +1,8 @@
 """What a picture is like without regard to what is on it, and what a detector, its readout or a lost packet leaves.
 
 Light came through a telescope: it is blurred, brings noise wherever it falls, has its colours one upon another, and
-knows nothing of the rows and columns of a chip. Each flaw offends against one of these. The other measures say how much
-changes over so many pixels, which way, and in what values; what is usual of all of them together is learned from
+knows nothing of the rows and columns of a chip. Each artefact offends against one of these. The other measures say how
+much changes over so many pixels, which way, and in what values; what is usual of all of them together is learned from
 pictures (`peculiar.models.novelty`), so that an offence that nobody thought of is seen too. They are measured on the
 framed picture, as the network sees it.
 """
@@ -12,7 +12,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-FLAWS = ("lines", "steps", "sharp", "still", "colours apart")
+ARTEFACTS = ("lines", "steps", "sharp", "still", "colours apart")
 """The first five measures.
 
 lines
@@ -30,7 +30,7 @@ colours apart
 _SIZES = (1, 2, 4, 8, 16, 32)
 
 MEASURES: tuple[str, ...] = (
-    *FLAWS,
+    *ARTEFACTS,
     *(f"{what}, {size} px" for size in _SIZES for what in ("change", "direction", "crossing")),
     "commonest value",
     "disorder",
@@ -38,7 +38,7 @@ MEASURES: tuple[str, ...] = (
     "red to blue",
     "green",
 )
-"""In the order of `measure_flaws`: `FLAWS`, and for cells of each size, all but "direction" as logarithms,
+"""In the order of `measure_artefacts`: `ARTEFACTS`, and for cells of each size, all but "direction" as logarithms,
 
 change
     The mean difference of neighbours, down and to the right.
@@ -62,8 +62,8 @@ _COLOURS = np.array([[1, -1], [0, 2], [-1, -1]], np.float32) / _CELL**2
 _Array = NDArray[np.float32]
 
 
-def measure_flaws(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Measure the flaws of framed pictures, and what else there is to them.
+def measure_artefacts(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Measure the artefacts of framed pictures, and what else there is to them.
 
     Parameters
     ----------
@@ -72,8 +72,8 @@ def measure_flaws(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
     Returns
     -------
     ndarray of float32, shape (n, 28)
-        See `MEASURES`; of the flaws, the larger, the worse. Turning a picture by quarters, or mirroring it, changes the
-        last digits alone where its side is a multiple of 32; in what batch it comes changes nothing.
+        See `MEASURES`; of the artefacts, the larger, the worse. Turning a picture by quarters, or mirroring it, changes
+        the last digits alone where its side is a multiple of 32; in what batch it comes changes nothing.
     """
     # One by one: a picture fits the cache, and no sum depends on what else is in the batch.
     return np.array([_measure(picture) for picture in pictures], dtype=np.float32).reshape(-1, len(MEASURES))

@@ -7,8 +7,9 @@ without a network, as the bright region that the middle of the picture belongs t
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
+
+from peculiar.images.background import sky
 
 # The search runs on a picture reduced to about this many pixels a side: enough for a size, and fast.
 _GRID = 64
@@ -61,13 +62,13 @@ def central_extent(picture: Image.Image) -> Extent:
     reduced = picture.reduce(reduction) if reduction > 1 else picture
     light = ndimage.uniform_filter(np.asarray(reduced, dtype=np.float32).mean(axis=2), 3)
     height, width = light.shape
-    sky, scatter = _sky(light)
+    level, scatter = sky(light)
     # Of a tiny picture's even side the middle fifth would hold no pixel.
     top, left = (max(side // 2 - max(side // 10, 1), 0) for side in (height, width))
     middle = light[top : height - top, left : width - left]
     peak_row, peak_column = np.unravel_index(int(middle.argmax()), middle.shape)
     peak = float(middle[peak_row, peak_column])
-    edge = sky + max(_NOISE * scatter, _EDGE * (peak - sky), _LEAST)
+    edge = level + max(_NOISE * scatter, _EDGE * (peak - level), _LEAST)
     if peak <= edge:
         return Extent(picture.width / 2, picture.height / 2, min(picture.size) / 4, found=False)
     regions, _ = ndimage.label(light > edge)
@@ -75,14 +76,3 @@ def central_extent(picture: Image.Image) -> Extent:
     row, column = rows.mean(), columns.mean()
     radius = np.quantile(np.hypot(rows - row, columns - column), _SHARE) + 0.5
     return Extent(float(column + 0.5) * reduction, float(row + 0.5) * reduction, float(radius) * reduction, found=True)
-
-
-def _sky(light: NDArray[np.float32]) -> tuple[float, float]:
-    """Return the median of a picture's rim, a tenth of it on each side, and its scatter."""
-    rim = max(1, min(light.shape) // 10)
-    pixels = np.concatenate(
-        [light[:rim].ravel(), light[-rim:].ravel(), light[:, :rim].ravel(), light[:, -rim:].ravel()]
-    )
-    sky = np.median(pixels)
-    # 1.4826 times the median deviation is the standard deviation of normal noise, and stars on the rim leave it alone.
-    return float(sky), float(1.4826 * np.median(np.abs(pixels - sky)))

@@ -1,66 +1,101 @@
 """What is wrong with a single picture, whatever the others are."""
 
-from dataclasses import dataclass
+import math
+from enum import StrEnum
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from peculiar.images import background
 
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """A fault of a picture, and where it begins.
 
-    Parameters
+class Remedy(StrEnum):
+    """What a cleaned list does with the galaxies of a finding."""
+
+    DROP = "drop"
+    KEEP_FIRST = "keep first"
+    NONE = ""
+
+
+class Rule(StrEnum):
+    """Something that a check looks for: a member is its name, with all that is to be known of it.
+
+    Attributes
     ----------
-    kind : str
-    threshold : float
-    unit : str
-        Of the threshold.
-    text : str
-        The rule in words, with ``{threshold}`` where the number goes.
+    description : str
+        The rule in words, with its threshold.
+    remedy : Remedy
+    threshold : float or None
+        Where the fault begins.
     """
 
-    kind: str
+    description: str
+    remedy: Remedy
     threshold: float
-    unit: str
-    text: str
 
-    @property
-    def sentence(self) -> str:
-        """The rule in words."""
-        return self.text.format(threshold=f"{self.threshold:g} {self.unit}".strip())
+    def __new__(
+        cls, name: str, description: str, remedy: Remedy = Remedy.NONE, threshold: float | None = None, unit: str = ""
+    ) -> Self:
+        """Make a member; ``{threshold}`` in the description stands for the number with its unit."""
+        member = str.__new__(cls, name)
+        member._value_ = name
+        member.threshold = math.nan if threshold is None else threshold
+        member.description = description.format(threshold=f"{member.threshold:g} {unit}".strip())
+        member.remedy = remedy
+        return member
 
 
 # How many times as bright as the middle something else may be: a star beside a galaxy often is.
 _BRIGHTER = 2.5
 
-# The thresholds lie beyond all of 3,000 real galaxies, save that of off-centre, which lies beyond 99 % of them.
-RULES = {
-    rule.kind: rule
-    for rule in (
-        Rule("tiny", 32, "pixels", "the shorter side of the picture has fewer than {threshold}"),
-        Rule(
-            "constant", 2, "of 255", "the largest and the smallest value differ by {threshold} or less, in each colour"
-        ),
-        Rule("blank", 8, "times", "nothing is brighter than the sky by more than {threshold} its noise (smoothed)"),
-        Rule("clipped", 1.2, "%", "a colour is at its largest value in more than {threshold} of the pixels"),
-        Rule(
-            "off-centre",
-            20,
-            "%",
-            "the light that the middle belongs to is brightest farther away than {threshold} of the side, something "
-            f"elsewhere is over {_BRIGHTER:g} times as bright, or nothing is there",
-        ),
-        Rule(
-            "uneven sky",
-            6,
-            "times",
-            "the brightest place stands above the sky by less than {threshold} the scatter of brightness along the "
-            "edges, as beside a bright star",
-        ),
+
+class Defect(Rule):
+    """Defects of single pictures, the gravest first: a picture has one at most.
+
+    The thresholds lie beyond all of 3,000 real galaxies, except that of off-centre, which lies beyond 99 % of them.
+    """
+
+    TINY = "tiny", "the shorter side of the picture has fewer than {threshold}", Remedy.DROP, 32, "pixels"
+    CONSTANT = (
+        "constant",
+        "the largest and the smallest value differ by {threshold} or less, in each colour",
+        Remedy.DROP,
+        2,
+        "of 255",
     )
-}
-"""The faults of single pictures by kind, the gravest first: a picture has one at the most."""
+    BLANK = (
+        "blank",
+        "nothing is brighter than the sky by more than {threshold} its noise (smoothed)",
+        Remedy.DROP,
+        8,
+        "times",
+    )
+    CLIPPED = (
+        "clipped",
+        "a colour is at its largest value in more than {threshold} of the pixels",
+        Remedy.DROP,
+        1.2,
+        "%",
+    )
+    # What lies beside a bright star, or is one of two galaxies, may be worth keeping.
+    OFF_CENTRE = (
+        "off-centre",
+        "the light that the middle belongs to is brightest farther away than {threshold} of the side, something "
+        f"elsewhere is over {_BRIGHTER:g} times as bright, or nothing is there",
+        Remedy.NONE,
+        20,
+        "%",
+    )
+    UNEVEN_SKY = (
+        "uneven sky",
+        "the brightest place stands above the sky by less than {threshold} the scatter of brightness along the edges, "
+        "as beside a bright star",
+        Remedy.NONE,
+        6,
+        "times",
+    )
+
 
 # JPEG makes 254 of 255 here and there.
 _FULL, _FAINTEST = 254, 4.0
@@ -72,7 +107,7 @@ _NEAR = 15
 _SMOOTH = 0.02
 
 
-def blemish(pixels: NDArray[np.uint8]) -> tuple[str, str] | None:
+def find_defect(pixels: NDArray[np.uint8]) -> tuple[Defect, str] | None:
     """Judge one picture.
 
     Parameters
@@ -82,48 +117,41 @@ def blemish(pixels: NDArray[np.uint8]) -> tuple[str, str] | None:
 
     Returns
     -------
-    (str, str) or None
-        Which of `RULES` it breaks, and what was measured.
+    (Defect, str) or None
+        The defect, and what was measured.
     """
     from scipy import ndimage
 
     height, width = pixels.shape[:2]
-    if min(height, width) < RULES["tiny"].threshold:
-        return "tiny", f"{width} x {height} pixels"
+    if min(height, width) < Defect.TINY.threshold:
+        return Defect.TINY, f"{width} x {height} pixels"
     spread = int(np.ptp(pixels.reshape(-1, 3), axis=0).max())
-    if spread <= RULES["constant"].threshold:
-        return "constant", f"its values differ by {spread} of 255"
+    if spread <= Defect.CONSTANT.threshold:
+        return Defect.CONSTANT, f"its values differ by {spread} of 255"
     light = pixels.astype(np.float32).mean(axis=2)
-    rim = max(1, min(height, width) // 10)
     smooth = ndimage.uniform_filter(light, 3)
-    edge = _edge(smooth, rim)
+    edge = background.rim(smooth)
     sky = float(np.median(edge))
-    noise = 1.4826 * float(np.median(np.abs(_edge(smooth - ndimage.uniform_filter(smooth, _NEAR), rim))))
+    noise = float(background.noise(background.rim(smooth - ndimage.uniform_filter(smooth, _NEAR)), 0))
     brightest = float(smooth.max()) - sky
-    if brightest <= max(RULES["blank"].threshold * noise, _FAINTEST):
-        return "blank", f"the brightest place stands {brightest:.1f} above a sky of {sky:.1f}, of 255"
+    if brightest <= max(Defect.BLANK.threshold * noise, _FAINTEST):
+        return Defect.BLANK, f"the brightest place stands {brightest:.1f} above a sky of {sky:.1f}, of 255"
     full = float((pixels >= _FULL).any(axis=2).mean())
-    if 100 * full > RULES["clipped"].threshold:
-        return "clipped", f"{full:.1%} of its pixels have a colour at its largest value"
+    if 100 * full > Defect.CLIPPED.threshold:
+        return Defect.CLIPPED, f"{full:.1%} of its pixels have a colour at its largest value"
     wrong = _off_centre(ndimage.gaussian_filter(light, _SMOOTH * min(height, width)), sky, noise)
     if wrong is not None:
         return wrong
-    scatter = 1.4826 * float(np.median(np.abs(edge - sky)))
-    if brightest <= RULES["uneven sky"].threshold * scatter:
+    scatter = float(background.noise(edge, sky))
+    if brightest <= Defect.UNEVEN_SKY.threshold * scatter:
         return (
-            "uneven sky",
+            Defect.UNEVEN_SKY,
             f"brightness along the edges scatters by {scatter:.1f}, the brightest place stands {brightest:.1f} above",
         )
     return None
 
 
-def _edge(light: NDArray[np.float32], rim: int) -> NDArray[np.float32]:
-    """Return what lies along the four edges, in one row."""
-    sides = (light[:rim], light[-rim:], light[:, :rim], light[:, -rim:])
-    return np.concatenate([side.ravel() for side in sides])
-
-
-def _off_centre(light: NDArray[np.float32], sky: float, noise: float) -> tuple[str, str] | None:
+def _off_centre(light: NDArray[np.float32], sky: float, noise: float) -> tuple[Defect, str] | None:
     """Ask whether what lies in the middle is the picture's galaxy, or its flank, or sky."""
     from scipy import ndimage
 
@@ -133,17 +161,17 @@ def _off_centre(light: NDArray[np.float32], sky: float, noise: float) -> tuple[s
     row, column = divmod(int(middle.argmax()), middle.shape[1])
     row, column = row + top, column + left
     above = float(light[row, column]) - sky
-    if above < max(RULES["blank"].threshold * noise, _FAINTEST) / 2:
-        return "off-centre", "nothing stands out in the middle"
+    if above < max(Defect.BLANK.threshold * noise, _FAINTEST) / 2:
+        return Defect.OFF_CENTRE, "nothing stands out in the middle"
     brighter = (float(light.max()) - sky) / above
     if brighter > _BRIGHTER:
-        return "off-centre", f"something elsewhere is {brighter:.1f} times as bright as the middle"
+        return Defect.OFF_CENTRE, f"something elsewhere is {brighter:.1f} times as bright as the middle"
     # A middle on the galaxy's flank is joined to its peak by light that is half as bright at the least.
     regions, _ = ndimage.label(light > sky + above / 2)
     peak_row, peak_column = divmod(
         int(np.where(regions == regions[row, column], light, -np.inf).argmax()), light.shape[1]
     )
     distance = np.hypot(peak_row + 0.5 - height / 2, peak_column + 0.5 - width / 2) / min(height, width)
-    if 100 * distance > RULES["off-centre"].threshold:
-        return "off-centre", f"the light is brightest {distance:.0%} of the side away from the middle"
+    if 100 * distance > Defect.OFF_CENTRE.threshold:
+        return Defect.OFF_CENTRE, f"the light is brightest {distance:.0%} of the side away from the middle"
     return None

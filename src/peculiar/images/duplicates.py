@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from peculiar.images.background import noise
+
 PORTRAIT = 64
 """Side of a portrait, in pixels."""
 
@@ -52,7 +54,7 @@ _LANDMARKS, _NEAR_LANDMARKS = 1.0, 24
 
 
 @dataclass(frozen=True, slots=True)
-class Twin:
+class Duplicate:
     """Two pictures of one galaxy.
 
     Parameters
@@ -139,12 +141,12 @@ def _fill_corners(light: NDArray[np.float32]) -> float:
     return sky
 
 
-def find_twins(
+def find_duplicates(
     portraits: NDArray[np.uint8],
     *,
     neighbours: int = 20,
     progress: Callable[[int], object] = lambda done: None,
-) -> list[Twin]:
+) -> list[Duplicate]:
     """Find pictures of the same galaxy, however turned, mirrored, rescaled or centred.
 
     Parameters
@@ -158,7 +160,7 @@ def find_twins(
 
     Returns
     -------
-    list of Twin
+    list of Duplicate
         By their rows. The time of the comparison grows as n, that of the search as the square of n up to
         `MOST_AT_ONCE`, and as its power 3/2 from there on.
     """
@@ -170,17 +172,21 @@ def find_twins(
     description = _description(waves)
     # Galaxies are alike in being round, or long: a harmonic counts by how far it goes beyond what is usual.
     waves /= np.maximum(spread, 1e-6)
-    twins: list[Twin] = []
+    duplicates: list[Duplicate] = []
     for pairs, compared in _candidates(description, neighbours):
         fits = _fit_rings(waves, pairs)
         likely = np.flatnonzero(fits.agreement > _RINGS_AGREE)
-        twins += [
-            twin
+        duplicates += [
+            duplicate
             for row in likely
-            if (twin := _lay_over(portraits, pairs[row], fits.turned[row], fits.scale[row], bool(fits.mirrored[row])))
+            if (
+                duplicate := _lay_over(
+                    portraits, pairs[row], fits.turned[row], fits.scale[row], bool(fits.mirrored[row])
+                )
+            )
         ]
         progress(compared)
-    return sorted(twins, key=lambda twin: (twin.first, twin.second))
+    return sorted(duplicates, key=lambda duplicate: (duplicate.first, duplicate.second))
 
 
 def _rings(portraits: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -195,7 +201,7 @@ def _rings(portraits: NDArray[np.uint8]) -> NDArray[np.float32]:
     rings = np.stack([ndimage.map_coordinates(one, places, order=1) for one in light])
     rings -= rings.mean(axis=2, keepdims=True)
     # A bright star is no more than another difference.
-    scatter = 1.4826 * np.median(np.abs(rings).reshape(len(rings), -1), axis=1) + 0.01
+    scatter = noise(rings.reshape(len(rings), -1), 0, axis=1) + 0.01
     clipped: NDArray[np.float32] = np.clip(rings / scatter[:, None, None], -4, 4)
     return clipped
 
@@ -300,7 +306,7 @@ def _fit_rings(waves: NDArray[np.complex64], pairs: NDArray[np.intp]) -> _Fits:
 
 def _lay_over(
     portraits: NDArray[np.uint8], pair: NDArray[np.intp], turned: float, scale: float, mirrored: bool
-) -> Twin | None:
+) -> Duplicate | None:
     """Lay the second portrait on the first, turn and scale it until they agree best, and judge."""
     first, second = (portraits[row].astype(np.float32) for row in pair)
     fixed = _fine(first)
@@ -327,7 +333,7 @@ def _lay_over(
     if likeness < _UNEVENLY:
         return None
     degrees = round(180 - (180 - float(angle)) % 360, 1)
-    return Twin(int(pair[0]), int(pair[1]), round(float(likeness), 3), degrees, mirrored)
+    return Duplicate(int(pair[0]), int(pair[1]), round(float(likeness), 3), degrees, mirrored)
 
 
 def _turned(light: NDArray[np.float32], angle: float, size: float, *, mirrored: bool) -> NDArray[np.float32]:
@@ -348,7 +354,7 @@ def _fine(light: NDArray[np.float32]) -> NDArray[np.float32]:
 
     logarithm = np.log(light + 16)
     fine = logarithm - ndimage.gaussian_filter(logarithm, 2)
-    scatter = 1.4826 * np.median(np.abs(fine[_DISC])) + 0.005
+    scatter = noise(fine[_DISC], 0) + 0.005
     return np.where(_DISC, np.clip(fine / scatter, -5, 5), 0).astype(np.float32)
 
 

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from peculiar.images.background import noise
+
 NAME = "Lupton et al. 2004 asinh, version 1"
 
 SDSS_PIXEL = 0.396
@@ -162,15 +164,15 @@ def _sky(values: NDArray[np.floating[Any]]) -> tuple[float, float]:
     values = values[np.isfinite(values) & (values != 0)].astype(np.float64)
     if not values.size:
         return 0.0, 1.0
-    kept, sky, noise = values, 0.0, 0.0
+    kept, sky, scatter = values, 0.0, 0.0
     for _ in range(5):  # stars and galaxies are clipped off, each round closer
         sky = float(np.median(kept))
-        noise = 1.4826 * float(np.median(np.abs(kept - sky)))
-        within = kept[np.abs(kept - sky) <= 3 * noise]
-        if noise == 0 or within.size == kept.size:
+        scatter = float(noise(kept, sky))
+        within = kept[np.abs(kept - sky) <= 3 * scatter]
+        if scatter == 0 or within.size == kept.size:
             break
         kept = within
-    if noise > 0:
-        return sky, _NOISE / noise
+    if scatter > 0:
+        return sky, _NOISE / scatter
     highest = float(values.max()) - sky
     return sky, _BRIGHTEST / highest if highest > 0 else 1.0

@@ -26,7 +26,7 @@ from peculiar.images.decode import Framing
 from peculiar.metrics.calibration import Scaling
 from peculiar.metrics.prediction_sets import Thresholds
 from peculiar.models.container import digest_of, join_card, split_card
-from peculiar.models.novelty import Familiar
+from peculiar.models.novelty import Novelty
 from peculiar.questions.question import Question, answering
 from peculiar.sources.given import framed_batches
 
@@ -62,7 +62,7 @@ class Card(BaseModel):
         By question, weights and biases for logits already divided by the temperature, where these are better.
     sets : dict of str to dict of str to tuple of float
         By question and level, the thresholds of prediction sets; see `peculiar.metrics.prediction_sets`.
-    familiar : Familiar or None
+    familiar : Novelty or None
         What the embeddings of the training pictures are like; see `peculiar.models.novelty`.
     views : int
         Over how many turned and mirrored views of a picture answers are averaged unless told otherwise; see
@@ -91,7 +91,7 @@ class Card(BaseModel):
     temperatures: dict[str, float]
     scalings: dict[str, Scaling] = {}
     sets: dict[str, Thresholds] = {}
-    familiar: Familiar | None = None
+    familiar: Novelty | None = None
     views: int = Field(default=1, ge=1, le=8)
     training: dict[str, Any] = {}
     scores: dict[str, Any] = {}

@@ -73,9 +73,9 @@ class Looks(BaseModel):
     means: _Array
     factors: _Array
 
-    def distances(self, flaws: NDArray[np.floating]) -> NDArray[np.float64]:
+    def distances(self, artefacts: NDArray[np.floating]) -> NDArray[np.float64]:
         """Return how improbable measures, shape (n, m), are: the Mahalanobis distance if there is one Gaussian."""
-        measures = (flaws - self.middle.astype(np.float64)) / self.scale
+        measures = (artefacts - self.middle.astype(np.float64)) / self.scale
         heights = np.log(self.shares.astype(np.float64))
         heights += np.log(np.diagonal(self.factors, axis1=1, axis2=2).astype(np.float64)).sum(axis=1)
         squares = [
@@ -86,8 +86,8 @@ class Looks(BaseModel):
         return np.asarray(np.sqrt(2 * np.maximum(heights.max() - density, 0)))
 
 
-class Familiar(BaseModel):
-    """What training pictures are like, in 120 kB of a model's card; see `fit_familiar`.
+class Novelty(BaseModel):
+    """What training pictures are like, in 120 kB of a model's card; see `fit_novelty`.
 
     Parameters
     ----------
@@ -130,14 +130,14 @@ class Familiar(BaseModel):
         limits = (self.variance, self.limit, self.looks_limit)
         return whole and all(0 < one < np.inf for one in limits)
 
-    def unlikeness(self, embedding: NDArray[np.floating], flaws: NDArray[np.floating]) -> NDArray[np.float32]:
+    def ood(self, embedding: NDArray[np.floating], artefacts: NDArray[np.floating]) -> NDArray[np.float32]:
         """Return how unlike the training pictures some pictures are.
 
         Parameters
         ----------
         embedding : ndarray, shape (n, d)
-        flaws : ndarray, shape (n, 28)
-            Of the same pictures; see `peculiar.images.artefacts.measure_flaws`.
+        artefacts : ndarray, shape (n, 28)
+            Of the same pictures; see `peculiar.images.artefacts.measure_artefacts`.
 
         Returns
         -------
@@ -145,7 +145,7 @@ class Familiar(BaseModel):
             0 in the middle; 1 is exceeded by one in twenty of the galaxies that it was fitted for. NaN where the
             embedding is.
         """
-        told = np.maximum(self.distances(embedding) / self.limit, self.looks.distances(flaws) / self.looks_limit)
+        told = np.maximum(self.distances(embedding) / self.limit, self.looks.distances(artefacts) / self.looks_limit)
         return told.astype(np.float32)
 
     def distances(self, embedding: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -159,18 +159,18 @@ class Familiar(BaseModel):
         return np.asarray(np.sqrt((inside**2).sum(axis=1) + np.maximum(outside, 0) / self.variance))
 
 
-def fit_familiar(
+def fit_novelty(
     training: tuple[NDArray[np.floating], NDArray[np.floating]],
     held_back: tuple[NDArray[np.floating], NDArray[np.floating]],
     surveys: Sequence[str] | None = None,
-) -> Familiar:
+) -> Novelty:
     """Summarise what training pictures are like.
 
     Parameters
     ----------
     training : tuple of ndarray, shapes (n, d) and (n, 28)
-        Embeddings and measures (`peculiar.images.artefacts.measure_flaws`) of some thousands of the pictures that the
-        model was trained on.
+        Embeddings and measures (`peculiar.images.artefacts.measure_artefacts`) of some thousands of the pictures that
+        the model was trained on.
     held_back : tuple of ndarray, shapes (m, d) and (m, 28)
         Of pictures like them that it was not trained on, which decide what is far.
     surveys : sequence of str, length n, optional
@@ -202,7 +202,7 @@ def fit_familiar(
     # Half precision holds nothing below 6e-8, and an embedding with dead units has variances of 0.
     deviations = np.sqrt(np.maximum(largest, 1e-8))
     looks = _fit_looks(measures, weights)
-    summary = Familiar(
+    summary = Novelty(
         middle=middle.astype(np.float16),
         axes=(axes[:, -kept:] / deviations).T.astype(np.float16),
         variance=max(float(others.mean()), 1e-12),

@@ -16,11 +16,11 @@ import onnx
 from numpy.typing import NDArray
 
 from peculiar.errors import LabelError, ModelError
-from peculiar.images.artefacts import measure_flaws
+from peculiar.images.artefacts import measure_artefacts
 from peculiar.metrics.calibration import Scaling, choose_scaling, cross_fitted, fit_scaling
 from peculiar.metrics.prediction_sets import Thresholds, fit_sets
 from peculiar.models.model_file import Answers, Model, write_model
-from peculiar.models.novelty import DIRECTIONS, fit_familiar
+from peculiar.models.novelty import DIRECTIONS, fit_novelty
 from peculiar.models.predict import readable_batches
 from peculiar.models.quantize import pictures_for_ranges, quantize
 from peculiar.questions.question import Question
@@ -87,17 +87,17 @@ def recalibrate(
             return recalibrate(inner, sources, out, scores=scores, progress=progress)
     unscaled = model.with_card(model.card.model_copy(update={"scalings": {}}))
     embeddings: dict[str, list[NDArray[np.float32]]] = {"training": [], "validation": []}
-    flaws: dict[str, list[NDArray[np.float32]]] = {"training": [], "validation": []}
+    artefacts: dict[str, list[NDArray[np.float32]]] = {"training": [], "validation": []}
     surveys: list[str] = []
     chances: dict[str, list[NDArray[np.float32]]] = {question.name: [] for question in model.card.questions}
     labels: dict[str, list[int]] = {question.name: [] for question in model.card.questions}
     ids: dict[str, list[str]] = {question.name: [] for question in model.card.questions}
     batches = (batch for source in sources for batch in _answered(unscaled, source, sizes))
     for galaxies, answers, pictures in batches:
-        measured = measure_flaws(pictures)
+        measured = measure_artefacts(pictures)
         for row, (part, name, survey, entries) in enumerate(galaxies):
             embeddings[part].append(answers.embedding[row])
-            flaws[part].append(measured[row])
+            artefacts[part].append(measured[row])
             if part == "training":
                 surveys.append(survey)
             for question in model.card.questions:
@@ -136,9 +136,9 @@ def recalibrate(
     }
     if len(embeddings["training"]) >= 10 * DIRECTIONS:
         training, held_back = (
-            (np.array(embeddings[part]), np.array(flaws[part])) for part in ("training", "validation")
+            (np.array(embeddings[part]), np.array(artefacts[part])) for part in ("training", "validation")
         )
-        updates["familiar"] = fit_familiar(training, held_back, surveys)
+        updates["familiar"] = fit_novelty(training, held_back, surveys)
     graph = onnx.load(model.path)
     del graph.metadata_props[:]
     return write_model(graph.SerializeToString(deterministic=True), model.card.model_copy(update=updates), out)

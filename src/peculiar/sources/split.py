@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,6 +13,9 @@ from peculiar.errors import LabelError, UsageError
 from peculiar.text import counted
 
 PARTS = ("training", "validation", "test")
+
+
+T = TypeVar("T", int, str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +111,8 @@ def keep_together(parts: Split, same: Iterable[tuple[int, int]]) -> Split:
     same : iterable of (int, int)
         Pairs of rows.
     """
-    trained, pairs = set(parts.training.tolist()), list(same)
-    linked = {row: {row} for pair in pairs for row in pair}
-    for first, second in pairs:
-        joined = linked[first] | linked[second]
-        linked.update(dict.fromkeys(joined, joined))
-    moved = {row for group in linked.values() if group & trained for row in group} - trained
+    trained = set(parts.training.tolist())
+    moved = {row for group in connected(same) if trained.intersection(group) for row in group} - trained
     kept = np.array([row not in moved for row in parts.validation], dtype=bool)
     return Split(np.concatenate([parts.training, parts.validation[~kept]]), parts.validation[kept])
 
@@ -137,18 +136,29 @@ def split_by_id(
     Split
         Rows in their order.
     """
-    leader = {id_: id_ for id_ in ids}
-
-    def find(id_: str) -> str:
-        while leader[id_] != id_:
-            id_ = leader[id_]
-        return id_
-
-    for first, second in same:
-        lower, higher = sorted((find(ids[first]), find(ids[second])))
-        leader[higher] = lower
-    parts = np.array([part_of(find(id_), validation_size=validation_size, test_size=test_size) for id_ in ids])
+    first = {id_: group[0] for group in connected((ids[one], ids[other]) for one, other in same) for id_ in group}
+    parts = np.array(
+        [part_of(first.get(id_, id_), validation_size=validation_size, test_size=test_size) for id_ in ids]
+    )
     return Split(*(np.flatnonzero(parts == part) for part in PARTS))
+
+
+def connected(pairs: Iterable[tuple[T, T]]) -> list[tuple[T, ...]]:
+    """Return what pairs join, directly or through others: groups of two or more, each in order.
+
+    Examples
+    --------
+    >>> connected([(3, 1), (4, 5), (1, 2)])
+    [(1, 2, 3), (4, 5)]
+    """
+    from scipy.cluster.hierarchy import DisjointSet
+
+    found = DisjointSet()
+    for pair in pairs:
+        found.add(pair[0])
+        found.add(pair[1])
+        found.merge(*pair)
+    return sorted(tuple(sorted(group)) for group in found.subsets() if len(group) > 1)
 
 
 def part_of(id_: str, *, validation_size: float, test_size: float) -> str:

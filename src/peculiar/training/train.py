@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from peculiar.catalogs.teach import fit_head, fit_shares
-from peculiar.checks.check import same_galaxies
+from peculiar.checks.duplicates import same_galaxies
 from peculiar.errors import LabelError, RunError, UsageError
 from peculiar.metrics.calibration import fit_temperature
 from peculiar.metrics.scores import class_auc

@@ -1,0 +1,149 @@
+"""Pictures of one galaxy in different rows: copies of a file, of its pixels, and what was turned, mirrored or cut anew.
+
+The one finder of duplicates: checks report what it finds, and training keeps it on one side of the split.
+"""
+
+import hashlib
+import itertools
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from peculiar.checks.findings import Finding, Problem
+from peculiar.errors import PictureError
+from peculiar.images.decode import decode_remarked
+from peculiar.images.defects import Defect, Rule, find_defect
+from peculiar.images.duplicates import find_duplicates, portrait
+from peculiar.sources.stream import Row, Source, in_order
+
+# Of a picture with one of these faults enough is seen to tell whether it is a duplicate; others resemble each other.
+_SEEN = {Problem.BIT_DEPTH, Defect.CLIPPED, Defect.OFF_CENTRE, Defect.UNEVEN_SKY}
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A row and what its picture alone tells.
+
+    Parameters
+    ----------
+    id : str
+    label : str or None
+    fault : (Rule, str) or None
+        What is wrong with the picture, and what was measured.
+    file, pixels : bytes
+        Digests of the file and of the pixels; empty where a duplicate could not be told.
+    portrait : ndarray of uint8 or None
+        See `peculiar.images.duplicates.portrait`.
+    """
+
+    id: str
+    label: str | None
+    fault: tuple[Rule, str] | None = None
+    file: bytes = b""
+    pixels: bytes = b""
+    portrait: NDArray[np.uint8] | None = None
+
+
+def examine(row: Row) -> Examined:
+    """Decode the picture of a row, and look for what is wrong with it."""
+    file, guess = b"", ""
+    try:
+        content = row.read()
+        if isinstance(content, bytes):
+            file = _digest(content)
+            content, guess = decode_remarked(content)
+    except PictureError as error:
+        return Examined(row.id, row.label, (Problem.UNREADABLE, error.reason))
+    fault = find_defect(content) or ((Problem.BIT_DEPTH, guess) if guess else None)
+    if fault is not None and fault[0] not in _SEEN:
+        return Examined(row.id, row.label, fault)
+    pixels = _digest(repr(content.shape).encode() + np.ascontiguousarray(content).tobytes())
+    return Examined(row.id, row.label, fault, file, pixels, portrait(content))
+
+
+def duplicates_among(
+    rows: Sequence[Examined], *, progress: Callable[[int], object] = lambda done: None
+) -> Iterator[Finding]:
+    """Find the pictures of the same galaxy.
+
+    Parameters
+    ----------
+    rows : sequence of Examined
+    progress : callable
+        Called with the number of galaxies compared since the last call.
+
+    Yields
+    ------
+    Finding
+        First same files, then same pixels in different files, then near duplicates, pair by pair.
+    """
+    same_file = _groups([row.file for row in rows])
+    same_pixels = _groups([row.pixels for row in rows])
+    for members in same_file:
+        yield Finding(Problem.SAME_FILE, members, f"{len(members)} rows")
+    for members in same_pixels:
+        if len({rows[row].file for row in members}) > 1 or not rows[members[0]].file:
+            yield Finding(Problem.SAME_PIXELS, members, f"{len(members)} rows")
+    copies = {row for members in same_pixels for row in members[1:]}
+    firsts = [number for number in range(len(rows)) if rows[number].portrait is not None and number not in copies]
+    if not firsts:
+        return
+    portraits = np.stack([picture for number in firsts if (picture := rows[number].portrait) is not None])
+    for pair in find_duplicates(portraits, progress=progress):
+        how = [f"turned by {pair.turned:.0f}°"] if abs(pair.turned) >= 1 else []
+        how += ["mirrored"] if pair.mirrored else []
+        text = f"the same galaxy, {', '.join(how) or 'neither turned nor mirrored'}; likeness {pair.likeness:.2f}"
+        yield Finding(Problem.NEAR_DUPLICATE, (firsts[pair.first], firsts[pair.second]), text, pair.likeness)
+
+
+def same_galaxies(
+    sources: Sequence[Source],
+    ids: Collection[str],
+    *,
+    threads: int = 2,
+    progress: Callable[[int], object] = lambda done: None,
+) -> list[tuple[str, str]]:
+    """Find pictures of the same galaxy under different ids: copies, also turned, mirrored, rescaled or cut anew.
+
+    Parameters
+    ----------
+    sources : sequence of Source
+    ids : collection of str
+        Of the galaxies to compare; of several rows of one id the first counts.
+    threads : int
+        That read pictures.
+    progress : callable
+        Called with the number of galaxies compared since the last call.
+
+    Returns
+    -------
+    list of (str, str)
+        Ids of pairs. See `peculiar.images.duplicates.find_duplicates` for the time it takes.
+    """
+    wanted = set(ids)
+
+    def firsts() -> Iterator[Row]:
+        for row in itertools.chain.from_iterable(source.rows() for source in sources):
+            if row.id in wanted:
+                wanted.remove(row.id)
+                yield row
+
+    rows = list(in_order(examine, firsts(), threads))
+    found = duplicates_among(rows, progress=progress)
+    return [(rows[first].id, rows[second].id) for one in found for first, second in one.pairs]
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.blake2b(content, digest_size=16).digest()
+
+
+def _groups(digests: Sequence[bytes]) -> list[tuple[int, ...]]:
+    """Return the rows that share a digest, where several do; an empty one is shared with nobody."""
+    rows: dict[bytes, list[int]] = defaultdict(list)
+    for number, digest in enumerate(digests):
+        if digest:
+            rows[digest].append(number)
+    return [tuple(members) for members in rows.values() if len(members) > 1]
