@@ -16,7 +16,7 @@ def test_the_wheel_holds_the_template_and_no_picture(tmp_path: Path) -> None:
     subprocess.run(command, check=True, capture_output=True, text=True)
     (wheel,) = tmp_path.glob("*.whl")
     listed = subprocess.run([sys.executable, "-m", "zipfile", "-l", wheel], check=True, capture_output=True, text=True)
-    assert "peculiar/templates/page.html" in listed.stdout
+    assert "peculiar/reports/templates/page.html" in listed.stdout
     assert "peculiar/py.typed" in listed.stdout
-    assert "peculiar/weights/galaxy.onnx" in listed.stdout
+    assert "peculiar/models/weights/galaxy.onnx" in listed.stdout
     assert not any(suffix in listed.stdout for suffix in (".jpg", ".png", ".npz", ".parquet", ".h5"))

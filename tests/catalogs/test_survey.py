@@ -11,7 +11,7 @@ import sys
 import tarfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,14 @@ import pyarrow.parquet
 import pytest
 from astropy.io import fits
 
+from deadly_source import Deadly
 from peculiar.catalogs import survey
 from peculiar.catalogs.survey import Catalogued, predict_catalog
 from peculiar.errors import LedgerError, PeculiarWarning, UnknownNameError, UsageError
 from peculiar.images.decode import decode_whole
 from peculiar.models.model_file import load_model
 from peculiar.sources import open_mosaic, open_source
-from peculiar.sources.stream import Row, Source
+from peculiar.sources.stream import Source
 from peculiar.tables.reader import TableReader
 
 
@@ -241,24 +242,6 @@ def test_a_killed_dask_worker_costs_nothing(survey_folder: Path, tiny_model: Pat
 
 def entries_so_far(folder: str) -> int:
     return len(entries(folder)) if Path(folder, "_ledger.jsonl").exists() else 0
-
-
-class Deadly(Source):
-    """A source whose third shard kills whoever reads it."""
-
-    kind = "deadly"
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path, None)
-
-    def __len__(self) -> int:
-        return 30
-
-    def rows(self, start: int = 0, stop: int | None = None) -> Iterator[Row]:
-        if start == 10:
-            os._exit(9)
-        for number in range(start, 30 if stop is None else stop):
-            yield Row(str(number), b"")
 
 
 def test_a_shard_that_kills_its_worker_does_not_stop_the_others(tiny_model: Path, tmp_path: Path) -> None:

@@ -435,13 +435,13 @@ def test_the_folder_is_called_activations_unless_told(
 
 
 @pytest.mark.usefixtures("undrawn")
-@pytest.mark.parametrize(("filters", "words"), [(64, "what its 64 filters see"), (65, "what the first 64 of its 65")])
+@pytest.mark.parametrize(("count", "words"), [(64, "what its 64 filters see"), (65, "what the first 64 of its 65")])
 def test_the_title_says_how_many_filters_are_drawn(
-    pictures: Pictures, monkeypatch: pytest.MonkeyPatch, filters: int, words: str
+    pictures: Pictures, monkeypatch: pytest.MonkeyPatch, count: int, words: str
 ) -> None:
     titles: list[str] = []
     monkeypatch.setattr(filters, "draw_maps", lambda picture, maps, title: titles.append(title))
-    model = nn.Sequential(nn.Conv2d(3, filters, 9, stride=9), nn.Flatten(), nn.Linear(196 * filters, 4))
+    model = nn.Sequential(nn.Conv2d(3, count, 9, stride=9), nn.Flatten(), nn.Linear(196 * count, 4))
     (activation,) = visualize_activations(model, [(pictures, LABELS)], count=1)
-    assert activation.maps["0"].shape == (14, 14, filters)
+    assert activation.maps["0"].shape == (14, 14, count)
     assert words in titles[0]

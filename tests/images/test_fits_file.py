@@ -319,7 +319,7 @@ def fuzzed(tmp_path: Path, count: int, seed: int) -> dict[Path, str]:
     (tmp_path / "good").mkdir()
     (tmp_path / "bad").mkdir()
     files = fuzz.damaged(good_files(tmp_path / "good"), count, seed=seed, folder=tmp_path / "bad", tokens=TOKENS)
-    return fuzz.read_all("test_fitsfile:read_file", files, seconds=20, megabytes=1000)
+    return fuzz.read_all("images.test_fits_file:read_file", files, seconds=20, megabytes=1000)
 
 
 def test_damaged_files_are_rows_or_refused(tmp_path: Path) -> None:
