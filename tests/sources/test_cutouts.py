@@ -584,14 +584,14 @@ def test_the_page_holds_the_fact_sheets() -> None:
         sheet = text.partition(f"### {survey.name}\n")[2].partition("\n### ")[0]
         scale, (least, most) = survey.pixel_scale, survey.pixels
         for fact in (
-            f"| what | {survey.title} |",
+            f"| name | {survey.title} |",
             f"| address | `{survey.address}` |",
             f"| layer | {f'`{survey.layer}`' if survey.layer else 'none'} |",
             f"| red, green, blue | {survey.colours} |",
-            f"| its own pixels | {scale} arcsec; 256 of them are {256 * scale:.0f} arcsec |",
-            f"| side of a picture | {least} to {most} pixels |",
-            f"| covers | {survey.coverage} |",
-            f"| rate by default | {survey.rate:g} requests a second |",
+            f"| native scale | {scale} arcsec per pixel; 256 pixels are {256 * scale:.0f} arcsec |",
+            f"| allowed side | {least} to {most} pixels |",
+            f"| coverage | {survey.coverage} |",
+            f"| default rate | {survey.rate:g} requests a second |",
             f"| credit | {survey.credit} |",
         ):
             assert fact in sheet
