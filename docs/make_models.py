@@ -1,4 +1,4 @@
-"""Write ``models.md``, the card of the model that ships, from the metadata of its file and the benchmarks' results."""
+"""Write ``models.md``, the card of the model that ships, from the metadata of its file and the results of the benchmarks."""
 
 import csv
 from pathlib import Path
@@ -14,22 +14,21 @@ _BODIES = {"lite": "EfficientNet-lite0 (Tan & Le 2019)", "residual": "a small re
 LIMITS = """\
 ## Limits
 
-- It was shown galaxies of SDSS and of DECaLS (through the Legacy Surveys), most of them nearby and bright, as JPEGs in
-  those surveys' colours. Other telescopes, bands, depths and redshifts were only imitated, by changing flux, colours,
-  contrast, noise and sharpness of these pictures. Measure it on labelled galaxies of your survey before you use it:
+- It was trained on galaxies of SDSS and DECaLS (through the Legacy Surveys), most of them nearby and bright, as JPEGs in the
+  colours of these surveys. Other telescopes, bands, depths and redshifts were only imitated, by changing flux, colours,
+  contrast, noise and sharpness of these pictures. Before you use it, measure it on labelled galaxies of your survey:
   `peculiar evaluate`.
-- It looks at the galaxy in the middle of a picture, in a square 1.4 times as wide as the galaxy. A galaxy off the middle,
-  a frame full of galaxies, or one much larger than its picture is not what it was trained for; `--crop` overrides the
-  square.
-- Most rings in its data are from DECaLS and most other classes from SDSS, so that a score over both surveys flatters
-  it: it may know a ring by its survey. The row "rings within DECaLS" is free of that, but rests on 48 galaxies. Networks
-  of its kind, shorter trained, reach 0.779 (0.726 to 0.833) by cross-validation over 332 galaxies, and 0.720 on these 48
-  (`benchmarks/score_rings.py`).
-- "Other" is a mixed bag: irregular, disturbed, lenses, dust lanes, chance overlaps.
-- The four classes have few galaxies and unsure labels (table above); their intervals are wide.
-- The share of each class in the training data is not that on the sky, and rare answers were drawn more often. The
-  probabilities are calibrated to the mixture of the validation part, not to your survey's.
-- Pictures of stars, artefacts and other things get an answer too.
+- It sees the galaxy in the middle of a picture, in a square 1.4 times as wide as the galaxy. It was not trained for a galaxy
+  off the middle, a frame full of galaxies, or a galaxy much larger than its picture; `--crop` overrides the square.
+- Most rings in its data are from DECaLS and most other classes from SDSS. Scores over both surveys are therefore too good,
+  because the model may recognise a ring by its survey. The row "rings within DECaLS" avoids this, but rests on 48 galaxies.
+  Networks of the same kind, trained for a shorter time, reach 0.779 (0.726 to 0.833) by cross-validation over 332 galaxies,
+  and 0.720 on these 48 (`benchmarks/score_rings.py`).
+- "Other" is mixed: irregular, disturbed, lenses, dust lanes, chance overlaps.
+- The four classes have few galaxies and uncertain labels (table above), so their intervals are wide.
+- The proportions of the classes in the training data are not those on the sky, and rare answers were oversampled. The
+  probabilities are calibrated for the mixture of the validation part, not for your survey.
+- Pictures of stars, artefacts and other things also get an answer.
 """
 
 
@@ -53,8 +52,8 @@ def _head(model: Model) -> str:
 Generated from the model file and `benchmarks/results.csv` by `make docs`.
 
 `{shipped_model().name}`, {size:.1f} MB, digest `{card.digest[:12]}`. It takes RGB pictures of {card.framing.size} x \
-{card.framing.size} pixels, framed by the galaxy in their middle, and answers three questions at once, computing in eight \
-bits; its embedding has {model.embedding_size} values. `peculiar predict`, `evaluate` and `demo` use it unless told otherwise.
+{card.framing.size} pixels, framed around the galaxy in the middle, and answers three questions at once. It computes in eight \
+bits, and its embedding has {model.embedding_size} values. `peculiar predict`, `evaluate` and `demo` use it by default.
 
 | question | answers | temperature |
 |---|---|---|
@@ -67,10 +66,10 @@ def _scores(model: Model) -> str:
     lines = [
         "## Scores",
         "",
-        f"On the {scores['part']} part: {scores['galaxies']:,} galaxies chosen by a hash of their ids, which neither the "
-        "training nor any choice saw; they were scored once for each model that came to ship. In brackets the 95 % interval "
-        "of 1,000 bootstrap samples; of the calibration error too, here in 15 bins of equal width, so that [the scores' "
-        "page](scores.md), which takes bins of equal mass, has another. Labels of the basis `weak_looks` are left out.",
+        f"On the {scores['part']} part: {scores['galaxies']:,} galaxies chosen by a hash of their ids. Neither the training "
+        "nor any choice used them; they were scored once for each model that shipped. In brackets: the 95 % interval of "
+        "1,000 bootstrap samples. The calibration error uses 15 bins of equal width, so it differs from that in "
+        "[Scores](scores.md), which uses bins of equal mass. Labels of the basis `weak_looks` are left out.",
     ]
     for kind, text in (("stamps", "Stamps of 160 px"), ("native frames", "Native frames of 424 px")):
         for question, found in scores[kind].items():
@@ -91,9 +90,9 @@ def _robustness(model: Model) -> str:
     scores = model.card.scores
     against = scores["native frame against stamp"]
     lines = [
-        "## The same galaxy, seen otherwise",
+        "## The same galaxy in another view",
         "",
-        "How much the largest change of a probability is:",
+        "The largest change of a probability:",
         "",
         "| | question | median | 99th percentile |",
         "|---|---|---|---|",
@@ -109,7 +108,7 @@ def _robustness(model: Model) -> str:
     )
     lines += [
         "",
-        f"Native frame and stamp of the same galaxy get the same of the four classes in {against['same class']:.1%} of "
+        f"Native frame and stamp of the same galaxy get the same class of the four in {against['same class']:.1%} of "
         f"{against['galaxies']} galaxies.",
     ]
     return "\n".join(lines) + "\n"
@@ -118,7 +117,7 @@ def _robustness(model: Model) -> str:
 def _training(model: Model) -> str:
     training = model.card.training
     recipe, counts = training["recipe"], training["counts"]
-    begun = "began with weights learned on ImageNet" if recipe["pretrained"] else "began with random weights"
+    begun = "started from weights learned on ImageNet" if recipe["pretrained"] else "started from random weights"
     teachers = " and ".join(f"`{digest[:12]}`" for digest in training["teachers"])
     trust = [
         f"| {question.name} | `{basis}` | {value} |"
@@ -128,22 +127,27 @@ def _training(model: Model) -> str:
     return f"""\
 ## How it was trained
 
-{counts["training"]:,} pictures to learn from, {counts["validation"]:,} to choose by, {counts["test"]:,} held back, of \
-{" and ".join(training["data"])}: galaxies of
-SDSS and DECaLS that Galaxy Zoo volunteers classified, some of them as stamp and as native frame. A galaxy's pictures are
-in one part, and so are {training["duplicates"]} pairs that show the same galaxy under two ids. Digest of the split \
+**Data.** {counts["training"]:,} training pictures, {counts["validation"]:,} validation pictures and {counts["test"]:,} test pictures, from \
+{" and ".join(training["data"])}: galaxies of SDSS and DECaLS that Galaxy Zoo volunteers classified, some of them both as stamp and as
+native frame. All pictures of a galaxy are in one part, also those of {training["duplicates"]} pairs of duplicates under two ids. Digest of the split: \
 `{training["split_digest"][:12]}`.
 
-{training["epochs"]} epochs in batches of {recipe["batch_size"]}, AdamW with a rate up to {recipe["learning_rate"]} and weight decay \
-{recipe["weight_decay"]}, weights averaged (decay {recipe["averaging"]}),
-seed {recipe["seed"]}. The network, {_BODIES[recipe["body"]]}, {begun}. Rows answer the questions that they have labels for. Rows with rare answers that are sure were drawn up to
-three times as often, and what imbalance was left is made up for by its square root in the loss. Half of what it learned are the answers of earlier models, {teachers},
-trained on the same galaxies: their mean over eight turned and mirrored views (knowledge distillation, Hinton et al. 2015), left
-out where a galaxy's own label is unsure. Every picture is turned by any angle, mirrored, zoomed and shifted, and half of them are re-lit, blurred and made noisy at random.
+**Training.** {training["epochs"]} epochs in batches of {recipe["batch_size"]}, AdamW with a learning rate of up to {recipe["learning_rate"]} and weight decay \
+{recipe["weight_decay"]}, exponential moving average of the weights (decay {recipe["averaging"]}), seed {recipe["seed"]}. The network,
+{_BODIES[recipe["body"]]}, {begun}. Each picture trains the questions for which it has labels.
 
-Labels count as far as they are trusted; those not listed count fully:
+**Class imbalance.** Pictures with rare and certain answers were oversampled up to three times; the square root of the remaining imbalance
+weights the loss.
 
-| question | basis | counts |
+**Distillation** (Hinton et al. 2015). Half of the loss compares the network with earlier models, {teachers}, that were trained on the
+same galaxies: their mean over eight turned and mirrored views. It is left out where the label of a galaxy is uncertain.
+
+**Augmentation.** Every picture is turned by any angle, mirrored, zoomed and shifted. Half of the pictures also get random changes of
+brightness and colour, blur and noise.
+
+Labels have weights by their reliability; those not listed have weight 1:
+
+| question | basis | weight |
 |---|---|---|
 {chr(10).join(trust)}
 """
@@ -169,14 +173,14 @@ def _speed() -> str:
 def _repeat(model: Model) -> str:
     credits = "\n".join(f"- {credit}" for credit in model.card.credits)
     return f"""\
-## To repeat it
+## To reproduce it
 
-`make train` trains a model of the same recipe on the galaxies in `PECULIAR_DATA`, exports and recalibrates it; it goes on after a stop.
+`make train` trains a model with the same recipe on the galaxies in `PECULIAR_DATA`, exports and recalibrates it. It resumes after a stop.
 `python benchmarks/score_model.py runs/galaxy.onnx runs/galaxy --part test` scores it.
 
 ## Licence and credits
 
-The weights are under {model.card.licence}. They were learned from:
+The weights are under {model.card.licence}. They were trained on:
 
 {credits}
 """
