@@ -18,7 +18,8 @@ HEAD = """\
 Generated from `--help` of every command by `make docs`; change the text in `src/peculiar/cli/`.
 
 Exit status: 0 done, 1 failed, 2 misused, 130 stopped by Ctrl-C. Results go to standard output; progress, warnings and
-errors go to standard error. `--debug`, before the command, shows the traceback of an error: `peculiar --debug train ...`.
+errors go to standard error. `--debug`, before the command, shows the traceback of an error:
+`peculiar --debug train ...`.
 """
 
 
