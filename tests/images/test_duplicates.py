@@ -74,7 +74,7 @@ def test_too_few_to_compare(count: int) -> None:
 @pytest.mark.parametrize("shape", [(32, 32, 3), (40, 300, 3), (500, 424, 3)])
 def test_portraits_are_of_one_size(shape: tuple[int, int, int]) -> None:
     picture = np.random.default_rng(1).integers(0, 255, shape).astype(np.uint8)
-    assert portrait(picture).shape == (PORTRAIT, PORTRAIT)
+    assert portrait(picture).shape == (2, PORTRAIT, PORTRAIT)
 
 
 def test_a_star_that_touches_a_galaxy_does_not_move_its_middle() -> None:
@@ -83,7 +83,7 @@ def test_a_star_that_touches_a_galaxy_does_not_move_its_middle() -> None:
     star = 255 * np.exp(-(row**2 + (column - 32) ** 2) / 18)
     grey = (galaxy + star + 5).clip(0, 255).astype(np.uint8)
     framed = portrait(np.repeat(grey[:, :, None], 3, axis=2))
-    middle = framed[24:40, 24:40]
+    middle = framed[0, 24:40, 24:40]
     peak = np.unravel_index(middle.argmax(), middle.shape)
     assert np.abs(np.array(peak) - 7.5).max() < 1
 

@@ -26,6 +26,10 @@ _EDGE, _REACH, _CORE = 0.2, 2.6, 0.35
 # Smoothing before the peak is sought, in shares of the side, and the share of the picture in which it is sought.
 _SMOOTH, _MIDDLE = 0.012, 0.28
 
+# A pixel of a portrait is shown if so much of it lies inside the picture, and so much once the portrait is turned; of
+# the disc that is compared, both portraits have to show this share.
+_SHOWN, _WHOLLY, _ENOUGH = 0.5, 0.99, 0.15
+
 # Corners that turning a picture left empty are darker than this, and touch its rim.
 _EMPTY = 2.0
 
@@ -39,7 +43,7 @@ _RING_SHIFTS = range(-2, 3)
 
 # Pairs have to agree so well in their rings; laid upon each other, ever more finely; and in what half a turn changes,
 # where different ones of 7,000 real galaxies reach 0.2, and copies fall to 0.6.
-_RINGS_AGREE, _ROUGHLY, _BETTER, _FINELY, _UNEVENLY = 0.38, 0.15, 0.35, 0.45, 0.4
+_RINGS_AGREE, _ROUGHLY, _BETTER, _FINELY, _UNEVENLY = 0.38, 0.15, 0.35, 0.45, 0.52
 
 # How far two portraits may be shifted against each other, in pixels.
 _REACHED = 5
@@ -85,15 +89,15 @@ def portrait(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
     Returns
     -------
-    ndarray of uint8, shape (PORTRAIT, PORTRAIT)
-        Grey. Outside the picture its rim fades into its sky.
+    ndarray of uint8, shape (2, PORTRAIT, PORTRAIT)
+        Grey, and 1 where the picture shows it, 0 elsewhere: there its rim fades into its sky.
     """
     from scipy import ndimage
 
     picture = Image.fromarray(pixels)
     reduction = max(1, min(picture.size) // 128)
     light = np.asarray(picture.reduce(reduction) if reduction > 1 else picture, dtype=np.float32).mean(axis=2)
-    sky = _fill_corners(light)
+    sky, empty = _fill_corners(light)
     height, width = light.shape
     smooth = ndimage.gaussian_filter(light - sky, _SMOOTH * min(light.shape))
     top, left = round(height * (1 - _MIDDLE) / 2), round(width * (1 - _MIDDLE) / 2)
@@ -108,9 +112,11 @@ def portrait(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     rim = int(max(0, reach - column, reach - row, column + reach - width, row + reach - height)) + 2
     # Fading into the sky, since a sharp rim beside a bright star would be a likeness in itself.
     padded = Image.fromarray(np.pad(light, rim, mode="linear_ramp", end_values=sky))
+    shown = Image.fromarray(np.pad((~empty).astype(np.float32), rim))
     box = (column - reach + rim, row - reach + rim, column + reach + rim, row + reach + rim)
     method = Image.Resampling.BOX if 2 * reach > PORTRAIT else Image.Resampling.BILINEAR
-    return np.asarray(padded.resize((PORTRAIT, PORTRAIT), method, box=box)).clip(0, 255).astype(np.uint8)
+    framed, inside = (np.asarray(one.resize((PORTRAIT, PORTRAIT), method, box=box)) for one in (padded, shown))
+    return np.stack([framed.clip(0, 255), inside > _SHOWN]).astype(np.uint8)
 
 
 def _around(light: NDArray[np.float32], peak: tuple[int, int], share: float) -> NDArray[np.bool_]:
@@ -122,8 +128,8 @@ def _around(light: NDArray[np.float32], peak: tuple[int, int], share: float) -> 
     return joined
 
 
-def _fill_corners(light: NDArray[np.float32]) -> float:
-    """Give the sky's brightness to the dark that touches a picture's rim, in place, and return it."""
+def _fill_corners(light: NDArray[np.float32]) -> tuple[float, NDArray[np.bool_]]:
+    """Give the sky's brightness to the dark that touches a picture's rim, in place; return it, and where that is."""
     from scipy import ndimage
 
     regions, _ = ndimage.label(ndimage.uniform_filter(light, 3) < _EMPTY)
@@ -133,12 +139,12 @@ def _fill_corners(light: NDArray[np.float32]) -> float:
     touching = np.unique(np.concatenate([regions[0], regions[-1], regions[:, 0], regions[:, -1]]))
     empty = np.isin(regions, touching[touching > 0])
     if not empty.any():
-        return float(np.median(light[on_rim]))
+        return float(np.median(light[on_rim])), empty
     empty = ndimage.binary_dilation(empty, iterations=2)
     rest = light[on_rim & ~empty]
     sky = float(np.median(rest)) if len(rest) > 50 else 0.0
     light[empty] = sky
-    return sky
+    return sky, empty
 
 
 def find_duplicates(
@@ -151,7 +157,7 @@ def find_duplicates(
 
     Parameters
     ----------
-    portraits : ndarray of uint8, shape (n, PORTRAIT, PORTRAIT)
+    portraits : ndarray of uint8, shape (n, 2, PORTRAIT, PORTRAIT)
         See `portrait`.
     neighbours : int
         How many candidates to compare each galaxy with.
@@ -166,7 +172,7 @@ def find_duplicates(
     """
     if len(portraits) < 2:
         return []
-    rings = np.concatenate([_rings(portraits[start : start + _BLOCK]) for start in range(0, len(portraits), _BLOCK)])
+    rings = np.concatenate([_rings(portraits[start : start + _BLOCK, 0]) for start in range(0, len(portraits), _BLOCK)])
     waves = np.fft.rfft(rings, axis=2)[:, :, 1 : _HARMONICS + 1].astype(np.complex64)
     spread = np.sqrt((np.abs(waves) ** 2).mean(axis=0))
     description = _description(waves)
@@ -329,33 +335,57 @@ def _lay_over(
         return None
     _, laid = _shifted(fixed, _fine(_turned(second, angle, size, mirrored=mirrored)))
     # Two discs seen edge-on agree in all but what half a turn changes.
-    likeness = _correlation(fixed - fixed[::-1, ::-1], laid - laid[::-1, ::-1])
+    hidden = np.isnan(fixed) | np.isnan(laid)
+    likeness = _correlation(*(_uneven(np.where(hidden, np.nan, one)) for one in (fixed, laid)))
     if likeness < _UNEVENLY:
         return None
     degrees = round(180 - (180 - float(angle)) % 360, 1)
     return Duplicate(int(pair[0]), int(pair[1]), round(float(likeness), 3), degrees, mirrored)
 
 
-def _turned(light: NDArray[np.float32], angle: float, size: float, *, mirrored: bool) -> NDArray[np.float32]:
-    from scipy import ndimage
-
+def _turned(portrait: NDArray[np.float32], angle: float, size: float, *, mirrored: bool) -> NDArray[np.float32]:
+    """Turn a portrait by degrees about its middle, and enlarge it; of what comes from outside nothing is shown."""
     cosine, sine = np.cos(np.deg2rad(angle)) * size, np.sin(np.deg2rad(angle)) * size
-    matrix = np.array([[-cosine, sine], [sine, cosine]] if mirrored else [[cosine, -sine], [sine, cosine]])
-    middle = np.full(2, (PORTRAIT - 1) / 2)
-    turned: NDArray[np.float32] = ndimage.affine_transform(
-        light, matrix, offset=middle - matrix @ middle, order=1, mode="nearest"
+    down = -1 if mirrored else 1
+    middle = PORTRAIT / 2
+    # Where in the portrait column and row of the result come from.
+    across = (cosine, sine, middle * (1 - cosine - sine))
+    along = (-down * sine, down * cosine, middle * (1 + down * (sine - cosine)))
+    return np.stack(
+        [
+            np.asarray(
+                Image.fromarray(plane).transform(
+                    (PORTRAIT, PORTRAIT), Image.Transform.AFFINE, (*across, *along), Image.Resampling.BILINEAR
+                )
+            )
+            for plane in portrait
+        ]
     )
-    return turned
 
 
-def _fine(light: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return what is left of a portrait without its smooth part, within a disc, in units of its scatter."""
+def _fine(portrait: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return what is left of a portrait without its smooth part, in units of its scatter; NaN where it shows nothing.
+
+    Only a disc counts, which turning leaves as it is.
+    """
     from scipy import ndimage
 
-    logarithm = np.log(light + 16)
-    fine = logarithm - ndimage.gaussian_filter(logarithm, 2)
-    scatter = noise(fine[_DISC], 0) + 0.005
-    return np.where(_DISC, np.clip(fine / scatter, -5, 5), 0).astype(np.float32)
+    logarithm, shown = np.log(portrait[0] + 16), portrait[1] > _WHOLLY
+    # What is not shown has no part in the smooth light either.
+    weight = ndimage.gaussian_filter(shown.astype(np.float32), 2)
+    smooth = ndimage.gaussian_filter(logarithm * shown, 2) / np.maximum(weight, 1e-3)
+    fine, shown = logarithm - smooth, shown & _DISC
+    if not shown.any():
+        return np.full(shown.shape, np.nan, np.float32)
+    scatter = noise(fine[shown], 0) + 0.005
+    return np.where(shown, np.clip(fine / scatter, -5, 5), np.nan).astype(np.float32)
+
+
+def _uneven(fine: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return what half a turn changes; where a portrait shows one of two opposite places alone, that one."""
+    opposite = fine[::-1, ::-1]
+    nowhere = np.isnan(fine) & np.isnan(opposite)
+    return np.where(nowhere, np.nan, np.nan_to_num(fine) - np.nan_to_num(opposite))
 
 
 _DISC = np.hypot(*(np.indices((PORTRAIT, PORTRAIT)) - (PORTRAIT - 1) / 2)) < 30
@@ -363,7 +393,7 @@ _DISC = np.hypot(*(np.indices((PORTRAIT, PORTRAIT)) - (PORTRAIT - 1) / 2)) < 30
 
 def _shifted(first: NDArray[np.float32], second: NDArray[np.float32]) -> tuple[float, NDArray[np.float32]]:
     """Shift the second by up to `_REACHED` pixels to where they correlate best; return how well, and the second."""
-    product = np.fft.rfft2(first).conj() * np.fft.rfft2(second)
+    product = np.fft.rfft2(np.nan_to_num(first)).conj() * np.fft.rfft2(np.nan_to_num(second))
     near = 2 * _REACHED + 1
     correlation = np.roll(np.fft.irfft2(product, s=first.shape), (_REACHED, _REACHED), (0, 1))[:near, :near]
     down, across = divmod(int(correlation.argmax()), near)
@@ -372,4 +402,9 @@ def _shifted(first: NDArray[np.float32], second: NDArray[np.float32]) -> tuple[f
 
 
 def _correlation(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
-    return float((first * second).sum() / max(np.linalg.norm(first) * np.linalg.norm(second), 1e-6))
+    """Return the correlation where both portraits show something; 0 where that is too little to tell."""
+    both = ~(np.isnan(first) | np.isnan(second))
+    if both.sum() < _ENOUGH * _DISC.sum():
+        return 0.0
+    one, other = first[both], second[both]
+    return float((one * other).sum() / max(np.linalg.norm(one) * np.linalg.norm(other), 1e-6))
