@@ -1,4 +1,4 @@
-"""Progress of long calls from Python: one line on standard error, which a terminal shows again and again."""
+"""Progress of long calls from Python: one line on standard error, updated in place on a terminal."""
 
 import sys
 import time

@@ -1,4 +1,4 @@
-"""Text as it is shown: numbers in sentences, and what others wrote: ids, labels, paths, errors of libraries."""
+"""Text for people: numbers in sentences, and safe display of ids, labels, paths and errors of libraries."""
 
 import math
 import re

@@ -1,4 +1,4 @@
-"""Which galaxy to ask about next, so that few answers teach much; how good they made the head; when to stop.
+"""Active learning: choose the galaxies whose answers improve a linear head most, score the head, say when to stop.
 
 A committee of linear heads, each fitted to another draw of the answers, says of every galaxy how sure it is and how far
 its members agree. A share of all galaxies is kept apart: they are asked about in random order and never learned from,

@@ -1,4 +1,4 @@
-"""Galaxies that are unlike the others, and more of those that turn out to be worth a look.
+"""Rank galaxies by how much they differ from the others, and correct the ranks by a person's ratings.
 
 First an outlier detector of scikit-learn ranks all galaxies by their embeddings. Then people say of some whether they
 are interesting, and the ranks are corrected near the answers: the loop of Astronomaly (Lochner & Bassett 2021). The

@@ -1,4 +1,4 @@
-"""A catalogue opened to be searched: its parts, its columns, its embeddings.
+"""A catalogue opened for searching: its parts, columns and embeddings.
 
 Embeddings are centred, scaled to length 1, and kept in the cache as one array that is mapped into memory, so that the
 cosine of the angle between any two is a product of matrices, and a second search has nothing to prepare.

@@ -1,4 +1,4 @@
-"""The nearest of very many embeddings, found without comparing all of them; `faiss` does the work.
+"""Approximate nearest neighbours among many millions of embeddings, with `faiss`.
 
 Galaxies are put into cells (k-means), with a byte a number, and a search looks into the few cells whose middles are the
 nearest. What it finds there is compared exactly. How many cells that takes is tried on galaxies of the catalogue itself

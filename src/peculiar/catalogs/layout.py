@@ -1,4 +1,4 @@
-"""A two-dimensional map of a catalogue: galaxies that look alike lie side by side.
+"""A two-dimensional map of a catalogue, on which similar galaxies lie side by side.
 
 A few thousand landmarks, drawn at random, are laid out by t-SNE (van der Maaten & Hinton 2008) on the first principal
 components of their embeddings; every other galaxy goes between the landmarks that it is most alike. So memory and time

@@ -1,4 +1,4 @@
-"""The ledger of a long run: what is done, line by line, so that a killed run goes on where it stopped.
+"""The ledger of a long run: a line for each finished shard, so that a killed run resumes.
 
 A folder holds the parts of a catalogue and ``_ledger.jsonl``. The ledger's first line says what decides the result,
 each further one that a part is about to be made, or that it is whole. The latter is written once the part has its final

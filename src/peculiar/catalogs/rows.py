@@ -1,4 +1,4 @@
-"""The rows of a catalogue: a galaxy each, its probabilities, what is wrong with its picture."""
+"""The rows of a catalogue: probabilities, classes, novelty and flags of each galaxy."""
 
 import enum
 import json

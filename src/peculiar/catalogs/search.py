@@ -1,4 +1,4 @@
-"""What a catalogue holds: rows that meet a condition, lie in a cone, look like others, or are odd."""
+"""Search a catalogue: by condition, by position, by similarity, for odd galaxies."""
 
 import itertools
 import os

@@ -1,4 +1,4 @@
-"""SQL on a catalogue, within limits of time and memory, and ended by Ctrl-C."""
+"""SQL on a catalogue, with limits of time and memory; Ctrl-C stops it."""
 
 import contextlib
 import itertools

@@ -1,4 +1,4 @@
-"""A survey to a catalogue: shard by shard on any executor, resumed after a crash, merged at the end.
+"""Classify a survey into a catalogue: shard by shard on any executor, resumable, merged at the end.
 
 One piece of the input makes one part of the catalogue. A part gets its name when it is whole and on disk, then its line
 in the ledger; whatever kills the run in between costs the pieces that were under way.

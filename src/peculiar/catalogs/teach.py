@@ -1,4 +1,4 @@
-"""A new question from few labels: a calibrated linear head on the embeddings of a catalogue, in a new model file."""
+"""Teach a model a new question from few labels: a calibrated linear head on the embeddings of a catalogue."""
 
 import os
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Verify that files are as they were written: catalogues, ledgers and parts, model files, databases of answers."""
+"""Verify that files are as they were written: catalogues, ledgers, model files, databases of answers."""
 
 import os
 import sqlite3

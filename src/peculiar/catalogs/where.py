@@ -1,4 +1,4 @@
-"""Conditions on the columns of a catalogue, as people type them, to SQL that can do nothing else.
+"""Parse conditions on the columns of a catalogue and translate them into safe SQL.
 
 ``p_ringed > 0.9 and entropy < 0.5``: comparisons, ``and``, ``or``, ``not``, ``in``, ``between``, ``like``,
 ``is null``, arithmetic, and a closed list of functions. A condition is read by the grammar below and SQL is written

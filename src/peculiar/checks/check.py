@@ -1,4 +1,4 @@
-"""What is wrong with a set of galaxies: its pictures, its labels, its columns, its split."""
+"""Check a data set: its pictures, labels, columns and split."""
 
 import os
 import time

@@ -1,4 +1,4 @@
-"""What is wrong with the columns of a catalogue, without a look at its pictures."""
+"""Checks of the columns of a table, without its pictures."""
 
 import itertools
 import re

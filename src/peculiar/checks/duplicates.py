@@ -1,4 +1,4 @@
-"""Pictures of one galaxy in different rows: copies of a file, of its pixels, and what was turned, mirrored or cut anew.
+"""Rows that show the same galaxy: equal files, equal pixels, or copies turned, mirrored or cropped differently.
 
 The one finder of duplicates: checks report what it finds, and training keeps it on one side of the split.
 """

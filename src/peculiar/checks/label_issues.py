@@ -1,4 +1,4 @@
-"""Labels that are probably wrong, ranked."""
+"""Labels that are probably wrong, ranked by confident learning."""
 
 import warnings
 from collections import Counter

@@ -1,4 +1,4 @@
-"""What the checks found, for people and programs: a page with pictures, a JSON, a cleaned list."""
+"""The findings of a check as a page with pictures, as JSON, and as a cleaned list."""
 
 import json
 from collections.abc import Iterable, Sequence

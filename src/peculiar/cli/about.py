@@ -1,4 +1,4 @@
-"""`peculiar info`: versions, device and cache; and `peculiar verify-files`."""
+"""`peculiar info` and `peculiar verify-files`."""
 
 import os
 import platform

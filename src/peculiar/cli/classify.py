@@ -1,4 +1,4 @@
-"""`peculiar predict`: galaxies to a catalogue."""
+"""`peculiar predict`: classify galaxies into a catalogue."""
 
 from dataclasses import replace
 from pathlib import Path

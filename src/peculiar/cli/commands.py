@@ -1,4 +1,4 @@
-"""The commands, in the order of `peculiar --help`, and what holds for all of them."""
+"""The commands, in the order of `peculiar --help`, and their common behaviour."""
 
 import errno
 import logging

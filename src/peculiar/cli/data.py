@@ -1,4 +1,4 @@
-"""`peculiar data`: what a set of galaxies holds, where to get one, its format, and what is wrong with it."""
+"""`peculiar data`: list, get, pack, convert and check data sets."""
 
 import signal
 import threading

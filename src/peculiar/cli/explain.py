@@ -1,4 +1,4 @@
-"""`peculiar explain`: what in a picture counted for a model, or what the filters of a run see."""
+"""`peculiar explain`: attribution maps for a model, feature maps for a training run."""
 
 import itertools
 from contextlib import redirect_stdout

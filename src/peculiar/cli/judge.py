@@ -1,4 +1,4 @@
-"""`peculiar evaluate`: scores of a model, printed and as a page."""
+"""`peculiar evaluate`: score a model, print the scores, write a page."""
 
 import json
 import shlex

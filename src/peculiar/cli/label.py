@@ -1,4 +1,4 @@
-"""The commands of labelling: options in, a desk or figures out."""
+"""`peculiar label` and `peculiar labels`: ask people about galaxies, exchange and compare their answers."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""Commands that need PyTorch: the demo, training, and what is made of a training run."""
+"""`peculiar demo`, `train`, `fit`, `export` and `recalibrate`: commands that need PyTorch."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Progress of long commands: a bar where standard error is a terminal, a line an epoch, what to do after Ctrl-C."""
+"""Progress of long commands: a bar on a terminal, a line per epoch, advice after Ctrl-C."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""`peculiar search`: galaxies of a catalogue; and `peculiar teach`, which asks a catalogue's galaxies something new."""
+"""`peculiar search` and `peculiar teach`."""
 
 import math
 import re

@@ -1,4 +1,4 @@
-"""What commands print: text, tables, scores, JSON, warnings, and advice where a package is missing."""
+"""Output of the commands: text, tables, scores, JSON, warnings, and advice if an extra is missing."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""All that can be said of a model on labelled galaxies: scores, calibration, prediction sets, prevalence, mistakes."""
+"""Assess probabilities against labels: scores, calibration, prediction sets, prevalence, mistakes."""
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence

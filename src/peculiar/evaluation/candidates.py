@@ -1,4 +1,4 @@
-"""Models that are about to be scored: a run, a model file, what made a table; and the galaxies each is scored on."""
+"""The models that can be scored (a run, a model file, the model behind a table), and the galaxies each is scored on."""
 
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet

@@ -1,4 +1,4 @@
-"""What a model says of labelled galaxies that it may be scored on: their pictures, or a table of its answers."""
+"""Probabilities of a model for labelled galaxies: from their pictures, or from a table."""
 
 import warnings
 from collections.abc import Callable, Iterator

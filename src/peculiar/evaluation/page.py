@@ -1,4 +1,4 @@
-"""What an assessment found as a folder: figures, and one HTML page that explains them and holds all of its pictures."""
+"""An assessment as a folder: figures, JSON, and one HTML page."""
 
 import io
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""How far a model can be pushed: pictures made worse step by step, and what becomes of its answers."""
+"""Robustness: scores on pictures that are corrupted step by step."""
 
 import io
 import math

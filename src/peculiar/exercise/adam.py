@@ -1,4 +1,4 @@
-"""Adam as Keras defines it, on one vector that holds all the weights of a network."""
+"""Adam as Keras defines it, on one vector with all weights of a network."""
 
 import math
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The exercise from beginning to end, in a folder that shows all of it."""
+"""The exercise from beginning to end, in a folder with a page that shows it."""
 
 import os
 import time

@@ -1,4 +1,4 @@
-"""What a network sees: the maps that the filters of its convolutional layers make of a galaxy."""
+"""Feature maps: what the filters of a network's convolutional layers see in a galaxy."""
 
 import functools
 import importlib

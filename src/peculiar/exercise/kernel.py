@@ -1,4 +1,4 @@
-"""The exercise's training step, compiled by numba: a sixth of the time that PyTorch takes for it, on one core.
+"""The exercise's training step, compiled by numba: a sixth of PyTorch's time, on one core.
 
 PyTorch needs some forty operations for a step of five small pictures, each of which reads and writes the maps of all
 five. Here a step is one function. Each picture goes there and back alone, so that all that lies between stays in the

@@ -1,4 +1,4 @@
-"""The training loop: any network, any labelled source; seeded, resumable, its history a line an epoch."""
+"""Train a network on a labelled source: seeded and resumable, with a line of history per epoch."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""What a command wrote, and for which request: what it did not write itself, a command does not replace.
+"""A record of each file that a command wrote, so that no command replaces a file of another origin.
 
 The cache keeps a record for each file: its size and digest, and the command and request that it was written for. A file
 without a record, or one that was changed since, is somebody else's.

@@ -1,4 +1,4 @@
-"""How much of a file is read at the most, whatever it claims: damaged and hostile files cost no more than these.
+"""Limits on how much of a file is read, so that damaged and hostile files cost little.
 
 A picture beyond a limit is lost like a damaged one, and says why; a container that claims more than it can hold is
 refused as a whole.

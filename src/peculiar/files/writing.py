@@ -1,4 +1,4 @@
-"""Files and folders are written whole or not at all."""
+"""Write files and folders whole or not at all."""
 
 import errno
 import hashlib

@@ -1,4 +1,4 @@
-"""What a picture is like without regard to what is on it, and what a detector, its readout or a lost packet leaves.
+"""Measures of a picture's pixels, to detect artefacts of detectors, readout and data transfer.
 
 Light came through a telescope: it is blurred, brings noise wherever it falls, has its colours one upon another, and
 knows nothing of the rows and columns of a chip. Each artefact offends against one of these. The other measures say how

@@ -1,4 +1,4 @@
-"""How far the galaxy in the middle of a picture reaches.
+"""Find the extent of the galaxy in the middle of a picture.
 
 People's cut-outs show a galaxy at any size, so a network is shown a square that the galaxy itself decides: found here,
 without a network, as the bright region that the middle of the picture belongs to.

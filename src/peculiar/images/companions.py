@@ -1,4 +1,4 @@
-"""Which extensions and files go with an image and are none: weights, errors, masks, models, backgrounds ...
+"""Recognise companion images, which are not galaxies: weights, errors, masks, models, backgrounds.
 
 By what a header says of its kind, by the name of the extension, and by the name of a file beside its image.
 """

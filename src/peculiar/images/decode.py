@@ -1,4 +1,4 @@
-"""Encoded pictures and FITS bands to pixels, and pixels back.
+"""Decode pictures and FITS bands into pixels, frame them, and encode pixels.
 
 Pixels are (row, column, colour) uint8 with the origin at the top left; colours run from the redder to the bluer band.
 """

@@ -1,4 +1,4 @@
-"""What is wrong with a single picture, whatever the others are."""
+"""Defects of a single picture."""
 
 import math
 from enum import StrEnum

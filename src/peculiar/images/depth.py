@@ -1,4 +1,4 @@
-"""Values of more than 8 bits, and of floating point, to the 8 bits of a picture.
+"""Scale values of more than 8 bits, and floats, to 8 bits.
 
 White is known where the file says so. Else it is the largest value of 8, 10, 12, 14, 16 bits and so on, the first
 that the values do not exceed: cameras of 12 bits write files of 16 bits, most of whose range is empty.

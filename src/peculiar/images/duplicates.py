@@ -1,4 +1,4 @@
-"""Pictures of the same galaxy that were turned, mirrored, rescaled or cut anew.
+"""Find pictures of the same galaxy, also turned, mirrored, rescaled or cropped differently.
 
 Three steps, each with fewer pairs than the one before. A portrait is the surroundings of the galaxy at a size that the
 galaxy itself decides, so that scale and centring no longer matter. Around its middle, along rings, the amplitudes of

@@ -1,4 +1,4 @@
-"""FITS images: which bands a file holds, in which order, in which unit. Rows stay as FITS has them, from the bottom up.
+"""FITS images: the bands of a file, their order and units. Rows stay in FITS order, from the bottom up.
 
 Bands lie in extensions, in the planes of a cube (bands, height, width), or in files of their own.
 """

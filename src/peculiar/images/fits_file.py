@@ -1,4 +1,4 @@
-"""FITS files: opening them, packed or not, and the pixels of their images by one reader for every way of storage.
+"""Open FITS files, compressed or not, and read the pixels of their images.
 
 astropy finds the images and unpacks tiles; all pixels are read as they are stored, and get their values here.
 """

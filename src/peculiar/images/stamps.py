@@ -1,4 +1,4 @@
-"""Mosaics: stamps cut out of them by memory map, at positions on the sky."""
+"""Cut stamps out of mosaics at positions on the sky, through a memory map."""
 
 import logging
 import math

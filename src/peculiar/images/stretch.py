@@ -1,4 +1,4 @@
-"""Brightness to colour: the asinh stretch of Lupton et al. (2004, PASP 116, 133).
+"""The asinh stretch of Lupton et al. (2004, PASP 116, 133), from brightness to colour.
 
 The mean intensity I of the weighted bands goes through f(I) = asinh(Q I / stretch) * 0.1 / asinh(0.1 Q), and every band
 through band * f(I) / I, so that colours do not fade where it is bright; a pixel above 1 is divided by its largest band.

@@ -1,4 +1,4 @@
-"""Where the pixels of an image lie on the sky, by astropy: read from its header, and checked for contradictions."""
+"""Read the WCS of an image with astropy, and check it for contradictions."""
 
 import math
 import re

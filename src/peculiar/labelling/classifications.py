@@ -1,4 +1,4 @@
-"""Zooniverse's export of classifications: who chose what, in which task of which workflow, about which subject."""
+"""Read Zooniverse's export of classifications."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""Answers that people gave, as events in an SQLite database: nothing is changed or deleted, an undo is an event."""
+"""Answers of people as events in an SQLite database; nothing is changed or deleted."""
 
 import itertools
 import os

@@ -1,4 +1,4 @@
-"""Zooniverse: classifications that were exported there, as answers; galaxies to be classified there, as a manifest."""
+"""Exchange with Zooniverse: import classifications, write manifests."""
 
 import csv
 import hashlib

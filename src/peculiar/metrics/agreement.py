@@ -1,4 +1,4 @@
-"""How far people agree: Cohen's kappa, Krippendorff's alpha, and each one's skill measured by the others."""
+"""Agreement of annotators: Cohen's kappa, Krippendorff's alpha, and each person's skill."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence

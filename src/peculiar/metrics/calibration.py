@@ -1,4 +1,4 @@
-"""Probabilities that mean what they say."""
+"""Calibrate probabilities: temperature and vector scaling."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass

@@ -1,4 +1,4 @@
-"""How far a score may be off, being measured on so many galaxies and no more: 95 % intervals.
+"""95 % intervals of scores: Wilson, bootstrap, Student's t.
 
 Rates (accuracy, precision, recall) have Wilson's interval, all other scores that of a bootstrap. Where a galaxy or a
 field occurs several times, what occurs together is drawn together, and all intervals are Student's t of the groups.

@@ -1,4 +1,4 @@
-"""Prediction sets: the answers that cannot be ruled out, the right one among them as often as is stated.
+"""Prediction sets by class-conditional conformal prediction.
 
 Split conformal prediction, a threshold a class (Vovk 2013, "label-conditional"; Sadinle, Lei & Wasserman 2019): an
 answer is in the set where its probability is at least the threshold, below which only a stated share of the galaxies of

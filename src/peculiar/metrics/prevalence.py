@@ -1,4 +1,4 @@
-"""How common classes are among galaxies without labels, corrected for what the classifier confuses.
+"""Estimate how common classes are among galaxies without labels.
 
 To count what a classifier calls galaxies is biased where it errs, the more so where classes are rarer or more common
 than among the galaxies that it was measured on. Two corrections, both of which assume that galaxies of a class look

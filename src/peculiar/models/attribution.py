@@ -1,4 +1,4 @@
-"""What in a picture made a model say so: places are hidden one after another, and the answer is asked for anew.
+"""Attribution by occlusion: hide regions of a picture and measure how the answer changes.
 
 Occlusion, as in section 4.2 of Zeiler & Fergus (2014, ECCV, arXiv:1311.2901). It asks a model for probabilities and
 nothing else, so that it works with any, without gradients and without PyTorch.

@@ -1,4 +1,4 @@
-"""A model file as bytes: the graph, and beside it the card, without the ``onnx`` package.
+"""A model file as bytes: the graph and the card, read and written without the ``onnx`` package.
 
 An ONNX file is a protocol buffer: fields one after the other. The card is a field of its own, so that it can be taken
 out, and what is left is what the digest covers, with those entries of the card that decide the answers.

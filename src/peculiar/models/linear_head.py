@@ -1,4 +1,4 @@
-"""One more linear answer in a model file, without the ``onnx`` package.
+"""Add a linear head to a model file, without the ``onnx`` package.
 
 An ONNX file is a protocol buffer, and of those the parts of a message may come one after the other: a reader joins
 them. So a question is added by a second piece of graph behind the first: weights, a Gemm on ``embedding``, an output.

@@ -1,4 +1,4 @@
-"""The model file: one ONNX with weights, and in its metadata all that is needed to use and to judge it.
+"""The model file: an ONNX graph with its weights, and a card with everything needed to use and judge it.
 
 The graph takes ``pictures``, uint8 (n, size, size, 3), and gives ``embedding``, float (n, d), and then logits, float
 (n, answers), an output for each question in the order of the card. It runs on ONNX Runtime; no deep-learning framework

@@ -1,4 +1,4 @@
-"""How unlike the training pictures a picture is: far from all of them, an answer means little.
+"""Novelty: the distance of a picture from the training set, to detect out-of-distribution pictures.
 
 The direction of an embedding is compared with those of the training pictures by the Mahalanobis distance (Lee et al.
 2018, with the embedding brought to length 1 as in Müller & Hein 2025), whose covariance is kept as its largest

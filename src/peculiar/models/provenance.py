@@ -1,4 +1,4 @@
-"""Which model made a table of probabilities: what the table says of it, and whether that is a certain model."""
+"""Which model made a table of probabilities."""
 
 import re
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A model file in eight bits: a quarter of the size, and half the time on processors that multiply bytes.
+"""Quantize a model file to eight bits: a quarter of the size, half the time where processors multiply bytes.
 
 Weights and maps become whole numbers, the maps by ranges that real pictures show, the weights by one a filter (Jacob et
 al. 2018, section 2). The first layers stay in floating point, and so does what lies behind the last map, its mean and

@@ -1,4 +1,4 @@
-"""A model file anew, with calibration, prediction sets and the measure of unlikeness that galaxies with labels give.
+"""Recalibrate a model file on labelled galaxies: temperature, prediction sets and novelty threshold.
 
 The network stays as it is, or computes in eight bits from then on. What was not trained on decides: the validation
 part of the model's own split.

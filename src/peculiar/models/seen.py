@@ -1,4 +1,4 @@
-"""Which galaxies a model was trained on: short digests of their ids, kept in the model file."""
+"""Which galaxies a model was trained on: short digests of their ids in the model file."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""Columns of a catalogue that are named after questions and answers, which people name as they like.
+"""Names of catalogue columns, made from the names of questions and answers.
 
 A name becomes lower-case ASCII letters, digits, hyphens and underscores, so that every format, SQL and a header of FITS
 can hold it. No two columns have the same name, and names that differ by case alone count as the same. The catalogue

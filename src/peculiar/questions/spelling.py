@@ -1,4 +1,4 @@
-"""Names of classes that are probably not meant so: two spellings of one, numbers, a column for each class."""
+"""Suspicious class names: two spellings of one name, numbers, one column per class."""
 
 import re
 from collections import Counter, defaultdict

@@ -1,4 +1,4 @@
-"""Votes of many people on one galaxy: where they are in a table, and what they tell.
+"""Votes of many people on one galaxy: their columns in a table, and their weights.
 
 Galaxy Zoo publishes how many volunteers gave each answer, or which share of them. A network that learns shares says
 what share of people would give an answer, which is more than the answer of most.

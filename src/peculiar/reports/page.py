@@ -1,4 +1,4 @@
-"""One HTML page from results: sections of text, tables and figures, without a request to anywhere."""
+"""One HTML page from sections of text, tables and figures; it loads nothing from the network."""
 
 import base64
 import io

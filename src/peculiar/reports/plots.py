@@ -1,4 +1,4 @@
-"""Figures from results; nothing is computed here."""
+"""Figures of results. Nothing is computed here."""
 
 import itertools
 import math

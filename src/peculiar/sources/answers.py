@@ -1,4 +1,4 @@
-"""Many galaxies with the answers to many questions, in memory: what the model that ships learns from."""
+"""Galaxies with answers to several questions, in memory, for training."""
 
 import math
 import warnings

@@ -1,4 +1,4 @@
-"""What archives of pictures have in common, whatever their format."""
+"""What archives of pictures have in common."""
 
 import copy
 from abc import abstractmethod

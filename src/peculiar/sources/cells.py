@@ -1,4 +1,4 @@
-"""Which file a cell of a table names: paths of any system, and what is no path."""
+"""The file that a cell of a table names, for paths of any operating system."""
 
 import os
 import re

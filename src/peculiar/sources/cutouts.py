@@ -1,4 +1,4 @@
-"""Cut-outs of the sky at the positions of a table, fetched from a survey's service.
+"""Download cut-outs at the positions of a table from a survey's service.
 
 The folder that they are written to, and the cache, are all that is remembered: a picture that lies there whole is not
 asked for again, so that the same command goes on where it was stopped. The table ``cutouts.parquet`` in the folder has

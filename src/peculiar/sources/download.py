@@ -1,4 +1,4 @@
-"""A published file is fetched once, checked, and resumed after a break."""
+"""Download a published file once, verify it, and resume after a break."""
 
 import hashlib
 import http.client

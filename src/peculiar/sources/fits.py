@@ -1,4 +1,4 @@
-"""FITS cut-outs: one file, or a folder of them; bands in extensions, in cubes, or in files of their own."""
+"""FITS cut-outs: one file or a folder; bands in extensions, cubes or separate files."""
 
 import copy
 import logging

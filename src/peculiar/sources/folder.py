@@ -1,4 +1,4 @@
-"""Pictures in files of their own: loose, or in a sub-folder a class."""
+"""Folders of picture files, with or without one sub-folder per class."""
 
 import copy
 from collections.abc import Iterator, Sequence

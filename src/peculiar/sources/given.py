@@ -1,4 +1,4 @@
-"""Pictures as they are handed over from Python: arrays, lists of arrays of any sizes, Pillow's pictures."""
+"""Pictures given from Python: arrays, lists of arrays, Pillow images."""
 
 import itertools
 from collections.abc import Iterable, Iterator

@@ -1,4 +1,4 @@
-"""Ask a web service politely: at its pace, with patience, and only content with answers that are whole."""
+"""Requests to web services, at a limited rate, with retries and checks of the answers."""
 
 import email.utils
 import enum

@@ -1,4 +1,4 @@
-"""Ids of the same galaxies that two files write in different ways, as 100008 and images/100008.jpg."""
+"""Match ids that two files write in different ways, such as 100008 and images/100008.jpg."""
 
 import re
 from collections import defaultdict

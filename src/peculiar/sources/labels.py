@@ -1,4 +1,4 @@
-"""Labels and votes of one's own: columns of the data, or a table with an id a row, as the labelling desk writes it."""
+"""Labels and votes from columns of the data, or from a table with ids."""
 
 import os
 import warnings

@@ -1,4 +1,4 @@
-"""What the path of a picture tells: its id, its label, its part of a split. One rule for folders, tars and zips.
+"""What the path of a picture says: its id, its label, its part of a split.
 
 Litter of operating systems and programs is passed over. Of the folders on the way to a picture, those named as parts of
 a split (train, valid, test) tell its part. So does a folder around everything tell nothing. The first folder that is

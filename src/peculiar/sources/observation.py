@@ -1,4 +1,4 @@
-"""From light to a picture, as a survey takes it: atmosphere, noise of the exposure, colour composite.
+"""Observe simulated light as a survey does: atmosphere, noise, colour composite.
 
 Arrays over bands are in the order of the colours they become: i, r, g. Fluxes are in nanomaggies (nMgy: magnitude =
 22.5 - 2.5 log10 flux).

@@ -1,4 +1,4 @@
-"""Pictures of any source into one Parquet table, from which every command can read them again."""
+"""Pack pictures of any source into one Parquet table that every command can read."""
 
 import itertools
 import json

@@ -1,4 +1,4 @@
-"""Positions on the sky from a table, checked before anything is done with them."""
+"""Positions on the sky from a table, checked before use."""
 
 import hashlib
 import itertools

@@ -1,4 +1,4 @@
-"""Light of galaxies on a frame: profiles, bars, arms, rings, tails, clumps and dust, each from its paper.
+"""Light profiles of simulated galaxies: bulges, discs, bars, arms, rings, tails, clumps and dust.
 
 Pixels are (row, column) from the top-left; ``x`` counts columns, ``y`` rows, and (0, 0) is the centre of the top-left
 pixel. Position angles are in degrees from the column axis towards the row axis. Arrays over bands are in the order of

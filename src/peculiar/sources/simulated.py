@@ -1,4 +1,4 @@
-"""Simulated galaxies in the exercise's four classes: data for tests and demonstrations, with the truth known.
+"""Simulated galaxies in the exercise's four classes, with the truth known.
 
 Each galaxy is built from light profiles of the literature in the bands g, r and i, blurred by the atmosphere, given the
 noise of an SDSS exposure and turned into a colour picture. Scores on simulations say nothing of the sky.

@@ -1,4 +1,4 @@
-"""Which galaxy serves which purpose: training or validation, by class, reproducibly."""
+"""Split galaxies into training, validation and test parts, by class and reproducibly."""
 
 import hashlib
 from collections.abc import Iterable, Sequence

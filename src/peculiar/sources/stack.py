@@ -1,4 +1,4 @@
-"""Pictures in one array of a file: how they lie in it, and how its values become bytes."""
+"""Pictures in one array of a file: its axes, and the conversion of its values to bytes."""
 
 import math
 import warnings

@@ -1,4 +1,4 @@
-"""What every source is: one stream of (id, picture, label), whatever lies beneath."""
+"""The interface of every source: a stream of (id, picture, label)."""
 
 import functools
 import hashlib

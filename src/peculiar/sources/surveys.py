@@ -1,4 +1,4 @@
-"""Surveys that give cut-outs of the sky as colour JPEGs: their addresses, limits and credits, as data."""
+"""Surveys that offer colour cut-outs: addresses, limits and credits, as data."""
 
 from dataclasses import dataclass
 from urllib.parse import quote

@@ -1,4 +1,4 @@
-"""Which files and extensions make up which mosaic: by the sky that they show and by their bands."""
+"""Group files and extensions into mosaics, by the sky that they show and by their bands."""
 
 import glob
 import logging

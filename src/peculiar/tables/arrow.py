@@ -1,4 +1,4 @@
-"""Columns of astropy's tables as Arrow arrays: of one value a row, of lists, matrices and text, whatever they hold."""
+"""Columns of astropy tables as Arrow arrays: scalars, lists, matrices and text."""
 
 from typing import Any
 

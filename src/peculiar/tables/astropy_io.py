@@ -1,4 +1,4 @@
-"""Tables in the formats of astronomy, FITS, VOTable and ECSV, to Arrow: read by astropy, with all that they say.
+"""Read FITS, VOTable and ECSV tables with astropy into Arrow, with units, UCDs and descriptions.
 
 In these formats what is not known has many signs, and they are all read as null: masked values, TNULL, empty text, and
 NaN as a number. A list is null where all of its elements are.

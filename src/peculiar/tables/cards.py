@@ -1,4 +1,4 @@
-"""Text in the headers of FITS tables that peculiar writes: how what ASCII lacks is written, and read again."""
+"""Text in the headers of FITS tables: how characters beyond ASCII are written and read."""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""A column of a table: its name and type, and what it means, as the headers of all formats say it."""
+"""A column of a table: name, type, unit, UCD and description."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

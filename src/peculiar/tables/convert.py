@@ -1,4 +1,4 @@
-"""A table in one format to another, row by row, with all that is known of its columns; sorted by place on the sky."""
+"""Convert a table to another format, with the meanings of its columns; sort it by position."""
 
 import itertools
 import os

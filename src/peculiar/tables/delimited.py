@@ -1,4 +1,4 @@
-"""Tables of text: what parts their cells, where their rows begin, and how they are encoded.
+"""Text tables: delimiter, header and encoding.
 
 Columns are parted by commas, tabs, semicolons, bars or blanks. Before the header there may be comments (SkyServer),
 the header may be one (TOPCAT's ASCII, SExtractor's ASCII_HEAD), and lines with units and dashes may follow it (VizieR).

@@ -1,4 +1,4 @@
-"""ASCII tables of FITS, as VizieR has them: numbers as text, with blanks or a word for what is not known."""
+"""ASCII tables of FITS, as VizieR writes them."""
 
 import re
 from typing import TYPE_CHECKING, Any

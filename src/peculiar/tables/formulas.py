@@ -1,4 +1,4 @@
-"""Text in CSV that a spreadsheet would take for a formula: marked when it is written, as it was when it is read.
+"""Mark text in CSV that a spreadsheet would evaluate, and unmark it on reading.
 
 A spreadsheet computes what begins with one of = + - @, a tab or a line end, also in quotes. Such text gets an
 apostrophe before it, by which spreadsheets know text. Numbers stay numbers, with their signs.

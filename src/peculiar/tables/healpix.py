@@ -1,4 +1,4 @@
-"""Where on the sky: positions to the cells of HEALPix by which catalogues are sorted and joined."""
+"""HEALPix cells of positions, by which catalogues are sorted and joined."""
 
 import numpy as np
 import pyarrow as pa

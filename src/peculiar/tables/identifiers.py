@@ -1,4 +1,4 @@
-"""Ids of galaxies: text inside the program, and in tables of the type that they came with.
+"""Ids of galaxies: text inside peculiar, and the original type in tables.
 
 Sessions, addresses, joins and messages know an id by its canonical text, so that 123, 123.0 and "123" are one galaxy
 and "007" stays another than 7. What is written for other programs has the type of the column that the ids were read

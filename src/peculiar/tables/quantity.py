@@ -1,4 +1,4 @@
-"""Columns as quantities: numbers in the unit that is needed, whatever unit the file states."""
+"""Columns as quantities: numbers converted from the unit that the file states."""
 
 import re
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Tables of any of the field's formats, read as streams of record batches.
+"""Read tables of every format as streams of record batches.
 
 A table is recognised by its content: Parquet, FITS, VOTable, ECSV, or else text; see `peculiar.tables.delimited`. What
 its columns mean is in the fields of its schema, whatever the format; see `Column.of`. `peculiar.tables.writers` writes

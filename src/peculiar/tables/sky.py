@@ -1,4 +1,4 @@
-"""Which columns of a table say where on the sky its galaxies are, and their positions in degrees."""
+"""Find the columns of a table that hold positions, and convert them to degrees."""
 
 import warnings
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""Columns of a table in their own types, also where they are text, as in CSV."""
+"""Columns of a table in their proper types, also from text as in CSV."""
 
 from collections.abc import Iterator, Sequence
 

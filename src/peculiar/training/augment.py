@@ -1,4 +1,4 @@
-"""Views of the same galaxy for training, made on the device: a galaxy has no up, and every survey its own look."""
+"""Augmentation of training pictures, on the device."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""A training run to one model file, which ONNX Runtime runs without PyTorch; what it answers is checked."""
+"""Export a training run to a model file, and check its answers against PyTorch."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""What a network is told of its errors, where not every galaxy answers every question and not every label is sure."""
+"""Losses for missing answers and uncertain labels."""
 
 from torch import Tensor
 from torch.nn import functional

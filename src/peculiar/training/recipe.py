@@ -1,4 +1,4 @@
-"""What a fit is asked for, and what its folder says of it."""
+"""Settings of a training run, and how its folder records them."""
 
 import json
 from pathlib import Path

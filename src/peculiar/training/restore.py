@@ -1,4 +1,4 @@
-"""A model file back into the network that it was exported from, to be trained further."""
+"""Turn a model file back into its network, for further training."""
 
 from collections.abc import Sequence
 

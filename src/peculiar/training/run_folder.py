@@ -1,4 +1,4 @@
-"""A training run's folder: what is in it, written so that a kill at any moment leaves it whole.
+"""The folder of a training run, whole at any moment.
 
 ::
 

@@ -1,4 +1,4 @@
-"""Training of the model that ships: one network, several questions, resumable after every epoch."""
+"""Train the galaxy network: several questions at once, resumable after every epoch."""
 
 import math
 import os

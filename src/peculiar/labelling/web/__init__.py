@@ -1,1 +1,1 @@
-"""The labelling desk in the browser: galaxies shown one by one, answers kept in a database."""
+"""The labelling pages: people answer questions about galaxies in the browser."""

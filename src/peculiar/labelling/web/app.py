@@ -1,4 +1,4 @@
-"""The pages of the labelling desk, and what they send back."""
+"""The labelling pages: forms for answers, progress, and agreement."""
 
 import hmac
 import secrets

@@ -1,4 +1,4 @@
-"""The pages of a catalogue: the wall, its two maps, a galaxy, and what is done with galaxies that were ticked."""
+"""The pages of a catalogue: its gallery, its two maps, a galaxy, and the ticked galaxies."""
 
 from collections.abc import Callable
 from dataclasses import astuple, dataclass, replace

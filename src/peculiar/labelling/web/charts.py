@@ -1,4 +1,4 @@
-"""The two maps of a catalogue: where on a picture a galaxy lies, and the picture. Nothing of the web.
+"""The two maps of a catalogue as pictures. No web code.
 
 A picture shows how many galaxies lie in each of its pixels, so that a million take no more room than a hundred.
 """

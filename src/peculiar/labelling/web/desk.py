@@ -1,4 +1,4 @@
-"""What the labelling desk knows: who answered what, what to show next, how the learning goes. Nothing of the web."""
+"""A labelling session: answers so far, the next galaxy, the heads learned from the answers. No web code."""
 
 import hashlib
 import secrets

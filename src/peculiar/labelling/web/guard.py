@@ -1,4 +1,4 @@
-"""Who may talk to the desk: who has the token, under known names, from its own pages, in short requests."""
+"""Access to the labelling pages: token, host names, origins, sizes and times of requests."""
 
 import asyncio
 import hmac

@@ -1,4 +1,4 @@
-"""Ids of many galaxies, in a tenth of the memory that a list and a dictionary of them take."""
+"""An index of many ids, in a tenth of the memory of a list and a dictionary."""
 
 from collections.abc import Iterable, Sequence
 from functools import cached_property

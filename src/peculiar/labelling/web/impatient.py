@@ -1,4 +1,4 @@
-"""HTTP that does not wait for ever: connections on which a request does not come whole are closed."""
+"""An HTTP server that closes connections whose request does not arrive in time."""
 
 import asyncio
 from collections import OrderedDict

@@ -1,4 +1,4 @@
-"""What one person has said at the desk, and where it has led them in the tree of questions."""
+"""One annotator: the answers given, and the place reached in the decision tree."""
 
 from collections import deque
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Pictures of a source by row, ready for a browser; those that will be asked for next are read ahead."""
+"""Pictures of a source by row, encoded for the browser and read ahead."""
 
 import threading
 from collections import OrderedDict

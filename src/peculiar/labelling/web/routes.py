@@ -1,4 +1,4 @@
-"""What the routes share: the fields of what is sent, what they may answer, tables as files to be kept."""
+"""What the routes share: form fields, responses, tables as downloads."""
 
 import tempfile
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Open the labelling desk: galaxies in, answers out, until it is stopped."""
+"""Serve the labelling pages until they are stopped."""
 
 import html
 import logging

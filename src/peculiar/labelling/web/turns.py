@@ -1,4 +1,4 @@
-"""Long work for the pages, a few at a time, so that there is always a thread left for the others."""
+"""Long work for the pages, a few jobs at a time, so that a thread is always free for other requests."""
 
 import threading
 from collections import OrderedDict

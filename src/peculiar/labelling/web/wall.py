@@ -1,4 +1,4 @@
-"""The galaxies of a catalogue as a wall: sorted, filtered, one looked at closely, what was found as a table."""
+"""The gallery of a catalogue: sorted, filtered, one galaxy in detail, the result as a table."""
 
 import threading
 import time

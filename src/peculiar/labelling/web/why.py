@@ -1,4 +1,4 @@
-"""What in a galaxy's picture made the model say so, for the browser: worked out when asked for, and kept."""
+"""Explanations of the model's answers for the browser, computed on demand and cached."""
 
 import io
 import os

@@ -1,4 +1,4 @@
-"""Tables out, in any of the formats that are read: the suffix of the name decides. All are written as streams."""
+"""Write tables as streams; the suffix of the name decides the format."""
 
 import os
 from collections.abc import Iterable, Mapping, Sequence

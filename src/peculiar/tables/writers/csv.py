@@ -1,4 +1,4 @@
-"""CSV: names and values alone. Text is quoted, null is an empty cell, a list is JSON."""
+"""CSV: names and values. Text is quoted, null is an empty cell, a list is JSON."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence

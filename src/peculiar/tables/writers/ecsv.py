@@ -1,4 +1,4 @@
-"""ECSV: comma-separated text, below a header that astropy makes and reads."""
+"""ECSV: comma-separated text below astropy's header."""
 
 import io
 import itertools

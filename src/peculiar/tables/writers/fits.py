@@ -1,4 +1,4 @@
-"""FITS: one binary table, with columns of one width, since astropy and TOPCAT read those fastest and in parts.
+"""FITS: one binary table with columns of fixed width, which astropy and TOPCAT read fastest.
 
 Unsigned integers are kept as signed ones with an offset (TZERO), as the standard says. Where some are null they become
 the next larger signed ones if these hold them, since astropy reads no nulls beside an offset.

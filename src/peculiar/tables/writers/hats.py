@@ -1,4 +1,4 @@
-"""HATS: a folder of Parquet files, one a region of the sky, that LSDB opens; crowded regions are divided further.
+"""HATS: a folder of Parquet files by regions of the sky, for LSDB.
 
 https://www.ivoa.net/documents/Notes/HATS/
 """

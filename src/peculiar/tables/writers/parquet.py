@@ -1,4 +1,4 @@
-"""Parquet: holds everything, column by column, in groups of rows; readers such as DuckDB take only what they need."""
+"""Parquet: the only format that holds everything."""
 
 import base64
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Rows as FITS and VOTable hold them: big-endian records of one width."""
+"""Rows as FITS and VOTable store them: big-endian records of fixed width."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence

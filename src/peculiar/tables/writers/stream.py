@@ -1,4 +1,4 @@
-"""What every writer needs: rows in pieces of a good size, in the types of its format, and a place to keep them."""
+"""What all writers share: rows in pieces, in the types of the format, and temporary storage."""
 
 import tempfile
 import unicodedata

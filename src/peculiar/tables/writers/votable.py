@@ -1,4 +1,4 @@
-"""VOTable: XML of the IVOA. The rows are BINARY2, in which null has a bit of its own and numbers keep theirs."""
+"""VOTable: XML of the IVOA, with rows in BINARY2, where null has a bit of its own."""
 
 import base64
 import io

@@ -1,4 +1,4 @@
-"""Bodies of the galaxy network: what turns a picture into maps, whose mean over places is its embedding."""
+"""Bodies of the galaxy network: from a picture to feature maps, whose mean is the embedding."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path

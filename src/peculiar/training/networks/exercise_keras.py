@@ -1,4 +1,4 @@
-"""The reference network's twin in Keras, and the exchange of weights between the two.
+"""The exercise's network in Keras, and the exchange of weights.
 
 Needs Keras 3 with whatever backend (extra ``keras``).
 """

@@ -1,4 +1,4 @@
-"""The network of the model that ships: a body, and a head for each question."""
+"""The galaxy network: a body, and a head for each question."""
 
 from collections.abc import Mapping, Sequence
 from typing import cast
