@@ -11,7 +11,7 @@ PACKAGE = ROOT / "src" / "peculiar"
 PICTURE = ROOT / "docs" / "architecture.svg"
 PAGE = ROOT / "docs" / "modules.md"
 
-LEARNING = {"torch", "accelerate", "safetensors", "onnx"}
+LEARNING = {"torch", "accelerate"}
 
 # Pixels of the picture.
 WIDTH, MARGIN, LEFT, GAP, LINE, PAD = 1080, 24, 62, 12, 15, 12
