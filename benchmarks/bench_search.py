@@ -76,28 +76,28 @@ def forget(folder: Path) -> None:
 
 def measured(name: str, path: Path) -> dict[str, float]:
     """Run one search in this process: seconds of the first call, the best of the others, and from a cold disk."""
-    from peculiar.catalogs.catalog import Shelf
-    from peculiar.catalogs.search import Cone, query, similar
+    from peculiar.catalogs.catalog import Catalog
+    from peculiar.catalogs.search import Cone
 
     searches = {
-        "similar": lambda shelf: similar(shelf, ["galaxy-5", "galaxy-77"], top=50),
-        "similar, approximate": lambda shelf: similar(shelf, ["galaxy-5", "galaxy-77"], top=50, approximate=True),
-        "similar where": lambda shelf: similar(shelf, ["galaxy-5"], where="entropy < 0.2", top=50),
-        "similar where, approximate": lambda shelf: similar(
-            shelf, ["galaxy-5"], where="entropy < 0.2", top=50, approximate=True
+        "similar": lambda catalog: catalog.similar(["galaxy-5", "galaxy-77"], top=50),
+        "similar, approximate": lambda catalog: catalog.similar(["galaxy-5", "galaxy-77"], top=50, approximate=True),
+        "similar where": lambda catalog: catalog.similar(["galaxy-5"], where="entropy < 0.2", top=50),
+        "similar where, approximate": lambda catalog: catalog.similar(
+            ["galaxy-5"], where="entropy < 0.2", top=50, approximate=True
         ),
-        "where": lambda shelf: query(shelf, "p_ringed > 0.99 and entropy < 0.5", by="p_ringed"),
-        "cone": lambda shelf: query(shelf, cone=Cone(150.0, 2.0, 1.0)),
+        "where": lambda catalog: catalog.query("p_ringed > 0.99 and entropy < 0.5", by="p_ringed", top=50),
+        "cone": lambda catalog: catalog.query(cone=Cone(150.0, 2.0, 1.0), top=50),
     }
     seconds = []
     for _ in range(TIMES):
         started = time.perf_counter()
-        hits = searches[name](Shelf(path))
+        hits = searches[name](Catalog(path))
         seconds.append(time.perf_counter() - started)
     assert len(hits)
     forget(path.parent)
     started = time.perf_counter()
-    searches[name](Shelf(path))
+    searches[name](Catalog(path))
     cold = time.perf_counter() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
     return {"first": seconds[0], "best": min(seconds[1:]), "cold": cold, "peak": peak}
@@ -105,12 +105,11 @@ def measured(name: str, path: Path) -> dict[str, float]:
 
 def recalls(path: Path) -> dict[str, float]:
     """Search for galaxies exactly and approximately: which share of the fifty nearest the index finds."""
-    from peculiar.catalogs.catalog import Shelf
-    from peculiar.catalogs.search import similar
+    from peculiar.catalogs.catalog import Catalog
 
-    shelf, shares = Shelf(path), []
-    for number in np.random.default_rng(5).integers(0, len(shelf), QUERIES):
-        exact, near = (similar(shelf, [f"galaxy-{number}"], top=50, approximate=how) for how in (False, True))
+    catalog, shares = Catalog(path), []
+    for number in np.random.default_rng(5).integers(0, len(catalog), QUERIES):
+        exact, near = (catalog.similar([f"galaxy-{number}"], top=50, approximate=how) for how in (False, True))
         shares.append(len(set(exact.ids) & set(near.ids)) / 50)
     return {"told": float(near.notes["recall"]), "mean": float(np.mean(shares)), "lowest": min(shares)}
 

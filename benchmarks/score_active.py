@@ -28,7 +28,8 @@ import pyarrow.dataset as ds
 
 from machine import data_folder, describe, make_parser, record
 from peculiar.catalogs.active import APART, Committee, choose, features, fit_committee, mean_precision
-from peculiar.catalogs.catalog import Embeddings, Shelf
+from peculiar.catalogs.catalog import Catalog
+from peculiar.catalogs.embeddings import Embeddings
 from peculiar.catalogs.teach import raw_embeddings
 from peculiar.sources.split import part_of
 from score_search import without
@@ -88,16 +89,16 @@ def main() -> None:
     parser.add_argument("--strategies", default="margin,entropy,bald,rare")
     options = parser.parse_args()
     machine = describe("numpy", "scikit-learn")
-    shelf = Shelf(options.catalog)
-    raw, _ = raw_embeddings(shelf, np.arange(len(shelf)))
+    catalog = Catalog(options.catalog)
+    raw, _ = raw_embeddings(catalog, np.arange(len(catalog)))
     columns = ["id", "gz2_argmax", "four_class"]
     truth = ds.dataset(data_folder() / "stamps").to_table(columns=columns)
-    ids = shelf.dataset.to_table(columns=["id"])["id"].to_pylist()
+    ids = catalog.dataset.to_table(columns=["id"])["id"].to_pylist()
     assert truth["id"].to_pylist() == ids, "the catalogue has to be of the folder stamps"
     argmax, four = (np.array(truth[name].to_pylist(), dtype=object) for name in columns[1:])
     training = np.array([part_of(one, validation_size=0.1, test_size=0.15) == "training" for one in ids])
-    names = [name for name in shelf.columns if name.startswith("p_")]
-    chances = np.column_stack([shelf.dataset.to_table(columns=[name])[name].to_numpy() for name in names])
+    names = [name for name in catalog.columns if name.startswith("p_")]
+    chances = np.column_stack([catalog.dataset.to_table(columns=[name])[name].to_numpy() for name in names])
     blind = without(raw, np.log(np.clip(chances, 1e-6, 1)) - np.log(np.clip(1 - chances, 1e-6, 1)))
     tasks = {
         "odd": (np.isin(argmax, ["odd", "not_odd"]), argmax == "odd"),

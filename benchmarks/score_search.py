@@ -18,7 +18,8 @@ from sklearn.metrics import roc_auc_score
 
 from machine import data_folder, describe, make_parser, record
 from peculiar.catalogs.anomalies import learn, outlier_ranks, various
-from peculiar.catalogs.catalog import Embeddings, Shelf
+from peculiar.catalogs.catalog import Catalog
+from peculiar.catalogs.embeddings import Embeddings
 from peculiar.catalogs.teach import fit_head, raw_embeddings
 from peculiar.questions.question import Question
 from peculiar.sources.split import part_of
@@ -88,19 +89,19 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     options = parser.parse_args()
     machine = describe("numpy", "scikit-learn")
-    shelf = Shelf(options.catalog)
-    raw, _ = raw_embeddings(shelf, np.arange(len(shelf)))
+    catalog = Catalog(options.catalog)
+    raw, _ = raw_embeddings(catalog, np.arange(len(catalog)))
     columns = ["id", "survey", "gz2_argmax", "four_class"]
     truth = ds.dataset(data_folder() / "stamps").to_table(columns=columns)
-    ids = shelf.dataset.to_table(columns=["id"])["id"].to_pylist()
+    ids = catalog.dataset.to_table(columns=["id"])["id"].to_pylist()
     assert truth["id"].to_pylist() == ids, "the catalogue has to be of the folder stamps"
     survey, argmax, four = (np.array(truth[name].to_pylist(), dtype=object) for name in columns[1:])
     test = np.array([part_of(one, validation_size=0.1, test_size=0.15) == "test" for one in ids])
     ringed = four == "Ringed"
     odd = (argmax == "odd") | np.isin(four, ["Ringed", "Merger", "Other"])
     normal = (argmax == "not_odd") & ~odd
-    names = [name for name in shelf.columns if name.startswith("p_")]
-    chances = np.column_stack([shelf.dataset.to_table(columns=[name])[name].to_numpy() for name in names])
+    names = [name for name in catalog.columns if name.startswith("p_")]
+    chances = np.column_stack([catalog.dataset.to_table(columns=[name])[name].to_numpy() for name in names])
     logits = np.log(np.clip(chances, 1e-6, 1)) - np.log(np.clip(1 - chances, 1e-6, 1))
     blind = without(raw, logits)
 

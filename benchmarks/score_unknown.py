@@ -21,7 +21,8 @@ import pyarrow.dataset as ds
 from PIL import Image
 
 from machine import data_folder, describe, make_parser, record
-from peculiar.catalogs.catalog import Embeddings, Shelf
+from peculiar.catalogs.catalog import Catalog
+from peculiar.catalogs.embeddings import Embeddings
 from peculiar.catalogs.teach import raw_embeddings
 from peculiar.images.central_galaxy import central_extent
 from peculiar.images.decode import decode_picture
@@ -100,14 +101,14 @@ def main() -> None:
     parser.add_argument("--sheet", type=Path, help="PNG of some of what is planted")
     options = parser.parse_args()
     machine = describe("numpy", "scikit-learn", "pillow")
-    shelf, model = Shelf(options.catalog), load_model(options.model)
-    shelf.check_model(model.card.digest, "give it by --model")
-    views = int(shelf.notes["views"]) if shelf.notes.get("views", "").isdigit() else None
-    raw, _ = raw_embeddings(shelf, np.arange(len(shelf)))
+    catalog, model = Catalog(options.catalog), load_model(options.model)
+    catalog.check_model(model.card.digest, "give it by --model")
+    views = int(catalog.notes["views"]) if catalog.notes.get("views", "").isdigit() else None
+    raw, _ = raw_embeddings(catalog, np.arange(len(catalog)))
     stamps = ds.dataset(data_folder() / "stamps")
     truth = stamps.to_table(columns=["id", "gz2_argmax", "four_class"])
     ids = truth["id"].to_pylist()
-    assert ids == shelf.dataset.to_table(columns=["id"])["id"].to_pylist(), "the catalogue has to be of the stamps"
+    assert ids == catalog.dataset.to_table(columns=["id"])["id"].to_pylist(), "the catalogue has to be of the stamps"
     argmax, four = (np.array(truth[name].to_pylist(), dtype=object) for name in ("gz2_argmax", "four_class"))
     normal = (argmax == "not_odd") & ~np.isin(four, ["Ringed", "Merger", "Other"])
     unseen = np.array([part_of(one, validation_size=0.1, test_size=0.15) != "training" for one in ids])

@@ -14,7 +14,7 @@ import pytest
 from astropy.table import Table
 
 import fuzz
-from peculiar.catalogs.catalog import Shelf
+from peculiar.catalogs.catalog import Catalog
 from peculiar.checks.check import check
 from peculiar.errors import DataError, PeculiarWarning, UnknownNameError
 from peculiar.sources import open_source
@@ -183,7 +183,7 @@ def test_what_is_built_to_fill_the_memory_does_not(bomb: str, tmp_path: Path) ->
         assert found[path].startswith("refused: "), found
 
 
-@pytest.mark.parametrize("use", [TableReader, open_source, Shelf, check])
+@pytest.mark.parametrize("use", [TableReader, open_source, Catalog, check])
 @pytest.mark.parametrize("kind", ["pipe", "socket", "device"])
 def test_pipes_sockets_and_devices_are_no_tables(use: Callable[[Path], object], kind: str, tmp_path: Path) -> None:
     path = Path("given")  # relative, since the address of a socket is short
@@ -208,7 +208,7 @@ def test_a_colon_in_a_relative_path_is_no_address(suffix: str, name: str) -> Non
     assert [str(value) for value in TableReader(path).column("id")] == ["1", "2"]
     assert convert(path, "out.parquet").rows == 2
     if suffix == "parquet":
-        assert len(Shelf(path)) == 2
+        assert len(Catalog(path)) == 2
 
 
 @pytest.mark.parametrize("write", ["parquet", "csv"])

@@ -11,8 +11,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from peculiar.catalogs.catalog import Shelf
-from peculiar.catalogs.search import query
+from peculiar.catalogs.catalog import Catalog
 from peculiar.catalogs.survey import predict_catalog
 from peculiar.catalogs.teach import teach
 from peculiar.cli import app
@@ -90,7 +89,7 @@ def test_every_question_is_answered(survey: Path, model: Model, catalog: Path) -
         np.testing.assert_allclose(found, answers.probabilities[question.name], atol=1e-5)
         expected = [question.answers[number] for number in found.argmax(axis=1)]
         assert table[classes[question.name]].to_pylist() == expected
-        assert find_answer_columns(question, table.column_names, Shelf(catalog).notes) == list(
+        assert find_answer_columns(question, table.column_names, Catalog(catalog).notes) == list(
             columns[question.name].values()
         )
 
@@ -128,11 +127,11 @@ def test_evaluate_finds_each_question(survey: Path, model: Model, catalog: Path,
 def test_conditions_on_every_column(model: Model, catalog: Path) -> None:
     names = [name for one in answer_columns(model.card.questions).values() for name in one.values()]
     for name in names:
-        assert len(query(catalog, f'"{name}" >= 0', top=None)) == 60
+        assert len(Catalog(catalog).query(f'"{name}" >= 0', top=None)) == 60
     for question, name in class_columns(model.card.questions).items():
         answers = next(one.answers for one in model.card.questions if one.name == question)
         quoted = ", ".join("'" + answer.replace("'", "''") + "'" for answer in answers)
-        assert len(query(catalog, f'"{name}" in ({quoted})', top=None)) == 60
+        assert len(Catalog(catalog).query(f'"{name}" in ({quoted})', top=None)) == 60
 
 
 @pytest.mark.parametrize("eight_bits", [False, True])

@@ -19,7 +19,7 @@ from peculiar.catalogs.active import (
     spread,
     telling,
 )
-from peculiar.catalogs.catalog import Embeddings
+from peculiar.catalogs.embeddings import Embeddings
 from peculiar.errors import UnknownNameError, UsageError
 
 

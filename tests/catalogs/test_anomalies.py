@@ -7,8 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from peculiar.catalogs.anomalies import METHODS, anomalies, learn, outlier_ranks, read_answers, various
-from peculiar.catalogs.catalog import Embeddings
+from peculiar.catalogs.anomalies import METHODS, learn, outlier_ranks, read_answers, various
+from peculiar.catalogs.catalog import Catalog
+from peculiar.catalogs.embeddings import Embeddings
 from peculiar.errors import DataError, LabelError, UnknownNameError, UsageError
 
 
@@ -59,25 +60,25 @@ def test_galaxies_without_an_embedding_have_no_rank(planted: Embeddings) -> None
 
 
 def test_a_catalogue_s_anomalies_with_answers(tiny_catalog: Path) -> None:
-    first = anomalies(tiny_catalog, top=100)
+    first = Catalog(tiny_catalog).anomalies(top=100)
     assert len(first) == 100
-    assert first.table["interesting"].null_count == 100
+    assert first.to_arrow()["interesting"].null_count == 100
     answers = {first.ids[0]: 0.0, first.ids[-1]: 1.0}
-    second = anomalies(tiny_catalog, answers, top=100)
+    second = Catalog(tiny_catalog).anomalies(answers, top=100)
     assert second.ids.index(first.ids[0]) > 0
     assert second.ids.index(first.ids[-1]) < 99
-    given = dict(zip(second.ids, second.table["interesting"].to_pylist(), strict=True))
+    given = dict(zip(second.ids, second.to_arrow()["interesting"].to_pylist(), strict=True))
     assert {id_: value for id_, value in given.items() if value is not None} == answers
-    varied = anomalies(tiny_catalog, answers, new=True, varied=True, top=5)
+    varied = Catalog(tiny_catalog).anomalies(answers, new=True, varied=True, top=5)
     assert len(set(varied.ids) - set(answers)) == 5
-    assert set(varied.ids) <= set(anomalies(tiny_catalog, answers, new=True, top=50).ids)
-    third = anomalies(tiny_catalog, answers, new=True, where="id < 'sim-010'", top=100)
+    assert set(varied.ids) <= set(Catalog(tiny_catalog).anomalies(answers, new=True, top=50).ids)
+    third = Catalog(tiny_catalog).anomalies(answers, new=True, where="id < 'sim-010'", top=100)
     assert not set(answers) & set(third.ids)
     assert all(id_ < "sim-010" for id_ in third.ids)
     with pytest.raises(UnknownNameError, match="no galaxy 'nobody'"):
-        anomalies(tiny_catalog, {"nobody": 1.0})
+        Catalog(tiny_catalog).anomalies({"nobody": 1.0})
     with pytest.raises(UnknownNameError, match="no method 'forest'"):
-        anomalies(tiny_catalog, method="forest")
+        Catalog(tiny_catalog).anomalies(method="forest")
 
 
 def test_too_few_to_compare() -> None:
@@ -92,7 +93,7 @@ def test_answers_as_people_write_them(tiny_catalog: Path) -> None:
     assert read_answers(["one.csv", "two.csv"])["b"] == 1.0
     pa.parquet.write_table(pa.table({"id": [1000.0, None], "interesting": ["yes", None]}), "numbers.parquet")
     assert read_answers(["numbers.parquet"]) == {"1000": 1.0}
-    anomalies(tiny_catalog, {"sim-001": 0.5}, top=100).write("mine.csv")
+    Catalog(tiny_catalog).anomalies({"sim-001": 0.5}, top=100).write("mine.csv")
     assert read_answers(["mine.csv"]) == {"sim-001": 0.5}
 
 

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from peculiar.catalogs.catalog import BLOCK, Shelf
-from peculiar.catalogs.search import query
+from peculiar.catalogs.catalog import Catalog
+from peculiar.catalogs.store import BLOCK
 from peculiar.errors import DataError, NotFoundError, UnknownNameError, UsageError
 from peculiar.files.writing import cache_folder
 
@@ -24,7 +24,7 @@ def write(path: Path, ids: list[str], vectors: list[list[float] | None]) -> Path
 
 
 def test_embeddings_are_centred_and_of_length_one(tiny_catalog: Path) -> None:
-    embeddings = Shelf(tiny_catalog).embeddings()
+    embeddings = Catalog(tiny_catalog).embeddings()
     raw = np.stack(pa.parquet.read_table(tiny_catalog)["embedding"].to_numpy())
     centred = raw - raw.mean(axis=0)
     np.testing.assert_allclose(embeddings.centre, raw.mean(axis=0), atol=1e-5)
@@ -35,13 +35,13 @@ def test_embeddings_are_centred_and_of_length_one(tiny_catalog: Path) -> None:
 
 
 def test_a_picture_that_could_not_be_read_has_none(tmp_path: Path) -> None:
-    shelf = Shelf(write(tmp_path / "c.parquet", ["a", "b", "c"], [[1, 0], None, [0, 1]]))
-    embeddings = shelf.embeddings()
+    catalog = Catalog(write(tmp_path / "c.parquet", ["a", "b", "c"], [[1, 0], None, [0, 1]]))
+    embeddings = catalog.embeddings()
     assert embeddings.known.tolist() == [True, False, True]
     assert embeddings.centre.tolist() == [0.5, 0.5]
     assert np.isnan(embeddings.cosines(embeddings.vectors[0])[1])
     with pytest.raises(DataError, match="no galaxy has an embedding"):
-        Shelf(write(tmp_path / "d.parquet", ["a"], [[np.nan, np.nan]])).embeddings()
+        Catalog(write(tmp_path / "d.parquet", ["a"], [[np.nan, np.nan]])).embeddings()
 
 
 def test_a_folder_of_parts_is_one_catalogue(tmp_path: Path) -> None:
@@ -52,11 +52,11 @@ def test_a_folder_of_parts_is_one_catalogue(tmp_path: Path) -> None:
     write(folder / "part-1.parquet", [f"b{n}" for n in range(count)], vectors.tolist())
     write(folder / "part-0.parquet", ["a0", "a1"], [[1, 2, 3], [3, 2, 1]])
     (folder / ".part-2.parquet").write_bytes(b"half written")
-    shelf = Shelf(folder)
-    assert len(shelf) == count + 2
-    assert shelf.rows_of(["b0", "a1", f"b{count - 1}"]).tolist() == [2, 1, count + 1]
-    assert shelf.take(np.array([2, 0, count + 1]), ["id"])["id"].to_pylist() == ["b0", "a0", f"b{count - 1}"]
-    embeddings = shelf.embeddings()
+    catalog = Catalog(folder)
+    assert len(catalog) == count + 2
+    assert catalog.rows_of(["b0", "a1", f"b{count - 1}"]).tolist() == [2, 1, count + 1]
+    assert catalog.take(np.array([2, 0, count + 1]), ["id"])["id"].to_pylist() == ["b0", "a0", f"b{count - 1}"]
+    embeddings = catalog.embeddings()
     assert len(embeddings) == count + 2
     raw = np.vstack([[[1, 2, 3], [3, 2, 1]], vectors])
     np.testing.assert_allclose(embeddings.centre, raw.mean(axis=0), atol=1e-5)
@@ -65,14 +65,14 @@ def test_a_folder_of_parts_is_one_catalogue(tmp_path: Path) -> None:
 
 def test_the_cache_follows_the_catalogue(tmp_path: Path) -> None:
     path = write(tmp_path / "c.parquet", ["a", "b"], [[1, 0], [0, 1]])
-    first = Shelf(path).embeddings().centre
+    first = Catalog(path).embeddings().centre
     (kept,) = (cache_folder() / "embeddings").glob("*.npy")
     changed = kept.stat().st_mtime_ns
-    Shelf(path).embeddings()
+    Catalog(path).embeddings()
     assert kept.stat().st_mtime_ns == changed
     write(path, ["a", "b"], [[3, 0], [0, 3]])
     os.utime(path, ns=(1, 1))
-    assert Shelf(path).embeddings().centre.tolist() == (first * 3).tolist()
+    assert Catalog(path).embeddings().centre.tolist() == (first * 3).tolist()
     assert len(list((cache_folder() / "embeddings").glob("*.npy"))) == 1
 
 
@@ -125,20 +125,20 @@ def damage_what_was_noted(file: Path) -> None:
 def test_an_array_in_the_cache_that_is_not_as_it_was_written_is_made_again(
     drawn_catalog: Path, spoil: Callable[[Path], object]
 ) -> None:
-    before = np.array(Shelf(drawn_catalog).embeddings().vectors)
+    before = np.array(Catalog(drawn_catalog).embeddings().vectors)
     (file,) = (cache_folder() / "embeddings").glob("*.npy")
     spoil(file)
-    embeddings = Shelf(drawn_catalog).embeddings()
+    embeddings = Catalog(drawn_catalog).embeddings()
     np.testing.assert_array_equal(embeddings.vectors, before)
     assert np.abs(embeddings.cosines(before[0])).max() <= 1 + 1e-6
 
 
 def test_an_array_that_was_only_touched_is_not_made_again(drawn_catalog: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    Shelf(drawn_catalog).embeddings()
+    Catalog(drawn_catalog).embeddings()
     (file,) = (cache_folder() / "embeddings").glob("*.npy")
     os.utime(file, ns=(1, 1))
-    monkeypatch.setattr(Shelf, "_prepare", None)
-    Shelf(drawn_catalog).embeddings()
+    monkeypatch.setattr(Catalog, "_prepare", None)
+    Catalog(drawn_catalog).embeddings()
 
 
 def test_the_disk_has_room_before_an_array_is_mapped(drawn_catalog: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,9 +148,9 @@ def test_the_disk_has_room_before_an_array_is_mapped(drawn_catalog: Path, monkey
     with monkeypatch.context() as patch:
         patch.setattr(os, "posix_fallocate", full)
         with pytest.raises(OSError, match=r"No space left on device.*embeddings"):
-            Shelf(drawn_catalog).embeddings()
+            Catalog(drawn_catalog).embeddings()
     assert [path.name for path in (cache_folder() / "embeddings").iterdir()] == []
-    Shelf(drawn_catalog).embeddings()
+    Catalog(drawn_catalog).embeddings()
     (file,) = (cache_folder() / "embeddings").glob("*.npy")
     assert file.stat().st_blocks * 512 >= file.stat().st_size
 
@@ -159,25 +159,25 @@ def test_parts_of_other_columns_are_named(tmp_path: Path) -> None:
     write(tmp_path / "0.parquet", ["a", "b"], [[1, 0], [0, 1]])
     pa.parquet.write_table(pa.table({"id": ["c"]}), tmp_path / "1.parquet")
     with pytest.raises(DataError, match=r"1\.parquet: has not the columns embedding as 0\.parquet"):
-        Shelf(tmp_path)
+        Catalog(tmp_path)
     write(tmp_path / "1.parquet", ["c"], [[1, 0, 2]])
     with pytest.raises(DataError, match=r"1\.parquet: has not the columns embedding"):
-        Shelf(tmp_path)
+        Catalog(tmp_path)
 
 
 @pytest.mark.parametrize("gone", [False, True])
 def test_a_catalogue_that_changes_while_it_is_open_is_told(tmp_path: Path, gone: bool) -> None:
     path = write(tmp_path / "catalog.parquet", ["a", "b", "c"], [[1, 0], [0, 1], [1, 1]])
-    shelf = Shelf(path)
-    assert query(shelf, "id <> 'a'").ids == ["b", "c"]
+    catalog = Catalog(path)
+    assert catalog.query("id <> 'a'").ids == ["b", "c"]
     path.unlink()
     if not gone:
         write(path, ["c", "b", "a", "d"], [[1, 1], [0, 1], [1, 0], [2, 1]])
     for read in (
-        lambda: shelf.take(np.array([0]), ["id"]),
-        lambda: shelf.rows_of(["a"]),
-        lambda: query(shelf, "id = 'a'"),
-        lambda: shelf.embeddings(),
+        lambda: catalog.take(np.array([0]), ["id"]),
+        lambda: catalog.rows_of(["a"]),
+        lambda: catalog.query("id = 'a'"),
+        lambda: catalog.embeddings(),
     ):
         with pytest.raises(DataError, match=r"catalog\.parquet has changed since it was opened"):
             read()
@@ -185,30 +185,30 @@ def test_a_catalogue_that_changes_while_it_is_open_is_told(tmp_path: Path, gone:
 
 def test_catalogues_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="there is no catalogue at"):
-        Shelf(tmp_path / "nothing.parquet")
+        Catalog(tmp_path / "nothing.parquet")
     with pytest.raises(DataError, match="holds no Parquet files"):
-        Shelf(tmp_path)
+        Catalog(tmp_path)
     (tmp_path / "c.csv").write_text("id,p_odd\na,1\n")
     with pytest.raises(UsageError, match=r"is csv, and searching needs Parquet; type: peculiar data convert"):
-        Shelf(tmp_path / "c.csv")
+        Catalog(tmp_path / "c.csv")
     (tmp_path / "noise.bin").write_bytes(bytes(range(256)))
     with pytest.raises(DataError, match="is no catalogue"):
-        Shelf(tmp_path / "noise.bin")
+        Catalog(tmp_path / "noise.bin")
     (tmp_path / "broken.parquet").write_bytes(b"PAR1 and then nothing of the kind")
     with pytest.raises(DataError, match=r"broken\.parquet: cannot be read as Parquet"):
-        Shelf(tmp_path / "broken.parquet")
+        Catalog(tmp_path / "broken.parquet")
     pa.parquet.write_table(pa.table({"name": ["a"]}), tmp_path / "other.parquet")
     with pytest.raises(DataError, match="has no column 'id'"):
-        Shelf(tmp_path / "other.parquet")
+        Catalog(tmp_path / "other.parquet")
     pa.parquet.write_table(pa.table({"id": ["a"]}), tmp_path / "plain.parquet")
     with pytest.raises(UsageError, match="has no embeddings, which this search needs; `peculiar predict DATA --emb"):
-        Shelf(tmp_path / "plain.parquet").embeddings()
+        Catalog(tmp_path / "plain.parquet").embeddings()
 
 
 def test_galaxies_that_are_not_there(tiny_catalog: Path) -> None:
-    shelf = Shelf(tiny_catalog)
-    assert shelf.rows_of(["sim-005", "nobody"], lenient=True).tolist() == [5, -1]
+    catalog = Catalog(tiny_catalog)
+    assert catalog.rows_of(["sim-005", "nobody"], lenient=True).tolist() == [5, -1]
     with pytest.raises(UnknownNameError, match=r"no galaxy 'sim-0055' in tiny\.parquet \(nor 1 more of those given\)"):
-        shelf.rows_of(["sim-005", "sim-0055", "nobody"])
+        catalog.rows_of(["sim-005", "sim-0055", "nobody"])
     with pytest.raises(UsageError, match="was made by the model"):
-        shelf.check_model("f" * 64, "make another")
+        catalog.check_model("f" * 64, "make another")

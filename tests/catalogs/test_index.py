@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 from peculiar.catalogs import index
-from peculiar.catalogs.catalog import Shelf
+from peculiar.catalogs.catalog import Catalog
 from peculiar.catalogs.index import near
-from peculiar.catalogs.search import Cone, similar
+from peculiar.catalogs.search import Cone
 from peculiar.cli import app
 from peculiar.errors import MissingExtraError
 from peculiar.files.writing import cache_folder
@@ -54,13 +54,13 @@ def nearest(cosines: NDArray[np.float32], count: int) -> set[int]:
 
 @pytest.mark.usefixtures("indexed")
 def test_it_finds_the_share_that_it_says_and_compares_exactly(heaps: Path) -> None:
-    shelf = Shelf(heaps)
-    embeddings = shelf.embeddings()
+    catalog = Catalog(heaps)
+    embeddings = catalog.embeddings()
     found = []
     for row in range(0, 20_000, 400):
         vector = np.array(embeddings.vectors[row])
         exact = embeddings.cosines(vector)
-        cosines, recall = near(shelf, vector, 50)
+        cosines, recall = near(catalog, vector, 50)
         compared = ~np.isnan(cosines)
         assert 50 <= compared.sum() <= 100
         np.testing.assert_allclose(cosines[compared], exact[compared], atol=1e-5)
@@ -71,19 +71,19 @@ def test_it_finds_the_share_that_it_says_and_compares_exactly(heaps: Path) -> No
 
 @pytest.mark.usefixtures("indexed")
 def test_conditions_hold_however_rare_what_meets_them(heaps: Path) -> None:
-    shelf = Shelf(heaps)
+    catalog = Catalog(heaps)
     for where, cone in (("x > 0.5", None), ("x < 0.06", None), ("x < 0.001", None), ("x > 0.2", Cone(150, 0, 60))):
-        exact = similar(shelf, ["g3"], where=where, cone=cone, top=20)
-        found = similar(shelf, ["g3"], where=where, cone=cone, top=20, approximate=True)
+        exact = catalog.similar(["g3"], where=where, cone=cone, top=20)
+        found = catalog.similar(["g3"], where=where, cone=cone, top=20, approximate=True)
         assert len(found) == len(exact)
         assert "g3" not in found.ids
         assert len(set(found.ids) & set(exact.ids)) >= 0.9 * len(exact)
-        assert set(found.ids) <= set(similar(shelf, ["g3"], where=where, cone=cone, top=ROWS).ids)
+        assert set(found.ids) <= set(catalog.similar(["g3"], where=where, cone=cone, top=ROWS).ids)
 
 
 @pytest.mark.usefixtures("indexed")
 def test_as_many_are_found_as_are_wanted_and_none_without_an_embedding(heaps: Path) -> None:
-    hits = similar(heaps, ["g0", "g1"], top=ROWS, approximate=True)
+    hits = Catalog(heaps).similar(["g0", "g1"], top=ROWS, approximate=True)
     assert len(hits) == ROWS - ROWS // 50 - 2
     assert not {"g0", "g1", "g7", "g57"} & set(hits.ids)
 
@@ -92,23 +92,23 @@ def test_as_many_are_found_as_are_wanted_and_none_without_an_embedding(heaps: Pa
 def test_the_index_is_made_once_and_anew_for_another_catalogue(heaps: Path, tmp_path: Path) -> None:
     path = tmp_path / "c.parquet"
     path.write_bytes(heaps.read_bytes())
-    similar(path, ["g0"], approximate=True)
+    Catalog(path).similar(["g0"], approximate=True)
     kept = {file.suffix: file for file in cache_folder().glob("[ei]*/*")}
     assert set(kept) == {".npy", ".faiss", ".json", ".stamp"}
     changed = {file: file.stat().st_mtime_ns for file in kept.values()}
-    similar(path, ["g1"], approximate=True)
+    Catalog(path).similar(["g1"], approximate=True)
     assert {file: file.stat().st_mtime_ns for file in kept.values()} == changed
     pa.parquet.write_table(pa.parquet.read_table(heaps)[5000:], path)
     os.utime(path, ns=(1, 1))
-    assert "g0" not in similar(path, ["g5000"], top=1000, approximate=True).ids
+    assert "g0" not in Catalog(path).similar(["g5000"], top=1000, approximate=True).ids
     assert not any(file.exists() for file in kept.values())
 
 
 def test_few_galaxies_are_all_compared_and_need_no_index(heaps: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "faiss", None)
-    shelf = Shelf(heaps)
-    found = similar(shelf, ["g0"], approximate=True)
-    assert found.ids == similar(shelf, ["g0"]).ids
+    catalog = Catalog(heaps)
+    found = catalog.similar(["g0"], approximate=True)
+    assert found.ids == catalog.similar(["g0"]).ids
     assert found.notes["recall"] == "1.000"
 
 
@@ -116,7 +116,7 @@ def test_few_galaxies_are_all_compared_and_need_no_index(heaps: Path, monkeypatc
 def test_without_faiss_it_is_said_what_to_install(heaps: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "faiss", None)
     with pytest.raises(MissingExtraError, match=r"approximate search needs .* pip install 'peculiar\[faiss\]'"):
-        similar(heaps, ["g0"], approximate=True)
+        Catalog(heaps).similar(["g0"], approximate=True)
     result = CliRunner().invoke(app, ["search", "similar", str(heaps), "--id", "g0", "--approximate"])
     assert result.exit_code == 1
 

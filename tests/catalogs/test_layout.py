@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from peculiar.catalogs.catalog import Embeddings
-from peculiar.catalogs.layout import CELLS, chart, draw, lay_out
+from peculiar.catalogs.catalog import Catalog
+from peculiar.catalogs.embeddings import Embeddings
+from peculiar.catalogs.layout import CELLS, lay_out
 from peculiar.errors import UsageError
-from peculiar.sources import open_source
+from peculiar.reports.plots import save
 
 
 def test_kinds_lie_apart_and_those_between_landmarks_with_their_like() -> None:
@@ -28,13 +29,13 @@ def test_kinds_lie_apart_and_those_between_landmarks_with_their_like() -> None:
 
 
 def test_a_catalogue_s_map_keeps_rows_and_is_drawn(tiny_catalog: Path, tiny_survey: Path, tmp_path: Path) -> None:
-    hits = chart(tiny_catalog, landmarks=60)
-    assert hits.table.column_names == ["id", "ra", "dec", "class", "x", "y"]
+    hits = Catalog(tiny_catalog).layout(landmarks=60)
+    assert hits.to_arrow().column_names == ["id", "ra", "dec", "class", "x", "y"]
     assert hits.ids == [f"sim-{number:03d}" for number in range(100)]
-    again = chart(tiny_catalog, landmarks=60)
-    assert hits.table.equals(again.table)
-    draw(hits, tmp_path / "dots.png")
-    draw(hits, tmp_path / "pictures.png", open_source(tiny_survey))
+    again = Catalog(tiny_catalog).layout(landmarks=60)
+    assert hits.to_arrow().equals(again.to_arrow())
+    save(hits.show(), tmp_path / "dots.png")
+    save(hits.show(tiny_survey), tmp_path / "pictures.png")
     with Image.open(tmp_path / "dots.png") as dots, Image.open(tmp_path / "pictures.png") as pictures:
         assert dots.width == dots.height
         assert pictures.width >= CELLS * 60
@@ -44,4 +45,4 @@ def test_a_catalogue_s_map_keeps_rows_and_is_drawn(tiny_catalog: Path, tiny_surv
 
 def test_too_few_for_a_map(tiny_catalog: Path) -> None:
     with pytest.raises(UsageError, match="a map needs 50 galaxies with an embedding, and as many landmarks"):
-        chart(tiny_catalog, landmarks=10)
+        Catalog(tiny_catalog).layout(landmarks=10)

@@ -15,14 +15,17 @@ from hypothesis import strategies as st
 from PIL import Image
 from typer.testing import CliRunner
 
-from peculiar.catalogs.catalog import Embeddings, Shelf
-from peculiar.catalogs.search import Cone, Hits, embed, find_rows, odd, parse_cone, query, selected, similar
+from peculiar.catalogs.catalog import Catalog
+from peculiar.catalogs.embeddings import Embeddings
+from peculiar.catalogs.search import Cone, embed, find_rows, parse_cone, selected
+from peculiar.catalogs.sheet import draw_sheet
 from peculiar.catalogs.sql import run_sql
 from peculiar.cli import app
 from peculiar.errors import DataError, NotFoundError, PictureError, UnknownNameError, UsageError
 from peculiar.images.decode import Framing
 from peculiar.labelling.web.wall import Asking, Wall
 from peculiar.models.model_file import load_model
+from peculiar.reports.plots import save
 from peculiar.sources import open_source
 from peculiar.tables.reader import TableReader
 
@@ -38,23 +41,23 @@ def test_a_condition_selects_and_a_column_orders(tiny_catalog: Path) -> None:
     expected = sorted(
         (row for row in rows if row["p_odd"] > 0.3 and row["entropy"] < 1.3), key=lambda row: (-row["p_odd"], row["id"])
     )
-    hits = query(tiny_catalog, "p_odd > 0.3 and entropy < 1.3", by="p_odd", top=7)
+    hits = Catalog(tiny_catalog).query("p_odd > 0.3 and entropy < 1.3", by="p_odd", top=7)
     assert hits.ids == [row["id"] for row in expected[:7]]
-    assert "embedding" not in hits.table.column_names
+    assert "embedding" not in hits.to_arrow().column_names
     assert hits.notes["where"] == "p_odd > 0.3 and entropy < 1.3"
-    lowest = query(tiny_catalog, by="-entropy", top=3, columns=["entropy"])
-    assert lowest.table.column_names == ["id", "entropy"]
+    lowest = Catalog(tiny_catalog).query(by="-entropy", top=3, columns=["entropy"])
+    assert lowest.to_arrow().column_names == ["id", "entropy"]
     assert lowest.ids == [row["id"] for row in sorted(rows, key=lambda row: row["entropy"])[:3]]
-    assert len(query(tiny_catalog, top=None)) == 100
-    assert query(tiny_catalog, top=4).ids == ["sim-000", "sim-001", "sim-002", "sim-003"]
-    assert len(query(tiny_catalog, "p_odd > 2")) == 0
+    assert len(Catalog(tiny_catalog).query(top=None)) == 100
+    assert Catalog(tiny_catalog).query(top=4).ids == ["sim-000", "sim-001", "sim-002", "sim-003"]
+    assert len(Catalog(tiny_catalog).query("p_odd > 2")) == 0
 
 
 def test_which_rows_meet_a_condition_keeps_their_order(tmp_path: Path) -> None:
     numbers = np.random.default_rng(222).random(5000)
     table = pa.table({"id": [str(n) for n in range(5000)], "x": pa.array(numbers, mask=numbers > 0.9)})
     pa.parquet.write_table(table, tmp_path / "c.parquet", row_group_size=64)
-    found = selected(Shelf(tmp_path / "c.parquet"), "x > 0.5")
+    found = selected(Catalog(tmp_path / "c.parquet"), "x > 0.5")
     np.testing.assert_array_equal(found, (numbers > 0.5) & (numbers <= 0.9))
 
 
@@ -62,9 +65,9 @@ def test_whole_numbers_of_nineteen_digits_are_compared_exactly(tmp_path: Path) -
     first = 1237648720693755918  # as SDSS and Gaia number theirs
     numbers = pa.array([first + more for more in range(4)])
     pa.parquet.write_table(pa.table({"id": numbers.cast(pa.string()), "objid": numbers}), tmp_path / "c.parquet")
-    assert query(tmp_path / "c.parquet", f"objid = {first}").ids == [str(first)]
-    assert query(tmp_path / "c.parquet", f"objid > {first + 1}").ids == [str(first + 2), str(first + 3)]
-    assert len(query(tmp_path / "c.parquet", f"objid > -{1 << 63} and objid < {'9' * 5_000}")) == 4
+    assert Catalog(tmp_path / "c.parquet").query(f"objid = {first}").ids == [str(first)]
+    assert Catalog(tmp_path / "c.parquet").query(f"objid > {first + 1}").ids == [str(first + 2), str(first + 3)]
+    assert len(Catalog(tmp_path / "c.parquet").query(f"objid > -{1 << 63} and objid < {'9' * 5_000}")) == 4
 
 
 @pytest.mark.parametrize(
@@ -86,7 +89,7 @@ def test_what_is_no_number_meets_no_comparison(tmp_path: Path, where: str, found
     pa.parquet.write_table(
         pa.table({"id": list("abcde"), "p": values, "q": [0.2, 0.1, 0.3, 0, nan]}), tmp_path / "c.parquet"
     )
-    assert "".join(query(tmp_path / "c.parquet", where).ids) == found
+    assert "".join(Catalog(tmp_path / "c.parquet").query(where).ids) == found
 
 
 @pytest.mark.parametrize(
@@ -101,29 +104,29 @@ def test_what_is_no_number_meets_no_comparison(tmp_path: Path, where: str, found
 )
 def test_whole_numbers_may_lead_to_what_is_no_number(tmp_path: Path, where: str, found: str) -> None:
     pa.parquet.write_table(pa.table({"id": list("abcd"), "n": [0, 1, 2, 3]}), tmp_path / "c.parquet")
-    assert "".join(query(tmp_path / "c.parquet", where).ids) == found
+    assert "".join(Catalog(tmp_path / "c.parquet").query(where).ids) == found
 
 
 def test_positions_that_are_text_are_no_cone(tmp_path: Path) -> None:
     columns = {"id": ["a", "b"], "ra": ["1.0", "2.0"], "dec": [0.0, 0.0]}
     pa.parquet.write_table(pa.table(columns), tmp_path / "c.parquet")
     with pytest.raises(UsageError, match=r"column 'ra' of c\.parquet holds string, and numbers are needed"):
-        query(tmp_path / "c.parquet", cone=Cone(1, 0, 1))
-    assert Wall(Shelf(tmp_path / "c.parquet"), Embeddings.of(np.eye(2)), ["a", "b"]).sky is None
+        Catalog(tmp_path / "c.parquet").query(cone=Cone(1, 0, 1))
+    assert Wall(Catalog(tmp_path / "c.parquet"), Embeddings.of(np.eye(2)), ["a", "b"]).sky is None
 
 
 @pytest.mark.parametrize(("by", "order"), [("p", "ecabd"), ("-p", "acebd")])
 def test_what_is_no_number_comes_last(tmp_path: Path, by: str, order: str) -> None:
     values = [0.1, float("nan"), 0.9, None, float("inf")]
     pa.parquet.write_table(pa.table({"id": list("abcde"), "p": values}), tmp_path / "c.parquet")
-    assert "".join(query(tmp_path / "c.parquet", by=by).ids) == order
-    rows, _ = find_rows(Shelf(tmp_path / "c.parquet"), by=by)
+    assert "".join(Catalog(tmp_path / "c.parquet").query(by=by).ids) == order
+    rows, _ = find_rows(Catalog(tmp_path / "c.parquet"), by=by)
     assert sorted(rows[3:].tolist()) == [1, 3]
     assert "".join("abcde"[row] for row in rows[:3]) == order[:3]
 
 
 def test_units_and_meanings_are_kept(tiny_catalog: Path, tmp_path: Path) -> None:
-    hits = query(tiny_catalog, cone=Cone(150.3, 1.7, 0.1))
+    hits = Catalog(tiny_catalog).query(cone=Cone(150.3, 1.7, 0.1))
     hits.write(tmp_path / "found.parquet")
     schema = pa.parquet.read_schema(tmp_path / "found.parquet")
     assert schema.field("ra").metadata[b"unit"] == b"deg"
@@ -133,12 +136,12 @@ def test_units_and_meanings_are_kept(tiny_catalog: Path, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("suffix", ["csv", "fits", "vot", "ecsv"])
 def test_what_was_found_is_written_in_every_format(tiny_catalog: Path, tmp_path: Path, suffix: str) -> None:
-    hits = similar(tiny_catalog, ["sim-003"], top=5)
+    hits = Catalog(tiny_catalog).similar(["sim-003"], top=5)
     hits.write(tmp_path / f"found.{suffix}")
     reader = TableReader(tmp_path / f"found.{suffix}")
     assert reader.column("id") == hits.ids
     scores = [float(one) for one in reader.column("score")]
-    np.testing.assert_allclose(scores, hits.table["score"].to_numpy(), rtol=1e-5)
+    np.testing.assert_allclose(scores, hits.to_arrow()["score"].to_numpy(), rtol=1e-5)
 
 
 @settings(deadline=None, max_examples=30)
@@ -169,32 +172,34 @@ def test_a_cone_holds_what_lies_within(
     decs = np.r_[np.degrees(np.arcsin(random.uniform(-1, 1, 100))), np.degrees(near_dec)]
     path = sky(tmp_path_factory.mktemp("sky") / "c.parquet", ras.tolist(), decs.tolist())
     true = np.degrees(angular_separation(*np.radians([ra, dec]), np.radians(ras), np.radians(decs)))
-    hits = query(path, cone=Cone(ra, dec, radius), top=None)
+    hits = Catalog(path).query(cone=Cone(ra, dec, radius), top=None)
     found = {int(id_[1:]) for id_ in hits.ids}
     assert set(np.flatnonzero(true < radius - 1e-6)) <= found <= set(np.flatnonzero(true < radius + 1e-6))
-    distances = hits.table["distance"].to_numpy()
+    distances = hits.to_arrow()["distance"].to_numpy()
     np.testing.assert_allclose(distances, true[[int(id_[1:]) for id_ in hits.ids]], atol=1e-5)
     assert (np.diff(distances) >= 0).all()
 
 
 def test_what_a_cone_found_can_be_searched_by_another_cone(tmp_path: Path) -> None:
-    query(sky(tmp_path / "c.parquet", [1, 2, 3, 4], [0, 0, 0, 0]), cone=Cone(1, 0, 5)).write(tmp_path / "first.parquet")
-    shelf = Shelf(tmp_path / "first.parquet")
-    again = query(shelf, "distance > 0", cone=Cone(4, 0, 1.5))
-    assert [one.name for one in again.columns] == again.table.column_names == ["id", "ra", "dec", "distance"]
-    np.testing.assert_allclose(again.table["distance"].to_numpy(), [0, 1], atol=1e-9)
+    Catalog(sky(tmp_path / "c.parquet", [1, 2, 3, 4], [0, 0, 0, 0])).query(cone=Cone(1, 0, 5)).write(
+        tmp_path / "first.parquet"
+    )
+    catalog = Catalog(tmp_path / "first.parquet")
+    again = catalog.query("distance > 0", cone=Cone(4, 0, 1.5))
+    assert list(again.columns) == again.to_arrow().column_names == ["id", "ra", "dec", "distance"]
+    np.testing.assert_allclose(again.to_arrow()["distance"].to_numpy(), [0, 1], atol=1e-9)
     again.write(tmp_path / "again.fits")
-    wall = Wall(shelf, Embeddings.of(np.eye(4)), again.ids).table(Asking(cone="4,0,1.5"))
-    np.testing.assert_allclose(wall.table["distance"].to_numpy(), [0, 1], atol=1e-9)
+    wall = Wall(catalog, Embeddings.of(np.eye(4)), again.ids).table(Asking(cone="4,0,1.5"))
+    np.testing.assert_allclose(wall.to_arrow()["distance"].to_numpy(), [0, 1], atol=1e-9)
 
 
 def test_a_cone_across_the_meridian_and_over_a_pole(tmp_path: Path) -> None:
     path = sky(tmp_path / "c.parquet", [359.99, 0.01, 180.0, 90.0, math.nan], [0.0, 0.0, 89.9, 89.9, 0.0])
-    assert sorted(query(path, cone=Cone(0, 0, 0.02)).ids) == ["g0", "g1"]
-    assert sorted(query(path, cone=Cone(360, 0, 0.02)).ids) == ["g0", "g1"]
-    assert query(path, cone=Cone(-0.01, 0, 0.001)).ids == ["g0"]
-    assert sorted(query(path, cone=Cone(0, 90, 0.2)).ids) == ["g2", "g3"]
-    assert query(path, cone=Cone(0, 89.9, 0.2001)).ids == ["g3", "g2"]
+    assert sorted(Catalog(path).query(cone=Cone(0, 0, 0.02)).ids) == ["g0", "g1"]
+    assert sorted(Catalog(path).query(cone=Cone(360, 0, 0.02)).ids) == ["g0", "g1"]
+    assert Catalog(path).query(cone=Cone(-0.01, 0, 0.001)).ids == ["g0"]
+    assert sorted(Catalog(path).query(cone=Cone(0, 90, 0.2)).ids) == ["g2", "g3"]
+    assert Catalog(path).query(cone=Cone(0, 89.9, 0.2001)).ids == ["g3", "g2"]
 
 
 @pytest.mark.parametrize(
@@ -225,20 +230,20 @@ def test_cones_outside_the_sky(tiny_catalog: Path, tmp_path: Path) -> None:
         parse_cone("1,2,-1")
     pa.parquet.write_table(pa.table({"id": ["a"]}), tmp_path / "c.parquet")
     with pytest.raises(UnknownNameError, match="no column 'ra'"):
-        query(tmp_path / "c.parquet", cone=Cone(1, 2, 3))
+        Catalog(tmp_path / "c.parquet").query(cone=Cone(1, 2, 3))
 
 
 def test_conditions_that_do_not_fit_the_catalogue(tiny_catalog: Path) -> None:
     with pytest.raises(UsageError, match=r"the condition 'class > 3' does not fit the columns of tiny\.parquet"):
-        query(tiny_catalog, "class > 3")
+        Catalog(tiny_catalog).query("class > 3")
     with pytest.raises(UsageError, match="top has to be at least 1, received 0"):
-        query(tiny_catalog, top=0)
+        Catalog(tiny_catalog).query(top=0)
     with pytest.raises(UnknownNameError, match=r"Did you mean 'entropy'"):
-        query(tiny_catalog, by="-entropie")
+        Catalog(tiny_catalog).query(by="-entropie")
     with pytest.raises(UnknownNameError, match=r"no column 'p_od'"):
-        query(tiny_catalog, columns=["p_od"])
+        Catalog(tiny_catalog).query(columns=["p_od"])
     with pytest.raises(UsageError, match="cannot be ordered by"):
-        query(tiny_catalog, by="embedding")
+        Catalog(tiny_catalog).query(by="embedding")
 
 
 @pytest.mark.parametrize(
@@ -256,19 +261,19 @@ def test_conditions_that_do_not_fit_the_catalogue(tiny_catalog: Path) -> None:
 )
 def test_what_got_past_the_grammar_would_reach_nothing(tiny_catalog: Path, tmp_path: Path, hostile: str) -> None:
     secret = pa.table({"x": [1]})  # DuckDB would otherwise find Python's variables by name
-    shelf = Shelf(tiny_catalog)
+    catalog = Catalog(tiny_catalog)
     with pytest.raises((DataError, UsageError, duckdb.Error)):
-        run_sql(shelf, hostile.format(folder=tmp_path), [], None)
+        run_sql(catalog, hostile.format(folder=tmp_path), [], None)
     assert secret.num_rows == 1
     assert not list(tmp_path.glob("x*"))
 
 
 def test_similar_galaxies_have_the_same_shape(tiny_catalog: Path) -> None:
     # Every fourth of the drawn galaxies has the same shape.
-    hits = similar(tiny_catalog, ["sim-002", "sim-006"], top=10)
+    hits = Catalog(tiny_catalog).similar(["sim-002", "sim-006"], top=10)
     assert not {"sim-002", "sim-006"} & set(hits.ids)
     assert sum(int(id_[4:]) % 4 == 2 for id_ in hits.ids) >= 8
-    scores = hits.table["score"].to_numpy()
+    scores = hits.to_arrow()["score"].to_numpy()
     assert (np.diff(scores) <= 0).all()
     assert scores.max() <= 1.0001
     raw = np.stack(pa.parquet.read_table(tiny_catalog)["embedding"].to_numpy())
@@ -282,7 +287,7 @@ def test_similar_galaxies_have_the_same_shape(tiny_catalog: Path) -> None:
 
 
 def test_similar_galaxies_among_some(tiny_catalog: Path) -> None:
-    hits = similar(tiny_catalog, ["sim-002"], where="id < 'sim-050'", cone=Cone(150.0, 2.0, 0.4), top=100)
+    hits = Catalog(tiny_catalog).similar(["sim-002"], where="id < 'sim-050'", cone=Cone(150.0, 2.0, 0.4), top=100)
     assert 0 < len(hits) < 50
     assert all(id_ < "sim-050" for id_ in hits.ids)
 
@@ -291,57 +296,58 @@ def test_a_picture_of_one_s_own(tiny_catalog: Path, tiny_survey: Path, tiny_mode
     row = next(row for row in open_source(tiny_survey).rows(7, 8))
     assert isinstance(row.content, bytes)
     (tmp_path / "mine.png").write_bytes(row.content)
-    shelf, model = Shelf(tiny_catalog), load_model(tiny_model)
-    hits = similar(shelf, embeddings=embed(shelf, model, [tmp_path / "mine.png"]), top=1)
+    catalog, model = Catalog(tiny_catalog), load_model(tiny_model)
+    hits = catalog.similar(examples=[tmp_path / "mine.png"], model=model, top=1)
     assert hits.ids == ["sim-007"]
-    assert hits.table["score"][0].as_py() == pytest.approx(1, abs=1e-3)
+    assert hits.to_arrow()["score"][0].as_py() == pytest.approx(1, abs=1e-3)
     with pytest.raises(UsageError, match="was made by the model"):
-        embed(shelf, load_model(), [tmp_path / "mine.png"])
+        embed(catalog, load_model(), [tmp_path / "mine.png"])
     with pytest.raises(NotFoundError, match="there is no picture at"):
-        embed(shelf, model, [tmp_path / "other.png"])
+        embed(catalog, model, [tmp_path / "other.png"])
     (tmp_path / "bad.png").write_bytes(b"no picture")
     with pytest.raises(PictureError, match=r"bad\.png cannot be read"):
-        embed(shelf, model, [tmp_path / "bad.png"])
+        embed(catalog, model, [tmp_path / "bad.png"])
 
 
 def test_examples_that_are_none(tiny_catalog: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="give at least one example"):
-        similar(tiny_catalog)
+        Catalog(tiny_catalog).similar()
     with pytest.raises(UnknownNameError, match="no galaxy 'sim-200'"):
-        similar(tiny_catalog, ["sim-200"])
+        Catalog(tiny_catalog).similar(["sim-200"])
     with pytest.raises(UsageError, match="top has to be"):
-        similar(tiny_catalog, ["sim-002"], top=0)
+        Catalog(tiny_catalog).similar(["sim-002"], top=0)
     table = pa.table({"id": ["a", "b"], "embedding": pa.array([[1.0, 2.0], None], pa.list_(pa.float32(), 2))})
     pa.parquet.write_table(table, tmp_path / "c.parquet")
     with pytest.raises(UsageError, match="b has no embedding"):
-        similar(tmp_path / "c.parquet", ["b"])
+        Catalog(tmp_path / "c.parquet").similar(["b"])
 
 
 def test_odd_by_class_and_by_uncertainty(tiny_catalog: Path, tmp_path: Path) -> None:
     table = pa.parquet.read_table(tiny_catalog)
-    assert odd(tiny_catalog, top=1).ids[0] == table["id"][int(np.argmax(table["p_odd"].to_numpy()))].as_py()
-    unsure = odd(tiny_catalog, "uncertainty", top=1).ids[0]
+    assert Catalog(tiny_catalog).odd(top=1).ids[0] == table["id"][int(np.argmax(table["p_odd"].to_numpy()))].as_py()
+    unsure = Catalog(tiny_catalog).odd("uncertainty", top=1).ids[0]
     assert unsure == table["id"][int(np.argmax(table["entropy"].to_numpy()))].as_py()
     pa.parquet.write_table(table.drop_columns(["p_odd"]), tmp_path / "c.parquet")
-    least = odd(tmp_path / "c.parquet", top=1).ids[0]
+    least = Catalog(tmp_path / "c.parquet").odd(top=1).ids[0]
     assert least == table["id"][int(np.argmin(table["p_normal"].to_numpy()))].as_py()
     with pytest.raises(UnknownNameError, match="no way to be odd 'colour'"):
-        odd(tiny_catalog, "colour")
+        Catalog(tiny_catalog).odd("colour")
 
 
 def test_a_sheet_shows_the_pictures_and_names_those_that_are_missing(
     tiny_catalog: Path, tiny_survey: Path, tmp_path: Path
 ) -> None:
-    hits = query(tiny_catalog, top=7)
-    assert hits.draw(tmp_path / "sheet.png", open_source(tiny_survey), Framing(32), "p_odd") == []
+    found = Catalog(tiny_catalog).query(top=7)
+    figure, missing = draw_sheet(found, open_source(tiny_survey), Framing(32), "p_odd")
+    assert missing == []
+    save(figure, tmp_path / "sheet.png")
     with Image.open(tmp_path / "sheet.png") as picture:
         assert picture.width > picture.height > 300
-    renamed = hits.table.set_column(0, "id", pa.array(["sim-000", *(f"lost-{n}" for n in range(6))]))
-    lost = Hits(hits.columns, renamed, {}).draw(tmp_path / "s.png", open_source(tiny_survey), Framing(32))
-    assert lost == [f"lost-{n}" for n in range(6)]
-    alone = Hits(hits.columns, renamed.slice(1), {})
+    renamed = found.with_column(found.columns["id"], pa.array(["sim-000", *(f"lost-{n}" for n in range(6))]))
+    assert draw_sheet(renamed, open_source(tiny_survey), Framing(32))[1] == [f"lost-{n}" for n in range(6)]
+    alone = renamed.query("id <> 'sim-000'")
     with pytest.raises(DataError, match="none of the 6 galaxies found has a readable picture"):
-        alone.draw(tmp_path / "s.png", open_source(tiny_survey), Framing(32))
+        draw_sheet(alone, open_source(tiny_survey), Framing(32))
 
 
 def test_json_holds_what_json_has_no_word_for(tmp_path: Path) -> None:
@@ -396,7 +402,7 @@ def test_the_commands(tiny_catalog: Path, tiny_survey: Path) -> None:
 def test_columns_that_differ_in_case_alone_are_told_apart(tmp_path: Path) -> None:
     table = pa.table({"id": ["a", "b", "c"], "g": [1.0, 2.0, 3.0], "G": [30.0, 20.0, 10.0], "G 2": [7.0, 8.0, 9.0]})
     pa.parquet.write_table(table, tmp_path / "catalog.parquet")
-    found = query(tmp_path / "catalog.parquet", "G < 25", by="g")
-    assert found.table.to_pydict() == {"id": ["c", "b"], "g": [3.0, 2.0], "G": [10.0, 20.0], "G 2": [9.0, 8.0]}
-    rows, _ = find_rows(Shelf(tmp_path / "catalog.parquet"), "g > 1", by="G")
+    found = Catalog(tmp_path / "catalog.parquet").query("G < 25", by="g")
+    assert found.to_arrow().to_pydict() == {"id": ["c", "b"], "g": [3.0, 2.0], "G": [10.0, 20.0], "G 2": [9.0, 8.0]}
+    rows, _ = find_rows(Catalog(tmp_path / "catalog.parquet"), "g > 1", by="G")
     assert rows.tolist() == [1, 2]

@@ -14,8 +14,8 @@ import pyarrow.parquet
 import pytest
 
 from peculiar.catalogs import sql
-from peculiar.catalogs.catalog import Shelf
-from peculiar.catalogs.search import find_rows, query
+from peculiar.catalogs.catalog import Catalog
+from peculiar.catalogs.search import find_rows
 from peculiar.catalogs.sql import run_sql
 from peculiar.errors import UsageError
 
@@ -33,29 +33,29 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_query_that_takes_too_long_is_stopped(catalog: Path) -> None:
-    shelf, begun = Shelf(catalog), time.monotonic()
+    opened, begun = Catalog(catalog), time.monotonic()
     with pytest.raises(UsageError, match=r"took more than 0\.5 s and was stopped; ask for less than 'pow"):
-        find_rows(shelf, SLOW, seconds=0.5)
+        find_rows(opened, SLOW, seconds=0.5)
     assert time.monotonic() - begun < 10
     assert not [thread for thread in threading.enumerate() if thread.name == "query"]  # nothing goes on behind
-    rows, _ = find_rows(shelf, "x > 0.999")  # the catalogue can be searched as before
+    rows, _ = find_rows(opened, "x > 0.999")  # the catalogue can be searched as before
     assert 3_000 < len(rows) < 5_000
 
 
 def test_a_query_that_needs_too_much_memory_is_refused(catalog: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sql, "MOST_MEMORY", "10MB")
     with pytest.raises(UsageError, match="more than 10MB of the memory"):
-        query(catalog, "x >= 0", by="y", top=None)
+        Catalog(catalog).query("x >= 0", by="y", top=None)
 
 
 def test_a_query_writes_nothing_to_the_folder_that_it_runs_in(catalog: Path, tmp_path: Path) -> None:
-    assert len(query(catalog, "x > 0.5", by="y", top=3)) == 3
+    assert len(Catalog(catalog).query("x > 0.5", by="y", top=3)) == 3
     assert list(tmp_path.iterdir()) == []
 
 
 def test_what_the_thread_raises_is_raised_where_it_was_asked(catalog: Path) -> None:
     with pytest.raises(UsageError, match="does not fit the columns"):
-        run_sql(Shelf(catalog), "SELECT no_column FROM catalog", [], "x > 1")
+        run_sql(Catalog(catalog), "SELECT no_column FROM catalog", [], "x > 1")
 
 
 def test_ctrl_c_ends_a_query(catalog: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import entr, expit
 from typer.testing import CliRunner
 
-from peculiar.catalogs.catalog import Shelf
+from peculiar.catalogs.catalog import Catalog
 from peculiar.catalogs.survey import predict_catalog
 from peculiar.catalogs.teach import fit_head, learning_curve, raw_embeddings, teach
 from peculiar.cli import app
@@ -146,7 +146,7 @@ def test_many_labels_are_calibrated_on_all_of_them() -> None:
 def test_embeddings_that_are_no_numbers_are_left_out(tmp_path: Path) -> None:
     vectors = pa.array([[1, 2], None, [np.nan, 1], [3, 4], [np.inf, 0]], pa.list_(pa.float32(), 2))
     pa.parquet.write_table(pa.table({"id": list("abcde"), "embedding": vectors}), tmp_path / "c.parquet")
-    embeddings, found = raw_embeddings(Shelf(tmp_path / "c.parquet"), np.array([3, 2, -1, 4, 1, 0]))
+    embeddings, found = raw_embeddings(Catalog(tmp_path / "c.parquet"), np.array([3, 2, -1, 4, 1, 0]))
     assert (embeddings.tolist(), found.tolist()) == ([[3, 4], [1, 2]], [0, 5])
 
 

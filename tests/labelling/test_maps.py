@@ -22,8 +22,8 @@ from starlette.testclient import TestClient
 from browser import Browser
 from desk_pages import HERE, form, shown
 from desk_server import Servers
-from peculiar.catalogs.catalog import Embeddings, Shelf
-from peculiar.catalogs.search import query
+from peculiar.catalogs.catalog import Catalog
+from peculiar.catalogs.embeddings import Embeddings
 from peculiar.errors import UsageError
 from peculiar.labelling.database import Labels
 from peculiar.labelling.web import wall as wall_module
@@ -39,7 +39,7 @@ from peculiar.labelling.web.wall import Asking, Wall
 @pytest.fixture
 def wall(desk: Desk, tiny_catalog: Path) -> Iterator[Wall]:
     assert desk.loop is not None
-    opened = Wall(Shelf(tiny_catalog), desk.loop.embeddings, desk.ids)
+    opened = Wall(Catalog(tiny_catalog), desk.loop.embeddings, desk.ids)
     yield opened
     opened.layout.wait()
 
@@ -204,11 +204,11 @@ def test_a_picture_of_numbers_and_of_nothing() -> None:
 def test_the_wall_finds_what_a_search_finds(wall: Wall, asked: dict[str, str]) -> None:
     rows = wall.rows(Asking(**asked))
     cone = wall_module.parse_cone(asked["cone"]) if "cone" in asked else None
-    hits = query(wall.shelf, asked.get("where"), cone=cone, by=asked.get("by"), top=None)
+    hits = wall.catalog.query(asked.get("where"), cone=cone, by=asked.get("by"), top=None)
     assert [wall.ids[row] for row in rows] == hits.ids
     table = wall.table(Asking(**asked))
-    assert table.table.equals(hits.table)
-    assert [column.name for column in table.columns] == [column.name for column in hits.columns]
+    assert table.to_arrow().equals(hits.to_arrow())
+    assert list(table.columns) == list(hits.columns)
 
 
 def test_nulls_come_last_on_the_wall(tiny_catalog: Path, tmp_path: Path) -> None:
@@ -216,8 +216,8 @@ def test_nulls_come_last_on_the_wall(tiny_catalog: Path, tmp_path: Path) -> None
     values = [None if row % 10 == 0 else float("nan") if row % 10 == 1 else row / 100 for row in range(100)]
     table = table.append_column("score", pa.array(values))
     pa.parquet.write_table(table, tmp_path / "nulls.parquet")
-    shelf = Shelf(tmp_path / "nulls.parquet")
-    wall = Wall(shelf, shelf.embeddings(), table["id"].to_pylist())
+    catalog = Catalog(tmp_path / "nulls.parquet")
+    wall = Wall(catalog, catalog.embeddings(), table["id"].to_pylist())
     for by in ("score", "-score"):
         rows = wall.rows(Asking(by=by))
         assert sorted(rows.tolist()) == list(range(100))
@@ -292,8 +292,8 @@ def test_the_maps_are_coloured(client: TestClient, wall: Wall) -> None:
 def test_the_map_is_laid_out_behind_the_pages(client: TestClient, wall: Wall, monkeypatch: pytest.MonkeyPatch) -> None:
     go, made = threading.Event(), []
 
-    def slowly(shelf: Shelf, _: Embeddings) -> NDArray[np.float32]:
-        made.append(shelf)
+    def slowly(catalog: Catalog, _: Embeddings) -> NDArray[np.float32]:
+        made.append(catalog)
         go.wait(20)
         return np.full((100, 2), 0.5, dtype=np.float32)
 
@@ -313,7 +313,7 @@ def test_the_map_is_laid_out_behind_the_pages(client: TestClient, wall: Wall, mo
 def test_the_layout_is_kept(wall: Wall, monkeypatch: pytest.MonkeyPatch) -> None:
     places = laid_out(wall)
     monkeypatch.setattr("peculiar.catalogs.layout.lay_out", lambda *_, **__: pytest.fail("it was made again"))
-    again = wall_module.Layout(Shelf(wall.shelf.path), wall.embeddings)
+    again = wall_module.Layout(Catalog(wall.catalog.path), wall.embeddings)
     assert again.places is not None
     assert (again.places == places).all()
 
@@ -325,8 +325,8 @@ def test_a_catalogue_may_have_no_map_and_no_positions(
     hostile = "<script>alert(1)</script>"
     table = pa.parquet.read_table(tiny_catalog).slice(0, 20).drop_columns(["ra", "dec", "class"])
     pa.parquet.write_table(table.append_column("class", pa.array([hostile] * 19 + [None])), few)
-    shelf = Shelf(few)
-    wall = Wall(shelf, shelf.embeddings(), table["id"].to_pylist())
+    catalog = Catalog(few)
+    wall = Wall(catalog, catalog.embeddings(), table["id"].to_pylist())
     with TestClient(Guard(make_app(desk, wall)), base_url=HERE) as client:
         page = client.get("/map", params={"colour": "class"}).text
         assert "a map needs 50 galaxies" in page

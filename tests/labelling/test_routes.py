@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from starlette.testclient import TestClient
 
-from peculiar.catalogs.catalog import Shelf
+from peculiar.catalogs.catalog import Catalog
 from peculiar.labelling.database import Labels
 from peculiar.labelling.web.app import make_app
 from peculiar.labelling.web.desk import Desk
@@ -33,7 +33,7 @@ def desk(drawn_catalog: Path, tiny_survey: Path, tmp_path: Path) -> Iterator[Des
 @pytest.fixture
 def app(desk: Desk, drawn_catalog: Path) -> Any:
     assert desk.loop is not None
-    return make_app(desk, Wall(Shelf(drawn_catalog), desk.loop.embeddings, desk.ids))
+    return make_app(desk, Wall(Catalog(drawn_catalog), desk.loop.embeddings, desk.ids))
 
 
 def make_sense(case: Any, csrf: str, desk: Desk) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from peculiar.catalogs.catalog import Shelf
+from peculiar.catalogs.catalog import Catalog
 from peculiar.catalogs.search import find_rows
 from peculiar.errors import DataError
 from peculiar.labelling.database import Labels
@@ -86,17 +86,17 @@ def test_slow_searches_leave_the_other_pages_alone(
 ) -> None:
     go = threading.Event()
 
-    def slow(shelf: Shelf, where: str | None, **more: Any) -> Any:
+    def slow(catalog: Catalog, where: str | None, **more: Any) -> Any:
         if where and "slow" in where:
             go.wait(60)
             where = None
-        return find_rows(shelf, where, **more)
+        return find_rows(catalog, where, **more)
 
     monkeypatch.setattr("peculiar.labelling.web.wall.find_rows", slow)
     with Labels(tmp_path / "labels.db") as labels:
         desk = open_desk(tiny_catalog, labels, pictures=tiny_survey, question="odd")
         assert desk.loop is not None
-        wall = Wall(Shelf(tiny_catalog), desk.loop.embeddings, desk.ids)
+        wall = Wall(Catalog(tiny_catalog), desk.loop.embeddings, desk.ids)
         with TestClient(Guard(make_app(desk, wall)), base_url="http://127.0.0.1:8222") as client:
 
             def get(address: str) -> Future[Any]:

@@ -23,8 +23,7 @@ from typer.testing import CliRunner
 
 from desk_pages import HERE, form, shown
 from desk_server import Servers
-from peculiar.catalogs.catalog import Shelf
-from peculiar.catalogs.search import similar
+from peculiar.catalogs.catalog import Catalog
 from peculiar.cli import app as cli
 from peculiar.errors import UsageError
 from peculiar.images.decode import encode_picture
@@ -58,7 +57,7 @@ def desk(tiny_catalog: Path, tiny_survey: Path, labels: Labels) -> Iterator[Desk
 @pytest.fixture
 def client(desk: Desk, tiny_catalog: Path) -> Iterator[TestClient]:
     assert desk.loop is not None
-    wall = Wall(Shelf(tiny_catalog), desk.loop.embeddings, desk.ids)
+    wall = Wall(Catalog(tiny_catalog), desk.loop.embeddings, desk.ids)
     with TestClient(Guard(make_app(desk, wall)), base_url=HERE, follow_redirects=False) as opened:
         yield opened
 
@@ -293,7 +292,7 @@ def test_a_wall_says_what_it_does_not_understand(client: TestClient, asked: dict
 def test_a_galaxy_is_shown_with_those_most_like_it(client: TestClient, tiny_catalog: Path) -> None:
     page = client.get("/galaxy/7?who=Ada").text
     near = [f"sim-{row:03d}" for row in shown(page)]
-    assert near == similar(tiny_catalog, ["sim-007"], top=12).ids
+    assert near == Catalog(tiny_catalog).similar(["sim-007"], top=12).ids
     assert "skyserver.sdss.org" in page
     assert 'href="/?who=Ada&amp;row=7"' in page
     assert form(client.get("/?who=Ada&row=7").text)["row"] == "7"
@@ -419,7 +418,7 @@ def test_a_galaxy_with_an_odd_id_has_a_page(id_: bytes | None, title: str, tmp_p
     pa.parquet.write_table(table, tmp_path / "c.parquet")
     desk = open_desk(tmp_path / "c.parquet", labels, pictures=tmp_path / "c.parquet")
     assert desk.loop is not None
-    wall = Wall(Shelf(tmp_path / "c.parquet"), desk.loop.embeddings, desk.ids)
+    wall = Wall(Catalog(tmp_path / "c.parquet"), desk.loop.embeddings, desk.ids)
     with TestClient(Guard(make_app(desk, wall)), base_url=HERE) as client:
         page = client.get("/galaxy/0")
     assert page.status_code == 200
@@ -587,7 +586,7 @@ def test_no_request_breaks_the_desk(client: TestClient, data: st.DataObject) -> 
 def explaining(desk: Desk, catalog: Path, model: Path | None) -> TestClient:
     """The desk with a model at hand."""
     assert desk.loop is not None
-    wall = Wall(Shelf(catalog), desk.loop.embeddings, desk.ids)
+    wall = Wall(Catalog(catalog), desk.loop.embeddings, desk.ids)
     why = None if model is None else open_why(desk.model, desk.pictures, model)
     return TestClient(Guard(make_app(desk, wall, why)), base_url=HERE, follow_redirects=False)
 

@@ -12,8 +12,7 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 
-from peculiar.catalogs.catalog import Shelf
-from peculiar.catalogs.search import query
+from peculiar.catalogs.catalog import Catalog
 from peculiar.catalogs.survey import predict_catalog
 from peculiar.checks.findings import CheckResult
 from peculiar.checks.page import write_cleaned
@@ -89,10 +88,10 @@ def test_a_catalogue_keeps_the_type_through_all_formats(kind: str, tmp_path: Pat
     source = open_source(write(tmp_path / "t.parquet", values, type, files))
     made = catalogue(source, tmp_path / "c.parquet", workers=2 if kind == "uint64" else 1, shard_rows=2)
     assert (made.schema.field("id").type, made["id"].to_pylist()) == (type, values)
-    found = query(tmp_path / "c.parquet", top=None)
-    shelf = Shelf(tmp_path / "c.parquet")
+    found = Catalog(tmp_path / "c.parquet").query(top=None)
+    catalog = Catalog(tmp_path / "c.parquet")
     assert found.ids == [str(value) for value in values]
-    assert shelf.rows_of([str(values[2])]).tolist() == [2]
+    assert catalog.rows_of([str(values[2])]).tolist() == [2]
     for suffix in dict.fromkeys(FORMATS):
         found.write(tmp_path / f"hits{suffix}")
         convert(tmp_path / "c.parquet", tmp_path / f"converted{suffix}")
@@ -172,7 +171,7 @@ def test_ids_that_pandas_made_floats_are_whole_inside_and_floats_outside(tmp_pat
     assert source.ids() == ["12", "1000000000000000", "t-2"]
     made = catalogue(source, tmp_path / "c.parquet")
     assert (made.schema.field("id").type, made["id"].to_pylist()) == (pa.float64(), [12.0, 1e15, None])
-    assert Shelf(tmp_path / "c.parquet").rows_of(["1000000000000000"]).tolist() == [1]
+    assert Catalog(tmp_path / "c.parquet").rows_of(["1000000000000000"]).tolist() == [1]
 
 
 def test_parts_of_several_types_have_the_widest(tmp_path: Path, files: list[str]) -> None:
@@ -288,5 +287,5 @@ def test_whole_numbers_beyond_64_bits_lose_no_digit(tmp_path: Path) -> None:
 def test_a_condition_compares_ids_of_twenty_digits(tmp_path: Path) -> None:
     ids = pa.array([2**63 + 1, 2**63 + 2, 2**64 - 1], pa.uint64())
     pa.parquet.write_table(pa.table({"id": ids, "p": [0.1, 0.2, 0.3]}), tmp_path / "c.parquet")
-    assert query(tmp_path / "c.parquet", f"id = {2**63 + 2}").ids == [str(2**63 + 2)]
-    assert query(tmp_path / "c.parquet", f"id = '{2**64 - 1}'").ids == [str(2**64 - 1)]
+    assert Catalog(tmp_path / "c.parquet").query(f"id = {2**63 + 2}").ids == [str(2**63 + 2)]
+    assert Catalog(tmp_path / "c.parquet").query(f"id = '{2**64 - 1}'").ids == [str(2**64 - 1)]

@@ -12,8 +12,8 @@ from astropy.io import fits
 from astropy.table import Table
 from astropy.wcs import WCS
 
-from peculiar.catalogs.catalog import Shelf
-from peculiar.catalogs.search import parse_cone, query
+from peculiar.catalogs.catalog import Catalog
+from peculiar.catalogs.search import parse_cone
 from peculiar.checks.columns import described_columns, read_columns, sky_positions
 from peculiar.errors import DataError, PeculiarWarning, UnknownNameError
 from peculiar.sources import open_mosaic, open_source
@@ -80,9 +80,9 @@ def places_of_check(path: Path, folder: Path) -> Any:
 def places_of_search(path: Path, folder: Path) -> Any:
     found = []
     for ra, dec in zip(RA, DEC, strict=True):
-        hits = query(path, cone=parse_cone(f"{ra},{dec},1arcsec"))
+        hits = Catalog(path).query(cone=parse_cone(f"{ra},{dec},1arcsec"))
         assert len(hits) == 1
-        found.append((ra, dec) if hits.table["distance"][0].as_py() < 1e-8 else None)
+        found.append((ra, dec) if hits.to_arrow()["distance"][0].as_py() < 1e-8 else None)
     return found
 
 
@@ -212,11 +212,11 @@ def test_columns_that_are_named_count_and_others_are_told(tmp_path: Path) -> Non
     assert sky.names == ("east", "north")
     with pytest.raises(UnknownNameError, match=r"no column 'esat'.*Did you mean 'east'"):
         find_sky(reader, "esat", "north")
-    shelf_path = tmp_path / "c.parquet"
-    pa.parquet.write_table(pa.table({"id": ["a"], "east": [10.0], "north": [20.0]}), shelf_path)
-    assert len(query(Shelf(shelf_path, ra="east", dec="north"), cone=parse_cone("10,20,1arcsec"))) == 1
+    path = tmp_path / "c.parquet"
+    pa.parquet.write_table(pa.table({"id": ["a"], "east": [10.0], "north": [20.0]}), path)
+    assert len(Catalog(path, ra="east", dec="north").query(cone=parse_cone("10,20,1arcsec"))) == 1
     with pytest.raises(UnknownNameError, match=r"no column 'ra' in c\.parquet.*--ra COLUMN and --dec COLUMN"):
-        query(shelf_path, cone=parse_cone("10,20,1arcsec"))
+        Catalog(path).query(cone=parse_cone("10,20,1arcsec"))
 
 
 def test_sexagesimal_text_is_read_and_said(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax, xlogy
 
-from peculiar.catalogs.catalog import BLOCK, Embeddings
+from peculiar.catalogs.embeddings import Embeddings
+from peculiar.catalogs.store import BLOCK
 from peculiar.errors import UnknownNameError, UsageError
 
 STRATEGIES = ("margin", "entropy", "bald", "rare", "random")

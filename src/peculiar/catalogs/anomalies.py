@@ -16,8 +16,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from peculiar.catalogs.active import spread
-from peculiar.catalogs.catalog import Embeddings, Shelf
-from peculiar.catalogs.search import Cone, Hits, best, selected
+from peculiar.catalogs.embeddings import Embeddings
+from peculiar.catalogs.search import Cone, Kind, among, best, own
 from peculiar.errors import LabelError, UnknownNameError, UsageError
 from peculiar.tables.column import Column
 from peculiar.tables.reader import TableReader, entry_text, find_id
@@ -36,8 +36,8 @@ _REACH, _NOISE = 1.0, 0.1
 _YES, _NO = ("yes", "y", "true", "t"), ("no", "n", "false", "f")
 
 
-def anomalies(
-    catalog: str | os.PathLike[str] | Shelf,
+def find_anomalies(
+    catalog: Kind,
     answers: Mapping[str, float] | None = None,
     *,
     method: str = "isolation",
@@ -47,12 +47,12 @@ def anomalies(
     cone: Cone | None = None,
     top: int = 50,
     seed: int = 222,
-) -> Hits:
+) -> Kind:
     """Find the galaxies that are most unlike the others, or most like those that were found interesting.
 
     Parameters
     ----------
-    catalog : path-like or Shelf
+    catalog : GalaxyTable
         With embeddings.
     answers : mapping of str to float, optional
         For some ids how interesting they are, 0 to 1; see `read_answers`.
@@ -71,7 +71,7 @@ def anomalies(
 
     Returns
     -------
-    Hits
+    GalaxyTable
         The score is a rank between 0 and 1 before any answers. The column ``interesting`` holds the answers and is
         empty elsewhere: fill it in, and read it back with `read_answers`.
 
@@ -82,15 +82,15 @@ def anomalies(
     UsageError
         If the catalogue has no embeddings.
     """
-    shelf = catalog if isinstance(catalog, Shelf) else Shelf(catalog)
-    answers = dict(answers or {})
-    embeddings = shelf.embeddings()
-    rows = shelf.rows_of(list(answers))
+    answers, root = dict(answers or {}), catalog.root
+    embeddings = root.embeddings()
+    rows = root.rows_of(list(answers))
     scores = outlier_ranks(embeddings, method=method, seed=seed)
     if answers:
         scores = learn(embeddings, scores, rows, np.array(list(answers.values())))
-    if where is not None or cone is not None:
-        scores[~selected(shelf, where, cone)] = np.nan
+    allowed = among(catalog, where, cone)
+    if allowed is not None:
+        scores[~allowed] = np.nan
     if new:
         scores[rows] = np.nan
     if varied:
@@ -99,12 +99,9 @@ def anomalies(
         kept[chosen] = scores[chosen]
         scores = kept
     notes = {"anomalies by": method, "answers": str(len(answers))}
-    hits = best(shelf, scores, top, "how unlike the others, or like the interesting ones", notes)
-    given = pa.array([answers.get(id_) for id_ in hits.ids], pa.float32())
-    column = Column("interesting", pa.float32(), "how interesting people found it, 0 to 1")
-    others = tuple(one for one in hits.columns if one.name != column.name)
-    table = hits.table.select([one.name for one in others]).append_column(column.name, given)
-    return Hits((*others, column), table, hits.notes)
+    found = best(catalog, own(catalog, scores), top, "how unlike the others, or like the interesting ones", notes)
+    given = pa.array([answers.get(id_) for id_ in found.ids], pa.float32())
+    return found.with_column(Column("interesting", pa.float32(), "how interesting people found it, 0 to 1"), given)
 
 
 def various(embeddings: Embeddings, scores: NDArray[np.float32], count: int) -> NDArray[np.intp]:

@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from peculiar.catalogs.catalog import BLOCK, Embeddings, Shelf
+from peculiar.catalogs.embeddings import Embeddings
+from peculiar.catalogs.store import BLOCK
+from peculiar.catalogs.table import GalaxyTable
 from peculiar.errors import MissingExtraError
 
 FEW = 100_000
@@ -30,7 +32,7 @@ _SEEN_A_CELL = 64
 
 
 def near(
-    shelf: Shelf, vector: NDArray[np.float32], count: int, allowed: NDArray[np.bool_] | None = None
+    catalog: GalaxyTable, vector: NDArray[np.float32], count: int, allowed: NDArray[np.bool_] | None = None
 ) -> tuple[NDArray[np.float32], float]:
     """Compare a direction with the galaxies that are probably nearest to it.
 
@@ -38,7 +40,7 @@ def near(
 
     Parameters
     ----------
-    shelf : Shelf
+    catalog : GalaxyTable
         With embeddings.
     vector : ndarray of float32, shape (d,)
         Of length 1, from the catalogue's centre.
@@ -61,11 +63,11 @@ def near(
     UsageError, DataError
         If the catalogue has no embeddings.
     """
-    embeddings = shelf.embeddings()
+    embeddings = catalog.embeddings()
     rows = np.arange(len(embeddings)) if allowed is None else np.flatnonzero(allowed)
     recall = 1.0
     if len(rows) > FEW:
-        index, told = _open(shelf, embeddings)
+        index, told = _open(catalog, embeddings)
         recall = float(told["recall"])
         # Among galaxies that meet a condition as many have to be seen, in proportionally more cells.
         probes = math.ceil(told["probes"] * len(embeddings) / len(rows))
@@ -88,12 +90,14 @@ def _faiss() -> Any:
     return faiss
 
 
-def _open(shelf: Shelf, embeddings: Embeddings) -> tuple[Any, dict[str, float]]:
+def _open(catalog: GalaxyTable, embeddings: Embeddings) -> tuple[Any, dict[str, float]]:
     """Return the index, mapped into memory, and how many cells a search needs and what it then finds."""
     faiss = _faiss()
-    file = shelf.cached("indices", ".faiss", lambda temporary: _build(embeddings, temporary))
+    file = catalog.cached("indices", ".faiss", lambda temporary: _build(embeddings, temporary))
     index = faiss.read_index(str(file), faiss.IO_FLAG_MMAP)
-    told = shelf.cached("indices", ".json", lambda temporary: temporary.write_text(json.dumps(_try(index, embeddings))))
+    told = catalog.cached(
+        "indices", ".json", lambda temporary: temporary.write_text(json.dumps(_try(index, embeddings)))
+    )
     return index, json.loads(told.read_text())
 
 

@@ -5,15 +5,15 @@ components of their embeddings; every other galaxy goes between the landmarks th
 grow with the catalogue only as reading it does.
 """
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pyarrow as pa
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from peculiar.catalogs.catalog import Embeddings, Shelf
-from peculiar.catalogs.search import Hits, find_pictures
+from peculiar.catalogs.embeddings import Embeddings
+from peculiar.catalogs.search import Kind, own
+from peculiar.catalogs.sheet import find_pictures
+from peculiar.catalogs.table import GalaxyTable
 from peculiar.errors import UsageError
 from peculiar.images.decode import Framing
 from peculiar.reports import plots
@@ -28,12 +28,12 @@ CELLS = 22
 """Cells a side of the map that a picture stands for."""
 
 
-def chart(catalog: str | os.PathLike[str] | Shelf, *, landmarks: int = LANDMARKS, seed: int = 222) -> Hits:
+def lay_out_catalog(catalog: Kind, *, landmarks: int = LANDMARKS, seed: int = 222) -> Kind:
     """Lay out the galaxies of a catalogue on a map.
 
     Parameters
     ----------
-    catalog : path-like or Shelf
+    catalog : GalaxyTable
         With embeddings.
     landmarks : int
         How many galaxies are laid out by t-SNE, 50 or more.
@@ -42,7 +42,7 @@ def chart(catalog: str | os.PathLike[str] | Shelf, *, landmarks: int = LANDMARKS
 
     Returns
     -------
-    Hits
+    GalaxyTable
         All rows in their order, with the columns ``x`` and ``y``, which are 0 to 1, and null where there is no
         embedding; and of the catalogue's own ``id``, ``class`` and position.
 
@@ -51,21 +51,21 @@ def chart(catalog: str | os.PathLike[str] | Shelf, *, landmarks: int = LANDMARKS
     UsageError
         If the catalogue has no embeddings, or fewer than 50 galaxies that have one.
     """
-    shelf = catalog if isinstance(catalog, Shelf) else Shelf(catalog)
-    places = find_places(shelf, shelf.embeddings(), landmarks=landmarks, seed=seed)
-    names = [name for name in ("id", "ra", "dec", "class") if name in shelf.columns]
-    table = pa.Table.from_batches(list(shelf.batches(names)))
+    places = own(catalog, find_places(catalog.root, catalog.root.embeddings(), landmarks=landmarks, seed=seed))
+    names = [name for name in ("id", "ra", "dec", "class") if name in catalog.columns]
+    table = pa.Table.from_batches(list(catalog.batches(names)))
     for number, name in enumerate("xy"):
         table = table.append_column(name, pa.array(places[:, number], pa.float32(), from_pandas=True))
     axes = [Column(name, pa.float32(), f"place on the map of embeddings, {name}, 0 to 1") for name in "xy"]
-    return Hits((*(shelf.columns[name] for name in names), *axes), table, {**shelf.notes, "landmarks": str(landmarks)})
+    columns = [*(catalog.columns[name] for name in names), *axes]
+    return catalog.found(columns, table, {"landmarks": str(landmarks)}, np.arange(len(catalog)))
 
 
 def find_places(
-    shelf: Shelf, embeddings: Embeddings, *, landmarks: int = LANDMARKS, seed: int = 222
+    catalog: GalaxyTable, embeddings: Embeddings, *, landmarks: int = LANDMARKS, seed: int = 222
 ) -> NDArray[np.float32]:
     """Return what `lay_out` gives for a catalogue's embeddings; it is laid out once, and then lies in the cache."""
-    file = shelf.cached(
+    file = catalog.cached(
         "maps",
         f"-{landmarks}-{seed}.npy",
         lambda file: np.save(file, lay_out(embeddings, landmarks=landmarks, seed=seed)),
@@ -74,7 +74,7 @@ def find_places(
 
 
 def lay_out(embeddings: Embeddings, *, landmarks: int = LANDMARKS, seed: int = 222) -> NDArray[np.float32]:
-    """Return places on the map, 0 to 1, shape (n, 2); NaN where there is no embedding. See `chart`."""
+    """Return places on the map, 0 to 1, shape (n, 2); NaN where there is no embedding. See `lay_out_catalog`."""
     from sklearn.decomposition import PCA  # scikit-learn takes a second to import
     from sklearn.manifold import TSNE
     from sklearn.neighbors import NearestNeighbors
@@ -104,28 +104,25 @@ def lay_out(embeddings: Embeddings, *, landmarks: int = LANDMARKS, seed: int = 2
     return places
 
 
-def draw(hits: Hits, path: str | os.PathLike[str], source: Source | None = None) -> None:
-    """Draw a map as PNG or PDF.
+def draw_layout(laid_out: GalaxyTable, source: Source | None = None) -> Figure:
+    """Draw a map.
 
     Parameters
     ----------
-    hits : Hits
-        Of `chart`.
-    path : path-like
+    laid_out : GalaxyTable
+        Of `lay_out_catalog`.
     source : Source, optional
         Where the pictures are: each cell of the map then shows the galaxy nearest its middle. Without, every galaxy is
         a dot in the colour of its class.
     """
-    x, y = (hits.table[name].to_numpy() for name in "xy")
+    table = laid_out.to_arrow()
+    x, y = (table[name].to_numpy() for name in "xy")
     if source is None:
-        classes = hits.table["class"].to_pylist() if "class" in hits.table.column_names else None
-        plots.save(plots.draw_map(x, y, classes), Path(path))
-        return
-    ids = hits.ids
+        return plots.draw_map(x, y, table["class"].to_pylist() if "class" in table.column_names else None)
+    ids = laid_out.ids
     cells = {cell: ids[row] for cell, row in _nearest_to_middles(x, y).items()}
     pictures = find_pictures(source, cells.values(), Framing(64, crop="galaxy"))
-    shown = {cell: pictures[id_] for cell, id_ in cells.items() if id_ in pictures}
-    plots.save(plots.draw_mosaic(shown, CELLS), Path(path))
+    return plots.draw_mosaic({cell: pictures[id_] for cell, id_ in cells.items() if id_ in pictures}, CELLS)
 
 
 def _nearest_to_middles(x: NDArray[np.floating], y: NDArray[np.floating]) -> dict[tuple[int, int], int]:

@@ -3,31 +3,28 @@
 import itertools
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 from numpy.typing import NDArray
 
-from peculiar.catalogs.catalog import Shelf
 from peculiar.catalogs.index import near
 from peculiar.catalogs.sql import MOST_SECONDS, run_sql, sql_names
+from peculiar.catalogs.table import GalaxyTable
 from peculiar.catalogs.where import quoted, read_where
-from peculiar.errors import DataError, NotFoundError, PictureError, UnknownNameError, UsageError
-from peculiar.files.writing import writing
-from peculiar.images.decode import Framing, parse_crop, read_picture
+from peculiar.errors import NotFoundError, PictureError, UnknownNameError, UsageError
+from peculiar.images.decode import Framing, frame_pixels, parse_crop, read_picture
 from peculiar.models.model_file import Model
-from peculiar.reports import plots
-from peculiar.sources.stream import Source, decode_row
+from peculiar.sources.given import pixels_of
 from peculiar.tables.column import Column
-from peculiar.tables.reader import entry_text
-from peculiar.tables.writers import format_to_write, write_table
 
-MOST_ON_SHEET, MOST_OF_ID = 120, 22
+Kind = TypeVar("Kind", bound=GalaxyTable)
+Value = TypeVar("Value", bound=np.generic)
 
 DISTANCE = Column("distance", pa.float64(), "distance from the middle of the cone", "deg", "pos.angDistance")
 """What a search in a cone adds."""
@@ -81,120 +78,25 @@ def parse_cone(text: str) -> Cone:
     return Cone(float(match[1]), float(match[2]), float(match[3]) / _UNITS[match[4] or ""])
 
 
-@dataclass(frozen=True, slots=True)
-class Hits:
-    """Rows of a catalogue that a search found, the best first.
-
-    Parameters
-    ----------
-    columns : tuple of Column
-    table : pyarrow.Table
-        With these columns.
-    notes : dict of str to str
-        What the catalogue says of its making, and what was searched for.
-    """
-
-    columns: tuple[Column, ...]
-    table: pa.Table
-    notes: dict[str, str]
-
-    def __len__(self) -> int:
-        """Return the number of rows."""
-        return int(self.table.num_rows)
-
-    @property
-    def ids(self) -> list[str]:
-        """Identifiers of the galaxies."""
-        return [entry_text(one) or "" for one in self.table["id"].to_pylist()]
-
-    def write(self, path: str | os.PathLike[str]) -> None:
-        """Write the rows as a table, in the format that the name asks for."""
-        path = Path(path)
-        format = format_to_write(path)
-        with writing(path) as temporary:
-            write_table(temporary, format, self.columns, self.table.to_batches(), self.notes)
-
-    def draw(self, path: str | os.PathLike[str], source: Source, framing: Framing, by: str | None = None) -> list[str]:
-        """Draw the first galaxies side by side, and write that as PNG or PDF.
-
-        Parameters
-        ----------
-        path : path-like
-        source : Source
-            Where their pictures are, by the same ids.
-        framing : Framing
-            What to show of each.
-        by : str, optional
-            The column whose value is told beside the class.
-
-        Returns
-        -------
-        list of str
-            Identifiers of those whose picture was not found, or cannot be read.
-
-        Raises
-        ------
-        DataError
-            If not one of the pictures is there.
-        """
-        ids = self.ids[:MOST_ON_SHEET]
-        pictures = find_pictures(source, ids, framing)
-        if not pictures:
-            message = f"none of the {len(ids)} galaxies found has a readable picture in {source.path}"
-            raise DataError(message)
-        missing = np.full((framing.size, framing.size, 3), 40, dtype=np.uint8)
-        told = [self.table[name].to_pylist() if name in self.table.column_names else [] for name in ("class", by)]
-        captions = [
-            [
-                (id_ if len(id_) <= MOST_OF_ID else f"{id_[: MOST_OF_ID - 1]}…", None),
-                (" ".join(_short(column[row]) for column in told if column), None),
-            ]
-            for row, id_ in enumerate(ids)
-        ]
-        plots.save(plots.draw_answers(np.stack([pictures.get(id_, missing) for id_ in ids]), captions), Path(path))
-        return [id_ for id_ in ids if id_ not in pictures]
-
-
-def _short(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def find_pictures(source: Source, ids: Iterable[str], framing: Framing) -> dict[str, NDArray[np.uint8]]:
-    """Read the pictures of some galaxies of a source.
-
-    Returns
-    -------
-    dict of str to ndarray of uint8, shape (size, size, 3)
-        By id; those that are not there, or cannot be read, are left out.
-    """
-    wanted = set(ids)
-    found: dict[str, NDArray[np.uint8]] = {}
-    for row in source.rows():
-        if row.id in wanted:
-            wanted.remove(row.id)
-            galaxy = decode_row(row, framing)
-            if galaxy.picture is not None:
-                found[row.id] = galaxy.picture
-        if not wanted:
-            break
-    return found
+def as_cone(where: "Cone | str | tuple[float, float, float] | None") -> Cone | None:
+    """Return a circle on the sky, however it was given; see `parse_cone`."""
+    return parse_cone(where) if isinstance(where, str) else Cone(*where) if isinstance(where, tuple) else where
 
 
 def query(
-    catalog: str | os.PathLike[str] | Shelf,
+    catalog: Kind,
     where: str | None = None,
     *,
     cone: Cone | None = None,
     by: str | None = None,
-    top: int | None = 50,
+    top: int | None = None,
     columns: Sequence[str] | None = None,
-) -> Hits:
+) -> Kind:
     """Find the galaxies of a catalogue that meet a condition.
 
     Parameters
     ----------
-    catalog : path-like or Shelf
-        Parquet: a file, or a folder of parts.
+    catalog : GalaxyTable
     where : str, optional
         A condition on the columns, such as ``p_ringed > 0.9 and entropy < 0.5``; see `peculiar.catalogs.where`.
     cone : Cone, optional
@@ -209,7 +111,8 @@ def query(
 
     Returns
     -------
-    Hits
+    GalaxyTable
+        Of the same kind as `catalog`.
 
     Raises
     ------
@@ -218,42 +121,52 @@ def query(
     UnknownNameError
         If there is no such column.
     """
-    shelf = catalog if isinstance(catalog, Shelf) else Shelf(catalog)
     if top is not None and top < 1:
         message = f"top has to be at least 1, received {top}"
         raise UsageError(message)
-    shelf.check_columns(columns or ())
-    names = shelf.plain if columns is None else list(dict.fromkeys(["id", *columns]))
-    distance = added_column(DISTANCE, shelf)
+    catalog.check_columns(columns or ())
+    names = catalog.plain if columns is None else list(dict.fromkeys(["id", *columns]))
+    distance = added_column(DISTANCE, catalog)
     if cone is not None:
         names = [name for name in names if name != distance.name]
-    chosen = [shelf.columns[name] for name in names]
-    clauses, values = _clauses(shelf, where, cone)
-    called = sql_names(shelf)
-    selected = [quoted(called[name]) for name in names]
-    order = _order(shelf, by)
-    notes = dict(shelf.notes)
+    chosen = [catalog.columns[name] for name in names]
+    clauses, values = _clauses(catalog, where, cone)
+    called = sql_names(catalog)
+    added: list[str] = []
+    order = _order(catalog, by)
+    notes = {}
     if where:
         notes["where"] = where
     if cone is not None:
         chosen.append(distance)
-        expression, numbers = _distance(shelf, cone)
-        selected.append(f"{expression} AS {quoted(distance.name)}")
+        expression, numbers = _distance(catalog, cone)
+        added = [f"{expression} AS {quoted(distance.name)}"]
         values = [*numbers, *values]
         order = order or quoted(distance.name)
         notes["cone"] = f"{cone.ra!r},{cone.dec!r},{cone.radius!r}"
-    sql = f"SELECT {', '.join(selected)} FROM catalog{clauses}"  # noqa: S608 - from checked parts, values apart
-    # The id decides between equals, so that the same search finds the same rows.
-    sql += f" ORDER BY {order} NULLS LAST, id" if order else ""
-    sql += f" LIMIT {top}" if top is not None else ""
+
+    def find(selected: Sequence[str], view: str = "catalog") -> pa.Table:
+        sql = f"SELECT {', '.join([*selected, *added])} FROM {view}{clauses}"  # noqa: S608 - from checked parts, values apart
+        # The id decides between equals, so that the same search finds the same rows.
+        sql += f" ORDER BY {order} NULLS LAST, id" if order else ""
+        sql += f" LIMIT {top}" if top is not None else ""
+        return run_sql(catalog, sql, values, where)
+
+    def rows() -> NDArray[np.int64]:
+        # Only when they are asked for, since numbered rows have all to be read.
+        taken = {name.casefold() for name in called.values()}
+        number = quoted(next(name for name in map("row {}".format, itertools.count()) if name not in taken))
+        found = find([number], f"(SELECT *, row_number() OVER () - 1 AS {number} FROM catalog)")  # noqa: S608 - as above
+        return np.asarray(found.column(0).to_numpy(), dtype=np.int64)
+
+    table = find([quoted(called[name]) for name in names])
     schema = pa.schema([(column.name, column.type) for column in chosen])
-    table = run_sql(shelf, sql, values, where).rename_columns(schema.names)
-    return Hits(tuple(chosen), table.cast(schema), notes)
+    return catalog.found(chosen, table.rename_columns(schema.names).cast(schema), notes, rows)
 
 
-def added_column(column: Column, shelf: Shelf) -> Column:
+def added_column(column: Column, catalog: GalaxyTable) -> Column:
     """Return a column that a search adds: it takes the place of one that an earlier search added, and of no other."""
-    taken = {name.casefold(): known for name, known in shelf.columns.items()}
+    taken = {name.casefold(): known for name, known in catalog.columns.items()}
     known = taken.get(column.name)
     if known is None or (known.name, known.ucd) == (column.name, column.ucd):
         return column
@@ -261,18 +174,18 @@ def added_column(column: Column, shelf: Shelf) -> Column:
     return replace(column, name=next(name for name in numbered if name not in taken))
 
 
-def selected(shelf: Shelf, where: str | None = None, cone: Cone | None = None) -> NDArray[np.bool_]:
+def selected(catalog: GalaxyTable, where: str | None = None, cone: Cone | None = None) -> NDArray[np.bool_]:
     """Return which rows of a catalogue meet a condition, shape (n,)."""
     if where is None and cone is None:
-        return np.ones(len(shelf), dtype=bool)
-    clauses, values = _clauses(shelf, where, cone)
+        return np.ones(len(catalog), dtype=bool)
+    clauses, values = _clauses(catalog, where, cone)
     condition = clauses.removeprefix(" WHERE ")
     sql = f"SELECT coalesce({condition}, false) AS met FROM catalog"  # noqa: S608 - from checked parts, values apart
-    return np.asarray(run_sql(shelf, sql, values, where)["met"].to_numpy(zero_copy_only=False), dtype=bool)
+    return np.asarray(run_sql(catalog, sql, values, where)["met"].to_numpy(zero_copy_only=False), dtype=bool)
 
 
 def find_rows(
-    shelf: Shelf,
+    catalog: GalaxyTable,
     where: str | None = None,
     *,
     cone: Cone | None = None,
@@ -283,7 +196,7 @@ def find_rows(
 
     Parameters
     ----------
-    shelf : Shelf
+    catalog : GalaxyTable
     where, cone, by
         As in `query`; of equals the earlier row comes first.
     seconds : float
@@ -301,18 +214,18 @@ def find_rows(
     UsageError, UnknownNameError
         As of `query`.
     """
-    order = _order(shelf, by)
+    order = _order(catalog, by)
     name = (by or "").removeprefix("-")
-    clauses, values = _clauses(shelf, where, cone)
+    clauses, values = _clauses(catalog, where, cone)
     columns = [f"coalesce({clauses.removeprefix(' WHERE ') or 'true'}, false) AS met"]
     if cone is not None:
-        expression, numbers = _distance(shelf, cone)
+        expression, numbers = _distance(catalog, cone)
         columns.append(f"{expression} AS distance")
         values = [*values, *numbers]
     if order:
-        columns.append(f"{quoted(sql_names(shelf)[name])} AS ordered")
+        columns.append(f"{quoted(sql_names(catalog)[name])} AS ordered")
     sql = f"SELECT {', '.join(columns)} FROM catalog"  # noqa: S608 - from checked parts, values apart
-    table = run_sql(shelf, sql, values, where, seconds)
+    table = run_sql(catalog, sql, values, where, seconds)
     rows = np.flatnonzero(table["met"].to_numpy())
     table = table.take(rows) if len(rows) < table.num_rows else table
     if order or cone is not None:
@@ -324,27 +237,29 @@ def find_rows(
     return rows, None if cone is None else table["distance"].to_numpy()
 
 
-def _clauses(shelf: Shelf, where: str | None, cone: Cone | None) -> tuple[str, list[str | float]]:
+def _clauses(catalog: GalaxyTable, where: str | None, cone: Cone | None) -> tuple[str, list[str | float]]:
     """Return the WHERE of SQL, and its values."""
     parts: list[str] = []
     values: list[str | float] = []
     if cone is not None:
-        dec = shelf.need_sky().dec
+        dec = catalog.need_sky().dec
         # Parts of the catalogue that lie elsewhere are passed over by their least and greatest declination.
         margin = cone.radius + 1e-6
-        expression, numbers = _distance(shelf, cone)
-        parts += [f"{quoted(sql_names(shelf)[dec.name])} BETWEEN ? AND ?", f"{expression} <= ?"]
+        expression, numbers = _distance(catalog, cone)
+        parts += [f"{quoted(sql_names(catalog)[dec.name])} BETWEEN ? AND ?", f"{expression} <= ?"]
         values += [(cone.dec - margin) / dec.factor, (cone.dec + margin) / dec.factor, *numbers, cone.radius]
     if where is not None:
-        condition = read_where(where, {name: column.type for name, column in shelf.columns.items()}, sql_names(shelf))
+        condition = read_where(
+            where, {name: column.type for name, column in catalog.columns.items()}, sql_names(catalog)
+        )
         parts.append(condition.sql)
         values += condition.values
     return (f" WHERE {' AND '.join(parts)}" if parts else ""), values
 
 
-def _distance(shelf: Shelf, cone: Cone) -> tuple[str, list[float]]:
+def _distance(catalog: GalaxyTable, cone: Cone) -> tuple[str, list[float]]:
     """Return the distance from a cone's middle in degrees as SQL: the haversine formula, exact at any distance."""
-    sky, names = shelf.need_sky(), sql_names(shelf)
+    sky, names = catalog.need_sky(), sql_names(catalog)
     ra, dec = (
         quoted(names[one.name]) if one.factor == 1 else f"({quoted(names[one.name])} * {one.factor!r})"
         for one in (sky.ra, sky.dec)
@@ -356,23 +271,23 @@ def _distance(shelf: Shelf, cone: Cone) -> tuple[str, list[float]]:
     return f"degrees(2 * asin(sqrt({haversine})))", [cone.dec, cone.dec, cone.ra]
 
 
-def _order(shelf: Shelf, by: str | None) -> str:
+def _order(catalog: GalaxyTable, by: str | None) -> str:
     if by is None:
         return ""
     name = by.removeprefix("-")
-    shelf.check_columns([name])
-    if name not in shelf.plain:
+    catalog.check_columns([name])
+    if name not in catalog.plain:
         message = f"the column {name} holds a list a row and cannot be ordered by"
         raise UsageError(message)
-    column, direction = quoted(sql_names(shelf)[name]), " ASC" if by.startswith("-") else " DESC"
-    if pa.types.is_floating(shelf.columns[name].type):
+    column, direction = quoted(sql_names(catalog)[name]), " ASC" if by.startswith("-") else " DESC"
+    if pa.types.is_floating(catalog.columns[name].type):
         # DuckDB takes NaN for the greatest of all numbers; here it comes last, as what is unknown.
         return f"CASE WHEN isnan({column}) THEN NULL ELSE {column} END{direction}"
     return column + direction
 
 
 def similar(
-    catalog: str | os.PathLike[str] | Shelf,
+    catalog: Kind,
     ids: Sequence[str] = (),
     *,
     embeddings: NDArray[np.floating] | None = None,
@@ -380,7 +295,7 @@ def similar(
     cone: Cone | None = None,
     top: int = 50,
     approximate: bool = False,
-) -> Hits:
+) -> Kind:
     """Find the galaxies that look most like some examples.
 
     Every galaxy's embedding is compared: the cosine of the angle to the mean direction of the examples, all centred on
@@ -388,7 +303,7 @@ def similar(
 
     Parameters
     ----------
-    catalog : path-like or Shelf
+    catalog : GalaxyTable
         With embeddings.
     ids : sequence of str
         Galaxies of the catalogue.
@@ -404,7 +319,8 @@ def similar(
 
     Returns
     -------
-    Hits
+    GalaxyTable
+        Of the same kind as `catalog`.
 
     Raises
     ------
@@ -415,8 +331,8 @@ def similar(
     MissingExtraError
         If it is to be approximate, and faiss is not installed.
     """
-    shelf = catalog if isinstance(catalog, Shelf) else Shelf(catalog)
-    rows, known = shelf.rows_of(ids), shelf.embeddings()
+    root = catalog.root
+    rows, known = root.rows_of(ids), root.embeddings()
     unknown = [id_ for id_, row in zip(ids, rows, strict=True) if np.isnan(known.vectors[row, 0])]
     if unknown:
         message = f"{unknown[0]} has no embedding, since its picture could not be read; give another example"
@@ -431,20 +347,41 @@ def similar(
     mean = together.mean(axis=0)
     direction = mean / max(float(np.linalg.norm(mean)), 1e-12)
     notes = {"similar to": ", ".join([*ids, *(["pictures"] if embeddings is not None else [])])}
-    allowed = None if where is None and cone is None else selected(shelf, where, cone)
+    allowed = among(catalog, where, cone)
     if approximate:
-        scores, recall = near(shelf, direction, top + len(rows), allowed)
+        scores, recall = near(root, direction, top + len(rows), allowed)
         notes["recall"] = f"{recall:.3f}"
     else:
         scores = known.cosines(direction)
         if allowed is not None:
             scores[~allowed] = np.nan
     scores[rows] = np.nan
-    return best(shelf, scores, top, "cosine of the angle to the examples", notes)
+    return best(catalog, own(catalog, scores), top, "cosine of the angle to the examples", notes)
 
 
-def embed(shelf: Shelf, model: Model, pictures: Sequence[str | os.PathLike[str]]) -> NDArray[np.float32]:
+def among(catalog: GalaxyTable, where: str | None = None, cone: Cone | None = None) -> NDArray[np.bool_] | None:
+    """Tell which rows of a catalogue's root are among its own that meet a condition; None where all are."""
+    chosen = None if where is None and cone is None else selected(catalog, where, cone)
+    if catalog.root is catalog:
+        return chosen
+    allowed = np.zeros(len(catalog.root), dtype=bool)
+    allowed[catalog.rows if chosen is None else catalog.rows[chosen]] = True
+    return allowed
+
+
+def own(catalog: GalaxyTable, values: NDArray[Value]) -> NDArray[Value]:
+    """Return, of values that the rows of a catalogue's root have, those of its own rows."""
+    return values if catalog.root is catalog else values[catalog.rows]
+
+
+def embed(catalog: GalaxyTable, model: Model, pictures: Sequence[Any]) -> NDArray[np.float32]:
     """Let the model that made a catalogue look at other pictures, in the same way.
+
+    Parameters
+    ----------
+    catalog : GalaxyTable
+    model : Model
+    pictures : sequence of path-like, array or PIL.Image.Image
 
     Returns
     -------
@@ -457,15 +394,18 @@ def embed(shelf: Shelf, model: Model, pictures: Sequence[str | os.PathLike[str]]
     PictureError
         If a picture cannot be read.
     """
-    shelf.check_model(model.card.digest, "give the model that made the catalogue (--model)")
-    crop = shelf.notes.get("crop")
+    catalog.check_model(model.card.digest, "give the model that made the catalogue (--model)")
+    crop = catalog.notes.get("crop")
     framing = model.framing if crop is None else replace(model.framing, crop=parse_crop(crop))
-    views = shelf.notes.get("views", "")
-    shown = np.stack([_read(Path(path), framing) for path in pictures])
+    views = catalog.notes.get("views", "")
+    shown = np.stack([_read(picture, framing) for picture in pictures])
     return model.classify(shown, views=int(views) if views.isdigit() else None, framed=True).embedding
 
 
-def _read(path: Path, framing: Framing) -> NDArray[np.uint8]:
+def _read(picture: Any, framing: Framing) -> NDArray[np.uint8]:
+    if not isinstance(picture, str | os.PathLike):
+        return frame_pixels(pixels_of(picture), framing)
+    path = Path(picture)
     if not path.is_file():
         raise NotFoundError(f"there is no picture at {path}")
     try:
@@ -476,18 +416,18 @@ def _read(path: Path, framing: Framing) -> NDArray[np.uint8]:
 
 
 def odd(
-    catalog: str | os.PathLike[str] | Shelf,
+    catalog: Kind,
     by: str = "class",
     *,
     where: str | None = None,
     cone: Cone | None = None,
     top: int = 50,
-) -> Hits:
+) -> Kind:
     """Find the galaxies that the model calls odd, or is unsure of.
 
     Parameters
     ----------
-    catalog : path-like or Shelf
+    catalog : GalaxyTable
     by : {"class", "uncertainty"}
         ``class``: the highest probability that something is odd (``p_odd``, or where there is no such column, the
         lowest ``p_normal``). ``uncertainty``: the highest entropy.
@@ -499,30 +439,29 @@ def odd(
     UnknownNameError
         If `by` is another, or the catalogue lacks the column.
     """
-    shelf = catalog if isinstance(catalog, Shelf) else Shelf(catalog)
     if by not in ODD_BY:
         raise UnknownNameError("way to be odd", by, ODD_BY)
-    return query(shelf, where, cone=cone, by=odd_column(shelf, by), top=top)
+    return query(catalog, where, cone=cone, by=odd_column(catalog, by), top=top)
 
 
 ODD_BY = ("class", "uncertainty")
 
 
-def odd_column(shelf: Shelf, by: str) -> str:
+def odd_column(catalog: GalaxyTable, by: str) -> str:
     """Return what `odd` orders by, as `query` takes it."""
     if by == "uncertainty":
         return "entropy"
-    return "p_odd" if "p_odd" in shelf.columns or "p_normal" not in shelf.columns else "-p_normal"
+    return "p_odd" if "p_odd" in catalog.columns or "p_normal" not in catalog.columns else "-p_normal"
 
 
 def best(
-    shelf: Shelf, scores: NDArray[np.floating], top: int, meaning: str, notes: Mapping[str, str] | None = None
-) -> Hits:
+    catalog: Kind, scores: NDArray[np.floating], top: int, meaning: str, notes: Mapping[str, str] | None = None
+) -> Kind:
     """Return the galaxies with the highest scores, with all columns but embeddings, and the score.
 
     Parameters
     ----------
-    shelf : Shelf
+    catalog : GalaxyTable
     scores : ndarray, shape (n,)
         One a row; NaN for rows that are left out.
     top : int
@@ -543,8 +482,8 @@ def best(
     if len(left) > top:
         left = left[np.argpartition(-scores[left], top - 1)[:top]]
     rows = left[np.lexsort((left, -scores[left]))]
-    score = replace(added_column(SCORE, shelf), description=meaning)
-    names = [name for name in shelf.plain if name != score.name]
-    table = shelf.take(rows, names).append_column(score.name, pa.array(scores[rows], score.type))
-    columns = (*(shelf.columns[name] for name in names), score)
-    return Hits(columns, table, {**shelf.notes, **(notes or {})})
+    score = replace(added_column(SCORE, catalog), description=meaning)
+    names = [name for name in catalog.plain if name != score.name]
+    table = catalog.take(rows, names).append_column(score.name, pa.array(scores[rows], score.type))
+    columns = (*(catalog.columns[name] for name in names), score)
+    return catalog.found(columns, table, notes or {}, rows)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from peculiar.catalogs.catalog import Shelf
+from peculiar.catalogs.table import GalaxyTable
 from peculiar.catalogs.where import quoted
 from peculiar.errors import UsageError
 
@@ -29,13 +29,17 @@ _TOLD = 100
 
 
 def run_sql(
-    shelf: Shelf, sql: str, values: Sequence[str | float], where: str | None = None, seconds: float = MOST_SECONDS
+    catalog: GalaxyTable,
+    sql: str,
+    values: Sequence[str | float],
+    where: str | None = None,
+    seconds: float = MOST_SECONDS,
 ) -> pa.Table:
     """Run SQL on a connection that sees the catalogue, as the view ``catalog``, and nothing else.
 
     Parameters
     ----------
-    shelf : Shelf
+    catalog : GalaxyTable
     sql : str
         With a question mark for each value, and columns called as `sql_names` has them.
     values : sequence of (str, int or float)
@@ -53,8 +57,8 @@ def run_sql(
     """
     import duckdb  # takes a tenth of a second to import
 
-    shelf.check_unchanged()
-    connection = _connect(shelf)
+    catalog.check_unchanged()
+    connection = _connect(catalog)
     try:
         return _within(connection, sql, values, seconds)
     except TimeoutError as error:
@@ -65,13 +69,13 @@ def run_sql(
         raise UsageError(message) from error
     except (duckdb.DataError, duckdb.BinderException, duckdb.ParserException) as error:
         reason = str(error).partition("\n")[0].partition(": ")[2]
-        message = f"the condition {_short(where)} does not fit the columns of {shelf.path.name}: {reason}"
+        message = f"the condition {_short(where)} does not fit the columns of {catalog.name}: {reason}"
         raise UsageError(message) from error
     except (duckdb.Error, pa.ArrowException) as error:
-        raise shelf.damaged(error) from error
+        raise catalog.damaged(error) from error
 
 
-def _connect(shelf: Shelf) -> "duckdb.DuckDBPyConnection":
+def _connect(catalog: GalaxyTable) -> "duckdb.DuckDBPyConnection":
     import duckdb
 
     connection = duckdb.connect(config={"memory_limit": MOST_MEMORY, "temp_directory": ""})
@@ -80,19 +84,19 @@ def _connect(shelf: Shelf) -> "duckdb.DuckDBPyConnection":
         connection.execute(f"SET {setting} = false")
     # The remainder of a division by nothing is not known, as others are not: no reason to give up a search.
     connection.execute("SET error_on_division_by_zero = false")
-    connection.register("files", shelf.dataset)
-    names = ", ".join(map(quoted, sql_names(shelf).values()))
+    connection.register("files", catalog.dataset)
+    names = ", ".join(map(quoted, sql_names(catalog).values()))
     connection.execute(f"CREATE TEMP VIEW catalog AS SELECT * FROM files AS files({names})")  # noqa: S608 - quoted
     connection.execute("SET lock_configuration = true")
     return connection
 
 
-def sql_names(shelf: Shelf) -> dict[str, str]:
+def sql_names(catalog: GalaxyTable) -> dict[str, str]:
     """Return what SQL calls each column: it knows no case, so that of g and G the later one gets a number."""
     found: dict[str, str] = {}
-    taken = {name.casefold() for name in shelf.columns}
+    taken = {name.casefold() for name in catalog.columns}
     seen: set[str] = set()
-    for name in shelf.columns:
+    for name in catalog.columns:
         numbered = (f"{name} {number}" for number in itertools.count(2))
         found[name] = (
             name if name.casefold() not in seen else next(one for one in numbered if one.casefold() not in taken)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax, softmax
 
-from peculiar.catalogs.catalog import Shelf
+from peculiar.catalogs.catalog import Catalog
 from peculiar.errors import LabelError, UsageError
 from peculiar.metrics.calibration import fit_temperature
 from peculiar.metrics.scores import Scores, class_auc, evaluate
@@ -116,7 +116,7 @@ class Taught:
 
 def teach(
     labels: str | os.PathLike[str],
-    catalog: str | os.PathLike[str] | Shelf,
+    catalog: str | os.PathLike[str] | Catalog,
     out: str | os.PathLike[str],
     *,
     model: Model | None = None,
@@ -132,7 +132,7 @@ def teach(
     ----------
     labels : path-like
         A table with a column ``id`` and a column of labels; empty entries are passed over.
-    catalog : path-like or Shelf
+    catalog : path-like or Catalog
         With embeddings, made by `model`.
     out : path-like
         The model file to write (``.onnx``): the old one's answers, and those to the new question.
@@ -163,8 +163,8 @@ def teach(
         If there is no column of that name.
     """
     model, out = model or load_model(), Path(out)
-    shelf = catalog if isinstance(catalog, Shelf) else Shelf(catalog)
-    shelf.check_model(model.card.digest, "teach the model that made the catalogue, or make one anew")
+    catalog = catalog if isinstance(catalog, Catalog) else Catalog(catalog)
+    catalog.check_model(model.card.digest, "teach the model that made the catalogue, or make one anew")
     if out.suffix != ".onnx":
         message = f"{out}: a model file is called .onnx"
         raise UsageError(message)
@@ -175,11 +175,11 @@ def teach(
     if asked.name in known:
         message = f"{model.path.name} already answers {asked.name!r}; give the new question another name (--question)"
         raise UsageError(message)
-    rows = shelf.rows_of(list(by_id), lenient=True)
-    embeddings, found = raw_embeddings(shelf, rows)
+    rows = catalog.rows_of(list(by_id), lenient=True)
+    embeddings, found = raw_embeddings(catalog, rows)
     if by_id and not len(found):
         message = (
-            f"none of the {len(by_id):,} labelled galaxies is in {shelf.path} with an embedding; the first is "
+            f"none of the {len(by_id):,} labelled galaxies is in {catalog.place} with an embedding; the first is "
             f"{next(iter(by_id), '')!r}"
         )
         raise LabelError(message)
@@ -191,7 +191,7 @@ def teach(
     return Taught(new, head, len(numbers), len(by_id) - len(numbers), taught_curve)
 
 
-def raw_embeddings(shelf: Shelf, rows: NDArray[np.integer]) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
+def raw_embeddings(catalog: Catalog, rows: NDArray[np.integer]) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
     """Read embeddings as the network gave them.
 
     Returns
@@ -200,9 +200,9 @@ def raw_embeddings(shelf: Shelf, rows: NDArray[np.integer]) -> tuple[NDArray[np.
     found : ndarray of int, shape (k,)
         Which of `rows` they are of; a row of -1, or without an embedding, is left out.
     """
-    shelf.embeddings()  # says what is wrong where there are none
+    catalog.embeddings()  # says what is wrong where there are none
     there = np.flatnonzero(rows >= 0)
-    column = shelf.take(rows[there], ["embedding"])["embedding"].combine_chunks()
+    column = catalog.take(rows[there], ["embedding"])["embedding"].combine_chunks()
     known = np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False))
     flat = column.flatten().to_numpy(zero_copy_only=False).astype(np.float32)
     matrix = flat.reshape(len(known), column.type.list_size)

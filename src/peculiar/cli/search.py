@@ -2,7 +2,6 @@
 
 import math
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,7 +22,7 @@ from peculiar.cli.terminal import err, out, print_json, print_scores, print_tabl
 from peculiar.errors import UsageError
 
 if TYPE_CHECKING:
-    from peculiar.catalogs.search import Cone, Hits
+    from peculiar.catalogs.catalog import Catalog
 
 
 class _SearchGroup(TyperGroup):
@@ -97,21 +96,17 @@ def search_query(
     as_json: Json = False,
 ) -> None:
     """Find galaxies by a condition on the columns, by place on the sky, or both."""
-    from peculiar.catalogs.catalog import Shelf
-    from peculiar.catalogs.search import query
+    from peculiar.catalogs.catalog import Catalog
 
     names = None if columns is None else [name.strip() for name in columns.split(",")]
     # A table holds all that there are; a terminal and a sheet have room for some.
     most = top or (None if file is not None and sheet is None else 50)
-    hits = query(Shelf(catalog, ra=ra, dec=dec), where, cone=_cone(cone), by=by, top=most and most + 1, columns=names)
-    more = most is not None and len(hits) > most
-    if more:
-        hits = replace(hits, table=hits.table.slice(0, most))
-    told = (by or "").removeprefix("-") or (hits.columns[-1].name if cone else None)
-    shown = names or _named(hits, where)
-    _show_hits(
-        context, hits, told, shown, catalog, file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json
-    )
+    found = Catalog(catalog, ra=ra, dec=dec).query(where, cone=cone, by=by, top=most and most + 1, columns=names)
+    more = most is not None and len(found) > most
+    found = found.head(most) if most is not None and more else found
+    told = (by or "").removeprefix("-") or (list(found.columns)[-1] if cone else None)
+    shown = names or _named(found, where)
+    _show(context, found, told, shown, file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json)
     if more:
         err.print("there are more: --top gives another number of them, --out without it all")
 
@@ -147,22 +142,15 @@ def search_similar(
     as_json: Json = False,
 ) -> None:
     """Find galaxies that look like some examples."""
-    from peculiar.catalogs.catalog import Shelf
-    from peculiar.catalogs.search import embed, similar
-    from peculiar.models.model_file import load_model
+    from peculiar.catalogs.catalog import Catalog
 
-    shelf = Shelf(catalog, ra=ra, dec=dec)
-    embeddings = embed(shelf, load_model(model), picture) if picture else None
-    hits = similar(
-        shelf, ids or (), embeddings=embeddings, where=where, cone=_cone(cone), top=top, approximate=approximate
+    found = Catalog(catalog, ra=ra, dec=dec).similar(
+        ids or (), examples=picture or (), model=model, where=where, cone=cone, top=top, approximate=approximate
     )
     if approximate:
-        err.print(f"approximate: such a search finds {float(hits.notes['recall']):.1%} of the nearest 50")
-    shown = _named(hits, where)
-    told = hits.columns[-1].name
-    _show_hits(
-        context, hits, told, shown, catalog, file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json
-    )
+        err.print(f"approximate: such a search finds {float(found.notes['recall']):.1%} of the nearest 50")
+    told, shown = list(found.columns)[-1], _named(found, where)
+    _show(context, found, told, shown, file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json)
 
 
 @app.command("odd")
@@ -183,16 +171,13 @@ def search_odd(
     as_json: Json = False,
 ) -> None:
     """Find galaxies that the model calls odd, or is unsure of."""
-    from peculiar.catalogs.catalog import Shelf
-    from peculiar.catalogs.search import odd, odd_column
+    from peculiar.catalogs.catalog import Catalog
+    from peculiar.catalogs.search import odd_column
 
-    shelf = Shelf(catalog, ra=ra, dec=dec)
-    hits = odd(shelf, by, where=where, cone=_cone(cone), top=top)
-    told = odd_column(shelf, by).removeprefix("-")
-    shown = _named(hits, where)
-    _show_hits(
-        context, hits, told, shown, catalog, file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json
-    )
+    opened = Catalog(catalog, ra=ra, dec=dec)
+    found = opened.odd(by, where=where, cone=cone, top=top)
+    told, shown = odd_column(opened, by).removeprefix("-"), _named(found, where)
+    _show(context, found, told, shown, file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json)
 
 
 @app.command("anomalies")
@@ -221,17 +206,13 @@ def search_anomalies(
     as_json: Json = False,
 ) -> None:
     """Find galaxies that are unlike the others; told which are interesting, find more of those."""
-    from peculiar.catalogs.anomalies import anomalies, read_answers
-    from peculiar.catalogs.catalog import Shelf
+    from peculiar.catalogs.catalog import Catalog
 
-    answers = read_answers(interesting) if interesting else None
-    shelf = Shelf(catalog, ra=ra, dec=dec)
-    hits = anomalies(shelf, answers, method=method, new=new, varied=varied, where=where, cone=_cone(cone), top=top)
-    shown = _named(hits, where)
-    told = hits.columns[-1].name
-    _show_hits(
-        context, hits, told, shown, catalog, file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json
+    found = Catalog(catalog, ra=ra, dec=dec).anomalies(
+        interesting or (), method=method, new=new, varied=varied, where=where, cone=cone, top=top
     )
+    told, shown = list(found.columns)[-1], _named(found, where)
+    _show(context, found, told, shown, file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json)
 
 
 @app.command("map")
@@ -244,19 +225,19 @@ def search_map(
     overwrite: Overwrite = False,
 ) -> None:
     """Lay out all galaxies on a map, those that look alike side by side."""
-    from peculiar.catalogs import layout
-    from peculiar.sources import open_source
+    from peculiar.catalogs.catalog import Catalog
+    from peculiar.reports import plots
 
     if file is None and sheet is None:
         message = "nothing to write: give --out TABLE, --sheet FILE.png or both"
         raise UsageError(message)
     with producing(context, file, sheet):
-        hits = layout.chart(catalog)
+        laid_out = Catalog(catalog).layout()
         if file is not None:
-            hits.write(file)
+            laid_out.write(file)
         if sheet is not None:
-            layout.draw(hits, sheet, None if pictures is None else open_source(pictures))
-    out.print(f"{len(hits):,} galaxies are on the map in {', '.join(str(one) for one in (file, sheet) if one)}")
+            plots.save(laid_out.show(pictures), sheet)
+    out.print(f"{len(laid_out):,} galaxies are on the map in {', '.join(str(one) for one in (file, sheet) if one)}")
 
 
 def teach(
@@ -314,23 +295,16 @@ def teach(
     out.print(f"{file} also answers {taught.head.question.name}; digest {card.digest[:12]}")
 
 
-def _cone(text: str | None) -> "Cone | None":
-    from peculiar.catalogs.search import parse_cone
-
-    return None if text is None else parse_cone(text)
-
-
-def _named(hits: "Hits", where: str | None) -> list[str]:
+def _named(found: "Catalog", where: str | None) -> list[str]:
     """Return the columns that a condition names: who asks by them wants to see them."""
-    return [name for name in hits.table.column_names if where and re.search(rf"\b{re.escape(name)}\b", where)]
+    return [name for name in found.columns if where and re.search(rf"\b{re.escape(name)}\b", where)]
 
 
-def _show_hits(
+def _show(
     context: typer.Context,
-    hits: "Hits",
+    found: "Catalog",
     told: str | None,
     shown: list[str],
-    catalog: Path,
     *,
     file: Path | None,
     sheet: Path | None,
@@ -339,6 +313,8 @@ def _show_hits(
     as_json: bool,
 ) -> None:
     """Write what was found where it was asked to go: a table, a sheet of pictures, the terminal."""
+    from peculiar.catalogs.sheet import draw_sheet
+    from peculiar.reports import plots
     from peculiar.sources import open_source
 
     if (sheet is None) != (pictures is None):
@@ -347,20 +323,21 @@ def _show_hits(
     missing: list[str] = []
     with producing(context, file, sheet):
         if file is not None:
-            hits.write(file)
-        if sheet is not None and pictures is not None and len(hits):
-            missing = hits.draw(sheet, open_source(pictures), framing(128, crop, fast=False), told)
+            found.write(file)
+        if sheet is not None and pictures is not None and len(found):
+            figure, missing = draw_sheet(found, open_source(pictures), framing(128, crop, fast=False), told)
+            plots.save(figure, sheet)
     if as_json:
-        found = [{name: _told(value) for name, value in row.items()} for row in hits.table.to_pylist()]
-        print_json({"found": found, "without_picture": missing})
+        rows = [{name: _told(value) for name, value in row.items()} for row in found]
+        print_json({"found": rows, "without_picture": missing})
         return
-    if file is None and len(hits):
-        names = [name for name in ("id", told, "class", *shown) if name in hits.table.column_names]
-        rows = hits.table.select(list(dict.fromkeys(names))).to_pylist()
-        print_table([list(rows[0]), *(["-" if x is None else _brief(x) for x in row.values()] for row in rows)])
+    if file is None and len(found):
+        names = list(dict.fromkeys(name for name in ("id", told, "class", *shown) if name in found.columns))
+        rows = found.to_arrow().select(names).to_pylist()
+        print_table([names, *(["-" if x is None else _brief(x) for x in row.values()] for row in rows)])
     if missing:
         err.print(f"{len(missing)} of them have no picture that can be read in {pictures}, the first is {missing[0]}")
-    out.print(some_galaxies(len(hits)) + (f" in {file}" if file else "") + (f", pictures in {sheet}" if sheet else ""))
+    out.print(some_galaxies(len(found)) + (f" in {file}" if file else "") + (f", pictures in {sheet}" if sheet else ""))
 
 
 def _told(value: Any) -> Any:

@@ -4,8 +4,9 @@ import logging
 import os
 import stat
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from peculiar.errors import DataError, NotFoundError, UnknownNameError, UsageError
 from peculiar.images.decode import PICTURE_SUFFIXES, looks_like_picture
@@ -16,6 +17,7 @@ from peculiar.sources.exercise import load_galaxy_data
 from peculiar.sources.fits import FitsSource, fits_below
 from peculiar.sources.folder import FolderSource, is_picture, pictures_below
 from peculiar.sources.hdf5 import Hdf5Source
+from peculiar.sources.memory import MemorySource
 from peculiar.sources.mosaic import MosaicSource, parse_stamp_size
 from peculiar.sources.npz import NpzSource
 from peculiar.sources.simulated import simulate, simulate_galaxy
@@ -30,8 +32,11 @@ logger = logging.getLogger(__name__)
 
 __all__ = [
     "Galaxy",
+    "MemorySource",
+    "Paths",
     "Row",
     "Source",
+    "as_source",
     "load_galaxy_data",
     "open_mosaic",
     "open_source",
@@ -47,6 +52,9 @@ _SUFFIXES = {
 }
 _SEVERAL = {"a picture", *_SUFFIXES}
 """Kinds of files of which several may be given."""
+
+Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+"""One path, or several."""
 
 
 def open_source(
@@ -129,6 +137,34 @@ def open_source(
     if label is not None and label != source.label:
         raise UnknownNameError("column", label, [source.label] if source.label else [], where=f"in {path.name}")
     return source
+
+
+def as_source(data: Any, **options: Any) -> Source:
+    """Open galaxy pictures, whatever they are given as.
+
+    Parameters
+    ----------
+    data : path-like, sequence of path-like, Source, array, PIL.Image.Image, or iterable of these
+        Paths are for `open_source`; an array is uint8 or floats from 0 to 1, (n, height, width, 3).
+    **options
+        For `open_source`.
+
+    Raises
+    ------
+    UsageError
+        If options are given for what is open already or in memory.
+    """
+    pathlike = isinstance(data, str | os.PathLike)
+    if not (pathlike or isinstance(data, Source) or hasattr(data, "__array__")) and isinstance(data, Iterable):
+        data = list(data)
+        pathlike = all(isinstance(one, str | os.PathLike) for one in data)
+    if pathlike:
+        return open_source(data, **options)
+    stray = [name for name, value in options.items() if value]
+    if stray:
+        message = f"{', '.join(stray)}: only for data that are given by their path"
+        raise UsageError(message)
+    return data if isinstance(data, Source) else MemorySource(data)
 
 
 def open_mosaic(

@@ -101,7 +101,7 @@ def _look(desk: Desk, wall: Wall, asking: Asking, start: int, who: str | None) -
         "problem": problem,
         "most_of_table": MOST_OF_TABLE,
         "most_ticked": MOST_TICKED,
-        "catalog": wall.shelf.state,
+        "catalog": wall.catalog.state,
     }
 
 
@@ -148,7 +148,7 @@ def add_wall(
             "facts": facts,
             "problem": problem,
             "neighbours": near,
-            "links": links(facts, wall.shelf.sky),
+            "links": links(facts, wall.catalog.sky),
         }
         choices = {} if why is None or problem else why.choices
         return render("galaxy.html", **values, who=who, choices=choices, asked=asked, drawn=drawn)

@@ -8,7 +8,7 @@ import socket
 import tempfile
 import threading
 import webbrowser
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -18,7 +18,7 @@ import pyarrow.compute
 import uvicorn
 
 from peculiar.catalogs.active import APART, Loop
-from peculiar.catalogs.catalog import Shelf
+from peculiar.catalogs.catalog import Catalog
 from peculiar.errors import DataError, UsageError
 from peculiar.labelling.database import Labels
 from peculiar.labelling.web.app import make_app
@@ -31,13 +31,10 @@ from peculiar.labelling.web.wall import Wall
 from peculiar.labelling.web.why import open_why
 from peculiar.questions.column_names import find_answer_columns
 from peculiar.questions.question import find_tree
-from peculiar.sources import open_source
+from peculiar.sources import Paths, open_source
 from peculiar.sources.stream import Source
 from peculiar.tables.identifiers import id_texts
 from peculiar.tables.reader import MODEL_NOTE, table_format
-
-Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
-"""One path, or several."""
 
 
 def label(
@@ -112,9 +109,9 @@ def label(
         message = f"others can reach {host}, and without a token they could all use the desk; leave out --no-token"
         raise UsageError(message)
     with Labels(db) as labels, ExitStack() as stack:
-        shelf = None if pictures is None else Shelf(_only(data))
+        catalog = None if pictures is None else Catalog(_only(data))
         desk = open_desk(
-            data if shelf is None else shelf,
+            data if catalog is None else catalog,
             labels,
             pictures=pictures,
             question=question,
@@ -125,7 +122,7 @@ def label(
             every=every,
             seed=seed,
         )
-        wall = None if shelf is None or desk.loop is None else Wall(shelf, desk.loop.embeddings, desk.ids)
+        wall = None if catalog is None or desk.loop is None else Wall(catalog, desk.loop.embeddings, desk.ids)
         why = None if wall is None else open_why(desk.model, desk.pictures, model)
         secret = secrets.token_urlsafe(24) if token else ""
         listening = _listen(host, port)
@@ -154,7 +151,7 @@ def label(
 
 
 def open_desk(
-    data: Paths | Shelf,
+    data: Paths | Catalog,
     labels: Labels,
     *,
     pictures: str | os.PathLike[str] | None = None,
@@ -170,20 +167,20 @@ def open_desk(
     tree = find_tree(question)
     asked = tree.root if learned is None else tree[learned]
     if pictures is None:
-        source = _open_pictures(data.path if isinstance(data, Shelf) else data, id)
+        source = _open_pictures(data, id)
         return Desk(source.ids(), Pictures(source), tree, labels, learned=asked.name, seed=seed, id_type=source.id_type)
-    shelf = data if isinstance(data, Shelf) else Shelf(_only(data))
+    catalog = data if isinstance(data, Catalog) else Catalog(_only(data))
     source = open_source(pictures, id=id)
-    known = shelf.embeddings()
-    ids = Ids(pa.concat_arrays([id_texts(batch.column(0)) for batch in shelf.batches(["id"])]))
+    known = catalog.embeddings()
+    ids = Ids(pa.concat_arrays([id_texts(batch.column(0)) for batch in catalog.batches(["id"])]))
     found = pa.compute.index_in(ids.texts, value_set=pa.array(source.ids(), pa.string()))
     places = found.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
     if (places < 0).all():
-        message = f"{pictures} holds none of the galaxies of {shelf.path}: {ids[0]} is not among them"
+        message = f"{pictures} holds none of the galaxies of {catalog.place}: {ids[0]} is not among them"
         raise UsageError(message)
     loop = Loop(known, asked.answers, strategy=strategy, apart=apart, every=every, seed=seed)
-    names = find_answer_columns(asked, list(shelf.columns), shelf.notes)
-    table = shelf.take(np.arange(len(shelf)), [name for name in names if name in shelf.columns])
+    names = find_answer_columns(asked, list(catalog.columns), catalog.notes)
+    table = catalog.take(np.arange(len(catalog)), [name for name in names if name in catalog.columns])
     opinions = {name: table[name].to_numpy(zero_copy_only=False) for name in table.column_names}
     return Desk(
         ids,
@@ -192,10 +189,10 @@ def open_desk(
         labels,
         learned=asked.name,
         loop=loop,
-        model=shelf.notes.get(MODEL_NOTE, ""),
+        model=catalog.notes.get(MODEL_NOTE, ""),
         opinions=opinions,
         seed=seed,
-        id_type=shelf.columns["id"].type,
+        id_type=catalog.columns["id"].type,
     )
 
 
@@ -207,7 +204,12 @@ def _only(data: Paths) -> Path:
     return Path(paths[0])
 
 
-def _open_pictures(data: Paths, id: str | None) -> Source:
+def _open_pictures(data: Paths | Catalog, id: str | None) -> Source:
+    if isinstance(data, Catalog):
+        if data.pictures is None:
+            message = f"{data.place} is a catalogue without pictures; say where they are (--pictures DATA)"
+            raise UsageError(message)
+        return data.pictures
     try:
         return open_source(data, id=id)
     except DataError as error:

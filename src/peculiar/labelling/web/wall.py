@@ -13,9 +13,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import StringConstraints
 
-from peculiar.catalogs.catalog import Embeddings, Shelf
+from peculiar.catalogs.catalog import Catalog
+from peculiar.catalogs.embeddings import Embeddings
 from peculiar.catalogs.layout import find_places
-from peculiar.catalogs.search import DISTANCE, Hits, added_column, find_rows, odd_column, parse_cone
+from peculiar.catalogs.search import DISTANCE, added_column, find_rows, odd_column, parse_cone
 from peculiar.errors import PeculiarError, UnknownNameError, UsageError
 from peculiar.labelling.web.charts import Hues, Places, Plane, Sky, parse_box
 from peculiar.labelling.web.turns import Kept, Turns
@@ -65,8 +66,8 @@ class Asking:
 class Layout:
     """Where galaxies lie on the map of what looks alike: laid out in the background, once a catalogue."""
 
-    def __init__(self, shelf: Shelf, embeddings: Embeddings) -> None:
-        self.shelf, self.embeddings, self.problem = shelf, embeddings, ""
+    def __init__(self, catalog: Catalog, embeddings: Embeddings) -> None:
+        self.catalog, self.embeddings, self.problem = catalog, embeddings, ""
         self._places: NDArray[np.float32] | None = None
         self._begun = 0.0
         self._worker: threading.Thread | None = None
@@ -94,7 +95,7 @@ class Layout:
 
     def _lay_out(self) -> None:
         try:
-            self._places = find_places(self.shelf, self.embeddings)
+            self._places = find_places(self.catalog, self.embeddings)
         except (PeculiarError, OSError) as error:
             self.problem = str(error)
         finally:
@@ -113,7 +114,7 @@ class Wall:
 
     Parameters
     ----------
-    shelf : Shelf
+    catalog : Catalog
     embeddings : Embeddings
     ids : sequence of str
         Of its galaxies, in order.
@@ -123,9 +124,9 @@ class Wall:
     layout : Layout
     """
 
-    def __init__(self, shelf: Shelf, embeddings: Embeddings, ids: Sequence[str]) -> None:
-        self.shelf, self.embeddings, self.ids = shelf, embeddings, ids
-        self.layout = Layout(shelf, embeddings)
+    def __init__(self, catalog: Catalog, embeddings: Embeddings, ids: Sequence[str]) -> None:
+        self.catalog, self.embeddings, self.ids = catalog, embeddings, ids
+        self.layout = Layout(catalog, embeddings)
         self.turns = Turns()
         self._found: Kept[Asking, tuple[NDArray[np.int32], NDArray[np.float64] | None]] = Kept(self.turns, _KEPT)
         self._hues: Kept[str, Hues] = Kept(self.turns, _KEPT)
@@ -133,9 +134,9 @@ class Wall:
     @property
     def sorts(self) -> dict[str, str]:
         """Ways to sort: what `by` is, and what it is called."""
-        uncertain = {odd_column(self.shelf, "uncertainty"): "least certain first"}
-        likely = {name: f"{name[2:].replace('_', ' ')} first" for name in self.shelf.plain if name.startswith("p_")}
-        known = {name: text for name, text in (uncertain | likely).items() if name in self.shelf.columns}
+        uncertain = {odd_column(self.catalog, "uncertainty"): "least certain first"}
+        likely = {name: f"{name[2:].replace('_', ' ')} first" for name in self.catalog.plain if name.startswith("p_")}
+        known = {name: text for name, text in (uncertain | likely).items() if name in self.catalog.columns}
         return {"": "as in the catalogue"} | known
 
     @property
@@ -143,18 +144,18 @@ class Wall:
         """What the maps may be coloured by: the column, and what it is called."""
         numbers = [
             name
-            for name in self.shelf.plain
-            if pa.types.is_floating(self.shelf.columns[name].type) and name not in ("ra", "dec")
+            for name in self.catalog.plain
+            if pa.types.is_floating(self.catalog.columns[name].type) and name not in ("ra", "dec")
         ]
-        classes = ["class"] if "class" in self.shelf.columns else []
+        classes = ["class"] if "class" in self.catalog.columns else []
         return {"": "how many"} | {name: name.replace("_", " ") for name in [*classes, *numbers]}
 
     @cached_property
     def sky(self) -> Places | None:
         """Right ascension and declination, each of shape (n,), NaN where unknown; None where all are."""
-        if self.shelf.sky is None:
+        if self.catalog.sky is None:
             return None
-        ra, dec = (one.convert(self._numbers(one.name)) for one in (self.shelf.sky.ra, self.shelf.sky.dec))
+        ra, dec = (one.convert(self._numbers(one.name)) for one in (self.catalog.sky.ra, self.catalog.sky.dec))
         return (ra, dec) if bool(np.isfinite(ra + dec).any()) else None
 
     def rows(self, asking: Asking) -> NDArray[np.int32]:
@@ -190,27 +191,23 @@ class Wall:
         """Return what `rows` would, were there no rectangles."""
         return self._search(asking)[0]
 
-    def table(self, asking: Asking) -> Hits:
+    def table(self, asking: Asking) -> Catalog:
         """Return what meets a condition with all columns but embeddings; the first hundred thousand."""
         rows, distances = self._search(asking)
         chosen = self.chosen(asking, rows)
         which = (np.arange(len(rows)) if chosen is None else np.flatnonzero(chosen))[:MOST_OF_TABLE]
-        hits = self.take(rows[which])
-        notes = {name: text for name in ("where", "cone", "sky", "map") if (text := getattr(asking, name))}
-        hits = replace(hits, notes={**hits.notes, **notes})
+        found = self.take(rows[which])
+        found.notes |= {name: text for name in ("where", "cone", "sky", "map") if (text := getattr(asking, name))}
         if distances is None:
-            return hits
-        distance = added_column(DISTANCE, self.shelf)
-        others = tuple(one for one in hits.columns if one.name != distance.name)
-        table = hits.table.select([one.name for one in others])
-        table = table.append_column(distance.name, pa.array(distances[which]))
-        return replace(hits, columns=(*others, distance), table=table)
+            return found
+        return found.with_column(added_column(DISTANCE, self.catalog), pa.array(distances[which]))
 
-    def take(self, rows: NDArray[np.integer]) -> Hits:
+    def take(self, rows: NDArray[np.integer]) -> Catalog:
         """Return rows with all columns but embeddings."""
-        names = self.shelf.plain
-        table = self.shelf.take(rows, names)
-        return Hits(tuple(self.shelf.columns[name] for name in names), table, dict(self.shelf.notes))
+        names = self.catalog.plain
+        return self.catalog.found(
+            [self.catalog.columns[name] for name in names], self.catalog.take(rows, names), {}, rows
+        )
 
     def hues(self, name: str) -> Hues | None:
         """Return the colours of all galaxies by a column; None where it is empty.
@@ -231,7 +228,7 @@ class Wall:
     def _classes(self) -> Hues:
         codes: list[NDArray[np.int16]] = []
         numbers: dict[str, int] = {}
-        for batch in self.shelf.batches(["class"]):
+        for batch in self.catalog.batches(["class"]):
             known = batch.column(0).cast(pa.string()).dictionary_encode()
             # What a catalogue of hundreds of classes has beyond the first has no colour of its own.
             news = [
@@ -243,7 +240,7 @@ class Wall:
         return Hues.of_classes(np.concatenate(codes), list(numbers))
 
     def _numbers(self, name: str) -> NDArray[np.float64]:
-        parts = [batch.column(0).cast(pa.float64()) for batch in self.shelf.batches([name])]
+        parts = [batch.column(0).cast(pa.float64()) for batch in self.catalog.batches([name])]
         return np.concatenate([part.to_numpy(zero_copy_only=False) for part in parts])
 
     def _search(self, asking: Asking) -> tuple[NDArray[np.int32], NDArray[np.float64] | None]:
@@ -253,7 +250,7 @@ class Wall:
         def search() -> tuple[NDArray[np.int32], NDArray[np.float64] | None]:
             cone = parse_cone(asking.cone) if asking.cone else None
             rows, distances = find_rows(
-                self.shelf, asking.where or None, cone=cone, by=asking.by or None, seconds=MOST_SECONDS
+                self.catalog, asking.where or None, cone=cone, by=asking.by or None, seconds=MOST_SECONDS
             )
             return rows.astype(np.int32), distances
 
@@ -261,7 +258,7 @@ class Wall:
 
     def facts(self, row: int) -> dict[str, Any]:
         """Return the entries of a galaxy, by column; no pictures. Where it has no id, its row stands in."""
-        found = self.shelf.take(np.array([row]), self.shelf.plain).to_pylist()[0]
+        found = self.catalog.take(np.array([row]), self.catalog.plain).to_pylist()[0]
         known = {name: value for name, value in found.items() if value is not None and not isinstance(value, bytes)}
         return known | {"id": entry_text(found["id"]) or f"row {row + 1}"}
 

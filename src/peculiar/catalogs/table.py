@@ -1,0 +1,381 @@
+"""Rows of galaxies to search: their columns, ids, positions and embeddings, wherever the rows lie."""
+
+import os
+import shutil
+import tempfile
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+from numpy.typing import NDArray
+
+from peculiar.catalogs.cache import cached
+from peculiar.catalogs.embeddings import Embeddings, prepare
+from peculiar.catalogs.store import LaterStore, MemoryStore, ParquetStore, Store
+from peculiar.errors import DataError, UnknownNameError, UsageError
+from peculiar.files.writing import cache_folder
+from peculiar.sources.stream import Source
+from peculiar.tables.column import Column, notes_of
+from peculiar.tables.identifiers import id_texts
+from peculiar.tables.quantity import quantity_of
+from peculiar.tables.reader import MODEL_NOTE, entry_text
+from peculiar.tables.sky import Sky, sky_names
+from peculiar.tables.writers.stream import schema_of
+
+Rows = NDArray[np.integer] | Callable[[], NDArray[np.integer]]
+"""Numbers of rows, or what finds them when they are asked for."""
+
+
+class GalaxyTable:
+    """Rows of galaxies: those of a catalogue in Parquet, a file or a folder of parts, or those that were found in one.
+
+    Parameters
+    ----------
+    path : path-like
+    ra, dec : str, optional
+        The columns of positions; by default those of the usual names.
+    pictures : Source, optional
+        Where the pictures of the galaxies are.
+
+    Attributes
+    ----------
+    path : path or None
+        Of the file, or the folder of parts; None where the rows are in memory.
+    columns : dict of str to Column
+        By name, in their order.
+    notes : dict of str to str
+        What is known of their making, and of what was searched for.
+    root : GalaxyTable
+        Whose rows they are: the catalogue that was searched, or itself. Embeddings are those of the root, and galaxies
+        are compared with all of its others.
+
+    Raises
+    ------
+    NotFoundError
+        If nothing is there.
+    UsageError
+        If it is a table of another format.
+    DataError
+        If it is damaged, no table, or has no column ``id``.
+    """
+
+    path: Path | None
+    columns: dict[str, Column]
+    notes: dict[str, str]
+    root: Self
+    pictures: Source | None
+
+    _store: Store
+    _keys: tuple[str | None, str | None]
+    _rows: Rows | None
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        ra: str | None = None,
+        dec: str | None = None,
+        pictures: Source | None = None,
+    ) -> None:
+        self._open(Path(path), ParquetStore(Path(path)), (ra, dec), pictures=pictures)
+
+    def _open(
+        self,
+        path: Path | None,
+        store: Store,
+        keys: tuple[str | None, str | None] = (None, None),
+        *,
+        pictures: Source | None = None,
+        root: Self | None = None,
+        rows: Rows | None = None,
+    ) -> None:
+        """Take the rows of a store; `rows` are their numbers in `root`."""
+        self.path, self._store, self._keys = path, store, keys
+        self.root, self._rows, self.pictures = self if root is None else root, rows, pictures
+        self.columns = {field.name: Column.of(field) for field in store.schema}
+        self.notes = notes_of(store.schema)
+        if "id" not in self.columns:
+            message = f"{self.place} has no column 'id'; is it a catalogue that `peculiar predict` wrote?"
+            raise DataError(message)
+
+    @classmethod
+    def of_file(cls, path: Path, rows: int, *, pictures: Source | None = None) -> Self:
+        """Open a table of so many rows in any format, which is read into memory when somebody asks for its rows."""
+        new = cls.__new__(cls)
+        new._open(path, LaterStore(path, rows), pictures=pictures)
+        return new
+
+    @classmethod
+    def of_rows(
+        cls,
+        columns: Sequence[Column],
+        table: pa.Table,
+        notes: Mapping[str, str] | None = None,
+        *,
+        pictures: Source | None = None,
+    ) -> Self:
+        """Make a catalogue of rows in memory.
+
+        Parameters
+        ----------
+        columns : sequence of Column
+        table : pyarrow.Table
+            With these columns.
+        notes : mapping of str to str, optional
+            What is to be known of the whole.
+        pictures : Source, optional
+            Where the pictures are.
+        """
+        new = cls.__new__(cls)
+        new._open(None, MemoryStore(table.cast(schema_of(columns, notes))), pictures=pictures)
+        return new
+
+    def found(self, columns: Sequence[Column], table: pa.Table, notes: Mapping[str, str], rows: Rows) -> Self:
+        """Return some of these rows, with the columns that a search chose or added.
+
+        Parameters
+        ----------
+        columns : sequence of Column
+        table : pyarrow.Table
+            With these columns.
+        notes : mapping of str to str
+            What was searched for, besides `notes`.
+        rows : ndarray of int, or callable
+            Which of the rows these are.
+        """
+        mine = self._rows
+
+        def in_root() -> NDArray[np.integer]:
+            chosen = rows() if callable(rows) else rows
+            return chosen if mine is None else self.rows[chosen]
+
+        new = type(self).__new__(type(self))
+        store = MemoryStore(table.cast(schema_of(columns, {**self.notes, **notes})))
+        new._open(None, store, self._keys, pictures=self.pictures, root=self.root, rows=in_root)
+        return new
+
+    def with_column(self, column: Column, values: pa.Array) -> Self:
+        """Return the same rows with one more column, the last; it takes the place of one of the same name."""
+        others = [one for one in self.columns.values() if one.name != column.name]
+        table = self.to_arrow().select([one.name for one in others]).append_column(column.name, values)
+        return self.found([*others, column], table, {}, np.arange(len(self)))
+
+    def head(self, count: int) -> Self:
+        """Return the first rows, without embeddings."""
+        rows, names = np.arange(min(count, len(self))), self.plain
+        return self.found([self.columns[name] for name in names], self.take(rows, names), {}, rows)
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self._store)
+
+    @property
+    def place(self) -> str:
+        """Where the rows lie, for messages."""
+        return "the catalogue in memory" if self.root.path is None else str(self.root.path)
+
+    @property
+    def name(self) -> str:
+        """What it is called, for messages."""
+        return "the catalogue in memory" if self.root.path is None else self.root.path.name
+
+    @cached_property
+    def rows(self) -> NDArray[np.int64]:
+        """Numbers of the rows in `root`, shape (n,)."""
+        found = np.arange(len(self)) if self._rows is None else self._rows() if callable(self._rows) else self._rows
+        return np.asarray(found, dtype=np.int64)
+
+    @property
+    def plain(self) -> list[str]:
+        """Names of the columns that hold one value a row: all but embeddings."""
+        return [name for name, column in self.columns.items() if not pa.types.is_nested(column.type)]
+
+    def numeric(self, name: str) -> bool:
+        """Tell whether there is a column of this name that holds numbers."""
+        type_ = self.columns[name].type if name in self.columns else pa.null()
+        return bool(pa.types.is_integer(type_) or pa.types.is_floating(type_) or pa.types.is_decimal(type_))
+
+    def check_columns(self, names: Sequence[str]) -> None:
+        """Raise `UnknownNameError` unless there are columns of these names."""
+        for name in names:
+            if name not in self.columns:
+                raise UnknownNameError("column", name, self.columns, where=f"in {self.name}")
+
+    @cached_property
+    def sky(self) -> Sky | None:
+        """The columns of positions, and how they are read in degrees; None where there are none of numbers.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no column of a name that was given.
+        DataError
+            If they are in a unit that is no angle.
+        """
+        self.check_columns([name for name in self._keys if name is not None])
+        names = sky_names(list(self.columns.values()), *self._keys)
+        if names is None or not (self.numeric(names[0]) and self.numeric(names[1])):
+            return None
+        ra, dec = (
+            quantity_of(self.columns[name], "deg", where=self.place, hours=hours)
+            for name, hours in zip(names, (True, False), strict=True)
+        )
+        return Sky(ra, dec)
+
+    def need_sky(self) -> Sky:
+        """Return the columns of positions; raise an error where there are none of numbers."""
+        if self.sky is not None:
+            return self.sky
+        names = sky_names(list(self.columns.values()), *self._keys)
+        if names is None:
+            where = f"in {self.name}, and none else of positions; name them with --ra COLUMN and --dec COLUMN"
+            raise UnknownNameError("column", "ra", self.columns, where=where)
+        self.check_numbers(names)
+        raise UsageError(f"{self.name}: {' and '.join(names)} hold no numbers")
+
+    def check_numbers(self, names: Sequence[str]) -> None:
+        """Raise `UnknownNameError` unless there are columns of these names, `UsageError` unless they hold numbers."""
+        self.check_columns(names)
+        for name in names:
+            if not self.numeric(name):
+                message = (
+                    f"the column {name!r} of {self.name} holds {self.columns[name].type}, and numbers are needed; "
+                    "write it as numbers"
+                )
+                raise UsageError(message)
+
+    def check_model(self, digest: str, advice: str) -> None:
+        """Raise `UsageError` if the catalogue says that a model of another digest made it."""
+        made = self.notes.get(MODEL_NOTE, digest)
+        if made != digest:
+            message = f"{self.place} was made by the model {made[:12]}, not by {digest[:12]}; {advice}"
+            raise UsageError(message)
+
+    def check_unchanged(self) -> None:
+        """Raise `DataError` unless the files are as they were when the catalogue was opened."""
+        self._store.check_unchanged()
+
+    def damaged(self, error: Exception) -> DataError:
+        """Return what to say where reading failed."""
+        return self._store.damaged(error)
+
+    @property
+    def files(self) -> Sequence[Path]:
+        """The files that the rows are read from; none for rows in memory."""
+        return self._store.files
+
+    @property
+    def state(self) -> str:
+        """What tells the files, as they were when they were opened, from what they were before; empty in memory."""
+        return self._store.state
+
+    @property
+    def dataset(self) -> pa.dataset.Dataset:
+        """The rows as SQL sees them."""
+        return self._store.dataset
+
+    def take(self, rows: NDArray[np.integer], columns: Sequence[str]) -> pa.Table:
+        """Read some columns of some rows, in the order of `rows`; also those of embeddings that a search left out."""
+        if self.root is not self and not set(columns) <= self.columns.keys():
+            return self.root.take(self.rows[rows], columns)
+        return self._store.take(rows, columns)
+
+    def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Yield some columns of all rows, in order."""
+        return self._store.batches(columns)
+
+    def to_arrow(self) -> pa.Table:
+        """Return all columns of all rows, with what is known of them, as an Arrow table in memory."""
+        names = list(self.columns)
+        return pa.Table.from_batches(self.batches(names), self._store.schema.with_metadata(self.notes))
+
+    @property
+    def ids(self) -> list[str]:
+        """Identifiers of the galaxies, as text."""
+        return [entry_text(one) or "" for batch in self.batches(["id"]) for one in batch.column(0).to_pylist()]
+
+    def rows_of(self, ids: Sequence[str], *, lenient: bool = False) -> NDArray[np.int64]:
+        """Find the rows of galaxies.
+
+        Parameters
+        ----------
+        ids : sequence of str
+            Each at most once counts.
+        lenient : bool
+            Give -1 for those that are not there, instead of an error.
+
+        Returns
+        -------
+        ndarray of int, shape (len(ids),)
+            The first row of each.
+
+        Raises
+        ------
+        UnknownNameError
+            If one is not there.
+        """
+        wanted = pa.array(ids, pa.string())
+        found: dict[str, int] = {}
+        start = 0
+        for batch in self.batches(["id"]):
+            values = id_texts(batch.column(0))
+            for row in np.flatnonzero(pa.compute.is_in(values, wanted).to_numpy(zero_copy_only=False)):
+                found.setdefault(values[int(row)].as_py(), start + int(row))
+            start += batch.num_rows
+        lacking = [id_ for id_ in ids if id_ not in found]
+        if lacking and not lenient:
+            more = f" (nor {len(lacking) - 1} more of those given)" if len(lacking) > 1 else ""
+            some = [entry_text(one) or "" for one in self.dataset.head(20, columns=["id"])["id"].to_pylist()]
+            raise UnknownNameError("galaxy", lacking[0], some, where=f"in {self.name}{more}")
+        return np.array([found.get(id_, -1) for id_ in ids], dtype=np.int64)
+
+    def embeddings(self) -> Embeddings:
+        """Return what the network made of each galaxy.
+
+        The first call for a catalogue writes them to the cache, which takes some seconds a million.
+
+        Raises
+        ------
+        UsageError
+            If the catalogue has none.
+        DataError
+            If none of its galaxies has one.
+        """
+        if self.root is not self:
+            return self.root.embeddings().take(self.rows)
+        column = self.columns.get("embedding")
+        if column is None or not pa.types.is_fixed_size_list(column.type):
+            out = "catalog.parquet" if self.path is None else self.path.with_suffix(".parquet").name
+            message = (
+                f"{self.place} has no embeddings, which this search needs; `peculiar predict DATA --embeddings --out "
+                f"{out}` makes a catalogue that has"
+            )
+            raise UsageError(message)
+        width = column.type.list_size
+        return Embeddings(np.load(self.cached("embeddings", ".npy", lambda file: self._prepare(file, width)), "r"))
+
+    def _prepare(self, file: Path, width: int) -> None:
+        if not prepare(file, len(self), width, self.batches(["embedding"])):
+            message = f"{self.place}: no galaxy has an embedding, since none of their pictures could be read"
+            raise DataError(message)
+
+    def cached(self, kind: str, ending: str, make: Callable[[Path], object]) -> Path:
+        """Return a file that is made of this catalogue once; see `peculiar.catalogs.cache.cached`.
+
+        Of a catalogue in files it lies in the cache, in the folder `kind`; of one in memory in a temporary folder, for
+        as long as the catalogue is there.
+        """
+        if self._store.state:
+            return cached(cache_folder() / kind, self._store.state, ending, make)
+        return cached(self._scratch / kind, "memory", ending, make)
+
+    @cached_property
+    def _scratch(self) -> Path:
+        folder = tempfile.mkdtemp(prefix="peculiar-")
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        return Path(folder)
