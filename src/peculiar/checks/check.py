@@ -22,6 +22,7 @@ from peculiar.models.model_file import load_model
 from peculiar.models.predict import readable_batches
 from peculiar.questions.spelling import alike, spelled
 from peculiar.sources import Source, open_source
+from peculiar.sources.joins import join_ids
 from peculiar.sources.split import connected
 from peculiar.sources.stream import in_order
 from peculiar.tables.identifiers import type_of_ids
@@ -206,12 +207,13 @@ def _parts(
     parts_of: dict[str, set[str]] = defaultdict(set)
     for id_, entry in zip(table.column(key), table.column("part"), strict=True):
         parts_of[entry_text(id_) or ""] |= {part} if (part := entry_text(entry)) else set()
-    if not any(id_ in parts_of for id_ in ids):
+    partners = join_ids(ids, parts_of, f"{path} and the data").partners
+    if not partners:
         message = (
             f"{path}: none of its ids is in the data; its first is {next(iter(parts_of), 'none')!r}, theirs {ids[:1]}"
         )
         raise DataError(message)
-    return [parts_of.get(id_, set()) for id_ in ids]
+    return [parts_of[partners[id_]] if id_ in partners else set() for id_ in ids]
 
 
 def _leaks(same: Iterable[tuple[int, int]], parts: Sequence[set[str]] | None) -> Iterator[Finding]:

@@ -14,11 +14,13 @@ from peculiar.questions.votes import find_votes
 from peculiar.sources.answers import answers_to
 from peculiar.sources.joins import Join, join_ids
 from peculiar.sources.stream import Row, Source, warn_of_names
+from peculiar.sources.table import LABEL_COLUMNS as LABELS_OF_DATA
 from peculiar.tables.column import Column
 from peculiar.tables.reader import TableReader, entry_text, find_id
 from peculiar.text import counted
 
-LABEL_COLUMNS = ("label", "labels", "class", "answer", "target")
+LABEL_COLUMNS = (*LABELS_OF_DATA, "answer", "target")
+"""Usual names of columns of labels in a table that holds nothing else but ids."""
 
 
 class LabelledSource(Source):

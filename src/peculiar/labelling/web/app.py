@@ -75,6 +75,38 @@ class _Grid(_Sent):
     seconds: Annotated[float, Field(ge=0, le=86_400)] | None = None
 
 
+class _Pages:
+    """The pages of a desk, and the secret that its forms bring."""
+
+    def __init__(self, desk: Desk, *, has_wall: bool) -> None:
+        self.csrf = secrets.token_urlsafe(24)
+        self._desk, self._has_wall = desk, has_wall
+        self._templates = Environment(
+            loader=PackageLoader("peculiar.labelling.web", "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+        )
+        self._templates.filters["shown"] = shown
+
+    def render(self, name: str, **values: Any) -> HTMLResponse:
+        always = {"csrf": self.csrf, "question": self._desk.question, "desk": self._desk}
+        always |= {"has_wall": self._has_wall, "said": _said}
+        return HTMLResponse(self._templates.get_template(name).render(always | values))
+
+    def check(self, sent: _Sent) -> None:
+        if not hmac.compare_digest(sent.csrf.encode(), self.csrf.encode()):
+            raise HTTPException(403, "this page is of an earlier run of the desk; load it again")
+
+    def show(self, who: str, row: int | None, hx: str | None) -> Response:
+        """Show the galaxy of a row, or what is asked next."""
+        desk = self._desk
+        asked = desk.next(who) if row is None else desk.show(who, row)
+        problem = "" if asked is None else desk.pictures.show(asked.row).problem
+        values = {"who": who, "asked": asked, "problem": problem, "ahead": desk.upcoming(who), "progress": _last(desk)}
+        return self.render("asked.html" if hx else "desk.html", **values)
+
+
 def make_app(desk: Desk, wall: Wall | None = None, why: Why | None = None) -> FastAPI:
     """Return the application for a desk; it belongs behind `peculiar.labelling.web.guard.Guard`.
 
@@ -96,35 +128,16 @@ def make_app(desk: Desk, wall: Wall | None = None, why: Why | None = None) -> Fa
         responses=REFUSALS,
     )
     app.mount("/static", StaticFiles(packages=[("peculiar.labelling.web", "static")]), name="static")
-    pages = Environment(
-        loader=PackageLoader("peculiar.labelling.web", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-    )
-    pages.filters["shown"] = shown
-    csrf = secrets.token_urlsafe(24)
+    pages = _Pages(desk, has_wall=wall is not None)
+    _add_errors(app)
+    _add_questions(app, desk, pages)
+    _add_answers(app, desk, pages)
+    if wall is not None:
+        add_wall(app, desk, wall, why, pages.render, pages.check)
+    return app
 
-    def render(name: str, **values: Any) -> HTMLResponse:
-        always = {"csrf": csrf, "question": desk.question, "desk": desk, "has_wall": wall is not None, "said": _said}
-        return HTMLResponse(pages.get_template(name).render(always | values))
 
-    def check(sent: _Sent) -> None:
-        if not hmac.compare_digest(sent.csrf.encode(), csrf.encode()):
-            raise HTTPException(403, "this page is of an earlier run of the desk; load it again")
-
-    def show(who: str, row: int | None, hx: str | None) -> Response:
-        asked = desk.next(who) if row is None else desk.show(who, row)
-        problem = "" if asked is None else desk.pictures.show(asked.row).problem
-        values = {"who": who, "asked": asked, "problem": problem, "ahead": desk.upcoming(who), "progress": _last(desk)}
-        return render("asked.html" if hx else "desk.html", **values)
-
-    def after(who: str, row: int | None, hx: str | None) -> Response:
-        # Without JavaScript a form leads to a page that can be loaded again without sending the form again.
-        if hx:
-            return show(who, row, hx)
-        return RedirectResponse(app.url_path_for("page") + "?" + _query(who=who, row=row), 303)
-
+def _add_errors(app: FastAPI) -> None:
     @app.exception_handler(PeculiarError)
     def explain(_: Request, error: PeculiarError) -> Response:
         # A mistake of who asks, or a disk that takes no answers: the page keeps the answer and says so.
@@ -139,22 +152,32 @@ def make_app(desk: Desk, wall: Wall | None = None, why: Why | None = None) -> Fa
     def plain(_: Request, error: StarletteHTTPException) -> Response:
         return PlainTextResponse(str(error.detail), error.status_code, error.headers)
 
+
+def _add_questions(app: FastAPI, desk: Desk, pages: _Pages) -> None:
+    """Add what asks about galaxies, and takes the answers."""
+
+    def after(who: str, row: int | None, hx: str | None) -> Response:
+        # Without JavaScript a form leads to a page that can be loaded again without sending the form again.
+        if hx:
+            return pages.show(who, row, hx)
+        return RedirectResponse(app.url_path_for("page") + "?" + _query(who=who, row=row), 303)
+
     @app.get("/", response_class=HTMLResponse)
     def page(
         who: Annotated[Who | None, Query()] = None, row: Annotated[Number | None, Query()] = None, hx: Hx = None
     ) -> Response:
         """Show the galaxy to answer for, or ask who answers."""
-        return render("who.html", people=desk.people()) if who is None else show(who, row, hx)
+        return pages.render("who.html", people=desk.people()) if who is None else pages.show(who, row, hx)
 
     @app.get("/csrf", response_class=PlainTextResponse)
     def renew() -> Response:
         """Give what forms have to bring: a page that outlived the server asks for it anew."""
-        return PlainTextResponse(csrf)
+        return PlainTextResponse(pages.csrf)
 
     @app.post("/answer", response_class=HTMLResponse, responses=LEADS_ON)
     def answer(sent: Annotated[_Answer, Form()], hx: Hx = None) -> Response:
         """Store an answer, then show what is asked next."""
-        check(sent)
+        pages.check(sent)
         desk.check_mark(sent.row, sent.galaxy)
         number = int(sent.choice) if sent.choice.isdecimal() else None
         kind = sent.choice if number is None else "answer"
@@ -164,19 +187,19 @@ def make_app(desk: Desk, wall: Wall | None = None, why: Why | None = None) -> Fa
     @app.post("/undo", response_class=HTMLResponse, responses=LEADS_ON)
     def undo(sent: Annotated[_Undo, Form()], hx: Hx = None) -> Response:
         """Take an answer back, and show its galaxy again."""
-        check(sent)
+        pages.check(sent)
         return after(sent.who, desk.undo(sent.who, sent.event, sent.undoes), hx)
 
     @app.get("/grid", response_class=HTMLResponse)
     def grid(who: Annotated[Who, Query()]) -> Response:
         """Show many galaxies at once."""
         some = desk.some(who, ON_GRID)
-        return render("grid.html", who=who, some=some, event=uuid.uuid4().hex, progress=_last(desk))
+        return pages.render("grid.html", who=who, some=some, event=uuid.uuid4().hex, progress=_last(desk))
 
     @app.post("/grid", status_code=303, response_class=RedirectResponse)
     def answer_grid(sent: Annotated[_Grid, Form()]) -> Response:
         """Store the answers of a grid."""
-        check(sent)
+        pages.check(sent)
         if len(sent.chosen) != len(sent.rows) or not set(sent.ticked) <= set(sent.rows) or sent.yes == sent.no:
             message = "what was sent does not fit together: load the page again"
             raise LabelError(message)
@@ -185,6 +208,10 @@ def make_app(desk: Desk, wall: Wall | None = None, why: Why | None = None) -> Fa
         chosen = dict(zip(sent.rows, sent.chosen, strict=True))
         desk.answer_many(sent.who, given, sent.event, sent.seconds, chosen)
         return RedirectResponse(app.url_path_for("grid") + "?" + _query(who=sent.who), 303)
+
+
+def _add_answers(app: FastAPI, desk: Desk, pages: _Pages) -> None:
+    """Add the pictures, and what shows the answers that were given."""
 
     @app.get("/picture/{row}/{size}", response_class=Response, responses=content("image/jpeg", "image/svg+xml"))
     def picture(row: Number, size: Literal["large", "small"]) -> Response:
@@ -199,14 +226,14 @@ def make_app(desk: Desk, wall: Wall | None = None, why: Why | None = None) -> Fa
     @app.get("/opinion/{row}", response_class=HTMLResponse)
     def opinion(row: Number) -> Response:
         """Say what the model thinks of a galaxy."""
-        return render("opinion.html", opinions=desk.opinion(row))
+        return pages.render("opinion.html", opinions=desk.opinion(row))
 
     @app.get("/progress", response_class=HTMLResponse)
     def progress(who: Annotated[Who | None, Query()] = None, question: Asked = None) -> Response:
         """Show who answered what, how far people agree, and how good the head is."""
         about = desk.question if question is None else desk.tree[question]
         told = list(desk.loop.progress) if desk.loop is not None and about == desk.question else []
-        return render(
+        return pages.render(
             "progress.html", who=who, question=about, told=told, curve=_curve(told), summary=desk.summary(about)
         )
 
@@ -222,10 +249,6 @@ def make_app(desk: Desk, wall: Wall | None = None, why: Why | None = None) -> Fa
         """Give the answers to a question as a table."""
         name = desk.question.name if question is None else desk.tree[question].name
         return give(f"{what}.{kind}", lambda file: desk.labels.export(file, name, what))
-
-    if wall is not None:
-        add_wall(app, desk, wall, why, render, check)
-    return app
 
 
 def _said(event: Event) -> str:
