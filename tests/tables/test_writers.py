@@ -1,6 +1,7 @@
 """Every format that is written holds what was put in, for us and for the programs that its users take."""
 
 import io
+import math
 import subprocess
 import sys
 import warnings
@@ -121,13 +122,17 @@ RANDOM_ROWS = st.lists(
 )
 
 
+def is_nan(value: Any) -> bool:
+    return isinstance(value, float) and math.isnan(value)
+
+
 def known(value: Any, suffix: str) -> Any:
     """Return a value with the one rule of all formats but Parquet: empty text and NaN are null."""
     if suffix == "parquet":
         return repr(value)
-    if value == "" or value != value:
+    if value == "" or is_nan(value):
         return repr(None)
-    if isinstance(value, list) and all(one != one for one in value):
+    if isinstance(value, list) and all(map(is_nan, value)):
         return repr(None)
     return repr(value)
 

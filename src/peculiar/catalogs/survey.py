@@ -665,6 +665,14 @@ def _dask(address: str, workers: int) -> Iterator[_Dask]:
         yield _Dask(client)
 
 
+def _submit(engine: _Engine, job: _Job) -> "Future[_Made]":
+    try:
+        return engine.submit(job)
+    except BrokenExecutor:  # a worker died while it had nothing to do
+        engine.renew()
+        return engine.submit(job)
+
+
 def _run(
     jobs: Iterator[_Job],
     engine: _Engine,
@@ -695,12 +703,7 @@ def _run(
             if job is None:
                 break
             ledger.begin(job.part)
-            try:
-                future = engine.submit(job)
-            except BrokenExecutor:  # a worker died while it had nothing to do
-                engine.renew()
-                future = engine.submit(job)
-            running[future] = job
+            running[_submit(engine, job)] = job
         if not running:
             return failed
         done, _ = wait(running, return_when=FIRST_COMPLETED)

@@ -152,14 +152,16 @@ def _host(frame: Frame, kind: str, place: Place, radius: float, flux_r: float, a
     """Draw one galaxy: elliptical, lenticular, spiral, edge_on or irregular; the axis ratio is its disc's."""
     rng = frame.rng
     if kind == "elliptical":
-        return frame.sersic("elliptical", place, radius, rng.uniform(2.5, 5), frame.flux("old", flux_r))
+        frame.sersic("elliptical", place, radius, rng.uniform(2.5, 5), frame.flux("old", flux_r))
+        return
     shares = {"lenticular": rng.uniform(0.25, 0.6), "irregular": rng.uniform(0, 0.05)}
     bulge = flux_r * shares.get(kind, rng.beta(1.6, 5))
     rounder = replace(place, q=place.q + (1 - place.q) * rng.uniform(0.4, 0.9), lopsided=0.0)
     frame.sersic("bulge", rounder, radius * rng.uniform(0.15, 0.35), rng.uniform(1, 4), frame.flux("old", bulge))
     rest = flux_r - bulge
     if kind == "lenticular":
-        return frame.sersic("disc", place, radius, 1.0, frame.flux(_pick(rng, old=0.6, disc=0.4), rest))
+        frame.sersic("disc", place, radius, 1.0, frame.flux(_pick(rng, old=0.6, disc=0.4), rest))
+        return
     if kind == "spiral" and rng.random() < 0.35:
         bar, length = rng.uniform(0.06, 0.16) * rest, radius * rng.uniform(0.5, 0.9)
         frame.bar(

@@ -7,6 +7,7 @@ binary column. Paths are relative to the table's folder.
 import contextlib
 import copy
 import json
+import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -388,7 +389,7 @@ def _is_nan(value: pa.Scalar) -> bool:
 
 
 def _positions(sky: Sky, batch: pa.RecordBatch) -> list[tuple[float, float] | None]:
-    return [None if ra != ra or dec != dec else (ra, dec) for ra, dec in sky.read(batch).T.tolist()]
+    return [None if math.isnan(ra) or math.isnan(dec) else (ra, dec) for ra, dec in sky.read(batch).T.tolist()]
 
 
 def _holds_bytes(type_: pa.DataType) -> bool:

@@ -251,7 +251,7 @@ def _may_be_id(kind: pa.DataType) -> bool:
 
 def entry_text(value: Any) -> str | None:
     """Return an entry as text, None where it is empty: bytes are read, and whole numbers have no decimals."""
-    if value is None or value != value:  # only NaN differs from itself
+    if value is None or value != value:  # noqa: PLR0124 - NaN and NaT differ from themselves, whatever their type
         return None
     if isinstance(value, bytes):
         value = value.decode(errors="replace")
