@@ -83,7 +83,7 @@ help: ## list the targets
 
 # Installed again when the dependencies change.
 .venv/.installed-demo: pyproject.toml constraints.txt | .venv/bin/python
-	$(INSTALL) -e '.[train,fast]'
+	$(INSTALL) -e '.[exercise]'
 	@touch $@
 
 .venv/.installed-train: pyproject.toml constraints.txt | .venv/bin/python

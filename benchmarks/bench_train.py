@@ -21,7 +21,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--seeds", type=int, nargs="+", default=[222, 223, 224])
     arguments = parser.parse_args()
-    machine = describe("torch", "numba", "numpy")
+    machine = describe("numba", "numpy")
     python = arguments.environment / "bin" / "python"
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", arguments.environment], check=True)

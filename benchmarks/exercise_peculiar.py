@@ -8,11 +8,12 @@ from pathlib import Path
 
 started = time.perf_counter()
 
+
+from peculiar.exercise.run_folder import Arguments
 from peculiar.exercise.train import train
 from peculiar.images.decode import Framing
 from peculiar.sources import open_source
 from peculiar.sources.stream import read_dataset
-from peculiar.training.run_folder import Arguments
 
 imported = time.perf_counter()
 data = read_dataset(open_source(sys.argv[1]), Framing())

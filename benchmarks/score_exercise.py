@@ -1,4 +1,4 @@
-"""The exercise's scores over several seeds: the reference network, and its duplicate trained by Keras itself.
+"""The exercise's scores over several seeds: the exercise's network, and its duplicate trained by Keras itself.
 
 Both get the exercise's split; the seed decides the first weights and the order of the galaxies. The last lines say
 whether the two distributions of scores can be told apart (Mann-Whitney U, two-sided).
@@ -18,13 +18,13 @@ from scipy.stats import mannwhitneyu
 
 from machine import data_folder, describe, make_parser, record
 from peculiar import load_galaxy_data
+from peculiar.exercise.keras_twin import to_keras
+from peculiar.exercise.network import Network
+from peculiar.exercise.run_folder import Arguments
 from peculiar.exercise.train import train
 from peculiar.sources import open_source
 from peculiar.sources.split import split
 from peculiar.sources.stream import read_dataset
-from peculiar.training.networks.exercise import ReferenceNet
-from peculiar.training.networks.exercise_keras import to_keras
-from peculiar.training.run_folder import Arguments
 
 
 def with_keras(seed: int, epochs: int) -> tuple[float, float]:
@@ -34,7 +34,7 @@ def with_keras(seed: int, epochs: int) -> tuple[float, float]:
     parts = split(labels)
     pictures = data.astype(np.float32) / 255
     # Keras's own first weights: the duplicate is built anew by its own initialisers.
-    model = keras.models.clone_model(to_keras(ReferenceNet()))
+    model = keras.models.clone_model(to_keras(Network()))
     model.compile(
         optimizer=keras.optimizers.Adam(learning_rate=0.001),
         loss=keras.losses.CategoricalCrossentropy(),
@@ -52,7 +52,7 @@ def with_keras(seed: int, epochs: int) -> tuple[float, float]:
 
 
 def with_peculiar(seed: int, epochs: int) -> tuple[float, float]:
-    """Train the reference network; return validation accuracy and AUC after the last epoch."""
+    """Train the exercise's network; return validation accuracy and AUC after the last epoch."""
     galaxies = read_dataset(open_source(data_folder() / "galaxydata.npz"))
     with tempfile.TemporaryDirectory() as folder:
         trained = train(galaxies, Path(folder) / "run", Arguments(seed=seed, epochs=epochs))

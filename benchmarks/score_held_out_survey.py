@@ -20,7 +20,7 @@ from peculiar.sources.answers import Answered, read_answered
 from peculiar.sources.split import Split
 from peculiar.training import augment, train
 from peculiar.training.recipe import FitRecord, Recipe
-from peculiar.training.run_folder import to_input
+from peculiar.training.weights import to_input
 from score_model import auc_of, interval
 
 

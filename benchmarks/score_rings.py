@@ -20,7 +20,7 @@ from peculiar.questions.question import FOUR_CLASS
 from peculiar.sources.split import Split
 from peculiar.training import train
 from peculiar.training.recipe import FitRecord, Recipe
-from peculiar.training.run_folder import to_input
+from peculiar.training.weights import to_input
 from score_held_out_survey import read_parted
 from score_model import auc_of, interval
 

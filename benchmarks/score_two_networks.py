@@ -17,13 +17,13 @@ from sklearn.metrics import balanced_accuracy_score, recall_score, roc_auc_score
 
 from machine import data_folder
 from peculiar import load_galaxy_data
+from peculiar.exercise.run_folder import Arguments
 from peculiar.exercise.train import train
 from peculiar.images.decode import frame_pixels
 from peculiar.models.model_file import load_model
 from peculiar.questions.question import FOUR_CLASS
 from peculiar.sources import open_source
 from peculiar.sources.stream import Dataset
-from peculiar.training.run_folder import Arguments
 
 SEEDS = range(222, 227)
 

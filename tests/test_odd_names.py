@@ -174,13 +174,13 @@ def test_old_runs_are_still_read(survey: Path, model: Model, tmp_path: Path) -> 
 
     import torch
 
-    from peculiar.training import run_folder
     from peculiar.training.export import export
     from peculiar.training.train import AVERAGED
+    from peculiar.training.weights import read_weights, write_weights
 
     folder = tmp_path / "run"
     shutil.copytree(survey.parent / "run", folder)
-    tensors, _ = run_folder.read_weights(folder / AVERAGED)
+    tensors, _, _ = read_weights(folder / AVERAGED)
     renamed = {}
     for key, values in tensors.items():
         parts = key.split(".")
@@ -189,7 +189,7 @@ def test_old_runs_are_still_read(survey: Path, model: Model, tmp_path: Path) -> 
             old = f"{name.replace('.', ' ')} head" if "." in name or hasattr(torch.nn.ModuleDict(), name) else name
             key = f"heads.{old}.{parts[2]}"
         renamed[key] = values
-    run_folder.write_weights(folder / AVERAGED, renamed)
+    write_weights(folder / AVERAGED, renamed)
     assert export(folder, tmp_path / "again.onnx").card.digest == model.card.digest
 
 

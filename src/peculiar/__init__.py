@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from peculiar.exercise.filters import visualize_activations
+    from peculiar.exercise.run_folder import Arguments, load_run
     from peculiar.images.decode import Framing
     from peculiar.questions.question import CLEAN5, FOUR_CLASS, Question
     from peculiar.sources import load_galaxy_data, open_mosaic, open_source, simulate, simulate_galaxy
     from peculiar.sources.stream import Dataset, Galaxy, Source, read_dataset
-    from peculiar.training.run_folder import Arguments, load_run
 
 _HOMES = {
     "load_galaxy_data": "sources",
@@ -33,8 +33,8 @@ _HOMES = {
     "load_model": "models.model_file",
     "predict_catalog": "catalogs.survey",
     "check": "checks.check",
-    "Arguments": "training.run_folder",
-    "load_run": "training.run_folder",
+    "Arguments": "exercise.run_folder",
+    "load_run": "exercise.run_folder",
     "visualize_activations": "exercise.filters",
 }
 
@@ -81,14 +81,15 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES and name not in _MODULES:
         message = f"module 'peculiar' has no attribute {name!r}"
         raise AttributeError(message)
+    home = (_HOMES | _MODULES)[name]
     try:
-        module = importlib.import_module(f"peculiar.{(_HOMES | _MODULES)[name]}")
+        module = importlib.import_module(f"peculiar.{home}")
     except ModuleNotFoundError as error:
         if error.name not in ("torch", "accelerate", "safetensors", "onnx", "onnxscript"):
             raise
         from peculiar.errors import MissingExtraError
 
-        raise MissingExtraError(f"peculiar.{name}", "train") from error
+        raise MissingExtraError(f"peculiar.{name}", "exercise" if home.startswith("exercise.") else "train") from error
     return getattr(module, name) if name in _HOMES else module
 
 

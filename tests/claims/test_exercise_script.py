@@ -9,16 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 from sklearn.model_selection import train_test_split
 
 from peculiar import load_galaxy_data, visualize_activations
+from peculiar.exercise.network import Network
+from peculiar.exercise.run_folder import TrainedNet
 from peculiar.images.decode import Framing
 from peculiar.questions.question import FOUR_CLASS
-from peculiar.training.networks.exercise import ReferenceNet
-from peculiar.training.run_folder import TrainedNet
 
 SCRIPT = Path(__file__).with_name("exercise_keras.py")
 CLASS = f"(?:{'|'.join(FOUR_CLASS.answers)})"
@@ -105,9 +104,7 @@ def test_our_network_gets_the_same_treatment(
             for start in range(0, len(pictures), 5):
                 yield pictures[start : start + 5] / 255, truth[start : start + 5]
 
-    with torch.random.fork_rng():
-        torch.manual_seed(222)
-        model = TrainedNet(ReferenceNet(), FOUR_CLASS, Framing())
+    model = TrainedNet(Network(), FOUR_CLASS, Framing())
     seen = visualize_activations(model, endless(), count=2)
 
     *sentences, last = capsys.readouterr().out.splitlines()

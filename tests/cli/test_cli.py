@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 import peculiar
 from peculiar.errors import MissingExtraError
+from peculiar.files import run_files
 from peculiar.images.decode import encode_picture
 from peculiar.models.model_file import load_model
 from peculiar.questions.question import FOUR_CLASS
-from peculiar.training import run_folder
 from peculiar.training.recipe import read_fit
 
 
@@ -64,10 +64,10 @@ def test_train_evaluate_explain_on_an_npz(peculiar_command: Any, fake_npz: Path)
     assert status == 0
     assert json.loads(output)["scores"]["count"] == 40
     assert json.loads(output)["trained_on"] == {"count": 32, "scored": True}
-    history = run_folder.read_history(Path("run"))
+    history = run_files.read_history(Path("run"))
     assert (json.loads(output)["weights"], json.loads(output)["epoch"]) == (
         "best",
-        run_folder.best_epoch(history)["epoch"],
+        run_files.best_epoch(history)["epoch"],
     )
     assert Path("run/evaluation/scores.json").exists()
 
@@ -158,7 +158,6 @@ def test_info_names_versions(peculiar_command: Any) -> None:
     [
         (["train", "nowhere.npz", "--out", "run"], 2, "there is nothing at nowhere.npz"),
         (["train", "empty", "--out", "run"], 1, "empty: there is no picture in this folder"),
-        (["train", "FAKE", "--out", "run", "--net", "refrence"], 2, "Did you mean 'reference'?"),
         (["train", "FAKE", "--out", "run", "--epochs", "0", "--batch-size", "0"], 2, "epochs: .*; batch_size: "),
         (["train", "FAKE", "--out", "run", "--label", "clen5"], 2, "there is no column 'clen5'"),
         (
@@ -209,8 +208,8 @@ def test_labels_that_the_model_does_not_know_are_refused(
 
 def test_a_set_that_was_all_trained_on_is_not_scored_unasked(peculiar_command: Any, fake_npz: Path) -> None:
     peculiar_command("train", fake_npz, "--out", "run", "--epochs", 1)
-    parts = run_folder.read_split(Path("run"))
-    run_folder.write_split(Path("run"), {"training": list(parts)})
+    parts = run_files.read_split(Path("run"))
+    run_files.write_split(Path("run"), {"training": list(parts)})
     status, _, errors = peculiar_command("evaluate", fake_npz, "--model", "run")
     assert status == 1
     assert "none of the 40 labelled galaxies of" in errors
@@ -255,22 +254,31 @@ def test_an_interrupted_training_says_how_to_go_on(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(run_folder, "write_history", interrupt)
+        patch.setattr(run_files, "write_history", interrupt)
         status, _, errors = peculiar_command("train", fake_npz, "--out", "run", "--epochs", 2)
     assert status == 130
     assert "--resume" in errors
     assert peculiar_command("train", fake_npz, "--out", "run", "--epochs", 2, "--resume")[0] == 0
-    assert [line["epoch"] for line in run_folder.read_history(Path("run"))] == [1, 2]
+    assert [line["epoch"] for line in run_files.read_history(Path("run"))] == [1, 2]
 
 
 def test_a_missing_extra_is_named(peculiar_command: Any, fake_npz: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in sys.modules if name.split(".")[0] == "torch" or name == "peculiar.exercise.train"]:
+    peculiar_command("train", fake_npz, "--out", "run", "--epochs", 1)
+    for name in [name for name in sys.modules if name.startswith("peculiar.exercise")]:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "torch", None)
-    monkeypatch.setitem(sys.modules, "peculiar.exercise.train", None)
-    status, _, errors = peculiar_command("train", fake_npz, "--out", "run")
-    assert status == 1
-    assert "training needs packages that are not installed. Type: pip install 'peculiar[train]'" in errors
+        # A room keeps its modules as attributes as well.
+        room, _, module = name.rpartition(".")
+        monkeypatch.delattr(sys.modules[room], module) if room in sys.modules else None
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    for words, task in (
+        (("train", fake_npz, "--out", "other"), "training the exercise's network"),
+        (("demo", "--data", fake_npz), "the demo"),
+        (("evaluate", fake_npz, "--model", "run"), "evaluating a training run"),
+        (("explain", fake_npz, "--model", "run"), "explaining a training run"),
+    ):
+        status, _, errors = peculiar_command(*words)
+        assert status == 1
+        assert f"{task} needs packages that are not installed. Type: pip install 'peculiar[exercise]'" in errors
 
 
 def test_the_demo_leaves_a_page_whose_pictures_are_there(peculiar_command: Any, fake_npz: Path) -> None:
@@ -605,8 +613,12 @@ def test_the_version_is_told(peculiar_command: Any) -> None:
     assert peculiar_command("--version")[:2] == (0, f"peculiar {importlib.metadata.version('peculiar')}\n")
 
 
-def test_what_needs_pytorch_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "torch", None)
-    monkeypatch.delitem(sys.modules, "peculiar.training.run_folder")
-    with pytest.raises(MissingExtraError, match=r"peculiar\.load_run needs .*pip install 'peculiar\[train\]'"):
+def test_what_needs_an_extra_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("peculiar.exercise.run_folder", "peculiar.exercise.weights", "peculiar.training.export"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(MissingExtraError, match=r"peculiar\.load_run needs .*pip install 'peculiar\[exercise\]'"):
         peculiar.load_run  # noqa: B018 - loaded by being looked at
+    with pytest.raises(MissingExtraError, match=r"peculiar\.export needs .*pip install 'peculiar\[train\]'"):
+        peculiar.export  # noqa: B018

@@ -18,23 +18,28 @@ from torch.utils.data import DataLoader, TensorDataset
 from peculiar.errors import DataError, UsageError
 from peculiar.exercise import filters
 from peculiar.exercise.filters import Activation, visualize_activations
+from peculiar.exercise.keras_twin import to_keras
+from peculiar.exercise.network import Network
+from peculiar.exercise.run_folder import TrainedNet
 from peculiar.images.decode import Framing
 from peculiar.questions.question import Question
-from peculiar.training.networks.exercise import ReferenceNet
-from peculiar.training.networks.exercise_keras import to_keras
-from peculiar.training.run_folder import TrainedNet
+from pytorch_twin import TorchNet, twin
 
 Pictures = NDArray[np.float32]
 
 
 @pytest.fixture(scope="module")
-def net() -> ReferenceNet:
-    with torch.random.fork_rng():
-        torch.manual_seed(222)
-        net = ReferenceNet()
-        # Some filters stay silent, some are always on.
-        nn.init.uniform_(net.conv2d.bias, -1, 1)
-    return net.train()
+def net() -> Network:
+    net = Network()
+    # Some filters stay silent, some are always on.
+    net.parts["conv2d.bias"][:] = np.random.default_rng(222).uniform(-1, 1, 8)
+    return net
+
+
+@pytest.fixture(scope="module")
+def torch_net(net: Network) -> TorchNet:
+    """The same in PyTorch."""
+    return twin(net).train()
 
 
 @pytest.fixture(scope="module")
@@ -58,9 +63,9 @@ def one_hot(labels: NDArray[Any] = LABELS) -> NDArray[np.float32]:
     return np.eye(4, dtype=np.float32)[labels]
 
 
-def by_hand(net: ReferenceNet, pictures: Pictures) -> tuple[list[Tensor], Tensor]:
+def by_hand(net: Network, pictures: Pictures) -> tuple[list[Tensor], Tensor]:
     """The maps of both layers, and the probabilities."""
-    tensors = dict(net.named_parameters())
+    tensors = dict(twin(net).named_parameters())
     hidden, maps = torch.from_numpy(pictures).permute(0, 3, 1, 2), []
     with torch.inference_mode():
         for name in ("conv2d", "conv2d_1"):
@@ -75,10 +80,13 @@ def by_hand(net: ReferenceNet, pictures: Pictures) -> tuple[list[Tensor], Tensor
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_maps_and_probabilities_are_those_of_the_forward_pass(net: ReferenceNet, pictures: Pictures) -> None:
+@pytest.mark.parametrize("kind", ["ours", "PyTorch"])
+def test_maps_and_probabilities_are_those_of_the_forward_pass(
+    net: Network, torch_net: TorchNet, pictures: Pictures, kind: str
+) -> None:
     maps, probabilities = by_hand(net, pictures)
 
-    seen = visualize_activations(net, [(pictures, one_hot())], count=6)
+    seen = visualize_activations(net if kind == "ours" else torch_net, [(pictures, one_hot())], count=6)
 
     assert len(seen) == 6
     for row, activation in enumerate(seen):
@@ -98,7 +106,7 @@ def test_maps_and_probabilities_are_those_of_the_forward_pass(net: ReferenceNet,
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_the_keras_twin_sees_the_same(net: ReferenceNet, pictures: Pictures) -> None:
+def test_the_keras_twin_sees_the_same(net: Network, pictures: Pictures) -> None:
     ours = visualize_activations(net, [(pictures, LABELS)])
     model = to_keras(net)
     theirs = visualize_activations(model, [(pictures, LABELS)])
@@ -135,24 +143,24 @@ def test_functional_keras_models_and_linear_layers(pictures: Pictures) -> None:
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_a_network_may_end_in_softmax(net: ReferenceNet, pictures: Pictures) -> None:
-    (bare,) = visualize_activations(net, [(pictures, LABELS)], count=1)
-    (ended,) = visualize_activations(nn.Sequential(net, nn.Softmax(dim=1)), [(pictures, LABELS)], count=1)
+def test_a_network_may_end_in_softmax(torch_net: TorchNet, pictures: Pictures) -> None:
+    (bare,) = visualize_activations(torch_net, [(pictures, LABELS)], count=1)
+    (ended,) = visualize_activations(nn.Sequential(torch_net, nn.Softmax(dim=1)), [(pictures, LABELS)], count=1)
     assert ended.probabilities == pytest.approx(bare.probabilities, abs=1e-6)
     assert list(ended.maps) == ["0.conv2d", "0.conv2d_1"]
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_a_module_with_a_part_called_net_is_asked_as_a_whole(net: ReferenceNet, pictures: Pictures) -> None:
+def test_a_module_with_a_part_called_net_is_asked_as_a_whole(torch_net: TorchNet, pictures: Pictures) -> None:
     class Wrapper(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.net = net
+            self.net = torch_net
 
         def forward(self, pictures: Tensor) -> Tensor:
             return -self.net(pictures)
 
-    (bare,) = visualize_activations(net, [(pictures, LABELS)], count=1)
+    (bare,) = visualize_activations(torch_net, [(pictures, LABELS)], count=1)
     (turned,) = visualize_activations(Wrapper(), [(pictures, LABELS)], count=1)
     probabilities = 1 / np.array(list(bare.probabilities.values()))
     np.testing.assert_allclose(list(turned.probabilities.values()), probabilities / probabilities.sum(), atol=1e-5)
@@ -160,7 +168,7 @@ def test_a_module_with_a_part_called_net_is_asked_as_a_whole(net: ReferenceNet, 
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_a_trained_net_knows_its_answers(net: ReferenceNet, pictures: Pictures) -> None:
+def test_a_trained_net_knows_its_answers(net: Network, pictures: Pictures) -> None:
     question = Question("compass", ("north", "east", "south", "west"))
     trained = TrainedNet(net, question, Framing())
     (first, second) = visualize_activations(trained, [(pictures, np.array([3, -1, 0, 0, 0, 0]))], count=2)
@@ -173,7 +181,7 @@ def test_a_trained_net_knows_its_answers(net: ReferenceNet, pictures: Pictures) 
 
 @pytest.mark.usefixtures("undrawn")
 def test_right_wrong_and_not_known(
-    net: ReferenceNet, pictures: Pictures, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    net: Network, pictures: Pictures, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _, probabilities = by_hand(net, pictures[:3])
     answers = ("Normal", "Ringed", "Merger", "Other")
@@ -195,9 +203,7 @@ def test_right_wrong_and_not_known(
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_names_are_printed_as_they_are(
-    net: ReferenceNet, pictures: Pictures, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_names_are_printed_as_they_are(net: Network, pictures: Pictures, capsys: pytest.CaptureFixture[str]) -> None:
     answers = ["[/]", "[red]", "[i]", "[link=x]"]
     (seen,) = visualize_activations(net, [(pictures, LABELS)], count=1, answers=answers, out="[bold]")
     out = capsys.readouterr().out
@@ -267,13 +273,13 @@ BATCHES = {
 
 @pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("kind", BATCHES)
-def test_batches_of_every_kind(net: ReferenceNet, pictures: Pictures, kind: str) -> None:
+def test_batches_of_every_kind(net: Network, pictures: Pictures, kind: str) -> None:
     expected = visualize_activations(net, [(pictures, LABELS)])
     assert same(visualize_activations(net, BATCHES[kind](pictures)), expected)
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_bytes_are_scaled(net: ReferenceNet, fake_pictures: NDArray[np.uint8]) -> None:
+def test_bytes_are_scaled(net: Network, fake_pictures: NDArray[np.uint8]) -> None:
     some = fake_pictures[::8]
     in_bytes = visualize_activations(net, [(some, LABELS[:5])])
     assert same(in_bytes, visualize_activations(net, [(some / 255, LABELS[:5])]))
@@ -286,7 +292,7 @@ def test_bytes_are_scaled(net: ReferenceNet, fake_pictures: NDArray[np.uint8]) -
 
 @pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(("count", "batches"), [(1, 1), (2, 1), (3, 2), (5, 3), (9, 5)])
-def test_no_more_batches_are_taken_than_needed(net: ReferenceNet, pictures: Pictures, count: int, batches: int) -> None:
+def test_no_more_batches_are_taken_than_needed(net: Network, pictures: Pictures, count: int, batches: int) -> None:
     taken: list[int] = []
 
     def endless() -> Iterator[tuple[Pictures, NDArray[np.float32]]]:
@@ -303,14 +309,14 @@ def test_no_more_batches_are_taken_than_needed(net: ReferenceNet, pictures: Pict
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_fewer_galaxies_than_asked_for(net: ReferenceNet, pictures: Pictures) -> None:
+def test_fewer_galaxies_than_asked_for(net: Network, pictures: Pictures) -> None:
     assert len(visualize_activations(net, pairs(pictures), count=50)) == 6
 
 
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.usefixtures("undrawn")
 def test_the_network_is_left_as_it_was(pictures: Pictures, training: bool) -> None:
-    net = ReferenceNet().train(training)
+    net = TorchNet().train(training)
     net.dense.train(not training)
     visualize_activations(net, [(pictures, LABELS)])
     with pytest.raises(DataError, match=r"does not take pictures of the shape \(64, 64, 3\)"):
@@ -346,7 +352,7 @@ def keras_net(*layers: Any, begun: bool = True) -> keras.Model:
             r"\(Sequential\) has no inputs yet.*begins with keras.Input",
         ),
         (nn.Conv2d(3, 4, 9, stride=9), UsageError, r"one value a class, \(n, classes\); received \(5, 4, 14, 14\)"),
-        ("runs/first", UsageError, "Keras or PyTorch network, received str; .*load_run"),
+        ("runs/first", UsageError, "of the exercise, of Keras or of PyTorch, received str; .*load_run"),
         (None, UsageError, "received NoneType"),
     ],
 )
@@ -390,18 +396,18 @@ PICTURE = np.zeros((1, 128, 128, 3), np.float32)
         ([(PICTURE * np.nan, LABELS[:1])], "received float32 from nan to nan"),
     ],
 )
-def test_batches_that_hold_something_else(net: ReferenceNet, batches: Any, message: str) -> None:
+def test_batches_that_hold_something_else(net: Network, batches: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
         visualize_activations(net, batches)
 
 
 @pytest.mark.parametrize("count", [0, -3])
-def test_at_least_one_galaxy(net: ReferenceNet, pictures: Pictures, count: int) -> None:
+def test_at_least_one_galaxy(net: Network, pictures: Pictures, count: int) -> None:
     with pytest.raises(UsageError, match=f"at least one galaxy is needed, received count={count}"):
         visualize_activations(net, [(pictures, LABELS)], count=count)
 
 
-def test_labels_of_another_question(net: ReferenceNet, pictures: Pictures, tmp_path: Path) -> None:
+def test_labels_of_another_question(net: Network, pictures: Pictures, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"go up to class 6, but the model knows 0 to 3 \(Normal, .*\); give labels of"):
         visualize_activations(net, [(pictures, LABELS * 2)], out=tmp_path / "out")
     with pytest.raises(UsageError, match="the model has 4 classes, received 2 names for them; give one a class"):
@@ -409,9 +415,9 @@ def test_labels_of_another_question(net: ReferenceNet, pictures: Pictures, tmp_p
     assert not (tmp_path / "out").exists()
 
 
-def test_figures_are_written(net: ReferenceNet, pictures: Pictures, tmp_path: Path) -> None:
+def test_figures_are_written(torch_net: TorchNet, pictures: Pictures, tmp_path: Path) -> None:
     out = tmp_path / "deep" / "figures"
-    seen = visualize_activations(nn.Sequential(net), iter([(pictures, one_hot())]), count=2, out=out)
+    seen = visualize_activations(nn.Sequential(torch_net), iter([(pictures, one_hot())]), count=2, out=out)
 
     expected = [
         [out / f"galaxy_{number}.png", out / f"galaxy_{number}_0_conv2d.png", out / f"galaxy_{number}_0_conv2d_1.png"]
@@ -426,7 +432,7 @@ def test_figures_are_written(net: ReferenceNet, pictures: Pictures, tmp_path: Pa
 
 
 def test_the_folder_is_called_activations_unless_told(
-    net: ReferenceNet, pictures: Pictures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    net: Network, pictures: Pictures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(filters, "draw_contact_sheet", lambda seen: filters.draw_galaxy(seen[0][0], "", right=None))
     monkeypatch.setattr(filters, "draw_maps", lambda picture, *_: filters.draw_galaxy(picture, "", right=None))

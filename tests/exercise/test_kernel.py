@@ -1,4 +1,4 @@
-"""The compiled training step against PyTorch: the same numbers, the same runs, and PyTorch where it cannot be."""
+"""The compiled steps against those of NumPy and of PyTorch: the same numbers, and the same runs."""
 
 import os
 import subprocess
@@ -8,52 +8,38 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from torch.nn import functional
 
 from peculiar.errors import LabelError, UsageError
 from peculiar.exercise import kernel
 from peculiar.exercise.adam import Adam
 from peculiar.exercise.kernel import Kernel
-from peculiar.exercise.train import train
+from peculiar.exercise.layers import Floats
+from peculiar.exercise.network import Network
+from peculiar.exercise.run_folder import Arguments, load_run
+from peculiar.exercise.run_folder import arguments as make_arguments
+from peculiar.exercise.steps import Steps
+from peculiar.exercise.train import fastest_steps, train
+from peculiar.exercise.weights import read_weights
 from peculiar.sources.stream import Dataset
-from peculiar.training import run_folder
-from peculiar.training.networks.exercise import ReferenceNet
-from peculiar.training.run_folder import load_run, to_input
 
 EXACT = np.arange(-16, 17, dtype=np.float32) / 64
 
 
 @pytest.fixture
 def without_numba(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("peculiar.exercise.train.Kernel", None)
+    monkeypatch.setattr("peculiar.exercise.train.fastest_steps", lambda: Steps)
 
 
-def network(
-    classes: int, size: int, seed: int, choices: NDArray[np.float32] | None = None
-) -> tuple[ReferenceNet, Adam]:
+def network(classes: int, size: int, seed: int, choices: Floats | None = None) -> tuple[Network, Adam]:
     """A network and its optimiser; all weights and biases at random, or drawn from `choices`."""
     rng = np.random.default_rng(seed)
-    net = ReferenceNet(classes, size)
-    optimizer = Adam(net, 0.001)
-    count = optimizer.weights.numel()
-    drawn = rng.normal(0, 0.2, count) if choices is None else rng.choice(choices, count)
-    optimizer.weights.copy_(torch.from_numpy(drawn.astype(np.float32)))
-    return net, optimizer
-
-
-def by_pytorch(
-    net: ReferenceNet, optimizer: Adam, pictures: NDArray[np.uint8], labels: NDArray[np.int64]
-) -> tuple[NDArray[np.float32], float]:
-    """Logits and loss; the gradients are in the optimiser."""
-    logits = net(to_input(torch.from_numpy(pictures), torch.device("cpu")))
-    loss = functional.cross_entropy(logits, torch.from_numpy(labels))
-    optimizer.zero_grad()
-    loss.backward()
-    return logits.detach().numpy(), loss.item()
+    net = Network(classes, size)
+    count = net.vector.size
+    net.vector[:] = rng.normal(0, 0.2, count) if choices is None else rng.choice(choices, count)
+    return net, Adam(net.vector, 0.001)
 
 
 def noise(count: int, size: int, classes: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -71,7 +57,7 @@ sizes, classes, counts, seeds = st.integers(21, 70), st.integers(2, 11), st.inte
 
 @settings(deadline=None, max_examples=60)
 @given(sizes, classes, counts, seeds)
-def test_losses_and_gradients_are_pytorchs(size: int, classes: int, count: int, seed: int) -> None:
+def test_losses_and_gradients_are_numpys(size: int, classes: int, count: int, seed: int) -> None:
     """With pixels of 0 and 1 and weights on a grid the convolutions are exact, so that both see the same ties.
 
     There are many of them, in pooling and at ReLU's zero: both have to send gradients to the first of equal values, and
@@ -81,94 +67,89 @@ def test_losses_and_gradients_are_pytorchs(size: int, classes: int, count: int, 
     pictures = rng.choice(np.array([0, 255], np.uint8), (count, size, size, 3), p=[0.7, 0.3])
     labels = rng.integers(0, classes, count)
     net, optimizer = network(classes, size, seed, EXACT)
-    logits, loss = by_pytorch(net, optimizer, pictures, labels)
-    expected = optimizer.gradients.numpy().copy()
-    optimizer.gradients.fill_(torch.nan)
+    expected = np.empty_like(net.vector)
+    logits, loss = net.gradients(pictures, labels, out=expected)
+    optimizer.gradients.fill(np.nan)
     with pytest.MonkeyPatch.context() as patch:
         without_step(optimizer, patch)
         found, found_loss = Kernel(pictures, labels, net, optimizer).learn(np.arange(count))
     np.testing.assert_allclose(found, logits, rtol=1e-5, atol=1e-5)
     assert found_loss == pytest.approx(loss, rel=1e-5, abs=1e-5)
-    np.testing.assert_allclose(
-        optimizer.gradients.numpy(), expected, rtol=1e-5, atol=1e-5 * max(1, abs(expected).max())
-    )
+    np.testing.assert_allclose(optimizer.gradients, expected, rtol=1e-5, atol=1e-5 * max(1, abs(expected).max()))
 
 
 @settings(deadline=None, max_examples=60)
 @given(sizes, classes, counts, seeds)
-def test_answers_are_pytorchs(size: int, classes: int, count: int, seed: int) -> None:
+def test_answers_are_numpys(size: int, classes: int, count: int, seed: int) -> None:
     pictures, labels = noise(count + 3, size, classes, seed)
     rows = np.random.default_rng(seed).permutation(count + 3)[:count]
     net, optimizer = network(classes, size, seed)
-    logits, _ = by_pytorch(net, optimizer, pictures[rows], labels[rows])
     found = Kernel(pictures, labels, net, optimizer).logits(rows)
-    np.testing.assert_allclose(found, logits, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(found, net.logits(pictures[rows]), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize(("size", "classes", "count"), [(21, 2, 1), (128, 4, 5), (131, 4, 8)])
 def test_gradients_of_noise_are_pytorchs(size: int, classes: int, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    from pytorch_twin import by_pytorch
+
     pictures, labels = noise(count, size, classes, 222)
     net, optimizer = network(classes, size, 222)
-    by_pytorch(net, optimizer, pictures, labels)
-    expected = optimizer.gradients.numpy().copy()
+    logits, loss, expected = by_pytorch(net, pictures, labels)
     without_step(optimizer, monkeypatch)
-    Kernel(pictures, labels, net, optimizer).learn(np.arange(count))
+    found, found_loss = Kernel(pictures, labels, net, optimizer).learn(np.arange(count))
+    np.testing.assert_allclose(found, logits, atol=1e-5)
+    assert found_loss == pytest.approx(loss, abs=1e-5)
     assert abs(expected).max() > 1e-3
-    np.testing.assert_allclose(optimizer.gradients.numpy(), expected, atol=1e-5)
+    np.testing.assert_allclose(optimizer.gradients, expected, atol=1e-5)
 
 
 def test_nothing_goes_back_through_filters_that_see_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     pictures, labels = noise(3, 40, 4, 222)
     net, optimizer = network(4, 40, 222)
-    with torch.no_grad():
-        net.conv2d_1.bias.fill_(-1000)
-    by_pytorch(net, optimizer, pictures, labels)
-    expected = optimizer.gradients.numpy().copy()
+    net.parts["conv2d_1.bias"][:] = -1000
+    expected = np.empty_like(net.vector)
+    net.gradients(pictures, labels, out=expected)
     without_step(optimizer, monkeypatch)
     Kernel(pictures, labels, net, optimizer).learn(np.arange(3))
-    np.testing.assert_allclose(optimizer.gradients.numpy(), expected, atol=1e-6)
-    assert not net.conv2d.weight.grad.any()
-    assert net.dense_1.bias.grad.all()
+    np.testing.assert_allclose(optimizer.gradients, expected, atol=1e-6)
+    assert not optimizer.gradients[: net.parts["conv2d.weight"].size].any()
+    assert optimizer.gradients[-4:].all()
 
 
 def test_steps_are_adams() -> None:
     rng = np.random.default_rng(222)
-    start, gradients = rng.normal(size=1000), rng.normal(size=(3, 1000)) * 10.0 ** rng.integers(-9, 1, 1000)
+    gradients = rng.normal(size=(3, 1000)) * 10.0 ** rng.integers(-9, 1, 1000)
     (net, ours), (_, theirs) = network(4, 32, 1), network(4, 32, 1)
-    for optimizer in (ours, theirs):
-        optimizer.weights[:1000] = torch.from_numpy(start)
+    before = net.vector.copy()
     compiled = Kernel(*noise(2, 32, 4, 222), net, ours)
     for gradient in gradients.astype(np.float32):
         for optimizer in (ours, theirs):
-            optimizer.gradients[:1000] = torch.from_numpy(gradient)
+            optimizer.gradients[:1000] = gradient
         compiled.step()
         theirs.step()
     assert ours.steps == theirs.steps == 3
     for name in ("weights", "momentum", "velocity"):
-        np.testing.assert_allclose(getattr(ours, name), getattr(theirs, name), rtol=1e-5, atol=1e-7, err_msg=name)
-    assert abs(ours.weights[:1000] - torch.from_numpy(start)).max() > 2e-3
+        np.testing.assert_array_equal(getattr(ours, name), getattr(theirs, name), err_msg=name)
+    assert abs(net.vector - before).max() > 2e-3
 
 
-def test_three_steps_are_pytorchs() -> None:
+def test_three_steps_are_numpys() -> None:
     pictures, labels = noise(15, 64, 4, 222)
     (net, ours), (other, theirs) = network(4, 64, 222), network(4, 64, 222)
-    compiled = Kernel(pictures, labels, net, ours)
-    before = ours.weights.clone()
+    compiled, plain = Kernel(pictures, labels, net, ours), Steps(pictures, labels, other, theirs)
+    before = net.vector.copy()
     for rows in np.arange(15).reshape(3, 5):
-        _, found = compiled.learn(rows)
-        _, loss = by_pytorch(other, theirs, pictures[rows], labels[rows])
-        theirs.step()
-        assert found == pytest.approx(loss, abs=1e-5)
-    assert abs(ours.weights - before).max() > 2e-3
-    np.testing.assert_allclose(ours.weights, theirs.weights, atol=1e-5)
-    assert torch.equal(net.dense_1.bias, ours.weights[-4:])
+        assert compiled.learn(rows)[1] == pytest.approx(plain.learn(rows)[1], abs=1e-5)
+    assert abs(net.vector - before).max() > 2e-3
+    np.testing.assert_allclose(net.vector, other.vector, atol=1e-5)
 
 
 def test_pictures_may_be_read_only_or_a_part_of_others_and_stay_as_they_are() -> None:
     pictures, labels = noise(6, 50, 4, 222)
     net, optimizer = network(4, 32, 222)
     part = pictures[::2, 3:35, 5:37]
-    expected, _ = by_pytorch(net, optimizer, np.ascontiguousarray(part), labels[::2])
+    expected = net.logits(part)
     np.testing.assert_allclose(Kernel(part, labels[::2], net, optimizer).logits(np.arange(3)), expected, atol=1e-5)
     own = np.ascontiguousarray(part)
     Kernel(own, labels[::2], net, optimizer)
@@ -191,8 +172,8 @@ def test_labels_of_no_class_are_refused(label: int) -> None:
         Kernel(np.zeros((2, 32, 32, 3), np.uint8), np.array([0, label]), net, optimizer)
 
 
-def arguments(**values: Any) -> run_folder.Arguments:
-    return run_folder.arguments(**{"epochs": 3, "framing": {"size": 32}, **values})
+def arguments(**values: Any) -> Arguments:
+    return make_arguments(**{"epochs": 3, "framing": {"size": 32}, **values})
 
 
 def same(found: list[dict[str, Any]], expected: list[dict[str, Any]]) -> None:
@@ -204,10 +185,10 @@ def same(found: list[dict[str, Any]], expected: list[dict[str, Any]]) -> None:
             assert one[f"val_{key}"] == pytest.approx(other[f"val_{key}"], abs=1e-3)
 
 
-def test_a_training_is_pytorchs(galaxies: Dataset) -> None:
+def test_a_training_is_numpys(galaxies: Dataset) -> None:
     compiled = train(galaxies, "compiled", arguments())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("peculiar.exercise.train.Kernel", None)
+        patch.setattr("peculiar.exercise.train.fastest_steps", lambda: Steps)
         plain = train(galaxies, "plain", arguments())
     same(compiled.history, plain.history)
     assert compiled.scores.log_loss == pytest.approx(plain.scores.log_loss, abs=1e-3)
@@ -218,70 +199,54 @@ def test_a_training_is_pytorchs(galaxies: Dataset) -> None:
         np.testing.assert_allclose(
             found.probabilities(galaxies.pictures), expected.probabilities(galaxies.pictures), atol=1e-3
         )
-    found, _ = run_folder.read_weights(Path("compiled/last.safetensors"))
-    expected, _ = run_folder.read_weights(Path("plain/last.safetensors"))
-    assert {name: tensor.shape for name, tensor in found.items()} == {
-        name: tensor.shape for name, tensor in expected.items()
-    }
+    shapes = [
+        {name: array.shape for part in read_weights(Path(run, "last.safetensors"))[:2] for name, array in part.items()}
+        for run in ("compiled", "plain")
+    ]
+    assert shapes[0] == shapes[1]
 
 
-@pytest.mark.parametrize("first", ["numba", "pytorch"])
-def test_a_run_goes_on_by_the_other_way(first: str, galaxies: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("first", [Kernel, Steps])
+def test_a_run_goes_on_by_the_other_way(first: type[Steps], galaxies: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = train(galaxies, "whole", arguments())
-    for way in (first, {"numba": "pytorch", "pytorch": "numba"}[first]):
-        monkeypatch.setattr("peculiar.exercise.train.Kernel", Kernel if way == "numba" else None)
+    for way in (first, {Kernel: Steps, Steps: Kernel}[first]):
+        monkeypatch.setattr("peculiar.exercise.train.fastest_steps", lambda way=way: way)
         resumed = train(galaxies, "run", arguments(epochs=1 if way == first else 3), resume=True)
     same(resumed.history, whole.history)
 
 
 def ways(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Which way training takes from now on, noted step by step."""
-    taken = []
+    taken: list[str] = []
+    for way in (Kernel, Steps):
 
-    def noted(way: str, function: Any) -> Any:
-        def learn(*arguments: Any) -> Any:
-            taken.append(way)
-            return function(*arguments)
+        def learn(self: Steps, rows: Any, way: type[Steps] = way, function: Any = way.learn) -> Any:
+            taken.append(way.__name__)
+            return function(self, rows)
 
-        return learn
-
-    monkeypatch.setattr("peculiar.exercise.kernel.Kernel.learn", noted("numba", Kernel.learn))
-    from peculiar.exercise.train import _Loop
-
-    monkeypatch.setattr("peculiar.exercise.train._Loop._learn", noted("pytorch", _Loop._learn))
+        monkeypatch.setattr(way, "learn", learn)
     return taken
 
 
 def test_the_exercise_is_trained_by_numba(galaxies: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     taken = ways(monkeypatch)
     train(galaxies, "run", arguments(epochs=1))
-    assert taken == ["numba"] * 7
+    assert fastest_steps() is Kernel
+    assert taken == ["Kernel"] * 7
 
 
 @pytest.mark.usefixtures("without_numba")
-def test_without_numba_it_is_trained_by_pytorch(galaxies: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_numba_it_is_trained_by_numpy(galaxies: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     taken = ways(monkeypatch)
     train(galaxies, "run", arguments(epochs=1))
-    assert taken == ["pytorch"] * 7
-
-
-def test_mixed_precision_and_other_networks_are_pytorchs(galaxies: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    taken = ways(monkeypatch)
-    train(galaxies, "mixed", arguments(epochs=1, precision="bf16"))
-    monkeypatch.setitem(
-        sys.modules["peculiar.training.networks"].NETS,
-        "other",
-        lambda classes, size: torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(size * size * 3, classes)),
-    )
-    train(galaxies, "other", arguments(epochs=1, net="other"))
-    assert taken == ["pytorch"] * 14
+    assert taken == ["Steps"] * 7
 
 
 @pytest.mark.parametrize("gone", ["sys.modules['numba'] = None", "os.environ['NUMBA_DISABLE_JIT'] = '1'"])
 def test_what_cannot_compile_is_no_error(gone: str) -> None:
-    program = f"import os, sys; {gone}\nfrom peculiar.exercise.train import Kernel; print(Kernel)"
+    program = f"import os, sys; {gone}\nfrom peculiar.exercise import train; print(train.fastest_steps().__name__)"
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
-    assert done.stdout == "None\n"
+    assert done.stdout == "Steps\n"
 
 
 def test_what_cannot_be_kept_is_compiled_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -306,9 +271,9 @@ def test_what_cannot_be_kept_is_compiled_again(monkeypatch: pytest.MonkeyPatch) 
 def test_compiled_code_is_kept_where_numba_is_told_to(tmp_path: Path) -> None:
     program = (
         "import numpy as np\nfrom peculiar.exercise.adam import Adam\n"
-        "from peculiar.training.networks.exercise import ReferenceNet\n"
+        "from peculiar.exercise.network import Network\n"
         "from peculiar.exercise import kernel\n"
-        "net = ReferenceNet(4, 21)\noptimizer = Adam(net, 0.001)\n"
+        "net = Network(4, 21)\noptimizer = Adam(net.vector, 0.001)\n"
         "pictures, labels = np.zeros((2, 21, 21, 3), np.uint8), np.zeros(2, np.int64)\n"
         "kernel.Kernel(pictures, labels, net, optimizer).learn(np.arange(2))\n"
         "print(sum(kernel._through.stats.cache_hits.values()))"

@@ -5,25 +5,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
 from peculiar.errors import UsageError
+from peculiar.exercise.network import Network
+from peculiar.exercise.run_folder import TrainedNet
 from peculiar.images.decode import Framing
 from peculiar.models.predict import Predictions, predict
 from peculiar.questions.question import FOUR_CLASS, Question
 from peculiar.sources import open_source
 from peculiar.sources.stream import Galaxy
-from peculiar.training.networks import build
-from peculiar.training.run_folder import TrainedNet
 
 
 @pytest.fixture(scope="module")
 def model() -> TrainedNet:
-    with torch.random.fork_rng():
-        torch.manual_seed(222)
-        return TrainedNet(build("reference", 4, 128), FOUR_CLASS, Framing())
+    return TrainedNet(Network(), FOUR_CLASS, Framing())
 
 
 def galaxies(pictures: NDArray[np.uint8], broken: tuple[int, ...] = ()) -> Iterator[Galaxy]:
@@ -109,7 +106,7 @@ def test_a_source_is_framed_as_the_model_wants(tmp_path: Path, fake_pictures: ND
         (folder / answer).mkdir(parents=True)
         Image.fromarray(fake_pictures[row]).save(folder / answer / f"{row}.png")
     (folder / "Ringed" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
-    small = TrainedNet(build("reference", 4, 32), FOUR_CLASS, Framing(size=32))
+    small = TrainedNet(Network(4, 32), FOUR_CLASS, Framing(size=32))
 
     found = predict(small, open_source(folder))
 

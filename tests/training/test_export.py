@@ -9,7 +9,8 @@ import torch
 
 from peculiar.errors import ModelError, RunError
 from peculiar.models.model_file import load_model
-from peculiar.training import export, recipe, run_folder, train
+from peculiar.training import export, recipe, train
+from peculiar.training.weights import to_input
 from pictures import draw_galaxy
 
 
@@ -18,7 +19,7 @@ def test_probabilities_are_those_of_pytorch(tiny_fit: Path, tiny_model: Path) ->
     net = train.load_net(tiny_fit, recipe.read_fit(tiny_fit))
     temperatures = recipe.read_notes(tiny_fit)["temperatures"]
     with torch.inference_mode():
-        logits = net(run_folder.to_input(torch.from_numpy(pictures), torch.device("cpu")))
+        logits = net(to_input(torch.from_numpy(pictures), torch.device("cpu")))
     answers = load_model(tiny_model).classify(pictures, views=1, framed=True).probabilities
     for name, values in logits.items():
         expected = torch.softmax(values / temperatures[name], dim=1).numpy()

@@ -41,17 +41,17 @@ def furthest(net: GalaxyNet, model: Model) -> float:
 @pytest.fixture(scope="module")
 def lively_model(tmp_path_factory: pytest.TempPathFactory, tiny_fit: Path) -> Model:
     """A model file of `tiny_fit` with blocks that do something."""
-    from peculiar.training import run_folder
     from peculiar.training.train import AVERAGED
+    from peculiar.training.weights import read_weights, write_weights
 
     folder = tmp_path_factory.mktemp("lively") / "run"
     shutil.copytree(tiny_fit, folder)
     random = torch.Generator().manual_seed(1)
-    tensors, _ = run_folder.read_weights(folder / AVERAGED)
+    tensors, _, _ = read_weights(folder / AVERAGED)
     for name, tensor in tensors.items():
         if "project" in name or tensor.ndim == 1:
             tensor.copy_(torch.rand(tensor.shape, generator=random) * 0.2)
-    run_folder.write_weights(folder / AVERAGED, tensors)
+    write_weights(folder / AVERAGED, tensors)
     return export(folder, folder.parent / "lively.onnx")
 
 

@@ -11,6 +11,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from peculiar.cli import app
+from peculiar.exercise.run_folder import arguments
 from peculiar.exercise.train import train as train_exercise
 from peculiar.images import duplicates
 from peculiar.images.decode import Framing
@@ -20,7 +21,6 @@ from peculiar.sources.answers import read_answered
 from peculiar.sources.split import Split, keep_together
 from peculiar.training import train
 from peculiar.training.recipe import Recipe
-from peculiar.training.run_folder import arguments
 
 TINY = Recipe(width=8, size=32, epochs=1, batch_size=16, pretrained=False, validation_size=0.2, test_size=0.2)
 

@@ -11,6 +11,8 @@ import pytest
 import torch
 
 from peculiar.errors import LabelError, ModelError, PeculiarWarning, RunError, UnknownNameError, UsageError
+from peculiar.exercise.run_folder import load_run
+from peculiar.files import run_files
 from peculiar.images.decode import Framing
 from peculiar.models.model_file import load_model
 from peculiar.models.seen import SEEN, Seen
@@ -19,11 +21,12 @@ from peculiar.sources import Source, open_source
 from peculiar.sources.answers import read_answered
 from peculiar.sources.labels import own_question, told_questions
 from peculiar.sources.split import part_of
-from peculiar.training import recipe, run_folder, train
+from peculiar.training import recipe, train
 from peculiar.training.export import export
 from peculiar.training.recipe import Recipe, read_fit
 from peculiar.training.restore import restore
 from peculiar.training.train import FitWatcher
+from peculiar.training.weights import read_weights
 
 TINY = Recipe(width=8, size=32, epochs=2, batch_size=16, pretrained=False)
 
@@ -32,15 +35,15 @@ def test_the_run_s_folder_is_complete(tiny_fit: Path) -> None:
     record = recipe.read_fit(tiny_fit)
     assert [question.name for question in record.questions] == ["four_class", "clean5", "odd"]
     assert sum(record.counts.values()) == 100
-    assert [line["epoch"] for line in run_folder.read_history(tiny_fit)] == [1, 2]
+    assert [line["epoch"] for line in run_files.read_history(tiny_fit)] == [1, 2]
     assert set(recipe.read_notes(tiny_fit)["temperatures"]) == {"four_class", "clean5", "odd"}
-    parts = run_folder.read_split(tiny_fit)
+    parts = run_files.read_split(tiny_fit)
     assert len(parts) == 100
     assert set(parts.values()) == {"training", "validation", "test"}
 
 
 def test_parts_follow_from_the_ids(tiny_fit: Path) -> None:
-    parts = run_folder.read_split(tiny_fit)
+    parts = run_files.read_split(tiny_fit)
     assert all(part == part_of(id_, validation_size=0.1, test_size=0.15) for id_, part in parts.items())
 
 
@@ -52,15 +55,15 @@ def test_a_stopped_run_goes_on_to_the_same_weights(tiny_survey: Path, tiny_fit: 
 
     with pytest.raises(KeyboardInterrupt):
         train.fit([tiny_survey], "run", TINY, watcher=Stop())
-    assert len(run_folder.read_history(Path("run"))) == 1
+    assert len(run_files.read_history(Path("run"))) == 1
     train.fit([tiny_survey], "run", TINY, resume=True)
-    one, other = (run_folder.read_weights(folder / train.AVERAGED)[0] for folder in (tiny_fit, Path("run")))
+    one, other = (read_weights(folder / train.AVERAGED)[0] for folder in (tiny_fit, Path("run")))
     for name, tensor in one.items():
         torch.testing.assert_close(tensor, other[name], rtol=0, atol=1e-6)
 
 
 def test_a_finished_run_is_only_concluded(tiny_survey: Path, tiny_fit: Path) -> None:
-    before = run_folder.read_history(tiny_fit)
+    before = run_files.read_history(tiny_fit)
     (tiny_fit / recipe.NOTES).unlink()
     assert train.fit([tiny_survey], tiny_fit, TINY, resume=True) == before
     assert recipe.read_notes(tiny_fit)["scores"]["clean5"]["galaxies"] > 0
@@ -145,7 +148,7 @@ def test_wrong_values_are_reported_together() -> None:
 @pytest.mark.parametrize("content", [None, "{", '{"recipe": 3}'])
 def test_a_folder_that_is_no_fit(tmp_path: Path, content: str | None) -> None:
     if content is not None:
-        (tmp_path / run_folder.RECORD).write_text(content)
+        (tmp_path / run_files.RECORD).write_text(content)
     with pytest.raises(RunError, match="not the folder of a fit"):
         recipe.read_fit(tmp_path)
 
@@ -167,11 +170,11 @@ def test_weights_of_another_network(tiny_fit: Path, tmp_path: Path) -> None:
 
 def test_a_fit_is_no_run_of_the_exercise(tiny_fit: Path) -> None:
     with pytest.raises(RunError, match="was written by `peculiar fit`; `peculiar export"):
-        run_folder.load_run(tiny_fit)
+        load_run(tiny_fit)
 
 
 def test_the_record_is_plain_json(tiny_fit: Path) -> None:
-    stored = json.loads((tiny_fit / run_folder.RECORD).read_text())
+    stored = json.loads((tiny_fit / run_files.RECORD).read_text())
     assert stored["recipe"]["width"] == 8
     assert stored["data"] == ["survey.parquet"]
 
@@ -252,7 +255,7 @@ def test_the_first_layers_of_a_model_to_go_on_from_are_kept(
 ) -> None:
     start = load_model(tiny_model)
     train.fit([tiny_survey], "run", recipe.make_recipe(start, epochs=1, batch_size=16), start=start)
-    now, _ = run_folder.read_weights(Path("run") / train.AVERAGED)
+    now, _, _ = read_weights(Path("run") / train.AVERAGED)
     moved = {
         name.split(".")[1]
         for name, weights in restore(start, [])[0].state_dict().items()
@@ -264,7 +267,7 @@ def test_the_first_layers_of_a_model_to_go_on_from_are_kept(
 
 def test_a_teacher_changes_what_is_learned(tiny_survey: Path, tiny_fit: Path, tiny_model: Path) -> None:
     train.fit([tiny_survey], "run", TINY, teachers=[load_model(tiny_model)])
-    losses = [[line["loss"] for line in run_folder.read_history(folder)] for folder in (tiny_fit, Path("run"))]
+    losses = [[line["loss"] for line in run_files.read_history(folder)] for folder in (tiny_fit, Path("run"))]
     assert losses[0] != losses[1]
     with pytest.raises(RunError, match="cannot be resumed, it was another run: teachers was"):
         train.fit([tiny_survey], "run", TINY, resume=True)
@@ -307,7 +310,7 @@ def test_what_goes_on_can_be_stopped_and_resumed(tiny_survey: Path, tiny_model: 
         train.fit([tiny_survey], "run", short, start=start, watcher=Stop())
     train.fit([tiny_survey], "run", short, start=start, resume=True)
     train.fit([tiny_survey], "other", long, start=start)
-    one, other = (run_folder.read_weights(Path(folder) / train.AVERAGED)[0] for folder in ("run", "other"))
+    one, other = (read_weights(Path(folder) / train.AVERAGED)[0] for folder in ("run", "other"))
     for name, tensor in one.items():
         torch.testing.assert_close(tensor, other[name], rtol=0, atol=1e-6)
     with pytest.raises(RunError, match="it was another run: start was"):
@@ -508,7 +511,7 @@ GALAXY_MOOD = Question(name="mood", answers=("sdss", "decals"), column="survey")
 def test_a_fit_from_python_writes_a_line_an_epoch(tiny_fit: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = train.EpochLines()
     lines.begin(read_fit(tiny_fit), 1234)
-    for line in run_folder.read_history(tiny_fit):
+    for line in run_files.read_history(tiny_fit):
         lines.epoch(line)
     output, errors = capsys.readouterr()
     assert output == ""
@@ -517,7 +520,7 @@ def test_a_fit_from_python_writes_a_line_an_epoch(tiny_fit: Path, capsys: pytest
 
 
 def test_a_model_file_keeps_what_it_was_trained_on(tiny_fit: Path, tiny_model: Path) -> None:
-    split = run_folder.read_split(tiny_fit)
+    split = run_files.read_split(tiny_fit)
     seen = Seen(tuple(load_model(tiny_model).card.training[SEEN]))
     assert dict(zip(split, seen.among(list(split)).tolist(), strict=True)) == {
         id_: part == "training" for id_, part in split.items()

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from peculiar.cli import about, classify, data, explain, judge, label, learn, search
+from peculiar.cli import about, classify, data, demo, explain, judge, label, learn, search
 from peculiar.cli.terminal import OneLine, err, keep_results_apart, out, show_warning, shown_warnings
 from peculiar.errors import PeculiarError, PeculiarWarning
 from peculiar.text import plain, reason
@@ -36,7 +36,7 @@ app = typer.Typer(
 )
 
 for command in (
-    learn.demo,
+    demo.demo,
     learn.train,
     learn.fit,
     learn.export,

@@ -96,14 +96,15 @@ def explain(
 
 def _explain_run(source: "Source", model: Path, folder: Path, count: int, weights: str) -> None:
     """Draw what each filter of each convolutional layer of a run sees in galaxies that it was not trained on."""
-    with extra("explaining a training run", "train"):
+    with extra("explaining a training run", "exercise"):
+        from peculiar.exercise import run_folder
         from peculiar.exercise.filters import visualize_activations
-        from peculiar.models.attribution import rows_by_turns
-        from peculiar.training import run_folder
+    from peculiar.files.run_files import read_split
+    from peculiar.models.attribution import rows_by_turns
     from peculiar.sources.stream import decode_row
 
     trained = run_folder.load_run(model, weights=weights)
-    seen = {id_ for id_, part in run_folder.read_split(model).items() if part == "training"}
+    seen = {id_ for id_, part in read_split(model).items() if part == "training"}
     numbers: dict[str | None, int] = {answer: number for number, answer in enumerate(trained.question.answers)}
     galaxies = (
         galaxy

@@ -167,10 +167,12 @@ def _open(model: Path | None, *, weights: str, views: int | None, include_traini
 
     if model is None or not model.is_dir():
         return file_candidate(load_model(model), part=part, views=views, include_training=include_training)
-    with extra("evaluating a training run", "train"):
-        from peculiar.training import run_folder
+    with extra("evaluating a training run", "exercise"):
+        from peculiar.exercise import run_folder
+    from peculiar.files.run_files import read_split
+
     trained = run_folder.load_run(model, weights=weights)
-    seen = {id_ for id_, in_ in run_folder.read_split(model).items() if in_ == "training"}
+    seen = {id_ for id_, in_ in read_split(model).items() if in_ == "training"}
     return run_candidate(
         model,
         trained,

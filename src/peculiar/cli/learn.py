@@ -1,4 +1,4 @@
-"""`peculiar demo`, `train`, `fit`, `export` and `recalibrate`: commands that need PyTorch."""
+"""`peculiar train`, `fit`, `export` and `recalibrate`: commands that train, and what they make of a run."""
 
 import json
 from pathlib import Path
@@ -34,32 +34,9 @@ if TYPE_CHECKING:
     from peculiar.sources import Source
 
 
-def demo(
-    context: typer.Context,
-    folder: Annotated[Path, typer.Option("--out", help="Folder to write to; the same demo is replaced.")] = Path(
-        "demo"
-    ),
-    data: Annotated[
-        Path | None, typer.Option(help="NPZ file in the exercise's layout; default the exercise's own.")
-    ] = None,
-    epochs: Annotated[int, typer.Option(help="The exercise's 8, or its variant's 12.")] = 8,
-    overwrite: Overwrite = False,
-) -> None:
-    """Run the exercise from beginning to end, and leave a page that shows it."""
-    with extra("the demo", "train"):
-        from peculiar.exercise.demo import demo as run_demo
-        from peculiar.exercise.demo import files_of
-    with producing(context, *files_of(folder)), watching() as watcher:
-        page = run_demo(folder, data=data, epochs=epochs, watcher=watcher)
-    out.print(f"Open {page} in a browser.")
-
-
 def train(
     data: Data,
     folder: Annotated[Path, typer.Option("--out", help="Folder for the run.", show_default=False)],
-    net: Annotated[
-        str, typer.Option(help="Network: reference (the exercise's); for the one that ships see `peculiar fit`.")
-    ] = "reference",
     epochs: Annotated[int, typer.Option(help="How often to go through the galaxies.")] = 8,
     batch_size: Annotated[int, typer.Option(help="Galaxies a step.")] = 5,
     learning_rate: Annotated[float, typer.Option(help="Adam's step size.")] = 0.001,
@@ -71,17 +48,17 @@ def train(
     size: Size = 128,
     crop: Crop = "whole",
     fast: Fast = False,
-    precision: Annotated[str, typer.Option(help="Mixed precision: no or bf16.")] = "no",
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, if there is one.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Train a network on labelled galaxies."""
-    with extra("training", "train"):
+    """Train the exercise's network on labelled galaxies."""
+    with extra("training the exercise's network", "exercise"):
+        from peculiar.exercise import run_folder
         from peculiar.exercise.train import train as run_train
-        from peculiar.reports import plots
-        from peculiar.training import run_folder
+    from peculiar.files.run_files import best_epoch
+    from peculiar.reports import plots
+
     arguments = run_folder.arguments(
-        net=net,
         epochs=epochs,
         batch_size=batch_size,
         seed=seed,
@@ -89,17 +66,14 @@ def train(
         validation_size=validation_size,
         split_seed=split_seed,
         framing=framing(size, crop, fast=fast),
-        precision=precision,
     )
     with watching("; add --resume to the same command to go on after the last whole epoch") as watcher:
         source = open_galaxies(data, id_column, label=label)
         trained = run_train(source, folder, arguments, label=label, resume=resume, watcher=watcher)
-    if not trained.main_process:
-        return
     plots.save(plots.draw_history(trained.history), folder / "history.png")
     plots.save(plots.draw_confusion(trained.scores.confusion, trained.model.question.answers), folder / "confusion.png")
     if as_json:
-        last, best = trained.history[-1], run_folder.best_epoch(trained.history)
+        last, best = trained.history[-1], best_epoch(trained.history)
         weights = {"weights": "last", "epoch": last["epoch"], "best_epoch": best["epoch"]}
         print_json({"history": trained.history, **weights, "scores": trained.scores.as_dict()})
     else:
@@ -109,7 +83,7 @@ def train(
 
 def _print_training(trained: "Trained") -> None:
     """Print the scores of the last weights, and where the best ones lie if these are others."""
-    from peculiar.training.run_folder import best_epoch
+    from peculiar.files.run_files import best_epoch
 
     last, best = trained.history[-1], best_epoch(trained.history)
     held_back = f"the {counted(trained.scores.count, 'galaxy')} held back"

@@ -9,7 +9,10 @@ from typing import Any
 import numpy as np
 
 from peculiar.errors import SimulatedDataWarning
+from peculiar.exercise import run_folder
 from peculiar.exercise.filters import visualize_activations
+from peculiar.exercise.network import Network
+from peculiar.exercise.run_folder import Arguments
 from peculiar.exercise.train import Trained, Watcher, train
 from peculiar.models.model_file import load_model
 from peculiar.questions.question import FOUR_CLASS
@@ -18,9 +21,6 @@ from peculiar.reports.plots import draw_answers, draw_confusion, draw_history, d
 from peculiar.sources import load_galaxy_data
 from peculiar.sources.stream import Dataset
 from peculiar.text import counted, format_score
-from peculiar.training import run_folder
-from peculiar.training.networks import build, summarise
-from peculiar.training.run_folder import Arguments
 
 _COMPARED = 12
 
@@ -148,7 +148,7 @@ def _network_section() -> Section:
     return Section(
         "The network",
         ["Two convolutional layers look for patterns, two dense layers weigh what they found."],
-        code=str(summarise(build("reference", len(FOUR_CLASS.answers), 128), 128)),
+        code=str(Network()),
     )
 
 

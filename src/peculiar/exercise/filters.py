@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +15,9 @@ from rich.markup import escape
 from scipy import special
 
 from peculiar.errors import DataError, UsageError
+from peculiar.exercise.network import Network
 from peculiar.questions.question import FOUR_CLASS
 from peculiar.reports.plots import MOST_FILTERS, draw_contact_sheet, draw_galaxy, draw_maps, save
-
-if TYPE_CHECKING:
-    from torch import Tensor, nn
 
 Maps = dict[str, NDArray[np.float32]]
 
@@ -78,7 +76,7 @@ def visualize_activations(
 
     Parameters
     ----------
-    model : keras.Model, TrainedNet, or torch.nn.Module
+    model : TrainedNet, Network, keras.Model or torch.nn.Module
         It may end in probabilities or in logits.
     batches : iterable or iterator of (pictures, labels)
         Pictures (n, height, width, 3), from 0 to 1 or uint8; labels one-hot (n, classes) or class numbers (n,) or
@@ -211,21 +209,24 @@ def _names(answers: Sequence[str] | None, classes: int) -> Sequence[str]:
 
 def _look(model: Any, pictures: NDArray[np.float32]) -> tuple[Maps, NDArray[np.floating]]:
     """Return the maps of every convolutional layer, and the probabilities."""
+    net = getattr(model, "net", model)
     families = {kind.__module__.split(".")[0] for kind in type(model).__mro__}
     # With the PyTorch backend a Keras network is a PyTorch module too, so Keras is asked first.
-    keras = next((family for family in ("keras", "tf_keras") if family in families), None)
-    if keras is None and "torch" not in families and not hasattr(model, "net"):
-        message = (
-            f"the model has to be a Keras or PyTorch network, received {type(model).__name__}; `load_run(FOLDER)` "
-            "loads that of a training run"
-        )
-        raise UsageError(message)
+    family = next((family for family in ("keras", "tf_keras", "torch") if family in families), None)
     try:
-        if keras:
-            maps, outputs = _look_keras(model, pictures, keras)
+        if family == "torch":
+            maps, outputs = _look_torch(model, pictures)
+        elif family is not None:
+            maps, outputs = _look_keras(model, pictures, family)
+        elif isinstance(net, Network):
+            maps, outputs = net.activations(pictures)
         else:
-            maps, outputs = _look_torch(model if "torch" in families else model.net, pictures)
-    except UsageError:
+            message = (
+                f"the model has to be a network of the exercise, of Keras or of PyTorch, received "
+                f"{type(model).__name__}; `load_run(FOLDER)` loads that of a training run"
+            )
+            raise UsageError(message)
+    except (UsageError, DataError):
         raise
     except (RuntimeError, ValueError) as error:
         message = (
@@ -259,20 +260,26 @@ def _look_keras(model: Any, pictures: NDArray[np.float32], family: str) -> tuple
     return maps, _to_numpy(seen["outputs"])
 
 
-def _look_torch(net: "nn.Module", pictures: NDArray[np.float32]) -> tuple[Maps, NDArray[np.floating]]:
-    import torch
-
-    from peculiar.training.networks import observing
-
+def _look_torch(net: Any, pictures: NDArray[np.float32]) -> tuple[Maps, NDArray[np.floating]]:
+    torch = importlib.import_module("torch")
     maps: Maps = {}
-    names: dict[nn.Module, str] = {
-        module: name for name, module in net.named_modules() if isinstance(module, torch.nn.Conv2d)
-    }
+    names = {module: name for name, module in net.named_modules() if isinstance(module, torch.nn.Conv2d)}
 
-    def note(module: "nn.Module", _: tuple["Tensor", ...], output: "Tensor") -> None:
+    def note(module: Any, _: Any, output: Any) -> None:
         # Channels last, and cut at zero as the ReLU that follows does.
         maps[names[module]] = output.permute(0, 2, 3, 1).clamp(min=0).cpu().numpy()
 
-    with observing(net, dict.fromkeys(names, note)) as device:
-        outputs = net(torch.from_numpy(pictures).to(device).permute(0, 3, 1, 2))
-    return maps, outputs.cpu().numpy()
+    # Some modules may be frozen, so that each has a mode of its own to come back to.
+    modes = {module: module.training for module in net.modules()}
+    hooks = [module.register_forward_hook(note) for module in names]
+    try:
+        net.eval()
+        with torch.inference_mode():
+            device = next((parameter.device for parameter in net.parameters()), "cpu")
+            outputs = net(torch.from_numpy(pictures).to(device).permute(0, 3, 1, 2)).cpu().numpy()
+    finally:
+        for module, training in modes.items():
+            module.training = training
+        for hook in hooks:
+            hook.remove()
+    return maps, outputs

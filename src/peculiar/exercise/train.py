@@ -1,44 +1,30 @@
-"""Train a network on a labelled source: seeded and resumable, with a line of history per epoch."""
+"""Train the exercise's network on a labelled source: seeded and resumable, with a line of history per epoch."""
 
 import os
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from accelerate import Accelerator
-from accelerate.state import AcceleratorState
-from accelerate.utils import gather_object
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional
+from threadpoolctl import threadpool_limits
 
 from peculiar.errors import RunError
+from peculiar.exercise import run_folder
 from peculiar.exercise.adam import Adam
+from peculiar.exercise.layers import Floats, cross_entropy, softmax
+from peculiar.exercise.network import Network
+from peculiar.exercise.run_folder import Arguments, Record, TrainedNet
+from peculiar.exercise.steps import Steps
+from peculiar.exercise.weights import read_weights, write_weights
+from peculiar.files import run_files
 from peculiar.metrics.scores import Scores, class_auc, evaluate, pooled_auc
 from peculiar.sources import Source, open_source
 from peculiar.sources.split import Split, data_digest, keep_together, split
 from peculiar.sources.stream import Dataset, read_dataset
 from peculiar.text import counted, format_score
-from peculiar.training import run_folder
-from peculiar.training.networks import build, summarise
-from peculiar.training.networks.exercise import ReferenceNet
-from peculiar.training.run_folder import Arguments, Record, TrainedNet
-
-try:
-    from peculiar.exercise.kernel import Kernel
-except ImportError:  # numba is an extra, and lacks for the newest Python for a while
-    Kernel = None  # type: ignore[assignment, misc]
-
-# Below this many multiplications a step, handing work to a second thread costs more than the thread saves.
-_SINGLE_THREAD_WORK = 200_000_000
-
-_VALIDATION_BATCH = 64
 
 
 class Watcher:
@@ -96,8 +82,6 @@ class Trained:
         On the validation part, of the last epoch's weights.
     data : Dataset
     split : Split
-    main_process : bool
-        Whether this is the one process, of those that trained together, that writes and tells.
     """
 
     folder: Path
@@ -106,7 +90,6 @@ class Trained:
     scores: Scores
     data: Dataset
     split: Split
-    main_process: bool
 
 
 def train(
@@ -119,7 +102,7 @@ def train(
     watcher: Watcher | None = None,
     verbose: bool = True,
 ) -> Trained:
-    """Train a network.
+    """Train the exercise's network.
 
     The loss is categorical cross-entropy, the optimiser Adam (Kingma & Ba 2015) as Keras defines it. Training metrics
     are those of the batches as they went by, before each update, as Keras reports them. After every epoch the
@@ -130,9 +113,9 @@ def train(
     data : path-like, Source or Dataset
         Labelled galaxies.
     out : path-like
-        Folder of the run; see `peculiar.training.run_folder`.
+        Folder of the run; see `peculiar.files.run_files`.
     arguments : Arguments, optional
-        Network, epochs, batch size and so on; the exercise's by default.
+        Epochs, batch size and so on; the exercise's by default.
     label : str, optional
         The column that holds the labels, for a table.
     resume : bool
@@ -157,19 +140,16 @@ def train(
 
     Notes
     -----
-    Several GPUs or processes: ``accelerate launch -m peculiar train ...``; `batch_size` is what each process takes.
-
-    The exercise's network is trained by `peculiar.exercise.kernel` on a CPU where numba is installed (extra ``fast``),
-    otherwise by PyTorch; a run may begin by the one and go on by the other. They differ as two processors do, by
-    rounding.
+    Where numba is installed, `peculiar.exercise.kernel` computes, otherwise NumPy in fifteen times the time; a run may
+    begin by the one and go on by the other. They differ as two processors do, by rounding.
     """
     arguments, watcher, folder = (
         arguments or Arguments(),
         watcher or (EpochLines() if verbose else Watcher()),
         Path(out),
     )
-    run_folder.check_folder(folder, resume=resume)
-    resuming = resume and (folder / run_folder.LAST).exists()
+    run_files.check_folder(folder, resume=resume)
+    resuming = resume and (folder / run_files.LAST).exists()
     if isinstance(data, str | os.PathLike):
         data = open_source(data, label=label)
     name, label = (str(data.path), data.label) if isinstance(data, Source) else ("memory", data.question.name)
@@ -192,21 +172,27 @@ def train(
         split_digest=parts.digest(galaxies.ids),
         training_count=len(parts.training),
         validation_count=len(parts.validation),
-        versions=run_folder.versions(),
+        versions=run_files.versions("numba"),
     )
     if resuming:
         _check_same(run_folder.read_record(folder), record, folder)
-    with torch.random.fork_rng():
-        loop = _Loop(galaxies, parts, record, folder, watcher)
-        with _threads(loop.work):
-            history = loop.run(resuming=resuming)
-            probabilities = loop.probabilities(parts.validation)
-        model = TrainedNet(loop.bare, galaxies.question, arguments.framing)
+    loop = _Loop(galaxies, parts, record, folder, watcher)
+    # Of products as small as these, handing half to another thread costs more than the thread saves.
+    with threadpool_limits(1, user_api="blas"):
+        history = loop.run(resuming=resuming)
+    probabilities = softmax(loop.steps.logits(parts.validation))
     scores = evaluate(galaxies.labels[parts.validation], probabilities, galaxies.question.answers)
-    main_process = loop.accelerator.is_main_process
-    if main_process:
-        run_folder.write_json(folder / run_folder.SCORES, scores.as_dict())
-    return Trained(folder, model, history, scores, galaxies, parts, main_process)
+    run_files.write_json(folder / run_files.SCORES, scores.as_dict())
+    return Trained(folder, TrainedNet(loop.net, galaxies.question, arguments.framing), history, scores, galaxies, parts)
+
+
+def fastest_steps() -> type[Steps]:
+    """Return the compiled steps where numba is installed, else those of NumPy."""
+    try:
+        from peculiar.exercise.kernel import Kernel
+    except ImportError:  # for the newest Python, numba lacks for a while
+        return Steps
+    return Kernel
 
 
 def _same_rows(source: Source, galaxies: Dataset) -> list[tuple[int, int]]:
@@ -221,158 +207,85 @@ class _Loop:
     """The state of one training run."""
 
     def __init__(self, data: Dataset, parts: Split, record: Record, folder: Path, watcher: Watcher) -> None:
-        self.record, self.folder, self.parts, self.data = record, folder, parts, data
+        self.data, self.parts, self.record, self.folder, self.watcher = data, parts, record, folder, watcher
         arguments = record.arguments
-        # accelerate keeps the precision for the whole process, and would refuse a second run with another.
-        AcceleratorState._reset_state()
-        self.accelerator = Accelerator(mixed_precision=arguments.precision)
-        self.watcher = watcher if self.accelerator.is_main_process else Watcher()
-        torch.manual_seed(arguments.seed)
-        net = build(arguments.net, len(data.question.answers), arguments.framing.size)
-        self.summary = summarise(net, arguments.framing.size)
-        # Three passes through the network: forward, and backward for activations and for weights.
-        self.work = 3 * self.summary.multiply_adds * arguments.batch_size
-        self.bare = net.to(self.accelerator.device)
-        # In a single process accelerate would change nothing, and load PyTorch's compiler, a second, to find that out.
-        self.net = self.accelerator.prepare(net) if self.accelerator.num_processes > 1 else net
-        self.optimizer = Adam(net, arguments.learning_rate)
-        # Only for the exercise's network, and on one core. PyTorch on two is slower, also with large batches.
-        self.kernel = (
-            Kernel(data.pictures, data.labels, net, self.optimizer)
-            if Kernel is not None
-            and isinstance(net, ReferenceNet)
-            and arguments.precision == "no"
-            and self.accelerator.num_processes == 1
-            and self.accelerator.device.type == "cpu"
-            else None
-        )
-        # Entering accelerate's context costs as much as a layer, so only where it does something.
-        self.autocast = nullcontext if arguments.precision == "no" else self.accelerator.autocast
+        self.net = Network(len(data.question.answers), arguments.framing.size, seed=arguments.seed)
+        self.optimizer = Adam(self.net.vector, arguments.learning_rate)
+        self.steps = fastest_steps()(data.pictures, data.labels, self.net, self.optimizer)
 
     def run(self, *, resuming: bool) -> list[dict[str, Any]]:
         history = self._resume() if resuming else self._begin()
-        self.watcher.begin(self.record, str(self.summary))
+        self.watcher.begin(self.record, str(self.net))
         for epoch in range(len(history) + 1, self.record.arguments.epochs + 1):
             started = time.perf_counter()
             line = {"epoch": epoch, **self._train(epoch), **self._validate()}
             line["seconds"] = round(time.perf_counter() - started, 3)
             history.append(line)
-            if self.accelerator.is_main_process:
-                self._save(history)
+            self._save(history)
             self.watcher.epoch(line)
         return history
 
     def _begin(self) -> list[dict[str, Any]]:
-        if self.accelerator.is_main_process:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            ids, parts = self.data.ids, self.parts
-            # The record is the first file, by which the folder is known as that of a run.
-            run_folder.write_text(self.folder / run_folder.RECORD, self.record.model_dump_json(indent=2) + "\n")
-            run_folder.write_split(
-                self.folder,
-                {
-                    "training": [ids[row] for row in parts.training],
-                    "validation": [ids[row] for row in parts.validation],
-                },
-            )
+        self.folder.mkdir(parents=True, exist_ok=True)
+        ids, parts = self.data.ids, self.parts
+        # The record is the first file, by which the folder is known as that of a run.
+        self._write_record()
+        run_files.write_split(
+            self.folder,
+            {"training": [ids[row] for row in parts.training], "validation": [ids[row] for row in parts.validation]},
+        )
         return []
 
     def _resume(self) -> list[dict[str, Any]]:
-        tensors, notes = run_folder.read_weights(self.folder / run_folder.LAST)
-        history = run_folder.parse_history(notes.get("history", ""), self.folder / run_folder.LAST)
-        self.bare.load_state_dict(run_folder.net_tensors(tensors))
-        self.optimizer.restore(run_folder.optimizer_tensors(tensors))
-        if self.accelerator.is_main_process:
-            # The number of epochs may have been raised, and a kill may have come between weights and history.
-            run_folder.write_text(self.folder / run_folder.RECORD, self.record.model_dump_json(indent=2) + "\n")
-            run_folder.write_history(self.folder, history)
+        weights, state, notes = read_weights(self.folder / run_files.LAST)
+        history = run_files.parse_history(notes.get("history", ""), self.folder / run_files.LAST)
+        self.net.load(weights)
+        self.optimizer.restore(state)
+        # The number of epochs may have been raised, and a kill may have come between weights and history.
+        self._write_record()
+        run_files.write_history(self.folder, history)
         return history
+
+    def _write_record(self) -> None:
+        run_files.write_text(self.folder / run_files.RECORD, self.record.model_dump_json(indent=2) + "\n")
 
     def _save(self, history: list[dict[str, Any]]) -> None:
         """Write weights and history; the one step that decides where a resumed run goes on is that of LAST."""
-        weights = self.bare.state_dict()
-        if run_folder.best_epoch(history) is history[-1]:
-            run_folder.write_weights(self.folder / run_folder.BEST, weights)
-        history_note = {"history": run_folder.format_history(history)}
-        run_folder.write_weights(self.folder / run_folder.LAST, weights, history_note, self.optimizer.state())
-        run_folder.write_history(self.folder, history)
+        weights = self.net.arrays()
+        if run_files.best_epoch(history) is history[-1]:
+            write_weights(self.folder / run_files.BEST, weights)
+        note = {"history": run_files.format_history(history)}
+        write_weights(self.folder / run_files.LAST, weights, note, self.optimizer.state())
+        run_files.write_history(self.folder, history)
 
     def _train(self, epoch: int) -> dict[str, Any]:
-        self.net.train()
-        # Everything random in an epoch follows from the seed and its number, so that a resumed run repeats it.
+        # The order of the galaxies follows from the seed and the epoch's number, so that a resumed run repeats it.
         random = np.random.default_rng([self.record.arguments.seed, epoch])
-        batches = list(self._batches(random.permutation(self.parts.training)))
-        torch.manual_seed(int(random.integers(2**63)))
+        order, size = random.permutation(self.parts.training), self.record.arguments.batch_size
+        batches = [order[start : start + size] for start in range(0, len(order), size)]
         losses = hits = 0.0
-        seen: list[tuple[NDArray[np.intp], NDArray[np.float32]]] = []
+        answered = []
         for done, rows in enumerate(batches, 1):
-            logits, loss = self._learn(rows) if self.kernel is None else self.kernel.learn(rows)
-            seen.append((rows, logits))
+            logits, loss = self.steps.learn(rows)
+            answered.append(logits)
             losses += loss
             hits += np.count_nonzero(logits.argmax(axis=1) == self.data.labels[rows]) / len(rows)
             self.watcher.batch(epoch, done, len(batches), losses / done, hits / done)
-        return self._metrics(seen)
+        return self._metrics(order, np.concatenate(answered))
 
     def _validate(self) -> dict[str, Any]:
         rows = self.parts.validation
-        return {
-            f"val_{name}": value for name, value in self._metrics([(rows, self._answer(rows))], gather=False).items()
-        }
+        return {f"val_{name}": value for name, value in self._metrics(rows, self.steps.logits(rows)).items()}
 
-    def probabilities(self, rows: NDArray[np.intp]) -> NDArray[np.float32]:
-        """Return what the network says of galaxies, shape (len(rows), classes)."""
-        return _softmax(self._answer(rows))
-
-    def _learn(self, rows: NDArray[np.intp]) -> tuple[NDArray[np.float32], float]:
-        logits, loss = self._forward(rows)
-        self.optimizer.zero_grad()
-        torch.autograd.backward(loss)
-        self.optimizer.step()
-        return logits.detach().cpu().numpy(), loss.item()
-
-    def _answer(self, rows: NDArray[np.intp]) -> NDArray[np.float32]:
-        if self.kernel is not None:
-            return self.kernel.logits(rows)
-        self.net.eval()
-        with torch.inference_mode():
-            parts = [
-                self._forward(rows[start : start + _VALIDATION_BATCH])[0].cpu().numpy()
-                for start in range(0, len(rows), _VALIDATION_BATCH)
-            ]
-        return np.concatenate(parts)
-
-    def _batches(self, order: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:
-        """Yield this process's share of every batch; the last one may be smaller, but is never empty."""
-        processes, rank = self.accelerator.num_processes, self.accelerator.process_index
-        step = self.record.arguments.batch_size * processes
-        for start in range(0, len(order), step):
-            rows = order[start : start + step]
-            yield np.array_split(rows if len(rows) >= processes else order[:processes], processes)[rank]
-
-    def _forward(self, rows: NDArray[np.intp]) -> tuple[Tensor, Tensor]:
-        device = self.accelerator.device
-        # Rows are picked by NumPy, which copies them whole; PyTorch's indexing goes byte by byte, a tenth of a step.
-        pictures, labels = torch.from_numpy(self.data.pictures[rows]), torch.from_numpy(self.data.labels[rows])
-        with self.autocast():
-            logits = self.net(run_folder.to_input(pictures, device))
-        logits = logits.float()
-        return logits, functional.cross_entropy(logits, labels.to(device))
-
-    def _metrics(
-        self, seen: list[tuple[NDArray[np.intp], NDArray[np.float32]]], *, gather: bool = True
-    ) -> dict[str, Any]:
-        if gather and self.accelerator.num_processes > 1:
-            seen = gather_object(seen)
-        labels = self.data.labels[np.concatenate([rows for rows, _ in seen])]
-        logits = np.concatenate([logits for _, logits in seen])
+    def _metrics(self, rows: NDArray[np.intp], logits: Floats) -> dict[str, Any]:
+        labels, answers = self.data.labels[rows], self.data.question.answers
         if not np.isfinite(logits).all():
             message = "the network's answers are no longer numbers; train with a smaller step (--learning-rate)"
             raise RunError(message)
-        probabilities = _softmax(logits)
-        answers = self.data.question.answers
+        probabilities = softmax(logits)
         one_hot = np.eye(len(answers), dtype=np.float32)[labels]
         return {
-            "loss": round(float(functional.cross_entropy(torch.from_numpy(logits), torch.from_numpy(labels))), 6),
+            "loss": round(cross_entropy(logits, labels), 6),
             "categorical_accuracy": round(float((probabilities.argmax(axis=1) == labels).mean()), 6),
             "auc": _rounded(pooled_auc(one_hot, probabilities)),
             "auc_by_class": {
@@ -382,24 +295,8 @@ class _Loop:
         }
 
 
-def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    probabilities: NDArray[np.float32] = torch.softmax(torch.from_numpy(logits), dim=1).numpy()
-    return probabilities
-
-
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 6)
-
-
-@contextmanager
-def _threads(work: int) -> Iterator[None]:
-    """Use as many threads as a step of `work` multiplications is worth."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1 if work < _SINGLE_THREAD_WORK else before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _check_same(old: Record, new: Record, folder: Path) -> None:

@@ -16,13 +16,14 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from peculiar.errors import ModelError, RunError
+from peculiar.files import run_files
 from peculiar.files.writing import writing
 from peculiar.models.model_file import FORMAT, Card, Model, load_model, seal
 from peculiar.models.seen import SEEN, pack_ids
-from peculiar.training import run_folder
 from peculiar.training.networks.galaxy import GalaxyNet
 from peculiar.training.recipe import read_fit, read_notes
 from peculiar.training.train import load_net
+from peculiar.training.weights import to_input
 
 # Half precision keeps three digits of a weight, and halves the file; arithmetic stays in single precision. The few
 # weights of the first layers need more digits than that, and take little room. A network whose temperature is low needs
@@ -103,10 +104,10 @@ def export(
             views=views,
             training={
                 **record.model_dump(mode="json", exclude={"questions"}),
-                "epochs": len(run_folder.read_history(folder)),
+                "epochs": len(run_files.read_history(folder)),
                 SEEN: [
                     *record.seen,
-                    pack_ids(id_ for id_, part in run_folder.read_split(folder).items() if part == "training"),
+                    pack_ids(id_ for id_, part in run_files.read_split(folder).items() if part == "training"),
                 ],
             },
             scores=scores or {"validation": notes["scores"]},
@@ -115,7 +116,7 @@ def export(
             version=metadata.version("peculiar"),
         )
     except ValidationError as error:
-        message = f"{folder} cannot be exported: {run_folder.wrong_values(error)}"
+        message = f"{folder} cannot be exported: {run_files.wrong_values(error)}"
         raise RunError(message) from error
     with writing(out) as temporary:
         for graph in (_halved(whole), whole):
@@ -198,7 +199,7 @@ def _wrong(model: Model, net: GalaxyNet, temperatures: dict[str, float]) -> dict
     pictures = np.concatenate([noise, smooth])
     found = model.classify(pictures, views=1, framed=True).probabilities
     with torch.inference_mode():
-        logits = net(run_folder.to_input(torch.from_numpy(pictures), torch.device("cpu")))
+        logits = net(to_input(torch.from_numpy(pictures), torch.device("cpu")))
     furthest = {
         question: float(np.abs(found[question] - torch.softmax(values / temperatures[question], dim=1).numpy()).max())
         for question, values in logits.items()

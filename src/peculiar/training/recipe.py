@@ -7,10 +7,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from peculiar.errors import RunError, UsageError
+from peculiar.files import run_files
 from peculiar.images.decode import Framing
 from peculiar.models.model_file import Model
 from peculiar.questions.question import Question
-from peculiar.training import run_folder
 from peculiar.training.augment import MARGIN
 from peculiar.training.networks.bodies import LITE_WIDTH
 from peculiar.training.restore import width_of
@@ -120,7 +120,7 @@ def make_recipe(start: Model | None = None, **values: Any) -> Recipe:
     try:
         return Recipe(**given)
     except ValidationError as error:
-        raise UsageError(run_folder.wrong_values(error)) from error
+        raise UsageError(run_files.wrong_values(error)) from error
 
 
 class FitRecord(BaseModel):
@@ -151,7 +151,7 @@ def read_fit(folder: Path) -> FitRecord:
         If the folder is not a fit, or its record is damaged.
     """
     try:
-        text = (folder / run_folder.RECORD).read_text(encoding="utf-8", errors="replace")
+        text = (folder / run_files.RECORD).read_text(encoding="utf-8", errors="replace")
         return FitRecord.model_validate_json(text)
     except ValidationError as error:
         if '"arguments"' in text:
@@ -162,7 +162,7 @@ def read_fit(folder: Path) -> FitRecord:
             raise RunError(message) from error
         message = (
             f"{folder} is not the folder of a fit, or that of another version of peculiar, or its "
-            f"{run_folder.RECORD} is damaged ({run_folder.wrong_values(error)})"
+            f"{run_files.RECORD} is damaged ({run_files.wrong_values(error)})"
         )
         raise RunError(message) from error
     except OSError as error:

@@ -21,6 +21,7 @@ from torch.nn import functional
 from peculiar.catalogs.teach import fit_head, fit_shares
 from peculiar.checks.duplicates import same_galaxies
 from peculiar.errors import LabelError, RunError, UsageError
+from peculiar.files import run_files
 from peculiar.metrics.calibration import fit_temperature
 from peculiar.metrics.scores import class_auc
 from peculiar.models.model_file import Model, cores
@@ -31,13 +32,13 @@ from peculiar.sources import Source, open_source
 from peculiar.sources.answers import Answered, read_answered
 from peculiar.sources.split import Split, data_digest, split_by_id
 from peculiar.text import format_score
-from peculiar.training import run_folder
 from peculiar.training.augment import middle, views
 from peculiar.training.losses import weighted_cross_entropy
 from peculiar.training.networks.bodies import imagenet_file, load_imagenet
 from peculiar.training.networks.galaxy import GalaxyNet, channels_last, numbered_heads
 from peculiar.training.recipe import NOTES, FitRecord, Recipe, check_same, make_recipe, read_fit
 from peculiar.training.restore import BODY, restore, set_head, width_of
+from peculiar.training.weights import read_weights, write_weights
 
 QUESTIONS: tuple[Question, ...] = (FOUR_CLASS, CLEAN5, ODD)
 """Those of the model that ships."""
@@ -200,8 +201,8 @@ def fit(
     watcher = watcher or (EpochLines() if verbose else FitWatcher())
     if start is not None:
         recipe = recipe.model_copy(update={"pretrained": False})
-    resuming = resume and (folder / run_folder.LAST).exists()
-    run_folder.check_folder(folder, resume=resume, known=(run_folder.RECORD, LESSONS))
+    resuming = resume and (folder / run_files.LAST).exists()
+    run_files.check_folder(folder, resume=resume, known=(run_files.RECORD, LESSONS))
     # Told before anything is read.
     if recipe.pretrained:
         imagenet_file()
@@ -226,7 +227,7 @@ def fit(
         start=start and start.card.digest,
         seen=tuple(start.card.training.get(SEEN, ())) if start else (),
         notes=tuple(dict(source.notes) for source in sources),
-        versions=run_folder.versions(),
+        versions=run_files.versions("torch", "accelerate"),
     )
     for teacher in teachers:
         _check_teacher(teacher, record)
@@ -340,14 +341,14 @@ def _lessons(
 def _keep_lessons(folder: Path, record: FitRecord, lessons: dict[str, NDArray[np.float32]]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {str(number): torch.from_numpy(lesson) for number, lesson in enumerate(lessons.values())}
-    run_folder.write_weights(folder / LESSONS, tensors, {"of": _asked(record)})
+    write_weights(folder / LESSONS, tensors, {"of": _asked(record)})
 
 
 def _kept_lessons(folder: Path, record: FitRecord) -> dict[str, NDArray[np.float32]] | None:
     """Return what the same teachers said of the same galaxies before a run was stopped, if they were asked."""
     if not (folder / LESSONS).exists():
         return None
-    tensors, notes = run_folder.read_weights(folder / LESSONS)
+    tensors, _, notes = read_weights(folder / LESSONS)
     names = {str(number): question.name for number, question in enumerate(record.questions)}
     if notes.get("of") != _asked(record) or set(tensors) != set(names):
         return None
@@ -431,7 +432,7 @@ class _Fit:
             history.append(line)
             self._save(history)
             self.watcher.epoch(line)
-        run_folder.write_json(self.folder / NOTES, self._conclude())
+        run_files.write_json(self.folder / NOTES, self._conclude())
         return history
 
     def _go_on_from(self, start: Model) -> GalaxyNet:
@@ -470,31 +471,30 @@ class _Fit:
             )
         }
         # The record is the first file, by which the folder is known as that of a run.
-        run_folder.write_text(self.folder / run_folder.RECORD, self.record.model_dump_json(indent=2) + "\n")
-        run_folder.write_split(self.folder, parts)
+        run_files.write_text(self.folder / run_files.RECORD, self.record.model_dump_json(indent=2) + "\n")
+        run_files.write_split(self.folder, parts)
         return []
 
     def _resume(self) -> list[dict[str, Any]]:
-        tensors, notes = run_folder.read_weights(self.folder / run_folder.LAST)
-        history = run_folder.parse_history(notes.get("history", ""), self.folder / run_folder.LAST)
+        tensors, state, notes = read_weights(self.folder / run_files.LAST)
+        history = run_files.parse_history(notes.get("history", ""), self.folder / run_files.LAST)
         names = [question.name for question in self.data.questions]
-        self.net.load_state_dict(numbered_heads(run_folder.net_tensors(tensors), names))
-        state = run_folder.optimizer_tensors(tensors)
+        self.net.load_state_dict(numbered_heads(tensors, names))
         averaged = {name: value for name, value in state.items() if name.startswith(_AVERAGE)}
         average = {name.removeprefix(_AVERAGE): value for name, value in averaged.items()}
         self.average.load_state_dict(numbered_heads(average, names))
         self._restore_optimizer({name: value for name, value in state.items() if name not in averaged})
-        run_folder.write_history(self.folder, history)
+        run_files.write_history(self.folder, history)
         return history
 
     def _save(self, history: list[dict[str, Any]]) -> None:
-        run_folder.write_weights(self.folder / AVERAGED, self.average.state_dict())
+        write_weights(self.folder / AVERAGED, self.average.state_dict())
         state = {_AVERAGE + name: value for name, value in self.average.state_dict().items()}
         for number, values in self.optimizer.state_dict()["state"].items():
             state.update({f"{number}.{name}": value for name, value in values.items()})
-        note = {"history": run_folder.format_history(history)}
-        run_folder.write_weights(self.folder / run_folder.LAST, self.net.state_dict(), note, state)
-        run_folder.write_history(self.folder, history)
+        note = {"history": run_files.format_history(history)}
+        write_weights(self.folder / run_files.LAST, self.net.state_dict(), note, state)
+        run_files.write_history(self.folder, history)
 
     def _restore_optimizer(self, tensors: dict[str, Tensor]) -> None:
         state: dict[int, dict[str, Tensor]] = {}
@@ -673,10 +673,10 @@ def load_net(folder: Path, record: FitRecord) -> GalaxyNet:
     """Load the averaged weights of a fit, ready to classify."""
     answers = {question.name: len(question.answers) for question in record.questions}
     net = GalaxyNet(answers, record.recipe.width, record.recipe.body)
-    tensors, _ = run_folder.read_weights(folder / AVERAGED)
+    tensors, _, _ = read_weights(folder / AVERAGED)
     try:
         net.load_state_dict(numbered_heads(tensors, net.questions))
     except RuntimeError as error:
-        message = f"{folder}: the weights do not fit the network of {run_folder.RECORD} ({error})"
+        message = f"{folder}: the weights do not fit the network of {run_files.RECORD} ({error})"
         raise RunError(message) from error
     return net.eval()

@@ -6,21 +6,23 @@ Needs Keras 3 with whatever backend (extra ``keras``).
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from peculiar.errors import DataError, MissingExtraError
-from peculiar.training.networks.exercise import ReferenceNet
+from peculiar.exercise.layers import Floats, softmax
+from peculiar.exercise.network import Network
 
 if TYPE_CHECKING:
     import keras
 
+_SIZE = 128
 
-def to_keras(net: ReferenceNet) -> "keras.Model":
+
+def to_keras(net: Network) -> "keras.Model":
     """Make the Keras network that gives the same probabilities.
 
     Parameters
     ----------
-    net : ReferenceNet
+    net : Network
         For pictures of 128 x 128.
 
     Returns
@@ -33,22 +35,16 @@ def to_keras(net: ReferenceNet) -> "keras.Model":
     DataError
         If the network is for pictures of another size.
     """
-    inputs = ReferenceNet().dense.in_features
-    if net.dense.in_features != inputs:
-        message = (
-            "the Keras twin takes pictures of 128 x 128, after which the first dense layer has "
-            f"{inputs} inputs; received a network with {net.dense.in_features}. Make it with size=128"
-        )
+    if net.size != _SIZE:
+        message = f"the Keras twin takes pictures of 128 x 128, received a network for {net.size} x {net.size}"
         raise DataError(message)
-    model = _twin(net.dense_1.out_features)
-    # Keras keeps filters as (row, column, in, out) and dense weights as (in, out).
-    order = {4: (2, 3, 1, 0), 2: (1, 0), 1: (0,)}
-    model.set_weights([value.cpu().numpy().transpose(order[value.ndim]) for value in net.state_dict().values()])
+    model = _twin(net.classes)
+    model.set_weights([_turned(part) for part in net.parts.values()])
     return model
 
 
-def from_keras(model: "keras.Model") -> ReferenceNet:
-    """Make the reference network that gives the same probabilities as a Keras network.
+def from_keras(model: "keras.Model") -> Network:
+    """Make the exercise's network that gives the same probabilities as a Keras network.
 
     Parameters
     ----------
@@ -61,24 +57,21 @@ def from_keras(model: "keras.Model") -> ReferenceNet:
         If it is not the exercise's network.
     """
     weights = model.get_weights()
-    net = ReferenceNet(classes=weights[-1].size if weights else 4)
-    order = {4: (3, 2, 0, 1), 2: (1, 0)}
-    tensors = [torch.from_numpy(value.transpose(order.get(value.ndim, range(value.ndim)))) for value in weights]
-    expected = net.state_dict()
-    if [value.shape for value in tensors] != [value.shape for value in expected.values()]:
+    net = Network(classes=weights[-1].size if weights else 4)
+    if [value.shape for value in weights] != [_turned(part).shape for part in net.parts.values()]:
         found = [tuple(value.shape) for value in weights]
         message = (
             f"this is not the exercise's network: its weights have the shapes {found}, those of the exercise's are "
             "(3, 3, 3, 8), (8,), (3, 3, 8, 8), (8,), (392, 16), (16,), (16, classes), (classes,); build it as "
-            "to_keras(ReferenceNet()) does"
+            "to_keras(Network()) does"
         )
         raise DataError(message)
-    net.load_state_dict(dict(zip(expected, tensors, strict=True)))
+    for part, value in zip(net.parts.values(), weights, strict=True):
+        _turned(part)[...] = value
     # Other activations, or a layer that scales the pictures, leave no trace in the weights.
-    picture = np.random.default_rng(222).random((1, 128, 128, 3), dtype=np.float32)
+    picture = np.random.default_rng(222).random((1, _SIZE, _SIZE, 3), dtype=np.float32)
     theirs = _keras().ops.convert_to_numpy(model(picture, training=False))[0]
-    with torch.inference_mode():
-        ours = net(torch.from_numpy(picture).permute(0, 3, 1, 2)).softmax(dim=1)[0].numpy()
+    ours = softmax(net.logits(picture))[0]
     if not np.allclose(theirs, ours, atol=1e-3):
         message = (
             "this is not the exercise's network: its weights have the right shapes, but make other probabilities "
@@ -87,6 +80,11 @@ def from_keras(model: "keras.Model") -> ReferenceNet:
         )
         raise DataError(message)
     return net
+
+
+def _turned(part: Floats) -> Floats:
+    """Return a view of weights as Keras keeps them: what they make comes last."""
+    return np.moveaxis(part, 0, -1)
 
 
 def _keras() -> Any:
