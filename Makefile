@@ -1,6 +1,10 @@
-# Every target makes .venv where it is missing, and installs into it what it needs, once.
+# Every target makes a virtual environment where it is missing, and installs into it what it needs, once.
 
 PYTHON ?= python3
+# Where the virtual environment is made; another one for each Python that is tried.
+VENV ?= .venv
+# Tried by test-all: those of 3.11 to 3.14 that are installed.
+PYTHONS ?= $(foreach minor,11 12 13 14,$(if $(shell python3.$(minor) -V 2>/dev/null),python3.$(minor)))
 
 # Real galaxies, where they lie beside the project; empty counts as absent.
 PECULIAR_DATA ?= $(wildcard ../shared/data)
@@ -11,28 +15,33 @@ export PECULIAR_DATA
 # What the model that ships is trained on.
 GALAXIES = $(PECULIAR_DATA)/stamps $(PECULIAR_DATA)/odd_native.parquet
 
-BIN := .venv/bin
+BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: demo test test-kernels test-slow fuzz train lint format docs clean help
+.PHONY: demo test test-all test-kernels test-slow fuzz train lint format docs clean help
 
-demo: .venv/.installed-demo ## run the exercise from beginning to end; open demo/index.html afterwards
+demo: $(VENV)/.installed-demo ## run the exercise from beginning to end; open demo/index.html afterwards
 	$(BIN)/peculiar demo --out demo
 
 test: lint ## check style, types, imports and dependencies, then run the tests
-	$(BIN)/pytest -n 2 -m "not slow" --cov --cov-report=term --cov-fail-under=90
+	$(BIN)/pytest -n 2 -m "not slow" --cov --cov-report=term --cov-fail-under=97
 
-test-kernels: .venv/.installed-dev ## run the tests as other processors compute, in five random orders
+test-kernels: $(VENV)/.installed-dev ## run the tests as other processors compute, in five random orders
 	$(BIN)/python tests/kernels.py
 
-test-slow: .venv/.installed-dev ## run the tests that take longer than ten seconds
+test-all: ## run the tests with each of PYTHONS, in virtual environments of their own
+	@for python in $(PYTHONS); do \
+		echo "== $$python" && $(MAKE) --no-print-directory test PYTHON=$$python VENV=.venv-$$(basename $$python) || exit 1; \
+	done
+
+test-slow: $(VENV)/.installed-dev ## run the tests that take longer than ten seconds
 	$(BIN)/pytest -m slow
 
-fuzz: .venv/.installed-dev ## read damaged files for hours: FUZZ_COUNT of them for each reader, another FUZZ_SEED each time
+fuzz: $(VENV)/.installed-dev ## read damaged files for hours: FUZZ_COUNT of them for each reader, another FUZZ_SEED each time
 	FUZZ_COUNT=$${FUZZ_COUNT:-200000} FUZZ_SEED=$${FUZZ_SEED:-$$(date +%s)} $(BIN)/pytest -n 0 -m slow -k damaged $(wildcard tests/test_fuzz*.py)
 
-train: .venv/.installed-train ## train the model that ships, on $PECULIAR_DATA; six hours on two cores, goes on after a stop
+train: $(VENV)/.installed-train ## train the model that ships, on $PECULIAR_DATA; six hours on two cores, goes on after a stop
 	$(BIN)/peculiar fit $(GALAXIES) --body residual --width 48 --from-scratch --precision bf16 \
 		--learning-rate 0.003 --epochs 26 --seed 222 --out runs/first --resume
 	$(BIN)/peculiar export runs/first --out runs/first.onnx
@@ -52,18 +61,18 @@ train: .venv/.installed-train ## train the model that ships, on $PECULIAR_DATA; 
 		--credit "Pictures: Sloan Digital Sky Survey; DESI Legacy Imaging Surveys"
 	$(BIN)/peculiar recalibrate $(GALAXIES) --model runs/galaxy.onnx --eight-bits --out runs/galaxy.onnx
 
-lint: .venv/.installed-dev ## check style, types, imports and dependencies
+lint: $(VENV)/.installed-dev ## check style, types, imports and dependencies
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/deptry src
 
-format: .venv/.installed-dev ## put the code into the one style
+format: $(VENV)/.installed-dev ## put the code into the one style
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-docs: .venv/.installed-dev ## renew what is generated: docs/cli.md, models.md, modules.md, architecture.svg and gallery.svg
+docs: $(VENV)/.installed-dev ## renew what is generated: docs/cli.md, models.md, modules.md, architecture.svg and gallery.svg
 	$(BIN)/python docs/make_cli.py
 	$(BIN)/python docs/make_models.py
 	$(BIN)/python docs/make_architecture.py
@@ -76,20 +85,20 @@ clean: ## remove what the other targets made, except .venv
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
-.venv/bin/python:
+$(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "peculiar needs Python 3.11 or later, and $(PYTHON) is none; name one, as in: make PYTHON=python3.12"; exit 1; }
-	$(PYTHON) -m venv .venv
+	$(PYTHON) -m venv $(VENV)
 
 # Installed again when the dependencies change.
-.venv/.installed-demo: pyproject.toml constraints.txt | .venv/bin/python
+$(VENV)/.installed-demo: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(INSTALL) -e '.[exercise]'
 	@touch $@
 
-.venv/.installed-train: pyproject.toml constraints.txt | .venv/bin/python
+$(VENV)/.installed-train: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(INSTALL) -e '.[train,pretrained,fast]'
 	@touch $@
 
-.venv/.installed-dev: pyproject.toml constraints.txt | .venv/bin/python
+$(VENV)/.installed-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(INSTALL) -e '.[dev]'
 	@touch $@
