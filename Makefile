@@ -42,16 +42,16 @@ fuzz: $(VENV)/.installed-dev ## read damaged files for hours: FUZZ_COUNT of them
 	FUZZ_COUNT=$${FUZZ_COUNT:-200000} FUZZ_SEED=$${FUZZ_SEED:-$$(date +%s)} $(BIN)/pytest -n 0 -m slow -k damaged $(wildcard tests/test_fuzz*.py)
 
 train: $(VENV)/.installed-train ## train the model that ships, on $PECULIAR_DATA; six hours on two cores, goes on after a stop
-	$(BIN)/peculiar fit $(GALAXIES) --body residual --width 48 --from-scratch --precision bf16 \
+	$(BIN)/peculiar train $(GALAXIES) --question galaxy --from scratch --body residual --width 48 --precision bf16 \
 		--learning-rate 0.003 --epochs 26 --seed 222 --out runs/first --resume
 	$(BIN)/peculiar export runs/first --out runs/first.onnx
-	$(BIN)/peculiar fit $(GALAXIES) --body residual --width 48 --from-scratch --precision bf16 \
+	$(BIN)/peculiar train $(GALAXIES) --question galaxy --from scratch --body residual --width 48 --precision bf16 \
 		--learning-rate 0.003 --epochs 30 --seed 444 --teacher runs/first.onnx --out runs/second --resume
 	$(BIN)/peculiar export runs/second --out runs/second.onnx
-	$(BIN)/peculiar fit $(GALAXIES) --seed 333 --out runs/third --resume
+	$(BIN)/peculiar train $(GALAXIES) --question galaxy --seed 333 --out runs/third --resume
 	$(BIN)/peculiar export runs/third --out runs/third.onnx
-	$(BIN)/peculiar fit $(GALAXIES) --teacher runs/second.onnx --teacher runs/third.onnx --seed 555 --epochs 20 \
-		--out runs/galaxy --resume
+	$(BIN)/peculiar train $(GALAXIES) --question galaxy --teacher runs/second.onnx --teacher runs/third.onnx \
+		--seed 555 --epochs 20 --out runs/galaxy --resume
 	$(BIN)/peculiar export runs/galaxy --out runs/galaxy.onnx --licence "BSD-3-Clause AND Apache-2.0" \
 		--credit "Galaxy Zoo 1: Lintott et al. 2011, MNRAS 410, 166" \
 		--credit "Galaxy Zoo 2: Willett et al. 2013, MNRAS 435, 2835; Hart et al. 2016, MNRAS 461, 3663" \
@@ -59,7 +59,7 @@ train: $(VENV)/.installed-train ## train the model that ships, on $PECULIAR_DATA
 		--credit "Galaxy Challenge: Kaggle 2014" \
 		--credit "EfficientNet-lite0: Tan & Le 2019, arXiv:1905.11946; begun with weights learned on ImageNet (Apache-2.0)" \
 		--credit "Pictures: Sloan Digital Sky Survey; DESI Legacy Imaging Surveys"
-	$(BIN)/peculiar recalibrate $(GALAXIES) --model runs/galaxy.onnx --eight-bits --out runs/galaxy.onnx
+	$(BIN)/peculiar calibrate $(GALAXIES) --model runs/galaxy.onnx --eight-bits --out runs/galaxy.onnx
 
 lint: $(VENV)/.installed-dev ## check style, types, imports and dependencies
 	$(BIN)/ruff check

@@ -23,8 +23,8 @@ from peculiar.models.model_file import load_model
 from peculiar.questions.question import Question
 from peculiar.sources.split import part_of
 from peculiar.training.export import export
+from peculiar.training.loop import train_network
 from peculiar.training.recipe import make_recipe
-from peculiar.training.train import fit
 from score_unknown import cloud, jet, nothing, painted
 
 SCORED = 2000
@@ -87,7 +87,7 @@ def main():
                     recipe = make_recipe(
                         model, seed=seed, epochs=options.epochs, learning_rate=options.learning_rate, test_size=0.0
                     )
-                    fit([data], run, recipe, questions=[question], start=model)
+                    train_network([data], run, recipe, questions=[question], start=model)
                     taught = export(run, Path(folder) / "further.onnx")
                     chances = np.concatenate(
                         [

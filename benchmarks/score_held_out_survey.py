@@ -2,7 +2,7 @@
 
     python benchmarks/score_held_out_survey.py [--epochs 6]
 
-Two fits with the same seed, of SDSS galaxies alone; one without the changes of flux, colour, contrast, sharpness and
+Two runs with the same seed, of SDSS galaxies alone; one without the changes of flux, colour, contrast, sharpness and
 noise (`peculiar.training.augment`). Both are scored on the DECaLS galaxies that are not in the test part: ringed or
 not.
 """
@@ -18,8 +18,11 @@ from peculiar.questions.question import CLEAN5, FOUR_CLASS, ODD
 from peculiar.sources import Source, open_source
 from peculiar.sources.answers import Answered, read_answered
 from peculiar.sources.split import Split
-from peculiar.training import augment, train
-from peculiar.training.recipe import FitRecord, Recipe
+from peculiar.training import augment
+from peculiar.training.loop import _Loop
+from peculiar.training.parts import split_galaxies
+from peculiar.training.recipe import Recipe, RunRecord
+from peculiar.training.watch import Watcher
 from peculiar.training.weights import to_input
 from score_model import auc_of, interval
 
@@ -38,10 +41,10 @@ def take(galaxies: Answered, rows) -> Answered:
 
 
 def read_parted(recipe: Recipe) -> tuple[Answered, list[Source], Split]:
-    """All labelled galaxies as a fit reads them, stamps before native frames, their sources, and their parts."""
+    """All labelled galaxies as training reads them, stamps before native frames, their sources, and their parts."""
     sources = [open_source(data_folder() / "stamps"), open_source(data_folder() / "odd_native.parquet")]
     galaxies = read_answered(sources, (FOUR_CLASS, CLEAN5, ODD), recipe.training_framing)
-    return galaxies, sources, train.fit_parts(galaxies, sources, recipe)[0]
+    return galaxies, sources, split_galaxies(galaxies, sources, recipe)[0]
 
 
 def main() -> None:
@@ -63,12 +66,12 @@ def main() -> None:
     for name, look in (("with the looks of other surveys", relight), ("without", lambda seen: seen)):
         augment._relight = look
         with tempfile.TemporaryDirectory() as folder:
-            own, _ = train.fit_parts(known, sources, recipe)
-            note = FitRecord(
+            own, _ = split_galaxies(known, sources, recipe)
+            note = RunRecord(
                 recipe=recipe, questions=known.questions, data=("sdss",), data_digest="", split_digest="",
                 counts={}, duplicates=0, versions={},
             )  # fmt: skip
-            run = train._Fit(known, own, note, Path(folder) / "run", train.FitWatcher())
+            run = _Loop(known, own, note, Path(folder) / "run", Watcher())
             run.run()
         with torch.inference_mode():
             parts_of = [

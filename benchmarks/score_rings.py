@@ -18,14 +18,15 @@ from sklearn.model_selection import StratifiedKFold
 from machine import describe, make_parser, record
 from peculiar.questions.question import FOUR_CLASS
 from peculiar.sources.split import Split
-from peculiar.training import train
-from peculiar.training.recipe import FitRecord, Recipe
+from peculiar.training.loop import _Loop
+from peculiar.training.recipe import Recipe, RunRecord
+from peculiar.training.watch import Watcher
 from peculiar.training.weights import to_input
 from score_held_out_survey import read_parted
 from score_model import auc_of, interval
 
 
-class Told(train.FitWatcher):
+class Told(Watcher):
     """Says after every epoch how the galaxies held back are told apart."""
 
     def __init__(self, ask, labels) -> None:
@@ -58,12 +59,12 @@ def main() -> None:
         held, known = stamps[unseen], np.flatnonzero(decals & np.isin(ids, ids[stamps[seen]]))
         validation = parts.validation[~decals[parts.validation]]
         own = Split(np.concatenate([answered, others, known]), validation)
-        note = FitRecord(
+        note = RunRecord(
             recipe=recipe, questions=galaxies.questions, data=("decals",), data_digest="", split_digest="",
             counts={}, duplicates=0, versions={},
         )  # fmt: skip
         with tempfile.TemporaryDirectory() as folder:
-            run = train._Fit(galaxies, own, note, Path(folder) / "run", train.FitWatcher())
+            run = _Loop(galaxies, own, note, Path(folder) / "run", Watcher())
 
             def ask(run=run, held=held):
                 with torch.inference_mode():

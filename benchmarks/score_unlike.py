@@ -2,7 +2,7 @@
 
     python benchmarks/score_unlike.py [MODEL.onnx] [--views N] [--hubble PICTURE]
 
-The model file has to be one that `peculiar recalibrate` wrote. Galaxies are those of the test part in ``stamps`` of the
+The model file has to be one that `peculiar calibrate` wrote. Galaxies are those of the test part in ``stamps`` of the
 folder of real galaxies, which decide nothing. Of artefacts those count that can be seen in the square that the network
 looks at; see `artefacts.spoil`. PICTURE is a deep field, such as the ``hubble_deep_field.jpg`` that comes with
 scikit-image.
@@ -116,7 +116,7 @@ def main():
     options = parser.parse_args()
     model = load_model(options.model)
     if model.card.familiar is None:
-        sys.exit("the model file does not tell of unlikeness: write it anew with `peculiar recalibrate`")
+        sys.exit("the model file does not tell of unlikeness: write it anew with `peculiar calibrate`")
     machine = describe("numpy", "onnxruntime", "scikit-learn")
 
     def told(framed):

@@ -3,7 +3,7 @@
     python benchmarks/score_votes.py [--seeds 3] [--epochs 30]
 
 The model that ships is trained further on the eleven questions of Galaxy Zoo 2, once with shares of votes, once with
-the answers of most: those that most people gave to five galaxies of the training part, as `peculiar fit` asks. Scored
+the answers of most: those that most people gave to five galaxies of the training part, as training asks. Scored
 are shares on the test part, each galaxy as its votes count; beside them the mean share of the training part, which
 knows no picture.
 """
@@ -26,8 +26,8 @@ from peculiar.sources.answers import answers_to, read_votes
 from peculiar.sources.labels import told_questions
 from peculiar.sources.split import part_of
 from peculiar.training.export import export
+from peculiar.training.loop import train_network
 from peculiar.training.recipe import make_recipe
-from peculiar.training.train import fit
 
 
 def interval(votes, probabilities):
@@ -74,7 +74,7 @@ def main():
                 ("the answers of most", "most.parquet", labelled),
             ):
                 run = place / f"{kind} {seed}"
-                fit([place / data], run, recipe, questions=asked, start=start)
+                train_network([place / data], run, recipe, questions=asked, start=start)
                 told = (
                     export(run, place / "model.onnx")
                     .classify(pictures[parts == "test"], views=2, framed=True)

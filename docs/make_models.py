@@ -175,7 +175,7 @@ def _repeat(model: Model) -> str:
     return f"""\
 ## To reproduce it
 
-`make train` trains a model with the same recipe on the galaxies in `PECULIAR_DATA`, exports and recalibrates it. It resumes after a stop.
+`make train` trains a model with the same recipe on the galaxies in `PECULIAR_DATA`, exports and calibrates it. It resumes after a stop.
 `python benchmarks/score_model.py runs/galaxy.onnx runs/galaxy --part test` scores it.
 
 ## Licence and credits

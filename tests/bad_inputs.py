@@ -160,7 +160,9 @@ class Stock:
         from peculiar.questions.question import FOUR_CLASS
 
         call(["predict", "good.parquet", "--out", "cat.parquet", "--embeddings", "--workers", "1"], self.folder)
-        call(["train", "good.parquet", "--out", "run", "--size", "32", "--epochs", "1"], self.folder)
+        call(
+            ["train", "good.parquet", "--net", "exercise", "--out", "run", "--size", "32", "--epochs", "1"], self.folder
+        )
         self.files["onnx"] = load_model().path.read_bytes()
         self.catalog = pq.read_table(self.folder / "cat.parquet")
         self.answers = FOUR_CLASS.answers
@@ -770,9 +772,13 @@ def labels(stock: Stock) -> Made:
     for name, text in texts.items():
         files = {**base, "l.csv": text.encode()}
         yield f"evaluate, {name}", files, ["evaluate", "t.parquet", "--labels", "l.csv", "--out", "report"]
-        if name not in ("classes of another question", "numbers"):  # a new question is what teach and fit are for
+        if name not in ("classes of another question", "numbers"):  # a new question is what teach and train are for
             yield f"teach, {name}", files, ["teach", "l.csv", "--catalog", "c.parquet", "--out", "m.onnx"]
-            yield f"fit, {name}", files, ["fit", "t.parquet", "--labels", "l.csv", "--out", "r", "--epochs", "1"]
+            yield (
+                f"train further, {name}",
+                files,
+                ["train", "t.parquet", "--labels", "l.csv", "--out", "r", "--epochs", "1"],
+            )
     few = {
         "one galaxy": stock.table().slice(0, 1),
         "one class": stock.table(label=["Normal"] * 24),
@@ -783,7 +789,11 @@ def labels(stock: Stock) -> Made:
     }
     for name, table in few.items():
         files = {"t.parquet": stock._parquet(table)}
-        yield f"train, {name}", files, ["train", "t.parquet", "--out", "r", "--size", "32", "--epochs", "1"]
+        yield (
+            f"train, {name}",
+            files,
+            ["train", "t.parquet", "--net", "exercise", "--out", "r", "--size", "32", "--epochs", "1"],
+        )
         if name not in ("one galaxy", "one class", "a class of one"):  # which can be scored
             yield f"evaluate, {name}", files, ["evaluate", "t.parquet", "--out", "report"]
 
@@ -873,7 +883,11 @@ def questions(stock: Stock) -> Made:
     }
     for name, text in texts.items():
         files = {"q.toml": text.encode(), "t.parquet": stock.files["parquet"]}
-        yield f"fit, {name}", files, ["fit", "t.parquet", "--question", "q.toml", "--out", "r", "--epochs", "1"]
+        yield (
+            f"train further, {name}",
+            files,
+            ["train", "t.parquet", "--question", "q.toml", "--out", "r", "--epochs", "1"],
+        )
         yield f"label, {name}", files, ["label", "t.parquet", "--question", "q.toml", "--no-browser", "--port", "0"]
 
 
@@ -885,7 +899,7 @@ def options(stock: Stock) -> Made:
         "c.parquet": (stock.folder / "cat.parquet").read_bytes(),
         "there": b"a file",
     }
-    train = ["train", "t.parquet", "--size", "32", "--out"]
+    train = ["train", "t.parquet", "--net", "exercise", "--size", "32", "--out"]
     commands = [
         *(["predict", "t.parquet", *PREDICT, "--batch-size", value] for value in ("0", "-1", "x")),
         *(["predict", "t.parquet", *PREDICT, "--views", value] for value in ("0", "9", "-2")),
@@ -904,7 +918,7 @@ def options(stock: Stock) -> Made:
         *([*train, "r", "--validation-size", value] for value in ("0", "1", "-0.2", "2", "nan")),
         *([*train, "r", "--seed", value] for value in ("-1", "x")),
         [*train, "r", "--net", "nope"], [*train, "r", "--label", "nope"], [*train, "there"], [*train, "t.parquet"],
-        ["train", "t.parquet", "--out", "r", "--size", "4"], ["train", "t.parquet", "--out", "r", "--size", "0"],
+        *([*train, "r", "--size", value] for value in ("0", "4")),
         [*train, "r", "--precision", "int3"],
         ["export", "nothing", "--out", "x.onnx"], ["export", "there", "--out", "x.onnx"],
         ["evaluate", "t.parquet", "--part", "nope"], ["evaluate", "t.parquet", "--by", "nope"],

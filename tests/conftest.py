@@ -146,23 +146,23 @@ def tiny_survey(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_fit(tmp_path_factory: pytest.TempPathFactory, tiny_survey: Path) -> Path:
-    """The folder of a fit of a tiny network to `tiny_survey`."""
+def tiny_run(tmp_path_factory: pytest.TempPathFactory, tiny_survey: Path) -> Path:
+    """The folder of a run that trained a tiny network on `tiny_survey`."""
+    from peculiar.training.loop import train_network
     from peculiar.training.recipe import Recipe
-    from peculiar.training.train import fit
 
-    folder = tmp_path_factory.mktemp("fits") / "run"
-    fit([tiny_survey], folder, Recipe(width=8, size=32, epochs=2, batch_size=16, pretrained=False))
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    train_network([tiny_survey], folder, Recipe(width=8, size=32, epochs=2, batch_size=16, pretrained=False))
     return folder
 
 
 @pytest.fixture(scope="session")
-def tiny_model(tmp_path_factory: pytest.TempPathFactory, tiny_fit: Path) -> Path:
-    """The model file of `tiny_fit`."""
+def tiny_model(tmp_path_factory: pytest.TempPathFactory, tiny_run: Path) -> Path:
+    """The model file of `tiny_run`."""
     from peculiar.training.export import export
 
     path = tmp_path_factory.mktemp("models") / "tiny.onnx"
-    export(tiny_fit, path, credits=["Galaxy Zoo 2: Willett et al. 2013"], licence="CC-BY-4.0")
+    export(tiny_run, path, credits=["Galaxy Zoo 2: Willett et al. 2013"], licence="CC-BY-4.0")
     return path
 
 

@@ -36,8 +36,8 @@ LONG = {
     "explain": ("explain survey.parquet --model model.onnx --count 1 --out OUT", "x/galaxy_1.png", "--views 1"),
     "map": ("search map catalog.parquet --out OUT", "m.fits", "--sheet m.png"),
     "teach": (f"teach survey.parquet {TAUGHT} --label gz2_argmax --out OUT", "t.onnx", "--question q"),
-    "export": ("export fit --out OUT", "m.onnx", "--licence mine"),
-    "recalibrate": ("recalibrate survey.parquet --model model.onnx --out OUT", "r.onnx", "--scores scores.json"),
+    "export": ("export run --out OUT", "m.onnx", "--licence mine"),
+    "calibrate": ("calibrate survey.parquet --model model.onnx --out OUT", "r.onnx", "--scores scores.json"),
 }  # fmt: skip
 
 Call = Callable[..., tuple[int, str]]
@@ -61,11 +61,11 @@ def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.fixture
-def inputs(tiny_survey: Path, tiny_model: Path, tiny_catalog: Path, tiny_fit: Path) -> None:
+def inputs(tiny_survey: Path, tiny_model: Path, tiny_catalog: Path, tiny_run: Path) -> None:
     """Inputs of all commands, in the folder that tests run in."""
     for source, to in ((tiny_survey, "survey.parquet"), (tiny_model, "model.onnx"), (tiny_catalog, "catalog.parquet")):
         shutil.copy(source, to)
-    shutil.copytree(tiny_fit, "fit")
+    shutil.copytree(tiny_run, "run")
     Path("scores.json").write_text("{}")
     with Labels("labels.db") as labels:
         labels.ask(FOUR_CLASS)

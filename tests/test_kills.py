@@ -108,7 +108,7 @@ def scores(path: Path) -> Any:
 # Of each command: its words, and how what it writes is compared with what an undisturbed one wrote.
 CASES: dict[str, tuple[str, dict[str, Callable[[Path], Any]]]] = {
     "train": (
-        "train galaxies.npz --out run --epochs 3 --resume",
+        "train galaxies.npz --net exercise --out run --epochs 3 --resume",
         {
             "run/history.jsonl": history,
             "run/best.safetensors": tensors,
@@ -125,7 +125,7 @@ CASES: dict[str, tuple[str, dict[str, Callable[[Path], Any]]]] = {
         "teach survey.parquet --catalog catalog.parquet --from model.onnx --label gz2_argmax --out taught.onnx",
         {"taught.onnx": digest},
     ),
-    "recalibrate": ("recalibrate survey.parquet --model model.onnx --out again.onnx", {"again.onnx": digest}),
+    "calibrate": ("calibrate survey.parquet --model model.onnx --out again.onnx", {"again.onnx": digest}),
     "pack": ("data pack galaxies.npz --out packed.parquet", {"packed.parquet": table}),
     "convert": ("data convert catalog.parquet sorted.fits --sort", {"sorted.fits": table}),
     "hats": ("data convert catalog.parquet hats --hats", {"hats/partition_info.csv": Path.read_bytes}),

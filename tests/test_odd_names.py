@@ -1,4 +1,4 @@
-"""Questions and answers of any name go the whole way: train, export, predict, evaluate, recalibrate, teach, search."""
+"""Questions and answers of any name go the whole way: train, export, predict, evaluate, calibrate, teach, search."""
 
 import csv
 import json
@@ -19,8 +19,8 @@ from peculiar.evaluation.candidates import file_candidate
 from peculiar.evaluation.evaluate import score_catalogue, score_pictures
 from peculiar.images.decode import encode_picture
 from peculiar.models.attribution import explain_answers
+from peculiar.models.calibrate import calibrate
 from peculiar.models.model_file import Model
-from peculiar.models.recalibrate import recalibrate
 from peculiar.questions.column_names import answer_columns, class_columns, find_answer_columns
 from peculiar.questions.question import Question
 from peculiar.sources import open_source
@@ -62,11 +62,12 @@ def survey(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def model(survey: Path) -> Model:
     """A model of all questions, trained for one epoch."""
     from peculiar.training.export import export
+    from peculiar.training.loop import train_network
     from peculiar.training.recipe import Recipe
-    from peculiar.training.train import fit
 
     run = survey.parent / "run"
-    fit([survey], run, Recipe(width=8, size=32, epochs=1, batch_size=8, pretrained=False), questions=QUESTIONS)
+    recipe = Recipe(width=8, size=32, epochs=1, batch_size=8, pretrained=False)
+    train_network([survey], run, recipe, questions=QUESTIONS)
     return export(run, survey.parent / "odd.onnx")
 
 
@@ -135,8 +136,8 @@ def test_conditions_on_every_column(model: Model, catalog: Path) -> None:
 
 
 @pytest.mark.parametrize("eight_bits", [False, True])
-def test_recalibrate_and_eight_bits(survey: Path, model: Model, tmp_path: Path, eight_bits: bool) -> None:
-    found = recalibrate(model, [open_source(survey)], tmp_path / "new.onnx", eight_bits=eight_bits)
+def test_calibrate_and_eight_bits(survey: Path, model: Model, tmp_path: Path, eight_bits: bool) -> None:
+    found = calibrate(model, [open_source(survey)], tmp_path / "new.onnx", eight_bits=eight_bits)
     assert list(found.card.sets) == list(ODD_NAMES)
     pictures = [row.pixels() for row in open_source(survey).rows()]
     before, after = (one.classify(pictures, views=1).probabilities for one in (model, found))
@@ -175,7 +176,7 @@ def test_old_runs_are_still_read(survey: Path, model: Model, tmp_path: Path) -> 
     import torch
 
     from peculiar.training.export import export
-    from peculiar.training.train import AVERAGED
+    from peculiar.training.recipe import AVERAGED
     from peculiar.training.weights import read_weights, write_weights
 
     folder = tmp_path / "run"
@@ -208,8 +209,8 @@ def test_a_folder_of_classes_by_the_commands(tmp_path: Path) -> None:
         assert done.exit_code == 0, done.output
         return done.stdout
 
-    size = ["--size", "32", "--width", "8", "--batch-size", "8", "--epochs", "1", "--from-scratch"]
-    run("fit", "data", "--label", "class", "--out", "run", *size)
+    size = ["--size", "32", "--width", "8", "--batch-size", "8", "--epochs", "1", "--from", "scratch"]
+    run("train", "data", "--label", "class", "--out", "run", *size)
     assert "answers class" in run("export", "run", "--out", "m.onnx")
     run("predict", "data", "--model", "m.onnx", "--out", "c.parquet", "--embeddings")
     assert set(pa.parquet.read_table("c.parquet")["class"].to_pylist()) <= {"a b", "None", "ü-1"}
@@ -219,7 +220,7 @@ def test_a_folder_of_classes_by_the_commands(tmp_path: Path) -> None:
         csv.writer(file).writerows([("id", "class"), *((one, one.split("/")[0]) for one in open_source("data").ids())])
     run("evaluate", "c.parquet", "--labels", "labels.csv", "--model", "m.onnx", "--part", "all", "--out", "e2")
     assert json.loads(Path("e2/scores.json").read_text())["scores"]["accuracy"] == scores["scores"]["accuracy"]
-    run("recalibrate", "data", "--model", "m.onnx", "--out", "r.onnx")
+    run("calibrate", "data", "--model", "m.onnx", "--out", "r.onnx")
     run("teach", "labels.csv", "--catalog", "c.parquet", "--from", "m.onnx", "--question", "import", "--out", "t.onnx")
     run("predict", "data", "--model", "t.onnx", "--out", "t.parquet")
     run("search", "t.parquet", "--where", "class_import = 'a b' and p_import_none < 0.9 and \"p_u-1\" < 1")

@@ -42,7 +42,6 @@ _HOMES = {
 _MODULES = {
     "split": "sources.split",
     "train": "exercise.train",
-    "fit": "training.train",
     "export": "training.export",
     "predict": "models.predict",
     "evaluate": "metrics.scores",

@@ -24,7 +24,8 @@ received and what to do next. ``exit_status`` is what the command line returns f
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from peculiar.text import plain, reason
@@ -153,6 +154,15 @@ class MissingExtraError(PeculiarError, ImportError):
 
     def __init__(self, task: str, extra: str) -> None:
         super().__init__(f"{task} needs packages that are not installed. Type: pip install 'peculiar[{extra}]'")
+
+
+@contextmanager
+def extra(task: str, name: str) -> Iterator[None]:
+    """Turn a package that cannot be imported into advice: `MissingExtraError` of a task and an extra of peculiar."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(task, name) from error
 
 
 class PeculiarWarning(UserWarning):

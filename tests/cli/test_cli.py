@@ -21,7 +21,7 @@ from peculiar.files import run_files
 from peculiar.images.decode import encode_picture
 from peculiar.models.model_file import load_model
 from peculiar.questions.question import FOUR_CLASS
-from peculiar.training.recipe import read_fit
+from peculiar.training.recipe import read_record
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def pictures_folder(fake_pictures: NDArray[np.uint8]) -> Path:
 
 
 def test_train_evaluate_explain_on_an_npz(peculiar_command: Any, fake_npz: Path) -> None:
-    status, output, progress = peculiar_command("train", fake_npz, "--out", "run", "--epochs", 2)
+    status, output, progress = peculiar_command("train", fake_npz, "--net", "exercise", "--out", "run", "--epochs", 2)
     assert status == 0
     assert "Total parameters: 7,164" in progress
     assert len(re.findall(r"epoch \d/2  loss \d\.\d{3}  accuracy .*validation: loss", progress)) == 2
@@ -81,7 +81,9 @@ def test_train_evaluate_explain_on_an_npz(peculiar_command: Any, fake_npz: Path)
 
 
 def test_train_prints_json_and_nothing_else_on_standard_output(peculiar_command: Any, fake_npz: Path) -> None:
-    status, output, _ = peculiar_command("train", fake_npz, "--out", "run", "--epochs", 1, "--json")
+    status, output, _ = peculiar_command(
+        "train", fake_npz, "--net", "exercise", "--out", "run", "--epochs", 1, "--json"
+    )
     assert status == 0
     result = json.loads(output)
     assert result["history"][0]["epoch"] == 1
@@ -92,7 +94,7 @@ def test_a_broken_picture_is_reported_and_the_rest_goes_on(peculiar_command: Any
     broken = pictures_folder / "Merger" / "25.jpg"
     broken.write_bytes(broken.read_bytes()[:500])
     (pictures_folder / "Other" / "text.jpg").write_text("no picture")
-    status, _, progress = peculiar_command("train", pictures_folder, "--out", "run", "--epochs", 1)
+    status, _, progress = peculiar_command("train", pictures_folder, "--net", "exercise", "--out", "run", "--epochs", 1)
     assert status == 0
     assert "warning: 2 of 41 pictures cannot be read and are left out; the first is Merger/25.jpg" in progress
     status, output, _ = peculiar_command("evaluate", pictures_folder, "--model", "run", "--json")
@@ -105,7 +107,7 @@ def test_a_broken_picture_is_reported_and_the_rest_goes_on(peculiar_command: Any
 def test_loose_pictures_are_explained_without_a_verdict(
     peculiar_command: Any, fake_npz: Path, pictures_folder: Path
 ) -> None:
-    peculiar_command("train", fake_npz, "--out", "run", "--epochs", 1)
+    peculiar_command("train", fake_npz, "--net", "exercise", "--out", "run", "--epochs", 1)
     loose = pictures_folder / "Normal"
     status, output, _ = peculiar_command("explain", loose, "--model", "run", "--count", 1)
     assert status == 0
@@ -156,21 +158,30 @@ def test_info_names_versions(peculiar_command: Any) -> None:
 @pytest.mark.parametrize(
     ("words", "status", "message"),
     [
-        (["train", "nowhere.npz", "--out", "run"], 2, "there is nothing at nowhere.npz"),
-        (["train", "empty", "--out", "run"], 1, "empty: there is no picture in this folder"),
-        (["train", "FAKE", "--out", "run", "--epochs", "0", "--batch-size", "0"], 2, "epochs: .*; batch_size: "),
-        (["train", "FAKE", "--out", "run", "--label", "clen5"], 2, "there is no column 'clen5'"),
+        (["train", "nowhere.npz", "--net", "exercise", "--out", "run"], 2, "there is nothing at nowhere.npz"),
+        (["train", "empty", "--net", "exercise", "--out", "run"], 1, "empty: there is no picture in this folder"),
+        (["train", "FAKE", "--out", "run", "--net", "exercize"], 2, "Did you mean 'exercise'?"),
         (
-            ["train", "table.csv", "--out", "run", "--label", "clas"],
+            ["train", "FAKE", "--net", "exercise", "--out", "run", "--epochs", "0", "--batch-size", "0"],
+            2,
+            "epochs: .*; batch_size: ",
+        ),
+        (["train", "FAKE", "--net", "exercise", "--out", "run", "--label", "clen5"], 2, "there is no column 'clen5'"),
+        (
+            ["train", "table.csv", "--net", "exercise", "--out", "run", "--label", "clas"],
             2,
             "no column 'clas' in table.csv. Did you mean 'class'",
         ),
         (
-            ["train", "FAKE", "--out", "run", "--size", "9999"],
+            ["train", "FAKE", "--net", "exercise", "--out", "run", "--size", "9999"],
             2,
             "size has to be between 1 and 4096 pixels, received 9999",
         ),
-        (["train", "FAKE", "--out", "empty/../table.csv"], 2, "is a file; give the run a folder of its own"),
+        (
+            ["train", "FAKE", "--net", "exercise", "--out", "empty/../table.csv"],
+            2,
+            "is a file; give the run a folder of its own",
+        ),
         (["evaluate", "FAKE", "--model", "nowhere"], 2, "there is no model at nowhere"),
         (["evaluate", "FAKE", "--model", "empty"], 1, "empty is not a training run"),
         (["data", "get", "simulated", "--out", "x.csv"], 2, "give a name that ends in .npz"),
@@ -198,7 +209,7 @@ def test_mistakes_get_a_message_and_no_traceback(
 def test_labels_that_the_model_does_not_know_are_refused(
     peculiar_command: Any, fake_npz: Path, pictures_folder: Path
 ) -> None:
-    peculiar_command("train", fake_npz, "--out", "run", "--epochs", 1)
+    peculiar_command("train", fake_npz, "--net", "exercise", "--out", "run", "--epochs", 1)
     (pictures_folder / "Ringed").rename(pictures_folder / "Rnged")
     status, _, errors = peculiar_command("evaluate", pictures_folder, "--model", "run")
     assert status == 1
@@ -207,7 +218,7 @@ def test_labels_that_the_model_does_not_know_are_refused(
 
 
 def test_a_set_that_was_all_trained_on_is_not_scored_unasked(peculiar_command: Any, fake_npz: Path) -> None:
-    peculiar_command("train", fake_npz, "--out", "run", "--epochs", 1)
+    peculiar_command("train", fake_npz, "--net", "exercise", "--out", "run", "--epochs", 1)
     parts = run_files.read_split(Path("run"))
     run_files.write_split(Path("run"), {"training": list(parts)})
     status, _, errors = peculiar_command("evaluate", fake_npz, "--model", "run")
@@ -242,7 +253,7 @@ def test_a_full_disk_is_a_message(peculiar_command: Any, fake_npz: Path, monkeyp
         raise OSError(28, "No space left on device", str(path))
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    status, _, errors = peculiar_command("train", fake_npz, "--out", "run")
+    status, _, errors = peculiar_command("train", fake_npz, "--net", "exercise", "--out", "run")
     assert status == 1
     assert re.search(r"^error: run/.*: No space left on device$", errors, re.MULTILINE)
 
@@ -255,15 +266,15 @@ def test_an_interrupted_training_says_how_to_go_on(
 
     with monkeypatch.context() as patch:
         patch.setattr(run_files, "write_history", interrupt)
-        status, _, errors = peculiar_command("train", fake_npz, "--out", "run", "--epochs", 2)
+        status, _, errors = peculiar_command("train", fake_npz, "--net", "exercise", "--out", "run", "--epochs", 2)
     assert status == 130
     assert "--resume" in errors
-    assert peculiar_command("train", fake_npz, "--out", "run", "--epochs", 2, "--resume")[0] == 0
+    assert peculiar_command("train", fake_npz, "--net", "exercise", "--out", "run", "--epochs", 2, "--resume")[0] == 0
     assert [line["epoch"] for line in run_files.read_history(Path("run"))] == [1, 2]
 
 
 def test_a_missing_extra_is_named(peculiar_command: Any, fake_npz: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    peculiar_command("train", fake_npz, "--out", "run", "--epochs", 1)
+    peculiar_command("train", fake_npz, "--net", "exercise", "--out", "run", "--epochs", 1)
     for name in [name for name in sys.modules if name.startswith("peculiar.exercise")]:
         monkeypatch.delitem(sys.modules, name)
         # A room keeps its modules as attributes as well.
@@ -271,7 +282,7 @@ def test_a_missing_extra_is_named(peculiar_command: Any, fake_npz: Path, monkeyp
         monkeypatch.delattr(sys.modules[room], module) if room in sys.modules else None
     monkeypatch.setitem(sys.modules, "safetensors", None)
     for words, task in (
-        (("train", fake_npz, "--out", "other"), "training the exercise's network"),
+        (("train", fake_npz, "--net", "exercise", "--out", "other"), "training the exercise's network"),
         (("demo", "--data", fake_npz), "the demo"),
         (("evaluate", fake_npz, "--model", "run"), "evaluating a training run"),
         (("explain", fake_npz, "--model", "run"), "explaining a training run"),
@@ -387,13 +398,13 @@ def test_votes_are_learned_and_scored(peculiar_command: Any, tiny_survey: Path) 
     Path("votes.csv").write_text("id,n_yes,n_no\n" + "".join(rows))
     Path("flat.toml").write_text('name = "flat"\nanswers = ["yes", "no"]\n')
     asked = ("--question", "flat.toml", "--labels", "votes.csv")
-    words = ("--epochs", 1, "--width", 8, "--size", 32, "--batch-size", 16, "--from-scratch")
-    status, _, progress = peculiar_command("fit", tiny_survey, *asked, "--out", "run", *words)
+    words = ("--epochs", 1, "--width", 8, "--size", 32, "--batch-size", 16, "--from", "scratch")
+    status, _, progress = peculiar_command("train", tiny_survey, *asked, "--out", "run", *words)
     assert status == 0, progress
     assert re.search(r"validation: flat accuracy [\d.]+, shares off by 0\.\d{3}  ", progress)
     assert peculiar_command("export", "run", "--out", "flat.onnx")[0] == 0
     known = ("--labels", "votes.csv", "--model", "flat.onnx")
-    status, output, progress = peculiar_command("recalibrate", tiny_survey, *known, "--out", "calibrated.onnx")
+    status, output, progress = peculiar_command("calibrate", tiny_survey, *known, "--out", "calibrated.onnx")
     assert status == 0, progress
     assert "prediction sets: flat; weights and biases: none" in output
     known = ("--labels", "votes.csv", "--model", "calibrated.onnx")
@@ -410,20 +421,22 @@ def test_votes_are_learned_and_scored(peculiar_command: Any, tiny_survey: Path) 
 
 def test_what_cannot_be_both_is_told(peculiar_command: Any, tiny_survey: Path) -> None:
     words = ("--label", "clean5", "--question", "gz2", "--out", "run")
-    status, _, progress = peculiar_command("fit", tiny_survey, *words)
+    status, _, progress = peculiar_command("train", tiny_survey, *words)
     assert status == 2
     assert "--label names a column of labels and --question what was voted on" in progress
 
 
-def test_fit_export_predict_evaluate(peculiar_command: Any, tiny_survey: Path) -> None:
-    words = ("--epochs", 1, "--width", 8, "--size", 32, "--batch-size", 16, "--from-scratch")
-    status, output, progress = peculiar_command("fit", tiny_survey, "--out", "run", *words)
+def test_train_export_predict_evaluate(peculiar_command: Any, tiny_survey: Path) -> None:
+    words = ("--epochs", 1, "--width", 8, "--size", 32, "--batch-size", 16, "--from", "scratch")
+    status, output, progress = peculiar_command("train", tiny_survey, "--question", "galaxy", "--out", "run", *words)
     assert status == 0
     assert "questions: four_class, clean5, odd" in progress
     assert re.search(r"epoch 1/1  loss \d\.\d{3}  \|  validation: four_class accuracy ", progress)
     assert "`peculiar export run --out MODEL.onnx`" in output
 
-    status, output, _ = peculiar_command("fit", tiny_survey, "--out", "run", *words, "--resume", "--json")
+    status, output, _ = peculiar_command(
+        "train", tiny_survey, "--question", "galaxy", "--out", "run", *words, "--resume", "--json"
+    )
     assert status == 0
     assert len(json.loads(output)["history"]) == 1
 
@@ -438,13 +451,13 @@ def test_fit_export_predict_evaluate(peculiar_command: Any, tiny_survey: Path) -
     marked = "".join(f"sim-{number:03d},{'plain' if number % 2 else 'marked'}\n" for number in range(80))
     Path("labels.csv").write_text("id,mark\n" + marked)
     more = ("--from", "tiny.onnx", "--labels", "labels.csv", "--epochs", 1, "--batch-size", 16)
-    status, _, progress = peculiar_command("fit", tiny_survey, "--out", "further", *more)
+    status, _, progress = peculiar_command("train", tiny_survey, "--out", "further", *more)
     assert status == 0
     assert "questions: mark" in progress
-    assert read_fit(Path("further")).recipe.width == 8
+    assert read_record(Path("further")).recipe.width == 8
     assert peculiar_command("export", "further", "--out", "marks.onnx")[0] == 0
     known = ("--labels", "labels.csv", "--model", "marks.onnx", "--out", "sets.onnx")
-    status, _, progress = peculiar_command("recalibrate", tiny_survey, *known)
+    status, _, progress = peculiar_command("calibrate", tiny_survey, *known)
     assert status == 0, progress
     assert list(load_model("sets.onnx").card.sets) == ["mark"]
     told = ("--labels", "labels.csv", "--model", "sets.onnx", "--part", "test", "--json")
@@ -554,10 +567,10 @@ def test_a_place_that_cannot_be_written_to_is_named(peculiar_command: Any, tiny_
 
 
 def test_a_run_of_the_exercise_is_no_model_file(peculiar_command: Any, fake_npz: Path) -> None:
-    assert peculiar_command("train", fake_npz, "--out", "run", "--epochs", 1)[0] == 0
+    assert peculiar_command("train", fake_npz, "--net", "exercise", "--out", "run", "--epochs", 1)[0] == 0
     status, _, errors = peculiar_command("export", "run", "--out", "m.onnx")
     assert status == 1
-    assert "run was written by `peculiar train`, whose networks are no model files" in " ".join(errors.split())
+    assert "run holds a run of the exercise's network, of which no model file can be made" in " ".join(errors.split())
 
 
 def test_predict_goes_on_and_says_what_failed(peculiar_command: Any, tiny_model: Path, tiny_survey: Path) -> None:
@@ -593,9 +606,9 @@ def test_predict_goes_on_and_says_what_failed(peculiar_command: Any, tiny_model:
         (["predict", ".", "--views", "9"], 2, "views has to be between 1 and 8"),
         (["evaluate", ".", "--part", "tset"], 2, "Did you mean 'test'?"),
         (["evaluate", ".", "--question", "five"], 2, "there is no question 'five'"),
-        (["export", ".", "--out", "m.onnx"], 1, "not the folder of a fit"),
+        (["export", ".", "--out", "m.onnx"], 1, "not the folder of a training run"),
         (["export", ".", "--out", "m.onnx", "--scores", "text.onnx"], 2, "holds no JSON"),
-        (["fit", ".", "--out", "run", "--epochs", "0"], 2, "epochs: "),
+        (["train", ".", "--out", "run", "--epochs", "0"], 2, "epochs: "),
     ],
 )
 def test_misuse_of_models(

@@ -74,7 +74,7 @@ VERBS = [
     ("search", "odd", "catalog.parquet", "--json"),
     ("search", "anomalies", "catalog.parquet", "--json"),
     ("teach", "labels.csv", "--label", "mine", "--catalog", "catalog.parquet", "--out", "mine.onnx", "--json"),
-    ("train", "classes", "--out", "run", "--epochs", "1", "--json"),
+    ("train", "classes", "--net", "exercise", "--out", "run", "--epochs", "1", "--json"),
     ("info", "--json"),
 ]
 

@@ -289,7 +289,7 @@ def test_remove_leaves_what_is_not_the_runs(galaxies: Dataset) -> None:
 
 @pytest.mark.slow
 def test_a_killed_process_is_resumed_to_the_same_history(fake_npz: Path) -> None:
-    command = [sys.executable, "-m", "peculiar", "train", str(fake_npz), "--epochs", "60", "--out"]
+    command = [sys.executable, "-m", "peculiar", "train", str(fake_npz), "--net", "exercise", "--epochs", "60", "--out"]
     subprocess.run([*command, "whole"], check=True, capture_output=True)
     process = subprocess.Popen([*command, "broken"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     kills = 0

@@ -51,15 +51,15 @@ def copies(folder: Path, **places: Path) -> dict[str, Path]:
 
 
 @pytest.fixture
-def made(tmp_path: Path, tiny_survey: Path, tiny_model: Path, tiny_catalog: Path, tiny_fit: Path) -> dict[str, Path]:
+def made(tmp_path: Path, tiny_survey: Path, tiny_model: Path, tiny_catalog: Path, tiny_run: Path) -> dict[str, Path]:
     """Inputs of every command."""
-    return copies(tmp_path, survey=tiny_survey, model=tiny_model, catalog=tiny_catalog) | {"fit": tiny_fit}
+    return copies(tmp_path, survey=tiny_survey, model=tiny_model, catalog=tiny_catalog) | {"run": tiny_run}
 
 
 @pytest.fixture
 def stand_ins(tmp_path: Path, tiny_survey: Path, drawn_catalog: Path) -> dict[str, Path]:
     """Inputs that are good enough for a command that is to stop before its work."""
-    return copies(tmp_path, survey=tiny_survey, model=load_model().path, catalog=drawn_catalog) | {"fit": tmp_path}
+    return copies(tmp_path, survey=tiny_survey, model=load_model().path, catalog=drawn_catalog) | {"run": tmp_path}
 
 
 # Of each command: its words, what it writes ("OUT" among the words, or a file in that folder), and words that make
@@ -84,8 +84,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "teach": (
         "teach {survey} --catalog {catalog} --from {model} --label gz2_argmax --out OUT", "t.onnx", "--question q",
     ),
-    "export": ("export {fit} --out OUT", "m.onnx", "--licence mine"),
-    "recalibrate": ("recalibrate {survey} --model {model} --out OUT", "r.onnx", "--scores {scores}"),
+    "export": ("export {run} --out OUT", "m.onnx", "--licence mine"),
+    "calibrate": ("calibrate {survey} --model {model} --out OUT", "r.onnx", "--scores {scores}"),
     "labels": ("labels export {database} --out OUT", "l.csv", "--as votes"),
     "manifest": ("labels manifest {survey} --size 8 --out OUT", "manifest/", "--size 9"),
 }  # fmt: skip
@@ -212,7 +212,7 @@ def test_a_run_does_not_begin_in_a_folder_of_something_else(name: str, fake_npz:
     Path("run").mkdir()
     Path("run", name).write_text("mine")
     for more in ([], ["--resume"]) if name == "notes.txt" else ([],):
-        status, said = call("train", fake_npz, "--out", "run", "--epochs", "1", *more)
+        status, said = call("train", fake_npz, "--net", "exercise", "--out", "run", "--epochs", "1", *more)
         assert status == 2, said
         assert [(one.name, one.read_text()) for one in Path("run").iterdir()] == [(name, "mine")]
 

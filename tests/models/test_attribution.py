@@ -264,8 +264,8 @@ def test_several_files_are_explained(tiny_model: Path, tmp_path: Path) -> None:
     assert done.stdout.startswith("one.png: ")
 
 
-def test_options_of_model_files_are_refused_for_a_run(tiny_survey: Path, tiny_fit: Path) -> None:
-    done = run("explain", tiny_survey, "--model", tiny_fit, "--answer", "odd", "--json")
+def test_options_of_model_files_are_refused_for_a_run(tiny_survey: Path, tiny_run: Path) -> None:
+    done = run("explain", tiny_survey, "--model", tiny_run, "--answer", "odd", "--json")
     assert isinstance(done.exception, UsageError)
     assert "--answer, --json: only for model files" in str(done.exception)
 

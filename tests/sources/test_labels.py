@@ -139,7 +139,7 @@ def test_the_galaxy_challenge_as_it_is_unpacked(peculiar_command: Any) -> None:
     assert (found["question"], found["scores"]["count"]) == ("odd", 40)
     assert set(found["deviations"]) == {"not_odd", "odd"}
     words = ("--labels", labels, "--question", "gz2", "--from", "galaxy", "--epochs", 1, "--out", "run")
-    status, _, errors = peculiar_command("fit", folder, *words)
+    status, _, errors = peculiar_command("train", folder, *words)
     assert status == 0, errors
     assert "40 of 40 galaxies joined by ids" in errors
     # No votes on what the model answers.
@@ -148,4 +148,4 @@ def test_the_galaxy_challenge_as_it_is_unpacked(peculiar_command: Any) -> None:
     status, _, errors = peculiar_command("evaluate", folder, *words)
     assert status == 2
     assert "answers four_class, clean5, odd" in errors
-    assert "peculiar fit DATA --labels labels.csv --question gz2" in errors
+    assert "peculiar train DATA --labels labels.csv --question gz2" in errors

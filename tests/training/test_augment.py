@@ -3,7 +3,8 @@
 import numpy as np
 import torch
 
-from peculiar.training.augment import MARGIN, middle, views
+from peculiar.training.augment import middle, views
+from peculiar.training.dimensions import MARGIN
 from pictures import draw_galaxy
 
 

@@ -8,7 +8,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from peculiar.errors import MissingExtraError, UsageError
-from peculiar.training.networks.bodies import BODIES, LITE_WIDTH, imagenet_file, lite_body, load_imagenet
+from peculiar.training.dimensions import LITE_WIDTH, WIDENING
+from peculiar.training.networks.bodies import imagenet_file, lite_body, load_imagenet
 from peculiar.training.networks.galaxy import GalaxyNet
 from peculiar.training.recipe import make_recipe
 
@@ -21,7 +22,7 @@ def noise(side: int = 64) -> Tensor:
 @torch.inference_mode()
 def test_embeddings_and_answers(body: str, width: int, values: int) -> None:
     net = GalaxyNet({"one": 3, "other": 2}, width, body).eval()
-    assert net.embed(noise()).shape == (2, values) == (2, BODIES[body][1] * width)
+    assert net.embed(noise()).shape == (2, values) == (2, WIDENING[body] * width)
     assert {name: tuple(logits.shape) for name, logits in net(noise(96)).items()} == {"one": (2, 3), "other": (2, 2)}
 
 

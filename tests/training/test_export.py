@@ -9,15 +9,15 @@ import torch
 
 from peculiar.errors import ModelError, RunError
 from peculiar.models.model_file import load_model
-from peculiar.training import export, recipe, train
+from peculiar.training import export, loop, recipe
 from peculiar.training.weights import to_input
 from pictures import draw_galaxy
 
 
-def test_probabilities_are_those_of_pytorch(tiny_fit: Path, tiny_model: Path) -> None:
+def test_probabilities_are_those_of_pytorch(tiny_run: Path, tiny_model: Path) -> None:
     pictures = np.stack([draw_galaxy(32, 4 + seed, 16, 16, seed=seed) for seed in range(12)])
-    net = train.load_net(tiny_fit, recipe.read_fit(tiny_fit))
-    temperatures = recipe.read_notes(tiny_fit)["temperatures"]
+    net = loop.load_net(tiny_run, recipe.read_record(tiny_run))
+    temperatures = recipe.read_notes(tiny_run)["temperatures"]
     with torch.inference_mode():
         logits = net(to_input(torch.from_numpy(pictures), torch.device("cpu")))
     answers = load_model(tiny_model).classify(pictures, views=1, framed=True).probabilities
@@ -33,11 +33,11 @@ def test_large_weights_are_stored_in_half_precision(tiny_model: Path) -> None:
 
 
 def test_where_half_precision_changes_answers_all_weights_are_whole(
-    tiny_fit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = [{"odd": 0.02}, {}]  # of the halved file, of the whole one
     monkeypatch.setattr(export, "_wrong", lambda *_: found.pop(0))
-    export.export(tiny_fit, tmp_path / "model.onnx")
+    export.export(tiny_run, tmp_path / "model.onnx")
     kinds = {weights.data_type for weights in onnx.load(tmp_path / "model.onnx").graph.initializer}
     assert onnx.TensorProto.FLOAT in kinds
     assert onnx.TensorProto.FLOAT16 not in kinds
@@ -49,19 +49,19 @@ def test_the_file_names_nothing_of_the_machine(tiny_model: Path) -> None:
     assert b"site-packages" not in content
 
 
-def test_the_digest_follows_from_what_decides_the_answers(tiny_fit: Path, tiny_model: Path) -> None:
-    one, again = load_model(tiny_model).card, export.export(tiny_fit, "again.onnx", scores={"part": "test"}).card
+def test_the_digest_follows_from_what_decides_the_answers(tiny_run: Path, tiny_model: Path) -> None:
+    one, again = load_model(tiny_model).card, export.export(tiny_run, "again.onnx", scores={"part": "test"}).card
     assert again.digest == one.digest
     assert (again.name, again.scores) == ("again", {"part": "test"})
 
 
-def test_a_file_that_answers_otherwise_is_not_written(tiny_fit: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_answers_otherwise_is_not_written(tiny_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(export, "TOLERANCE", 0.0)
     with pytest.raises(ModelError, match="otherwise than PyTorch"):
-        export.export(tiny_fit, "model.onnx")
+        export.export(tiny_run, "model.onnx")
     assert list(Path().glob("*.onnx")) == []
 
 
 def test_a_folder_that_is_no_fit_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="not the folder of a fit"):
+    with pytest.raises(RunError, match="not the folder of a training run"):
         export.export(tmp_path, "model.onnx")

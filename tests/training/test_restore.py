@@ -39,13 +39,13 @@ def furthest(net: GalaxyNet, model: Model) -> float:
 
 
 @pytest.fixture(scope="module")
-def lively_model(tmp_path_factory: pytest.TempPathFactory, tiny_fit: Path) -> Model:
-    """A model file of `tiny_fit` with blocks that do something."""
-    from peculiar.training.train import AVERAGED
+def lively_model(tmp_path_factory: pytest.TempPathFactory, tiny_run: Path) -> Model:
+    """A model file of `tiny_run` with blocks that do something."""
+    from peculiar.training.recipe import AVERAGED
     from peculiar.training.weights import read_weights, write_weights
 
     folder = tmp_path_factory.mktemp("lively") / "run"
-    shutil.copytree(tiny_fit, folder)
+    shutil.copytree(tiny_run, folder)
     random = torch.Generator().manual_seed(1)
     tensors, _, _ = read_weights(folder / AVERAGED)
     for name, tensor in tensors.items():

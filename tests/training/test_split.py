@@ -19,7 +19,7 @@ from peculiar.questions.question import FOUR_CLASS
 from peculiar.sources import open_source, simulate
 from peculiar.sources.answers import read_answered
 from peculiar.sources.split import Split, keep_together
-from peculiar.training import train
+from peculiar.training.parts import split_galaxies
 from peculiar.training.recipe import Recipe
 
 TINY = Recipe(width=8, size=32, epochs=1, batch_size=16, pretrained=False, validation_size=0.2, test_size=0.2)
@@ -52,7 +52,7 @@ def sides(ids: Sequence[str], parts: Split) -> list[set[str]]:
 def test_turned_and_mirrored_copies_are_on_one_side(tmp_path: Path) -> None:
     source = open_source(doubled(tmp_path / "data"))
     galaxies = read_answered([source], [replace(FOUR_CLASS, column=source.label or "")], TINY.training_framing)
-    parts, pairs = train.fit_parts(galaxies, [source], TINY)
+    parts, pairs = split_galaxies(galaxies, [source], TINY)
     assert len(galaxies.ids) == 400
     assert pairs >= 200
     training, validation, test = sides(galaxies.ids, parts)

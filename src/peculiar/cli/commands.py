@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from peculiar.cli import about, classify, data, demo, explain, judge, label, learn, search
+from peculiar.cli import about, calibrate, classify, data, demo, explain, export, judge, label, search, teach, train
 from peculiar.cli.terminal import OneLine, err, keep_results_apart, out, show_warning, shown_warnings
 from peculiar.errors import PeculiarError, PeculiarWarning
 from peculiar.text import plain, reason
@@ -37,14 +37,13 @@ app = typer.Typer(
 
 for command in (
     demo.demo,
-    learn.train,
-    learn.fit,
-    learn.export,
+    train.train,
+    export.export,
     classify.predict,
     judge.evaluate,
-    learn.recalibrate,
+    calibrate.calibrate,
     explain.explain,
-    search.teach,
+    teach.teach,
     label.label,
     about.verify_files,
     about.info,

@@ -7,7 +7,8 @@ import typer
 
 from peculiar.cli.options import Overwrite, producing
 from peculiar.cli.progress import watching
-from peculiar.cli.terminal import extra, out
+from peculiar.cli.terminal import out
+from peculiar.errors import extra
 
 
 def demo(

@@ -18,8 +18,8 @@ from peculiar.cli.options import (
     producing,
 )
 from peculiar.cli.progress import counting
-from peculiar.cli.terminal import extra, out, print_json
-from peculiar.errors import UsageError
+from peculiar.cli.terminal import out, print_json
+from peculiar.errors import UsageError, extra
 
 if TYPE_CHECKING:
     from peculiar.sources.stream import Source

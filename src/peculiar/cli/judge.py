@@ -23,8 +23,8 @@ from peculiar.cli.options import (
     producing,
 )
 from peculiar.cli.progress import counting
-from peculiar.cli.terminal import extra, out, print_json, print_scores, print_table
-from peculiar.errors import PeculiarWarning, UsageError
+from peculiar.cli.terminal import out, print_json, print_scores, print_table
+from peculiar.errors import PeculiarWarning, UsageError, extra
 from peculiar.text import counted
 
 if TYPE_CHECKING:
@@ -240,7 +240,7 @@ def _voted_on(
             if question in TREES:
                 message = (
                     f"the model {candidate.name} answers {', '.join(one.name for one in candidate.questions)}, and "
-                    f"{labels} has no votes on these. Train a model that answers {question}: `peculiar fit DATA "
+                    f"{labels} has no votes on these. Train a model that answers {question}: `peculiar train DATA "
                     f"--labels {labels} --question {question} --from galaxy --out run`, then `peculiar export run "
                     "--out MODEL.onnx`"
                 )

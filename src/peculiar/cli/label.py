@@ -12,8 +12,8 @@ from peculiar.cli.options import (
     already,
     producing,
 )
-from peculiar.cli.terminal import extra, out
-from peculiar.errors import UnknownNameError, UsageError
+from peculiar.cli.terminal import out
+from peculiar.errors import UnknownNameError, UsageError, extra
 
 app = typer.Typer(
     help="Answers that people gave: out as tables, in from Zooniverse, and how far people agree.", no_args_is_help=True

@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from peculiar.cli.terminal import out
+from peculiar.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -91,6 +93,11 @@ Views = Annotated[
         help="Average over so many turned and mirrored views, 1 to 8, which takes as much longer; default: as the "
         "model says."
     ),
+]
+Seed = Annotated[int, typer.Option(help="Seed of all random choices.")]
+ModelOut = Annotated[Path, typer.Option("--out", help="Model file to write (.onnx).", show_default=False)]
+Scores = Annotated[
+    Path | None, typer.Option(help="JSON file with scores to keep in the model file; default: those of validation.")
 ]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace what is at --out, also what this command did not write.")
@@ -179,3 +186,20 @@ def open_galaxies(data: Path, id: str | None, *, label: str | None = None, label
     if labels is not None and id is not None and not there:
         TableReader(labels).check_column(id)
     return open_source(data, label=label, id=id if there else None)
+
+
+def read_scores(file: Path | None) -> dict[str, Any] | None:
+    """Return the scores in a JSON file, which a model file is to keep; None where no file is named.
+
+    Raises
+    ------
+    UsageError
+        If it holds no JSON.
+    """
+    if file is None:
+        return None
+    try:
+        return dict(json.loads(file.read_bytes()))
+    except ValueError as error:
+        message = f"{file} holds no JSON ({error})"
+        raise UsageError(message) from error

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from peculiar.cli.terminal import err
+from peculiar.errors import extra
 from peculiar.text import counted
 
 if TYPE_CHECKING:
     from peculiar.exercise.train import Watcher
-    from peculiar.training.train import FitWatcher
+    from peculiar.training.watch import Watcher as TrainingWatcher
 
 
 @contextmanager
@@ -53,7 +54,8 @@ def bar(if_stopped: str, task: str = "reading") -> Iterator[Callable[..., None]]
 @contextmanager
 def watching(if_stopped: str = "") -> Iterator["Watcher"]:
     """Show a training run: a bar with the metrics, a line an epoch; and what to do next if it is interrupted."""
-    from peculiar.exercise.train import Watcher, epoch_text
+    with extra("training the exercise's network", "exercise"):
+        from peculiar.exercise.train import Watcher, epoch_text
 
     with bar(if_stopped) as show:
 
@@ -83,15 +85,18 @@ def watching(if_stopped: str = "") -> Iterator["Watcher"]:
 
 
 @contextmanager
-def fitting() -> Iterator["FitWatcher"]:
-    """Show a fit: a bar with the loss, a line an epoch; and what to do next if it is interrupted."""
-    from peculiar.training.train import FitWatcher, epoch_text, record_text
+def watching_training(if_stopped: str = "") -> Iterator["TrainingWatcher"]:
+    """Show a run of the galaxy network: a bar with the loss, a line an epoch; and what to do next if interrupted."""
+    from peculiar.training.watch import Watcher, epoch_text, record_text
 
-    with bar("; add --resume to the same command to go on after the last whole epoch") as show:
+    with bar(if_stopped) as show:
 
-        class Terminal(FitWatcher):
+        class Terminal(Watcher):
             def __init__(self) -> None:
                 self.epochs = 0
+
+            def note(self, text: str) -> None:
+                err.print(text)
 
             def reading(self, done: int, total: int) -> None:
                 show(completed=done, total=total)

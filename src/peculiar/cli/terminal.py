@@ -5,14 +5,13 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
 
 from peculiar.cli import PipeClosed
-from peculiar.errors import MissingExtraError, PeculiarWarning
+from peculiar.errors import PeculiarWarning
 from peculiar.text import shown, width
 
 
@@ -80,15 +79,6 @@ def show_warning(message: Warning | str, category: type[Warning], *_: Any) -> No
         shown_warnings.add(text)
         err.print("warning:", style="bold yellow", end=" ")
         err.print(str(message))
-
-
-@contextmanager
-def extra(task: str, name: str) -> Iterator[None]:
-    """Turn a missing optional package into advice."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(task, name) from error
 
 
 def some_galaxies(count: int) -> str:

@@ -119,7 +119,8 @@ def read_record(folder: Path) -> Record:
     except ValidationError as error:
         if '"recipe"' in text:
             message = (
-                f"{folder} was written by `peculiar fit`; `peculiar export {folder} --out MODEL.onnx` makes a model"
+                f"{folder} holds a run of the galaxy network; `peculiar export {folder} --out MODEL.onnx` makes a "
+                "model file of it"
             )
             raise RunError(message) from error
         message = f"{folder / RECORD} is damaged, or of another version of peculiar: {error}"

@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-MARGIN = 1.5
-"""How many times as wide as the network's square the pictures to augment are; 1.5 leaves room to turn the square."""
+from peculiar.training.dimensions import MARGIN
 
 _ZOOM, _SHIFT = 0.25, 0.05
 
@@ -21,7 +20,7 @@ def views(pictures: Tensor, size: int) -> Tensor:
     Parameters
     ----------
     pictures : Tensor of uint8, shape (n, height, width, 3)
-        Framed with a margin of `MARGIN`.
+        Framed with a margin of `peculiar.training.dimensions.MARGIN`.
     size : int
         Side of the views, in pixels.
 
@@ -43,7 +42,7 @@ def middle(pictures: Tensor, size: int) -> Tensor:
     Parameters
     ----------
     pictures : Tensor of uint8, shape (n, side, side, 3)
-        Framed with a margin of `MARGIN`; `side` is `size` times `MARGIN`.
+        Framed with the same margin; `side` is `size` times the margin.
     size : int
 
     Returns

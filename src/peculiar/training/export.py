@@ -20,9 +20,9 @@ from peculiar.files import run_files
 from peculiar.files.writing import writing
 from peculiar.models.model_file import FORMAT, Card, Model, load_model, seal
 from peculiar.models.seen import SEEN, pack_ids
+from peculiar.training.loop import load_net
 from peculiar.training.networks.galaxy import GalaxyNet
-from peculiar.training.recipe import read_fit, read_notes
-from peculiar.training.train import load_net
+from peculiar.training.recipe import read_notes, read_record
 from peculiar.training.weights import to_input
 
 # Half precision keeps three digits of a weight, and halves the file; arithmetic stays in single precision. The few
@@ -56,12 +56,12 @@ def export(
     credits: Sequence[str] = (),
     licence: str = "",
 ) -> Model:
-    """Write the model file of a fit.
+    """Write the model file of a run.
 
     Parameters
     ----------
     folder : path-like
-        What ``peculiar fit`` wrote.
+        What ``peculiar train`` wrote.
     out : path-like
         The ``.onnx`` to write, in one step.
     name : str, optional
@@ -83,12 +83,12 @@ def export(
     Raises
     ------
     RunError
-        If the folder is not a finished fit, or damaged.
+        If the folder is not that of a finished run, or damaged.
     ModelError
         If the file's answers differ from PyTorch's by more than `TOLERANCE`.
     """
     folder, out = Path(folder), Path(out)
-    record = read_fit(folder)
+    record = read_record(folder)
     net = load_net(folder, record)
     notes = read_notes(folder)
     size = record.recipe.size

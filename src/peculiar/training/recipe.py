@@ -6,14 +6,18 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
-from peculiar.errors import RunError, UsageError
+from peculiar.errors import ModelError, RunError, UsageError
 from peculiar.files import run_files
 from peculiar.images.decode import Framing
 from peculiar.models.model_file import Model
-from peculiar.questions.question import Question
-from peculiar.training.augment import MARGIN
-from peculiar.training.networks.bodies import LITE_WIDTH
-from peculiar.training.restore import width_of
+from peculiar.questions.question import CLEAN5, FOUR_CLASS, ODD, Question
+from peculiar.training.dimensions import BODY, LITE_WIDTH, MARGIN, WIDENING
+
+QUESTIONS: tuple[Question, ...] = (FOUR_CLASS, CLEAN5, ODD)
+"""Those of the model that ships."""
+
+AVERAGED = "averaged.safetensors"
+"""Weights averaged over the last few hundred steps: those to use."""
 
 NOTES = "notes.json"
 """Temperatures, and scores on the validation part."""
@@ -82,7 +86,7 @@ class Recipe(BaseModel):
         if value and wanted != ("lite", LITE_WIDTH):
             message = (
                 f"weights from ImageNet are there for the body lite of width {LITE_WIDTH}, and not for {wanted[0]} of "
-                f"width {wanted[1]}; begin with random ones (--from-scratch, pretrained=False)"
+                f"width {wanted[1]}; begin with random ones (--from scratch, pretrained=False)"
             )
             raise ValueError(message)
         return value
@@ -123,8 +127,29 @@ def make_recipe(start: Model | None = None, **values: Any) -> Recipe:
         raise UsageError(run_files.wrong_values(error)) from error
 
 
-class FitRecord(BaseModel):
-    """What the folder of a fit says of it, in ``run.json``; `seen` is what the model that it goes on from had seen."""
+def width_of(model: Model) -> int:
+    """Return the number of filters of the first convolution of a model's network.
+
+    Raises
+    ------
+    ModelError
+        If its body is not `BODY`.
+    """
+    if model.card.training.get("recipe", {}).get("body") != BODY:
+        raise unfit(model)
+    return model.embedding_size // WIDENING[BODY]
+
+
+def unfit(model: Model) -> ModelError:
+    """Return the error of a model that cannot be trained further."""
+    return ModelError(
+        f"{model.path} cannot be trained further: it does not hold a network with the body {BODY} that "
+        "`peculiar export` wrote; give one that does (--from)"
+    )
+
+
+class RunRecord(BaseModel):
+    """Record of a run in ``run.json``; `seen` is what the model that it goes on from had seen."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -142,41 +167,41 @@ class FitRecord(BaseModel):
     versions: dict[str, str]
 
 
-def read_fit(folder: Path) -> FitRecord:
-    """Read the record of a fit.
+def read_record(folder: Path) -> RunRecord:
+    """Read the record of a run.
 
     Raises
     ------
     RunError
-        If the folder is not a fit, or its record is damaged.
+        If the folder is not that of a run, or its record is damaged.
     """
     try:
         text = (folder / run_files.RECORD).read_text(encoding="utf-8", errors="replace")
-        return FitRecord.model_validate_json(text)
+        return RunRecord.model_validate_json(text)
     except ValidationError as error:
         if '"arguments"' in text:
             message = (
-                f"{folder} was written by `peculiar train`, whose networks are no model files: `peculiar evaluate` and "
-                "`peculiar explain` take the folder (--model), and a model file is made of what `peculiar fit` writes"
+                f"{folder} holds a run of the exercise's network, of which no model file can be made; `peculiar "
+                "evaluate` and `peculiar explain` take the folder itself (--model)"
             )
             raise RunError(message) from error
         message = (
-            f"{folder} is not the folder of a fit, or that of another version of peculiar, or its "
+            f"{folder} is not the folder of a training run, or of another version of peculiar, or its "
             f"{run_files.RECORD} is damaged ({run_files.wrong_values(error)})"
         )
         raise RunError(message) from error
     except OSError as error:
-        message = f"{folder} is not the folder of a fit ({error})"
+        message = f"{folder} is not the folder of a training run ({error})"
         raise RunError(message) from error
 
 
 def read_notes(folder: Path) -> dict[str, Any]:
-    """Read the temperatures and the scores on the validation part that a finished fit wrote.
+    """Read the temperatures and the scores on the validation part that a finished run wrote.
 
     Raises
     ------
     RunError
-        If the fit is not finished, or the file is damaged.
+        If the run is not finished, or the file is damaged.
     """
     try:
         notes: dict[str, Any] = json.loads((folder / NOTES).read_bytes())
@@ -184,13 +209,13 @@ def read_notes(folder: Path) -> dict[str, Any]:
         message = f"{folder} has no {NOTES}: the run is not finished; go on with it (--resume)"
         raise RunError(message) from error
     except ValueError as error:
-        message = f"{folder / NOTES} is damaged ({error}); `peculiar fit` with --resume writes it again"
+        message = f"{folder / NOTES} is damaged ({error}); `peculiar train` with --resume writes it again"
         raise RunError(message) from error
     return notes
 
 
-def check_same(old: FitRecord, new: FitRecord, folder: Path) -> None:
-    """Raise `RunError` if the fit in a folder was another one than that which is to go on in it."""
+def check_same(old: RunRecord, new: RunRecord, folder: Path) -> None:
+    """Raise `RunError` if the run in a folder is another one than that which is to go on in it."""
     before, now = old.model_dump(), new.model_dump()
     pairs = {
         **{name: (before["recipe"][name], now["recipe"][name]) for name in now["recipe"]},

@@ -9,14 +9,11 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from torch import Tensor
 
-from peculiar.errors import ModelError
 from peculiar.models.model_file import Model
 from peculiar.questions.question import Question
-from peculiar.training.networks.bodies import BODIES
+from peculiar.training.dimensions import BODY
 from peculiar.training.networks.galaxy import GalaxyNet
-
-BODY = "lite"
-"""The body of the networks that training can go on from."""
+from peculiar.training.recipe import unfit, width_of
 
 
 def restore(model: Model, questions: Sequence[Question]) -> tuple[GalaxyNet, list[Question]]:
@@ -27,7 +24,7 @@ def restore(model: Model, questions: Sequence[Question]) -> tuple[GalaxyNet, lis
     Parameters
     ----------
     model : Model
-        With the body `BODY`, as `peculiar.training.export` or `peculiar.models.recalibrate` writes it.
+        With the body `BODY`, as `peculiar.training.export` or `peculiar.models.calibrate` writes it.
     questions : sequence of Question
 
     Returns
@@ -68,31 +65,11 @@ def set_head(
     head.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in values.items()})
 
 
-def width_of(model: Model) -> int:
-    """Return the number of filters of the first convolution of a model's network.
-
-    Raises
-    ------
-    ModelError
-        If its body is not `lite`.
-    """
-    if model.card.training.get("recipe", {}).get("body") != BODY:
-        raise _unfit(model)
-    return model.embedding_size // BODIES[BODY][1]
-
-
 def _fill(parameter: Tensor, values: NDArray[np.float32] | None, model: Model) -> None:
     if values is None or values.shape != parameter.shape:
-        raise _unfit(model)
+        raise unfit(model)
     with torch.no_grad():
         parameter.copy_(torch.from_numpy(values.copy()))
-
-
-def _unfit(model: Model) -> ModelError:
-    return ModelError(
-        f"{model.path} cannot be trained further: it does not hold a network with the body {BODY} that "
-        "`peculiar export` wrote; give one that does (--from)"
-    )
 
 
 class _Constants:

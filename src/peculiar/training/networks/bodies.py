@@ -9,9 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from peculiar.errors import MissingExtraError
-
-LITE_WIDTH = 32
-"""Filters of the first convolution in EfficientNet-lite0 itself."""
+from peculiar.training.dimensions import LITE_WIDTH
 
 # Blocks of each stage, side of their filters, stride of the first, by how much they widen, and filters that they give.
 _LITE_STAGES = (
@@ -78,11 +76,8 @@ def residual_body(width: int) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-BODIES: dict[str, tuple[Callable[[int], nn.Sequential], int]] = {
-    "lite": (lite_body, 12),
-    "residual": (residual_body, 8),
-}
-"""By name, a function of the width, and how many times as many values as that the embedding has."""
+BODIES: dict[str, Callable[[int], nn.Sequential]] = {"lite": lite_body, "residual": residual_body}
+"""By name, a function of the width."""
 
 
 class _Bounded(nn.Sequential):

@@ -6,7 +6,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from peculiar.training.networks.bodies import BODIES, LITE_WIDTH
+from peculiar.training.dimensions import LITE_WIDTH, WIDENING
+from peculiar.training.networks.bodies import BODIES
 
 
 class GalaxyNet(nn.Module):
@@ -28,12 +29,11 @@ class GalaxyNet(nn.Module):
 
     def __init__(self, questions: Mapping[str, int], width: int = LITE_WIDTH, body: str = "lite") -> None:
         super().__init__()
-        make, times = BODIES[body]
-        self.body = make(width)
+        self.body = BODIES[body](width)
         self.dropout = nn.Dropout(0.2)
         self.questions = tuple(questions)
         # By number: PyTorch makes code of names, and people name questions as they like.
-        self.heads = nn.ModuleList(nn.Linear(times * width, answers) for answers in questions.values())
+        self.heads = nn.ModuleList(nn.Linear(WIDENING[body] * width, answers) for answers in questions.values())
 
     def embed(self, pictures: Tensor) -> Tensor:
         """Return what the body makes of pictures, float32 (n, values)."""

@@ -1,4 +1,4 @@
-"""Recalibrate a model file on labelled galaxies: temperature, prediction sets and novelty threshold.
+"""Calibrate a model file on labelled galaxies: temperature, prediction sets and novelty threshold.
 
 The network stays as it is, or computes in eight bits from then on. What was not trained on decides: the validation
 part of the model's own split.
@@ -34,7 +34,7 @@ _MOST_TRAINING = 6000
 _LEAST_TRUST = 0.5
 
 
-def recalibrate(
+def calibrate(
     model: Model,
     sources: Sequence[Source],
     out: str | os.PathLike[str],
@@ -84,7 +84,7 @@ def recalibrate(
             pictures = pictures_for_ranges(model, sources, sizes)
             graph = quantize(model, pictures).SerializeToString(deterministic=True)
             inner = write_model(graph, model.card, Path(folder) / "model.onnx")
-            return recalibrate(inner, sources, out, scores=scores, progress=progress)
+            return calibrate(inner, sources, out, scores=scores, progress=progress)
     unscaled = model.with_card(model.card.model_copy(update={"scalings": {}}))
     embeddings: dict[str, list[NDArray[np.float32]]] = {"training": [], "validation": []}
     artefacts: dict[str, list[NDArray[np.float32]]] = {"training": [], "validation": []}

@@ -1,4 +1,4 @@
-"""A model file anew: the same answers, and the means for prediction sets; and what cannot be recalibrated."""
+"""A model file anew: the same answers, and the means for prediction sets; and what cannot be calibrated."""
 
 from collections import Counter
 from pathlib import Path
@@ -11,9 +11,9 @@ from peculiar.catalogs.rows import catalog_columns
 from peculiar.catalogs.survey import predict_catalog
 from peculiar.errors import LabelError, ModelError
 from peculiar.images.artefacts import MEASURES
+from peculiar.models.calibrate import calibrate
 from peculiar.models.model_file import load_model
 from peculiar.models.novelty import Novelty, fit_novelty
-from peculiar.models.recalibrate import recalibrate
 from peculiar.sources import open_source
 from peculiar.tables.reader import TableReader
 
@@ -22,7 +22,7 @@ Measured = tuple[NDArray[np.floating], NDArray[np.floating]]
 
 def test_a_model_file_gets_sets_and_keeps_its_answers(tmp_path: Path, tiny_survey: Path, tiny_model: Path) -> None:
     model, source = load_model(tiny_model), open_source(tiny_survey)
-    found = recalibrate(model, [source], tmp_path / "new.onnx")
+    found = calibrate(model, [source], tmp_path / "new.onnx")
     assert set(found.card.sets) <= {"four_class", "clean5", "odd"}
     assert all(set(levels) == {"80", "90", "95", "99"} for levels in found.card.sets.values())
     assert found.card.familiar is None  # a hundred galaxies do not tell what is familiar
@@ -60,12 +60,12 @@ def test_every_survey_of_every_file_counts(
         size = training[0].shape[1]
         return fit_novelty(*((np.eye(1000, size), np.eye(1000, len(MEASURES))) for _ in range(2)))
 
-    monkeypatch.setattr("peculiar.models.recalibrate._MOST_TRAINING", 20)
-    monkeypatch.setattr("peculiar.models.recalibrate.DIRECTIONS", 1)
-    monkeypatch.setattr("peculiar.models.recalibrate.fit_novelty", fit)
+    monkeypatch.setattr("peculiar.models.calibrate._MOST_TRAINING", 20)
+    monkeypatch.setattr("peculiar.models.calibrate.DIRECTIONS", 1)
+    monkeypatch.setattr("peculiar.models.calibrate.fit_novelty", fit)
     copy = tmp_path / "again.parquet"
     copy.write_bytes(tiny_survey.read_bytes())
-    found = recalibrate(load_model(tiny_model), [open_source(tiny_survey), open_source(copy)], tmp_path / "new.onnx")
+    found = calibrate(load_model(tiny_model), [open_source(tiny_survey), open_source(copy)], tmp_path / "new.onnx")
     assert found.card.familiar is not None
     [(training, held_back, surveys)] = given
     assert set(Counter(surveys).values()) == {20}
@@ -77,13 +77,13 @@ def test_every_survey_of_every_file_counts(
     assert training[1].shape[1] == len(MEASURES)
 
 
-def test_what_cannot_be_recalibrated(tmp_path: Path, tiny_survey: Path, tiny_model: Path) -> None:
+def test_what_cannot_be_calibrated(tmp_path: Path, tiny_survey: Path, tiny_model: Path) -> None:
     model, source = load_model(tiny_model), open_source(tiny_survey)
     with pytest.raises(LabelError, match="of the validation part have no two different answers to four_class"):
-        recalibrate(model, [], tmp_path / "new.onnx")
+        calibrate(model, [], tmp_path / "new.onnx")
     with pytest.raises(LabelError, match="none of the pictures is of the part that the model was trained on"):
-        recalibrate(model, [], tmp_path / "new.onnx", eight_bits=True)
+        calibrate(model, [], tmp_path / "new.onnx", eight_bits=True)
     unknown = model.with_card(model.card.model_copy(update={"training": {}}))
     with pytest.raises(ModelError, match="tells of no validation part"):
-        recalibrate(unknown, [source], tmp_path / "new.onnx")
+        calibrate(unknown, [source], tmp_path / "new.onnx")
     assert not (tmp_path / "new.onnx").exists()

@@ -1,4 +1,4 @@
-"""A fit: honest parts, rare answers drawn more often, and a killed run goes on as if nothing had happened."""
+"""The training loop: honest parts, rare answers drawn more often, a killed run that goes on as if nothing happened."""
 
 import json
 from pathlib import Path
@@ -21,88 +21,91 @@ from peculiar.sources import Source, open_source
 from peculiar.sources.answers import read_answered
 from peculiar.sources.labels import own_question, told_questions
 from peculiar.sources.split import part_of
-from peculiar.training import recipe, train
+from peculiar.training import loop, recipe
+from peculiar.training.balance import class_weights, draws
 from peculiar.training.export import export
-from peculiar.training.recipe import Recipe, read_fit
+from peculiar.training.loop import train_network
+from peculiar.training.parts import split_galaxies
+from peculiar.training.recipe import Recipe, RunRecord, read_record
 from peculiar.training.restore import restore
-from peculiar.training.train import FitWatcher
+from peculiar.training.watch import EpochLines, Watcher
 from peculiar.training.weights import read_weights
 
 TINY = Recipe(width=8, size=32, epochs=2, batch_size=16, pretrained=False)
 
 
-def test_the_run_s_folder_is_complete(tiny_fit: Path) -> None:
-    record = recipe.read_fit(tiny_fit)
+def test_the_run_s_folder_is_complete(tiny_run: Path) -> None:
+    record = recipe.read_record(tiny_run)
     assert [question.name for question in record.questions] == ["four_class", "clean5", "odd"]
     assert sum(record.counts.values()) == 100
-    assert [line["epoch"] for line in run_files.read_history(tiny_fit)] == [1, 2]
-    assert set(recipe.read_notes(tiny_fit)["temperatures"]) == {"four_class", "clean5", "odd"}
-    parts = run_files.read_split(tiny_fit)
+    assert [line["epoch"] for line in run_files.read_history(tiny_run)] == [1, 2]
+    assert set(recipe.read_notes(tiny_run)["temperatures"]) == {"four_class", "clean5", "odd"}
+    parts = run_files.read_split(tiny_run)
     assert len(parts) == 100
     assert set(parts.values()) == {"training", "validation", "test"}
 
 
-def test_parts_follow_from_the_ids(tiny_fit: Path) -> None:
-    parts = run_files.read_split(tiny_fit)
+def test_parts_follow_from_the_ids(tiny_run: Path) -> None:
+    parts = run_files.read_split(tiny_run)
     assert all(part == part_of(id_, validation_size=0.1, test_size=0.15) for id_, part in parts.items())
 
 
-def test_a_stopped_run_goes_on_to_the_same_weights(tiny_survey: Path, tiny_fit: Path) -> None:
-    class Stop(FitWatcher):
+def test_a_stopped_run_goes_on_to_the_same_weights(tiny_survey: Path, tiny_run: Path) -> None:
+    class Stop(Watcher):
         def batch(self, epoch: int, done: int, total: int, loss: float) -> None:
             if (epoch, done) == (2, 2):
                 raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train.fit([tiny_survey], "run", TINY, watcher=Stop())
+        train_network([tiny_survey], "run", TINY, watcher=Stop())
     assert len(run_files.read_history(Path("run"))) == 1
-    train.fit([tiny_survey], "run", TINY, resume=True)
-    one, other = (read_weights(folder / train.AVERAGED)[0] for folder in (tiny_fit, Path("run")))
+    train_network([tiny_survey], "run", TINY, resume=True)
+    one, other = (read_weights(folder / recipe.AVERAGED)[0] for folder in (tiny_run, Path("run")))
     for name, tensor in one.items():
         torch.testing.assert_close(tensor, other[name], rtol=0, atol=1e-6)
 
 
-def test_a_finished_run_is_only_concluded(tiny_survey: Path, tiny_fit: Path) -> None:
-    before = run_files.read_history(tiny_fit)
-    (tiny_fit / recipe.NOTES).unlink()
-    assert train.fit([tiny_survey], tiny_fit, TINY, resume=True) == before
-    assert recipe.read_notes(tiny_fit)["scores"]["clean5"]["galaxies"] > 0
+def test_a_finished_run_is_only_concluded(tiny_survey: Path, tiny_run: Path) -> None:
+    before = run_files.read_history(tiny_run)
+    (tiny_run / recipe.NOTES).unlink()
+    assert train_network([tiny_survey], tiny_run, TINY, resume=True) == before
+    assert recipe.read_notes(tiny_run)["scores"]["clean5"]["galaxies"] > 0
 
 
-def test_another_recipe_is_not_resumed(tiny_survey: Path, tiny_fit: Path) -> None:
+def test_another_recipe_is_not_resumed(tiny_survey: Path, tiny_run: Path) -> None:
     with pytest.raises(RunError, match=r"learning_rate was 0\.0005, is 0\.1"):
-        train.fit([tiny_survey], tiny_fit, TINY.model_copy(update={"learning_rate": 0.1}), resume=True)
+        train_network([tiny_survey], tiny_run, TINY.model_copy(update={"learning_rate": 0.1}), resume=True)
 
 
-def test_a_folder_in_use_is_refused(tiny_survey: Path, tiny_fit: Path) -> None:
+def test_a_folder_in_use_is_refused(tiny_survey: Path, tiny_run: Path) -> None:
     with pytest.raises(UsageError, match="is not empty; give the run another folder"):
-        train.fit([tiny_survey], tiny_fit, TINY)
+        train_network([tiny_survey], tiny_run, TINY)
 
 
 def test_too_few_galaxies_for_a_batch(tiny_survey: Path) -> None:
     with pytest.raises(UsageError, match="fewer than a batch of 4096"):
-        train.fit([tiny_survey], "run", TINY.model_copy(update={"batch_size": 4096}))
+        train_network([tiny_survey], "run", TINY.model_copy(update={"batch_size": 4096}))
 
 
-def test_a_diverging_fit_says_what_to_do(tiny_survey: Path) -> None:
+def test_a_diverging_run_says_what_to_do(tiny_survey: Path) -> None:
     with pytest.raises(RunError, match="--learning-rate"):
-        train.fit([tiny_survey], "run", TINY.model_copy(update={"learning_rate": 1e12}))
+        train_network([tiny_survey], "run", TINY.model_copy(update={"learning_rate": 1e12}))
 
 
 def test_watchers_are_told(tiny_survey: Path) -> None:
     told: list[Any] = []
 
-    class Listen(FitWatcher):
+    class Listen(Watcher):
         def reading(self, done: int, total: int) -> None:
             told.append(("reading", done, total))
 
-        def begin(self, record: recipe.FitRecord, parameters: int) -> None:
+        def begin(self, record: RunRecord, parameters: int) -> None:
             told.append(("begin", parameters > 1000))
 
         def epoch(self, line: dict[str, Any]) -> None:
             told.append(("epoch", line["epoch"]))
 
-    train.fit([tiny_survey], "run", TINY.model_copy(update={"epochs": 1}), watcher=Listen())
+    train_network([tiny_survey], "run", TINY.model_copy(update={"epochs": 1}), watcher=Listen())
     assert told == [("reading", 100, 100), ("begin", True), ("epoch", 1)]
 
 
@@ -111,7 +114,7 @@ def test_rare_answers_are_drawn_more_often(tiny_survey: Path) -> None:
     rows = np.arange(100)
     data.labels["clean5"][:] = 0
     data.labels["clean5"][:4] = 1
-    drawn = np.bincount(train._draws(data, rows), minlength=100)
+    drawn = np.bincount(draws(data, rows), minlength=100)
     assert (drawn[:4] == 3).all()
     assert drawn[40:].max() <= 3
     assert drawn.min() >= 1
@@ -122,17 +125,17 @@ def test_unsure_labels_are_not_drawn_more_often(tiny_survey: Path) -> None:
     data.labels["clean5"][:] = 0
     data.labels["clean5"][:4] = 1
     data.trust["clean5"][:2] = 0.5
-    drawn = np.bincount(train._draws(data, np.arange(len(data))))
+    drawn = np.bincount(draws(data, np.arange(len(data))))
     assert drawn[:4].tolist() == [1, 1, 3, 3]
 
 
 def test_rare_classes_weigh_more() -> None:
-    weights = train._class_weights(np.repeat([0, 1, -1], [80, 10, 5]), 3)
+    weights = class_weights(np.repeat([0, 1, -1], [80, 10, 5]), 3)
     np.testing.assert_allclose(weights, [1, 8**0.5, 1])
 
 
 def test_the_rate_rises_and_falls() -> None:
-    rates = [train._rate(progress / 100) for progress in range(101)]
+    rates = [loop._rate(progress / 100) for progress in range(101)]
     assert rates[0] == 0
     assert rates[10] == 1
     assert rates[100] == pytest.approx(0)
@@ -146,14 +149,14 @@ def test_wrong_values_are_reported_together() -> None:
 
 
 @pytest.mark.parametrize("content", [None, "{", '{"recipe": 3}'])
-def test_a_folder_that_is_no_fit(tmp_path: Path, content: str | None) -> None:
+def test_a_folder_that_is_no_run(tmp_path: Path, content: str | None) -> None:
     if content is not None:
         (tmp_path / run_files.RECORD).write_text(content)
-    with pytest.raises(RunError, match="not the folder of a fit"):
-        recipe.read_fit(tmp_path)
+    with pytest.raises(RunError, match="not the folder of a training run"):
+        recipe.read_record(tmp_path)
 
 
-def test_an_unfinished_or_damaged_fit(tmp_path: Path) -> None:
+def test_an_unfinished_or_damaged_run(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="not finished"):
         recipe.read_notes(tmp_path)
     (tmp_path / recipe.NOTES).write_text("{")
@@ -161,20 +164,20 @@ def test_an_unfinished_or_damaged_fit(tmp_path: Path) -> None:
         recipe.read_notes(tmp_path)
 
 
-def test_weights_of_another_network(tiny_fit: Path, tmp_path: Path) -> None:
-    record = recipe.read_fit(tiny_fit)
+def test_weights_of_another_network(tiny_run: Path, tmp_path: Path) -> None:
+    record = recipe.read_record(tiny_run)
     other = record.model_copy(update={"recipe": record.recipe.model_copy(update={"width": 16})})
     with pytest.raises(RunError, match="do not fit"):
-        train.load_net(tiny_fit, other)
+        loop.load_net(tiny_run, other)
 
 
-def test_a_fit_is_no_run_of_the_exercise(tiny_fit: Path) -> None:
-    with pytest.raises(RunError, match="was written by `peculiar fit`; `peculiar export"):
-        load_run(tiny_fit)
+def test_a_galaxy_run_is_no_run_of_the_exercise(tiny_run: Path) -> None:
+    with pytest.raises(RunError, match="holds a run of the galaxy network; `peculiar export"):
+        load_run(tiny_run)
 
 
-def test_the_record_is_plain_json(tiny_fit: Path) -> None:
-    stored = json.loads((tiny_fit / run_files.RECORD).read_text())
+def test_the_record_is_plain_json(tiny_run: Path) -> None:
+    stored = json.loads((tiny_run / run_files.RECORD).read_text())
     assert stored["recipe"]["width"] == 8
     assert stored["data"] == ["survey.parquet"]
 
@@ -183,37 +186,37 @@ def test_a_teacher_is_asked_about_the_training_part_alone(
     tiny_survey: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lessons: list[dict[str, Any]] = []
-    original = train._lessons
+    original = loop.ask_teachers
 
     def kept(*arguments: Any) -> dict[str, Any]:
         lessons.append(original(*arguments))
         return lessons[-1]
 
-    monkeypatch.setattr(train, "_lessons", kept)
+    monkeypatch.setattr(loop, "ask_teachers", kept)
     asked: list[tuple[int, int]] = []
 
-    class Watcher(FitWatcher):
+    class Listen(Watcher):
         def asking(self, done: int, total: int) -> None:
             asked.append((done, total))
 
     teacher = load_model(tiny_model)
-    train.fit([tiny_survey], "run", TINY, teachers=[teacher], watcher=Watcher())
-    record = recipe.read_fit(Path("run"))
+    train_network([tiny_survey], "run", TINY, teachers=[teacher], watcher=Listen())
+    record = recipe.read_record(Path("run"))
     assert record.teachers == (teacher.card.digest,)
     assert asked[-1] == (record.counts["training"],) * 2
     known = lessons[0]["clean5"].sum(axis=1)
     assert np.isclose(known, 1, atol=1e-5).sum() == record.counts["training"]
     assert (known == 0).sum() == record.counts["validation"] + record.counts["test"]
-    train.fit([tiny_survey], "run", TINY, teachers=[teacher], resume=True)
+    train_network([tiny_survey], "run", TINY, teachers=[teacher], resume=True)
     assert len(lessons) == 1  # it is not asked again
-    train.fit([tiny_survey], "other", TINY.model_copy(update={"epochs": 1}), teachers=[teacher, teacher])
+    train_network([tiny_survey], "other", TINY.model_copy(update={"epochs": 1}), teachers=[teacher, teacher])
     np.testing.assert_allclose(lessons[1]["clean5"], lessons[0]["clean5"], atol=1e-6)
 
 
 def test_a_run_stopped_in_its_first_epoch_does_not_ask_its_teachers_again(tiny_survey: Path, tiny_model: Path) -> None:
     asked: list[int] = []
 
-    class Stop(FitWatcher):
+    class Stop(Watcher):
         def asking(self, done: int, total: int) -> None:
             asked.append(done)
 
@@ -222,40 +225,40 @@ def test_a_run_stopped_in_its_first_epoch_does_not_ask_its_teachers_again(tiny_s
 
     teacher = load_model(tiny_model)
     with pytest.raises(KeyboardInterrupt):
-        train.fit([tiny_survey], "run", TINY, teachers=[teacher], watcher=Stop())
+        train_network([tiny_survey], "run", TINY, teachers=[teacher], watcher=Stop())
     before = len(asked)
     assert before > 0
     with pytest.raises(KeyboardInterrupt):
-        train.fit([tiny_survey], "run", TINY, teachers=[teacher], watcher=Stop(), resume=True)
+        train_network([tiny_survey], "run", TINY, teachers=[teacher], watcher=Stop(), resume=True)
     assert len(asked) == before
     # Other teachers have not been asked.
     with pytest.raises(KeyboardInterrupt):
-        train.fit([tiny_survey], "run", TINY, teachers=[teacher, teacher], watcher=Stop(), resume=True)
+        train_network([tiny_survey], "run", TINY, teachers=[teacher, teacher], watcher=Stop(), resume=True)
     assert len(asked) > before
 
 
 def test_what_is_wrong_is_told_before_the_teachers_are_asked(tiny_survey: Path, tiny_model: Path) -> None:
-    class Watcher(FitWatcher):
+    class Listen(Watcher):
         def asking(self, done: int, total: int) -> None:
             raise AssertionError
 
     with pytest.raises(UsageError, match="fewer than a batch"):
-        train.fit(
+        train_network(
             [tiny_survey],
             "run",
             TINY.model_copy(update={"batch_size": 4096}),
             teachers=[load_model(tiny_model)],
-            watcher=Watcher(),
+            watcher=Listen(),
         )
     assert not Path("run").exists()
 
 
 def test_the_first_layers_of_a_model_to_go_on_from_are_kept(
-    tiny_survey: Path, tiny_fit: Path, tiny_model: Path
+    tiny_survey: Path, tiny_run: Path, tiny_model: Path
 ) -> None:
     start = load_model(tiny_model)
-    train.fit([tiny_survey], "run", recipe.make_recipe(start, epochs=1, batch_size=16), start=start)
-    now, _, _ = read_weights(Path("run") / train.AVERAGED)
+    train_network([tiny_survey], "run", recipe.make_recipe(start, epochs=1, batch_size=16), start=start)
+    now, _, _ = read_weights(Path("run") / recipe.AVERAGED)
     moved = {
         name.split(".")[1]
         for name, weights in restore(start, [])[0].state_dict().items()
@@ -265,30 +268,30 @@ def test_the_first_layers_of_a_model_to_go_on_from_are_kept(
     assert {"4", "17"} <= moved
 
 
-def test_a_teacher_changes_what_is_learned(tiny_survey: Path, tiny_fit: Path, tiny_model: Path) -> None:
-    train.fit([tiny_survey], "run", TINY, teachers=[load_model(tiny_model)])
-    losses = [[line["loss"] for line in run_files.read_history(folder)] for folder in (tiny_fit, Path("run"))]
+def test_a_teacher_changes_what_is_learned(tiny_survey: Path, tiny_run: Path, tiny_model: Path) -> None:
+    train_network([tiny_survey], "run", TINY, teachers=[load_model(tiny_model)])
+    losses = [[line["loss"] for line in run_files.read_history(folder)] for folder in (tiny_run, Path("run"))]
     assert losses[0] != losses[1]
     with pytest.raises(RunError, match="cannot be resumed, it was another run: teachers was"):
-        train.fit([tiny_survey], "run", TINY, resume=True)
+        train_network([tiny_survey], "run", TINY, resume=True)
 
 
 def test_a_teacher_that_may_know_what_is_held_back_is_refused(tiny_survey: Path, tiny_model: Path) -> None:
     teacher = load_model(tiny_model)
     with pytest.raises(UsageError, match="was trained on other parts of the data"):
-        train.fit([tiny_survey], "run", TINY.model_copy(update={"test_size": 0.3}), teachers=[teacher])
+        train_network([tiny_survey], "run", TINY.model_copy(update={"test_size": 0.3}), teachers=[teacher])
     with pytest.raises(UsageError, match=r"wants Framing\(size=32.*and this run Framing\(size=64"):
-        train.fit([tiny_survey], "run", TINY.model_copy(update={"size": 64}), teachers=[teacher])
+        train_network([tiny_survey], "run", TINY.model_copy(update={"size": 64}), teachers=[teacher])
     with pytest.raises(UsageError, match="does not answer the same questions"):
-        train.fit([tiny_survey], "run", TINY, questions=[GALAXY_MOOD], teachers=[teacher])
+        train_network([tiny_survey], "run", TINY, questions=[GALAXY_MOOD], teachers=[teacher])
 
 
 def test_training_goes_on_from_a_model(tiny_survey: Path, tiny_model: Path) -> None:
     start = load_model(tiny_model)
     gentle = recipe.make_recipe(start, epochs=1, batch_size=16, learning_rate=1e-6)
     assert (gentle.width, gentle.size) == (8, 32)
-    train.fit([tiny_survey], "run", gentle, start=start)
-    record = recipe.read_fit(Path("run"))
+    train_network([tiny_survey], "run", gentle, start=start)
+    record = recipe.read_record(Path("run"))
     assert record.start == start.card.digest
     model = export("run", "further.onnx")
     pictures = np.random.default_rng(1).integers(0, 256, (8, 32, 32, 3), dtype=np.uint8)
@@ -302,19 +305,19 @@ def test_what_goes_on_can_be_stopped_and_resumed(tiny_survey: Path, tiny_model: 
     start = load_model(tiny_model)
     short, long = (recipe.make_recipe(start, epochs=2, batch_size=16) for _ in range(2))
 
-    class Stop(FitWatcher):
+    class Stop(Watcher):
         def epoch(self, line: dict[str, Any]) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train.fit([tiny_survey], "run", short, start=start, watcher=Stop())
-    train.fit([tiny_survey], "run", short, start=start, resume=True)
-    train.fit([tiny_survey], "other", long, start=start)
-    one, other = (read_weights(Path(folder) / train.AVERAGED)[0] for folder in ("run", "other"))
+        train_network([tiny_survey], "run", short, start=start, watcher=Stop())
+    train_network([tiny_survey], "run", short, start=start, resume=True)
+    train_network([tiny_survey], "other", long, start=start)
+    one, other = (read_weights(Path(folder) / recipe.AVERAGED)[0] for folder in ("run", "other"))
     for name, tensor in one.items():
         torch.testing.assert_close(tensor, other[name], rtol=0, atol=1e-6)
     with pytest.raises(RunError, match="it was another run: start was"):
-        train.fit([tiny_survey], "run", short, resume=True)
+        train_network([tiny_survey], "run", short, resume=True)
 
 
 def test_a_question_of_one_s_own_begins_with_a_taught_head(tiny_survey: Path, tiny_model: Path) -> None:
@@ -322,13 +325,13 @@ def test_a_question_of_one_s_own_begins_with_a_taught_head(tiny_survey: Path, ti
     assert (question.name, question.answers) == ("survey", ("decals", "sdss"))
     asked: list[Any] = []
 
-    class Watcher(FitWatcher):
-        def begin(self, record: recipe.FitRecord, parameters: int) -> None:
+    class Listen(Watcher):
+        def begin(self, record: RunRecord, parameters: int) -> None:
             asked.append(record.questions)
 
     start = load_model(tiny_model)
     gentle = recipe.make_recipe(start, epochs=1, batch_size=16)
-    train.fit(sources, "run", gentle, questions=[question], start=start, watcher=Watcher())
+    train_network(sources, "run", gentle, questions=[question], start=start, watcher=Listen())
     assert asked == [(question,)]
     assert [one.name for one in export("run", "own.onnx").card.questions] == ["survey"]
 
@@ -349,7 +352,7 @@ def vote(path: str, people: int = 20, **names: str) -> Path:
 def test_shares_of_votes_are_learned(tiny_survey: Path) -> None:
     sources, questions = told_questions([open_source(tiny_survey)], [SHAPE], vote("votes.csv"))
     longer = TINY.model_copy(update={"epochs": 50, "learning_rate": 0.005, "averaging": 0.9})
-    history = train.fit(sources, "run", longer, questions=questions)
+    history = train_network(sources, "run", longer, questions=questions)
     (score,) = [value for name, value in history[-1].items() if name == "val_shape"]
     assert max(score["deviation"]) < 0.25  # that of the mean share is 0.33
     assert max(score["deviation"]) < 0.7 * max(history[0]["val_shape"]["deviation"])
@@ -365,28 +368,28 @@ def test_shares_of_votes_are_learned(tiny_survey: Path) -> None:
 def test_rows_with_votes_come_once_an_epoch_and_answers_count_alike(tiny_survey: Path) -> None:
     sources, questions = told_questions([open_source(tiny_survey)], [SHAPE], vote("votes.csv"))
     galaxies = read_answered(sources, questions, TINY.training_framing)
-    parts, _ = train.fit_parts(galaxies, sources, TINY)
-    assert train._draws(galaxies, parts.training).tolist() == parts.training.tolist()
+    parts, _ = split_galaxies(galaxies, sources, TINY)
+    assert draws(galaxies, parts.training).tolist() == parts.training.tolist()
 
 
 def test_other_votes_are_another_run(tiny_survey: Path) -> None:
     one = told_questions([open_source(tiny_survey)], [SHAPE], vote("votes.csv"))
-    train.fit(one[0], "run", TINY, questions=one[1])
+    train_network(one[0], "run", TINY, questions=one[1])
     other = told_questions([open_source(tiny_survey)], [SHAPE], vote("more.csv", people=19))
     with pytest.raises(RunError, match="data_digest was"):
-        train.fit(other[0], "run", TINY, questions=other[1], resume=True)
+        train_network(other[0], "run", TINY, questions=other[1], resume=True)
     renamed = [Question("shape", SHAPE.answers, votes=SHAPE.answers)]
     votes = vote("named.csv", shape_round="round", shape_long="long")
     sources, _ = told_questions([open_source(tiny_survey)], renamed, votes)
     with pytest.raises(RunError, match=r"it was another run: answers, columns or trust of shape are others$"):
-        train.fit(sources, "run", TINY, questions=renamed, resume=True)
+        train_network(sources, "run", TINY, questions=renamed, resume=True)
 
 
 def test_votes_on_what_is_new_to_a_model_begin_with_a_fitted_head(tiny_survey: Path, tiny_model: Path) -> None:
     sources, questions = told_questions([open_source(tiny_survey)], [SHAPE], vote("votes.csv"))
     start = load_model(tiny_model)
     few = recipe.make_recipe(start, epochs=1, batch_size=16, learning_rate=1e-6)
-    history = train.fit(sources, "run", few, questions=questions, start=start)
+    history = train_network(sources, "run", few, questions=questions, start=start)
     assert max(history[0]["val_shape"]["deviation"]) < 0.33
 
 
@@ -394,10 +397,10 @@ def test_votes_on_what_is_new_to_a_model_begin_with_a_fitted_head(tiny_survey: P
 def test_a_teacher_is_asked_about_votes_however_few(tiny_survey: Path) -> None:
     sources, questions = told_questions([open_source(tiny_survey)], [SHAPE], vote("votes.csv", people=3))
     one_epoch = TINY.model_copy(update={"epochs": 1})
-    train.fit(sources, "first", one_epoch, questions=questions)
+    train_network(sources, "first", one_epoch, questions=questions)
     teacher = export(Path("first"), "first.onnx")
-    alone = train.fit(sources, "alone", one_epoch, questions=questions)
-    taught = train.fit(sources, "taught", one_epoch, questions=questions, teachers=[teacher])
+    alone = train_network(sources, "alone", one_epoch, questions=questions)
+    taught = train_network(sources, "taught", one_epoch, questions=questions, teachers=[teacher])
     assert taught[0]["loss"] != alone[0]["loss"]
 
 
@@ -450,15 +453,15 @@ def test_labels_of_other_galaxies_and_columns_that_are_not_there(tiny_survey: Pa
 
 def test_a_model_of_another_width_is_not_gone_on_from(tiny_survey: Path, tiny_model: Path) -> None:
     with pytest.raises(UsageError, match=r"go on from .*tiny\.onnx with other width: it has 8, and this run 16"):
-        train.fit([tiny_survey], "run", TINY.model_copy(update={"width": 16}), start=load_model(tiny_model))
+        train_network([tiny_survey], "run", TINY.model_copy(update={"width": 16}), start=load_model(tiny_model))
 
 
 def test_another_body_is_not_gone_on_from(tiny_survey: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     start = load_model(tiny_model)
     other = recipe.make_recipe(start, body="residual", batch_size=16)
-    monkeypatch.setattr(train, "read_answered", None)  # nothing is read before
+    monkeypatch.setattr(loop, "read_answered", None)  # nothing is read before
     with pytest.raises(UsageError, match="other body: it has lite, and this run residual; leave body, width and size"):
-        train.fit([tiny_survey], "run", other, start=start)
+        train_network([tiny_survey], "run", other, start=start)
     told = {**start.card.training, "recipe": {**start.card.training["recipe"], "body": "residual"}}
     with pytest.raises(ModelError, match=r"tiny\.onnx cannot be trained further: .*body lite"):
         recipe.make_recipe(start.with_card(start.card.model_copy(update={"training": told})))
@@ -466,15 +469,15 @@ def test_another_body_is_not_gone_on_from(tiny_survey: Path, tiny_model: Path, m
 
 def test_what_goes_on_from_a_model_is_not_said_to_begin_with_imagenet(tiny_survey: Path, tiny_model: Path) -> None:
     wanted = Recipe(width=32, size=32, epochs=1).model_copy(update={"width": 8})
-    train.fit([tiny_survey], "run", wanted, start=load_model(tiny_model))
-    assert not recipe.read_fit(Path("run")).recipe.pretrained
+    train_network([tiny_survey], "run", wanted, start=load_model(tiny_model))
+    assert not recipe.read_record(Path("run")).recipe.pretrained
 
 
 @pytest.mark.parametrize("name", ["type", "training", "my.col", "embedding"])
 def test_a_question_may_be_called_as_a_part_of_the_network(tiny_survey: Path, name: str) -> None:
     pa.csv.write_csv(pa.table({"id": [f"sim-{n:03d}" for n in range(100)], name: ["a", "b"] * 50}), "labels.csv")
     sources, question = own_question([open_source(tiny_survey)], labels="labels.csv")
-    train.fit(sources, "run", TINY.model_copy(update={"epochs": 1}), questions=[question])
+    train_network(sources, "run", TINY.model_copy(update={"epochs": 1}), questions=[question])
     model = export("run", "own.onnx")
     assert [one.name for one in model.card.questions] == [name]
     assert restore(model, [question])[1] == []
@@ -491,14 +494,14 @@ def test_parts_without_a_galaxy_are_told(tiny_survey: Path) -> None:
 
     mood = Question("mood", ("a", "b"))
     with pytest.raises(LabelError, match=r"none of the \d+ galaxies falls into the validation part"):
-        train.fit(labelled(training=True), "run", TINY, questions=[mood])
+        train_network(labelled(training=True), "run", TINY, questions=[mood])
     with pytest.raises(LabelError, match="no galaxy of the training part answers 'mood'"):
-        train.fit(labelled(training=False), "run", TINY, questions=[mood])
+        train_network(labelled(training=False), "run", TINY, questions=[mood])
 
 
 def test_weights_of_imagenet_are_for_one_body_and_width() -> None:
     with pytest.raises(
-        UsageError, match=r"^pretrained: weights from ImageNet .* not for lite of width 16; .*--from-scratch"
+        UsageError, match=r"^pretrained: weights from ImageNet .* not for lite of width 16; .*--from scratch"
     ):
         recipe.make_recipe(width=16)
     with pytest.raises(UsageError, match=r"^width: input should be greater than or equal to 8, received 5$"):
@@ -508,10 +511,10 @@ def test_weights_of_imagenet_are_for_one_body_and_width() -> None:
 GALAXY_MOOD = Question(name="mood", answers=("sdss", "decals"), column="survey")
 
 
-def test_a_fit_from_python_writes_a_line_an_epoch(tiny_fit: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    lines = train.EpochLines()
-    lines.begin(read_fit(tiny_fit), 1234)
-    for line in run_files.read_history(tiny_fit):
+def test_a_run_from_python_writes_a_line_an_epoch(tiny_run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = EpochLines()
+    lines.begin(read_record(tiny_run), 1234)
+    for line in run_files.read_history(tiny_run):
         lines.epoch(line)
     output, errors = capsys.readouterr()
     assert output == ""
@@ -519,8 +522,8 @@ def test_a_fit_from_python_writes_a_line_an_epoch(tiny_fit: Path, capsys: pytest
     assert [line[:9] for line in errors.splitlines()[1:]] == ["epoch 1/2", "epoch 2/2"]
 
 
-def test_a_model_file_keeps_what_it_was_trained_on(tiny_fit: Path, tiny_model: Path) -> None:
-    split = run_files.read_split(tiny_fit)
+def test_a_model_file_keeps_what_it_was_trained_on(tiny_run: Path, tiny_model: Path) -> None:
+    split = run_files.read_split(tiny_run)
     seen = Seen(tuple(load_model(tiny_model).card.training[SEEN]))
     assert dict(zip(split, seen.among(list(split)).tolist(), strict=True)) == {
         id_: part == "training" for id_, part in split.items()

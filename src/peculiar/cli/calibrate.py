@@ -1,0 +1,56 @@
+"""`peculiar calibrate`: calibrate a model file on labelled galaxies."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from peculiar.cli.options import (
+    IdColumn,
+    Labels,
+    ModelOut,
+    Overwrite,
+    Scores,
+    already,
+    open_galaxies,
+    producing,
+    read_scores,
+)
+from peculiar.cli.progress import counting
+from peculiar.cli.terminal import out
+from peculiar.errors import extra
+
+
+def calibrate(
+    context: typer.Context,
+    data: Annotated[
+        list[Path], typer.Argument(help="Sets of galaxies that the model was trained on.", show_default=False)
+    ],
+    file: ModelOut,
+    model: Annotated[Path | None, typer.Option(help="Model file (.onnx); default: the model that ships.")] = None,
+    labels: Labels = None,
+    id_column: IdColumn = None,
+    eight_bits: Annotated[
+        bool, typer.Option("--eight-bits", help="Let the network compute in eight bits, in about half the time.")
+    ] = False,
+    scores: Scores = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Calibrate a model file on labelled galaxies: temperatures, prediction sets and novelty threshold."""
+    with extra("writing a model file", "train"):
+        from peculiar.models.calibrate import calibrate as run_calibrate
+    from peculiar.models.model_file import load_model
+    from peculiar.sources.labels import told_questions
+
+    sources = [open_galaxies(one, id_column, labels=labels) for one in data]
+    kept, opened = read_scores(scores), load_model(model)
+    if labels is not None:
+        sources, _ = told_questions(sources, opened.card.questions, labels, id_column)
+    with producing(context, file) as request, counting("classifying") as progress:
+        if already(request, file):
+            return
+        written = run_calibrate(opened, sources, file, eight_bits=eight_bits, scores=kept, progress=progress)
+    card = written.card
+    out.print(f"prediction sets: {', '.join(card.sets)}; weights and biases: {', '.join(card.scalings) or 'none'}")
+    out.print(f"novelty: {'measured' if card.familiar else 'not measured, too few training pictures'}")
+    out.print(f"{file}: digest {card.digest[:12]}")

@@ -1,0 +1,166 @@
+"""`peculiar train`: train a network on labelled galaxies."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from peculiar.cli.options import IdColumn, Json, Labels, Seed
+from peculiar.cli.progress import watching, watching_training
+from peculiar.cli.terminal import out, print_json, print_scores
+from peculiar.text import counted
+
+if TYPE_CHECKING:
+    from peculiar.exercise.train import Trained
+
+_RESUME = "; add --resume to the same command to go on after the last whole epoch"
+
+
+def train(
+    data: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Labelled galaxies: a folder with a sub-folder a class, or a file as for predict; or several sets, "
+            "which may hold the same galaxies at other sharpness.",
+            show_default=False,
+        ),
+    ],
+    folder: Annotated[
+        Path | None, typer.Option("--out", help="Folder for the run; default: runs/NAME, after the data.")
+    ] = None,
+    net: Annotated[str, typer.Option(help="Network: galaxy (that of the model that ships) or exercise.")] = "galaxy",
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="MODEL",
+            help="Where the galaxy network begins: galaxy (the model that ships), a model file, imagenet or scratch; "
+            "default: galaxy, with --question imagenet.",
+        ),
+    ] = None,
+    label: Annotated[
+        str | None, typer.Option(help="Column of labels; default: the folders' names, or the usual column.")
+    ] = None,
+    labels: Labels = None,
+    id_column: IdColumn = None,
+    question: Annotated[
+        str | None,
+        typer.Option(
+            help="Question or tree whose labels or votes the data or --labels hold: gz2, gz_decals, galaxy (those of "
+            "the model that ships), or a TOML file."
+        ),
+    ] = None,
+    teacher: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Model file to learn from as well as from the labels, trained on the same parts; may be given several "
+            "times."
+        ),
+    ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(help="Passes through the galaxies; default: 30 from a model, 12 from others, of the exercise 8."),
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Galaxies a step; default: 64, or all where there are fewer, of the exercise 5.")
+    ] = None,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(
+            help="Step size (at its peak); default: 0.0003 from a model, 0.0005 from others, of the exercise 0.001."
+        ),
+    ] = None,
+    precision: Annotated[str | None, typer.Option(help="Mixed precision: no or bf16; default: no.")] = None,
+    size: Annotated[
+        int | None, typer.Option(help="Side of the pictures in pixels; default: 128, or that of the model.")
+    ] = None,
+    body: Annotated[
+        str | None,
+        typer.Option(help="Body of the galaxy network: lite, as the model that ships has it, or residual."),
+    ] = None,
+    width: Annotated[
+        int | None,
+        typer.Option(help="Filters of the galaxy network's first layers; default: 32, or those of the model."),
+    ] = None,
+    crop: Annotated[
+        str | None,
+        typer.Option(
+            help="Exercise: what to keep of a picture: whole (the largest square), galaxy (by its extent), or the "
+            "middle's side in pixels; default: whole."
+        ),
+    ] = None,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="Exercise: reduce JPEGs while decoding: faster, pixels differ slightly.")
+    ] = False,
+    validation_size: Annotated[
+        float | None, typer.Option(help="Exercise: share of the galaxies that is held back; default: 0.2.")
+    ] = None,
+    split_seed: Annotated[
+        int | None, typer.Option(help="Exercise: decides which galaxies are held back; default: 222.")
+    ] = None,
+    seed: Seed = 222,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, if there is one.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Train a network on labelled galaxies."""
+    from peculiar.training.run import Run
+    from peculiar.training.train import train as run_train
+
+    with (watching if net == "exercise" else watching_training)(_RESUME) as watcher:
+        trained = run_train(
+            data,
+            folder,
+            net=net,
+            start=start,
+            label=label,
+            labels=labels,
+            id=id_column,
+            question=question,
+            teachers=teacher or (),
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            precision=precision,
+            size=size,
+            body=body,
+            width=width,
+            crop=crop,
+            fast=fast or None,
+            validation_size=validation_size,
+            split_seed=split_seed,
+            seed=seed,
+            resume=resume,
+            watcher=watcher,
+        )
+    if not isinstance(trained, Run):
+        _show_exercise(trained, as_json=as_json)
+    elif as_json:
+        print_json({"out": str(trained.folder), "history": trained.history, "scores": trained.scores})
+    else:
+        command = f"peculiar export {trained.folder} --out MODEL.onnx"
+        out.print(f"The run is in {trained.folder}; `{command}` makes a model file of it.")
+
+
+def _show_exercise(trained: "Trained", *, as_json: bool) -> None:
+    """Write the figures of a run of the exercise's network, and print its scores."""
+    from peculiar.files.run_files import best_epoch
+    from peculiar.reports import plots
+
+    plots.save(plots.draw_history(trained.history), trained.folder / "history.png")
+    answers = trained.model.question.answers
+    plots.save(plots.draw_confusion(trained.scores.confusion, answers), trained.folder / "confusion.png")
+    last, best = trained.history[-1], best_epoch(trained.history)
+    if as_json:
+        weights = {"weights": "last", "epoch": last["epoch"], "best_epoch": best["epoch"]}
+        print_json({"history": trained.history, **weights, "scores": trained.scores.as_dict()})
+        return
+    held_back = f"the {counted(trained.scores.count, 'galaxy')} held back"
+    out.print()
+    out.print(f"Scores of the last weights (epoch {last['epoch']}) on {held_back}:")
+    print_scores(trained.scores)
+    if best is not last:
+        out.print(
+            f"The best weights, of the lowest validation loss (epoch {best['epoch']}), have an accuracy of "
+            f"{best['val_categorical_accuracy']:.3f} on these; `peculiar evaluate --weights best` scores them."
+        )
+    out.print(f"The run is in {trained.folder}")

@@ -1,0 +1,79 @@
+"""Knowledge distillation: what teachers say of the galaxies that a network learns from."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from peculiar.errors import UsageError
+from peculiar.models.model_file import Model
+from peculiar.sources.answers import Answered
+from peculiar.training.recipe import RunRecord
+from peculiar.training.watch import Watcher
+from peculiar.training.weights import read_weights, write_weights
+
+LESSONS = "lessons.safetensors"
+"""What teachers said, so that a resumed run need not ask them again."""
+
+# A teacher looks at every galaxy from all sides, so that its pupil learns to answer alike whatever way one is turned.
+_VIEWS = 8
+_BATCH = 32
+
+
+def check_teacher(teacher: Model, record: RunRecord) -> None:
+    """Refuse a teacher that could not be understood, or that would give away what is held back."""
+    mine = {question.name: question.answers for question in record.questions}
+    its = {question.name: question.answers for question in teacher.card.questions if question.name in mine}
+    if its != mine:
+        message = f"the teacher {teacher.path} does not answer the same questions: {mine} are asked, it knows {its}"
+        raise UsageError(message)
+    if teacher.framing != record.recipe.framing:
+        message = f"the teacher {teacher.path} wants {teacher.framing}, and this run {record.recipe.framing}"
+        raise UsageError(message)
+    if teacher.card.training.get("split_digest") != record.split_digest:
+        message = (
+            f"the teacher {teacher.path} was trained on other parts of the data, so that it may know galaxies that are "
+            "held back here; train one on the same data with the same shares"
+        )
+        raise UsageError(message)
+
+
+def ask_teachers(
+    teachers: Sequence[Model], data: Answered, rows: NDArray[np.intp], watcher: Watcher
+) -> dict[str, NDArray[np.float32]]:
+    """Return teachers' mean probabilities, by question, of some of the galaxies; the rows of others stay 0."""
+    size = teachers[0].framing.size
+    rim = (data.pictures.shape[1] - size) // 2
+    lessons = {question.name: np.zeros((len(data), len(question.answers)), np.float32) for question in data.questions}
+    for start in range(0, len(rows), _BATCH):
+        some = rows[start : start + _BATCH]
+        pictures = data.pictures[some, rim : rim + size, rim : rim + size]
+        told = [teacher.classify(pictures, views=_VIEWS, framed=True).probabilities for teacher in teachers]
+        for name, lesson in lessons.items():
+            lesson[some] = np.mean([probabilities[name] for probabilities in told], axis=0)
+        watcher.asking(min(start + _BATCH, len(rows)), len(rows))
+    return lessons
+
+
+def keep_lessons(folder: Path, record: RunRecord, lessons: dict[str, NDArray[np.float32]]) -> None:
+    """Write what teachers said into the folder of a run."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {str(number): torch.from_numpy(lesson) for number, lesson in enumerate(lessons.values())}
+    write_weights(folder / LESSONS, tensors, {"of": _asked(record)})
+
+
+def kept_lessons(folder: Path, record: RunRecord) -> dict[str, NDArray[np.float32]] | None:
+    """Return what the same teachers said of the same galaxies before a run was stopped, if they were asked."""
+    if not (folder / LESSONS).exists():
+        return None
+    tensors, _, notes = read_weights(folder / LESSONS)
+    names = {str(number): question.name for number, question in enumerate(record.questions)}
+    if notes.get("of") != _asked(record) or set(tensors) != set(names):
+        return None
+    return {name: tensors[number].numpy() for number, name in names.items()}
+
+
+def _asked(record: RunRecord) -> str:
+    return record.model_dump_json(include={"teachers", "data_digest", "split_digest", "questions"})

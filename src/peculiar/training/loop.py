@@ -1,0 +1,446 @@
+"""The training loop of the galaxy network: several questions at once, resumable after every epoch."""
+
+import math
+import os
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from peculiar.catalogs.teach import fit_head, fit_shares
+from peculiar.errors import RunError, UsageError
+from peculiar.files import run_files
+from peculiar.metrics.calibration import fit_temperature
+from peculiar.models.model_file import Model
+from peculiar.models.seen import SEEN
+from peculiar.questions.question import FOUR_CLASS, Question
+from peculiar.sources import Source, open_source
+from peculiar.sources.answers import Answered, read_answered
+from peculiar.sources.split import Split, data_digest
+from peculiar.training.augment import middle, views
+from peculiar.training.balance import SURE, class_weights, draws
+from peculiar.training.dimensions import BODY
+from peculiar.training.lessons import LESSONS, ask_teachers, check_teacher, keep_lessons, kept_lessons
+from peculiar.training.losses import weighted_cross_entropy
+from peculiar.training.networks.bodies import imagenet_file, load_imagenet
+from peculiar.training.networks.galaxy import GalaxyNet, channels_last, numbered_heads
+from peculiar.training.parts import check_parts, content, split_galaxies
+from peculiar.training.recipe import (
+    AVERAGED,
+    NOTES,
+    QUESTIONS,
+    Recipe,
+    RunRecord,
+    check_same,
+    make_recipe,
+    read_record,
+    width_of,
+)
+from peculiar.training.restore import restore, set_head
+from peculiar.training.validation import Known, score
+from peculiar.training.watch import Watcher
+from peculiar.training.weights import read_weights, write_weights
+
+# A question with few labels, but the reason that the model exists, counts more.
+_QUESTION_WEIGHTS = {FOUR_CLASS.name: 2.0}
+
+# What the first layers see, edges and colours, is the same in all pictures: weights that know it are kept, which saves
+# a quarter of the time. Heads, which mostly begin with nothing, take longer steps.
+_FIRST_LAYERS, _HEADS_SPEED = 4, 4.0
+
+# The average is kept with the optimiser's state as well, so that one file decides where a resumed run goes on.
+_AVERAGE = "average."
+
+_WARM_UP = 0.1
+_VALIDATION_BATCH = 128
+
+
+def train_network(
+    data: Sequence[str | os.PathLike[str] | Source],
+    out: str | os.PathLike[str],
+    recipe: Recipe | None = None,
+    *,
+    questions: Sequence[Question] = QUESTIONS,
+    teachers: Sequence[Model] = (),
+    start: Model | None = None,
+    resume: bool = False,
+    watcher: Watcher | None = None,
+) -> list[dict[str, Any]]:
+    """Train the galaxy network on several questions at once.
+
+    Rows answer the questions that they have labels for. A hash of its id decides which part a galaxy is in; pictures
+    of one galaxy under different ids are kept on one side. The test part is not looked at here.
+
+    Parameters
+    ----------
+    data : sequence of path-like or Source
+        The same galaxy may occur in several of them, as pictures of different sharpness.
+    out : path-like
+        Folder of the run: ``run.json``, ``split.csv``, ``history.jsonl``, ``averaged.safetensors`` (the weights to
+        use) and ``last.safetensors`` (to resume from; with teachers, ``lessons.safetensors`` as well).
+    recipe : Recipe, optional
+    questions : sequence of Question
+        Those that the data have labels for are learned; of those that name columns of votes, the shares of the answers.
+    teachers : sequence of Model
+        Models to learn from as well (knowledge distillation, Hinton et al. 2015): their probabilities, averaged over
+        turned and mirrored views, say more of a galaxy than one label does, and answer the questions that have none.
+        They have to have been trained on the same parts, so that they know nothing of the galaxies that are held back.
+    start : Model, optional
+        A model to go on from (fine-tuning) rather than from weights of ImageNet; see `recipe`. A question that it does
+        not answer begins with the head that `peculiar.catalogs.teach` would give it, so that the first steps do not
+        spoil what the body knows (Kumar et al. 2022).
+    resume : bool
+        Go on with the run in `out`, if there is one.
+    watcher : Watcher, optional
+        Told of the progress.
+
+    Returns
+    -------
+    list of dict
+        The history, a line an epoch: loss, and on the validation part accuracy, balanced accuracy and AUC a question.
+
+    Raises
+    ------
+    UsageError
+        If `out` holds something already and `resume` is not set, or a teacher answers other questions, wants other
+        pictures, or may have seen galaxies that are held back; or the model to go on from wants other pictures or has
+        another width.
+    MissingExtraError
+        If weights of ImageNet are wanted, and not installed.
+    ModelError
+        If the model to go on from is another network.
+    RunError
+        If the run in `out` had another recipe or other data, or is damaged, or the loss is no longer a number.
+    LabelError
+        If there are no labels to learn from, or none of a question in the training part, or no galaxy in the validation
+        part, or fewer than five galaxies of an answer to a question that is new to the model to go on from.
+    """
+    recipe, folder = recipe or make_recipe(start), Path(out)
+    watcher = watcher or Watcher()
+    if start is not None:
+        recipe = recipe.model_copy(update={"pretrained": False})
+    resuming = resume and (folder / run_files.LAST).exists()
+    run_files.check_folder(folder, resume=resume, known=(run_files.RECORD, LESSONS))
+    # Told before anything is read.
+    if recipe.pretrained:
+        imagenet_file()
+    if start is not None:
+        _check_start(start, recipe)
+    sources = [one if isinstance(one, Source) else open_source(one) for one in data]
+    galaxies = read_answered(sources, questions, recipe.training_framing, progress=watcher.reading)
+    parts, duplicates = split_galaxies(galaxies, sources, recipe, progress=watcher.comparing)
+    check_parts(galaxies, parts)
+    few = len(parts.training) < recipe.batch_size and "batch_size" not in recipe.model_fields_set
+    if few:  # so small a set has not to be told how many go into a step
+        recipe = recipe.model_copy(update={"batch_size": max(2, len(parts.training))})
+    record = RunRecord(
+        recipe=recipe,
+        questions=galaxies.questions,
+        data=tuple(source.path.name for source in sources),
+        data_digest=data_digest(galaxies.ids, content(galaxies), galaxies.pictures),
+        split_digest=parts.digest(galaxies.ids),
+        counts={"training": len(parts.training), "validation": len(parts.validation), "test": len(parts.test)},
+        duplicates=duplicates,
+        teachers=tuple(teacher.card.digest for teacher in teachers),
+        start=start and start.card.digest,
+        seen=tuple(start.card.training.get(SEEN, ())) if start else (),
+        notes=tuple(dict(source.notes) for source in sources),
+        versions=run_files.versions("torch", "accelerate"),
+    )
+    for teacher in teachers:
+        check_teacher(teacher, record)
+    if resuming:
+        check_same(read_record(folder), record, folder)
+    with torch.random.fork_rng():
+        # Made before the teachers are asked, which takes long: it finds what else may be wrong.
+        loop = _Loop(galaxies, parts, record, folder, watcher, start)
+        lessons = kept_lessons(folder, record) if resume else None
+        if lessons is None and teachers:
+            lessons = ask_teachers(teachers, galaxies, parts.training, watcher)
+            keep_lessons(folder, record, lessons)
+        return loop.run(lessons, resuming=resuming)
+
+
+def _check_start(start: Model, recipe: Recipe) -> None:
+    """Refuse a model to go on from that another recipe made."""
+    for what, its, mine in (
+        ("body", BODY, recipe.body),
+        ("width", width_of(start), recipe.width),
+        ("pictures", start.framing, recipe.framing),
+    ):
+        if its != mine:
+            message = (
+                f"training cannot go on from {start.path} with other {what}: it has {its}, and this run {mine}; leave "
+                "body, width and size to the model"
+            )
+            raise UsageError(message)
+
+
+class _Loop:
+    """The state of one run."""
+
+    def __init__(
+        self,
+        data: Answered,
+        parts: Split,
+        record: RunRecord,
+        folder: Path,
+        watcher: Watcher,
+        start: Model | None = None,
+    ) -> None:
+        self.data, self.parts, self.record, self.folder, self.watcher = data, parts, record, folder, watcher
+        self.lessons: dict[str, NDArray[np.float32]] = {}
+        recipe = record.recipe
+        AcceleratorState._reset_state()
+        self.accelerator = Accelerator(mixed_precision=recipe.precision)
+        self.device = self.accelerator.device
+        torch.manual_seed(recipe.seed)
+        answers = {question.name: len(question.answers) for question in data.questions}
+        net = GalaxyNet(answers, recipe.width, recipe.body) if start is None else self._go_on_from(start)
+        if start is None and recipe.pretrained:
+            load_imagenet(net.body)
+        if start is not None or recipe.pretrained:
+            net.body[:_FIRST_LAYERS].requires_grad_(requires_grad=False)
+        self.net = channels_last(net.to(self.device))
+        self.average = channels_last(GalaxyNet(answers, recipe.width, recipe.body).to(self.device)).eval()
+        self.average.load_state_dict(self.net.state_dict())
+        self.drawn = draws(data, parts.training)
+        # With weights the shares of votes that a network learns would be others.
+        self.class_weights = {
+            question.name: self._there(
+                np.ones(len(question.answers), np.float32)
+                if question.name in data.shares
+                else class_weights(data.labels[question.name][self.drawn], len(question.answers))
+            )
+            for question in data.questions
+        }
+        self.steps = len(self.drawn) // recipe.batch_size
+        if not self.steps:
+            message = f"{len(self.drawn)} galaxies to learn from are fewer than a batch of {recipe.batch_size}"
+            raise UsageError(message)
+        # Offsets are not decayed: they do not make a network simpler.
+        groups: dict[tuple[bool, bool], list[Tensor]] = {}
+        for name, parameter in self.net.named_parameters():
+            if parameter.requires_grad:
+                groups.setdefault((name.startswith("heads."), parameter.ndim > 1), []).append(parameter)
+        self.optimizer = torch.optim.AdamW(
+            [
+                {
+                    "params": parameters,
+                    "weight_decay": recipe.weight_decay if matrices else 0.0,
+                    "speed": _HEADS_SPEED if heads else 1.0,
+                }
+                for (heads, matrices), parameters in groups.items()
+            ],
+            lr=recipe.learning_rate,
+            fused=True,
+        )
+
+    def run(
+        self, lessons: dict[str, NDArray[np.float32]] | None = None, *, resuming: bool = False
+    ) -> list[dict[str, Any]]:
+        self.lessons = lessons or {}
+        history = self._resume() if resuming else self._begin()
+        self.watcher.begin(self.record, sum(parameter.numel() for parameter in self.net.parameters()))
+        for epoch in range(len(history) + 1, self.record.recipe.epochs + 1):
+            started = time.perf_counter()
+            line = {"epoch": epoch, "loss": self._train(epoch), **self._validate()}
+            line["seconds"] = round(time.perf_counter() - started, 1)
+            history.append(line)
+            self._save(history)
+            self.watcher.epoch(line)
+        run_files.write_json(self.folder / NOTES, self._conclude())
+        return history
+
+    def _go_on_from(self, start: Model) -> GalaxyNet:
+        """Return the network of a model; questions that are new to it get heads on its embeddings as they are."""
+        net, new = restore(start, self.data.questions)
+        net.to(self.device).eval()
+        for question in new:
+            labels, shares = self.data.labels[question.name], self.data.shares.get(question.name)
+            trust = self.data.trust[question.name]
+            rows = self.parts.training
+            rows = rows[labels[rows] >= 0 if shares is None else trust[rows] > 0]
+            with torch.inference_mode():
+                embeddings = torch.cat([net.embed(seen).cpu() for seen in self._seen(rows)]).numpy()
+            if shares is None:
+                head = fit_head(embeddings, labels[rows], question, seed=self.record.recipe.seed)
+                weights, bias = head.weights / head.temperature, head.bias / head.temperature
+            else:
+                weights, bias = fit_shares(embeddings, shares[rows], trust[rows])
+            set_head(net, question, weights.T, bias)
+        return net
+
+    def _seen(self, rows: NDArray[np.intp]) -> Iterator[Tensor]:
+        """Yield galaxies as the network sees them when it does not train, in batches."""
+        for start in range(0, len(rows), _VALIDATION_BATCH):
+            some = torch.from_numpy(self.data.pictures[rows[start : start + _VALIDATION_BATCH]])
+            yield middle(some.to(self.device), self.record.recipe.size)
+
+    def _begin(self) -> list[dict[str, Any]]:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        parts = {
+            name: list(dict.fromkeys(self.data.ids[row] for row in rows))
+            for name, rows in (
+                ("training", self.parts.training),
+                ("validation", self.parts.validation),
+                ("test", self.parts.test),
+            )
+        }
+        # The record is the first file, by which the folder is known as that of a run.
+        run_files.write_text(self.folder / run_files.RECORD, self.record.model_dump_json(indent=2) + "\n")
+        run_files.write_split(self.folder, parts)
+        return []
+
+    def _resume(self) -> list[dict[str, Any]]:
+        tensors, state, notes = read_weights(self.folder / run_files.LAST)
+        history = run_files.parse_history(notes.get("history", ""), self.folder / run_files.LAST)
+        names = [question.name for question in self.data.questions]
+        self.net.load_state_dict(numbered_heads(tensors, names))
+        averaged = {name: value for name, value in state.items() if name.startswith(_AVERAGE)}
+        average = {name.removeprefix(_AVERAGE): value for name, value in averaged.items()}
+        self.average.load_state_dict(numbered_heads(average, names))
+        self._restore_optimizer({name: value for name, value in state.items() if name not in averaged})
+        run_files.write_history(self.folder, history)
+        return history
+
+    def _save(self, history: list[dict[str, Any]]) -> None:
+        write_weights(self.folder / AVERAGED, self.average.state_dict())
+        state = {_AVERAGE + name: value for name, value in self.average.state_dict().items()}
+        for number, values in self.optimizer.state_dict()["state"].items():
+            state.update({f"{number}.{name}": value for name, value in values.items()})
+        note = {"history": run_files.format_history(history)}
+        write_weights(self.folder / run_files.LAST, self.net.state_dict(), note, state)
+        run_files.write_history(self.folder, history)
+
+    def _restore_optimizer(self, tensors: dict[str, Tensor]) -> None:
+        state: dict[int, dict[str, Tensor]] = {}
+        for key, value in tensors.items():
+            number, name = key.split(".")
+            # The fused optimiser walks through memory, so its state has to be laid out as the weights are.
+            laid_out = value.contiguous(memory_format=torch.channels_last) if value.ndim == 4 else value
+            state.setdefault(int(number), {})[name] = laid_out
+        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
+
+    def _train(self, epoch: int) -> float:
+        recipe = self.record.recipe
+        self.net.train()
+        # Everything random in an epoch follows from the seed and its number, so that a resumed run repeats it.
+        random = np.random.default_rng([recipe.seed, epoch])
+        order = random.permutation(self.drawn)
+        torch.manual_seed(int(random.integers(2**63)))
+        total = 0.0
+        for step in range(self.steps):
+            rows = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
+            progress = ((epoch - 1) * self.steps + step) / (recipe.epochs * self.steps)
+            for group in self.optimizer.param_groups:
+                group["lr"] = recipe.learning_rate * group["speed"] * _rate(progress)
+            loss = self._loss(rows)
+            self.optimizer.zero_grad()
+            torch.autograd.backward(loss)
+            self.optimizer.step()
+            self._take_average((epoch - 1) * self.steps + step + 1)
+            total += loss.item()
+            if not math.isfinite(total):
+                message = "the loss is no longer a number; train with a smaller step (--learning-rate)"
+                raise RunError(message)
+            self.watcher.batch(epoch, step + 1, self.steps, total / (step + 1))
+        return round(total / self.steps, 5)
+
+    def _loss(self, rows: NDArray[np.intp]) -> Tensor:
+        recipe = self.record.recipe
+        pictures = torch.from_numpy(self.data.pictures[rows]).to(self.device)
+        seen = views(pictures, recipe.size)
+        with self.accelerator.autocast():
+            logits = self.net(seen)
+        losses = [self._question_loss(name, answers.float(), rows) for name, answers in logits.items()]
+        return torch.stack(losses).sum()
+
+    def _question_loss(self, name: str, logits: Tensor, rows: NDArray[np.intp]) -> Tensor:
+        recipe, weight = self.record.recipe, _QUESTION_WEIGHTS.get(name, 1.0)
+        labels, shares, trust = self.data.labels[name][rows], self.data.shares.get(name), self.data.trust[name][rows]
+        loss = weighted_cross_entropy(
+            logits,
+            self._there(labels if shares is None else shares[rows]),
+            self._there(trust),
+            self.class_weights[name],
+            recipe.smoothing,
+        )
+        if self.lessons:
+            # Of a galaxy with an unsure label the teacher repeats just that: it was trained on it.
+            sure = (labels < 0) | (trust >= SURE) | (shares is not None)
+            lesson, asked = self._there(self.lessons[name][rows]), self._there(sure)
+            taught = (functional.cross_entropy(logits, lesson, reduction="none") * asked).mean()
+            loss = loss.lerp(taught, recipe.teaching)
+        return weight * loss
+
+    def _there(self, values: NDArray[Any]) -> Tensor:
+        return torch.from_numpy(values).to(self.device)
+
+    @torch.no_grad()
+    def _take_average(self, step: int) -> None:
+        """Move the average a little towards the weights; faster at first, when it still knows nothing."""
+        decay = min(self.record.recipe.averaging, step / (step + 20))
+        for average, now in zip(self.average.state_dict().values(), self.net.state_dict().values(), strict=True):
+            if average.dtype.is_floating_point:
+                average.lerp_(now, 1 - decay)
+            else:
+                average.copy_(now)
+
+    def _validate(self) -> dict[str, Any]:
+        """Score the averaged weights on the validation part."""
+        return {f"val_{name}": score(known) for name, known in self._known_answers().items()}
+
+    def _conclude(self) -> dict[str, Any]:
+        """Fit what turns logits into probabilities, on the validation part."""
+        known = self._known_answers()
+        return {
+            "temperatures": {
+                name: round(fit_temperature(one.logits, one.answers, one.trust), 4) if len(one.labels) else 1.0
+                for name, one in known.items()
+            },
+            "scores": {name: score(one) for name, one in known.items()},
+        }
+
+    def _known_answers(self) -> dict[str, Known]:
+        """Return what is known of the validation part's galaxies, and what the network says of them, by question."""
+        rows = self.parts.validation
+        with torch.inference_mode():
+            answers: list[dict[str, Tensor]] = [self.average(seen) for seen in self._seen(rows)]
+        found = {}
+        for name, labels in self.data.labels.items():
+            shares, trust = self.data.shares.get(name), self.data.trust[name][rows]
+            known = labels[rows] >= 0 if shares is None else trust > 0
+            logits = torch.cat([part[name] for part in answers]).float().cpu().numpy()
+            found[name] = Known(
+                labels[rows][known], None if shares is None else shares[rows][known], trust[known], logits[known]
+            )
+        return found
+
+
+def _rate(progress: float) -> float:
+    """Return the share of the peak learning rate after so much of the training."""
+    if progress < _WARM_UP:
+        return progress / _WARM_UP
+    return (1 + math.cos(math.pi * (progress - _WARM_UP) / (1 - _WARM_UP))) / 2
+
+
+def load_net(folder: Path, record: RunRecord) -> GalaxyNet:
+    """Load the averaged weights of a run, ready to classify."""
+    answers = {question.name: len(question.answers) for question in record.questions}
+    net = GalaxyNet(answers, record.recipe.width, record.recipe.body)
+    tensors, _, _ = read_weights(folder / AVERAGED)
+    try:
+        net.load_state_dict(numbered_heads(tensors, net.questions))
+    except RuntimeError as error:
+        message = f"{folder}: the weights do not fit the network of {run_files.RECORD} ({error})"
+        raise RunError(message) from error
+    return net.eval()

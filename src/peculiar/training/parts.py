@@ -1,0 +1,59 @@
+"""The split of a training run; pictures of one galaxy stay in one part."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from peculiar.checks.duplicates import same_galaxies
+from peculiar.errors import LabelError
+from peculiar.models.model_file import cores
+from peculiar.sources import Source
+from peculiar.sources.answers import Answered
+from peculiar.sources.split import Split, split_by_id
+from peculiar.training.recipe import Recipe
+
+
+def split_galaxies(
+    galaxies: Answered,
+    sources: Sequence[Source],
+    recipe: Recipe,
+    *,
+    progress: Callable[[int, int], object] = lambda done, total: None,
+) -> tuple[Split, int]:
+    """Return the parts of galaxies that were read from some sources, and the number of pairs of duplicates.
+
+    Pictures of one galaxy under different ids, however turned, mirrored or cut, are in the same part.
+    """
+    places = {id_: row for row, id_ in enumerate(galaxies.ids)}
+    done = 0
+
+    def count(more: int) -> None:
+        nonlocal done
+        done += more
+        progress(done, len(places))
+
+    pairs = same_galaxies(sources, places, threads=cores(), progress=count)
+    same = [(places[one], places[other]) for one, other in pairs]
+    parts = split_by_id(galaxies.ids, same, validation_size=recipe.validation_size, test_size=recipe.test_size)
+    return parts, len(pairs)
+
+
+def content(galaxies: Answered) -> NDArray[np.int64]:
+    """Return all that is known of galaxies, shape (questions and voted answers, n), as whole numbers."""
+    votes = [galaxies.trust[name] * shares.T for name, shares in galaxies.shares.items()]
+    return np.vstack([*galaxies.labels.values(), *(np.rint(1e6 * one).astype(np.int64) for one in votes)])
+
+
+def check_parts(data: Answered, parts: Split) -> None:
+    """Refuse galaxies of which too few have answers to learn from, or to choose by."""
+    if not len(parts.validation):
+        message = (
+            f"none of the {len(set(data.ids))} galaxies falls into the validation part, which a hash of their ids "
+            "decides; give more of them"
+        )
+        raise LabelError(message)
+    for name, labels in data.labels.items():
+        if not (labels[parts.training] >= 0).any():
+            message = f"no galaxy of the training part answers {name!r}; give more that do, or leave the question out"
+            raise LabelError(message)
