@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from machine import data_folder, describe, make_parser, record
-from peculiar.catalogs.survey import predict_catalog
+from peculiar.catalogs.predict import predict
 from peculiar.models.model_file import cores, load_model
 from peculiar.sources import open_source
 
@@ -98,7 +98,7 @@ def main() -> None:
                 )
             )
             rates["catalogue"].append(
-                count / timed(lambda: predict_catalog(source, Path(scratch) / "c.parquet", model, workers=workers))
+                count / timed(lambda: predict(source, Path(scratch) / "c.parquet", model, workers=workers))
             )
         best = {name: max(values) for name, values in rates.items()}
         # Both want all cores, so together they take the sum of their times.

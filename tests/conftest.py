@@ -169,12 +169,12 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory, tiny_run: Path) -> Path
 @pytest.fixture(scope="session")
 def tiny_catalog(tmp_path_factory: pytest.TempPathFactory, tiny_survey: Path, tiny_model: Path) -> Path:
     """The catalogue that `tiny_model` makes of `tiny_survey`, with embeddings."""
-    from peculiar.catalogs.survey import predict_catalog
+    from peculiar.catalogs.predict import predict
     from peculiar.models.model_file import load_model
     from peculiar.sources import open_source
 
     path = tmp_path_factory.mktemp("catalogs") / "tiny.parquet"
-    predict_catalog(open_source(tiny_survey), path, load_model(tiny_model), embeddings=True, views=1)
+    predict(open_source(tiny_survey), path, load_model(tiny_model), embeddings=True, views=1)
     return path
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from peculiar.catalogs.catalog import Catalog
-from peculiar.catalogs.survey import predict_catalog
+from peculiar.catalogs.predict import predict
 from peculiar.catalogs.teach import teach
 from peculiar.cli import app
 from peculiar.evaluation.candidates import file_candidate
@@ -74,7 +74,7 @@ def model(survey: Path) -> Model:
 @pytest.fixture(scope="module")
 def catalog(survey: Path, model: Model) -> Path:
     path = survey.parent / "catalog.parquet"
-    predict_catalog(open_source(survey), path, model, embeddings=True, views=1)
+    predict(open_source(survey), path, model, embeddings=True, views=1)
     return path
 
 
@@ -98,7 +98,7 @@ def test_every_question_is_answered(survey: Path, model: Model, catalog: Path) -
 @pytest.mark.parametrize("suffix", ["csv", "fits", "vot", "ecsv"])
 def test_every_format_holds_the_columns(survey: Path, model: Model, catalog: Path, suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"c.{suffix}"
-    predict_catalog(open_source(survey), path, model, views=1)
+    predict(open_source(survey), path, model, views=1)
     expected, reader = pa.parquet.read_table(catalog), TableReader(path)
     assert list(reader.columns) == [name for name in expected.column_names if name != "embedding"]
     for name in class_columns(model.card.questions).values():
@@ -153,7 +153,7 @@ def test_teach_further_questions(survey: Path, model: Model, catalog: Path, tmp_
         csv.writer(file).writerows([("id", "label"), *rows])
     taught = teach(labels, catalog, tmp_path / "taught.onnx", model=model, question=name)
     assert taught.model.card.main_question.name == name
-    predict_catalog(open_source(survey), tmp_path / "c.parquet", taught.model, embeddings=True, views=1)
+    predict(open_source(survey), tmp_path / "c.parquet", taught.model, embeddings=True, views=1)
     table = pa.parquet.read_table(tmp_path / "c.parquet")
     assert set(table["class"].to_pylist()) <= {"no thing", "No-Thing", "None"}
     raw = np.stack(pa.parquet.read_table(catalog)["embedding"].to_numpy())

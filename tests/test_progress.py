@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from peculiar.catalogs.survey import predict_catalog
+from peculiar.catalogs.predict import predict
 from peculiar.models.model_file import load_model
 from peculiar.progress import telling
 from peculiar.sources import open_source
@@ -38,7 +38,7 @@ def test_a_terminal_shows_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_catalogue_tells_how_far_it_is(
     tiny_survey: Path, tiny_model: Path, verbose: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    predict_catalog(open_source(tiny_survey), "c.csv", load_model(tiny_model), verbose=verbose)
+    predict(open_source(tiny_survey), "c.csv", load_model(tiny_model), verbose=verbose)
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.startswith("classified 100 of 100 in ") == verbose

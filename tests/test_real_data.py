@@ -11,7 +11,7 @@ import pyarrow.parquet
 import pytest
 
 from peculiar import load_galaxy_data
-from peculiar.catalogs.survey import predict_catalog
+from peculiar.catalogs.predict import predict
 from peculiar.images.decode import Framing, decode_picture
 from peculiar.models.model_file import load_model
 from peculiar.sources import open_source
@@ -82,7 +82,7 @@ print(read, Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
 def test_pictures_from_python_are_answered_as_by_the_command(real_data: Path, tmp_path: Path) -> None:
     """`classify` frames pictures as `predict` does, and the class that is called is in its set."""
     model = load_model()
-    predict_catalog(open_source(real_data / "galaxydata.npz"), tmp_path / "c.parquet", model)
+    predict(open_source(real_data / "galaxydata.npz"), tmp_path / "c.parquet", model)
     table = pa.parquet.read_table(tmp_path / "c.parquet")
     data, _ = load_galaxy_data(real_data / "galaxydata.npz")
     answers = model.classify(data[:300] / 255).probabilities["four_class"]

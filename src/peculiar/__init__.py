@@ -8,6 +8,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from peculiar.catalogs.catalog import Catalog, open_catalog
+    from peculiar.catalogs.predict import predict
     from peculiar.exercise.filters import visualize_activations
     from peculiar.exercise.run_folder import Arguments, load_run
     from peculiar.images.decode import Framing
@@ -31,7 +33,9 @@ _HOMES = {
     "CLEAN5": "questions.question",
     "ODD": "questions.question",
     "load_model": "models.model_file",
-    "predict_catalog": "catalogs.survey",
+    "predict": "catalogs.predict",
+    "open_catalog": "catalogs.catalog",
+    "Catalog": "catalogs.catalog",
     "check": "checks.check",
     "Arguments": "exercise.run_folder",
     "load_run": "exercise.run_folder",
@@ -43,7 +47,6 @@ _MODULES = {
     "split": "sources.split",
     "train": "exercise.train",
     "export": "training.export",
-    "predict": "models.predict",
     "evaluate": "metrics.scores",
     "calibrate": "metrics.calibration",
     "explain": "exercise.filters",
@@ -68,7 +71,9 @@ __all__ = [
     "CLEAN5",
     "ODD",
     "load_model",
-    "predict_catalog",
+    "predict",
+    "open_catalog",
+    "Catalog",
     "check",
     "Arguments",
     "load_run",

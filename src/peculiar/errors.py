@@ -5,7 +5,8 @@
     PeculiarError
     ├── DataError (ValueError)               what was read is not what it has to be
     │   ├── LabelError                       labels missing, malformed or too few
-    │   └── PictureError                     one picture cannot be read
+    │   ├── PictureError                     one picture cannot be read
+    │   └── IncompleteError                  parts of a survey could not be classified
     ├── NotFoundError (FileNotFoundError)    nothing at this path
     ├── UnknownNameError (LookupError)       no column, network or class of this name
     ├── UsageError (ValueError)              options that do not go together
@@ -83,6 +84,21 @@ class PictureError(DataError):
     def reason(self) -> str:
         """Why, in words that can follow "cannot be read:"."""
         return str(self)
+
+
+class IncompleteError(DataError):
+    """Parts of a survey could not be classified; what is done is kept, and the same call goes on with what is left.
+
+    Parameters
+    ----------
+    message : str
+    summary : peculiar.catalogs.tally.Summary
+        What became of the galaxies.
+    """
+
+    def __init__(self, message: str, summary: Any) -> None:
+        super().__init__(message)
+        self.summary = summary
 
 
 class NotFoundError(PeculiarError, FileNotFoundError):

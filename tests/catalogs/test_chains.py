@@ -218,7 +218,7 @@ def test_a_catalogue_of_another_format_is_read_when_it_is_asked(drawn_catalog: P
     catalog = Catalog(drawn_catalog)
     path = tmp_path / "c.fits"
     write_table(path, "fits", list(catalog.columns.values()), catalog.batches(list(catalog.columns)), {"made": "so"})
-    later = Catalog.of_file(path, 100)
+    later = Catalog.of_file(path)
     assert (len(later), later.notes["made"]) == (100, "so")
     assert later.query(WHERE).ids == catalog.query(WHERE).ids
     assert later.similar(["sim-001"]).ids == catalog.similar(["sim-001"]).ids

@@ -12,10 +12,10 @@ from astropy.io import fits
 from astropy.io.votable import parse_single_table
 from PIL import Image
 
+from peculiar.catalogs.predict import predict
 from peculiar.catalogs.rows import catalog_columns
-from peculiar.catalogs.survey import predict_catalog
 from peculiar.errors import UsageError
-from peculiar.images.decode import Framing, encode_picture
+from peculiar.images.decode import encode_picture
 from peculiar.models.model_file import load_model
 from peculiar.questions.column_names import find_answer_columns
 from peculiar.questions.question import ODD, Question
@@ -39,7 +39,7 @@ PROBABILITIES = [
 
 
 def test_the_catalogue_has_the_stated_columns(tiny_survey: Path, tiny_model: Path) -> None:
-    result = predict_catalog(open_source(tiny_survey), "c.parquet", load_model(tiny_model), embeddings=True)
+    result = predict(open_source(tiny_survey), "c.parquet", load_model(tiny_model), embeddings=True)
     table = pa.parquet.read_table("c.parquet")
     assert table.column_names == [
         "id",
@@ -58,8 +58,8 @@ def test_the_catalogue_has_the_stated_columns(tiny_survey: Path, tiny_model: Pat
     ]
     assert table["id"].to_pylist() == [f"sim-{number:03d}" for number in range(100)]
     assert table["ra"][3].as_py() == pytest.approx(150.03)
-    assert result.tally.rows == 100
-    assert sum(result.tally.classes.values()) == 100
+    assert result.summary.tally.rows == 100
+    assert sum(result.summary.tally.classes.values()) == 100
     assert len(table["embedding"][0]) == 96
     notes = {key.decode(): value.decode() for key, value in table.schema.metadata.items()}
     assert notes["model digest"] == load_model(tiny_model).card.digest
@@ -75,7 +75,7 @@ def test_the_catalogue_has_the_stated_columns(tiny_survey: Path, tiny_model: Pat
 
 def test_the_probabilities_are_the_model_s(tiny_survey: Path, tiny_model: Path) -> None:
     model = load_model(tiny_model)
-    predict_catalog(open_source(tiny_survey), "c.parquet", model, batch_size=7)
+    predict(open_source(tiny_survey), "c.parquet", model, batch_size=7)
     table = pa.parquet.read_table("c.parquet")
     pictures = np.stack(
         [one.picture for one in open_source(tiny_survey).galaxies(model.framing) if one.picture is not None]
@@ -96,8 +96,8 @@ def test_the_probabilities_are_the_model_s(tiny_survey: Path, tiny_model: Path) 
 @pytest.mark.parametrize("suffix", ["csv", "fits", "vot", "ecsv"])
 def test_every_format_holds_the_same(tiny_survey: Path, tiny_model: Path, suffix: str) -> None:
     model, source = load_model(tiny_model), open_source(tiny_survey)
-    predict_catalog(source, "c.parquet", model)
-    predict_catalog(source, f"c.{suffix}", model)
+    predict(source, "c.parquet", model)
+    predict(source, f"c.{suffix}", model)
     expected, reader = pa.parquet.read_table("c.parquet"), TableReader(f"c.{suffix}")
     assert list(reader.columns) == expected.column_names
     assert reader.column("id") == expected["id"].to_pylist()
@@ -109,8 +109,8 @@ def test_every_format_holds_the_same(tiny_survey: Path, tiny_model: Path, suffix
 
 def test_units_and_meanings_are_in_fits_and_votable(tiny_survey: Path, tiny_model: Path) -> None:
     model = load_model(tiny_model)
-    predict_catalog(open_source(tiny_survey), "c.fits", model)
-    predict_catalog(open_source(tiny_survey), "c.vot", model)
+    predict(open_source(tiny_survey), "c.fits", model)
+    predict(open_source(tiny_survey), "c.vot", model)
     with fits.open("c.fits") as file:
         header = file[1].header
         assert header["TUNIT2"] == "deg"
@@ -125,9 +125,7 @@ def test_what_cannot_be_read_keeps_its_row(tiny_model: Path) -> None:
     pictures = [encode_picture(np.full((40, 40, 3), 90, np.uint8)), b"", b"no picture"]
     pictures.append(encode_picture(np.random.default_rng(1).integers(0, 255, (40, 40, 3), dtype=np.uint8)))
     pa.parquet.write_table(pa.table({"id": list("abcd"), "image": pictures}), "t.parquet")
-    result = predict_catalog(
-        open_source("t.parquet"), "c.parquet", load_model(tiny_model), embeddings=True, batch_size=2
-    )
+    result = predict(open_source("t.parquet"), "c.parquet", load_model(tiny_model), embeddings=True, batch_size=2)
     table = pa.parquet.read_table("c.parquet")
     assert table["id"].to_pylist() == list("abcd")
     assert table["flags"].to_pylist() == [2, 1, 1, 0]
@@ -135,28 +133,28 @@ def test_what_cannot_be_read_keeps_its_row(tiny_model: Path) -> None:
     assert [value is None for value in table["entropy"].to_pylist()] == [False, True, True, False]
     assert [value is None for value in table["class"].to_pylist()] == [False, True, True, False]
     assert [value is None for value in table["embedding"].to_pylist()] == [False, True, True, False]
-    assert result.tally.flagged == {"unreadable": 2, "blank": 1}
-    assert set(result.tally.problems) == {"b", "c"}
-    assert result.as_dict()["rows"] == 4
-    predict_catalog(open_source("t.parquet"), "c.fits", load_model(tiny_model), embeddings=True)
+    assert result.summary.tally.flagged == {"unreadable": 2, "blank": 1}
+    assert set(result.summary.tally.problems) == {"b", "c"}
+    assert result.summary.as_dict()["rows"] == 4
+    predict(open_source("t.parquet"), "c.fits", load_model(tiny_model), embeddings=True)
     with fits.open("c.fits") as file:
         assert np.isnan(file[1].data["embedding"]).all(axis=1).tolist() == [False, True, True, False]
 
 
 def test_embeddings_in_csv_are_lists(tiny_survey: Path, tiny_model: Path) -> None:
-    predict_catalog(open_source(tiny_survey), "c.csv", load_model(tiny_model), embeddings=True)
+    predict(open_source(tiny_survey), "c.csv", load_model(tiny_model), embeddings=True)
     assert len(json.loads(TableReader("c.csv").column("embedding")[0])) == 96
 
 
 def test_an_unknown_suffix_is_refused_before_anything_is_read(tiny_survey: Path, tiny_model: Path) -> None:
     with pytest.raises(UsageError, match=r"written as \.parquet, .*received the suffix '\.xlsx'"):
-        predict_catalog(open_source(tiny_survey), "c.xlsx", load_model(tiny_model))
+        predict(open_source(tiny_survey), "c.xlsx", load_model(tiny_model))
 
 
 def test_another_framing_changes_the_answers(tiny_survey: Path, tiny_model: Path) -> None:
     model, source = load_model(tiny_model), open_source(tiny_survey)
-    predict_catalog(source, "own.parquet", model)
-    predict_catalog(source, "whole.parquet", model, framing=Framing(32))
+    predict(source, "own.parquet", model)
+    predict(source, "whole.parquet", model, crop="whole")
     own, whole = (pa.parquet.read_table(f"{name}.parquet")["p_normal"].to_numpy() for name in ("own", "whole"))
     assert not np.allclose(own, whole)
 
@@ -190,7 +188,7 @@ def test_the_page_lists_the_columns() -> None:
 def test_impossible_positions_have_no_cell(tiny_model: Path, plain_pictures: list[bytes]) -> None:
     columns = {"id": list("abcd"), "image": plain_pictures[:4], "ra": [150.0, None, 9999, -1], "dec": [2.0, 2.0, 2, 2]}
     pa.parquet.write_table(pa.table(columns), "t.parquet")
-    predict_catalog(open_source("t.parquet"), "c.parquet", load_model(tiny_model))
+    predict(open_source("t.parquet"), "c.parquet", load_model(tiny_model))
     table = pa.parquet.read_table("c.parquet")
     assert [value is None for value in table["_healpix_29"].to_pylist()] == [False, True, True, False]
     assert table["_healpix_29"][0].as_py() == healpix_29(150.0, 2.0)
@@ -231,11 +229,11 @@ def test_pictures_of_every_kind_are_classified_alike(tiny_model: Path) -> None:
     Path("odd").mkdir()
     for name, content in odd_pictures().items():
         Path("odd", name).write_bytes(content)
-    result = predict_catalog(open_source("odd"), "c.parquet", load_model(tiny_model))
+    result = predict(open_source("odd"), "c.parquet", load_model(tiny_model))
     table = pa.parquet.read_table("c.parquet").to_pylist()
     rows = {row["id"]: row for row in table}
     assert set(rows) == set(odd_pictures())
-    assert result.tally.problems == {}
+    assert result.summary.tally.problems == {}
     assert {name for name, row in rows.items() if row["flags"] == 2} == {"dot.png", "ribbon.png"}
     for name in set(rows) - {"dot.png", "ribbon.png"}:
         for column in PROBABILITIES:

@@ -23,9 +23,10 @@ import pytest
 from astropy.io import fits
 
 from deadly_source import Deadly
-from peculiar.catalogs import survey
-from peculiar.catalogs.survey import Catalogued, predict_catalog
-from peculiar.errors import LedgerError, PeculiarWarning, UnknownNameError, UsageError
+from peculiar.catalogs import engines, survey
+from peculiar.catalogs.predict import predict
+from peculiar.catalogs.tally import Summary
+from peculiar.errors import IncompleteError, LedgerError, PeculiarWarning, UnknownNameError, UsageError
 from peculiar.images.decode import decode_whole
 from peculiar.models.model_file import load_model
 from peculiar.sources import open_mosaic, open_source
@@ -51,13 +52,22 @@ def survey_folder(tmp_path_factory: pytest.TempPathFactory, tiny_survey: Path) -
 def undisturbed(tmp_path_factory: pytest.TempPathFactory, survey_folder: Path, tiny_model: Path) -> pa.Table:
     """What an undisturbed run makes of `survey_folder`, in one piece."""
     path = tmp_path_factory.mktemp("undisturbed") / "c.parquet"
-    predict_catalog(open_source(survey_folder), path, load_model(tiny_model), embeddings=True)
+    classify(open_source(survey_folder), path, load_model(tiny_model), embeddings=True)
     return pa.parquet.read_table(path)
 
 
-def run(data: Path, out: str, model: Path, **options: Any) -> Catalogued:
+def classify(*given: Any, **options: Any) -> Summary:
+    """Return what became of the galaxies, also where some could not be classified."""
+    try:
+        return predict(*given, **options).summary
+    except IncompleteError as error:
+        summary: Summary = error.summary
+        return summary
+
+
+def run(data: Path, out: str, model: Path, **options: Any) -> Summary:
     options = {"embeddings": True, "shard_rows": 10, "verbose": False, **options}
-    return predict_catalog(open_source(data), out, load_model(model), **options)
+    return classify(open_source(data), out, load_model(model), **options)
 
 
 def entries(folder: str | Path) -> list[dict[str, Any]]:
@@ -246,7 +256,7 @@ def entries_so_far(folder: str) -> int:
 
 def test_a_shard_that_kills_its_worker_does_not_stop_the_others(tiny_model: Path, tmp_path: Path) -> None:
     (tmp_path / "deadly").touch()
-    result = predict_catalog(Deadly(tmp_path / "deadly"), "catalog", load_model(tiny_model), workers=2, shard_rows=5)
+    result = classify(Deadly(tmp_path / "deadly"), "catalog", load_model(tiny_model), workers=2, shard_rows=5)
     assert set(result.failed) == {"deadly:10-15"}
     assert "died" in result.failed["deadly:10-15"]
     assert result.tally.rows == 25
@@ -304,7 +314,7 @@ def test_another_setting_model_or_input_is_refused_and_named(
     with pytest.raises(UsageError, match=r"catalog was begun otherwise: views was 2, is 4\. .*--restart"):
         run(own_folder, "catalog", tiny_model, views=4)
     with pytest.raises(UsageError, match=r"begun otherwise: model was \w{12}, is \w{12}; size was 32"):
-        predict_catalog(open_source(own_folder), "catalog", embeddings=True, shard_rows=10)
+        classify(open_source(own_folder), "catalog", embeddings=True, shard_rows=10)
     with pytest.raises(UsageError, match=r"shard_rows was 10, is 20"):
         run(own_folder, "catalog", tiny_model, shard_rows=20)
     (own_folder / "part-3.parquet").unlink()
@@ -473,7 +483,7 @@ def test_new_files_are_taken_in(own_folder: Path, tiny_model: Path, undisturbed:
 def test_a_full_disk_stops_the_run_and_costs_nothing(
     survey_folder: Path, tiny_model: Path, undisturbed: pa.Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = survey.write_table
+    write = engines.write_table
     written = 0
 
     def full(*arguments: Any) -> None:
@@ -483,7 +493,7 @@ def test_a_full_disk_stops_the_run_and_costs_nothing(
             raise OSError(errno.ENOSPC, "No space left on device")
         write(*arguments)
 
-    monkeypatch.setattr(survey, "write_table", full)
+    monkeypatch.setattr(engines, "write_table", full)
     with pytest.raises(OSError, match=r"No space left on device: .*part-1"):
         run(survey_folder, "catalog", tiny_model)
     assert len(entries("catalog")) == 3
@@ -593,7 +603,7 @@ def test_sources_of_all_kinds_may_not_change_meanwhile(
 ) -> None:
     source, files = make(plain_pictures)
     model, options = load_model(tiny_model), {"shard_rows": 2, "verbose": False}
-    undisturbed = predict_catalog(source, "undisturbed.csv", model, **options)
+    undisturbed = classify(source, "undisturbed.csv", model, **options)
     for number, file in enumerate(files):
         out, content, state = f"c{number}.csv", file.read_bytes(), file.stat()
 
@@ -602,12 +612,12 @@ def test_sources_of_all_kinds_may_not_change_meanwhile(
                 file.with_name("new").write_bytes(content + b"\n")
                 file.with_name("new").replace(file)
 
-        result = predict_catalog(source, out, model, progress=spoil, **options)
+        result = classify(source, out, model, progress=spoil, **options)
         assert result.failed
         assert all("changed while the catalogue was made" in reason for reason in result.failed.values())
         assert not Path(out).exists()
         file.write_bytes(content)  # at another time: by its content it is the one of before
-        again = predict_catalog(source, out, model, **options)
+        again = classify(source, out, model, **options)
         assert (again.failed, again.tally) == ({}, undisturbed.tally)
         assert Path(out).read_text() == Path("undisturbed.csv").read_text()
         os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns))
@@ -639,7 +649,7 @@ def test_warnings_of_workers_are_given_once(own_folder: Path, tiny_model: Path) 
 
 def test_blank_pictures_are_in_no_class(tiny_model: Path, plain_pictures: list[bytes]) -> None:
     source, _ = made_folder(plain_pictures)
-    result = predict_catalog(source, "c.parquet", load_model(tiny_model), verbose=False)
+    result = classify(source, "c.parquet", load_model(tiny_model), verbose=False)
     assert result.tally.flagged == {"blank": 6}
     assert result.tally.classes == {}
     assert None not in catalogue("c.parquet")["class"].to_pylist()

@@ -12,7 +12,7 @@ from scipy.special import entr, expit
 from typer.testing import CliRunner
 
 from peculiar.catalogs.catalog import Catalog
-from peculiar.catalogs.survey import predict_catalog
+from peculiar.catalogs.predict import predict
 from peculiar.catalogs.teach import fit_head, learning_curve, raw_embeddings, teach
 from peculiar.cli import app
 from peculiar.errors import LabelError, UnknownNameError, UsageError
@@ -55,7 +55,7 @@ def test_a_taught_model_answers_the_new_question_and_the_old(
     assert new.card.credits == old.card.credits
     assert new.card.training["taught"] == {"shape": 60}
     assert taught.head.scores.accuracy > 0.8
-    predict_catalog(open_source(tiny_survey), "new.parquet", new, embeddings=True, views=1)
+    predict(open_source(tiny_survey), "new.parquet", new, embeddings=True, views=1)
     before, after = pa.parquet.read_table(tiny_catalog), pa.parquet.read_table("new.parquet")
     np.testing.assert_allclose(after["p_odd"].to_numpy(), before["p_odd"].to_numpy(), atol=1e-6)
     raw = np.stack(before["embedding"].to_numpy())

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from peculiar.catalogs.rows import Flag
+from peculiar.catalogs.tally import Flag
 from peculiar.checks.check import check
 from peculiar.errors import PictureError
 from peculiar.images.decode import Framing, decode_remarked

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from peculiar.catalogs.predict import predict
 from peculiar.catalogs.rows import catalog_columns
-from peculiar.catalogs.survey import predict_catalog
 from peculiar.errors import LabelError, ModelError
 from peculiar.images.artefacts import MEASURES
 from peculiar.models.calibrate import calibrate
@@ -42,7 +42,7 @@ def test_catalogues_have_what_the_model_file_has_the_means_for(
     familiar = fit_novelty(training, held_back)
     sets = {model.card.questions[0].name: {"90": (0.0, 0.0, 1.0, 1.0)}}
     able = model.with_card(model.card.model_copy(update={"familiar": familiar, "sets": sets}))
-    predict_catalog(open_source(tiny_survey), tmp_path / "c.parquet", able)
+    predict(open_source(tiny_survey), tmp_path / "c.parquet", able)
     table = TableReader(tmp_path / "c.parquet")
     expected = {"Merger": "Normal|Ringed|Merger", "Other": "Normal|Ringed|Other"}
     for called, inside in zip(table.column("class"), table.column("set_90"), strict=True):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-from peculiar.catalogs.survey import predict_catalog
+from peculiar.catalogs import predict as catalogs
 from peculiar.errors import ModelError, NotFoundError, UnknownNameError, UsageError
 from peculiar.images.decode import Framing, frame_pixels
 from peculiar.metrics.calibration import Scaling
@@ -366,15 +366,15 @@ def test_rows_without_numbers_are_null_and_flagged(blind_to_bright: Model) -> No
     Path("some").mkdir()
     for name, picture in (("a", DRAWN[0]), ("b", white), ("c", DRAWN[1])):
         Image.fromarray(picture).save(f"some/{name}.png")
-    result = predict_catalog(open_source("some"), "c.parquet", blind_to_bright, embeddings=True)
+    result = catalogs.predict(open_source("some"), "c.parquet", blind_to_bright, embeddings=True)
     table = pa.parquet.read_table("c.parquet").to_pydict()
     assert table["flags"] == [0, 64, 0]
     computed = [name for name in table if name.startswith(("p_", "class", "set_", "entropy", "embedding"))]
     assert len(computed) >= 16
     for name in computed:
         assert [value is None for value in table[name]] == [False, True, False], name
-    assert result.tally.flagged == {"no_answer": 1}
-    assert result.tally.problems == {"b.png": "the model gave something else than numbers"}
+    assert result.summary.tally.flagged == {"no_answer": 1}
+    assert result.summary.tally.problems == {"b.png": "the model gave something else than numbers"}
     found = predict(blind_to_bright.asking("four_class"), open_source("some"))
     assert np.isnan(found.probabilities).all(axis=1).tolist() == [False, True, False]
     assert set(found.problems) == {"b.png"}

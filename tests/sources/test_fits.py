@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from astropy.io import fits
 
-from peculiar.catalogs.survey import predict_catalog
+from peculiar.catalogs.predict import predict
 from peculiar.errors import DataError, UsageError
 from peculiar.images.decode import Framing, encode_picture, read_fits_picture
 from peculiar.images.stretch import Stretch, sdss_stretch
@@ -245,7 +245,7 @@ def test_shards_and_processes(tmp_path: Path) -> None:
 
 def test_the_catalogue_records_the_stretch(tmp_path: Path, tiny_model: Path) -> None:
     write_bands(tmp_path / "a.fits", galaxy(), BUNIT="nanomaggy")
-    predict_catalog(open_source(tmp_path / "a.fits"), tmp_path / "c.parquet", load_model(tiny_model))
+    predict(open_source(tmp_path / "a.fits"), tmp_path / "c.parquet", load_model(tiny_model))
     notes = TableReader(tmp_path / "c.parquet").schema.metadata
     stretch = json.loads(notes[b"stretch"])
     assert stretch["scales"] == [1.0, 1.2, 1.85]

@@ -16,8 +16,8 @@ from astropy.nddata import Cutout2D
 from astropy.wcs import WCS
 from typer.testing import CliRunner
 
-from peculiar.catalogs.rows import Flag
-from peculiar.catalogs.survey import predict_catalog
+from peculiar.catalogs.predict import predict
+from peculiar.catalogs.tally import Flag
 from peculiar.cli import app
 from peculiar.errors import DataError, NotFoundError, UnknownNameError, UsageError
 from peculiar.images.decode import Framing
@@ -262,7 +262,7 @@ def test_rows_on_the_edge_and_off_keep_their_place(tmp_path: Path, tiny_model: P
     assert not top[:29].any()
     assert top[32:].any(axis=(1, 2)).all()
     assert "lies on no mosaic of m.fits" in str(galaxies[2].problem)
-    result = predict_catalog(source, tmp_path / "c.parquet", load_model(tiny_model))
+    result = predict(source, tmp_path / "c.parquet", load_model(tiny_model))
     flags = TableReader(tmp_path / "c.parquet").column("flags")
     assert [Flag(flag) & ~Flag.BLANK for flag in flags] == [
         0,
@@ -273,9 +273,9 @@ def test_rows_on_the_edge_and_off_keep_their_place(tmp_path: Path, tiny_model: P
         Flag.EDGE,
         0,
     ]
-    assert result.tally.flagged["edge"] == 3
-    assert result.tally.flagged["off_mosaic"] == 2
-    assert result.tally.rows == 7
+    assert result.summary.tally.flagged["edge"] == 3
+    assert result.summary.tally.flagged["off_mosaic"] == 2
+    assert result.summary.tally.rows == 7
 
 
 def test_positions_that_are_none(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from astropy.io import fits
 from typer.testing import CliRunner
 
-from peculiar.catalogs.survey import predict_catalog
+from peculiar.catalogs.predict import predict
 from peculiar.cli import app
 from peculiar.errors import UsageError
 from peculiar.models.model_file import load_model
@@ -62,7 +62,7 @@ def test_they_are_classified_alike(mosaic: Source, tiny_model: Path) -> None:
     pack(mosaic, "packed.parquet")
     tables = []
     for number, source in enumerate((mosaic, open_source("packed.parquet"))):
-        path = predict_catalog(source, f"c{number}.parquet", model).path
+        path = predict(source, f"c{number}.parquet", model).path
         tables.append(pyarrow.parquet.read_table(path).drop_columns(["flags"]))
     assert tables[0].equals(tables[1])
 

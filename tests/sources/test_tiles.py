@@ -16,8 +16,8 @@ from astropy.table import Table
 from astropy.wcs import WCS
 from numpy.typing import NDArray
 
-from peculiar.catalogs.rows import Flag
-from peculiar.catalogs.survey import predict_catalog
+from peculiar.catalogs.predict import predict
+from peculiar.catalogs.tally import Flag
 from peculiar.errors import DataError, PictureError
 from peculiar.images.decode import Framing
 from peculiar.models.model_file import load_model
@@ -107,7 +107,7 @@ def test_each_galaxy_is_cut_from_the_tile_that_has_its_pixels(tmp_path: Path, ho
 def test_the_catalogue_of_two_tiles_joins_on_its_ids(tmp_path: Path, tiny_model: Path, suffix: str) -> None:
     table = two_tiles(tmp_path / "tiles")
     source = open_mosaic(tmp_path / "tiles", table, stamp_size=f"{SIDE}px")
-    predict_catalog(source, tmp_path / f"c.{suffix}", load_model(tiny_model))
+    predict(source, tmp_path / f"c.{suffix}", load_model(tiny_model))
     there = pq.read_table(table)
     reader = TableReader(tmp_path / f"c.{suffix}")
     assert list(reader.column("id")) == there["id"].to_pylist()

@@ -13,7 +13,7 @@ from astropy.io import fits
 from astropy.table import Table
 
 from peculiar.catalogs.catalog import Catalog
-from peculiar.catalogs.survey import predict_catalog
+from peculiar.catalogs.predict import predict
 from peculiar.checks.findings import CheckResult
 from peculiar.checks.page import write_cleaned
 from peculiar.labelling.database import Event, Labels
@@ -77,7 +77,7 @@ def test_a_source_knows_the_type_of_its_ids(kind: str, suffix: str, tmp_path: Pa
 
 
 def catalogue(source: Source, out: Path, **more: Any) -> pa.Table:
-    predict_catalog(source, out, load_model(), views=1, **more)
+    predict(source, out, load_model(), views=1, **more)
     reader = TableReader(out)
     return pa.Table.from_batches(list(reader.batches(reader.columns)))
 

@@ -6,8 +6,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-import pyarrow as pa
-import pyarrow.compute
 from matplotlib.figure import Figure
 
 from peculiar.catalogs import search
@@ -16,6 +14,7 @@ from peculiar.catalogs.layout import LANDMARKS, draw_layout, lay_out_catalog
 from peculiar.catalogs.search import Cone, as_cone
 from peculiar.catalogs.sheet import draw_sheet
 from peculiar.catalogs.table import GalaxyTable
+from peculiar.catalogs.tally import TALLIED, Summary, tally_of
 from peculiar.errors import UsageError
 from peculiar.files.writing import check_apart, writing
 from peculiar.images.decode import Framing, parse_crop
@@ -48,13 +47,6 @@ class Catalog(GalaxyTable):
         The columns of positions; by default those of the usual names.
     pictures : path-like, sequence of path-like, or Source, optional
         Where the pictures of the galaxies are, by the same ids; for `show`.
-
-    Attributes
-    ----------
-    columns : dict of str to Column
-        By name, in their order.
-    notes : dict of str to str
-        What is known of their making, and of what was searched for.
 
     Raises
     ------
@@ -364,16 +356,15 @@ class Catalog(GalaxyTable):
             yield from batch.to_pylist()
 
     @cached_property
+    def summary(self) -> Summary:
+        """How many galaxies are in which class and are flagged; of one that `predict` made, how that went."""
+        names = [name for name in TALLIED if name in self.columns]
+        return Summary(self.path, tally_of(self.batches(names or ["id"])))
+
+    @property
     def counts(self) -> dict[str, int]:
-        """Number of galaxies by class, the most frequent first; empty where there is no column ``class``."""
-        if "class" not in self.columns:
-            return {}
-        total: dict[str, int] = {}
-        for batch in self.batches(["class"]):
-            for one in pa.compute.value_counts(batch.column(0)).to_pylist():
-                if one["values"] is not None:
-                    total[str(one["values"])] = total.get(str(one["values"]), 0) + one["counts"]
-        return dict(sorted(total.items(), key=lambda one: (-one[1], one[0])))
+        """Number of galaxies by class, without those whose picture shows nothing, the most frequent class first."""
+        return dict(sorted(self.summary.tally.classes.items(), key=lambda one: (-one[1], one[0])))
 
 
 def open_catalog(

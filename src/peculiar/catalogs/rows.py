@@ -1,17 +1,19 @@
 """The rows of a catalogue: probabilities, classes, novelty and flags of each galaxy."""
 
-import enum
 import json
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from importlib import metadata
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute
 from numpy.typing import NDArray
 
+from peculiar.catalogs.tally import FLAG_MEANINGS, SHOWS_NOTHING, Flag, Tally, unlike
+from peculiar.errors import DataError, UsageError
 from peculiar.images.artefacts import MEASURES, measure_artefacts
 from peculiar.images.decode import Framing
 from peculiar.metrics.prediction_sets import name_sets, prediction_sets
@@ -19,68 +21,11 @@ from peculiar.models.model_file import Model
 from peculiar.models.predict import NO_ANSWER, readable_batches
 from peculiar.questions.column_names import COLUMNS_NOTE, answer_columns, class_columns
 from peculiar.questions.question import Question
-from peculiar.sources.stream import EDGE, GUESSED, MISSING, OFF_MOSAIC, Galaxy, Source
+from peculiar.sources.stream import Galaxy, Source
 from peculiar.tables.column import DEC, ID, RA, Column
 from peculiar.tables.healpix import HEALPIX, healpix_29
 from peculiar.tables.identifiers import typed_ids
 from peculiar.tables.reader import MODEL_NOTE
-
-
-class Flag(enum.IntFlag):
-    """What is wrong with a picture, as bits of the column ``flags``."""
-
-    UNREADABLE = 1
-    BLANK = 2
-    EDGE = EDGE
-    OFF_MOSAIC = OFF_MOSAIC
-    MISSING = MISSING
-    GUESSED = GUESSED
-    NO_ANSWER = 64
-
-
-FLAG_MEANINGS = {
-    Flag.UNREADABLE: "the picture cannot be read; its probabilities are null",
-    Flag.BLANK: "the picture is of one colour",
-    Flag.EDGE: "the picture reaches beyond the edge of its mosaic",
-    Flag.OFF_MOSAIC: "the position lies on no mosaic",
-    Flag.MISSING: "pixels of the picture are missing (NaN or blank)",
-    Flag.GUESSED: "how many bits the values of the picture have is guessed",
-    Flag.NO_ANSWER: "the model gave no numbers; its probabilities are null",
-}
-
-
-@dataclass(slots=True)
-class Tally:
-    """What became of some pictures.
-
-    Parameters
-    ----------
-    rows : int
-    classes : dict of str to int
-        Rows by answer to the question that the catalogue is about, without those whose picture shows nothing.
-    flagged : dict of str to int
-        Rows by flag, in lower case; and those whose ``ood`` is above 1 as "unlike".
-    problems : dict of str to str
-        Why pictures cannot be read or answered, by id; the first hundred.
-    """
-
-    rows: int = 0
-    classes: dict[str, int] = field(default_factory=dict)
-    flagged: dict[str, int] = field(default_factory=dict)
-    problems: dict[str, str] = field(default_factory=dict)
-
-    def add(self, other: "Tally") -> None:
-        """Count others as well."""
-        self.rows += other.rows
-        for mine, its in ((self.classes, other.classes), (self.flagged, other.flagged)):
-            for name, count in its.items():
-                mine[name] = mine.get(name, 0) + count
-        for id_, problem in other.problems.items():
-            if len(self.problems) < _MOST_PROBLEMS:
-                self.problems[id_] = problem
-
-
-_MOST_PROBLEMS = 100
 
 SET_LEVEL = "90"
 """Of the prediction sets that are written, in per cent."""
@@ -141,6 +86,29 @@ def catalog_columns(
         text = "what the network makes of the picture: alike for pictures that look alike"
         columns.append(Column("embedding", pa.list_(pa.float32(), model.embedding_size), text))
     return columns
+
+
+def columns_of(source: Source, model: Model, settings: Settings) -> list[Column]:
+    """Return the columns of the catalogue of a source, without those that it carries along."""
+    return catalog_columns(model, positions=source.positioned, embeddings=settings.embeddings, id_type=source.id_type)
+
+
+def carried_columns(source: Source, columns: Sequence[Column], keep: Sequence[str]) -> list[Column]:
+    """Return the columns of a source that its catalogue is to carry along.
+
+    Raises
+    ------
+    UsageError
+        If the catalogue has one of that name of its own.
+    UnknownNameError
+        If the source has none of that name.
+    """
+    own = {column.name.lower() for column in columns}
+    for name in keep:
+        if name.lower() in own:
+            message = f"the catalogue has a column {name!r} of its own; leave it out, or rename that of {source.path}"
+            raise UsageError(message)
+    return source.described(list(dict.fromkeys(keep)))
 
 
 def _judgement_columns(model: Model) -> list[Column]:
@@ -241,6 +209,65 @@ def catalog_batches(
         yield pa.RecordBatch.from_arrays(arrays, names=names)
 
 
+def classified(
+    source: Source,
+    model: Model,
+    settings: Settings,
+    tally: Tally,
+    *,
+    carried: Sequence[Column] = (),
+    start: int = 0,
+    stop: int | None = None,
+    batch_size: int = 32,
+    decoders: int = 2,
+    name: str = "",
+) -> Iterator[pa.RecordBatch]:
+    """Classify rows of a source into those of a catalogue, with the columns that are carried along.
+
+    Parameters
+    ----------
+    source : Source
+    model : Model
+    settings : Settings
+    tally : Tally
+        Counts what was yielded.
+    carried : sequence of Column
+        Of `carried_columns`.
+    start, stop : int
+        The rows; all by default.
+    batch_size : int
+        Pictures that go through the network together.
+    decoders : int
+        Threads that decode pictures.
+    name : str
+        What the rows are called, for messages.
+    """
+    galaxies = source.galaxies(settings.framing, threads=decoders, start=start, stop=stop)
+    columns = columns_of(source, model, settings)
+    batches = catalog_batches(galaxies, columns, model, settings, tally, batch_size=batch_size)
+    return _side_by_side(batches, source.carried(carried, start, stop), name) if carried else batches
+
+
+def _side_by_side(
+    batches: Iterator[pa.RecordBatch], carried: Iterator[pa.RecordBatch], name: str
+) -> Iterator[pa.RecordBatch]:
+    """Yield batches with the columns of others beside them, whose rows are the same but come in other pieces."""
+    held: pa.Table | None = None
+    for batch in batches:
+        while held is None or len(held) < len(batch):
+            more = next(carried, None)
+            if more is None:
+                message = f"{name}: the columns to keep end before its pictures do"
+                raise DataError(message)
+            table = pa.Table.from_batches([more])
+            held = table if held is None else pa.concat_tables([held, table])
+        beside = held.slice(0, len(batch)).combine_chunks().to_batches()[0]
+        held = held.slice(len(batch))
+        yield pa.RecordBatch.from_arrays(
+            [*batch.columns, *beside.columns], names=[*batch.schema.names, *beside.schema.names]
+        )
+
+
 def _values(
     model: Model,
     batch: list[Galaxy],
@@ -307,30 +334,17 @@ def _array(values: NDArray[np.generic] | list[str | None], type: pa.DataType) ->
     return pa.array(values, type, from_pandas=True)
 
 
-def _unlike(values: dict[str, NDArray[np.generic] | list[str | None]]) -> dict[str, int]:
-    """Return how many are unlike what the model was trained on, if it can tell and there are any."""
-    unlike = int(np.count_nonzero(np.asarray(values.get("ood", []), dtype=np.float32) > 1))
-    return {"unlike": unlike} if unlike else {}
-
-
-def _shows_something(flag: int) -> bool:
-    """Tell by its flags whether a picture shows something that could be classified."""
-    return not flag & (Flag.UNREADABLE | Flag.BLANK | Flag.OFF_MOSAIC)
-
-
 def _count(batch: list[Galaxy], values: dict[str, NDArray[np.generic] | list[str | None]]) -> Tally:
     flags = np.asarray(values["flags"]).astype(int)
     flagged = {str(flag.name).lower(): int(np.count_nonzero(flags & flag)) for flag in Flag}
+    flagged |= unlike(np.asarray(values.get("ood", []), dtype=np.float32))
     problems = {galaxy.id: galaxy.problem for galaxy in batch if galaxy.problem is not None}
     problems |= {batch[row].id: NO_ANSWER for row in np.flatnonzero(flags & Flag.NO_ANSWER)}
+    seen = (flags & SHOWS_NOTHING) == 0
     return Tally(
         rows=len(batch),
-        classes=dict(
-            Counter(
-                str(name) for name, flag in zip(values["class"], flags, strict=True) if name and _shows_something(flag)
-            )
-        ),
-        flagged={name: count for name, count in flagged.items() if count} | _unlike(values),
+        classes=dict(Counter(str(name) for name, shows in zip(values["class"], seen, strict=True) if name and shows)),
+        flagged={name: count for name, count in flagged.items() if count},
         problems=problems,
     )
 

@@ -14,8 +14,10 @@ import pyarrow.parquet
 from numpy.typing import NDArray
 
 from peculiar.errors import DataError, NotFoundError, UsageError
-from peculiar.tables.column import Column
+from peculiar.tables.column import Column, notes_of
 from peculiar.tables.reader import TableReader, check_file, parts_below, table_format
+from peculiar.tables.typed import carried, described
+from peculiar.tables.writers.stream import schema_of
 
 BLOCK = 16_384
 """Rows that are worked on together: 25 MB of embeddings of 384 values."""
@@ -33,8 +35,15 @@ class Store(ABC):
         rows in memory.
     """
 
-    files: Sequence[Path] = ()
-    state: str = ""
+    @property
+    def files(self) -> Sequence[Path]:
+        """The files that the rows are read from."""
+        return ()
+
+    @property
+    def state(self) -> str:
+        """What tells the files from what they were before."""
+        return ""
 
     @property
     @abstractmethod
@@ -103,36 +112,6 @@ class MemoryStore(Store):
         return DataError(f"the catalogue in memory cannot be read ({_line(error)})")
 
 
-class LaterStore(MemoryStore):
-    """Rows of a file that is no Parquet, which are read into memory when somebody asks for them.
-
-    Parameters
-    ----------
-    path : path
-        A table of any format.
-    rows : int
-        How many it has.
-    """
-
-    def __init__(self, path: Path, rows: int) -> None:
-        self.files, self._rows = [path], rows
-        self._reader = TableReader(path)
-
-    @property
-    def schema(self) -> pa.Schema:
-        """Columns, and notes on the whole."""
-        return self._reader.schema
-
-    def __len__(self) -> int:
-        """Return the number of rows."""
-        return self._rows
-
-    @cached_property
-    def table(self) -> pa.Table:
-        """The rows, read on first use."""
-        return pa.Table.from_batches(self._reader.batches(self._reader.columns), self._reader.schema)
-
-
 class ParquetStore(Store):
     """Rows of one Parquet file, or of a folder of parts with the same columns.
 
@@ -152,10 +131,10 @@ class ParquetStore(Store):
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.files = _parts(path)
-        self.state = self._state()
+        self._files = _parts(path)
+        self._opened_state = self._state()
         try:
-            self._dataset = pa.dataset.dataset([str(file.absolute()) for file in self.files], format="parquet")
+            self._dataset = pa.dataset.dataset([str(file.absolute()) for file in self._files], format="parquet")
             self._rows = int(self._dataset.count_rows())
             parts = [(one.path, one.physical_schema) for one in self._dataset.get_fragments()]
         except (pa.ArrowException, OSError) as error:
@@ -166,10 +145,20 @@ class ParquetStore(Store):
             odd = [name for name, column in columns.items() if not _alike(types.get(name), column.type)]
             if odd:
                 message = (
-                    f"{part}: has not the columns {', '.join(odd)} as {self.files[0].name} has them; the parts of a "
+                    f"{part}: has not the columns {', '.join(odd)} as {self._files[0].name} has them; the parts of a "
                     "catalogue have the same columns"
                 )
                 raise DataError(message)
+
+    @property
+    def files(self) -> Sequence[Path]:
+        """The file, or the parts."""
+        return self._files
+
+    @property
+    def state(self) -> str:
+        """What tells the files, as they were when they were opened, from what they were before."""
+        return self._opened_state
 
     @property
     def schema(self) -> pa.Schema:
@@ -198,7 +187,7 @@ class ParquetStore(Store):
         self.check_unchanged()
         try:
             # Neither as a data set nor with a buffer ahead: both would hold gigabytes of a file of embeddings.
-            for file in self.files:
+            for file in self._files:
                 parquet = pa.parquet.ParquetFile(file, pre_buffer=False, buffer_size=1 << 20)
                 yield from parquet.iter_batches(batch_size=BLOCK, columns=list(columns))
         except (pa.ArrowException, OSError) as error:
@@ -210,7 +199,7 @@ class ParquetStore(Store):
         What was read of them before would not fit what is read now: rows have other numbers then.
         """
         try:
-            same = self._state() == self.state
+            same = self._state() == self._opened_state
         except OSError:
             same = False
         if not same:
@@ -224,9 +213,71 @@ class ParquetStore(Store):
         )
 
     def _state(self) -> str:
-        states = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in self.files]
+        states = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in self._files]
         place = hashlib.sha256(str(self.path.resolve()).encode()).hexdigest()[:16]
         return f"{place}-{hashlib.sha256(json.dumps(states).encode()).hexdigest()[:16]}"
+
+
+class LaterStore(Store):
+    """Rows of a table of any format, which is opened when somebody asks for them.
+
+    One that is no Parquet is read into memory.
+
+    Parameters
+    ----------
+    path : path
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @cached_property
+    def _opened(self) -> Store:
+        if self.path.is_dir() or table_format(self.path) == "parquet":
+            return ParquetStore(self.path)
+        reader = TableReader(self.path)
+        columns = described(reader, reader.columns)
+        return MemoryStore(pa.Table.from_batches(carried(reader, columns), schema_of(columns, notes_of(reader.schema))))
+
+    @property
+    def files(self) -> Sequence[Path]:
+        """The file; of a folder its parts."""
+        return self._opened.files or [self.path]
+
+    @property
+    def state(self) -> str:
+        """What tells the files from what they were before; empty for what was read into memory."""
+        return self._opened.state
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Columns, and notes on the whole."""
+        return self._opened.schema
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self._opened)
+
+    @property
+    def dataset(self) -> pa.dataset.Dataset:
+        """The rows as SQL sees them."""
+        return self._opened.dataset
+
+    def take(self, rows: NDArray[np.integer], columns: Sequence[str]) -> pa.Table:
+        """Read some columns of some rows, in the order of `rows`."""
+        return self._opened.take(rows, columns)
+
+    def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """Yield some columns of all rows, in order."""
+        return self._opened.batches(columns)
+
+    def check_unchanged(self) -> None:
+        """Raise `DataError` unless the files are as they were when they were opened."""
+        self._opened.check_unchanged()
+
+    def damaged(self, error: Exception) -> DataError:
+        """Return what to say where reading failed."""
+        return self._opened.damaged(error)
 
 
 def _parts(path: Path) -> list[Path]:

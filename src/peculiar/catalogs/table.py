@@ -46,10 +46,6 @@ class GalaxyTable:
     ----------
     path : path or None
         Of the file, or the folder of parts; None where the rows are in memory.
-    columns : dict of str to Column
-        By name, in their order.
-    notes : dict of str to str
-        What is known of their making, and of what was searched for.
     root : GalaxyTable
         Whose rows they are: the catalogue that was searched, or itself. Embeddings are those of the root, and galaxies
         are compared with all of its others.
@@ -65,8 +61,6 @@ class GalaxyTable:
     """
 
     path: Path | None
-    columns: dict[str, Column]
-    notes: dict[str, str]
     root: Self
     pictures: Source | None
 
@@ -97,17 +91,25 @@ class GalaxyTable:
         """Take the rows of a store; `rows` are their numbers in `root`."""
         self.path, self._store, self._keys = path, store, keys
         self.root, self._rows, self.pictures = self if root is None else root, rows, pictures
-        self.columns = {field.name: Column.of(field) for field in store.schema}
-        self.notes = notes_of(store.schema)
-        if "id" not in self.columns:
+        if not isinstance(store, LaterStore) and "id" not in self.columns:
             message = f"{self.place} has no column 'id'; is it a catalogue that `peculiar predict` wrote?"
             raise DataError(message)
 
+    @cached_property
+    def columns(self) -> dict[str, Column]:
+        """The columns, by name, in their order."""
+        return {field.name: Column.of(field) for field in self._store.schema}
+
+    @cached_property
+    def notes(self) -> dict[str, str]:
+        """What is known of the making of the rows, and of what was searched for."""
+        return notes_of(self._store.schema)
+
     @classmethod
-    def of_file(cls, path: Path, rows: int, *, pictures: Source | None = None) -> Self:
-        """Open a table of so many rows in any format, which is read into memory when somebody asks for its rows."""
+    def of_file(cls, path: Path, *, pictures: Source | None = None) -> Self:
+        """Take a table that was just written, in any format, and open it when somebody asks for its rows."""
         new = cls.__new__(cls)
-        new._open(path, LaterStore(path, rows), pictures=pictures)
+        new._open(path, LaterStore(path), pictures=pictures)
         return new
 
     @classmethod

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from peculiar.cli import about, calibrate, classify, data, demo, explain, export, judge, label, search, teach, train
+from peculiar.cli import about, calibrate, data, demo, explain, export, judge, label, predict, search, teach, train
 from peculiar.cli.terminal import OneLine, err, keep_results_apart, out, show_warning, shown_warnings
 from peculiar.errors import PeculiarError, PeculiarWarning
 from peculiar.text import plain, reason
@@ -39,7 +39,7 @@ for command in (
     demo.demo,
     train.train,
     export.export,
-    classify.predict,
+    predict.predict,
     judge.evaluate,
     calibrate.calibrate,
     explain.explain,

@@ -192,7 +192,7 @@ class Model:
     def classify(self, pictures: Any, *, views: int | None = None, framed: bool = False) -> Answers:
         """Answer all questions about pictures.
 
-        Pictures are cut and sized as the model wants them, as `peculiar.predict_catalog` does.
+        Pictures are cut and sized as the model wants them, as `peculiar.predict` does.
 
         Parameters
         ----------

@@ -197,7 +197,7 @@ class Wall:
         chosen = self.chosen(asking, rows)
         which = (np.arange(len(rows)) if chosen is None else np.flatnonzero(chosen))[:MOST_OF_TABLE]
         found = self.take(rows[which])
-        found.notes |= {name: text for name in ("where", "cone", "sky", "map") if (text := getattr(asking, name))}
+        found.notes.update({name: text for name in ("where", "cone", "sky", "map") if (text := getattr(asking, name))})
         if distances is None:
             return found
         return found.with_column(added_column(DISTANCE, self.catalog), pa.array(distances[which]))

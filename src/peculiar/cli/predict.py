@@ -1,6 +1,5 @@
 """`peculiar predict`: classify galaxies into a catalogue."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,13 +17,12 @@ from peculiar.cli.options import (
     RaColumn,
     StampSize,
     Views,
-    open_pictures,
 )
 from peculiar.cli.progress import bar
 from peculiar.cli.terminal import err, out, print_json, print_unreadable, some_galaxies
 
 if TYPE_CHECKING:
-    from peculiar.catalogs.survey import Catalogued
+    from peculiar.catalogs.tally import Summary
 
 
 def predict(
@@ -79,58 +77,56 @@ def predict(
     as_json: Json = False,
 ) -> None:
     """Classify galaxies into a catalogue; the same command goes on with a run that was stopped."""
-    from peculiar.catalogs.survey import predict_catalog
-    from peculiar.images.decode import parse_crop
-    from peculiar.models.model_file import cores, load_model
-    from peculiar.tables.reader import Keys
+    from peculiar.catalogs.predict import predict as run_predict
+    from peculiar.errors import IncompleteError
+    from peculiar.models.model_file import cores
 
-    opened = load_model(model)
-    if dask is not None:  # the workers of a cluster may stand in other folders
-        data, positions = [path.absolute() for path in data], positions and positions.absolute()
-    source = open_pictures(data, positions, stamp_size, bands, Keys(id_column, ra, dec))
-    framing = replace(opened.framing, fast=fast)
-    if crop is not None:
-        framing = replace(framing, crop=parse_crop(crop))
     with bar("; the same command goes on from there", task="classifying") as show:
-        result = predict_catalog(
-            source,
-            file,
-            opened,
-            embeddings=embeddings,
-            views=views,
-            framing=framing,
-            batch_size=batch_size,
-            workers=cores() if workers is None else workers,
-            dask=dask,
-            shard_rows=shard_rows,
-            keep=[name.strip() for name in keep.split(",") if name.strip()],
-            restart=restart,
-            overwrite=overwrite,
-            partial=partial,
-            progress=lambda done, total: show(completed=done, total=total),
-        )
+        try:
+            summary = run_predict(
+                data,
+                file,
+                model,
+                embeddings=embeddings,
+                views=views,
+                crop=crop,
+                fast=fast,
+                keep=[name.strip() for name in keep.split(",") if name.strip()],
+                positions=positions,
+                stamp_size=stamp_size,
+                bands=bands,
+                id=id_column,
+                ra=ra,
+                dec=dec,
+                batch_size=batch_size,
+                workers=cores() if workers is None else workers,
+                dask=dask,
+                shard_rows=shard_rows,
+                restart=restart,
+                overwrite=overwrite,
+                partial=partial,
+                progress=lambda done, total: show(completed=done, total=total),
+            ).summary
+        except IncompleteError as error:
+            summary = error.summary
     if as_json:
-        print_json({"out": str(file), **result.as_dict()})
+        print_json({"out": str(file), **summary.as_dict()})
     else:
-        _print_catalogued(result)
-    if result.failed or _all_unreadable(result):
+        _print(summary, file)
+    if summary.failed or summary.all_unreadable:
         raise typer.Exit(1)
 
 
-def _all_unreadable(result: "Catalogued") -> bool:
-    return 0 < result.tally.rows == result.tally.flagged.get("unreadable", 0)
-
-
-def _print_catalogued(result: "Catalogued") -> None:
-    if result.already:
-        out.print(f"Already done: the same command wrote {result.path} (--restart makes it again)")
-    tally, new = result.tally, result.tally.rows - result.kept
+def _print(summary: "Summary", file: Path) -> None:
+    if summary.already:
+        out.print(f"Already done: the same command wrote {file} (--restart makes it again)")
+    tally, new = summary.tally, summary.tally.rows - summary.kept
     print_unreadable(tally.problems, tally.flagged.get("unreadable", 0))
     counts = ", ".join(f"{name} {count:,}" for name, count in sorted(tally.classes.items()))
-    earlier = f", {result.kept:,} of them by an earlier run, {new:,}" if result.kept and not result.already else ""
-    pace = "" if result.already else f" in {result.seconds:.1f} s ({new / result.seconds:,.0f} a second)"
+    earlier = f", {summary.kept:,} of them by an earlier run, {new:,}" if summary.kept and not summary.already else ""
+    pace = "" if summary.already else f" in {summary.seconds:.1f} s ({new / summary.seconds:,.0f} a second)"
     out.print(f"{some_galaxies(tally.rows)}{earlier}{pace}" + (f": {counts}" if counts else ""))
-    if _all_unreadable(result):
+    if summary.all_unreadable:
         err.print("none of them can be read; paths in a table are relative to its folder")
     flagged = dict(tally.flagged)
     unlike = flagged.pop("unlike", 0)
@@ -138,12 +134,12 @@ def _print_catalogued(result: "Catalogued") -> None:
         out.print(f"flagged: {', '.join(f'{name} {count:,}' for name, count in flagged.items())}")
     if unlike:
         out.print(f"unlike what the model was trained on: {unlike:,} (ood above 1; of galaxies like those 1 in 20 is)")
-    for name, reason in result.failed.items():
+    for name, reason in summary.failed.items():
         err.print(f"{name} failed: {reason}")
-    if result.path.exists():
-        out.print(f"The catalogue is in {result.path}")
-    if result.failed:
+    if file.exists():
+        out.print(f"The catalogue is in {file}")
+    if summary.failed:
         err.print(
-            f"failed parts of the data: {len(result.failed):,}; mend them, then the same command goes on with what is "
+            f"failed parts of the data: {len(summary.failed):,}; mend them, then the same command goes on with what is "
             "left. --partial writes the catalogue without them"
         )

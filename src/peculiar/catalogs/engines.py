@@ -1,0 +1,386 @@
+"""Make the parts of a catalogue: in this process, in several, on a Dask cluster; tried again where that fails."""
+
+import errno
+import functools
+import hashlib
+import itertools
+import multiprocessing
+import os
+import pickle
+import re
+import signal
+import threading
+import time
+import warnings
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
+from multiprocessing.connection import wait as wait_for_process
+from multiprocessing.synchronize import Event
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import pyarrow as pa
+from threadpoolctl import threadpool_limits
+
+from peculiar.catalogs.ledger import Entry, Ledger
+from peculiar.catalogs.rows import Settings, classified, columns_of
+from peculiar.catalogs.tally import Tally
+from peculiar.errors import DataError, MissingExtraError, ModelError, PeculiarError, UsageError
+from peculiar.files.claims import file_digest
+from peculiar.files.writing import replacing
+from peculiar.models.model_file import Model, load_model
+from peculiar.sources.stream import Shard
+from peculiar.tables.column import Column
+from peculiar.tables.writers import write_table
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+_ATTEMPTS = 3
+_PROBLEMS_A_SHARD = 20
+
+# These say that the place for the catalogue is at fault, so that no other shard would fare better.
+_NO_PLACE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
+
+CHANGED = "it changed while the catalogue was made; the same command classifies it again"
+"""Why a piece of the input is not in the catalogue."""
+
+
+class Count:
+    """How many galaxies are done, told to whoever watches."""
+
+    def __init__(self, done: int, total: int | None, progress: Callable[[int, int | None], object]) -> None:
+        self.done, self.total, self._progress = done, total, progress
+        self.add(0)
+
+    def add(self, rows: int) -> None:
+        """Count more of them."""
+        self.done += rows
+        self._progress(self.done, self.total)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """All that a worker, on this machine or another, needs to make one part."""
+
+    shard: Shard
+    fingerprint: str
+    folder: Path
+    settings: Settings
+    carried: list[Column]
+    notes: dict[str, str]
+    model: Path
+    digest: str
+    batch_size: int
+    threads: int
+
+    @property
+    def part(self) -> str:
+        """Name of the part: readable, sorted as the input is, and the same whenever the shard is made."""
+        file, _, rows = self.shard.name.rpartition(":")
+        origin = re.sub(r"[^\w.-]+", "_", file or rows)[:80]
+        # By the name, since of a folder of pictures every shard is a source of its own, which begins at 0.
+        first = rows.partition("-")[0]
+        number = int(first) if file and first.isdecimal() else self.shard.start
+        digest = hashlib.sha256(self.shard.name.encode()).hexdigest()[:8]
+        return f"{origin}.{number:010d}.{digest}.parquet"
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A part that was made, and what was warned of meanwhile."""
+
+    entry: Entry
+    told: list[tuple[type[Warning], str]]
+
+
+def _make(job: Job, model: Model, *, decoders: int, watch: Callable[[int], object]) -> Entry:
+    """Make one part of a catalogue."""
+    started, shard, tally = time.perf_counter(), job.shard, Tally()
+    _check_unchanged(job)
+    columns = columns_of(shard.source, model, job.settings)
+    batches = classified(
+        shard.source,
+        model,
+        job.settings,
+        tally,
+        carried=job.carried,
+        start=shard.start,
+        stop=shard.stop,
+        batch_size=job.batch_size,
+        decoders=decoders,
+        name=shard.name,
+    )
+
+    def watched() -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            watch(batch.num_rows)
+            yield batch
+
+    path = job.folder / job.part
+    # NumPy's products are small here; the threads that it would start for them wait by spinning, and take the cores
+    # from the network and from the other workers.
+    with threadpool_limits(1), replacing(path) as temporary:
+        write_table(temporary, "parquet", [*columns, *job.carried], watched(), job.notes)
+        if shard.stop is not None and tally.rows != shard.stop - shard.start:
+            message = f"{shard.name}: ends after {tally.rows} of {shard.stop - shard.start} rows"
+            raise DataError(message)
+        _check_unchanged(job)
+    return Entry(
+        shard=shard.name,
+        fingerprint=job.fingerprint,
+        content=shard.content(),
+        part=path.name,
+        size=path.stat().st_size,
+        sha256=file_digest(path),
+        rows=tally.rows,
+        seconds=round(time.perf_counter() - started, 3),
+        classes=tally.classes,
+        flagged=tally.flagged,
+        problems=dict(itertools.islice(tally.problems.items(), _PROBLEMS_A_SHARD)),
+    )
+
+
+def _check_unchanged(job: Job) -> None:
+    """Refuse a piece of the input that is no more as it was when the run was started."""
+    if job.shard.fingerprint() != job.fingerprint:
+        raise DataError(CHANGED)
+
+
+def _make_elsewhere(pickled: bytes) -> Made:
+    """Make one part in a worker, which opens the model once.
+
+    The job comes pickled, since a source opens its files when it arrives: an error there is the shard's, where in the
+    pool's own unpickling it would kill the worker.
+    """
+
+    def make() -> Entry:
+        job: Job = pickle.loads(pickled)  # noqa: S301 - from the process that started this one
+        model = _model(job.model, job.threads)
+        if model.card.digest != job.digest:
+            message = f"{job.model} is another model here than where the run was started: {model.card.digest[:12]}"
+            raise ModelError(message)
+        return _make(job, model, decoders=job.threads, watch=_stop_if_told)
+
+    return _listening(make)
+
+
+def _listening(make: Callable[[], Entry]) -> Made:
+    """Make a part, and keep what is warned of, to be said once for all parts."""
+    with warnings.catch_warnings(record=True) as caught:
+        entry = make()
+    return Made(entry, [(one.category, str(one.message)) for one in caught])
+
+
+@functools.cache
+def _model(path: Path, threads: int) -> Model:
+    return load_model(path, threads=threads)
+
+
+class Engine(Protocol):
+    """Where parts are made."""
+
+    def submit(self, job: Job) -> "Future[Made]":
+        """Begin to make a part."""
+
+    def room(self) -> int:
+        """Return how many parts may be under way, so that no worker waits for the next."""
+
+    def renew(self) -> None:
+        """Replace workers that died."""
+
+
+def open_engine(model: Model, count: Count, workers: int, dask: str | None) -> AbstractContextManager[Engine]:
+    """Open the engine that was asked for."""
+    if dask is not None:
+        return _dask(dask, workers)
+    return _processes(workers) if workers > 1 else nullcontext(_Here(model, count))
+
+
+class _Here:
+    """One part after the other, in the process that asks, with all cores for the network's arithmetic."""
+
+    def __init__(self, model: Model, count: Count) -> None:
+        self._model, self._count = model, count
+
+    def submit(self, job: Job) -> "Future[Made]":
+        future: Future[Made] = Future()
+        before = self._count.done
+        try:
+            made = _listening(lambda: _make(job, self._model, decoders=2, watch=self._count.add))
+        except Exception as error:  # noqa: BLE001 - as an executor does; `run_jobs` decides what becomes of it
+            future.set_exception(error)
+        else:
+            future.set_result(made)
+        self._count.done = before  # the caller counts whole parts
+        return future
+
+    def room(self) -> int:
+        return 1
+
+    def renew(self) -> None:
+        """Nothing dies that this would survive."""
+
+
+class _Processes:
+    """A pool of processes with a core each, or as many as there are for each."""
+
+    def __init__(self, workers: int, stop: Event) -> None:
+        self._workers, self._stop = workers, stop
+        self.renew()
+
+    def renew(self) -> None:
+        # Spawned, because ONNX Runtime's threads do not survive a fork.
+        context = multiprocessing.get_context("spawn")
+        self.pool = ProcessPoolExecutor(self._workers, context, initializer=_prepare, initargs=(self._stop,))
+
+    def submit(self, job: Job) -> "Future[Made]":
+        return self.pool.submit(_make_elsewhere, pickle.dumps(job))
+
+    def room(self) -> int:
+        return 2 * self._workers
+
+
+@contextmanager
+def _processes(workers: int) -> Iterator[_Processes]:
+    stop = multiprocessing.get_context("spawn").Event()
+    engine = _Processes(workers, stop)
+    try:
+        yield engine
+    except BaseException:
+        stop.set()
+        raise
+    finally:
+        engine.pool.shutdown(cancel_futures=True)
+
+
+_stop: Event | None = None
+
+
+def _prepare(stop: Event) -> None:
+    """Prepare a worker process: it ends when it is told to, or with the process that started it."""
+    global _stop
+    _stop = stop
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the first process's to answer
+    parent = multiprocessing.parent_process()
+
+    def follow() -> None:
+        if parent is not None:
+            wait_for_process([parent.sentinel])
+            os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
+
+
+def _stop_if_told(_: int) -> None:
+    if _stop is not None and _stop.is_set():
+        raise InterruptedError
+
+
+class _Dask:
+    """A Dask cluster, which replaces the workers that it loses itself."""
+
+    def __init__(self, client: "Client") -> None:
+        self._client = client
+        self._executor: Executor = client.get_executor(pure=False)
+
+    def submit(self, job: Job) -> "Future[Made]":
+        return self._executor.submit(_make_elsewhere, pickle.dumps(job))
+
+    def room(self) -> int:
+        return 2 * max(1, int(sum(self._client.ncores().values())))
+
+    def renew(self) -> None:
+        """Dask does."""
+
+
+@contextmanager
+def _dask(address: str, workers: int) -> Iterator[_Dask]:
+    try:
+        from distributed import Client, LocalCluster
+    except ImportError as error:
+        raise MissingExtraError("working on a Dask cluster", "dask") from error
+    with ExitStack() as stack:
+        place = address
+        if address == "local":
+            place = stack.enter_context(LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None))
+        try:
+            client = stack.enter_context(Client(place))
+        except (OSError, ValueError) as error:
+            message = (
+                f"no Dask scheduler answers at {address} ({error}); give its address, as tcp://host:8786, or local"
+            )
+            raise UsageError(message) from error
+        yield _Dask(client)
+
+
+def _submit(engine: Engine, job: Job) -> "Future[Made]":
+    try:
+        return engine.submit(job)
+    except BrokenExecutor:  # a worker died while it had nothing to do
+        engine.renew()
+        return engine.submit(job)
+
+
+def run_jobs(
+    jobs: Iterator[Job],
+    engine: Engine,
+    ledger: Ledger,
+    count: Count,
+    told: Counter[tuple[type[Warning], str]],
+) -> dict[str, str]:
+    """Make the parts of all jobs, count the warnings, and return which failed for good, and why."""
+    running: dict[Future[Made], Job] = {}
+    again: deque[Job] = deque()
+    attempts: Counter[str] = Counter()
+    failed: dict[str, str] = {}
+    # Shards that were under way when a worker died. One of them may have killed it, so each is tried alone.
+    suspects: deque[Job] = deque()
+    on_trial = False
+
+    def fail(job: Job, reason: str) -> None:
+        attempts[job.shard.name] += 1
+        if attempts[job.shard.name] < _ATTEMPTS:
+            again.append(job)
+        else:
+            failed[job.shard.name] = reason
+
+    while True:
+        while len(running) < (1 if suspects or on_trial else engine.room()):
+            on_trial = bool(suspects)
+            job = suspects.popleft() if suspects else next(jobs, None) or (again.popleft() if again else None)
+            if job is None:
+                break
+            ledger.begin(job.part)
+            running[_submit(engine, job)] = job
+        if not running:
+            return failed
+        done, _ = wait(running, return_when=FIRST_COMPLETED)
+        lost: list[Job] = []
+        no_place: OSError | None = None
+        for future in done:
+            job, error = running.pop(future), future.exception()
+            if error is None:
+                made = future.result()
+                ledger.add(made.entry)
+                count.add(made.entry.rows)
+                told.update(made.told)
+            elif isinstance(error, BrokenExecutor):
+                lost.append(job)
+            elif isinstance(error, OSError) and error.errno in _NO_PLACE:
+                no_place = error
+            else:
+                fail(job, str(error) if isinstance(error, PeculiarError) else f"{type(error).__name__}: {error}")
+        if no_place is not None:
+            raise no_place
+        if lost and on_trial:
+            fail(lost[0], "the process that worked on it died; too little memory is the usual reason")
+        elif lost:
+            suspects.extend([*lost, *running.values()])
+            running.clear()
+        if lost:
+            engine.renew()
+        on_trial = on_trial and bool(running)

@@ -1,0 +1,154 @@
+"""What is wrong with the pictures of a catalogue, as flags; how many galaxies are flagged and in which class."""
+
+import enum
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+from numpy.typing import NDArray
+
+from peculiar.sources.stream import EDGE, GUESSED, MISSING, OFF_MOSAIC
+
+
+class Flag(enum.IntFlag):
+    """What is wrong with a picture, as bits of the column ``flags``."""
+
+    UNREADABLE = 1
+    BLANK = 2
+    EDGE = EDGE
+    OFF_MOSAIC = OFF_MOSAIC
+    MISSING = MISSING
+    GUESSED = GUESSED
+    NO_ANSWER = 64
+
+
+FLAG_MEANINGS = {
+    Flag.UNREADABLE: "the picture cannot be read; its probabilities are null",
+    Flag.BLANK: "the picture is of one colour",
+    Flag.EDGE: "the picture reaches beyond the edge of its mosaic",
+    Flag.OFF_MOSAIC: "the position lies on no mosaic",
+    Flag.MISSING: "pixels of the picture are missing (NaN or blank)",
+    Flag.GUESSED: "how many bits the values of the picture have is guessed",
+    Flag.NO_ANSWER: "the model gave no numbers; its probabilities are null",
+}
+
+
+SHOWS_NOTHING = Flag.UNREADABLE | Flag.BLANK | Flag.OFF_MOSAIC
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of some pictures.
+
+    Parameters
+    ----------
+    rows : int
+    classes : dict of str to int
+        Rows by answer to the question that the catalogue is about, without those whose picture shows nothing.
+    flagged : dict of str to int
+        Rows by flag, in lower case; and those whose ``ood`` is above 1 as "unlike".
+    problems : dict of str to str
+        Why pictures cannot be read or answered, by id; the first hundred.
+    """
+
+    rows: int = 0
+    classes: dict[str, int] = field(default_factory=dict)
+    flagged: dict[str, int] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
+
+    def add(self, other: "Tally") -> None:
+        """Count others as well."""
+        self.rows += other.rows
+        for mine, its in ((self.classes, other.classes), (self.flagged, other.flagged)):
+            for name, count in its.items():
+                mine[name] = mine.get(name, 0) + count
+        for id_, problem in other.problems.items():
+            if len(self.problems) < _MOST_PROBLEMS:
+                self.problems[id_] = problem
+
+
+_MOST_PROBLEMS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What became of the galaxies of a survey.
+
+    Parameters
+    ----------
+    path : path or None
+        The catalogue: a file, or a folder of Parquet parts; None for one in memory.
+    tally : Tally
+        What became of the pictures, those of earlier runs that this one went on with among them.
+    failed : dict of str to str
+        Shards that could not be classified, and why.
+    kept : int
+        Rows that were there already.
+    seconds : float
+    already : bool
+        The same call wrote the catalogue before, and nothing was done.
+    """
+
+    path: Path | None
+    tally: Tally
+    failed: dict[str, str] = field(default_factory=dict)
+    kept: int = 0
+    seconds: float = 0
+    already: bool = False
+
+    @property
+    def all_unreadable(self) -> bool:
+        """Whether there are pictures, and not one of them can be read."""
+        return 0 < self.tally.rows == self.tally.flagged.get("unreadable", 0)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the figures, for JSON."""
+        return {
+            "rows": self.tally.rows,
+            "kept": self.kept,
+            "classes": self.tally.classes,
+            "flagged": self.tally.flagged,
+            "problems": self.tally.problems,
+            "failed": self.failed,
+            "seconds": round(self.seconds, 3),
+        }
+
+
+TALLIED = ("class", "flags", "ood")
+"""Columns of a catalogue that `tally_of` counts, as far as they are there."""
+
+
+def tally_of(batches: Iterable[pa.RecordBatch]) -> Tally:
+    """Count the rows of a catalogue that was made before, by class and flag; why pictures could not be read is lost.
+
+    Parameters
+    ----------
+    batches : iterable of pyarrow.RecordBatch
+        With those of the columns `TALLIED` that the catalogue has.
+    """
+    tally = Tally()
+    for batch in batches:
+        there = batch.schema.names
+        flags = np.zeros(batch.num_rows, dtype=np.int64)
+        if "flags" in there and pa.types.is_integer(batch.schema.field("flags").type):
+            flags = pa.compute.fill_null(batch.column("flags"), 0).to_numpy(zero_copy_only=False).astype(np.int64)
+        flagged = {str(flag.name).lower(): int(np.count_nonzero(flags & flag)) for flag in Flag}
+        classes = {}
+        if "class" in there:
+            seen = pa.array((flags & SHOWS_NOTHING) == 0)
+            counted = pa.compute.value_counts(batch.column("class").filter(seen)).to_pylist()
+            classes = {str(one["values"]): one["counts"] for one in counted if one["values"] is not None}
+        if "ood" in there and pa.types.is_floating(batch.schema.field("ood").type):
+            flagged |= unlike(batch.column("ood").to_numpy(zero_copy_only=False))
+        tally.add(Tally(batch.num_rows, classes, {name: count for name, count in flagged.items() if count}))
+    return tally
+
+
+def unlike(ood: NDArray[np.floating]) -> dict[str, int]:
+    """Return how many galaxies are unlike what the model was trained on, if there are any."""
+    count = int(np.count_nonzero(np.asarray(ood, dtype=np.float32) > 1))
+    return {"unlike": count} if count else {}
