@@ -76,10 +76,10 @@ def test_a_message_tells_the_reason_alone() -> None:
     for kind in (DataError, PictureError):
         for said in (str(cause), repr(cause)):
             with pytest.raises(kind) as told:
-                fail(kind, f"a.fits: cannot be read ({said}); fetch it again")
+                fail(kind, f"a.fits: cannot be read ({said}); download it again")
             assert "Set memmap" not in str(told.value)
             assert str(told.value).startswith("a.fits: cannot be read (bad header")
-            assert str(told.value).endswith("; fetch it again")
+            assert str(told.value).endswith("; download it again")
             assert str(pickle.loads(pickle.dumps(told.value))) == str(told.value)
 
 

@@ -113,7 +113,7 @@ def test_parts_of_a_folder_of_pictures_are_named_in_its_order(tiny_model: Path, 
 def test_what_is_read_is_not_written_over(tiny_survey: Path, tiny_model: Path) -> None:
     Path("survey.parquet").write_bytes(tiny_survey.read_bytes())
     Path("link.parquet").symlink_to("survey.parquet")
-    with pytest.raises(UsageError, match=r"link\.parquet is what is read, and would be lost"):
+    with pytest.raises(UsageError, match=r"link\.parquet is the input of this command and would be lost"):
         run(Path("survey.parquet"), "link.parquet", tiny_model)
     assert Path("survey.parquet").read_bytes() == tiny_survey.read_bytes()
 
@@ -123,7 +123,7 @@ def test_none_of_several_files_is_written_over(
 ) -> None:
     Path("pictures").mkdir()
     Path("pictures/part-0.parquet").write_bytes(tiny_survey.read_bytes())
-    with pytest.raises(UsageError, match=r"part-0\.parquet is what is read"):
+    with pytest.raises(UsageError, match=r"part-0\.parquet is the input"):
         run(Path("pictures"), "pictures/part-0.parquet", tiny_model)
     Path("pictures/part-0.parquet").rename("pictures/galaxy.fits")
     Path("pictures/0.jpg").write_bytes(plain_pictures[0])

@@ -101,7 +101,7 @@ def test_a_broken_picture_is_reported_and_the_rest_goes_on(peculiar_command: Any
     assert status == 0
     assert set(json.loads(output)["unreadable"]) == {"Merger/25.jpg", "Other/text.jpg"}
     status, output, _ = peculiar_command("evaluate", pictures_folder, "--model", "run")
-    assert "Other/text.jpg cannot be read: it is no picture" in output
+    assert "Other/text.jpg cannot be read: it is not a picture" in output
 
 
 def test_loose_pictures_are_explained_without_a_verdict(
@@ -213,7 +213,7 @@ def test_labels_that_the_model_does_not_know_are_refused(
     (pictures_folder / "Ringed").rename(pictures_folder / "Rnged")
     status, _, errors = peculiar_command("evaluate", pictures_folder, "--model", "run")
     assert status == 1
-    assert "10 galaxies have labels that are no answers to 'four_class'" in errors
+    assert "10 galaxies have labels that are not answers to 'four_class'" in errors
     assert "did you mean 'Ringed'?" in errors
 
 
@@ -314,7 +314,7 @@ def test_the_demo_without_real_galaxies_says_so(peculiar_command: Any, monkeypat
     monkeypatch.setattr(exercise, "URL", "http://127.0.0.1:9/galaxydata.npz")
     status, _, errors = peculiar_command("demo", "--epochs", 1)
     assert status == 0
-    assert "warning: the published galaxies cannot be had" in errors
+    assert "warning: the published galaxies cannot be downloaded" in errors
     page = Path("demo/index.html").read_text()
     assert "40 simulated galaxies" in page
     assert "say nothing of the sky" in page
@@ -554,7 +554,7 @@ def test_no_command_writes_over_what_it_reads(peculiar_command: Any, tiny_catalo
         Path("c.parquet").write_bytes(path.read_bytes())
         status, _, errors = peculiar_command(*words)
         assert status == 2
-        assert "c.parquet is what is read, and would be lost" in errors
+        assert "c.parquet is the input of this command and would be lost" in errors
         assert Path("c.parquet").read_bytes() == path.read_bytes()
 
 

@@ -52,8 +52,8 @@ def judge(peculiar_command: Any) -> Callable[..., tuple[int, str, str]]:
         ({"p_odd": []}, 2, "there is no column 'p_odd' in t.parquet with the probability of 'odd'"),
         ({"odd": []}, 2, "there is no column 'odd'"),
         ({"odd": [None] * COUNT}, 1, "no galaxy has both a label in 'odd' and probabilities"),
-        ({"odd": ["maybe"] * COUNT}, 1, "24 galaxies have labels that are no answers to 'odd'"),
-        (first("maybe", "odd"), 1, "1 galaxy has labels that are no answers to 'odd'"),
+        ({"odd": ["maybe"] * COUNT}, 1, "24 galaxies have labels that are not answers to 'odd'"),
+        (first("maybe", "odd"), 1, "1 galaxy has labels that are not answers to 'odd'"),
     ],
 )
 def test_bad_tables_are_refused(
@@ -85,7 +85,7 @@ def test_what_is_undefined_is_said(
     assert status == 0, errors
     found = json.loads(output)
     assert note in found["notes"]
-    assert found["model"] == "a model that is not stated"
+    assert found["model"] == "an unnamed model"
     assert found["sets_from"] != "the model file"
     assert found["trained_on"]["count"] is None
     page = Path("evaluation/report.html").read_text(encoding="utf-8")

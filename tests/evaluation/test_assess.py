@@ -133,7 +133,9 @@ def test_labels_of_a_catalogue_in_a_table_of_their_own(tmp_path: Path) -> None:
     path = table(tmp_path / "c.parquet", objid=[7.0, 8.0, None, 9.0], p_odd=[0.9, 0.2, 0.3, 0.4])
     labels = tmp_path / "labels.csv"
     labels.write_text("id,label\n9,not_odd\n7,odd\n10,odd\n", encoding="utf-8")
-    with pytest.warns(PeculiarWarning, match=r"labels\.csv: 1 of 3 labels are of galaxies that are not there.*'10'"):
+    with pytest.warns(
+        PeculiarWarning, match=r"labels\.csv: 1 of 3 labels are of galaxies that are not in the data.*'10'"
+    ):
         found = read_catalogue(path, None, (FOUR_CLASS,), labels)
     assert (found.ids, found.rows) == (["7", "9"], [0, 3])
     assert [found.question.answers[label] for label in found.labels] == ["odd", "not_odd"]

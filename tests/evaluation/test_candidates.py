@@ -91,7 +91,7 @@ def test_only_the_model_that_made_a_table_lends_it_what_it_knows(
 def test_a_table_that_names_no_model_may_be_of_the_run_that_is_named() -> None:
     run = replace(model(""), settings={"weights": "last"}, temperatures={}, sets={})
     found = table_candidate(run, table("parquet", None, None))
-    assert (found.name, found.folder) == ("a model that is not stated", Path("evaluation"))
+    assert (found.name, found.folder) == ("an unnamed model", Path("evaluation"))
     assert found.trained_on is run.trained_on
     assert table_candidate(run, table("parquet", OTHER, None)).trained_on is None
 
@@ -100,7 +100,7 @@ def test_models_are_named_as_the_table_has_them() -> None:
     assert str(read_maker(TableReader(table("fits", OTHER, None)))) == "galaxy bbbbbbbbbbbb"
     assert str(read_maker(TableReader(table("fits", None, ["sersic"] * 3)))) == "sersic"
     assert str(read_maker(TableReader(table("csv", None, ["a", "b", "b"])))) == "several models: a, b"
-    assert str(Maker()) == "a model that is not stated"
+    assert str(Maker()) == "an unnamed model"
 
 
 def test_galaxies_are_counted_by_the_scores_of_the_model_that_called_them() -> None:
@@ -108,7 +108,7 @@ def test_galaxies_are_counted_by_the_scores_of_the_model_that_called_them() -> N
     assert check_maker(path, Maker((MINE[:12],)), mine) == []
     for maker, scored in ((Maker(), mine), (mine, Maker()), (Maker(), Maker())):
         assert check_maker(path, maker, scored) == [
-            "c.parquet is taken to be made by the model that is scored, since that is not stated."
+            "c.parquet does not state which model made it; the scored model is assumed."
         ]
     for maker in (Maker((OTHER,)), Maker((MINE[:12], OTHER))):
         with pytest.raises(DataError, match=r"c\.parquet: made by .*; make the catalogue again"):

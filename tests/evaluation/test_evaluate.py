@@ -77,7 +77,7 @@ def test_the_parts_of_a_model_file_make_up_the_whole(tiny_survey: Path, tiny_mod
     assert sorted(id_ for part in parts for id_ in part.ids) == sorted(whole.ids)
     assert all(0 < len(part.ids) == 100 - part.choice.left_out for part in parts)
     assert whole.question.name == "clean5"
-    with pytest.raises(LabelError, match="no answers to 'four_class'"):
+    with pytest.raises(LabelError, match="not answers to 'four_class'"):
         score_pictures(source, file_candidate(model), question="four_class")
     with pytest.raises(UnknownNameError, match="Did you mean 'test'"):
         file_candidate(model, part="tset")

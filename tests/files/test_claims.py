@@ -142,7 +142,7 @@ def test_an_input_is_never_replaced(command: str, stand_ins: dict[str, Path], ca
     target.symlink_to(stand_ins[name])
     status, said = call(*line, "--overwrite")
     assert (status, stand_ins[name].read_bytes() == before) == (2, True), said
-    assert "is what is read" in said
+    assert "is the input of this command" in said
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_the_product_of_another_command_is_not_replaced(stand_ins: dict[str, Pat
     before = Path("table.csv").read_bytes()
     status, said = call("search", stand_ins["catalog"], "--out", "table.csv")
     assert status == 2
-    assert "table.csv was written by `peculiar data convert`; give another place (--out), or replace it" in said
+    assert "table.csv was written by `peculiar data convert`; choose another output (--out), or replace it" in said
     assert Path("table.csv").read_bytes() == before
 
 

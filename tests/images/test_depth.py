@@ -154,7 +154,10 @@ def test_tiff_in_which_white_is_zero_is_turned_over() -> None:
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        (GREY.astype(np.int32) - 100, "are int32, from -.* nothing tells which is white; save it with 8 bits a colour"),
+        (
+            GREY.astype(np.int32) - 100,
+            "are int32, from -.* the value of white is unknown; save it with 8 bits a colour",
+        ),
         (GREY.astype(np.float32) * 1e6, "are float32"),
         (GREY.astype(np.float32) - 100, "are float32, from -"),
         (np.full((8, 8), np.nan, np.float32), "not all of them numbers"),

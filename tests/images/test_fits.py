@@ -166,7 +166,7 @@ def test_gzip_as_file_and_as_bytes(tmp_path: Path) -> None:
 def test_damaged_gzip_is_no_fits() -> None:
     damaged = gzip.compress(b"")[:10] + b"\xff" * 40
     assert not looks_like_fits(damaged)
-    with pytest.raises(PictureError, match="no picture of a known format"):
+    with pytest.raises(PictureError, match="not a picture of a known format"):
         decode_picture(damaged, Framing(16))
 
 

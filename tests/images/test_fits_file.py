@@ -257,7 +257,7 @@ def test_bombs_are_refused(tmp_path: Path, how: str) -> None:
         read_bands([path])
     with opener(path, "wb") as file:
         file.write(bytes(1000))
-    with pytest.raises(PictureError, match="it unpacks to what starts with"):
+    with pytest.raises(PictureError, match="its decompressed content starts with"):
         read_bands([path])
 
 

@@ -73,7 +73,7 @@ RESOLVED: dict[str, tuple[dict[str, object], dict[str, object]]] = {
 REFUSED: dict[str, tuple[dict[str, object], str]] = {
     "CD and PC": ({**CDELT, **PC}, "contradicts itself: .* by CD than by PC"),
     "PC and CROTA": ({**NO_CD, **CDELT, **PC, "CROTA2": 5.0}, "contradicts itself: .* by CROTA than by PC"),
-    "SIP of one axis": ({**TERMS, "CTYPE1": "RA---TAN-SIP"}, "contradicts itself: .* SIP of one axis"),
+    "SIP of one axis": ({**TERMS, "CTYPE1": "RA---TAN-SIP"}, "contradicts itself: .* SIP for one axis"),
     "two projections": ({"CTYPE2": "DEC--SIN"}, "cannot be understood .*Inconsistent projection types"),
     "two systems": ({"CTYPE1": "GLON-TAN"}, "cannot be understood"),
     "no such projection": ({"CTYPE1": "GLON---TAN", "CTYPE2": "GLAT---TAN"}, "cannot be understood"),

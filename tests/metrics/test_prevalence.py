@@ -119,5 +119,5 @@ def test_refusals() -> None:
     probabilities = np.full((3, 2), 0.5)
     with pytest.raises(LabelError, match="b: no labelled galaxy of this class"):
         fractions(np.zeros(3, int), probabilities, probabilities, "ab")
-    with pytest.raises(LabelError, match="no galaxy without a label"):
+    with pytest.raises(LabelError, match="no galaxies without labels"):
         fractions(np.array([0, 1, 0]), probabilities, np.empty((0, 2)), "ab")

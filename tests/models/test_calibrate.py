@@ -79,11 +79,11 @@ def test_every_survey_of_every_file_counts(
 
 def test_what_cannot_be_calibrated(tmp_path: Path, tiny_survey: Path, tiny_model: Path) -> None:
     model, source = load_model(tiny_model), open_source(tiny_survey)
-    with pytest.raises(LabelError, match="of the validation part have no two different answers to four_class"):
+    with pytest.raises(LabelError, match="the validation part has fewer than two different answers to four_class"):
         calibrate(model, [], tmp_path / "new.onnx")
-    with pytest.raises(LabelError, match="none of the pictures is of the part that the model was trained on"):
+    with pytest.raises(LabelError, match="none of the pictures belongs to the model's training part"):
         calibrate(model, [], tmp_path / "new.onnx", eight_bits=True)
     unknown = model.with_card(model.card.model_copy(update={"training": {}}))
-    with pytest.raises(ModelError, match="tells of no validation part"):
+    with pytest.raises(ModelError, match="has no validation part"):
         calibrate(unknown, [source], tmp_path / "new.onnx")
     assert not (tmp_path / "new.onnx").exists()

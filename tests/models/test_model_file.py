@@ -247,7 +247,7 @@ def test_a_flipped_bit_is_found_or_changes_no_answer(
 
 def test_a_file_without_a_digest_says_so(tiny_model: Path) -> None:
     without = changed(tiny_model, lambda card: re.sub('"digest":"[0-9a-f]*"', '"digest":""', card, count=1))
-    with pytest.raises(ModelError, match=r"changed\.onnx has no digest, so that nothing shows whether"):
+    with pytest.raises(ModelError, match=r"changed\.onnx has no digest, so it cannot be verified"):
         load_model(without)
 
 
@@ -266,9 +266,9 @@ BAD_CARDS: dict[str, Callable[[dict[str, Any]], object]] = {
     ),
     "90 % sets of 'clean5'": lambda card: card["sets"].update(clean5={"90": (0.5, 0.5, 0.5, 0.5, 1.5)}),
     "sets of 'clean5'": lambda card: card["sets"].update(clean5={"high": (0.5,) * 5}),
-    "it is about 'colour'": lambda card: card.update(about="colour"),
+    "its main question 'colour'": lambda card: card.update(about="colour"),
     "two questions have the same name": lambda card: card.update(questions=(*card["questions"], card["questions"][0])),
-    "has not two or more different answers": lambda card: card.update(
+    "does not have two or more different answers": lambda card: card.update(
         questions=(replace(card["questions"][0], answers=("a", "b", "b", "c")), *card["questions"][1:])
     ),
     "less than or equal to 8": lambda card: card.update(views=9),
@@ -374,7 +374,7 @@ def test_rows_without_numbers_are_null_and_flagged(blind_to_bright: Model) -> No
     for name in computed:
         assert [value is None for value in table[name]] == [False, True, False], name
     assert result.summary.tally.flagged == {"no_answer": 1}
-    assert result.summary.tally.problems == {"b.png": "the model gave something else than numbers"}
+    assert result.summary.tally.problems == {"b.png": "the model returned values that are not numbers"}
     found = predict(blind_to_bright.asking("four_class"), open_source("some"))
     assert np.isnan(found.probabilities).all(axis=1).tolist() == [False, True, False]
     assert set(found.problems) == {"b.png"}

@@ -108,5 +108,5 @@ def test_an_unreadable_picture_has_none(familiar: Novelty) -> None:
 
 
 def test_too_few_to_tell() -> None:
-    with pytest.raises(DataError, match="960 training pictures and 20 held back at least, received 30 and 5"):
+    with pytest.raises(DataError, match="at least 960 training pictures and 20 held-out ones, received 30 and 5"):
         fit_novelty(pictures(1, 30), pictures(2, 5))

@@ -83,7 +83,7 @@ def test_progress_counts_every_galaxy(model: TrainedNet, fake_pictures: NDArray[
 
 @pytest.mark.parametrize("batch_size", [0, -1])
 def test_batches_hold_something(model: TrainedNet, batch_size: int) -> None:
-    with pytest.raises(UsageError, match=f"at least one picture .* received batch_size={batch_size}"):
+    with pytest.raises(UsageError, match=f"batch_size has to be at least 1, received {batch_size}"):
         predict(model, [], batch_size=batch_size)
 
 

@@ -44,11 +44,11 @@ def test_spellings_of_one_class_are_told_wherever_labels_are_read() -> None:
         read_dataset(open_source(path), Framing(16))
     told = [str(one.message) for one in caught]
     assert told == [
-        "t.csv: labels that differ in case or blanks alone are classes of their own: "
+        "t.csv: labels that differ only in case or blanks are separate classes: "
         "'Normal' (3), 'normal' (1): probably one class; "
         "'Merger' (2), 'merger' (1), 'Merger ' (1): probably one class"
     ]
-    with pytest.warns(PeculiarWarning, match="labels that differ in case or blanks"):
+    with pytest.warns(PeculiarWarning, match="labels that differ only in case or blanks"):
         own_question([open_source(path)], "four_class")
     with pytest.raises(LabelError, match=r"did you mean 'Merger'"):
         FOUR_CLASS.check(["Merger "], path)

@@ -72,7 +72,7 @@ def test_votes_and_labels_may_be_of_different_galaxies(tmp_path: Path, plain_pic
 def test_an_entry_that_is_no_number_of_votes_is_named(tmp_path: Path, plain_pictures: list[bytes], entry: str) -> None:
     source = voted(tmp_path / "v.parquet", plain_pictures, spiral_yes=["1", "2"], spiral_no=["0", entry])
     with pytest.raises(
-        LabelError, match=rf"1 entries of .* no numbers of votes; the first is '{entry}' in spiral_no, of g1"
+        LabelError, match=rf"1 entries of .* not numbers of votes; the first is '{entry}' in spiral_no, of g1"
     ):
         read_answered([source], [SPIRAL], Framing(16))
 

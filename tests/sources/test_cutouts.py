@@ -161,10 +161,10 @@ def test_what_goes_wrong_once_is_asked_again(trick: str, service: Service) -> No
         ("truncated", "cut short", "the connection broke off (IncompleteRead("),
         ("drop", "cut short", "the connection broke off (RemoteDisconnected("),
         ("endless", "not a whole picture", "the JPEG lacks its end"),
-        ("html", "not a whole picture", "it is no JPEG (starts with b'<html><body>Sorry, t')"),
+        ("html", "not a whole picture", "it is not a JPEG (starts with b'<html><body>Sorry, t')"),
         ("empty", "not a whole picture", "it is empty"),
         ("garbage", "not a whole picture", "it is"),
-        ("other_size", "not a whole picture", "it has 32 x 32 pixels, asked for were 64 x 64"),
+        ("other_size", "not a whole picture", "it has 32 x 32 pixels, requested were 64 x 64"),
     ],
 )
 def test_what_stays_wrong_is_given_up_and_told(trick: str, kind: str, reason: str, service: Service) -> None:
@@ -228,7 +228,7 @@ def test_a_server_that_asks_for_too_long_a_rest_is_asked_no_more(service: Servic
     service.always = "503:7200"
     result = fetch(service, some(50), workers=1)
     assert len(service.asked) == 1
-    assert result.closed == "the service asks to be left alone for 7,200 s (503 Service Unavailable)"
+    assert result.closed == "the service asks for a pause of 7,200 s (503 Service Unavailable)"
     assert (result.waiting, result.complete, index()[0]["reason"]) == (50, False, result.closed)
 
 
@@ -332,7 +332,7 @@ def test_a_spoilt_cache_does_no_harm(service: Service) -> None:
 def test_rows_may_be_added_and_moved(service: Service) -> None:
     fetch(service, table([("a", 1, 1), ("b", 2, 2)]))
     changed = table([("new", 3, 3), ("b", 2, 2), ("a", 5, 5)])
-    with pytest.raises(UsageError, match=r"lists 1 positions that are not asked for now.*--overwrite"):
+    with pytest.raises(UsageError, match=r"lists 1 positions that are not in this request.*--overwrite"):
         fetch(service, changed)
     again = fetch(service, changed, overwrite=True)
     assert (again.there, again.fetched) == (1, 2)  # a lies elsewhere now

@@ -146,19 +146,19 @@ def test_a_refused_connection_is_told() -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}/galaxydata.npz"
-    with pytest.raises(DownloadError, match=rf"{url}: could not be fetched \(.*refused"):
+    with pytest.raises(DownloadError, match=rf"{url}: could not be downloaded \(.*refused"):
         fetch(url, NAME, check=accept)
 
 
 def test_a_server_that_does_not_answer_is_given_up(whole: Published) -> None:
     whole.delay = threading.Event()
-    with pytest.raises(DownloadError, match=r"could not be fetched \(timed out\)"):
+    with pytest.raises(DownloadError, match=r"could not be downloaded \(timed out\)"):
         fetch(whole.url, NAME, check=accept, timeout=0.1)
 
 
 def test_a_body_of_unknown_length_that_breaks_off_is_noticed(whole: Published) -> None:
     whole.chunked, whole.cut_after = True, CUT
-    with pytest.raises(DownloadError, match=r"the connection broke off .*; call again to go on"):
+    with pytest.raises(DownloadError, match=r"the connection broke off .*; call again to resume"):
         fetch(whole.url, NAME, check=accept)
     assert left_in_cache() == {f"{NAME}.part", f"{NAME}.part.json"}
 
@@ -167,7 +167,7 @@ def test_a_file_that_is_not_the_expected_one_is_not_kept(whole: Published) -> No
     def refuse(path: Path) -> None:
         raise DataError("no galaxies in it")
 
-    with pytest.raises(DownloadError, match=f"{whole.url} was fetched but is not .*: no galaxies in it"):
+    with pytest.raises(DownloadError, match=f"{whole.url} was downloaded but is not .*: no galaxies in it"):
         fetch(whole.url, NAME, check=refuse)
     assert left_in_cache() == set()
 
@@ -224,5 +224,5 @@ def test_a_cache_that_cannot_be_written_to_is_told(tmp_path: Path, monkeypatch: 
 def test_a_full_disk_during_a_download_is_told(whole: Published, full_disk: Path) -> None:
     cache_folder().mkdir()
     (cache_folder() / f"{NAME}.part").symlink_to(full_disk)
-    with pytest.raises(DownloadError, match=r"could not be fetched \(.*No space left on device"):
+    with pytest.raises(DownloadError, match=r"could not be downloaded \(.*No space left on device"):
         fetch(whole.url, NAME, check=accept)

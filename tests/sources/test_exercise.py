@@ -104,7 +104,7 @@ def test_simulated_galaxies_stand_in_with_a_warning(server: Published) -> None:
 
 def test_a_download_of_something_else_is_not_kept(server: Published) -> None:
     server.content = b"<html>Please log in</html>"
-    with pytest.warns(SimulatedDataWarning, match="is not the file that was expected: .*cannot be read as NPZ"):
+    with pytest.warns(SimulatedDataWarning, match="is not the expected file: .*cannot be read as NPZ"):
         load_galaxy_data()
     assert not (cache_folder() / "galaxydata.npz").exists()
 

@@ -209,7 +209,7 @@ def test_what_cannot_be_read_keeps_its_row(tmp_path: Path) -> None:
 
 def test_bands_for_what_is_no_fits(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(encode_picture(np.zeros((9, 9, 3), np.uint8)))
-    with pytest.raises(UsageError, match=r"a\.png: bands and a stretch are for FITS images, .* 'folder'"):
+    with pytest.raises(UsageError, match=r"a\.png: bands and a stretch apply to FITS images, .* 'folder'"):
         open_source(tmp_path / "a.png", bands="i,r,g")
 
 
@@ -270,5 +270,5 @@ def test_bands_of_a_table_of_fits(tmp_path: Path, inside: bool) -> None:
 def test_bands_of_a_table_that_holds_no_fits(tmp_path: Path) -> None:
     table = tmp_path / "table.parquet"
     pq.write_table(pa.table({"id": ["a"], "image": [b"\xff\xd8\xff\xe0 a JPEG"]}), table)
-    with pytest.raises(UsageError, match="bands and a stretch are for FITS images, and this is of the kind 'table'"):
+    with pytest.raises(UsageError, match="bands and a stretch apply to FITS images, but this is of the kind 'table'"):
         open_source(table, bands="g,r,i")

@@ -78,7 +78,7 @@ def test_text_called_jpg_is_unreadable_while_the_rest_goes_on(tmp_path: Path, pl
     first, last = plain_pictures[0], plain_pictures[5]
     galaxies = list(open_source(put(tmp_path, {"a.png": first, "b.jpg": b"404 not found", "c.png": last})).galaxies())
     assert [galaxy.picture is None for galaxy in galaxies] == [False, True, False]
-    assert galaxies[1].problem == "it is no picture of a known format (starts with b'404 not ')"
+    assert galaxies[1].problem == "it is not a picture of a known format (starts with b'404 not ')"
 
 
 def test_a_truncated_picture_in_the_middle_is_unreadable(tmp_path: Path, plain_pictures: list[bytes]) -> None:

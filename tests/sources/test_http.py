@@ -19,7 +19,7 @@ def test_a_rate_out_of_range(rate: float) -> None:
 
 
 def test_everything_is_asked_for_once_at_least() -> None:
-    with pytest.raises(UsageError, match=re.escape("received tries=0")):
+    with pytest.raises(UsageError, match=re.escape("tries has to be at least 1, received 0")):
         Manners(1, tries=0)
 
 

@@ -60,7 +60,9 @@ def test_labels_find_their_pictures_however_ids_are_written(write: Any) -> None:
 def test_labels_of_galaxies_that_are_not_there_are_counted() -> None:
     folder = write_pictures("1.jpg", "2.jpg")
     labels = write_labels(("1", "a"), ("2", "b"), ("3", "b"), ("4", "a"))
-    with pytest.warns(PeculiarWarning, match=r"labels\.csv: 2 of 4 labels are of galaxies that are not there.*'3'"):
+    with pytest.warns(
+        PeculiarWarning, match=r"labels\.csv: 2 of 4 labels are of galaxies that are not in the data.*'3'"
+    ):
         own_question([open_source(folder)], labels=labels)
 
 

@@ -216,9 +216,9 @@ def test_sizes_of_stamps(tmp_path: Path) -> None:
     assert sides("20arcsec") == [50] * 4
     first, second, third, fourth = sides("4xR50")
     assert (first, second) == (20, 40)
-    assert third == "its radius R50=nan is no positive number"
-    assert fourth == "its radius R50=-1 is no positive number"
-    assert sides("5000xR50")[0] == "a stamp of 25000 pixels a side is asked for; from 4 to 4096 can be cut"
+    assert third == "its radius R50=nan is not a positive number"
+    assert fourth == "its radius R50=-1 is not a positive number"
+    assert sides("5000xR50")[0] == "a stamp of 25000 pixels per side was requested; from 4 to 4096 can be cut"
     with pytest.raises(UnknownNameError, match=r"no column 'R5' in p\.parquet\. Did you mean 'R50'"):
         open_mosaic(path, catalog, stamp_size="4xR5")
 
@@ -291,9 +291,9 @@ def test_positions_that_are_none(tmp_path: Path) -> None:
         None,
         "row 1 of p.csv has ra=400, dec=2.0: outside the sky; ra runs from 0 to 360 and dec from -90 to 90 degrees",
         "row 2 of p.csv has ra=2.0, dec=150.0: beyond the pole; are ra and dec swapped?",
-        "row 3 of p.csv has ra=None, dec=2.0: needed are degrees, or angles such as 10:00:24.0 and +02:12:00",
-        "row 4 of p.csv has ra=nan, dec=2.0: needed are degrees, or angles such as 10:00:24.0 and +02:12:00",
-        "row 5 of p.csv has ra=north, dec=+02:00:00: needed are degrees, or angles such as 10:00:24.0 and +02:12:00",
+        "row 3 of p.csv has ra=None, dec=2.0: expected degrees, or angles such as 10:00:24.0 and +02:12:00",
+        "row 4 of p.csv has ra=nan, dec=2.0: expected degrees, or angles such as 10:00:24.0 and +02:12:00",
+        "row 5 of p.csv has ra=north, dec=+02:00:00: expected degrees, or angles such as 10:00:24.0 and +02:12:00",
         "row 6 of p.csv has ra=-355, dec=2.0: outside the sky; ra runs from 0 to 360 and dec from -90 to 90 degrees",
     ]
 
@@ -347,7 +347,7 @@ def test_mosaics_that_cannot_be_used(tmp_path: Path) -> None:
         open_mosaic(files, catalog)
     short = tmp_path / "short.fits"
     short.write_bytes(mosaic(tmp_path / "m.fits", sky(shape=SHAPE)).read_bytes()[:-400_000])
-    with pytest.raises(DataError, match=r"short\.fits: it is FITS cut short: .* fetch it again"):
+    with pytest.raises(DataError, match=r"short\.fits: it is FITS cut short: .* download it again"):
         open_mosaic(short, catalog)
     packed = tmp_path / "packed.fits.gz"
     packed.write_bytes(gzip.compress((tmp_path / "m.fits").read_bytes())[:-200_000])

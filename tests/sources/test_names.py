@@ -268,7 +268,7 @@ def test_a_folder_that_cannot_be_read_is_told(
     monkeypatch.setattr(os, "scandir", refuse)
     source, told = opened(root)
     assert source.ids() == ["ring/a.png"]
-    assert all("bar: this folder cannot be read (Permission denied) and is passed over" in one for one in told)
+    assert all("bar: this folder cannot be read (Permission denied) and is skipped" in one for one in told)
     assert told
     closed = "data"
     with pytest.raises(DataError, match=r"data: this folder cannot be read"):

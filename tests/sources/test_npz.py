@@ -194,7 +194,7 @@ def zip_of(path: Path, **members: bytes) -> Path:
 def test_data_that_hold_fewer_pictures_than_they_say_are_refused(tmp_path: Path) -> None:
     path = zip_of(tmp_path / "a.npz", data=member(pictures(100), cut=6 * 4 * 3), labels=member(one_hot(100)))
     source = open_source(path)
-    with pytest.raises(DataError, match=r"a\.npz: is damaged \(.*; fetch or write it again"):
+    with pytest.raises(DataError, match=r"a\.npz: is damaged \(.*; download or write it again"):
         list(source.rows())
 
 

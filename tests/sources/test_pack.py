@@ -96,7 +96,7 @@ def test_places_that_cannot_be_written_to(folder: Source, arrays: Source) -> Non
         with pytest.raises(UsageError, match=re.escape(f"{name}: pictures are packed into a Parquet file")):
             pack(folder, name)
     pack(arrays, "packed.parquet")
-    with pytest.raises(UsageError, match=r"packed\.parquet is what is read"):
+    with pytest.raises(UsageError, match=r"packed\.parquet is the input"):
         pack(open_source("packed.parquet"), "packed.parquet")
 
 

@@ -36,8 +36,8 @@ def test_a_position_that_is_none_is_named(ra: object, dec: object, said: str) ->
     with pytest.raises(DataError) as caught:
         Positions(path)
     assert str(caught.value).splitlines() == [
-        "positions.csv: 1 of 2 positions are not on the sky, so nothing was fetched; mend or leave out these rows (the "
-        "first is row 1):",
+        "positions.csv: 1 of 2 positions are not on the sky, so nothing was downloaded; correct or remove these rows "
+        "(the first is row 1):",
         f"  row 2 (bad one): {said}",
     ]
 

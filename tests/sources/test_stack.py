@@ -114,7 +114,7 @@ def test_unknown_values_are_black_and_flagged(container: str, tmp_path: Path) ->
     "stored", [PICTURES / 255 - 0.5, PICTURES * 1e9, PICTURES / 0.0 if False else PICTURES - 300.0]
 )
 def test_values_without_a_white_are_refused(container: str, stored: NDArray[Any], tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="nothing tells which is white"):
+    with pytest.raises(DataError, match="the value of white is unknown"):
         opened(put(container, tmp_path, stored))
 
 

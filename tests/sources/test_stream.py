@@ -210,7 +210,7 @@ def test_several_files_have_to_be_of_one_kind(tmp_path: Path, plain_pictures: li
     (tmp_path / "1.csv").write_text("id\n1\n")
     with pytest.raises(UsageError, match=r"received .*0\.jpg \(a picture\) and .* \(a folder\)"):
         open_source([tmp_path / "0.jpg", tmp_path])
-    with pytest.raises(UsageError, match=r"of several paths all have to be pictures.*1\.csv \(none of these\)"):
+    with pytest.raises(UsageError, match=r"several paths have to be of one kind .pictures.*1\.csv \(none of these\)"):
         open_source([tmp_path / "1.csv", tmp_path / "1.csv"])
     with pytest.raises(NotFoundError, match=r"there is nothing at .*2\.jpg"):
         open_source([tmp_path / "0.jpg", tmp_path / "2.jpg"])
@@ -227,9 +227,9 @@ def test_nothing_at_a_path_is_told(tmp_path: Path) -> None:
     ("content", "said"),
     [
         (b"", "is empty"),
-        (b"\x7fELF\0\0", r"is none of the kinds .* starts with b'\\x7fELF"),
-        (gzip.compress(b"id,file", mtime=0)[:-9], r"is none of the kinds .* starts with b'\\x1f"),
-        (gzip.compress(b"", mtime=0)[:10] + b"\xff" * 40, r"is none of the kinds .* starts with b'\\x1f"),
+        (b"\x7fELF\0\0", r"is of an unknown kind .* starts with b'\\x7fELF"),
+        (gzip.compress(b"id,file", mtime=0)[:-9], r"is of an unknown kind .* starts with b'\\x1f"),
+        (gzip.compress(b"", mtime=0)[:10] + b"\xff" * 40, r"is of an unknown kind .* starts with b'\\x1f"),
     ],
 )
 def test_an_unknown_file_is_told_with_what_is_known(content: bytes, said: str, tmp_path: Path) -> None:
@@ -273,7 +273,7 @@ def test_an_unreadable_picture_keeps_its_row_and_says_why(
     assert [galaxy.label for galaxy in galaxies] == ["a", "b", "a", "b", "a"]
     assert galaxies[0].problem is None
     assert galaxies[1].problem == "it is empty"
-    assert galaxies[2].problem == "it is no picture of a known format (starts with b'no pictu')"
+    assert galaxies[2].problem == "it is not a picture of a known format (starts with b'no pictu')"
     assert galaxies[3].problem is not None
     assert galaxies[3].problem.startswith("it is damaged or cut short (")
 
@@ -388,7 +388,9 @@ def test_a_dataset_needs_labels(tmp_path: Path, plain_pictures: list[bytes]) -> 
         read_dataset(open_source(path))
     (tmp_path / "loose").mkdir()
     (tmp_path / "loose" / "one.png").write_bytes(plain_pictures[0])
-    with pytest.raises(LabelError, match="loose: no galaxy has a label; put the pictures into one sub-folder a class"):
+    with pytest.raises(
+        LabelError, match="loose: no galaxy has a label; put the pictures into one sub-folder per class"
+    ):
         read_dataset(open_source(tmp_path / "loose"))
 
 

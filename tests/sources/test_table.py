@@ -270,7 +270,7 @@ def test_positions_are_found_by_their_usual_names(tmp_path: Path, plain_pictures
 def test_positions_that_are_no_degrees_are_told(tmp_path: Path, plain_pictures: list[bytes]) -> None:
     (tmp_path / "0.jpg").write_bytes(plain_pictures[0])
     (tmp_path / "a.csv").write_text("path,ra,dec\n0.jpg,,\n0.jpg,north,2:03:04\n")
-    with pytest.warns(PeculiarWarning, match=r"a\.csv: ra and dec are no angles .*'north'.*; give degrees"):
+    with pytest.warns(PeculiarWarning, match=r"a\.csv: ra and dec are not angles .*'north'.*; give degrees"):
         assert not open_source(tmp_path / "a.csv").positioned
 
 
@@ -296,7 +296,7 @@ def test_what_the_first_part_decides_holds_for_its_pieces_elsewhere(
 def test_a_csv_file_with_two_columns_of_one_name(tmp_path: Path, plain_pictures: list[bytes]) -> None:
     (tmp_path / "x.png").write_bytes(plain_pictures[0])
     (tmp_path / "a.csv").write_text("id,file,ra,ra,dec\n7,x.png,1,2,3\n")
-    with pytest.warns(PeculiarWarning, match=r"a\.csv: more than one column is called 'ra'.*No position is known"):
+    with pytest.warns(PeculiarWarning, match=r"a\.csv: several columns have the name 'ra'.*No position is known"):
         (galaxy,) = open_source(tmp_path / "a.csv").galaxies()
     assert (galaxy.id, galaxy.problem, galaxy.position) == ("7", None, None)
 

@@ -233,14 +233,14 @@ def test_companions_are_no_mosaics(tmp_path: Path, companion: str, by: str, capl
         put(folder / "field_sci.fits", image, wcs)
         put(folder / f"field_{companion}.fits", other, wcs)
         assert names(folder) == [["field_sci.fits"]]
-        assert f"not used: field_{companion}.fits goes with an image" in caplog.text
+        assert f"not used: field_{companion}.fits is a companion image" in caplog.text
         return
     cards = {"IMAGETYP": companion.upper()} if by == "keyword" else {"EXTNAME": companion.upper()}
     hdus = [fits.PrimaryHDU(), fits.ImageHDU(other, header(wcs, **cards)), fits.ImageHDU(image, header(wcs))]
     fits.HDUList(hdus).writeto(folder / "m.fits")
     put(folder / "a.fits", other, wcs, **cards)
     assert names(folder) == [["m.fits[2]"]]
-    assert "a.fits it holds no picture, but what goes with one" in caplog.text
+    assert "a.fits it holds no picture, only a companion image" in caplog.text
 
 
 def test_a_companion_of_a_name_of_its_own_is_told_by_the_sky(tmp_path: Path) -> None:
@@ -337,7 +337,7 @@ def test_each_chip_is_a_mosaic_of_its_own(tmp_path: Path, camera: str, packed: b
         assert galaxy.picture is not None
         np.testing.assert_allclose(centroid(galaxy.picture), 15.5, atol=0.6)
     (cutout,) = open_source(tmp_path / "e.fits").galaxies()
-    assert "do not show the same sky: chips are no bands" in str(cutout.problem)
+    assert "do not show the same sky, so they are chips, not bands" in str(cutout.problem)
     (named,) = open_source(tmp_path / "e.fits", bands="1").galaxies()
     assert named.problem is None
 
@@ -356,7 +356,7 @@ def test_companions_of_cutouts_are_no_galaxies(
     with caplog.at_level(logging.WARNING):
         source = open_source(folder)
     assert source.ids() == ["ngc0.fits", "ngc1.fits"]
-    assert "not used: 2 of 4 files, which go with others" in caplog.text
+    assert "not used: 2 of 4 files, which are companion images" in caplog.text
 
 
 def test_words_of_companions_may_name_galaxies(tmp_path: Path) -> None:
@@ -371,7 +371,7 @@ def test_words_of_companions_may_name_galaxies(tmp_path: Path) -> None:
 def test_a_file_of_a_weight_alone_is_told_as_that(tmp_path: Path) -> None:
     put(tmp_path / "a.fits", planted(SHAPE, []), sky(shape=SHAPE), EXTNAME="WHT")
     (galaxy,) = open_source(tmp_path / "a.fits").galaxies()
-    assert galaxy.problem == "it holds no picture, but what goes with one (EXTNAME WHT)"
+    assert galaxy.problem == "it holds no picture, only a companion image (EXTNAME WHT)"
     with pytest.raises(DataError, match=r"there is no FITS image; a\.fits: it holds no picture, .* \(EXTNAME WHT\)"):
         find_fields([tmp_path / "a.fits"])
 

@@ -85,7 +85,7 @@ def test_words_that_a_dictionary_holds_are_sorted_too(tmp_path: Path, monkeypatc
 
 def test_columns_of_one_name(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("id,ra,ra\n7,1,2\n")
-    with pytest.raises(UsageError, match=r"a\.csv: more than one column is called 'ra'; .* --column"):
+    with pytest.raises(UsageError, match=r"a\.csv: several columns have the name 'ra'; .* --column"):
         convert(tmp_path / "a.csv", tmp_path / "a.parquet")
     assert convert(tmp_path / "a.csv", tmp_path / "a.parquet", columns=["id"]).rows == 1
 
@@ -112,7 +112,7 @@ def test_only_some_columns(tmp_path: Path) -> None:
 def test_a_table_is_not_written_over_itself(tmp_path: Path) -> None:
     path = write(tmp_path / "a.parquet", ROWS)
     before = path.read_bytes()
-    with pytest.raises(UsageError, match=r"a\.parquet is what is read, and would be lost"):
+    with pytest.raises(UsageError, match=r"a\.parquet is the input of this command and would be lost"):
         convert(path, path, columns=["id"])
     assert path.read_bytes() == before
 

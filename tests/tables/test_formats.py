@@ -130,7 +130,7 @@ def as_text(value: Any) -> Any:
 def test_a_column_comes_back_or_is_named(kind: str, suffix: str, tmp_path: Path) -> None:
     expected = BECOMES.get(kind, {}).get(suffix, KINDS[kind][0])
     if expected == REFUSED:
-        with pytest.raises(UsageError, match=r"the column 'x' holds .*, which this format cannot; name the others"):
+        with pytest.raises(UsageError, match=r"the column 'x' holds .*, which this format cannot; select the others"):
             write(tmp_path / f"t.{suffix}", kind)
         return
     path = write(tmp_path / f"t.{suffix}", kind)
@@ -263,7 +263,7 @@ def test_ascii_tables_have_blanks_and_words_for_null(word: str, field: str, tmp_
     (tmp_path / "in.fits").write_bytes(content.replace(b"16.000", field.encode()))
     known = field.strip() in ("", "NaN", word)
     if not known and field.strip() == "N/A":
-        with pytest.raises(DataError, match="the column 'mag' holds what is no number"):
+        with pytest.raises(DataError, match="the column 'mag' holds a value that is not a number"):
             TableReader(tmp_path / "in.fits")
         return
     reader = TableReader(tmp_path / "in.fits")

@@ -123,7 +123,7 @@ def test_a_unit_that_is_no_angle_is_refused_wherever_positions_are_used(use: Any
         *(pa.field(name, pa.float64(), metadata={"unit": "kpc"}) for name in ("ra", "dec")),
     ]
     pa.parquet.write_table(pa.table([["a"], [1.0], [2.0]], schema=pa.schema(fields)), path)
-    with pytest.raises(DataError, match=r"sky\.parquet: the column 'ra' is in 'kpc', and that is no angle"):
+    with pytest.raises(DataError, match=r"sky\.parquet: the column 'ra' is in 'kpc', which is not an angle"):
         use(path, tmp_path)
 
 
@@ -172,7 +172,7 @@ def test_radii_in_every_unit_give_the_same_stamp(
 
 def test_radii_that_are_no_angle_are_refused(field: Path, tmp_path: Path) -> None:
     Table({"id": ["a"], "ra": [150.0], "dec": [2.0], "R50": [4.0] * u.kpc}).write(tmp_path / "c.ecsv")
-    with pytest.raises(DataError, match=r"c\.ecsv: the column 'R50' is in 'kpc', and that is no angle"):
+    with pytest.raises(DataError, match=r"c\.ecsv: the column 'R50' is in 'kpc', which is not an angle"):
         open_mosaic(field, tmp_path / "c.ecsv", stamp_size="8xR50")
 
 
@@ -228,6 +228,6 @@ def test_sexagesimal_text_is_read_and_said(tmp_path: Path) -> None:
 
 def test_columns_that_are_radians_elsewhere_are_told_where_they_state_nothing(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("objectId,coord_ra,coord_dec\n7,150.1,2.2\n")
-    with pytest.warns(PeculiarWarning, match="states no unit for coord_ra and coord_dec; degrees are taken"):
+    with pytest.warns(PeculiarWarning, match="states no unit for coord_ra and coord_dec; degrees are assumed"):
         (position,) = Positions(tmp_path / "a.csv")
     assert (position.id, position.ra) == ("7", 150.1)

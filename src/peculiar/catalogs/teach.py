@@ -77,7 +77,7 @@ class LearningCurve:
     auc : tuple of float
         Mean over the answers of the area under the ROC curve, on galaxies held back; of the last extrapolated.
     low, high : tuple of float
-        Between them lie nine tenths of the repeats, each with another part held back.
+        Between them lie 90 % of the repeats, each with another part held back.
     """
 
     labels: tuple[int, ...]

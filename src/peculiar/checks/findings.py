@@ -17,29 +17,29 @@ class Problem(Rule):
     UNREADABLE = "unreadable", "the picture cannot be decoded", Remedy.DROP
     BIT_DEPTH = (
         "bit depth",
-        "values of more than 8 bits leave most of their range empty, so that their depth is guessed",
+        "values of more than 8 bits leave most of their range empty, so their bit depth is a guess",
     )
-    SAME_FILE = "same file", "pictures are the same byte for byte", Remedy.KEEP_FIRST
-    SAME_PIXELS = "same pixels", "pictures differ in their files but not in their pixels", Remedy.KEEP_FIRST
+    SAME_FILE = "same file", "files are identical", Remedy.KEEP_FIRST
+    SAME_PIXELS = "same pixels", "files differ, but their pixels are identical", Remedy.KEEP_FIRST
     NEAR_DUPLICATE = (
         "near duplicate",
-        "pictures show the same galaxy, whether turned, mirrored, rescaled or cut anew",
+        "pictures show the same galaxy, also if turned, mirrored, rescaled or cropped differently",
         Remedy.KEEP_FIRST,
     )
-    NEIGHBOURS = "neighbours", "positions on the sky are closer than the radius asked for"
-    CONTRADICTION = "contradiction", "duplicates of any sort have different labels", Remedy.DROP
-    LEAK = "leak", "duplicates, neighbours or rows of one id lie in different parts of the split"
+    NEIGHBOURS = "neighbours", "positions are closer than `--radius`"
+    CONTRADICTION = "contradiction", "duplicates of any kind have different labels", Remedy.DROP
+    LEAK = "leak", "duplicates, neighbours or rows of one id are in different parts of the split"
     IMBALANCE = (
         "imbalance",
-        "the largest class has over {threshold} as many galaxies as the smallest",
+        "the largest class has more than {threshold} as many galaxies as the smallest",
         Remedy.NONE,
         20,
         "times",
     )
-    LABEL_SPELLING = "label spelling", "labels differ in case or blanks alone, or are blank"
+    LABEL_SPELLING = "label spelling", "labels differ only in case or blanks, or are blank"
     SUSPECT_LABEL = (
         "suspect label",
-        "a classifier that has not seen the label finds another far more probable (cleanlab)",
+        "a classifier that has not seen the label finds another one far more probable (cleanlab)",
     )
     DUPLICATE_ID = "duplicate id", "several rows have the same id", Remedy.KEEP_FIRST
     COPIED_COLUMN = (
@@ -49,7 +49,7 @@ class Problem(Rule):
         99,
         "%",
     )
-    CONSTANT_COLUMN = "constant column", "a column has one value only, or none"
+    CONSTANT_COLUMN = "constant column", "a column has only one value, or none"
     IMPOSSIBLE_VALUE = (
         "impossible value",
         "positions outside the sky, negative redshifts, magnitudes outside -5 to 40, infinities, or a number that "

@@ -90,7 +90,9 @@ def explain(
     for one in shown:
         told = one.attribution
         known = "" if one.label is None else f"; labelled {one.label}"
-        out.print(f"{one.id}: {told.answer} {told.probability:.0%}, without what is outlined {told.without:.0%}{known}")
+        out.print(
+            f"{one.id}: {told.answer} {told.probability:.0%}, with the outlined region hidden {told.without:.0%}{known}"
+        )
     out.print(f"Figures are in {folder}; overview.png has them all.")
 
 

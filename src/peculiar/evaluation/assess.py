@@ -257,8 +257,8 @@ def read_probabilities(
         makers = {str(maker) for maker in table.column("model") if maker} - {model[:12]}
         if makers:
             message = (
-                f"{path}: made by the model {', '.join(sorted(makers))}, and the model that is scored is {model[:12]}; "
-                "make the catalogue again with this one"
+                f"{path}: made by the model {', '.join(sorted(makers))}, but the model to be scored is {model[:12]}; "
+                "make the catalogue again with this model"
             )
             raise DataError(message)
     return values, np.asarray(np.isfinite(values).all(axis=1))

@@ -145,7 +145,7 @@ def score_pictures(
     if not labelled:
         message = (
             f"{source.path}: no galaxy has a label that answers {trained.question.name!r}; put the pictures into one "
-            "sub-folder a class, or name a column of labels (--label) or a table with ids and labels (--labels)"
+            "sub-folder per class, or name a column of labels (--label) or a table with ids and labels (--labels)"
         )
         raise LabelError(message)
     ids = source.ids()

@@ -63,17 +63,17 @@ class Request:
             return
         for read in self.inputs:
             if path.exists() and read.exists() and path.samefile(read):
-                message = f"{path} is what is read, and would be lost; give another place (--out)"
+                message = f"{path} is the input of this command and would be lost; choose another output (--out)"
                 raise UsageError(message)
         if path.is_dir():
-            message = f"{path} is a folder, where a file is to be written; give another place (--out)"
+            message = f"{path} is a folder; choose a file for the output (--out)"
             raise UsageError(message)
         if path.exists() and not path.is_symlink() and not stat.S_IMODE(path.stat().st_mode) & 0o222:
-            message = f"{path} is write-protected; make it writable, or give another place (--out)"
+            message = f"{path} is write-protected; make it writable, or choose another output (--out)"
             raise UsageError(message)
         reason = None if self.overwrite else self._stranger(path)
         if reason is not None:
-            message = f"{path} {reason}; give another place (--out), or replace it (--overwrite)"
+            message = f"{path} {reason}; choose another output (--out), or replace it (--overwrite)"
             raise UsageError(message)
 
     def done(self, path: Path) -> bool:
@@ -96,7 +96,7 @@ class Request:
                 temporary.write_text(json.dumps([record, *kept]), encoding="utf-8")
         except OSError as error:
             message = (
-                f"{place.parent} cannot be written to ({error.strerror}), so that the next command will not know who "
+                f"{place.parent} cannot be written to ({error.strerror}), so the next command will not know who "
                 f"wrote {path}; set PECULIAR_CACHE to another folder"
             )
             warnings.warn(message, PeculiarWarning, stacklevel=3)

@@ -97,7 +97,7 @@ def writing_folder(path: Path) -> Iterator[Path]:
         If there is something at `path`.
     """
     if os.path.lexists(path) and (path.is_symlink() or not path.is_dir() or any(path.iterdir())):
-        message = f"{path} has to be new, or an empty folder; give another place"
+        message = f"{path} has to be new, or an empty folder; choose another one"
         raise UsageError(message)
     claim, temporary = claimed.get(), _temporary(path)
     with _told_of(path, temporary):
@@ -198,5 +198,5 @@ def check_apart(out: Path, *read: Path) -> None:
     """
     for path in read if out.exists() else ():
         if path.exists() and out.samefile(path):
-            message = f"{out} is what is read, and would be lost; give another place (--out)"
+            message = f"{out} is the input of this command and would be lost; choose another output (--out)"
             raise UsageError(message)

@@ -195,7 +195,7 @@ def _open(content: bytes, finish: Callable[..., Decoded]) -> Decoded:
         reason = f"it claims more than {PIXELS / 1e6:.0f} million pixels; cut it into smaller pictures first"
         raise PictureError(reason) from error
     except UnidentifiedImageError as error:
-        kind = "empty" if not content else f"no picture of a known format (starts with {content[:8]!r})"
+        kind = "empty" if not content else f"not a picture of a known format (starts with {content[:8]!r})"
         raise PictureError(f"it is {kind}") from error
     except _DAMAGE as error:
         raise PictureError(f"it is damaged or cut short ({error})") from error
@@ -378,7 +378,7 @@ def read_encoded(path: str | os.PathLike[str]) -> bytes:
         with open(path, "rb", buffering=0, opener=_open_at_once) as file:
             state = os.fstat(file.fileno())
             if not stat.S_ISREG(state.st_mode):
-                raise PictureError(f"{path} is no file but a pipe, a socket or a device")
+                raise PictureError(f"{path} is not a file but a pipe, a socket or a device")
             if state.st_size > PICTURE_BYTES:
                 raise PictureError(f"{path} has {state.st_size:,} bytes, more than the {PICTURE_BYTES:,} of a picture")
             return file.read(PICTURE_BYTES)

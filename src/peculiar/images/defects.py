@@ -51,9 +51,9 @@ _BRIGHTER = 2.5
 
 
 class Defect(Rule):
-    """Defects of single pictures, the gravest first: a picture has one at most.
+    """Defects of single pictures, the most severe first: a picture has at most one.
 
-    The thresholds lie beyond all of 3,000 real galaxies, except that of off-centre, which lies beyond 99 % of them.
+    None of 3,000 real galaxies reaches the thresholds, except 1 % that reach the threshold of off-centre.
     """
 
     TINY = "tiny", "the shorter side of the picture has fewer than {threshold}", Remedy.DROP, 32, "pixels"
@@ -66,7 +66,7 @@ class Defect(Rule):
     )
     BLANK = (
         "blank",
-        "nothing is brighter than the sky by more than {threshold} its noise (smoothed)",
+        "nothing exceeds the sky by more than {threshold} its noise (after smoothing)",
         Remedy.DROP,
         8,
         "times",
@@ -81,16 +81,16 @@ class Defect(Rule):
     # What lies beside a bright star, or is one of two galaxies, may be worth keeping.
     OFF_CENTRE = (
         "off-centre",
-        "the light that the middle belongs to is brightest farther away than {threshold} of the side, something "
-        f"elsewhere is over {_BRIGHTER:g} times as bright, or nothing is there",
+        "the bright region in the middle peaks farther than {threshold} of the side from the centre, something "
+        f"elsewhere is over {_BRIGHTER:g} times as bright, or the middle is empty",
         Remedy.NONE,
         20,
         "%",
     )
     UNEVEN_SKY = (
         "uneven sky",
-        "the brightest place stands above the sky by less than {threshold} the scatter of brightness along the edges, "
-        "as beside a bright star",
+        "the brightest place exceeds the sky by less than {threshold} the scatter of brightness along the edges, as "
+        "beside a bright star",
         Remedy.NONE,
         6,
         "times",
@@ -100,7 +100,7 @@ class Defect(Rule):
 # JPEG makes 254 of 255 here and there.
 _FULL, _FAINTEST = 254, 4.0
 
-# Noise is what differs from place to place over so many pixels; other light changes over more.
+# Noise changes within so many pixels; other light changes over longer distances.
 _NEAR = 15
 
 # Before the brightest place is sought, light is smoothed by this share of the side.
@@ -135,7 +135,7 @@ def find_defect(pixels: NDArray[np.uint8]) -> tuple[Defect, str] | None:
     noise = float(background.noise(background.rim(smooth - ndimage.uniform_filter(smooth, _NEAR)), 0))
     brightest = float(smooth.max()) - sky
     if brightest <= max(Defect.BLANK.threshold * noise, _FAINTEST):
-        return Defect.BLANK, f"the brightest place stands {brightest:.1f} above a sky of {sky:.1f}, of 255"
+        return Defect.BLANK, f"the brightest place is {brightest:.1f} above a sky of {sky:.1f}, of 255"
     full = float((pixels >= _FULL).any(axis=2).mean())
     if 100 * full > Defect.CLIPPED.threshold:
         return Defect.CLIPPED, f"{full:.1%} of its pixels have a colour at its largest value"
@@ -146,13 +146,13 @@ def find_defect(pixels: NDArray[np.uint8]) -> tuple[Defect, str] | None:
     if brightest <= Defect.UNEVEN_SKY.threshold * scatter:
         return (
             Defect.UNEVEN_SKY,
-            f"brightness along the edges scatters by {scatter:.1f}, the brightest place stands {brightest:.1f} above",
+            f"brightness along the edges scatters by {scatter:.1f}, the brightest place is {brightest:.1f} above sky",
         )
     return None
 
 
 def _off_centre(light: NDArray[np.float32], sky: float, noise: float) -> tuple[Defect, str] | None:
-    """Ask whether what lies in the middle is the picture's galaxy, or its flank, or sky."""
+    """Decide whether the middle shows the galaxy of the picture, its flank, or sky."""
     from scipy import ndimage
 
     height, width = light.shape
@@ -162,16 +162,16 @@ def _off_centre(light: NDArray[np.float32], sky: float, noise: float) -> tuple[D
     row, column = row + top, column + left
     above = float(light[row, column]) - sky
     if above < max(Defect.BLANK.threshold * noise, _FAINTEST) / 2:
-        return Defect.OFF_CENTRE, "nothing stands out in the middle"
+        return Defect.OFF_CENTRE, "the middle is empty"
     brighter = (float(light.max()) - sky) / above
     if brighter > _BRIGHTER:
         return Defect.OFF_CENTRE, f"something elsewhere is {brighter:.1f} times as bright as the middle"
-    # A middle on the galaxy's flank is joined to its peak by light that is half as bright at the least.
+    # On the flank of a galaxy, light at least half as bright connects the middle to the peak.
     regions, _ = ndimage.label(light > sky + above / 2)
     peak_row, peak_column = divmod(
         int(np.where(regions == regions[row, column], light, -np.inf).argmax()), light.shape[1]
     )
     distance = np.hypot(peak_row + 0.5 - height / 2, peak_column + 0.5 - width / 2) / min(height, width)
     if 100 * distance > Defect.OFF_CENTRE.threshold:
-        return Defect.OFF_CENTRE, f"the light is brightest {distance:.0%} of the side away from the middle"
+        return Defect.OFF_CENTRE, f"the light peaks {distance:.0%} of the side away from the middle"
     return None

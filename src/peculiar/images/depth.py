@@ -58,7 +58,7 @@ def white_between(low: float, high: float, dtype: "np.dtype[Any]", *, most: int 
         return White(1)
     if not (low >= -0.01 * high and high < (2**16 if dtype.kind == "f" else 2**32)):  # also where one is NaN
         span = f"from {low:g} to {high:g}" if np.isfinite([low, high]).all() else "not all of them numbers"
-        reason = f"its values are {dtype}, {span}, and nothing tells which is white; save it with 8 bits a colour"
+        reason = f"its values are {dtype}, {span}, and the value of white is unknown; save it with 8 bits a colour"
         raise PictureError(reason)
     bits = next(depth for depth in _DEPTHS if high < 2**depth)
     if high == 0 or bits == most:
@@ -100,7 +100,7 @@ def has_wide_colours(picture: ImageFile.ImageFile) -> bool:
 def colours_to_bytes(content: bytes, picture: ImageFile.ImageFile) -> tuple[Image.Image, str]:
     """Return a picture with colours of 16 bits as Pillow does, or if these are nearly empty, with the bits they use."""
     if ";16" not in _rawmode(picture):
-        raise PictureError("its colours of 16 bits lie in planes of their own, which are not read; save it with 8 bits")
+        raise PictureError("its 16-bit colours are in separate planes, which are not read; save it with 8 bits")
     picture.load()
     if max(high for _, high in picture.getextrema()[:3]) >= _NEARLY_EMPTY:  # type: ignore[misc]
         return picture, ""

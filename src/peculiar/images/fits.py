@@ -228,9 +228,9 @@ def _refuse(file: FitsFile) -> None:
         if not hdu.is_image or not _has_data(hdu):
             continue
         if kind := companion_kind(hdu.header):
-            raise PictureError(f"it holds no picture, but what goes with one ({kind})")
+            raise PictureError(f"it holds no picture, only a companion image ({kind})")
         # Beside the picture, SDSS has a list of numbers in the form of an image.
-        reason = f"an image of shape {hdu.shape} is no picture; expected (height, width) or (bands, height, width)"
+        reason = f"an image of shape {hdu.shape} is not a picture; expected (height, width) or (bands, height, width)"
         raise PictureError(reason)
 
 
@@ -245,8 +245,8 @@ def _check_same_sky(planes: Sequence[Plane]) -> None:
     if not all(known[0].shape != sky.shape or known[0].aligned(sky, TWIST) for sky in known[1:]):
         listed = ", ".join(plane.label for plane in (first, *others))
         raise PictureError(
-            f"its images ({listed}) do not show the same sky: chips are no bands; cut stamps out of them at the "
-            "positions of galaxies (--catalog), or name one of them (--bands)"
+            f"its images ({listed}) do not show the same sky, so they are chips, not bands; cut stamps out of them at "
+            "the positions of galaxies (--catalog), or name one of them (--bands)"
         )
 
 
@@ -389,8 +389,8 @@ def _by_wavelength(planes: Sequence[Plane]) -> list[Plane]:
             continue  # what is beside the file's primary image, in the same band, goes with it
         if band in unique:
             raise PictureError(
-                f"it has two images in the band {plane.name} ({unique[band].label} and {plane.label}), and it is not "
-                "said which is meant; name the bands by their numbers (--bands 1)"
+                f"it has two images in the band {plane.name} ({unique[band].label} and {plane.label}), and it is "
+                "unclear which is meant; name the bands by their numbers (--bands 1)"
             )
         unique[band] = plane
     named = {name: plane for name, plane in unique.items() if isinstance(name, int)}

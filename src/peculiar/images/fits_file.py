@@ -179,8 +179,8 @@ class FitsFile:
         there = len(self._content) if self._content is not None else self._size()
         if there < start + count * dtype.itemsize:
             reason = (
-                f"it is FITS cut short: {there:,} bytes, and its header tells of {start + count * dtype.itemsize:,}; "
-                "fetch it again"
+                f"it is FITS cut short: {there:,} bytes, and its header states {start + count * dtype.itemsize:,}; "
+                "download it again"
             )
             raise PictureError(reason)
         start += index * math.prod(shape[-2:]) * dtype.itemsize
@@ -300,7 +300,7 @@ def _unpacked(stream: IO[bytes], most: int) -> memoryview:
     with stream:
         start = stream.read(len(_START))
         if start != _START:
-            message = f"it unpacks to what starts with {start!r}"
+            message = f"its decompressed content starts with {start!r}"
             raise ValueError(message)
         unpacked.write(start)
         while piece := stream.read(1 << 22):

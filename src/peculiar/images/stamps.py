@@ -101,7 +101,7 @@ class Field:
             except DataError:
                 raise
             except Exception as error:  # of damage astropy raises whatever came first
-                message = f"{name}: this file is damaged FITS, or cut short ({error}); fetch it again"
+                message = f"{name}: this file is damaged FITS, or cut short ({error}); download it again"
                 raise DataError(message) from error
             for file in opened.values():
                 if not any(plane.file is file and plane.compressed for plane in planes):
@@ -231,6 +231,6 @@ def sky_centre(path: Path) -> tuple[float, float] | None:
                 return None
             ((ra, dec),) = sky.icrs(sky.grid()[4:5]).tolist()
     except Exception:  # a header may be wrong in any way; whether the picture can be read is told when it is
-        logger.debug("%s tells no position", path, exc_info=True)
+        logger.debug("%s has no position", path, exc_info=True)
         return None
     return (ra, dec) if math.isfinite(ra + dec) else None

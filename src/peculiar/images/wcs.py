@@ -216,7 +216,7 @@ def _without_contradictions(header: Any) -> Any:
     types = [str(header.get(f"CTYPE{axis}", "")).strip() for axis in (1, 2)]
     sip = [kind.endswith("-SIP") for kind in types]
     if any(sip) != all(sip):
-        raise PictureError(f"its header contradicts itself: CTYPE is {types[0]!r} and {types[1]!r}, SIP of one axis")
+        raise PictureError(f"its header contradicts itself: CTYPE is {types[0]!r} and {types[1]!r}, SIP for one axis")
     unused = [] if all(sip) else [key for key in header if _SIP.fullmatch(key)]
     missing = [f"PV{axis}_1" for axis in (1, 2) if types[axis - 1].endswith("-TPV") and f"PV{axis}_1" not in header]
     if not unused and not missing:
@@ -246,7 +246,7 @@ def _check_matrices(header: Any, hdus: Any, wcs: Any) -> None:
         if not np.allclose(matrix, wcs.pixel_scale_matrix, rtol=0, atol=_ROUNDING * np.abs(matrix).max()):
             name = rival.partition("\\")[0]
             raise PictureError(
-                f"its header contradicts itself: scale and orientation are others by {name} than by PC and CDELT; "
+                f"its header contradicts itself: scale and orientation differ by {name} than by PC and CDELT; "
                 "remove the cards that are wrong"
             )
 

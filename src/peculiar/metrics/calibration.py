@@ -109,7 +109,7 @@ def fit_temperature(
     from scipy.optimize import minimize_scalar  # slow to import, and only fitting needs it
 
     if not len(labels):
-        message = "a temperature cannot be fitted to no labels"
+        message = "a temperature needs at least one label"
         raise LabelError(message)
     shares = np.eye(logits.shape[1])[labels] if labels.ndim == 1 else labels
     weights = shares if trust is None else shares * trust[:, None]
@@ -128,7 +128,7 @@ def fit_scaling(
     from scipy.optimize import minimize
 
     if not len(labels):
-        message = "a scaling cannot be fitted to no labels"
+        message = "a scaling needs at least one label"
         raise LabelError(message)
     count, classes = logits.shape
     rows, logits = np.arange(count), log_softmax(logits, axis=1)
@@ -206,7 +206,7 @@ def fold_rows(
     codes = group_numbers(count, groups)
     different = int(codes.max(initial=-1)) + 1
     if different < 2:
-        message = f"calibration across folds takes two different galaxies at least, received {different}"
+        message = f"cross-validated calibration needs at least two different galaxies, received {different}"
         raise LabelError(message)
     folds = min(folds, different)
     numbers = (np.random.default_rng(seed).permutation(different) % folds)[codes]

@@ -96,7 +96,7 @@ def fit_sets(
         If there are no labels.
     """
     if not len(labels):
-        message = "prediction sets cannot be fitted to no labels"
+        message = "prediction sets need at least one label"
         raise LabelError(message)
     classes = range(probabilities.shape[1])
     # The class that is called is in its set whatever its probability, so that no threshold keeps a right one out.

@@ -102,12 +102,12 @@ def fractions(
     missing = [answer for answer, count in zip(answers, counts, strict=True) if not count]
     if missing:
         message = (
-            f"{', '.join(missing)}: no labelled galaxy of this class, so it is not known how the model confuses it; "
-            "score a set that has some"
+            f"{', '.join(missing)}: no labelled galaxy of this class, so the confusion of the model is unknown; "
+            "use a set that has some"
         )
         raise LabelError(message)
     if not len(unlabelled):
-        message = "there is no galaxy without a label whose class could be counted"
+        message = "there are no galaxies without labels to count"
         raise LabelError(message)
     random, classes = np.random.default_rng(seed), len(answers)
     cells = labels.astype(np.intp) * classes + probabilities.argmax(axis=1)

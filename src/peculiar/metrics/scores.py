@@ -306,7 +306,7 @@ def _defined(value: float) -> float | None:
 def _check(labels: NDArray[Any], probabilities: NDArray[np.float64], answers: Sequence[str]) -> None:
     if labels.ndim != 1 or (labels.size and labels.dtype.kind not in "iu"):
         message = (
-            "labels have to be class numbers, an integer a galaxy (one-hot ones become that by argmax(axis=1)); "
+            "labels have to be class numbers, one integer per galaxy (for one-hot labels use argmax(axis=1)); "
             f"received {labels.dtype} of the shape {labels.shape}"
         )
         raise LabelError(message)
@@ -321,7 +321,7 @@ def _check(labels: NDArray[Any], probabilities: NDArray[np.float64], answers: Se
         raise LabelError(message)
     strange = labels[(labels < 0) | (labels >= len(answers))]
     if strange.size:
-        message = f"labels have to be class numbers of 0 to {len(answers) - 1}, received {strange[0]}"
+        message = f"labels have to be class numbers from 0 to {len(answers) - 1}, received {strange[0]}"
         raise LabelError(message)
     check_probabilities(probabilities)
 

@@ -77,7 +77,7 @@ def calibrate(
     recipe = model.card.training.get("recipe", {})
     sizes = {name: float(recipe.get(name, 0)) for name in ("validation_size", "test_size")}
     if not sizes["validation_size"]:
-        message = f"{model.path}: its card tells of no validation part, so that nothing is known to be unseen"
+        message = f"{model.path}: its card has no validation part, so no galaxy is known to be unseen"
         raise ModelError(message)
     if eight_bits:
         with tempfile.TemporaryDirectory() as folder:
@@ -124,8 +124,8 @@ def calibrate(
         sets[name] = fit_sets(known, np.exp(logits))
     if not sets:
         message = (
-            f"the galaxies of the validation part have no two different answers to {', '.join(labels)}; give the sets "
-            "that the model was trained on, or train one on more galaxies"
+            f"the validation part has fewer than two different answers to {', '.join(labels)}; give the data that the "
+            "model was trained on, or train with more galaxies"
         )
         raise LabelError(message)
     updates: dict[str, Any] = {

@@ -78,7 +78,7 @@ def _entries(card: str) -> dict[str, str]:
             _, end = decoder.raw_decode(card, place + 1)
             found[str(name)], place = card[place + 1 : end], end + 1
     except (ValueError, IndexError) as error:
-        message = f"the card is no JSON object as `peculiar export` writes it ({error})"
+        message = f"the card is not a JSON object as `peculiar export` writes it ({error})"
         raise ModelError(message) from error
     return found
 

@@ -122,11 +122,11 @@ def _faults(card: Card) -> Iterator[str]:
     if len(answers) < len(card.questions):
         yield "two questions have the same name"
     if card.about and card.about not in answers:
-        yield f"it is about {card.about!r}, which is no question of it"
+        yield f"its main question {card.about!r} is not one of its questions"
     for question in card.questions:
         name = question.name
         if len(set(question.answers)) < max(2, len(question.answers)):
-            yield f"the question {name!r} has not two or more different answers"
+            yield f"the question {name!r} does not have two or more different answers"
         if not least <= card.temperatures.get(name, math.nan) <= most:
             yield f"no temperature between {least:g} and {most:g} for {name!r}"
         scaling = card.scalings.get(name)
@@ -134,14 +134,14 @@ def _faults(card: Card) -> Iterator[str]:
             values = (*scaling.weights, *scaling.biases)
             fits = len(scaling.weights) == len(scaling.biases) == answers[name]
             if not fits or not all(map(math.isfinite, values)):
-                yield f"the scaling of {name!r} has not a weight and a bias, finite numbers, for each answer"
+                yield f"the scaling of {name!r} needs a finite weight and bias for each answer"
         for level, thresholds in card.sets.get(name, {}).items():
             if (
                 not level.isdecimal()
                 or len(thresholds) != answers[name]
                 or not all(0 <= one <= 1 for one in thresholds)
             ):
-                yield f"the thresholds of the {level} % sets of {name!r} are not one from 0 to 1 for each answer"
+                yield f"the {level} % sets of {name!r} need a threshold from 0 to 1 for each answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +262,7 @@ class Model:
         found = [values.shape for values in (embedding, *logits)]
         wanted = [(count, self.embedding_size), *((count, len(one.answers)) for one in self.card.questions)]
         if found != wanted:
-            message = f"{self.path} is damaged: its network gives {found} for {count} pictures, and not {wanted}"
+            message = f"{self.path} is damaged: its network gives {found} for {count} pictures, instead of {wanted}"
             raise ModelError(message)
 
     @staticmethod
@@ -377,7 +377,7 @@ def load_model(path: str | os.PathLike[str] | None = None, *, threads: int | Non
     try:
         session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # whatever ONNX Runtime says of a file that it cannot use
-        message = f"{path} is not a model file, or a damaged one; fetch or export it again ({_brief(error)})"
+        message = f"{path} is not a model file, or is damaged; download or export it again ({_brief(error)})"
         raise ModelError(message) from error
     outputs = [output.name for output in session.get_outputs()]
     if (
@@ -434,12 +434,12 @@ def _read(path: Path) -> tuple[bytes, str, bytes]:
         raise ModelError(message)
     try:
         if not path.is_file() or path.stat().st_size > _LARGEST:
-            message = f"{path} is not a model file, but something else or larger than one can be"
+            message = f"{path} is not a model file, but something else, or too large for one"
             raise ModelError(message)
         content = path.read_bytes()
         graph, text = split_card(content)
     except (OSError, ModelError) as error:
-        message = f"{path} is not a model file, or a damaged one; fetch or export it again ({_brief(error)})"
+        message = f"{path} is not a model file, or is damaged; download or export it again ({_brief(error)})"
         raise ModelError(message) from error
     if text is None:
         message = f"{path} was not written by `peculiar export`: it lacks the questions that it answers"
@@ -450,10 +450,7 @@ def _read(path: Path) -> tuple[bytes, str, bytes]:
 def _check_digest(graph: bytes, text: str, card: Card, path: Path) -> None:
     """Raise `ModelError` unless a model file is as it was written, as far as that decides its answers."""
     if not card.digest:
-        message = (
-            f"{path} has no digest, so that nothing shows whether it is as it was written; export it again with this "
-            "version of peculiar"
-        )
+        message = f"{path} has no digest, so it cannot be verified; export it again with this version of peculiar"
         raise ModelError(message)
     try:
         found = digest_of(graph, text)
@@ -462,7 +459,7 @@ def _check_digest(graph: bytes, text: str, card: Card, path: Path) -> None:
         raise ModelError(message) from error
     if found != card.digest:
         message = (
-            f"{path} is damaged: its digest has to be {card.digest[:12]}, and is {found[:12]}; fetch it again, or "
+            f"{path} is damaged: its digest has to be {card.digest[:12]}, and is {found[:12]}; download it again, or "
             "export or teach it again"
         )
         raise ModelError(message)
@@ -473,7 +470,7 @@ def _probe(model: Model) -> None:
     size, card = model.framing.size, model.card
     picture = np.linspace(0, 255, size * size * 3).astype(np.uint8).reshape(1, size, size, 3)
     if card.familiar is not None and not card.familiar.fits(model.embedding_size):
-        message = f"{model.path} is damaged: what it holds of its training pictures does not fit its embedding"
+        message = f"{model.path} is damaged: its novelty data do not fit its embedding"
         raise ModelError(message)
     try:
         answers = model.classify(picture, views=1, framed=True)
@@ -484,7 +481,7 @@ def _probe(model: Model) -> None:
         raise ModelError(message) from error
     wrong = [name for name, values in answers.probabilities.items() if not abs(values.sum() - 1) < 1e-3]
     if wrong:
-        message = f"{model.path} is damaged: its answers to {', '.join(wrong)} are no probabilities that sum to 1"
+        message = f"{model.path} is damaged: its answers to {', '.join(wrong)} are not probabilities that sum to 1"
         raise ModelError(message)
 
 

@@ -185,8 +185,8 @@ def fit_novelty(
     embeddings, measures = training
     if len(embeddings) < 10 * DIRECTIONS or len(held_back[0]) < 20:
         message = (
-            f"to tell what is familiar takes embeddings of {10 * DIRECTIONS} training pictures and 20 held back at "
-            f"least, received {len(embeddings)} and {len(held_back[0])}"
+            f"novelty needs embeddings of at least {10 * DIRECTIONS} training pictures and 20 held-out ones, received "
+            f"{len(embeddings)} and {len(held_back[0])}"
         )
         raise DataError(message)
     weights = np.full(len(embeddings), 1 / len(embeddings))

@@ -32,7 +32,7 @@ class Classifier(Protocol):
         """
 
 
-NO_ANSWER = "the model gave something else than numbers"
+NO_ANSWER = "the model returned values that are not numbers"
 """Why a picture that can be read has no probabilities."""
 
 
@@ -134,7 +134,7 @@ def readable_batches(
         If `batch_size` is below 1.
     """
     if batch_size < 1:
-        message = f"at least one picture has to go through the network at a time, received batch_size={batch_size}"
+        message = f"batch_size has to be at least 1, received {batch_size}"
         raise UsageError(message)
     stream = iter(galaxies)
     while batch := list(itertools.islice(stream, batch_size)):

@@ -42,7 +42,7 @@ class Maker:
     def __str__(self) -> str:
         """Return the model in words."""
         if not self.told:
-            return "a model that is not stated"
+            return "an unnamed model"
         if len(self.told) > 1:
             return f"several models: {', '.join(one[:_DIGITS] for one in self.told[:3])}"
         return f"{self.name} {self.told[0][:_DIGITS]}".strip()
@@ -69,13 +69,13 @@ def check_maker(path: Path, maker: Maker, scored: Maker) -> list[str]:
     """
     if maker.differs(scored) or len(maker.told) > 1:
         message = (
-            f"{path}: made by the model {maker}, and the model that is scored is {scored}; make the catalogue again "
-            "with this one"
+            f"{path}: made by the model {maker}, but the model to be scored is {scored}; make the catalogue again "
+            "with this model"
         )
         raise DataError(message)
     if maker.told and scored.told:
         return []
-    return [f"{path} is taken to be made by the model that is scored, since that is not stated."]
+    return [f"{path} does not state which model made it; the scored model is assumed."]
 
 
 def _same(one: str, other: str) -> bool:

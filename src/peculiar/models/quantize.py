@@ -102,7 +102,7 @@ def pictures_for_ranges(model: Model, sources: Sequence[Source], sizes: dict[str
             ]
             found += fitting[:_OF_A_PIECE]
     if not found:
-        message = "none of the pictures is of the part that the model was trained on; give the sets it was trained on"
+        message = "none of the pictures belongs to the model's training part; give the data that it was trained on"
         raise LabelError(message)
     return np.stack(found)
 

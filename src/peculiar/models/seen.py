@@ -82,5 +82,5 @@ def _unpack(pack: str) -> tuple[str, NDArray[np.uint32]]:
             raise ValueError(kind)
         return kind, np.frombuffer(content, dtype="<u4")
     except ValueError as error:
-        message = f"a model's note of the galaxies that it was trained on is damaged ({error}); export the model again"
+        message = f"the model's record of its training galaxies is damaged ({error}); export the model again"
         raise ModelError(message) from error

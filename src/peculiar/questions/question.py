@@ -72,7 +72,7 @@ class Question:
             meanings = number_meanings(strange, self.answers)
             advice = f"; if the numbers stand for {meanings}, write these names in their place" if meanings else ""
             message = (
-                f"{path}: {counted(strange.total(), 'galaxy', 'have', 'has')} labels that are no answers to "
+                f"{path}: {counted(strange.total(), 'galaxy', 'have', 'has')} labels that are not answers to "
                 f"{self.name!r}; the most frequent is {label!r}, {counted(count, 'time')}{hint}. The "
                 f"answers are: {', '.join(self.answers)}{advice}"
             )
@@ -117,7 +117,7 @@ class Tree:
             following = {name: {to for (asked, _), to in self.leads.items() if asked == name} for name in names}
             problems += _circles(following) + _lost(names, following)
         if problems:
-            message = f"the questions of {self.name!r} make no tree: {'; '.join(problems)}"
+            message = f"the questions of {self.name!r} do not form a tree: {'; '.join(problems)}"
             raise LabelError(message)
 
     @property
@@ -146,7 +146,7 @@ def _circles(following: Mapping[str, set[str]]) -> list[str]:
     try:
         TopologicalSorter(following).prepare()
     except CycleError as error:
-        return [f"they lead in a circle: {' > '.join(reversed(error.args[1]))}"]
+        return [f"they form a circle: {' > '.join(reversed(error.args[1]))}"]
     return []
 
 
@@ -305,7 +305,7 @@ def find_tree(name: str) -> Tree:
         return Tree(name, (known[name],))
     if name in TREES:
         return _read_tree(_TREES / f"{name}.toml")
-    raise UnknownNameError("question", name, [*known, *TREES], "(one's own is a TOML file)")
+    raise UnknownNameError("question", name, [*known, *TREES], "(for a question of your own, give a TOML file)")
 
 
 def _read_tree(path: Path) -> Tree:
@@ -358,7 +358,7 @@ def _ways(table: Mapping[str, Any]) -> dict[tuple[str, str], str]:
     return {(table["name"], answer): following for answer, following in by_answer.items()}
 
 
-_NAMED = "'name' has to be a text of up to 64 letters, digits, spaces, hyphens and underscores"
+_NAMED = "'name' has to be text of up to 64 letters, digits, spaces, hyphens and underscores"
 
 
 def _is_name(value: object) -> bool:
@@ -379,9 +379,9 @@ def _faults(table: Mapping[str, Any], *, alone: bool) -> list[str]:
     votes = table.get("votes", [])
     for key, values in (("answers", answers), ("meanings", meanings), ("votes", votes)):
         if not isinstance(values, list) or not all(_is_text(one) for one in values):
-            problems.append(f"{key!r} has to be a list of texts of printable characters, 200 at the most each")
+            problems.append(f"{key!r} has to be a list of texts of at most 200 printable characters each")
     if not _is_text(table.get("asks", "x")):
-        problems.append("'asks' has to be a text of printable characters, 200 at the most")
+        problems.append("'asks' has to be text of at most 200 printable characters")
     if not isinstance(then, str) and not (isinstance(then, dict) and all(isinstance(to, str) for to in then.values())):
         problems.append("'then' has to be the name of the next question, or a table of such names by answer")
     if not problems:

@@ -37,7 +37,7 @@ def odd_names(labels: Sequence[str | None], name: str, answers: Sequence[str] = 
     told = []
     if several := alike(labels):
         listed = "; ".join(spelled(one) for one in several)
-        told.append(f"labels that differ in case or blanks alone are classes of their own: {listed}")
+        told.append(f"labels that differ only in case or blanks are separate classes: {listed}")
     if number_meanings(labels, answers):
         told.append(
             f"the classes are called by the numbers that the column {name!r} holds; if they stand for "

@@ -145,7 +145,7 @@ def draw_attribution(picture: NDArray[Any], told: Any, name: str, label: str | N
     image = _lay_over(overlay, picture, told)
     overlay.set_xlim(left - 0.5, right - 0.5)
     overlay.set_ylim(lower - 0.5, upper - 0.5)
-    title = f"{_plain(told.answer)}: {told.probability:.0%}, without what is outlined {told.without:.0%}"
+    title = f"{_plain(told.answer)}: {told.probability:.0%}, with the outlined region hidden {told.without:.0%}"
     overlay.set_title(title, color=STARLIGHT, fontsize=10, parse_math=False)
     bar = figure.colorbar(image, ax=overlay, shrink=0.85, pad=0.02)
     bar.set_label("fall of the log-odds if hidden", color=STARLIGHT, fontsize=8)
@@ -396,10 +396,10 @@ def draw_learning_curve(
     """Draw how a score grows with the number of labels; the last point is extrapolated."""
     figure = Figure(figsize=(6, 4), layout="constrained")
     axes = figure.subplots()
-    axes.fill_between(labels, low, high, color=COLOURS[0], alpha=0.15, linewidth=0, label="nine tenths of the repeats")
+    axes.fill_between(labels, low, high, color=COLOURS[0], alpha=0.15, linewidth=0, label="90 % of the repeats")
     axes.plot(labels[-2:], score[-2:], color=COLOURS[0], linestyle="--")
     axes.plot(labels[:-1], score[:-1], color=COLOURS[0], marker="o", label="measured")
-    text = "with twice the labels, if it goes on like this"
+    text = "extrapolated to twice the labels"
     axes.plot(labels[-1:], score[-1:], color=COLOURS[0], marker="o", markerfacecolor="white", linestyle="", label=text)
     axes.set_xscale("log")
     axes.set_xticks(labels, [f"{count:,}" for count in labels])
@@ -429,7 +429,7 @@ def draw_reliability(series: Mapping[str, Sequence[Any]]) -> Figure:
         ]
         axes.plot([0, 1], [0, 1], color="0.6", linewidth=1, zorder=0)
         axes.errorbar(stated, found, yerr=reach, fmt="o", color=colour, markersize=4, capsize=2, linewidth=1)
-        axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel="stated probability", ylabel="share that came true")
+        axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel="stated probability", ylabel="observed frequency")
         axes.set_title(name, fontsize=10)
         axes.set_aspect("equal")
         axes.grid(alpha=0.25)
@@ -520,7 +520,7 @@ def draw_shifts(shifts: Mapping[str, Any]) -> Figure:
         places = range(len(shifted.amounts))
         axes.plot(places, shifted.accuracy, "o-", color=COLOURS[0], markersize=4, label="accuracy")
         axes.plot(places, shifted.calibration_error, "s-", color=COLOURS[1], markersize=4, label="calibration error")
-        axes.plot(places, shifted.same, "^:", color=COLOURS[2], markersize=4, label="same class as unshifted")
+        axes.plot(places, shifted.same, "^:", color=COLOURS[2], markersize=4, label="same class as without corruption")
         axes.axhline(shifted.accuracy[0] - 0.05, color="0.7", linewidth=1)
         axes.set_xticks(places, [f"{amount:g}" for amount in shifted.amounts], fontsize=7)
         axes.set_title(f"{name} ({shifted.unit})" if shifted.unit else name, fontsize=9)

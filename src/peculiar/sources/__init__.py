@@ -129,10 +129,10 @@ def open_source(
     if isinstance(source, TableSource):
         source.check_ids()
     elif keys.given():
-        raise UnknownNameError("column", keys.given()[0], source.columns, where=f"in {path.name}, which is no table")
+        raise UnknownNameError("column", keys.given()[0], source.columns, where=f"in {path.name}, which is not a table")
     fits = isinstance(source, FitsSource) or (isinstance(source, TableSource) and source.holds_fits())
     if (bands or stretch) and not fits:
-        message = f"{path}: bands and a stretch are for FITS images, and this is of the kind {source.kind!r}"
+        message = f"{path}: bands and a stretch apply to FITS images, but this is of the kind {source.kind!r}"
         raise UsageError(message)
     if label is not None and label != source.label:
         raise UnknownNameError("column", label, [source.label] if source.label else [], where=f"in {path.name}")
@@ -265,7 +265,7 @@ def _open(path: Path, label: str | None, bands: tuple[str, ...], stretch: Stretc
         return _open_zip(path)
     if table_format(path):
         return TableSource(path, [path], label, bands, stretch, keys)
-    kind = "empty" if not head else f"none of the kinds that are known (it starts with {head[:16]!r})"
+    kind = "empty" if not head else f"of an unknown kind (it starts with {head[:16]!r})"
     message = (
         f"{path}: this file is {kind}. Known are pictures, NPZ, HDF5, Parquet, FITS and VOTable files, and CSV and "
         "ECSV in UTF-8"
@@ -322,7 +322,8 @@ def _open_several(
     if len(kinds) > 1 or not kinds.keys() <= _SEVERAL:
         received = " and ".join(f"{path} ({kind})" for kind, path in kinds.items())
         message = (
-            f"of several paths all have to be pictures, FITS images, Parquet tables, tars or zips; received {received}"
+            "several paths have to be of one kind (pictures, FITS images, Parquet tables, tars or zips); received "
+            f"{received}"
         )
         raise UsageError(message)
     files = sorted({path.absolute() for path in paths})

@@ -180,7 +180,7 @@ def read_votes(source: Source, question: Question) -> Votes:
         row, column = wrong[0]
         name = question.votes[column]
         message = (
-            f"{source.path}: {len(wrong):,} entries of {', '.join(question.votes)} are no numbers of votes; the first "
+            f"{source.path}: {len(wrong):,} entries of {', '.join(question.votes)} are not numbers of votes; the first "
             f"is {source.column(name)[row]!r} in {name}, of {source.ids()[row]}"
         )
         raise LabelError(message)

@@ -31,13 +31,9 @@ def named_file(cell: str, folder: Path) -> Path | Callable[[], bytes]:
             return path
     text = _local(cell.strip())
     if _WINDOWS.match(text):
-        return partial(
-            refuse, f"{text} is a path of Windows and not on this machine; write paths relative to the table"
-        )
+        return partial(refuse, f"{text} is a Windows path and not on this machine; write paths relative to the table")
     if _ADDRESS.match(text):
-        return partial(
-            refuse, f"{text} is an address, and nothing is fetched; download the pictures, write their paths"
-        )
+        return partial(refuse, f"{text} is a URL, which is not downloaded; download the pictures and write their paths")
     return folder / text
 
 

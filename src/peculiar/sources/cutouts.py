@@ -276,7 +276,7 @@ class _Task:
     def _shows_sky(self, content: bytes) -> bool:
         """Return whether a picture shows more than that there is nothing; raises `PictureError` if it is not whole."""
         if not content.startswith(_START):
-            raise PictureError("it is empty" if not content else f"it is no JPEG (starts with {content[:20]!r})")
+            raise PictureError("it is empty" if not content else f"it is not a JPEG (starts with {content[:20]!r})")
         if not content.endswith(_END):
             reason = "the JPEG lacks its end"
             raise PictureError(reason)
@@ -284,7 +284,7 @@ class _Task:
         pixels = decode_picture(content, Framing(side))
         with Image.open(io.BytesIO(content)) as picture:
             if picture.size != (side, side):
-                reason = f"it has {picture.width} x {picture.height} pixels, asked for were {side} x {side}"
+                reason = f"it has {picture.width} x {picture.height} pixels, requested were {side} x {side}"
                 raise PictureError(reason)
         one_colour = bool(np.ptp(pixels, axis=(0, 1)).max() <= 1)
         black = float((pixels.max(axis=2) == 0).mean())
@@ -427,7 +427,7 @@ def _check_listed(index: Path, wanted: set[str]) -> None:
     others = [url for url in listed if url not in wanted]
     if others:
         message = (
-            f"{index} lists {len(others):,} positions that are not asked for now; choose another folder (--out), or "
+            f"{index} lists {len(others):,} positions that are not in this request; choose another folder (--out), or "
             "replace the list (--overwrite)"
         )
         raise UsageError(message)
@@ -453,8 +453,8 @@ def _check_folder(folder: Path, notes: dict[str, str]) -> None:
         for name in ("survey", "pixels", "pixel scale"):
             if found.get(name, notes[name]) != notes[name]:
                 message = (
-                    f"{folder}: holds cut-outs with {name} {found[name]}, asked for is {notes[name]}; choose another "
-                    "folder (--out)"
+                    f"{folder}: holds cut-outs with {name} {found[name]}, but this request has {notes[name]}; choose "
+                    "another folder (--out)"
                 )
                 raise UsageError(message)
     for one in (folder, *folder.glob("pictures/*/")):

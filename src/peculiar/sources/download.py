@@ -77,7 +77,7 @@ def fetch(
             check(part)
         except DataError as error:
             part.unlink()
-            message = f"{url} was fetched but is not the file that was expected: {error}"
+            message = f"{url} was downloaded but is not the expected file: {error}"
             raise DownloadError(message) from error
         with part.open("rb+") as file:
             os.fsync(file.fileno())
@@ -106,7 +106,7 @@ def _download(url: str, part: Path, timeout: float) -> None:
                     file.write(chunk)
                     received += len(chunk)
             if expected is not None and received != int(expected):
-                message = f"{url}: the connection ended after {received} of {expected} bytes; call again to go on"
+                message = f"{url}: the connection ended after {received} of {expected} bytes; call again to resume"
                 raise DownloadError(message)
     except urllib.error.HTTPError as error:
         # To a range past the end: nothing is left to fetch, the last attempt ended between the last byte and the check.
@@ -114,12 +114,12 @@ def _download(url: str, part: Path, timeout: float) -> None:
             message = f"{url}: the server answered {error.code} {error.reason}"
             raise DownloadError(message) from error
     except http.client.HTTPException as error:
-        message = f"{url}: the connection broke off ({error!r}); call again to go on"
+        message = f"{url}: the connection broke off ({error!r}); call again to resume"
         raise DownloadError(message) from error
     except DownloadError:
         raise
     except OSError as error:
-        message = f"{url}: could not be fetched ({getattr(error, 'reason', None) or error})"
+        message = f"{url}: could not be downloaded ({getattr(error, 'reason', None) or error})"
         raise DownloadError(message) from error
     validator_file.unlink()
 

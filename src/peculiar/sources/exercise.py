@@ -97,8 +97,8 @@ def copy_galaxy_data(path: Path) -> None:
 
 def _simulated(reason: Exception) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     message = (
-        f"the published galaxies cannot be had ({reason}), so these are {COUNT} simulated ones; scores on them say "
-        f"nothing of the sky. For the real ones put {FILE} into a folder and set PECULIAR_DATA to it"
+        f"the published galaxies cannot be downloaded ({reason}), so these are {COUNT} simulated ones; scores on them "
+        f"say nothing about the sky. For the real galaxies, put {FILE} into a folder and set PECULIAR_DATA to it"
     )
     warnings.warn(message, SimulatedDataWarning, stacklevel=3)
     simulation = simulate(COUNT)

@@ -59,7 +59,11 @@ class FitsSource(Source):
         if beside:
             first, told = next(iter(beside.items()))
             logger.warning(
-                "not used: %d of %d files, which go with others, such as %s (%s)", len(beside), len(files), first, told
+                "not used: %d of %d files, which are companion images, such as %s (%s)",
+                len(beside),
+                len(files),
+                first,
+                told,
             )
         pictures = sorted(file for file in files if file not in beside)
         self._galaxies = list(group_files(pictures, self._root, self._bands).items())

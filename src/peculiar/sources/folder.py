@@ -37,8 +37,8 @@ class FolderSource(Source):
         self._root = path if path.is_dir() else path.parent
         if not self._pictures:
             message = (
-                f"{path}: there is no picture in this folder; expected JPEG, PNG, TIFF or FITS files, or a folder a "
-                "class"
+                f"{path}: there is no picture in this folder; expected JPEG, PNG, TIFF or FITS files, or one "
+                "folder per class"
             )
             raise DataError(message)
         self._naming = Naming.of(map(self._name, self._pictures))

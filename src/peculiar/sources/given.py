@@ -56,7 +56,7 @@ def each_picture(pictures: Any) -> Iterator[NDArray[np.uint8]]:
     elif isinstance(pictures, Iterable) and not isinstance(pictures, str | bytes):
         yield from (pixels_of(picture, f"picture {number}") for number, picture in enumerate(pictures))
     else:
-        message = f"{type(pictures).__name__} is no picture; {_TAKEN}"
+        message = f"{type(pictures).__name__} is not a picture; {_TAKEN}"
         raise UsageError(message)
 
 
@@ -107,6 +107,6 @@ def _to_array(values: Any, called: str) -> NDArray[Any]:
     try:
         array: NDArray[Any] = np.asarray(values)
     except (TypeError, ValueError, RuntimeError) as error:  # a tensor on a GPU, or one with gradients
-        message = f"{called} cannot be made an array of NumPy ({error}); {_TAKEN}"
+        message = f"{called} cannot be converted to a NumPy array ({error}); {_TAKEN}"
         raise UsageError(message) from error
     return array

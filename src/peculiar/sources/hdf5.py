@@ -106,7 +106,7 @@ class Hdf5Source(Source):
                 try:
                     piece = next(pieces)
                 except _DAMAGE as error:
-                    message = f"{self.path}: is damaged from row {number} on ({error}); fetch or write it again"
+                    message = f"{self.path}: is damaged from row {number} on ({error}); download or write it again"
                     raise DataError(message) from error
                 for pixels, unknown in zip(self._stack.pixels(piece), has_unknown(piece), strict=True):
                     yield Row(
@@ -135,7 +135,7 @@ def _dataset(file: h5py.File, name: str, path: Path) -> h5py.Dataset | None:
     if not isinstance(found, h5py.Dataset):
         return None
     if found.external or found.is_virtual:
-        message = f"{path}: the values of {name!r} lie in other files, which are not opened; copy them into one file"
+        message = f"{path}: the values of {name!r} are in other files, which are not opened; copy them into one file"
         raise DataError(message)
     chunk = math.prod(found.chunks or (0,)) * found.dtype.itemsize
     if chunk > CHUNK_BYTES:

@@ -80,11 +80,11 @@ class Manners:
         if not 0 < self.rate <= _MOST_RATE:
             message = (
                 f"the rate has to be above 0 and at most {_MOST_RATE:.0f} requests a second, received {self.rate:g}; "
-                "for more pictures than that take the survey's own bulk download"
+                "for more pictures, use the survey's bulk download"
             )
             raise UsageError(message)
         if self.tries < 1:
-            message = f"everything has to be asked for at least once, received tries={self.tries}"
+            message = f"tries has to be at least 1, received {self.tries}"
             raise UsageError(message)
 
 
@@ -157,7 +157,7 @@ class Client:
                 break
             pause = self.manners.backoff * 2**attempt * (0.5 + secrets.randbelow(1000) / 2000)
             if asked_pause is not None and asked_pause > self.manners.longest:
-                self.close(f"the service asks to be left alone for {asked_pause:,.0f} s ({answer.reason})")
+                self.close(f"the service asks for a pause of {asked_pause:,.0f} s ({answer.reason})")
             elif answer.problem is Problem.BUSY:
                 # It says so of all that it is asked, so all threads wait.
                 self._pause(max(asked_pause or 0.0, pause))

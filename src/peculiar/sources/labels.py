@@ -150,7 +150,7 @@ def read_labels(
     if contradicted:
         id_, earlier = next(iter(contradicted.items()))
         message = (
-            f"{path}: galaxies with labels that differ: {len(contradicted):,}; the last counts. The first is {id_!r} "
+            f"{path}: galaxies with different labels: {len(contradicted):,}; the last one counts. The first is {id_!r} "
             f"with {earlier!r} and {by_id[id_]!r}"
         )
         warnings.warn(message, PeculiarWarning, stacklevel=2)
@@ -200,9 +200,9 @@ def join_labels(path: str | os.PathLike[str], ids: Sequence[str], labelled: Coll
     found = join_ids(ids, labelled, f"{path} and the table of its labels")
     if not found.partners:
         message = (
-            f"{path}: none of its {len(ids):,} galaxies has one of the {len(labelled):,} labels; its ids are such as "
-            f"{next(iter(ids), '')!r}, those of the labels such as {next(iter(labelled), '')!r}. Another column of ids "
-            "is named by --id"
+            f"{path}: none of its {len(ids):,} galaxies has one of the {len(labelled):,} labels; its ids look like "
+            f"{next(iter(ids), '')!r}, those of the labels like {next(iter(labelled), '')!r}. Name another column of "
+            "ids with --id"
         )
         raise LabelError(message)
     return found
@@ -219,8 +219,8 @@ def warn_of_strangers(labels: str | os.PathLike[str], labelled: Collection[str],
     strangers = set(labelled).difference(*(join.partners.values() for join in joins))
     if strangers:
         message = (
-            f"{labels}: {len(strangers):,} of {len(labelled):,} labels are of galaxies that are not there; the first "
-            f"is {min(strangers)!r}"
+            f"{labels}: {len(strangers):,} of {len(labelled):,} labels are of galaxies that are not in the data; the "
+            f"first is {min(strangers)!r}"
         )
         warnings.warn(message, PeculiarWarning, stacklevel=3)
 
@@ -309,8 +309,8 @@ def told_questions(
         first = questions[0]
         message = (
             f"{place}: has no columns of votes on {', '.join(one.name for one in questions)}, such as "
-            f"{first.name}_{first.answers[0]}, and none of labels called so; there are: {', '.join(columns) or 'none'}"
-            ". Columns with other names are named by votes = [...] in the TOML file of the question"
+            f"{first.name}_{first.answers[0]}, and no columns of labels with these names; there are: "
+            f"{', '.join(columns) or 'none'}. Name other columns with votes = [...] in the TOML file of the question"
         )
         raise LabelError(message)
     if reader is None:

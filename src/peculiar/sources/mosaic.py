@@ -178,8 +178,8 @@ class MosaicSource(Source):
             if len(field.names) != len(first.names) or (known and _bands_of(field) != _bands_of(first)):
                 message = (
                     f"{layers[0].path}: this mosaic has the bands {_listed(field)}, and "
-                    f"{self._layers[0][0].path.name} has {_listed(first)}; take those with the same bands, or say "
-                    "which to take (--bands)"
+                    f"{self._layers[0][0].path.name} has {_listed(first)}; give mosaics with the same bands, or "
+                    "name the bands to use (--bands)"
                 )
                 raise DataError(message)
         return opened
@@ -338,7 +338,7 @@ class MosaicSource(Source):
         if self._size.unit == "x":
             width *= math.nan if radius is None else radius
             if not (width > 0 and math.isfinite(width)):
-                message = f"its radius {self._size.column}={width / self._size.value:g} is no positive number"
+                message = f"its radius {self._size.column}={width / self._size.value:g} is not a positive number"
                 raise UsageError(message)
             if self._radius is not None and self._radius.pixels:
                 width *= field.sky.pixel
@@ -349,7 +349,7 @@ class MosaicSource(Source):
     def _no_position(self, row: int, ra: Any, dec: Any, sky: NDArray[np.float64]) -> str:
         values = f"row {row} of {self._catalog.name} has {self._sky.ra.name}={ra}, {self._sky.dec.name}={dec}"
         if not np.isfinite(sky).all():
-            return f"{values}: needed are degrees, or angles such as 10:00:24.0 and +02:12:00"
+            return f"{values}: expected degrees, or angles such as 10:00:24.0 and +02:12:00"
         if abs(sky[0]) <= 90 < abs(sky[1]) <= 360:
             return f"{values}: beyond the pole; are ra and dec swapped?"
         return f"{values}: outside the sky; ra runs from 0 to 360 and dec from -90 to 90 degrees"
@@ -449,5 +449,5 @@ def _refuse(reason: str) -> NDArray[np.uint8]:
 
 def _check_side(side: int) -> None:
     if not SMALLEST <= side <= LARGEST:
-        message = f"a stamp of {side} pixels a side is asked for; from {SMALLEST} to {LARGEST} can be cut"
+        message = f"a stamp of {side} pixels per side was requested; from {SMALLEST} to {LARGEST} can be cut"
         raise UsageError(message)

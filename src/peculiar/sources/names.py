@@ -79,8 +79,8 @@ def warn_of_parts(path: Path, parts: Iterable[str]) -> None:
     if len(set(named.values())) > 1:
         listed = ", ".join(as_text(name) for name in sorted(named)[:6]) + (" ..." if len(named) > 6 else "")
         message = (
-            f"{path}: {listed} are taken for parts of a split, not for classes, and are read together as one set of "
-            "galaxies. Give the path of one part alone to train or to evaluate on it"
+            f"{path}: {listed} are taken for parts of a split, not for classes, and are read together. To train or "
+            "evaluate on one part alone, give its path"
         )
         warnings.warn(message, PeculiarWarning, stacklevel=4)
 

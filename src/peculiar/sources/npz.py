@@ -81,7 +81,7 @@ class NpzSource(Source):
             self.answers = FOUR_CLASS.answers if classes == 4 else tuple(f"class_{index}" for index in range(classes))
         elif white is None and {*names} - {"data", named}:
             others = ", ".join(sorted({*names} - {"data", named}))
-            message = f"{path}: has no array 'labels', and is taken for pictures without labels; not used: {others}"
+            message = f"{path}: has no array 'labels', so it is read as pictures without labels; not used: {others}"
             warnings.warn(message, PeculiarWarning, stacklevel=3)
         name = FOUR_CLASS.name if len(self.answers) == 4 else "labels"
         self.label = None if self.one_hot is None else name
@@ -156,7 +156,7 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
         return zipfile.ZipFile(path)
     except _DAMAGE as error:
         message = (
-            f"{path}: cannot be read as NPZ ({error}). It may have been cut short: fetch it again, or write it with "
+            f"{path}: cannot be read as NPZ ({error}). It may have been cut short: download it again, or write it with "
             "np.savez_compressed(path, data=pictures, labels=labels)"
         )
         raise DataError(message) from error
@@ -247,7 +247,7 @@ def _guard(read: Callable[[], T], path: Path) -> T:
     try:
         return read()
     except _DAMAGE as error:
-        message = f"{path}: is damaged ({error}); fetch or write it again"
+        message = f"{path}: is damaged ({error}); download or write it again"
         raise DataError(message) from error
 
 
@@ -255,7 +255,7 @@ def _read_ids(path: Path, name: str | None, names: list[str]) -> NDArray[Any] | 
     try:
         return None if name is None else _read_array(path, name, names)
     except DataError as error:  # pickled text, for one
-        warnings.warn(f"{error}; the pictures are called by their rows", PeculiarWarning, stacklevel=4)
+        warnings.warn(f"{error}; their rows serve as ids", PeculiarWarning, stacklevel=4)
         return None
 
 
@@ -264,7 +264,7 @@ def _read_array(path: Path, name: str, names: list[str]) -> NDArray[Any]:
         shape, dtype, fortran_order = _header(member, path, name)
         size = math.prod(shape) * dtype.itemsize
         if size > CHUNK_BYTES:
-            message = f"{path}: is damaged ({name!r} claims {size:,} bytes); fetch or write it again"
+            message = f"{path}: is damaged ({name!r} claims {size:,} bytes); download or write it again"
             raise DataError(message)
         return _read_values(member, dtype, shape, path, "F" if fortran_order else "C")
 

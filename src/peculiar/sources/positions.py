@@ -111,8 +111,8 @@ class Positions:
             more = f"\n  and {bad - len(faults):,} more" if bad > len(faults) else ""
             listed = "\n  ".join(faults)
             message = (
-                f"{self.path}: {bad:,} of {count:,} positions are not on the sky, so nothing was fetched; mend or "
-                f"leave out these rows (the first is row 1):\n  {listed}{more}"
+                f"{self.path}: {bad:,} of {count:,} positions are not on the sky, so nothing was downloaded; "
+                f"correct or remove these rows (the first is row 1):\n  {listed}{more}"
             )
             raise DataError(message)
         self._check_ids(digests)
@@ -125,8 +125,8 @@ class Positions:
             return
         rows = (f"row {row + 1} ({id_})" for row, id_, _, _ in self._rows() if _short_digest(id_) in twice)
         message = (
-            f"{self.path}: {len(twice):,} ids occur more than once, so nothing was fetched; a galaxy is known by its "
-            f"id: {', '.join(itertools.islice(rows, 10))}"
+            f"{self.path}: {len(twice):,} ids occur more than once, so nothing was downloaded; each galaxy needs "
+            f"an id of its own: {', '.join(itertools.islice(rows, 10))}"
         )
         raise DataError(message)
 

@@ -183,7 +183,7 @@ def _one_hot(labels: NDArray[Any], classes: int) -> NDArray[Any]:
         # The last of the classes may not occur.
         return np.eye(max(classes, numbers.max(initial=-1) + 1), dtype=np.float32)[numbers]
     message = (
-        "labels have to be one-hot, (n, classes) of 0 and 1 with one 1 a row, or class numbers, (n,) integers from 0 "
+        "labels have to be one-hot, (n, classes) of 0 and 1 with one 1 per row, or class numbers, (n,) integers from 0 "
         f"on; received {labels.dtype} of the shape {labels.shape}, beginning with {labels.ravel()[:3].tolist()}"
     )
     raise LabelError(message)

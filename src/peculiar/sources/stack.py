@@ -49,7 +49,7 @@ class Stack:
             message = f"{path}: {name!r} has to have the shape (n, height, width, 3), received {shape}"
             raise DataError(message)
         if dtype.kind not in "buif":
-            message = f"{path}: {name!r} has to hold numbers, uint8 of 0 to 255 at best, received {dtype}"
+            message = f"{path}: {name!r} has to hold numbers, uint8 from 0 to 255 at best, received {dtype}"
             raise DataError(message)
         if math.prod(stack.picture) > PIXELS:
             message = f"{path}: the pictures in {name!r} claim {stack.picture[0]} x {stack.picture[1]} pixels each"
@@ -78,7 +78,7 @@ class Stack:
         claimed = self.shape[0] * self.bytes
         if claimed > DEFLATE_TIMES * stored:
             message = (
-                f"{path}: is damaged ({name!r} claims {claimed:,} bytes and has {stored:,}); fetch or write it again"
+                f"{path}: is damaged ({name!r} claims {claimed:,} bytes and has {stored:,}); download or write it again"
             )
             raise DataError(message)
 

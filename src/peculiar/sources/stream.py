@@ -267,7 +267,7 @@ class Source(ABC):
             If there is no such column.
         """
         for name in names:
-            raise UnknownNameError("column", name, [], where=f"in {self.path.name}, which is no table")
+            raise UnknownNameError("column", name, [], where=f"in {self.path.name}, which is not a table")
         return []
 
     def carried(self, columns: Sequence[Column], start: int, stop: int | None) -> Iterator[pa.RecordBatch]:
@@ -430,7 +430,7 @@ def files_below(folder: Path) -> Iterator[Path]:
             message = f"{here}: this folder cannot be read ({error.strerror})"
             if here == folder:
                 raise DataError(message) from error
-            warnings.warn(f"{message} and is passed over", PeculiarWarning, stacklevel=2)
+            warnings.warn(f"{message} and is skipped", PeculiarWarning, stacklevel=2)
             continue
         for entry in found:
             if is_litter(entry.name):
@@ -545,7 +545,7 @@ def read_dataset(
         remedy = (
             f"name the column that holds them (--label); there are: {', '.join(source.columns)}"
             if source.columns
-            else "put the pictures into one sub-folder a class, or give a table with a column of labels"
+            else "put the pictures into one sub-folder per class, or give a table with a column of labels"
         )
         hint = one_hot({name: source.column(name) for name in source.columns[:_MOST_COLUMNS]})
         message = f"{source.path}: no galaxy has a label; {hint or remedy}"

@@ -377,8 +377,8 @@ def _known_sky(table: TableReader, keys: Keys) -> Sky | None:
         return sky
     none = bool(unread.any(axis=0).all())
     message = (
-        f"{table.path}: {' and '.join(sky.names)} are no angles (there is {str(first)[:40]!r}), so that "
-        f"{'no position' if none else 'the position of such rows'} is {'known' if none else 'not known'}; give degrees"
+        f"{table.path}: {' and '.join(sky.names)} are not angles (such as {str(first)[:40]!r}), so "
+        f"{'no position is known' if none else 'the position of such rows is not known'}; give degrees"
     )
     warnings.warn(message, PeculiarWarning, stacklevel=3)
     return None if none else sky
@@ -407,7 +407,7 @@ def _picture_column(table: TableReader) -> str:
     )
     if found is None:
         message = (
-            f"{table.path}: no column holds pictures. Needed is one with encoded bytes, or one with paths called "
+            f"{table.path}: no column holds pictures. Give one with encoded bytes, or one with paths called "
             f"{', '.join(PICTURE_COLUMNS[:-1])} or {PICTURE_COLUMNS[-1]}; there are: {', '.join(table.columns)}"
         )
         raise DataError(message)

@@ -85,7 +85,7 @@ class _Unpacked:
         # Step by step, since to pass over something is to unpack it.
         while (left := place - self._file.tell()) > 0 and self._file.read(min(left, _STEP)):
             if grows_too_much(self._packed.tell(), self._file.tell(), PASSED_BYTES):
-                message = f"it unpacks to more than {self._file.tell():,} bytes, as no pictures do"
+                message = f"it unpacks to more than {self._file.tell():,} bytes, far more than pictures do"
                 raise tarfile.ReadError(message)
         return self._file.tell()
 
@@ -135,5 +135,5 @@ def _guard(read: Callable[[], T], part: Path) -> T:
     try:
         return read()
     except _DAMAGE as error:
-        message = f"{part}: cannot be read as tar ({error}); fetch or pack it again"
+        message = f"{part}: cannot be read as tar ({error}); download or pack it again"
         raise DataError(message) from error

@@ -102,7 +102,7 @@ def find_fields(paths: Sequence[Path], wanted: Sequence[str] = ()) -> list[tuple
     files = _files_of(paths)
     root = Path(os.path.commonpath([file.parent for file in files]))
     beside = companion_files(files, root, known_bands(wanted))
-    unused = {file.name: f"goes with an image ({told})" for file, told in beside.items()}
+    unused = {file.name: f"is a companion image ({told})" for file, told in beside.items()}
     images = []
     for file in files:
         if file not in beside:
@@ -164,7 +164,7 @@ def _images(path: Path, wanted: Sequence[str]) -> tuple[list[_Image], str]:
     except DataError:
         raise
     except Exception as error:  # of damage astropy raises whatever came first
-        message = f"{path.name}: this file is damaged FITS, or cut short ({error}); fetch it again"
+        message = f"{path.name}: this file is damaged FITS, or cut short ({error}); download it again"
         raise DataError(message) from error
     return images, "" if images else "holds no image"
 
@@ -184,7 +184,7 @@ def _without_companions(images: list[_Image], unused: dict[str, str]) -> list[_I
     for image in images:
         partner = id(image) in doubtful and next((one for one in clear if _same_sky(one, image)), None)
         if partner:
-            unused[image.path.name] = f"is called like what goes with an image, and shows that of {partner.path.name}"
+            unused[image.path.name] = f"has the name of a companion image, of {partner.path.name}"
         else:
             kept.append(image)
     return kept

@@ -46,7 +46,9 @@ def open_zip(path: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)
     except (*_DAMAGE, IndexError) as error:
-        message = f"{path}: cannot be read as zip or NPZ ({error}); it may have been cut short: fetch or write it again"
+        message = (
+            f"{path}: cannot be read as zip or NPZ ({error}); it may have been cut short: download or write it again"
+        )
         raise DataError(message) from error
 
 
@@ -64,7 +66,7 @@ def member_name(member: zipfile.ZipInfo) -> str:
 def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
     size, packed = member.file_size, member.compress_size
     if size > PICTURE_BYTES or grows_too_much(packed, size):
-        raise PictureError(f"it unpacks to {size:,} bytes from {packed:,}, as no picture does")
+        raise PictureError(f"it unpacks to {size:,} bytes from {packed:,}, far more than a picture does")
     try:
         with archive.open(member) as file:
             return file.read()

@@ -223,7 +223,9 @@ def _read_votable(path: Path | io.BytesIO, table: str | None) -> "Table":
     tables = list(document.iter_tables())
     if failed is not None or not tables:
         said = " ".join(str(failed.content or "").split()) if failed is not None else ""
-        message = f"holds no table, but the message of a service: {said or 'ERROR'}" if failed else "holds no table"
+        message = (
+            f"holds no table, but an error message of a service: {said or 'ERROR'}" if failed else "holds no table"
+        )
         raise DataError(message)
     at = _choose([one.name or one.ID or "" for one in tables], path if isinstance(path, Path) else None, table)
     # By default the columns would be called by their ids in the XML.
@@ -245,8 +247,8 @@ def _check_xml(path: Path | io.BytesIO) -> None:
                     raise DataError(f"is in the encoding {encoding}; write it in UTF-8")
             if _FETCHES.search(before + chunk):
                 raise DataError(
-                    "names another file as the place of its rows, or defines entities, and nothing is fetched or "
-                    "opened for a table; write the rows into it"
+                    "refers to another file for its rows, or defines entities, but nothing is fetched for a "
+                    "table; write the rows into it"
                 )
             before = chunk[-4096:]
     if not isinstance(path, Path):
@@ -271,7 +273,7 @@ _MOST_ALIASES, _MOST_YAML = 20, 1 << 24
 def _check_yaml(text: bytes) -> None:
     """Raise `DataError` if YAML is built to grow: with aliases of aliases, each of which doubles it, or of any size."""
     if len(text) > _MOST_YAML or len(_ALIAS.findall(text)) > _MOST_ALIASES:
-        raise DataError("the description of its columns is of a size, or with so many aliases, as no program writes it")
+        raise DataError("the description of its columns is too large, or has too many aliases")
 
 
 def read_yaml(content: bytes) -> list[Column]:

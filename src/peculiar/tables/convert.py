@@ -136,8 +136,8 @@ class _Rows:
         twice = [name for name, count in Counter(self._names).items() if count > 1]
         if twice:
             message = (
-                f"{reader.path}: more than one column is called {', '.join(map(repr, twice))}; give each a name of its "
-                "own, or name the others with --column"
+                f"{reader.path}: several columns have the name {', '.join(map(repr, twice))}; give each a name of its "
+                "own, or select the others with --column"
             )
             raise UsageError(message)
         for name in self._names:

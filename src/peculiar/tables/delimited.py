@@ -230,7 +230,8 @@ def _decode(path: Path, head: bytes, encoding: str, *, whole: bool) -> str:
     except UnicodeDecodeError as error:
         if encoding != "utf-8":
             message = (
-                f"{path}: is no text in {encoding.upper()}, as its first bytes say ({error.reason}); save it as UTF-8"
+                f"{path}: is not {encoding.upper()} text, though its first bytes say so ({error.reason}); "
+                "save it as UTF-8"
             )
             raise DataError(message) from error
         line = head[: error.start].count(b"\n") + 1
@@ -395,7 +396,7 @@ class _Bounded(_Read):
         try:
             more = bytes(self._file.read(max(size, 1 << 16)))
         except (OSError, EOFError, lzma.LZMAError, zlib.error, ValueError) as error:
-            message = f"{self._what}, and damaged ({error}); fetch it again"
+            message = f"{self._what}, and damaged ({error}); download it again"
             raise DataError(message) from error
         self._count += len(more)
         if self._count > self._most:

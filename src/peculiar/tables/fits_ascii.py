@@ -54,7 +54,7 @@ def _values(name: str, texts: pa.Array, header: Any, number: int) -> NDArray[Any
     try:
         found = numbers.cast(pa.int64() if form == "I" else pa.float64())
     except pa.ArrowInvalid as error:
-        message = f"the column {name!r} holds what is no number ({error})"
+        message = f"the column {name!r} holds a value that is not a number ({error})"
         raise DataError(message) from error
     values: NDArray[Any] = found.fill_null(0).to_numpy(zero_copy_only=False)
     scale, zero = header.get(f"TSCAL{number}", 1), header.get(f"TZERO{number}", 0)

@@ -166,7 +166,7 @@ def quantity_of(column: Column, wanted: str, *, where: str, hours: bool = False)
     """
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     if not (_is_number(kind) or is_text(kind) or pa.types.is_null(kind)):
-        message = f"{where}: the column {column.name!r} holds {kind}, and numbers are needed; name another one"
+        message = f"{where}: the column {column.name!r} holds {kind}, but numbers are needed; name another column"
         raise DataError(message)
     stated = stated_unit(column)
     degrees = {"deg": 1.0, "arcsec": 3600.0}[wanted]
@@ -188,7 +188,7 @@ def quantity_of(column: Column, wanted: str, *, where: str, hours: bool = False)
     elif unit == units.hourangle and not hours:
         unit = None
     if unit is None or not unit.is_equivalent(units.deg):
-        known = "it is not known as a unit of angles" if unit is None else "and that is no angle"
+        known = "which is not a known unit of angles" if unit is None else "which is not an angle"
         message = (
             f"{where}: the column {column.name!r} is in {stated!r}, {known}; write it in {wanted}, or name another "
             "column"

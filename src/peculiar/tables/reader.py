@@ -125,7 +125,7 @@ def check_file(path: Path) -> None:
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         kinds = {stat.S_ISFIFO: "a pipe", stat.S_ISSOCK: "a socket", stat.S_ISCHR: "a device", stat.S_ISBLK: "a device"}
         kind = next((name for test, name in kinds.items() if test(mode)), "no file")
-        message = f"{path}: is {kind}, which cannot be read more than once; write what it gives to a file first"
+        message = f"{path}: is {kind}, which cannot be read more than once; save its output to a file first"
         raise DataError(message)
 
 
@@ -219,8 +219,8 @@ def warn_of_ids(path: Path, read: Callable[[], Iterable[Sequence[str]]]) -> None
     count, first = repeated_ids(read)
     if count:
         message = (
-            f"{path}: ids that occur more than once: {count:,}, such as {', '.join(map(repr, first))}; what is joined "
-            "by the id takes one of the rows for the other. Name another column with --id COLUMN, or make them differ"
+            f"{path}: ids that occur more than once: {count:,}, such as {', '.join(map(repr, first))}; joins by id "
+            "will confuse their rows. Name another column with --id COLUMN, or make the ids unique"
         )
         warnings.warn(message, PeculiarWarning, stacklevel=3)
 
@@ -238,7 +238,7 @@ def warn_of_no_ids(table: "TableReader", other: Iterable[str | None]) -> None:
     left = [field.name for field in table.schema if _may_be_id(field.type) and simple_name(field.name) not in taken]
     if left:
         message = (
-            f"{table.path}: no column is known as that of ids, so that rows are numbered; name one with --id COLUMN. "
+            f"{table.path}: no column of ids was recognised, so rows are numbered; name one with --id COLUMN. "
             f"There are: {', '.join(left[:20])}" + (f" and {len(left) - 20} more" if len(left) > 20 else "")
         )
         warnings.warn(message, PeculiarWarning, stacklevel=3)
@@ -378,7 +378,7 @@ class TableReader:
         if name not in self.columns:
             raise UnknownNameError("column", name, self.columns, where=f"in {self.path.name}")
         if self.columns.count(name) > 1:
-            message = f"{self.path}: more than one column is called {name!r}; give each a name of its own"
+            message = f"{self.path}: several columns have the name {name!r}; rename them"
             raise DataError(message)
 
     def batches(
@@ -410,8 +410,8 @@ class TableReader:
             part = TableReader(path)
             if not part.schema.equals(self.schema):
                 message = (
-                    f"{path}: its columns differ from those of {self._parts[0].name}, so that they are no parts of one "
-                    "table; write them anew or apart"
+                    f"{path}: its columns differ from those of {self._parts[0].name}, so they are not parts of one "
+                    "table; rewrite them, or give them separately"
                 )
                 raise DataError(message)
             end = begin + len(part)
@@ -467,8 +467,8 @@ class TableReader:
         if size > WHOLE_BYTES:
             message = (
                 f"{self.path}: has {size / 1e9:.1f} GB; {str(self.format).upper()} tables of more than "
-                f"{WHOLE_BYTES / 1e9:.1f} GB are not read, since they would have to be held in memory. Convert it with "
-                f"TOPCAT's command line: stilts tcopy in={self.path.name} ifmt={self.format} "
+                f"{WHOLE_BYTES / 1e9:.1f} GB are not read, because they would have to be held in memory. Convert it "
+                f"with TOPCAT's command line: stilts tcopy in={self.path.name} ifmt={self.format} "
                 f"out={self.path.with_suffix('.fits').name} ofmt=fits-basic"
             )
             raise DataError(message)
@@ -496,10 +496,10 @@ def _no_table(path: Path) -> str:
         head = file.read(1024).lstrip().lower()
     if head.startswith(b"<"):
         return (
-            f"{path}: is a web page or XML, and no table, as a server sends that has none to give; look at it in a "
-            "browser, and fetch the table again"
+            f"{path}: is a web page or XML, not a table, perhaps the error message of a server; look at it in a "
+            "browser, and download the table again"
         )
-    return f"{path}: not a table that is known (Parquet, FITS, VOTable, or CSV or ECSV in UTF-8)"
+    return f"{path}: not a known kind of table (Parquet, FITS, VOTable, or CSV or ECSV in UTF-8)"
 
 
 def _check_footer(file: Path) -> None:

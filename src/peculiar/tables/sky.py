@@ -167,7 +167,7 @@ def _say_how(table: TableReader, sky: Sky) -> None:
     """Warn of what is read as something that the file does not state."""
     silent = [one.name for one in (sky.ra, sky.dec) if not one.stated and find_column(_AMBIGUOUS, [one.name])]
     if silent:
-        message = f"{table.path}: states no unit for {' and '.join(silent)}; degrees are taken"
+        message = f"{table.path}: states no unit for {' and '.join(silent)}; degrees are assumed"
         warnings.warn(message, PeculiarWarning, stacklevel=4)
     if sky.ra.stated or not is_text(table.schema.field(sky.ra.name).type):
         return

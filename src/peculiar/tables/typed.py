@@ -45,7 +45,9 @@ def _cast(array: pa.Array, column: Column, reader: TableReader) -> pa.Array:
     try:
         return of_text(array, column.type) if reader.format == "csv" else array.cast(column.type)
     except pa.ArrowInvalid as error:
-        message = f"{reader.path}: the column {column.name!r} holds other values than the first table has ({error})"
+        message = (
+            f"{reader.path}: the column {column.name!r} holds values of another type than in the first table ({error})"
+        )
         raise DataError(message) from error
 
 

@@ -118,7 +118,7 @@ def _check_names(columns: Sequence[Column]) -> None:
         if not 1 <= len(found) + found.count("'") <= _LONGEST_NAME:  # which a header doubles
             message = (
                 f"the column {column.name!r} has a name that FITS cannot hold: it takes from 1 to {_LONGEST_NAME} "
-                "characters of ASCII, and others as Python escapes them; name the others with --column, or write "
+                "characters of ASCII, and others as Python escapes them; select the others with --column, or write "
                 "Parquet"
             )
             raise UsageError(message)

@@ -25,7 +25,7 @@ def write(path: Path, columns: Sequence[Column], batches: Iterable[pa.RecordBatc
             message = f"the column {column.name!r} holds lists of length 0, which Parquet cannot; leave it out"
             raise UsageError(message)
         if not column.name:
-            message = "a column has no name (''), and Parquet needs one; name the others with --column"
+            message = "a column has no name (''), and Parquet needs one; select the others with --column"
             raise UsageError(message)
     schema = schema_of(columns)
     widths = {column.name: len("None") for column in columns if pa.types.is_string(column.type)}

@@ -109,8 +109,8 @@ def plain(columns: Sequence[Column], format: Repertoire) -> list[Column]:
     for column in columns:
         if not column.name or any(unicodedata.category(sign) == "Cc" for sign in column.name):
             message = (
-                f"the column {column.name!r} has a name that this format cannot hold: empty, or with control signs; "
-                "name the others with --column, or give it another name"
+                f"the column {column.name!r} has a name that this format cannot hold (empty, or with control "
+                "characters); select the others with --column, or rename it"
             )
             raise UsageError(message)
     return [replace(column, type=_plain(column.name, column.type, format)) for column in columns]
@@ -140,7 +140,7 @@ def _plain(name: str, type: pa.DataType, format: Repertoire) -> pa.DataType:
             if format.loose_lists:
                 return pa.list_(inner)
     message = (
-        f"the column {name!r} holds {type}, which this format cannot; name the others with --column, or write Parquet"
+        f"the column {name!r} holds {type}, which this format cannot; select the others with --column, or write Parquet"
     )
     raise UsageError(message)
 
