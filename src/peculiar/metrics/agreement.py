@@ -20,11 +20,11 @@ class Skill:
     ----------
     who : str
     answers : int
-        How many galaxies one answered for.
+        Number of galaxies that the person answered for.
     compared : int
-        Of these, those for which most of the others gave one answer.
+        Of these, the number for which the others have a majority answer.
     agreed : float or None
-        Share of those compared where it is one's own as well; None where there is nothing to compare.
+        Share of those compared on which the person gave the majority answer; None if there are none.
     low, high : float or None
         Ends of Wilson's interval at 95 %.
     """
@@ -40,13 +40,13 @@ class Skill:
 def cohen_kappa(first: Sequence[str], second: Sequence[str]) -> float | None:
     """Return Cohen's kappa (1960) of two people's answers for the same galaxies, in order.
 
-    1 where they always agree, 0 where they agree as often as chance would have it; None where there is nothing to
-    compare, or both gave one same answer throughout.
+    1 if they always agree, 0 if they agree as often as by chance; None if there is nothing to compare, or both gave the
+    same answer throughout.
 
     Raises
     ------
     ValueError
-        If they are not equally many.
+        If the numbers of answers differ.
     """
     total = len(first)
     agreed = sum(one == other for one, other in zip(first, second, strict=True))
@@ -63,13 +63,13 @@ def krippendorff_alpha(ratings: Iterable[Iterable[str]]) -> float | None:
     Parameters
     ----------
     ratings : iterable of iterable of str
-        The answers for each galaxy; galaxies with fewer than two say nothing.
+        The answers for each galaxy; galaxies with fewer than two are ignored.
 
     Returns
     -------
     float or None
-        1 where all agree, 0 where they agree as often as chance would have it; None where fewer than two different
-        answers were given to galaxies that several people answered for.
+        1 if all agree, 0 if they agree as often as by chance; None if galaxies with several answers have fewer than two
+        different answers in all.
     """
     within, totals = 0.0, Counter[str]()
     for one in ratings:
@@ -84,7 +84,7 @@ def krippendorff_alpha(ratings: Iterable[Iterable[str]]) -> float | None:
 
 
 def kappas(ratings: Ratings) -> dict[tuple[str, str], tuple[float | None, int]]:
-    """Return Cohen's kappa of each two people, and for how many galaxies both answered."""
+    """Return Cohen's kappa of each pair of people, and the number of galaxies that both answered for."""
     people = sorted({who for given in ratings.values() for who in given})
     found = {}
     for number, one in enumerate(people):
@@ -95,7 +95,7 @@ def kappas(ratings: Ratings) -> dict[tuple[str, str], tuple[float | None, int]]:
 
 
 def skills(ratings: Ratings) -> list[Skill]:
-    """Return how often each person agrees with most of the others, the most agreeing first."""
+    """Return how often each person agrees with the majority of the others, in descending order."""
     counted: dict[str, np.ndarray] = {}
     for given in ratings.values():
         together = Counter(given.values())

@@ -11,54 +11,54 @@ from scipy.special import log_softmax
 from peculiar.errors import LabelError
 from peculiar.metrics.intervals import Interval, group_numbers, wilson
 
-# Few galaxies would bend a scaling far from 1 and 0; this much of a pull is lost on thousands.
+# Keeps a scaling that is fitted to few galaxies near 1 and 0; negligible for thousands.
 _PULL = 1e-3
 
-# How far the logarithm of a temperature is believed to be from 0, before a galaxy has been seen (one standard
-# deviation). A few that are all told apart would else have probabilities of 0 and 1.
+# Standard deviation of the prior on the logarithm of a temperature. Without a prior, a few galaxies that are all
+# classified correctly would get probabilities of 0 and 1.
 _BELIEVED = 1.0
 
-# By so many standard errors a scaling has to be better before it is measurably so.
+# A scaling is measurably better if it is better by so many standard errors.
 _STANDARD_ERRORS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
-    """What is done to logits before the softmax: a weight and a bias a class (Guo et al. 2017).
+    """A weight and a bias per class, applied to logits before the softmax (Guo et al. 2017).
 
     Parameters
     ----------
     weights, biases : tuple of float
-        One a class; equal weights and no biases are a temperature.
+        One per class; equal weights and zero biases are a temperature.
     """
 
     weights: tuple[float, ...]
     biases: tuple[float, ...]
 
     def log_probabilities(self, logits: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Return the logarithms of the probabilities that logits, shape (n, classes), become.
+        """Return log probabilities of logits, shape (n, classes).
 
-        What is added to all logits of a galaxy says nothing and is taken away first: weights of classes would make
-        something of it.
+        A constant added to all logits of a galaxy has no meaning, but weights by class would change it. So it is
+        subtracted first.
         """
         scaled = log_softmax(log_softmax(logits, axis=1) * np.array(self.weights) + np.array(self.biases), axis=1)
         return np.asarray(scaled, dtype=np.float64)
 
     def probabilities(self, logits: NDArray[np.floating]) -> NDArray[np.float32]:
-        """Return the probabilities that logits, shape (n, classes), become."""
+        """Return probabilities of logits, shape (n, classes)."""
         return np.exp(self.log_probabilities(logits)).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """Galaxies that were given about the same probability.
+    """A bin of galaxies with about the same probability.
 
     Parameters
     ----------
     stated : float
         The mean of their probabilities.
     found : float
-        For how many of them it came true, as a share.
+        The share of them that belong to the class.
     interval : list of float
         Wilson's 95 % interval of that share; calibrated probabilities have `stated` within it in 95 of 100 bins.
     count : int
@@ -82,19 +82,18 @@ class Bin:
 def fit_temperature(
     logits: NDArray[np.floating], labels: NDArray[np.integer | np.floating], trust: NDArray[np.floating] | None = None
 ) -> float:
-    """Find the temperature that makes a network's probabilities fit labels that it was not trained on.
+    """Fit the temperature of a network to labels that it was not trained on.
 
-    The temperature divides the logits before the softmax (Guo et al. 2017): above 1 a network was too sure
-    of itself. The order of the classes stays as it is. That it is not far from 1 is believed beforehand, about as
-    much as one galaxy would tell.
+    The temperature divides the logits before the softmax (Guo et al. 2017): above 1, the network was overconfident. The
+    order of the classes does not change. A prior worth about one galaxy keeps the temperature near 1.
 
     Parameters
     ----------
     logits : ndarray, shape (n, classes)
     labels : ndarray of int, shape (n,), or of float, shape (n, classes)
-        Class numbers; or the share of people who named each class.
+        Class numbers, or vote fractions of the classes.
     trust : ndarray, shape (n,), optional
-        How far each label counts.
+        Weight of each label.
 
     Returns
     -------
@@ -106,7 +105,7 @@ def fit_temperature(
     LabelError
         If there are no labels.
     """
-    from scipy.optimize import minimize_scalar  # slow to import, and only fitting needs it
+    from scipy.optimize import minimize_scalar  # slow to import, and needed only for fitting
 
     if not len(labels):
         message = "a temperature needs at least one label"
@@ -124,7 +123,7 @@ def fit_temperature(
 def fit_scaling(
     logits: NDArray[np.floating], labels: NDArray[np.integer], trust: NDArray[np.floating] | None = None
 ) -> Scaling:
-    """Find the weight and the bias of each class of the smallest log loss; see `fit_temperature`."""
+    """Fit the weight and bias of each class that minimise the log loss; see `fit_temperature`."""
     from scipy.optimize import minimize
 
     if not len(labels):
@@ -169,12 +168,12 @@ def cross_fitted(
     folds: int = 5,
     seed: int = 222,
 ) -> NDArray[np.float64]:
-    """Return log probabilities of galaxies, each calibrated on the others: a small set can be used as a whole.
+    """Return cross-validated log probabilities: each galaxy is calibrated on the others.
 
     Parameters
     ----------
     logits : ndarray, shape (n, classes)
-        Logarithms of probabilities do as well.
+        Log probabilities are accepted, too.
     labels : ndarray of int, shape (n,)
     fit : callable
         `temperature_scaling` or `fit_scaling`.
@@ -202,7 +201,7 @@ def cross_fitted(
 def fold_rows(
     count: int, *, groups: Sequence[object] | None = None, folds: int = 5, seed: int = 222
 ) -> list[NDArray[np.intp]]:
-    """Deal galaxies out to folds at random, rows of the same group to the same one; see `cross_fitted`."""
+    """Assign galaxies to folds at random, rows of a group to the same fold; see `cross_fitted`."""
     codes = group_numbers(count, groups)
     different = int(codes.max(initial=-1)) + 1
     if different < 2:
@@ -216,18 +215,18 @@ def fold_rows(
 def choose_scaling(
     logits: NDArray[np.floating], labels: NDArray[np.integer], groups: Sequence[object] | None = None
 ) -> tuple[Scaling, float, float]:
-    """Return the scaling by classes where it is measurably better than a temperature, else the temperature.
+    """Return the scaling by class if it is measurably better than a temperature, otherwise the temperature.
 
-    One that lowers the log loss by calling rare classes less often is not taken: their galaxies are those that are
-    looked for.
+    A scaling that lowers the log loss by calling rare classes less often is not accepted, because the galaxies of rare
+    classes are those that are searched for.
 
     Returns
     -------
     scaling : Scaling
         Fitted to all galaxies.
     gain, error : float
-        By how much the log loss of those that it was not fitted to is smaller than with a temperature, over five
-        folds, and the standard error of that. Measurably better is two standard errors.
+        Difference of the cross-validated log loss (five folds) from that of a temperature, and its standard error.
+        Measurably better means two standard errors.
     """
     rows = np.arange(len(labels))
     with_one, with_many = (
@@ -235,7 +234,7 @@ def choose_scaling(
     )
     gains = with_many[rows, labels] - with_one[rows, labels]
     gain = float(gains.mean())
-    # Galaxies of a group err together: the error is that of the groups' sums.
+    # Errors within a group are correlated, so the standard error is that of the sums of groups.
     apart = np.bincount(group_numbers(len(labels), groups), gains - gain)
     error = float(np.sqrt((apart**2).sum() * len(apart) / (len(apart) - 1)) / len(gains))
     better = gain > _STANDARD_ERRORS * error and _mean_recall(with_many, labels) >= _mean_recall(with_one, labels)
@@ -250,16 +249,16 @@ def _mean_recall(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> f
 def reliability(
     labels: NDArray[np.integer], probabilities: NDArray[np.floating], *, bins: int = 10, answer: int | None = None
 ) -> list[Bin]:
-    """Compare what probabilities state with what is found, in bins of equal count.
+    """Compare stated probabilities with observed frequencies, in bins of equal count.
 
     Parameters
     ----------
     labels : ndarray of int, shape (n,)
     probabilities : ndarray, shape (n, classes)
     bins : int
-        Fewer where there are fewer galaxies.
+        Fewer if there are fewer galaxies.
     answer : int, optional
-        Of one class; by default of the class that was called.
+        Number of a class; default: the called class of each galaxy.
 
     Returns
     -------

@@ -1,7 +1,7 @@
 """95 % intervals of scores: Wilson, bootstrap, Student's t.
 
-Rates (accuracy, precision, recall) have Wilson's interval, all other scores that of a bootstrap. Where a galaxy or a
-field occurs several times, what occurs together is drawn together, and all intervals are Student's t of the groups.
+Rates (accuracy, precision, recall) have Wilson's interval, all other scores a bootstrap interval. If rows belong
+together, such as those of a galaxy or a field, whole groups are drawn, and all intervals are Student's t of the groups.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,16 +13,17 @@ from scipy.special import expit, logit, ndtr, ndtri, stdtrit
 
 CONFIDENCE = 0.95
 
-# An interval of the samples in which a score is defined would say nothing of those in which it is not.
+# No interval if the score is undefined in a larger share of the samples: the interval of the others would ignore these.
 _MOST_UNDEFINED = 0.05
 
-# Bootstrap samples that differ by less, as a share of their score, differ by rounding alone.
+# Bootstrap samples that differ by a smaller share of their score differ only by rounding.
 _ROUNDING = 1e-12
 
-# So many numbers of a block of bootstrap samples are held at a time: 32 MB.
+# Numbers in a block of bootstrap samples that is held in memory: 32 MB.
 _BLOCK = 4_000_000
 
-# Left out one by one, thousands of galaxies would tell of the skewness what this many parts of them do.
+# Parts that the jackknife leaves out one by one. They give the same skewness as leaving out thousands of single
+# galaxies.
 _MOST_LEFT_OUT = 200
 
 _CLASS_SCORES = ("precision", "recall", "f1", "class_auc", "class_average_precision")
@@ -30,15 +31,15 @@ _CLASS_SCORES = ("precision", "recall", "f1", "class_auc", "class_average_precis
 _AREAS = ("auc", "average_precision", "class_auc", "class_average_precision")
 
 _LARGEST = {"log_loss": np.inf, "brier": 2.0}
-"""What a score may be at the most, where that is not 1."""
+"""Largest value of a score, if it is not 1."""
 
 Interval = list[float] | None
-"""Lower and upper end; None where it is not defined."""
+"""Lower and upper end; None if undefined."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreIntervals:
-    """Intervals of all scores, by the names that `peculiar.metrics.scores.Scores` has for them.
+    """Intervals of all scores, by their names in `peculiar.metrics.scores.Scores`.
 
     Parameters
     ----------
@@ -67,7 +68,7 @@ def wilson(successes: int, total: int, confidence: float = CONFIDENCE) -> Interv
     """
     if not total:
         return None
-    from scipy.stats import binomtest  # a third of a second to import, which classifying need not wait for
+    from scipy.stats import binomtest  # takes a third of a second to import, and classifying does not need it
 
     found = binomtest(int(successes), int(total)).proportion_ci(confidence, method="wilson")
     return [float(found.low), float(found.high)]
@@ -88,7 +89,7 @@ def score_intervals(
     labels : ndarray of int, shape (n,)
     probabilities : ndarray, shape (n, classes)
     groups : sequence, optional
-        What each row belongs to: rows of the same galaxy, or the same field, are drawn together.
+        The group of each row, such as its galaxy or field; rows of a group are drawn together.
     resamples : int
         Number of bootstrap samples.
     seed : int
@@ -96,19 +97,18 @@ def score_intervals(
     Returns
     -------
     ScoreIntervals
-        By the bias-corrected and accelerated bootstrap (Efron 1987); of areas under curves by the logit of
-        bootstrap samples (Boyd, Eng & Page 2013); of rates by Wilson. With groups of several rows by Student's t, with
-        the spread of bootstrap samples of the groups, since few groups would make percentiles too narrow (Cameron,
-        Gelbach & Miller 2008). That of the calibration error reaches as far to both sides as the error of perfectly
-        calibrated probabilities would in 95 of 100 sets of this size, so that it covers at least 95 %. Where all
-        bootstrap samples have the same score, as where all is right, they tell nothing of how far it may be off: there
-        is no interval then but of rates.
+        By the bias-corrected and accelerated bootstrap (Efron 1987); of areas under curves by the logit of bootstrap
+        samples (Boyd, Eng & Page 2013); of rates by Wilson. With groups of several rows by Student's t, with the
+        standard deviation of bootstrap samples of the groups, because percentiles are too narrow for few groups
+        (Cameron, Gelbach & Miller 2008). The interval of the calibration error extends to both sides as far as the
+        error of perfectly calibrated probabilities in 95 of 100 sets of this size, so it covers at least 95 %. If all
+        bootstrap samples have the same score, as when all answers are right, only rates have an interval.
     """
     count, classes = probabilities.shape
     codes = group_numbers(count, groups)
     found = statistics(labels, probabilities, np.ones((1, count)))
     ends: dict[str, list[Interval]] = {name: [None] * values.shape[1] for name, values in found.items()}
-    if codes.max() > 0:  # of a single galaxy every sample is the same
+    if codes.max() > 0:  # with a single galaxy, all samples are the same
         ends = _bootstrap_ends(labels, probabilities, codes, found, resamples, seed)
     if len(np.unique(codes)) == count:
         ends.update(_rates(labels, probabilities))
@@ -149,7 +149,7 @@ def _bootstrap_ends(
 def group_numbers(count: int, groups: Sequence[object] | None) -> NDArray[np.intp]:
     """Return the number of the group of each row, in the order of their first rows.
 
-    Without groups each row is its own, as is one whose group is None: nothing says what it belongs to.
+    Without groups, each row is a group of its own, and so is a row whose group is None.
     """
     if groups is None:
         return np.arange(count)
@@ -161,10 +161,10 @@ def group_numbers(count: int, groups: Sequence[object] | None) -> NDArray[np.int
 def statistics(
     labels: NDArray[np.integer], probabilities: NDArray[np.floating], weights: NDArray[np.floating]
 ) -> dict[str, NDArray[np.float64]]:
-    """Return the scores of weighted galaxies, for many sets of weights at once.
+    """Return scores of weighted galaxies, for many sets of weights at once.
 
-    With weights of 1 they are those of `peculiar.metrics.scores.evaluate`; a bootstrap sample is a weight of how often
-    each galaxy was drawn.
+    With weights of 1 they equal those of `peculiar.metrics.scores.evaluate`. The weights of a bootstrap sample are how
+    often each galaxy was drawn.
 
     Parameters
     ----------
@@ -175,11 +175,11 @@ def statistics(
     Returns
     -------
     dict of str to ndarray, shape (m, 1) or, for the scores of each class, (m, classes)
-        NaN where a score is not defined.
+        NaN if a score is undefined.
     """
     count, classes = probabilities.shape
     chosen, predicted = probabilities[np.arange(count), labels], probabilities.argmax(axis=1)
-    # Labels may be bytes, into which the numbers of the cells do not fit.
+    # Labels may be of one byte, which cannot hold the numbers of the cells.
     cells = np.eye(classes * classes)[labels.astype(np.intp) * classes + predicted]
     confusion = (weights @ cells).reshape(-1, classes, classes)
     totals = weights.sum(axis=1)
@@ -226,20 +226,20 @@ def weighted_calibration_error(
     sureness : ndarray, shape (n,)
         Probability of the class that was called.
     right : ndarray of bool, shape (n,)
-        Whether it was right.
+        Whether the called class is the labelled one.
     weights : ndarray, shape (m, n)
     bins : int
-        With fewer galaxies than bins each galaxy is a bin.
+        With fewer galaxies than bins, each galaxy is a bin.
 
     Returns
     -------
     ndarray, shape (m,)
-        The mean over the bins, weighted by their masses, of how far sureness and share of right calls are apart.
+        Mean difference between sureness and share of right calls, over the bins, weighted by their masses.
     """
     order = np.argsort(sureness, kind="stable")
     excess = weights[:, order] * (sureness - right)[order]
     totals = weights.sum(axis=1, keepdims=True)
-    # Galaxies of the same sureness are in one bin: the one that the middle of their mass is in.
+    # Galaxies of equal sureness go to the same bin: the one that contains the middle of their mass.
     starts = np.flatnonzero(np.diff(sureness[order], prepend=-np.inf) > 0)
     masses, excess = (np.add.reduceat(values, starts, axis=1) for values in (weights[:, order], excess))
     bins = min(bins, len(sureness))
@@ -253,11 +253,11 @@ def weighted_calibration_error(
 def _areas(
     positive: NDArray[np.bool_], score: NDArray[np.floating], weights: NDArray[np.floating]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return area under the ROC curve, and average precision, of each set of weights; NaN where not defined."""
+    """Return area under the ROC curve and average precision for each set of weights; NaN if undefined."""
     order = np.argsort(-score, kind="stable")
     starts = np.flatnonzero(np.diff(-score[order], prepend=-np.inf) > 0)
     weights, positive = weights[:, order], positive[order]
-    # Galaxies of the same score pass a threshold together.
+    # Galaxies with equal scores pass a threshold together.
     true = np.add.reduceat(weights * positive, starts, axis=1)
     false = np.add.reduceat(weights * ~positive, starts, axis=1)
     above_true, above_false = true.cumsum(axis=1), false.cumsum(axis=1)
@@ -277,7 +277,7 @@ def _all_statistics(
 
 
 def _bootstrap_weights(codes: NDArray[np.integer], resamples: int, seed: int) -> Iterator[NDArray[np.float64]]:
-    """Yield how often each row is drawn in some of the samples, (m, n)."""
+    """Yield how often each row is drawn, for blocks of samples, (m, n)."""
     random = np.random.default_rng(seed)
     groups = int(codes.max()) + 1
     block = max(1, _BLOCK // len(codes))
@@ -287,7 +287,7 @@ def _bootstrap_weights(codes: NDArray[np.integer], resamples: int, seed: int) ->
 
 
 def _jackknife_weights(codes: NDArray[np.integer]) -> Iterator[NDArray[np.float64]]:
-    """Yield weights of 1, and of 0 for the groups that are left out: each one once, or a two-hundredth of them."""
+    """Yield weights of 1, and 0 for the groups left out: each once, or a two-hundredth of them at a time."""
     left_out = codes % min(_MOST_LEFT_OUT, int(codes.max()) + 1)
     numbers = np.unique(left_out)
     block = max(1, _BLOCK // len(codes))
@@ -296,7 +296,7 @@ def _jackknife_weights(codes: NDArray[np.integer]) -> Iterator[NDArray[np.float6
 
 
 def _accelerated(found: float, samples: NDArray[np.float64], without: NDArray[np.float64]) -> Interval:
-    """Return the bias-corrected and accelerated interval of a score from its bootstrap samples and its jackknife."""
+    """Return the bias-corrected and accelerated interval of a score, from its bootstrap samples and its jackknife."""
     defined = samples[~np.isnan(samples)]
     if np.isnan(found) or len(defined) < (1 - _MOST_UNDEFINED) * len(samples) or _alike(defined):
         return None
@@ -304,7 +304,7 @@ def _accelerated(found: float, samples: NDArray[np.float64], without: NDArray[np
     bias = ndtri(np.clip(below, 1 / len(defined), 1 - 1 / len(defined)))
     pull = without.mean() - without
     spread = (pull**2).sum() ** 1.5
-    # Not defined where the only galaxy of a class is left out, and without meaning where nothing changes.
+    # Undefined if the only galaxy of a class is left out, and meaningless if nothing changes.
     acceleration = (pull**3).sum() / (6 * spread) if spread > 0 else 0.0
     ends = bias + np.asarray(ndtri([(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]))
     places = np.asarray(ndtr(bias + ends / (1 - acceleration * ends)))
@@ -312,11 +312,11 @@ def _accelerated(found: float, samples: NDArray[np.float64], without: NDArray[np
 
 
 def _logistic(found: float, samples: NDArray[np.float64]) -> Interval:
-    """Return the interval of an area: normal in its logit, with the spread of the bootstrap samples."""
+    """Return the interval of an area under a curve: normal in its logit, with the spread of the bootstrap samples."""
     defined = samples[~np.isnan(samples)]
     if np.isnan(found) or len(defined) < max(2, (1 - _MOST_UNDEFINED) * len(samples)) or _alike(defined):
         return None
-    # A sample in which all is in order, or nothing, has no logit; it is taken for half a step short of that.
+    # A sample in perfect, or perfectly wrong, order has no logit; it counts as half a step short of that.
     edge = 0.5 / len(defined)
     reach = ndtri((1 + CONFIDENCE) / 2) * logit(np.clip(defined, edge, 1 - edge)).std(ddof=1)
     return [float(expit(logit(found) - reach)), float(expit(logit(found) + reach))]
@@ -335,14 +335,14 @@ def _student(
     without : ndarray
         With each group left out.
     largest : float
-        What the score may be at the most, from 0 on; infinity for the logarithm.
+        Largest value of the score, whose smallest is 0; infinity for the logarithm.
     """
     defined = samples[~np.isnan(samples)]
-    # Groups that do not change a score, as those without a galaxy of the class, tell nothing of it.
+    # Groups that do not change a score, such as those without a galaxy of the class, do not count.
     telling = np.count_nonzero(~np.isclose(without, found, rtol=_ROUNDING, atol=0))
     if not 0 < found < largest or telling < 2 or len(defined) < (1 - _MOST_UNDEFINED) * len(samples) or _alike(defined):
         return None
-    # The spread of bootstrap samples is that of the sum of squares over their number, not over one less.
+    # The variance of bootstrap samples divides by the number of groups, not by one less.
     spread = defined.std() * np.sqrt(telling / (telling - 1))
     reach = stdtrit(telling - 1, (1 + CONFIDENCE) / 2) * spread / found
     if largest == np.inf:
@@ -353,7 +353,7 @@ def _student(
 
 
 def _alike(samples: NDArray[np.float64]) -> bool:
-    """Tell whether all bootstrap samples have one score: a classifier without a mistake on ten galaxies makes some."""
+    """Return whether all bootstrap samples have the same score."""
     return bool(np.ptp(samples) <= _ROUNDING * np.abs(samples).max())
 
 
@@ -364,9 +364,9 @@ def _calibration_reach(
     seed: int,
     draws: int = 400,
 ) -> float:
-    """Return what the calibration error of perfectly calibrated probabilities stays under in 95 of 100 cases.
+    """Return the 95th percentile of the calibration error of perfectly calibrated probabilities.
 
-    Rows of a group are right or wrong together as often as they were found to be.
+    Rows of a group are correlated as strongly as observed.
     """
     random = np.random.default_rng(seed)
     ones = np.ones((1, len(sureness)))
@@ -384,20 +384,20 @@ def _calibration_reach(
 
 
 def _together(sureness: NDArray[np.floating], right: NDArray[np.bool_], codes: NDArray[np.integer]) -> float:
-    """Return how far rows of a group are right or wrong together: 0 as if of different groups, 1 as if one row.
+    """Return the correlation of being right within groups: 0 for independent rows, 1 for one row repeated.
 
-    That is the covariance of pairs, as a share of what it would be if one throw of the dice decided about a group.
+    This is the covariance of pairs, relative to its value if one random draw decided about the whole group.
     """
     order = np.lexsort((sureness, codes))
     sureness, codes = sureness[order], codes[order]
-    # What probabilities are off by in general is no bond between the rows of a group.
+    # A general miscalibration is not a correlation within groups.
     excess = right[order] - sureness
     parts = np.array_split(np.argsort(sureness, kind="stable"), min(15, len(sureness)))
     for part in parts:
         excess[part] -= excess[part].mean()
     sums, squares, all_sureness = (np.bincount(codes, values) for values in (excess, excess**2, sureness))
     found = (sums**2 - squares).sum()
-    # Of a pair the smaller sureness: in the order of a group that of a row counts with every row after it.
+    # The smaller sureness of a pair: sorted within a group, that of a row counts with every later row.
     sizes = np.bincount(codes)
     place = np.arange(len(codes)) - (sizes.cumsum() - sizes)[codes]
     smaller = 2 * (sureness * (sizes[codes] - 1 - place)).sum()

@@ -1,15 +1,14 @@
 """Prediction sets by class-conditional conformal prediction.
 
-Split conformal prediction, a threshold a class (Vovk 2013, "label-conditional"; Sadinle, Lei & Wasserman 2019): an
-answer is in the set where its probability is at least the threshold, below which only a stated share of the galaxies of
-that class lie. So the rare classes are covered as well as the common ones. The most probable answer is in the set
-whatever its probability, in fitting as in use.
+Split conformal prediction with one threshold per class (Vovk 2013, "label-conditional"; Sadinle, Lei & Wasserman 2019):
+an answer is in the set if its probability reaches the threshold of its class, below which only a stated share of the
+galaxies of that class lie. So rare classes are covered as well as common ones. The most probable answer is always in
+the set, in fitting and in use.
 
-Over many sets of galaxies to fit thresholds to, coverage is right in the mean. With few galaxies of a class, the one
-set at hand may miss it by far: with 53 of a class, 80 % promised are 72 to 89 % in nine cases of ten. By given
-thresholds, coverage is distributed as Beta (Vovk 2013, on training-conditional validity), which says how low a
-threshold has to be for coverage not to be far below what is promised. Where there are some 200 galaxies of each class,
-this changes nothing.
+On average over calibration sets, the coverage is right. With few galaxies of a class, a single calibration set may miss
+it by far: with 53 galaxies, a stated 80 % is 72 to 89 % in nine cases of ten. Given the thresholds, the coverage has a
+Beta distribution (Vovk 2013, on training-conditional validity), which gives the threshold at which the coverage is not
+far below the stated level. With about 200 galaxies of each class, this changes nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,23 +24,23 @@ from peculiar.metrics.calibration import fold_rows
 from peculiar.metrics.intervals import Interval, wilson
 
 LEVELS = (80, 90, 95, 99)
-"""In per cent, how often the right answer has to be in the set."""
+"""Stated coverages, in per cent."""
 
 SHORTFALL, RISK = 0.05, 0.05
-"""Coverage of a class is less than promised by more than the first with at most the second as its probability."""
+"""The coverage of a class falls short of the level by more than the first with a probability of at most the second."""
 
 Thresholds = dict[str, tuple[float, ...]]
-"""By level, as "90", the least probability of each class that is in the set."""
+"""By level, such as "90", the threshold of each class."""
 
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """How often the right answer is in the set, and how large sets are.
+    """Coverage and size of prediction sets.
 
     Parameters
     ----------
     level : int
-        What is promised, in per cent.
+        Stated coverage, in per cent.
     coverage : float
         Share of the sets that hold the right answer.
     interval : list of float
@@ -51,7 +50,7 @@ class Coverage:
     single : float
         Share of the sets with one answer.
     classes : dict of str to dict
-        By class: ``count``, and ``coverage``, its ``interval`` and ``size``, None where there is no galaxy of it.
+        By class: ``count``, and ``coverage``, its ``interval`` and ``size``, which are None if it has no galaxy.
     """
 
     level: int
@@ -73,21 +72,21 @@ def fit_sets(
     by_class: bool = True,
     levels: Sequence[int] = LEVELS,
 ) -> Thresholds:
-    """Find the thresholds of prediction sets on galaxies that the model was not trained on.
+    """Fit the thresholds of prediction sets on galaxies that the model was not trained on.
 
     Parameters
     ----------
     labels : ndarray of int, shape (n,)
     probabilities : ndarray, shape (n, classes)
     by_class : bool
-        A threshold a class, so that each is covered; else one for all, so that they are covered taken together.
+        One threshold per class, so that each class is covered; otherwise one for all classes together.
     levels : sequence of int
         In per cent, between 0 and 100.
 
     Returns
     -------
     dict of str to tuple of float
-        A class of fewer galaxies than a level can be told from, as 19 for 90 %, has a threshold of 0: it is in every
+        A class with too few galaxies for a level, such as fewer than 19 for 90 %, has a threshold of 0: it is in every
         set.
 
     Raises
@@ -99,7 +98,7 @@ def fit_sets(
         message = "prediction sets need at least one label"
         raise LabelError(message)
     classes = range(probabilities.shape[1])
-    # The class that is called is in its set whatever its probability, so that no threshold keeps a right one out.
+    # The called class is always in its set, so no threshold excludes a right call.
     called_right = probabilities.argmax(axis=1) == labels
     right = np.where(called_right, 1.0, probabilities[np.arange(len(labels)), labels])
     scores = [np.sort(right[labels == number] if by_class else right) for number in classes]
@@ -113,13 +112,12 @@ def prediction_sets(probabilities: NDArray[np.floating], thresholds: Sequence[fl
     ----------
     probabilities : ndarray, shape (n, classes)
     thresholds : sequence of float
-        One a class, of one level; see `fit_sets`.
+        One per class, for one level; see `fit_sets`.
 
     Returns
     -------
     ndarray of bool, shape (n, classes)
-        The most probable answer, which is the class that is called, is always in the set: also where it is below its
-        threshold. So no set is empty.
+        The most probable answer, the called class, is always in the set, even below its threshold. So no set is empty.
     """
     sets: NDArray[np.bool_] = probabilities >= np.asarray(thresholds, dtype=np.float64)
     sets[np.arange(len(sets)), probabilities.argmax(axis=1)] = True
@@ -127,7 +125,7 @@ def prediction_sets(probabilities: NDArray[np.floating], thresholds: Sequence[fl
 
 
 def name_sets(sets: NDArray[np.bool_], answers: Sequence[str]) -> list[str]:
-    """Return each set as text, as ``Ringed|Merger``, in the order of the answers."""
+    """Return each set as text, such as ``Ringed|Merger``, in the order of the answers."""
     return ["|".join(answer for answer, inside in zip(answers, row, strict=True) if inside) for row in sets]
 
 
@@ -179,7 +177,7 @@ def cross_fitted_sets(
     folds: int = 10,
     seed: int = 222,
 ) -> dict[str, NDArray[np.bool_]]:
-    """Return the sets of galaxies by level, each with thresholds that were fitted to the others.
+    """Return cross-validated sets by level: the thresholds for each galaxy were fitted to the others.
 
     Raises
     ------
@@ -196,11 +194,11 @@ def cross_fitted_sets(
 
 
 def _threshold(scores: NDArray[np.floating], level: int) -> float:
-    """Return the largest probability that, of so many and one more, at most the stated share lies below.
+    """Return the largest probability below which at most the stated share of so many galaxies and one more lie.
 
-    A smaller one where coverage might fall short too often: of new galaxies it is Beta(n + 1 - rank, rank).
+    It is smaller if the coverage, which is Beta(n + 1 - rank, rank) for new galaxies, could fall short too often.
     """
-    # In whole numbers: (n + 1) (100 - level) / 100 in floating point would fall short of a whole now and then.
+    # In integers, because (n + 1) (100 - level) / 100 in floating point may fall just short of an integer.
     rank = (len(scores) + 1) * (100 - level) // 100
     while rank and betainc(len(scores) + 1 - rank, rank, level / 100 - SHORTFALL) > RISK:
         rank -= 1

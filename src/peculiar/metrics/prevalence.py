@@ -1,18 +1,18 @@
 """Estimate how common classes are among galaxies without labels.
 
-To count what a classifier calls galaxies is biased where it errs, the more so where classes are rarer or more common
-than among the galaxies that it was measured on. Two corrections, both of which assume that galaxies of a class look
-alike in both sets and only the classes' shares differ:
+Counting what a classifier calls galaxies is biased by its mistakes, all the more if classes are rarer or more common
+than among the labelled galaxies. There are two corrections. Both assume that galaxies of a class look alike in both
+sets, and that only the shares of the classes differ:
 
-- adjusted counts: the shares that, confused as the labelled galaxies are, give the counts that are found (Forman 2008;
+- adjusted counts: the shares that reproduce the counts, given the confusion matrix of the labelled galaxies (Forman
+2008;
   for more than two classes as a least-squares problem on shares);
 - expectation maximisation: the shares that make the probabilities most likely (Saerens, Latinne & Decaestecker 2002).
   The probabilities are calibrated on the labelled galaxies first.
 
-The intervals are Bayesian. To draw galaxies anew with replacement, as the usual bootstrap does, takes a mistake that
-was not seen among the few labelled galaxies of a rare class for one that cannot be made. So the rates of confusion are
-drawn from their posterior (Dirichlet, as in Ziegler & Czyż 2024), as are the weights of the galaxies for expectation
-maximisation (the Bayesian bootstrap, Rubin 1981).
+The intervals are Bayesian. The usual bootstrap would exclude every mistake that does not occur among the few labelled
+galaxies of a rare class. So the confusion rates are drawn from their posterior (Dirichlet, as in Ziegler & Czyż 2024),
+and so are the weights of the galaxies for expectation maximisation (the Bayesian bootstrap, Rubin 1981).
 """
 
 from collections.abc import Sequence
@@ -28,13 +28,14 @@ from peculiar.metrics.calibration import fit_scaling
 
 CONFIDENCE = 0.9
 
-# Chance has to be far smaller than the intervals, and a tenth of a per cent is.
+# Random variation has to be far smaller than the intervals; a tenth of a per cent is enough.
 _TOLERANCE, _MOST_STEPS = 1e-5, 500
 
-# A share that is lower cannot be told from none.
+# A lower share cannot be distinguished from none.
 _NONE = 1e-3
 
-# Rates of confusion and of what is called, drawn at a time; how many have to explain each other; and at most so often.
+# Draws of confusion rates and call rates at a time; how many of them have to be consistent; the maximum number of
+# rounds.
 _DRAWS, _ENOUGH, _MOST_ROUNDS = 4000, 1000, 10
 
 
@@ -49,8 +50,8 @@ class Fraction:
     adjusted, expected : float
         By adjusted counts, and by expectation maximisation.
     adjusted_interval, expected_interval : list of float
-        90 % intervals, in which both the finite number of galaxies with labels and that of those without have a part.
-        They begin at 0 where the class may be missing.
+        90 % intervals, which account for the finite numbers of labelled and unlabelled galaxies. They begin at 0 if the
+        class may be absent.
     """
 
     counted: float
@@ -124,7 +125,7 @@ def fractions(
     sampled = []
     for _ in range(draws):
         trust = random.standard_exponential(len(labels))
-        # The share of each class among the labelled galaxies is known; which of them stand for it is not.
+        # The shares of the classes among the labelled galaxies are known; which galaxies represent them is random.
         trust *= (counts / np.bincount(labels, trust))[labels]
         sampled.append(expect(trust, random.standard_exponential(len(others))))
     tails = np.quantile(sampled, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], axis=0)
@@ -144,7 +145,7 @@ def fractions(
 
 
 def adjusted_counts(confusion: NDArray[np.integer], counts: NDArray[np.integer]) -> NDArray[np.float64]:
-    """Return the shares of the classes that explain counts best, being confused as labelled galaxies are.
+    """Return the shares of the classes that explain counts best, given a confusion matrix.
 
     Parameters
     ----------
@@ -164,12 +165,11 @@ def adjusted_counts(confusion: NDArray[np.integer], counts: NDArray[np.integer])
 def sample_counts(
     confusion: NDArray[np.integer], counts: NDArray[np.integer], random: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Draw shares of the classes from their posterior, given what labelled and other galaxies were called.
+    """Draw shares of the classes from their posterior, given the confusion matrix and the counts.
 
-    Each class is confused at rates of its own, whose prior is Dirichlet with a weight of one galaxy; any shares are as
-    likely as any others. With rates of confusion and of what is called drawn independently, the shares follow; those
-    draws are kept whose shares are not negative, with weights that make up for having drawn the latter rates, not
-    shares.
+    The confusion rates of each class have a Dirichlet prior with the weight of one galaxy; the prior of the shares is
+    flat. Confusion rates and call rates are drawn independently, and the shares follow from them. Draws with negative
+    shares are rejected; weights correct for having drawn call rates instead of shares.
 
     Parameters
     ----------
@@ -180,8 +180,8 @@ def sample_counts(
     Returns
     -------
     ndarray, shape (n, classes)
-        A thousand or more. Where hardly any shares explain the counts, since the galaxies of a class do not look alike
-        in both sets, the nearest that might.
+        A thousand draws or more. If hardly any shares explain the counts, because galaxies of a class look different in
+        the two sets, the closest ones.
     """
     classes = len(counts)
     kept, weights = [], []
@@ -208,10 +208,10 @@ def expectation_maximisation(
     Parameters
     ----------
     probabilities : ndarray, shape (m, classes)
-        Calibrated where the classes' shares are `prior`.
+        Calibrated for classes with the shares `prior`.
     prior : ndarray, shape (classes,)
     weights : ndarray, shape (m,), optional
-        How much each galaxy counts; by default all alike.
+        Weights of the galaxies; default: all equal.
     """
     parts = np.full(len(probabilities), 1 / len(probabilities)) if weights is None else weights / weights.sum()
     shares = np.asarray(prior, dtype=np.float64)
@@ -229,7 +229,7 @@ def expectation_maximisation(
 def shortest(samples: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the ends (2, classes) of the shortest intervals that hold 90 % of samples (n, classes).
 
-    Of shares that are all above 0, equal tails would leave 0 out even where nothing speaks for a class.
+    Shares are never below 0, so equal tails would exclude 0 even without any evidence for a class.
     """
     ordered = np.sort(samples, axis=0)
     within = int(np.ceil(CONFIDENCE * len(ordered)))

@@ -18,17 +18,16 @@ AUC_THRESHOLDS = 200
 
 @dataclass(frozen=True, slots=True)
 class ClassScores:
-    """Scores of one class against all others. None where there is nothing to score.
+    """Scores of one class against all others. None if there is nothing to score.
 
     Parameters
     ----------
     precision, recall, f1 : float or None
-        0 to 1. Precision is None where the class was never predicted, recall where it does not occur, F1 where neither
-        happened.
+        0 to 1. Precision is None if the class was never called, recall if it does not occur, F1 if neither.
     auc : float or None
         Area under the ROC curve, one against rest; None unless the class occurs beside others.
     count : int
-        How many galaxies are of the class.
+        Number of galaxies of the class.
     average_precision : float or None
         Mean precision over the recalls, one against rest; None unless the class occurs beside others.
     intervals : dict of str to list of float or None
@@ -61,7 +60,7 @@ class Scores:
     pooled_auc : float or None
         The area as Keras defines it; see `pooled_auc`.
     log_loss : float
-        Mean negative logarithm of the probability that the right class was given, in nats.
+        Mean negative logarithm of the probability of the labelled class, in nats.
     classes : dict of str to ClassScores
     confusion : list of list of int
         Rows are the true classes, columns the predicted ones.
@@ -114,9 +113,9 @@ def evaluate(
     answers : sequence of str
         Names of the classes.
     resamples : int
-        Number of bootstrap samples for the intervals; without any there are none. A thousand do.
+        Number of bootstrap samples for the intervals; 0 for no intervals. A thousand is enough.
     groups : sequence, optional
-        What each row belongs to: rows of the same galaxy, or the same field, are drawn together.
+        The group of each row, such as its galaxy or field; rows of a group are drawn together.
     seed : int
         Of the bootstrap.
 
@@ -127,7 +126,7 @@ def evaluate(
     Raises
     ------
     LabelError
-        If there is no galaxy, or a label is no class number.
+        If there is no galaxy, or a label is not a class number.
     DataError
         If the shapes do not fit, rows are not probabilities, or some are masked.
     """
@@ -182,7 +181,7 @@ def evaluate_by(
     resamples: int = 0,
     groups: Sequence[object] | None = None,
 ) -> dict[str, Scores]:
-    """Score the galaxies of each part of a column apart; see `strata` and `evaluate`."""
+    """Score the galaxies of each stratum of a column separately; see `strata` and `evaluate`."""
     return {
         name: evaluate(
             labels[rows],
@@ -196,21 +195,21 @@ def evaluate_by(
 
 
 def strata(entries: Sequence[str | None], *, bins: int = 4, most: int = 12) -> dict[str, NDArray[np.intp]]:
-    """Part galaxies by a column: by its entries, or where these are many different numbers by quantiles of them.
+    """Divide galaxies into strata by the values of a column, or by its quantiles if it has many different numbers.
 
     Parameters
     ----------
     entries : sequence of (str or None)
-        One a galaxy; None is in no part.
+        One per galaxy; None is in no stratum.
     bins : int
         Number of quantile bins for numbers.
     most : int
-        With more different numbers than that they are put into bins; of words the most frequent are taken.
+        More different numbers than that are binned; of text values the most frequent are taken.
 
     Returns
     -------
     dict of str to ndarray of int
-        Rows by the name of the part: bins in their order, words with the most frequent first.
+        Rows by the name of the stratum: bins in order, text values with the most frequent first.
     """
     known = np.array([row for row, entry in enumerate(entries) if entry is not None], dtype=np.intp)
     words = [str(entries[row]) for row in known]
@@ -220,7 +219,7 @@ def strata(entries: Sequence[str | None], *, bins: int = 4, most: int = 12) -> d
         places = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, max(len(edges) - 2, 0))
         places[~np.isfinite(values)] = -1
         names = [f"{low} to {high}" for low, high in itertools.pairwise(_different_texts(edges))]
-        # A bin is empty where its upper edge is a value that many share, since they are in the next one.
+        # A bin is empty if its upper edge is a value that many galaxies share, because these are in the next bin.
         return {name: known[places == place] for place, name in enumerate(names) if (places == place).any()}
     found = np.array(words, dtype=object)
     return {word: known[found == word] for word, _ in Counter(words).most_common(most)}
@@ -236,8 +235,9 @@ def class_auc(is_class: NDArray[Any], probability: NDArray[np.floating]) -> floa
     """Return the area under the ROC curve of one class against the rest; None unless both occur."""
     if is_class.all() or not is_class.any():
         return None
-    # The chance that one of the class has more than one of the rest (Mann & Whitney 1947), by ranks, which equal values
-    # share. scikit-learn's function checks its arguments for milliseconds, a fifth of the exercise's training.
+    # The probability that a galaxy of the class has a higher value than one of the rest (Mann & Whitney 1947), by
+    # ranks, with ties. scikit-learn's function takes milliseconds to check its arguments, a fifth of the exercise's
+    # training.
     _, places, counts = np.unique(probability, return_inverse=True, return_counts=True)
     ranks = (counts.cumsum() - (counts - 1) / 2)[places]
     members = ranks[is_class.astype(bool)]
@@ -264,10 +264,10 @@ def pooled_auc(one_hot: NDArray[np.floating], probabilities: NDArray[np.floating
     positives, negatives = np.count_nonzero(truth), np.count_nonzero(~truth)
     if not positives or not negatives:
         return None
-    # The highest threshold that a value lies above. Keras multiplies in float32, so a value at a threshold falls on the
-    # side that rounding takes it to; comparing with the thresholds would differ from it by up to 0.002.
+    # The highest threshold below a value. Keras multiplies in float32, so rounding decides on which side a value at a
+    # threshold falls; comparing with the thresholds would differ from Keras by up to 0.002.
     highest = np.maximum(np.ceil(values * np.float32(AUC_THRESHOLDS - 1)) - 1, 0).astype(np.intp)
-    # How many cases lie above each threshold, from the highest threshold down.
+    # Number of cases above each threshold, from the highest down.
     above_true = np.bincount(highest[truth], minlength=AUC_THRESHOLDS)[::-1].cumsum()
     above_false = np.bincount(highest[~truth], minlength=AUC_THRESHOLDS)[::-1].cumsum()
     return float(np.trapezoid(above_true / positives, above_false / negatives))
@@ -282,7 +282,7 @@ def _numbers(words: list[str]) -> NDArray[np.float64] | None:
 
 
 def _different_texts(values: NDArray[np.float64]) -> list[str]:
-    """Return different numbers as texts of so many digits that they differ too, four at the least."""
+    """Return numbers as text, with at least four digits, and with enough digits to differ."""
     texts = [[f"{value:.{digits}g}" for value in values] for digits in range(4, 18)]
     return next(some for some in texts if len(set(some)) == len(some))
 
@@ -294,7 +294,7 @@ def _average_precision(is_class: NDArray[Any], probability: NDArray[np.floating]
 
 
 def _mean(values: list[float | None]) -> float | None:
-    """Return the mean, None if any is not defined."""
+    """Return the mean; None if any value is None."""
     defined = [value for value in values if value is not None]
     return float(np.mean(defined)) if len(defined) == len(values) else None
 
@@ -331,7 +331,7 @@ def check_probabilities(
 ) -> None:
     """Raise `DataError` unless rows, shape (n, classes), are probabilities.
 
-    The message says `whose` they are, and calls rows by `names`, by default by their numbers.
+    The message states `whose` they are, and calls rows by `names`, by default by their numbers.
     """
     # Also true where a row holds NaN. Half precision sums to 1 within 1e-3.
     wrong = np.flatnonzero(~((np.abs(probabilities.sum(axis=1) - 1) < 1e-2) & (probabilities >= 0).all(axis=1)))

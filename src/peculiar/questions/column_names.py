@@ -1,8 +1,8 @@
 """Names of catalogue columns, made from the names of questions and answers.
 
-A name becomes lower-case ASCII letters, digits, hyphens and underscores, so that every format, SQL and a header of FITS
-can hold it. No two columns have the same name, and names that differ by case alone count as the same. The catalogue
-notes which column holds which answer, so that nobody has to guess.
+Names consist of lower-case ASCII letters, digits, hyphens and underscores, so that every format, SQL and FITS headers
+can hold them. No two columns have the same name, not even with different case. The catalogue notes which column holds
+which answer.
 """
 
 import itertools
@@ -15,19 +15,19 @@ from pydantic import TypeAdapter, ValidationError
 from peculiar.questions.question import Question
 
 COLUMNS_NOTE = "answer columns"
-"""Note of a catalogue: JSON, by question the column of each answer's probability, by the answer."""
+"""Note of a catalogue, JSON: by question and answer, the column of the probability."""
 
 _LONGEST = 24
-"""Characters that are kept of a question or an answer: a header of FITS has room for two, and more."""
+"""Characters that are kept of a question or an answer: a FITS header has room for two such names and more."""
 
 Columns = dict[str, dict[str, str]]
-"""By question and answer, the name of a column."""
+"""Names of columns, by question and answer."""
 
 _NOTE = TypeAdapter(Columns)
 
 
 def plain(text: str) -> str:
-    """Return a name as part of a column's name, such as ``edge-on`` or ``a_b``; empty if nothing of it can be kept.
+    """Return a name as part of a column name, such as ``edge-on`` or ``a_b``; empty if nothing remains.
 
     Accents are dropped (``ü`` becomes ``u``); every run of other characters becomes an underscore.
     """
@@ -39,9 +39,9 @@ def plain(text: str) -> str:
 def answer_columns(questions: Sequence[Question]) -> Columns:
     """Name the columns of probabilities.
 
-    A column is ``p_`` and the answer. Where an earlier column is called so, and where people voted, the question comes
-    before the answer, as in Galaxy Zoo's catalogues: ``p_shape_round``. Where that is taken as well, a number follows:
-    ``p_shape_round_2``. A question or answer of which nothing can be kept is called by its number, counted from 0.
+    A column is ``p_`` and the answer. If that name is taken, and for questions with votes, the question comes before
+    the answer, as in Galaxy Zoo's catalogues: ``p_shape_round``. If that is taken as well, a number follows:
+    ``p_shape_round_2``. A question or answer of which nothing remains becomes its number, counted from 0.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def answer_columns(questions: Sequence[Question]) -> Columns:
     Returns
     -------
     dict of str to dict of str to str
-        By question and answer. Of a question with two answers that nobody voted on, the second says all.
+        By question and answer. A question with two answers and without votes has a column for the second only.
     """
     taken: set[str] = set()
     found: Columns = {}
@@ -80,9 +80,9 @@ def find_answer_columns(
 ) -> list[str]:
     """Return the columns of a table with the probabilities of the answers to a question, in their order.
 
-    They are those that the table notes for a question with these answers; or those that a model gives; or those that
-    are called like the answers, with or without the question. Of two answers the first may have none: the second says
-    all. A name that is returned need not be there.
+    They are those that the table notes for a question with these answers; or those of a model; or those named like the
+    answers, with or without the question. The first of two answers may have no column, because the second determines
+    it. A returned name need not exist.
 
     Parameters
     ----------
@@ -109,12 +109,12 @@ def find_answer_columns(
 
 
 def _noted(question: Question, notes: Mapping[str, str]) -> Mapping[str, str]:
-    """Return the columns that a table notes for a question of this name, or else for the last with the same answers."""
-    # A header of FITS writes its keys in capitals.
+    """Return the columns that a table notes for a question of this name, or for the last one with the same answers."""
+    # FITS headers write their keywords in capitals.
     text = next((text for key, text in notes.items() if key.lower() == COLUMNS_NOTE), "{}")
     try:
         noted = _NOTE.validate_json(text)
-    except ValidationError:  # somebody else's note of this name
+    except ValidationError:  # a note of this name from elsewhere
         return {}
     needed = {len(question.answers), len(question.answers) - (len(question.answers) == 2)}
     alike = {name: one for name, one in noted.items() if set(one) <= set(question.answers) and len(one) in needed}
@@ -122,7 +122,7 @@ def _noted(question: Question, notes: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def _free(names: Sequence[str], taken: set[str]) -> str:
-    """Return the first of some names, or of the last with a number, that is not taken; it is taken from now on."""
+    """Return the first of the names that is free, or the last with a number, and mark it as taken."""
     numbered: Iterator[str] = (f"{names[-1]}_{number}" for number in itertools.count(2))
     name = next(name for name in itertools.chain(names, numbered) if name not in taken)
     taken.add(name)

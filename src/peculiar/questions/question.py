@@ -1,7 +1,7 @@
 """Questions about a galaxy and their answers, as data.
 
-The order of a question's answers is the order of its classes everywhere: in one-hot labels, in a network's outputs, in
-the columns of a catalogue. Questions of which an answer leads to the next make a tree.
+The order of a question's answers is the order of its classes everywhere: in one-hot labels, in the outputs of a
+network, in the columns of a catalogue. Questions whose answers lead to further questions form a decision tree.
 """
 
 import difflib
@@ -31,18 +31,18 @@ class Question:
     meanings : tuple of str
         What each answer says about a galaxy, in the same order; may be empty.
     column : str
-        The column that holds its labels; the question's name by default.
+        The column that holds its labels; default: the name of the question.
     silent : tuple of str
-        Entries of that column that say nothing about the question.
+        Values of that column that are not answers.
     basis : str
-        The column that says where a label comes from, if there is one.
+        The column with the origin of a label, if there is one.
     trust : tuple of (str, float)
-        How far a label of each basis counts in training, 0 to 1; others count fully.
+        Weight of the labels of each basis in training, 0 to 1; others have weight 1.
     asks : str
-        The question as people read it; its name by default.
+        The question as people read it; default: its name.
     votes : tuple of str
-        Where many people answered: the column of each answer with how many gave it, or which share of them. Then there
-        is no column of labels.
+        For a question with votes: the column of each answer, with counts or fractions. Then there is no column of
+        labels.
     """
 
     name: str
@@ -56,14 +56,14 @@ class Question:
     votes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Let the column be called as the question unless told otherwise, and name it where it has no words."""
+        """Set the defaults of `column` and `asks` from the name."""
         if not self.column:
             object.__setattr__(self, "column", self.name)
         if not self.asks:
             object.__setattr__(self, "asks", self.name.replace("_", " ") + "?")
 
     def check(self, labels: Iterable[str | None], path: Path) -> None:
-        """Raise `LabelError` if labels, found in `path`, are none of the answers; None is not known, and fine."""
+        """Raise `LabelError` if labels, found in `path`, are not answers. None is an unknown label, and allowed."""
         strange = Counter(label for label in labels if label is not None and label not in self.answers)
         if strange:
             label, count = strange.most_common(1)[0]
@@ -81,7 +81,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """Questions of which an answer leads to the next one; a single question is a tree of one.
+    """A decision tree of questions; a single question is a tree of one.
 
     Parameters
     ----------
@@ -89,13 +89,13 @@ class Tree:
     questions : tuple of Question
         The first is asked first.
     leads : mapping of (str, str) to str
-        By question and answer, the question that is asked next; after other answers none is. Several answers may lead
-        to one question, so that branches meet again.
+        By question and answer, the question that is asked next; other answers end the path. Several answers may lead to
+        the same question, so that branches meet again.
 
     Raises
     ------
     LabelError
-        If two questions have one name, an answer leads nowhere or in a circle, or nothing leads to a question.
+        If two questions have the same name, an answer leads nowhere or in a circle, or a question cannot be reached.
     """
 
     name: str
@@ -103,7 +103,7 @@ class Tree:
     leads: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Check that every path begins at the first question and comes to an end."""
+        """Check that every path begins at the first question and ends."""
         names = [question.name for question in self.questions]
         problems = [f"two questions are called {name!r}" for name, count in Counter(names).items() if count > 1]
         if not names:
@@ -133,9 +133,9 @@ class Tree:
         raise UnknownNameError("question", name, [question.name for question in self.questions])
 
     def after(self, name: str, answer: str) -> Question | None:
-        """Return what is asked after an answer, None where the path ends.
+        """Return the question after an answer; None if the path ends.
 
-        An empty answer, of somebody who is unsure, leads on where all answers lead to one question.
+        An empty answer (unsure) leads on if all answers lead to the same question.
         """
         reached = {self.leads.get((name, one)) for one in ([answer] if answer else self[name].answers)}
         following = reached.pop() if len(reached) == 1 else None
@@ -169,8 +169,8 @@ FOUR_CLASS = Question(
         "irregular: disturbed, lensing, a dust lane or another oddity",
     ),
     basis="four_class_basis",
-    # Tags are given to some of the DECaLS galaxies that deserve them: plain rings are among the untagged, and disturbed
-    # galaxies; automated looks agree with volunteers at 86-90 % where they were sure, and at 60-80 % where not.
+    # Only some of the DECaLS galaxies with a ring have the tag: plain rings and disturbed galaxies are among the
+    # untagged. Automated looks agree with volunteers at 86-90 % if they were certain, and at 60-80 % if not.
     trust=(("ring_tag", 0.5), ("no_ring_tag", 0.5), ("two_looks", 0.8), ("weak_looks", 0.35)),
 )
 """The exercise's four classes."""
@@ -240,14 +240,14 @@ def question_for(name: str, labels: Iterable[str]) -> Question:
     Parameters
     ----------
     name : str
-        Name of the column, or whatever else the labels are known as.
+        Name of the column, or another name of the labels.
     labels : iterable of str
         The labels that occur.
 
     Returns
     -------
     Question
-        A question of this module where the labels are among its answers (one of that name first), else a new one with
+        A question of this module whose answers include the labels (one of that name first), otherwise a new one with
         the labels in alphabetical order.
     """
     found = set(labels)
@@ -258,17 +258,17 @@ def question_for(name: str, labels: Iterable[str]) -> Question:
 
 
 def answering(questions: Sequence[Question], column: str | None, labels: Iterable[str | None]) -> Question | None:
-    """Return the question that a column of labels answers, None if none does.
+    """Return the question that a column of labels answers; None if there is none.
 
-    One whose answers include all labels: that which is called as the column, or the first. Where there is none, the
-    question that is called as the column.
+    A question whose answers include all labels: the one with the name of the column, or the first. If there is none,
+    the question with the name of the column.
 
     Parameters
     ----------
     questions : sequence of Question
     column : str or None
     labels : iterable of (str or None)
-        Entries of the column; None is not known.
+        Values of the column; None is an unknown label.
     """
     found = {label for label in labels if label is not None}
     called = [one for one in questions if column in (one.name, one.column)]
@@ -277,12 +277,12 @@ def answering(questions: Sequence[Question], column: str | None, labels: Iterabl
 
 
 def find_tree(name: str) -> Tree:
-    """Return questions by name: one of this module, a tree that comes with the package, or what a small TOML file says.
+    """Return questions by name: a question of this module, a decision tree of the package, or a TOML file.
 
-    A file of one question has ``name``, ``answers`` (a list of texts) and perhaps ``meanings`` and ``votes`` (as many;
-    the latter are columns of votes) and ``asks``.
-    A file of several has ``name`` and, for each, a table ``[[question]]`` with the same entries and perhaps ``then``:
-    the name of the question that comes next, or a table of such names by answer.
+    A file of one question has ``name``, ``answers`` (a list of texts) and optionally ``asks``, ``meanings`` and
+    ``votes`` (lists as long as ``answers``; the latter are columns of votes). A file of several has ``name`` and, for
+    each question, a table ``[[question]]`` with the same entries and optionally ``then``: the name of the next
+    question, or a table of such names by answer.
 
     Parameters
     ----------
@@ -292,11 +292,11 @@ def find_tree(name: str) -> Tree:
     Raises
     ------
     UnknownNameError
-        If there is no question and no tree of this name.
+        If there is no question or decision tree of this name.
     NotFoundError
         If there is no such file.
     LabelError
-        If the file describes no question, or its questions make no tree.
+        If the file does not describe a question, or its questions do not form a tree.
     """
     if name.lower().endswith(".toml"):
         return _read_tree(Path(name))
@@ -397,4 +397,4 @@ def _faults(table: Mapping[str, Any], *, alone: bool) -> list[str]:
 _TREES = Path(__file__).parent / "trees"
 
 TREES = ("gz2", "gz_decals")
-"""Trees that come with the package, by name: those of Galaxy Zoo 2 and of Galaxy Zoo DECaLS."""
+"""Names of the decision trees of the package: Galaxy Zoo 2 and Galaxy Zoo DECaLS."""

@@ -10,7 +10,7 @@ _NUMBER = re.compile(r"\d+(\.0*)?")
 
 
 def alike(labels: Iterable[str | None]) -> list[dict[str, int]]:
-    """Return labels that differ in case and blanks alone, with how often each occurs; one of blanks is alone, too."""
+    """Return labels that differ only in case or blanks, with the count of each; a blank label is returned alone."""
     spellings: dict[str, dict[str, int]] = defaultdict(dict)
     for label, count in Counter(label for label in labels if label is not None).most_common():
         spellings[" ".join(label.split()).casefold()][label] = count
@@ -18,13 +18,13 @@ def alike(labels: Iterable[str | None]) -> list[dict[str, int]]:
 
 
 def spelled(found: Mapping[str, int]) -> str:
-    """Return spellings as `alike` gives them in words."""
+    """Return the result of `alike` as text."""
     listed = ", ".join(f"{label!r} ({count:,})" for label, count in found.items())
     return f"{listed}: {'the label is blank' if len(found) == 1 else 'probably one class'}"
 
 
 def odd_names(labels: Sequence[str | None], name: str, answers: Sequence[str] = ()) -> list[str]:
-    """Return what is probably wrong with the names of classes, as sentences.
+    """Return probable mistakes in the names of classes, as sentences.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def odd_names(labels: Sequence[str | None], name: str, answers: Sequence[str] = 
     name : str
         Of the column that holds them.
     answers : sequence of str
-        Those to the question that is called so, in their order, where there is one.
+        Those of the question with this name, in order, if there is one.
     """
     told = []
     if several := alike(labels):
@@ -47,7 +47,7 @@ def odd_names(labels: Sequence[str | None], name: str, answers: Sequence[str] = 
 
 
 def number_meanings(labels: Iterable[str | None], answers: Sequence[str]) -> str:
-    """Return what class numbers would mean, such as "0 Normal, 1 Ringed"; empty where labels are no such numbers."""
+    """Return the meaning of class numbers, such as "0 Normal, 1 Ringed"; empty if the labels are not such numbers."""
     found = {label for label in labels if label is not None}
     if not found or not all(_NUMBER.fullmatch(label) for label in found):
         return ""
@@ -58,7 +58,7 @@ def number_meanings(labels: Iterable[str | None], answers: Sequence[str]) -> str
 
 
 def one_hot(columns: Mapping[str, Sequence[str | None]]) -> str:
-    """Return how to make labels of columns that hold a 1 for the class of each galaxy and 0 otherwise; or nothing."""
+    """Return advice for one-hot columns, how to turn them into labels; empty if there are none."""
     names = [name for name, entries in columns.items() if {_bit(entry) for entry in entries} == {0, 1}]
     rows = zip(*(columns[name] for name in names), strict=True)
     if len(names) < 2 or not all(sum(_bit(entry) or 0 for entry in row) == 1 for row in rows):

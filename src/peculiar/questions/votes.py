@@ -1,7 +1,7 @@
 """Votes of many people on one galaxy: their columns in a table, and their weights.
 
-Galaxy Zoo publishes how many volunteers gave each answer, or which share of them. A network that learns shares says
-what share of people would give an answer, which is more than the answer of most.
+Galaxy Zoo publishes how many volunteers gave each answer, or their fraction. A network that learns vote fractions
+predicts the fraction of people who would give an answer, which is more than the majority answer.
 """
 
 import re
@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from peculiar.questions.question import Question
 
-# How columns are called in what people publish: counts first, since shares do not tell of how many. The number within
-# is Galaxy Zoo 2's, of the answer.
+# Names of columns in published tables: counts first, because fractions do not give the number of votes. The number
+# within a name is Galaxy Zoo 2's number of the answer.
 _OF_ONE_QUESTION = (r"n_{answer}",)
 _FORMS = (
     r"{question}_(a\d\d_)?{answer}_count",
@@ -22,33 +22,32 @@ _FORMS = (
     r"{question}_(a\d\d_)?{answer}_fraction",
 )
 
-# What the Galaxy Challenge calls the answers to a question that is none of its tree's own.
+# The Galaxy Challenge's names of answers to a question outside its tree.
 _GALAXY_CHALLENGE = {"odd": ("Class6.2", "Class6.1")}
 
-# Shares do not tell of how many votes they are: about as many as a galaxy of Galaxy Zoo 2 has (Willett et al. 2013).
+# Assumed number of votes behind fractions: about that of a galaxy in Galaxy Zoo 2 (Willett et al. 2013).
 _USUAL = 40
 
-# How alike two people's answers to one galaxy are beyond what a picture of it tells: with it, many votes count little
-# more than some.
+# Correlation of two people's answers beyond what the picture shows. It makes many votes count little more than some.
 _ALIKE = 0.05
 
 UNKNOWN = -1
-"""Number of the answer to a question where it is not known, as where two have as many votes."""
+"""Number of an unknown answer, for example of a tie."""
 
 
 @dataclass(frozen=True, slots=True)
 class Votes:
-    """What votes on galaxies tell of one question.
+    """Votes on galaxies for one question.
 
     Parameters
     ----------
     shares : ndarray of float32, shape (n, answers)
-        Of the votes on each galaxy; all 0 where there are none.
+        Vote fractions of each galaxy; all 0 if there are no votes.
     trust : ndarray of float32, shape (n,)
-        How far the shares count, 0 to 1: by the number of votes, of which a second tells less than the first
-        (extra-binomial variation, Williams 1982, Applied Statistics 31, 144).
+        Weight of the fractions, 0 to 1, by the number of votes. Each further vote adds less (extra-binomial variation,
+        Williams 1982, Applied Statistics 31, 144).
     labels : ndarray of int, shape (n,)
-        Number of the answer of most, or `UNKNOWN`.
+        Number of the majority answer, or `UNKNOWN`.
     """
 
     shares: NDArray[np.float32]
@@ -61,13 +60,13 @@ class Votes:
 
 
 def count_votes(votes: NDArray[np.floating]) -> Votes:
-    """Return what votes tell.
+    """Turn votes into fractions, weights and majority answers.
 
     Parameters
     ----------
     votes : ndarray, shape (n, answers)
-        Counts; or shares, if no galaxy has more than one vote in sum. Shares that do not sum to 1 are of those people
-        who came to the question, as in the Galaxy Challenge.
+        Counts; or fractions, if no galaxy sums to more than 1. Fractions that sum to less than 1 refer to all
+        volunteers, not only to those who reached the question, as in the Galaxy Challenge.
     """
     sums = votes.sum(axis=1)
     shares = np.divide(votes, sums[:, None], out=np.zeros(votes.shape), where=sums[:, None] > 0)
@@ -82,12 +81,12 @@ def count_votes(votes: NDArray[np.floating]) -> Votes:
 
 
 def find_votes(questions: Sequence[Question], columns: Sequence[str]) -> list[Question]:
-    """Return those of some questions that have a column of votes for each answer, and which these are.
+    """Return the questions that have a column of votes for each answer, with these columns.
 
-    Columns are found by the names that Galaxy Zoo's catalogues give them (``smooth-or-featured_smooth``,
+    Columns are found by their names in Galaxy Zoo's catalogues (``smooth-or-featured_smooth``,
     ``t01_smooth_or_features_a01_smooth_count``, also with ``_fraction``), of a single question also by those of
     `peculiar.labelling.database` (``n_smooth``), and of the tree ``gz2`` and the question ``odd`` by those of the
-    Galaxy Challenge (``Class1.1``). Before all these come the columns that a question names itself.
+    Galaxy Challenge (``Class1.1``). Columns that a question names itself come first.
     """
     forms = (*_FORMS, *(_OF_ONE_QUESTION if len(questions) == 1 else ()))
     plain = {_plain(column): column for column in reversed(columns)}
@@ -104,7 +103,7 @@ def find_votes(questions: Sequence[Question], columns: Sequence[str]) -> list[Qu
 
 
 def _matching(form: str, question: Question, plain: dict[str, str]) -> tuple[str, ...]:
-    """Return the columns of a form, by their plain names; an empty name where there is none."""
+    """Return the columns of one naming scheme, by their plain names; an empty name if a column is missing."""
     patterns = [
         form.format(question=_plain(question.name), answer=re.escape(_plain(answer))) for answer in question.answers
     ]
@@ -114,7 +113,7 @@ def _matching(form: str, question: Question, plain: dict[str, str]) -> tuple[str
 
 
 def deviations(votes: Votes, probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Return how far probabilities are from shares of votes: root mean square by answer, each galaxy as it counts."""
+    """Return the root mean square difference of probabilities and vote fractions, by answer, weighted by the votes."""
     squares = votes.trust @ (votes.shares - probabilities).astype(np.float64) ** 2
     return np.asarray(np.sqrt(squares / max(votes.trust.sum(), 1e-12)))
 

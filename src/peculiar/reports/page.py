@@ -28,9 +28,9 @@ class Picture:
     file : str
         Path relative to the page.
     caption : str
-        A sentence that says what is to be seen; also its alternative text.
+        A sentence that describes the figure; also its alternative text.
     content : bytes
-        The figure as PNG, if the page is to hold it itself; `file` is then where it leads to.
+        The figure as PNG, if the page itself holds it; `file` is then the target of its link.
     """
 
     file: str
@@ -39,7 +39,7 @@ class Picture:
 
     @property
     def data(self) -> str:
-        """The figure as an address that holds it."""
+        """The figure as a ``data:`` address."""
         return f"data:image/png;base64,{base64.b64encode(self.content).decode()}"
 
 
@@ -68,9 +68,9 @@ class Section:
     text : sequence of str
         Paragraphs.
     table : sequence of rows
-        The first row is the head.
+        The first row is the header.
     text_columns : int
-        How many columns of the table, from the left, are words; they are aligned to the left.
+        Number of columns, from the left, that hold text; they are left-aligned.
     figures : sequence of Picture
     gallery : sequence of Strip
     code : str
@@ -113,9 +113,9 @@ def write_page(path: Path, title: str, lead: str, sections: Sequence[Section]) -
 
 
 def _size(folder: Path, figure: Picture) -> tuple[int, int] | None:
-    """Return width and height of a figure, in pixels; None where its file is yet to be drawn.
+    """Return width and height of a figure in pixels; None if its file does not exist yet.
 
-    With its size written down a figure keeps its place while it loads, so that nothing moves below a reader's eyes.
+    With its size in the page, a figure keeps its place while it loads, and the text does not jump.
     """
     file = io.BytesIO(figure.content) if figure.content else folder / figure.file
     if isinstance(file, Path) and not file.exists():
@@ -125,7 +125,7 @@ def _size(folder: Path, figure: Picture) -> tuple[int, int] | None:
 
 
 def embedded(pixels: NDArray[np.uint8]) -> str:
-    """Return pixels, uint8 (height, width, 3), as an address that holds them, so that a page needs no other file."""
+    """Return pixels, uint8 (height, width, 3), as a ``data:`` address, so that a page needs no other file."""
     return f"data:image/jpeg;base64,{base64.b64encode(encode_picture(pixels, 'JPEG')).decode()}"
 
 

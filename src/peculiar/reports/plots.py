@@ -17,19 +17,19 @@ from numpy.typing import NDArray
 
 from peculiar.files.writing import writing
 
-# Galaxies are seen on a dark sky, and so are the maps that filters make of them.
+# Galaxies are shown on a dark sky, and so are feature maps.
 NIGHT, STARLIGHT = "#0b1021", "#e8ecf4"
 RIGHT, WRONG = "#4fd1a5", "#ff7a6b"
 MAPS = "magma"
 
-# What speaks for an answer is orange, what against it blue, what counts for nothing dark: a scale of even steps that
-# all kinds of colour vision tell apart (Crameri's managua, which Matplotlib has).
+# Support for an answer is orange, opposition blue, no effect dark: a perceptually uniform scale for all kinds of colour
+# vision (Crameri's managua, in Matplotlib).
 FOR_AND_AGAINST, FOR = "managua_r", "#e0a95f"
 
-# A layer of a big network has hundreds of filters, whose maps would take minutes to draw.
+# A layer of a large network has hundreds of filters, whose maps would take minutes to draw.
 MOST_FILTERS = 64
 
-# Okabe & Ito's colours, told apart by every kind of colour vision.
+# Okabe & Ito's colours, distinguishable with every kind of colour vision.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
 
@@ -41,7 +41,7 @@ def save(figure: Figure, path: Path) -> Path:
 
 
 def draw_galaxy(picture: NDArray[Any], title: str, *, right: bool | None) -> Figure:
-    """Draw one galaxy; the title is green where the prediction was right, red where it was wrong."""
+    """Draw one galaxy; the title is green if the prediction was right, red if it was wrong."""
     figure = _night(4.2, 4.6)
     axes = _bare(figure.subplots())
     axes.imshow(picture, interpolation="lanczos")
@@ -56,8 +56,8 @@ def draw_maps(picture: NDArray[Any], maps: NDArray[np.floating], title: str) -> 
     ----------
     picture : ndarray, shape (height, width, 3)
     maps : ndarray, shape (rows, columns, filters)
-        Not negative. All share one scale, so that a filter that stays silent looks silent; it is a square root, so that
-        a faint answer is still seen beside a strong one.
+        Not negative. All maps share one scale, so that a silent filter looks silent. The scale is a square root, so
+        that a weak response is visible beside a strong one.
     title : str
     """
     filters = min(maps.shape[2], MOST_FILTERS)
@@ -91,7 +91,7 @@ def draw_maps(picture: NDArray[Any], maps: NDArray[np.floating], title: str) -> 
 def draw_contact_sheet(
     seen: Sequence[tuple[NDArray[Any], str, bool | None, Mapping[str, NDArray[np.floating]]]],
 ) -> Figure:
-    """Draw one row a galaxy: itself, then every filter of every layer, side by side.
+    """Draw one row per galaxy: the picture, then the maps of every filter of every layer.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def draw_contact_sheet(
     """
     layers = list(seen[0][3])
     filters = [min(8, seen[0][3][layer].shape[2]) for layer in layers]
-    # A narrow empty column parts the layers.
+    # A narrow empty column separates the layers.
     ratios = [1.5, *(ratio for count in filters for ratio in (0.18, *[1.0] * count))]
     figure = _night(0.82 * sum(ratios) + 0.4, 1.3 * len(seen) + 0.8)
     grid = figure.subplots(len(seen), len(ratios), squeeze=False, width_ratios=ratios)
@@ -123,16 +123,16 @@ def draw_contact_sheet(
 
 
 def draw_attribution(picture: NDArray[Any], told: Any, name: str, label: str | None) -> Figure:
-    """Draw a galaxy, what in it speaks for an answer and what against it, and the probabilities.
+    """Draw a galaxy, its attribution map for an answer, and the probabilities.
 
     Parameters
     ----------
     picture : ndarray of uint8, shape (height, width, 3)
     told : `peculiar.models.attribution.Attribution`
     name : str
-        What the galaxy is called.
+        Name of the galaxy.
     label : str or None
-        The true answer, where known.
+        The labelled answer, if known.
     """
     figure = _night(11.2, 4.1)
     galaxy, overlay, chances = figure.subplots(1, 3, width_ratios=(1, 1, 0.62))
@@ -156,7 +156,7 @@ def draw_attribution(picture: NDArray[Any], told: Any, name: str, label: str | N
 
 
 def draw_attributions(seen: Sequence[tuple[NDArray[Any], Any, str, str | None]]) -> Figure:
-    """Draw several galaxies, each beside what in it speaks for the answer.
+    """Draw several galaxies, each beside its attribution map.
 
     Parameters
     ----------
@@ -190,16 +190,16 @@ def draw_attributions(seen: Sequence[tuple[NDArray[Any], Any, str, str | None]])
 
 
 def draw_overlay(picture: NDArray[Any], told: Any, box: tuple[int, int, int, int], side: int) -> Figure:
-    """Draw what in a picture speaks for an answer, and nothing beside it.
+    """Draw the attribution map of a picture, without anything else.
 
     Parameters
     ----------
     picture : ndarray of uint8, shape (height, width, 3)
     told : `peculiar.models.attribution.Attribution`
     box : tuple of int
-        What to show of the picture: left, upper, right, lower.
+        The part of the picture to show: left, upper, right, lower.
     side : int
-        Of the figure, in pixels at 120 dots an inch.
+        Of the figure, in pixels at 120 dots per inch.
     """
     figure = Figure(figsize=(side / 120, side / 120), facecolor=NIGHT)
     axes = _bare(figure.add_axes((0, 0, 1, 1)))
@@ -210,14 +210,15 @@ def draw_overlay(picture: NDArray[Any], told: Any, box: tuple[int, int, int, int
 
 
 def _lay_over(axes: Axes, picture: NDArray[Any], told: Any) -> Any:
-    """Draw the grey picture, coloured where it speaks for or against an answer; return what a scale can be made of."""
+    """Draw the grey picture with the colours of the attribution map; return the image for a colour bar."""
     _bare(axes)
     most = float(np.nanmax(np.abs(told.map))) or 1.0
     norm = Normalize(-most, most)
     share = np.nan_to_num(told.map / most)
     grey = np.repeat(picture.mean(axis=2, keepdims=True) / 255, 3, axis=2)
     colours = colormaps[FOR_AND_AGAINST](norm(np.nan_to_num(told.map)))[:, :, :3]
-    # Weak evidence shows the galaxy, strong evidence its colour; the galaxy's own light stays in both.
+    # Where the evidence is weak, the galaxy shows; where it is strong, the colour shows. The light of the galaxy stays
+    # visible in both.
     strength = np.sqrt(np.abs(share))[:, :, None]
     glow = colours * (0.35 + 0.65 * grey)
     axes.imshow((grey * 0.9 * (1 - strength) + glow * strength).clip(0, 1), interpolation="lanczos")
@@ -227,7 +228,7 @@ def _lay_over(axes: Axes, picture: NDArray[Any], told: Any) -> Any:
 
 
 def _draw_chances(axes: Axes, told: Any, label: str | None) -> None:
-    """Draw the probabilities as bars, that which was explained in its colour; the true answer is green or red."""
+    """Draw the probabilities as bars; the explained answer has its colour, the label is green or red."""
     _bare(axes).set_box_aspect(1.7)
     names = list(told.probabilities)
     colours = [FOR if name == told.answer else "#54628a" for name in names]
@@ -251,7 +252,7 @@ def _plain(name: str) -> str:
 
 
 def draw_samples(samples: Mapping[str, NDArray[Any]]) -> Figure:
-    """Draw galaxies of each class, a row a class.
+    """Draw galaxies of each class, one row per class.
 
     Parameters
     ----------
@@ -271,13 +272,13 @@ def draw_samples(samples: Mapping[str, NDArray[Any]]) -> Figure:
 
 
 def draw_answers(pictures: NDArray[Any], captions: Sequence[Sequence[tuple[str, bool | None]]]) -> Figure:
-    """Draw galaxies, and below each what was said of it: a line an answer, green if right, red if wrong.
+    """Draw galaxies with captions: one line per answer, green if right, red if wrong.
 
     Parameters
     ----------
     pictures : ndarray, shape (n, height, width, 3)
     captions : sequence of sequence of (str, bool or None)
-        For each picture its lines, and whether each is right; None for what is no answer.
+        For each picture its lines, and whether each is right; None for a line that is not an answer.
     """
     columns = min(6, len(pictures))
     rows = math.ceil(len(pictures) / columns)
@@ -289,7 +290,7 @@ def draw_answers(pictures: NDArray[Any], captions: Sequence[Sequence[tuple[str, 
             axes.set_visible(False)
             continue
         axes.imshow(pictures[number], interpolation="lanczos")
-        axes.set_xlabel("\n" * len(captions[number]))  # keeps room, since the layout does not see the lines
+        axes.set_xlabel("\n" * len(captions[number]))  # reserves space, because the layout ignores the lines
         for line, (text, right) in enumerate(captions[number]):
             place = (0.5, -0.04 - 0.13 * line)
             axes.text(
@@ -312,7 +313,7 @@ def draw_history(history: Sequence[Mapping[str, Any]]) -> Figure:
     epochs = [line["epoch"] for line in history]
     for axes, (key, title) in zip(figure.subplots(1, 3), names, strict=True):
         for prefix, label, colour in (("", "training", COLOURS[0]), ("val_", "validation", COLOURS[1])):
-            # None, where a score is not defined, leaves a gap.
+            # None, for an undefined score, leaves a gap.
             values = [math.nan if line[prefix + key] is None else line[prefix + key] for line in history]
             axes.plot(epochs, values, "o-", color=colour, label=label, markersize=4)
         axes.set_title(title, fontsize=10)
@@ -325,7 +326,7 @@ def draw_history(history: Sequence[Mapping[str, Any]]) -> Figure:
 
 
 def draw_confusion(confusion: Sequence[Sequence[int]], answers: Sequence[str]) -> Figure:
-    """Draw a confusion matrix: counts, coloured by the share of the true class."""
+    """Draw a confusion matrix: counts, coloured by the share of the labelled class."""
     counts = np.asarray(confusion)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = 1.9 + 0.62 * len(answers)
@@ -358,7 +359,7 @@ def draw_map(x: NDArray[np.floating], y: NDArray[np.floating], classes: Sequence
     labels = np.array(["galaxies"] * len(x) if classes is None else [str(name) for name in classes])
     size = min(12.0, 2e4 / max(len(x), 1) + 0.6)
     names, counts = np.unique(labels, return_counts=True)
-    # The frequent classes go below, so that the rare ones are seen.
+    # Frequent classes are drawn first, so that rare ones stay visible.
     for number, name in enumerate(names[np.argsort(-counts, kind="stable")]):
         mine = labels == name
         colour = ("#7d8aa8", *COLOURS[1:], COLOURS[0])[number % (len(COLOURS) + 1)]
@@ -377,7 +378,7 @@ def draw_mosaic(pictures: Mapping[tuple[int, int], NDArray[Any]], cells: int) ->
     pictures : mapping of (int, int) to ndarray of uint8, shape (size, size, 3)
         By column and row of the cell, counted from the bottom left.
     cells : int
-        A side.
+        Number of cells per side.
     """
     size = next(iter(pictures.values())).shape[0] if pictures else 1
     canvas = np.empty((cells * size, cells * size, 3), dtype=np.uint8)
@@ -412,7 +413,7 @@ def draw_learning_curve(
 
 
 def draw_reliability(series: Mapping[str, Sequence[Any]]) -> Figure:
-    """Draw how often what was stated came true, in bins with their intervals; on the diagonal probabilities are right.
+    """Draw observed frequency against stated probability, in bins with intervals; calibrated ones are on the diagonal.
 
     Parameters
     ----------
@@ -437,12 +438,12 @@ def draw_reliability(series: Mapping[str, Sequence[Any]]) -> Figure:
 
 
 def draw_scores(scores: Mapping[str, Mapping[str, tuple[float | None, Sequence[float] | None]]]) -> Figure:
-    """Draw scores as points with their intervals, a panel a score and a line a name.
+    """Draw scores as points with their intervals, one panel per score and one line per name.
 
     Parameters
     ----------
     scores : mapping of str to mapping of str to (score, interval)
-        By score and name; what is not defined is left out, and the line says so.
+        By score and name; an undefined score is left out, and its line says so.
     """
     lines = max(len(of) for of in scores.values())
     figure = Figure(figsize=(1.6 + 2.1 * len(scores), 0.9 + 0.32 * lines), layout="constrained")
@@ -467,12 +468,12 @@ def draw_scores(scores: Mapping[str, Mapping[str, tuple[float | None, Sequence[f
 
 
 def draw_coverage(coverages: Sequence[Any]) -> Figure:
-    """Draw how often sets hold the right answer against what is promised, by class, and how large they are.
+    """Draw the coverage of prediction sets against the stated level, by class, and their size.
 
     Parameters
     ----------
     coverages : sequence of `peculiar.metrics.prediction_sets.Coverage`
-        One a level.
+        One per level.
     """
     figure = Figure(figsize=(8.4, 3.5), layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -504,7 +505,7 @@ def draw_coverage(coverages: Sequence[Any]) -> Figure:
 
 
 def draw_shifts(shifts: Mapping[str, Any]) -> Figure:
-    """Draw accuracy and calibration error against how far pictures were pushed, a panel a way.
+    """Draw accuracy and calibration error against the amount of corruption, one panel per corruption.
 
     Parameters
     ----------
@@ -532,7 +533,7 @@ def draw_shifts(shifts: Mapping[str, Any]) -> Figure:
 
 
 def _take_literally(legend: Legend) -> None:
-    """Show names as they are: what stands between two dollar signs is no formula."""
+    """Show names literally: text between two dollar signs is not a formula."""
     for text in legend.get_texts():
         text.set_parse_math(False)
 
