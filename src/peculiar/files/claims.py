@@ -1,7 +1,7 @@
 """A record of each file that a command wrote, so that no command replaces a file of another origin.
 
-The cache keeps a record for each file: its size and digest, and the command and request that it was written for. A file
-without a record, or one that was changed since, is somebody else's.
+The cache keeps a record of each file: its size and digest, and the command and request that wrote it. A file without a
+record, or one that was changed since, belongs to somebody else.
 """
 
 import hashlib
@@ -20,9 +20,9 @@ from peculiar.errors import PeculiarWarning, UsageError
 from peculiar.files.writing import cache_folder, claimed, replacing
 
 CONTENT_BYTES = 1 << 28
-"""Inputs of so many bytes together are told apart by their content; larger ones by names, sizes and times."""
+"""Inputs of up to this total size are identified by content; larger ones by names, sizes and times."""
 
-# A record is noted before the file is renamed, so that a kill between the two leaves the file of the record before.
+# A record is written before the file is renamed, so after a kill between the two the previous record is the valid one.
 _KEPT = 2
 
 
@@ -35,13 +35,13 @@ class Request:
     command : str
         "predict", "data pack".
     digest : str
-        Of all that decides what is written; see `request_digest`.
+        Of everything that decides the output; see `request_digest`.
     inputs : sequence of path
-        What the command reads, which it never replaces.
+        Inputs of the command, which it never replaces.
     overwrite : bool
-        Replace files whoever wrote them.
+        Replace files of any origin.
     facts : dict
-        What the record is to say besides; JSON values.
+        Further values for the record (JSON).
     """
 
     command: str
@@ -52,12 +52,12 @@ class Request:
     _written: set[str] = field(default_factory=set)
 
     def check(self, path: Path) -> None:
-        """See that a file may be written.
+        """Check that a file may be written.
 
         Raises
         ------
         UsageError
-            If it is an input, a folder or write-protected; or something else wrote it, and `overwrite` is not set.
+            If it is an input, a folder or write-protected; or if it has another origin and `overwrite` is not set.
         """
         if not os.path.lexists(path) or _key(path) in self._written:
             return
@@ -77,16 +77,16 @@ class Request:
             raise UsageError(message)
 
     def done(self, path: Path) -> bool:
-        """Tell whether this very request wrote what is at `path`."""
+        """Return whether this very request wrote the file at `path`."""
         return os.path.lexists(path) and self._stranger(path) is None
 
     def facts_of(self, path: Path) -> dict[str, Any]:
-        """Return the facts that were noted of a file."""
+        """Return the facts that were recorded of a file."""
         record = _record(path)
         return {} if record is None else dict(record.get("facts", {}))
 
     def note(self, path: Path, content: Path) -> None:
-        """Note that `content` is about to become `path`."""
+        """Record that `content` is about to become `path`."""
         record = {"path": _key(path), "command": self.command, "request": self.digest, **_state(content)}
         record |= {"facts": self.facts} if self.facts else {}
         kept = [one for one in _records(path) if one != record][: _KEPT - 1]
@@ -103,7 +103,7 @@ class Request:
         self._written.add(_key(path))
 
     def tidy(self, folder: Path) -> None:
-        """Remove files from a folder that this command wrote earlier and has not written again."""
+        """Remove files that an earlier run of this command wrote into a folder and this run did not."""
         for path in folder.iterdir():
             if path.is_file() and not path.is_symlink() and _key(path) not in self._written:
                 record = _record(path)
@@ -111,7 +111,7 @@ class Request:
                     path.unlink()
 
     def _stranger(self, path: Path) -> str | None:
-        """Say who else wrote a file; None where this request did."""
+        """Describe the other origin of a file; None if this request wrote it."""
         if path.is_symlink():
             return f"is a link to {os.readlink(path)}"  # noqa: PTH115 - as it is written in the link
         record = _record(path)
@@ -126,7 +126,7 @@ class Request:
 
 @contextmanager
 def claiming(request: Request) -> Iterator[Request]:
-    """Let `peculiar.files.writing.writing` ask and tell a request, until the end."""
+    """Let `peculiar.files.writing.writing` check and record files with a request, until the end of the block."""
     token = claimed.set(request)
     try:
         yield request
@@ -137,15 +137,15 @@ def claiming(request: Request) -> Iterator[Request]:
 def request_digest(
     command: str, options: Mapping[str, Any], inputs: Iterable[Path], outputs: Iterable[Path] = ()
 ) -> str:
-    """Return a digest of a command, its options, what it reads besides its own outputs, and peculiar's version."""
+    """Return a digest of a command, its options, its inputs without its own outputs, and peculiar's version."""
     told = [command, metadata.version("peculiar"), options, inputs_digest(inputs, outputs)]
     return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def inputs_digest(inputs: Iterable[Path], outputs: Iterable[Path] = ()) -> str:
-    """Return a digest of files and folders: of their content, or where that is large of names, sizes and times.
+    """Return a digest of files and folders: of their content, or if that is large, of names, sizes and times.
 
-    What is written below a folder that is read, such as the evaluation of a run, is no part of it.
+    Outputs within an input folder, such as the evaluation of a run, are left out.
     """
     written = {place for path in outputs for place in (path.absolute(), path.absolute().parent)}
     files: list[tuple[Path, Path]] = []
@@ -162,7 +162,7 @@ def inputs_digest(inputs: Iterable[Path], outputs: Iterable[Path] = ()) -> str:
 
 
 def recorded(path: Path) -> dict[str, Any] | None:
-    """Return the latest record of a file, also where it was changed since; None where there is none."""
+    """Return the latest record of a file, even if the file was changed since; None if there is none."""
     records = _records(path)
     return records[0] if records else None
 
@@ -188,7 +188,7 @@ def _state(path: Path) -> dict[str, Any]:
 
 
 def _record(path: Path) -> dict[str, Any] | None:
-    """Return the record of what is at a path; None where there is none, or the file is not as it was written."""
+    """Return the record of the file at a path; None if there is none, or the file was changed."""
     records = _records(path)
     if not records:
         return None
@@ -199,7 +199,7 @@ def _record(path: Path) -> dict[str, Any] | None:
 
 
 def _records(path: Path) -> list[dict[str, Any]]:
-    """Return the records of a path, the latest first; a damaged record is none."""
+    """Return the records of a path, the latest first; damaged records are ignored."""
     needed = {"path", "command", "request", "size", "sha256"}
     try:
         records = json.loads(_place(path).read_bytes())

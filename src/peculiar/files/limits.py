@@ -1,7 +1,7 @@
 """Limits on how much of a file is read, so that damaged and hostile files cost little.
 
-A picture beyond a limit is lost like a damaged one, and says why; a container that claims more than it can hold is
-refused as a whole.
+A picture beyond a limit is treated like a damaged one, with the reason. A container that claims more than it can hold
+is refused as a whole.
 """
 
 PIXELS = 89_478_485
@@ -17,31 +17,32 @@ SCANS = 200
 """Scans of a large progressive JPEG. Encoders write about ten; each takes as long as the whole picture."""
 
 MOSAIC_BYTES = 1 << 30
-"""Bytes to which a mosaic that is packed as a whole may unpack in memory."""
+"""Decompressed size of a mosaic that is compressed as a whole and so has to be held in memory."""
 
 TILE_PIXELS = 1 << 26
-"""Pixels of a tile of a compressed FITS image, which can only be unpacked as one."""
+"""Pixels of a tile of a compressed FITS image, which can only be decompressed as a whole."""
 
 AHEAD_BYTES = 1 << 26
 """Bytes of encoded pictures that wait for a decoder."""
 
 UNPACKED_BYTES, UNPACKED_TIMES = 1 << 24, 250
-"""What is packed may become larger than the first of these only if it does not grow more than so many times."""
+"""Compressed data may decompress to more than the first of these only if they grow by at most the second as a factor.
+"""
 
 DEFLATE_TIMES = 1032
-"""How many times what deflate has packed can grow at the most (RFC 1951: 258 bytes of two bits)."""
+"""Largest factor by which deflate can compress (RFC 1951: 258 bytes from two bits)."""
 
 CHUNK_BYTES = 1 << 28
-"""Bytes of a piece of an array that can only be read as one: a chunk of HDF5."""
+"""Bytes of a chunk of HDF5, which can only be read as a whole."""
 
 WHOLE_BYTES = 1 << 30
-"""Bytes of an array of pictures that can only be read whole: NumPy's, column by column."""
+"""Bytes of an array of pictures that can only be read as a whole: a NumPy array in Fortran order."""
 
 
 PASSED_BYTES = 1 << 31
-"""Bytes of a compressed archive that are passed over before they are held against `UNPACKED_TIMES`."""
+"""Bytes of a compressed archive that may be skipped before `UNPACKED_TIMES` applies."""
 
 
 def grows_too_much(packed: int, unpacked: int, least: int = UNPACKED_BYTES) -> bool:
-    """Tell whether something is packed as no picture can be, so that it is no use to unpack it."""
+    """Return whether data are compressed more strongly than pictures can be, so that decompressing is useless."""
     return unpacked > max(least, UNPACKED_TIMES * packed)

@@ -21,12 +21,12 @@ logger = logging.getLogger(__name__)
 
 
 def cache_folder() -> Path:
-    """Return the folder that fetched files are kept in: ``$PECULIAR_CACHE``, else the system's place for caches."""
+    """Return the folder of the cache: ``$PECULIAR_CACHE``, or the cache folder of the system."""
     return Path(os.environ.get("PECULIAR_CACHE") or platformdirs.user_cache_dir("peculiar"))
 
 
 class Claim(Protocol):
-    """What `writing` asks and tells while a command runs; see `peculiar.files.claims`."""
+    """The interface that `writing` uses to check and record files; see `peculiar.files.claims`."""
 
     def check(self, path: Path) -> None:
         """Raise `UsageError` if `path` may not be replaced."""
@@ -36,19 +36,19 @@ class Claim(Protocol):
 
 
 claimed: ContextVar[Claim | None] = ContextVar("claimed", default=None)
-"""The claim of the command that runs; None in a program that uses the library, which may replace what it likes."""
+"""The claim of the running command; None in a program that uses the library, which may replace any file."""
 
 
 @contextmanager
 def writing(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path` to write to, and rename it to `path` at the end if nothing went wrong.
+    """Yield a temporary path beside `path`, and rename it to `path` at the end if nothing failed.
 
     A reader sees the old file or the new one, never a part; a failure (a full disk, an interruption) leaves the old.
 
     Raises
     ------
     UsageError
-        If the command that runs may not replace what is at `path`.
+        If the running command may not replace the file at `path`.
     """
     claim = claimed.get()
     if claim is None:
@@ -62,13 +62,13 @@ def writing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def replacing(path: Path, *, before: Callable[[Path], object] = lambda temporary: None) -> Iterator[Path]:
-    """Do as `writing`, whoever wrote what is at `path`: for files in the cache, and in folders with a ledger.
+    """Like `writing`, but replace files of any origin: for the cache, and for folders with a ledger.
 
     Parameters
     ----------
     path : path
     before : callable
-        Called with the temporary path when that is whole and on disk, before it is renamed.
+        Called with the temporary path once it is complete and on disk, before it is renamed.
     """
     temporary = _temporary(path)
     with _told_of(path, temporary):
@@ -76,7 +76,7 @@ def replacing(path: Path, *, before: Callable[[Path], object] = lambda temporary
             path.parent.mkdir(parents=True, exist_ok=True)
             sweep(path.parent, path)
             temporary.touch()
-            temporary.unlink()  # some writers want to make it themselves
+            temporary.unlink()  # some writers must create it themselves
             yield temporary
             sync(temporary)
             before(temporary)
@@ -89,12 +89,12 @@ def replacing(path: Path, *, before: Callable[[Path], object] = lambda temporary
 
 @contextmanager
 def writing_folder(path: Path) -> Iterator[Path]:
-    """Give a temporary folder beside `path`, and rename it to `path` at the end; `path` is new or an empty folder.
+    """Yield a temporary folder beside `path`, which has to be new or empty, and rename it to `path` at the end.
 
     Raises
     ------
     UsageError
-        If there is something at `path`.
+        If `path` is neither new nor an empty folder.
     """
     if os.path.lexists(path) and (path.is_symlink() or not path.is_dir() or any(path.iterdir())):
         message = f"{path} has to be new, or an empty folder; choose another one"
@@ -119,37 +119,37 @@ def writing_folder(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def _told_of(path: Path, temporary: Path) -> Iterator[None]:
-    """Let errors of the system name the file that was asked for, whatever the temporary one is called."""
+    """Let system errors name the requested file, not the temporary one."""
     try:
         yield
     except OSError as error:
         named = error.filename is not None and not str(error.filename).startswith(str(temporary))
         if isinstance(error, PeculiarError) or error.errno is None or named:
             raise
-        # A full disk says that it is full, but not which file it has no room for.
+        # The error of a full disk does not name the file.
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 
-# Which machine and process writes; of another machine that shares the disk it is not known whether the process lives.
+# The machine and process that write. For another machine on a shared disk, it is unknown whether the process is alive.
 _HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
 _TEMPORARY = re.compile(r"\.(.+)\.([0-9a-f]{8})-(\d+)\.part(\.[^.]*)?", re.DOTALL)
 
 
 def _temporary(path: Path) -> Path:
-    # The suffix stays the last, since some writers choose the format by it.
+    # The suffix stays last, because some writers choose the format by it.
     return path.with_name(f".{path.stem}.{_HOST}-{os.getpid()}.part{path.suffix}")
 
 
 def sweep(folder: Path, of: Path | None = None, *, alone: bool = False) -> None:
-    """Remove what processes that were killed left half-written in a folder, and nothing else.
+    """Remove the temporary files that killed processes left in a folder, and nothing else.
 
     Parameters
     ----------
     folder : path
     of : path, optional
-        Only what was to become this file.
+        Only the temporary files for this file.
     alone : bool
-        No other process is at work here, so that all of it is left over.
+        No other process works here, so all temporary files are left over.
     """
     begin = f".{of.stem}." if of else "."
     with os.scandir(folder) as entries:
@@ -177,7 +177,7 @@ def _lives(process: int) -> bool:
 
 
 def sync(path: Path) -> None:
-    """Force a file, or the names in a folder, to the disk; some file systems cannot do that for folders."""
+    """Flush a file, or the names in a folder, to the disk; some file systems cannot do this for folders."""
     number = os.open(path, os.O_RDONLY)
     try:
         os.fsync(number)
@@ -189,12 +189,12 @@ def sync(path: Path) -> None:
 
 
 def check_apart(out: Path, *read: Path) -> None:
-    """Refuse to write to what is read, which would be lost.
+    """Refuse an output that is one of the inputs.
 
     Raises
     ------
     UsageError
-        If `out` is one of the files or folders that are read, under whatever name.
+        If `out` is one of the inputs, under any name.
     """
     for path in read if out.exists() else ():
         if path.exists() and out.samefile(path):

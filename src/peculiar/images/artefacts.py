@@ -1,10 +1,10 @@
 """Measures of a picture's pixels, to detect artefacts of detectors, readout and data transfer.
 
-Light came through a telescope: it is blurred, brings noise wherever it falls, has its colours one upon another, and
-knows nothing of the rows and columns of a chip. Each artefact offends against one of these. The other measures say how
-much changes over so many pixels, which way, and in what values; what is usual of all of them together is learned from
-pictures (`peculiar.models.novelty`), so that an offence that nobody thought of is seen too. They are measured on the
-framed picture, as the network sees it.
+Light from a telescope is blurred, comes with noise everywhere, has its colours in register, and does not depend on the
+rows and columns of the detector. Each kind of artefact violates one of these. The other measures describe how much
+brightness changes over different distances, in which direction, and with which values. `peculiar.models.novelty` learns
+the usual combinations of all measures from pictures, so that unforeseen artefacts are detected, too. The measures apply
+to the framed picture, as the network sees it.
 """
 
 import math
@@ -16,15 +16,16 @@ ARTEFACTS = ("lines", "steps", "sharp", "still", "colours apart")
 """The first five measures.
 
 lines
-    In a strip of four rows or columns, brightness changes more across than along, or less: logarithm of the ratio.
+    In a strip of four rows or columns, brightness changes more, or less, across the strip than along it: logarithm of
+    the ratio.
 steps
-    Over half the width, one row or column differs from the next everywhere alike, and its neighbours do not.
+    Over half the width, one row or column differs from the next by a constant, and its neighbours do not.
 sharp
-    A few pixels make up most of what changes between neighbours, as if nothing had blurred them.
+    A few pixels make up most of the changes between neighbours, as if nothing had blurred them.
 still
-    Logarithm of the number of places, 8 x 8 pixels, that are without noise.
+    Logarithm of the number of places of 8 x 8 pixels without noise.
 colours apart
-    What changes in one colour does not change in another.
+    Changes in one colour do not occur in another.
 """
 
 _SIZES = (1, 2, 4, 8, 16, 32)
@@ -48,13 +49,14 @@ crossing
     The mean difference of differences, down and to the right at once, over the mean difference: small for rows and
     columns, large for noise.
 
-Then of all values of brightness the share of the commonest, the entropy (in nats, no logarithm) and the number; and the
-mean difference of neighbours in two colours, red less blue and green less the mean of both.
+Then, of all brightness values, the share of the commonest, the entropy (in nats, not its logarithm) and the number of
+values; and the mean difference of neighbours in two colours, red minus blue, and green minus the mean of both.
 """
 
 _STRIP, _CELL, _REACH = 4, 4, 3
 
-# Of the sum of three colours, 0 to 765. One keeps ratios finite; the other is less than any sky of 3,000 galaxies has.
+# In units of the sum of three colours, 0 to 765. The first keeps ratios finite; the second is below the sky noise of
+# all of 3,000 galaxies.
 _LEAST, _STILL = 0.05, 0.5
 
 _COLOURS = np.array([[1, -1], [0, 2], [-1, -1]], np.float32) / _CELL**2
@@ -63,7 +65,7 @@ _Array = NDArray[np.float32]
 
 
 def measure_artefacts(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Measure the artefacts of framed pictures, and what else there is to them.
+    """Compute the measures of framed pictures.
 
     Parameters
     ----------
@@ -72,10 +74,10 @@ def measure_artefacts(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
     Returns
     -------
     ndarray of float32, shape (n, 28)
-        See `MEASURES`; of the artefacts, the larger, the worse. Turning a picture by quarters, or mirroring it, changes
-        the last digits alone where its side is a multiple of 32; in what batch it comes changes nothing.
+        See `MEASURES`. Larger values of the first five mean stronger artefacts. Quarter turns and mirroring change only
+        the last digits if the side is a multiple of 32. The batch has no influence.
     """
-    # One by one: a picture fits the cache, and no sum depends on what else is in the batch.
+    # One by one: a picture fits into the processor's cache, and no sum depends on the rest of the batch.
     return np.array([_measure(picture) for picture in pictures], dtype=np.float32).reshape(-1, len(MEASURES))
 
 
@@ -91,7 +93,7 @@ def _measure(picture: NDArray[np.uint8]) -> tuple[float, ...]:
     return (
         max(_lines(across, along), _lines(along.T, across.T)),
         max(_steps(light, change), _steps(light.T, change)),
-        # Noise that is Gaussian has 1.25, the root of half of pi.
+        # Gaussian noise has 1.25, the root of half of pi.
         float(np.sqrt(np.vdot(bend, bend) / bend.size) / (bend.mean() + _LEAST)),
         _still(_cells(bend[1:-1, 1:-1, None])[:, :, 0]),
         _colours_apart(cells),
@@ -102,7 +104,7 @@ def _measure(picture: NDArray[np.uint8]) -> tuple[float, ...]:
 
 
 def _lines(across: _Array, along: _Array) -> float:
-    """Compare changes from row to row, (rows - 1, columns), with those from column to column, (rows, columns - 1)."""
+    """Compare changes between rows, (rows - 1, columns), with changes between columns, (rows, columns - 1)."""
     beside = _means(along)
     ratio = (_strips(_means(across)) + _LEAST) / (_strips((beside[1:] + beside[:-1]) / 2) + _LEAST)
     return float(np.abs(np.log(ratio)).max())
@@ -113,8 +115,8 @@ def _strips(rows: NDArray[np.floating]) -> NDArray[np.floating]:
 
 
 def _steps(light: _Array, change: float) -> float:
-    """Compare rows, given how much neighbours differ in the mean, across and along together."""
-    # However large a difference is, it counts as one: a star must not make up a row.
+    """Compare rows, given the mean difference of neighbours in both directions."""
+    # A difference counts as one, however large it is: a star must not outweigh a row.
     most = 2 * change + 1
     changes = np.clip(light[_REACH:] - light[:-_REACH], -most, most)
     quarter = light.shape[1] // 4
@@ -130,16 +132,16 @@ def _still(cells: _Array) -> float:
 
 
 def _colours_apart(cells: _Array) -> float:
-    """Return 1 less the least correlation of the changes of two colours, (rows, columns, 3)."""
+    """Return 1 minus the lowest correlation between the changes of two colours, (rows, columns, 3)."""
     down, right = (cells[1:] - cells[:-1]).reshape(-1, 3), (cells[:, 1:] - cells[:, :-1]).reshape(-1, 3)
     products = down.T @ down + right.T @ right
-    # Where a colour does not change at all, it changes with no other.
+    # A constant colour has no correlation with any other.
     lengths = np.sqrt(np.diag(products)) + 1
     return float(1 - (products / np.outer(lengths, lengths)).min())
 
 
 def _changes(light: _Array) -> list[float]:
-    """Return, for each size of cells, the change, its direction, and the crossing."""
+    """Return change, direction and crossing for each size of cells."""
     found: list[float] = []
     while len(light) >= _CELL and len(found) < 3 * len(_SIZES):
         right, down = light[:, 1:] - light[:, :-1], light[1:] - light[:-1]
@@ -149,7 +151,7 @@ def _changes(light: _Array) -> list[float]:
         even = len(light) // 2 * 2
         rows = light[0:even:2] + light[1:even:2]
         light = (rows[:, 0:even:2] + rows[:, 1:even:2]) * np.float32(0.25)
-    # A small picture has no cells so large.
+    # A small picture has no cells of this size.
     return found + [0.0] * (3 * len(_SIZES) - len(found))
 
 
@@ -172,7 +174,7 @@ def _cells(values: _Array) -> _Array:
     """Return sums over cells of 4 x 4 pixels, (rows, columns, colours)."""
     rows = values[::4] + values[1::4] + values[2::4] + values[3::4]
     colours = rows.shape[2]
-    # As a product of matrices, which is ten times as fast as a sum over an axis so short.
+    # As a matrix product, which is ten times as fast as a sum over such a short axis.
     cells = rows.reshape(-1, _CELL * colours) @ np.tile(np.eye(colours, dtype=np.float32), (_CELL, 1))
     return cells.reshape(len(rows), -1, colours)
 

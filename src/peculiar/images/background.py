@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# Of normal noise the median absolute deviation is the standard deviation divided by this.
+# For normal noise, the standard deviation is the median absolute deviation times this.
 _NORMAL = 1.4826
 
 
@@ -16,7 +16,7 @@ def rim(values: NDArray[Any], deep: int | None = None) -> NDArray[Any]:
     ----------
     values : ndarray, shape (height, width) or (height, width, channels)
     deep : int, optional
-        So many rows and columns; by default a tenth of the shorter side.
+        Number of rows and columns; default: a tenth of the shorter side.
 
     Returns
     -------
@@ -29,17 +29,17 @@ def rim(values: NDArray[Any], deep: int | None = None) -> NDArray[Any]:
 
 
 def noise(values: NDArray[np.floating[Any]], level: Any = None, *, axis: int | None = None) -> Any:
-    """Return the standard deviation of noise, as its median absolute deviation tells it; stars leave that alone.
+    """Return the standard deviation of noise, from its median absolute deviation, which is robust against stars.
 
-    `astropy.stats.mad_std` computes the same; its import would cost each process that classifies JPEGs 0.4 s.
+    `astropy.stats.mad_std` computes the same, but importing it would cost every process that classifies JPEGs 0.4 s.
 
     Parameters
     ----------
     values : ndarray
     level : float or ndarray, optional
-        That the noise scatters around; by default the median.
+        The level around which the noise scatters; default: the median.
     axis : int, optional
-        Along which to go; by default all values together.
+        Axis to reduce; default: all values together.
 
     Examples
     --------

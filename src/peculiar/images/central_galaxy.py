@@ -1,7 +1,7 @@
 """Find the extent of the galaxy in the middle of a picture.
 
-People's cut-outs show a galaxy at any size, so a network is shown a square that the galaxy itself decides: found here,
-without a network, as the bright region that the middle of the picture belongs to.
+Cut-outs show a galaxy at any size, so the galaxy itself decides which square the network sees. It is found here,
+without a network, as the bright region around the middle of the picture.
 """
 
 from dataclasses import dataclass
@@ -11,28 +11,28 @@ from PIL import Image
 
 from peculiar.images.background import sky
 
-# The search runs on a picture reduced to about this many pixels a side: enough for a size, and fast.
+# The search runs on a picture reduced to about this many pixels per side: enough to measure a size, and fast.
 _GRID = 64
 
-# A galaxy ends where its light falls below this share of its peak, or into the noise of the sky.
+# A galaxy ends where its light falls below this share of its peak, or below the noise of the sky.
 _EDGE, _NOISE, _LEAST = 0.08, 3.0, 3.0
 
-# Stragglers at the edge of the region do not count: the radius holds this share of its pixels.
+# Outlying pixels of the region do not count: the radius encloses this share of its pixels.
 _SHARE = 0.95
 
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """Where the central galaxy lies.
+    """Position and size of the central galaxy.
 
     Parameters
     ----------
     column, row : float
         Its middle, in pixels from the top left corner.
     radius : float
-        The circle around the middle that holds 95 % of its pixels, in pixels.
+        Of the circle around the middle that encloses 95 % of its pixels, in pixels.
     found : bool
-        False where nothing in the middle stands out from the sky; the circle is then half the picture.
+        False if nothing in the middle exceeds the sky; the circle then has half the size of the picture.
     """
 
     column: float
@@ -56,14 +56,14 @@ def central_extent(picture: Image.Image) -> Extent:
     -------
     Extent
     """
-    from scipy import ndimage  # a fifth of a second to import, which reading pictures whole need not wait for
+    from scipy import ndimage  # takes a fifth of a second to import, and reading whole pictures does not need it
 
     reduction = max(1, min(picture.size) // _GRID)
     reduced = picture.reduce(reduction) if reduction > 1 else picture
     light = ndimage.uniform_filter(np.asarray(reduced, dtype=np.float32).mean(axis=2), 3)
     height, width = light.shape
     level, scatter = sky(light)
-    # Of a tiny picture's even side the middle fifth would hold no pixel.
+    # The middle fifth of a tiny picture with an even side would hold no pixel.
     top, left = (max(side // 2 - max(side // 10, 1), 0) for side in (height, width))
     middle = light[top : height - top, left : width - left]
     peak_row, peak_column = np.unravel_index(int(middle.argmax()), middle.shape)

@@ -1,6 +1,6 @@
 """Recognise companion images, which are not galaxies: weights, errors, masks, models, backgrounds.
 
-By what a header says of its kind, by the name of the extension, and by the name of a file beside its image.
+They are recognised by the header, by the name of the extension, and by the name of a file beside its image.
 """
 
 import re
@@ -10,29 +10,29 @@ from pathlib import Path
 from typing import Any
 
 _NOUNS = (
-    # how often, how long and how well a pixel was seen
+    # exposure and weight of a pixel
     *("w(ei?gh)?ts?", "wht", "wei", "t?exp(wt|osures?|time)?", "nexp", "nobs", "nimages?", "nframes?", "num"),
     *("cov(erage)?", "hits?", "rrhr", "depth", "galdepth", "conf(idence)?", "cnt", "area", "ctx", "con(text)?"),
-    # what it is uncertain by
+    # uncertainty of a pixel
     *("(inv|i)?var(iances?)?", "err(ors?)?", "unc(ert(ainty|ainties)?)?", "rms", "sig(ma)?", "std(dev)?", "stdev"),
     *("(r|rd|read)?noise", "snr", "quality", "gain"),
-    # which pixels are bad or belong to what
+    # bad pixels and segmentation
     *("[a-z]*masks?(bits)?", "msk", "flags?", "dq", "dqf", "bpm", "bad(pix)?"),
     *("seg(m(ent(s|ation)?)?)?", "apertures?", "blobs?"),
-    # what was made of it
+    # products of the image
     *("psf(ex|size)?", "models?", "mod", "blobmodels?", "resid(uals?)?", "chi2?", "chisq"),
     *("(mini)?(bkg|bg|sky)(mod(el)?|rms)?", "skybg", "(mini)?back(ground|grnd)?", "wcsdvarr", "d2imarr"),
 )
 _NOUN = re.compile(rf"m?(2d)?({'|'.join(_NOUNS)})(map|maps|image|img|\d)?")
 _CALIBRATION = re.compile(r"bias|dark|(dome|twilight|sky)?flat|zero|arc|lamp|fringe")
 
-# Of two files that differ in such words only, the one with these is the image; they say nothing of another file.
+# Of two files that differ only in such words, the one with these is the image; in other files they mean nothing.
 _IMAGE = re.compile(
     r"sci(ence)?|images?|imgs?|im|data|dr[zc]|flux|int|maic|(bg|bkg|sky)sub|mosaic|coadd|stack|stamps?|cutouts?|maps?"
 )
 _TAKEN_OFF = {"sub", "subtracted", "subtraction", "minus", "free"}
 
-# Cards in which a header may say of what kind its image is.
+# Keywords in which a header may state the kind of its image.
 _KINDS = ("HDUCLAS1", "HDUCLAS2", "HDUCLAS3", "EXTTYPE", "PRODTYPE", "PRODCATG", "IMTYPE", "DATATYPE", "CONTENT")
 _FRAMES = ("IMAGETYP", "OBSTYPE", "IMGTYPE")
 
@@ -41,7 +41,7 @@ _COUNTED = {"kg", "mgy", "ct", "adu", "electron", "DN", "ph"}
 
 
 def companion_kind(header: Any) -> str:
-    """Return what makes an image a companion of another, such as "EXTNAME WHT"; empty where it is an image itself.
+    """Return what makes an image a companion of another, such as "EXTNAME WHT"; empty if it is an image itself.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def companion_kind(header: Any) -> str:
         words = _words(header.get(key, ""))
         if _tell(words) or (key in _FRAMES and any(_CALIBRATION.fullmatch(word) for word in words)):
             return f"{key} {header[key]}"
-    # What GALFIT writes beside the picture is told by its object.
+    # GALFIT names its products in the keyword of the object.
     if re.fullmatch(r"model|residual( map)?", str(header.get("OBJECT", "")).strip().lower()):
         return f"OBJECT {header['OBJECT']}"
     return f"BUNIT {header['BUNIT']}" if _unit_of_companion(str(header.get("BUNIT", "")).strip()) else ""
@@ -59,7 +59,7 @@ def companion_kind(header: Any) -> str:
 
 @lru_cache(maxsize=64)
 def _unit_of_companion(text: str) -> bool:
-    """Tell whether values are times (exposures) or squares (variances, and what is inverse to them)."""
+    """Return whether a unit is one of time (exposure) or a square (variance, or inverse variance)."""
     if not text:
         return False
     if text.lower() in _TIMES:
@@ -74,7 +74,7 @@ def _unit_of_companion(text: str) -> bool:
 
 
 def companion_files(files: Iterable[Path], root: Path, bands: Iterable[str]) -> Mapping[Path, str]:
-    """Find the files whose names say that they go with another one that is there: "m_wht.fits" beside "m_sci.fits".
+    """Find the files whose names make them companions of another file: "m_wht.fits" beside "m_sci.fits".
 
     Parameters
     ----------
@@ -82,12 +82,12 @@ def companion_files(files: Iterable[Path], root: Path, bands: Iterable[str]) -> 
     root : path
         The folder that all of them are in.
     bands : iterable of str
-        Names of bands, in lower case: a mask may serve for all of them.
+        Names of bands, in lower case: one mask may apply to all bands.
 
     Returns
     -------
     mapping of path to str
-        The words that tell, of each such file.
+        By file, the words that make it a companion.
     """
     known = frozenset(bands)
     images: set[tuple[str, ...]] = set()
@@ -117,10 +117,10 @@ def _words(text: object) -> list[str]:
 
 
 def _tell(words: list[str]) -> list[str]:
-    """Return the words that name a companion; none of "sky subtracted"."""
+    """Return the words that name a companion; none for "sky subtracted"."""
     return [] if _TAKEN_OFF & {*words} else [word for word in words if _NOUN.fullmatch(word)]
 
 
 def _plain(words: list[str], bands: frozenset[str]) -> str:
-    """Return what is left of a name without the words for companions, images and bands."""
+    """Return a name without the words for companions, images and bands."""
     return "-".join(word for word in words if not (_NOUN.fullmatch(word) or _IMAGE.fullmatch(word) or word in bands))

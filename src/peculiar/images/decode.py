@@ -28,18 +28,18 @@ from peculiar.images.fits import Bands, read_bands
 from peculiar.images.fits_file import looks_like_fits
 from peculiar.images.stretch import Stretch, border, noise_stretch, sdss_stretch
 
-# Pixels that are stretched at once.
+# Number of pixels that are stretched at a time.
 _BLOCK = 2**22
 
-# Formats that photographs of the sky come in. A closed list keeps hostile files from the decoders of all others.
+# Formats of pictures of the sky. A closed list keeps hostile files away from other decoders.
 FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "GIF", "BMP", "PPM", "JPEG2000")
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".gif", ".bmp", ".ppm", ".jp2"})
 
-# A galaxy is shown with this much around it, and never in less than this share of its picture.
+# The square is this many times as wide as the galaxy, and never smaller than this share of the picture.
 _GALAXY_MARGIN, _LEAST_SHARE = 1.4, 0.16
 
-# Pillow's decoders report damage as whichever of these came first.
+# Pillow's decoders report damage with any of these.
 _DAMAGE = (
     *(OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError, ArithmeticError, AttributeError),
     *(MemoryError, RuntimeError, struct.error, zlib.error),
@@ -48,12 +48,12 @@ _DAMAGE = (
 # Marker of a JPEG's scan, of which a progressive one has several.
 _SCAN = b"\xff\xda"
 
-# Held while a large picture is decoded, which takes much memory.
+# Held while a large picture is decoded, because that takes much memory.
 _one_large = threading.Lock()
 
 Decoded = TypeVar("Decoded")
 
-# What undoes the orientation that EXIF states.
+# The operation that undoes the orientation stated by EXIF.
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -69,7 +69,7 @@ _MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"II*\0", b"MM\0*", b"GIF8", b"BM", b
 
 @dataclass(frozen=True, slots=True)
 class Framing:
-    """How a picture of any size becomes the square that a network sees.
+    """How a picture becomes the square that a network sees.
 
     Parameters
     ----------
@@ -80,11 +80,11 @@ class Framing:
         smaller than the crop is kept whole. "galaxy" keeps the square around the central galaxy, 1.4 times as wide as
         the galaxy; see `peculiar.images.central_galaxy`.
     fast : bool
-        Let the JPEG decoder reduce the picture while decoding. Two to four times as fast where it halves the picture at
-        least; pixels of real galaxies differ from the exact way (antialiased bicubic) by 0.4 to 0.7 of 255 in the mean.
+        Let the JPEG decoder reduce the picture. This is two to four times as fast if the picture is at least halved;
+        pixels of real galaxies differ from the exact result (antialiased bicubic) by 0.4 to 0.7 of 255 on average.
     margin : float
-        How many times as wide as told the square is, from 1 to 4: training takes its turned and shifted views out of
-        a wider one. What lies outside the picture is black.
+        Width of the square relative to `crop`, from 1 to 4: training takes its turned and shifted views from a wider
+        square. Pixels outside the picture are black.
     """
 
     size: int = 128
@@ -107,7 +107,7 @@ class Framing:
 
 
 def parse_crop(text: str) -> int | Literal["galaxy"] | None:
-    """Read a crop as it is typed: "whole", "galaxy", or a number of pixels.
+    """Parse a crop: "whole", "galaxy", or a number of pixels.
 
     Raises
     ------
@@ -125,22 +125,22 @@ def parse_crop(text: str) -> int | Literal["galaxy"] | None:
 
 
 def looks_like_picture(head: bytes) -> bool:
-    """Tell from its first 16 bytes whether a file is a picture of one of `FORMATS`."""
+    """Return whether a file is a picture of one of `FORMATS`, from its first 16 bytes."""
     return head.startswith(_MAGIC) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
 
 
 def decode_picture(content: bytes, framing: Framing) -> NDArray[np.uint8]:
     """Decode one picture and frame it.
 
-    Grey pictures become RGB, transparency is laid over black, more than 8 bits a colour are scaled to 8 (see
-    `peculiar.images.depth`), the orientation that EXIF states is applied, and of an animation the first frame is taken.
+    Grey pictures become RGB, transparent ones are laid over black, more than 8 bits per colour are scaled to 8 (see
+    `peculiar.images.depth`), the EXIF orientation is applied, and animations give their first frame.
 
     Parameters
     ----------
     content : bytes
         An encoded picture (JPEG, PNG, TIFF, WebP, GIF, BMP, PPM or JPEG 2000), or a FITS file of one to three bands.
     framing : Framing
-        What to keep, and its size in the end.
+        Crop and size.
 
     Returns
     -------
@@ -149,18 +149,18 @@ def decode_picture(content: bytes, framing: Framing) -> NDArray[np.uint8]:
     Raises
     ------
     PictureError
-        If the bytes are no picture, are cut short, or exceed what `peculiar.files.limits` allows.
+        If the bytes are not a picture, are cut short, or exceed the limits of `peculiar.files.limits`.
     """
     return decode_remarked(content, framing)[0]
 
 
 def decode_whole(content: bytes) -> NDArray[np.uint8]:
-    """Decode one picture as it is, neither cut nor resized: uint8 (height, width, 3); see `decode_picture`."""
+    """Decode one picture without cropping or resizing: uint8 (height, width, 3); see `decode_picture`."""
     return decode_remarked(content)[0]
 
 
 def decode_remarked(content: bytes, framing: Framing | None = None) -> tuple[NDArray[np.uint8], str]:
-    """Decode one picture, and frame it if told how; say what was guessed of its depth, if anything was."""
+    """Decode one picture, frame it if `framing` is given, and describe what was guessed about its bit depth."""
     if looks_like_fits(content):
         whole = read_fits_picture([content])
         return whole if framing is None else frame_pixels(whole, framing), ""
@@ -176,7 +176,7 @@ def decode_remarked(content: bytes, framing: Framing | None = None) -> tuple[NDA
 
 
 def _open(content: bytes, finish: Callable[..., Decoded]) -> Decoded:
-    """Open a picture, let `finish` decode it, and report whatever is wrong with it as `PictureError`."""
+    """Open a picture, let `finish` decode it, and report every defect as `PictureError`."""
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
             pixels = math.prod(picture.size)
@@ -202,7 +202,7 @@ def _open(content: bytes, finish: Callable[..., Decoded]) -> Decoded:
 
 
 def frame_pixels(pixels: NDArray[np.uint8], framing: Framing) -> NDArray[np.uint8]:
-    """Frame a picture that is decoded already.
+    """Frame a decoded picture.
 
     Parameters
     ----------
@@ -212,7 +212,7 @@ def frame_pixels(pixels: NDArray[np.uint8], framing: Framing) -> NDArray[np.uint
     Returns
     -------
     ndarray of uint8, shape (size, size, 3)
-        `pixels` itself where nothing has to be done.
+        `pixels` itself if nothing has to be done.
 
     Raises
     ------
@@ -227,7 +227,7 @@ def frame_pixels(pixels: NDArray[np.uint8], framing: Framing) -> NDArray[np.uint
 
 
 def kept_square(pixels: NDArray[np.uint8], framing: Framing) -> tuple[float, float, float, float]:
-    """Return the square of a picture that `frame_pixels` makes its result of.
+    """Return the square of a picture that `frame_pixels` keeps.
 
     Parameters
     ----------
@@ -264,7 +264,7 @@ def read_fits_picture(
     files : sequence of path or bytes
         FITS files, or their content; several hold different bands of the same pixels.
     bands : sequence of str
-        Which bands, from the redder to the bluer; see `peculiar.images.fits.read_bands`.
+        Bands, from the reddest to the bluest; see `peculiar.images.fits.read_bands`.
     stretch : Stretch, optional
         By default that of `compose_picture`.
 
@@ -275,47 +275,47 @@ def read_fits_picture(
     Raises
     ------
     PictureError
-        If there is no image, a damaged one, too large a one, or bands that do not fit together.
+        If there is no image, it is damaged or too large, or the bands do not fit together.
     """
     return compose_picture(read_fits_bands(files, bands), stretch)
 
 
 def read_fits_bands(files: Sequence[Path | bytes], bands: Sequence[str] = ()) -> Bands:
-    """Read the bands of a picture of a limited number of pixels; see `peculiar.images.fits.read_bands`."""
+    """Read the bands of a picture, up to a limited number of pixels; see `peculiar.images.fits.read_bands`."""
     return read_bands(files, bands, most=PIXELS)
 
 
 def has_gaps(planes: NDArray[Any]) -> bool:
-    """Tell whether bands (n, height, width) lack pixels, or one of several lacks all; see `lacks_band`."""
+    """Return whether bands (n, height, width) have pixels without a value, or a band without any; see `lacks_band`."""
     return planes.dtype != np.uint8 and (not np.isfinite(planes).all() or lacks_band(planes))
 
 
 def lacks_band(planes: NDArray[Any]) -> bool:
-    """Tell whether one of several bands has no value at all, but 0 or unknown ones everywhere, and another has some."""
+    """Return whether one of several bands has only zeros and unknown values, and another band has others."""
     return planes.dtype != np.uint8 and not all(_with_values(planes))
 
 
 def _with_values(planes: NDArray[Any]) -> list[bool]:
-    """Tell of each band whether it has any value; of an empty picture all are taken to."""
+    """Return for each band whether it has any value; True for all bands of an empty picture."""
     there = [_has_value(plane) for plane in planes]
     return there if any(there) else [True] * len(there)
 
 
 def _has_value(plane: NDArray[Any]) -> bool:
-    middle = float(plane[plane.shape[0] // 2, plane.shape[1] // 2])  # which decides as a rule
+    middle = float(plane[plane.shape[0] // 2, plane.shape[1] // 2])  # this usually decides
     return (middle != 0 and math.isfinite(middle)) or bool((np.isfinite(plane) & (plane != 0)).any())
 
 
 def compose_picture(bands: Bands, stretch: Stretch | None = None) -> NDArray[np.uint8]:
-    """Make a colour picture of bands, and turn it over: FITS has its origin at the bottom left.
+    """Make a colour picture from bands, and flip it: FITS has its origin at the bottom left.
 
     Parameters
     ----------
     bands : Bands
-        Bytes are taken for a finished picture, which is not stretched.
+        Bytes count as a finished picture and are not stretched.
     stretch : Stretch, optional
-        By default that of SDSS where the bands are in a unit of flux; else by sky and noise at the border. A band
-        without any value is left out.
+        Default: that of SDSS if the bands have a unit of flux, otherwise by sky and noise at the edges. A band without
+        any value is left out.
 
     Returns
     -------
@@ -337,13 +337,13 @@ def compose_picture(bands: Bands, stretch: Stretch | None = None) -> NDArray[np.
         stretch = sdss_stretch(len(planes), bands.nanomaggies)
     elif stretch is None:
         stretch = noise_stretch(border(planes))
-    rows = max(1, _BLOCK // planes.shape[2])  # a large picture by parts, which together need less memory
+    rows = max(1, _BLOCK // planes.shape[2])  # a large picture in parts, to save memory
     parts = [stretch(planes[:, row : row + rows]) for row in range(0, planes.shape[1], rows)]
     return np.ascontiguousarray((np.concatenate(parts) if len(parts) > 1 else parts[0])[::-1])
 
 
 def picture_pixels(picture: Image.Image) -> NDArray[np.uint8]:
-    """Return the pixels of a picture of Pillow's as `decode_picture` would, neither cut nor resized.
+    """Return the pixels of a Pillow image as `decode_picture` does, without cropping or resizing.
 
     Returns
     -------
@@ -372,9 +372,9 @@ def read_picture(path: str | os.PathLike[str], framing: Framing) -> NDArray[np.u
 
 
 def read_encoded(path: str | os.PathLike[str]) -> bytes:
-    """Return what a picture file holds, or raise `PictureError`, also for a pipe, a device, or too large a file."""
+    """Return the content of a picture file; raise `PictureError` also for pipes, devices and large files."""
     try:
-        # Without waiting, since a pipe need never say anything.
+        # Do not wait: a pipe may never send anything.
         with open(path, "rb", buffering=0, opener=_open_at_once) as file:
             state = os.fstat(file.fileno())
             if not stat.S_ISREG(state.st_mode):
@@ -407,7 +407,7 @@ def _square(size: tuple[int, int], crop: int | None) -> tuple[int, int, int, int
 
 
 def _galaxy_square(picture: Image.Image) -> tuple[float, float, float, float]:
-    """Return the box of the square around the central galaxy, which lies within the picture."""
+    """Return the box of the square around the central galaxy, within the picture."""
     extent, whole = central_extent(picture), min(picture.size)
     side = min(max(2 * _GALAXY_MARGIN * extent.radius, _LEAST_SHARE * whole), whole)
     left = min(max(extent.column - side / 2, 0), picture.width - side)
@@ -416,7 +416,7 @@ def _galaxy_square(picture: Image.Image) -> tuple[float, float, float, float]:
 
 
 def _kept(picture: Image.Image, framing: Framing) -> tuple[float, float, float, float]:
-    """Return the box that is kept of a picture; with a margin it may reach beyond it."""
+    """Return the box that is kept; with a margin it may extend beyond the picture."""
     box = _galaxy_square(picture) if framing.crop == "galaxy" else _square(picture.size, framing.crop)
     more = (box[2] - box[0]) * (framing.margin - 1) / 2
     return box[0] - more, box[1] - more, box[2] + more, box[3] + more
@@ -434,7 +434,7 @@ def _frame(picture: Image.Image, framing: Framing) -> NDArray[np.uint8]:
 def _on_black(
     picture: Image.Image, box: tuple[float, float, float, float]
 ) -> tuple[Image.Image, tuple[float, float, float, float]]:
-    """Return a picture laid on black where a box reaches beyond it, and the box in it."""
+    """Return a picture padded with black to contain a box, and the box in the padded picture."""
     left, upper, right, lower = box
     rim = math.ceil(max(0, -left, -upper, right - picture.width, lower - picture.height))
     if rim:
@@ -445,7 +445,7 @@ def _on_black(
 
 
 def _to_rgb(content: bytes, picture: ImageFile.ImageFile) -> tuple[Image.Image, str]:
-    """Return a picture with 8 bits for each of three colours, and what was guessed of its depth."""
+    """Return a picture with three colours of 8 bits, and what was guessed about its bit depth."""
     shown: Image.Image = picture
     guess = ""
     if picture.mode in {"I", "F"} or picture.mode.startswith("I;16"):
@@ -456,8 +456,8 @@ def _to_rgb(content: bytes, picture: ImageFile.ImageFile) -> tuple[Image.Image, 
 
 
 def _upright(shown: Image.Image, picture: Image.Image) -> Image.Image:
-    """Return a picture in three colours, turned as the EXIF of the one that it was made of says."""
-    # Pillow's own exif_transpose writes the other entries anew, and breaks off at one of another type than is usual.
+    """Return a picture in three colours, turned by the EXIF orientation of its original."""
+    # Pillow's exif_transpose rewrites all EXIF entries, and fails on entries of an unusual type.
     if "exif" in picture.info:
         picture.load()
         turn = _TURNS.get(picture.getexif().get(ExifTags.Base.Orientation, 1))
@@ -468,7 +468,7 @@ def _upright(shown: Image.Image, picture: Image.Image) -> Image.Image:
 
 
 def _over_black(picture: Image.Image) -> Image.Image:
-    """Lay a picture over black, by stripes, since a large one takes much memory several times over."""
+    """Lay a picture over black, in stripes, to save memory."""
     width, height = picture.size
     shown = Image.new("RGB", picture.size)
     rows = max(1, LARGE_PIXELS // 4 // width)
@@ -482,7 +482,7 @@ def _over_black(picture: Image.Image) -> Image.Image:
 def _decode_plain(content: bytes) -> Image.Image | None:
     """Decode a plain JPEG with simplejpeg: the same pixels as Pillow's, in 60 % of the time.
 
-    None where it is not installed, or finds fault with the file: then Pillow decides what is wrong.
+    None if it is not installed or rejects the file; then Pillow decides.
     """
     decode = _simplejpeg_decoder()
     try:
@@ -493,9 +493,9 @@ def _decode_plain(content: bytes) -> Image.Image | None:
 
 def _decode_fast(content: bytes, picture: Image.Image, framing: Framing) -> NDArray[np.uint8]:
     """Decode a plain JPEG at the smallest of the decoder's scales that does not magnify, then frame the rest."""
-    width, height = picture.size  # which a draft changes
+    width, height = picture.size  # a draft changes it
     if isinstance(framing.crop, str):
-        # The galaxy is found in the reduced picture; as a rule it takes a third to a half of it.
+        # The galaxy is found in the reduced picture, of which it usually takes a third to a half.
         kept = min(width, height) / 2
     else:
         left, _, right, _ = _square(picture.size, framing.crop)
@@ -514,7 +514,7 @@ def _decode_fast(content: bytes, picture: Image.Image, framing: Framing) -> NDAr
 
 @functools.cache
 def _simplejpeg_decoder() -> Callable[..., NDArray[np.uint8]] | None:
-    """Return simplejpeg's decoder where the extra `fast` is installed: half as fast again as Pillow's."""
+    """Return simplejpeg's decoder if the extra `fast` is installed: 1.5 times as fast as Pillow's."""
     try:
         import simplejpeg
     except ImportError:

@@ -11,7 +11,7 @@ from peculiar.images import background
 
 
 class Remedy(StrEnum):
-    """What a cleaned list does with the galaxies of a finding."""
+    """What happens to the galaxies of a finding in a cleaned list."""
 
     DROP = "drop"
     KEEP_FIRST = "keep first"
@@ -19,7 +19,7 @@ class Remedy(StrEnum):
 
 
 class Rule(StrEnum):
-    """Something that a check looks for: a member is its name, with all that is to be known of it.
+    """A rule of the checks: its name, description, remedy and threshold.
 
     Attributes
     ----------
@@ -27,7 +27,7 @@ class Rule(StrEnum):
         The rule in words, with its threshold.
     remedy : Remedy
     threshold : float or None
-        Where the fault begins.
+        Value from which the rule applies.
     """
 
     description: str
@@ -46,7 +46,7 @@ class Rule(StrEnum):
         return member
 
 
-# How many times as bright as the middle something else may be: a star beside a galaxy often is.
+# Allowed brightness of another object relative to the middle: stars beside galaxies are often brighter.
 _BRIGHTER = 2.5
 
 
@@ -78,7 +78,7 @@ class Defect(Rule):
         1.2,
         "%",
     )
-    # What lies beside a bright star, or is one of two galaxies, may be worth keeping.
+    # A galaxy beside a bright star, or one of two galaxies, may be worth keeping.
     OFF_CENTRE = (
         "off-centre",
         "the bright region in the middle peaks farther than {threshold} of the side from the centre, something "
@@ -97,13 +97,13 @@ class Defect(Rule):
     )
 
 
-# JPEG makes 254 of 255 here and there.
+# JPEG turns some 255 into 254.
 _FULL, _FAINTEST = 254, 4.0
 
 # Noise changes within so many pixels; other light changes over longer distances.
 _NEAR = 15
 
-# Before the brightest place is sought, light is smoothed by this share of the side.
+# Smoothing before the search for the brightest place, as a share of the side.
 _SMOOTH = 0.02
 
 

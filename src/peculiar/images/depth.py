@@ -1,7 +1,7 @@
 """Scale values of more than 8 bits, and floats, to 8 bits.
 
-White is known where the file says so. Else it is the largest value of 8, 10, 12, 14, 16 bits and so on, the first
-that the values do not exceed: cameras of 12 bits write files of 16 bits, most of whose range is empty.
+The file may state which value is white. Otherwise white is the largest value of 8, 10, 12, 14, 16 bits and so on, the
+first that no value exceeds: 12-bit cameras write 16-bit files, most of whose range is empty.
 """
 
 import io
@@ -16,42 +16,42 @@ from peculiar.errors import PictureError
 
 _DEPTHS = tuple(range(8, 33, 2))
 
-# What gives the lower bytes in place of the upper ones, which is all that Pillow reads of colours of 16 bits.
+# Gives the lower bytes in place of the upper ones; Pillow reads only the upper bytes of 16-bit colours.
 _SWAPPED = {";16B": ";16L", ";16L": ";16B", ";16N": ";16B" if sys.byteorder == "little" else ";16L"}
 
-# Upper bytes below this leave three quarters of the range of 16 bits empty.
+# If all upper bytes are below this, three quarters of the 16-bit range are empty.
 _NEARLY_EMPTY = 2**14 >> 8
 
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _LARGEST_VALUE, _WHITE_IS_ZERO = 258, 262, 281, 0
 
 
 class White(NamedTuple):
-    """Which value is white, and a remark if that is guessed."""
+    """The value of white, and a remark if it is a guess."""
 
     value: float
     guess: str = ""
 
 
 def white_of(values: NDArray[Any], *, most: int = 16) -> White:
-    """Return which of some values is white, by their range.
+    """Return the value of white, from the range of the values.
 
     Parameters
     ----------
     values : ndarray of any numbers
     most : int
-        Bits of the numbers in the file; a range that fills them is no guess.
+        Bits of the numbers in the file; if the range fills them, white is not a guess.
 
     Raises
     ------
     PictureError
-        If values are negative or no numbers, or of floating point and exceed 16 bits: then nothing says which is white.
+        If values are negative or not numbers, or floats beyond 16 bits: then white is unknown.
     """
     low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
     return white_between(low, high, values.dtype, most=most)
 
 
 def white_between(low: float, high: float, dtype: "np.dtype[Any]", *, most: int = 16) -> White:
-    """Return which value is white where values lie between two others; see `white_of`."""
+    """Return the value of white, from the lowest and highest value; see `white_of`."""
     if dtype == np.uint8:
         return White(255)
     if dtype.kind == "b" or (dtype.kind == "f" and low >= -0.01 and high <= 1):
@@ -67,7 +67,7 @@ def white_between(low: float, high: float, dtype: "np.dtype[Any]", *, most: int 
 
 
 def to_bytes(values: NDArray[Any], white: float) -> NDArray[np.uint8]:
-    """Scale values so that white is 255: whole numbers keep their upper 8 bits, others are rounded."""
+    """Scale values so that white becomes 255: integers keep their upper 8 bits, floats are rounded."""
     if values.dtype == np.uint8:
         return values
     if values.dtype.kind in "iu" and white in {2**depth - 1 for depth in _DEPTHS}:
@@ -77,8 +77,8 @@ def to_bytes(values: NDArray[Any], white: float) -> NDArray[np.uint8]:
 
 
 def grey_to_bytes(content: bytes, picture: ImageFile.ImageFile) -> tuple[Image.Image, str]:
-    """Return a grey picture of 16 or 32 bits a pixel with 8 bits, and a remark if its depth is guessed."""
-    # Pillow scales the values of a PPM that states another largest value than that of 16 bits.
+    """Return a grey picture of 16 or 32 bits with 8 bits, and a remark if its bit depth is a guess."""
+    # Pillow scales the values of a PPM with another maximum than that of 16 bits.
     scaled = picture.format == "PPM" and bool(picture.tile) and picture.tile[0].codec_name != "raw"
     wide = picture.format == "PPM" or picture.mode.startswith("I;16")
     values = np.asarray(picture)
@@ -92,13 +92,13 @@ def grey_to_bytes(content: bytes, picture: ImageFile.ImageFile) -> tuple[Image.I
 
 
 def has_wide_colours(picture: ImageFile.ImageFile) -> bool:
-    """Tell, before a picture is decoded, whether it has colours of 16 bits, of which Pillow drops the lower eight."""
+    """Return, before decoding, whether a picture has 16-bit colours, of which Pillow drops the lower eight bits."""
     bits = _tiff_tag(picture, _BITS_PER_SAMPLE)
     return picture.mode in {"RGB", "RGBA"} and (";16" in _rawmode(picture) or (isinstance(bits, tuple) and 16 in bits))
 
 
 def colours_to_bytes(content: bytes, picture: ImageFile.ImageFile) -> tuple[Image.Image, str]:
-    """Return a picture with colours of 16 bits as Pillow does, or if these are nearly empty, with the bits they use."""
+    """Return a picture with 16-bit colours as Pillow does, or if their range is nearly empty, with the bits in use."""
     if ";16" not in _rawmode(picture):
         raise PictureError("its 16-bit colours are in separate planes, which are not read; save it with 8 bits")
     picture.load()
@@ -123,12 +123,12 @@ def colours_to_bytes(content: bytes, picture: ImageFile.ImageFile) -> tuple[Imag
 
 
 def _known_white(content: bytes, picture: ImageFile.ImageFile, values: NDArray[Any]) -> float | None:
-    """Return the value of white that a file states: TIFF's bits and largest value, PNG's significant bits."""
+    """Return the value of white that a file states: bits and maximum of a TIFF, significant bits of a PNG."""
     largest = values.max() if values.size else 0
     stated: Any = None
     if picture.format == "PNG":
         at = content.find(b"sBIT", 0, 4096)
-        # A file that follows the standard scales its values up to 16 bits, and then exceeds these.
+        # A file that follows the standard scales its values up to 16 bits, and so exceeds them.
         stated = 2 ** content[at + 4] - 1 if at > 0 and 8 <= content[at + 4] < 16 else None
     elif picture.format == "TIFF":
         bits, stated = _tiff_tag(picture, _BITS_PER_SAMPLE), _tiff_tag(picture, _LARGEST_VALUE)

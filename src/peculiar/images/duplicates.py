@@ -1,10 +1,10 @@
 """Find pictures of the same galaxy, also turned, mirrored, rescaled or cropped differently.
 
-Three steps, each with fewer pairs than the one before. A portrait is the surroundings of the galaxy at a size that the
-galaxy itself decides, so that scale and centring no longer matter. Around its middle, along rings, the amplitudes of
-light's Fourier series do not change when it is turned or mirrored: neighbours in them are candidates. The candidates'
-phases then tell by which angle one has to be turned to fit the other, and laid upon each other the two have to agree in
-what is fine: stars, companions, knots, even the noise.
+There are three steps, each with fewer pairs than the last. First, a portrait of each galaxy is made, whose size follows
+the galaxy, so that scale and centring no longer matter. Along rings around its middle, the amplitudes of the Fourier
+series of the light do not change with rotation and mirroring: galaxies with similar amplitudes are candidates. Second,
+the phases of two candidates give the angle between them. Third, after alignment, the two have to agree in their fine
+structure: stars, companions, knots, even the noise.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,30 +19,31 @@ from peculiar.images.background import noise
 PORTRAIT = 64
 """Side of a portrait, in pixels."""
 
-# A galaxy's bright part ends at this share of its peak; a portrait reaches so many times as far. Its middle is that of
-# what is brighter still: at the edge it may just touch a star in one picture, and just not in the other.
+# The bright part of a galaxy ends at the first share of its peak; a portrait extends so many times as far. Its middle
+# is that of the core above the last share, because the bright part may touch a star in one picture and just not in the
+# other.
 _EDGE, _REACH, _CORE = 0.2, 2.6, 0.35
 
-# Smoothing before the peak is sought, in shares of the side, and the share of the picture in which it is sought.
+# Smoothing before the search for the peak, as a share of the side, and the share of the picture that is searched.
 _SMOOTH, _MIDDLE = 0.012, 0.28
 
-# A pixel of a portrait is shown if so much of it lies inside the picture, and so much once the portrait is turned; of
-# the disc that is compared, both portraits have to show this share.
+# A pixel of a portrait is valid if at least so much of it lies inside the picture, and so much after the portrait is
+# turned. Both portraits need valid pixels in this share of the disc that is compared.
 _SHOWN, _WHOLLY, _ENOUGH = 0.5, 0.99, 0.15
 
-# Corners that turning a picture left empty are darker than this, and touch its rim.
+# Empty corners of a turned picture are darker than this, and touch its rim.
 _EMPTY = 2.0
 
-# Logarithmic rings around the middle, in pixels of the portrait; points on each; harmonics that are kept.
+# Logarithmic rings around the middle, in pixels of the portrait; points per ring; harmonics that are kept.
 _INNER, _OUTER, _RINGS, _POINTS, _HARMONICS = 3.0, 31.0, 24, 64, 24
-_DESCRIBED = 16  # of the harmonics, those whose amplitudes describe a galaxy
+_DESCRIBED = 16  # harmonics whose amplitudes describe a galaxy
 _STEP = np.log(_OUTER / _INNER) / (_RINGS - 1)
 
-# How far the sizes of two portraits may differ, in rings of 10 %.
+# Allowed difference in the sizes of two portraits, in rings of 10 %.
 _RING_SHIFTS = range(-2, 3)
 
-# Pairs have to agree so well in their rings; laid upon each other, ever more finely; and in what half a turn changes,
-# where different ones of 7,000 real galaxies reach 0.2, and copies fall to 0.6.
+# Required correlations of a pair: in the rings; aligned, more and more finely; and in the part that changes under half
+# a turn, where different galaxies of 7,000 real ones reach 0.2, and copies are at 0.6 or above.
 _RINGS_AGREE, _ROUGHLY, _BETTER, _FINELY, _UNEVENLY = 0.38, 0.15, 0.35, 0.45, 0.52
 
 # How far two portraits may be shifted against each other, in pixels.
@@ -51,9 +52,9 @@ _REACHED = 5
 _BLOCK = 1000
 
 MOST_AT_ONCE = 50_000
-"""Galaxies that are compared each with each; of more, those that are near the same landmarks."""
+"""Up to so many galaxies are compared each with each; of more, only those near the same landmarks."""
 
-# Landmarks, times the square root of the number of galaxies; and how many of them a galaxy is near.
+# Number of landmarks, as a multiple of the square root of the number of galaxies; landmarks per galaxy.
 _LANDMARKS, _NEAR_LANDMARKS = 1.0, 24
 
 
@@ -66,9 +67,9 @@ class Duplicate:
     first, second : int
         Their rows, the smaller first.
     likeness : float
-        How well they agree in what half a turn changes, once one is laid upon the other: up to 1.
+        Correlation of the part that changes under half a turn, after alignment: up to 1.
     turned : float
-        By how many degrees, from -180 to 180.
+        Rotation in degrees, from -180 to 180.
     mirrored : bool
     """
 
@@ -90,7 +91,7 @@ def portrait(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     Returns
     -------
     ndarray of uint8, shape (2, PORTRAIT, PORTRAIT)
-        Grey, and 1 where the picture shows it, 0 elsewhere: there its rim fades into its sky.
+        The grey portrait, and 1 inside the picture, 0 outside, where its rim fades into its sky.
     """
     from scipy import ndimage
 
@@ -110,7 +111,7 @@ def portrait(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     row, column = (float(np.average(axis, weights=weights)) + 0.5 for axis in (rows, columns))
     reach = max(_REACH * np.sqrt(bright.sum() / np.pi), 4.0)
     rim = int(max(0, reach - column, reach - row, column + reach - width, row + reach - height)) + 2
-    # Fading into the sky, since a sharp rim beside a bright star would be a likeness in itself.
+    # It fades into the sky, because a sharp rim beside a bright star would itself correlate.
     padded = Image.fromarray(np.pad(light, rim, mode="linear_ramp", end_values=sky))
     shown = Image.fromarray(np.pad((~empty).astype(np.float32), rim))
     box = (column - reach + rim, row - reach + rim, column + reach + rim, row + reach + rim)
@@ -120,7 +121,7 @@ def portrait(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _around(light: NDArray[np.float32], peak: tuple[int, int], share: float) -> NDArray[np.bool_]:
-    """Return what is joined to a peak and brighter than a share of it."""
+    """Return the region connected to a peak that is brighter than a share of it."""
     from scipy import ndimage
 
     regions, _ = ndimage.label(light > share * light[peak])
@@ -129,7 +130,7 @@ def _around(light: NDArray[np.float32], peak: tuple[int, int], share: float) -> 
 
 
 def _fill_corners(light: NDArray[np.float32]) -> tuple[float, NDArray[np.bool_]]:
-    """Give the sky's brightness to the dark that touches a picture's rim, in place; return it, and where that is."""
+    """Fill empty corners at the rim of a picture with the brightness of the sky, in place; return it, and a mask."""
     from scipy import ndimage
 
     regions, _ = ndimage.label(ndimage.uniform_filter(light, 3) < _EMPTY)
@@ -153,22 +154,22 @@ def find_duplicates(
     neighbours: int = 20,
     progress: Callable[[int], object] = lambda done: None,
 ) -> list[Duplicate]:
-    """Find pictures of the same galaxy, however turned, mirrored, rescaled or centred.
+    """Find pictures of the same galaxy, also if turned, mirrored, rescaled or centred differently.
 
     Parameters
     ----------
     portraits : ndarray of uint8, shape (n, 2, PORTRAIT, PORTRAIT)
         See `portrait`.
     neighbours : int
-        How many candidates to compare each galaxy with.
+        Number of candidates to compare with each galaxy.
     progress : callable
         Called with the number of galaxies compared since the last call.
 
     Returns
     -------
     list of Duplicate
-        By their rows. The time of the comparison grows as n, that of the search as the square of n up to
-        `MOST_AT_ONCE`, and as its power 3/2 from there on.
+        Sorted by rows. The time of the comparison grows as n, that of the search as the square of n up to
+        `MOST_AT_ONCE`, and as its power 3/2 above.
     """
     if len(portraits) < 2:
         return []
@@ -176,7 +177,7 @@ def find_duplicates(
     waves = np.fft.rfft(rings, axis=2)[:, :, 1 : _HARMONICS + 1].astype(np.complex64)
     spread = np.sqrt((np.abs(waves) ** 2).mean(axis=0))
     description = _description(waves)
-    # Galaxies are alike in being round, or long: a harmonic counts by how far it goes beyond what is usual.
+    # Many galaxies are similarly round or elongated, so a harmonic counts by how far it exceeds what is usual.
     waves /= np.maximum(spread, 1e-6)
     duplicates: list[Duplicate] = []
     for pairs, compared in _candidates(description, neighbours):
@@ -196,7 +197,7 @@ def find_duplicates(
 
 
 def _rings(portraits: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return how light changes along rings around the middle, in units of its scatter: (n, rings, points)."""
+    """Return the changes of light along rings around the middle, in units of its scatter: (n, rings, points)."""
     from scipy import ndimage
 
     radius = np.geomspace(_INNER, _OUTER, _RINGS)[:, None]
@@ -206,17 +207,17 @@ def _rings(portraits: NDArray[np.uint8]) -> NDArray[np.float32]:
     light = np.log(portraits.astype(np.float32) + 16)
     rings = np.stack([ndimage.map_coordinates(one, places, order=1) for one in light])
     rings -= rings.mean(axis=2, keepdims=True)
-    # A bright star is no more than another difference.
+    # A bright star must not count more than other differences.
     scatter = noise(rings.reshape(len(rings), -1), 0, axis=1) + 0.01
     clipped: NDArray[np.float32] = np.clip(rings / scatter[:, None, None], -4, 4)
     return clipped
 
 
 def _description(waves: NDArray[np.complex64]) -> NDArray[np.float32]:
-    """Return what turning and mirroring leave as it is, as vectors of length 1: (n, d)."""
+    """Return descriptors that do not change with rotation and mirroring, as vectors of length 1: (n, d)."""
     from scipy import ndimage
 
-    # Over neighbouring rings, since two portraits differ a little in scale.
+    # Smoothed over neighbouring rings, because two portraits differ a little in scale.
     amplitudes = ndimage.gaussian_filter1d(np.abs(waves[:, :, :_DESCRIBED]), 1, axis=1)
     values = np.sqrt(amplitudes).reshape(len(waves), -1)
     values = (values - values.mean(axis=0)) / np.maximum(values.std(axis=0), 1e-6)
@@ -225,7 +226,7 @@ def _description(waves: NDArray[np.complex64]) -> NDArray[np.float32]:
 
 
 def _candidates(description: NDArray[np.float32], neighbours: int) -> Iterator[tuple[NDArray[np.intp], int]]:
-    """Yield pairs of rows (n, 2), the smaller first, each once, and how many rows were searched for them."""
+    """Yield pairs of rows (n, 2), the smaller first, each once, and the number of rows that were searched."""
     count = min(neighbours, len(description) - 1)
     seen: set[int] = set()
     for rows, others in _regions(description):
@@ -242,11 +243,11 @@ def _candidates(description: NDArray[np.float32], neighbours: int) -> Iterator[t
 
 
 def _regions(description: NDArray[np.float32]) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-    """Yield rows, each once, and those that their neighbours are sought among.
+    """Yield rows, each once, with the rows among which their neighbours are searched.
 
-    All among all, where there are not too many. Else by landmarks, galaxies that chance chooses: a row belongs to its
-    nearest one, and is sought among the rows of which this is one of the nearest. Landmarks are so many that the time
-    grows as the power 3/2 of the number of rows.
+    For moderate numbers, all among all. Otherwise random galaxies serve as landmarks: a row belongs to its nearest
+    landmark, and its neighbours are searched among the rows that have this landmark among their nearest. The number of
+    landmarks makes the time grow as the power 3/2 of the number of rows.
     """
     count = len(description)
     if count <= MOST_AT_ONCE:
@@ -272,7 +273,7 @@ def _regions(description: NDArray[np.float32]) -> Iterator[tuple[NDArray[np.intp
 
 @dataclass(frozen=True, slots=True)
 class _Fits:
-    """How each of some pairs fits best: its agreement, by how many degrees turned, mirrored or not, how much larger."""
+    """The best alignment of each pair: correlation, rotation in degrees, mirrored or not, relative scale."""
 
     agreement: NDArray[np.float32]
     turned: NDArray[np.float32]
@@ -281,7 +282,7 @@ class _Fits:
 
 
 def _fit_rings(waves: NDArray[np.complex64], pairs: NDArray[np.intp]) -> _Fits:
-    """Correlate pairs over angle, both ways round, and over a few steps of scale."""
+    """Correlate pairs over all angles, with and without mirroring, and over a few scales."""
     count, fine = len(pairs), 2 * _POINTS
     fits = _Fits(*(np.zeros(count, dtype=kind) for kind in (np.float32, np.float32, bool, np.float32)))
     for start in range(0, count, _BLOCK):
@@ -313,7 +314,7 @@ def _fit_rings(waves: NDArray[np.complex64], pairs: NDArray[np.intp]) -> _Fits:
 def _lay_over(
     portraits: NDArray[np.uint8], pair: NDArray[np.intp], turned: float, scale: float, mirrored: bool
 ) -> Duplicate | None:
-    """Lay the second portrait on the first, turn and scale it until they agree best, and judge."""
+    """Align the second portrait with the first by rotation, scale and shift, and decide."""
     first, second = (portraits[row].astype(np.float32) for row in pair)
     fixed = _fine(first)
 
@@ -334,7 +335,7 @@ def _lay_over(
     if finely < _FINELY:
         return None
     _, laid = _shifted(fixed, _fine(_turned(second, angle, size, mirrored=mirrored)))
-    # Two discs seen edge-on agree in all but what half a turn changes.
+    # Two discs seen edge-on agree in everything except the part that changes under half a turn.
     hidden = np.isnan(fixed) | np.isnan(laid)
     likeness = _correlation(*(_uneven(np.where(hidden, np.nan, one)) for one in (fixed, laid)))
     if likeness < _UNEVENLY:
@@ -344,11 +345,11 @@ def _lay_over(
 
 
 def _turned(portrait: NDArray[np.float32], angle: float, size: float, *, mirrored: bool) -> NDArray[np.float32]:
-    """Turn a portrait by degrees about its middle, and enlarge it; of what comes from outside nothing is shown."""
+    """Turn a portrait about its middle and enlarge it; pixels from outside are invalid."""
     cosine, sine = np.cos(np.deg2rad(angle)) * size, np.sin(np.deg2rad(angle)) * size
     down = -1 if mirrored else 1
     middle = PORTRAIT / 2
-    # Where in the portrait column and row of the result come from.
+    # Column and row in the portrait for each pixel of the result.
     across = (cosine, sine, middle * (1 - cosine - sine))
     along = (-down * sine, down * cosine, middle * (1 + down * (sine - cosine)))
     return np.stack(
@@ -364,14 +365,14 @@ def _turned(portrait: NDArray[np.float32], angle: float, size: float, *, mirrore
 
 
 def _fine(portrait: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return what is left of a portrait without its smooth part, in units of its scatter; NaN where it shows nothing.
+    """Return a portrait minus its smooth part, in units of its scatter; NaN for invalid pixels.
 
-    Only a disc counts, which turning leaves as it is.
+    Only a disc counts, because rotation does not change it.
     """
     from scipy import ndimage
 
     logarithm, shown = np.log(portrait[0] + 16), portrait[1] > _WHOLLY
-    # What is not shown has no part in the smooth light either.
+    # Invalid pixels do not contribute to the smooth light.
     weight = ndimage.gaussian_filter(shown.astype(np.float32), 2)
     smooth = ndimage.gaussian_filter(logarithm * shown, 2) / np.maximum(weight, 1e-3)
     fine, shown = logarithm - smooth, shown & _DISC
@@ -382,7 +383,7 @@ def _fine(portrait: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _uneven(fine: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return what half a turn changes; where a portrait shows one of two opposite places alone, that one."""
+    """Return the part that changes under half a turn; if only one of two opposite pixels is valid, that pixel."""
     opposite = fine[::-1, ::-1]
     nowhere = np.isnan(fine) & np.isnan(opposite)
     return np.where(nowhere, np.nan, np.nan_to_num(fine) - np.nan_to_num(opposite))
@@ -392,7 +393,7 @@ _DISC = np.hypot(*(np.indices((PORTRAIT, PORTRAIT)) - (PORTRAIT - 1) / 2)) < 30
 
 
 def _shifted(first: NDArray[np.float32], second: NDArray[np.float32]) -> tuple[float, NDArray[np.float32]]:
-    """Shift the second by up to `_REACHED` pixels to where they correlate best; return how well, and the second."""
+    """Shift the second by up to `_REACHED` pixels to the best correlation; return the correlation and the second."""
     product = np.fft.rfft2(np.nan_to_num(first)).conj() * np.fft.rfft2(np.nan_to_num(second))
     near = 2 * _REACHED + 1
     correlation = np.roll(np.fft.irfft2(product, s=first.shape), (_REACHED, _REACHED), (0, 1))[:near, :near]
@@ -402,7 +403,7 @@ def _shifted(first: NDArray[np.float32], second: NDArray[np.float32]) -> tuple[f
 
 
 def _correlation(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
-    """Return the correlation where both portraits show something; 0 where that is too little to tell."""
+    """Return the correlation over pixels valid in both portraits; 0 if these are too few."""
     both = ~(np.isnan(first) | np.isnan(second))
     if both.sum() < _ENOUGH * _DISC.sum():
         return 0.0

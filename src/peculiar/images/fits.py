@@ -1,6 +1,6 @@
 """FITS images: the bands of a file, their order and units. Rows stay in FITS order, from the bottom up.
 
-Bands lie in extensions, in the planes of a cube (bands, height, width), or in files of their own.
+Bands are in extensions, in the planes of a cube (bands, height, width), or in separate files.
 """
 
 import logging
@@ -23,13 +23,13 @@ from peculiar.images.wcs import pixel_side, read_sky, same_cards
 
 logger = logging.getLogger(__name__)
 
-# Wavelengths in nm, by which bands are ordered. Capitals do not matter: the bands that share a letter lie close.
+# Wavelengths in nm, by which bands are ordered. Case does not matter: bands with the same letter are close.
 _WAVELENGTHS = {
     **{"u": 355, "b": 445, "g": 475, "v": 550, "r": 625, "vis": 700, "i": 765, "z": 905, "y": 1000},
     **{"j": 1230, "h": 1640, "k": 2180, "ks": 2160},
 }
 
-# What an extension is called that has a picture of any band.
+# Names of extensions that hold a picture of any band.
 _NO_NAMES = {"sci", "science", "image", "data", "primary", "compressed_image"}
 
 _COMPOSITES = (("i", "r", "g"), ("z", "r", "g"))
@@ -37,8 +37,8 @@ _COMPOSITES = (("i", "r", "g"), ("z", "r", "g"))
 _NANOMAGGIES = {"nanomaggy", "nanomaggies", "nmgy", "nmaggy", "nmaggies", "nanomaggie"}
 _NANOMAGGY_JANSKY = 3.631e-6
 
-# Bands may be shifted against each other, as those of SDSS are, but not turned or enlarged: at the corners by not more
-# pixels than this.
+# Bands may be shifted against each other, as those of SDSS are, but not turned or scaled: not by more pixels than this
+# at the corners.
 TWIST = 0.5
 
 
@@ -49,11 +49,11 @@ class Bands:
     Parameters
     ----------
     planes : ndarray of float32 or uint8, shape (1 to 3, height, width)
-        From the redder to the bluer, rows from the bottom up. Bytes are a finished picture.
+        From the reddest to the bluest, rows from the bottom up. Bytes are a finished picture.
     names : tuple of str
-        As the file calls them; empty where it does not.
+        Names in the file; empty if it has none.
     nanomaggies : float or None
-        How many nanomaggies in the area of an SDSS pixel the value 1 stands for; None where the unit is not known.
+        Nanomaggies per area of an SDSS pixel for the value 1; None if the unit is unknown.
     """
 
     planes: NDArray[Any]
@@ -63,12 +63,12 @@ class Bands:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Plane:
-    """One two-dimensional image of a FITS file that is open.
+    """One two-dimensional image of an open FITS file.
 
     Parameters
     ----------
     name : str
-        What the file calls its band; may be empty.
+        Name of its band in the file; may be empty.
     hdu : astropy HDU
     index : int
         Number of the plane in the cube.
@@ -87,12 +87,12 @@ class Plane:
 
     @property
     def band(self) -> int | str:
-        """What tells its band from others: a wavelength in nm, or else a name in lower case; may be empty."""
+        """Its band: a wavelength in nm, or a name in lower case; may be empty."""
         return wavelength(self.name) or ("" if self.name.lower() in _NO_NAMES else self.name.lower())
 
     @property
     def label(self) -> str:
-        """What to call it in a message: its extension, or its band."""
+        """Its name in messages: its extension, or its band."""
         extension = str(self.hdu.header.get("EXTNAME", "")).strip()
         version = self.hdu.header.get("EXTVER")
         return (f"{extension},{version}" if extension and version else extension) or self.name or "one"
@@ -104,7 +104,7 @@ class Plane:
 
     @property
     def primary(self) -> bool:
-        """Whether it is the first image of its file, or a plane of it, which is that of the file by the standard."""
+        """Whether it is the primary image of its file, or a plane of it."""
         return self.hdu is self.file.hdus[0]
 
     def pixels(self) -> Pixels:
@@ -112,7 +112,7 @@ class Plane:
         return self.file.pixels(self.hdu, self.index)
 
     def nanomaggies(self) -> float | None:
-        """Return how many nanomaggies in the area of an SDSS pixel the value 1 stands for, where the unit is known."""
+        """Return the nanomaggies per area of an SDSS pixel for the value 1, if the unit is known."""
         said = str(self.hdu.header.get("BUNIT", ""))
         pixel = pixel_side(self.hdu.header) if said else None
         unit = nanomaggies_of(said, pixel)
@@ -120,13 +120,13 @@ class Plane:
 
 
 def holds_image(path: Path) -> bool:
-    """Tell whether the first part of a FITS file that has data is an image, and not a table; a damaged one may be."""
+    """Return whether the first HDU with data is an image, not a table; True for a damaged file."""
     try:
         with quietly(), FitsFile(path, headers_only=True) as file:
             return next((bool(hdu.is_image) for hdu in file.hdus if _has_data(hdu)), False)
     except DataError:
         return False
-    except Exception:  # what is wrong with it is told when the picture is read
+    except Exception:  # the damage is reported when the picture is read
         logger.debug("%s is damaged", path, exc_info=True)
         return True
 
@@ -139,10 +139,10 @@ def read_bands(files: Sequence[Path | bytes], wanted: Sequence[str] = (), *, mos
     files : sequence of path or bytes
         FITS files, or their content; several hold different bands of the same pixels.
     wanted : sequence of str
-        Which bands, from the redder to the bluer: names, or numbers of planes from 1 on. By default by the names that
-        the files give them.
+        Bands, from the reddest to the bluest: names, or numbers of planes from 1 on. Default: by the names in the
+        files.
     most : int
-        The largest number of pixels, of all bands together.
+        Maximum number of pixels of all bands together.
 
     Returns
     -------
@@ -151,7 +151,7 @@ def read_bands(files: Sequence[Path | bytes], wanted: Sequence[str] = (), *, mos
     Raises
     ------
     PictureError
-        If there is no image, a damaged one, or bands that do not fit together.
+        If there is no image, it is damaged, or the bands do not fit together.
     """
     try:
         with quietly(), ExitStack() as opened:
@@ -175,7 +175,7 @@ def read_bands(files: Sequence[Path | bytes], wanted: Sequence[str] = (), *, mos
         raise
     except DataError as error:
         raise PictureError(str(error)) from error
-    except Exception as error:  # of damage astropy raises whatever came first
+    except Exception as error:  # astropy reports damage with various exceptions
         raise PictureError(f"it is damaged FITS, or cut short ({error})") from error
     unit = units.pop() if len(units) == 1 else None
     kind = np.uint8 if all(plane.dtype == np.uint8 for plane in values) else np.float32
@@ -185,7 +185,7 @@ def read_bands(files: Sequence[Path | bytes], wanted: Sequence[str] = (), *, mos
 def find_images(file: FitsFile) -> Iterator[tuple[int, Any]]:
     """Yield the images of an open FITS file, each with its number: (height, width), or (bands, height, width).
 
-    Companions are passed over, and what has the form of an image and is none.
+    Companions are skipped, and HDUs that have the form of an image but are not one.
     """
     for number, hdu in enumerate(file.hdus):
         if hdu.is_image and _has_data(hdu) and _is_picture(hdu.shape) and not companion_kind(hdu.header):
@@ -199,14 +199,14 @@ def find_planes(file: FitsFile, only: Container[int] | None = None, wanted: Sequ
     ----------
     file : FitsFile
     only : container of int, optional
-        The numbers of the images to look at; all by default.
+        Numbers of the images to consider; default: all.
     wanted : sequence of str
-        Further names of bands that its name may have.
+        Further names of bands that may occur in its name.
 
     Raises
     ------
     PictureError
-        If it has images, but all are companions, or have the shape of none.
+        If all its images are companions, or do not have the shape of an image.
     """
     images = [hdu for number, hdu in find_images(file) if only is None or number in only]
     if not images:
@@ -223,19 +223,19 @@ def find_planes(file: FitsFile, only: Container[int] | None = None, wanted: Sequ
 
 
 def _refuse(file: FitsFile) -> None:
-    """Say why a file has no picture, where it has images."""
+    """Say why a file with images has no picture."""
     for hdu in file.hdus:
         if not hdu.is_image or not _has_data(hdu):
             continue
         if kind := companion_kind(hdu.header):
             raise PictureError(f"it holds no picture, only a companion image ({kind})")
-        # Beside the picture, SDSS has a list of numbers in the form of an image.
+        # SDSS files also hold a list of numbers in the form of an image.
         reason = f"an image of shape {hdu.shape} is not a picture; expected (height, width) or (bands, height, width)"
         raise PictureError(reason)
 
 
 def _check_same_sky(planes: Sequence[Plane]) -> None:
-    """See that images are bands of one picture, and not chips of a camera, which lie beside each other."""
+    """Check that images are bands of one picture, not chips of a camera side by side."""
     hdus = {id(plane.hdu): plane for plane in planes}
     first, *others = hdus.values() if planes else (None,)
     if first is None or all(same_cards(first.hdu.header, plane.hdu.header) for plane in others):
@@ -251,16 +251,16 @@ def _check_same_sky(planes: Sequence[Plane]) -> None:
 
 
 def choose_planes(planes: Sequence[Plane], wanted: Sequence[str] = ()) -> list[Plane]:
-    """Choose one to three bands, and order them from the redder to the bluer.
+    """Choose one to three bands, and order them from the reddest to the bluest.
 
-    Those named are ordered by wavelength; of more than three, i, r, g are taken, or z, r, g, or else the reddest, the
-    middle and the bluest. Without names a file is taken to hold bluer bands before redder ones, as surveys write them,
-    but for three planes of bytes, which are a finished picture of red, green and blue.
+    Named bands are ordered by wavelength. Of more than three, i, r, g are taken, or z, r, g, or the reddest, the middle
+    and the bluest. Bands without names are assumed to run from blue to red, as surveys write them, except three planes
+    of bytes, which are a finished RGB picture.
 
     Raises
     ------
     PictureError
-        If there is none, or which to take is not known.
+        If there is none, or the choice is unclear.
     """
     if not planes:
         raise PictureError("it holds no image")
@@ -278,18 +278,18 @@ def choose_planes(planes: Sequence[Plane], wanted: Sequence[str] = ()) -> list[P
 
 
 def wavelength(name: str) -> int | None:
-    """Return the wavelength of a band in nm, where its name is known: "r", "SDSS r", "HSC-R", "sdss_r"."""
+    """Return the wavelength of a band in nm, if its name is known: "r", "SDSS r", "HSC-R", "sdss_r"."""
     tokens = re.split(r"[^a-z0-9]+", name.lower())
     return next((_WAVELENGTHS[token] for token in tokens if token in _WAVELENGTHS), None)
 
 
 def nanomaggies_of(unit: str, pixel: float | None = None) -> float | None:
-    """Return how many nanomaggies a unit is, where it is one of flux.
+    """Return a unit of flux in nanomaggies.
 
     Parameters
     ----------
     unit : str
-        As ``BUNIT`` has it: nanomaggy, nMgy, Jy, uJy, MJy/sr ...
+        As in ``BUNIT``: nanomaggy, nMgy, Jy, uJy, MJy/sr ...
     pixel : float, optional
         Side of a pixel in arcsec, for units of surface brightness.
     """
@@ -311,12 +311,12 @@ def _has_data(hdu: Any) -> bool:
 
 
 def _is_picture(shape: tuple[int, ...]) -> bool:
-    """Tell whether an image has the shape (height, width) or (bands, height, width), perhaps with ones before."""
+    """Return whether an image has the shape (height, width) or (bands, height, width), after axes of length 1."""
     return len(shape) >= 2 and 0 not in shape and all(length == 1 for length in shape[:-3])
 
 
 def _cube_names(header: Any, index: int, count: int) -> list[str]:
-    """Return what a cube's header may call one of its planes: BANDS = 'grz', BAND0 = 'g', FILTER1 = 'g'."""
+    """Return the names that a cube's header may give to a plane: BANDS = 'grz', BAND0 = 'g', FILTER1 = 'g'."""
     bands = str(header.get("BANDS", "")).strip()
     listed = re.split(r"[\s,]+", bands)
     listed = listed if len(listed) == count else list(bands)
@@ -326,22 +326,22 @@ def _cube_names(header: Any, index: int, count: int) -> list[str]:
 
 
 def _names(hdu: Any, file: FitsFile, images: int, wanted: Sequence[str]) -> list[str]:
-    """Return what a file may call the band of one image, the surest first."""
+    """Return the names that a file may give to the band of an image, the most reliable first."""
     headers = [hdu.header, *([file.hdus[0].header] if images == 1 else [])]
     said = [str(header.get(key, "")).strip() for header in headers for key in ("BAND", "FILTER")]
     extension = str(hdu.header.get("EXTNAME", "")).strip()
     named = file_band(file.path, wanted) if file.path is not None and images == 1 else ""
-    # What tile compression calls its tables is no name.
+    # The name that tile compression gives to its tables is not a band.
     return [*said, "" if extension in {"COMPRESSED_IMAGE", "PRIMARY"} else extension, named]
 
 
 def known_bands(wanted: Sequence[str] = ()) -> set[str]:
-    """Return the names of bands that a file's name may have, in lower case."""
+    """Return the names of bands in the name of a file, in lower case."""
     return {*_WAVELENGTHS, *(band.lower() for band in wanted)}
 
 
 def file_band(path: Path, wanted: Sequence[str] = ()) -> str:
-    """Return the band that a file's name says it is of, also where it says nothing else ("A/g.fits"); may be empty."""
+    """Return the band in the name of a file, also if the name has nothing else ("A/g.fits"); may be empty."""
     stem, split = split_suffix(path.name), split_band(path.name, wanted)
     return split[1] if split else stem if stem.lower() in known_bands(wanted) else ""
 
@@ -355,8 +355,8 @@ def split_suffix(name: str) -> str:
 def split_band(name: str, wanted: Sequence[str] = ()) -> tuple[str, str] | None:
     """Split a file's name into the galaxy's and the band's: "ngc7-g.fits" into ("ngc7", "g").
 
-    The band is the last of the words between ``-``, ``_`` and ``.`` that is a band's name (or one of `wanted`). None
-    where there is none, or nothing else.
+    The band is the last word between ``-``, ``_`` and ``.`` that is the name of a band (or one of `wanted`). None if
+    there is no such word, or no other word.
     """
     stem = split_suffix(name)
     known = known_bands(wanted)
@@ -386,7 +386,7 @@ def _by_wavelength(planes: Sequence[Plane]) -> list[Plane]:
     for number, plane in enumerate(planes, start=1):
         band = plane.band or f" {number}"
         if band in unique and unique[band].primary and not plane.primary:
-            continue  # what is beside the file's primary image, in the same band, goes with it
+            continue  # another image in the band of the primary image is its companion
         if band in unique:
             raise PictureError(
                 f"it has two images in the band {plane.name} ({unique[band].label} and {plane.label}), and it is "

@@ -1,6 +1,6 @@
 """Open FITS files, compressed or not, and read the pixels of their images.
 
-astropy finds the images and unpacks tiles; all pixels are read as they are stored, and get their values here.
+astropy finds the images and decompresses tiles. Pixels are read as they are stored, and scaled here.
 """
 
 import bz2
@@ -27,7 +27,7 @@ _PACKED: dict[bytes, tuple[Callable[..., Any], str]] = {
     b"BZh": (bz2.open, "bunzip2"),
     b"\xfd7zXZ\x00": (lzma.open, "unxz"),
 }
-"""How files begin that are compressed as a whole, what reads them, and what unpacks them."""
+"""First bytes of files compressed as a whole, the reader, and the tool that decompresses them."""
 
 FITS_SUFFIXES = (
     *(".fits", ".fit", ".fts", ".fits.fz"),
@@ -37,10 +37,10 @@ FITS_SUFFIXES = (
 _START = b"SIMPLE  ="
 _DTYPES = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 
-# Values are made of stored numbers in blocks of this many.
+# Stored numbers are scaled in blocks of this many.
 _BLOCK = 2**22
 
-# Compression makes noise a little longer, but not by more than this; what claims more unpacks to something else.
+# Compression can lengthen noise a little, but by at most this factor; data that claim more are damaged.
 _SLACK = 2**16
 
 _DAMAGE = (OSError, EOFError, ValueError, TypeError, KeyError, IndexError, OverflowError, zlib.error, lzma.LZMAError)
@@ -51,9 +51,9 @@ _lock = threading.RLock()
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Keep astropy from warning of cards and coordinates that are written in an unusual way; one thread at a time.
+    """Suppress astropy's warnings about unusual keywords and coordinates; one thread at a time.
 
-    That it passes over the rest of a damaged file is no warning here, but an error: a band would be missing.
+    Its warning that the rest of a damaged file is skipped becomes an error, because a band would be missing.
     """
     from astropy.utils.exceptions import AstropyWarning
 
@@ -64,9 +64,9 @@ def quietly() -> Iterator[None]:
 
 
 def looks_like_fits(head: bytes) -> bool:
-    """Tell from how a file begins (its first kilobyte will do) whether it is FITS, packed or not.
+    """Return whether a file is FITS, compressed or not, from its first kilobyte.
 
-    Of what bzip2 or xz packed the first kilobyte says nothing; it is taken for FITS, until it is opened.
+    The first kilobyte of bzip2 or xz does not tell; such a file counts as FITS until it is opened.
     """
     opener = _opener(head)
     if opener is None:
@@ -80,30 +80,30 @@ def looks_like_fits(head: bytes) -> bool:
 
 
 class FitsFile:
-    """A FITS file that is open, or its content.
+    """An open FITS file, or its content.
 
     Parameters
     ----------
     file : path or bytes
         Also compressed as a whole.
     mapped : bool
-        Map a plain file into memory: windows of it are read when they are asked for.
+        Map an uncompressed file into memory: windows are read on demand.
     headers_only : bool
-        Unpack no more of a packed file than its headers.
+        Decompress only the headers of a compressed file.
     most : int
-        Bytes to which the file may unpack in memory.
+        Maximum decompressed size in memory, in bytes.
 
     Attributes
     ----------
     hdus : HDUList
-        Its parts, whose pixels are as they are stored.
+        Its HDUs, with pixels as they are stored.
     packed : str
-        What unpacks it, if it is compressed as a whole: "gunzip".
+        The tool that decompresses it, if it is compressed as a whole: "gunzip".
 
     Raises
     ------
     DataError
-        If it cannot be opened, is no FITS file, or unpacks to too much.
+        If it cannot be opened, is not a FITS file, or is too large when decompressed.
     """
 
     def __init__(
@@ -152,7 +152,7 @@ class FitsFile:
             raise
 
     def __enter__(self) -> Self:
-        """Return itself, to be closed at the end."""
+        """Return itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -160,7 +160,7 @@ class FitsFile:
         self.close()
 
     def close(self) -> None:
-        """Close the file; what is mapped stays readable."""
+        """Close the file; mapped data stay readable."""
         self.hdus.close()
         self._raw.close()
 
@@ -201,15 +201,15 @@ class _Stored(Protocol):
 
 
 class Pixels:
-    """The values of one plane, by windows: what a header's BSCALE, BZERO and BLANK make of the stored numbers.
+    """The values of one plane, by windows: the stored numbers after BSCALE, BZERO and BLANK.
 
-    The arithmetic is that of astropy: single precision up to 16 bits, double above, and exact for whole numbers without
-    a sign, which FITS stores shifted by half of their range.
+    The arithmetic is that of astropy: single precision up to 16 bits, double above, and exact for unsigned integers,
+    which FITS stores shifted by half of their range.
 
     Parameters
     ----------
     stored : array, or what gives windows of one
-        The numbers as they are stored.
+        The stored numbers.
     hdu : astropy HDU
         The image that it is a plane of.
     """
@@ -223,11 +223,11 @@ class Pixels:
 
     @property
     def finished(self) -> bool:
-        """Whether the pixels are bytes: a picture that somebody stretched already."""
+        """Whether the pixels are bytes: a picture that is already stretched."""
         return (self._bits, self._scale, self._zero, self._blank) == (8, 1, 0, None)
 
     def __getitem__(self, window: tuple[slice, slice]) -> NDArray[Any]:
-        """Return the values in a window (rows, columns): NaN where there is none, and bytes of a finished picture."""
+        """Return the values in a window (rows, columns): NaN for missing values; bytes for a finished picture."""
         stored = np.asarray(self.stored[window])
         if self._bits > 0:
             stored = stored.astype(stored.dtype.newbyteorder("="), copy=False)
@@ -252,25 +252,25 @@ class Pixels:
         return values
 
     def whole(self) -> NDArray[Any]:
-        """Return all values: float32, or uint8 of a finished picture."""
+        """Return all values: float32, or uint8 for a finished picture."""
         everything = slice(0, self.shape[1])
         rows = max(1, _BLOCK // max(1, self.shape[1]))
         if isinstance(self.stored, _Tiles) or rows >= self.shape[0]:  # a tile may be as large as the image
             rows = self.shape[0]
         values: NDArray[Any] = np.empty(self.shape, np.uint8 if self.finished else np.float32)
-        with np.errstate(over="ignore"):  # beyond the range of float32 it is infinite, which no picture shows
+        with np.errstate(over="ignore"):  # beyond the range of float32 a value is infinite, which no picture shows
             for row in range(0, self.shape[0], rows):
                 values[row : row + rows] = self[slice(row, min(row + rows, self.shape[0])), everything]
         return values
 
 
 class _Tiles:
-    """An image compressed by tiles, of which those that a window touches are unpacked.
+    """An image compressed by tiles; only the tiles that a window touches are decompressed.
 
     Raises
     ------
     PictureError
-        If a tile, or all that is compressed, is too large for such an image.
+        If a tile, or all compressed data, are too large for such an image.
     """
 
     def __init__(self, hdu: Any, index: int) -> None:
@@ -286,7 +286,7 @@ class _Tiles:
     def __getitem__(self, window: tuple[slice, slice]) -> NDArray[Any]:
         try:
             return np.asarray(self._section[(*self._index, *window)])
-        except Exception as error:  # of damage the decoders raise whatever came first
+        except Exception as error:  # the decoders report damage with various exceptions
             raise PictureError(f"a tile is damaged ({error})") from error
 
 
@@ -295,7 +295,7 @@ def _opener(head: bytes) -> Callable[..., Any] | None:
 
 
 def _unpacked(stream: IO[bytes], most: int) -> memoryview:
-    """Return what a stream unpacks to; at once only its beginning, so that what is no FITS file costs nothing."""
+    """Return the decompressed stream; first only its beginning, so that a file that is not FITS costs nothing."""
     unpacked = io.BytesIO()
     with stream:
         start = stream.read(len(_START))

@@ -18,28 +18,28 @@ from peculiar.images.wcs import Sky, check_back, read_sky
 
 logger = logging.getLogger(__name__)
 
-# A sample of this many windows a side, each of so many pixels, says what the noise is.
+# The noise is measured in this many windows per side, each of so many pixels.
 _WINDOWS, _WINDOW = 8, 64
 
 
 class Layer(NamedTuple):
-    """An image extension of a file: its bands are one, or the planes of a cube."""
+    """An image extension of a file: one band, or a cube of bands."""
 
     path: Path
     extension: int
 
 
 class Stamp(NamedTuple):
-    """A stamp, and what of it is there.
+    """A stamp, and how many of its pixels have no value.
 
     Parameters
     ----------
     pixels : ndarray of float32 or uint8, shape (bands, side, side)
-        NaN where there is none. Of a finished picture bytes, and 0 outside the mosaic.
+        NaN for missing values. Bytes for a finished picture, with 0 outside the mosaic.
     outside : int
-        How many pixels, of all bands, lie outside the mosaic.
+        Number of pixels, in all bands, outside the mosaic.
     missing : int
-        How many pixels that lie on the mosaic have no value.
+        Number of pixels on the mosaic without a value.
     """
 
     pixels: NDArray[Any]
@@ -48,15 +48,15 @@ class Stamp(NamedTuple):
 
 
 class Field:
-    """One mosaic of one to three bands, in one file or in several.
+    """A mosaic of one to three bands, in one file or several.
 
-    Pixels are counted as astropy does, from 0 in the middle of the bottom left one.
+    Pixels are counted as in astropy, from 0 at the centre of the bottom left pixel.
 
     Parameters
     ----------
     layers : sequence of Layer
     wanted : sequence of str
-        Which bands, from the redder to the bluer; by default by the names that the files give them.
+        Bands, from the reddest to the bluest; default: by the names in the files.
 
     Attributes
     ----------
@@ -65,9 +65,9 @@ class Field:
     names : tuple of str
         The bands.
     unused : tuple of str
-        Bands that there are and that are not taken.
+        Bands that exist but are not used.
     sky : Sky
-        Its coordinates.
+        Its celestial coordinates.
     finished : bool
         Whether the pixels are bytes: a picture that somebody stretched already.
     nanomaggies : float or None
@@ -76,7 +76,7 @@ class Field:
     Raises
     ------
     DataError
-        If a file is damaged or holds no image, has no celestial coordinates, or the bands do not fit together.
+        If a file is damaged, has no image or no celestial coordinates, or the bands do not fit together.
     """
 
     def __init__(self, layers: Sequence[Layer], wanted: Sequence[str] = ()) -> None:
@@ -105,7 +105,7 @@ class Field:
                 raise DataError(message) from error
             for file in opened.values():
                 if not any(plane.file is file and plane.compressed for plane in planes):
-                    file.close()  # a map holds its file by itself
+                    file.close()  # a memory map keeps its file open itself
         self.shape = planes[0].shape
         self.names = tuple(plane.name for plane in planes)
         self.unused = tuple(plane.name or plane.label for plane in found if plane not in planes)
@@ -128,12 +128,12 @@ class Field:
         self._shifts = [(0.0, 0.0) if sky is None else self._shift(sky, name) for sky in skies]
 
     def cut(self, column: float, row: float, side: int) -> Stamp:
-        """Cut a stamp out around a place, its pixels as they are: rows from the bottom up, in the mosaic's orientation.
+        """Cut out a stamp around a place, without resampling: rows from the bottom up, in the mosaic's orientation.
 
         Parameters
         ----------
         column, row : float
-            What is to come to the middle, within half a pixel.
+            The place for the middle, to within half a pixel.
         side : int
             Of the stamp, in pixels.
         """
@@ -151,7 +151,7 @@ class Field:
                 outside += side * side - inside.size
             if inside.size:
                 inside[:] = plane[lower:upper, first:last]
-                # A sum is finite where all are, and faster.
+                # A sum is finite if all values are, and faster to compute.
                 with np.errstate(over="ignore", invalid="ignore"):
                     known = self.finished or math.isfinite(inside.sum())
                 if not known:
@@ -159,7 +159,7 @@ class Field:
         return Stamp(stamp, outside, missing)
 
     def sample(self) -> NDArray[np.float32]:
-        """Return pixels of all over the mosaic, (bands, n), the same at every call."""
+        """Return pixels from all over the mosaic, (bands, n), the same at every call."""
         starts = [
             [(2 * k + 1) * length // (2 * _WINDOWS) - _WINDOW // 2 for k in range(_WINDOWS)] for length in self.shape
         ]
@@ -172,7 +172,7 @@ class Field:
         return np.stack(sampled).astype(np.float32)
 
     def _shift(self, other: Sky, name: str) -> tuple[float, float]:
-        """Return by how many pixels another band is shifted against the first."""
+        """Return the shift of another band relative to the first, in pixels."""
         shifts = self.sky.shifts(other)
         middle = shifts[4]
         if not (np.abs(shifts - middle) <= TWIST).all():
@@ -181,7 +181,7 @@ class Field:
                 "at the edges; resample them to the same pixels"
             )
             raise DataError(message)
-        whole = np.rint(middle)  # which rounding errors must not make a pixel more of
+        whole = np.rint(middle)  # rounding errors must not add a pixel
         across, up = np.where(np.abs(middle - whole) < 0.01, whole, middle).tolist()
         return across, up
 
@@ -189,13 +189,13 @@ class Field:
 def _sampled(plane: Pixels, window: tuple[slice, slice]) -> NDArray[Any]:
     try:
         return plane[window].ravel()
-    except PictureError:  # a damaged tile, which costs the stamps on it only
+    except PictureError:  # a damaged tile affects only the stamps on it
         sides = (len(range(*part.indices(length))) for part, length in zip(window, plane.shape, strict=True))
         return np.full(math.prod(sides), np.nan, np.float32)
 
 
 def layers_of(paths: Iterable[Path]) -> list[Layer]:
-    """Return all images of some files that are no companions.
+    """Return all images of files, without companions.
 
     Raises
     ------
@@ -210,27 +210,27 @@ def layers_of(paths: Iterable[Path]) -> list[Layer]:
 
 
 def sky_centre(path: Path) -> tuple[float, float] | None:
-    """Return where the middle of an image lies.
+    """Return the position of the centre of an image.
 
     Parameters
     ----------
     path : path
-        Of a FITS file; its first image counts. Of a packed one no more than its headers are unpacked.
+        Of a FITS file; its first image counts. Only the headers of a compressed file are decompressed.
 
     Returns
     -------
     tuple of float or None
-        Right ascension and declination, ICRS, in degrees; None of a file that does not say, or cannot be read.
+        Right ascension and declination, ICRS, in degrees; None if the file does not state them, or cannot be read.
     """
     try:
         with quietly(), FitsFile(path, headers_only=True) as file:
-            # What follows it is not looked at, for which a packed file would have to be unpacked.
+            # Later HDUs are not read, because a compressed file would have to be decompressed for them.
             hdu = next(hdu for _, hdu in find_images(file))
             sky = read_sky(hdu.header, file.hdus, hdu.shape[-2:])
             if sky is None:
                 return None
             ((ra, dec),) = sky.icrs(sky.grid()[4:5]).tolist()
-    except Exception:  # a header may be wrong in any way; whether the picture can be read is told when it is
+    except Exception:  # a header may be wrong in any way; the damage is reported when the picture is read
         logger.debug("%s has no position", path, exc_info=True)
         return None
     return (ra, dec) if math.isfinite(ra + dec) else None

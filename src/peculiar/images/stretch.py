@@ -1,8 +1,8 @@
 """The asinh stretch of Lupton et al. (2004, PASP 116, 133), from brightness to colour.
 
-The mean intensity I of the weighted bands goes through f(I) = asinh(Q I / stretch) * 0.1 / asinh(0.1 Q), and every band
-through band * f(I) / I, so that colours do not fade where it is bright; a pixel above 1 is divided by its largest band.
-That is what ``astropy.visualization.make_lupton_rgb`` defines; here it takes a third of the time.
+The mean intensity I of the weighted bands becomes f(I) = asinh(Q I / stretch) * 0.1 / asinh(0.1 Q), and every band
+becomes band * f(I) / I, so that bright places keep their colour. A pixel above 1 is divided by its largest band. This
+is the definition of ``astropy.visualization.make_lupton_rgb``, in a third of its time.
 """
 
 import functools
@@ -20,20 +20,20 @@ from peculiar.images.background import noise
 NAME = "Lupton et al. 2004 asinh, version 1"
 
 SDSS_PIXEL = 0.396
-"""Side of the pixels, in arcsec, that the weights below are for."""
+"""Side of the pixels, in arcsec, to which the weights below apply."""
 
-# The look of the SDSS colour pictures, in nanomaggies a pixel of SDSS: softening, black level, and the weights of i, r
-# and g, with which a sun-like spectrum is nearly white. The simulated galaxies vary around the same values.
+# The look of the SDSS colour pictures, in nanomaggies per SDSS pixel: softening, black level, and the weights of i, r
+# and g, which make a sun-like spectrum nearly white. The simulated galaxies vary around the same values.
 _STRETCH, _Q, _MINIMUM = 0.8, 6.0, -0.02
 _WEIGHTS = {1: (1.2,), 2: (1.0, 1.85), 3: (1.0, 1.2, 1.85)}
 
 # The sky noise of SDSS after these weights: about the same in the three bands.
 _NOISE = 0.035
 
-# Sky and noise are found in at most so many values.
+# Sky and noise are measured on at most so many values.
 _SAMPLE = 2**22
 
-# Where a picture has no noise, its brightest pixel becomes this, which is shown nearly white.
+# If a picture has no noise, its brightest pixel becomes this value, which is nearly white.
 _BRIGHTEST = 10.0
 
 
@@ -44,13 +44,13 @@ class Stretch:
     Parameters
     ----------
     scales : tuple of float
-        Factor of each band, from the redder to the bluer.
+        Factor of each band, from the reddest to the bluest.
     skies : tuple of float
-        What is subtracted of each band first, in the unit of the file.
+        Value that is first subtracted from each band, in the unit of the file.
     stretch, q : float
         ``stretch`` and ``Q`` of the asinh.
     minimum : float
-        What is shown black, after the scales.
+        The value of black, after the scales.
     chosen : str
         How these numbers were chosen: "nanomaggies", "noise" or "given".
     """
@@ -68,12 +68,12 @@ class Stretch:
         Parameters
         ----------
         bands : ndarray of float, shape (1 to 3, height, width)
-            From the redder to the bluer. One gives a grey picture; the mean of two becomes the green between them.
+            From the reddest to the bluest. One band gives a grey picture; the mean of two becomes green.
 
         Returns
         -------
         ndarray of uint8, shape (height, width, 3)
-            Red, green, blue; black where a band is not known (NaN). Rows stay in the order they come in.
+            Red, green, blue; black where a band is NaN. Rows keep their order.
         """
         # Band by band: small arrays stay in the processor's cache.
         minimum = np.float32(self.minimum)
@@ -101,22 +101,22 @@ class Stretch:
         return picture
 
     def of_bands(self, taken: Sequence[bool]) -> "Stretch":
-        """Return the same for some of its bands."""
+        """Return the same stretch for some of its bands."""
         scales, skies = (tuple(itertools.compress(values, taken)) for values in (self.scales, self.skies))
         return replace(self, scales=scales, skies=skies)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the numbers and the formula's name, for JSON and for headers."""
+        """Return the parameters and the name of the formula, for JSON and for headers."""
         return {"name": NAME, **asdict(self)}
 
 
 def automatic() -> dict[str, Any]:
-    """Return what is recorded where each picture's unit or noise decides."""
+    """Return the record for pictures whose stretch depends on their unit or noise."""
     return {**sdss_stretch(3).as_dict(), "chosen": f"nanomaggies; where the unit is unknown, noise to {_NOISE}"}
 
 
 def notes_of_fits(bands: Sequence[str], stretch: Stretch | None) -> dict[str, str]:
-    """Return what a catalogue's header says of how FITS became pictures, each with its own stretch if none is given."""
+    """Return the notes of a catalogue on bands and stretch; without a stretch, each picture has its own."""
     return {
         "bands": ", ".join(bands) or "by name",
         "stretch": json.dumps(stretch.as_dict() if stretch else automatic()),
@@ -124,14 +124,14 @@ def notes_of_fits(bands: Sequence[str], stretch: Stretch | None) -> dict[str, st
 
 
 def sdss_stretch(count: int, nanomaggies: float = 1.0) -> Stretch:
-    """Return the stretch that makes calibrated bands look like the colour pictures of SDSS.
+    """Return the stretch that makes calibrated bands look like SDSS colour pictures.
 
     Parameters
     ----------
     count : int
-        How many bands, 1 to 3.
+        Number of bands, 1 to 3.
     nanomaggies : float
-        How many nanomaggies in the area of an SDSS pixel the value 1 stands for.
+        Nanomaggies per area of an SDSS pixel for the value 1.
     """
     scales = tuple(weight * nanomaggies for weight in _WEIGHTS[count])
     return Stretch(scales, (0.0,) * count, chosen="nanomaggies")
@@ -143,14 +143,14 @@ def noise_stretch(samples: NDArray[np.floating[Any]]) -> Stretch:
     Parameters
     ----------
     samples : ndarray of float, shape (1 to 3, n)
-        Values that are mostly sky; NaN, and zeros, which stand for no data in many files, are passed over.
+        Values that are mostly sky. NaN and zeros, which mean missing data in many files, are ignored.
     """
     measured = [_sky(band) for band in samples]
     return Stretch(tuple(scale for _, scale in measured), tuple(sky for sky, _ in measured), chosen="noise")
 
 
 def border(bands: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
-    """Return the values on the outer eighth of bands (n, height, width), as (n, values): sky, if anywhere."""
+    """Return the values on the outer eighth of bands (n, height, width), as (n, values): mostly sky."""
     height, width = bands.shape[1:]
     rim = np.ones((height, width), bool)
     high, wide = -(-height // 8), -(-width // 8)
@@ -159,13 +159,13 @@ def border(bands: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
 
 
 def _sky(values: NDArray[np.floating[Any]]) -> tuple[float, float]:
-    """Return the sky's level and the scale that brings its noise to that of SDSS."""
+    """Return the level of the sky, and the scale that makes its noise equal to that of SDSS."""
     values = values[:: -(-values.size // _SAMPLE) or 1]
     values = values[np.isfinite(values) & (values != 0)].astype(np.float64)
     if not values.size:
         return 0.0, 1.0
     kept, sky, scatter = values, 0.0, 0.0
-    for _ in range(5):  # stars and galaxies are clipped off, each round closer
+    for _ in range(5):  # clip stars and galaxies, more tightly in each round
         sky = float(np.median(kept))
         scatter = float(noise(kept, sky))
         within = kept[np.abs(kept - sky) <= 3 * scatter]

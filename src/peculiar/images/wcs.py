@@ -11,21 +11,21 @@ from numpy.typing import NDArray
 from peculiar.errors import PictureError
 from peculiar.images.fits_file import quietly
 
-# Coefficients of the SIP distortion, which are in force where CTYPE ends with -SIP.
+# Coefficients of the SIP distortion, which apply if CTYPE ends with -SIP.
 _SIP = re.compile(r"(A|B|AP|BP)_(ORDER|DMAX|\d_\d)")
 
-# Scale and orientation: PC with CDELT, what may say them again, and which cards the latter stands in for.
+# Scale and orientation: PC with CDELT, the keywords that may repeat them, and those that these replace.
 _PC = re.compile(r"PC\d_\d")
 _RIVALS = {r"CD\d_\d": re.compile(r"PC\d_\d|CDELT\d|CROTA\d"), r"CROTA\d": re.compile(r"PC\d_\d|CD\d_\d")}
 
-# What the scale depends on; TPV is TAN with a distortion.
+# Keywords on which the scale depends; TPV is TAN with a distortion.
 _SCALE = re.compile(r"CTYPE\d|CUNIT\d|CDELT\d|CROTA\d|CD\d_\d|PC\d_\d")
 _COORDINATES = re.compile(_SCALE.pattern + r"|CRPIX\d|CRVAL\d|LONPOLE|LATPOLE|PV\d_\d+|" + _SIP.pattern)
 
-# Matrices that a header has beside each other may differ by this share, pixels there and back by so many.
+# Two matrices of a header may differ by this share; a round trip to the sky by so many pixels.
 _ROUNDING, _THERE_AND_BACK = 1e-3, 0.5
 
-# Images wider than this, in arcsec, end where they begin.
+# Images wider than this, in arcsec, may wrap around the sky.
 _WHOLE_SKY = 170 * 3600
 
 _SAME_SIZE, _NEAR = 0.02, 0.25
@@ -54,7 +54,7 @@ class Sky:
         return _pixel_side(self.wcs)
 
     def place(self, ra: NDArray[np.float64], dec: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the pixels (n, 2) at which positions (ICRS, degrees) lie: column and row; NaN where far off."""
+        """Return the pixels (n, 2) of positions (ICRS, degrees): column and row; NaN if far off."""
         with quietly():
             return self._place(ra, dec)
 
@@ -65,7 +65,7 @@ class Sky:
 
             there = SkyCoord(ra, dec, unit="deg").transform_to(self._frame).spherical
             ra, dec = there.lon.deg, there.lat.deg
-        # Without distortions first: their inverse is found by steps, which lead nowhere far from the mosaic.
+        # First without distortions: their inverse is iterative, and does not converge far from the mosaic.
         rough = np.stack(self.wcs.wcs_world2pix(ra, dec, 0), axis=-1)
         margin = 0.25 * max(height, width)
         with np.errstate(invalid="ignore"):
@@ -76,7 +76,7 @@ class Sky:
         return placed
 
     def holds(self, pixels: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Tell which pixels (n, 2) lie on the image."""
+        """Return which pixels (n, 2) lie on the image."""
         with np.errstate(invalid="ignore"):
             inside = (pixels >= -0.5) & (pixels < np.array([self.shape[1], self.shape[0]]) - 0.5)
         return np.asarray(inside.all(axis=-1))
@@ -103,19 +103,19 @@ class Sky:
         return np.stack([np.mod(ra, 360), dec], axis=-1)
 
     def shifts(self, other: "Sky") -> NDArray[np.float64]:
-        """Return by how many pixels another image is shifted against this one (9, 2), at the grid of this one."""
+        """Return the shifts of another image relative to this one, in pixels (9, 2), at the grid of this one."""
         if self.wcs is other.wcs:
             return np.zeros((9, 2))
         return other.place(*self.positions.T) - self.grid()
 
     def aligned(self, other: "Sky", twist: float) -> bool:
-        """Tell whether another image has the same pixels on the sky, perhaps shifted by a quarter of its side.
+        """Return whether another image has the same pixels on the sky, shifted by at most a quarter of its side.
 
         Parameters
         ----------
         other : Sky
         twist : float
-            By how many pixels shifts may differ.
+            Allowed difference of shifts, in pixels.
         """
         if self.shape != other.shape:
             return False
@@ -125,7 +125,7 @@ class Sky:
         )
 
     def covers_the_same(self, other: "Sky") -> bool:
-        """Tell whether another image, of whatever pixels, ends where this one does."""
+        """Return whether another image, with any pixels, has the same edges as this one."""
         return all(_same_box(one, two) for one, two in ((self, other), (other, self)))
 
 
@@ -137,7 +137,7 @@ def _same_box(one: Sky, other: Sky) -> bool:
 
 
 def read_sky(header: Any, hdus: Any, shape: tuple[int, int]) -> Sky | None:
-    """Return the celestial coordinates that an image's header has, or None where there are none.
+    """Return the celestial coordinates in the header of an image, or None if there are none.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ def read_sky(header: Any, hdus: Any, shape: tuple[int, int]) -> Sky | None:
     Raises
     ------
     PictureError
-        If they cannot be understood, or contradict each other.
+        If they cannot be understood or are contradictory.
     """
     with quietly():
         wcs = _read_wcs(_without_contradictions(header), hdus)
@@ -161,9 +161,9 @@ def read_sky(header: Any, hdus: Any, shape: tuple[int, int]) -> Sky | None:
 
 
 def pixel_side(header: Any) -> float | None:
-    """Return the side of a pixel in arcsec by a header's celestial coordinates; None where it has none that are right.
+    """Return the side of a pixel in arcsec, from the WCS of a header; None if there is no valid WCS.
 
-    What it depends on is the same in all cut-outs of a survey, and is looked at once.
+    The keywords are the same in all cut-outs of a survey, so they are evaluated once.
     """
     return _cached_side(tuple((key, header[key]) for key in header if _SCALE.fullmatch(key)))
 
@@ -191,7 +191,7 @@ def _pixel_side(wcs: Any) -> float:
 
 
 def same_cards(one: Any, other: Any) -> bool:
-    """Tell whether two headers have the same cards of coordinates, letter by letter."""
+    """Return whether two headers have identical WCS keywords."""
     first, second = ({key: header[key] for key in header if _COORDINATES.fullmatch(key)} for header in (one, other))
     return first == second
 
@@ -202,7 +202,7 @@ def _read_wcs(header: Any, hdus: Any) -> Any:
     try:
         wcs = WCS(header, hdus, naxis=2)  # the axes of the picture; a third numbers the bands
     except (WcsError, ValueError, KeyError, TypeError, AssertionError, MemoryError) as error:
-        # wcslib begins each line with the place in its own source.
+        # wcslib begins each line with a place in its own source code.
         lines = [line for line in str(error).splitlines() if line and not re.match(r"ERROR \d+ in \w+\(\)", line)]
         reason = f"its celestial coordinates (WCS) cannot be understood ({' '.join(lines) or error})"
         raise PictureError(reason) from error
@@ -212,7 +212,7 @@ def _read_wcs(header: Any, hdus: Any) -> Any:
 
 
 def _without_contradictions(header: Any) -> Any:
-    """Return a header in which CTYPE decides which distortion is in force."""
+    """Return a header in which CTYPE decides which distortion applies."""
     types = [str(header.get(f"CTYPE{axis}", "")).strip() for axis in (1, 2)]
     sip = [kind.endswith("-SIP") for kind in types]
     if any(sip) != all(sip):
@@ -224,15 +224,15 @@ def _without_contradictions(header: Any) -> Any:
     header = header.copy()
     for key in unused:
         header.remove(key, ignore_missing=True, remove_all=True)
-    for key in missing:  # which by the definition of TPV is 1, and not 0 as wcslib has it
+    for key in missing:  # by the definition of TPV this is 1, not 0 as in wcslib
         header[key] = 1.0
     return header
 
 
 def _check_matrices(header: Any, hdus: Any, wcs: Any) -> None:
-    """See that CD, or CROTA, says the same as PC with CDELT where a header has both, which FITS forbids.
+    """Check that CD, or CROTA, agrees with PC and CDELT if a header has both, which FITS forbids.
 
-    astropy takes PC. Beside CD, without PC, FITS allows CDELT and CROTA, which are then not in force.
+    astropy uses PC. With CD and without PC, FITS allows CDELT and CROTA, which are then ignored.
     """
     if not any(_PC.fullmatch(key) for key in header):
         return
@@ -252,7 +252,7 @@ def _check_matrices(header: Any, hdus: Any, wcs: Any) -> None:
 
 
 def check_back(sky: Sky) -> None:
-    """See that pixels come back from the sky, which they do not where distortions fold it; not of the whole sky.
+    """Check that pixels survive the round trip to the sky, which folding distortions prevent. Not for all-sky images.
 
     Raises
     ------
@@ -271,7 +271,7 @@ def check_back(sky: Sky) -> None:
 
 
 def _other_frame(wcs: Any) -> Any:
-    """Return the frame of an image's coordinates, or None where ICRS serves: FK5 of J2000 is as good as the same."""
+    """Return the frame of an image's coordinates, or None for ICRS (FK5 J2000 is close enough to it)."""
     from astropy.coordinates import FK5, ICRS
     from astropy.wcs.utils import wcs_to_celestial_frame
 
