@@ -1,7 +1,7 @@
 """Attribution by occlusion: hide regions of a picture and measure how the answer changes.
 
-Occlusion, as in section 4.2 of Zeiler & Fergus (2014, ECCV, arXiv:1311.2901). It asks a model for probabilities and
-nothing else, so that it works with any, without gradients and without PyTorch.
+The method is that of Zeiler & Fergus (2014, ECCV, arXiv:1311.2901), section 4.2. It needs only the probabilities of a
+model, so it works with any model, without gradients and without PyTorch.
 """
 
 import itertools
@@ -24,18 +24,18 @@ from peculiar.sources.given import pixels_of
 from peculiar.sources.stream import Row, Source
 
 PLACES, WIDTH = 16, 3 / 16
-"""Places a side that are hidden one after another, and how wide each is, as a share of the side."""
+"""Places per side that are hidden one after another, and the width of each as a share of the side."""
 
 SHARE = 0.1
-"""Share of the square that is called decisive: where hiding lowers the answer most."""
+"""Share of the square that counts as decisive: where hiding lowers the answer most."""
 
-# What is put in the place of what is hidden is found on a picture this much smaller, since it is smooth; and reaches
-# this far, as a share of the side.
+# The replacement of hidden pixels is computed on a picture this much smaller, because it is smooth; and the standard
+# deviation of its Gaussian, as a share of the side.
 _SHRINK, _REACH = 4, 3 / 32
 
 _BATCH = 32
 
-# Rows that are sought together: going through a source again takes a while.
+# Rows that are read in one pass, because each pass through a source takes time.
 _AT_A_TIME = 64
 
 Floats = NDArray[np.float32]
@@ -43,24 +43,24 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """What in a picture speaks for an answer, and what against it.
+    """Which regions of a picture support an answer, and which oppose it.
 
     Parameters
     ----------
     question, answer : str
-        What was asked about.
+        The question, and the answer that is explained.
     probabilities : dict of str to float
-        Of all answers to the question, for the picture as it is.
+        Of all answers, for the original picture.
     map : ndarray of float32, shape (height, width)
-        For each pixel of the picture, by how much the log-odds of the answer, ln(p / (1 - p)), fall if what lies there
-        is hidden: the mean over the places that cover it, weighted by how much they do. Negative where the picture
-        speaks against the answer. NaN outside the square that the model sees.
+        For each pixel of the picture, the fall of the log-odds of the answer, ln(p / (1 - p)), if the pixel is hidden:
+        the mean over the places that cover it, weighted by how much they do. Negative where the picture opposes the
+        answer. NaN outside the square that the model sees.
     threshold : float
-        Where the map is above it the picture is decisive: a tenth of the square, or less where less is above 0.
+        Pixels of the map above it are decisive: a tenth of the square, or fewer if fewer are above 0.
     without : float
-        The probability of the answer with the decisive pixels hidden all at once.
+        The probability of the answer with all decisive pixels hidden.
     square : tuple of float
-        What the model sees of the picture: left, upper, right, lower, in pixels from the top left corner.
+        The square that the model sees: left, upper, right, lower, in pixels from the top left corner.
     """
 
     question: str
@@ -73,7 +73,7 @@ class Attribution:
 
     @property
     def probability(self) -> float:
-        """Of the answer, for the picture as it is."""
+        """Of the answer, for the original picture."""
         return self.probabilities[self.answer]
 
     @property
@@ -90,7 +90,7 @@ class Explained:
     ----------
     id : str
     label : str or None
-        The true answer, where known.
+        The labelled answer, if known.
     attribution : Attribution
     file : path
         The figure.
@@ -102,7 +102,7 @@ class Explained:
     file: Path
 
     def as_dict(self) -> dict[str, Any]:
-        """Return all but the map, as values that JSON can hold."""
+        """Return everything except the map, as JSON values."""
         told = self.attribution
         return {
             "id": self.id,
@@ -120,22 +120,22 @@ class Explained:
 def attribute(
     model: Classifier, picture: Any, answer: str | None = None, *, glance: Classifier | None = None
 ) -> Attribution:
-    """Find what in a picture speaks for an answer, and what against it.
+    """Find the regions of a picture that support an answer, and those that oppose it.
 
-    Squares with soft edges, 3/16 of the side wide, are hidden at 16 x 16 places of what the model sees, and the model
-    is asked 256 times, 32 pictures at a time. What is hidden is replaced by what its surroundings suggest; see `hide`.
+    Squares with soft edges, 3/16 of the side wide, are hidden at 16 x 16 places, and the model classifies these 256
+    pictures, 32 at a time. Hidden pixels are filled from their surroundings; see `hide`.
 
     Parameters
     ----------
     model : Classifier
         For instance ``load_model().asking("four_class")``.
     picture : array of shape (height, width, 3), or PIL.Image.Image
-        As it was taken, uint8 or floats from 0 to 1: it is framed here as the model wants it, once, so that the frame
-        stays whatever is hidden.
+        The original picture, uint8 or floats from 0 to 1. It is framed here, once, so that the frame does not depend on
+        what is hidden.
     answer : str, optional
-        By default the most probable.
+        Default: the most probable answer.
     glance : Classifier, optional
-        What is asked about the hidden places instead, because it is faster: the same model with ``views=1``.
+        A faster model for the hidden places, such as the same model with ``views=1``.
 
     Returns
     -------
@@ -146,7 +146,7 @@ def attribute(
     UnknownNameError
         If the question has no such answer.
     UsageError
-        If it is no picture.
+        If it is not a picture.
     """
     question = model.question
     if answer is not None and answer not in question.answers:
@@ -158,7 +158,7 @@ def attribute(
     side = len(seen)
     windows = _windows((np.arange(side) + 0.5) / side)
     asked = glance or model
-    # The products in `hide` are small: threads that NumPy would start for them only take the cores from the network.
+    # The matrix products in `hide` are small; threads of NumPy would only take cores from the network.
     with threadpool_limits(1, user_api="blas"):
         batches = [asked.probabilities(hide(seen, masks), framed=True) for masks in _masks(windows)]
     whole = _log_odds(asked.probabilities(seen[None], framed=True), number)
@@ -184,17 +184,17 @@ def attribute(
 
 
 def hide(picture: NDArray[np.uint8], masks: Floats) -> NDArray[np.uint8]:
-    """Hide places of a picture behind what their surroundings suggest.
+    """Hide places of a picture by filling them from their surroundings.
 
-    A hidden pixel becomes the mean of the pixels that are not hidden, each weighted by a Gaussian of its distance
-    (normalised convolution: Knutsson & Westin 1993, CVPR): the smooth light of a galaxy stays, an arm or a companion
-    goes. Where all that is near is hidden, it becomes the picture's median.
+    A hidden pixel becomes the mean of the visible pixels, weighted by a Gaussian of their distance (normalised
+    convolution: Knutsson & Westin 1993, CVPR). The smooth light of a galaxy stays; an arm or a companion disappears. If
+    everything nearby is hidden, the pixel becomes the median of the picture.
 
     Parameters
     ----------
     picture : ndarray of uint8, shape (side, side, 3)
     masks : ndarray of float32, shape (n, side, side)
-        What to hide, from 0 (shown) to 1 (hidden).
+        How much of each pixel to hide, from 0 (visible) to 1 (hidden).
 
     Returns
     -------
@@ -208,7 +208,7 @@ def hide(picture: NDArray[np.uint8], masks: Floats) -> NDArray[np.uint8]:
     grow = _interpolation(pixels, cells)
     light = np.ascontiguousarray(picture.transpose(2, 0, 1), dtype=np.float32)
     shown = (1 - masks)[:, None]
-    # A little of the median, which shows where nothing else is near.
+    # A small weight of the median, which counts where nothing else is near.
     little = np.float32(1e-5)
     weights = near @ shown @ near.T + little
     means = (near @ (shown * light) @ near.T + little * np.median(light, axis=(1, 2))[:, None, None]) / weights
@@ -228,7 +228,7 @@ def explain_answers(
     ids: Collection[str] = (),
     progress: Callable[[int], object] = lambda done: None,
 ) -> list[Explained]:
-    """Draw what in the pictures of galaxies made a model say so: a figure a galaxy, and ``overview.png`` of all.
+    """Draw attribution maps of galaxies: one figure per galaxy, and ``overview.png`` with all of them.
 
     Parameters
     ----------
@@ -237,10 +237,10 @@ def explain_answers(
     out : path-like
         Folder for the figures.
     count : int
-        How many galaxies. Where they have labels, classes take turns and chance chooses within each, the same for the
-        same galaxies; else the first. Those that cannot be read are passed over.
+        Number of galaxies. With labels, the classes take turns and a fixed seed draws the galaxies within each;
+        otherwise the first galaxies are taken. Unreadable pictures are skipped.
     answer : str, optional
-        What is explained; by default of each galaxy the most probable answer.
+        The answer to explain; default: the most probable answer of each galaxy.
     glance : Classifier, optional
         See `attribute`.
     ids : collection of str, optional
@@ -251,21 +251,21 @@ def explain_answers(
     Returns
     -------
     list of Explained
-        What was drawn.
+        The explained galaxies.
 
     Raises
     ------
     UsageError
         If `count` is below 1.
     UnknownNameError
-        If there is no such answer, or no galaxy of one of the ids.
+        If there is no such answer, or no galaxy with one of the ids.
     DataError
         If no picture can be read.
 
     Warns
     -----
     UnreadablePictureWarning
-        If pictures cannot be read; the others go on.
+        If pictures cannot be read; the others are explained.
     """
     if count < 1:
         message = f"at least one galaxy is needed, received count={count}"
@@ -304,7 +304,7 @@ def explain_answers(
 
 
 def _rows_of(source: Source, ids: set[str]) -> Iterator[Row]:
-    """Yield the first row of each of some ids."""
+    """Yield the first row of each id."""
     for row in source.rows():
         if row.id in ids:
             yield row
@@ -316,8 +316,8 @@ def _rows_of(source: Source, ids: set[str]) -> Iterator[Row]:
 def rows_by_turns(source: Source, *, seed: int = 222) -> Iterator[Row]:
     """Yield the rows of a source so that the first few are of all classes.
 
-    Where they have labels, classes take turns, and chance decides the order within each; rows without a label come
-    last. Else they come in their order.
+    With labels, the classes take turns, in random order within each; rows without a label come last. Otherwise rows
+    keep their order.
 
     Parameters
     ----------
@@ -345,9 +345,9 @@ def rows_by_turns(source: Source, *, seed: int = 222) -> Iterator[Row]:
 
 
 def _windows(where: NDArray[np.floating]) -> Floats:
-    """Return how much each place along a side hides at some positions, 0 to 1 of the side: (places, positions).
+    """Return how much each place along a side hides at positions from 0 to 1 of the side: (places, positions).
 
-    A place hides half at half its width, and its edges are soft: a sharp one is a feature of its own.
+    A place hides half at half its width. Its edges are soft, because a sharp edge is a feature of its own.
     """
     middles = (np.arange(PLACES) + 0.5) / PLACES
     away = np.abs(where - middles[:, None]) / (WIDTH / 2)
@@ -355,7 +355,7 @@ def _windows(where: NDArray[np.floating]) -> Floats:
 
 
 def _masks(windows: Floats) -> Iterator[Floats]:
-    """Yield what hides the places, row by row, some at a time: (n, side, side)."""
+    """Yield masks of the places, row by row, some at a time: (n, side, side)."""
     places = [(row, column) for row in range(PLACES) for column in range(PLACES)]
     for start in range(0, len(places), _BATCH):
         rows, columns = np.transpose(places[start : start + _BATCH])
@@ -363,13 +363,13 @@ def _masks(windows: Floats) -> Iterator[Floats]:
 
 
 def _spread(falls: NDArray[np.floating], rows: Floats, columns: Floats) -> Floats:
-    """Return for each position the mean of the falls of the places that cover it: (rows, columns)."""
+    """Return, for each position, the mean fall of the places that cover it: (rows, columns)."""
     sums = rows.T @ falls @ columns
     return np.asarray(sums / np.maximum(np.outer(rows.sum(axis=0), columns.sum(axis=0)), 1e-12), dtype=np.float32)
 
 
 def _log_odds(probabilities: NDArray[np.floating], number: int) -> NDArray[np.float64]:
-    """Return ln(p / (1 - p)) of one answer, (n,); 1 - p as the sum of the others, which keeps its digits near p = 1."""
+    """Return ln(p / (1 - p)) of one answer, (n,); 1 - p is the sum of the others, which is accurate near p = 1."""
     chances = probabilities.astype(np.float64)
     others = np.delete(chances, number, axis=1).sum(axis=1)
     odds: NDArray[np.float64] = np.log(np.maximum(chances[:, number], 1e-12) / np.maximum(others, 1e-12))

@@ -1,7 +1,7 @@
 """Calibrate a model file on labelled galaxies: temperature, prediction sets and novelty threshold.
 
-The network stays as it is, or computes in eight bits from then on. What was not trained on decides: the validation
-part of the model's own split.
+The network does not change, or is quantized to eight bits. Everything is fitted to the validation part of the model's
+own split, on which it was not trained.
 """
 
 import os
@@ -28,7 +28,7 @@ from peculiar.sources.answers import answers_to
 from peculiar.sources.split import part_of
 from peculiar.sources.stream import Galaxy, Source
 
-# What the pictures of a survey are like is known well enough from so many, and more would take longer for nothing.
+# So many pictures of a survey are enough to know their distribution.
 _MOST_TRAINING = 6000
 
 _LEAST_TRUST = 0.5
@@ -43,34 +43,35 @@ def calibrate(
     scores: dict[str, Any] | None = None,
     progress: Callable[[int], object] = lambda done: None,
 ) -> Model:
-    """Write a model file anew, its answers calibrated on galaxies that it was not trained on.
+    """Write a model file that is recalibrated on galaxies that it was not trained on.
 
     Parameters
     ----------
     model : Model
-        That was trained with a validation part.
+        A model that was trained with a validation part.
     sources : sequence of Source
-        The galaxies that it was trained and validated on.
+        Its training and validation galaxies.
     out : path-like
-        The ``.onnx`` to write, in one step; it may be the model's own.
+        The ``.onnx`` to write, atomically; it may be the model's own.
     eight_bits : bool
-        Let the network compute in eight bits, by ranges that some of the training pictures show; see
-        `peculiar.models.quantize`. What it then answers is what is calibrated.
+        Quantize the network to eight bits, with ranges from some of the training pictures; see
+        `peculiar.models.quantize`. Calibration follows quantization.
     scores : dict, optional
-        To be kept in the file; by default those that the model has.
+        Scores for the file; default: those of the model.
     progress : callable
         Called with the number of galaxies classified since the last call.
 
     Returns
     -------
     Model
-        With, for each question that the galaxies answer, weights and biases by class where they are measurably better
-        than the temperature, and thresholds of prediction sets; and with what its training pictures are like.
+        The model with, for each question that the galaxies answer, weights and biases by class if they are measurably
+        better than the temperature, and thresholds of prediction sets; and with the distribution of its training
+        pictures.
 
     Raises
     ------
     ModelError
-        If the model does not say how large its validation part was, or is in eight bits already.
+        If the model does not state its validation part, or is already in eight bits.
     LabelError
         If no question has an answer in the validation part.
     """
@@ -114,12 +115,12 @@ def calibrate(
         if len(set(numbers)) < 2:
             continue
         known, logits = np.array(numbers), np.log(np.maximum(np.array(chances[name], dtype=np.float64), 1e-12))
-        # Pictures of one galaxy are judged together: a scaling that has seen one of them knows the others. Where people
-        # voted, probabilities are what shares of them say, and stay so.
+        # Pictures of one galaxy stay in one fold, because a scaling fitted to one of them knows the others. Questions
+        # with votes keep their temperature, because their probabilities are vote fractions.
         scaling = None if name in voted else choose_scaling(logits, known, ids[name])[0]
         if scaling is not None and any(scaling.biases):
             scalings[name] = scaling
-            # To galaxies that it was fitted to a scaling is kinder than to others, above all to those of a small class.
+            # A scaling is too good on the galaxies that it was fitted to, above all for small classes.
             logits = cross_fitted(logits, known, fit_scaling, groups=ids[name])
         sets[name] = fit_sets(known, np.exp(logits))
     if not sets:
@@ -147,9 +148,9 @@ def calibrate(
 def _answered(
     model: Model, source: Source, sizes: dict[str, float]
 ) -> Iterator[tuple[list[tuple[str, str, str, dict[str, str | None]]], Answers, NDArray[np.uint8]]]:
-    """Yield part, id, survey and labels of a batch, answers, and pictures: all of validation, and some of training."""
+    """Yield part, id, survey and labels of a batch, answers, and pictures: all of validation, some of training."""
     columns = {question.name: _labels(source, question) for question in model.card.questions}
-    # Pictures of a survey that come in another file are often made in another way.
+    # Pictures of a survey in another file are often made in another way.
     surveys = [f"{survey or ''} in {source.path}" for survey in source.column("survey")]
     rows: list[tuple[str, str, int]] = []
     for batch, _, pictures in readable_batches(_wanted(model, source, sizes, surveys, rows), 64):
@@ -165,7 +166,7 @@ def _answered(
 def _wanted(
     model: Model, source: Source, sizes: dict[str, float], surveys: list[str], rows: list[tuple[str, str, int]]
 ) -> Iterator[Galaxy]:
-    """Yield galaxies that can be read, of each survey's training part the first only; note part, id and row of each."""
+    """Yield readable galaxies, only the first of each survey's training part; note part, id and row of each."""
     taken: Counter[str] = Counter()
     for row, galaxy in enumerate(source.galaxies(model.framing)):
         part = part_of(galaxy.id, **sizes)
@@ -177,7 +178,7 @@ def _wanted(
 
 
 def _labels(source: Source, question: Question) -> list[str | None]:
-    """Return the answers of a source to a question, without those that are as good as guessed."""
+    """Return the labels of a source for a question, without unreliable ones."""
     trust, entries = dict(question.trust), answers_to(source, question)
     bases = source.column(question.basis)
     return [

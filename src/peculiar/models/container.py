@@ -1,7 +1,7 @@
 """A model file as bytes: the graph and the card, read and written without the ``onnx`` package.
 
-An ONNX file is a protocol buffer: fields one after the other. The card is a field of its own, so that it can be taken
-out, and what is left is what the digest covers, with those entries of the card that decide the answers.
+An ONNX file is a protocol buffer: a sequence of fields. The card is a field of its own and can be taken out. The digest
+covers the rest of the file, and the entries of the card that decide the answers.
 """
 
 import hashlib
@@ -16,19 +16,19 @@ DECISIVE = ("framing", "questions", "temperatures", "views")
 """Entries of the card that the digest covers."""
 
 OPTIONAL = ("scalings", "sets", "familiar", "about")
-"""Entries that it covers as well, where there is anything in them."""
+"""Entries that it covers as well, if they are not empty."""
 
 # Numbers of the fields, from onnx.proto.
 _MODEL_METADATA = 14
 
 
 def split_card(content: bytes) -> tuple[bytes, str | None]:
-    """Return a model file without its card, and the card as JSON; None where it has none.
+    """Return a model file without its card, and the card as JSON, or None if it has none.
 
     Raises
     ------
     ModelError
-        If the file is no protocol buffer.
+        If the file is not a protocol buffer.
     """
     key, card = text(1, METADATA_KEY), None
     kept = []
@@ -42,19 +42,19 @@ def split_card(content: bytes) -> tuple[bytes, str | None]:
 
 
 def join_card(graph: bytes, card: str) -> bytes:
-    """Return a model file: a graph, as of `split_card`, and a card."""
+    """Return a model file from a graph, as of `split_card`, and a card."""
     return graph + piece(_MODEL_METADATA, text(1, METADATA_KEY) + text(2, card))
 
 
 def digest_of(graph: bytes, card: str) -> str:
     """Return the digest of a model file: SHA-256, hexadecimal, of the graph and the decisive entries of the card.
 
-    The entries are taken as they are written, so that a later version of peculiar finds the same digest.
+    The entries are hashed as they are written, so that a later version of peculiar finds the same digest.
 
     Raises
     ------
     ModelError
-        If the card is no JSON object, or lacks an entry.
+        If the card is not a JSON object, or lacks an entry.
     """
     written = _entries(card)
     missing = [name for name in DECISIVE if name not in written]
@@ -126,7 +126,7 @@ def fields(message: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def read_number(message: bytes, place: int) -> tuple[int, int]:
-    """Return a number of seven bits a byte, the lowest first, and where it ends."""
+    """Return a varint (seven bits per byte, the lowest first) and its end."""
     value = shift = 0
     while place < len(message):
         byte = message[place]
@@ -146,7 +146,7 @@ def _write_number(value: int) -> bytes:
 
 
 def number(field: int, value: int) -> bytes:
-    """Return a field that holds a whole number."""
+    """Return a field that holds an integer."""
     return _write_number(field << 3) + _write_number(value)
 
 

@@ -1,8 +1,7 @@
 """Add a linear head to a model file, without the ``onnx`` package.
 
-An ONNX file is a protocol buffer, and of those the parts of a message may come one after the other: a reader joins
-them. So a question is added by a second piece of graph behind the first: weights, a Gemm on ``embedding``, an output.
-What was there stays as it was, byte for byte.
+An ONNX file is a protocol buffer, in which a message may come in several parts that a reader merges. So a question is
+added as a second part of the graph: weights, a Gemm on ``embedding``, an output. The existing bytes do not change.
 """
 
 import struct
@@ -19,7 +18,7 @@ _FLOAT = 1
 
 
 def head_graph(name: str, weights: NDArray[np.float32], bias: NDArray[np.float32]) -> bytes:
-    """Return the piece of graph that answers one more question: ``name`` = ``embedding`` @ weights + bias.
+    """Return the part of the graph for one more question: ``name`` = ``embedding`` @ weights + bias.
 
     Parameters
     ----------

@@ -1,9 +1,9 @@
 """The model file: an ONNX graph with its weights, and a card with everything needed to use and judge it.
 
-The graph takes ``pictures``, uint8 (n, size, size, 3), and gives ``embedding``, float (n, d), and then logits, float
-(n, answers), an output for each question in the order of the card. It runs on ONNX Runtime; no deep-learning framework
-is imported. The digest is compared when a file is opened, and what the network answers with each batch: answers that
-are no numbers are NaN.
+The graph takes ``pictures``, uint8 (n, size, size, 3), and returns ``embedding``, float (n, d), and then logits, float
+(n, answers), one output per question in the order of the card. It runs on ONNX Runtime; no deep-learning framework is
+imported. The digest is verified when a file is opened. The outputs of each batch are checked: answers that are not
+numbers become NaN.
 """
 
 import math
@@ -35,15 +35,15 @@ FORMAT = 1
 
 SHIPPED = "galaxy.onnx"
 
-# Of logits; fitted ones lie between 0.05 and 20.
+# Allowed temperatures; fitted ones are between 0.05 and 20.
 _TEMPERATURES = (0.01, 100.0)
 
-# Protocol buffers hold no more.
+# The largest size of a protocol buffer.
 _LARGEST = 2**31
 
 
 class Card(BaseModel):
-    """What a model file says of itself.
+    """The metadata of a model file.
 
     Parameters
     ----------
@@ -51,34 +51,33 @@ class Card(BaseModel):
         Version of the model file.
     name : str
     digest : str
-        Fingerprint (SHA-256, hexadecimal) of all that decides the answers.
+        SHA-256, hexadecimal, of everything that decides the answers.
     framing : Framing
-        How the network wants its pictures.
+        Framing of its pictures.
     questions : tuple of Question
-        What it answers.
+        The questions that it answers.
     temperatures : dict of str to float
-        By question, what its logits are divided by; see `peculiar.metrics.calibration`.
+        By question, the temperature that divides its logits; see `peculiar.metrics.calibration`.
     scalings : dict of str to Scaling
-        By question, weights and biases for logits already divided by the temperature, where these are better.
+        By question, weights and biases for logits that are already divided by the temperature, if they are better.
     sets : dict of str to dict of str to tuple of float
         By question and level, the thresholds of prediction sets; see `peculiar.metrics.prediction_sets`.
     familiar : Novelty or None
-        What the embeddings of the training pictures are like; see `peculiar.models.novelty`.
+        The distribution of the training pictures; see `peculiar.models.novelty`.
     views : int
-        Over how many turned and mirrored views of a picture answers are averaged unless told otherwise; see
-        `Model.classify`.
+        Default number of views in test-time augmentation; see `Model.classify`.
     about : str
-        The question that a catalogue is about: whose answer is its ``class``. Empty for the first.
+        The main question, whose answer is the ``class`` of a catalogue. Empty for the first.
     training : dict
         How it was trained: recipe, counts, digests, versions.
     scores : dict
-        On which galaxies, and how good.
+        Its scores, and the galaxies that they were measured on.
     credits : tuple of str
-        Whom to thank for the data.
+        Acknowledgements for the data.
     licence : str
         Of the weights.
     version : str
-        Of peculiar that wrote the file.
+        Version of peculiar that wrote the file.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -102,12 +101,12 @@ class Card(BaseModel):
 
     @property
     def main_question(self) -> Question:
-        """The question that a catalogue is about."""
+        """The main question, which a catalogue is about."""
         return next((one for one in self.questions if one.name == self.about), self.questions[0])
 
     @model_validator(mode="after")
     def _check(self) -> "Card":
-        """Refuse values with which probabilities would mean nothing."""
+        """Refuse values that make probabilities meaningless."""
         problems = list(_faults(self))
         if problems:
             message = "; ".join(problems)
@@ -116,7 +115,7 @@ class Card(BaseModel):
 
 
 def _faults(card: Card) -> Iterator[str]:
-    """Yield what is wrong with the entries of a card that have to fit each other."""
+    """Yield inconsistencies between the entries of a card."""
     answers = {question.name: len(question.answers) for question in card.questions}
     least, most = _TEMPERATURES
     if len(answers) < len(card.questions):
@@ -146,14 +145,14 @@ def _faults(card: Card) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What a model says of some pictures.
+    """Answers of a model for pictures.
 
     Parameters
     ----------
     probabilities : dict of str to ndarray of float32, shape (n, answers)
-        By question; rows sum to 1. NaN where the network gave something else than numbers.
+        By question; rows sum to 1. NaN if the network returned values that are not numbers.
     embedding : ndarray of float32, shape (n, d)
-        What the network makes of a picture before it answers: alike for pictures that look alike.
+        The vector that the network computes before its heads: similar for similar pictures.
     """
 
     probabilities: dict[str, NDArray[np.float32]]
@@ -177,34 +176,34 @@ class Model:
 
     @property
     def framing(self) -> Framing:
-        """How it wants its pictures."""
+        """Framing of its pictures."""
         return self.card.framing
 
     @property
     def embedding_size(self) -> int:
-        """Number of values of an embedding."""
+        """Length of an embedding."""
         return int(self._session.get_outputs()[0].shape[1])
 
     def with_card(self, card: Card) -> "Model":
-        """Return the same network under another card."""
+        """Return the same network with another card."""
         return Model(self.path, card, self._session)
 
     def classify(self, pictures: Any, *, views: int | None = None, framed: bool = False) -> Answers:
         """Answer all questions about pictures.
 
-        Pictures are cut and sized as the model wants them, as `peculiar.predict` does.
+        Pictures are framed as in `peculiar.predict`.
 
         Parameters
         ----------
         pictures : array, PIL.Image.Image, or iterable of these
-            An array of uint8, (n, height, width, 3) or (height, width, 3), or of floats from 0 to 1; or a list of
-            arrays or of Pillow's pictures, whose sizes may differ.
+            A uint8 array (n, height, width, 3) or (height, width, 3), or one of floats from 0 to 1; or a list of arrays
+            or Pillow images, whose sizes may differ.
         views : int, optional
-            Average the answers over so many views of each picture, 1 to 8: turned by quarters, then mirrored too.
-            Takes that many times as long. By default as the model's card says.
+            Number of views of each picture to average over, 1 to 8: turned by quarters, then also mirrored. Takes that
+            many times as long. Default: the number in the card.
         framed : bool
-            The pictures are framed already, such as ``source.galaxies(model.framing)`` gives them: an array of uint8,
-            (n, size, size, 3).
+            The pictures are already framed, as those of ``source.galaxies(model.framing)``: a uint8 array (n, size,
+            size, 3).
 
         Returns
         -------
@@ -213,9 +212,9 @@ class Model:
         Raises
         ------
         UsageError
-            If something is no picture, framed pictures have another shape or type, or `views` is out of range.
+            If something is not a picture, framed pictures have another shape or type, or `views` is out of range.
         ModelError
-            If the network gives something else than its card says.
+            If the outputs of the network do not match its card.
         """
         views = self.card.views if views is None else views
         self.check_views(views)
@@ -242,7 +241,7 @@ class Model:
             np.rot90(pictures if view < 4 else pictures[:, :, ::-1], view % 4, axes=(1, 2)) for view in range(views)
         ]
         runs = [self._session.run(None, {"pictures": np.ascontiguousarray(view)}) for view in turned]
-        with np.errstate(invalid="ignore", over="ignore"):  # what is no number is marked below
+        with np.errstate(invalid="ignore", over="ignore"):  # values that are not numbers are marked below
             embedding, *logits = (
                 np.mean(outputs, axis=0) if views > 1 else outputs[0] for outputs in zip(*runs, strict=True)
             )
@@ -258,7 +257,7 @@ class Model:
         return Answers(probabilities, embedding)
 
     def _check_shapes(self, count: int, embedding: NDArray[np.float32], logits: list[NDArray[np.float32]]) -> None:
-        """Raise `ModelError` unless outputs have the shapes that the card says."""
+        """Raise `ModelError` unless the outputs have the shapes stated in the card."""
         found = [values.shape for values in (embedding, *logits)]
         wanted = [(count, self.embedding_size), *((count, len(one.answers)) for one in self.card.questions)]
         if found != wanted:
@@ -267,7 +266,7 @@ class Model:
 
     @staticmethod
     def check_views(views: int) -> None:
-        """Raise `UsageError` unless a picture has so many views."""
+        """Raise `UsageError` unless the number of views is valid."""
         if not 1 <= views <= 8:
             message = f"views has to be between 1 and 8, received {views}"
             raise UsageError(message)
@@ -286,24 +285,23 @@ class Model:
         entries: Iterable[str | None] = (),
         views: int | None = None,
     ) -> "OneQuestion":
-        """Return the model as one that answers a single question.
+        """Return the model for a single question.
 
         Parameters
         ----------
         name : str, optional
-            Of the question; by default the one that a column of labels answers, or else the one that its catalogues are
-            about.
+            Of the question; default: the one that a column of labels answers, or the main question.
         labels : str, optional
             Name of that column.
         entries : iterable of (str or None)
-            What it holds: where no question is called as the column, one with these answers is taken.
+            Values of the column: if no question has the name of the column, one with these answers is taken.
         views : int, optional
-            Average over so many turned and mirrored views; see `classify`.
+            Number of views to average over; see `classify`.
 
         Raises
         ------
         UnknownNameError
-            If the model does not answer a question of that name.
+            If the model has no question of that name.
         """
         questions = {question.name: question for question in self.card.questions}
         if name is None:
@@ -317,7 +315,7 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class OneQuestion:
-    """A model that is asked one question."""
+    """A model for a single question."""
 
     model: Model
     question: Question
@@ -325,7 +323,7 @@ class OneQuestion:
 
     @property
     def framing(self) -> Framing:
-        """How the model wants its pictures."""
+        """Framing of its pictures."""
         return self.model.framing
 
     def probabilities(self, pictures: Any, *, framed: bool = False) -> NDArray[np.float32]:
@@ -334,12 +332,12 @@ class OneQuestion:
 
 
 def shipped_model() -> Path:
-    """Return the path of the model file that ships with the package."""
+    """Return the path of the model that ships with the package."""
     return Path(str(resources.files("peculiar.models") / "weights" / SHIPPED))
 
 
 def cores() -> int:
-    """Return how many processor cores this process may use."""
+    """Return the number of processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -349,9 +347,9 @@ def load_model(path: str | os.PathLike[str] | None = None, *, threads: int | Non
     Parameters
     ----------
     path : path-like, optional
-        An ``.onnx`` that ``peculiar export`` wrote; by default the model that ships.
+        An ``.onnx`` file of ``peculiar export``; default: the model that ships.
     threads : int, optional
-        Of the network's arithmetic; by default one a core.
+        Number of threads of the network; default: one per core.
 
     Returns
     -------
@@ -362,7 +360,7 @@ def load_model(path: str | os.PathLike[str] | None = None, *, threads: int | Non
     NotFoundError
         If nothing is there.
     ModelError
-        If it is no model file, one of another program, damaged, or of a later version of the format.
+        If it is not a model file of peculiar, is damaged, or has a later version of the format.
     """
     path = shipped_model() if path is None else Path(path)
     graph, text, content = _read(path)
@@ -370,13 +368,14 @@ def load_model(path: str | os.PathLike[str] | None = None, *, threads: int | Non
     _check_digest(graph, text, card, path)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    # Told how many, it leaves it to the system on which cores they run; else it would pin them, also to forbidden ones.
+    # With a stated number of threads, the system chooses their cores; otherwise they would be pinned, even to forbidden
+    # cores.
     options.intra_op_num_threads = threads or cores()
-    # Threads that wait by spinning would take the cores from those that decode pictures.
+    # Spinning threads would take cores from those that decode pictures.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # whatever ONNX Runtime says of a file that it cannot use
+    except Exception as error:  # any error of ONNX Runtime for a file that it cannot use
         message = f"{path} is not a model file, or is damaged; download or export it again ({_brief(error)})"
         raise ModelError(message) from error
     outputs = [output.name for output in session.get_outputs()]
@@ -397,20 +396,20 @@ def load_model(path: str | os.PathLike[str] | None = None, *, threads: int | Non
 
 
 def write_model(graph: bytes, card: Card, out: str | os.PathLike[str]) -> Model:
-    """Write a model file, in one step, and open it.
+    """Write a model file atomically, and open it.
 
     Parameters
     ----------
     graph : bytes
-        ONNX, without a card.
+        The ONNX graph, without a card.
     card : Card
-        Its digest is found here.
+        Its digest is computed here.
     out : path-like
 
     Raises
     ------
     ModelError
-        If it would not be one that can be opened; then nothing is written.
+        If the result could not be opened; then nothing is written.
     """
     out = Path(out)
     with writing(out) as temporary:
@@ -420,13 +419,13 @@ def write_model(graph: bytes, card: Card, out: str | os.PathLike[str]) -> Model:
 
 
 def seal(graph: bytes, card: Card) -> bytes:
-    """Return the content of a model file: a graph in ONNX without a card, and a card with the digest of both."""
+    """Return the content of a model file: an ONNX graph without a card, and a card with the digest of both."""
     digest = digest_of(graph, card.model_dump_json())
     return join_card(graph, card.model_copy(update={"digest": digest}).model_dump_json())
 
 
 def _read(path: Path) -> tuple[bytes, str, bytes]:
-    """Return the graph, the card, and the whole of a model file."""
+    """Return the graph, the card, and the complete content of a model file."""
     if not path.exists():
         raise NotFoundError(f"there is no model at {path}; `peculiar export` writes one (.onnx) from a run")
     if path.is_dir():
@@ -448,7 +447,7 @@ def _read(path: Path) -> tuple[bytes, str, bytes]:
 
 
 def _check_digest(graph: bytes, text: str, card: Card, path: Path) -> None:
-    """Raise `ModelError` unless a model file is as it was written, as far as that decides its answers."""
+    """Raise `ModelError` unless the digest of a model file matches."""
     if not card.digest:
         message = f"{path} has no digest, so it cannot be verified; export it again with this version of peculiar"
         raise ModelError(message)
@@ -466,7 +465,7 @@ def _check_digest(graph: bytes, text: str, card: Card, path: Path) -> None:
 
 
 def _probe(model: Model) -> None:
-    """Raise `ModelError` unless a network answers as its card says, as one picture shows."""
+    """Raise `ModelError` unless the answers for one picture match the card."""
     size, card = model.framing.size, model.card
     picture = np.linspace(0, 255, size * size * 3).astype(np.uint8).reshape(1, size, size, 3)
     if card.familiar is not None and not card.familiar.fits(model.embedding_size):
@@ -476,7 +475,7 @@ def _probe(model: Model) -> None:
         answers = model.classify(picture, views=1, framed=True)
     except ModelError:
         raise
-    except Exception as error:  # whatever ONNX Runtime says of a network that does not run
+    except Exception as error:  # any error of ONNX Runtime for a network that does not run
         message = f"{model.path} is damaged: its network does not run ({_brief(error)})"
         raise ModelError(message) from error
     wrong = [name for name, values in answers.probabilities.items() if not abs(values.sum() - 1) < 1e-3]
@@ -498,13 +497,13 @@ def _read_card(text: str, path: Path) -> Card:
 
 
 def _wrong(error: ValidationError) -> str:
-    """Return what pydantic found wrong, in one line."""
+    """Return the errors of pydantic in one line."""
     found = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}".removeprefix(": ") for one in error.errors()]
     return "; ".join(found)[:300]
 
 
 def _later(text: str) -> int | None:
-    """Return the format that damaged or unknown metadata claim, if it is later than ours."""
+    """Return the format in damaged or unknown metadata, if it is later than ours."""
 
     class Claim(BaseModel):
         format: int

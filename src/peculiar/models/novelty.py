@@ -1,12 +1,12 @@
 """Novelty: the distance of a picture from the training set, to detect out-of-distribution pictures.
 
-The direction of an embedding is compared with those of the training pictures by the Mahalanobis distance (Lee et al.
-2018, with the embedding brought to length 1 as in Müller & Hein 2025), whose covariance is kept as its largest
-directions and one variance for all others (Tipping & Bishop 1999). To a network that was trained to tell galaxies apart
-much of what a detector leaves in a picture means nothing, so what is measured on the picture itself
-(`peculiar.images.artefacts`) is compared too, by its density in a mixture of Gaussians. The larger of both is told,
-each as a multiple of a limit, such that one in twenty galaxies of the validation part exceeds 1: above 1 a picture is
-unlike.
+The first distance is the Mahalanobis distance of the direction of an embedding from those of the training pictures (Lee
+et al. 2018, with embeddings normalised to length 1 as in Müller & Hein 2025). Its covariance is stored as the largest
+directions and one variance for all others (Tipping & Bishop 1999). A network that was trained to distinguish galaxies
+ignores many artefacts of detectors. So the second distance is that of measures of the picture itself
+(`peculiar.images.artefacts`), by their density in a mixture of Gaussians. The result is the larger of both, each
+divided by its threshold, such that 5 % of the galaxies of the validation part exceed 1. Above 1, a picture is out of
+distribution.
 """
 
 import base64
@@ -28,12 +28,13 @@ GROUPS = 8
 """Gaussians of the mixture."""
 
 FALSE_ALARMS = 0.05
-"""Share of galaxies like those trained on that are above 1."""
+"""Share of ordinary galaxies above 1."""
 
 LOOK_ALARMS = 0.04
-"""Share of them that are above 1 for what is measured on the picture itself; it is part of `FALSE_ALARMS`."""
+"""Share of them that are above 1 by the measures of the picture itself; part of `FALSE_ALARMS`."""
 
-# Of a measure's variance: a group is no narrower, so that a value that nearly all pictures have is no wall.
+# Smallest variance of a Gaussian relative to that of the measure, so that a value that nearly all pictures share does
+# not exclude others.
 _LEAST_VARIANCE = 0.01
 
 
@@ -52,14 +53,14 @@ _Array = Annotated[NDArray[np.float16], BeforeValidator(_decode), PlainSerialize
 
 
 class Looks(BaseModel):
-    """What is usual of the measures of training pictures: a mixture of Gaussians, in 17 kB of a model's card.
+    """The distribution of the measures of training pictures: a mixture of Gaussians, 17 kB in the card of a model.
 
     Parameters
     ----------
     middle, scale : ndarray of float16, shape (m,)
-        By which a measure is brought to a mean of 0 and a deviation of 1.
+        Standardise a measure to mean 0 and standard deviation 1.
     shares : ndarray of float16, shape (g,)
-        Of each Gaussian.
+        Weight of each Gaussian.
     means : ndarray of float16, shape (g, m)
     factors : ndarray of float16, shape (g, m, m)
         Upper triangular; times its transpose, the inverse of the covariance.
@@ -74,7 +75,7 @@ class Looks(BaseModel):
     factors: _Array
 
     def distances(self, artefacts: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Return how improbable measures, shape (n, m), are: the Mahalanobis distance if there is one Gaussian."""
+        """Return how improbable measures, shape (n, m), are: for one Gaussian, the Mahalanobis distance."""
         measures = (artefacts - self.middle.astype(np.float64)) / self.scale
         heights = np.log(self.shares.astype(np.float64))
         heights += np.log(np.diagonal(self.factors, axis1=1, axis2=2).astype(np.float64)).sum(axis=1)
@@ -87,7 +88,7 @@ class Looks(BaseModel):
 
 
 class Novelty(BaseModel):
-    """What training pictures are like, in 120 kB of a model's card; see `fit_novelty`.
+    """The distribution of training pictures, 120 kB in the card of a model; see `fit_novelty`.
 
     Parameters
     ----------
@@ -98,11 +99,11 @@ class Novelty(BaseModel):
     variance : float
         In all other directions.
     limit : float
-        The distance that is told as 1.
+        The distance that becomes 1.
     looks : Looks
-        What is usual of the pictures themselves.
+        The distribution of the measures of the pictures.
     looks_limit : float
-        The distance from it that is told as 1.
+        Its distance that becomes 1.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
@@ -115,7 +116,7 @@ class Novelty(BaseModel):
     looks_limit: float
 
     def fits(self, size: int) -> bool:
-        """Tell whether these are numbers for embeddings of so many values, and limits above 0."""
+        """Return whether the values are finite, fit embeddings of this length, and have limits above 0."""
         looks = self.looks
         count = len(looks.middle)
         arrays = {
@@ -131,7 +132,7 @@ class Novelty(BaseModel):
         return whole and all(0 < one < np.inf for one in limits)
 
     def ood(self, embedding: NDArray[np.floating], artefacts: NDArray[np.floating]) -> NDArray[np.float32]:
-        """Return how unlike the training pictures some pictures are.
+        """Return the novelty of pictures.
 
         Parameters
         ----------
@@ -142,8 +143,7 @@ class Novelty(BaseModel):
         Returns
         -------
         ndarray of float32, shape (n,)
-            0 in the middle; 1 is exceeded by one in twenty of the galaxies that it was fitted for. NaN where the
-            embedding is.
+            0 for the mean of the training set; 5 % of ordinary galaxies exceed 1. NaN if the embedding is NaN.
         """
         told = np.maximum(self.distances(embedding) / self.limit, self.looks.distances(artefacts) / self.looks_limit)
         return told.astype(np.float32)
@@ -153,7 +153,7 @@ class Novelty(BaseModel):
         away = _directions(embedding) - self.middle.astype(np.float64)
         axes = self.axes.astype(np.float64)
         inside = away @ axes.T
-        # An axis is divided by its deviation, so its length says what part of `away` lies along it.
+        # An axis is divided by its standard deviation, so its length gives the part of `away` along it.
         lengths = np.linalg.norm(axes, axis=1)
         outside = (away**2).sum(axis=1) - ((inside / lengths) ** 2).sum(axis=1)
         return np.asarray(np.sqrt((inside**2).sum(axis=1) + np.maximum(outside, 0) / self.variance))
@@ -164,7 +164,7 @@ def fit_novelty(
     held_back: tuple[NDArray[np.floating], NDArray[np.floating]],
     surveys: Sequence[str] | None = None,
 ) -> Novelty:
-    """Summarise what training pictures are like.
+    """Fit the distribution of training pictures.
 
     Parameters
     ----------
@@ -172,15 +172,15 @@ def fit_novelty(
         Embeddings and measures (`peculiar.images.artefacts.measure_artefacts`) of some thousands of the pictures that
         the model was trained on.
     held_back : tuple of ndarray, shapes (m, d) and (m, 28)
-        Of pictures like them that it was not trained on, which decide what is far.
+        The same for similar pictures that it was not trained on, which set the thresholds.
     surveys : sequence of str, length n, optional
-        Where the training pictures come from. A survey counts as the square root of the number of its pictures, so that
-        a small one is not drowned.
+        Survey of each training picture. A survey has the weight of the square root of the number of its pictures, so
+        that a large survey does not hide a small one.
 
     Raises
     ------
     DataError
-        If there are too few to tell: fewer than ten times `DIRECTIONS`, or twenty held back.
+        If there are fewer than ten times `DIRECTIONS` training pictures, or fewer than twenty held-out ones.
     """
     embeddings, measures = training
     if len(embeddings) < 10 * DIRECTIONS or len(held_back[0]) < 20:
@@ -199,7 +199,7 @@ def fit_novelty(
     variances, axes = np.linalg.eigh(np.cov(directions.T, aweights=weights))
     kept = min(DIRECTIONS, len(variances) - 1)
     largest, others = variances[-kept:], variances[:-kept]
-    # Half precision holds nothing below 6e-8, and an embedding with dead units has variances of 0.
+    # Half precision ends at 6e-8, and an embedding with dead units has variances of 0.
     deviations = np.sqrt(np.maximum(largest, 1e-8))
     looks = _fit_looks(measures, weights)
     summary = Novelty(
@@ -213,8 +213,8 @@ def fit_novelty(
     unusual = looks.distances(held_back[1])
     looks_limit = float(np.quantile(unusual, 1 - LOOK_ALARMS))
     usual = unusual <= looks_limit
-    # The distance gets what the looks leave of the false alarms.
-    share = max(1 - (1 - FALSE_ALARMS) / usual.mean(), 0.0)  # of few galaxies the looks may take it all
+    # The embedding distance gets the share of false alarms that the measures leave.
+    share = max(1 - (1 - FALSE_ALARMS) / usual.mean(), 0.0)  # with few galaxies, the measures may use all of it
     limit = float(np.quantile(summary.distances(held_back[0][usual]), 1 - share))
     return summary.model_copy(update={"limit": limit, "looks_limit": looks_limit})
 
@@ -224,13 +224,13 @@ def _fit_looks(measures: NDArray[np.floating], weights: NDArray[np.float64]) -> 
     from sklearn.mixture import GaussianMixture
 
     middle = weights @ measures
-    # A measure that all pictures have alike still needs a scale.
+    # A constant measure still needs a scale.
     scale = np.maximum(np.sqrt(weights @ (measures - middle) ** 2), 0.01)
-    # It takes no weights, so that pictures are drawn by them.
+    # It accepts no weights, so pictures are drawn with them.
     drawn = np.random.default_rng(222).choice(len(measures), 2 * len(measures), p=weights)
     mixture = GaussianMixture(GROUPS, reg_covar=_LEAST_VARIANCE, random_state=222)
     with warnings.catch_warnings():
-        # Whether the last digits of its groups still move decides nothing: the limit is fitted to what it is.
+        # Incomplete convergence does not matter, because the threshold is fitted to the result.
         warnings.simplefilter("ignore", ConvergenceWarning)
         mixture.fit((measures[drawn] - middle) / scale)
     half = {

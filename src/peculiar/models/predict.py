@@ -15,7 +15,7 @@ from peculiar.sources.stream import Galaxy, Source
 
 
 class Classifier(Protocol):
-    """What can be asked for probabilities: a trained network of whatever make."""
+    """The interface of everything that returns probabilities."""
 
     @property
     def question(self) -> Question:
@@ -23,32 +23,32 @@ class Classifier(Protocol):
 
     @property
     def framing(self) -> Framing:
-        """How it wants its pictures."""
+        """Framing of its pictures."""
 
     def probabilities(self, pictures: NDArray[np.uint8], *, framed: bool = False) -> NDArray[np.float32]:
-        """Classify pictures into probabilities, float32 (n, classes); NaN where it has none.
+        """Classify pictures into probabilities, float32 (n, classes); NaN if there are none.
 
-        `framed` ones are uint8 (n, size, size, 3), cut and sized as `framing` says; others it frames itself.
+        `framed` pictures are uint8 (n, size, size, 3), framed by `framing`; others are framed here.
         """
 
 
 NO_ANSWER = "the model returned values that are not numbers"
-"""Why a picture that can be read has no probabilities."""
+"""The problem of a readable picture without probabilities."""
 
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """Probabilities of the galaxies of a source. Rows out are rows in.
+    """Probabilities of the galaxies of a source, one row per galaxy.
 
     Parameters
     ----------
     ids : list of str
     labels : list of (str or None)
-        The labels that the source has.
+        The labels of the source.
     probabilities : ndarray of float32, shape (n, classes)
-        NaN where a picture cannot be read, or the model gave no numbers.
+        NaN if a picture cannot be read, or the model returned no numbers.
     problems : dict of str to str
-        Why, by id.
+        The reasons, by id.
     """
 
     ids: list[str]
@@ -77,9 +77,9 @@ def predict(
     Parameters
     ----------
     model : Classifier
-        For instance what `peculiar.exercise.train.load_run` returns.
+        Such as the result of `peculiar.training.run_folder.load_run`.
     source : Source or iterable of Galaxy
-        Galaxies that are given decoded have to be framed as the model wants them.
+        Decoded galaxies have to be framed for the model.
     batch_size : int
         Pictures that go through the network together.
     progress : callable
@@ -117,16 +117,16 @@ def predict(
 def readable_batches(
     galaxies: Iterable[Galaxy], batch_size: int
 ) -> Iterator[tuple[list[Galaxy], list[int], NDArray[np.uint8] | None]]:
-    """Gather galaxies into batches for a network.
+    """Collect galaxies into batches for a network.
 
     Yields
     ------
     batch : list of Galaxy
         `batch_size` of them, fewer at the end.
     readable : list of int
-        The rows of the batch that have a picture.
+        The rows of the batch with a picture.
     pictures : ndarray of uint8, shape (len(readable), size, size, 3), or None
-        None where no picture of the batch could be read.
+        None if no picture of the batch could be read.
 
     Raises
     ------

@@ -8,35 +8,35 @@ from peculiar.errors import DataError
 from peculiar.tables.reader import MODEL_NOTE, TableReader, entry_text
 
 NAME_NOTE = "model name"
-"""Under which a catalogue says what the model that made it is called."""
+"""Note of a catalogue with the name of its model."""
 
 _COLUMN = "model"
 
-# Digits of a digest that a column of a catalogue has.
+# Digits of a digest in the column of a catalogue.
 _DIGITS = 12
 
 
 @dataclass(frozen=True, slots=True)
 class Maker:
-    """What a table says of the model that made it.
+    """The model that made a table, as the table states it.
 
     Parameters
     ----------
     told : tuple of str
-        The models that its notes and its column name, by digest or otherwise; empty where it says nothing.
+        The models in its notes and its column, by digest or name; empty if it states none.
     name : str
-        What its notes call the model.
+        Name of the model in its notes.
     """
 
     told: tuple[str, ...] = ()
     name: str = ""
 
     def is_model(self, digest: str) -> bool:
-        """Tell whether all that is told is one model, that of a digest."""
+        """Return whether the table states one model only, the one with this digest."""
         return bool(self.told and digest) and all(_same(one, digest) for one in self.told)
 
     def differs(self, other: "Maker") -> bool:
-        """Tell whether the models that two tables name are known to be others."""
+        """Return whether the models of two tables are known to differ."""
         return any(not _same(mine, its) for mine in self.told for its in other.told)
 
     def __str__(self) -> str:
@@ -49,18 +49,18 @@ class Maker:
 
 
 def read_maker(table: TableReader) -> Maker:
-    """Return what a table says of the model that made it, in its notes and in its column ``model``."""
+    """Return the model that a table states, in its notes and in its column ``model``."""
     notes = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
     column = table.column(_COLUMN) if _COLUMN in table.columns else []
     told = dict.fromkeys(text for entry in column if (text := entry_text(entry)))
     if note := notes.get(MODEL_NOTE):
-        # The column has the first digits of what the notes have whole.
+        # The column has the first digits of the digest in the notes.
         told = {note: None} | {one: None for one in told if not _same(one, note)}
     return Maker(tuple(told), notes.get(NAME_NOTE, ""))
 
 
 def check_maker(path: Path, maker: Maker, scored: Maker) -> list[str]:
-    """Return what is to be said of a catalogue whose galaxies are counted by the scores of another.
+    """Return remarks on a catalogue whose classes are counted with the scores of a model.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def check_maker(path: Path, maker: Maker, scored: Maker) -> list[str]:
 
 
 def _same(one: str, other: str) -> bool:
-    """Compare digests, of which one may be cut off after twelve digits."""
+    """Compare digests, one of which may have only twelve digits."""
     shorter, longer = sorted((one.strip().lower(), other.strip().lower()), key=len)
     return longer == shorter or (
         re.fullmatch(f"[0-9a-f]{{{_DIGITS},}}", shorter) is not None and longer.startswith(shorter)

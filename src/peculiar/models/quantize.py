@@ -1,8 +1,8 @@
 """Quantize a model file to eight bits: a quarter of the size, half the time where processors multiply bytes.
 
-Weights and maps become whole numbers, the maps by ranges that real pictures show, the weights by one a filter (Jacob et
-al. 2018, section 2). The first layers stay in floating point, and so does what lies behind the last map, its mean and
-the heads.
+Weights and feature maps become integers: maps with ranges measured on real pictures, weights with one range per filter
+(Jacob et al. 2018, section 2). The first layers stay in floating point, and so do the mean of the last map and the
+heads.
 """
 
 import logging
@@ -24,24 +24,24 @@ from peculiar.sources.stream import Source
 
 _IN_BYTES = ("Conv", "Clip", "Add")
 
-# The first layers stay in floating point, too: what they round, all others get to see (``docs/lab-book.md``).
+# The first layers stay in floating point, because their rounding errors reach all others (``docs/lab-book.md``).
 _FIRST = ("net.body.0.", "net.body.1.", "net.body.2.")
 
 _BATCH = 32
 
-# Of each of at most so many pieces of the data, so many galaxies: ranges need pictures of all kinds, but not many.
+# At most so many galaxies from each of so many parts of the data: ranges need all kinds of pictures, but few of each.
 _PIECES, _OF_A_PIECE = 32, 16
 
 
 def quantize(model: Model, pictures: NDArray[np.uint8]) -> onnx.ModelProto:
-    """Return the graph of a model in eight bits, without metadata.
+    """Return the graph of a model, quantized to eight bits, without metadata.
 
     Parameters
     ----------
     model : Model
         As `peculiar.training.export` writes it.
     pictures : ndarray of uint8, shape (n, size, size, 3)
-        Framed as the model wants them; they decide the ranges.
+        Framed pictures, which decide the ranges.
 
     Raises
     ------
@@ -69,8 +69,8 @@ def quantize(model: Model, pictures: NDArray[np.uint8]) -> onnx.ModelProto:
             op_types_to_quantize=list(_IN_BYTES),
             nodes_to_exclude=spared,
             per_channel=True,
-            # Weights in seven bits: where a processor adds pairs of products in 16 bits, eight would overflow, and the
-            # answers depend on the processor.
+            # Weights have seven bits: with eight, processors that add pairs of products in 16 bits would overflow, and
+            # the answers would depend on the processor.
             reduce_range=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
@@ -81,7 +81,7 @@ def quantize(model: Model, pictures: NDArray[np.uint8]) -> onnx.ModelProto:
 
 
 def pictures_for_ranges(model: Model, sources: Sequence[Source], sizes: dict[str, float]) -> NDArray[np.uint8]:
-    """Return framed pictures of galaxies that the model was trained on, from all over the data.
+    """Return framed pictures of training galaxies of the model, from all over the data.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def pictures_for_ranges(model: Model, sources: Sequence[Source], sizes: dict[str
 
 
 class _Batches(CalibrationDataReader):  # type: ignore[misc]
-    """Pictures as ONNX Runtime wants them to see the ranges of maps."""
+    """Pictures in the form in which ONNX Runtime measures the ranges of feature maps."""
 
     def __init__(self, pictures: NDArray[np.uint8]) -> None:
         self._batches = (pictures[start : start + _BATCH] for start in range(0, len(pictures), _BATCH))
@@ -119,7 +119,7 @@ class _Batches(CalibrationDataReader):  # type: ignore[misc]
 
 
 def _widen(graph: onnx.ModelProto) -> None:
-    """Turn weights that are stored in half precision into those that they stand for."""
+    """Convert weights that are stored in half precision to single precision."""
     halves = {weights.name: weights for weights in graph.graph.initializer if weights.data_type == TensorProto.FLOAT16}
     for node in [node for node in graph.graph.node if node.op_type == "Cast" and node.input[0] in halves]:
         weights = halves[node.input[0]]
@@ -130,7 +130,7 @@ def _widen(graph: onnx.ModelProto) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep ONNX Runtime from advising a preparation that the exported graph has had."""
+    """Suppress ONNX Runtime's advice to preprocess the graph, which has been done."""
     logger = logging.getLogger()
     before = logger.level
     logger.setLevel(logging.ERROR)

@@ -13,29 +13,29 @@ from peculiar.errors import ModelError
 from peculiar.sources.joins import file_name, trimmed
 
 SEEN = "seen"
-"""Under which a model file's notes on its training keep the digests."""
+"""Key of the digests in a model file's record of its training."""
 
 _KEYS: Mapping[str, Callable[[str], str]] = {"name": file_name, "id": trimmed}
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A set of ids that can be asked whether others are among them, but not which they are.
+    """A set of ids that can be tested for membership, but not listed.
 
     Parameters
     ----------
     packs : tuple of str
-        As `pack_ids` writes them. Another id is taken for one of a pack of n with a probability of n / 2^32.
+        As `pack_ids` writes them. A different id matches a pack of n with a probability of n / 2^32.
     """
 
     packs: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        """Tell whether it is known what was seen."""
+        """Return whether the training galaxies are known."""
         return bool(self.packs)
 
     def among(self, ids: Sequence[str]) -> NDArray[np.bool_]:
-        """Tell of each id whether it is in the set, as it is or as the name of a file.
+        """Return for each id whether it is in the set, as it is or as a file name.
 
         Raises
         ------
@@ -50,10 +50,10 @@ class Seen:
 
 
 def pack_ids(ids: Iterable[str]) -> str:
-    """Return a set of ids as text: four bytes of the digest of each.
+    """Return ids as text: four bytes of the digest of each.
 
-    Ids are compared as the names of files, without folders and suffixes, where these tell all of them apart; so are
-    ``100008`` and ``images/100008.jpg`` the same.
+    Ids are compared as file names, without folders and suffixes, if these are unique; so ``100008`` and
+    ``images/100008.jpg`` are the same.
     """
     different = sorted(set(ids))
     kind = "name" if len({file_name(id_) for id_ in different}) == len(different) else "id"
@@ -63,13 +63,13 @@ def pack_ids(ids: Iterable[str]) -> str:
 
 def _keys(ids: Sequence[str], kind: str) -> list[str]:
     keys = [_KEYS[kind](id_) for id_ in ids]
-    # Where several galaxies have files of one name, in folders of their own, the name does not tell which it is.
+    # If files in different folders have the same name, the name does not identify the galaxy.
     times = Counter(key for key, _ in dict.fromkeys(zip(keys, ids, strict=True)))
     return [key if times[key] == 1 else trimmed(id_) for key, id_ in zip(keys, ids, strict=True)]
 
 
 def _digests(keys: Sequence[str]) -> NDArray[np.uint32]:
-    # Not the bytes that `peculiar.sources.split.part_of` goes by, which are alike for all that were trained on.
+    # Not the bytes that `peculiar.sources.split.part_of` uses, which are similar for all training galaxies.
     parts = b"".join(hashlib.sha256(key.encode()).digest()[8:12] for key in keys)
     return np.frombuffer(parts, dtype="<u4")
 
