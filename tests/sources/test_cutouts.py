@@ -457,9 +457,11 @@ def test_a_folder_of_something_else_is_refused(service: Service) -> None:
 
 def test_a_folder_of_another_survey_or_frame_is_refused(service: Service) -> None:
     fetch(service, some(1))
-    with pytest.raises(UsageError, match="holds cut-outs with survey legacy, asked for is sdss; choose another folder"):
+    with pytest.raises(
+        UsageError, match="holds cut-outs with survey legacy, but this request has sdss; choose another folder"
+    ):
         fetch(service, some(1), survey=SDSS)
-    with pytest.raises(UsageError, match=r"with pixel scale 0\.4 arcsec, asked for is 0\.5 arcsec"):
+    with pytest.raises(UsageError, match=r"with pixel scale 0\.4 arcsec, but this request has 0\.5 arcsec"):
         fetch(service, some(1), frame=Frame(64, 0.5))
     assert len(service.asked) == 1
 

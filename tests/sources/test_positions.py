@@ -58,7 +58,7 @@ def test_of_many_bad_positions_ten_are_named() -> None:
 
 def test_ids_that_occur_twice_are_named() -> None:
     path = table([("a", 1, 1), ("b", 2, 2), ("a", 3, 3)])
-    with pytest.raises(DataError, match=r"1 ids occur more than once.*id: row 1 \(a\), row 3 \(a\)"):
+    with pytest.raises(DataError, match=r"1 ids occur more than once.*of its own: row 1 \(a\), row 3 \(a\)"):
         Positions(path)
 
 

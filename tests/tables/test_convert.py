@@ -281,7 +281,7 @@ def test_the_command(tmp_path: Path) -> None:
 
 def test_bad_input(tmp_path: Path) -> None:
     (tmp_path / "no.bin").write_bytes(b"\0\1\2")
-    with pytest.raises(DataError, match=r"no\.bin: not a table that is known"):
+    with pytest.raises(DataError, match=r"no\.bin: not a known kind of table"):
         convert(tmp_path / "no.bin", tmp_path / "a.fits")
     with pytest.raises(FileNotFoundError):
         convert(tmp_path / "none.fits", tmp_path / "a.fits")

@@ -56,7 +56,7 @@ def test_pixels_are_given_as_pixels(unit: str) -> None:
 
 @pytest.mark.parametrize("kind", [pa.list_(pa.float64()), pa.binary(), pa.bool_()])
 def test_what_holds_no_numbers_is_refused(kind: pa.DataType) -> None:
-    with pytest.raises(DataError, match=r"the column 'ra' holds .*, and numbers are needed"):
+    with pytest.raises(DataError, match=r"the column 'ra' holds .*, but numbers are needed"):
         quantity_of(Column("ra", kind), "deg", where="a.fits")
 
 

@@ -51,7 +51,7 @@ _SUFFIXES = {
     "a Parquet table": (".parquet",),
 }
 _SEVERAL = {"a picture", *_SUFFIXES}
-"""Kinds of files of which several may be given."""
+"""Kinds of which several files may be given."""
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 """One path, or several."""
@@ -67,27 +67,26 @@ def open_source(
     ra: str | None = None,
     dec: str | None = None,
 ) -> Source:
-    """Open a set of galaxy pictures, whatever it is.
+    """Open a set of galaxy pictures of any kind.
 
     Parameters
     ----------
     path : path-like, or sequence of path-like
-        One of: an NPZ file with ``data`` and ``labels``; a folder of pictures, loose or in a sub-folder a class; a
-        picture; a table (Parquet, CSV, ECSV, FITS, VOTable) with a column of pictures or of paths to them; a folder of
-        Parquet files; a tar or a zip of pictures, or a folder of such; an HDF5 file with ``images`` and ``ans``; a FITS
-        image, or a folder of them. It is recognised by its content, not by its name. Or several files of one kind:
-        pictures, FITS images, Parquet tables, tars or zips, which are read as if they lay alone in the folder that all
-        of them are in.
+        One of: an NPZ file with ``data`` and ``labels``; a folder of pictures, with or without one sub-folder per
+        class; a picture; a table (Parquet, CSV, ECSV, FITS, VOTable) with a column of pictures or of paths to them; a
+        folder of Parquet files; a tar or a zip of pictures, or a folder of such; an HDF5 file with ``images`` and
+        ``ans``; a FITS image, or a folder of them. The kind is recognised by content, not by name. Or several files of
+        one kind (pictures, FITS images, Parquet tables, tars or zips), which are read as if no other file were in their
+        common folder.
     label : str, optional
-        The column that holds the labels, for a table. By default the first of the usual names that is there.
+        The column of labels of a table. Default: the first of the usual names.
     bands : str or sequence of str
-        Of FITS images, also those that a table has or names, which bands to show, from the redder to the bluer
-        ("i,r,g"): names, or numbers of planes from 1 on. By default by the names that the files give them.
+        Bands of FITS images, also of those in a table, from the reddest to the bluest ("i,r,g"): names, or numbers of
+        planes from 1 on. Default: by the names in the files.
     stretch : Stretch, optional
-        Of FITS images, how brightness becomes colour. By default each picture's unit or noise decides.
+        Stretch of FITS images. Default: by the unit or noise of each picture.
     id, ra, dec : str, optional
-        The columns of a table that hold ids and positions. By default the first of the usual names that is there, or
-        what has the UCD.
+        The columns of ids and positions of a table. Default: the first with a usual name or UCD.
 
     Returns
     -------
@@ -98,16 +97,16 @@ def open_source(
     NotFoundError
         If nothing is there.
     DataError
-        If it is none of these, or a damaged one.
+        If it is none of these kinds, or damaged.
     UnknownNameError
-        If there is no column of the name given.
+        If there is no column with the given name.
     UsageError
-        If bands or a stretch are given for what is no FITS image.
+        If bands or a stretch are given for a source without FITS images.
 
     Warns
     -----
     PeculiarWarning
-        If a table has no column of ids that is known, or ids occur more than once in it.
+        If no column of ids is recognised in a table, or ids occur more than once.
     """
     paths = [Path(path)] if isinstance(path, str | os.PathLike) else [Path(one) for one in path]
     if not paths:
@@ -140,7 +139,7 @@ def open_source(
 
 
 def as_source(data: Any, **options: Any) -> Source:
-    """Open galaxy pictures, whatever they are given as.
+    """Open galaxy pictures: paths, arrays, Pillow images, or a source.
 
     Parameters
     ----------
@@ -152,7 +151,7 @@ def as_source(data: Any, **options: Any) -> Source:
     Raises
     ------
     UsageError
-        If options are given for what is open already or in memory.
+        If options are given for an open source or pictures in memory.
     """
     pathlike = isinstance(data, str | os.PathLike)
     if not (pathlike or isinstance(data, Source) or hasattr(data, "__array__")) and isinstance(data, Iterable):
@@ -179,23 +178,23 @@ def open_mosaic(
     ra: str | None = None,
     dec: str | None = None,
 ) -> MosaicSource:
-    """Open one mosaic or several, out of which stamps are cut at the positions of a table.
+    """Open mosaics, from which stamps are cut at the positions of a table.
 
     Parameters
     ----------
     mosaic : path-like, or sequence of path-like
         A FITS image with celestial coordinates (WCS), its bands in extensions or in a cube; the files of its bands; or
-        files of several mosaics, or folders of such. Those that show the same sky in different bands belong together.
+        files of several mosaics, or folders of such. Images of the same sky in different bands form one mosaic.
     catalog : path-like
-        A table with the columns ``ra`` and ``dec`` (ICRS, in degrees unless they state another unit), and perhaps an
-        id, a label and a radius.
+        A table with the columns ``ra`` and ``dec`` (ICRS, in degrees unless they state another unit), and optionally
+        ids, labels and radii.
     stamp_size : str
-        "128px", "30arcsec", or multiples of a radius that a column holds: "4xR50". Radii are in arcsec, unless the
-        column states another angle, or pixels.
+        "128px", "30arcsec", or a multiple of a column of radii: "4xR50". Radii are in arcsec, unless the column states
+        another unit of angles, or pixels.
     bands, stretch
-        As in `open_source`. One stretch serves for all stamps.
+        As in `open_source`. All stamps have the same stretch.
     label : str, optional
-        The table's column that holds the labels.
+        The table's column of labels.
     id, ra, dec : str, optional
         The table's columns of ids and positions, as in `open_source`.
 
@@ -237,7 +236,7 @@ def _listed(bands: str | Sequence[str]) -> tuple[str, ...]:
 
 def _open(path: Path, label: str | None, bands: tuple[str, ...], stretch: Stretch | None, keys: Keys) -> Source:
     if path.is_dir():
-        # `peculiar predict .` leaves its catalogue among the pictures; the next time it is none of them.
+        # `peculiar predict .` writes its catalogue among the pictures; the next run must ignore it.
         if shards := [part for part in parts_below(path) if not is_catalog(part)]:
             return TableSource(path, shards, label, bands, stretch, keys)
         archives = sorted(child for child in path.iterdir() if child.name.lower().endswith(TAR_SUFFIXES))
@@ -274,7 +273,7 @@ def _open(path: Path, label: str | None, bands: tuple[str, ...], stretch: Stretc
 
 
 def _open_zip(path: Path) -> Source:
-    """Open a zip archive by what it holds: arrays (NPZ), or pictures."""
+    """Open a zip archive by its content: arrays (NPZ), or pictures."""
     with open_zip(path) as archive:
         names = [member_name(member) for member in archive.infolist() if not member.is_dir()]
     if path.name.lower().endswith(".npz") or any(name.endswith(".npy") for name in names):
@@ -290,9 +289,9 @@ def _open_zip(path: Path) -> Source:
 
 
 def _open_folder(path: Path, label: str | None, bands: tuple[str, ...], stretch: Stretch | None, keys: Keys) -> Source:
-    """Open a folder of pictures, or where it has none, or bands are named, of FITS files.
+    """Open a folder of pictures, or if it has none, or bands are named, of FITS files.
 
-    Where it has neither, of zips, or of tables or tars anywhere below: the hub of Hugging Face has them in "data".
+    If it has neither: of zips, or of tables or tars anywhere below (on the Hugging Face hub they are in "data").
     """
     files = list(fits_below(path))
     pictures = [] if files and (bands or stretch) else list(pictures_below(path))
@@ -317,7 +316,7 @@ def _what_else(path: Path) -> str:
 def _open_several(
     paths: Sequence[Path], label: str | None, bands: tuple[str, ...], stretch: Stretch | None, keys: Keys
 ) -> Source:
-    """Open files of one kind as if they lay alone in the folder that all of them are in."""
+    """Open files of one kind as if no other file were in their common folder."""
     kinds = {_kind(path): path for path in paths}
     if len(kinds) > 1 or not kinds.keys() <= _SEVERAL:
         received = " and ".join(f"{path} ({kind})" for kind, path in kinds.items())
@@ -342,7 +341,7 @@ def _open_several(
 
 
 def _kind(path: Path) -> str:
-    """Return what one of several files is, by its name: a damaged one shall not keep the others from being used."""
+    """Return the kind of one of several files, by its name, so that a damaged file does not block the others."""
     if path.is_dir():
         return "a folder"
     if is_picture(path):

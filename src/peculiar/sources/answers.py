@@ -22,23 +22,23 @@ class Answered:
     Parameters
     ----------
     questions : tuple of Question
-        Those that at least two different answers are known to.
+        Questions with at least two different known answers.
     ids : list of str
         The same galaxy may occur in several sources.
     origins : ndarray of int, shape (n,)
-        Number of the source that each row comes from.
+        Number of the source of each row.
     pictures : ndarray of uint8, shape (n, size, size, 3)
     labels : dict of str to ndarray of int, shape (n,)
-        By question, the number of the answer; `UNKNOWN` where it is not known.
+        By question, the number of the answer, or `UNKNOWN`.
     trust : dict of str to ndarray of float32, shape (n,)
-        By question, how far each label counts, 0 to 1.
+        By question, the weight of each label, 0 to 1.
     shares : dict of str to ndarray of float32, shape (n, answers)
-        Of the votes, by question; those questions only that have votes. Their labels are the answers of most, unknown
-        where two are level, and their trust is that in the shares.
+        Vote fractions, only for questions with votes. Their labels are the majority answers, unknown for ties, and
+        their trust is the weight of the fractions.
     bases : dict of str to list of (str or None)
-        By question, where each label comes from, if that is known.
+        By question, the origin of each label, if known.
     surveys : list of (str or None)
-        The survey that each picture comes from (column ``survey``).
+        The survey of each picture (column ``survey``).
     """
 
     questions: tuple[Question, ...]
@@ -63,17 +63,17 @@ def read_answered(
     *,
     progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> Answered:
-    """Read the pictures of several sources that answer at least one of several questions.
+    """Read the pictures of sources that answer at least one of several questions.
 
     Parameters
     ----------
     sources : sequence of Source
     questions : sequence of Question
-        Each is looked for in its column of every source, or its columns of votes.
+        Each is searched in its column, or its columns of votes, of every source.
     framing : Framing
-        How pictures are cut and sized.
+        Crop and size of the pictures.
     progress : callable
-        Called now and then with the numbers of pictures read and to read.
+        Called regularly with the numbers of pictures read and to read.
 
     Returns
     -------
@@ -82,7 +82,7 @@ def read_answered(
     Raises
     ------
     LabelError
-        If a label is none of its question's answers, or no question has two different answers.
+        If a label is not an answer to its question, or no question has two different answers.
     """
     votes = {question.name: _all_votes(sources, question) for question in questions if question.votes}
     columns = {
@@ -103,7 +103,7 @@ def read_answered(
     kept: list[int] = []
     ids: list[str] = []
     problems: list[str] = []
-    # Numbered over all sources, one after the other.
+    # Row numbers count over all sources.
     numbered = enumerate(galaxy for source in sources for galaxy in source.galaxies(framing))
     for row, galaxy in numbered:
         if not known[row]:
@@ -151,12 +151,12 @@ def read_answered(
 
 
 def answers_to(source: Source, question: Question) -> list[str | None]:
-    """Return the answer of every row of a source to a question, or that of most people; None where it says nothing.
+    """Return the answer, or majority answer, of every row of a source to a question; None if there is none.
 
     Raises
     ------
     LabelError
-        If an entry is no answer, or no number of votes.
+        If a value is not an answer, or not a number of votes.
     """
     if question.votes:
         return [None if one == UNKNOWN else question.answers[one] for one in read_votes(source, question).labels]
@@ -171,7 +171,7 @@ def read_votes(source: Source, question: Question) -> Votes:
     Raises
     ------
     LabelError
-        If an entry is no number of votes.
+        If a value is not a number of votes.
     """
     columns = [[_number(entry) for entry in source.column(name)] for name in question.votes]
     votes = np.array(columns, dtype=np.float64).T.reshape(len(source), len(question.votes))

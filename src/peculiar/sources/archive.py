@@ -14,19 +14,19 @@ from peculiar.sources.names import Naming, clean, warn_of_parts
 from peculiar.sources.stream import Row, Source, as_text, files_digest, is_litter, refuse
 
 Member = tuple[str, int, Callable[[], bytes]]
-"""Name of a file in an archive, the byte at which it begins, and how to read it, which may raise `PictureError`."""
+"""Name of a file in an archive, its first byte, and a function that reads it, which may raise `PictureError`."""
 
 
 class ArchiveSource(Source):
-    """The pictures in one archive or several, in the order in which they were packed.
+    """The pictures in one archive or several, in the order of packing.
 
-    Ids are the pictures' paths within the archive; labels are read from them by `Naming`. Links and files that are not
-    called like pictures are passed over; nothing is unpacked, and no other file is opened.
+    Ids are paths within the archive, from which `Naming` reads labels. Links, and files without the name of a picture,
+    are skipped. Nothing is extracted, and no other file is opened.
 
     Parameters
     ----------
     path : path
-        The archive, or the folder that holds several.
+        The archive, or the folder of several.
     parts : sequence of path
         The archives, in order.
 
@@ -53,7 +53,7 @@ class ArchiveSource(Source):
         return sum(self._counts)
 
     def rows(self, start: int = 0, stop: int | None = None) -> Iterator[Row]:
-        """Yield pictures' bytes; a picture that cannot be unpacked says why."""
+        """Yield the bytes of pictures; a picture that cannot be decompressed states why."""
         first = 0
         for part, count in zip(self._parts, self._counts, strict=True):
             if first + count > start:
@@ -73,7 +73,7 @@ class ArchiveSource(Source):
         return files_digest(self._parts, self._parts[0].parent, start, stop)
 
     def _piece(self, part: Path, count: int) -> Self:
-        """Return the same source, of one archive alone, or of so many pictures of it."""
+        """Return the same source for one archive, or for part of its pictures."""
         piece = copy.copy(self)
         piece._parts, piece._counts = [part], [count]
         return piece

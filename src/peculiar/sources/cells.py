@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from peculiar.sources.stream import refuse
 
-# All other cells are paths as they stand, which costs no look at the disk.
+# All other cells are paths as they are, which need no access to the disk.
 _ODD = re.compile(r"[\\%]|^\s|\s$|^[A-Za-z][A-Za-z0-9+.-]*:|[^\x00-\x7f]")
 
 _WINDOWS = re.compile(r"/?[A-Za-z]:[\\/]|\\\\")
@@ -18,10 +18,10 @@ _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 
 
 def named_file(cell: str, folder: Path) -> Path | Callable[[], bytes]:
-    """Return the file that a cell names, relative to the table's folder, or what raises `PictureError` and says why.
+    """Return the file that a cell names, relative to the table's folder, or a function that raises `PictureError`.
 
-    Where there is no file of the very name, one is looked for without blanks around it, with slashes in place of
-    back-slashes, with accents in the other normal form, without ``file://``, and with ``%20`` read as a blank.
+    If the file does not exist, its name is tried without surrounding blanks, with slashes for backslashes, with accents
+    in the other normal form, without ``file://``, and with ``%20`` as a blank.
     """
     if not _ODD.search(cell) or os.path.lexists(folder / cell):
         return folder / cell
@@ -38,7 +38,7 @@ def named_file(cell: str, folder: Path) -> Path | Callable[[], bytes]:
 
 
 def _readings(text: str) -> Iterator[str]:
-    """Yield paths that may be meant, the likeliest first."""
+    """Yield possible paths, the likeliest first."""
     local = _local(text)
     plain = dict.fromkeys((local, unquote(local)))
     slashed = [one.replace("\\", "/") for one in plain if not _WINDOWS.match(one)]
@@ -47,7 +47,7 @@ def _readings(text: str) -> Iterator[str]:
 
 
 def _local(text: str) -> str:
-    """Return the path in a ``file://`` address of this machine; any other text as it is."""
+    """Return the path in a ``file://`` URL of this machine; other text unchanged."""
     if text[:5].lower() != "file:":
         return text
     try:

@@ -1,8 +1,7 @@
 """Download cut-outs at the positions of a table from a survey's service.
 
-The folder that they are written to, and the cache, are all that is remembered: a picture that lies there whole is not
-asked for again, so that the same command goes on where it was stopped. The table ``cutouts.parquet`` in the folder has
-a row a position and follows from the files.
+The output folder and the cache are the only state: a complete picture there is not requested again, so the same command
+resumes. The table ``cutouts.parquet`` in the folder has one row per position and follows from the files.
 """
 
 import hashlib
@@ -52,13 +51,13 @@ COLUMNS = (
     Column("bytes", pa.int64(), "size of the file", "byte", "phys.size;meta.file"),
     Column("digest", pa.string(), "SHA-256 of the file", ucd="meta.checksum"),
 )
-"""The columns of the table that the folder holds."""
+"""The columns of the table in the folder."""
 
 WHOLE, OUTSIDE, FAILED, WAITING = "whole", "outside", "failed", "waiting"
 
 OUTSIDE_REASON = "outside the survey"
 
-# Rows under way. So many, because those behind one that waits for its fifth try need not wait too.
+# Rows in progress. So many, because rows behind one that waits for its fifth try must not wait, too.
 _WINDOW = 1000
 _FOLDER_ROWS = 10_000
 _LIMIT_OF_FAILURES = 20
@@ -68,28 +67,28 @@ _START, _END = b"\xff\xd8\xff", b"\xff\xd9"
 
 @dataclass(slots=True)
 class Fetched:
-    """What became of the positions of a table.
+    """The outcome for the positions of a table.
 
     Parameters
     ----------
     folder : path
     rows : int
     there : int
-        Pictures that lay in the folder already.
+        Pictures that were already in the folder.
     cached : int
         Pictures taken from the cache.
     fetched : int
-        Pictures asked for and got.
+        Downloaded pictures.
     outside : int
         Positions outside the survey.
     failed : Counter of str
         Positions without a picture, by kind of problem.
     waiting : int
-        Positions that were not asked for, because the run was stopped.
+        Positions that were not requested, because the run was stopped.
     problems : dict of str to str
-        Why there is no picture, by id; the first hundred.
+        Reasons for missing pictures, by id; the first hundred.
     closed : str or None
-        Why the service was asked no further.
+        Why no further requests were sent.
     seconds : float
     """
 
@@ -107,7 +106,7 @@ class Fetched:
 
     @property
     def complete(self) -> bool:
-        """Whether every position has its picture or lies outside the survey."""
+        """Whether every position has its picture or is outside the survey."""
         return not self.failed and not self.waiting
 
     def as_dict(self) -> dict[str, Any]:
@@ -119,7 +118,7 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """What became of one position."""
+    """The outcome for one position."""
 
     position: Position
     url: str
@@ -150,11 +149,11 @@ def fetch_cutouts(
     stop: threading.Event | None = None,
     progress: Callable[[int], object] = lambda done: None,
 ) -> Fetched:
-    """Fetch a cut-out for every position of a table into a folder, which can then be opened as a source.
+    """Download a cut-out for every position of a table into a folder, which can then be opened as a source.
 
-    Pictures lie under ``pictures``; `INDEX` has a row a position, in the order of the table, with id, position, path,
-    status, address, size and digest. Nothing is asked for twice: not what lies whole in the folder, nor what the cache
-    holds of an earlier run. Whatever stops the run, the same call goes on from there.
+    Pictures are in ``pictures``. `INDEX` has one row per position, in the order of the table, with id, position, path,
+    status, address, size and digest. Nothing is requested twice: neither complete pictures in the folder, nor pictures
+    of an earlier run in the cache. After any interruption, the same call resumes.
 
     Parameters
     ----------
@@ -165,18 +164,18 @@ def fetch_cutouts(
     frame : Frame
         The square to cut out.
     manners : Manners, optional
-        How the service is asked; by default at the survey's rate.
+        Rate and retries of requests; default: the survey's rate.
     workers : int
-        Requests under way at once; the rate holds for all of them together.
+        Number of simultaneous requests; the rate applies to all of them together.
     address : str, optional
-        Of another service that takes the same query, such as a mirror; by default ``$PECULIAR_CUTOUTS_URL`` or the
+        Address of another service with the same query, such as a mirror; default: ``$PECULIAR_CUTOUTS_URL`` or the
         survey's own.
     overwrite : bool
-        Replace the index also where it lists positions that are not among these; no picture is removed.
+        Replace the index even if it lists other positions; no picture is removed.
     stop : threading.Event, optional
-        Once it is set, nothing more is asked for, and the index says what waits.
+        Once it is set, no further requests are sent, and the index states what is waiting.
     progress : callable
-        Called with the number of positions settled since the last call.
+        Called with the number of positions finished since the last call.
 
     Returns
     -------
@@ -207,7 +206,7 @@ def fetch_cutouts(
         if (folder / INDEX).exists() and not overwrite:
             _check_listed(folder / INDEX, {task.planned(one).url for one in positions})
         if not (folder / INDEX).exists():
-            # Were the run killed, the folder would still say what is in it: the files that are there by then.
+            # After a kill, the folder still states its content: the files that exist by then.
             _write_index(folder, map(task.planned, positions), notes, positions.id_type)
         _write_index(folder, _settle(task, positions, workers, result, progress), notes, positions.id_type)
     result.closed = client.closed
@@ -216,22 +215,22 @@ def fetch_cutouts(
 
 
 class _Task:
-    """What is done for each position, by any thread."""
+    """The work for each position, in any thread."""
 
     def __init__(self, folder: Path, survey: Survey, frame: Frame, address: str | None, client: Client) -> None:
         self.folder, self.survey, self.frame, self.client = folder, survey, frame, client
         self._address = address
         self._cache = cache_folder() / "cutouts" / survey.name
-        self._lock = threading.Lock()  # two positions may be the same, and then have one file in the cache
+        self._lock = threading.Lock()  # equal positions share a file in the cache
         _make_folder(self._cache, "set PECULIAR_CACHE to another folder")
 
     def planned(self, position: Position) -> _Outcome:
-        """Say where the picture will lie."""
+        """Return the path of the picture."""
         url = self._url(position)
         return _Outcome(position, url, WAITING, Problem.NOT_ASKED, _file_name(position, url), "not fetched yet")
 
     def settle(self, position: Position) -> _Outcome:
-        """Find or fetch the picture at a position."""
+        """Find or download the picture at a position."""
         url = self._url(position)
         file = _file_name(position, url)
         path = self.folder / file
@@ -249,7 +248,7 @@ class _Task:
             outside = answer.found is False or self._says_outside(answer.content, answer.reason)
             if answer.problem and not outside:
                 return _Outcome(position, url, FAILED, answer.problem, None, f"{answer.problem}: {answer.reason}")
-            # An empty file stands for a position outside the survey, which need not be asked for again either.
+            # An empty file marks a position outside the survey, which is not requested again either.
             self._keep(kept, b"" if outside else answer.content)
             if outside:
                 return _Outcome(position, url, OUTSIDE, OUTSIDE, None, OUTSIDE_REASON)
@@ -274,7 +273,7 @@ class _Task:
         return bool(words) and (words in reason or words.encode() in content)
 
     def _shows_sky(self, content: bytes) -> bool:
-        """Return whether a picture shows more than that there is nothing; raises `PictureError` if it is not whole."""
+        """Return whether a picture shows any sky; raises `PictureError` if it is incomplete."""
         if not content.startswith(_START):
             raise PictureError("it is empty" if not content else f"it is not a JPEG (starts with {content[:20]!r})")
         if not content.endswith(_END):
@@ -294,7 +293,7 @@ class _Task:
 def _settle(
     task: _Task, positions: Iterable[Position], workers: int, result: Fetched, progress: Callable[[int], object]
 ) -> Iterator[_Outcome]:
-    """Yield what became of each position, in order, and count it."""
+    """Yield the outcome for each position, in order, and count it."""
     in_a_row = 0
     for outcome in _in_order(task, positions, workers):
         result.rows += 1
@@ -320,7 +319,7 @@ def _settle(
 
 
 def _in_order(task: _Task, positions: Iterable[Position], workers: int) -> Iterator[_Outcome]:
-    """Settle positions in threads, few at a time, since there may be more of them than the memory holds."""
+    """Process positions in threads, few at a time, because there may be more than fit into memory."""
     pending: deque[Future[_Outcome]] = deque()
     with ThreadPoolExecutor(workers) as pool:
         try:
@@ -330,7 +329,7 @@ def _in_order(task: _Task, positions: Iterable[Position], workers: int) -> Itera
                     yield pending.popleft().result()
             while pending:
                 yield pending.popleft().result()
-        except BaseException:  # a full disk, an interruption: what is under way ends, nothing else begins
+        except BaseException:  # a full disk, an interruption: running work ends, nothing else begins
             task.client.close("the run broke off")
             pool.shutdown(cancel_futures=True)
             raise
@@ -342,7 +341,7 @@ def _settled(position: Position, url: str, file: str, content: bytes, how: str) 
 
 
 def _whole(path: Path) -> bytes | None:
-    """Return what a file holds, if that begins and ends as a JPEG does."""
+    """Return the content of a file, if it begins and ends like a JPEG."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:
@@ -355,10 +354,10 @@ def _is_empty(path: Path) -> bool:
 
 
 def _file_name(position: Position, url: str) -> str:
-    """Return where a picture lies in the folder.
+    """Return the path of a picture in the folder.
 
-    An id may be anything: a path, a reserved name, too long. What is harmless of it is kept for people to read; the
-    digest makes the name unique, and another for another survey, frame or position.
+    An id may be anything: a path, a reserved name, too long. Its harmless characters are kept for people to read. The
+    digest makes the name unique for each survey, frame and position.
     """
     readable = re.sub(r"[^A-Za-z0-9+._-]+", "_", position.id)[:60].strip("._-") or "galaxy"
     digest = hashlib.sha256(f"{position.id}\0{url}".encode()).hexdigest()[:12]
@@ -392,7 +391,7 @@ def _write_index(folder: Path, outcomes: Iterable[_Outcome], notes: dict[str, st
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Keep other runs out of a folder."""
+    """Lock a folder against other runs."""
     _make_folder(folder, "choose another folder (--out)")
     lock = filelock.FileLock(folder / ".cutouts.lock")
     try:
@@ -422,7 +421,7 @@ def _check_listed(index: Path, wanted: set[str]) -> None:
     """Refuse to replace an index that lists cut-outs at other positions."""
     try:
         listed = pa.parquet.read_table(index, columns=["url"])["url"].to_pylist()
-    except (OSError, ValueError):  # damaged: it follows from the files, and is written anew
+    except (OSError, ValueError):  # damaged: it follows from the files, and is rewritten
         return
     others = [url for url in listed if url not in wanted]
     if others:
@@ -434,7 +433,7 @@ def _check_listed(index: Path, wanted: set[str]) -> None:
 
 
 def _check_folder(folder: Path, notes: dict[str, str]) -> None:
-    """Refuse a folder of something else, and clear away what a killed run left half written."""
+    """Refuse a folder with other content, and remove temporary files of a killed run."""
     index = folder / INDEX
     if not index.exists():
         others = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
@@ -445,7 +444,7 @@ def _check_folder(folder: Path, notes: dict[str, str]) -> None:
         try:
             metadata_ = pa.parquet.read_schema(index).metadata or {}
             found = {key.decode(): value.decode() for key, value in metadata_.items()}
-        except (OSError, ValueError):  # damaged: it follows from the files, and is written anew
+        except (OSError, ValueError):  # damaged: it follows from the files, and is rewritten
             found = notes if (folder / "pictures").is_dir() else {}
         if "survey" not in found:
             message = f"{index} is not an index of cut-outs; choose a new or empty folder (--out)"

@@ -28,24 +28,24 @@ def fetch(
     sha256: str | None = None,
     timeout: float = 10.0,
 ) -> Path:
-    """Return the cached copy of a published file, and fetch it first if there is none.
+    """Return the cached copy of a published file, and download it first if there is none.
 
-    An interrupted download is taken up where it stopped, provided that the server still has the same file. Two
-    processes that ask for the same file fetch it once.
+    An interrupted download is resumed, if the server still has the same file. Two processes that need the same file
+    download it once.
 
     Parameters
     ----------
     url : str
-        Where the file is published (http or https).
+        Address of the file (http or https).
     name : str
         Its name in the cache.
     check : callable
-        Called with the path of the whole download before it is accepted; raises `DataError` if it is not the file
-        that was expected.
+        Called with the path of the complete download before it is accepted; raises `DataError` if it is not the
+        expected file.
     sha256 : str, optional
-        The published checksum, where there is one.
+        The published checksum, if there is one.
     timeout : float
-        Seconds without an answer after which the server is given up.
+        Seconds without an answer after which the download fails.
 
     Returns
     -------
@@ -55,8 +55,8 @@ def fetch(
     Raises
     ------
     DownloadError
-        If the cache cannot be written to, the server does not answer, the download breaks off, or what came is not the
-        file. What came before a break is kept, so that calling again goes on from there.
+        If the cache cannot be written to, the server does not answer, the download breaks off, or the result is not the
+        expected file. A partial download is kept, so that the next call resumes.
     """
     target = cache_folder() / name
     if target.exists():
@@ -87,7 +87,7 @@ def fetch(
 
 
 def _download(url: str, part: Path, timeout: float) -> None:
-    """Fetch `url` to `part`, going on behind what is there if the server's validator says that it is the same file."""
+    """Download `url` to `part`, resuming if the server's validator shows that it is the same file."""
     validator_file = part.with_name(f"{part.name}.json")
     have = part.stat().st_size if part.exists() else 0
     validator = _read_validator(validator_file) if have else None
@@ -109,7 +109,7 @@ def _download(url: str, part: Path, timeout: float) -> None:
                 message = f"{url}: the connection ended after {received} of {expected} bytes; call again to resume"
                 raise DownloadError(message)
     except urllib.error.HTTPError as error:
-        # To a range past the end: nothing is left to fetch, the last attempt ended between the last byte and the check.
+        # The range starts past the end: the last attempt ended between the last byte and the check.
         if not (validator and error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE):
             message = f"{url}: the server answered {error.code} {error.reason}"
             raise DownloadError(message) from error

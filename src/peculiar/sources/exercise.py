@@ -31,9 +31,9 @@ SIDE = 128
 def load_galaxy_data(path: str | os.PathLike[str] | None = None) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """Load the exercise's pictures and labels.
 
-    They are looked for in this order, and the log (logger ``peculiar``, level INFO) says where they came from: `path`;
-    ``$PECULIAR_DATA/galaxydata.npz``; the cache; the published file, which is fetched to the cache; and if that cannot
-    be reached, simulated galaxies, with a warning.
+    They are searched in this order, and the log (logger ``peculiar``, level INFO) states their origin: `path`;
+    ``$PECULIAR_DATA/galaxydata.npz``; the cache; the published file, which is downloaded to the cache; and if the
+    download fails, simulated galaxies, with a warning.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def load_galaxy_data(path: str | os.PathLike[str] | None = None) -> tuple[NDArra
     Returns
     -------
     data : ndarray of uint8, shape (1400, 128, 128, 3)
-        RGB pictures, 0 to 255. A file of one's own may hold another number.
+        RGB pictures, 0 to 255. Another file may hold another number.
     labels : ndarray of float32, shape (1400, 4)
         One-hot: [1,0,0,0] Normal, [0,1,0,0] Ringed, [0,0,1,0] Merger, [0,0,0,1] Other.
 
@@ -57,7 +57,7 @@ def load_galaxy_data(path: str | os.PathLike[str] | None = None) -> tuple[NDArra
     Warns
     -----
     SimulatedDataWarning
-        If simulated galaxies stand in for the real ones.
+        If simulated galaxies replace the real ones.
     """
     try:
         found = find_galaxy_data(path)
@@ -69,14 +69,14 @@ def load_galaxy_data(path: str | os.PathLike[str] | None = None) -> tuple[NDArra
 
 
 def find_galaxy_data(path: str | os.PathLike[str] | None = None) -> Path:
-    """Return the file that `load_galaxy_data` reads, fetched to the cache if need be.
+    """Return the file that `load_galaxy_data` reads, downloaded to the cache if necessary.
 
     Raises
     ------
     NotFoundError
         If there is nothing at `path`.
     DownloadError
-        If the published file is needed and cannot be fetched.
+        If the published file is needed and cannot be downloaded.
     """
     if path is not None:
         if not Path(path).is_file():
@@ -89,7 +89,7 @@ def find_galaxy_data(path: str | os.PathLike[str] | None = None) -> Path:
 
 
 def copy_galaxy_data(path: Path) -> None:
-    """Write the file that `load_galaxy_data` reads to a path of one's own."""
+    """Copy the file that `load_galaxy_data` reads to a path."""
     source = find_galaxy_data()
     with writing(path) as temporary:
         shutil.copyfile(source, temporary)

@@ -22,22 +22,21 @@ logger = logging.getLogger(__name__)
 class FitsSource(Source):
     """FITS pictures below a folder, in alphabetical order, or one single file.
 
-    Files of one folder whose names differ only in the word that names the band (``ngc7-g.fits``, ``ngc7-r.fits``) are
-    one galaxy, whose id is the name without that word; every other file is a galaxy of its own. Files that go with
-    another one (``ngc7_wht.fits`` beside ``ngc7.fits``) are left out, with a warning. Labels are read from the
-    folders by `Naming`. A galaxy's position is that of the middle of its picture, if the first picture has
-    celestial coordinates.
+    Files of one folder whose names differ only in the word for the band (``ngc7-g.fits``, ``ngc7-r.fits``) are one
+    galaxy, whose id is the name without that word; every other file is a galaxy of its own. Companion images
+    (``ngc7_wht.fits`` beside ``ngc7.fits``) are left out, with a warning. `Naming` reads labels from the folders. The
+    position of a galaxy is that of the centre of its picture, if the first picture has celestial coordinates.
 
     Parameters
     ----------
     path : path
         The folder, or the one file.
     files : sequence of path
-        Those that are taken, such as `fits_below` the folder.
+        The files to use, such as those of `fits_below`.
     bands : sequence of str
-        Which bands, from the redder to the bluer; by default by the names that the files give them.
+        Bands, from the reddest to the bluest; default: by the names in the files.
     stretch : Stretch, optional
-        One for all; by default each picture's unit or noise decides.
+        One for all pictures; default: by the unit or noise of each picture.
 
     Raises
     ------
@@ -86,15 +85,15 @@ class FitsSource(Source):
             yield Row(id_, picture, self._naming.label(id_), position)
 
     def ids(self) -> list[str]:
-        """Return the id of every galaxy, for which no file is opened."""
+        """Return the id of every galaxy, without opening files."""
         return [id_ for id_, _ in self._galaxies]
 
     def labels(self) -> list[str | None]:
-        """Return the label of every galaxy, for which no file is opened."""
+        """Return the label of every galaxy, without opening files."""
         return [self._naming.label(id_) for id_, _ in self._galaxies]
 
     def shards(self, rows: int) -> Iterator[Shard]:
-        """Yield pieces that hold no more than their own galaxies' paths."""
+        """Yield shards that hold only the paths of their own galaxies."""
         for start in range(0, len(self), rows):
             piece = copy.copy(self)
             piece._galaxies = self._galaxies[start : start + rows]
@@ -111,18 +110,18 @@ class FitsSource(Source):
 
 
 def fits_below(folder: Path) -> Iterator[Path]:
-    """Return the files below a folder that are called like FITS."""
+    """Return the files below a folder with the suffix of FITS."""
     return (file for file in files_below(folder) if file.name.lower().endswith(FITS_SUFFIXES))
 
 
 def fits_stem(path: Path, wanted: Sequence[str] = ()) -> str:
-    """Return what a file is called without suffixes and without the word that names its band, or else its folder."""
+    """Return the name of a file without suffixes and without the word for its band, or its folder."""
     split = split_band(path.name, wanted)
     return split[0] if split else path.parent.name if file_band(path, wanted) else split_suffix(path.name)
 
 
 def group_files(files: Sequence[Path], root: Path, bands: Sequence[str] = ()) -> dict[str, tuple[Path, ...]]:
-    """Gather the files that hold the bands of one galaxy, by its id, in the order of the ids."""
+    """Group the files with the bands of one galaxy, by its id, in the order of the ids."""
     named: dict[tuple[Path, str], list[tuple[str, Path]]] = {}
     for file in files:
         split = split_band(file.name, bands)

@@ -14,15 +14,15 @@ from peculiar.sources.stream import Row, Shard, Source, as_text, files_below, fi
 class FolderSource(Source):
     """Pictures below a folder, in alphabetical order, or one single picture.
 
-    Ids are paths within the folder; labels are read from them by `Naming`: as a rule the first sub-folder on the way to
-    a picture is its label, and loose pictures have none.
+    Ids are paths within the folder, from which `Naming` reads labels: usually the first sub-folder in the path of a
+    picture is its label, and pictures without a sub-folder have none.
 
     Parameters
     ----------
     path : path
         The folder, or the one picture.
     pictures : sequence of path
-        Those that are taken, such as `pictures_below` the folder.
+        The files to use, such as those of `pictures_below`.
 
     Raises
     ------
@@ -57,7 +57,7 @@ class FolderSource(Source):
             yield Row(as_text(name), picture, self._naming.label(name))
 
     def shards(self, rows: int) -> Iterator[Shard]:
-        """Yield pieces that hold no more than their own pictures' paths."""
+        """Yield shards that hold only the paths of their own pictures."""
         for start in range(0, len(self), rows):
             piece = copy.copy(self)
             piece._pictures = self._pictures[start : start + rows]
@@ -81,11 +81,11 @@ def pictures_below(folder: Path) -> Iterator[Path]:
 
 
 def is_picture(path: Path) -> bool:
-    """Tell whether a file is called like a picture, or begins like one."""
+    """Return whether a file has the name of a picture, or begins like one."""
     if path.suffix.lower() in PICTURE_SUFFIXES:
         return True
     try:
-        # A pipe would keep whoever opens it waiting.
+        # Opening a pipe would block.
         if not path.is_file():
             return False
         with path.open("rb") as file:

@@ -21,7 +21,7 @@ _TOGETHER = 64
 
 
 def framed_batches(pictures: Any, framing: Framing) -> Iterator[NDArray[np.uint8]]:
-    """Frame pictures of any kind that `each_picture` takes, and yield them some at a time: (n, size, size, 3)."""
+    """Frame pictures of any kind that `each_picture` accepts, and yield them in batches: (n, size, size, 3)."""
     stream = (frame_pixels(picture, framing) for picture in each_picture(pictures))
     while some := list(itertools.islice(stream, _TOGETHER)):
         yield np.stack(some)
@@ -42,7 +42,7 @@ def each_picture(pictures: Any) -> Iterator[NDArray[np.uint8]]:
     Raises
     ------
     UsageError
-        If something is no picture.
+        If something is not a picture.
     """
     if isinstance(pictures, Image.Image):
         yield pixels_of(pictures)
@@ -51,7 +51,7 @@ def each_picture(pictures: Any) -> Iterator[NDArray[np.uint8]]:
         if array.ndim != 4:
             yield pixels_of(array)
         else:
-            # One by one, so that floats do not take the memory twice.
+            # One by one, so that floats do not need twice the memory.
             yield from (pixels_of(picture, f"picture {number}") for number, picture in enumerate(array))
     elif isinstance(pictures, Iterable) and not isinstance(pictures, str | bytes):
         yield from (pixels_of(picture, f"picture {number}") for number, picture in enumerate(pictures))
@@ -68,7 +68,7 @@ def pixels_of(picture: Any, called: str = "the picture") -> NDArray[np.uint8]:
     picture : array of shape (height, width, 3), or PIL.Image.Image
         An array holds uint8, or floats from 0 to 1, which are multiplied by 255 and rounded.
     called : str
-        What an error calls it.
+        Its name in errors.
 
     Returns
     -------

@@ -24,22 +24,22 @@ from peculiar.tables.identifiers import ArrayIds, name_of_ids
 
 _ANSWERS = ("ans", "labels", "label")
 
-# What h5py says of damage, depending on where it lies.
+# Exceptions of h5py for damage in different places.
 _DAMAGE = (OSError, RuntimeError, LookupError, TypeError, ValueError, AttributeError, MemoryError, OverflowError)
 
 
 class Hdf5Source(Source):
-    """The pictures of an HDF5 file, read in small pieces. No other file is opened, whatever it refers to.
+    """The pictures of an HDF5 file, read in small pieces. No other file is opened, even if it is referred to.
 
-    Ids are those of a dataset called as a column of ids (``id``, ``objid`` ...), or else the file's name and the row.
-    The classes get Galaxy10's names where the size of the pictures says which edition it is, else their number. ``ra``
-    and ``dec`` are positions in degrees.
+    Ids are those of a dataset with the name of a column of ids (``id``, ``objid`` ...), otherwise the name of the file
+    and the row. Classes have Galaxy10's names if the size of the pictures identifies the edition, otherwise their
+    numbers. ``ra`` and ``dec`` are positions in degrees.
 
     Parameters
     ----------
     path : path
     white : float, optional
-        Which value is white, where the pixels are not uint8; by default as their range decides.
+        The value of white, if the pixels are not uint8; default: by their range.
 
     Raises
     ------
@@ -93,11 +93,11 @@ class Hdf5Source(Source):
         return [self._name(int(answer)) for answer in self._answers]
 
     def __reduce__(self) -> tuple[type["Hdf5Source"], tuple[Path, float]]:
-        """Travel between processes as the path and the value of white."""
+        """Pickle as the path and the value of white."""
         return Hdf5Source, (self.path, self._stack.white)
 
     def rows(self, start: int = 0, stop: int | None = None) -> Iterator[Row]:
-        """Yield pictures' pixels."""
+        """Yield the pixels of pictures."""
         labels, number = self.labels(), start
         stop = len(self) if stop is None else min(stop, len(self))
         with h5py.File(self.path, "r") as file:
@@ -126,7 +126,7 @@ class Hdf5Source(Source):
 
 
 def _dataset(file: h5py.File, name: str, path: Path) -> h5py.Dataset | None:
-    """Return a dataset whose values lie in the file itself, in pieces that can be read; None where there is none."""
+    """Return a dataset whose values are in the file itself, in readable chunks; None if there is none."""
     link = file.get(name, getlink=True)
     if link is not None and not isinstance(link, h5py.HardLink):
         message = f"{path}: {name!r} is a link, which is not followed; give the path of the file that has the values"
@@ -152,7 +152,7 @@ def _pieces(images: h5py.Dataset, stack: Stack, start: int, stop: int) -> Iterat
 def _columns(
     file: h5py.File, path: Path, count: int
 ) -> tuple[NDArray[np.integer] | None, NDArray[np.floating] | None, NDArray[np.floating] | None]:
-    """Return the numbers of the classes and the positions, where there are such."""
+    """Return the numbers of the classes and the positions, if there are any."""
     answers = None
     for name in _ANSWERS:
         found = _dataset(file, name, path)
@@ -175,7 +175,7 @@ def _read_ids(file: h5py.File, path: Path) -> NDArray[Any] | None:
 
 
 def _class_numbers(values: NDArray[Any], name: str, path: Path) -> NDArray[np.integer]:
-    """Return the numbers of classes, also of one-hot rows."""
+    """Return the numbers of classes, also from one-hot rows."""
     if values.ndim == 1 and values.dtype.kind in "bui":
         return values.astype(np.int64)
     if values.ndim == 2 and values.shape[1] > 1 and (np.isin(values, (0, 1)).all() and (values.sum(axis=1) == 1).all()):

@@ -21,7 +21,7 @@ Found = TypeVar("Found")
 
 _CHUNK = 1 << 16
 _MOST_BYTES = 1 << 26
-"""An answer with more is no picture of a galaxy, and would fill the memory."""
+"""A larger answer is not a picture of a galaxy, and would fill the memory."""
 
 _MOST_RATE = 50.0
 
@@ -47,21 +47,21 @@ _WORTH_ANOTHER_TRY = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Manners:
-    """How a service is asked.
+    """Rate, retries and timeouts of requests to a service.
 
     Parameters
     ----------
     rate : float
-        Requests a second at most, of all threads together.
+        Maximum number of requests per second, of all threads together.
     tries : int
-        How often one thing is asked for before it is given up.
+        Number of attempts per request.
     timeout : float
-        Seconds without a sign of the server, and for the whole of an answer.
+        Maximum time without data from the server, and for a whole answer, in seconds.
     backoff : float
-        Seconds before the second try, doubled before each further one. Each wait is shortened at random, down to a
-        half, lest all clients of a service that was down return together.
+        Seconds before the second attempt, doubled before each further one. Each wait is shortened at random, down to
+        half, so that not all clients of a recovering service return together.
     longest : float
-        Seconds that a server may ask to be left alone for; if it asks for more, it is asked no further.
+        Longest pause, in seconds, that a server may ask for; if it asks for more, no further requests are sent.
 
     Raises
     ------
@@ -90,14 +90,14 @@ class Manners:
 
 @dataclass(frozen=True, slots=True)
 class Answer(Generic[Found]):
-    """What came of asking.
+    """The outcome of a request.
 
     Parameters
     ----------
     content : bytes
-        The body; of a refusal, how it begins.
+        The body; for a refusal, its beginning.
     found : Found or None
-        What was made of it; None where there is a problem.
+        The result of `read`; None if there is a problem.
     problem : Problem or None
     reason : str
         The problem in words.
@@ -110,18 +110,18 @@ class Answer(Generic[Found]):
 
 
 class Client:
-    """One user of one service; its threads share a pace and a patience.
+    """A client of one service, whose threads share the rate and the pauses.
 
     Parameters
     ----------
     manners : Manners
     stop : threading.Event, optional
-        Once it is set, nothing more is asked, and those who wait return at once.
+        Once it is set, no further requests are sent, and waiting threads return at once.
 
     Attributes
     ----------
     closed : str or None
-        Why the service is asked no further.
+        Why no further requests are sent.
     """
 
     def __init__(self, manners: Manners, stop: threading.Event | None = None) -> None:
@@ -133,20 +133,20 @@ class Client:
         self._opener = urllib.request.build_opener(_Redirects(self._wait_for_turn))
 
     def close(self, reason: str) -> None:
-        """Ask nothing more."""
+        """Send no further requests."""
         with self._lock:
             self.closed = self.closed or reason
         self.stop.set()
 
     def get(self, url: str, read: Callable[[bytes], Found]) -> Answer[Found]:
-        """Ask for something until it is there, or given up; any thread may.
+        """Request something, with retries; thread-safe.
 
         Parameters
         ----------
         url : str
-            Of http or https.
+            An http or https address.
         read : callable
-            Makes of a body what is wanted; raises `DataError` if it is not that, and it is asked for again.
+            Converts a body; raises `DataError` if it is not what was expected, and the request is repeated.
         """
         answer: Answer[Found] = Answer()
         for attempt in range(self.manners.tries):
@@ -159,14 +159,14 @@ class Client:
             if asked_pause is not None and asked_pause > self.manners.longest:
                 self.close(f"the service asks for a pause of {asked_pause:,.0f} s ({answer.reason})")
             elif answer.problem is Problem.BUSY:
-                # It says so of all that it is asked, so all threads wait.
+                # The pause applies to all requests, so all threads wait.
                 self._pause(max(asked_pause or 0.0, pause))
             elif attempt + 1 < self.manners.tries:
                 self.stop.wait(pause)
         return answer
 
     def _wait_for_turn(self) -> bool:
-        """Wait until a request may start; False if none may any more."""
+        """Wait until a request may start; False if no further requests may."""
         while not self.stop.is_set():
             with self._lock:
                 now = time.monotonic()
@@ -182,7 +182,7 @@ class Client:
             self._next = max(self._next, time.monotonic() + seconds)
 
     def _attempt(self, url: str, read: Callable[[bytes], Found]) -> tuple[Answer[Found], float | None]:
-        """Ask once; returns the answer, and for how many seconds the server asks to be left alone."""
+        """Send one request; return the answer, and the pause in seconds that the server asks for."""
         request = urllib.request.Request(url, headers={"User-Agent": _user_agent()})  # noqa: S310 - see _Redirects
         try:
             with self._opener.open(request, timeout=self.manners.timeout) as response:
@@ -196,7 +196,7 @@ class Client:
         except http.client.HTTPException as error:
             problem, reason = Problem.CUT, f"the connection broke off ({error!r})"
         except OSError as error:
-            cause = getattr(error, "reason", None) or error  # urllib wraps what happens before the first byte
+            cause = getattr(error, "reason", None) or error  # urllib wraps errors before the first byte
             slow = isinstance(cause, TimeoutError)
             problem = Problem.SLOW if slow else Problem.CONNECTION
             reason = f"no answer within {self.manners.timeout:g} s" if slow else str(cause)
@@ -204,7 +204,7 @@ class Client:
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows a redirection a few times, within the web, and each time when it is its turn."""
+    """Follows a few redirections, only over http and https, each at the limited rate."""
 
     max_repeats = 2
     max_redirections = 4
@@ -221,7 +221,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 
 
 def _read_body(response: http.client.HTTPResponse, until: float) -> bytes:
-    """Read an answer to its end; a server that sends it drop by drop is given up in time."""
+    """Read an answer to its end, within the time limit for a whole answer."""
     stated = response.headers.get("Content-Length")
     expected = int(stated) if stated and stated.isdecimal() else None
     if (expected or 0) > _MOST_BYTES:
@@ -261,7 +261,7 @@ def _refusal(error: urllib.error.HTTPError) -> Answer[Found]:
 
 
 def _retry_after(headers: Message) -> float | None:
-    """Return for how many seconds a server asks to be left alone: it says so in seconds, or as a date."""
+    """Return the pause in seconds that a server asks for, in seconds or as a date."""
     stated = (headers.get("Retry-After") or "").strip()
     if stated.isdecimal():
         return float(stated)
@@ -273,5 +273,5 @@ def _retry_after(headers: Message) -> float | None:
 
 @functools.cache
 def _user_agent() -> str:
-    """Say who asks: the operators of a service want to know what its load comes from."""
+    """Identify the client: the operators of a service want to know the origin of its load."""
     return f"peculiar/{metadata.version('peculiar')} (galaxy cut-outs)"

@@ -11,12 +11,12 @@ from peculiar.images.fits_file import FITS_SUFFIXES
 
 _ENDINGS = tuple(sorted({*PICTURE_SUFFIXES, *FITS_SUFFIXES}, key=len, reverse=True))
 
-# What Python and NumPy make of bytes that are written as text, and of whole numbers that were floats.
+# Text forms of bytes in Python, and of integers that were floats.
 _BYTES, _WHOLE = re.compile(r"""b(['"])(.*)\1"""), re.compile(r"(-?\d+)\.0*")
 
 
 def trimmed(id_: str) -> str:
-    """Return an id without blanks around it, in lower case; ``b'7'`` and ``7.0`` are 7."""
+    """Return an id without surrounding blanks, in lower case; ``b'7'`` and ``7.0`` become 7."""
     text = id_.strip()
     if found := _BYTES.fullmatch(text):
         text = found[2].strip()
@@ -26,7 +26,7 @@ def trimmed(id_: str) -> str:
 
 
 def file_name(id_: str, folders: int = 0) -> str:
-    """Return the name of the file that an id is, without folders but the last few, and without a picture's suffix."""
+    """Return an id as a file name, with at most the last few folders, and without the suffix of a picture."""
     text = trimmed(id_).replace("\\", "/")
     ending = next((ending for ending in _ENDINGS if text.endswith(ending)), "")
     return "/".join(text.removesuffix(ending).split("/")[-1 - folders :])
@@ -38,19 +38,19 @@ WAYS: Mapping[str, Callable[[str], str]] = {
     "by folder and name of their files, without suffixes": lambda id_: file_name(id_, 1),
     "by the names of their files, without folders and suffixes": file_name,
 }
-"""How ids are compared, the strictest way first; what one way finds, the next ones find as well."""
+"""Ways to compare ids, the strictest first; each way finds all matches of the ways before."""
 
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """Which ids of two files are of the same galaxies; see `join_ids`.
+    """Matching ids of two files; see `join_ids`.
 
     Parameters
     ----------
     partners : dict of str to str
-        By id of the one file, that of the other.
+        By id of the first file, the id of the other.
     way : str
-        How they were compared, of `WAYS`.
+        The way of comparison, one of `WAYS`.
     """
 
     partners: dict[str, str]
@@ -58,18 +58,18 @@ class Join:
 
 
 def join_ids(ids: Iterable[str], others: Collection[str], where: str = "the two files") -> Join:
-    """Find the ids that are the same, by the strictest way that joins the most.
+    """Match ids in the strictest way that gives the most matches.
 
     Parameters
     ----------
     ids, others : collection of str
     where : str
-        What the two are called in messages.
+        Name of the two files in messages.
 
     Raises
     ------
     LabelError
-        If the only ways that join any would make one id of several.
+        If every way with matches is ambiguous.
     """
     best, doubtful = Join({}, next(iter(WAYS))), ""
     different = dict.fromkeys(ids)

@@ -20,33 +20,33 @@ from peculiar.tables.reader import TableReader, entry_text, find_id
 from peculiar.text import counted
 
 LABEL_COLUMNS = (*LABELS_OF_DATA, "answer", "target")
-"""Usual names of columns of labels in a table that holds nothing else but ids."""
+"""Usual names of columns of labels in a table of ids and labels."""
 
 
 class LabelledSource(Source):
-    """Another source, with columns of another table by id, one of which may be labels.
+    """A source with further columns from another table, joined by id, one of which may be labels.
 
     Parameters
     ----------
     source : Source
-        Its own labels are no longer seen; its columns are.
+        Its own labels are replaced; its columns remain.
     told : mapping of str to mapping of str to str
-        By column and id. Galaxies that are not in it have nothing there. Ids may be written in another way; see
+        By column and id. Galaxies that are not in it have no value. Ids may be written differently; see
         `peculiar.sources.joins`.
     label : str, optional
-        Which of the columns are labels.
+        The column of labels.
     beside : mapping of str to mapping of str to str, optional
-        Other columns of the same table, by column and id, which are seen where the source has none of that name.
+        Other columns of the same table, by column and id, used if the source has no column of that name.
 
     Attributes
     ----------
     joined : str
-        How many galaxies are in `told`, and by what.
+        How many galaxies were joined, and how.
 
     Raises
     ------
     LabelError
-        If no galaxy of the source is in `told`, or it is not known which one is.
+        If no galaxy of the source is in `told`, or the matches are ambiguous.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class LabelledSource(Source):
         return [None] * len(self) if self.label is None else self.column(self.label)
 
     def column(self, name: str) -> list[str | None]:
-        """Return the entries of a column as text, those of the other table before the source's own."""
+        """Return the values of a column as text; the other table takes precedence over the source."""
         if name in self._told:
             return [self._told[name].get(id_) for id_ in self._ids]
         if name in self._beside and name not in self._source.columns:
@@ -97,7 +97,7 @@ class LabelledSource(Source):
         return self._source.column(name)
 
     def _by_own_id(self, entries: Mapping[str, str]) -> dict[str, str]:
-        """Return entries by the ids of the source rather than by those of the table."""
+        """Return values by the ids of the source rather than those of the table."""
         return {mine: entries[its] for mine, its in self.join.partners.items() if its in entries}
 
     def files(self) -> Sequence[Path]:
@@ -109,7 +109,7 @@ class LabelledSource(Source):
         return self._source.behind(start, stop)
 
     def described(self, names: Sequence[str]) -> list[Column]:
-        """Return what some columns of the source are."""
+        """Return the descriptions of columns of the source."""
         return self._source.described(names)
 
     def carried(self, columns: Sequence[Column], start: int, stop: int | None) -> Iterator[pa.RecordBatch]:
@@ -126,7 +126,7 @@ def read_labels(
 ) -> tuple[str, dict[str, str]]:
     """Read labels by id; the column is the one named, the first of the usual names, or the only other one.
 
-    Of several labels of one galaxy the last counts, with a warning if they differ.
+    If a galaxy has several labels, the last counts, with a warning if they differ.
     """
     reader = TableReader(path)
     column = _key(reader, id)
@@ -158,19 +158,19 @@ def read_labels(
 
 
 def _key(table: TableReader, id: str | None) -> str:
-    """Return the column of ids; a name that is given may be that of the other table."""
+    """Return the column of ids; a given name may belong to the other table."""
     return find_id(table.schema, id if id in table.columns else None) or "id"
 
 
 class ColumnsById(Mapping[str, Mapping[str, str]]):
-    """The columns of a table by id, each read when it is asked for; of several rows of an id the last counts."""
+    """The columns of a table by id, read on demand; the last of several rows of an id counts."""
 
     def __init__(self, path: str | os.PathLike[str], id: str | None = None) -> None:
         self._reader = TableReader(path)
         self._key = _key(self._reader, id)
 
     def __getitem__(self, name: str) -> Mapping[str, str]:
-        """Return the entries of a column by id, without empty ones."""
+        """Return the values of a column by id, without empty ones."""
         if name not in self._reader.columns:
             raise KeyError(name)
         pairs = zip(self._reader.column(self._key), self._reader.column(name), strict=True)
@@ -178,7 +178,7 @@ class ColumnsById(Mapping[str, Mapping[str, str]]):
         return {id_: entry for id_, entry in told if id_ and entry is not None}
 
     def __iter__(self) -> Iterator[str]:
-        """Yield the names of the columns, but for that of the ids."""
+        """Yield the names of the columns, except that of the ids."""
         return (name for name in self._reader.columns if name != self._key)
 
     def __len__(self) -> int:
@@ -192,7 +192,7 @@ def join_labels(path: str | os.PathLike[str], ids: Sequence[str], labelled: Coll
     Raises
     ------
     LabelError
-        If there are no labels, none of the galaxies has one, or it is not known which one has.
+        If there are no labels, none of the galaxies has one, or the matches are ambiguous.
     """
     if not labelled:
         message = f"{path}: the table of its labels has no row with an id and a label; give one that has"
@@ -209,13 +209,13 @@ def join_labels(path: str | os.PathLike[str], ids: Sequence[str], labelled: Coll
 
 
 def joined_text(path: str | os.PathLike[str], ids: Sequence[str], join: Join) -> str:
-    """Return how many galaxies are in a table, and by what, as a sentence."""
+    """Return, as a sentence, how many galaxies were joined with a table, and how."""
     there = sum(id_ in join.partners for id_ in ids)
     return f"{path}: {there:,} of {counted(len(ids), 'galaxy')} joined by ids, {join.way}."
 
 
 def warn_of_strangers(labels: str | os.PathLike[str], labelled: Collection[str], *joins: Join) -> None:
-    """Warn of labels of galaxies that are not there."""
+    """Warn of labels whose galaxies are not in the data."""
     strangers = set(labelled).difference(*(join.partners.values() for join in joins))
     if strangers:
         message = (
@@ -231,15 +231,16 @@ def own_question(
     labels: str | os.PathLike[str] | None = None,
     id: str | None = None,
 ) -> tuple[list[Source], Question]:
-    """Return the question that labels of one's own answer, and sources that have these labels.
+    """Return the question of user-supplied labels, and sources with these labels.
 
     Parameters
     ----------
     sources : sequence of Source
     label : str, optional
-        The column of labels. It may be left out where there is a table of labels, as in `read_labels`.
+        The column of labels. Optional with a table of labels, as in `read_labels`.
     labels : path-like, optional
-        A table with a column ``id`` and one of labels, for sources without; as the labelling desk writes it.
+        A table with a column ``id`` and one of labels, for sources without labels; as `peculiar labels export` writes
+        it.
     id : str, optional
         The column of ids of that table; by default the first of the usual names.
 
@@ -247,7 +248,7 @@ def own_question(
     -------
     sources : list of Source
     question : Question
-        Called as the column.
+        With the name of the column.
 
     Raises
     ------
@@ -276,16 +277,16 @@ def told_questions(
     table: str | os.PathLike[str] | None = None,
     id: str | None = None,
 ) -> tuple[list[Source], list[Question]]:
-    """Return those of some questions that there are votes on or labels for, and sources that have these.
+    """Return the questions that have votes or labels, and sources with these.
 
     Parameters
     ----------
     sources : sequence of Source
     questions : sequence of Question
-        Columns of votes are found as `peculiar.questions.votes.find_votes` does; a column of labels is called as the
+        Columns of votes are found by `peculiar.questions.votes.find_votes`; a column of labels has the name of the
         question.
     table : path-like, optional
-        Where the columns are, beside one with ids, for sources without.
+        A table with the columns, and a column of ids, for sources without them.
     id : str, optional
         The column of ids of that table; by default the first of the usual names.
 
@@ -293,12 +294,12 @@ def told_questions(
     -------
     sources : list of Source
     questions : list of Question
-        They name their columns.
+        With the names of their columns.
 
     Raises
     ------
     LabelError
-        If there are columns of none of the questions, or no galaxy of a source is in the table.
+        If no question has columns, or no galaxy of a source is in the table.
     """
     reader = None if table is None else TableReader(table)
     columns = [name for source in sources for name in source.columns] if reader is None else reader.columns
@@ -335,14 +336,14 @@ def told_questions(
 def with_most(
     source: Source, question: Question, table: str | os.PathLike[str] | None = None, id: str | None = None
 ) -> tuple[Source, Question]:
-    """Return a source whose labels are what most people answered to a question, and the question with its columns.
+    """Return a source whose labels are the majority answers to a question, and the question with its columns.
 
-    The votes are the source's own, or in a table by id.
+    The votes are in the source, or in a table by id.
 
     Raises
     ------
     LabelError
-        If there are no columns of votes, or an entry is no number of votes.
+        If there are no columns of votes, or a value is not a number of votes.
     """
     (voted,), (told,) = told_questions([source], [question], table, id)
     answers = {id_: one for id_, one in zip(voted.ids(), answers_to(voted, told), strict=True) if one is not None}

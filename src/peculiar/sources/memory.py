@@ -22,14 +22,14 @@ class MemorySource(Source):
     Parameters
     ----------
     pictures : array, PIL.Image.Image, or iterable of these
-        As `peculiar.sources.given.each_picture` takes them.
+        As for `peculiar.sources.given.each_picture`.
     ids : sequence of str, optional
-        By default ``picture-0``, ``picture-1`` ...
+        Default: ``picture-0``, ``picture-1`` ...
 
     Raises
     ------
     UsageError
-        If something is no picture, there is none, or there are not as many ids.
+        If something is not a picture, there are no pictures, or the number of ids differs.
     """
 
     kind = "memory"
@@ -68,7 +68,7 @@ class MemorySource(Source):
 
 
 def _pixels(picture: Any, called: str) -> NDArray[np.uint8]:
-    """Return the pixels of a picture; one of Pillow's that cannot be read keeps its row."""
+    """Return the pixels of a picture; an unreadable Pillow image keeps its row."""
     if not isinstance(picture, Image.Image):
         return pixels_of(picture, called)
     try:

@@ -28,15 +28,15 @@ from peculiar.tables.sky import need_sky
 from peculiar.tables.typed import carried, described
 
 SMALLEST, LARGEST = 4, 4096
-"""Sides of stamps that can be cut, in pixels."""
+"""Allowed sides of stamps, in pixels."""
 
-# Stamps of this many bytes are held at once, to be cut in the order in which they lie in the file.
+# Stamps of this many bytes are held at a time, so that they can be cut in the order of the file.
 _HELD = 1 << 25
 
 
 @dataclass(frozen=True, slots=True)
 class StampSize:
-    """How wide a stamp is.
+    """The side of a stamp.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class StampSize:
         Pixels, arcsec, or multiples of the galaxy's own radius.
     unit : {"px", "arcsec", "x"}
     column : str
-        For "x", the column that holds the radius: in arcsec, unless it states another angle, or pixels of the mosaic.
+        For "x", the column of radii: in arcsec, unless it states another unit of angles, or pixels of the mosaic.
     """
 
     value: float
@@ -52,12 +52,12 @@ class StampSize:
     column: str = ""
 
     def __str__(self) -> str:
-        """Return what `parse_stamp_size` reads."""
+        """Return the text form that `parse_stamp_size` reads."""
         return f"{self.value:g}{self.unit}{self.column}"
 
 
 def parse_stamp_size(text: str) -> StampSize:
-    """Read the size of stamps as it is typed: "128px", "30arcsec", "4xR50".
+    """Parse the size of stamps: "128px", "30arcsec", "4xR50".
 
     Raises
     ------
@@ -79,16 +79,16 @@ def parse_stamp_size(text: str) -> StampSize:
 
 
 class MosaicSource(Source):
-    """The galaxies of a table of positions, cut out of one mosaic or of several.
+    """The galaxies at the positions of a table, cut out of one mosaic or several.
 
-    Ids and labels are the table's. A galaxy on several mosaics is cut out of the one that has the most pixels of its
-    stamp, and of several that have all of the one whose edge is farthest. One on none keeps its row, with the flag
-    `OFF_MOSAIC`; one whose stamp reaches beyond the edge has the flag `EDGE`, and one that lacks pixels `MISSING`.
+    Ids and labels are those of the table. A galaxy on several mosaics is cut out of the one with the most pixels of its
+    stamp; if several have all pixels, out of the one whose edge is farthest. A galaxy on no mosaic keeps its row, with
+    the flag `OFF_MOSAIC`. A stamp that extends beyond the edge has the flag `EDGE`, one with missing pixels `MISSING`.
 
     Parameters
     ----------
     path : path
-        What the mosaics are called together.
+        Common path of the mosaics.
     fields : sequence of sequence of Layer
         The images of each mosaic; see `peculiar.sources.tiles.find_fields`.
     catalog : path
@@ -97,7 +97,7 @@ class MosaicSource(Source):
     bands : sequence of str
         Which bands, from the redder to the bluer; by default by the names that the files give them.
     stretch : Stretch, optional
-        By default that of SDSS where the mosaic is in a unit of flux, else by the noise of the first mosaic.
+        Default: that of SDSS if the mosaic has a unit of flux, otherwise by the noise of the first mosaic.
     label : str, optional
         The table's column that holds the labels.
     keys : Keys
@@ -106,14 +106,14 @@ class MosaicSource(Source):
     Raises
     ------
     DataError
-        If a mosaic cannot be used, or the table has no positions, or they or the radii are in a unit that is no angle.
+        If a mosaic cannot be used, the table has no positions, or the unit of positions or radii is not an angle.
     UnknownNameError
-        If the table lacks a column that is named.
+        If the table lacks a named column.
 
     Warns
     -----
     PeculiarWarning
-        If the table has no column of ids that is known.
+        If no column of ids is recognised in the table.
     """
 
     kind = "mosaic"
@@ -155,13 +155,13 @@ class MosaicSource(Source):
         }
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Travel between processes as paths; the mosaics are mapped again."""
+        """Pickle as paths; the mosaics are mapped again."""
         how = (self._size, self._bands, self._given, self.label, self._keys)
         return (
             MosaicSource,
             (self.path, self._layers, self._catalog, *how),
             {"id_type": self.id_type},
-        )  # of a CSV file it takes reading all ids
+        )  # for CSV this takes reading all ids
 
     @cached_property
     def id_type(self) -> pa.DataType:
@@ -193,7 +193,7 @@ class MosaicSource(Source):
         return self.column(self.label) if self.label else [None] * len(self)
 
     def column(self, name: str) -> list[str | None]:
-        """Return the entries of a column as text, None where empty; all None where there is no such column."""
+        """Return the values of a column as text, None if empty; all None if there is no such column."""
         if name not in self.columns:
             return [None] * len(self)
         return [entry_text(value) for value in self._table.column(name)]
@@ -203,7 +203,7 @@ class MosaicSource(Source):
         return [*dict.fromkeys(layer.path for layers in self._layers for layer in layers), self._catalog]
 
     def described(self, names: Sequence[str]) -> list[Column]:
-        """Return what some columns of the table are."""
+        """Return the descriptions of columns of the table."""
         for name in names:
             self._table.check_column(name)
         return described(self._table, names)
@@ -232,7 +232,7 @@ class MosaicSource(Source):
             number += len(places)
 
     def check(self) -> None:
-        """See that some position lies on a mosaic.
+        """Check that at least one position lies on a mosaic.
 
         Raises
         ------
@@ -273,7 +273,7 @@ class MosaicSource(Source):
         return self._table.batches(list(dict.fromkeys(name for name in wanted if name)), start, stop)
 
     def _places(self, batch: pa.RecordBatch, number: int) -> "list[_Place]":
-        """Find where the galaxies of a batch lie; all of them in one go."""
+        """Find the places of all galaxies of a batch at once."""
         count = batch.num_rows
         unknown = [None] * count
         said = [batch.column(name) for name in self._sky.names]
@@ -313,7 +313,7 @@ class MosaicSource(Source):
         return places
 
     def _depths(self, sky: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return how deep in arcsec each position lies in each mosaic (fields, n), -1 outside, and its pixels there."""
+        """Return how far each position is inside each mosaic (fields, n) in arcsec, -1 outside, and its pixels."""
         depths = np.full((len(self.fields), sky.shape[1]), -1.0)
         pixels = np.full((*depths.shape, 2), np.nan)
         for number, field in enumerate(self.fields if sky.shape[1] else ()):
@@ -355,7 +355,7 @@ class MosaicSource(Source):
         return f"{values}: outside the sky; ra runs from 0 to 360 and dec from -90 to 90 degrees"
 
     def _cut(self, places: "list[_Place]") -> list[Row]:
-        """Cut stamps in the order in which they lie in the files, and return them in their own."""
+        """Cut stamps in the order of the files, and return them in the order of the table."""
         stamps: dict[int, NDArray[Any]] = {}
         for number in sorted(range(len(places)), key=lambda number: places[number].order):
             place = places[number]
@@ -384,7 +384,7 @@ class MosaicSource(Source):
 
 @dataclass(frozen=True, slots=True)
 class _Site:
-    """Where a galaxy lies on a mosaic, and how wide its stamp is there, in pixels."""
+    """The place of a galaxy on a mosaic, and the side of its stamp, in pixels."""
 
     field: Field
     column: float
@@ -394,7 +394,7 @@ class _Site:
 
 @dataclass(slots=True)
 class _Place:
-    """Where the galaxy of one row lies, the mosaic whose edge is farthest first, or why it lies nowhere."""
+    """The places of the galaxy of one row, the mosaic with the farthest edge first, or why there are none."""
 
     id: str
     label: str | None
@@ -406,12 +406,12 @@ class _Place:
 
     @property
     def side(self) -> int:
-        """Of the largest stamp that may be cut."""
+        """Of the largest stamp of the galaxy."""
         return max((site.side for site in self.sites), default=0)
 
 
 def _best_stamp(sites: Sequence[_Site]) -> Stamp:
-    """Cut a stamp out of the mosaic that has the most of its pixels; as a rule the first has all."""
+    """Cut a stamp out of the mosaic with the most of its pixels; usually the first has all."""
     best, lack = None, math.inf
     for site in sites:
         stamp = site.field.cut(site.column, site.row, site.side)

@@ -1,8 +1,8 @@
 """What the path of a picture says: its id, its label, its part of a split.
 
-Litter of operating systems and programs is passed over. Of the folders on the way to a picture, those named as parts of
-a split (train, valid, test) tell its part. So does a folder around everything tell nothing. The first folder that is
-left is the label.
+Files of operating systems and programs are skipped. Of the folders in the path of a picture, those named like parts of
+a split (train, valid, test) give its part. Folders that contain everything mean nothing. The first remaining folder is
+the label.
 """
 
 import functools
@@ -23,7 +23,7 @@ _PARTS = {
     **dict.fromkeys(("test", "testing", "testset", "tst", "holdout"), "test"),
 }
 
-# Words that say nothing of a galaxy: "images", "train_images", "images_training_rev1", "train-00000-of-00002".
+# Words without meaning for a galaxy: "images", "train_images", "images_training_rev1", "train-00000-of-00002".
 _PLAIN = frozenset(
     (
         *("image", "images", "img", "imgs", "picture", "pictures", "pic", "pics", "photo", "photos"),
@@ -38,14 +38,14 @@ _KNOWN = frozenset(answer for question in QUESTIONS.values() for answer in quest
 
 @dataclass(frozen=True, slots=True)
 class Naming:
-    """How the folders that pictures lie in are read.
+    """How to read the folders of pictures.
 
     Parameters
     ----------
     around : int
-        How many folders, but for parts of a split, lie around all pictures and are no labels.
+        Number of folders, apart from parts of a split, that contain all pictures and so are not labels.
     parts : tuple of str
-        Names of the folders that are parts of a split, in alphabetical order.
+        Names of the folders for parts of a split, in alphabetical order.
     labels : frozenset of str
         All labels that occur.
     """
@@ -56,7 +56,7 @@ class Naming:
 
     @classmethod
     def of(cls, paths: Iterable[str]) -> "Naming":
-        """Find out how to read the paths of some pictures, as `clean` gives them."""
+        """Determine how to read the paths of pictures, as returned by `clean`."""
         folders = {tuple(path.split("/")[:-1]) for path in paths}
         parts = {folder for one in folders for folder in one if part_of(folder)}
         naming = cls(_around({_without_parts(one) for one in folders}), tuple(sorted(parts)))
@@ -64,12 +64,12 @@ class Naming:
         return cls(naming.around, naming.parts, frozenset(labels))
 
     def label(self, path: str) -> str | None:
-        """Return the label of a picture; letters with accents are the same in either normal form."""
+        """Return the label of a picture; accents are equal in either normal form."""
         folders = _without_parts(tuple(path.split("/")[:-1]))[self.around :]
         return as_text(unicodedata.normalize("NFC", folders[0])) if folders else None
 
     def warn_of_parts(self, path: Path) -> None:
-        """Warn where pictures of several parts of a split are read as one set."""
+        """Warn if pictures of several parts of a split are read as one set."""
         warn_of_parts(path, self.parts)
 
 
@@ -86,7 +86,7 @@ def warn_of_parts(path: Path, parts: Iterable[str]) -> None:
 
 
 def clean(path: str) -> str:
-    """Return a path within a folder or archive without what says nothing: "./a//b.jpg" and "/a/b.jpg" are "a/b.jpg"."""
+    """Return a normalised path within a folder or archive: "./a//b.jpg" and "/a/b.jpg" become "a/b.jpg"."""
     if "//" in path or path.startswith(("/", "./")) or "/./" in path:
         return "/".join(piece for piece in path.split("/") if piece not in ("", "."))
     return path
@@ -94,7 +94,7 @@ def clean(path: str) -> str:
 
 @functools.lru_cache(maxsize=4096)
 def part_of(name: str) -> str | None:
-    """Return which part of a split a folder or file is named as: "train", "validation", "test", "fold 3", or none."""
+    """Return the part of a split in the name of a folder or file: "train", "validation", "test", "fold 3", or none."""
     lower = name.lower()
     words = [word for word in re.findall(r"[^\W\d_]+", lower) if word not in _PLAIN]
     if words == ["fold"] and (number := re.search(r"\d+", lower)):
@@ -107,7 +107,7 @@ def _without_parts(folders: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _around(folders: set[tuple[str, ...]]) -> int:
-    """Count the folders that lie around all pictures: "dataset" and "images", where there is dataset/images/Ringed/."""
+    """Count the folders that contain all pictures: "dataset" and "images" in dataset/images/Ringed/."""
     depth = 0
     while len(heads := {one[depth : depth + 1] for one in folders}) == 1 and (head := next(iter(heads))):
         below = {one[depth + 1 : depth + 2] for one in folders}

@@ -28,7 +28,7 @@ from peculiar.tables.identifiers import ArrayIds, name_of_ids
 
 T = TypeVar("T")
 
-# What zipfile, its decompressors and NumPy say of damage, depending on where it lies. A header of many brackets exceeds
+# Exceptions of zipfile, its decompressors and NumPy for damage in different places. A header with many brackets exceeds
 # the depth of Python's parser (RecursionError, a RuntimeError, or MemoryError).
 _DAMAGE = (
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, ValueError, TypeError, SyntaxError),
@@ -37,10 +37,10 @@ _DAMAGE = (
 
 
 class NpzSource(Source):
-    """The pictures of an NPZ file, or of an NPY file, which has them alone; unpacked in small pieces.
+    """The pictures of an NPZ file, or of an NPY file; decompressed in small pieces.
 
-    Ids are those of an array called as a column of ids (``id``, ``objid`` ...), or else the file's name and the row.
-    Four columns of labels are the exercise's four classes.
+    Ids are those of an array with the name of a column of ids (``id``, ``objid`` ...), otherwise the name of the file
+    and the row. Four columns of labels are the exercise's four classes.
 
     Parameters
     ----------
@@ -51,14 +51,14 @@ class NpzSource(Source):
     Raises
     ------
     DataError
-        If ``data`` is missing, of another shape or type, or pickled, or claims more than the file can hold.
+        If ``data`` is missing, has another shape or type, is pickled, or claims more than the file can hold.
     LabelError
-        If there are ``labels`` and they are not one-hot.
+        If ``labels`` exist and are not one-hot.
 
     Warns
     -----
     PeculiarWarning
-        If it is guessed which value is white, or there are other arrays and no ``labels``.
+        If the value of white is a guess, or there are other arrays and no ``labels``.
     """
 
     kind = "npz"
@@ -111,7 +111,7 @@ class NpzSource(Source):
         return [self.answers[index] for index in self.one_hot.argmax(axis=1)]
 
     def pixels(self) -> NDArray[np.uint8]:
-        """Read ``data`` whole, uint8 (n, height, width, 3)."""
+        """Read all of ``data``, uint8 (n, height, width, 3)."""
         pieces = [self._stack.pixels(piece) for piece in self._pieces(0, len(self))]
         return np.concatenate(pieces)
 
@@ -128,10 +128,10 @@ class NpzSource(Source):
                 number += 1
 
     def _pieces(self, start: int, stop: int) -> Iterator[NDArray[Any]]:
-        """Yield some pictures as they lie in the file, a few at a time."""
+        """Yield pictures in the layout of the file, a few at a time."""
         with _open_array(self.path, "data", _names(self.path)) as (member, stack, fortran_order, _):
             if fortran_order:
-                # Column by column, a picture lies scattered over the whole file.
+                # In Fortran order, a picture is scattered over the whole file.
                 whole = _read_scattered(member, stack, self.path)
                 for first in range(start, stop, stack.once):
                     yield whole[first : min(first + stack.once, stop)]
@@ -145,7 +145,7 @@ class NpzSource(Source):
 def write_npz(
     path: Path, pictures: NDArray[np.uint8], labels: NDArray[np.float32], *, parameters: list[dict[str, Any]]
 ) -> None:
-    """Write pictures in the exercise's layout, in one step, with the truth about each as JSON in ``parameters``."""
+    """Write pictures in the exercise's layout, atomically, with the truth about each as JSON in ``parameters``."""
     with writing(path) as temporary, temporary.open("wb") as file:
         truth = np.array([json.dumps(one) for one in parameters])
         np.savez_compressed(file, data=pictures, labels=labels, parameters=truth)
@@ -163,7 +163,7 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
 
 
 def _is_single(path: Path) -> bool:
-    """Tell whether a file is an NPY file, with one array."""
+    """Return whether a file is an NPY file, with one array."""
     with path.open("rb") as file:
         return file.read(6) == b"\x93NUMPY"
 
@@ -186,7 +186,7 @@ def _names(path: Path) -> list[str]:
 
 @contextmanager
 def _open_array(path: Path, name: str, names: list[str]) -> Iterator[tuple[IO[bytes], Stack, bool, int]]:
-    """Open an array of pictures: its values as a file, how they lie there, column by column?, and bytes stored."""
+    """Open an array of pictures: its values as a file, their layout, whether in Fortran order, and the stored bytes."""
     with _open_member(path, name, names) as (member, stored):
         shape, dtype, fortran_order = _header(member, path, name)
         yield member, Stack.of(shape, dtype, name, path), fortran_order, stored
@@ -194,11 +194,11 @@ def _open_array(path: Path, name: str, names: list[str]) -> Iterator[tuple[IO[by
 
 @contextmanager
 def _open_member(path: Path, name: str, names: list[str]) -> Iterator[tuple[IO[bytes], int]]:
-    """Open an array with its header, and tell how many bytes are stored of it."""
+    """Open an array with its header, and return the number of stored bytes."""
     size = path.stat().st_size
     if names == ["data"] and _is_single(path):
         with path.open("rb") as file:
-            # Not packed, it cannot be larger than its file.
+            # Uncompressed, it cannot be larger than its file.
             yield file, -(-size // DEFLATE_TIMES)
         return
     with _open_zip(path) as archive:
@@ -208,7 +208,7 @@ def _open_member(path: Path, name: str, names: list[str]) -> Iterator[tuple[IO[b
 
 
 def _header(member: IO[bytes], path: Path, name: str) -> tuple[tuple[int, ...], np.dtype[Any], bool]:
-    """Read shape, type and order (column by column?), and refuse pickles: they can run any program."""
+    """Read shape, type and order (Fortran or not), and refuse pickles, which can run any program."""
     try:
         version = np.lib.format.read_magic(member)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
@@ -254,7 +254,7 @@ def _guard(read: Callable[[], T], path: Path) -> T:
 def _read_ids(path: Path, name: str | None, names: list[str]) -> NDArray[Any] | None:
     try:
         return None if name is None else _read_array(path, name, names)
-    except DataError as error:  # pickled text, for one
+    except DataError as error:  # such as pickled text
         warnings.warn(f"{error}; their rows serve as ids", PeculiarWarning, stacklevel=4)
         return None
 

@@ -22,14 +22,14 @@ from peculiar.tables.writers.stream import schema_of
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """What was written.
+    """The result of packing.
 
     Parameters
     ----------
     path : path
     rows : int
     problems : dict of str to str
-        Why pictures cannot be read, by id; their rows have none.
+        Why pictures cannot be read, by id; their rows have no picture.
     """
 
     path: Path
@@ -44,10 +44,10 @@ def pack(
     threads: int = 2,
     progress: Callable[[int], object] = lambda done: None,
 ) -> Packed:
-    """Write the pictures of a source into one Parquet table: with id, position and label, where these are known.
+    """Write the pictures of a source into one Parquet table, with id, position and label if known.
 
-    Files are taken as they are, byte by byte; pixels (of FITS images, stamps of a mosaic, arrays) become PNG, which
-    loses nothing. So the table is classified as the source is.
+    Encoded files are copied byte by byte; pixels (of FITS images, stamps of a mosaic, arrays) become PNG, which is
+    lossless. So the table is classified exactly like the source.
 
     Parameters
     ----------
@@ -55,14 +55,14 @@ def pack(
     out : path-like
         With the suffix ``.parquet``.
     threads : int
-        That read at once.
+        Number of threads that read.
     progress : callable
         Called with the number of pictures packed since the last call.
 
     Raises
     ------
     UsageError
-        If `out` has another suffix, or is what is read.
+        If `out` has another suffix, or is the source.
     """
     out = Path(out)
     if out.suffix.lower() != ".parquet" or out.is_dir():
@@ -72,7 +72,7 @@ def pack(
     columns = [replace(ID, type=source.id_type), *((RA, DEC) if source.positioned else ())]
     if source.label:
         columns.append(Column(source.label, pa.string()))
-    # As Hugging Face lays pictures out, so that its `datasets` shows them too.
+    # The layout of Hugging Face, so that its `datasets` can read them.
     features = {one.name: {"dtype": str(one.type), "_type": "Value"} for one in columns} | {"image": {"_type": "Image"}}
     columns.append(Column("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())]), "picture of the galaxy"))
     notes = {**source.notes, "huggingface": json.dumps({"info": {"features": features}})}
@@ -95,7 +95,7 @@ def pack(
 
 
 def _read(row: Row) -> tuple[Row, bytes | None, str]:
-    """Return a row with its picture as it is encoded, or why there is none."""
+    """Return a row with its encoded picture, or the reason why there is none."""
     try:
         content = row.read()
     except PictureError as error:

@@ -30,30 +30,30 @@ class Position:
 
 
 class Positions:
-    """The positions of a table, checked, and read anew in constant memory each time they are gone through.
+    """The positions of a table, checked, and read again in constant memory in each pass.
 
     Parameters
     ----------
     path : path-like
-        A table with the columns ``ra`` and ``dec`` (ICRS, in degrees unless they state another unit), and if possible
+        A table with the columns ``ra`` and ``dec`` (ICRS, in degrees unless they state another unit), and preferably
         one of ids.
     keys : Keys
-        Which columns they are.
+        The columns of ids and positions.
 
     Raises
     ------
     NotFoundError
         If there is no such file.
     UnknownNameError
-        If there is no column of a name that is given.
+        If there is no column with a given name.
     DataError
-        If it is no table, has no columns of positions, one of them is in a unit that is no angle, a position is not on
-        the sky, or an id occurs twice; the rows are named.
+        If it is not a table, has no columns of positions, their unit is not an angle, a position is not on the sky, or
+        an id occurs twice; the message names the rows.
 
     Warns
     -----
     PeculiarWarning
-        If the table has no column of ids that is known.
+        If no column of ids is recognised in the table.
     """
 
     def __init__(self, path: str | os.PathLike[str], keys: Keys = FOUND) -> None:
@@ -84,7 +84,7 @@ class Positions:
             yield Position(row, id_, ra, dec)
 
     def _rows(self) -> Iterator[tuple[int, str, tuple[float, float], tuple[Any, Any]]]:
-        """Yield the number of each row, its id, its position in degrees, and what the table has for it."""
+        """Yield the number of each row, its id, its position in degrees, and the values in the table."""
         row = 0
         names = self._sky.names
         for batch in self._reader.batches(list(dict.fromkeys([*names, *([self._id] if self._id else [])]))):
@@ -96,7 +96,7 @@ class Positions:
                 row += 1
 
     def _check(self) -> int:
-        """Return the number of rows; eight bytes of each are kept, to find ids that occur twice."""
+        """Return the number of rows; eight bytes of each id are kept, to find repeated ids."""
         faults: list[str] = []
         count = bad = 0
         digests = array("Q")
@@ -136,7 +136,7 @@ def _short_digest(text: str) -> int:
 
 
 def _fault(degrees: tuple[float, float], written: tuple[Any, Any]) -> str | None:
-    """Say why a position is none."""
+    """Return what is wrong with a position."""
     for name, number, value in zip(("ra", "dec"), degrees, written, strict=True):
         if not math.isfinite(number):
             if value in (None, ""):

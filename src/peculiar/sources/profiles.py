@@ -39,7 +39,7 @@ def sersic(r: Floats, radius: float, n: float) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a part is and how it lies: centre, axis ratio, position angle, lopsidedness and its direction."""
+    """Place and orientation of a part: centre, axis ratio, position angle, lopsidedness and its direction."""
 
     x: float
     y: float
@@ -55,7 +55,7 @@ class Place:
         return self.x + c * u - s * v, self.y + s * u + c * v
 
     def plane(self, x: Any, y: Any) -> tuple[Any, Any]:
-        """Turn columns and rows into coordinates along the major axis and across it, inclination undone."""
+        """Convert columns and rows to deprojected coordinates along and across the major axis."""
         c, s = math.cos(math.radians(self.angle)), math.sin(math.radians(self.angle))
         x, y = x - self.x, y - self.y
         u, v = c * x + s * y, (c * y - s * x) / self.q
@@ -68,9 +68,9 @@ class Place:
 
 
 class Frame:
-    """Noise-free light in i, r, g (nMgy a pixel), and the list of what was put there.
+    """Noise-free light in i, r, g (nMgy per pixel), and the list of its parts.
 
-    It has a margin round the picture, from which the atmosphere scatters light in.
+    It has a margin around the picture, from which the atmosphere scatters light into it.
     """
 
     def __init__(self, size: int, rng: Rng) -> None:
@@ -82,12 +82,12 @@ class Frame:
         self.reddening = rng.normal(0, 0.04)
 
     def flux(self, population: str, flux_r: float) -> Floats:
-        """Flux in i, r, g of a population with so much in r; all in one frame share their reddening."""
+        """Flux in i, r, g of a population with a given flux in r; all in one frame have the same reddening."""
         g_r, r_i = np.array(COLOURS[population]) + self.rng.normal(self.reddening, 0.03, 2) * (1, 0.6)
         return np.array([10 ** (0.4 * r_i), 1, 10 ** (-0.4 * g_r)], np.float32) * flux_r
 
     def note(self, part: str, flux: Floats, place: Place, **more: float) -> None:
-        """Write a part down in the truth."""
+        """Record a part in the truth."""
         shape = {"x": place.x, "y": place.y, "axis_ratio": place.q, "position_angle": place.angle}
         if place.lopsided:
             shape |= {"lopsided": place.lopsided, "lopsided_towards": place.towards}
@@ -95,12 +95,12 @@ class Frame:
         self.components.append({"part": part, **numbers, "flux": [round(float(f), 6) for f in flux]})
 
     def add(self, part: str, shape: Floats, flux: Floats, place: Place, **more: float) -> None:
-        """Add light of a shape of sum 1."""
+        """Add light with a shape of sum 1."""
         self.light += shape * flux[:, None, None]
         self.note(part, flux, place, **more)
 
     def add_young(self, part: str, shape: Floats, flux: Floats, place: Place, rough: float, **more: float) -> None:
-        """Add young stars of any shape, made clumpy and brought to sum 1 over the frame.
+        """Add young stars of any shape, made clumpy and normalised to sum 1 over the frame.
 
         Their brightness is log-normal with a power spectrum k^-2.6, after Elmegreen et al. (2003, ApJ 593, 333).
         """
@@ -112,7 +112,7 @@ class Frame:
         self.add(part, shape / shape.sum(), flux, place, **more)
 
     def sersic(self, part: str, place: Place, radius: float, n: float, flux: Floats) -> None:
-        """Add a Sersic profile; radius is that of half the light, along the major axis."""
+        """Add a Sersic profile; radius is the half-light radius along the major axis."""
         shape = sersic(np.hypot(*place.plane(self.x, self.y)), radius, n)
         # A steep profile changes within a pixel: the middle 8 x 8 pixels are means over 8 x 8 points each.
         column, row = round(place.x) - 4 + self.margin, round(place.y) - 4 + self.margin
@@ -120,7 +120,7 @@ class Frame:
             fine = (np.arange(64, dtype=np.float32) - 3.5) / 8 - self.margin
             r = np.hypot(*place.plane((fine + column)[None, :], (fine + row)[:, None]))
             shape[row : row + 8, column : column + 8] = sersic(r, radius, n).reshape(8, 8, 8, 8).mean((1, 3))
-        # Over all angles a lopsided profile would gain light by the mean of (1 - e cos)^-2, which is (1 - e^2)^-1.5.
+        # A lopsided profile would gain light by the mean of (1 - e cos)^-2 over all angles, which is (1 - e^2)^-1.5.
         shape *= (1 - place.lopsided**2) ** 1.5 / place.q
         self.add(part, shape, flux, place, radius=radius, n=n)
 
@@ -156,7 +156,7 @@ class Frame:
     def arc(self, part: str, at: Place, radius: float, width: float, way: float, spread: float, flux: Floats) -> None:
         """Add part of a circle, Gaussian across and von Mises along; angles in radians.
 
-        A shell is sharp outside and soft inside (Malin & Carter 1983, ApJ 274, 534): its width is that outside.
+        A shell is sharp outside and soft inside (Malin & Carter 1983, ApJ 274, 534); its width is the outer one.
         """
         u, v = at.plane(self.x, self.y)
         off = np.hypot(u, v) - radius
@@ -199,7 +199,7 @@ class Frame:
         self.note("bridge", flux, one, bow=bow, width=width)
 
     def dust(self, place: Place, offset: float, width: float, depth: float) -> None:
-        """Dim what is there by a lane along the major axis: exp(-tau), its depth by band as A_band / A_r."""
+        """Dim the light by a dust lane along the major axis: exp(-tau), with depths by band as A_band / A_r."""
         u, v = place.plane(self.x, self.y)
         tau = depth * np.exp(-0.5 * ((v * place.q - offset) / width) ** 2 - 0.5 * (u / (0.3 * self.size)) ** 2)
         self.light *= np.exp(-tau * EXTINCTION[:, None, None])

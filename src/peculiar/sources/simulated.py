@@ -1,7 +1,7 @@
 """Simulated galaxies in the exercise's four classes, with the truth known.
 
 Each galaxy is built from light profiles of the literature in the bands g, r and i, blurred by the atmosphere, given the
-noise of an SDSS exposure and turned into a colour picture. Scores on simulations say nothing of the sky.
+noise of an SDSS exposure and turned into a colour picture. Scores on simulations say nothing about the sky.
 
 Pixels are (row, column) from the top-left; ``x`` counts columns, ``y`` rows, and (0, 0) is the centre of the top-left
 pixel. Position angles are in degrees from the column axis towards the row axis. Fluxes are in nanomaggies (nMgy:
@@ -22,7 +22,7 @@ from peculiar.sources.profiles import Frame, Place
 
 __all__ = ["Simulation", "simulate", "simulate_galaxy"]
 
-# How many galaxies of each class are in the exercise's 1,400.
+# Numbers of galaxies of each class in the exercise's 1,400.
 _SHARES = {"Normal": 487, "Ringed": 291, "Merger": 371, "Other": 251}
 
 
@@ -35,13 +35,13 @@ class Simulation:
     pictures : ndarray of uint8, shape (n, size, size, 3)
         Colour pictures, 0..255, red, green and blue from the bands i, r and g.
     labels : ndarray of float32, shape (n, 4)
-        The class as a row of one 1 and three 0, in the order of ``FOUR_CLASS.answers``.
+        The class, one-hot, in the order of ``FOUR_CLASS.answers``.
     parameters : list of dict
         The truth of each picture as plain Python values that JSON can hold: ``class``, ``kind``, ``size`` (pixels),
-        ``pixel_scale`` (arcsec a pixel), ``seeing`` (full width at half maximum, arcsec), ``moffat_beta``,
-        ``magnitude_r``, ``sky_noise`` (nMgy a pixel in i, r, g, where there is only sky), ``field_objects`` (their
-        number), the display's ``black``, ``stretch`` and ``softening``, and ``components``, each with its ``part``,
-        position (pixels), shape, and ``flux`` (nMgy in i, r, g, before dust). Radii and widths are in pixels.
+        ``pixel_scale`` (arcsec per pixel), ``seeing`` (full width at half maximum, arcsec), ``moffat_beta``,
+        ``magnitude_r``, ``sky_noise`` (rms of empty sky, nMgy per pixel in i, r, g), ``field_objects`` (their number),
+        the display's ``black``, ``stretch`` and ``softening``, and ``components``, each with its ``part``, position
+        (pixels), shape, and ``flux`` (nMgy in i, r, g, before dust). Radii and widths are in pixels.
     """
 
     pictures: NDArray[np.uint8]
@@ -55,16 +55,16 @@ def simulate(count: int, *, size: int = 128, seed: int = 222) -> Simulation:
     Parameters
     ----------
     count : int
-        How many, at least 1.
+        Number of galaxies, at least 1.
     size : int
         Height and width of a picture in pixels, at least 16.
     seed : int
-        At least 0. Galaxy ``i`` draws from ``default_rng([seed, i])``, so it does not depend on the others.
+        At least 0. Galaxy ``i`` uses ``default_rng([seed, i])``, so it does not depend on the others.
 
     Returns
     -------
     Simulation
-        Pictures, labels and truth. The order of the classes is shuffled by the seed.
+        Pictures, labels and truth. The seed shuffles the order of the classes.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def simulate(count: int, *, size: int = 128, seed: int = 222) -> Simulation:
         raise UsageError(f"simulate() received seed={seed}; give a whole number from 0 on")
     _check_size(size)
     classes = _classes(count)
-    # Three numbers: NumPy takes seed, [seed] and [seed, 0] for the same, and [seed, 0] is the first galaxy's.
+    # Three numbers, because NumPy treats seed, [seed] and [seed, 0] alike, and [seed, 0] is the first galaxy's.
     np.random.default_rng([seed, count, 1]).shuffle(classes)
     pictures = np.empty((count, size, size, 3), np.uint8)
     parameters = []
@@ -95,7 +95,7 @@ def simulate_galaxy(answer: str, rng: Rng, *, size: int = 128) -> tuple[NDArray[
     answer : str
         One of ``FOUR_CLASS.answers``: Normal, Ringed, Merger, Other.
     rng : numpy.random.Generator
-        Where every random choice comes from.
+        The source of every random choice.
     size : int
         Height and width in pixels, at least 16.
 
@@ -104,12 +104,12 @@ def simulate_galaxy(answer: str, rng: Rng, *, size: int = 128) -> tuple[NDArray[
     picture : ndarray of uint8, shape (size, size, 3)
         The colour picture.
     truth : dict
-        What went into it: see `Simulation.parameters`.
+        Its parameters: see `Simulation.parameters`.
 
     Raises
     ------
     UnknownNameError
-        For a class that there is not.
+        For an unknown class.
     UsageError
         For a size below 16.
     """
@@ -118,7 +118,7 @@ def simulate_galaxy(answer: str, rng: Rng, *, size: int = 128) -> tuple[NDArray[
         raise UnknownNameError("class", answer, FOUR_CLASS.answers)
     light, truth = _scene(answer, rng, size)
     bands, truth["sky_noise"] = expose(light, truth["pixel_scale"], rng)
-    # Viewers differ in display, not classes: black level and stretch vary alike for all.
+    # The display varies independently of the class: black level and stretch.
     display = {"black": rng.gamma(3, 0.0065), "stretch": rng.lognormal(0.3, 0.25), "softening": rng.uniform(4.2, 7)}
     # Flux per SDSS pixel's area: a JPEG cut-out keeps its surface brightness when it is enlarged.
     return lupton(bands * (PIXEL / truth["pixel_scale"]) ** 2, **display), truth | display
@@ -130,7 +130,7 @@ def _check_size(size: int) -> None:
 
 
 def _classes(count: int) -> NDArray[np.int64]:
-    """Class numbers in the exercise's proportions, by largest remainder so that they add up to any count."""
+    """Class numbers in the exercise's proportions, by the largest remainder method."""
     shares = np.array([_SHARES[answer] for answer in FOUR_CLASS.answers])
     exact = shares * count / shares.sum()
     whole = np.floor(exact).astype(int)
@@ -149,7 +149,7 @@ def _tilt(rng: Rng, least: float) -> float:
 
 
 def _host(frame: Frame, kind: str, place: Place, radius: float, flux_r: float, arm_share: float = 1.0) -> None:
-    """Draw one galaxy: elliptical, lenticular, spiral, edge_on or irregular; the axis ratio is its disc's."""
+    """Draw one galaxy: elliptical, lenticular, spiral, edge_on or irregular; the axis ratio is that of its disc."""
     rng = frame.rng
     if kind == "elliptical":
         frame.sersic("elliptical", place, radius, rng.uniform(2.5, 5), frame.flux("old", flux_r))
@@ -232,7 +232,7 @@ def _merger(frame: Frame, place: Place, radius: float, flux: float) -> str:
     for step, turn in ((-back, 0), (1 - back, 180)):
         x, y = place.x + step * gap * math.cos(way), place.y + step * gap * math.sin(way)
         angle = rng.uniform(0, 180)
-        lop = rng.uniform(0.1, 0.4), math.degrees(way) - angle + turn  # drawn out towards each other
+        lop = rng.uniform(0.1, 0.4), math.degrees(way) - angle + turn  # stretched towards each other
         galaxies.append(Place(x, y, rng.uniform(0.38, 0.95), angle, *lop))
     one, two = galaxies
     wet = rng.random() < 0.55  # with gas, hence young stars
@@ -315,20 +315,20 @@ def _field(frame: Frame, scale: float) -> int:
 
 
 def _scene(answer: str, rng: Rng, size: int) -> tuple[Floats, dict[str, Any]]:
-    """Noise-free picture (3, size, size) of one galaxy in nMgy a pixel, blurred by the atmosphere, and its truth."""
+    """Noise-free picture (3, size, size) of one galaxy in nMgy per pixel, blurred by the atmosphere, and its truth."""
     frame = Frame(size, rng)
-    # None of this depends on the class: neither brightness nor size nor seeing may give it away.
+    # None of this depends on the class, so brightness, size and seeing do not give it away.
     magnitude = min(max(rng.normal(15.7, 0.6), 14.3), 17.2)
     surface = min(max(rng.normal(20.9, 0.55), 20.0), 22.3)
     flux = 10 ** (0.4 * (22.5 - magnitude))
     # Mean surface brightness I within the half-light radius R: flux = 2 pi R^2 I (Graham & Driver 2005, section 2.1).
     arcsec = math.sqrt(10 ** (0.4 * (surface - magnitude)) / (2 * math.pi))
-    # Galaxy Zoo sizes its frames to the galaxy (Willett et al. 2013, MNRAS 435, 2835): so do these.
+    # The size of a frame follows the galaxy, as in Galaxy Zoo (Willett et al. 2013, MNRAS 435, 2835).
     radius = size * min(max(rng.lognormal(math.log(0.1), 0.25), 0.055), 0.19)
     scale = arcsec / radius
     x, y = (size / 2 - 0.5 + rng.normal(0, 0.008 * size, 2)).tolist()
     kind = _DRAW[answer](frame, Place(x, y, 1.0, rng.uniform(0, 180)), radius, flux)
-    if rng.random() < 0.1:  # a neighbour in projection only: closeness alone is no merger
+    if rng.random() < 0.1:  # a neighbour in projection only: closeness alone is not a merger
         distance, way = radius * rng.uniform(1.5, 4.5), rng.uniform(0, 2 * math.pi)
         x, y = x + distance * math.cos(way), y + distance * math.sin(way)
         light = frame.flux(_pick(rng, old=0.6, disc=0.4), flux * rng.uniform(0.08, 0.5))

@@ -20,13 +20,13 @@ T = TypeVar("T", int, str)
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """The parts of a set of galaxies, as row numbers in the order that they were drawn.
+    """The parts of a set of galaxies, as row numbers in the order of the draw.
 
     Parameters
     ----------
     training, validation : ndarray of int
     test : ndarray of int
-        Empty where there is no such part.
+        Empty if there is no such part.
     """
 
     training: NDArray[np.intp]
@@ -34,7 +34,7 @@ class Split:
     test: NDArray[np.intp] = field(default_factory=lambda: np.empty(0, dtype=np.intp))
 
     def digest(self, ids: Sequence[str]) -> str:
-        """Return a fingerprint (SHA-256, hexadecimal) of which ids are in which part, whatever their order."""
+        """Return a digest (SHA-256, hexadecimal) of the ids in each part, regardless of order."""
         digest = hashlib.sha256()
         for part in (self.training, self.validation, *([self.test] if len(self.test) else [])):
             digest.update(_joined(sorted(ids[row] for row in part)))
@@ -42,10 +42,10 @@ class Split:
 
 
 def split(labels: ArrayLike, *, validation_size: float = 0.2, seed: int = 222, answers: Sequence[str] = ()) -> Split:
-    """Split galaxies as the exercise does: at random, with the classes' shares kept.
+    """Split galaxies like the exercise: at random, stratified by class.
 
-    Index for index what scikit-learn's ``train_test_split(data, labels, test_size=0.20, stratify=labels,
-    shuffle=True, random_state=222)`` gives.
+    Equal, index by index, to scikit-learn's ``train_test_split(data, labels, test_size=0.20, stratify=labels,
+    shuffle=True, random_state=222)``.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def split(labels: ArrayLike, *, validation_size: float = 0.2, seed: int = 222, a
     one_hot = _one_hot(labels, len(answers))
     counts = one_hot.sum(axis=0).astype(int)
     names = answers or [f"class {number}" for number in range(len(counts))]
-    # Blanks around a name are shown.
+    # Show blanks around a name.
     lonely = [
         name if name == name.strip() else repr(name) for name, count in zip(names, counts, strict=True) if count == 1
     ]
@@ -102,7 +102,7 @@ def split(labels: ArrayLike, *, validation_size: float = 0.2, seed: int = 222, a
 
 
 def keep_together(parts: Split, same: Iterable[tuple[int, int]]) -> Split:
-    """Return parts in which rows that show the same galaxy are not on both sides: such held-back ones are trained on.
+    """Move validation rows that show a galaxy of the training part to the training part.
 
     Parameters
     ----------
@@ -120,21 +120,21 @@ def keep_together(parts: Split, same: Iterable[tuple[int, int]]) -> Split:
 def split_by_id(
     ids: Sequence[str], same: Iterable[tuple[int, int]] = (), *, validation_size: float = 0.1, test_size: float = 0.15
 ) -> Split:
-    """Split galaxies by a hash of their ids, so that a galaxy is in the same part of every set that it occurs in.
+    """Split galaxies by a hash of their ids, so that a galaxy is in the same part in every set.
 
     Parameters
     ----------
     ids : sequence of str
         An id may occur several times; its rows stay together.
     same : iterable of (int, int)
-        Rows that show the same galaxy under different ids; they stay together too.
+        Pairs of rows that show the same galaxy under different ids; they stay together, too.
     validation_size, test_size : float
         Shares of the parts, between 0 and 1.
 
     Returns
     -------
     Split
-        Rows in their order.
+        The parts, with rows in order.
     """
     first = {id_: group[0] for group in connected((ids[one], ids[other]) for one, other in same) for id_ in group}
     parts = np.array(
@@ -144,7 +144,7 @@ def split_by_id(
 
 
 def connected(pairs: Iterable[tuple[T, T]]) -> list[tuple[T, ...]]:
-    """Return what pairs join, directly or through others: groups of two or more, each in order.
+    """Return the connected groups of pairs: two or more members each, in order.
 
     Examples
     --------
@@ -162,7 +162,7 @@ def connected(pairs: Iterable[tuple[T, T]]) -> list[tuple[T, ...]]:
 
 
 def part_of(id_: str, *, validation_size: float, test_size: float) -> str:
-    """Return the part, one of `PARTS`, that the hash of an id puts a galaxy into."""
+    """Return the part of a galaxy, one of `PARTS`, from the hash of its id."""
     place = int(hashlib.sha256(id_.encode()).hexdigest()[:8], 16) / 2**32
     if place < test_size:
         return "test"
@@ -170,7 +170,7 @@ def part_of(id_: str, *, validation_size: float, test_size: float) -> str:
 
 
 def _one_hot(labels: NDArray[Any], classes: int) -> NDArray[Any]:
-    """Return labels as rows of one 1 and zeros: scikit-learn orders classes by those as text, not by their numbers."""
+    """Return labels as one-hot rows: scikit-learn orders classes by these rows as text, not by their numbers."""
     if (
         labels.ndim == 2
         and labels.dtype.kind in "biuf"
@@ -190,7 +190,7 @@ def _one_hot(labels: NDArray[Any], classes: int) -> NDArray[Any]:
 
 
 def data_digest(ids: Iterable[str], labels: NDArray[np.integer], pictures: NDArray[np.uint8]) -> str:
-    """Return a fingerprint (SHA-256, hexadecimal) of ids, labels and pixels."""
+    """Return a digest (SHA-256, hexadecimal) of ids, labels and pixels."""
     digest = hashlib.sha256(_joined(ids))
     digest.update(np.ascontiguousarray(labels, dtype="<i8").data)
     digest.update(np.ascontiguousarray(pictures).data)

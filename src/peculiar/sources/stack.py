@@ -20,12 +20,12 @@ _ONCE_BYTES = 1 << 25
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """How pictures lie in an array whose first axis counts them.
+    """Layout of pictures in an array whose first axis counts them.
 
     Parameters
     ----------
     shape : tuple of int
-        (n, height, width, colours), (n, colours, height, width) or (n, height, width), of one colour or three.
+        (n, height, width, colours), (n, colours, height, width) or (n, height, width), with one colour or three.
     dtype : numpy.dtype
     white : float
         The value that is white.
@@ -37,12 +37,12 @@ class Stack:
 
     @classmethod
     def of(cls, shape: tuple[int, ...], dtype: "np.dtype[Any]", name: str, path: Path) -> "Stack":
-        """Check an array of pictures by its shape and type.
+        """Check the shape and type of an array of pictures.
 
         Raises
         ------
         DataError
-            If it is no array of pictures, or of too large ones.
+            If it is not an array of pictures, or the pictures are too large.
         """
         stack = cls(shape, dtype)
         if len(shape) not in {3, 4} or min(shape) < 1 or (len(shape) == 4 and not {shape[1], shape[3]} & {1, 3}):
@@ -70,11 +70,11 @@ class Stack:
 
     @property
     def once(self) -> int:
-        """How many pictures are read at once."""
+        """Number of pictures that are read at a time."""
         return max(1, min(_ONCE, _ONCE_BYTES // max(self.bytes, 1)))
 
     def check_size(self, stored: int, name: str, path: Path) -> None:
-        """Raise `DataError` if the array claims more than can have been stored in so many bytes."""
+        """Raise `DataError` if the array claims more than so many stored bytes can hold."""
         claimed = self.shape[0] * self.bytes
         if claimed > DEFLATE_TIMES * stored:
             message = (
@@ -83,17 +83,17 @@ class Stack:
             raise DataError(message)
 
     def whitened(self, pieces: Iterable[NDArray[Any]], name: str, path: Path) -> "Stack":
-        """Return the same with the value of white, which all pieces of the array decide where its type does not.
+        """Return the same layout with the value of white, from all pieces of the array if the type does not decide it.
 
         Raises
         ------
         DataError
-            If nothing tells which value is white.
+            If the value of white is unknown.
 
         Warns
         -----
         PeculiarWarning
-            If it is guessed.
+            If it is a guess.
         """
         if self.dtype == np.uint8:
             return self
@@ -111,7 +111,7 @@ class Stack:
         return Stack(self.shape, self.dtype, white.value)
 
     def pixels(self, piece: NDArray[Any]) -> NDArray[np.uint8]:
-        """Return some pictures of the array as uint8 (n, height, width, 3); unknown values are black."""
+        """Return pictures of the array as uint8 (n, height, width, 3); missing values are black."""
         if piece.dtype.kind == "f":
             piece = np.nan_to_num(piece, nan=0, posinf=self.white, neginf=0)
         if piece.dtype.kind == "b":
@@ -125,7 +125,7 @@ class Stack:
 
 
 def has_unknown(pictures: NDArray[Any]) -> NDArray[np.bool_]:
-    """Tell which of some pictures have values that are no numbers."""
+    """Return which pictures have values that are not numbers."""
     if pictures.dtype.kind != "f":
         return np.zeros(len(pictures), bool)
     return np.asarray(~np.isfinite(pictures).all(axis=tuple(range(1, pictures.ndim))))

@@ -44,26 +44,26 @@ from peculiar.tables.column import Column
 
 Made = TypeVar("Made")
 
-# Of a table without labels so many columns are looked at, whether they are labels.
+# Number of columns of a table without labels that are checked for labels.
 _MOST_COLUMNS = 60
 
 EDGE = 4
-"""Flag of a picture that reaches beyond the mosaic it was cut from; what lies outside is black."""
+"""Flag of a picture that extends beyond its mosaic; pixels outside are black."""
 
 OFF_MOSAIC = 8
-"""Flag of a position that lies on no mosaic."""
+"""Flag of a position on no mosaic."""
 
 MISSING = 16
 """Flag of a picture in which pixels have no value (NaN, blank, or a band without any)."""
 
 GUESSED = 32
-"""Flag of a picture whose file does not say how many bits its values have; see `peculiar.images.depth`."""
+"""Flag of a picture whose bit depth is a guess; see `peculiar.images.depth`."""
 
 _LITTER = {"__macosx", "@eadir", "$recycle.bin", "system volume information", "thumbs.db", "desktop.ini"}
 
 
 class Flagged(NamedTuple):
-    """Pixels, uint8 (height, width, 3), and what is found to be wrong with them when they are read."""
+    """Pixels, uint8 (height, width, 3), and the flags that were found when reading them."""
 
     pixels: NDArray[np.uint8]
     flags: int
@@ -78,14 +78,14 @@ class Row:
     id : str
         Unique within the source.
     content : bytes, path, ndarray of uint8 (height, width, 3), or callable
-        An encoded picture, the file that holds it, pixels, or a function that gives either, pixels perhaps `Flagged`,
-        or raises `PictureError`: it is called in the thread that frames the picture.
+        An encoded picture, its file, pixels, or a function that returns one of these, also `Flagged`, or raises
+        `PictureError`. The function is called in the thread that frames the picture.
     label : str or None
-        Its class, where known.
+        Its class, if known.
     position : tuple of float or None
-        Right ascension and declination, ICRS, in degrees, where known.
+        Right ascension and declination, ICRS, in degrees, if known.
     flags : int
-        What the source knows to be wrong with the picture: bits `EDGE`, `OFF_MOSAIC` and `MISSING`.
+        Flags known to the source: `EDGE`, `OFF_MOSAIC` and `MISSING`.
     """
 
     id: str
@@ -95,18 +95,18 @@ class Row:
     flags: int = 0
 
     def read(self) -> bytes | NDArray[np.uint8]:
-        """Return the encoded picture, or its pixels; raises `PictureError` where that cannot be done."""
+        """Return the encoded picture, or its pixels; raises `PictureError` if this fails."""
         content = self.read_flagged()
         return content.pixels if isinstance(content, Flagged) else content
 
     def read_flagged(self) -> bytes | NDArray[np.uint8] | Flagged:
-        """Return what `read` does, with flags where reading found out some."""
+        """Return the result of `read`, with the flags found by reading."""
         if isinstance(self.content, Path):
             return read_encoded(self.content)
         return self.content() if callable(self.content) else self.content
 
     def pixels(self) -> NDArray[np.uint8]:
-        """Return the picture as it is, (height, width, 3); raises `PictureError` where that cannot be done."""
+        """Return the unframed picture, (height, width, 3); raises `PictureError` if this fails."""
         content = self.read()
         return decode_whole(content) if isinstance(content, bytes) else content
 
@@ -119,15 +119,15 @@ class Galaxy:
     ----------
     id : str
     picture : ndarray of uint8, shape (size, size, 3), or None
-        None where the picture cannot be read.
+        None if the picture cannot be read.
     label : str or None
-        Its class, where known.
+        Its class, if known.
     problem : str or None
         Why the picture cannot be read.
     position : tuple of float or None
-        Right ascension and declination, ICRS, in degrees, where known.
+        Right ascension and declination, ICRS, in degrees, if known.
     flags : int
-        Those of its row, and those that reading the picture found out.
+        The flags of its row, and those found by reading the picture.
     """
 
     id: str
@@ -140,16 +140,16 @@ class Galaxy:
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """A piece of a source that can be sent to another process and read there on its own.
+    """A piece of a source that can be sent to another process and read there.
 
     Parameters
     ----------
     name : str
         Unique within the source, and the same whenever the source is opened.
     source : Source
-        Of which it is a piece; cheap to pickle.
+        The source of the piece; cheap to pickle.
     start, stop : int
-        The rows, from `start` to before `stop`; `stop` is None where they cannot be counted, as in a damaged file.
+        The rows, from `start` to before `stop`; `stop` is None if they cannot be counted, as in a damaged file.
     """
 
     name: str
@@ -162,7 +162,7 @@ class Shard:
         return self.source.fingerprint(self.start, self.stop)
 
     def content(self) -> str:
-        """Return a digest of what is in the files behind these rows; empty if there is more than classifying reads."""
+        """Return a digest of the content behind these rows; empty if that is more than classifying reads."""
         files = self.source.behind(self.start, self.stop)
         room = _CONTENT_BYTES * ((self.stop or 0) - self.start)
         try:
@@ -175,13 +175,13 @@ class Shard:
         return hashlib.sha256(repr((self.start, self.stop, told)).encode(errors="surrogateescape")).hexdigest()
 
 
-# Bytes a row up to which content is read to tell whether it changed.
+# Up to so many bytes per row, content is read to detect changes.
 _CONTENT_BYTES = 1 << 22
 
 
 @functools.lru_cache(maxsize=64)
 def _digest(file: Path, size: int, time: int) -> str:
-    """Return the digest of a file that is of this size and time; read once for all of its shards."""
+    """Return the digest of a file of this size and time; read once for all of its shards."""
     with file.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
@@ -192,23 +192,22 @@ class Source(ABC):
     Parameters
     ----------
     path : path
-        Where it lies.
+        Its path.
     label : str or None
-        What its labels are called (a column, or the name of the question they answer); None where it has none.
+        Name of its labels (a column, or the question they answer); None if it has none.
 
     Attributes
     ----------
     kind : str
-        What it is: "npz", "folder", "table", "hdf5".
+        Its kind: "npz", "folder", "table", "hdf5".
     columns : tuple of str
-        Of a table, the columns that may hold labels.
+        The columns of a table that may hold labels.
     positioned : bool
         Whether the galaxies' positions on the sky are known.
     notes : dict of str to str
-        How the pictures were made, for the header of a catalogue.
+        Notes on the pictures, for the header of a catalogue.
     joined : str
-        How many of its galaxies have labels in a table of their own, and by what they were joined; a sentence, or
-        empty.
+        A sentence on how many galaxies were joined with a table of labels, and how; or empty.
     """
 
     kind: ClassVar[str]
@@ -223,12 +222,12 @@ class Source(ABC):
 
     @property
     def name(self) -> str:
-        """What the file or folder is called, as text; also where its path is a point, the folder that one is in."""
+        """The name of the file or folder as text; for the path ".", the name of the current folder."""
         return as_text(Path(os.path.abspath(self.path)).name)  # noqa: PTH100 - a link keeps its own name
 
     @property
     def id_type(self) -> pa.DataType:
-        """Type that the ids have in tables made of this source: that of the column they are read from, or text."""
+        """Type of the ids in tables made of this source: that of their column, or text."""
         return pa.string()
 
     @abstractmethod
@@ -240,7 +239,7 @@ class Source(ABC):
         """Yield the rows from `start` to before `stop`, undecoded; all of them by default."""
 
     def shards(self, rows: int) -> Iterator[Shard]:
-        """Yield pieces of at most about so many rows, in order; together they are the source."""
+        """Yield shards of at most about so many rows, in order; together they are the source."""
         count = len(self)
         for start in range(0, count, rows):
             stop = min(start + rows, count)
@@ -251,15 +250,15 @@ class Source(ABC):
         return [self.path]
 
     def behind(self, start: int, stop: int | None) -> Sequence[Path]:
-        """Return the files that some rows are read from, those that a table names among them."""
+        """Return the files that rows are read from, including those that a table names."""
         return self.files()
 
     def fingerprint(self, start: int, stop: int | None) -> str:
-        """Return a digest that changes when the files behind some rows do: their names, sizes and times."""
+        """Return a digest of the names, sizes and times of the files behind some rows."""
         return files_digest([self.path], self.path.parent, start, stop)
 
     def described(self, names: Sequence[str]) -> list[Column]:
-        """Return what some columns of a table are, to be carried along into a catalogue.
+        """Return the descriptions of columns of a table, to be copied into a catalogue.
 
         Raises
         ------
@@ -271,7 +270,7 @@ class Source(ABC):
         return []
 
     def carried(self, columns: Sequence[Column], start: int, stop: int | None) -> Iterator[pa.RecordBatch]:
-        """Yield some columns of the rows from `start` to before `stop`, as `described`; null where there is none."""
+        """Yield columns of the rows from `start` to before `stop`, as `described`; null if there is none."""
         raise NotImplementedError
 
     def ids(self) -> list[str]:
@@ -297,18 +296,18 @@ class Source(ABC):
     ) -> Iterator[Galaxy]:
         """Yield every row with its picture decoded and framed.
 
-        Rows out are rows in: a picture that cannot be read keeps its row and says why.
+        A picture that cannot be read keeps its row and states why.
 
         Parameters
         ----------
         framing : Framing, optional
-            What to keep of each picture, and its size; the whole at 128 x 128 by default.
+            Crop and size of the pictures; default: whole pictures at 128 x 128.
         labelled_only : bool
-            Pass over rows without a label.
+            Skip rows without a label.
         threads : int
-            Decoding threads. The decoders let go of Python's lock, so two cores decode twice as fast.
+            Number of decoding threads. The decoders release the GIL, so two cores decode twice as fast.
         start, stop : int
-            The rows to yield, from `start` to before `stop`; all by default.
+            The rows to yield, from `start` to before `stop`; default: all.
         """
         framing = framing or Framing()
         rows = (row for row in self.rows(start, stop) if row.label is not None or not labelled_only)
@@ -319,9 +318,9 @@ class Source(ABC):
 
 
 def in_order(work: Callable[[Row], Made], rows: Iterator[Row], threads: int) -> Iterator[Made]:
-    """Yield what threads make of rows, in the order of the rows; closed, it ends the threads."""
-    # Tasks of several pictures, because handing over a single one costs a tenth of decoding it; few at a time under
-    # way, because the stream may be longer than the memory.
+    """Yield results of threads in the order of the rows; closing it ends the threads."""
+    # A task has several pictures, because handing over a single one costs a tenth of decoding it. Few tasks are in
+    # progress at a time, because the stream may exceed the memory.
     pending: deque[tuple[int, Future[list[Made]]]] = deque()
     waiting = 0
 
@@ -344,7 +343,7 @@ def in_order(work: Callable[[Row], Made], rows: Iterator[Row], threads: int) -> 
 
 
 def _tasks(rows: Iterator[Row]) -> Iterator[tuple[int, list[Row]]]:
-    """Yield up to 32 rows at a time, fewer where they hold large pictures, and how many bytes they hold."""
+    """Yield up to 32 rows at a time, fewer if their pictures are large, and their size in bytes."""
     some: list[Row] = []
     size = 0
     for row in rows:
@@ -358,7 +357,7 @@ def _tasks(rows: Iterator[Row]) -> Iterator[tuple[int, list[Row]]]:
 
 
 def decode_row(row: Row, framing: Framing) -> Galaxy:
-    """Decode and frame the picture of a row; one that cannot be read says why."""
+    """Decode and frame the picture of a row; an unreadable one states why."""
     try:
         content, flags = row.read_flagged(), row.flags
         if isinstance(content, bytes) and looks_like_fits(content):
@@ -377,26 +376,26 @@ def decode_row(row: Row, framing: Framing) -> Galaxy:
 
 
 def read_flagged(files: Sequence[Path | bytes], bands: Sequence[str] = (), stretch: Stretch | None = None) -> Flagged:
-    """Read bands of FITS as a colour picture, flagged where pixels are missing; see `read_fits_picture`."""
+    """Read FITS bands as a colour picture, flagged if pixels are missing; see `read_fits_picture`."""
     found = read_fits_bands(files, bands)
     return Flagged(compose_picture(found, stretch), MISSING if has_gaps(found.planes) else 0)
 
 
 def as_text(name: str) -> str:
-    r"""Return the name of a file as text that can be stored and shown: bytes that are no UTF-8 become ``\xff``."""
+    r"""Return the name of a file as text that can be stored and shown: bytes that are not UTF-8 become ``\xff``."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def refuse(reason: str) -> bytes:
-    """Raise `PictureError`: `partial(refuse, reason)` is the content of a row whose picture cannot be had."""
+    """Raise `PictureError`: `partial(refuse, reason)` is the content of a row without a picture."""
     raise PictureError(reason)
 
 
 def files_below(folder: Path) -> Iterator[Path]:
-    """Yield the files below a folder, but for hidden ones and what operating systems leave there.
+    """Yield the files below a folder, except hidden ones and those of operating systems.
 
-    Every folder is entered once, also where links lead to it in circles, and under its own name if it has one here. A
-    link to a file beside it is passed over, since that file is there already.
+    Every folder is entered once, even if links form circles, and under its own name if it has one here. A link to a
+    file beside it is skipped, because the file itself is read.
 
     Raises
     ------
@@ -444,29 +443,29 @@ def files_below(folder: Path) -> Iterator[Path]:
 
 
 def is_litter(path: str) -> bool:
-    """Tell whether a file or folder on a path is hidden, or something that an operating system left there."""
+    """Return whether a file or folder in a path is hidden, or belongs to an operating system."""
     return any(
         (piece.startswith(".") and piece not in {".", ".."}) or piece in _LITTER for piece in path.lower().split("/")
     )
 
 
 def _leads_beside(link: Path) -> bool:
-    """Tell whether a link leads to a file in its own folder, which is read itself; a broken one leads nowhere."""
+    """Return whether a link leads to a file in its own folder; False for a broken link."""
     try:
         target = link.resolve(strict=True)
-    except (OSError, RuntimeError):  # RuntimeError: before Python 3.13, links in a circle
+    except (OSError, RuntimeError):  # RuntimeError: links in a circle, before Python 3.13
         return False
     return target.parent == link.parent.resolve() and not is_litter(target.name)
 
 
 def files_digest(files: Iterable[Path], root: Path, *more: object) -> str:
-    """Return a digest of the names (within `root`), sizes and times of files, and of whatever else is given."""
+    """Return a digest of the names (within `root`), sizes and times of files, and of further values."""
     digest = hashlib.sha256(repr(more).encode())
     for file in files:
         name = as_text(os.path.relpath(file, root))
         try:
             state = file.stat()
-        except OSError:  # a link to nowhere, or gone since: that is for its row to say
+        except OSError:  # a broken link, or a removed file: its row reports it
             digest.update(f"{name}\0\n".encode())
         else:
             digest.update(f"{name}\0{state.st_size}\0{state.st_mtime_ns}\n".encode())
@@ -500,13 +499,13 @@ class Dataset:
         return len(self.ids)
 
     def take(self, rows: NDArray[np.intp]) -> Iterator[Galaxy]:
-        """Yield the galaxies of some rows."""
+        """Yield the galaxies of rows."""
         for row in rows:
             yield Galaxy(self.ids[row], self.pictures[row], self.question.answers[self.labels[row]])
 
 
 def warn_of_names(path: Path, labels: Sequence[str | None], name: str) -> None:
-    """Warn of names of classes that are probably not meant so; see `peculiar.questions.spelling`."""
+    """Warn of suspicious class names; see `peculiar.questions.spelling`."""
     meant = QUESTIONS.get(name)
     for sentence in odd_names(labels, name, meant.answers if meant else ()):
         warnings.warn(f"{path}: {sentence}", PeculiarWarning, stacklevel=3)
@@ -521,9 +520,9 @@ def read_dataset(
     ----------
     source : Source
     framing : Framing, optional
-        What to keep of each picture, and its size.
+        Crop and size of the pictures.
     progress : callable
-        Called now and then with the numbers of galaxies read and to read.
+        Called regularly with the numbers of galaxies read and to read.
 
     Returns
     -------
@@ -537,7 +536,7 @@ def read_dataset(
     Warns
     -----
     UnreadablePictureWarning
-        If pictures cannot be read; the others go on.
+        If pictures cannot be read; they are left out.
     """
     framing = framing or Framing()
     known = [label for label in source.labels() if label is not None]

@@ -6,40 +6,40 @@ from urllib.parse import quote
 from peculiar.errors import UnknownNameError, UsageError
 
 PIXELS = 256
-"""Side of a cut-out, unless told otherwise."""
+"""Default side of a cut-out, in pixels."""
 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """A fact sheet.
+    """A survey with a service for cut-outs.
 
     Parameters
     ----------
     name : str
-        As it is typed.
+        Name for the command line.
     title : str
     address : str
-        Of the service, without the query.
+        Address of the service, without the query.
     query : str
         Template of the query: ``ra`` and ``dec`` (degrees, ICRS), ``pixels`` (the side), ``scale`` (arcsec a pixel),
         ``degrees`` (the side) and ``layer``.
     layer : str
-        What the service calls the survey; empty where it has one only.
+        The service's name of the survey; empty if it has only one.
     colours : str
-        The bands that are shown as red, green and blue.
+        The bands for red, green and blue.
     pixel_scale : float
-        Of the survey's own pixels, in arcsec.
+        Native pixel scale, in arcsec.
     pixels : tuple of int
         Smallest and largest side.
     coverage : str
-        Of the sky, in words.
+        Coverage of the sky, in words.
     rate : float
-        Requests a second that are made by default.
+        Default number of requests per second.
     credit : str
     black : float
-        A picture of which a larger share is wholly black shows no sky.
+        A picture with a larger share of black pixels shows no sky.
     outside : str
-        What the service says where it has no sky; empty where it sends a picture of one colour.
+        The service's answer outside the survey; empty if it sends a picture of one colour.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Survey:
     outside: str = ""
 
     def url(self, ra: float, dec: float, frame: "Frame", address: str | None = None) -> str:
-        """Return where the cut-out at a position is to be had, from the survey's service or another of its kind."""
+        """Return the address of the cut-out at a position, at the survey's service or a mirror."""
         query = self.query.format(
             ra=f"{ra:.7f}",
             dec=f"{dec:.7f}",
@@ -71,7 +71,7 @@ class Survey:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """The square that is cut out: its side in pixels, and their scale in arcsec."""
+    """The square to cut out: its side in pixels, and their scale in arcsec."""
 
     pixels: int
     scale: float
@@ -103,7 +103,7 @@ SURVEYS = (
         rate=2.0,
         credit="Sloan Digital Sky Survey (www.sdss.org); Almeida et al. 2023, ApJS 267, 44; "
         "colours: Lupton et al. 2004, PASP 116, 133.",
-        # Where it has no sky, it writes so in white on black. A real field has few pixels that are wholly black.
+        # Outside the survey, the service writes white text on black. A real field has few black pixels.
         black=0.5,
         outside="outside the SDSS footprint",
     ),
@@ -161,11 +161,11 @@ SURVEYS = (
         credit=f"Digitized Sky Survey, STScI/NASA, coloured and healpixed by CDS. {_HIPS_CREDIT}",
     ),
 )
-"""The surveys that are known."""
+"""The known surveys."""
 
 
 def find_survey(name: str) -> Survey:
-    """Return the survey of a name.
+    """Return a survey by its name.
 
     Raises
     ------
@@ -181,9 +181,9 @@ def find_survey(name: str) -> Survey:
 def choose_frame(
     survey: Survey, *, size_arcsec: float | None = None, pixels: int | None = None, pixel_scale: float | None = None
 ) -> Frame:
-    """Return the square that two of three numbers, or fewer, ask for.
+    """Return the square for up to two of three numbers.
 
-    What is not told is the survey's own pixel scale and then `PIXELS`.
+    Missing numbers are the native pixel scale, then `PIXELS`.
 
     Parameters
     ----------
@@ -193,12 +193,12 @@ def choose_frame(
     pixels : int, optional
         Side in pixels.
     pixel_scale : float, optional
-        Arcsec a pixel.
+        Arcsec per pixel.
 
     Raises
     ------
     UsageError
-        If a number is not above 0, all three are given and do not agree, or the service does not give such pictures.
+        If a number is not above 0, all three are given and disagree, or the service does not offer such pictures.
     """
     for name, value in (("size", size_arcsec), ("number of pixels", pixels), ("pixel scale", pixel_scale)):
         if value is not None and not 0 < value < float("inf"):

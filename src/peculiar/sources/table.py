@@ -53,16 +53,16 @@ class TableSource(Source):
     Parameters
     ----------
     path : path
-        The table, or the folder that holds its parts.
+        The table, or the folder of its parts.
     parts : sequence of path
-        The files, in order. Only the first readable one is opened at once, so that a damaged one among many does not
-        keep the others from being used.
+        The files, in order. Only the first readable one is opened at first, so that a damaged one does not block the
+        others.
     label : str or None
-        The column that holds the labels; None takes the first of `LABEL_COLUMNS` that is there.
+        The column of labels; None takes the first of `LABEL_COLUMNS`.
     bands : sequence of str
-        Where the pictures are FITS, which bands, from the redder to the bluer; by default by their names.
+        Bands of FITS pictures, from the reddest to the bluest; default: by their names.
     stretch : Stretch, optional
-        Where the pictures are FITS, one for all; by default each picture's unit or noise decides.
+        Stretch of FITS pictures, one for all; default: by the unit or noise of each picture.
     keys : Keys
         The columns of ids and positions.
 
@@ -76,7 +76,7 @@ class TableSource(Source):
     Warns
     -----
     PeculiarWarning
-        If no column of ids is known, or positions are in a unit that is not, or are no angles.
+        If no column of ids is recognised, or positions have an unknown unit or are not angles.
     """
 
     kind = "table"
@@ -113,12 +113,12 @@ class TableSource(Source):
             warn_of_parts(path, {name for part in self._parts for name in self._place(part).with_suffix("").parts})
 
     def __getstate__(self) -> dict[str, Any]:
-        """Travel between processes as paths, and as what the first part decided for all."""
+        """Pickle as paths, with the properties that the first part decided for all."""
         return {**self.__dict__, "_readers": {}}
 
     @cached_property
     def id_type(self) -> pa.DataType:
-        """Type of the column of ids; of parts that differ the narrowest that holds the ids of all."""
+        """Type of the column of ids; for parts that differ, the narrowest that holds the ids of all."""
         types = []
         for part in self._parts:
             with contextlib.suppress(DataError):  # a damaged part has no ids
@@ -140,7 +140,7 @@ class TableSource(Source):
         return told
 
     def check_ids(self) -> None:
-        """Warn if ids occur more than once; those of damaged parts are passed over."""
+        """Warn if ids occur more than once; damaged parts are skipped."""
         if self._id is not None:
             warn_of_ids(self.path, self._batches_of_ids)
 
@@ -149,7 +149,7 @@ class TableSource(Source):
             try:
                 for batch in self._reader(part).batches([str(self._id)]):
                     yield [id_ for value in batch.column(0).to_pylist() if (id_ := entry_text(value))]
-            except DataError:  # its rows will be told as damaged
+            except DataError:  # its rows will be reported as damaged
                 continue
 
     def labels(self) -> list[str | None]:
@@ -171,10 +171,9 @@ class TableSource(Source):
             yield from self._rows_of(reader, first, last)
 
     def shards(self, rows: int) -> Iterator[Shard]:
-        """Yield pieces that end where a row group or a file does, or within one that is larger.
+        """Yield shards that end at the end of a row group or a file, or within one that is larger.
 
-        Files that are small go together into one piece, up to so many rows. A damaged file is a piece of unknown
-        length.
+        Small files are combined into one shard, up to so many rows. A damaged file is a shard of unknown length.
         """
         gathered: list[Path] = []
         count = 0
@@ -202,7 +201,7 @@ class TableSource(Source):
         return Shard(f"{self._told(parts[0])}{more}:0-{count}", self._piece(parts), 0, count)
 
     def _shards_of(self, part: Path, groups: list[int], rows: int) -> Iterator[Shard]:
-        """Yield pieces of a file, which ends its row groups at some rows."""
+        """Yield shards of a file, whose row groups end at given rows."""
         piece = self._piece([part])
         ends = [
             end
@@ -216,7 +215,7 @@ class TableSource(Source):
                 start = end
 
     def files(self) -> Sequence[Path]:
-        """Return the tables; pictures that they name are not among them."""
+        """Return the tables, without the pictures that they name."""
         return self._parts
 
     def behind(self, start: int, stop: int | None) -> Sequence[Path]:
@@ -228,7 +227,7 @@ class TableSource(Source):
         return files_digest(self.behind(start, stop), self._parts[0].parent, start, stop, *self.notes.items())
 
     def described(self, names: Sequence[str]) -> list[Column]:
-        """Return what some columns are; those of a CSV file have the types that all of their values have."""
+        """Return the descriptions of columns; columns of a CSV file have the types that fit all of their values."""
         columns: dict[str, Column] = {}
         for part in self._parts:
             with suppress(DataError):
@@ -243,18 +242,18 @@ class TableSource(Source):
         return [columns[name] for name in names]
 
     def carried(self, columns: Sequence[Column], start: int, stop: int | None) -> Iterator[pa.RecordBatch]:
-        """Yield some columns of the rows from `start` to before `stop`; null where a part lacks one."""
+        """Yield columns of the rows from `start` to before `stop`; null if a part lacks one."""
         for reader, first, last in self._stretches(start, stop):
             yield from carried(reader, columns, first, last)
 
     def _stretches(self, start: int, stop: int | None) -> Iterator[tuple[TableReader, int, int | None]]:
-        """Yield the parts that some rows lie in, and their first and last row there."""
+        """Yield the parts that contain a range of rows, with the first and last row in each."""
         begin = 0
         for part in self._parts:
             if stop is not None and begin >= stop:
                 return
             reader = self._reader(part)
-            # To count the rows of a CSV file takes reading it, which one that is read from its start need not wait for.
+            # Counting the rows of a CSV file takes a pass through it, which reading from its start does not need.
             whole = len(self._parts) == 1 and start == 0
             count = None if whole else len(reader)
             if count is None or begin + count > start:
@@ -262,8 +261,8 @@ class TableSource(Source):
             begin += count or 0
 
     def _named(self, start: int, stop: int | None) -> Iterator[Path]:
-        """Yield the files that the pictures of some rows lie in."""
-        with suppress(DataError):  # a damaged table names none that could be read
+        """Yield the picture files of some rows."""
+        with suppress(DataError):  # a damaged table names no readable file
             for reader, first, last in self._stretches(start, stop):
                 if _names_files(reader.schema, self._picture):
                     for batch in reader.batches([self._picture], first, last):
@@ -271,7 +270,7 @@ class TableSource(Source):
                         yield from (one for one in contents if isinstance(one, Path))
 
     def holds_fits(self) -> bool:
-        """Tell whether the first picture is FITS; True also where it cannot be read, which its row will say."""
+        """Return whether the first picture is FITS; True also if it cannot be read, which its row will report."""
         plain = copy.copy(self)
         plain._bands, plain._stretch = (), None
         try:
@@ -280,16 +279,16 @@ class TableSource(Source):
             return True
 
     def _place(self, part: Path) -> Path:
-        """Return where a part lies within the folder; its name, if it is the table itself."""
+        """Return the path of a part within the folder; its name, if it is the table itself."""
         below = part != self.path and part.is_relative_to(self.path)
         return part.relative_to(self.path) if below else Path(part.name)
 
     def _told(self, part: Path) -> str:
-        """Return the place of a part as text, to name shards by."""
+        """Return the path of a part as text, for the names of shards."""
         return as_text(self._place(part).as_posix())
 
     def _piece(self, parts: list[Path]) -> "TableSource":
-        """Return the same source, of some parts alone."""
+        """Return the same source with only some parts."""
         piece = copy.copy(self)
         piece._parts = parts
         piece.__dict__["id_type"] = self.id_type  # all parts of a catalogue have the same columns
@@ -305,7 +304,7 @@ class TableSource(Source):
         raise problem or DataError("there is no table")
 
     def _reader(self, part: Path, *, checked: bool = True) -> TableReader:
-        """Open a part once, and see that it has the columns of the first."""
+        """Open a part once, and check that it has the columns of the first."""
         if part not in self._readers:
             self._readers[part] = TableReader(part)
         reader = self._readers[part]
@@ -333,7 +332,7 @@ class TableSource(Source):
     def _as_wanted(
         self, content: bytes | Path | Callable[[], bytes]
     ) -> bytes | Path | Callable[[], bytes] | Callable[[], Flagged]:
-        """Return a picture as it lies there, or where bands or a stretch are given how to read it with them."""
+        """Return a picture as it is stored, or with bands or a stretch, a function that reads it with them."""
         if (self._bands or self._stretch) and not callable(content):
             return partial(read_flagged, (content,), self._bands, self._stretch)
         return content
@@ -345,12 +344,12 @@ class TableSource(Source):
 
 
 def _name(part: Path, number: int, id_: Any) -> str:
-    """Return the id of a row: by file and number where the table has none."""
+    """Return the id of a row: file and number if the table has none."""
     return entry_text(id_) or f"{as_text(part.with_suffix('').as_posix())}-{number}"
 
 
 def _known_sky(table: TableReader, keys: Keys) -> Sky | None:
-    """Return the columns of positions, None where there are none, or none of the first rows can be read.
+    """Return the columns of positions; None if there are none, or none of the first rows can be read.
 
     Warns
     -----
@@ -415,7 +414,7 @@ def _picture_column(table: TableReader) -> str:
 
 
 def _content(picture: Any, folder: Path) -> bytes | Path | Callable[[], bytes]:
-    """Return what a cell holds: bytes, or the path of a file. An empty cell gives no bytes, an unreadable picture."""
+    """Return the content of a cell: bytes, or the path of a file; empty bytes for an empty cell."""
     if isinstance(picture, dict):
         picture = picture.get("path") if picture.get("bytes") is None else picture["bytes"]
     if isinstance(picture, bytes):
@@ -424,13 +423,13 @@ def _content(picture: Any, folder: Path) -> bytes | Path | Callable[[], bytes]:
 
 
 def _names_files(schema: pa.Schema, column: str) -> bool:
-    """Tell whether a column of pictures holds paths, rather than the pictures themselves."""
+    """Return whether a column of pictures holds paths rather than the pictures themselves."""
     type_ = next(field.type for field in schema if field.name == column)
     return not (_holds_bytes(type_) or pa.types.is_binary(type_) or pa.types.is_large_binary(type_))
 
 
 def _class_names(schema: pa.Schema, column: str | None) -> tuple[str, ...]:
-    """Return the class names that the Hugging Face metadata of a Parquet file give for a column of integers."""
+    """Return the class names for a column of integers, from the Hugging Face metadata of a Parquet file."""
     try:
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
         names = features[column]["names"]

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 
-# What the readers of a damaged archive raise.
+# Exceptions for a damaged archive.
 _DAMAGE = (tarfile.TarError, OSError, EOFError, ValueError, OverflowError, MemoryError, zlib.error, lzma.LZMAError)
 
 _UNPACK: dict[bytes, Callable[..., Any]] = {b"\x1f\x8b\x08": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
@@ -31,14 +31,14 @@ class TarSource(ArchiveSource):
 
     kind = "tar"
 
-    # Where to begin to read, in bytes: a later shard of an archive need not pass over the earlier ones.
+    # First byte to read, so that a later shard of an archive does not read the earlier ones.
     _offset = 0
 
     def shards(self, rows: int) -> Iterator[Shard]:
-        """Yield pieces of an archive each, or of a stretch of one that is not compressed."""
+        """Yield shards of one archive each, or of a part of an uncompressed one."""
         for part in self._parts:
             places = [place for _, place, _ in self._pictures(part)]
-            # Within a compressed archive there is no way to a place but through all that comes before.
+            # A compressed archive can only be read from its beginning.
             step = rows if _packing(part) is None else max(len(places), 1)
             for start in range(0, len(places), step):
                 length = min(step, len(places) - start)
@@ -62,7 +62,7 @@ class TarSource(ArchiveSource):
 
 
 class _Unpacked:
-    """The bytes of an archive, in pieces of limited size, and no more of them than pictures can grow to."""
+    """The bytes of an archive, in pieces of limited size, up to the limit of decompression."""
 
     def __init__(self, packed: IO[bytes], unpack: Callable[..., Any] | None) -> None:
         self._packed = packed
@@ -82,7 +82,7 @@ class _Unpacked:
             return self._file.seek(place)
         if place < self._file.tell():
             self._file.seek(0)
-        # Step by step, since to pass over something is to unpack it.
+        # Step by step, because skipping means decompressing.
         while (left := place - self._file.tell()) > 0 and self._file.read(min(left, _STEP)):
             if grows_too_much(self._packed.tell(), self._file.tell(), PASSED_BYTES):
                 message = f"it unpacks to more than {self._file.tell():,} bytes, far more than pictures do"
@@ -91,11 +91,11 @@ class _Unpacked:
 
 
 def looks_like_tar(path: Path) -> bool:
-    """Tell whether a file begins as a tar archive does, compressed or not; a damaged one is known by its name."""
+    """Return whether a file begins like a tar archive, compressed or not; a damaged one is recognised by its name."""
     try:
         with path.open("rb") as file:
             return _open(file, path).next() is not None
-    except _DAMAGE:  # it is none, or damaged or cut short within the first block
+    except _DAMAGE:  # it is not a tar, or it is damaged or cut short within the first block
         return path.name.lower().endswith(TAR_SUFFIXES) and _packing(path) is not None
 
 
@@ -122,7 +122,7 @@ def _read(archive: tarfile.TarFile, member: tarfile.TarInfo, part: Path) -> byte
 
 
 def _check_end(archive: tarfile.TarFile) -> None:
-    """Raise `tarfile.ReadError` where the archive ends in something else than zeros: a header that is damaged."""
+    """Raise `tarfile.ReadError` if the archive does not end in zeros: then a header is damaged."""
     file = archive.fileobj
     if file is not None:
         file.seek(archive.offset)

@@ -22,7 +22,7 @@ from peculiar.sources.fits import fits_below, fits_stem
 
 logger = logging.getLogger(__name__)
 
-# So many of the files that are not used are named.
+# Number of unused files that are named.
 _NAMED = 5
 
 
@@ -34,17 +34,17 @@ class _Image:
     ----------
     layer : Layer
     name : str
-        What to call it in a message.
+        Its name in messages.
     shape : tuple of int
         Height and width.
     sky : Sky or None
         Its coordinates.
     bands : frozenset
-        What it is known to show.
+        Its known bands.
     primary : bool
         Whether it is the first image of its file.
     compressed : str
-        How to unpack the file, where stamps are cut faster out of it then.
+        How to decompress the file, if that makes cutting stamps faster.
     """
 
     layer: Layer
@@ -62,7 +62,7 @@ class _Image:
 
     @cached_property
     def cap(self) -> tuple[NDArray[np.float64], float]:
-        """The middle as a unit vector, and the distance to the farthest corner in radians; pi where it is not known."""
+        """The centre as a unit vector, and the distance to the farthest corner in radians; pi if unknown."""
         if self.sky is None:
             return np.zeros(3), math.pi
         lon, lat = np.radians(self.sky.positions).T
@@ -71,17 +71,16 @@ class _Image:
         return points[4], radius if math.isfinite(radius) else math.pi
 
     def near(self, other: "_Image") -> bool:
-        """Tell whether the middle of another image may lie on this one, which is found out fast."""
+        """Return, by a fast test, whether the centre of another image may lie on this one."""
         (one, radius), (two, _) = self.cap, other.cap
         return radius >= math.pi or bool(math.acos(min(1.0, max(-1.0, float(one @ two)))) <= radius)
 
 
 def find_fields(paths: Sequence[Path], wanted: Sequence[str] = ()) -> list[tuple[Layer, ...]]:
-    """Find the mosaics that some files hold, the files and extensions of one mosaic together.
+    """Group files and extensions into mosaics.
 
-    Images with the same pixels on the sky, perhaps shifted, and of different bands are one mosaic. All others are
-    mosaics of their own: tiles, and the chips of a camera. What goes with an image is left out. What was given and is
-    not used is told in a warning.
+    Images of different bands with the same pixels on the sky, possibly shifted, form one mosaic. All others are mosaics
+    of their own: tiles, and the chips of a camera. Companion images are left out. A warning names unused files.
 
     Parameters
     ----------
@@ -97,7 +96,7 @@ def find_fields(paths: Sequence[Path], wanted: Sequence[str] = ()) -> list[tuple
     Raises
     ------
     DataError
-        If there is no image, a damaged one, or two of the same sky and band that cannot be told apart.
+        If there is no image, one is damaged, or two of the same sky and band cannot be distinguished.
     """
     files = _files_of(paths)
     root = Path(os.path.commonpath([file.parent for file in files]))
@@ -119,7 +118,7 @@ def find_fields(paths: Sequence[Path], wanted: Sequence[str] = ()) -> list[tuple
 
 
 def matching_paths(path: str | os.PathLike[str]) -> list[Path]:
-    """Return the path, or where there is nothing of this name those that it matches as a pattern.
+    """Return the path, or if it does not exist, the paths that it matches as a pattern.
 
     Raises
     ------
@@ -141,7 +140,7 @@ def _files_of(paths: Sequence[Path]) -> list[Path]:
 
 
 def _images(path: Path, wanted: Sequence[str]) -> tuple[list[_Image], str]:
-    """Return the images of a file, of which no more than the headers are read; or why there is none."""
+    """Return the images of a file, reading only its headers; or why there is none."""
     try:
         with quietly(), FitsFile(path, mapped=True, headers_only=True) as file:
             try:
@@ -150,7 +149,7 @@ def _images(path: Path, wanted: Sequence[str]) -> tuple[list[_Image], str]:
                 return [], error.reason
             images = []
             for number in numbers:
-                # What is said of the whole file, it says of each chip.
+                # Statements about the whole file apply to each chip.
                 planes = find_planes(file, {number}, wanted)
                 hdu, shape = planes[0].hdu, planes[0].shape
                 bands = frozenset(band for plane in planes if (band := _band(plane, wanted)))
@@ -163,21 +162,21 @@ def _images(path: Path, wanted: Sequence[str]) -> tuple[list[_Image], str]:
         raise DataError(message) from error
     except DataError:
         raise
-    except Exception as error:  # of damage astropy raises whatever came first
+    except Exception as error:  # astropy reports damage with various exceptions
         message = f"{path.name}: this file is damaged FITS, or cut short ({error}); download it again"
         raise DataError(message) from error
     return images, "" if images else "holds no image"
 
 
 def _band(plane: Plane, wanted: Sequence[str]) -> int | str:
-    """Return the band that a plane is known to show; what only its extension is called may be a chip's name."""
+    """Return the known band of a plane; the name of its extension alone may be that of a chip."""
     extension = str(plane.hdu.header.get("EXTNAME", "")).strip()
     known = wavelength(plane.name) or plane.name != extension or plane.name.lower() in {*map(str.lower, wanted)}
     return plane.band if known else ""
 
 
 def _without_companions(images: list[_Image], unused: dict[str, str]) -> list[_Image]:
-    """Leave out what ends on the sky where another image does, and is called like a companion."""
+    """Leave out images with the same edges on the sky as another one, and the name of a companion."""
     doubtful = {id(image) for image in images if has_companion_word(image.path)}
     clear = [image for image in images if id(image) not in doubtful and image.sky]
     kept = []
@@ -191,7 +190,7 @@ def _without_companions(images: list[_Image], unused: dict[str, str]) -> list[_I
 
 
 def _grouped(images: Sequence[_Image], wanted: Sequence[str], unused: dict[str, str]) -> list[list[_Image]]:
-    """Put images of the same pixels and of different bands together."""
+    """Combine images of different bands with the same pixels."""
     fields: list[list[_Image]] = []
     if not any(image.sky for image in images):  # which the field says
         return [[*images]]
@@ -211,7 +210,7 @@ def _grouped(images: Sequence[_Image], wanted: Sequence[str], unused: dict[str, 
 
 
 def _belongs(image: _Image, field: Sequence[_Image], wanted: Sequence[str]) -> bool:
-    """Tell whether an image is a further band of a mosaic."""
+    """Return whether an image is a further band of a mosaic."""
     first, same_file = field[0], all(one.path == image.path for one in field)
     if image.shape != first.shape or any(image.bands & one.bands for one in field):
         return False
@@ -231,7 +230,7 @@ def _beside_primary(image: _Image, other: _Image) -> bool:
 
 
 def _rivals(one: _Image, other: _Image) -> bool:
-    """Tell whether two mosaics show the same sky; those of different bands also if one is turned or larger."""
+    """Return whether two mosaics show the same sky; for different bands also if one is turned or larger."""
     if one.bands and other.bands and not one.bands & other.bands:
         return _distance(one, other) <= min(one.cap[1], other.cap[1]) / 2
     return _same_sky(one, other)
@@ -242,7 +241,7 @@ def _same_sky(one: _Image, other: _Image) -> bool:
 
 
 def _distinct(fields: list[list[_Image]], wanted: Sequence[str], unused: dict[str, str]) -> list[list[_Image]]:
-    """See that no two mosaics show the same sky, of which only one can be meant."""
+    """Check that no two mosaics show the same sky, because only one can be meant."""
     kept: list[list[_Image]] = []
     for field in fields:
         twin = next((other for other in kept if _rivals(other[0], field[0])), None)
@@ -277,7 +276,7 @@ def _same_pixels(one: Sequence[_Image], other: Sequence[_Image], wanted: Sequenc
 
 
 def _warn(fields: Sequence[Sequence[_Image]], unused: dict[str, str]) -> None:
-    """Say once what is not used, and what is slow."""
+    """Warn once about unused and slow files."""
     if unused:
         named = "; ".join(f"{name} {reason}" for name, reason in [*unused.items()][:_NAMED])
         more = f"; and {len(unused) - _NAMED:,} more" if len(unused) > _NAMED else ""

@@ -14,7 +14,7 @@ from peculiar.sources.stream import Shard, as_text
 
 ZIP_SUFFIXES = (".zip",)
 
-# What the reader of a damaged archive raises; RuntimeError: an encrypted one, or a method that it does not know.
+# Exceptions for a damaged archive; RuntimeError for encryption, or an unknown compression method.
 _DAMAGE = (zipfile.BadZipFile, OSError, EOFError, ValueError, RuntimeError, MemoryError, zlib.error, lzma.LZMAError)
 
 _UTF8 = 0x800
@@ -26,7 +26,7 @@ class ZipSource(ArchiveSource):
     kind = "zip"
 
     def shards(self, rows: int) -> Iterator[Shard]:
-        """Yield pieces of an archive each."""
+        """Yield shards of one archive each."""
         for part, count in zip(self._parts, self._counts, strict=True):
             piece = self._piece(part, count)
             for start in range(0, count, rows):
@@ -42,7 +42,7 @@ class ZipSource(ArchiveSource):
 
 
 def open_zip(path: Path) -> zipfile.ZipFile:
-    """Open a zip archive, or raise `DataError` where it is damaged."""
+    """Open a zip archive, or raise `DataError` if it is damaged."""
     try:
         return zipfile.ZipFile(path)
     except (*_DAMAGE, IndexError) as error:
@@ -53,7 +53,7 @@ def open_zip(path: Path) -> zipfile.ZipFile:
 
 
 def member_name(member: zipfile.ZipInfo) -> str:
-    """Return the path of a file in a zip archive: in UTF-8 also where macOS does not say so, with forward slashes."""
+    """Return the path of a file in a zip archive: in UTF-8, even if macOS does not flag it, with forward slashes."""
     name = member.filename
     if not member.flag_bits & _UTF8:
         try:

@@ -10,27 +10,27 @@ from numpy.typing import NDArray
 from peculiar.errors import DataError
 
 _PARTS = (("re", "real"), ("im", "imag"))
-"""A complex number is a struct in Arrow, which has none."""
+"""A complex number as an Arrow struct, because Arrow has no complex type."""
 
 
 def to_arrow(name: str, column: Any, unknown: NDArray[np.bool_] | None = None) -> pa.Array:
     """Return a column as an Arrow array.
 
-    Masked values, empty text and NaN are null, and so is a list of which all elements are.
+    Masked values, empty text and NaN become null, and so does a list whose elements are all null.
 
     Parameters
     ----------
     name : str
     column : astropy.table.Column
     unknown : ndarray of bool, optional
-        Which values are not known, where the column itself does not tell.
+        Mask of unknown values, if the column itself has none.
 
     Raises
     ------
     DataError
-        If it holds what Arrow has no type for.
+        If Arrow has no type for the values.
     """
-    values = np.asarray(np.ma.getdata(column))  # no column of astropy, which compares bytes as text, slowly
+    values = np.asarray(np.ma.getdata(column))  # not as an astropy column, which compares bytes as text, slowly
     mask = np.ma.getmaskarray(column) if unknown is None else unknown
     try:
         if values.dtype.kind == "O":
@@ -46,7 +46,7 @@ def to_arrow(name: str, column: Any, unknown: NDArray[np.bool_] | None = None) -
 
 
 def _lists(values: NDArray[Any], mask: NDArray[np.bool_]) -> pa.Array:
-    """Return an array of one or more dimensions; of several, each but the first becomes a list."""
+    """Return an array of any number of dimensions; each dimension but the first becomes a list."""
     if values.ndim == 1:
         return _flat(values, mask)
     missing = mask | np.isnan(values) if values.dtype.kind == "f" else mask
@@ -65,7 +65,7 @@ def _flat(values: NDArray[Any], mask: NDArray[np.bool_], *, listed: bool = False
         return pc.if_else(pa.array(absent), None, pc.ascii_rtrim(texts, " "))
     values = values.astype(values.dtype.newbyteorder("="), copy=False)
     if kind == "f":
-        # Within lists NaN stays, as lists of numbers have it everywhere.
+        # Within lists NaN stays NaN, as in lists of numbers elsewhere.
         absent = np.isnan(values)
         return pa.array(values, mask=mask & ~absent if listed else mask | absent)
     return pa.array(values, mask=mask)
@@ -82,14 +82,14 @@ def _complex(values: NDArray[Any], mask: NDArray[np.bool_]) -> pa.Array:
 
 
 def _told(value: Any) -> Any:
-    """Return a list of any depth with complex numbers as Arrow takes them."""
+    """Return a list of any depth with complex numbers as structs."""
     if isinstance(value, np.ndarray):
         return [_told(one) for one in value]
     return {name: float(getattr(value, part)) for name, part in _PARTS}
 
 
 def _objects(column: Any) -> pa.Array:
-    """Return an array of Python objects: lists of any length, or what a program wrote as JSON."""
+    """Return an array of Python objects: lists of any length, or values that a program wrote as JSON."""
     kinds = {value.dtype for value in column if isinstance(value, np.ndarray) and value.ndim == 1}
     if len(kinds) == 1 and (kind := kinds.pop()).kind in "iufb":
         return pa.array([_plain(value) for value in column], pa.list_(pa.from_numpy_dtype(kind.newbyteorder("="))))
@@ -97,7 +97,7 @@ def _objects(column: Any) -> pa.Array:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value in Python's types: masked is None, of a list each element."""
+    """Return a value in Python's types: masked values, also within lists, are None."""
     if value is None or value is np.ma.masked:
         return None
     if isinstance(value, np.ma.MaskedArray):

@@ -1,7 +1,7 @@
 """Read FITS, VOTable and ECSV tables with astropy into Arrow, with units, UCDs and descriptions.
 
-In these formats what is not known has many signs, and they are all read as null: masked values, TNULL, empty text, and
-NaN as a number. A list is null where all of its elements are.
+These formats mark unknown values in many ways, and all of them are read as null: masked values, TNULL, empty text, and
+NaN. A list is null if all of its elements are.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from astropy.table import Table
 
 PART_ROWS = 1 << 15
-"""Rows of a FITS table that are read at once."""
+"""Rows of a FITS table that are read at a time."""
 
 _BLOCK = 2880
 
@@ -43,7 +43,7 @@ class BinaryTable:
     begin : int
         Byte at which its rows begin.
     logical : dict of str to slice
-        Columns of truth values, and the bytes of a row in which each is.
+        Boolean columns, and their bytes in a row.
     """
 
     def __init__(self, path: Path, header: "fits.Header", begin: int, logical: dict[str, slice]) -> None:
@@ -60,7 +60,7 @@ class BinaryTable:
             yield from self._part(first, min(PART_ROWS, self.rows - first)).to_batches()
 
     def _part(self, first: int, count: int) -> pa.Table:
-        """Return some rows, read as if they were a file of their own: so astropy need not hold the others."""
+        """Return rows, read as a file of their own, so that astropy does not hold the others."""
         from astropy.io import fits
         from astropy.table import Table
 
@@ -79,7 +79,7 @@ class BinaryTable:
         with _quiet():
             table = Table.read(small, format="fits", unit_parse_strict="silent")
         raw = np.frombuffer(rows, np.uint8).reshape(count, self._width)
-        # astropy reads a truth value that is not known, a zero byte, as False.
+        # astropy reads an unknown boolean, a zero byte, as False.
         unknown = {name: (raw[:, some] == 0).reshape(table[name].shape) for name, some in self._logical.items()} | {
             name: np.asarray(table[name]) == blank for name, blank in blanks.items()
         }
@@ -88,7 +88,7 @@ class BinaryTable:
 
 
 def _take_blanks(header: "fits.Header") -> dict[str, int]:
-    """Take TNULL of columns with an offset out of a header, where astropy cannot use it, and return it as values."""
+    """Remove TNULL of columns with an offset from a header, where astropy cannot use it, and return the values."""
     blanks = {}
     for number in range(1, int(header["TFIELDS"]) + 1):
         offset, null = header.get(f"TZERO{number}"), header.get(f"TNULL{number}")
@@ -99,13 +99,13 @@ def _take_blanks(header: "fits.Header") -> dict[str, int]:
 
 
 def open_fits(path: Path, table: str | None = None) -> BinaryTable | None:
-    """Return a binary table of a FITS file; None where there is none, or it cannot be read in parts.
+    """Return a binary table of a FITS file; None if there is none, or it cannot be streamed.
 
     Parameters
     ----------
     path : path
     table : str, optional
-        Its name, or its number from 1 on among the tables; by default the first.
+        Its name, or its number among the tables, from 1 on; default: the first.
     """
     from astropy.io import fits
 
@@ -114,7 +114,7 @@ def open_fits(path: Path, table: str | None = None) -> BinaryTable | None:
             return None
     with _quiet(), fits.open(path, memmap=True) as file:
         found = _chosen_hdu(file, path, table)
-        # Lists of any length lie behind the rows.
+        # Lists of variable length are stored behind the rows.
         if not isinstance(found, fits.BinTableHDU) or found.header["PCOUNT"]:
             return None
         places = {name: found.columns.dtype.fields[name] for name in found.columns.names}
@@ -127,7 +127,7 @@ def open_fits(path: Path, table: str | None = None) -> BinaryTable | None:
 
 
 def _chosen_hdu(file: Any, path: Path | None, table: str | None) -> Any:
-    """Return the extension with a table, None where there is none."""
+    """Return the extension with a table; None if there is none."""
     from astropy.io import fits
 
     tables = [hdu for hdu in file if isinstance(hdu, fits.BinTableHDU | fits.TableHDU)]
@@ -144,7 +144,7 @@ def _chosen_hdu(file: Any, path: Path | None, table: str | None) -> Any:
 
 
 def _choose(names: Sequence[str], path: Path | None, table: str | None) -> int:
-    """Return which of several tables is meant; warn where nobody said so."""
+    """Choose one of several tables; warn if none was named."""
     told = [name or str(number) for number, name in enumerate(names, start=1)]
     if table is not None:
         called = {name.lower(): at for at, name in reversed(list(enumerate(told)))}
@@ -170,7 +170,7 @@ def read_whole(path: Path | io.BytesIO, format: str, table: str | None = None) -
     path : path or binary file
     format : {"fits", "votable", "ecsv", "ipac", "mrt"}
     table : str, optional
-        Which one of a FITS file or a VOTable, as in `open_fits`.
+        Name or number of the table in a FITS file or a VOTable, as in `open_fits`.
 
     Returns
     -------
@@ -179,12 +179,11 @@ def read_whole(path: Path | io.BytesIO, format: str, table: str | None = None) -
     Raises
     ------
     DataError
-        If the file would make its reader fetch another one, or is built to fill the memory; or if it holds no table but
-        a service's message.
+        If the file refers to another one, or would fill the memory; or if it holds the error message of a service.
     UnknownNameError
         If there is no such table.
     """
-    # astropy takes a third of a second to import, which a Parquet user need not wait for.
+    # astropy takes a third of a second to import, and Parquet does not need it.
     from astropy.table import Table
 
     with _quiet():
@@ -197,7 +196,7 @@ def read_whole(path: Path | io.BytesIO, format: str, table: str | None = None) -
             try:
                 found = Table.read(path, format="ascii.ecsv")
             except ValueError:
-                # Gaia's files have the word null for missing numbers, and then also for missing text.
+                # Gaia's files write null for missing numbers, and also for missing text.
                 found = Table.read(path, format="ascii.ecsv", fill_values=[("null", "0"), ("", "0")])
         else:
             found = Table.read(path, format=f"ascii.{format}")
@@ -228,7 +227,7 @@ def _read_votable(path: Path | io.BytesIO, table: str | None) -> "Table":
         )
         raise DataError(message)
     at = _choose([one.name or one.ID or "" for one in tables], path if isinstance(path, Path) else None, table)
-    # By default the columns would be called by their ids in the XML.
+    # By default, the columns would be named by their ids in the XML.
     found = tables[at].to_table(use_names_over_ids=True)
     if not isinstance(found, Table):
         raise DataError("holds no table")
@@ -237,7 +236,7 @@ def _read_votable(path: Path | io.BytesIO, table: str | None) -> "Table":
 
 
 def _check_xml(path: Path | io.BytesIO) -> None:
-    """Raise `DataError` if a VOTable names other files, which its reader would fetch, or defines words of its own."""
+    """Raise `DataError` if a VOTable refers to other files, which its reader would fetch, or defines entities."""
     with path.open("rb") if isinstance(path, Path) else contextlib.nullcontext(path) as file:
         before = b""
         while chunk := file.read(1 << 20):
@@ -256,7 +255,7 @@ def _check_xml(path: Path | io.BytesIO) -> None:
 
 
 def _ecsv_header(path: Path | io.BytesIO) -> bytes:
-    """Return the lines of comments that an ECSV file begins with."""
+    """Return the comment lines at the beginning of an ECSV file."""
     lines: list[bytes] = []
     with path.open("rb") if isinstance(path, Path) else contextlib.nullcontext(path) as file:
         while (line := file.readline()) and (line.startswith(b"#") or not line.strip()):
@@ -271,13 +270,13 @@ _MOST_ALIASES, _MOST_YAML = 20, 1 << 24
 
 
 def _check_yaml(text: bytes) -> None:
-    """Raise `DataError` if YAML is built to grow: with aliases of aliases, each of which doubles it, or of any size."""
+    """Raise `DataError` if YAML can grow without limit, through aliases of aliases, or is too large."""
     if len(text) > _MOST_YAML or len(_ALIAS.findall(text)) > _MOST_ALIASES:
         raise DataError("the description of its columns is too large, or has too many aliases")
 
 
 def read_yaml(content: bytes) -> list[Column]:
-    """Return the columns that astropy describes in the metadata of Parquet, without their types."""
+    """Return the columns that astropy describes in Parquet metadata, without their types."""
     from astropy.table.meta import get_header_from_yaml
 
     _check_yaml(content)
@@ -295,7 +294,7 @@ def read_yaml(content: bytes) -> list[Column]:
 
 
 def _read_fits(path: Path | io.BytesIO, table: str | None) -> "Table":
-    """Read a table of a FITS file whole."""
+    """Read a whole table of a FITS file."""
     from astropy.io import fits
     from astropy.table import Table
 
@@ -318,7 +317,7 @@ def read_fields(content: bytes) -> pa.Schema:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep still about units or UCDs that a catalogue misspells: they are of no concern to a reader of its values."""
+    """Suppress warnings about misspelt units and UCDs, which do not concern a reader of the values."""
     from astropy.utils.exceptions import AstropyWarning
 
     with warnings.catch_warnings():
@@ -327,7 +326,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _describe(table: "Table", header: Any) -> None:
-    """Give the columns of a FITS table the meanings that TOPCAT writes into headers, and clear them from its notes."""
+    """Move the meanings that TOPCAT writes into FITS headers from the notes to the columns."""
     for number, name in enumerate(table.colnames, start=1):
         table[name].info.description = table[name].info.description or header.get(f"TCOMM{number}")
         if ucd := header.get(f"TUCD{number}"):
@@ -346,16 +345,16 @@ def _describe(table: "Table", header: Any) -> None:
 
 
 def _to_arrow(table: "Table", unknown: dict[str, NDArray[np.bool_]]) -> pa.Table:
-    """Return an Arrow table; `unknown` says of some columns which of their values are not known."""
+    """Return an Arrow table; `unknown` has masks of unknown values for some columns."""
     from astropy.table.serialize import represent_mixins_as_columns
 
-    # Times and sky coordinates become the plain columns that they are made of.
+    # Times and sky coordinates become plain columns.
     table = represent_mixins_as_columns(table)
     arrays, fields = [], []
     for name in table.colnames:
         column = table[name]
         arrays.append(to_arrow(name, column, unknown.get(name)))
-        # A VOTable breaks its descriptions into lines.
+        # Descriptions in a VOTable may have line breaks.
         about = (" ".join((column.description or "").split()), unit_text(column.unit), str(column.meta.get("ucd", "")))
         fields.append(Column(name, arrays[-1].type, *about).field())
     notes = {
@@ -367,13 +366,13 @@ def _to_arrow(table: "Table", unknown: dict[str, NDArray[np.bool_]]) -> pa.Table
 
 
 def unit_text(unit: Any) -> str:
-    """Return a unit of astropy as the IVOA writes it; one that is not known as it was found, none as empty text."""
+    """Return an astropy unit as the IVOA writes it; an unknown one unchanged, none as empty text."""
     from astropy.units import UnrecognizedUnit
 
     if unit is None or isinstance(unit, UnrecognizedUnit):
         return str(unit or "")
     try:
-        with _quiet():  # of units that the IVOA no longer likes
+        with _quiet():  # about units that the IVOA has deprecated
             return str(unit.to_string("vounit"))
-    except ValueError:  # a unit that the IVOA does not have
+    except ValueError:  # a unit unknown to the IVOA
         return str(unit)

@@ -4,10 +4,10 @@ import re
 from collections.abc import Mapping
 
 ESCAPED = "ESCAPED"
-"""Keyword of a header whose text is escaped; without it, backslashes mean themselves."""
+"""Keyword of a header with escaped text; without it, backslashes are literal."""
 
 NOTE = re.compile(r"NOTE[1-9][0-9]*")
-"""Keywords of notes whose own name is no keyword: their value is the name, an equals sign and the text."""
+"""Keywords for notes whose name is not a valid keyword: the value is the name, an equals sign and the text."""
 
 
 EQUALS = r"\x3d"
@@ -15,7 +15,7 @@ EQUALS = r"\x3d"
 
 
 def escaped(text: str) -> str:
-    r"""Return text for a header: as Python escapes it, and with ``\x20`` for blanks at its ends, which FITS drops."""
+    r"""Return text for a header: escaped as in Python, with ``\x20`` for blanks at its ends, which FITS drops."""
     found = text.encode("unicode_escape").decode("ascii")
     inner = found.strip(" ")
     before = len(found) - len(found.lstrip(" "))
@@ -24,17 +24,17 @@ def escaped(text: str) -> str:
 
 
 def unescaped(text: str) -> str:
-    """Return what `escaped` was given."""
+    """Return the original of escaped text."""
     return text.encode("ascii", "backslashreplace").decode("unicode_escape")
 
 
 def read_notes(cards: Mapping[str, str]) -> dict[str, str]:
-    """Return the notes of a header, by name: those of NOTE1, NOTE2 ... by the names that they say."""
+    """Return the notes of a header by name, also those in NOTE1, NOTE2 ..."""
     marked = ESCAPED in cards
     notes = {}
     for key, value in cards.items():
         name, text = key.lower(), str(value)
-        if NOTE.fullmatch(key) and " = " in f"{text} ":  # FITS drops a blank at the end
+        if NOTE.fullmatch(key) and " = " in f"{text} ":  # FITS drops blanks at the end
             name, _, text = f"{text} ".partition(" = ")
             text = text.removesuffix(" ")
         if key != ESCAPED:

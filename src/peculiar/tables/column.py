@@ -7,15 +7,15 @@ import pyarrow as pa
 
 VOTABLE_CONTENT = "IVOA.VOTable-Parquet.content"
 VOTABLE_VERSION = "IVOA.VOTable-Parquet.version"
-"""Keys of a Parquet file's metadata under which a VOTable without rows says what its columns mean."""
+"""Keys of Parquet metadata for a VOTable without rows, which describes the columns."""
 
 
 _NO_NOTES = {"ARROW:schema", "pandas", "huggingface", VOTABLE_CONTENT, VOTABLE_VERSION}
 
 WIDTH = "table::len::"
-"""How a key of that metadata begins under which astropy keeps the length of a column's longest text."""
+"""Prefix of the metadata key under which astropy stores the length of a column's longest text."""
 _NOTES = (("description", "doc", "comment"), ("unit", "units", "tunit"), ("ucd", "tucd"))
-"""What the metadata of an Arrow field are called."""
+"""Keys of the metadata of an Arrow field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +28,9 @@ class Column:
     type : pyarrow.DataType
     description : str
     unit : str
-        As the IVOA writes units; empty where there is none.
+        As the IVOA writes units; empty if there is none.
     ucd : str
-        What the column means, as a UCD1+ word of the IVOA; empty where there is none.
+        Meaning of the column as a UCD1+ of the IVOA; empty if there is none.
     """
 
     name: str
@@ -40,13 +40,13 @@ class Column:
     ucd: str = ""
 
     def field(self) -> pa.Field:
-        """Return the column as a field of an Arrow schema; what is known of it is the field's metadata."""
+        """Return the column as a field of an Arrow schema, with its meaning in the metadata."""
         notes = {"description": self.description, "unit": self.unit, "ucd": self.ucd}
         return pa.field(self.name, self.type, metadata={name: text for name, text in notes.items() if text})
 
     @classmethod
     def of(cls, field: pa.Field) -> "Column":
-        """Return the column that a field of an Arrow schema describes; others write ``units``, or ``TUNIT``."""
+        """Return the column of a field of an Arrow schema; other programs write ``units`` or ``TUNIT``."""
         notes = {name.lower(): text for name, text in texts(field.metadata).items()}
         found = (next((notes[name] for name in names if name in notes), "") for names in _NOTES)
         return cls(field.name, field.type, *found)
@@ -58,7 +58,7 @@ DEC = Column("dec", pa.float64(), "declination, ICRS", "deg", "pos.eq.dec;meta.m
 
 
 def notes_of(schema: pa.Schema) -> dict[str, str]:
-    """Return what a table says of the whole, without what programs keep there for themselves."""
+    """Return the notes of a table, without the entries that programs keep for themselves."""
     return {
         key: text for key, text in texts(schema.metadata).items() if key not in _NO_NOTES and not key.startswith(WIDTH)
     }

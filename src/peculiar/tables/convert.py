@@ -25,7 +25,7 @@ from peculiar.tables.writers.stream import Spool, schema_of, spool
 BATCH_ROWS = 1 << 14
 
 SHARE_BYTES = 1 << 26
-"""Bytes of the rows that are sorted at once."""
+"""Bytes of rows that are sorted at a time."""
 
 _MOST_SHARES = 512
 _SAMPLE = 1_000_000
@@ -33,7 +33,7 @@ _SAMPLE = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """What was written.
+    """The result of a conversion.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class Converted:
     rows : int
         Rows read.
     left_out : int
-        Rows of unknown position, which a HATS catalogue has no place for.
+        Rows without a position, which a HATS catalogue cannot hold.
     """
 
     path: Path
@@ -63,7 +63,7 @@ def convert(
 ) -> Converted:
     """Write a table in another format, keeping names, units, meanings, descriptions, nulls and notes.
 
-    What a format cannot hold is lost on the way through it: docs/catalog.md says what.
+    What a format cannot hold is lost: see docs/catalog.md.
 
     Parameters
     ----------
@@ -71,19 +71,19 @@ def convert(
         Parquet, CSV, FITS, VOTable or ECSV, recognised by its content; or a folder of Parquet parts. The columns of
         CSV get the types that all of their values have; one called ``id`` is text.
     out : path-like
-        Its suffix decides the format: ``.parquet``, ``.csv``, ``.fits``, ``.vot``, ``.xml`` or ``.ecsv``.
+        The suffix decides the format: ``.parquet``, ``.csv``, ``.fits``, ``.vot``, ``.xml`` or ``.ecsv``.
     columns : sequence of str, optional
-        Only these, in this order; by default all.
+        Only these columns, in this order; default: all.
     sort : bool
-        Sort by ``_healpix_29``, rows without a position last; on the disk where the memory does not suffice. The
-        column is added where it is lacking and there are columns of positions, in any unit of angles.
+        Sort by ``_healpix_29``, rows without a position last; on disk if necessary. If the column is missing, it is
+        computed from columns of positions, in any unit of angles.
     as_hats : bool
         Write a HATS catalogue, sorted, into the folder `out`, which has to be new or empty. Positions are written in
         degrees.
     ra, dec : str, optional
-        The columns of positions; by default those of the usual names.
+        The columns of positions; default: those with the usual names.
     name : str, optional
-        Which table of a FITS or VOTable file with several: its name, or its number from 1 on; by default the first.
+        Name of a table in a FITS or VOTable file with several, or its number from 1 on; default: the first.
     progress : callable
         Called with the number of rows read since the last call.
 
@@ -94,10 +94,10 @@ def convert(
     Raises
     ------
     NotFoundError, DataError
-        If the table is not there, or cannot be read, or positions by which it is sorted are in a unit that is no angle.
+        If the table does not exist or cannot be read, or if the positions to sort by are not in a unit of angles.
     UsageError
-        If the suffix of `out` is not known, a column is of a type that the format does not have, several have one name,
-        there is nothing to sort by, or the folder is in use.
+        If the suffix of `out` is unknown, the format cannot hold a column, several columns have the same name, there is
+        nothing to sort by, or the folder is not empty.
     UnknownNameError
         If there is no such column.
     """
@@ -120,13 +120,13 @@ def convert(
 
 
 class _Rows:
-    """The rows of a table, as they are to be written.
+    """The rows of a table, prepared for writing.
 
     Parameters
     ----------
     reader : TableReader
     names : sequence of str or None
-        The columns to take; None takes all.
+        The columns to write; None for all.
     progress : callable
     """
 
@@ -160,7 +160,7 @@ class _Rows:
         return self._sky.names
 
     def add_cells(self, ra: str | None, dec: str | None, *, in_degrees: bool) -> None:
-        """Let there be a column of cells, behind the declination.
+        """Add the column of cells after the declination.
 
         Parameters
         ----------
@@ -169,7 +169,7 @@ class _Rows:
         in_degrees : bool
             Write positions in degrees.
         """
-        # While they are sorted rows lie in a file that has one dictionary for all values of a column, or none.
+        # During sorting, rows are in a file that has one dictionary for all values of a column, or none.
         self.columns = [replace(one, type=_without_dictionary(one.type)) for one in self.columns]
         there = HEALPIX.name in self._names
         if in_degrees or not there:
@@ -203,9 +203,10 @@ def _as_type(array: pa.Array, kind: pa.DataType) -> pa.Array:
 
 
 def _sorted(rows: _Rows, folder: Path) -> Iterator[pa.RecordBatch]:
-    """Yield rows by their cells, those of one cell in the order that they had, those without a cell last.
+    """Yield rows sorted by cell; rows of one cell keep their order, rows without a cell come last.
 
-    They are dealt into shares of the sky of about `SHARE_BYTES`, in a file of the folder, each of which is then sorted.
+    Rows are distributed to parts of the sky of about `SHARE_BYTES`, in a file of the folder, and each part is then
+    sorted.
     """
     schema = schema_of(rows.columns)
     with spool(folder, schema, rows.batches()) as kept, tempfile.TemporaryFile(dir=folder) as file:
@@ -227,12 +228,12 @@ def _sorted(rows: _Rows, folder: Path) -> Iterator[pa.RecordBatch]:
 
 
 def _cells(batch: pa.RecordBatch) -> NDArray[np.int64]:
-    """Return the cells of rows; beyond all cells where there is none."""
+    """Return the cells of rows; for rows without a cell, a number above all cells."""
     return np.asarray(batch.column(HEALPIX.name).cast(pa.int64()).fill_null(np.iinfo(np.int64).max).to_numpy())
 
 
 def _ends(kept: Spool) -> NDArray[np.int64]:
-    """Return the cells at which the shares of the sky end, found from a sample of the rows."""
+    """Return the cells at which the parts of the sky end, from a sample of the rows."""
     step = max(1, kept.rows // _SAMPLE)
     size, sample = 0, [np.empty(0, np.int64)]
     for batch in kept.batches():

@@ -1,7 +1,8 @@
 """Text tables: delimiter, header and encoding.
 
-Columns are parted by commas, tabs, semicolons, bars or blanks. Before the header there may be comments (SkyServer),
-the header may be one (TOPCAT's ASCII, SExtractor's ASCII_HEAD), and lines with units and dashes may follow it (VizieR).
+Columns are separated by commas, tabs, semicolons, bars or blanks. Comments may come before the header (SkyServer), the
+header may itself be a comment (TOPCAT's ASCII, SExtractor's ASCII_HEAD), and lines with units and dashes may follow it
+(VizieR).
 """
 
 import abc
@@ -29,11 +30,11 @@ from peculiar.tables.column import Column
 from peculiar.tables.formulas import without_marks
 
 SAMPLE_BYTES = 1 << 18
-"""What is read of a file to find out how it is written; its header has to lie within."""
+"""Bytes that are read to detect the layout of a file; they have to contain its header."""
 
 _PACKED: dict[bytes, Callable[[Path], Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
 _MOST_UNPACKED, _MOST_TIMES = 1 << 28, 200
-"""A compressed file is read on beyond so many bytes only while it does not grow to more than so many times its size."""
+"""Beyond so many bytes, a compressed file is read only while it grows by at most this factor."""
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -49,12 +50,12 @@ _SEXTRACTOR = re.compile(r"#\s*(?P<number>\d+)\s+(?P<name>\S+)(?:\s+(?P<about>.*
 
 
 def packed(head: bytes) -> bool:
-    """Tell whether a file that begins so is compressed, by gzip, bzip2 or xz."""
+    """Return whether a file is compressed by gzip, bzip2 or xz, from its first bytes."""
     return head.startswith(tuple(_PACKED))
 
 
 def open_unpacked(path: Path) -> IO[bytes]:
-    """Open a file, and what is compressed as what it holds: not more than a table would grow by."""
+    """Open a file; a compressed one is decompressed, within limits."""
     with path.open("rb") as file:
         head = file.read(6)
     unpack = next((unpack for magic, unpack in _PACKED.items() if head.startswith(magic)), None)
@@ -65,21 +66,21 @@ def open_unpacked(path: Path) -> IO[bytes]:
 
 
 def decoded(head: bytes) -> str | None:
-    """Return the beginning of a file as text, None where it is none; in an unknown encoding as if it were Latin-1."""
+    """Return the beginning of a file as text, None if it is not text; an unknown encoding is read as Latin-1."""
     encoding = encoding_of(head) or "utf-8"
     text = codecs.getincrementaldecoder(encoding)("replace").decode(head)
     if encoding == "utf-8" and "\ufffd" in text.rstrip("\ufffd"):
         text = head.decode("latin-1")
         if not re.search(r"[,;\t|][^\r\n]*[\r\n]", text):
             return None
-    # Text may hold a few control characters; no text has NUL, and no other binary file has few of them.
+    # Text may contain a few control characters, but no NUL; binary files contain many.
     unprintable = len(re.findall(r"[\x01-\x08\x0e-\x1a\x1c-\x1f]", text))
     binary = "\0" in text or unprintable > len(text) / 10
     return None if binary or not text.strip() else text.removeprefix("\ufeff")
 
 
 def encoding_of(head: bytes) -> str | None:
-    """Return the encoding that the first bytes of a file state, or show by zeros between letters."""
+    """Return the encoding of a file, from its byte order mark or from zeros between letters."""
     for mark, encoding in _BOMS:
         if head.startswith(mark):
             return encoding
@@ -92,23 +93,23 @@ def encoding_of(head: bytes) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Delimited:
-    """How a table of text is written.
+    """The layout of a text table.
 
     Parameters
     ----------
     path : path
     columns : tuple of Column
-        All of text; with units where the file states them.
+        All columns are text; with units if the file states them.
     delimiter : str
-        A blank stands for any number of blanks and tabs.
+        A blank means any number of blanks and tabs.
     begin : int
-        Byte at which the rows begin, of the text in UTF-8.
+        First byte of the rows, in the text as UTF-8.
     encoding : str
         "utf-8", or one that Python decodes.
     decimal_comma : bool
-        Numbers are written 1,5 and not 1.5.
+        Numbers are written as 1,5, not as 1.5.
     padded : bool
-        Cells have blanks around them, which are not part of the values.
+        Cells have blanks around their values.
     """
 
     path: Path
@@ -120,9 +121,9 @@ class Delimited:
     padded: bool
 
     def batches(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        """Yield rows as text, null where empty; those without any value at the end, as spreadsheets leave, are none."""
+        """Yield rows as text, null if empty; drop rows without any value at the end, as spreadsheets leave."""
         all_names = [column.name for column in self.columns]
-        # Called by number: two may have one name.
+        # Named by number, because two columns may have the same name.
         numbers = [str(number) for number in range(len(all_names))]
         wanted = [str(all_names.index(name)) for name in names]
         read = pa.csv.ReadOptions(column_names=numbers)
@@ -138,13 +139,13 @@ class Delimited:
             try:
                 stream = pa.csv.open_csv(file, read_options=read, parse_options=parse, convert_options=convert)
             except pa.ArrowInvalid as error:
-                if "Empty CSV file" in str(error):  # a header alone
+                if "Empty CSV file" in str(error):  # only a header
                     return
                 raise
             yield from self._as_written(stream, wanted)
 
     def _as_written(self, stream: Iterator[pa.RecordBatch], wanted: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        """Yield some columns of a stream, without the rows at its end that have no value at all."""
+        """Yield columns of a stream, without rows at its end that have no value."""
         schema = pa.schema([self.columns[int(number)].field() for number in wanted])
         held = 0
         for batch in stream:
@@ -179,18 +180,18 @@ class Delimited:
                 array = pc.utf8_trim(array, " \t")
             if self.decimal_comma:
                 array = pc.replace_substring_regex(array, _DECIMAL_COMMA, r"\1.\2")
-            # An empty cell between quotes is not told from one without.
+            # Empty cells with and without quotes are not distinguished.
             arrays.append(without_marks(pc.if_else(pc.equal(array, ""), None, array)))
         return pa.RecordBatch.from_arrays(arrays, names=batch.schema.names)
 
 
 def read_layout(path: Path) -> Delimited:
-    """Find out how a table of text is written, from its beginning.
+    """Detect the layout of a text table, from its beginning.
 
     Raises
     ------
     DataError
-        If it has no header, or is in an encoding that it does not state, and not in UTF-8.
+        If it has no header, or its encoding is neither stated nor UTF-8.
     """
     with open_unpacked(path) as file:
         head = file.read(SAMPLE_BYTES)
@@ -206,7 +207,7 @@ def read_layout(path: Path) -> Delimited:
         if lines[at].startswith("#"):
             comments.append(lines[at])
         at += 1
-    if at == len(lines) and comments:  # a header alone, written as a comment
+    if at == len(lines) and comments:  # only a header, written as a comment
         lines.append("")
     if at == len(lines):
         message = f"{path}: holds no header: no line with the names of columns"
@@ -239,7 +240,7 @@ def _decode(path: Path, head: bytes, encoding: str, *, whole: bool) -> str:
 
 
 def not_utf8(path: Path, place: str = "") -> DataError:
-    """Return what to say of text in an encoding that is not known."""
+    """Return the message for text in an unknown encoding."""
     message = (
         f"{path}: is not in UTF-8{place}. It may be in Windows-1252 or Latin-1; save it as UTF-8, or type: "
         f"iconv -f WINDOWS-1252 -t UTF-8 {path.name} > utf8_{path.name}"
@@ -248,24 +249,24 @@ def not_utf8(path: Path, place: str = "") -> DataError:
 
 
 def _lines(text: str, *, whole: bool) -> list[str]:
-    """Return lines with their ends; the last only where it is whole."""
+    """Return lines with their ends; the last line only if it is complete."""
     lines = re.findall(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+$", text)
     return lines if whole or len(lines) < 2 else lines[:-1]
 
 
 def _sep(line: str, at: int) -> str | None:
-    """Return what the first line of a file of Excel says to part cells, as in ``sep=;``."""
+    """Return the delimiter in the first line of an Excel file, as in ``sep=;``."""
     match = re.fullmatch(r'"?sep=(.)"?\s*', line, re.IGNORECASE) if at == 0 else None
     return match[1] if match else None
 
 
 def _header(lines: list[str], at: int, comments: list[str], given: str | None) -> tuple[list[Column], str, int]:
-    """Return the columns, what parts them, and the line at which the rows begin."""
+    """Return the columns, the delimiter, and the first line of the rows."""
     numbered = [match for line in comments if (match := _SEXTRACTOR.fullmatch(line.strip()))]
     if numbered and int(numbered[0]["number"]) == 1 and len(_split(lines[at], " ")) >= len(numbered):
         return _numbered_columns(numbered, len(_split(lines[at], " "))), " ", at
     if comments:
-        # A header may be the last of the comments: if it has as many cells as the first row, which holds a number.
+        # The last comment is the header if it has as many cells as the first row, and that row holds a number.
         name_line = comments[-1].lstrip("#")
         delimiter = given or _delimiter([name_line, *lines[at : at + 20]], blanks=True)
         names, first = _split(name_line, delimiter), _split(lines[at], delimiter)
@@ -285,7 +286,7 @@ def _header(lines: list[str], at: int, comments: list[str], given: str | None) -
 
 
 def _numbered_columns(numbered: "list[re.Match[str]]", count: int) -> list[Column]:
-    """Return columns as SExtractor numbers them: one with several numbers leaves those of its further ones out."""
+    """Return columns as SExtractor numbers them; gaps in the numbers belong to columns with several values."""
     columns: list[Column] = []
     ends = [int(one["number"]) for one in numbered[1:]] + [max(count, int(numbered[-1]["number"])) + 1]
     for one, end in zip(numbered, ends, strict=True):
@@ -296,7 +297,7 @@ def _numbered_columns(numbered: "list[re.Match[str]]", count: int) -> list[Colum
 
 
 def _delimiter(lines: Sequence[str], *, blanks: bool) -> str:
-    """Return what parts the cells of a header: what also parts as many in the row below it, if there is such a sign."""
+    """Return the delimiter of a header: one that gives the same number of cells in the row below, if possible."""
     header = re.sub(r'"[^"]*"', "", lines[0])
     below = next((line for line in lines[1:] if line.strip()), "")
     there = [sign for sign in ",\t;|" if sign in header]
@@ -310,7 +311,7 @@ def _delimiter(lines: Sequence[str], *, blanks: bool) -> str:
 
 
 def _units(lines: list[str], at: int, delimiter: str, count: int) -> tuple[list[str], int]:
-    """Return the units below a header, where a line of dashes shows that there are some, and the line after both."""
+    """Return the units below a header, if a line of dashes marks them, and the line after both."""
     for dashes in range(at, min(at + 3, len(lines))):
         cells = _split(lines[dashes], delimiter)
         if len(cells) == count and all(re.fullmatch(r"-+", cell.strip()) for cell in cells):
@@ -330,14 +331,14 @@ def _column(name: str, unit: str = "", about: str = "") -> Column:
 
 
 def _has_decimal_commas(rows: Sequence[str], delimiter: str) -> bool:
-    """Tell whether numbers are written with a comma, none of them with a point and none with several commas."""
+    """Return whether numbers have decimal commas: no number has a point or several commas."""
     cells = [cell for row in rows for cell in _split(row, delimiter)]
     commas = any(re.fullmatch(_DECIMAL_COMMA, cell) for cell in cells)
     return commas and not any(re.fullmatch(r"[-+]?[\d,]*\d\.\d+|\d{1,3}(,\d{3}){2,}", cell) for cell in cells)
 
 
 def _is_padded(lines: Sequence[str], delimiter: str) -> bool:
-    """Tell whether each delimiter of the first rows is followed by a blank."""
+    """Return whether a blank follows each delimiter of the first rows."""
     return bool(lines) and all(
         f"{delimiter} " in line and not re.search(f"{re.escape(delimiter)}[^ ]", line.strip()) for line in lines
     )
@@ -348,7 +349,7 @@ def _pass_comments(row: Any) -> str:
 
 
 def _filled(batch: pa.RecordBatch) -> NDArray[np.bool_]:
-    """Return which rows have a value; of one column all have, since lines without anything are no rows."""
+    """Return which rows have a value; with a single column all have, because empty lines are not rows."""
     known = np.full(batch.num_rows, batch.num_columns < 2)
     for array in batch.columns:
         if known.all():
@@ -358,7 +359,7 @@ def _filled(batch: pa.RecordBatch) -> NDArray[np.bool_]:
 
 
 class _Read(io.RawIOBase):
-    """A stream made of another one."""
+    """A stream that transforms another one."""
 
     def __init__(self, file: Any) -> None:
         self._file, self._left = file, b""
@@ -382,11 +383,11 @@ class _Read(io.RawIOBase):
 
     @abc.abstractmethod
     def _next(self, size: int) -> bytes | None:
-        """Return some more bytes, which may be none; None at the end."""
+        """Return further bytes, possibly none; None at the end."""
 
 
 class _Bounded(_Read):
-    """What a compressed file holds, up to a limit."""
+    """The decompressed content of a file, up to a limit."""
 
     def __init__(self, file: Any, most: int, what: str) -> None:
         super().__init__(file)
@@ -406,7 +407,7 @@ class _Bounded(_Read):
 
 
 class _Recoded(_Read):
-    """Text in another encoding, in UTF-8."""
+    """Text in another encoding, converted to UTF-8."""
 
     def __init__(self, file: Any, encoding: str) -> None:
         super().__init__(file)
@@ -419,7 +420,7 @@ class _Recoded(_Read):
 
 
 class _Tabbed(_Read):
-    """Lines whose cells are parted by blanks, with one tab in the place of each run of them."""
+    """Lines with cells separated by blanks; each run of blanks becomes one tab."""
 
     def _next(self, size: int) -> bytes | None:
         lines = self._file.readlines(1 << 16)

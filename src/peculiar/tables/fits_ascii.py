@@ -20,12 +20,12 @@ _OF_COLUMNS = re.compile(
 
 
 def read_ascii(hdu: "fits.TableHDU") -> "Table":
-    """Return a table whose numbers are masked where their field is blank, holds the word of TNULL, or NaN.
+    """Return a table whose numbers are masked if their field is blank, or holds the word of TNULL or NaN.
 
     Raises
     ------
     DataError
-        If a field of a column of numbers holds something else.
+        If a field in a column of numbers holds something else.
     """
     from astropy.table import MaskedColumn, Table
     from astropy.units import Unit
@@ -45,7 +45,7 @@ def read_ascii(hdu: "fits.TableHDU") -> "Table":
 
 
 def _values(name: str, texts: pa.Array, header: Any, number: int) -> NDArray[Any]:
-    """Return the fields of a column as what its format says that they are, with anything where they are null."""
+    """Return the fields of a column in the type of its format, with arbitrary values for nulls."""
     form = str(header[f"TFORM{number}"]).strip()[:1].upper()
     if form == "A":
         return np.array(texts.fill_null("").to_pylist(), dtype=np.str_)

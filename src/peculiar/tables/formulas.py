@@ -1,7 +1,7 @@
 """Mark text in CSV that a spreadsheet would evaluate, and unmark it on reading.
 
-A spreadsheet computes what begins with one of = + - @, a tab or a line end, also in quotes. Such text gets an
-apostrophe before it, by which spreadsheets know text. Numbers stay numbers, with their signs.
+Spreadsheets evaluate text that begins with one of = + - @, a tab or a line end, even in quotes. Such text gets an
+apostrophe in front, which marks text in spreadsheets. Numbers with a sign stay as they are.
 """
 
 import pyarrow as pa
@@ -12,7 +12,7 @@ _NUMBER = r"^[+-]([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 
 
 def with_marks(texts: pa.Array) -> pa.Array:
-    """Return text of which nothing is a formula."""
+    """Return text that is not evaluated as a formula."""
     formula = pc.match_substring_regex(texts, _FORMULA)
     if not pc.any(formula).as_py():
         return texts

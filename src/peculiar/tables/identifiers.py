@@ -1,8 +1,8 @@
 """Ids of galaxies: text inside peculiar, and the original type in tables.
 
-Sessions, addresses, joins and messages know an id by its canonical text, so that 123, 123.0 and "123" are one galaxy
-and "007" stays another than 7. What is written for other programs has the type of the column that the ids were read
-from, because these compare numbers with numbers and text with text.
+Inside peculiar an id is its canonical text, so 123, 123.0 and "123" are the same galaxy, and "007" and 7 differ. Output
+for other programs has the type of the column from which the ids were read, because these programs compare numbers with
+numbers and text with text.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from peculiar.tables.reader import ID_COLUMNS, TableReader, entry_text, find_column
 
 WHOLE_NUMBER = r"^(0|-?[1-9][0-9]*)$"
-"""A whole number as programs write it: 0017, +1 and -0 would be read as another text than they are."""
+"""An integer in canonical form: 0017, +1 and -0 would change when read as integers."""
 
 _NUMBER = r"^-?[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?$|^-?inf$"
 
@@ -25,7 +25,7 @@ BATCH_ROWS = 1 << 14
 
 
 def id_texts(array: pa.Array) -> pa.Array:
-    """Return ids as canonical text, null where there is none."""
+    """Return ids as canonical text, null if there is none."""
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
     if pa.types.is_integer(array.type):
@@ -38,14 +38,14 @@ def id_texts(array: pa.Array) -> pa.Array:
 
 @dataclass(frozen=True, slots=True)
 class ArrayIds:
-    """Ids that lie beside pictures as an array, in NPZ and HDF5.
+    """Ids in an array beside the pictures, in NPZ and HDF5.
 
     Parameters
     ----------
     type : pyarrow.DataType
     texts : list of (str or None)
     stem : str
-        Name of the file, by which pictures without an id are called.
+        Name of the file, used for pictures without an id.
     """
 
     type: pa.DataType
@@ -58,7 +58,7 @@ class ArrayIds:
 
     @classmethod
     def of(cls, values: NDArray[Any] | None, count: int, stem: str) -> "ArrayIds":
-        """Return the ids of an array; the names of rows where there is none of an id each."""
+        """Return the ids of an array; the names of rows if there is no array of ids."""
         if values is None or values.shape != (count,) or values.dtype.kind not in "iuSUO":
             return cls(pa.string(), [None] * count, stem)
         if values.dtype.kind in "iu":
@@ -74,7 +74,7 @@ def name_of_ids(names: Sequence[str]) -> str | None:
 
 
 def typed_ids(ids: Sequence[str | None] | pa.Array, type: pa.DataType) -> pa.Array:
-    """Return ids in a type; null where their text is no value of it, as the name of a row without an id."""
+    """Return ids in a type; null if their text is not a value of the type, such as the name of a row without an id."""
     texts = ids if isinstance(ids, pa.Array) else pa.array(ids, pa.string())
     if pa.types.is_string(type):
         return texts
@@ -86,16 +86,16 @@ def typed_ids(ids: Sequence[str | None] | pa.Array, type: pa.DataType) -> pa.Arr
 
 
 def type_of_ids(table: TableReader, column: str | None) -> pa.DataType:
-    """Return the type in which the ids of a column are to be written.
+    """Return the type for writing the ids of a column.
 
-    Numbers and text keep theirs. CSV has names and values only: its ids are whole numbers of 64 bits where all of them
-    are written as such, or else text. What other types hold becomes text.
+    Numbers and text keep their type. CSV has no types: its ids are 64-bit integers if all of them are written so,
+    otherwise text. Other types become text.
 
     Parameters
     ----------
     table : TableReader
     column : str or None
-        None where the rows are named by their number.
+        None if the rows are named by their number.
     """
     if column is None:
         return pa.string()
@@ -109,7 +109,7 @@ def type_of_ids(table: TableReader, column: str | None) -> pa.DataType:
 
 
 def whole_type(texts: Iterable[pa.Array]) -> pa.DataType:
-    """Return int64 or uint64 if all texts are canonical whole numbers of that type, string otherwise."""
+    """Return int64 or uint64 if all texts are canonical integers of that type, otherwise string."""
     left, seen = [pa.int64(), pa.uint64()], False
     for array in texts:
         left = [type for type in left if holds(array, type)]
@@ -120,7 +120,7 @@ def whole_type(texts: Iterable[pa.Array]) -> pa.DataType:
 
 
 def holds(texts: pa.Array, type: pa.DataType) -> bool:
-    """Tell whether all texts are canonical whole numbers of a type; nulls are."""
+    """Return whether all texts are canonical integers of a type; nulls count as such."""
     if pc.all(pc.match_substring_regex(texts, WHOLE_NUMBER)).as_py() is False:
         return False
     try:
@@ -131,13 +131,13 @@ def holds(texts: pa.Array, type: pa.DataType) -> bool:
 
 
 def widest(types: Iterable[pa.DataType]) -> pa.DataType:
-    """Return the narrowest type that holds the ids of all types without a change: text where there is no other."""
+    """Return the narrowest type that holds the ids of all types unchanged, or text."""
     distinct = list(dict.fromkeys(types))
     if len(distinct) == 1:
         return distinct[0]
     if not distinct or not all(pa.types.is_integer(one) or pa.types.is_floating(one) for one in distinct):
         return pa.string()
     common = np.result_type(*(one.to_pandas_dtype() for one in distinct))
-    # NumPy takes float64 for what holds int64; of 19 digits it keeps 16.
+    # NumPy would choose float64 as a type that holds int64, but it keeps only 16 of 19 digits.
     long = any(pa.types.is_integer(one) and one.bit_width == 64 for one in distinct)
     return pa.string() if common.kind == "f" and long else pa.from_numpy_dtype(common)

@@ -26,10 +26,10 @@ _SPELLINGS = {
     "pix": ("pixel", "pixels", "pixs", "px", "image pixels", "image_pixels"),
 }
 _KNOWN = {spelling: unit for unit, spellings in _SPELLINGS.items() for spelling in (unit, *spellings)}
-"""What units are called besides the names that standards give them. Here asec is no attosecond."""
+"""Names of units outside the standards. Here asec is arcsec, not attosecond."""
 
 _NONE = {"", "-", "--", "---", "none", "null", "unitless", "n/a", "unknown"}
-"""What is written where there is no unit."""
+"""Texts that mean no unit."""
 
 _SEXAGESIMAL_UNIT = re.compile(
     r"(?P<first>h|d|°)[a-z]*[\s:_]*m[a-z]*[\s:_]*s[a-z]*(\.s+)?|(?P<word>sexagesimal)", re.IGNORECASE
@@ -52,7 +52,7 @@ _HOUR = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """A column that is read as numbers in some unit.
+    """A column that is read as numbers in a unit.
 
     Use `quantity_of` to make one.
 
@@ -61,18 +61,18 @@ class Quantity:
     name : str
         The column.
     stated : str
-        The unit that the file states; empty where it states none.
+        The unit that the file states; empty if it states none.
     wanted : str
-        The unit that is given: "deg" or "arcsec".
+        The unit of the result: "deg" or "arcsec".
     factor : float
-        How many of the unit that is wanted one of the stated unit is.
+        Size of the stated unit in the wanted unit.
     pixels : bool
-        The file states pixels: they are given, not what is wanted.
+        The file states pixels, and the result is in pixels, not in the wanted unit.
     by_default : float
-        Degrees of one unit of sexagesimal text that has no letters: 15 for hours, 1 for degrees, 0 where the unit that
-        is stated excludes such text.
+        Degrees per unit of sexagesimal text without letters: 15 for hours, 1 for degrees, 0 if the stated unit excludes
+        such text.
     hours : bool
-        Whether an angle in hours makes sense: for a right ascension, not for a declination.
+        Whether an angle in hours is valid: for right ascensions, not for declinations.
     """
 
     name: str
@@ -85,7 +85,7 @@ class Quantity:
     _degrees: float = field(default=1.0, repr=False)
 
     def read(self, array: pa.Array) -> NDArray[np.float64]:
-        """Return values, NaN where a value is empty or no number.
+        """Return values; NaN if a value is empty or not a number.
 
         Parameters
         ----------
@@ -108,7 +108,7 @@ class Quantity:
         return np.where(np.isnan(values), self._sexagesimal(text), values)
 
     def first_sexagesimal(self, array: pa.Array) -> str | None:
-        """Return the first value that is an angle of degrees or hours, minutes and seconds, if there is one."""
+        """Return the first value that is a sexagesimal angle, if there is one."""
         if not is_text(array.type):
             return None
         text = pc.utf8_trim_whitespace(array.cast(pa.string()))
@@ -116,8 +116,8 @@ class Quantity:
         return str(found[0]) if len(found) else None
 
     def convert(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return numbers of the unit that is stated in the one that is wanted."""
-        # Divided where that is exact: 3,600 arcsec are 1 deg.
+        """Convert numbers from the stated unit to the wanted one."""
+        # Division is exact where multiplication is not: 3,600 arcsec are 1 deg.
         parts = _whole(1 / self.factor)
         return values / parts if self.factor < 1 and parts.is_integer() else values * _whole(self.factor)
 
@@ -139,30 +139,30 @@ class Quantity:
 
 
 def quantity_of(column: Column, wanted: str, *, where: str, hours: bool = False) -> Quantity:
-    """Return how a column is read as angles.
+    """Determine how to read a column as angles.
 
-    A column that states no unit is taken to be in the unit that is wanted, unless its name ends in one, as ``ra_rad``
-    and ``R50 [arcmin]`` do.
+    A column without a unit is assumed to be in the wanted unit, unless its name ends in a unit, such as ``ra_rad`` and
+    ``R50 [arcmin]``.
 
     Parameters
     ----------
     column : Column
     wanted : {"deg", "arcsec"}
     where : str
-        The file, for messages.
+        Name of the file, for messages.
     hours : bool
-        It is a right ascension: it may be in hours, minutes and seconds of time, and sexagesimal text without letters
-        or a unit begins with hours.
+        It is a right ascension: it may be in hours, minutes or seconds of time, and sexagesimal text without letters or
+        unit is in hours.
 
     Returns
     -------
     Quantity
-        With ``pixels`` where the unit is that.
+        With ``pixels`` if the unit is pixels.
 
     Raises
     ------
     DataError
-        If the unit is not known, or is none of angles; or the column holds neither numbers nor text.
+        If the unit is unknown or not one of angles, or the column holds neither numbers nor text.
     """
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     if not (_is_number(kind) or is_text(kind) or pa.types.is_null(kind)):
@@ -194,21 +194,21 @@ def quantity_of(column: Column, wanted: str, *, where: str, hours: bool = False)
             "column"
         )
         raise DataError(message)
-    # Text such as 12:34:56 fits columns in hours and in degrees.
+    # Text such as 12:34:56 is valid in columns in hours and in degrees.
     default = _whole(float(unit.to(units.deg)))
     default = default if default in (1.0, _HOUR) else 0.0
     return Quantity(column.name, stated, wanted, float(unit.to(wanted)), False, default, hours, degrees)
 
 
 def stated_unit(column: Column) -> str:
-    """Return the unit that a column states, in its field or else at the end of its name; empty where there is none."""
+    """Return the unit of a column, from its field or the end of its name; empty if there is none."""
     if column.unit.strip().lower() not in _NONE:
         return column.unit.strip()
     match = _UNIT_IN_NAME.search(column.name)
     if match is None:
         return ""
     text = str(match["brackets"] or match["suffix"]).strip()
-    # Brackets hold other things, too: J2000 would be a power of Joule.
+    # Brackets contain other things, too: J2000 would be a power of joule.
     if not re.fullmatch(r"[JB][0-9.]+", text) and (_SEXAGESIMAL_UNIT.fullmatch(text) or parse_unit(text) is not None):
         return text
     return ""
@@ -220,12 +220,12 @@ def without_unit(name: str) -> str:
 
 
 def parse_unit(text: str) -> "UnitBase | None":
-    """Return a unit of astropy, None for what is not known as one.
+    """Return an astropy unit, or None if it is unknown.
 
     Parameters
     ----------
     text : str
-        As the IVOA, FITS, CDS or OGIP write units, or in words: "degrees".
+        A unit as the IVOA, FITS, CDS or OGIP write it, or in words: "degrees".
     """
     from astropy import units
     from astropy.units import FunctionUnitBase
@@ -239,9 +239,9 @@ def parse_unit(text: str) -> "UnitBase | None":
             unit = units.Unit(text, format=format)
         except (ValueError, TypeError):
             continue
-        # [deg] is a logarithm, as the CDS writes it.
+        # In the notation of the CDS, [deg] is a logarithm.
         return None if isinstance(unit, FunctionUnitBase) else unit
-    # "Arcsec", "0.1 DEG", "10 pixels": the number and the word apart.
+    # "Arcsec", "0.1 DEG", "10 pixels": split the number from the word.
     match = re.fullmatch(r"(?P<scale>[0-9.]+(?:[eE][-+]?[0-9]+)?)\s*\*?\s*(?P<word>[^0-9]+)", text)
     word = _KNOWN.get(match["word"].lower()) if match else None
     try:
@@ -251,7 +251,7 @@ def parse_unit(text: str) -> "UnitBase | None":
 
 
 def is_text(kind: pa.DataType) -> bool:
-    """Tell whether a column of this type holds text."""
+    """Return whether a column of this type holds text."""
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 

@@ -1,7 +1,7 @@
 """Read tables of every format as streams of record batches.
 
-A table is recognised by its content: Parquet, FITS, VOTable, ECSV, or else text; see `peculiar.tables.delimited`. What
-its columns mean is in the fields of its schema, whatever the format; see `Column.of`. `peculiar.tables.writers` writes
+A table is recognised by its content: Parquet, FITS, VOTable, ECSV, or text; see `peculiar.tables.delimited`. For every
+format, the meanings of the columns are in the fields of the schema; see `Column.of`. `peculiar.tables.writers` writes
 tables.
 """
 
@@ -54,40 +54,40 @@ ID_COLUMNS = (
     ),
     *("number", "recno"),
 )
-"""What columns of identifiers are called, the usual first; case and signs such as _ do not count."""
+"""Names of columns of ids, the most usual first; case and characters such as _ do not matter."""
 
 _ID_WORDS = ("meta.id;meta.main", "id_main")
 """UCDs of such columns."""
 
 MODEL_NOTE = "model digest"
-"""Under which a catalogue says which model made it."""
+"""Note of a catalogue with the digest of its model."""
 
 BATCH_ROWS = 1024
-"""Rows a batch at the most. Small, since a row may hold an encoded picture."""
+"""Maximum number of rows per batch. Small, because a row may hold an encoded picture."""
 
 WHOLE_BYTES = 1 << 30
-"""Size up to which a file is read that can only be read whole: VOTable and ECSV, which take several times as much."""
+"""Maximum size of a file that can only be read whole: VOTable and ECSV, which need several times as much memory."""
 
 _HEAD_BYTES = 1 << 12
 _BATCH_BYTES = 1 << 27
-"""Bytes of a batch of a Parquet file, about, at the most."""
+"""Approximate maximum size of a batch of a Parquet file, in bytes."""
 
 _DICTIONARY_BYTES = 5 << 18
-"""Beyond this a dictionary is larger than writers make them, and each row of a batch may hold all of it."""
+"""Writers do not make larger dictionaries, and each row of a batch may hold all of one."""
 
 _ROWS_A_BYTE = 1 << 16
-"""Parquet with more rows than that for each of its bytes is none: a page of 20 bytes can repeat one value so often."""
+"""Maximum number of rows per byte in a Parquet file: a page of 20 bytes can repeat one value so often."""
 
 _FORMATS = "a Parquet, CSV, ECSV, FITS or VOTable file"
 
 
 def table_format(path: str | os.PathLike[str]) -> str | None:
-    """Recognise a table by how its file begins; a compressed one by how its content does.
+    """Recognise a table by the beginning of its file, decompressed if necessary.
 
     Returns
     -------
     {"parquet", "fits", "votable", "ecsv", "ipac", "mrt", "csv"} or None
-        None for a file that is no text either. Text in another encoding than UTF-8 is "csv", too.
+        None for a file that is not text either. Text in another encoding than UTF-8 is "csv", too.
     """
     path = Path(path)
     if not path.is_file():
@@ -116,7 +116,7 @@ def table_format(path: str | os.PathLike[str]) -> str | None:
 def check_file(path: Path) -> None:
     """Raise `NotFoundError` if nothing is at a path, and `DataError` if it is a pipe, a device or a socket.
 
-    To open a pipe may take forever, and from a device any number of bytes come.
+    Opening a pipe may take forever, and a device may return any number of bytes.
     """
     try:
         mode = path.stat().st_mode
@@ -130,7 +130,7 @@ def check_file(path: Path) -> None:
 
 
 def is_catalog(path: Path) -> bool:
-    """Tell whether a Parquet file is a catalogue that a model made; a damaged one is not."""
+    """Return whether a Parquet file is a catalogue of a model; False for a damaged file."""
     try:
         return MODEL_NOTE.encode() in (pyarrow.parquet.read_schema(path).metadata or {})
     except (pa.ArrowException, OSError):
@@ -143,17 +143,17 @@ def parts_below(folder: Path) -> list[Path]:
 
 
 def is_table(path: Path) -> bool:
-    """Tell whether a path is a table that `TableReader` takes, as far as its beginning shows."""
+    """Return whether a path is a table that `TableReader` accepts, judged by its beginning."""
     return bool(parts_below(path)) if path.is_dir() else path.is_file() and table_format(path) is not None
 
 
 def simple_name(name: str) -> str:
-    """Return a column's name as names are compared: without case, blanks and signs."""
+    """Return the name of a column for comparison: without case, blanks and punctuation."""
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def find_column(names: Sequence[str], columns: Sequence[str]) -> str | None:
-    """Return the first of `names` that is a column, however case and signs such as _ are written there."""
+    """Return the first of `names` that is a column, ignoring case and characters such as _."""
     simple = {simple_name(column): column for column in reversed(columns)}
     exact = dict.fromkeys(columns)
     return next(
@@ -162,7 +162,7 @@ def find_column(names: Sequence[str], columns: Sequence[str]) -> str | None:
 
 
 def find_id(schema: pa.Schema, given: str | None = None) -> str | None:
-    """Return the column of identifiers of a table: the one that is given, or else the first of a usual name or UCD."""
+    """Return the column of ids of a table: the given one, or the first with a usual name or UCD."""
     if given is not None:
         return given
     meanings = {Column.of(field).ucd.lower().replace(" ", ""): field.name for field in reversed(list(schema))}
@@ -173,19 +173,19 @@ def find_id(schema: pa.Schema, given: str | None = None) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Which columns of a table say which galaxy a row is, and where on the sky; None is found by the usual names."""
+    """The columns of ids and positions of a table; None means to find them by the usual names."""
 
     id: str | None = None
     ra: str | None = None
     dec: str | None = None
 
     def given(self) -> list[str]:
-        """Return the names that are given."""
+        """Return the given names."""
         return [name for name in (self.id, self.ra, self.dec) if name is not None]
 
 
 FOUND = Keys()
-"""All are found by the usual names."""
+"""All columns are found by the usual names."""
 
 
 def repeated_ids(read: Callable[[], Iterable[Sequence[str]]]) -> tuple[int, list[str]]:
@@ -194,7 +194,7 @@ def repeated_ids(read: Callable[[], Iterable[Sequence[str]]]) -> tuple[int, list
     Parameters
     ----------
     read : callable
-        Returns the ids, batch by batch. Eight bytes of each are kept; where some occur twice they are read again.
+        Returns the ids, batch by batch. Eight bytes of each are kept; if some occur twice, the ids are read again.
 
     Returns
     -------
@@ -226,7 +226,7 @@ def warn_of_ids(path: Path, read: Callable[[], Iterable[Sequence[str]]]) -> None
 
 
 def warn_of_no_ids(table: "TableReader", other: Iterable[str | None]) -> None:
-    """Warn that rows are numbered, where a column may hold ids under another name.
+    """Warn that rows are numbered, if a column may hold ids under another name.
 
     Parameters
     ----------
@@ -250,7 +250,7 @@ def _may_be_id(kind: pa.DataType) -> bool:
 
 
 def entry_text(value: Any) -> str | None:
-    """Return an entry as text, None where it is empty: bytes are read, and whole numbers have no decimals."""
+    """Return a value as text, None if it is empty: bytes are decoded, and integers have no decimals."""
     if value is None or value != value:  # noqa: PLR0124 - NaN and NaT differ from themselves, whatever their type
         return None
     if isinstance(value, bytes):
@@ -263,8 +263,8 @@ def entry_text(value: Any) -> str | None:
 class TableReader:
     """A table that is read batch by batch.
 
-    Parquet, text and the binary tables of FITS are streamed. VOTable, ECSV and the tables of IPAC and of journals (MRT)
-    are read whole, since their readers know no other way; larger ones than `WHOLE_BYTES` are refused.
+    Parquet, text and binary tables of FITS are streamed. VOTable, ECSV and the tables of IPAC and of journals (MRT) are
+    read whole, because their readers cannot stream; tables larger than `WHOLE_BYTES` are refused.
 
     Parameters
     ----------
@@ -272,15 +272,15 @@ class TableReader:
         A Parquet, CSV, ECSV, FITS or VOTable file, or a folder of Parquet files with the same columns. All but Parquet
         may be compressed by gzip.
     table : str, optional
-        Which table of a FITS or VOTable file with several: its name, or its number from 1 on. By default the first,
-        with a warning that there are others.
+        Name of a table in a FITS or VOTable file with several, or its number from 1 on. Default: the first, with a
+        warning.
 
     Attributes
     ----------
     columns : tuple of str
         Names of the columns, in the order of the file.
     schema : pyarrow.Schema
-        What a column means is in its field's metadata (see `Column.of`), what is said of the whole in the schema's.
+        Meanings of columns are in the metadata of the fields (see `Column.of`), notes in the metadata of the schema.
 
     Raises
     ------
@@ -291,13 +291,13 @@ class TableReader:
     UnknownNameError
         If there is no such table in the file.
     DataError
-        If the file is no table, a damaged one, or too large to be read whole.
+        If the file is not a table, is damaged, or is too large to be read whole.
     """
 
     def __init__(self, path: str | os.PathLike[str], table: str | None = None) -> None:
         self.path = Path(path)
         check_file(self.path)
-        # Arrow takes the part before a colon of a relative path for the kind of an address.
+        # Arrow would read the part before a colon in a relative path as a URL scheme.
         self._file = self.path.absolute()
         self._parts = parts_below(self.path) if self.path.is_dir() else []
         if self.path.is_dir() and not self._parts:
@@ -337,7 +337,7 @@ class TableReader:
         self.schema = self._whole.schema
 
     def _content(self) -> Path | io.BytesIO:
-        """Return the file, or what a compressed one holds, of which no more is unpacked than the memory can take."""
+        """Return the file, or its decompressed content, up to a limit of memory."""
         with self._file.open("rb") as file:
             if not packed(file.read(6)):
                 return self._file
@@ -359,7 +359,7 @@ class TableReader:
             return int(self._whole.num_rows)
         if self._binary is not None:
             return self._binary.rows
-        # Not `batches`, which would refuse a first column whose name another one has, too.
+        # Not `batches`, which would refuse a first column with a repeated name.
         source, count = self._text.batches(self.columns[:1]) if self._text else iter(()), 0
         while (batch := self._guard(lambda: _next_valid(source))) is not None:
             count += batch.num_rows
@@ -386,8 +386,8 @@ class TableReader:
     ) -> Iterator[pa.RecordBatch]:
         """Yield some columns of the rows from `start` to before `stop`, at most `rows` at a time.
 
-        The values of a CSV file are text (null where empty, or NA, NaN or null without quotes): an id of 0017 stays
-        what it is.
+        The values of a CSV file are text (null if empty, or NA, NaN or null without quotes), so that an id such as 0017
+        is kept.
         """
         for name in columns:
             self.check_column(name)
@@ -421,7 +421,7 @@ class TableReader:
             begin = end
 
     def group_ends(self) -> list[int]:
-        """Return the rows at which the pieces end that the file is written in: the row groups of Parquet."""
+        """Return the rows at which the pieces of the file end: the row groups of Parquet."""
         if self.format != "parquet":
             return [len(self)]
         metadata = self._guard(lambda: pa.parquet.read_metadata(self._file))
@@ -430,7 +430,7 @@ class TableReader:
         )
 
     def _groups(self, start: int, stop: int | None) -> tuple[list[int] | None, int]:
-        """Return which row groups of a Parquet file hold some rows, and the row at which the first of them begins."""
+        """Return the row groups of a Parquet file that hold a range of rows, and the first row of these groups."""
         if self.format != "parquet" or (start == 0 and stop is None):
             return None, 0
         ends = self.group_ends()
@@ -449,7 +449,7 @@ class TableReader:
     def _open(
         self, columns: list[str], start: int, stop: int | None, rows: int
     ) -> tuple[Iterator[pa.RecordBatch], int]:
-        """Return a stream of rows that holds some of them, and the row at which it begins."""
+        """Return a stream that contains a range of rows, and its first row."""
         if self._whole is not None:
             return iter(self._whole.select(columns).to_batches()), 0
         if self._binary is not None:
@@ -457,7 +457,7 @@ class TableReader:
         if self._text is not None:
             return self._text.batches(columns), 0
         groups, begin = self._groups(start, stop)
-        # Buffering ahead would hold every row group that has been read until the end.
+        # Pre-buffering would keep every row group in memory until the end.
         file = self._guard(lambda: pa.parquet.ParquetFile(self._file, pre_buffer=False))
         size = self._guard(lambda: _fitting_rows(file.metadata, columns, rows))
         return file.iter_batches(batch_size=size, row_groups=groups, columns=columns), begin
@@ -474,14 +474,14 @@ class TableReader:
             raise DataError(message)
 
     def _guard(self, read: Any) -> Any:
-        """Call `read`, and turn what a reader says of a damaged file into a `DataError` that names it."""
+        """Call `read`, and turn errors of a reader into a `DataError` that names the file."""
         try:
             return read()
         except PeculiarError as error:
             if isinstance(error, DataError) and str(self.path) not in str(error):
                 raise DataError(f"{self.path}: {error}") from error
             raise
-        except Exception as error:  # the readers of five formats raise whatever came first
+        except Exception as error:  # the readers of five formats raise various exceptions
             if self.format == "csv" and "invalid UTF8" in str(error):
                 raise not_utf8(self.path) from error
             message = (
@@ -514,7 +514,7 @@ def _check_footer(file: Path) -> None:
 
 
 def _fitting_rows(metadata: Any, columns: Sequence[str], rows: int) -> int:
-    """Return how many rows of a Parquet file are read at once, so that some columns of them fit into memory."""
+    """Return how many rows of a Parquet file to read at a time, so that the columns fit into memory."""
     wanted, most = set(columns), 0.0
     for number in range(metadata.num_row_groups):
         group = metadata.row_group(number)
@@ -525,7 +525,7 @@ def _fitting_rows(metadata: Any, columns: Sequence[str], rows: int) -> int:
 
 
 def _row_bytes(chunk: Any) -> float:
-    """Return the bytes of a column's rows in memory: of those that share a large dictionary each may hold all of it."""
+    """Return the size of a column's rows in memory; each row may hold all of a large dictionary."""
     size = float(max(chunk.total_uncompressed_size, 0))
     if not chunk.has_dictionary_page:
         return size
@@ -535,7 +535,7 @@ def _row_bytes(chunk: Any) -> float:
 
 
 def _described(schema: pa.Schema) -> pa.Schema:
-    """Return a schema whose columns know what TOPCAT or astropy say of them, unless they say it themselves."""
+    """Return a schema with the meanings that TOPCAT or astropy stored, for columns without their own."""
     notes = schema.metadata or {}
     if any(Column.of(field).field().metadata for field in schema):
         return schema
@@ -552,7 +552,7 @@ def _described(schema: pa.Schema) -> pa.Schema:
 def _next_valid(source: Iterator[pa.RecordBatch]) -> pa.RecordBatch | None:
     batch = next(source, None)
     if batch is not None:
-        batch.validate(full=True)  # text of a damaged Parquet file may be no UTF-8
+        batch.validate(full=True)  # text in a damaged Parquet file may not be UTF-8
     return batch
 
 

@@ -43,7 +43,7 @@ _PAIRS = (
     ("gal_ra", "gal_dec"),
     ("s_ra", "s_dec"),
 )
-"""What columns of positions are called, the usual first."""
+"""Names of columns of positions, the most usual first."""
 
 RA_NAMES = tuple(dict.fromkeys(ra for ra, _ in _PAIRS))
 DEC_NAMES = tuple(dict.fromkeys(dec for _, dec in _PAIRS))
@@ -53,12 +53,12 @@ _DEC_WORDS = ("pos.eq.dec;meta.main", "pos_eq_dec_main", "pos.eq.dec")
 """UCDs of such columns."""
 
 _AMBIGUOUS = ("coord_ra", "coord_dec")
-"""Columns that pipelines of the Rubin Observatory write in radians, and their catalogues give in degrees."""
+"""Columns that Rubin Observatory's pipelines write in radians and its catalogues in degrees."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sky:
-    """The columns with right ascension and declination, ICRS, and how they are read."""
+    """The columns with right ascension and declination (ICRS), and how to read them."""
 
     ra: Quantity
     dec: Quantity
@@ -69,7 +69,7 @@ class Sky:
         return self.ra.name, self.dec.name
 
     def read(self, batch: pa.RecordBatch) -> NDArray[np.float64]:
-        """Return the positions of a batch in degrees, shape (2, n); NaN where a value is empty or no angle."""
+        """Return the positions of a batch in degrees, shape (2, n); NaN if a value is empty or not an angle."""
         return np.stack([one.read(batch.column(one.name)) for one in (self.ra, self.dec)])
 
 
@@ -80,13 +80,12 @@ def sky_names(columns: Sequence[Column], ra: str | None = None, dec: str | None 
     ----------
     columns : sequence of Column
     ra, dec : str, optional
-        Their names; by default found by the names that are usual, with or without a unit at the end, and otherwise by
-        their UCDs.
+        Their names; default: found by the usual names, with or without a unit at the end, otherwise by UCD.
 
     Returns
     -------
     (str, str) or None
-        None where one of them is not found.
+        None if one of them is not found.
     """
     names = [column.name for column in columns]
     bare = {without_unit(name): name for name in reversed(names)}
@@ -110,30 +109,30 @@ def _found(known: Iterable[str], words: Sequence[str], columns: Sequence[Column]
 
 
 def find_sky(table: TableReader, ra: str | None = None, dec: str | None = None) -> Sky | None:
-    """Return the columns of positions of a table, and how they are read.
+    """Return the columns of positions of a table, and how to read them.
 
     Parameters
     ----------
     table : TableReader
     ra, dec : str, optional
-        Their names; by default found.
+        Their names; default: found by name or UCD.
 
     Returns
     -------
     Sky or None
-        None where there are no such columns.
+        None if there are no such columns.
 
     Raises
     ------
     UnknownNameError
-        If there is no column of a name that is given.
+        If there is no column with a given name.
     DataError
-        If a column is in a unit that is not known or is no angle, or holds neither numbers nor text.
+        If the unit of a column is unknown or not an angle, or the column holds neither numbers nor text.
 
     Warns
     -----
     PeculiarWarning
-        If a column is read as something that the file does not state.
+        If the unit of a column is assumed, because the file does not state it.
     """
     for name in filter(None, (ra, dec)):
         table.check_column(name)
@@ -155,7 +154,7 @@ def find_sky(table: TableReader, ra: str | None = None, dec: str | None = None) 
 
 
 def need_sky(table: TableReader, ra: str | None = None, dec: str | None = None) -> Sky:
-    """Return the columns of positions of a table as `find_sky` does; raise `UnknownNameError` where there are none."""
+    """Return the columns of positions like `find_sky`; raise `UnknownNameError` if there are none."""
     sky = find_sky(table, ra, dec)
     if sky is None:
         where = f"in {table.path.name}, and none else of positions; name them with --ra COLUMN and --dec COLUMN"
@@ -164,7 +163,7 @@ def need_sky(table: TableReader, ra: str | None = None, dec: str | None = None) 
 
 
 def _say_how(table: TableReader, sky: Sky) -> None:
-    """Warn of what is read as something that the file does not state."""
+    """Warn of assumed units."""
     silent = [one.name for one in (sky.ra, sky.dec) if not one.stated and find_column(_AMBIGUOUS, [one.name])]
     if silent:
         message = f"{table.path}: states no unit for {' and '.join(silent)}; degrees are assumed"

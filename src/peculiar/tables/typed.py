@@ -14,7 +14,7 @@ BATCH_ROWS = 1 << 14
 
 
 def described(reader: TableReader, names: Sequence[str]) -> list[Column]:
-    """Return what some columns of a table are: types, units, meanings. A CSV file is read once for that."""
+    """Return the types, units and meanings of columns. A CSV file is read once for this."""
     fields = [reader.schema.field(name) for name in names]
     types = kinds(reader, names) if reader.format == "csv" and names else [field.type for field in fields]
     return [Column.of(field.with_type(type_)) for field, type_ in zip(fields, types, strict=True)]
@@ -23,7 +23,7 @@ def described(reader: TableReader, names: Sequence[str]) -> list[Column]:
 def carried(
     reader: TableReader, columns: Sequence[Column], start: int = 0, stop: int | None = None
 ) -> Iterator[pa.RecordBatch]:
-    """Yield columns of the rows from `start` to before `stop`; null where the table lacks one.
+    """Yield columns of the rows from `start` to before `stop`; a missing column is null.
 
     Raises
     ------
@@ -32,7 +32,7 @@ def carried(
     """
     there = [column.name for column in columns if column.name in reader.columns]
     schema = pa.schema([column.field() for column in columns])
-    # A table has some column by which its rows can be counted.
+    # Any column of the table serves to count its rows.
     for batch in reader.batches(there or reader.columns[:1], start, stop, rows=BATCH_ROWS):
         arrays = [
             _cast(batch.column(one.name), one, reader) if one.name in there else pa.nulls(len(batch), one.type)
@@ -51,13 +51,13 @@ def _cast(array: pa.Array, column: Column, reader: TableReader) -> pa.Array:
         raise DataError(message) from error
 
 
-# 0017 is no number but an identifier, 00.17 is one.
+# 0017 is an identifier, not a number; 00.17 is a number.
 _NUMBER = r"^[+-]?([0-9]+\.[0-9]*|\.[0-9]+|0|[1-9][0-9]*)([eE][+-]?[0-9]+)?$|^[+-]?(inf|Inf|nan)$"
 _TRUTH = r"^([Tt]rue|[Ff]alse)$"
 
 
 def kinds(reader: TableReader, names: Sequence[str]) -> list[pa.DataType]:
-    """Return the types of the columns of a CSV file: for each the first that all values have. Reads it once."""
+    """Return the types of the columns of a CSV file, the first that fits all values. Reads the file once."""
     patterns = [
         (pa.int64(), WHOLE_NUMBER),
         (pa.uint64(), WHOLE_NUMBER),
@@ -65,7 +65,7 @@ def kinds(reader: TableReader, names: Sequence[str]) -> list[pa.DataType]:
         (pa.bool_(), _TRUTH),
         (pa.string(), ""),
     ]
-    # An identifier is a whole number or text, never 1e5 or a truth; what has no values is text.
+    # An id is an integer or text, never 1e5 or a boolean; a column without values is text.
     ids = [patterns[0], patterns[1], patterns[-1]]
     left = {name: list(ids if find_column(ID_COLUMNS, [name]) else patterns) for name in names}
     seen, whole = dict.fromkeys(names, False), dict.fromkeys(names, True)
@@ -76,7 +76,7 @@ def kinds(reader: TableReader, names: Sequence[str]) -> list[pa.DataType]:
             while not _fits(array, *left[name][0]):
                 left[name].pop(0)
     types = {name: left[name][0][0] if seen[name] else pa.string() for name in names}
-    # Whole numbers beyond 64 bits would lose digits as real ones.
+    # Integers beyond 64 bits would lose digits as floats.
     return [pa.string() if whole[name] and pa.types.is_floating(kind) else kind for name, kind in types.items()]
 
 
@@ -85,7 +85,7 @@ def _fits(array: pa.Array, kind: pa.DataType, pattern: str) -> bool:
         return False
     try:
         of_text(array, kind)
-    except pa.ArrowInvalid:  # a whole number of more than 64 bits
+    except pa.ArrowInvalid:  # an integer of more than 64 bits
         return False
     return True
 

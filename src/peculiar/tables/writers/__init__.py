@@ -30,12 +30,12 @@ _WRITERS = {
 
 
 def format_to_write(path: str | os.PathLike[str]) -> str:
-    """Return the format that the name of a table asks for.
+    """Return the format for the name of a table.
 
     Raises
     ------
     UsageError
-        If it ends with none of `FORMATS`, or a folder of that name is in the way.
+        If its suffix is none of `FORMATS`, or there is a folder of that name.
     """
     suffix = Path(path).suffix.lower()
     if suffix not in FORMATS:
@@ -50,27 +50,27 @@ def format_to_write(path: str | os.PathLike[str]) -> str:
 def write_table(
     path: Path, format: str, columns: Sequence[Column], batches: Iterable[pa.RecordBatch], notes: Mapping[str, str]
 ) -> None:
-    """Write a table in constant memory: some hundred megabytes, however many rows there are.
+    """Write a table in constant memory: some hundred megabytes for any number of rows.
 
-    FITS and VOTable state in their heads how wide the columns are. Their rows go first to a temporary file without a
-    name, in the folder of `path`, which has to have room for it.
+    FITS and VOTable state the widths of the columns in their headers. So their rows first go to a temporary file
+    without a name, in the folder of `path`, which needs room for it.
 
     Parameters
     ----------
     path : path
     format : {"parquet", "csv", "fits", "votable", "ecsv"}
     columns : sequence of Column
-        Name, unit, meaning and description go into the file where its format has a place for them; CSV has none.
+        Name, unit, meaning and description are written if the format can hold them; CSV cannot.
     batches : iterable of pyarrow.RecordBatch
         With these columns.
     notes : mapping of str to str
-        What is to be known of the whole, for the file's header.
+        Notes for the header of the file.
 
     Raises
     ------
     UsageError
-        If a column is of a type that only Parquet holds.
+        If a column has a type that only Parquet can hold.
     DataError
-        If a value does not fit into what the format has for its type.
+        If a value does not fit into the format's type.
     """
     _WRITERS[format](path, columns, batches, notes)

@@ -18,7 +18,7 @@ TYPES = Repertoire(INTEGERS, loose_lists=True)
 
 
 def write(path: Path, columns: Sequence[Column], batches: Iterable[pa.RecordBatch], notes: Mapping[str, str]) -> None:
-    """Write a table; CSV has no place for notes and meanings. See `peculiar.tables.writers.write_table`."""
+    """Write a table, without notes and meanings, which CSV cannot hold. See `peculiar.tables.writers.write_table`."""
     columns = [replace(one, name=with_marks(pa.array([one.name]))[0].as_py()) for one in plain(columns, TYPES)]
     with path.open("wb") as file:
         write_rows(file, columns, batches, for_spreadsheets=True)
@@ -33,13 +33,13 @@ def write_rows(
     ----------
     file : binary file
     columns : sequence of Column
-        Of types that `TYPES` has.
+        With types of `TYPES`.
     batches : iterable of pyarrow.RecordBatch
     for_spreadsheets : bool
-        Begin with the names of the columns, and mark text that would be a formula.
+        Begin with the names of the columns, and mark text that spreadsheets would evaluate.
     """
     schema = schema_of(columns)
-    # A line of one empty cell is an empty line, which readers skip: so the cell is quoted.
+    # A line with a single empty cell would be an empty line, which readers skip. So the cell is quoted.
     flat = pa.schema([(field.name, pa.string() if len(schema) == 1 else _flat_type(field.type)) for field in schema])
     with pa.csv.CSVWriter(file, flat, write_options=pa.csv.WriteOptions(include_header=for_spreadsheets)) as writer:
         for batch in regroup(batches, schema):
@@ -59,7 +59,7 @@ def _flat_type(type: pa.DataType) -> pa.DataType:
 
 
 def _flat(array: pa.Array) -> pa.Array:
-    """Return an array whose cells hold one value each: lists as JSON, truth values as Python and ECSV write them."""
+    """Return an array with one value per cell: lists as JSON, booleans as Python and ECSV write them."""
     if pa.types.is_boolean(array.type):
         return pc.if_else(array, "True", "False")
     if pa.types.is_nested(array.type):
@@ -72,7 +72,7 @@ def _json(values: list[Any], type: pa.DataType) -> str:
 
 
 def _filled(values: list[Any] | None, type: pa.DataType) -> Any:
-    """Return lists in which those that are null are lists of nulls, so that all have one shape."""
+    """Return lists in which null lists are lists of nulls, so that all have the same shape."""
     if not pa.types.is_fixed_size_list(type):
         return values
     return [_filled(value, type.value_type) for value in values or [None] * type.list_size]

@@ -20,7 +20,7 @@ def write(path: Path, columns: Sequence[Column], batches: Iterable[pa.RecordBatc
     columns = plain(columns, Repertoire(INTEGERS))
     rows = regroup(batches, schema_of(columns))
     first = list(itertools.islice(rows, 1))
-    if not first:  # astropy cannot read its own lists where there are no rows
+    if not first:  # astropy cannot read its own lists if there are no rows
         columns = [replace(one, type=pa.string()) if element(one.type) != one.type else one for one in columns]
     with path.open("wb") as file:
         file.write(_header(columns, notes).encode())
@@ -28,10 +28,10 @@ def write(path: Path, columns: Sequence[Column], batches: Iterable[pa.RecordBatc
 
 
 def _header(columns: Sequence[Column], notes: Mapping[str, str]) -> str:
-    """Return what astropy writes of a table without rows."""
+    """Return astropy's header of a table."""
     from astropy.table import Table
 
-    # Of text in several lines astropy loses the ends of the lines, of a list nothing.
+    # astropy loses line ends within a text, but nothing within a list.
     table = Table(meta={name: text.split("\n") if "\n" in text else text for name, text in notes.items()})
     for column in columns:
         table[column.name] = np.empty(0, dtype=_dtype(column.type))

@@ -1,10 +1,10 @@
 """FITS: one binary table with columns of fixed width, which astropy and TOPCAT read fastest.
 
-Unsigned integers are kept as signed ones with an offset (TZERO), as the standard says. Where some are null they become
-the next larger signed ones if these hold them, since astropy reads no nulls beside an offset.
+Unsigned integers are stored as signed ones with an offset (TZERO), as the standard says. If some are null, they become
+the next larger signed type if possible, because astropy cannot read nulls in a column with an offset.
 
-FITS has no place for text of any length in a row but the heap behind the table, and what lies there astropy makes a
-Python object of, one by one. So the rows are kept first, the longest text is found, and each column of text is as wide.
+FITS stores text of variable length only in the heap behind the table, from which astropy makes Python objects one by
+one. So the rows are buffered first, and each column of text becomes as wide as its longest value.
 """
 
 import math
@@ -30,14 +30,15 @@ if TYPE_CHECKING:
 _BLOCK = 2880
 
 _LONGEST_NAME = 68
-"""Characters of a column's name that a card has room for."""
+"""Characters of a column's name that fit into a keyword record."""
 
 _KEY = re.compile(r"[a-z][a-z0-9_]{0,7}")
-"""Names of notes that can be keywords. The others stand in the values of NOTE1, NOTE2 ..., since few programs read long
-values of long keywords (HIERARCH)."""
+"""Names of notes that are valid keywords. The others are in the values of NOTE1, NOTE2 ..., because few programs read
+long values of long keywords (HIERARCH).
+"""
 
 _NO_KEYS = {"END", "CONTINUE", "COMMENT", "HISTORY"}
-"""Words of the header itself, which cannot name a note."""
+"""Keywords of the header itself, which cannot name a note."""
 
 TYPES = Repertoire(frozenset({pa.uint8(), pa.int16(), pa.uint16(), pa.int32(), pa.uint32(), pa.int64(), pa.uint64()}))
 
@@ -73,7 +74,7 @@ def write(path: Path, columns: Sequence[Column], batches: Iterable[pa.RecordBatc
 
 
 def _settled(column: Column, extent: Extent) -> Column:
-    """Return a column of the type that its values allow: a signed one, or text, for unsigned ones with nulls."""
+    """Return a column of a type that fits its values: a signed one, or text, for unsigned ones with nulls."""
     if not extent.missing or not _offset(column.type):
         return column
     if extent.beyond and not pa.types.is_nested(column.type):
@@ -86,13 +87,13 @@ _SIGNED = {pa.uint16(): pa.int32(), pa.uint32(): pa.int64(), pa.uint64(): pa.int
 
 
 def _offset(type: pa.DataType) -> int:
-    """Return what is added to the integers of a column as FITS keeps them (TZERO)."""
+    """Return the offset of the integers of a column in FITS (TZERO)."""
     inner = element(type)
     return 1 << inner.bit_width - 1 if inner in _SIGNED else 0
 
 
 def _blank(column: Column, extent: Extent) -> Any:
-    """Return what stands for null: NaN, a zero byte, or an integer that the column does not hold."""
+    """Return the value for null: NaN, a zero byte, or an integer that the column does not contain."""
     inner = element(column.type)
     if pa.types.is_floating(inner):
         return float("nan")
@@ -115,7 +116,7 @@ def _check_names(columns: Sequence[Column]) -> None:
     """Raise `UsageError` unless the header can hold the names of all columns."""
     for column in columns:
         found = escaped(column.name)
-        if not 1 <= len(found) + found.count("'") <= _LONGEST_NAME:  # which a header doubles
+        if not 1 <= len(found) + found.count("'") <= _LONGEST_NAME:  # headers double it
             message = (
                 f"the column {column.name!r} has a name that FITS cannot hold: it takes from 1 to {_LONGEST_NAME} "
                 "characters of ASCII, and others as Python escapes them; select the others with --column, or write "
@@ -137,7 +138,7 @@ def _headers(
     write = escaped if marked else str
     made = []
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", AstropyWarning)  # signs other than letters and digits are kept as they are
+        warnings.simplefilter("ignore", AstropyWarning)  # characters other than letters and digits are kept
         for column, extent, blank in zip(columns, extents, blanks, strict=True):
             offset, (form, dimensions) = _offset(column.type), _form(column.type, max(extent.utf8, 1))
             null = blank - offset if extent.missing and pa.types.is_integer(element(column.type)) else None
@@ -146,7 +147,7 @@ def _headers(
         header = fits.BinTableHDU.from_columns(made, nrows=0).header
     header["NAXIS2"] = rows
     for number, column in enumerate(columns, start=1):
-        # The words of TOPCAT, which FITS itself lacks.
+        # TOPCAT's keywords, which FITS itself lacks.
         if column.ucd:
             header[f"TUCD{number}"] = write(column.ucd)
         if column.description:
@@ -168,7 +169,7 @@ def _headers(
 
 
 def _unit(text: str) -> str:
-    """Return a unit as FITS writes it; one that is not known as it is."""
+    """Return a unit as FITS writes it; an unknown one unchanged."""
     from astropy.units import Unit
 
     try:

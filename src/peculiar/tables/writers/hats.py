@@ -22,7 +22,7 @@ FINEST = 8
 """Order of the smallest regions: 0.05 square degrees."""
 
 PARTITION_ROWS = 1_000_000
-"""Rows of a region at the most, unless it is of the order `FINEST`."""
+"""Maximum number of rows in a region, unless it has the order `FINEST`."""
 
 
 def write(
@@ -46,18 +46,18 @@ def write(
     batches : iterable of pyarrow.RecordBatch
         Sorted by that column, nulls last.
     notes : mapping of str to str
-        For the head of each file.
+        Notes for the header of each file.
     name : str
-        Of the catalogue.
+        Name of the catalogue.
     position : (str, str)
         The columns with right ascension and declination.
     rows : int
-        Rows of a region at the most.
+        Maximum number of rows in a region.
 
     Returns
     -------
     int
-        Rows that were left out, since their position is not known: a region of the sky has no place for them.
+        Number of rows that were left out, because they have no position.
     """
     schema = schema_of(columns, notes)
     dataset = folder / "dataset"
@@ -91,13 +91,13 @@ def write(
         "hats_version": "v1.0",
     }
     text = "".join(f"{key}={value}\n" for key, value in properties.items())
-    for file in ("hats.properties", "properties"):  # the second is for readers of older versions
+    for file in ("hats.properties", "properties"):  # the second is for older readers
         (folder / file).write_text(text, encoding="utf-8")
     return left_out
 
 
 def _cells(batch: pa.RecordBatch) -> NDArray[np.int64]:
-    """Return the cells of the rows that have one."""
+    """Return the cells of the rows with a position."""
     return np.asarray(batch.column(HEALPIX.name).drop_null().to_numpy())
 
 
@@ -109,7 +109,7 @@ def _regions(counts: NDArray[np.int64], rows: int) -> Iterator[tuple[int, int]]:
     counts : array of int
         Rows in each pixel of the order `FINEST`.
     rows : int
-        Rows of a region at the most.
+        Maximum number of rows in a region.
     """
     levels = [counts]
     for _ in range(FINEST):
@@ -126,7 +126,7 @@ def _regions(counts: NDArray[np.int64], rows: int) -> Iterator[tuple[int, int]]:
 def _write_regions(
     dataset: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch], regions: Sequence[tuple[int, int]]
 ) -> list[Any]:
-    """Write a file a region, one after the other, and return what their feet say."""
+    """Write one file per region, one after the other, and return their metadata."""
     feet: list[Any] = []
     for number, pieces in itertools.groupby(_pieces(batches, regions), key=lambda piece: piece[0]):
         path = dataset / _file(*regions[number])
@@ -142,7 +142,7 @@ def _write_regions(
 def _pieces(
     batches: Iterable[pa.RecordBatch], regions: Sequence[tuple[int, int]]
 ) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """Yield the rows that have a cell, cut where a region ends, with the number of the region."""
+    """Yield the rows with a cell, split at the ends of regions, with the number of the region."""
     ends = np.array([(pixel + 1) << 2 * (ORDER - order) for order, pixel in regions], np.int64)
     for batch in batches:
         numbers = np.searchsorted(ends, _cells(batch), side="right")

@@ -17,8 +17,8 @@ from peculiar.tables.writers.votable import describe
 def write(path: Path, columns: Sequence[Column], batches: Iterable[pa.RecordBatch], notes: Mapping[str, str]) -> None:
     """Write a table. See `peculiar.tables.writers.write_table`.
 
-    Its notes and the meanings of its columns are Arrow's metadata, and once more a VOTable without rows, which TOPCAT
-    reads: https://www.ivoa.net/documents/Notes/VOParquet/
+    Notes and meanings of columns are stored as Arrow metadata, and again as a VOTable without rows, which TOPCAT reads:
+    https://www.ivoa.net/documents/Notes/VOParquet/
     """
     for column in columns:
         if pa.types.is_fixed_size_list(column.type) and not column.type.list_size:
@@ -34,8 +34,8 @@ def write(path: Path, columns: Sequence[Column], batches: Iterable[pa.RecordBatc
             parquet.write_batch(batch)
             for name in widths:
                 widths[name] = max(widths[name], pc.max(pc.utf8_length(batch.column(name))).as_py() or 0)
-        # astropy asks Arrow's schema how wide text is, and without an answer fails where some of it is null. So the
-        # schema is stored when that is known.
+        # astropy reads the width of text from Arrow's schema, and fails without it if some text is null. So the schema
+        # is stored after the widths are known.
         told = {**notes, **_description(columns, notes, widths)}
         told |= {f"{WIDTH}{name}": str(width) for name, width in widths.items()}
         whole = base64.b64encode(schema.with_metadata(told).serialize()).decode()
@@ -43,10 +43,10 @@ def write(path: Path, columns: Sequence[Column], batches: Iterable[pa.RecordBatc
 
 
 def _description(columns: Sequence[Column], notes: Mapping[str, str], widths: Mapping[str, int]) -> dict[str, str]:
-    # VOTable has no unsigned integers of 64 bits; called anything else, astropy makes real numbers of them.
+    # VOTable has no 64-bit unsigned integers, and astropy would turn them into floats under any other name.
     known = [column for column in columns if element(column.type) != pa.uint64()]
     try:
         content = describe(known, notes, widths).decode()
-    except UsageError:  # pictures, structs: VOTable has no words for them
+    except UsageError:  # pictures, structs: VOTable has no types for them
         return {}
     return {VOTABLE_VERSION: "1.0", VOTABLE_CONTENT: content}

@@ -18,22 +18,22 @@ _CANDIDATES = 64
 
 @dataclass(slots=True)
 class Extent:
-    """What has to be known of all values of a column before its first is written.
+    """Properties of all values of a column that are needed before the first is written.
 
     Parameters
     ----------
     ascii : bool
-        Whether its text is ASCII alone.
+        Whether its text is pure ASCII.
     utf8, utf16 : int
         Bytes of its longest text.
     missing : bool
-        Whether something in it is null.
+        Whether it contains nulls.
     holes : bool
-        Whether elements of its lists are.
+        Whether elements of its lists are null.
     beyond : bool
-        Whether it holds whole numbers beyond the signed ones of 64 bits.
+        Whether it contains integers beyond signed 64 bits.
     unused : array
-        Integers of its type that it does not hold, to stand for null.
+        Integers of its type that it does not contain, as candidates for null.
     """
 
     ascii: bool = True
@@ -46,7 +46,7 @@ class Extent:
 
 
 def measure(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> list[Extent]:
-    """Return the extents of the columns; `batches` is gone through once."""
+    """Return the extents of the columns, in one pass over `batches`."""
     extents = [Extent(unused=_candidates(field.type)) for field in schema]
     for batch in batches:
         for extent, array, name in zip(extents, batch.columns, schema.names, strict=True):
@@ -55,7 +55,7 @@ def measure(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> list[Extent
 
 
 def _candidates(type: pa.DataType) -> NDArray[np.integer]:
-    """Return the least, the largest, the second least ... integers of a type."""
+    """Return the smallest, the largest, the second smallest ... integers of a type."""
     type = element(type)
     if not pa.types.is_integer(type):
         return np.empty(0, np.int64)
@@ -86,7 +86,7 @@ def _widen(extent: Extent, array: pa.Array, name: str) -> None:
 
 
 def _elements(array: pa.Array) -> tuple[pa.Array, NDArray[np.bool_] | None]:
-    """Return the innermost elements of all lists, also of those that are null, and which are not known if any."""
+    """Return the innermost elements of all lists, also of null lists, and a mask of unknown ones, if any."""
     missing = _nulls(array)
     while pa.types.is_fixed_size_list(array.type):
         size = array.type.list_size
@@ -103,7 +103,7 @@ def _nulls(array: pa.Array) -> NDArray[np.bool_] | None:
 
 
 def shape(type: pa.DataType) -> tuple[int, ...]:
-    """Return the lengths of nested lists, the outer first; empty where a value is no list."""
+    """Return the lengths of nested lists, the outer first; empty if the values are not lists."""
     return (type.list_size, *shape(type.value_type)) if pa.types.is_fixed_size_list(type) else ()
 
 
@@ -114,14 +114,14 @@ def row_type(columns: Sequence[Column], widths: Sequence[int], *, nulls: bool) -
     ----------
     columns : sequence of Column
     widths : sequence of int
-        For each column of text its bytes.
+        Bytes of each column of text.
     nulls : bool
-        Begin with a bit a column that is set where its value is null, as VOTable's BINARY2 does.
+        Begin with one bit per column, set if its value is null, as in VOTable's BINARY2.
 
     Returns
     -------
     numpy.dtype
-        With the fields f0, f1 ..., and before them perhaps one named nulls.
+        With the fields f0, f1 ..., after an optional field nulls.
     """
     fields: list[tuple[Any, ...]] = [("nulls", "u1", (-(-len(columns) // 8),))] if nulls else []
     for number, (column, width) in enumerate(zip(columns, widths, strict=True)):
@@ -150,11 +150,11 @@ def records(
     row : numpy.dtype
         See `row_type`.
     blanks : sequence
-        For each column what stands for null.
+        Value for null in each column.
     encoding : sequence of str
-        For each column of text how its characters are encoded.
+        Encoding of each column of text.
     offsets : bool
-        Keep unsigned integers of 16 bits and more as signed ones, less half their range, as FITS does.
+        Store unsigned integers of 16 bits and more as signed ones, minus half their range, as FITS does.
     """
     for batch in batches:
         rows = np.zeros(batch.num_rows, dtype=row)

@@ -16,7 +16,7 @@ from peculiar.tables.column import Column
 
 GROUP_ROWS = 1 << 16
 GROUP_BYTES = 1 << 26
-"""Rows and bytes of which a piece has one: a row group of Parquet, and what is held in memory."""
+"""A piece ends at so many rows or bytes: a row group of Parquet, and the buffer in memory."""
 
 
 def schema_of(columns: Sequence[Column], notes: Mapping[str, str] | None = None) -> pa.Schema:
@@ -54,7 +54,7 @@ def cast(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Re
 
 
 def _converted(array: pa.Array, type: pa.DataType) -> pa.Array:
-    if pa.types.is_duration(array.type):  # Arrow has no text of it
+    if pa.types.is_duration(array.type):  # Arrow cannot convert it to text
         return pa.array([None if value is None else str(value) for value in array.to_pylist()], type)
     return array.cast(type)
 
@@ -72,13 +72,13 @@ def _cast(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
 
 @dataclass(frozen=True, slots=True)
 class Repertoire:
-    """The types that a format has, besides text, truth values and real numbers of 32 and 64 bits.
+    """The types of a format besides text, booleans and floats of 32 and 64 bits.
 
     Parameters
     ----------
     integers : frozenset of pyarrow.DataType
     text_lists : bool
-        Whether there are lists of text; lists of numbers and of truth values of one length, also nested, all have.
+        Whether it has lists of text. All formats have lists of numbers and booleans of fixed length, also nested.
     loose_lists : bool
         Whether the lists of a column may differ in their lengths.
     """
@@ -91,20 +91,20 @@ class Repertoire:
 INTEGERS = frozenset({pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64()})
 
 _DIGITS = 15
-"""Decimal digits of which a real number of 64 bits keeps each."""
+"""Decimal digits that a 64-bit float keeps exactly."""
 
 
 def plain(columns: Sequence[Column], format: Repertoire) -> list[Column]:
     """Return the columns with the types of a format.
 
-    Integers that the format lacks become the next larger signed ones, decimals real numbers where these keep all
-    digits, or whole ones, or text; dates become text.
+    Integer types that the format lacks become the next larger signed type; decimals become floats if these keep all
+    digits, otherwise integers or text; dates become text.
 
     Raises
     ------
     UsageError
-        If a column is of another type: a struct, bytes, lists of any length; or if its name is empty, or holds signs
-        that are no characters, which most headers lose.
+        If a column has another type: a struct, bytes, lists of variable length; or if its name is empty or contains
+        control characters, which most headers lose.
     """
     for column in columns:
         if not column.name or any(unicodedata.category(sign) == "Cc" for sign in column.name):
@@ -146,24 +146,24 @@ def _plain(name: str, type: pa.DataType, format: Repertoire) -> pa.DataType:
 
 
 def element(type: pa.DataType) -> pa.DataType:
-    """Return the type of the innermost elements of lists, or that of a value that is no list."""
+    """Return the type of the innermost elements of lists, or the type itself."""
     return element(type.value_type) if pa.types.is_nested(type) and not pa.types.is_struct(type) else type
 
 
 def with_element(type: pa.DataType, inner: pa.DataType) -> pa.DataType:
-    """Return a type with other innermost elements."""
+    """Return a type with another type of innermost elements."""
     return pa.list_(with_element(type.value_type, inner), type.list_size) if pa.types.is_nested(type) else inner
 
 
 def refuse_nul(name: str, texts: pa.Array) -> None:
-    """Raise `DataError` if text holds the character NUL, at which its readers would end it."""
+    """Raise `DataError` if text contains NUL, at which readers would cut it."""
     if pc.any(pc.match_substring(texts, "\0")).as_py():
         message = f"the column {name!r} holds the character NUL in its text; write it as Parquet, or leave it out"
         raise DataError(message)
 
 
 class Spool:
-    """Rows kept in a file, to be gone through more than once.
+    """Rows buffered in a file, for several passes.
 
     Parameters
     ----------
@@ -176,13 +176,13 @@ class Spool:
         self.rows = rows
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """Yield the rows, in the batches that they came in."""
+        """Yield the rows in their original batches."""
         return (self._reader.get_batch(number) for number in range(self._reader.num_record_batches))
 
 
 @contextmanager
 def spool(folder: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[Spool]:
-    """Keep rows in a file of a folder; it has no name, and so goes with the process, however that ends."""
+    """Buffer rows in a file without a name, which disappears with the process, however that ends."""
     rows = 0
     with tempfile.TemporaryFile(dir=folder) as file:
         options = pa.ipc.IpcWriteOptions(compression="lz4")

@@ -33,13 +33,13 @@ _BLANKS = dict.fromkeys(_TYPES, 0) | {
     pa.float32(): float("nan"),
     pa.float64(): float("nan"),
 }
-"""What fills the place of a null, whose bit is set."""
+"""The value stored for a null, whose bit is set."""
 
 _LARGEST = 2**63 - 1
-"""The largest integer that VOTable has."""
+"""The largest integer in VOTable."""
 
 _LINE = 57
-"""Bytes that make a line of 76 characters."""
+"""Bytes per line of 76 characters."""
 
 
 def write(path: Path, columns: Sequence[Column], batches: Iterable[pa.RecordBatch], notes: Mapping[str, str]) -> None:
@@ -65,12 +65,12 @@ def write(path: Path, columns: Sequence[Column], batches: Iterable[pa.RecordBatc
 
 
 def describe(columns: Sequence[Column], notes: Mapping[str, str], widths: Mapping[str, int]) -> bytes:
-    """Return a VOTable without rows, which says what the columns of a Parquet file mean, and how wide their text is.
+    """Return a VOTable without rows that describes the columns of a Parquet file, with the widths of text.
 
     Raises
     ------
     UsageError
-        If a column is of a type that VOTable does not have.
+        If a column has a type that VOTable lacks.
     """
     columns = plain(columns, TYPES)
     kinds = [
@@ -99,7 +99,7 @@ def _check(columns: Sequence[Column], extents: Sequence[Extent]) -> None:
 
 
 def _settled(column: Column, extent: Extent) -> Column:
-    """Return a column whose unsigned integers of 64 bits, which VOTable lacks, are signed ones, or else text."""
+    """Return a column with 64-bit unsigned integers, which VOTable lacks, as signed integers or text."""
     if element(column.type) != pa.uint64():
         return column
     if not extent.beyond:
@@ -110,22 +110,22 @@ def _settled(column: Column, extent: Extent) -> Column:
 
 
 def _characters(extent: Extent) -> int:
-    # A single character would be another type than text.
+    # A single character would have another type than text.
     return max(extent.utf8 if extent.ascii else extent.utf16 // 2, 2)
 
 
 def _document(columns: Sequence[Column], kinds: Sequence[Mapping[str, str]], notes: Mapping[str, str]) -> bytes:
-    """Return a table without rows, as astropy writes it."""
+    """Return astropy's VOTable without rows."""
     from astropy.io.votable import tree
     from astropy.utils.exceptions import AstropyWarning
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", AstropyWarning)  # units that the IVOA does not know are kept as they are
+        warnings.simplefilter("ignore", AstropyWarning)  # unknown units are kept
         document = tree.VOTableFile(version="1.4")
         resource, table = tree.Resource(), tree.TableElement(document)
         document.resources.append(resource)
         resource.tables.append(table)
-        # Their ids are not made of their names, which could be those of columns.
+        # Their ids are not made from their names, which could be those of columns.
         resource.infos.extend(
             tree.Info(ID=f"info.{number}", name=_attribute(name), value=_attribute(value))
             for number, (name, value) in enumerate(notes.items(), start=1)
@@ -147,11 +147,11 @@ def _document(columns: Sequence[Column], kinds: Sequence[Mapping[str, str]], not
 
 
 _MARKED = re.compile("\ufffe([0-9]+);".encode())
-"""A marked sign of an attribute: by a character that XML does not have."""
+"""Mark of an escaped character in an attribute: a character that XML does not allow."""
 
 
 def _attribute(text: str) -> str:
-    """Return text for an attribute; tabs and line ends, which XML takes for blanks there, are marked."""
+    """Return text for an attribute; tabs and line ends, which XML would turn into blanks, are escaped."""
     return re.sub("[\t\n\r]", lambda match: f"\ufffe{ord(match[0])};", _xml(text))
 
 
@@ -159,12 +159,12 @@ def _kind(column: Column, extent: Extent) -> dict[str, str]:
     if pa.types.is_string(column.type):
         return {"datatype": "char" if extent.ascii else "unicodeChar", "arraysize": str(_characters(extent))}
     kind = {"datatype": _TYPES[element(column.type)]}
-    lengths = reversed(shape(column.type))  # VOTable begins with the one that changes fastest
+    lengths = reversed(shape(column.type))  # VOTable begins with the fastest axis
     return kind | ({"arraysize": "x".join(map(str, lengths))} if pa.types.is_nested(column.type) else {})
 
 
 def _base64(parts: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield bytes as lines of text; the lines do not depend on how the bytes come in parts."""
+    """Yield bytes as lines of text; the lines do not depend on the division of the input."""
     left = b""
     for part in parts:
         left += part
@@ -175,5 +175,5 @@ def _base64(parts: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _xml(text: str) -> str:
-    """Return text without the control characters that XML cannot hold."""
+    """Return text without control characters, which XML cannot hold."""
     return re.sub(r"[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", text)
