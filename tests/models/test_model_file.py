@@ -145,10 +145,10 @@ def test_pictures_are_framed_as_the_model_wants_them(tiny_model: Path, given: An
         (np.full((40, 40, 3), -0.1), "float64 from -0.1"),
         ([DRAWN[0], None], "picture 1 is None: one that could not be read is left out"),
         ([DRAWN[0], "galaxy.jpg"], "picture 1 is str"),
-        ("galaxy.jpg", "str is no picture"),
-        (Path("galaxy.jpg"), "is no picture"),
-        (3, "int is no picture"),
-        (None, "NoneType is no picture"),
+        ("galaxy.jpg", "str is not a picture"),
+        (Path("galaxy.jpg"), "is not a picture"),
+        (3, "int is not a picture"),
+        (None, "NoneType is not a picture"),
         (Image.fromarray(np.zeros((9, 9), np.int32), "I"), "the picture cannot be read: .*without a known scale"),
         ([[[1, 2, 3]]], "picture 0 is list"),
     ],
@@ -273,7 +273,7 @@ BAD_CARDS: dict[str, Callable[[dict[str, Any]], object]] = {
     ),
     "less than or equal to 8": lambda card: card.update(views=9),
     "size has to be between": lambda card: object.__setattr__(card["framing"], "size", 0),
-    "does not fit its embedding": lambda card: card.update(
+    "do not fit its embedding": lambda card: card.update(
         familiar=fit_novelty(*(2 * [(np.eye(1000, 7), np.eye(1000, 28))]))
     ),
 }
