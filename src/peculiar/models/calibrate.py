@@ -43,7 +43,7 @@ def calibrate(
     scores: dict[str, Any] | None = None,
     progress: Callable[[int], object] = lambda done: None,
 ) -> Model:
-    """Write a model file that is recalibrated on galaxies that it was not trained on.
+    """Calibrate a model file on galaxies that it was not trained on.
 
     Parameters
     ----------
