@@ -3,7 +3,7 @@
 ::
 
     PeculiarError
-    ├── DataError (ValueError)               what was read is not what it has to be
+    ├── DataError (ValueError)               data are not as expected
     │   ├── LabelError                       labels missing, malformed or too few
     │   ├── PictureError                     one picture cannot be read
     │   └── IncompleteError                  parts of a survey could not be classified
@@ -13,15 +13,15 @@
     ├── RunError (ValueError)                a training run that cannot be read or resumed
     ├── ModelError (ValueError)              a model file that cannot be read
     ├── LedgerError (ValueError)             the record of a long run is damaged
-    ├── DownloadError (OSError)              a file could not be fetched whole
+    ├── DownloadError (OSError)              a file could not be downloaded completely
     └── MissingExtraError (ImportError)      an optional dependency is not installed
 
     PeculiarWarning (UserWarning)
-    ├── SimulatedDataWarning                 simulated galaxies stand in for real ones
+    ├── SimulatedDataWarning                 simulated galaxies replace real ones
     └── UnreadablePictureWarning             some pictures were left out
 
-Each exception is also the built-in kind that a caller would expect, and its message says what was asked, what was
-received and what to do next. ``exit_status`` is what the command line returns for it: 1 for a failure, 2 for misuse.
+Each exception is also the built-in kind that a caller would expect. Its message says what was asked, what was received
+and what to do next. ``exit_status`` is the status of the command line: 1 for a failure, 2 for misuse.
 """
 
 import difflib
@@ -32,7 +32,7 @@ from typing import Any
 from peculiar.text import plain, reason
 
 _SHORT = 10
-"""Characters; what a library says in fewer may stand in a message by chance."""
+"""In characters; a shorter text of a library may occur in a message by chance."""
 
 
 class PeculiarError(Exception):
@@ -41,7 +41,7 @@ class PeculiarError(Exception):
     exit_status = 1
 
     def __str__(self) -> str:
-        """Return the message; what a library said of the cause is told without its advice to its own callers."""
+        """Return the message; the text of a library is repeated without its advice to its own callers."""
         told, cause = plain(super().__str__()), self.__cause__
         if cause is not None and not isinstance(cause, PeculiarError):
             for said in (plain(repr(cause)), plain(str(cause))):
@@ -49,7 +49,7 @@ class PeculiarError(Exception):
         return told
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Let the message, not what it was made of, travel between processes."""
+        """Pickle the message rather than the arguments."""
         return _rebuild, (type(self), (str(self),), self.__dict__)
 
 
@@ -61,11 +61,11 @@ def _rebuild(kind: type[PeculiarError], args: tuple[Any, ...], state: dict[str, 
 
 
 class DataError(PeculiarError, ValueError):
-    """What was read is not what it has to be: another shape, another type, impossible values."""
+    """Data are not as expected: another shape, another type, impossible values."""
 
 
 class LabelError(DataError):
-    """Labels are missing, malformed, or too few for what was asked."""
+    """Labels are missing, malformed or too few."""
 
 
 class PictureError(DataError):
@@ -87,13 +87,13 @@ class PictureError(DataError):
 
 
 class IncompleteError(DataError):
-    """Parts of a survey could not be classified; what is done is kept, and the same call goes on with what is left.
+    """Parts of a survey could not be classified; the rest is kept, and the same call continues.
 
     Parameters
     ----------
     message : str
     summary : peculiar.catalogs.tally.Summary
-        What became of the galaxies.
+        The outcome for the galaxies.
     """
 
     def __init__(self, message: str, summary: Any) -> None:
@@ -102,24 +102,24 @@ class IncompleteError(DataError):
 
 
 class NotFoundError(PeculiarError, FileNotFoundError):
-    """Nothing is at the path that was given."""
+    """There is nothing at the given path."""
 
     exit_status = 2
 
 
 class UnknownNameError(PeculiarError, LookupError):
-    """There is no column, network or class of the name that was given.
+    """There is no column, network or class of the given name.
 
     Parameters
     ----------
     kind : str
-        What was looked for: "column", "network".
+        Kind of thing: "column", "network".
     name : str
-        The name that was given.
+        The given name.
     known : iterable of str
-        The names that there are.
+        The existing names.
     where : str, optional
-        Where they are, to end the first sentence: "in galaxies.parquet".
+        Their place, which ends the first sentence: "in galaxies.parquet".
     """
 
     exit_status = 2
@@ -136,7 +136,7 @@ class UnknownNameError(PeculiarError, LookupError):
 
 
 class UsageError(PeculiarError, ValueError):
-    """Options or arguments that do not go together."""
+    """Options or arguments are invalid or do not fit together."""
 
     exit_status = 2
 
@@ -150,11 +150,11 @@ class ModelError(PeculiarError, ValueError):
 
 
 class LedgerError(PeculiarError, ValueError):
-    """The record of what a long run has done is damaged."""
+    """The record of a long run is damaged."""
 
 
 class DownloadError(PeculiarError, OSError):
-    """A file could not be fetched whole from where it is published."""
+    """A published file could not be downloaded completely."""
 
 
 class MissingExtraError(PeculiarError, ImportError):
@@ -163,9 +163,9 @@ class MissingExtraError(PeculiarError, ImportError):
     Parameters
     ----------
     task : str
-        What needs it: "training".
+        The task that needs it: "training".
     extra : str
-        The extra of peculiar that brings it.
+        The extra of peculiar that installs it.
     """
 
     def __init__(self, task: str, extra: str) -> None:
@@ -174,7 +174,7 @@ class MissingExtraError(PeculiarError, ImportError):
 
 @contextmanager
 def extra(task: str, name: str) -> Iterator[None]:
-    """Turn a package that cannot be imported into advice: `MissingExtraError` of a task and an extra of peculiar."""
+    """Turn a failed import into a `MissingExtraError` that names a task and an extra of peculiar."""
     try:
         yield
     except ModuleNotFoundError as error:
@@ -186,7 +186,7 @@ class PeculiarWarning(UserWarning):
 
 
 class SimulatedDataWarning(PeculiarWarning):
-    """Simulated galaxies stand in for real ones; scores on them say nothing of the sky."""
+    """Simulated galaxies replace real ones; scores on them say nothing about the sky."""
 
 
 class UnreadablePictureWarning(PeculiarWarning):

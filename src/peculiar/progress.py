@@ -5,18 +5,18 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-# Seconds between lines: a terminal shows each in the place of the one before, a notebook or a log below it.
+# Seconds between lines: a terminal replaces the last line, a notebook or a log adds a line.
 _TERMINAL, _ELSEWHERE = 0.2, 10.0
 
 
 @contextmanager
 def telling(task: str) -> Iterator[Callable[[int, int | None], None]]:
-    """Give a function that is told how many are done and to do (None: not known), and shows that now and then.
+    """Yield a function that takes the numbers done and to do (None: unknown), and shows them regularly.
 
     Parameters
     ----------
     task : str
-        What is done, to begin the line: "classified".
+        The beginning of the line: "classified".
     """
     stream, begun = sys.stderr, time.monotonic()
     terminal = stream.isatty()

@@ -6,11 +6,11 @@ import unicodedata
 from itertools import takewhile
 
 _MOST_TOLD = 300
-"""Characters of what a library says that a message repeats."""
+"""Maximum length of a library's text in a message, in characters."""
 
 _PATH = re.compile(r"(?:Pure)?(?:Posix|Windows)Path\((['\"])(.*?)\1\)")
 
-# What a library advises its own callers: arguments of its functions, its options, its documentation.
+# Advice of a library to its own callers: arguments of its functions, its options, its documentation.
 _ADVICE = re.compile(
     r"\b[a-z_]+=[\w'\"]+|^(?:if this|to figure|consider|please|use|set|see|try|pass|specify)\b|https?://", re.IGNORECASE
 )
@@ -19,21 +19,21 @@ _SENTENCE = re.compile(r"(?<=[.!?;])\s+|\n+")
 
 
 def shown(text: str) -> str:
-    """Return a text with what is not printable written as escapes, a line feed as a backslash and an n.
+    """Return a text with unprintable characters, also line feeds, as escapes.
 
-    Nothing in an id or a path can then command a terminal, turn the direction of what follows, or begin a line.
+    Nothing in an id or a path can then control a terminal, change the direction of text, or begin a line.
     """
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
 def width(text: str) -> int:
-    """Return how many columns of a terminal a text takes: wide characters take two, combining ones none."""
+    """Return the width of a text in terminal columns: wide characters take two, combining ones none."""
     wide = sum(unicodedata.east_asian_width(one) in "WF" for one in text)
     return len(text) + wide - sum(unicodedata.combining(one) > 0 or unicodedata.category(one) == "Me" for one in text)
 
 
 def reason(error: BaseException) -> str:
-    """Return why something failed, from what a library says: in one line, without its advice to its own callers."""
+    """Return the reason of a failure from the text of a library, in one line, without its advice to its own callers."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     text = error.args[0] if isinstance(error, KeyError) and error.args else error
@@ -56,9 +56,9 @@ def counted(count: int, noun: str, verb: str = "", verb_of_one: str = "") -> str
     ----------
     count : int
     noun : str
-        Of one thing.
+        Singular of the thing.
     verb, verb_of_one : str, optional
-        That follows, of several things and of one.
+        The verb, in the plural and the singular.
     """
     if count == 1:
         return f"1 {noun} {verb_of_one}".rstrip()
@@ -77,5 +77,5 @@ def changed(by: float, *, digits: int = 4) -> str:
 
 
 def format_score(value: float | None) -> str:
-    """Return a score with three digits, or that it is undefined."""
+    """Return a score with three digits, or "undefined"."""
     return "undefined" if value is None or not math.isfinite(value) else f"{value:.3f}"

@@ -42,25 +42,25 @@ def check(
     threads: int = 2,
     progress: Callable[[str, int], object] = lambda stage, done: None,
 ) -> CheckResult:
-    """Look for what is wrong with a set of galaxies. The data are never changed.
+    """Find problems in a set of galaxies. The data are never changed.
 
     Parameters
     ----------
     data : path-like
-        What `open_source` takes, or a table without pictures, of which only the columns are looked at.
+        As for `open_source`, or a table without pictures, of which only the columns are checked.
     label : str, optional
-        Column that holds the labels; by default the first of the usual names.
+        Column of labels; default: the first of the usual names.
     radius : float
         Positions closer than this, in arcseconds, are neighbours.
     split : str or path-like, optional
-        The column that names the part each galaxy is in, or a table with the columns ``id`` and ``part``, or the folder
-        of a training run that has one.
+        The column with the part of each galaxy, or a table with the columns ``id`` and ``part``, or the folder of a
+        training run with a split.
     model : path-like, optional
-        Model file whose embeddings judge the labels; by default the one that ships.
+        Model file whose embeddings judge the labels; default: the one that ships.
     id, ra, dec : str, optional
-        The columns of a table that hold ids and positions; by default those of the usual names.
+        The columns of ids and positions of a table; default: those with the usual names.
     threads : int
-        That decode.
+        Number of decoding threads.
     progress : callable
         Called with the stage and the number of galaxies done since the last call.
 
@@ -71,7 +71,7 @@ def check(
     Raises
     ------
     NotFoundError, DataError, UnknownNameError
-        If the data, the split or the label's column cannot be read.
+        If the data, the split or the column of labels cannot be read.
     UsageError
         If the radius is negative.
     """
@@ -111,12 +111,12 @@ def check(
 
 
 def _open(path: Path, label: str | None, keys: Keys) -> tuple[Source | None, str]:
-    """Open a source; a table without pictures is None, and why."""
+    """Open a source; return None and the reason for a table without pictures."""
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings(
                 "ignore", ".*ids that occur more than once", PeculiarWarning
-            )  # a finding of its own
+            )  # this is a finding of its own
             return open_source(path, label=label, id=keys.id, ra=keys.ra, dec=keys.dec), ""
     except DataError as error:
         if not is_table(path):
@@ -133,7 +133,7 @@ def _type_of_ids(path: Path, keys: Keys) -> pa.DataType:
 
 
 def open_examined(path: Path, label: str | None, keys: Keys = FOUND) -> Source:
-    """Open a source without a warning of ids that occur more than once, which is a finding of its own."""
+    """Open a source without the warning about repeated ids, which are a finding of their own."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*ids that occur more than once", PeculiarWarning)
         return open_source(path, label=label, id=keys.id, ra=keys.ra, dec=keys.dec)
@@ -147,7 +147,7 @@ def _catalogue_rows(path: Path, columns: Mapping[str, Sequence[Any]], keys: Keys
 
 
 def _examined(source: Source, threads: int, progress: Callable[[int], object]) -> list[Examined]:
-    """Look at every picture of a source, a few at a time."""
+    """Examine every picture of a source, a few at a time."""
     found = []
     for one in in_order(examine, source.rows(), threads):
         found.append(one)
@@ -158,7 +158,7 @@ def _examined(source: Source, threads: int, progress: Callable[[int], object]) -
 def _positions(
     path: Path, kind: str, columns: Mapping[str, Sequence[Any]], result: CheckResult, keys: Keys
 ) -> tuple[tuple[str, str], NDArray[np.float64]] | None:
-    """Return what `sky_positions` does; say in the result why there are none."""
+    """Return the result of `sky_positions`; record in the result of the check why there are none."""
     try:
         described = described_columns(path, kind)
         found = sky_positions(columns, described, keys.ra, keys.dec, where=str(path))
@@ -177,7 +177,7 @@ def _neighbours(sky: tuple[tuple[str, str], NDArray[np.float64]] | None, radius:
 
 
 def _contradictions(findings: Sequence[Finding], labels: Sequence[str | None]) -> list[Finding]:
-    """Look at the labels of duplicates; neighbours on the sky may be two galaxies."""
+    """Compare the labels of duplicates; neighbours on the sky may be different galaxies."""
     found = []
     for rows in connected(pair for one in findings if one.kind.remedy is Remedy.KEEP_FIRST for pair in one.pairs):
         given = sorted({label for row in rows if (label := labels[row]) is not None})
@@ -189,7 +189,7 @@ def _contradictions(findings: Sequence[Finding], labels: Sequence[str | None]) -
 def _parts(
     split: str | os.PathLike[str] | None, columns: Mapping[str, Sequence[Any]], ids: list[str]
 ) -> list[set[str]] | None:
-    """Return the parts that each row is in: none where the split does not tell, several where it names an id twice."""
+    """Return the parts of each row: none if the split does not contain it, several if the split names its id twice."""
     if split is None:
         return None
     if str(split) in columns:
@@ -217,7 +217,7 @@ def _parts(
 
 
 def _leaks(same: Iterable[tuple[int, int]], parts: Sequence[set[str]] | None) -> Iterator[Finding]:
-    """Look for galaxies in several parts, given pairs of rows that are alike, near, or of one id."""
+    """Find galaxies in several parts, given pairs of rows that are duplicates, neighbours, or have one id."""
     if parts is None:
         return
     groups = connected(same)
@@ -256,7 +256,7 @@ def _suspects(
     result: CheckResult,
     progress: Callable[[int], object],
 ) -> None:
-    """Rank the labels by how suspect they are, into `result`."""
+    """Rank the labels by how suspect they are, and store this in `result`."""
     broken = {
         row
         for one in result.findings

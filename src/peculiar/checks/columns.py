@@ -17,34 +17,35 @@ from peculiar.tables.quantity import quantity_of
 from peculiar.tables.reader import TableReader
 from peculiar.tables.sky import sky_names
 
-# Stand-ins for "not known" that survive among numbers.
+# Numbers that commonly stand for "not known".
 _SENTINELS = (-99999.0, -9999.0, -999.0, -99.0, 99.0, 999.0, 9999.0, 99999.0)
 
 _REDSHIFT = re.compile(r"(?:.*_)?(?:z|redshift|zspec|zphot|photoz|specz)(?:_.*)?")
 _MAGNITUDE = re.compile(r"(?:.*_)?(?:mag|[a-z]*mag)(?:_.*)?|[ugrizy]")
 _ERROR = re.compile(r".*(?:err|error|sigma|flag|warning)s?")
 
-# A galaxy that comes towards us has a redshift a little below 0; magnitudes lie within these bounds.
+# A galaxy that approaches us has a redshift slightly below 0; magnitudes lie within these bounds.
 _LEAST_REDSHIFT, _MAGNITUDES = -0.01, (-5.0, 40.0)
 
-# Of fewer rows a column is not called constant, nor a copy.
+# With fewer rows, a column is not reported as constant or as a copy.
 _LEAST_ROWS = 10
 
 
 def read_columns(path: Path, kind: str) -> dict[str, list[Any]]:
-    """Read the columns of numbers and words of a set of galaxies.
+    """Read the columns of numbers and text of a set of galaxies.
 
     Parameters
     ----------
     path : path
     kind : str
-        What is there, as a source says: only "table" and "hdf5" have columns.
+        Kind of the source: only "table" and "hdf5" have columns.
 
     Returns
     -------
     dict of str to list
-        Null is None, as is what a part of the table lacks; so all are of one length. Values of CSV files are text.
-        Columns of bytes, structures and lists are left out, and of HDF5 what does not go with the pictures.
+        Null is None, also for columns that a part of the table lacks, so all have the same length. Values of CSV files
+        are text. Columns of bytes, structs and lists are left out, and so are HDF5 datasets of another length than the
+        pictures.
 
     Raises
     ------
@@ -66,13 +67,13 @@ def read_columns(path: Path, kind: str) -> dict[str, list[Any]]:
             for name in plain:
                 columns[name].extend(batch.column(name).to_pylist())
         rows = len(columns[plain[0]]) if plain else rows + len(reader)
-        for values in columns.values():  # which this part may lack
+        for values in columns.values():  # this part may lack it
             values.extend([None] * (rows - len(values)))
     return columns
 
 
 def described_columns(path: Path, kind: str) -> list[Column]:
-    """Return what a table says of its columns; of HDF5 and pictures nothing is known."""
+    """Return the descriptions of the columns of a table; there are none for HDF5 and pictures."""
     return [Column.of(field) for field in TableReader(path).schema] if kind == "table" else []
 
 
@@ -97,7 +98,7 @@ def _hdf5_columns(path: Path) -> dict[str, list[Any]]:
 
 
 def as_numbers(values: Sequence[Any]) -> NDArray[np.float64] | None:
-    """Return a column as numbers, NaN where empty; None if it holds words or nothing at all."""
+    """Return a column as numbers, NaN if empty; None if it holds text or nothing."""
     if all(value in (None, "") for value in values) or any(isinstance(value, bool) for value in values):
         return None
     try:
@@ -114,15 +115,15 @@ def sky_positions(
     *,
     where: str = "",
 ) -> tuple[tuple[str, str], NDArray[np.float64]] | None:
-    """Return the positions that some columns hold.
+    """Return the positions in columns.
 
     Parameters
     ----------
     columns : mapping of str to sequence
     described : sequence of Column
-        What is known of them: units and UCDs.
+        Their descriptions: units and UCDs.
     ra, dec : str, optional
-        Which columns they are; by default those of the usual names.
+        Columns of positions; default: those with the usual names.
     where : str
         The file, for messages.
 
@@ -130,13 +131,12 @@ def sky_positions(
     -------
     names : (str, str)
     positions : ndarray, shape (2, n)
-        In degrees; NaN where unknown.
-        Nothing is returned where there are no such columns, or they hold words.
+        In degrees; NaN where unknown. None is returned if there are no such columns, or they hold text.
 
     Raises
     ------
     DataError
-        If a column is in a unit that is no angle.
+        If the unit of a column is not an angle.
     """
     known = {one.name: one for one in described}
     names = sky_names([known.get(name, Column(name, pa.float64())) for name in columns], ra, dec)
@@ -164,17 +164,17 @@ def column_faults(
     Parameters
     ----------
     columns : mapping of str to sequence
-        All of one length.
+        All of the same length.
     sky : tuple, optional
-        What `sky_positions` returns of them.
+        The result of `sky_positions` for them.
 
     Yields
     ------
     kind : Problem
     text : str
-        What is wrong, with the column's name.
+        What is wrong, with the name of the column.
     rows : tuple of int
-        Where; empty if the column is meant as a whole.
+        The rows; empty if the whole column is meant.
     """
     numbers = {name: found for name, values in columns.items() if (found := as_numbers(values)) is not None}
     for name, values in columns.items():
@@ -185,7 +185,7 @@ def column_faults(
     for (one, first), (other, second) in itertools.combinations(numbers.items(), 2):
         both = ~np.isnan(first) & ~np.isnan(second)
         same = both & np.isclose(first, second, rtol=1e-6, atol=1e-9)
-        # Two columns that are constant, or mostly one value, agree without being copies.
+        # Columns that are constant, or mostly one value, agree without being copies.
         if (
             both.sum() >= _LEAST_ROWS
             and same.sum() >= Problem.COPIED_COLUMN.threshold / 100 * both.sum()
@@ -228,7 +228,7 @@ def _impossible(name: str, values: NDArray[np.float64]) -> Iterator[tuple[Proble
 
 
 def _stand_ins(values: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Return the rows with a value that stands for "not known": far outside all others."""
+    """Return the rows with a value for "not known": far outside all others."""
     sentinel = np.isin(values, _SENTINELS)
     rest = values[~sentinel & np.isfinite(values)]
     if not sentinel.any() or not len(rest):
@@ -249,7 +249,7 @@ def _off_the_sky(
     outside = np.flatnonzero((ra < 0) | (ra > 360) | steep)
     if not len(outside):
         return
-    # If the columns were swapped, every position would be on the sky the other way round.
+    # If the columns are swapped, every position is on the sky after swapping them back.
     swapped = steep.any() and not ((np.abs(ra) > 90) | (dec < 0) | (dec > 360)).any()
     text = f"{names[0]} and {names[1]} lie outside the sky (0 to 360, -90 to 90 degrees) in {len(outside):,} rows"
     yield Problem.IMPOSSIBLE_VALUE, text + ("; they look swapped" if swapped else ""), _rows(outside)
@@ -260,12 +260,12 @@ def _rows(rows: NDArray[np.intp]) -> tuple[int, ...]:
 
 
 def sky_pairs(ra: NDArray[np.float64], dec: NDArray[np.float64], radius: float) -> list[tuple[int, int, float]]:
-    """Find pairs of positions that are close on the sky, at the poles and across 0 h too.
+    """Find pairs of positions that are close on the sky, also at the poles and across 0 h.
 
     Parameters
     ----------
     ra, dec : ndarray, shape (n,)
-        Degrees; rows that are NaN or outside the sky are passed over.
+        Degrees; rows that are NaN or outside the sky are skipped.
     radius : float
         Arcseconds.
 

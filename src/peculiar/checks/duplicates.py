@@ -1,6 +1,6 @@
 """Rows that show the same galaxy: equal files, equal pixels, or copies turned, mirrored or cropped differently.
 
-The one finder of duplicates: checks report what it finds, and training keeps it on one side of the split.
+This is the only finder of duplicates: checks report its pairs, and training keeps them in one part of the split.
 """
 
 import hashlib
@@ -19,22 +19,22 @@ from peculiar.images.defects import Defect, Rule, find_defect
 from peculiar.images.duplicates import find_duplicates, portrait
 from peculiar.sources.stream import Row, Source, in_order
 
-# Of a picture with one of these faults enough is seen to tell whether it is a duplicate; others resemble each other.
+# Pictures with one of these defects show enough to find duplicates; those with other defects resemble each other.
 _SEEN = {Problem.BIT_DEPTH, Defect.CLIPPED, Defect.OFF_CENTRE, Defect.UNEVEN_SKY}
 
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """A row and what its picture alone tells.
+    """A row and what its picture shows.
 
     Parameters
     ----------
     id : str
     label : str or None
     fault : (Rule, str) or None
-        What is wrong with the picture, and what was measured.
+        The defect of the picture, and what was measured.
     file, pixels : bytes
-        Digests of the file and of the pixels; empty where a duplicate could not be told.
+        Digests of the file and of the pixels; empty if duplicates cannot be found.
     portrait : ndarray of uint8 or None
         See `peculiar.images.duplicates.portrait`.
     """
@@ -48,7 +48,7 @@ class Examined:
 
 
 def examine(row: Row) -> Examined:
-    """Decode the picture of a row, and look for what is wrong with it."""
+    """Decode the picture of a row, and look for defects."""
     file, guess = b"", ""
     try:
         content = row.read()
@@ -106,22 +106,22 @@ def same_galaxies(
     threads: int = 2,
     progress: Callable[[int], object] = lambda done: None,
 ) -> list[tuple[str, str]]:
-    """Find pictures of the same galaxy under different ids: copies, also turned, mirrored, rescaled or cut anew.
+    """Find pictures of the same galaxy under different ids, also turned, mirrored, rescaled or cropped differently.
 
     Parameters
     ----------
     sources : sequence of Source
     ids : collection of str
-        Of the galaxies to compare; of several rows of one id the first counts.
+        Ids of the galaxies to compare; the first of several rows with one id counts.
     threads : int
-        That read pictures.
+        Number of threads that read pictures.
     progress : callable
         Called with the number of galaxies compared since the last call.
 
     Returns
     -------
     list of (str, str)
-        Ids of pairs. See `peculiar.images.duplicates.find_duplicates` for the time it takes.
+        Pairs of ids. See `peculiar.images.duplicates.find_duplicates` for the time it takes.
     """
     wanted = set(ids)
 
@@ -141,7 +141,7 @@ def _digest(content: bytes) -> bytes:
 
 
 def _groups(digests: Sequence[bytes]) -> list[tuple[int, ...]]:
-    """Return the rows that share a digest, where several do; an empty one is shared with nobody."""
+    """Return groups of rows with the same digest; empty digests are ignored."""
     rows: dict[bytes, list[int]] = defaultdict(list)
     for number, digest in enumerate(digests):
         if digest:

@@ -12,7 +12,7 @@ from peculiar.images.defects import Defect, Remedy, Rule
 
 
 class Problem(Rule):
-    """What the checks look for in a set of galaxies, beside the defects of single pictures."""
+    """Problems of a set of galaxies, in addition to defects of single pictures."""
 
     UNREADABLE = "unreadable", "the picture cannot be decoded", Remedy.DROP
     BIT_DEPTH = (
@@ -59,23 +59,23 @@ class Problem(Rule):
 
 _FIRST, *_OTHERS = Problem
 KINDS: tuple[Rule, ...] = (_FIRST, *Defect, *_OTHERS)
-"""All that the checks look for, in the order in which findings are told."""
+"""All kinds of findings, in the order of reports."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that is wrong.
+    """A problem that was found.
 
     Parameters
     ----------
     kind : Rule
         One of `KINDS`.
     rows : tuple of int
-        Of the data; empty if it concerns the whole.
+        Rows of the data; empty if it concerns the whole.
     text : str
         What was found.
     score : float or None
-        How sure, or how close, where there is a measure.
+        How certain, or how close, if there is a measure.
     """
 
     kind: Rule
@@ -85,25 +85,25 @@ class Finding:
 
     @property
     def pairs(self) -> list[tuple[int, int]]:
-        """The first of the rows with each other one."""
+        """Pairs of the first row with each other one."""
         return [(self.rows[0], other) for other in self.rows[1:]]
 
 
 @dataclass(slots=True)
 class CheckResult:
-    """What the checks found.
+    """The result of a check.
 
     Parameters
     ----------
     data : path
     ids, labels : list
-        Of every row; a label is None where there is none.
+        Of every row; a missing label is None.
     findings : list of Finding
         In the order of `KINDS`.
     ranking : list of Suspect
-        All labels that could be judged, the most suspect first.
+        All judged labels, the most suspect first.
     skipped : dict of str to str
-        What could not be looked for, and why.
+        Checks that were skipped, and why.
     seconds : float
     id_type : pyarrow.DataType
         Of the ids in the data.
@@ -119,7 +119,7 @@ class CheckResult:
     id_type: pa.DataType = field(default_factory=pa.string)
 
     def counts(self) -> dict[Rule, int]:
-        """Return how many findings there are of each kind that was found."""
+        """Return the number of findings of each kind."""
         counted = Counter(finding.kind for finding in self.findings)
         return {kind: counted[kind] for kind in KINDS if counted[kind]}
 
@@ -128,7 +128,7 @@ class CheckResult:
         return [finding for finding in self.findings if finding.kind == kind]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return all of it, for JSON."""
+        """Return everything as JSON values."""
         return {
             "data": str(self.data),
             "rows": len(self.ids),
@@ -158,7 +158,7 @@ class CheckResult:
         }
 
     def pairs(self) -> list[tuple[int, int]]:
-        """Return pairs of rows that show the same place on the sky; `split_by_id` keeps them in one part."""
+        """Return pairs of rows that show the same galaxy or place on the sky; `split_by_id` keeps them in one part."""
         return [
             pair
             for one in self.findings
@@ -167,13 +167,13 @@ class CheckResult:
         ]
 
     def dropped(self) -> dict[int, str]:
-        """Return which rows a cleaned list leaves out, and why: broken ones, and all duplicates but the first."""
+        """Return the rows that a cleaned list leaves out, and why: broken ones, and all duplicates but the first."""
         dropped: dict[int, str] = {}
         stands: dict[int, int] = {}
         for finding in self.findings:
             remedy = finding.kind.remedy
-            # A duplicate that was dropped is stood for by what it was dropped for, what is broken by nobody: the first
-            # that is left is kept.
+            # Another row represents a dropped duplicate, but none represents a broken row: the first remaining one is
+            # kept.
             rows = {_last(stands, row) for row in finding.rows}
             left = sorted(row for row in rows if row not in dropped)
             for row in {Remedy.DROP: left, Remedy.KEEP_FIRST: left[1:]}.get(remedy, []):

@@ -12,14 +12,14 @@ from peculiar.errors import LabelError, MissingExtraError
 
 FOLDS = 5
 LEAST_OF_A_CLASS = 2 * FOLDS
-"""Galaxies that a class has to have for its labels to be judged."""
+"""Minimum number of galaxies of a class for its labels to be judged."""
 
 SEED = 222
 
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """A label and how far it is to be trusted.
+    """A label, and how far to trust it.
 
     Parameters
     ----------
@@ -28,9 +28,9 @@ class Suspect:
     better : str
         The most probable other class.
     quality : float
-        Between 0 and 1: the smaller, the more suspect.
+        Between 0 and 1; smaller is more suspect.
     doubted : bool
-        Whether it is probably wrong, as confident learning counts (Northcutt et al. 2021).
+        Whether it is probably wrong by confident learning (Northcutt et al. 2021).
     """
 
     row: int
@@ -41,17 +41,18 @@ class Suspect:
 
 
 def rank_labels(embeddings: NDArray[np.float32], labels: Sequence[str], groups: Sequence[int]) -> list[Suspect]:
-    """Rank labels by how little a classifier agrees that has not seen them.
+    """Rank labels by the disagreement of a classifier that has not seen them.
 
-    The classifier is a logistic regression on embeddings, trained on four fifths and asked about the fifth.
+    The classifier is a logistic regression on embeddings, trained on four fifths of the galaxies and applied to the
+    last fifth.
 
     Parameters
     ----------
     embeddings : ndarray, shape (n, d)
     labels : sequence of str, length n
-        Of at least two classes with `LEAST_OF_A_CLASS` each.
+        Labels of at least two classes with `LEAST_OF_A_CLASS` galaxies each.
     groups : sequence of int, length n
-        Duplicates have the same number, so that no copy of a galaxy is among those that judge it.
+        Duplicates have the same number, so that a galaxy is not judged by its copies.
 
     Returns
     -------
@@ -86,7 +87,7 @@ def rank_labels(embeddings: NDArray[np.float32], labels: Sequence[str], groups: 
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=SEED)
     classifier = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=200))
     with warnings.catch_warnings():
-        # The last digits of a probability do not change a ranking.
+        # The last digits of a probability do not affect the ranking.
         warnings.simplefilter("ignore", ConvergenceWarning)
         chances = cross_val_predict(classifier, embeddings, numbers, groups=groups, cv=folds, method="predict_proba")
     quality = get_label_quality_scores(numbers, chances, method="normalized_margin")

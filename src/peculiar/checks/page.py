@@ -21,7 +21,7 @@ from peculiar.tables.identifiers import typed_ids
 from peculiar.tables.writers import write_table
 from peculiar.text import counted
 
-# Of each kind so many findings are shown, and of each finding so many pictures.
+# Number of findings shown of each kind, and of pictures shown of each finding.
 MOST_SHOWN, MOST_PICTURES = 24, 3
 
 _SIDE = 112
@@ -34,9 +34,9 @@ def write_report(found: CheckResult, folder: Path, *, label: str | None = None) 
     ----------
     found : CheckResult
     folder : path
-        Made where it is missing; files that are there are replaced.
+        Created if it is missing; existing files are replaced.
     label : str, optional
-        The column that the labels were read from.
+        The column of the labels.
 
     Returns
     -------
@@ -61,7 +61,7 @@ def write_report(found: CheckResult, folder: Path, *, label: str | None = None) 
 
 
 def write_cleaned(found: CheckResult, path: Path) -> Path:
-    """Write a list of all galaxies as CSV: row, id, kept (yes or no), reason. The data stay as they are."""
+    """Write a list of all galaxies as CSV: row, id, kept (yes or no), reason. The data are not changed."""
     dropped = found.dropped()
     rows = range(len(found.ids))
     values = {
@@ -111,7 +111,7 @@ def _names(rows: Sequence[int], found: CheckResult) -> str:
 
 
 def _pictures(found: CheckResult, wanted: Iterable[int], label: str | None) -> dict[int, NDArray[np.uint8]]:
-    """Read some rows' pictures anew, whole; those that cannot be read are missing."""
+    """Read the whole pictures of rows again; unreadable ones are missing."""
     if "pictures" in found.skipped:
         return {}
     pictures: dict[int, NDArray[np.uint8]] = {}
