@@ -47,7 +47,17 @@ def test_agrees_with_scikit_learn(seed: int) -> None:
         assert of.recall == pytest.approx(metrics.recall_score(labels, predicted, **kept)[0])
         assert of.f1 == pytest.approx(metrics.f1_score(labels, predicted, **kept)[0])
         assert of.auc == pytest.approx(metrics.roc_auc_score(labels == number, exact[:, number]))
+        assert of.average_precision == pytest.approx(
+            metrics.average_precision_score(labels == number, exact[:, number])
+        )
         assert of.count == (labels == number).sum()
+
+
+def test_labels_may_be_bytes() -> None:
+    answers = [f"class {number}" for number in range(20)]
+    labels = np.arange(20).repeat(2)
+    probabilities = np.eye(20)[labels]
+    assert evaluate(labels.astype(np.uint8), probabilities, answers) == evaluate(labels, probabilities, answers)
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 5)), min_size=2))

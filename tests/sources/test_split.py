@@ -62,6 +62,29 @@ def test_class_numbers_give_the_same_split_as_one_hot(classes: int, kind: type) 
     np.testing.assert_array_equal(by_number.validation, by_row.validation)
 
 
+@settings(max_examples=100, deadline=None)
+@given(
+    counts=st.lists(st.integers(2, 40), min_size=1, max_size=7),
+    absent=st.integers(0, 2),
+    size=st.floats(0.05, 0.95),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_same_as_scikit_learns_whatever_is_split(counts: list[int], absent: int, size: float, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    # Classes in the middle that no galaxy is of.
+    numbers = rng.permutation(np.repeat(np.arange(len(counts)) + absent * (np.arange(len(counts)) > 0), counts))
+    labels = one_hot(numbers, len(counts) + absent)
+    try:
+        expected = train_test_split(np.arange(len(labels)), stratify=labels, test_size=size, random_state=seed)
+    except ValueError:
+        with pytest.raises(LabelError, match="too few to hold back"):
+            split(labels, validation_size=size, seed=seed)
+        return
+    parts = split(labels, validation_size=size, seed=seed)
+    np.testing.assert_array_equal(parts.training, expected[0])
+    np.testing.assert_array_equal(parts.validation, expected[1])
+
+
 def test_lists_are_labels_too() -> None:
     numbers = [0, 1] * 10
     np.testing.assert_array_equal(split(numbers).training, split(np.array(numbers)).training)

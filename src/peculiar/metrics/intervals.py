@@ -184,8 +184,8 @@ def statistics(
     confusion = (weights @ cells).reshape(-1, classes, classes)
     totals = weights.sum(axis=1)
     right, true, called = np.diagonal(confusion, axis1=1, axis2=2), confusion.sum(axis=2), confusion.sum(axis=1)
-    areas = [_areas(labels == number, probabilities[:, number], weights) for number in range(classes)]
-    auc, precision_area = (np.stack(values, axis=1) for values in zip(*areas, strict=True))
+    both = [areas(labels == number, probabilities[:, number], weights) for number in range(classes)]
+    auc, precision_area = (np.stack(values, axis=1) for values in zip(*both, strict=True))
     losses = np.stack(
         [
             -np.log(np.maximum(chosen, np.finfo(np.float32).tiny)),
@@ -250,7 +250,7 @@ def weighted_calibration_error(
     return np.asarray(np.abs(gaps.reshape(-1, bins)).sum(axis=1) / totals[:, 0])
 
 
-def _areas(
+def areas(
     positive: NDArray[np.bool_], score: NDArray[np.floating], weights: NDArray[np.floating]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return area under the ROC curve and average precision for each set of weights; NaN if undefined."""

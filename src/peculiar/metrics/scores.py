@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.metrics import average_precision_score, confusion_matrix, precision_recall_fscore_support
 
 from peculiar.errors import DataError, LabelError
-from peculiar.metrics.intervals import Interval, ScoreIntervals, score_intervals, weighted_calibration_error
+from peculiar.metrics.intervals import Interval, ScoreIntervals, areas, score_intervals, weighted_calibration_error
 
 AUC_THRESHOLDS = 200
 
@@ -135,11 +134,14 @@ def evaluate(
         raise DataError(message)
     labels, probabilities = np.asarray(labels), np.asarray(probabilities, dtype=np.float64)
     _check(labels, probabilities, answers)
-    numbers = range(len(answers))
     one_hot = np.eye(len(answers))[labels]
     predicted = probabilities.argmax(axis=1)
-    confusion = confusion_matrix(labels, predicted, labels=numbers)
-    precision, recall, f1, _ = precision_recall_fscore_support(labels, predicted, labels=numbers, zero_division=np.nan)
+    # Labels may be bytes, into which the numbers of the cells do not fit.
+    cells = labels.astype(np.intp) * len(answers) + predicted
+    confusion = np.bincount(cells, minlength=len(answers) ** 2).reshape(len(answers), -1)
+    hits, occurring, called = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
+    with np.errstate(invalid="ignore"):  # what is not defined is NaN here
+        precision, recall, f1 = hits / called, hits / occurring, 2 * hits / (occurring + called)
     ends = ScoreIntervals(classes=[{} for _ in answers])
     if resamples:
         ends = score_intervals(labels, probabilities, groups=groups, resamples=resamples, seed=seed)
@@ -290,7 +292,7 @@ def _different_texts(values: NDArray[np.float64]) -> list[str]:
 def _average_precision(is_class: NDArray[Any], probability: NDArray[np.floating]) -> float | None:
     if is_class.all() or not is_class.any():
         return None
-    return float(average_precision_score(is_class, probability))
+    return float(areas(is_class.astype(bool), probability, np.ones((1, len(is_class))))[1][0])
 
 
 def _mean(values: list[float | None]) -> float | None:
