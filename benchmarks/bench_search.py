@@ -115,7 +115,7 @@ def recalls(path: Path) -> dict[str, float]:
 
 
 def fit_seconds(width: int) -> float:
-    from peculiar.catalogs.teach import fit_head
+    from peculiar.models.linear_head import fit_head
     from peculiar.questions.question import Question
 
     random = np.random.default_rng(222)

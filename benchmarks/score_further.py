@@ -16,9 +16,9 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from machine import data_folder, describe, make_parser, record
-from peculiar.catalogs.teach import fit_head
 from peculiar.images.decode import decode_picture
 from peculiar.metrics.scores import class_auc
+from peculiar.models.linear_head import fit_head
 from peculiar.models.model_file import load_model
 from peculiar.questions.question import Question
 from peculiar.sources.split import part_of

@@ -20,7 +20,8 @@ from machine import data_folder, describe, make_parser, record
 from peculiar.catalogs.anomalies import learn, outlier_ranks, various
 from peculiar.catalogs.catalog import Catalog
 from peculiar.catalogs.embeddings import Embeddings
-from peculiar.catalogs.teach import fit_head, raw_embeddings
+from peculiar.catalogs.teach import raw_embeddings
+from peculiar.models.linear_head import fit_head
 from peculiar.questions.question import Question
 from peculiar.sources.split import part_of
 

@@ -151,7 +151,7 @@ def test_teach_further_questions(survey: Path, model: Model, catalog: Path, tmp_
     with labels.open("w", newline="", encoding="utf-8") as file:
         rows = [(id_, ("no thing", "No-Thing", "None")[row % 3]) for row, id_ in enumerate(open_source(survey).ids())]
         csv.writer(file).writerows([("id", "label"), *rows])
-    taught = teach(labels, catalog, tmp_path / "taught.onnx", model=model, question=name)
+    taught = teach(labels, tmp_path / "taught.onnx", catalog=catalog, model=model, question=name)
     assert taught.model.card.main_question.name == name
     predict(open_source(survey), tmp_path / "c.parquet", taught.model, embeddings=True, views=1)
     table = pa.parquet.read_table(tmp_path / "c.parquet")

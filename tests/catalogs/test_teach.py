@@ -1,27 +1,25 @@
 """A new question from few labels: the head, its calibration, the new file, the curve."""
 
 import json
+import re
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
-from numpy.typing import NDArray
-from scipy.special import entr, expit
+from scipy.special import entr
 from typer.testing import CliRunner
 
 from peculiar.catalogs.catalog import Catalog
 from peculiar.catalogs.predict import predict
-from peculiar.catalogs.teach import fit_head, learning_curve, raw_embeddings, teach
+from peculiar.catalogs.teach import raw_embeddings, teach
 from peculiar.cli import app
-from peculiar.errors import LabelError, UnknownNameError, UsageError
+from peculiar.errors import DataError, LabelError, UnknownNameError, UsageError
 from peculiar.models.model_file import load_model
-from peculiar.questions.question import CLEAN5, Question
 from peculiar.sources import open_source
 from rounding import of_product, of_softmax
-
-FLAT = Question("shape", ("round", "flat"))
 
 
 @pytest.fixture
@@ -34,19 +32,11 @@ def labels(tiny_survey: Path, tmp_path: Path) -> Path:
     return path
 
 
-def drawn(count: int, seed: int = 222) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float64]]:
-    """Embeddings whose labels follow a known probability."""
-    random = np.random.default_rng(seed)
-    embeddings = (random.normal(size=(count, 12)) * 3 + 5).astype(np.float32)
-    chance = expit((embeddings[:, 0] - embeddings[:, 1]) / 2 - 0.5)
-    return embeddings, (random.random(count) < chance).astype(np.int64), chance
-
-
 def test_a_taught_model_answers_the_new_question_and_the_old(
     labels: Path, tiny_catalog: Path, tiny_model: Path, tiny_survey: Path
 ) -> None:
     old = load_model(tiny_model)
-    taught = teach(labels, tiny_catalog, "taught.onnx", model=old)
+    taught = teach(labels, "taught.onnx", catalog=tiny_catalog, model=old)
     new = load_model("taught.onnx")
     assert (taught.used, taught.left_out) == (60, 1)
     assert [question.name for question in new.card.questions] == ["four_class", "clean5", "odd", "shape"]
@@ -62,7 +52,7 @@ def test_a_taught_model_answers_the_new_question_and_the_old(
     np.testing.assert_allclose(after["p_round"].to_numpy(), before["p_round"].to_numpy(), atol=1e-6)
     bound = of_softmax(of_product(raw, taught.head.weights) / taught.head.temperature)
     np.testing.assert_allclose(after["p_shape_round"].to_numpy(), taught.head.probabilities(raw)[:, 1], atol=bound)
-    again = teach(labels, "new.parquet", "twice.onnx", model=new, question="form").model
+    again = teach(labels, "twice.onnx", catalog="new.parquet", model=new, question="form").model
     assert [question.name for question in again.card.questions][-2:] == ["shape", "form"]
     assert again.card.training["taught"] == {"shape": 60, "form": 60}
 
@@ -109,38 +99,11 @@ def test_the_question_taught_last_is_what_everything_is_about(
 
 def test_the_digest_follows_the_head(labels: Path, tiny_catalog: Path, tiny_model: Path) -> None:
     model = load_model(tiny_model)
-    first, second = (teach(labels, tiny_catalog, f"{n}.onnx", model=model).model.card.digest for n in range(2))
+    first, second = (teach(labels, f"{n}.onnx", catalog=tiny_catalog, model=model).model.card.digest for n in range(2))
     assert first == second
     text = labels.read_text().replace("sim-003,round", "sim-003,flat").replace("sim-001,flat", "sim-001,round")
     labels.write_text(text)
-    assert teach(labels, tiny_catalog, "3.onnx", model=model).model.card.digest != first
-
-
-def test_probabilities_mean_what_they_say() -> None:
-    embeddings, labels, _ = drawn(3000)
-    head = fit_head(embeddings, labels, FLAT)
-    fresh, _, chance = drawn(3000, seed=1)
-    found = head.probabilities(fresh)
-    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
-    assert np.abs(found[:, 1] - chance).mean() < 0.03
-    assert 0.8 < head.temperature < 1.25
-    assert head.scores.count == 3000
-
-
-def test_several_answers() -> None:
-    random = np.random.default_rng(222)
-    labels = random.integers(0, 5, 600)
-    embeddings = (np.eye(5)[labels] * 4 + random.normal(size=(600, 5))).astype(np.float32)
-    head = fit_head(embeddings, labels, CLEAN5)
-    assert head.weights.shape == (5, 5)
-    assert (head.probabilities(embeddings).argmax(axis=1) == labels).mean() > 0.9
-
-
-def test_many_labels_are_calibrated_on_all_of_them() -> None:
-    embeddings, labels, _ = drawn(20_000)
-    head = fit_head(embeddings, labels, FLAT)
-    assert head.scores.count == 20_000
-    assert 0.9 < head.temperature < 1.1
+    assert teach(labels, "3.onnx", catalog=tiny_catalog, model=model).model.card.digest != first
 
 
 def test_embeddings_that_are_no_numbers_are_left_out(tmp_path: Path) -> None:
@@ -148,15 +111,6 @@ def test_embeddings_that_are_no_numbers_are_left_out(tmp_path: Path) -> None:
     pa.parquet.write_table(pa.table({"id": list("abcde"), "embedding": vectors}), tmp_path / "c.parquet")
     embeddings, found = raw_embeddings(Catalog(tmp_path / "c.parquet"), np.array([3, 2, -1, 4, 1, 0]))
     assert (embeddings.tolist(), found.tolist()) == ([[3, 4], [1, 2]], [0, 5])
-
-
-def test_the_curve_rises_and_looks_ahead() -> None:
-    embeddings, labels, _ = drawn(400)
-    curve = learning_curve(embeddings, labels, FLAT, 0.01)
-    assert curve.labels == (40, 80, 160, 320, 800)
-    assert curve.auc[0] < curve.auc[3] <= curve.auc[4] + 0.01
-    for low, middle, high in zip(curve.low, curve.auc, curve.high, strict=True):
-        assert low <= middle <= high <= 1
 
 
 def test_labels_that_do_not_do(labels: Path, tiny_catalog: Path, tiny_model: Path) -> None:
@@ -167,7 +121,7 @@ def test_labels_that_do_not_do(labels: Path, tiny_catalog: Path, tiny_model: Pat
             labels.write_text(content)
         out = options.pop("out", "x.onnx")
         with pytest.raises(kind, match=says):
-            teach(labels, tiny_catalog, out, model=model, **options)
+            teach(labels, out, catalog=tiny_catalog, model=model, **options)
         assert not Path("x.onnx").exists()
 
     refused(UsageError, "already answers 'odd'", question="odd")
@@ -178,22 +132,90 @@ def test_labels_that_do_not_do(labels: Path, tiny_catalog: Path, tiny_model: Pat
         "received flat 4, round 1",
         "id,s\n" + "".join(f"sim-00{n},flat\n" for n in range(4)) + "sim-009,round\n",
     )
-    refused(LabelError, "two answers or more", "id,s\n" + "".join(f"sim-00{n},flat\n" for n in range(9)))
+    refused(
+        LabelError,
+        "two classes or more are needed to tell apart, received flat 9",
+        "id,s\n" + "".join(f"sim-00{n},flat\n" for n in range(9)),
+    )
     refused(LabelError, r"none of the 2 labelled galaxies is in .*tiny\.parquet", "id,s\nM31,flat\nM33,round\n")
     refused(LabelError, "no labels", "id,s\nsim-001,\n")
     refused(UnknownNameError, "name it by --label", "id,a,b\nsim-001,1,2\n")
     refused(UnknownNameError, "no column 'id'", "galaxy,s\nsim-001,1\n")
     with pytest.raises(UsageError, match="was made by the model"):
-        teach(labels, tiny_catalog, "x.onnx")
+        teach(labels, "x.onnx", catalog=tiny_catalog)
 
 
 def test_the_command(labels: Path, tiny_catalog: Path, tiny_model: Path) -> None:
     words = ["teach", str(labels), "--catalog", str(tiny_catalog), "--from", str(tiny_model), "--out", "t.onnx"]
     shown = CliRunner().invoke(app, [*words, "--curve", "curve.png"])
     assert shown.exit_code == 0, shown.output
-    assert "if it goes on like this" in shown.stdout
+    assert "(extrapolated)" in shown.stdout
     assert "t.onnx also answers shape" in shown.stdout
     assert Path("curve.png").stat().st_size > 5000
     figures = json.loads(CliRunner().invoke(app, [*words, "--json"]).stdout)
     assert figures["used"] == 60
     assert figures["curve"] is None
+
+
+@pytest.fixture
+def classes(tiny_survey: Path) -> Path:
+    """A folder with a sub-folder a class: thirty round galaxies and thirty flat ones."""
+    for row in pa.parquet.read_table(tiny_survey, columns=["id", "image", "clean5"]).to_pylist()[:60]:
+        file = Path("classes", "flat" if row["clean5"] in ("in_between", "cigar") else "round", f"{row['id']}.png")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(row["image"]["bytes"])
+    return Path("classes")
+
+
+def test_folders_teach_as_a_catalogue_of_their_pictures_does(classes: Path, tiny_model: Path) -> None:
+    model = load_model(tiny_model)
+    (classes / "flat" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
+    (classes / "loose.png").write_bytes((classes / "flat" / "sim-001.png").read_bytes())
+    taught = teach(classes, "folders.onnx", model=tiny_model)
+    assert (taught.used, taught.left_out) == (60, 1)
+    assert (taught.head.question.name, taught.head.question.answers) == ("class", ("flat", "round"))
+    assert taught.head.scores.intervals["accuracy"] is not None
+    predict(classes, out="c.parquet", model=model, embeddings=True)
+    rows = [f"{id_},{id_.split('/')[0]}" for id_ in open_source(classes).ids() if "/" in id_]
+    Path("labels.csv").write_text("\n".join(["id,class", *rows]) + "\n")
+    again = teach("labels.csv", "table.onnx", catalog="c.parquet", model=model)
+    np.testing.assert_allclose(again.head.weights, taught.head.weights, atol=0.05 * np.abs(taught.head.weights).max())
+    assert again.head.scores.accuracy == pytest.approx(taught.head.scores.accuracy, abs=0.05)
+
+
+def test_folders_that_are_called_as_a_known_question_make_a_new_one(tiny_survey: Path, tiny_model: Path) -> None:
+    for row in pa.parquet.read_table(tiny_survey, columns=["id", "image", "clean5"]).to_pylist():
+        if row["clean5"] in ("round", "edge_on"):
+            file = Path("mine", row["clean5"], f"{row['id']}.png")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(row["image"]["bytes"])
+    taught = teach("mine", "m.onnx", model=tiny_model)
+    # The answers are those that occur, in the order of the question that is known.
+    assert (taught.head.question.name, taught.head.question.answers) == ("mine", ("round", "edge_on"))
+    # Its pictures are scored by the new question, not by the old one with the same answers.
+    asked = taught.model.asking(labels="clean5", entries=["round", None])
+    assert asked.question.name == "mine"
+    assert load_model(tiny_model).asking(labels="clean5", entries=["round"]).question.name == "clean5"
+
+
+def test_what_is_missing_is_told(classes: Path, labels: Path, tiny_model: Path) -> None:
+    with pytest.raises(DataError, match=r"no column holds pictures.*\(--catalog\)"):
+        teach(labels, "x.onnx", model=tiny_model)
+    for file in [*(classes / "flat").iterdir()][1:]:
+        file.unlink()
+    with pytest.raises(
+        LabelError, match=r"5 different galaxies of each class .* flat has fewer: received flat 1, round"
+    ):
+        teach(classes, "x.onnx", model=tiny_model)
+    shutil.rmtree(classes / "flat")
+    with pytest.raises(LabelError, match="two classes or more are needed to tell apart, received round 30"):
+        teach(classes, "x.onnx", model=tiny_model)
+    assert not Path("x.onnx").exists()
+
+
+def test_the_command_takes_folders(classes: Path, tiny_model: Path) -> None:
+    shown = CliRunner().invoke(app, ["teach", str(classes), "--from", str(tiny_model), "--out", "t.onnx"])
+    assert shown.exit_code == 0, shown.output
+    assert "By cross-validation on 60 labelled galaxies:" in shown.stdout
+    assert re.search(r"\naccuracy +[01]\.\d{3}   0\.\d{3} to", shown.stdout)
+    assert "Next: peculiar predict PICTURES --model t.onnx" in shown.stdout

@@ -1,98 +1,54 @@
-"""Teach a model a new question from few labels: a calibrated linear head on the embeddings of a catalogue."""
+"""Teach a model a new question from few labels, with a calibrated linear head on its embeddings."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import log_softmax, softmax
 
 from peculiar.catalogs.catalog import Catalog
-from peculiar.errors import LabelError, UsageError
-from peculiar.metrics.calibration import fit_temperature
-from peculiar.metrics.scores import Scores, class_auc, evaluate
+from peculiar.errors import DataError, LabelError, UsageError
+from peculiar.images.decode import Framing
 from peculiar.models.container import split_card
-from peculiar.models.linear_head import head_graph
+from peculiar.models.linear_head import Head, LearningCurve, fit_head, head_graph, learning_curve
 from peculiar.models.model_file import Model, load_model, write_model
+from peculiar.models.predict import NO_ANSWER, readable_batches
 from peculiar.models.seen import SEEN, pack_ids
-from peculiar.questions.question import Question, question_for
-from peculiar.sources.labels import read_labels
+from peculiar.questions.question import Question
+from peculiar.sources.labels import open_labelled, own_question, question_of, read_labels
+from peculiar.sources.stream import Galaxy, Source, decode_row, in_order
+from peculiar.tables.reader import is_table
 
-STRENGTHS = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
-"""How freely the weights may follow the labels (scikit-learn's C), from stiff to free; cross-validation chooses."""
-
-LEAST_OF_A_CLASS = 5
-
-_FOLDS, _REPEATS = 5, 8
-
-# Of a head that is only begun with.
-_FREE_ENOUGH = 0.3
-
-# Heads that are only fitted to choose and to calibrate need no more: forty thousand labels take seconds then.
-_MOST_A_FOLD = 6_000
+# Pictures that go through the network together.
+_TOGETHER = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
-    """A linear classifier on embeddings.
+class Embedded:
+    """Labelled galaxies and their embeddings, in the order of their sources.
 
     Parameters
     ----------
-    question : Question
-    weights : ndarray of float32, shape (d, answers)
-    bias : ndarray of float32, shape (answers,)
-    temperature : float
-        What logits are divided by; from galaxies that each fold did not see.
-    strength : float
-        The one of `STRENGTHS` that was chosen.
-    scores : Scores
-        By cross-validation: each galaxy by a head that did not see it, at the temperature.
+    ids : list of str
+    labels : ndarray of int, shape (n,)
+        Numbers of the answers.
+    embeddings : ndarray of float32, shape (n, d)
+    problems : dict of str to str
+        Why pictures cannot be used, by id; these galaxies are left out.
     """
 
-    question: Question
-    weights: NDArray[np.float32]
-    bias: NDArray[np.float32]
-    temperature: float
-    strength: float
-    scores: Scores
-
-    def probabilities(self, embeddings: NDArray[np.floating]) -> NDArray[np.float32]:
-        """Answer for embeddings, shape (n, d), with probabilities, shape (n, answers)."""
-        logits = np.asarray(embeddings, dtype=np.float32) @ self.weights + self.bias
-        return np.asarray(softmax(logits / np.float32(self.temperature), axis=1), dtype=np.float32)
-
-
-@dataclass(frozen=True, slots=True)
-class LearningCurve:
-    """How the score grows with the number of labels.
-
-    Parameters
-    ----------
-    labels : tuple of int
-        How many a head was fitted to; the last is twice as many as there are.
-    auc : tuple of float
-        Mean over the answers of the area under the ROC curve, on galaxies held back; of the last extrapolated.
-    low, high : tuple of float
-        Between them lie 90 % of the repeats, each with another part held back.
-    """
-
-    labels: tuple[int, ...]
-    auc: tuple[float, ...]
-    low: tuple[float, ...]
-    high: tuple[float, ...]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the figures, for JSON."""
-        return {"labels": self.labels, "auc": self.auc, "low": self.low, "high": self.high, "extrapolated": "last"}
+    ids: list[str]
+    labels: NDArray[np.int64]
+    embeddings: NDArray[np.float32]
+    problems: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Taught:
-    """What became of labels.
+    """A taught model, and what it learned from.
 
     Parameters
     ----------
@@ -100,9 +56,9 @@ class Taught:
         The new file, opened.
     head : Head
     used : int
-        Labels that were learned from.
+        Number of labels that were learned from.
     left_out : int
-        Labels of galaxies that the catalogue lacks or has no embedding of.
+        Number of labels of galaxies without an embedding: the catalogue lacks them, or the picture cannot be read.
     curve : LearningCurve or None
         If asked for.
     """
@@ -115,39 +71,47 @@ class Taught:
 
 
 def teach(
-    labels: str | os.PathLike[str],
-    catalog: str | os.PathLike[str] | Catalog,
+    data: str | os.PathLike[str] | Source | Sequence[str | os.PathLike[str] | Source],
     out: str | os.PathLike[str],
     *,
-    model: Model | None = None,
+    catalog: str | os.PathLike[str] | Catalog | None = None,
+    model: str | os.PathLike[str] | Model | None = None,
     label: str | None = None,
+    labels: str | os.PathLike[str] | None = None,
     question: str | None = None,
     id: str | None = None,
     curve: bool = False,
     seed: int = 222,
+    progress: Callable[[int], object] = lambda done: None,
 ) -> Taught:
-    """Teach a model a new question from labels of galaxies in a catalogue that it made.
+    """Teach a model a new question from labelled galaxies.
 
     Parameters
     ----------
-    labels : path-like
-        A table with a column ``id`` and a column of labels; empty entries are passed over.
-    catalog : path-like or Catalog
-        With embeddings, made by `model`.
+    data : path-like, Source, or sequence of these
+        Labelled pictures, such as a folder with a sub-folder a class. With `catalog`, a table with a column of ids and
+        one of labels, whose empty entries are passed over.
     out : path-like
-        The model file to write (``.onnx``): the old one's answers, and those to the new question.
-    model : Model, optional
+        The model file to write (``.onnx``): it answers the old questions as before, and the new one.
+    catalog : path-like or Catalog, optional
+        Catalogue of the labelled galaxies with embeddings, made by `model`: no picture is read then.
+    model : path-like or Model, optional
         By default the one that ships.
     label : str, optional
-        The column of labels; by default the first of the usual names, or the only other column.
+        Column of labels; by default the first of the usual names, the only other column, or the folders that pictures
+        lie in.
+    labels : path-like, optional
+        Table with a column of ids and one of labels, for pictures that have none.
     question : str, optional
-        What the question is called; by default as the column.
+        Name of the question; by default that of the column.
     id : str, optional
-        The column of ids of the table of labels; by default the first of the usual names.
+        Column of ids of the table of labels; by default the first of the usual names.
     curve : bool
         Also find the learning curve, which takes as long again.
     seed : int
         Decides the folds.
+    progress : callable
+        Called with the number of pictures embedded since the last call.
 
     Returns
     -------
@@ -156,39 +120,185 @@ def teach(
     Raises
     ------
     LabelError
-        If labels are too few.
+        If labels are missing, or too few.
     UsageError
         If the catalogue is another model's, or the model answers a question of that name already.
     UnknownNameError
         If there is no column of that name.
+
+    Examples
+    --------
+    >>> taught = peculiar.teach("my_classes/", "mine.onnx")  # doctest: +SKIP
+    >>> taught.head.scores.balanced_accuracy  # doctest: +SKIP
+    0.981
     """
-    model, out = model or load_model(), Path(out)
-    catalog = catalog if isinstance(catalog, Catalog) else Catalog(catalog)
-    catalog.check_model(model.card.digest, "teach the model that made the catalogue, or make one anew")
+    model, out = model if isinstance(model, Model) else load_model(model), Path(out)
     if out.suffix != ".onnx":
         message = f"{out}: a model file is called .onnx"
         raise UsageError(message)
-    label, by_id = read_labels(labels, label, id)
-    # A question that is known keeps the order and the meanings of its answers.
-    asked = replace(question_for(label, by_id.values()), name=question or label, column=label)
-    known = {one.name for one in model.card.questions}
-    if asked.name in known:
-        message = f"{model.path.name} already answers {asked.name!r}; give the new question another name (--question)"
+    if catalog is None:
+        given = [data] if isinstance(data, str | os.PathLike | Source) else list(data)
+        sources = [_opened(one, label=label, labels=labels, id=id) for one in given]
+        sources, asked = find_question(sources, model, label=label, labels=labels, id=id, question=question)
+        _check_new(model, asked)
+        found = embed_labelled(sources, asked, model, progress=progress)
+        left_out = len(found.problems)
+    else:
+        if isinstance(data, Source) or not isinstance(data, str | os.PathLike):
+            message = "with a catalogue, one table of labels is needed in the place of pictures"
+            raise UsageError(message)
+        catalog = catalog if isinstance(catalog, Catalog) else Catalog(catalog)
+        catalog.check_model(model.card.digest, "teach the model that made the catalogue, or make one anew")
+        label, by_id = read_labels(data, label, id)
+        asked = question_of(label, by_id.values())
+        asked = replace(asked, name=question or label)
+        _check_new(model, asked)
+        found = _of_catalog(catalog, by_id, asked)
+        left_out = len(by_id) - len(found.ids)
+    head = fit_head(found.embeddings, found.labels, asked, resamples=1000, seed=seed)
+    taught_curve = learning_curve(found.embeddings, found.labels, asked, head.strength, seed=seed) if curve else None
+    new = write_taught(model, head, out, len(found.ids), seen=found.ids)
+    return Taught(new, head, len(found.ids), left_out, taught_curve)
+
+
+def _opened(
+    data: str | os.PathLike[str] | Source, *, label: str | None, labels: str | os.PathLike[str] | None, id: str | None
+) -> Source:
+    if isinstance(data, Source):
+        return data
+    try:
+        return open_labelled(data, label=label, labels=labels, id=id)
+    except DataError as error:
+        if not is_table(Path(data)):
+            raise
+        message = f"{error}. A table of labels needs a catalogue with embeddings of its galaxies (--catalog)"
+        raise DataError(message) from error
+
+
+def _check_new(model: Model, question: Question) -> None:
+    if question.name in {one.name for one in model.card.questions}:
+        message = (
+            f"{model.path.name} already answers {question.name!r}; give the new question another name (--question)"
+        )
         raise UsageError(message)
-    rows = catalog.rows_of(list(by_id), lenient=True)
-    embeddings, found = raw_embeddings(catalog, rows)
+
+
+def find_question(
+    sources: Sequence[Source],
+    model: Model,
+    *,
+    label: str | None = None,
+    labels: str | os.PathLike[str] | None = None,
+    id: str | None = None,
+    question: str | None = None,
+) -> tuple[list[Source], Question]:
+    """Return the question that labels of one's own answer, and sources that have these labels.
+
+    It is called `question`, or as the column of labels. Where nobody named that, and the model answers a question of
+    this name already, it is called as the first source.
+
+    Parameters
+    ----------
+    sources : sequence of Source
+    model : Model
+        That is to answer it.
+    label, labels, id
+        See `teach`.
+    question : str, optional
+        Name of the question.
+
+    Raises
+    ------
+    LabelError
+        If there are no labels.
+    UnknownNameError
+        If there is no such column.
+    """
+    column = found_label(sources) if label is None and labels is None else label
+    found, asked = own_question(sources, column, labels, id)
+    taken = {one.name for one in model.card.questions}
+    name = asked.name if label is not None or asked.name not in taken else Path(found[0].name).stem
+    return found, replace(asked, name=question or name)
+
+
+def found_label(sources: Sequence[Source]) -> str:
+    """Return what the labels that sources come with are called.
+
+    Raises
+    ------
+    LabelError
+        If they come with none.
+    """
+    label = next((source.label for source in sources if source.label is not None), None)
+    if label is None:
+        message = (
+            f"{' and '.join(str(source.path) for source in sources)}: no labels to learn from; put the pictures into "
+            "one folder a class, or name a column of labels (--label) or a table of ids and labels (--labels)"
+        )
+        raise LabelError(message)
+    return label
+
+
+def embed_labelled(
+    sources: Sequence[Source],
+    question: Question,
+    model: Model,
+    *,
+    progress: Callable[[int], object] = lambda done: None,
+) -> Embedded:
+    """Embed the pictures of all galaxies with a label.
+
+    Parameters
+    ----------
+    sources : sequence of Source
+        With labels in the question's column.
+    question : Question
+    model : Model
+        Whose embeddings are taken, averaged over as many views as its answers are.
+    progress : callable
+        Called with the number of pictures embedded since the last call.
+    """
+    numbers: dict[str | None, int] = {answer: number for number, answer in enumerate(question.answers)}
+    ids: list[str] = []
+    labels: list[int] = []
+    parts = [np.empty((0, model.embedding_size), np.float32)]
+    problems: dict[str, str] = {}
+    for source in sources:
+        known = [numbers.get(entry) for entry in source.column(question.column)]
+        answers = iter([number for number in known if number is not None])
+        for batch, readable, pictures in readable_batches(_labelled(source, known, model.framing), _TOGETHER):
+            told = [next(answers) for _ in batch]
+            problems.update((one.id, one.problem) for one in batch if one.problem is not None)
+            if pictures is not None:
+                embedding = model.classify(pictures, framed=True).embedding
+                finite = np.isfinite(embedding).all(axis=1)
+                parts.append(embedding[finite])
+                used = [readable[row] for row in np.flatnonzero(finite)]
+                ids.extend(batch[row].id for row in used)
+                labels.extend(told[row] for row in used)
+                problems.update((batch[row].id, NO_ANSWER) for row in set(readable).difference(used))
+            progress(len(batch))
+    return Embedded(ids, np.array(labels, dtype=np.int64), np.concatenate(parts), problems)
+
+
+def _labelled(source: Source, known: Sequence[int | None], framing: Framing) -> Iterator[Galaxy]:
+    """Yield the galaxies with a label, decoded and framed."""
+    rows = (row for row, number in zip(source.rows(), known, strict=True) if number is not None)
+    return in_order(lambda row: decode_row(row, framing), rows, 2)
+
+
+def _of_catalog(catalog: Catalog, by_id: Mapping[str, str], question: Question) -> Embedded:
+    """Return the labelled galaxies of a catalogue."""
+    embeddings, found = raw_embeddings(catalog, catalog.rows_of(list(by_id), lenient=True))
     if by_id and not len(found):
         message = (
             f"none of the {len(by_id):,} labelled galaxies is in {catalog.place} with an embedding; the first is "
             f"{next(iter(by_id), '')!r}"
         )
         raise LabelError(message)
-    numbers = np.array([asked.answers.index(one) for one in by_id.values()], dtype=np.int64)[found]
-    head = fit_head(embeddings, numbers, asked, seed=seed)
-    taught_curve = learning_curve(embeddings, numbers, asked, head.strength, seed=seed) if curve else None
+    numbers = np.array([question.answers.index(one) for one in by_id.values()], dtype=np.int64)[found]
     ids = list(by_id)
-    new = write_taught(model, head, out, len(numbers), seen=[ids[row] for row in found])
-    return Taught(new, head, len(numbers), len(by_id) - len(numbers), taught_curve)
+    return Embedded([ids[row] for row in found], numbers, embeddings, {})
 
 
 def raw_embeddings(catalog: Catalog, rows: NDArray[np.integer]) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
@@ -210,181 +320,6 @@ def raw_embeddings(catalog: Catalog, rows: NDArray[np.integer]) -> tuple[NDArray
     return matrix[finite], there[known[finite]]
 
 
-def fit_head(
-    embeddings: NDArray[np.float32], labels: NDArray[np.integer], question: Question, *, seed: int = 222
-) -> Head:
-    """Fit a calibrated linear head.
-
-    Logistic regression on centred embeddings, which keep the directions in which galaxies differ most; how freely its
-    weights follow the labels is chosen, and the temperature found, on galaxies that each of five folds holds back.
-
-    Parameters
-    ----------
-    embeddings : ndarray of float32, shape (n, d)
-    labels : ndarray of int, shape (n,)
-        Number of the answer.
-    question : Question
-    seed : int
-
-    Raises
-    ------
-    LabelError
-        If there are fewer than two answers, or fewer than five galaxies of one.
-    """
-    from sklearn.model_selection import StratifiedKFold
-
-    counts = np.bincount(labels, minlength=len(question.answers))
-    if len(question.answers) < 2 or counts.min() < LEAST_OF_A_CLASS:
-        told = ", ".join(f"{answer} {count}" for answer, count in zip(question.answers, counts, strict=True))
-        message = (
-            f"a question needs two answers or more, and {LEAST_OF_A_CLASS} labelled galaxies of each to learn from; "
-            f"received {told or 'no labels'}" + (f" of {question.name}" if question.meanings else "")
-        )
-        raise LabelError(message)
-    centre, scale = _centre(embeddings)
-    scaled = (embeddings - centre) / scale
-    random = np.random.default_rng(seed)
-    folds = [
-        (_share_of_each(seen, labels, min(1, _MOST_A_FOLD / len(seen)), random), unseen)
-        for seen, unseen in StratifiedKFold(_FOLDS, shuffle=True, random_state=seed).split(scaled, labels)
-    ]
-    least, strength, held, temperature = np.inf, STRENGTHS[0], np.empty((len(labels), len(counts))), 1.0
-    for tried in STRENGTHS:
-        logits = np.empty((len(labels), len(counts)))
-        for seen, unseen in folds:
-            weights, bias = _fit(scaled[seen], labels[seen], tried)
-            logits[unseen] = scaled[unseen] @ weights + bias
-        # Compared at the temperature that each would get: stiff ones are less sure than they may be.
-        warmth = fit_temperature(logits, labels)
-        loss = -float(log_softmax(logits / warmth, axis=1)[np.arange(len(labels)), labels].mean())
-        if loss >= least:
-            break  # freer ones follow the labels further still
-        least, strength, held, temperature = loss, tried, logits, warmth
-    weights, bias = _fit(scaled, labels, strength)
-    scaled_weights = weights / scale
-    return Head(
-        question=question,
-        weights=scaled_weights.astype(np.float32),
-        bias=(bias - centre @ scaled_weights).astype(np.float32),
-        temperature=temperature,
-        strength=strength,
-        scores=evaluate(labels, softmax(held / temperature, axis=1), question.answers),
-    )
-
-
-def fit_shares(
-    embeddings: NDArray[np.float32], shares: NDArray[np.float32], trust: NDArray[np.float32], *, seed: int = 222
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Fit a linear head to shares of votes, for a network to begin with.
-
-    Parameters
-    ----------
-    embeddings : ndarray, shape (n, d)
-    shares : ndarray, shape (n, answers)
-    trust : ndarray, shape (n,)
-        How far each galaxy counts.
-    seed : int
-        Decides which galaxies are fitted to, where there are very many.
-
-    Returns
-    -------
-    weights : ndarray, shape (d, answers)
-    bias : ndarray, shape (answers,)
-    """
-    rows = np.random.default_rng(seed).permutation(len(embeddings))[:_MOST_A_FOLD]
-    answers = shares.shape[1]
-    centre, scale = _centre(embeddings[rows])
-    # Each galaxy once for every answer, by its share; also for those that nobody gave, next to nothing.
-    scaled = ((embeddings[rows] - centre) / scale).repeat(answers, axis=0)
-    counts = (np.maximum(shares[rows], 1e-6) * trust[rows, None]).ravel()
-    weights, bias = _fit(scaled, np.tile(np.arange(answers), len(rows)), _FREE_ENOUGH, counts)
-    return weights / scale, bias - centre @ (weights / scale)
-
-
-def _centre(embeddings: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
-    """Return the mean, shape (d,), and how far from it embeddings lie, in the median."""
-    centre = embeddings.mean(axis=0)
-    return centre, float(np.median(np.linalg.norm(embeddings - centre, axis=1))) or 1.0
-
-
-def _fit(
-    scaled: NDArray[np.float32],
-    labels: NDArray[np.integer],
-    strength: float,
-    counts: NDArray[np.floating] | None = None,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return weights (d, answers) and bias (answers,) of a logistic regression."""
-    from sklearn.linear_model import LogisticRegression
-
-    fitted = LogisticRegression(C=strength, max_iter=300, tol=1e-3).fit(scaled, labels, counts)
-    weights, bias = fitted.coef_.T, fitted.intercept_
-    if weights.shape[1] == 1:  # of two answers scikit-learn only keeps the second
-        weights, bias = np.hstack([np.zeros_like(weights), weights]), np.array([0.0, bias[0]])
-    return weights, bias
-
-
-def learning_curve(
-    embeddings: NDArray[np.float32],
-    labels: NDArray[np.integer],
-    question: Question,
-    strength: float,
-    *,
-    seed: int = 222,
-) -> LearningCurve:
-    """Find how the score grows with labels, and what twice as many would bring.
-
-    A fifth is held back, eight times another; heads are fitted to an eighth, a quarter, a half and all of the rest.
-    What the area lacks of 1 is taken to fall as a power of the number of labels, which is hopeful where it has levelled
-    off.
-
-    Parameters
-    ----------
-    embeddings, labels, question
-        As in `fit_head`.
-    strength : float
-        Of the head.
-    seed : int
-        Decides who is held back.
-    """
-    from sklearn.model_selection import train_test_split
-
-    count = len(labels)
-    shares = [share for share in (1 / 8, 1 / 4, 1 / 2, 1) if np.bincount(labels).min() * 0.8 * share >= 2]
-    lacking = np.full((_REPEATS, len(shares)), np.nan)
-    for repeat in range(_REPEATS):
-        rest, held = train_test_split(np.arange(count), test_size=0.2, stratify=labels, random_state=seed + repeat)
-        random = np.random.default_rng(seed + repeat)
-        for number, share in enumerate(shares):
-            some = _share_of_each(rest, labels, share, random)
-            centre, scale = _centre(embeddings[some])
-            weights, bias = _fit((embeddings[some] - centre) / scale, labels[some], strength)
-            chances = softmax(((embeddings[held] - centre) / scale) @ weights + bias, axis=1)
-            areas = [class_auc(labels[held] == answer, chances[:, answer]) for answer in range(len(question.answers))]
-            lacking[repeat, number] = 1 - np.mean([area for area in areas if area is not None])
-    sizes = np.array([share * 0.8 * count for share in shares])
-    logs = np.log(np.maximum(lacking, 1e-4))
-    slopes, starts = np.polyfit(np.log(sizes), logs.T, 1) if len(sizes) > 1 else (np.zeros(_REPEATS), logs[:, -1])
-    ahead = np.exp(starts + np.minimum(slopes, 0) * np.log(2 * count))
-    found = 1 - np.column_stack([lacking, ahead])
-    return LearningCurve(
-        labels=(*(round(float(size)) for size in sizes), 2 * count),
-        auc=tuple(round(float(one), 4) for one in found.mean(axis=0)),
-        low=tuple(round(float(one), 4) for one in np.quantile(found, 0.05, axis=0)),
-        high=tuple(round(float(one), 4) for one in np.quantile(found, 0.95, axis=0)),
-    )
-
-
-def _share_of_each(
-    rows: NDArray[np.intp], labels: NDArray[np.integer], share: float, random: np.random.Generator
-) -> NDArray[np.intp]:
-    """Return a share of the rows of each answer, two at least."""
-    some = []
-    for answer in np.unique(labels):
-        mine = random.permutation(rows[labels[rows] == answer])
-        some.append(mine[: max(2, round(share * len(mine)))])
-    return np.concatenate(some)
-
-
 def write_taught(model: Model, head: Head, out: Path, count: int, *, seen: Iterable[str] = ()) -> Model:
     """Write the model file with one more question, which its catalogues are about from then on.
 
@@ -398,6 +333,7 @@ def write_taught(model: Model, head: Head, out: Path, count: int, *, seen: Itera
             "name": out.stem,
             "questions": (*card.questions, question),
             "temperatures": {**card.temperatures, question.name: head.temperature},
+            "sets": {**card.sets, question.name: head.sets},
             "about": question.name,
             "training": {
                 **card.training,

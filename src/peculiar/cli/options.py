@@ -35,6 +35,15 @@ DataFiles = Annotated[
         show_default=False,
     ),
 ]
+LabelledData = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="DATA...",
+        help="Labelled galaxies: a folder with a sub-folder a class, or a file as for predict; or several sets, which "
+        "may hold the same galaxies at other sharpness.",
+        show_default=False,
+    ),
+]
 Positions = Annotated[
     Path | None,
     typer.Option("--catalog", help="Table with ra and dec: cut stamps out of a FITS mosaic.", show_default=False),
@@ -175,17 +184,10 @@ def open_pictures(
 
 
 def open_galaxies(data: Path, id: str | None, *, label: str | None = None, labels: Path | None = None) -> "Source":
-    """Open a source whose column of ids may be named.
+    """Open a source whose column of ids may be named; see `peculiar.sources.labels.open_labelled`."""
+    from peculiar.sources.labels import open_labelled
 
-    Where labels have a table of their own, the name may be that of a column there, and the source have none such.
-    """
-    from peculiar.sources import open_source
-    from peculiar.tables.reader import TableReader, is_table
-
-    there = labels is None or (is_table(data) and id in TableReader(data).columns)
-    if labels is not None and id is not None and not there:
-        TableReader(labels).check_column(id)
-    return open_source(data, label=label, id=id if there else None)
+    return open_labelled(data, label=label, labels=labels, id=id)
 
 
 def read_scores(file: Path | None) -> dict[str, Any] | None:

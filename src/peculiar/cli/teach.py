@@ -5,25 +5,31 @@ from typing import Annotated
 
 import typer
 
-from peculiar.cli.options import IdColumn, Json, Label, ModelOut, Overwrite, producing
+from peculiar.cli.options import IdColumn, Json, Label, LabelledData, Labels, ModelOut, Overwrite, producing
+from peculiar.cli.progress import counting
 from peculiar.cli.terminal import err, out, print_json, print_scores
+from peculiar.text import counted
 
 
 def teach(
     context: typer.Context,
-    labels: Annotated[
-        Path, typer.Argument(metavar="LABELS", help="Table with a column id and one of labels.", show_default=False)
-    ],
-    catalog: Annotated[
-        Path, typer.Option(help="Catalogue with embeddings that holds those galaxies.", show_default=False)
-    ],
+    data: LabelledData,
     file: ModelOut,
+    catalog: Annotated[
+        Path | None,
+        typer.Option(
+            help="Catalogue with embeddings of the galaxies: DATA is then a table of ids and labels.",
+            show_default=False,
+        ),
+    ] = None,
     model: Annotated[
-        Path | None, typer.Option("--from", help="Model file that made the catalogue; default: the model that ships.")
+        Path | None,
+        typer.Option("--from", metavar="MODEL", help="Model file to teach; default: the model that ships."),
     ] = None,
     label: Label = None,
+    labels: Labels = None,
     id_column: IdColumn = None,
-    question: Annotated[str | None, typer.Option(help="What the question is called; default: as the column.")] = None,
+    question: Annotated[str | None, typer.Option(help="Name of the question; default: that of the column.")] = None,
     curve: Annotated[
         Path | None, typer.Option(help="PNG of how the score grows with labels, and what twice as many would bring.")
     ] = None,
@@ -32,16 +38,23 @@ def teach(
 ) -> None:
     """Teach a model a new question from few labels, in seconds and without PyTorch."""
     from peculiar.catalogs.teach import teach as run_teach
-    from peculiar.models.model_file import load_model
     from peculiar.reports import plots
     from peculiar.tables.reader import TableReader
 
-    opened = load_model(model)
-    if id_column is not None:
-        TableReader(labels).check_column(id_column)
-    with producing(context, file, curve):
+    if catalog is not None and id_column is not None:
+        TableReader(data[0]).check_column(id_column)
+    with producing(context, file, curve), counting("embedding") as progress:
         taught = run_teach(
-            labels, catalog, file, model=opened, label=label, question=question, id=id_column, curve=curve is not None
+            data[0] if catalog is not None and len(data) == 1 else data,
+            file,
+            catalog=catalog,
+            model=model,
+            label=label,
+            labels=labels,
+            question=question,
+            id=id_column,
+            curve=curve is not None,
+            progress=progress,
         )
         card, scores, found = taught.model.card, taught.head.scores, taught.curve
         if curve is not None and found is not None:
@@ -52,13 +65,15 @@ def teach(
         print_json(result | {"curve": None if found is None else found.as_dict()})
         return
     if taught.left_out:
-        err.print(f"{taught.left_out:,} labelled galaxies are left out: not in {catalog}, or without an embedding")
-    out.print(f"By cross-validation on {taught.used:,} labelled galaxies:")
+        reason = "the picture cannot be read" if catalog is None else f"not in {catalog}, or without an embedding"
+        err.print(f"{counted(taught.left_out, 'labelled galaxy', 'are', 'is')} left out: {reason}")
+    out.print(f"By cross-validation on {counted(taught.used, 'labelled galaxy')}:")
     print_scores(scores)
     if found is not None:
         out.print()
         out.print("labels  area under the ROC curve")
         for count, score, low, high in zip(found.labels, found.auc, found.low, found.high, strict=True):
-            note = "  if it goes on like this" if count == found.labels[-1] else ""
+            note = "  (extrapolated)" if count == found.labels[-1] else ""
             out.print(f"{count:6,}  {score:.3f} ({low:.3f} to {high:.3f}){note}")
     out.print(f"{file} also answers {taught.head.question.name}; digest {card.digest[:12]}")
+    out.print(f"Next: peculiar predict PICTURES --model {file} --out catalog.parquet")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from peculiar.cli.options import IdColumn, Json, Labels, Seed
+from peculiar.cli.options import IdColumn, Json, LabelledData, Labels, Seed
 from peculiar.cli.progress import watching, watching_training
 from peculiar.cli.terminal import out, print_json, print_scores
 from peculiar.text import counted
@@ -17,14 +17,7 @@ _RESUME = "; add --resume to the same command to go on after the last whole epoc
 
 
 def train(
-    data: Annotated[
-        list[Path],
-        typer.Argument(
-            help="Labelled galaxies: a folder with a sub-folder a class, or a file as for predict; or several sets, "
-            "which may hold the same galaxies at other sharpness.",
-            show_default=False,
-        ),
-    ],
+    data: LabelledData,
     folder: Annotated[
         Path | None, typer.Option("--out", help="Folder for the run; default: runs/NAME, after the data.")
     ] = None,

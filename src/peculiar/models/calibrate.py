@@ -7,7 +7,7 @@ own split, on which it was not trained.
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ def calibrate(
     out: str | os.PathLike[str],
     *,
     eight_bits: bool = False,
+    parts: Mapping[str, str] | None = None,
     scores: dict[str, Any] | None = None,
     progress: Callable[[int], object] = lambda done: None,
 ) -> Model:
@@ -56,6 +57,9 @@ def calibrate(
     eight_bits : bool
         Quantize the network to eight bits, with ranges from some of the training pictures; see
         `peculiar.models.quantize`. Calibration follows quantization.
+    parts : mapping of str to str, optional
+        The part of each galaxy in the model's training, "training", "validation" or "test", by its id; default: by the
+        hash of the id, as in training.
     scores : dict, optional
         Scores for the file; default: those of the model.
     progress : callable
@@ -85,7 +89,11 @@ def calibrate(
             pictures = pictures_for_ranges(model, sources, sizes)
             graph = quantize(model, pictures).SerializeToString(deterministic=True)
             inner = write_model(graph, model.card, Path(folder) / "model.onnx")
-            return calibrate(inner, sources, out, scores=scores, progress=progress)
+            return calibrate(inner, sources, out, parts=parts, scores=scores, progress=progress)
+
+    def part_in(id_: str) -> str:
+        return part_of(id_, **sizes) if parts is None else parts.get(id_, "")
+
     unscaled = model.with_card(model.card.model_copy(update={"scalings": {}}))
     embeddings: dict[str, list[NDArray[np.float32]]] = {"training": [], "validation": []}
     artefacts: dict[str, list[NDArray[np.float32]]] = {"training": [], "validation": []}
@@ -93,7 +101,7 @@ def calibrate(
     chances: dict[str, list[NDArray[np.float32]]] = {question.name: [] for question in model.card.questions}
     labels: dict[str, list[int]] = {question.name: [] for question in model.card.questions}
     ids: dict[str, list[str]] = {question.name: [] for question in model.card.questions}
-    batches = (batch for source in sources for batch in _answered(unscaled, source, sizes))
+    batches = (batch for source in sources for batch in _answered(unscaled, source, part_in))
     for galaxies, answers, pictures in batches:
         measured = measure_artefacts(pictures)
         for row, (part, name, survey, entries) in enumerate(galaxies):
@@ -146,14 +154,14 @@ def calibrate(
 
 
 def _answered(
-    model: Model, source: Source, sizes: dict[str, float]
+    model: Model, source: Source, part_in: Callable[[str], str]
 ) -> Iterator[tuple[list[tuple[str, str, str, dict[str, str | None]]], Answers, NDArray[np.uint8]]]:
     """Yield part, id, survey and labels of a batch, answers, and pictures: all of validation, some of training."""
     columns = {question.name: _labels(source, question) for question in model.card.questions}
     # Pictures of a survey in another file are often made in another way.
     surveys = [f"{survey or ''} in {source.path}" for survey in source.column("survey")]
     rows: list[tuple[str, str, int]] = []
-    for batch, _, pictures in readable_batches(_wanted(model, source, sizes, surveys, rows), 64):
+    for batch, _, pictures in readable_batches(_wanted(model, source, part_in, surveys, rows), 64):
         if pictures is not None:
             known = [
                 (part, one, surveys[row], {name: column[row] for name, column in columns.items()})
@@ -164,16 +172,18 @@ def _answered(
 
 
 def _wanted(
-    model: Model, source: Source, sizes: dict[str, float], surveys: list[str], rows: list[tuple[str, str, int]]
+    model: Model, source: Source, part_in: Callable[[str], str], surveys: list[str], rows: list[tuple[str, str, int]]
 ) -> Iterator[Galaxy]:
     """Yield readable galaxies, only the first of each survey's training part; note part, id and row of each."""
     taken: Counter[str] = Counter()
     for row, galaxy in enumerate(source.galaxies(model.framing)):
-        part = part_of(galaxy.id, **sizes)
-        if galaxy.picture is None or part == "test" or (part == "training" and taken[surveys[row]] == _MOST_TRAINING):
+        known = part_in(galaxy.id)
+        if galaxy.picture is None or known not in ("training", "validation"):
             continue
-        taken[surveys[row]] += part == "training"
-        rows.append((part, galaxy.id, row))
+        if known == "training" and taken[surveys[row]] == _MOST_TRAINING:
+            continue
+        taken[surveys[row]] += known == "training"
+        rows.append((known, galaxy.id, row))
         yield galaxy
 
 

@@ -11,12 +11,13 @@ import pyarrow as pa
 from peculiar.errors import LabelError, PeculiarWarning, UnknownNameError
 from peculiar.questions.question import Question, question_for
 from peculiar.questions.votes import find_votes
+from peculiar.sources import open_source
 from peculiar.sources.answers import answers_to
 from peculiar.sources.joins import Join, join_ids
 from peculiar.sources.stream import Row, Source, warn_of_names
 from peculiar.sources.table import LABEL_COLUMNS as LABELS_OF_DATA
 from peculiar.tables.column import Column
-from peculiar.tables.reader import TableReader, entry_text, find_id
+from peculiar.tables.reader import TableReader, entry_text, find_id, is_table
 from peculiar.text import counted
 
 LABEL_COLUMNS = (*LABELS_OF_DATA, "answer", "target")
@@ -119,6 +120,38 @@ class LabelledSource(Source):
     def fingerprint(self, start: int, stop: int | None) -> str:
         """Return a digest that changes when the files behind some rows do."""
         return self._source.fingerprint(start, stop)
+
+
+def open_labelled(
+    data: str | os.PathLike[str],
+    *,
+    label: str | None = None,
+    labels: str | os.PathLike[str] | None = None,
+    id: str | None = None,
+) -> Source:
+    """Open a source whose labels may lie in a table of their own.
+
+    Parameters
+    ----------
+    data : path-like
+    label : str, optional
+        Column of labels.
+    labels : path-like, optional
+        Table with ids and labels; the labels are joined by `own_question`, not here.
+    id : str, optional
+        Column of ids of the source; with `labels` it may be one of that table alone.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such column.
+    """
+    if labels is None:
+        return open_source(data, label=label, id=id)
+    there = is_table(Path(data)) and id in TableReader(data).columns
+    if id is not None and not there:
+        TableReader(labels).check_column(id)
+    return open_source(data, id=id if there else None)
 
 
 def read_labels(
@@ -268,7 +301,18 @@ def own_question(
         raise UnknownNameError("column", label or "", there, where=f"in {' and '.join(one.path.name for one in found)}")
     entries = [entry for source in found for entry in source.column(label) if entry is not None]
     warn_of_names(found[0].path if labels is None else Path(labels), entries, label)
-    return found, replace(question_for(label, entries), name=label, column=label, basis="", silent=())
+    return found, question_of(label, entries)
+
+
+def question_of(label: str, entries: Collection[str]) -> Question:
+    """Return the question that a column of labels of one's own answers: with the answers that occur, and no others.
+
+    A question that is known keeps the order and the meanings of its answers.
+    """
+    known, there = question_for(label, entries), set(entries)
+    kept = [number for number, answer in enumerate(known.answers) if answer in there]
+    meanings = tuple(known.meanings[number] for number in kept) if known.meanings else ()
+    return Question(label, tuple(known.answers[number] for number in kept), meanings)
 
 
 def told_questions(

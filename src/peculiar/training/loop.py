@@ -3,7 +3,7 @@
 import math
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from peculiar.catalogs.teach import fit_head, fit_shares
 from peculiar.errors import RunError, UsageError
 from peculiar.files import run_files
 from peculiar.metrics.calibration import fit_temperature
+from peculiar.models.linear_head import fit_head, fit_shares
 from peculiar.models.model_file import Model
 from peculiar.models.seen import SEEN
 from peculiar.questions.question import FOUR_CLASS, Question
@@ -32,7 +32,7 @@ from peculiar.training.lessons import LESSONS, ask_teachers, check_teacher, keep
 from peculiar.training.losses import weighted_cross_entropy
 from peculiar.training.networks.bodies import imagenet_file, load_imagenet
 from peculiar.training.networks.galaxy import GalaxyNet, channels_last, numbered_heads
-from peculiar.training.parts import check_parts, content, split_galaxies
+from peculiar.training.parts import check_parts, content, split_galaxies, told_split
 from peculiar.training.recipe import (
     AVERAGED,
     NOTES,
@@ -60,6 +60,10 @@ _FIRST_LAYERS, _HEADS_SPEED = 4, 4.0
 _AVERAGE = "average."
 
 _WARM_UP = 0.1
+
+# The first of them is slower: memory is laid out.
+_MEASURED_STEPS = 3
+
 _VALIDATION_BATCH = 128
 
 
@@ -71,6 +75,9 @@ def train_network(
     questions: Sequence[Question] = QUESTIONS,
     teachers: Sequence[Model] = (),
     start: Model | None = None,
+    parts: Mapping[str, str] | None = None,
+    plan: Callable[[float, int], int] | None = None,
+    keep_stopped: bool = False,
     resume: bool = False,
     watcher: Watcher | None = None,
 ) -> list[dict[str, Any]]:
@@ -95,8 +102,15 @@ def train_network(
         They have to have been trained on the same parts, so that they know nothing of the galaxies that are held back.
     start : Model, optional
         A model to go on from (fine-tuning) rather than from weights of ImageNet; see `recipe`. A question that it does
-        not answer begins with the head that `peculiar.catalogs.teach` would give it, so that the first steps do not
+        not answer begins with the head that `peculiar.models.linear_head` would give it, so that the first steps do not
         spoil what the body knows (Kumar et al. 2022).
+    parts : mapping of str to str, optional
+        The part of each galaxy, "training", "validation" or "test", by its id: in place of the hash.
+    plan : callable, optional
+        Given the seconds that a step takes, measured, and the number of steps an epoch: the number of epochs, in place
+        of that of the recipe. With 0 nothing is trained. A resumed run keeps its number.
+    keep_stopped : bool
+        Let Ctrl-C end the training as if the last whole epoch had been the last one, if there is one.
     resume : bool
         Go on with the run in `out`, if there is one.
     watcher : Watcher, optional
@@ -105,7 +119,8 @@ def train_network(
     Returns
     -------
     list of dict
-        The history, a line an epoch: loss, and on the validation part accuracy, balanced accuracy and AUC a question.
+        The history, a line an epoch: loss, and on the validation part log loss, accuracy, balanced accuracy and AUC a
+        question.
 
     Raises
     ------
@@ -136,18 +151,21 @@ def train_network(
         _check_start(start, recipe)
     sources = [one if isinstance(one, Source) else open_source(one) for one in data]
     galaxies = read_answered(sources, questions, recipe.training_framing, progress=watcher.reading)
-    parts, duplicates = split_galaxies(galaxies, sources, recipe, progress=watcher.comparing)
-    check_parts(galaxies, parts)
-    few = len(parts.training) < recipe.batch_size and "batch_size" not in recipe.model_fields_set
+    if parts is None:
+        split, duplicates = split_galaxies(galaxies, sources, recipe, progress=watcher.comparing)
+    else:
+        split, duplicates = told_split(galaxies.ids, parts), 0
+    check_parts(galaxies, split)
+    few = len(split.training) < recipe.batch_size and "batch_size" not in recipe.model_fields_set
     if few:  # so small a set has not to be told how many go into a step
-        recipe = recipe.model_copy(update={"batch_size": max(2, len(parts.training))})
+        recipe = recipe.model_copy(update={"batch_size": max(2, len(split.training))})
     record = RunRecord(
         recipe=recipe,
         questions=galaxies.questions,
         data=tuple(source.path.name for source in sources),
         data_digest=data_digest(galaxies.ids, content(galaxies), galaxies.pictures),
-        split_digest=parts.digest(galaxies.ids),
-        counts={"training": len(parts.training), "validation": len(parts.validation), "test": len(parts.test)},
+        split_digest=split.digest(galaxies.ids),
+        counts={"training": len(split.training), "validation": len(split.validation), "test": len(split.test)},
         duplicates=duplicates,
         teachers=tuple(teacher.card.digest for teacher in teachers),
         start=start and start.card.digest,
@@ -161,12 +179,17 @@ def train_network(
         check_same(read_record(folder), record, folder)
     with torch.random.fork_rng():
         # Made before the teachers are asked, which takes long: it finds what else may be wrong.
-        loop = _Loop(galaxies, parts, record, folder, watcher, start)
+        loop = _Loop(galaxies, split, record, folder, watcher, start)
+        if plan is not None and not resuming:
+            epochs = plan(loop.seconds_a_step(), loop.steps)
+            if not epochs:
+                return []
+            loop.record = record.model_copy(update={"recipe": recipe.model_copy(update={"epochs": epochs})})
         lessons = kept_lessons(folder, record) if resume else None
         if lessons is None and teachers:
-            lessons = ask_teachers(teachers, galaxies, parts.training, watcher)
+            lessons = ask_teachers(teachers, galaxies, split.training, watcher)
             keep_lessons(folder, record, lessons)
-        return loop.run(lessons, resuming=resuming)
+        return loop.run(lessons, resuming=resuming, keep_stopped=keep_stopped)
 
 
 def _check_start(start: Model, recipe: Recipe) -> None:
@@ -244,12 +267,39 @@ class _Loop:
             fused=True,
         )
 
+    def seconds_a_step(self) -> float:
+        """Measure how long a step takes, without taking one."""
+        rows = self.drawn[: self.record.recipe.batch_size]
+        self.net.train()
+        times = []
+        for _ in range(_MEASURED_STEPS):
+            started = time.perf_counter()
+            torch.autograd.backward(self._loss(rows))
+            self.optimizer.zero_grad()
+            times.append(time.perf_counter() - started)
+        return min(times)
+
     def run(
-        self, lessons: dict[str, NDArray[np.float32]] | None = None, *, resuming: bool = False
+        self,
+        lessons: dict[str, NDArray[np.float32]] | None = None,
+        *,
+        resuming: bool = False,
+        keep_stopped: bool = False,
     ) -> list[dict[str, Any]]:
         self.lessons = lessons or {}
         history = self._resume() if resuming else self._begin()
         self.watcher.begin(self.record, sum(parameter.numel() for parameter in self.net.parameters()))
+        try:
+            self._epochs(history)
+        except KeyboardInterrupt:
+            if not (keep_stopped and (self.folder / run_files.LAST).exists()):
+                raise
+            history = self._resume()
+        run_files.write_json(self.folder / NOTES, self._conclude())
+        return history
+
+    def _epochs(self, history: list[dict[str, Any]]) -> None:
+        """Train the epochs that are left, and add their lines to the history."""
         for epoch in range(len(history) + 1, self.record.recipe.epochs + 1):
             started = time.perf_counter()
             line = {"epoch": epoch, "loss": self._train(epoch), **self._validate()}
@@ -257,8 +307,6 @@ class _Loop:
             history.append(line)
             self._save(history)
             self.watcher.epoch(line)
-        run_files.write_json(self.folder / NOTES, self._conclude())
-        return history
 
     def _go_on_from(self, start: Model) -> GalaxyNet:
         """Return the network of a model; questions that are new to it get heads on its embeddings as they are."""

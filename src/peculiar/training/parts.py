@@ -1,6 +1,6 @@
 """The split of a training run; pictures of one galaxy stay in one part."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ from peculiar.errors import LabelError
 from peculiar.models.model_file import cores
 from peculiar.sources import Source
 from peculiar.sources.answers import Answered
-from peculiar.sources.split import Split, split_by_id
+from peculiar.sources.split import PARTS, Split, split_by_id
 from peculiar.training.recipe import Recipe
 
 
@@ -37,6 +37,12 @@ def split_galaxies(
     same = [(places[one], places[other]) for one, other in pairs]
     parts = split_by_id(galaxies.ids, same, validation_size=recipe.validation_size, test_size=recipe.test_size)
     return parts, len(pairs)
+
+
+def told_split(ids: Sequence[str], parts: Mapping[str, str]) -> Split:
+    """Return the rows of each part, from the part of each id."""
+    told = np.array([parts[id_] for id_ in ids])
+    return Split(*(np.flatnonzero(told == part) for part in PARTS))
 
 
 def content(galaxies: Answered) -> NDArray[np.int64]:

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 
-from peculiar.errors import LabelError, UnknownNameError, UsageError, extra
+from peculiar.catalogs.teach import found_label
+from peculiar.errors import UnknownNameError, UsageError, extra
 from peculiar.images.decode import Framing, parse_crop
 from peculiar.models.model_file import SHIPPED, Model, load_model
 from peculiar.questions.question import Question, find_tree
 from peculiar.sources import Source, open_source
-from peculiar.sources.labels import own_question, told_questions
+from peculiar.sources.labels import open_labelled, own_question, told_questions
 from peculiar.sources.stream import Dataset
-from peculiar.tables.reader import TableReader, is_table
 from peculiar.training.recipe import QUESTIONS, make_recipe, read_notes
 from peculiar.training.run import Run
 from peculiar.training.watch import EpochLines, Watcher
@@ -261,7 +261,7 @@ def _train_galaxy(
         start = "imagenet" if question is not None or set(given).intersection(("body", "width")) else SHIPPED_NAME
     origin = _origin(start)
     recipe = make_recipe(origin, pretrained=False if start == "scratch" else None, **given)
-    sources = [one if isinstance(one, Source) else _opened(Path(one), id, labels) for one in data]
+    sources = [one if isinstance(one, Source) else open_labelled(one, labels=labels, id=id) for one in data]
     sources, questions = _asked(sources, label=label, labels=labels, id=id, question=question)
     for source in sources:
         if source.joined:
@@ -289,14 +289,6 @@ def _origin(start: str | os.PathLike[str] | Model) -> Model | None:
     return load_model(None if start == SHIPPED_NAME else start)
 
 
-def _opened(path: Path, id: str | None, labels: str | os.PathLike[str] | None) -> Source:
-    """Open a source; where labels have a table of their own, the column of ids may be one of that table alone."""
-    there = labels is None or (is_table(path) and id in TableReader(path).columns)
-    if labels is not None and id is not None and not there:
-        TableReader(labels).check_column(id)
-    return open_source(path, id=id if there else None)
-
-
 def _asked(
     sources: list[Source],
     *,
@@ -311,13 +303,7 @@ def _asked(
     if question is not None:
         asked = QUESTIONS if question == SHIPPED_NAME else find_tree(question).questions
         return told_questions(sources, asked, labels, id)
-    if label is None and labels is None:
-        label = next((source.label for source in sources if source.label is not None), None)
-        if label is None:
-            message = (
-                f"{' and '.join(str(source.path) for source in sources)}: no labels to learn from; put the pictures "
-                "into one folder a class, or name a column of labels (--label) or a table of ids and labels (--labels)"
-            )
-            raise LabelError(message)
+    if labels is None:
+        label = label or found_label(sources)
     sources, own = own_question(sources, label, labels, id)
     return sources, (own,)

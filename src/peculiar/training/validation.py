@@ -10,6 +10,9 @@ from scipy.special import softmax
 from peculiar.metrics.scores import class_auc
 from peculiar.questions.votes import Votes, deviations
 
+# Of a probability, so that one answer that is thought impossible does not make a mean infinite.
+_LEAST = 1e-12
+
 
 @dataclass(frozen=True, slots=True)
 class Known:
@@ -36,6 +39,7 @@ def score(known: Known) -> dict[str, Any]:
         voted = {"deviation": [round(value, 4) for value in off.tolist()]}
         # Of galaxies whose votes are level no answer is the right one.
         probabilities, labels = probabilities[labels >= 0], labels[labels >= 0]
+    given = probabilities[np.arange(len(labels)), labels]
     chosen = probabilities.argmax(axis=1)
     recalls = [
         float((chosen[labels == number] == number).mean()) for number in range(classes) if (labels == number).any()
@@ -44,6 +48,7 @@ def score(known: Known) -> dict[str, Any]:
     areas = [auc for auc in aucs if auc is not None]
     return {
         "galaxies": len(labels),
+        "log_loss": round(float(-np.log(np.maximum(given, _LEAST)).mean()), 4) if len(labels) else None,
         "accuracy": round(float((chosen == labels).mean()), 4) if len(labels) else None,
         "balanced_accuracy": round(float(np.mean(recalls)), 4) if recalls else None,
         "recall": [round(value, 4) for value in recalls],
