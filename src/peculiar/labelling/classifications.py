@@ -15,8 +15,8 @@ from peculiar.errors import DataError
 
 _COLUMNS = ("classification_id", "user_name", "created_at", "annotations", "subject_data", "subject_ids")
 
-# Under which names a subject of a manifest may say which galaxy it is, in lower case and without the signs that hide an
-# entry from volunteers.
+# Names of the entry with the galaxy's id in a manifest, in lower case and without the characters that hide an entry
+# from volunteers.
 _ID_NAMES = ("id", "galaxy", "iauname", "objid", "galaxy_id", "object_id", "objectid", "source_id")
 
 _DEEPEST = 5
@@ -27,7 +27,7 @@ _MOST_TOLD = 60
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What was chosen in one task.
+    """The choices in one task.
 
     Parameters
     ----------
@@ -36,9 +36,9 @@ class Choices:
     asks : str
         The text of the task, as it was shown.
     chosen : tuple of str
-        The texts that were chosen: none, one, or several of a multiple-choice task or of several dropdowns.
+        The chosen texts: none, one, or several for a multiple-choice task or several dropdowns.
     other : str
-        What was done where it is no choice: "a drawing".
+        The kind of annotation that is not a choice: "a drawing".
     """
 
     task: str
@@ -55,17 +55,17 @@ class Classification:
     ----------
     number : int
     who : str
-        A user's name, or what stands for the address of somebody who was not logged in.
+        A user's name, or a code for the address of somebody who was not logged in.
     at : datetime
     seconds : float or None
         How long it took.
     workflow, workflow_name, version : str
     choices : tuple of Choices
-        One a task; those of combination tasks among them.
+        One per task, including those within combination tasks.
     subject : str
         Its number.
     entries : mapping of str to object
-        What the manifest said of it.
+        Its entries in the manifest.
     """
 
     number: int
@@ -80,12 +80,12 @@ class Classification:
     entries: Mapping[str, Any]
 
     def galaxy(self, name: str | None = None) -> str | None:
-        """Return the id of the galaxy, None where the subject has none.
+        """Return the id of the galaxy, None if the subject has none.
 
         Parameters
         ----------
         name : str, optional
-            The entry that holds it; by default the first of the usual ones.
+            The entry with the id; default: the first of the usual ones.
         """
         entries = {plain_entry(key): value for key, value in self.entries.items() if value not in (None, "")}
         wanted = _ID_NAMES if name is None else (plain_entry(name),)
@@ -93,21 +93,21 @@ class Classification:
 
 
 def plain_entry(name: str) -> str:
-    """Return the name of an entry without regard to case, and to the signs that hide it from volunteers."""
+    """Return the name of an entry in lower case, without the characters that hide it from volunteers."""
     return name.strip().lstrip("#!/").strip().casefold()
 
 
 def version_key(text: str) -> tuple[int, int]:
-    """Return a version as numbers, "12.7" as (12, 7) and "12" as (12, 0); raises ValueError if it is none."""
+    """Return a version as numbers, "12.7" as (12, 7) and "12" as (12, 0); raises ValueError if it is not a version."""
     major, _, minor = text.strip().partition(".")
     return int(major), int(minor or 0)
 
 
 def match(text: str, answers: Sequence[str]) -> str | None:
-    """Return which of some answers a text is, None if it is none.
+    """Return the answer that a text matches, None if there is none.
 
-    The text as it stands is tried first, then without regard to case, spaces and underscores, at last without Markdown
-    and emoji. A step that would make two answers the same is left out.
+    The text is first compared literally, then ignoring case, spaces and underscores, then without Markdown and emoji. A
+    step that would make two answers equal is skipped.
     """
     for step in (str.strip, _folded, _unmarked):
         known = {step(answer): answer for answer in answers}
@@ -122,7 +122,7 @@ def read_classifications(path: Path) -> Iterator[Classification]:
     Raises
     ------
     DataError
-        If it is no such export, or a line of it cannot be read.
+        If it is not such an export, or a line cannot be read.
     """
     csv.field_size_limit(min(sys.maxsize, 1 << 24))  # a drawing may have thousands of points
     try:
@@ -163,7 +163,7 @@ def _read(path: Path, line: int, row: Mapping[str, str]) -> Classification:
 
 
 def _flat(annotations: Sequence[Mapping[str, Any]], deep: int) -> Iterator[Choices]:
-    """Yield what was done in each task; a combination task holds others in the place of its value."""
+    """Yield the annotation of each task; the value of a combination task is a list of others."""
     for one in annotations:
         value = one.get("value")
         if isinstance(value, list) and value and all(isinstance(part, dict) and "task" in part for part in value):
@@ -176,7 +176,7 @@ def _flat(annotations: Sequence[Mapping[str, Any]], deep: int) -> Iterator[Choic
 
 
 def _chosen(value: Any) -> tuple[tuple[str, ...], str]:
-    """Return the texts that were chosen, and what was done where that is no choice."""
+    """Return the chosen texts, and the kind of annotation if it is not a choice."""
     if value is None or value in ("", []):
         return (), "no answer"
     texts = [_text(one) for one in (value if isinstance(value, list) else [value])]
@@ -186,7 +186,7 @@ def _chosen(value: Any) -> tuple[tuple[str, ...], str]:
 
 
 def _text(choice: Any) -> str | None:
-    """Return what was chosen: a text, or the label of a dropdown's option; None for a drawing and the like."""
+    """Return the choice: a text, or the label of a dropdown's option; None for drawings and the like."""
     if isinstance(choice, dict) and "option" in choice:
         label = choice.get("label", choice.get("value"))
         return label if isinstance(label, str) else None
@@ -204,7 +204,7 @@ _SIGNS = re.compile(r"[*~`#>]+")
 
 
 def _unmarked(text: str) -> str:
-    """Return the words of a text: no pictures, no links, no emphasis, no emoji."""
+    """Return the words of a text, without pictures, links, emphasis and emoji."""
     steps: tuple[tuple[Callable[..., Any], str], ...] = (
         (_PICTURE.sub, " "),
         (_LINK.sub, r"\1"),
@@ -213,13 +213,13 @@ def _unmarked(text: str) -> str:
     )
     for substitute, by in steps:
         text = substitute(by, text)
-    # Emoji are symbols; what joins and colours them is of the other kinds.
+    # Emoji are symbols; the characters that join and colour them have other categories.
     kept = (one for one in text if unicodedata.category(one) not in ("So", "Sk", "Cf") and one not in "\ufe0e\ufe0f")
     return _folded("".join(kept))
 
 
 def plain_question(text: str) -> str:
-    """Return the text of a task as it is compared with that of another version."""
+    """Return the text of a task, normalised for comparison with other versions."""
     return _unmarked(text)
 
 
@@ -232,5 +232,5 @@ def _seconds(started: str | None, finished: str | None) -> float | None:
     if not started or not finished:
         return None
     seconds = (_time(finished) - _time(started)).total_seconds()
-    # Clocks of volunteers run as they like.
+    # Clocks of volunteers may be wrong.
     return seconds if 0 <= seconds < 86_400 else None

@@ -23,11 +23,11 @@ from peculiar.tables.identifiers import typed_ids, whole_type, widest
 from peculiar.tables.writers import format_to_write, write_table
 
 APPLICATION_ID = 0x5045_4355
-"""What an SQLite file of these answers says it is."""
+"""Application id of an SQLite file with answers."""
 
 KINDS = ("answer", "skip", "unsure", "undo")
 
-# Long enough for another desk's write, short enough that a person sees why nothing happens.
+# Long enough for the write of another session, short enough that a person sees why nothing happens.
 _WAIT = 3.0
 
 _MOST_OF_TEXT = 500
@@ -56,12 +56,12 @@ CREATE INDEX asked ON events (question, galaxy, who);
 CREATE TRIGGER kept BEFORE DELETE ON events BEGIN SELECT RAISE(ABORT, 'answers are never deleted'); END;
 CREATE TRIGGER fixed BEFORE UPDATE ON events BEGIN SELECT RAISE(ABORT, 'answers are never changed'); END;
 """,
-    # The question as people read it, since trees of questions have names that say little.
+    # The question as people read it, because questions in decision trees have cryptic names.
     "ALTER TABLE questions ADD COLUMN asks TEXT NOT NULL DEFAULT '';",
-    # The type of the ids of the galaxies that were asked about, so that an export joins with their catalogue.
+    # The type of the galaxies' ids, so that an export joins with their catalogue.
     "ALTER TABLE questions ADD COLUMN ids TEXT NOT NULL DEFAULT '';",
 )
-"""What brings a database from each version to the next; an empty file has version 0."""
+"""Migrations from each version to the next; an empty file has version 0."""
 
 VERSION = len(_MIGRATIONS)
 
@@ -69,17 +69,17 @@ _TRIGGERS = {("trigger", "kept"), ("trigger", "fixed")}
 
 
 Votes = Counter[str | None]
-"""How often each answer was given; how often none was, since somebody was unsure, is under None: not a word of ours."""
+"""Counts by answer; the key None counts "unsure", because an answer may have any name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that a person did about a galaxy.
+    """An action of a person on a galaxy.
 
     Parameters
     ----------
     event : str
-        Made by who sends it, and unique: the same sent twice is stored once. 8 to 64 letters, digits, hyphens.
+        Chosen by the sender, and unique: an event that is sent twice is stored once. 8 to 64 letters, digits, hyphens.
     kind : {"answer", "skip", "unsure", "undo"}
     who : str
     galaxy : str
@@ -87,19 +87,19 @@ class Event:
     question : str
         Name of the question.
     answer : str
-        One of the question's; empty for what is no answer.
+        An answer to the question; empty for other kinds.
     at : str
-        When, UTC, ISO 8601; now by default.
+        Time, UTC, ISO 8601; default: now.
     seconds : float, optional
-        From when the galaxy was shown.
+        Time since the galaxy was shown.
     model : str
-        Digest of the model whose embeddings chose the galaxy; empty where none did.
+        Digest of the model whose embeddings chose the galaxy; empty if there is none.
     session : str
-        Of the desk.
+        Name of the session.
     chosen : str
-        How the galaxy came to be asked about: "random" for those that scores are found on, or the name of a strategy.
+        How the galaxy was chosen: "random" for the random sample that is scored, or the name of a strategy.
     undoes : str, optional
-        The event that an undo takes back.
+        The event that an undo withdraws.
     """
 
     event: str
@@ -116,7 +116,7 @@ class Event:
     undoes: str | None = None
 
     def __post_init__(self) -> None:
-        """Check what can be checked without the database."""
+        """Check everything that does not need the database."""
         if not self.at:
             object.__setattr__(self, "at", datetime.now(UTC).isoformat(timespec="milliseconds"))
         if not re.fullmatch(r"[A-Za-z0-9-]{8,64}", self.event):
@@ -135,21 +135,21 @@ _LISTED = ", ".join(_FIELDS)
 
 
 class Labels:
-    """The database of answers, opened; safe to use from several threads, and from several programs at once.
+    """An open database of answers; safe for several threads and several programs at once.
 
     Parameters
     ----------
     path : path-like
-        Made if it is not there.
+        Created if it does not exist.
     create : bool
-        If not, it has to be there.
+        Create it if it does not exist.
 
     Raises
     ------
     NotFoundError
-        If it is not there.
+        If it does not exist and `create` is false.
     DataError
-        If it is something else, of a later version, damaged, locked or cannot be written to.
+        If it is something else, has a later version, is damaged or locked, or cannot be written to.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, create: bool = True) -> None:
@@ -173,7 +173,7 @@ class Labels:
     def _prepare(self) -> None:
         with self._explaining():
             run = self._connection.execute
-            # In this order: another desk may make the tables meanwhile.
+            # In this order, because another session may create the tables meanwhile.
             tables = run("SELECT count(*) FROM sqlite_schema").fetchone()[0]
             kind, version = self._pragma("application_id"), self._pragma("user_version")
             if kind != APPLICATION_ID and (tables or kind):
@@ -194,12 +194,12 @@ class Labels:
             run("PRAGMA foreign_keys = ON")
 
     def _check_tables(self) -> None:
-        """Raise `DataError` unless the tables are whole, and as this class makes them: the file may be anybody's."""
+        """Raise `DataError` unless the tables are as this class creates them: the file may come from anybody."""
         run = self._connection.execute
         found = {(type_, name) for type_, name in run("SELECT type, name FROM sqlite_schema WHERE sql IS NOT NULL")}
         strict = {name for _, name, type_, _, _, strict, *_ in run("PRAGMA table_list") if type_ == "table" and strict}
         columns = {name for _, name, *_ in run("PRAGMA table_info(events)")}
-        # Of strict tables SQLite keeps the types; what runs by itself, triggers and views, is ours or is not there.
+        # SQLite enforces the types of strict tables. Triggers and views, which run code, must be ours.
         alive = {one for one in found if one[0] in ("trigger", "view")}
         if not {"questions", "events"} <= strict or not set(_FIELDS) < columns or alive != _TRIGGERS:
             message = f"{self.path} was changed by another program; put a copy of it back, or name another file (--db)"
@@ -215,10 +215,10 @@ class Labels:
         return int(self._connection.execute(f"PRAGMA {name}").fetchone()[0])
 
     def _migrate(self) -> None:
-        """Bring the tables to this version; what is there already is copied before, and kept."""
+        """Migrate the tables to this version; an existing database is copied first, and the copy kept."""
         copy = None
         with self._writing():
-            before = self._pragma("user_version")  # another desk may have been faster
+            before = self._pragma("user_version")  # another session may have been faster
             if 0 < before < VERSION:
                 copy = self._copy(before)
             for script in _MIGRATIONS[before:]:
@@ -233,11 +233,11 @@ class Labels:
             warnings.warn(message, PeculiarWarning, stacklevel=4)
 
     def _copy(self, version: int) -> Path:
-        """Copy the database beside itself under a name that says its version, and is not taken."""
+        """Copy the database beside itself, under a free name with its version."""
         numbered = (f".version-{version}" + f"-{number}" * (number > 1) for number in itertools.count(1))
         places = (self.path.with_name(f"{self.path.stem}{name}{self.path.suffix}") for name in numbered)
         place = next(one for one in places if not one.exists())
-        # Through a connection of its own: SQLite copies nothing for one that is about to write.
+        # On a connection of its own: SQLite cannot copy within a write transaction.
         with (
             writing(place) as temporary,
             closing(sqlite3.connect(self.path, timeout=_WAIT)) as reading,
@@ -255,13 +255,13 @@ class Labels:
         self.close()
 
     def close(self) -> None:
-        """Close the database; what was answered is on the disk already."""
+        """Close the database; all answers are already on the disk."""
         with self._lock:
             self._connection.close()
 
     @contextmanager
     def _explaining(self) -> Iterator[None]:
-        """Say in words what SQLite says in its own."""
+        """Translate errors of SQLite into messages."""
         try:
             yield
         except (sqlite3.Error, UnicodeError) as error:
@@ -272,7 +272,7 @@ class Labels:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """Do several things or none."""
+        """Run several statements or none."""
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -282,18 +282,18 @@ class Labels:
         self._connection.execute("COMMIT")
 
     def ask(self, *questions: Question, id_type: pa.DataType | None = None) -> None:
-        """Note that questions are asked, all or none.
+        """Record that questions are asked, all or none.
 
         Parameters
         ----------
         *questions : Question
         id_type : pyarrow.DataType, optional
-            Type of the galaxies' ids in their own table, where that is known; `export` writes them so.
+            Type of the ids in the galaxies' table, if known; `export` writes them in this type.
 
         Raises
         ------
         LabelError
-            If a question of that name was another one.
+            If there is a different question of the same name.
         """
         with self._lock, self._explaining(), self._writing():
             for question in questions:
@@ -304,11 +304,11 @@ class Labels:
                     self._connection.execute("UPDATE questions SET ids = ? WHERE name = ?", values)
 
     def _id_type(self, question: str) -> pa.DataType | None:
-        """Return the type of the ids of the galaxies that a question was asked about; None where it is not known."""
+        """Return the type of the galaxies' ids for a question; None if unknown."""
         found = self._connection.execute("SELECT ids FROM questions WHERE name = ?", (question,)).fetchone()[0]
         try:
             return pa.type_for_alias(found) if found else None
-        except ValueError:  # a type with parameters
+        except ValueError:  # types with parameters
             return pa.string()
 
     def _ask(self, question: Question) -> None:
@@ -329,7 +329,7 @@ class Labels:
                 f"{', '.join(question.answers)}; give the question another name, or name another file (--db)"
             )
             raise LabelError(message)
-        # A question that has no words of its own is asked by its name.
+        # A question without a text of its own is shown by its name.
         unsaid = ("", Question(question.name, question.answers).asks)
         if asks not in unsaid and question.asks not in unsaid and asks != question.asks:
             message = (
@@ -341,7 +341,7 @@ class Labels:
             find("UPDATE questions SET asks = ? WHERE name = ?", (question.asks, question.name))
 
     def questions(self) -> dict[str, tuple[str, ...]]:
-        """Return the answers of each question that was asked, by name."""
+        """Return the possible answers of each question, by name."""
         return {question.name: question.answers for question in self._asked()}
 
     def _asked(self) -> list[Question]:
@@ -350,17 +350,17 @@ class Labels:
         return [Question(name, tuple(answers.splitlines()), asks=asks) for name, answers, asks in rows]
 
     def record(self, events: Event | Iterable[Event]) -> int:
-        """Store events, all or none; what is on the disk already is not stored again.
+        """Store events, all or none; known events are not stored again.
 
         Returns
         -------
         int
-            How many are new.
+            Number of new events.
 
         Raises
         ------
         LabelError
-            If the question or its answer is not known, an undo is of nothing, or another event has that name.
+            If the question or its answer is unknown, an undo has no event, or another event has the same name.
         DataError
             If the database is locked, full or read-only.
         """
@@ -404,16 +404,16 @@ class Labels:
             raise LabelError(message)
 
     def current(self, question: str, who: str | None = None) -> list[Event]:
-        """Return the last word of each person on each galaxy: what was undone, and what was said before, left out.
+        """Return the current answer of each person for each galaxy, without withdrawn and earlier ones.
 
         Parameters
         ----------
         question : str
         who : str, optional
-            Of one person only.
+            Only of one person.
         """
         listed = ", ".join(f"e.{name}" for name in _FIELDS)
-        # Of max() SQLite gives the other columns from the row where it was found.
+        # With max(), SQLite returns the other columns from the row of the maximum.
         sql = (
             f"SELECT {listed}, max(e.number) FROM events e LEFT JOIN events u ON u.undoes = e.event"  # noqa: S608
             " WHERE e.question = ? AND e.kind <> 'undo' AND u.event IS NULL"
@@ -427,21 +427,21 @@ class Labels:
         return [Event(*row[:-1]) for row in rows]
 
     def history(self, *questions: str, after: int = 0) -> list[tuple[int, Event]]:
-        """Return the events of questions as they came in, each with its number; those `after` one."""
+        """Return the events of questions in order, with their numbers, `after` a given number."""
         marks = ", ".join("?" * len(questions))
-        # The + keeps SQLite from the index on questions: what is after a number is found by the number.
+        # The + prevents SQLite from using the index on questions: events after a number are found by number.
         sql = f"SELECT number, {_LISTED} FROM events WHERE number > ? AND +question IN ({marks}) ORDER BY number"  # noqa: S608
         with self._lock, self._explaining():
             return [(row[0], Event(*row[1:])) for row in self._connection.execute(sql, (after, *questions))]
 
     def find(self, event: str) -> Event | None:
-        """Return an event by its name, None where there is none."""
+        """Return an event by its name, None if there is none."""
         with self._lock, self._explaining():
             row = self._connection.execute(f"SELECT {_LISTED} FROM events WHERE event = ?", (event,)).fetchone()  # noqa: S608
         return None if row is None else Event(*row)
 
     def last(self, question: str, who: str) -> Event | None:
-        """Return the last thing a person said that is not undone: what an undo takes back."""
+        """Return the last event of a person that is not undone, which an undo would withdraw."""
         sql = (
             f"SELECT {_LISTED} FROM events e WHERE question = ? AND who = ? AND kind <> 'undo'"  # noqa: S608
             " AND NOT EXISTS (SELECT 1 FROM events u WHERE u.undoes = e.event) ORDER BY number DESC LIMIT 1"
@@ -451,7 +451,7 @@ class Labels:
         return None if row is None else Event(*row)
 
     def votes(self, question: str) -> dict[str, Votes]:
-        """Return how often each answer was given of each galaxy; under None, how often somebody was unsure.
+        """Return the counts of each answer by galaxy; under None, how often somebody was unsure.
 
         Skips do not count.
         """
@@ -469,7 +469,7 @@ class Labels:
         return known[name]
 
     def export(self, path: str | os.PathLike[str], question: str, what: str = "votes") -> int:
-        """Write what was answered as a table.
+        """Write answers as a table.
 
         Parameters
         ----------
@@ -477,20 +477,20 @@ class Labels:
             ``.parquet``, ``.csv`` or another kind of table.
         question : str
         what : {"votes", "labels", "events"}
-            A row a galaxy with a count an answer; a row a galaxy with the answer of most, and which share of the votes
-            it has (galaxies where two answers are level, or all were unsure, are left out); or every event.
+            One row per galaxy with a count per answer; one row per galaxy with the majority answer and its vote
+            fraction (without ties, and galaxies on which all were unsure); or every event.
 
         Returns
         -------
         int
-            How many rows.
+            Number of rows.
 
         Raises
         ------
         LabelError
             If the question was not asked.
         UsageError
-            If the suffix or `what` is none of those known.
+            If the suffix or `what` is unknown.
         """
         path = Path(path)
         format, asked = format_to_write(path), self._find(question)
@@ -514,7 +514,7 @@ class Labels:
         return int(table.num_rows)
 
     def _typed(self, ids: pa.Array, question: str) -> pa.Array:
-        """Return ids in the type of the galaxies' own table; as text where one is no value of it."""
+        """Return ids in the type of the galaxies' table; as text if one of them does not fit the type."""
         with self._lock, self._explaining():
             known = self._id_type(question)
         typed = typed_ids(ids, known or whole_type([ids]))
@@ -524,11 +524,11 @@ class Labels:
 EXPORTS = ("votes", "labels", "events")
 
 UNSURE = "unsure"
-"""The column of a table of votes that counts who was unsure."""
+"""The column of a table of votes that counts "unsure"."""
 
 
 def _votes(votes: dict[str, Votes], answers: Sequence[str]) -> tuple[list[Column], list[Sequence[object]]]:
-    # Columns of answers begin with n_, so that no answer is called as one of the others.
+    # Columns of answers begin with n_, so that they cannot clash with the other columns.
     named = [(one, f"n_{one}", f"votes for {one}") for one in answers]
     counted = [*named, (None, UNSURE, "how many were unsure")]
     columns = [ID, *(Column(name, pa.int32(), meaning, ucd="meta.number") for _, name, meaning in counted)]
@@ -547,7 +547,7 @@ def _majorities(votes: dict[str, Votes], answers: Sequence[str]) -> tuple[list[C
 
 
 def majority(counts: Mapping[str | None, int], answers: Sequence[str]) -> tuple[str, int, float] | None:
-    """Return the answer of most, how many answered, and its share; None where two are level, or nobody answered."""
+    """Return the majority answer, the number of answers, and its fraction; None for a tie, or without answers."""
     given = Counter({answer: counts[answer] for answer in answers if counts.get(answer)})
     first = given.most_common(2)
     if not first or (len(first) == 2 and first[0][1] == first[1][1]):

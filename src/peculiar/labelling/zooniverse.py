@@ -29,25 +29,25 @@ _AT_ONCE = 2_000
 _MOST_LISTED = 8
 
 _Asked = Sequence[tuple[str | None, Question]]
-"""Questions, and the task that asked each where that is known."""
+"""Questions, and the task that asked each, if known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What became of the classifications.
+    """The outcome of an import.
 
     Parameters
     ----------
     new : int
-        Answers that were stored.
+        Number of stored answers.
     known : int
-        Those that were stored before.
+        Number of answers that were stored before.
     passed_over : dict of str to int
-        Why other classifications are no answers to the question, and how many of each; the most frequent first.
+        Reasons why other classifications were skipped, with their numbers, the most frequent first.
     again : int
-        Answers of people who had answered about the same galaxy before in this export. The last one counts.
+        Number of answers of people who had answered for the same galaxy before in this export. The last one counts.
     unnamed : int
-        Answers about galaxies that only the number of their subject names.
+        Number of answers for galaxies that are identified only by the number of their subject.
     """
 
     new: int
@@ -59,20 +59,20 @@ class Imported:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """Which part of an export is meant.
+    """The selected part of an export.
 
     Parameters
     ----------
     tasks : mapping of str to str
-        The question that each task asked, as in {"T0": "shell"}. May be empty for a single question: it is then the one
-        task that has its answers.
+        The question of each task, as in {"T0": "shell"}. May be empty for a single question, if exactly one task has
+        its answers.
     workflow : str, optional
         Number or name of the workflow.
     version : str, optional
-        The first of its versions that counts, as in "12" or "12.7".
+        The first version that counts, as in "12" or "12.7".
     id_name : str, optional
-        The entry of a subject that names the galaxy. By default ``#id`` or another usual name, and where there is none
-        the number of the subject.
+        The entry of a subject with the galaxy's id. Default: ``#id`` or another usual name, otherwise the number of the
+        subject.
     """
 
     tasks: Mapping[str, str] = field(default_factory=dict)
@@ -81,7 +81,7 @@ class Chosen:
     id_name: str | None = None
 
     def leaves_out(self, one: Classification) -> str | None:
-        """Return why a classification is not of the part that is meant, None if it is."""
+        """Return why a classification is not in the selected part, None if it is."""
         if self.workflow is not None and self.workflow not in (one.workflow, one.workflow_name):
             return f"workflow {one.workflow} ({one.workflow_name})"
         if self.version is not None and _version(one) < version_key(self.version):
@@ -91,7 +91,7 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """An answer to a question, and where it was given."""
+    """An answer to a question, and its place in the export."""
 
     question: str
     answer: str
@@ -101,11 +101,11 @@ class _Answer:
 def import_classifications(
     path: str | os.PathLike[str], labels: Labels, tree: Tree, chosen: Chosen | None = None
 ) -> Imported:
-    """Store the classifications that Zooniverse exported as answers to questions.
+    """Store Zooniverse's classifications as answers to questions.
 
-    A classification is an event a task under its number, so that importing a longer export again adds what is new. The
-    export of a project may hold several workflows, several versions of each, and several tasks with the same answers.
-    Where more than one of these answers a question, nothing is stored until it is said which is meant.
+    A classification becomes one event per task, named by its number, so that importing a longer export adds only new
+    ones. The export of a project may hold several workflows, several versions of each, and several tasks with the same
+    answers. If more than one of these matches a question, nothing is stored until one is selected.
 
     Parameters
     ----------
@@ -113,22 +113,22 @@ def import_classifications(
         The CSV of "Request new classification export".
     labels : Labels
     tree : Tree
-        What was asked. Answers are compared with what volunteers chose without regard to case, spaces, underscores,
-        Markdown and emoji. Combination tasks are looked into. Of a multiple-choice task and of dropdowns one choice
-        counts, and several at once do not.
+        The questions. Answers are compared with the choices of volunteers ignoring case, spaces, underscores, Markdown
+        and emoji. Combination tasks are included. In multiple-choice tasks and dropdowns, a single choice counts,
+        several at once do not.
     chosen : Chosen, optional
-        Which part of the export is meant.
+        The selected part of the export.
 
     Raises
     ------
     NotFoundError
         If there is no such file.
     UsageError
-        If there are several questions and no tasks, or it is not clear which part of the export is meant.
+        If there are several questions and no tasks, or the part of the export is ambiguous.
     UnknownNameError
-        If a task is said to ask what is no question of the tree.
+        If a task is assigned to an unknown question.
     DataError
-        If it is no such export, or not one classification answers a question.
+        If it is not such an export, or no classification answers a question.
     """
     path, chosen = Path(path), chosen or Chosen()
     if not path.is_file():
@@ -165,7 +165,7 @@ def import_classifications(
 
 
 def _read(one: Classification, asked: _Asked, chosen: Chosen) -> tuple[list[_Answer], str]:
-    """Return the answers of a classification, and if there are none why."""
+    """Return the answers of a classification, or the reason why there are none."""
     if (reason := chosen.leaves_out(one)) is not None:
         return [], reason
     if chosen.id_name is not None and one.galaxy(chosen.id_name) is None:
@@ -176,7 +176,7 @@ def _read(one: Classification, asked: _Asked, chosen: Chosen) -> tuple[list[_Ans
         if len({answer.choices.task for answer in given}) > 1:
             reasons.append("answers in several tasks: name one (--task)")
         elif len({answer.answer for answer in given}) == 1:
-            # A task may be told twice: as a part of a combination, and alone.
+            # A task may occur twice: within a combination, and alone.
             found.append(given[0])
         elif given:
             reasons.append("several answers at once")
@@ -186,12 +186,12 @@ def _read(one: Classification, asked: _Asked, chosen: Chosen) -> tuple[list[_Ans
 
 
 def _given(one: Classification, task: str | None, question: Question) -> Iterator[_Answer]:
-    """Yield the answers of a classification to a question; of several choices of one task each."""
+    """Yield the answers of a classification to a question; each of several choices in one task."""
     for choices in one.choices:
         if task not in (None, choices.task):
             continue
         answers = [match(text, question.answers) for text in choices.chosen]
-        # One answer among other choices is not what was asked for: one answer alone.
+        # An answer among other choices does not count: only a single answer does.
         if len(answers) == 1 or len({answer for answer in answers if answer}) > 1:
             yield from (_Answer(question.name, answer, choices) for answer in answers if answer)
 
@@ -218,9 +218,9 @@ def _check_version(version: str | None) -> None:
 
 
 def _check_clear(path: Path, asked: _Asked, chosen: Chosen) -> None:
-    """Raise unless the answers are of one workflow, were asked in the same words, and of one task a question.
+    """Raise unless the answers are from one workflow, with the same wording, and one task per question.
 
-    Without an answer at all there is nothing to import either.
+    Without any answer there is nothing to import, which is an error as well.
     """
     counts: Counter[tuple[str, str, str, str, str, str]] = Counter()
     other: Counter[str] = Counter()
@@ -254,7 +254,7 @@ def _check_clear(path: Path, asked: _Asked, chosen: Chosen) -> None:
 
 
 def _reworded(counts: Mapping[tuple[str, str, str, str, str, str], int]) -> bool:
-    """Tell whether two versions of a workflow asked a question in words of which none are the same."""
+    """Return whether two versions of a workflow asked a question with different wording."""
     words: dict[tuple[str, str], dict[str, set[str]]] = {}
     for workflow, _, version, _, question, asks in counts:
         if asks:
@@ -264,7 +264,7 @@ def _reworded(counts: Mapping[tuple[str, str, str, str, str, str], int]) -> bool
 
 
 def _event(one: Classification, answer: _Answer, galaxy: str) -> Event:
-    # A classification may answer several questions, which may be imported one after the other.
+    # A classification may answer several questions, which may be imported separately.
     question = hashlib.sha256(answer.question.encode()).hexdigest()[:8]
     return Event(
         event=f"zooniverse-{one.number}-{question}",
@@ -281,13 +281,13 @@ def _event(one: Classification, answer: _Answer, galaxy: str) -> Event:
 
 
 def export_manifest(source: Source, folder: str | os.PathLike[str], *, size: int = 480) -> tuple[int, dict[str, str]]:
-    """Write the galaxies of a source as pictures and a manifest that Zooniverse takes.
+    """Write the galaxies of a source as pictures and a manifest for Zooniverse.
 
     Parameters
     ----------
     source : Source
     folder : path-like
-        New or empty: ``manifest.csv``, and a JPEG a galaxy, named by number.
+        New or empty folder for ``manifest.csv`` and one JPEG per galaxy, named by number.
     size : int
         Side of the pictures, in pixels; 1 to 1024.
 
@@ -295,12 +295,12 @@ def export_manifest(source: Source, folder: str | os.PathLike[str], *, size: int
     -------
     written : int
     problems : dict of str to str
-        Galaxies that were left out since their pictures cannot be read, and why.
+        Galaxies that were left out because their pictures cannot be read, and why.
 
     Raises
     ------
     UsageError
-        If the folder holds something, or the size is out of range.
+        If the folder is not empty, or the size is out of range.
     """
     folder = Path(folder)
     if not 1 <= size <= 1024:

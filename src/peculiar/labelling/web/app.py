@@ -76,7 +76,7 @@ class _Grid(_Sent):
 
 
 class _Pages:
-    """The pages of a desk, and the secret that its forms bring."""
+    """The pages of a session, and the token of its forms."""
 
     def __init__(self, desk: Desk, *, has_wall: bool) -> None:
         self.csrf = secrets.token_urlsafe(24)
@@ -99,7 +99,7 @@ class _Pages:
             raise HTTPException(403, "this page is of an earlier run of the desk; load it again")
 
     def show(self, who: str, row: int | None, hx: str | None) -> Response:
-        """Show the galaxy of a row, or what is asked next."""
+        """Show the galaxy of a row, or the next question."""
         desk = self._desk
         asked = desk.next(who) if row is None else desk.show(who, row)
         problem = "" if asked is None else desk.pictures.show(asked.row).problem
@@ -108,17 +108,17 @@ class _Pages:
 
 
 def make_app(desk: Desk, wall: Wall | None = None, why: Why | None = None) -> FastAPI:
-    """Return the application for a desk; it belongs behind `peculiar.labelling.web.guard.Guard`.
+    """Return the application for a session; it has to be served behind `peculiar.labelling.web.guard.Guard`.
 
     Parameters
     ----------
     desk : Desk
     wall : Wall, optional
-        Of the catalogue, where there is one.
+        The gallery of the catalogue, if there is one.
     why : Why, optional
-        Explains what the model says of its galaxies.
+        Explains the model's answers.
     """
-    # The pages that show an API's description fetch their scripts elsewhere.
+    # FastAPI's own documentation pages load scripts from other hosts.
     app = FastAPI(
         title="peculiar label",
         version=metadata.version("peculiar"),
@@ -140,7 +140,7 @@ def make_app(desk: Desk, wall: Wall | None = None, why: Why | None = None) -> Fa
 def _add_errors(app: FastAPI) -> None:
     @app.exception_handler(PeculiarError)
     def explain(_: Request, error: PeculiarError) -> Response:
-        # A mistake of who asks, or a disk that takes no answers: the page keeps the answer and says so.
+        # An invalid request, or a disk that cannot be written to: the page keeps the answer and says so.
         return PlainTextResponse(str(error), 503 if type(error) is DataError else 400)
 
     @app.exception_handler(RequestValidationError)
@@ -154,10 +154,10 @@ def _add_errors(app: FastAPI) -> None:
 
 
 def _add_questions(app: FastAPI, desk: Desk, pages: _Pages) -> None:
-    """Add what asks about galaxies, and takes the answers."""
+    """Add the routes that show galaxies and take answers."""
 
     def after(who: str, row: int | None, hx: str | None) -> Response:
-        # Without JavaScript a form leads to a page that can be loaded again without sending the form again.
+        # Without JavaScript, a form leads to a page that can be reloaded without sending the form again.
         if hx:
             return pages.show(who, row, hx)
         return RedirectResponse(app.url_path_for("page") + "?" + _query(who=who, row=row), 303)
@@ -166,17 +166,17 @@ def _add_questions(app: FastAPI, desk: Desk, pages: _Pages) -> None:
     def page(
         who: Annotated[Who | None, Query()] = None, row: Annotated[Number | None, Query()] = None, hx: Hx = None
     ) -> Response:
-        """Show the galaxy to answer for, or ask who answers."""
+        """Show the next galaxy, or ask for a name."""
         return pages.render("who.html", people=desk.people()) if who is None else pages.show(who, row, hx)
 
     @app.get("/csrf", response_class=PlainTextResponse)
     def renew() -> Response:
-        """Give what forms have to bring: a page that outlived the server asks for it anew."""
+        """Return the token of forms: a page that is older than the server asks for it again."""
         return PlainTextResponse(pages.csrf)
 
     @app.post("/answer", response_class=HTMLResponse, responses=LEADS_ON)
     def answer(sent: Annotated[_Answer, Form()], hx: Hx = None) -> Response:
-        """Store an answer, then show what is asked next."""
+        """Store an answer, then show the next galaxy."""
         pages.check(sent)
         desk.check_mark(sent.row, sent.galaxy)
         number = int(sent.choice) if sent.choice.isdecimal() else None
@@ -186,7 +186,7 @@ def _add_questions(app: FastAPI, desk: Desk, pages: _Pages) -> None:
 
     @app.post("/undo", response_class=HTMLResponse, responses=LEADS_ON)
     def undo(sent: Annotated[_Undo, Form()], hx: Hx = None) -> Response:
-        """Take an answer back, and show its galaxy again."""
+        """Withdraw an answer, and show its galaxy again."""
         pages.check(sent)
         return after(sent.who, desk.undo(sent.who, sent.event, sent.undoes), hx)
 
@@ -211,26 +211,26 @@ def _add_questions(app: FastAPI, desk: Desk, pages: _Pages) -> None:
 
 
 def _add_answers(app: FastAPI, desk: Desk, pages: _Pages) -> None:
-    """Add the pictures, and what shows the answers that were given."""
+    """Add the routes of pictures and of given answers."""
 
     @app.get("/picture/{row}/{size}", response_class=Response, responses=content("image/jpeg", "image/svg+xml"))
     def picture(row: Number, size: Literal["large", "small"]) -> Response:
-        """Give a picture, or one that says that it cannot be read."""
+        """Return a picture, or a substitute if it cannot be read."""
         desk.check(row)
         shown = desk.pictures.show(row, LARGE if size == "large" else SMALL)
         if shown.problem:
             return Response(UNREADABLE, media_type="image/svg+xml", headers={"Cache-Control": "no-store"})
-        # Pages name the session in the address: the next desk may show other galaxies under the same numbers.
+        # The address contains the session, because the next session may show other galaxies under the same numbers.
         return Response(shown.content, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
 
     @app.get("/opinion/{row}", response_class=HTMLResponse)
     def opinion(row: Number) -> Response:
-        """Say what the model thinks of a galaxy."""
+        """Return the model's answers for a galaxy."""
         return pages.render("opinion.html", opinions=desk.opinion(row))
 
     @app.get("/progress", response_class=HTMLResponse)
     def progress(who: Annotated[Who | None, Query()] = None, question: Asked = None) -> Response:
-        """Show who answered what, how far people agree, and how good the head is."""
+        """Show answers, agreement and the score of the head."""
         about = desk.question if question is None else desk.tree[question]
         told = list(desk.loop.progress) if desk.loop is not None and about == desk.question else []
         return pages.render(
@@ -239,20 +239,20 @@ def _add_answers(app: FastAPI, desk: Desk, pages: _Pages) -> None:
 
     @app.get("/progress.json")
     def figures() -> dict[str, Any]:
-        """Give the course of the score."""
+        """Return the history of the score."""
         return {"progress": [asdict(one) for one in ([] if desk.loop is None else list(desk.loop.progress))]}
 
     @app.get("/export/{what}.{kind}", response_class=Response, responses=content(*MEDIA.values()))
     def export(
         what: Literal["votes", "labels", "events"], kind: Literal["csv", "parquet"], question: Asked = None
     ) -> Response:
-        """Give the answers to a question as a table."""
+        """Return the answers to a question as a table."""
         name = desk.question.name if question is None else desk.tree[question].name
         return give(f"{what}.{kind}", lambda file: desk.labels.export(file, name, what))
 
 
 def _said(event: Event) -> str:
-    """Return what was said, as a page shows it; what is no answer is in brackets, since answers may have any name."""
+    """Return an event as text for a page; other kinds than answers are in brackets."""
     return event.answer.replace("_", " ") if event.kind == "answer" else f"({event.kind})"
 
 
@@ -265,7 +265,7 @@ def _last(desk: Desk) -> Progress | None:
 
 
 def _curve(told: list[Progress], width: float = 600, height: float = 240) -> Mapping[str, Any] | None:
-    """Return the course of the score as points of a drawing: its line, and the outline of its interval."""
+    """Return the history of the score as points of a drawing: its line, and the outline of its interval."""
     known = [one for one in told if one.score is not None and one.low is not None and one.high is not None]
     if not known:
         return None

@@ -32,7 +32,7 @@ from peculiar.labelling.web.wall import MOST_OF_TABLE, Asking, Typed, Wall, link
 from peculiar.labelling.web.why import Drawn, Why
 
 ON_WALL, MOST_TICKED = 60, 5_000
-"""Galaxies that a page of the wall shows; and that may be ticked, whose rows a request has room for."""
+"""Number of galaxies on a page of the gallery; maximum number of ticked galaxies, whose rows fit into a request."""
 
 Asked = Annotated[Asking, Depends()]
 Person = Annotated[Who | None, Query()]
@@ -40,7 +40,7 @@ Start = Annotated[Number, Query()]
 
 
 class _Ticked(BaseModel):
-    """Rows of galaxies, in one field or in several, with spaces between them."""
+    """Rows of galaxies, in one field or several, separated by spaces."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -54,15 +54,14 @@ class _Ticked(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class _Chart:
-    """One of the two maps, as the page shows it.
+    """One of the two maps on the page.
 
     Parameters
     ----------
     kind : {"sky", "map"}
-        Also the name of the field that holds its rectangle.
+        Also the name of the field with its rectangle.
     frame : str
-        What the browser has to know to tell where on it a place is: for the sky `Sky`'s parameters, for the map its
-        margin.
+        What the browser needs to locate a place on it: the parameters of `Sky`, or the margin of the map.
     """
 
     kind: str
@@ -77,7 +76,7 @@ class _Chart:
 
 
 def _look(desk: Desk, wall: Wall, asking: Asking, start: int, who: str | None) -> dict[str, Any]:
-    """Return what a page of the wall shows: some galaxies from one on, and where there are more."""
+    """Return the content of a page of the gallery: galaxies from a given one on, and the start of the next page."""
     problem = ""
     try:
         rows = wall.rows(asking)
@@ -123,20 +122,20 @@ def add_wall(
     why : Why or None
         Explains what the model says of its galaxies.
     render : callable
-        Makes a page from the name of a template and its values.
+        Renders a page from the name of a template and its values.
     check : callable
-        Raises unless a form brought what the page gave it.
+        Raises unless a form contains the token of its page.
     """
 
     @app.get("/wall", response_class=HTMLResponse)
     def show_wall(asking: Asked, start: Start = 0, who: Person = None, hx: Hx = None) -> Response:
-        """Show the galaxies that meet a condition, some at a time."""
+        """Show the galaxies that meet a condition, page by page."""
         return render("tiles.html" if hx else "wall.html", **_look(desk, wall, asking, start, who), maps=None)
 
     @app.get("/wall/found.{kind}", response_class=Response, responses=content(*MEDIA.values()))
     def found(kind: Literal["csv", "parquet"], asking: Asked) -> Response:
-        """Give the galaxies that meet a condition as a table."""
-        wall.before(asking)  # it takes a turn of its own
+        """Return the galaxies that meet a condition as a table."""
+        wall.before(asking)  # it waits for its own turn
         with wall.turns.take():
             return give(f"found.{kind}", wall.table(asking).write)
 
@@ -155,15 +154,15 @@ def add_wall(
 
     @app.get("/galaxy/{row}", response_class=HTMLResponse)
     def galaxy(row: Number, who: Person = None) -> Response:
-        """Show one galaxy, what is known of it, and those most like it."""
+        """Show one galaxy, its columns, and the most similar galaxies."""
         desk.check(row)
         return show_galaxy(row, who)
 
     @app.get("/map", response_class=HTMLResponse)
     def show_maps(asking: Asked, colour: Typed = "", start: Start = 0, who: Person = None) -> Response:
-        """Show the galaxies that meet a condition on the sky, on the map of what looks alike, and on the wall."""
+        """Show the galaxies that meet a condition on the sky, on the similarity map, and in the gallery."""
         values = _look(desk, wall, asking, start, who)
-        # What cannot be understood is told, and left out of the pictures.
+        # Invalid values are reported, and ignored in the pictures.
         hues = told = None
         drawn = replace(asking, **{kind: "" for kind in EXAMPLES if _box(asking, kind) is None})
         try:
@@ -192,7 +191,7 @@ def add_wall(
 
     @app.get("/map/{kind}.png", response_class=Response, responses=GONE | content("image/png"))
     def picture_of_map(kind: Literal["sky", "map"], asking: Asked, colour: Typed = "") -> Response:
-        """Give the picture of a map."""
+        """Return the picture of a map."""
         rows = wall.before(asking)
         chosen = wall.chosen(asking, rows)
         places = wall.sky if kind == "sky" else _both(wall.layout.places)
@@ -207,14 +206,14 @@ def add_wall(
 
     @app.post("/wall/ticked.{kind}", response_class=Response, responses=content(*MEDIA.values()))
     def ticked(kind: Literal["csv", "parquet"], sent: Annotated[_Ticked, Form()]) -> Response:
-        """Give the galaxies that were ticked as a table."""
+        """Return the ticked galaxies as a table."""
         check(sent)
         with wall.turns.take():
             return give(f"ticked.{kind}", wall.take(_rows(desk, sent)).write)
 
     @app.post("/wall/ask", status_code=303, response_class=RedirectResponse)
     def ask(sent: Annotated[_Ticked, Form()]) -> Response:
-        """Ask a person about the galaxies that were ticked before all others."""
+        """Ask a person about the ticked galaxies before all others."""
         check(sent)
         if sent.who is None:
             message = "say who is to be asked"
@@ -233,21 +232,21 @@ def _add_why(
 
     @app.get("/galaxy/{row}/why", response_class=HTMLResponse)
     def explain(row: Number, asked: Answer = "", who: Person = None, hx: Hx = None) -> Response:
-        """Show what in a galaxy's picture made the model say so."""
+        """Show which regions of a galaxy's picture an answer rests on."""
         desk.check(row)
         drawn = why.draw(row, asked)
         return render("why.html", row=row, asked=asked, drawn=drawn) if hx else show_galaxy(row, who, asked, drawn)
 
     @app.get("/galaxy/{row}/why.jpg", response_class=Response, responses=GONE | content("image/jpeg"))
     def overlay(row: Number, asked: Answer = "") -> Response:
-        """Give the same as a picture."""
+        """Return the same as a picture."""
         desk.check(row)
         headers = {"Cache-Control": "private, max-age=3600"}
         return Response(why.draw(row, asked).content, media_type="image/jpeg", headers=headers)
 
 
 def _rows(desk: Desk, sent: _Ticked) -> NDArray[np.int64]:
-    """Return rows that a form names, each once, in order."""
+    """Return the rows in a form, each once, in order."""
     rows = sorted({int(row) for some in sent.rows for row in some.split()})
     if not 0 < len(rows) <= MOST_TICKED:
         message = (
@@ -263,7 +262,7 @@ def _both(places: NDArray[np.float32] | None) -> tuple[NDArray[np.float32], NDAr
 
 
 def _box(asking: Asking, kind: str) -> Box | None:
-    """Return a rectangle; None where there is none, or none that can be understood."""
+    """Return a rectangle; None if there is none, or it is invalid."""
     try:
         return parse_box(getattr(asking, kind), kind)
     except UsageError:
@@ -271,7 +270,7 @@ def _box(asking: Asking, kind: str) -> Box | None:
 
 
 def _closer(asking: Asking, box: Box) -> Asking:
-    """Return the condition that a rectangle on the sky is, in its place: what meets it fills the map."""
+    """Replace a rectangle on the sky by a condition, so that the galaxies that meet it fill the map."""
     low, high = box.left % 360, box.right % 360
     across = "ra between {} and {}" if low <= high else "(ra >= {} or ra <= {})"
     part = f"{across.format(f'{low:.10g}', f'{high:.10g}')} and dec between {box.low:.10g} and {box.high:.10g}"
@@ -279,7 +278,7 @@ def _closer(asking: Asking, box: Box) -> Asking:
 
 
 def _charts(wall: Wall, asking: Asking, drawn: Asking, colour: str, who: str | None) -> list[_Chart]:
-    """Return the maps that there are, of what meets the condition; empty ones where it cannot be understood."""
+    """Return the maps of the galaxies that meet the condition; empty ones if it is invalid."""
     try:
         rows = wall.before(asking)
     except PeculiarError:

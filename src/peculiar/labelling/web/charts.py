@@ -1,6 +1,6 @@
 """The two maps of a catalogue as pictures. No web code.
 
-A picture shows how many galaxies lie in each of its pixels, so that a million take no more room than a hundred.
+A picture shows the number of galaxies in each of its pixels, so a million galaxies need no more space than a hundred.
 """
 
 import math
@@ -18,24 +18,24 @@ WIDTH, HEIGHT = 720, 450
 """Sides of a picture, in pixels."""
 
 PALETTE = ("#9aa7c4", *COLOURS[1:], COLOURS[0])
-"""Of classes, the most frequent first; begins anew where there are more."""
+"""Colours of classes, the most frequent first; they repeat if there are more classes."""
 
 _PAPER, _UNCHOSEN = np.array([7, 10, 20]), np.array([74, 86, 118])
 
-# How far a galaxy reaches, in pixels, where so many or fewer are drawn.
+# Radius of a galaxy, in pixels, if so many or fewer are drawn.
 _REACHES = ((1_000, 4), (10_000, 2.3), (100_000, 1))
 
 _STEPS = (45, 30, 15, 10, 5, 2, 1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
 
 EXAMPLES = {"sky": "150.1,150.6,1.5,2.5", "map": "0.2,0.4,0.5,0.8"}
-"""Rectangles as people type them, by the name of the map."""
+"""Text form of rectangles, by the name of the map."""
 
 Places = tuple[NDArray[np.floating], NDArray[np.floating]]
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A rectangle on a map. On the sky `right` may be the smaller one, where it lies across 0 h."""
+    """A rectangle on a map. On the sky `right` may be smaller, if the rectangle crosses 0 h."""
 
     left: float
     right: float
@@ -44,12 +44,12 @@ class Box:
 
 
 def parse_box(text: str, kind: str) -> Box:
-    """Read a rectangle on a map, "sky" or "map", as people type it: four numbers, two of each axis.
+    """Parse a rectangle on a map, "sky" or "map": four numbers, two for each axis.
 
     Raises
     ------
     UsageError
-        If it is none.
+        If it is not a rectangle.
     """
     try:
         left, right, low, high = (float(part) for part in text.split(","))
@@ -63,7 +63,7 @@ def parse_box(text: str, kind: str) -> Box:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of a map, as points of a drawing, and what it is called where."""
+    """A line of a map, as points of a drawing, with its label and the place of the label."""
 
     points: str
     name: str
@@ -81,9 +81,9 @@ class Sky:
     middle : float
         Right ascension of the meridian in the middle, in degrees.
     x, y : float
-        What lies in the middle of the picture: degrees west of that meridian along the parallel, and declination.
+        Centre of the picture: degrees west of that meridian along the parallel, and declination.
     scale : float
-        Pixels a degree.
+        Pixels per degree.
     """
 
     middle: float
@@ -93,12 +93,12 @@ class Sky:
 
     @classmethod
     def around(cls, ra: NDArray[np.floating], dec: NDArray[np.floating]) -> "Sky":
-        """Return the part that galaxies lie in; the whole sky where there are none."""
+        """Return the part of the sky that contains galaxies; the whole sky if there are none."""
         known = np.isfinite(ra) & np.isfinite(dec)
         ra, dec = ra[known] % 360, dec[known]
         if not len(ra):
             return cls(0, 0, 0, min(WIDTH / 370, HEIGHT / 185))
-        # The galaxies lie around the middle of what is left when the widest empty stretch is taken away.
+        # The galaxies surround the middle of the complement of the widest empty range.
         taken = np.flatnonzero(np.bincount((ra * 10).astype(int) % 3600, minlength=3600)) / 10
         gaps = np.diff(np.append(taken, taken[0] + 360))
         widest = int(np.argmax(gaps))
@@ -109,13 +109,13 @@ class Sky:
         return cls(float(middle), float(x.min() + x.max()) / 2, float(dec.min() + dec.max()) / 2, scale)
 
     def place(self, ra: NDArray[np.floating], dec: NDArray[np.floating]) -> Places:
-        """Return where galaxies lie on the picture, in pixels from its top left."""
+        """Return the places of galaxies on the picture, in pixels from its top left."""
         x = _turned(self.middle - ra) * np.cos(np.radians(dec))
         return WIDTH / 2 + (x - self.x) * self.scale, HEIGHT / 2 - (dec - self.y) * self.scale
 
     @staticmethod
     def holds(box: Box, ra: NDArray[np.floating], dec: NDArray[np.floating]) -> NDArray[np.bool_]:
-        """Tell which galaxies lie in ranges of right ascension, eastwards from left to right, and declination."""
+        """Return which galaxies lie in ranges of right ascension, eastwards from left to right, and declination."""
         inside = (dec >= box.low) & (dec <= box.high)
         if abs(box.right - box.left) < 360:
             inside &= (ra - box.left) % 360 <= (box.right - box.left) % 360
@@ -125,7 +125,7 @@ class Sky:
         """Return a rectangle as points of a drawing."""
         width = 360 if abs(box.right - box.left) >= 360 else (box.right - box.left) % 360
         middle = (box.left + width / 2) % 360
-        # Sides are counted from the rectangle's own middle, so that it stays in one piece.
+        # Angles are measured from the middle of the rectangle, so that it stays in one piece.
         away = float(_turned(np.array([self.middle - middle]))[0]) if width < 360 else 0.0
         dec = np.linspace(box.low, box.high, 25).clip(-90, 90)
         sides = [(away + half, order) for half, order in ((width / 2, dec), (-width / 2, dec[::-1]))]
@@ -139,12 +139,12 @@ class Sky:
         )
 
     def graticule(self) -> list[Line]:
-        """Return meridians and parallels, with their names at the edges."""
+        """Return meridians and parallels, with labels at the edges."""
         low, high = (self.y + sign * HEIGHT / 2 / self.scale for sign in (-1, 1))
         left, right = (self.x + sign * WIDTH / 2 / self.scale for sign in (-1, 1))
         lines = []
         step = _step(high - low, 4)
-        # Where the whole sky is seen its rim is drawn, where a part is seen the lines go to the edge.
+        # For the whole sky its rim is drawn; for a part, the lines continue to the edge.
         for number in range(math.ceil(max(low, -90) / step), math.floor(min(high, 90) / step) + 1):
             dec = number * step
             reach = 180 * math.cos(math.radians(dec))
@@ -161,19 +161,19 @@ class Sky:
                         "start",
                     )
                 )
-        # Meridians are told apart where they are widest apart: at the parallel in the picture nearest to the equator.
+        # Meridians are labelled where they are farthest apart: at the visible parallel nearest to the equator.
         at = min(max(0.0, low), high)
         along = np.linspace(max(low, -90), min(high, 90), 40)
         shrink = max(math.cos(math.radians(at)), 0.02)
         step = _step(min((right - left) / shrink, 360), 5)
         first = math.ceil((self.middle - min(right / shrink, 180)) / step)
         last = math.floor((self.middle - max(left / shrink, -180)) / step)
-        # Their names are at the foot of the picture, unless they come close together there.
+        # Their labels are at the bottom of the picture, unless they are too close there.
         named = float(along[0]) if math.cos(math.radians(along[0])) > 0.8 * shrink else at
         meridians = [
             (self.middle - number * step, _degrees(number * step % 360, step)) for number in range(first, last + 1)
         ]
-        # The rim of the sky has no name.
+        # The rim of the sky has no label.
         for away, name in [(-180.0, ""), (180.0, ""), *meridians]:
             points = self._points([(away * math.cos(math.radians(dec)), dec) for dec in along])
             x = WIDTH / 2 + (away * math.cos(math.radians(named)) - self.x) * self.scale
@@ -184,18 +184,18 @@ class Sky:
 
 @dataclass(frozen=True, slots=True)
 class Plane:
-    """The map on which galaxies that look alike lie side by side: 0 to 1, upwards and to the right."""
+    """The similarity map: 0 to 1, upwards and to the right."""
 
     margin: float = 14
 
     def place(self, x: NDArray[np.floating], y: NDArray[np.floating]) -> Places:
-        """Return where galaxies lie on the picture, in pixels from its top left."""
+        """Return the places of galaxies on the picture, in pixels from its top left."""
         wide, tall = WIDTH - 2 * self.margin, HEIGHT - 2 * self.margin
         return self.margin + x * wide, HEIGHT - self.margin - y * tall
 
     @staticmethod
     def holds(box: Box, x: NDArray[np.floating], y: NDArray[np.floating]) -> NDArray[np.bool_]:
-        """Tell which galaxies lie in a rectangle."""
+        """Return which galaxies lie in a rectangle."""
         return (x >= min(box.left, box.right)) & (x <= max(box.left, box.right)) & (y >= box.low) & (y <= box.high)
 
     def outline(self, box: Box) -> str:
@@ -211,17 +211,17 @@ class Plane:
 
 @dataclass(frozen=True, slots=True)
 class Hues:
-    """What galaxies are coloured by.
+    """Values by which galaxies are coloured.
 
     Parameters
     ----------
     values : ndarray, shape (n,)
-        Numbers of classes, the most frequent first; or, where `names` is empty, shares of the scale from 0 to 1, NaN
-        where nothing is known.
+        Numbers of classes, the most frequent first; or, if `names` is empty, positions on the scale from 0 to 1, NaN if
+        unknown.
     names : tuple of str
-        Of the classes.
+        Names of the classes.
     ends : tuple of float
-        What 0 and 1 of the scale stand for.
+        Values at 0 and 1 of the scale.
     """
 
     values: NDArray[np.floating] | NDArray[np.integer]
@@ -230,7 +230,7 @@ class Hues:
 
     @classmethod
     def of_classes(cls, codes: NDArray[np.integer], names: Sequence[str]) -> "Hues":
-        """Return the colours of classes that are numbered in any order; -1 where there is none."""
+        """Return the colours of classes that are numbered in any order; -1 means none."""
         counts = np.bincount(codes[codes >= 0], minlength=len(names))
         order = np.argsort(-counts, kind="stable")
         ranks = np.full(len(names) + 1, -1)
@@ -239,7 +239,7 @@ class Hues:
 
     @classmethod
     def of_numbers(cls, values: NDArray[np.floating]) -> "Hues":
-        """Return the colours of numbers; the scale holds 98 of 100."""
+        """Return the colours of numbers; the scale covers 98 % of them."""
         known = values[np.isfinite(values)]
         low, high = (float(end) for end in np.quantile(known, (0.01, 0.99))) if len(known) else (0.0, 1.0)
         return cls(((values - low) / max(high - low, 1e-12)).clip(0, 1).astype(np.float32), ends=(low, high))
@@ -247,7 +247,7 @@ class Hues:
 
 def scale_colours(steps: int = 256) -> NDArray[np.uint8]:
     """Return the colours of a scale of numbers, dark to light, shape (steps, 3)."""
-    from matplotlib import colormaps  # its registry takes a while to import
+    from matplotlib import colormaps  # importing its registry takes time
 
     return np.asarray(255 * colormaps["plasma"](np.linspace(0.15, 1, steps))[:, :3]).astype(np.uint8)
 
@@ -258,11 +258,11 @@ def paint(places: Places, chosen: NDArray[np.bool_] | None, hues: Hues | None) -
     Parameters
     ----------
     places : pair of ndarray, each of shape (n,)
-        In pixels from the top left; NaN for galaxies that are not drawn.
+        In pixels from the top left; galaxies at NaN are not drawn.
     chosen : ndarray of bool, shape (n,), optional
-        Which are shown in colour, above the others, which are grey; all, where none is given.
+        Galaxies in colour, above the others, which are grey; default: all.
     hues : Hues, optional
-        By default the colour tells how many lie in a place.
+        Default: the colour shows the number of galaxies.
 
     Returns
     -------
@@ -289,7 +289,7 @@ def paint(places: Places, chosen: NDArray[np.bool_] | None, hues: Hues | None) -
         kinds = np.asarray(hues.values)[rows]
         colours = np.array([_rgb(PALETTE[number % len(PALETTE)]) for number in range(len(hues.names))])
         picture[there] = _UNCHOSEN
-        # The frequent ones go below, so that the rare ones are seen.
+        # Frequent classes are drawn first, so that rare ones stay visible.
         for kind, colour in enumerate(colours):
             picture[cells[kinds == kind]] = colour
         picture[there] *= _light(counts[there], least)[:, None]
@@ -304,7 +304,7 @@ def paint(places: Places, chosen: NDArray[np.bool_] | None, hues: Hues | None) -
 
 
 def legend(hues: Hues, rows: NDArray[np.integer]) -> Mapping[str, tuple[str, int]]:
-    """Return the colour of each class, and how many of some galaxies are of it."""
+    """Return the colour of each class, and its number of galaxies."""
     kinds = np.asarray(hues.values)[rows]
     counts = np.bincount(kinds[kinds >= 0], minlength=len(hues.names))
     return {name: (PALETTE[number % len(PALETTE)], int(counts[number])) for number, name in enumerate(hues.names)}
@@ -313,7 +313,7 @@ def legend(hues: Hues, rows: NDArray[np.integer]) -> Mapping[str, tuple[str, int
 def _cells(
     x: NDArray[np.floating], y: NDArray[np.floating], seen: NDArray[np.bool_], reach: float
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the pixels that galaxies cover, each a disc, and which galaxy covers each."""
+    """Return the pixels covered by galaxies, each a disc, and the galaxy of each pixel."""
     rows = np.flatnonzero(seen)
     column, line = x[rows].astype(np.int64), y[rows].astype(np.int64)
     if not reach:
@@ -327,21 +327,21 @@ def _cells(
 
 
 def _light(counts: NDArray[np.integer], least: float) -> NDArray[np.floating]:
-    """Return how bright pixels are, `least` to 1, by the logarithm of how many galaxies lie in each."""
+    """Return the brightness of pixels, `least` to 1, by the logarithm of their number of galaxies."""
     if not len(counts):
         return np.empty(0)
-    # One pixel in a thousand may be full: a single crowded one would leave all others dark.
+    # One pixel in a thousand may saturate: otherwise a single crowded one would leave all others dark.
     most = max(float(np.quantile(counts, 0.999)), 2.0)
     return np.asarray(least + (1 - least) * (np.log(counts) / math.log(most)).clip(0, 1))
 
 
 def _turned(degrees: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Return angles as -180 to 180 degrees."""
+    """Return angles in -180 to 180 degrees."""
     return np.asarray((degrees + 180) % 360 - 180)
 
 
 def _step(span: float, lines: int) -> float:
-    """Return the widest step that gives so many lines or more."""
+    """Return the largest step that gives at least so many lines."""
     return next((step for step in _STEPS if span / step >= lines), _STEPS[-1])
 
 

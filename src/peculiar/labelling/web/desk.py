@@ -25,12 +25,12 @@ from peculiar.questions.question import Question, Tree
 _AHEAD = 4
 
 ASKED_FOR = "asked for"
-"""How a galaxy was chosen that somebody picked."""
+"""Choice of a galaxy that a person picked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A galaxy to be answered for.
+    """A galaxy with the next question.
 
     Parameters
     ----------
@@ -38,17 +38,17 @@ class Asked:
     id : str
     question : Question
     path : tuple of Event
-        What the person said of this galaxy on the way to the question.
+        The person's answers for this galaxy on the path to the question.
     chosen : str
-        How it was chosen; empty of one that was begun, of which that is known.
+        How it was chosen; empty for a galaxy that was already begun.
     event : str
-        The name that the answer will have.
+        Name of the event for the answer.
     done : int
-        How many galaxies the person is done with.
+        Number of galaxies that the person has finished.
     last : Event or None
-        What an undo would take back.
+        The event that an undo would withdraw.
     before : Event or None
-        What the person said to this question of this galaxy before.
+        The person's earlier answer to this question for this galaxy.
     """
 
     row: int
@@ -63,30 +63,30 @@ class Asked:
 
 
 class Desk:
-    """A tree of questions about the galaxies of a source, asked of any number of people.
+    """A decision tree of questions about the galaxies of a source, for any number of people.
 
-    A galaxy that a person has begun is asked about until its path through the tree has come to an end. Rows that no id
-    tells from others, and those that are not among the pictures, are not asked about.
+    A galaxy that a person has begun continues until its path through the tree ends. Rows without a unique id, and rows
+    without a picture, are not asked about.
 
     Parameters
     ----------
     ids : sequence of str
-        Of the galaxies, in the order of the source.
+        Ids of the galaxies, in the order of the source.
     pictures : Pictures
     tree : Tree
     labels : Labels
     learned : str, optional
-        Name of the question that the grid asks, and the loop learns; the first by default.
+        Name of the question for the grid and for active learning; default: the first.
     loop : Loop or None
-        Chooses; without it galaxies are asked about in random order.
+        Active learning; without it, galaxies come in random order.
     model : str
         Digest of the model that made the embeddings.
     opinions : mapping of str to ndarray, optional
-        What the catalogue says of each galaxy: a probability each, by the name of the column.
+        Probabilities in the catalogue, by the name of the column.
     seed : int
         Of the random order.
     id_type : pyarrow.DataType, optional
-        Type of the ids in the galaxies' own table, in which answers are exported.
+        Type of the ids in the galaxies' table, used for exports.
     """
 
     def __init__(
@@ -111,14 +111,14 @@ class Desk:
         labels.ask(*tree.questions, id_type=id_type)
         self._names = tuple(question.name for question in tree.questions)
         self._numbers = {answer: number for number, answer in enumerate(self.question.answers)}
-        # An answer is stored by the id, so that of several rows with one id only the first can ever be done.
+        # An answer is stored by id, so of several rows with one id only the first can be finished.
         self._never = np.zeros(len(ids), dtype=bool)
         self._never[self._rows.repeated] = True
         if pictures.places is not None:
             self._never |= pictures.places < 0
         order = np.random.default_rng(seed).permutation(len(ids))
         self._order = order[~self._never[order]]
-        # Whose turn comes when, of the galaxies kept apart.
+        # Order of the galaxies in the random sample.
         self._turns = {int(row): turn for turn, row in enumerate(loop.apart)} if loop is not None else {}
         self._people: dict[str, Person] = {}
         self._answered: Counter[str] = Counter()
@@ -133,7 +133,7 @@ class Desk:
         return len(self.ids)
 
     def _refresh(self) -> None:
-        """Take in what came into the database since the last look, from this desk or another."""
+        """Read the events that were added to the database since the last call, by this session or another."""
         for number, event in self.labels.history(*self._names, after=self._seen_event):
             self._seen_event = number
             person, row = self._person(event.who), self._rows.get(event.galaxy)
@@ -148,7 +148,7 @@ class Desk:
         return self._people.setdefault(who, Person(self.tree))
 
     def next(self, who: str) -> Asked | None:
-        """Return what to ask a person next, None where nothing is left; pictures of those after it are read ahead."""
+        """Return the next question for a person, None if nothing is left; the pictures after it are read ahead."""
         with self._lock:
             self._refresh()
             person = self._person(who)
@@ -177,7 +177,7 @@ class Desk:
         return self.loop.next(done, len(passed), elsewhere)
 
     def some(self, who: str, count: int) -> list[Asked]:
-        """Return so many galaxies to answer for at once, of which the person has said nothing."""
+        """Return so many galaxies for the grid, which the person has not answered for."""
         with self._lock:
             self._refresh()
             person = self._person(who)
@@ -190,7 +190,7 @@ class Desk:
         return found
 
     def show(self, who: str, row: int) -> Asked:
-        """Return the same for a galaxy that was asked for by its row; raises `LabelError` if there is none."""
+        """Return the question for a galaxy by its row; raises `LabelError` if there is no such row."""
         self.check(row)
         with self._lock:
             self._refresh()
@@ -198,7 +198,7 @@ class Desk:
             return self._asked(person, row, dict(person.ahead).get(row, ASKED_FOR))
 
     def ask_first(self, who: str, rows: Sequence[int]) -> None:
-        """Ask a person about some galaxies before all others, but for those that they have seen."""
+        """Ask a person about given galaxies first, except those that they have answered for."""
         for row in rows:
             self.check(row)
         with self._lock:
@@ -208,7 +208,7 @@ class Desk:
             person.ahead = deque([*((row, ASKED_FOR) for row in wanted), *waiting])
 
     def upcoming(self, who: str) -> list[int]:
-        """Return the rows that come after the next."""
+        """Return the rows after the next one."""
         with self._lock:
             person = self._people.get(who)
             if person is None:
@@ -216,17 +216,17 @@ class Desk:
             return [row for row, _ in islice(person.ahead, 0 if person.begun else 1, _AHEAD)]
 
     def check(self, row: int) -> None:
-        """Raise `LabelError` unless there is such a row."""
+        """Raise `LabelError` if there is no such row."""
         if not 0 <= row < len(self):
             message = f"there is no galaxy {row}; they are counted from 0 to {len(self) - 1}"
             raise LabelError(message)
 
     def mark(self, row: int) -> str:
-        """Return what a page brings back with an answer, to tell the galaxy that it showed from others."""
+        """Return a token that a page sends with an answer, to identify the galaxy that it showed."""
         return hashlib.sha256(self.ids[row].encode()).hexdigest()[:16]
 
     def check_mark(self, row: int, mark: str) -> None:
-        """Raise `LabelError` if a page is of a desk that had another galaxy in this row."""
+        """Raise `LabelError` if a page is from a session with another galaxy in this row."""
         self.check(row)
         if mark != self.mark(row):
             message = "this page is of a desk that had other galaxies, and nothing is stored; load the page again"
@@ -234,7 +234,7 @@ class Desk:
 
     def _asked(self, person: Person, row: int, chosen: str) -> Asked:
         path, question = person.path(row)
-        if row in person.done or question is None:  # it was asked for: from the beginning, then
+        if row in person.done or question is None:  # it was requested, so it starts from the beginning
             path, question, chosen = [], self.tree.root, ASKED_FOR
         return Asked(
             row=row,
@@ -259,12 +259,12 @@ class Desk:
         seconds: float | None,
         chosen: str,
     ) -> None:
-        """Store what a person said of a galaxy; it is on the disk when this returns.
+        """Store a person's answer for a galaxy; it is on the disk when this returns.
 
         Parameters
         ----------
         question : str
-            Its name: the one that comes next in the tree, or one that the person has passed, answered anew.
+            Its name: the next one in the tree, or an earlier one that is answered again.
         answer : int or None
             Number of the answer; None for skip and unsure.
         """
@@ -277,14 +277,14 @@ class Desk:
             if asked not in (self.tree.root, following, *(self.tree[one.question] for one in path)):
                 message = f"{question!r} is not asked of this galaxy any more; load the page again"
                 raise LabelError(message)
-            if row in person.begun:  # how a galaxy was chosen holds for all that is asked of it
+            if row in person.begun:  # the choice of a galaxy applies to all of its questions
                 told = replace(told, chosen=next(iter(person.said(row).values())).chosen)
             self._store([told])
 
     def answer_many(
         self, who: str, rows: dict[int, int | None], event: str, seconds: float | None, chosen: dict[int, str]
     ) -> None:
-        """Store the answers to a grid, all or none: numbers of answers by row, None for one that was passed over."""
+        """Store the answers to a grid, all or none: numbers of answers by row, None for a skipped one."""
         each = None if seconds is None else seconds / max(len(rows), 1)
         told = [
             self._event(
@@ -314,7 +314,7 @@ class Desk:
         if (kind == "answer") != (answer is not None and 0 <= answer < len(question.answers)):
             message = f"the answers have the numbers 0 to {len(question.answers) - 1}; received {answer}"
             raise LabelError(message)
-        # Only what is kept apart may count as chosen by chance, whatever a form says.
+        # Only galaxies of the random sample may count as random, whatever a form says.
         if self.loop is not None and chosen == "random" and not self.loop.kept[row]:
             chosen = self.loop.strategy
         return Event(
@@ -331,7 +331,7 @@ class Desk:
         )
 
     def _store(self, events: list[Event]) -> None:
-        """Store events, with undos of what was said on the paths that they leave, and learn if there are enough."""
+        """Store events, with undos of answers on paths that they leave, and learn if there are enough."""
         new = [one for one in events if self.labels.find(one.event) is None]
         undos = [undo for one in new for undo in _undos(one.event, self._below(one))]
         self.labels.record([*undos, *events])
@@ -343,9 +343,9 @@ class Desk:
         return [] if row is None else self._person(event.who).below(row, event.question)
 
     def undo(self, who: str, event: str, undoes: str) -> int | None:
-        """Take back an event, and what was said after it on its path; return the row of its galaxy.
+        """Withdraw an event, and later answers on its path; return the row of its galaxy.
 
-        The row is None where the galaxy is of another source.
+        The row is None if the galaxy belongs to another source.
         """
         with self._lock:
             self._refresh()
@@ -365,9 +365,9 @@ class Desk:
             return row
 
     def _given(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return rows and answers that most agree on, in the order in which they were answered.
+        """Return rows and majority answers, in the order of answering.
 
-        Of the galaxies kept apart those are left out whose turn has not come: somebody picked them, not chance.
+        Galaxies of the random sample whose turn has not come are left out, because a person picked them.
         """
         votes: dict[int, Counter[int]] = {}
         last = [event for person in self._people.values() for event in person.latest(self.question.name)]
@@ -392,7 +392,7 @@ class Desk:
             self.loop.learn_behind(*self._given())
 
     def opinion(self, row: int) -> dict[str, list[tuple[str, float]]]:
-        """Return what the head, and the catalogue's model, say of a galaxy: probabilities by answer."""
+        """Return the probabilities of a galaxy, by the head and by the catalogue's model."""
         self.check(row)
         told: dict[str, list[tuple[str, float]]] = {}
         if self.loop is not None and self.loop.committee is not None and self.loop.embeddings.known[row]:
@@ -404,13 +404,13 @@ class Desk:
         return told
 
     def people(self) -> list[str]:
-        """Return who has answered."""
+        """Return the people who have answered."""
         with self._lock:
             self._refresh()
             return sorted(who for who, person in self._people.items() if person.events)
 
     def summary(self, question: Question) -> dict[str, Any]:
-        """Return counts, agreement and skill of one question for a page."""
+        """Return counts, agreement and skill for one question."""
         with self._lock:
             self._refresh()
             last = {who: person.latest(question.name) for who, person in self._people.items()}
@@ -420,7 +420,7 @@ class Desk:
                 if event.kind == "answer":
                     ratings.setdefault(event.galaxy, {})[who] = event.answer
         several = {galaxy: given for galaxy, given in ratings.items() if len(given) > 1}
-        # By kind as well: an answer may be called as one of our kinds.
+        # By kind as well, because an answer may have the name of a kind.
         counts = {who: Counter((one.kind, one.answer) for _, one in events) for who, events in last.items() if events}
         found: list[Skill] = skills(several)
         return {

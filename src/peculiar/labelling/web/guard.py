@@ -14,10 +14,10 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 MOST_OF_BODY, MOST_OF_PATH = 65_536, 4_096
-"""Bytes of a request that are read."""
+"""Maximum size of a request, in bytes."""
 
 BODY_SECONDS = 20.0
-"""How long the body of a request may take."""
+"""Time limit for the body of a request."""
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -27,31 +27,30 @@ _HEADERS = (
         b"default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'",
     ),
     (b"x-content-type-options", b"nosniff"),
-    # Not "no-referrer": forms would then say that they come from nowhere.
+    # Not "no-referrer", which would hide the origin of forms.
     (b"referrer-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(), microphone=(), geolocation=()"),
 )
 
-# Browsers ignore this, and say so in the console, where the connection could have been tampered with.
+# Browsers ignore this, with a message in the console, on connections that are not secure.
 _WHERE_SAFE = (b"cross-origin-opener-policy", b"same-origin")
 
 
 class Guard:
-    """Stands before an application.
+    """Middleware that guards an application.
 
-    With a token every request has to bring it, in a cookie that the address with ``?token=`` sets. Requests that a page
-    of another site makes are refused, whatever they ask for: pictures and links as well as forms. A link with the token
-    is the exception.
+    With a token, every request needs it, in a cookie that the address with ``?token=`` sets. Requests from pages of
+    other sites are refused, for pictures and links as well as forms, except links with the token.
 
     Parameters
     ----------
     app : App
     token : str
-        Empty where none is needed.
+        Empty if none is needed.
     local : bool
-        Answer to loopback names alone, so that no page elsewhere can reach the desk under a name that its own server
-        resolves to this machine.
+        Answer to loopback names only, so that no other site can reach the pages under a name that its server resolves
+        to this machine.
     """
 
     def __init__(self, app: App, token: str = "", *, local: bool = True) -> None:
@@ -81,7 +80,7 @@ class Guard:
             await self._take(scope, receive, send)
 
     async def _take(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on once all of it has come."""
+        """Pass a request on once it is complete."""
         try:
             body = await asyncio.wait_for(_body(receive), BODY_SECONDS)
         except TimeoutError:
@@ -104,13 +103,13 @@ class Guard:
         return bool(self.token) and scope["method"] == "GET" and any(_same(one, self.token) for one in given)
 
     async def _let_in(self, scope: Scope, headers: dict[str, str], send: Send) -> None:
-        """Set the cookie, and lead to the same address without the token.
+        """Set the cookie, and forward to the same address without the token.
 
-        Not by a redirect: after a link on a page of another site, browsers bring a strict cookie only with what the
-        desk's own page leads to.
+        Not by a redirect: after a link on another site, browsers send a strict cookie only with navigation from our own
+        page.
         """
         query = urlencode([(name, value) for name, value in _query(scope) if name != "token"])
-        # One slash alone at the beginning: two would lead to another host.
+        # A single slash at the beginning: two would lead to another host.
         place = html.escape("/" + quote(scope["path"].lstrip("/")) + (f"?{query}" if query else ""))
         page = (
             f'<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="0; url={place}">'
@@ -118,12 +117,12 @@ class Guard:
             f'<a href="{place}">Open the desk</a></html>'
         )
         cookie = f"{_cookie(headers)}={self.token}; HttpOnly; SameSite=Strict; Path=/"
-        # The address with the token is told to no other page.
+        # The address with the token is never sent as a referrer.
         more = [(b"set-cookie", cookie.encode()), (b"referrer-policy", b"no-referrer")]
         await _say(send, 200, page, more, kind=b"text/html; charset=utf-8")
 
     def _knows(self, headers: dict[str, str]) -> bool:
-        # Other programs on this host set cookies as they like, and a strict reader would stop at theirs.
+        # Other programs on this host may set malformed cookies, at which a strict parser would stop.
         told = (part.partition("=") for part in headers.get("cookie", "").split(";"))
         return any(name.strip() == _cookie(headers) and _same(value.strip(), self.token) for name, _, value in told)
 
@@ -132,7 +131,7 @@ _CLOSE = (b"connection", b"close")
 
 
 def _cookie(headers: dict[str, str]) -> str:
-    """Return the cookie's name, which has the port: all ports of a host share cookies, and desks do not."""
+    """Return the cookie's name, which contains the port: all ports of a host share cookies, sessions do not."""
     port = headers.get("host", "").rpartition(":")[2]
     return f"peculiar-{port}" if port.isdecimal() else "peculiar"
 
@@ -142,7 +141,7 @@ def _query(scope: Scope) -> list[tuple[str, str]]:
 
 
 def _is_foreign(scope: Scope, headers: dict[str, str]) -> bool:
-    """Tell whether a page of another site made a request; a typed address is made by no page."""
+    """Return whether a page of another site made a request; False for a typed address."""
     here = f"{scope['scheme']}://{headers.get('host', '')}"
     if headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
         return True
@@ -170,7 +169,7 @@ def _with_headers(send: Send, *, safe: bool) -> Send:
         if message["type"] == "http.response.start":
             present = {name.lower() for name, _ in message.get("headers", [])}
             more = [one for one in (*_HEADERS, *([_WHERE_SAFE] if safe else [])) if one[0] not in present]
-            if b"cache-control" not in present:  # what is shown changes with every answer
+            if b"cache-control" not in present:  # the content changes with every answer
                 more.append((b"cache-control", b"no-store"))
             message = {**message, "headers": [*message.get("headers", []), *more]}
         await send(message)
@@ -179,7 +178,7 @@ def _with_headers(send: Send, *, safe: bool) -> Send:
 
 
 async def _body(receive: Receive) -> bytes | None:
-    """Read a request; None where it is too long, or breaks off: half a form would be taken for a whole one."""
+    """Read a request; None if it is too long or incomplete, because half a form would look like a whole one."""
     body = b""
     while True:
         message = await receive()

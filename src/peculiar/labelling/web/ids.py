@@ -33,7 +33,7 @@ class Ids(Sequence[str]):
 
     @cached_property
     def repeated(self) -> list[int]:
-        """Rows without an id, or with one that an earlier row has: by their ids they are not found."""
+        """Rows without an id, or with the id of an earlier row; they cannot be found by id."""
         same = np.flatnonzero(self._hashes[1:] == self._hashes[:-1])
         seen: set[str] = set()
         found = np.flatnonzero(self.texts.is_null().to_numpy(zero_copy_only=False)).tolist()
@@ -53,7 +53,7 @@ class Ids(Sequence[str]):
     @overload
     def __getitem__(self, row: slice) -> list[str]: ...
     def __getitem__(self, row: int | slice) -> str | list[str]:
-        """Return the id of a row, or those of several."""
+        """Return the id of a row, or the ids of several."""
         if isinstance(row, slice):
             return [str(id_) for id_ in self.texts[row].to_pylist()]
         return str(self.texts[row].as_py())
@@ -63,7 +63,7 @@ class Ids(Sequence[str]):
     @overload
     def get(self, id_: str, default: int) -> int: ...
     def get(self, id_: str, default: int | None = None) -> int | None:
-        """Return the row of an id, the first where there are several; `default` where there is none."""
+        """Return the first row of an id; `default` if there is none."""
         place = int(np.searchsorted(self._hashes, hash(id_)))
         while place < len(self) and self._hashes[place] == hash(id_):
             row = int(self._order[place])

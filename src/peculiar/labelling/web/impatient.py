@@ -8,35 +8,35 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEADER_SECONDS, MOST_WAITING = 10.0, 100
-"""How long the head of a request may take, and how many connections may wait for one at a time."""
+"""Time limit for the header of a request, and number of connections that may wait for one."""
 
 
 class Impatient(H11Protocol):
-    """A connection that is closed if the head of a request does not come in time.
+    """A connection that is closed if the header of a request does not arrive in time.
 
-    Of more than `MOST_WAITING` connections that wait for one the oldest is closed, so that who holds many open leaves
-    room for others: the head of an honest request comes at once.
+    Of more than `MOST_WAITING` waiting connections the oldest is closed, so that a client with many open connections
+    does not block others: the header of an honest request arrives at once.
     """
 
     waiting: ClassVar[OrderedDict["Impatient", asyncio.TimerHandle]] = OrderedDict()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait for the first request."""
+        """Start to wait for the first request."""
         super().connection_made(transport)
         self._look()
 
     def data_received(self, data: bytes) -> None:
-        """Take in what came, and wait for the rest."""
+        """Process received data, and wait for the rest."""
         super().data_received(data)
         self._look()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait no longer."""
+        """Stop waiting."""
         self._stop()
         super().connection_lost(exc)
 
     def _look(self) -> None:
-        if self.conn.their_state is not h11.IDLE:  # the head is there; the body has a time of its own
+        if self.conn.their_state is not h11.IDLE:  # the header is complete; the body has its own limit
             self._stop()
         elif self not in self.waiting:
             self.waiting[self] = self.loop.call_later(HEADER_SECONDS, self._close)

@@ -9,21 +9,21 @@ from peculiar.questions.question import Question, Tree
 
 @dataclass(slots=True)
 class Person:
-    """One who answers.
+    """An annotator.
 
     Parameters
     ----------
     tree : Tree
-        What is asked of every galaxy.
+        The questions for every galaxy.
 
     Attributes
     ----------
     events : dict of str to (int, Event)
-        What is not undone, in order: number and event, by the event's name.
+        Events that are not undone, in order: number and event, by name.
     done, begun : set of int, dict of int to None
-        Rows of galaxies whose path has ended, and of those in the middle of it, the last that was answered for last.
+        Rows of finished galaxies, and of begun ones, the most recent last.
     ahead : deque of (int, str)
-        Rows that come next, and how they were chosen.
+        The next rows, and how they were chosen.
     """
 
     tree: Tree
@@ -39,14 +39,14 @@ class Person:
         return next(reversed(self.events.values()))[1] if self.events else None
 
     def add(self, number: int, event: Event, row: int | None) -> None:
-        """Take in an event; its row is None where the galaxy is of another source."""
+        """Add an event; its row is None if the galaxy belongs to another source."""
         self.events[event.event] = (number, event)
         if row is not None:
             self._by_row.setdefault(row, {})[event.event] = event
             self._place(row)
 
     def drop(self, name: str, row: int | None) -> Event | None:
-        """Take an event back; return it, if it was there."""
+        """Withdraw an event; return it, if it exists."""
         _, event = self.events.pop(name, (0, None))
         if event is not None and row is not None:
             del self._by_row[row][name]
@@ -63,11 +63,11 @@ class Person:
             self.begun[row] = None
 
     def said(self, row: int) -> dict[str, Event]:
-        """Return the last word on a galaxy, by question."""
+        """Return the current answers for a galaxy, by question."""
         return {event.question: event for event in self._by_row.get(row, {}).values()}
 
     def path(self, row: int) -> tuple[list[Event], Question | None]:
-        """Return what was said of a galaxy from the first question on, and what is asked next, if anything."""
+        """Return the answers for a galaxy from the first question on, and the next question, if any."""
         said, path = self.said(row), list[Event]()
         question: Question | None = self.tree.root
         while question is not None and (event := said.get(question.name)) is not None:
@@ -76,12 +76,12 @@ class Person:
         return path, question
 
     def below(self, row: int, question: str) -> list[Event]:
-        """Return what was said of a galaxy further down its path than a question."""
+        """Return the answers for a galaxy after a question on its path."""
         path, _ = self.path(row)
         places = [place for place, event in enumerate(path) if event.question == question]
         return path[places[0] + 1 :] if places else []
 
     def latest(self, question: str) -> list[tuple[int, Event]]:
-        """Return the last event of each galaxy that is about a question."""
+        """Return the last event of each galaxy for a question."""
         about = (told for told in self.events.values() if told[1].question == question)
         return list({event.galaxy: (number, event) for number, event in about}.values())

@@ -14,14 +14,14 @@ from peculiar.images.decode import Framing, encode_picture
 from peculiar.sources.stream import Row, Source, decode_row
 
 LARGE, SMALL = 480, 128
-"""Sides of the pictures that are shown, in pixels."""
+"""Sides of the displayed pictures, in pixels."""
 
 UNREADABLE = (
     b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 128 128"><rect width="128" height="128" fill="#222"/>'
     b'<text x="64" y="60" fill="#bbb" font-family="sans-serif" font-size="13" text-anchor="middle">cannot'
     b'<tspan x="64" dy="18">be read</tspan></text></svg>'
 )
-"""What a browser shows in place of a picture that cannot be read."""
+"""Substitute for an unreadable picture."""
 
 _KEPT = 400
 
@@ -33,8 +33,7 @@ class Shown:
     Parameters
     ----------
     content : bytes
-        JPEG, encoded anew, so that nothing of the file but its pixels reaches the browser; empty where it cannot be
-        read.
+        JPEG, encoded again, so that only the pixels of the file reach the browser; empty if it cannot be read.
     problem : str
         Why it cannot be read.
     """
@@ -44,19 +43,19 @@ class Shown:
 
 
 class Pictures:
-    """The pictures of a source by the row that they are in.
+    """The pictures of a source by row.
 
     Parameters
     ----------
     source : Source
     places : ndarray of int, shape (n,), optional
-        For each row that is asked for, the row of the source; -1 where it has none. By default the same.
+        For each row, the row of the source; -1 if it has no picture. Default: the same row.
     """
 
     def __init__(self, source: Source, places: NDArray[np.int64] | None = None) -> None:
         self.source, self.places = source, places
         self._lock = threading.Lock()
-        self._reading = threading.Lock()  # sources keep files open, and are not made to be read by two at once
+        self._reading = threading.Lock()  # sources keep files open, and are not made for concurrent reading
         self._kept: OrderedDict[tuple[int, int], Future[Shown]] = OrderedDict()
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="pictures")
 
@@ -65,7 +64,7 @@ class Pictures:
         return self._ask(row, size).result()
 
     def pixels(self, row: int) -> NDArray[np.uint8]:
-        """Return the picture of a row as it was taken, (height, width, 3).
+        """Return the unframed picture of a row, (height, width, 3).
 
         Raises
         ------

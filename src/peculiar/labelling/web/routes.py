@@ -23,7 +23,7 @@ MEDIA = {".csv": "text/csv; charset=utf-8", ".parquet": "application/vnd.apache.
 
 
 def content(*kinds: str) -> Answers:
-    """Describe a route that gives files of some kinds."""
+    """Describe a route that returns files."""
     return {200: {"description": "it is there", "content": {kind: {} for kind in kinds}}}
 
 
@@ -42,7 +42,7 @@ REFUSALS: Answers = {
     422: _text("what was sent is not of the form that is asked for"),
     503: _text("the answers cannot be stored just now"),
 }
-"""What any address may answer, be it the application or the guard before it."""
+"""Responses that any address may have, from the application or the guard."""
 
 GONE: Answers = {404: _text("it is not there, or not yet")}
 
@@ -50,7 +50,7 @@ LEADS_ON: Answers = {303: {"description": "it is stored; without htmx the page i
 
 
 def give(name: str, write: Callable[[Path], object]) -> Response:
-    """Give the table that a function writes into a file, under a name."""
+    """Return the table that a function writes into a file, as a download."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / name
         write(file)

@@ -56,54 +56,53 @@ def label(
     seed: int = 222,
     told: Callable[[str], object] = lambda address: None,
 ) -> None:
-    """Open the labelling desk, and keep it open until it is interrupted.
+    """Serve the labelling pages until the call is interrupted.
 
     Parameters
     ----------
     data : path-like, or sequence of path-like
-        Galaxies with pictures, as for `peculiar.sources.open_source`, asked about in random order; or a catalogue with
+        Galaxies with pictures, as for `peculiar.sources.open_source`, shown in random order; or a catalogue with
         embeddings, if `pictures` is given.
     pictures : path-like, optional
-        Where the pictures of the catalogue's galaxies are, by the same ids.
+        The pictures of the catalogue's galaxies, with the same ids.
     question : str
-        Name of a question or a tree of them, or a TOML file; see `peculiar.questions.question.find_tree`.
+        Name of a question or a decision tree, or a TOML file; see `peculiar.questions.question.find_tree`.
     learned : str, optional
-        Which question of a tree is learned, and asked on the grid; the first by default.
+        The question of a tree for active learning and the grid; default: the first.
     db : path-like
-        The database of answers; made if it is not there.
+        The database of answers; created if it does not exist.
     id : str, optional
-        The column of ids, where the pictures are in a table; by default the first of the usual names.
+        The column of ids, if the pictures are in a table; default: the first of the usual names.
     strategy : str
-        How galaxies of a catalogue are chosen, one of `peculiar.catalogs.active.STRATEGIES`.
+        Strategy of active learning, one of `peculiar.catalogs.active.STRATEGIES`.
     apart : float
-        Share of them that is kept apart, to find scores on.
+        Share of the galaxies in the random sample that is scored.
     every : int
-        Learn anew after so many new answers.
+        Number of new answers after which the heads are refitted.
     host : str
-        Where to listen.
+        Address to listen on.
     port : int
-        0 for any that is free.
+        0 for any free port.
     token : bool
-        Answer only to those who have the token that is part of the address told. Without it everybody who has an
-        account on this machine may use the desk.
+        Require the token in the printed address. Without it, every user of this machine may use the pages.
     browser : bool
         Open the page in the browser.
     model : path-like, optional
-        Model file that made the catalogue, to explain its answers with; by default the one that ships, if it is that.
+        Model file of the catalogue, for explanations; default: the one that ships, if it made the catalogue.
     seed : int
-        Decides the random order, and which galaxies are kept apart; keep it from one session to the next.
+        Decides the random order and the random sample; use the same seed in all sessions.
     told : callable
-        Called with the address once the desk is open.
+        Called with the address once the pages are served.
 
     Raises
     ------
     UsageError
-        If there are several catalogues, or one has no embeddings or was made by another model, or the address cannot
-        be used, or can be reached by others and there is no token.
+        If there are several catalogues, one has no embeddings or is from another model, or the address cannot be used,
+        or can be reached by others without a token.
     UnknownNameError
         If there is no such question.
     LabelError
-        If a TOML file describes none, or the database knows it with other answers.
+        If a TOML file does not describe a question, or the database has it with other answers.
     """
     if not token and host not in LOOPBACK:
         message = f"others can reach {host}, and without a token they could all use the desk; leave out --no-token"
@@ -163,7 +162,7 @@ def open_desk(
     every: int = 20,
     seed: int = 222,
 ) -> Desk:
-    """Return the desk for galaxies, or for a catalogue and its pictures; see `label`."""
+    """Return the session for galaxies, or for a catalogue and its pictures; see `label`."""
     tree = find_tree(question)
     asked = tree.root if learned is None else tree[learned]
     if pictures is None:
@@ -222,7 +221,7 @@ def _open_pictures(data: Paths | Catalog, id: str | None) -> Source:
 
 @contextmanager
 def _opened(address: str) -> Iterator[None]:
-    """Open an address in the browser, by a file that only this user can read: all can see the words of a command."""
+    """Open an address in the browser, through a file that only this user can read, unlike command lines."""
     place = html.escape(address)
     with tempfile.TemporaryDirectory(prefix="peculiar-") as folder:
         page = Path(folder) / "desk.html"
@@ -238,7 +237,7 @@ def _listen(host: str, port: int) -> socket.socket:
         listening = socket.socket(family, socket.SOCK_STREAM)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((host, port))
-        listening.listen(128)  # from now on the address may be told: who comes early waits
+        listening.listen(128)  # from now on the address may be announced: early requests wait
     except (OSError, OverflowError) as error:
         message = f"the desk cannot listen on {host}, port {port} ({error}); name another (--port), or 0 for any"
         raise UsageError(message) from error

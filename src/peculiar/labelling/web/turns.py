@@ -14,16 +14,16 @@ Value = TypeVar("Value")
 
 
 class Turns:
-    """Lets a few requests work at a time; some wait for a turn, and all others are refused at once.
+    """Limits concurrent work: a few requests run, some wait for a turn, and all others are refused at once.
 
     Parameters
     ----------
     most : int
-        How many work at a time.
+        Number of requests that run at a time.
     waiting : int
-        How many wait.
+        Number of requests that wait.
     patience : float
-        For how long, in seconds.
+        Maximum waiting time, in seconds.
     """
 
     def __init__(self, most: int = 2, waiting: int = 8, patience: float = 10.0) -> None:
@@ -33,7 +33,7 @@ class Turns:
 
     @contextmanager
     def take(self) -> Iterator[None]:
-        """Wait for a turn, and hold it; raises `DataError` where there is none in time."""
+        """Wait for a turn, and hold it; raises `DataError` if there is none in time."""
         if not self._places.acquire(blocking=False):
             raise DataError(_BUSY)
         try:
@@ -51,15 +51,15 @@ _BUSY = "the desk is busy with other searches; try again in a moment"
 
 
 class Kept(Generic[Key, Value]):
-    """Results of the last few pieces of long work: who asks for one that is under way waits for it.
+    """Cache of the last results of long work; a request for a running job waits for it.
 
-    Nothing is locked while the work is done. What failed is not kept.
+    Nothing is locked during the work. Failures are not cached.
 
     Parameters
     ----------
     turns : Turns
     most : int
-        How many results are kept.
+        Number of results that are kept.
     """
 
     def __init__(self, turns: Turns, most: int) -> None:
@@ -68,7 +68,7 @@ class Kept(Generic[Key, Value]):
         self._lock = threading.Lock()
 
     def get(self, key: Key, make: Callable[[], Value]) -> Value:
-        """Return the result for a key, and make it if it is not known."""
+        """Return the result for a key, computing it if necessary."""
         with self._lock:
             known = self._kept.get(key)
             future = self._kept.setdefault(key, Future()) if known is None else known

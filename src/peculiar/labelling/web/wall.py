@@ -28,7 +28,7 @@ _KEPT = 8
 MOST_OF_TABLE = 100_000
 
 MOST_SECONDS = 30.0
-"""How long a search may take."""
+"""Time limit of a search."""
 
 _MOST_CLASSES = 40
 
@@ -39,16 +39,16 @@ Numbers = Annotated[str, StringConstraints(max_length=100)]
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """What is to be seen, as it is typed.
+    """What to show, as text.
 
     Parameters
     ----------
     where, cone, by : str
-        As `peculiar search` takes them; empty for all, everywhere, in the order of the catalogue.
+        As for `peculiar search`; empty for all galaxies, everywhere, in the order of the catalogue.
     sky : str
         A rectangle on the sky: right ascension from and to, eastwards, declination from and to, in degrees.
     map : str
-        A rectangle on the map of what looks alike: from and to, each 0 to 1, to the right and upwards.
+        A rectangle on the similarity map: from and to, each 0 to 1, to the right and upwards.
     """
 
     where: Typed = ""
@@ -64,7 +64,7 @@ class Asking:
 
 
 class Layout:
-    """Where galaxies lie on the map of what looks alike: laid out in the background, once a catalogue."""
+    """Places of galaxies on the similarity map, computed in the background, once per catalogue."""
 
     def __init__(self, catalog: Catalog, embeddings: Embeddings) -> None:
         self.catalog, self.embeddings, self.problem = catalog, embeddings, ""
@@ -75,22 +75,22 @@ class Layout:
 
     @property
     def places(self) -> NDArray[np.float32] | None:
-        """Places, shape (n, 2), NaN where a galaxy has no embedding; None as long as they are not known.
+        """Places, shape (n, 2), NaN if a galaxy has no embedding; None until they are computed.
 
-        The first to ask sets the work going.
+        The first access starts the computation.
         """
         with self._lock:
             if self._worker is None:
                 self._begun = time.monotonic()
                 self._worker = threading.Thread(target=self._lay_out, name="map", daemon=True)
                 self._worker.start()
-                # What lies in the cache is there at once.
+                # Results in the cache are available at once.
                 self._worker.join(0.3)
         return self._places
 
     @property
     def seconds(self) -> float:
-        """How long it has been at work."""
+        """Duration of the computation so far."""
         return time.monotonic() - self._begun
 
     def _lay_out(self) -> None:
@@ -99,25 +99,25 @@ class Layout:
         except (PeculiarError, OSError) as error:
             self.problem = str(error)
         finally:
-            # What nobody foresaw ends the thread, and Python tells of it on the terminal.
+            # An unexpected exception ends the thread, and Python prints it on the terminal.
             if self._places is None and not self.problem:
                 self.problem = "the map could not be made; the desk's terminal says why"
 
     def wait(self) -> None:
-        """Wait until the work is done."""
+        """Wait until the computation is done."""
         if self._worker is not None:
             self._worker.join()
 
 
 class Wall:
-    """A catalogue to be looked at.
+    """The gallery of a catalogue.
 
     Parameters
     ----------
     catalog : Catalog
     embeddings : Embeddings
     ids : sequence of str
-        Of its galaxies, in order.
+        Ids of its galaxies, in order.
 
     Attributes
     ----------
@@ -133,7 +133,7 @@ class Wall:
 
     @property
     def sorts(self) -> dict[str, str]:
-        """Ways to sort: what `by` is, and what it is called."""
+        """Ways to sort: the value of `by`, and its label."""
         uncertain = {odd_column(self.catalog, "uncertainty"): "least certain first"}
         likely = {name: f"{name[2:].replace('_', ' ')} first" for name in self.catalog.plain if name.startswith("p_")}
         known = {name: text for name, text in (uncertain | likely).items() if name in self.catalog.columns}
@@ -141,7 +141,7 @@ class Wall:
 
     @property
     def colours(self) -> dict[str, str]:
-        """What the maps may be coloured by: the column, and what it is called."""
+        """Ways to colour the maps: the column, and its label."""
         numbers = [
             name
             for name in self.catalog.plain
@@ -152,7 +152,7 @@ class Wall:
 
     @cached_property
     def sky(self) -> Places | None:
-        """Right ascension and declination, each of shape (n,), NaN where unknown; None where all are."""
+        """Right ascension and declination, each of shape (n,), NaN if unknown; None if all are unknown."""
         if self.catalog.sky is None:
             return None
         ra, dec = (one.convert(self._numbers(one.name)) for one in (self.catalog.sky.ra, self.catalog.sky.dec))
@@ -164,14 +164,14 @@ class Wall:
         Raises
         ------
         UsageError, UnknownNameError
-            If the condition, the cone, the order or a rectangle cannot be understood.
+            If the condition, the cone, the order or a rectangle is invalid.
         """
         rows = self._search(asking)[0]
         chosen = self.chosen(asking, rows)
         return rows if chosen is None else rows[chosen]
 
     def chosen(self, asking: Asking, rows: NDArray[np.int32]) -> NDArray[np.bool_] | None:
-        """Tell which of some rows lie in the rectangles; None where there is no rectangle."""
+        """Return which rows lie in the rectangles; None if there is no rectangle."""
         inside = np.ones(len(rows), dtype=bool)
         if asking.sky:
             if self.sky is None:
@@ -188,11 +188,11 @@ class Wall:
         return inside if asking.sky or asking.map else None
 
     def before(self, asking: Asking) -> NDArray[np.int32]:
-        """Return what `rows` would, were there no rectangles."""
+        """Return the result of `rows` without rectangles."""
         return self._search(asking)[0]
 
     def table(self, asking: Asking) -> Catalog:
-        """Return what meets a condition with all columns but embeddings; the first hundred thousand."""
+        """Return the rows that meet a condition, with all columns except embeddings; at most a hundred thousand."""
         rows, distances = self._search(asking)
         chosen = self.chosen(asking, rows)
         which = (np.arange(len(rows)) if chosen is None else np.flatnonzero(chosen))[:MOST_OF_TABLE]
@@ -203,14 +203,14 @@ class Wall:
         return found.with_column(added_column(DISTANCE, self.catalog), pa.array(distances[which]))
 
     def take(self, rows: NDArray[np.integer]) -> Catalog:
-        """Return rows with all columns but embeddings."""
+        """Return rows with all columns except embeddings."""
         names = self.catalog.plain
         return self.catalog.found(
             [self.catalog.columns[name] for name in names], self.catalog.take(rows, names), {}, rows
         )
 
     def hues(self, name: str) -> Hues | None:
-        """Return the colours of all galaxies by a column; None where it is empty.
+        """Return the colours of all galaxies by a column; None if it is empty.
 
         Raises
         ------
@@ -230,7 +230,7 @@ class Wall:
         numbers: dict[str, int] = {}
         for batch in self.catalog.batches(["class"]):
             known = batch.column(0).cast(pa.string()).dictionary_encode()
-            # What a catalogue of hundreds of classes has beyond the first has no colour of its own.
+            # Classes beyond the first ones have no colour of their own.
             news = [
                 numbers.setdefault(one, len(numbers)) if one in numbers or len(numbers) < _MOST_CLASSES else -1
                 for one in known.dictionary.to_pylist()
@@ -244,7 +244,7 @@ class Wall:
         return np.concatenate([part.to_numpy(zero_copy_only=False) for part in parts])
 
     def _search(self, asking: Asking) -> tuple[NDArray[np.int32], NDArray[np.float64] | None]:
-        """Return rows in order, and how far they are from the middle of the cone."""
+        """Return rows in order, and their distances from the centre of the cone."""
         asking = replace(asking, sky="", map="")
 
         def search() -> tuple[NDArray[np.int32], NDArray[np.float64] | None]:
@@ -257,13 +257,13 @@ class Wall:
         return self._found.get(asking, search)
 
     def facts(self, row: int) -> dict[str, Any]:
-        """Return the entries of a galaxy, by column; no pictures. Where it has no id, its row stands in."""
+        """Return the values of a galaxy, by column, without pictures. A missing id is replaced by the row."""
         found = self.catalog.take(np.array([row]), self.catalog.plain).to_pylist()[0]
         known = {name: value for name, value in found.items() if value is not None and not isinstance(value, bytes)}
         return known | {"id": entry_text(found["id"]) or f"row {row + 1}"}
 
     def neighbours(self, row: int, count: int = 12) -> list[int]:
-        """Return the rows of the galaxies most like one, the most alike first; none where it has no embedding."""
+        """Return the rows of the galaxies most similar to one, in descending order; none if it has no embedding."""
         if not self.embeddings.known[row]:
             return []
         cosines = self.embeddings.cosines(np.asarray(self.embeddings.vectors[row]))
@@ -275,7 +275,7 @@ class Wall:
 
 
 def links(facts: dict[str, Any], places: "sky.Sky | None") -> dict[str, str]:
-    """Return where else a galaxy can be looked at, if its position is known."""
+    """Return links to other viewers, if the position of a galaxy is known."""
     if places is None or not all(isinstance(facts.get(name), float) for name in places.names):
         return {}
     ra, dec = (float(one.convert(np.array(facts[one.name]))) for one in (places.ra, places.dec))

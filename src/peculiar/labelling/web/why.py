@@ -18,7 +18,7 @@ _KEPT = 100
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """What speaks for an answer, as a picture and in figures.
+    """The explanation of an answer, as a picture and in figures.
 
     Parameters
     ----------
@@ -26,9 +26,9 @@ class Drawn:
         JPEG of the same square and size as the large picture of the galaxy.
     question, answer : str
     probability : float
-        Of the answer, for the picture as it is.
+        Of the answer, for the original picture.
     without : float
-        The same with what is outlined hidden.
+        The same with the outlined region hidden.
     """
 
     content: bytes
@@ -39,7 +39,7 @@ class Drawn:
 
 
 class Why:
-    """Explains what a model says of pictures.
+    """Explains a model's answers for pictures.
 
     Parameters
     ----------
@@ -49,12 +49,12 @@ class Why:
 
     def __init__(self, model: Model, pictures: Pictures) -> None:
         self.model, self.pictures = model, pictures
-        # One at a time, since one takes all cores.
+        # One at a time, because one uses all cores.
         self._kept: Kept[tuple[int, str], Drawn] = Kept(Turns(1, patience=60.0), _KEPT)
 
     @property
     def choices(self) -> dict[str, dict[str, str]]:
-        """What can be asked about, by question: what `draw` takes, and the answer that it is, "" for the likeliest."""
+        """Possible explanations, by question: the argument of `draw`, and its answer, "" for the most probable."""
         return {
             question.name: {_address(question.name): ""}
             | {_address(question.name, answer): answer for answer in question.answers}
@@ -62,14 +62,14 @@ class Why:
         }
 
     def draw(self, row: int, asked: str = "") -> Drawn:
-        """Return what in the picture of a row speaks for an answer.
+        """Explain an answer for the picture of a row.
 
         Parameters
         ----------
         row : int
         asked : str
-            ``question/answer``, each as in an address; without an answer the most probable, without a question that
-            which the model is about.
+            ``question/answer``, each as in an address. Default: the most probable answer, and the main question of the
+            model.
 
         Raises
         ------
@@ -86,7 +86,7 @@ class Why:
         model, glance = (self.model.asking(question or None, views=views) for views in (None, 1))
         told = attribute(model, picture, answer or None, glance=glance)
         left, upper, right, lower = map(round, kept_square(picture, Framing(LARGE)))
-        # Encoded as all pictures are, so that nothing of the file but its pixels reaches the browser.
+        # Encoded like all pictures, so that only the pixels of the file reach the browser.
         buffer = io.BytesIO()
         figure = draw_overlay(picture, told, (left, upper, right, lower), LARGE)
         figure.savefig(buffer, format="jpg", dpi=120, pil_kwargs={"quality": 92})
@@ -94,7 +94,7 @@ class Why:
 
 
 def _address(*words: str) -> str:
-    """Return a question, or a question and an answer, as one text; either may have a slash of its own."""
+    """Return a question, or a question and an answer, as one text; both may contain slashes."""
     return "/".join(quote(word, safe=" ") for word in words)
 
 
@@ -103,15 +103,15 @@ def _drawn(content: bytes, told: Attribution) -> Drawn:
 
 
 def open_why(digest: str, pictures: Pictures, model: str | os.PathLike[str] | None = None) -> Why | None:
-    """Return what explains the answers of a catalogue; None where the model that gave them is not at hand.
+    """Return the explainer of a catalogue's answers; None if its model is not available.
 
     Parameters
     ----------
     digest : str
-        Of the model that made the catalogue.
+        Digest of the model that made the catalogue.
     pictures : Pictures
     model : path-like, optional
-        Its model file; by default the model that ships, if it is the one.
+        Its model file; default: the model that ships, if it made the catalogue.
 
     Raises
     ------
