@@ -321,3 +321,28 @@ def test_a_run_from_python_writes_a_line_an_epoch(galaxies: Dataset, capsys: pyt
     train(galaxies, "silent", arguments, verbose=False)
     train(galaxies, "watched", arguments, watcher=Watcher())
     assert capsys.readouterr() == ("", "")
+
+
+def test_neither_pytorch_nor_keras_is_needed(fake_npz: Path) -> None:
+    program = (
+        "import sys\n"
+        "class Gone:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.split('.')[0] in ('torch', 'accelerate', 'keras', 'onnx'): raise ImportError(name)\n"
+        "sys.meta_path.insert(0, Gone())\n"
+        "from peculiar.cli import main\n"
+        "def call(*words):\n"
+        "    sys.argv = ['peculiar', *words]\n"
+        "    try: main()\n"
+        "    except SystemExit as end: assert not end.code, words\n"
+        "call('train', sys.argv[1], '--net', 'exercise', '--epochs', '1', '--out', 'run')\n"
+        "call('evaluate', 'fake.npz', '--model', 'run', '--json')\n"
+        "call('explain', 'fake.npz', '--model', 'run', '--count', '1')\n"
+        "call('demo', '--data', 'fake.npz', '--epochs', '1')\n"
+    )
+    fake_npz.rename("fake.npz")
+    command = [sys.executable, "-c", program, "fake.npz"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for file in ("run/evaluation/scores.json", "activations/contact_sheet.png", "demo/index.html"):
+        assert Path(file).exists(), file
