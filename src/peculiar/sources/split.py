@@ -1,7 +1,6 @@
 """Split galaxies into training, validation and test parts, by class and reproducibly."""
 
 import hashlib
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -69,6 +68,9 @@ def split(labels: ArrayLike, *, validation_size: float = 0.2, seed: int = 222, a
     UsageError
         If `validation_size` is not between 0 and 1.
     """
+    # Its import takes a second, which only those pay who split.
+    from sklearn.model_selection import train_test_split
+
     labels = np.asarray(labels)
     if not 0 < validation_size < 1:
         message = f"the share of the validation part has to be between 0 and 1, received {validation_size}"
@@ -86,49 +88,19 @@ def split(labels: ArrayLike, *, validation_size: float = 0.2, seed: int = 222, a
             "of that class or leave it out"
         )
         raise LabelError(message)
-    held_back = math.ceil(validation_size * len(labels))
-    classes = np.count_nonzero(counts)
-    if not classes or min(held_back, len(labels) - held_back) < classes:
-        message = (
-            f"{counted(len(labels), 'galaxy')} of {counted(int(classes), 'class')} "
-            f"{'is' if len(labels) == 1 else 'are'} too few to hold back {validation_size:.0%} for validation with "
-            "every class in both parts; add some, or hold back another share"
+    try:
+        training, validation = train_test_split(
+            np.arange(len(labels)), test_size=validation_size, stratify=one_hot, shuffle=True, random_state=seed
         )
-        raise LabelError(message)
-    return _stratified(one_hot.argmax(axis=1), held_back, seed)
-
-
-def _stratified(labels: NDArray[np.intp], held_back: int, seed: int) -> Split:
-    """Choose how many of each class are held back, then which.
-
-    In scikit-learn's way and with its random numbers, but written out: so a split does not change with its version, and
-    a training need not wait a second for its import.
-    """
-    random = np.random.RandomState(seed)
-    # One-hot labels are put in order as texts: the last class first.
-    rows = [np.flatnonzero(labels == label) for label in np.unique(labels)[::-1]]
-    counts = np.array([len(some) for some in rows])
-    training = _shares(counts, len(labels) - held_back, random)
-    validation = _shares(counts - training, held_back, random)
-    shuffled = [some[random.permutation(len(some))] for some in rows]
-    first = [some[:end] for some, end in zip(shuffled, training, strict=True)]
-    second = [some[end : end + more] for some, end, more in zip(shuffled, training, validation, strict=True)]
-    return Split(random.permutation(np.concatenate(first)), random.permutation(np.concatenate(second)))
-
-
-def _shares(counts: NDArray[np.intp], total: int, random: np.random.RandomState) -> NDArray[np.intp]:
-    """Return how many of each class make up a total, in proportion; what rounding leaves goes to the largest rests."""
-    exact = counts / counts.sum() * total
-    shares = np.floor(exact)
-    rests = exact - shares
-    for rest in np.unique(rests)[::-1]:
-        missing = total - int(shares.sum())
-        if missing <= 0:
-            break
-        (tied,) = np.nonzero(rests == rest)
-        shares[random.choice(tied, size=min(len(tied), missing), replace=False)] += 1
-    numbers: NDArray[np.intp] = shares.astype(np.intp)
-    return numbers
+    except ValueError as error:
+        classes = counted(int(np.count_nonzero(counts)), "class")
+        message = (
+            f"{counted(len(labels), 'galaxy')} of {classes} {'is' if len(labels) == 1 else 'are'} too few to hold back "
+            f"{validation_size:.0%} for validation with every class in both parts; add some, or hold back another "
+            f"share ({error})"
+        )
+        raise LabelError(message) from error
+    return Split(training, validation)
 
 
 def keep_together(parts: Split, same: Iterable[tuple[int, int]]) -> Split:
