@@ -16,7 +16,7 @@ from peculiar.catalogs.predict import predict
 from peculiar.catalogs.teach import teach
 from peculiar.cli import app
 from peculiar.evaluation.candidates import file_candidate
-from peculiar.evaluation.evaluate import score_catalogue, score_pictures
+from peculiar.evaluation.scored import score_pictures, score_table
 from peculiar.images.decode import encode_picture
 from peculiar.models.attribution import explain_answers
 from peculiar.models.calibrate import calibrate
@@ -117,7 +117,7 @@ def test_evaluate_finds_each_question(survey: Path, model: Model, catalog: Path,
         writer = csv.writer(file)
         writer.writerow(["id", question.name])
         writer.writerows(zip(source.ids(), source.labels(), strict=True))
-    by_table = score_catalogue(catalog, candidate, label=question.name, labels=labels)
+    by_table = score_table(catalog, candidate, label=question.name, labels=labels)
     assert by_table is not None
     assert by_table.question.name == question.name
     assert by_table.ids == by_pictures.ids

@@ -1,40 +1,105 @@
-"""Progress of long calls from Python: one line on standard error, updated in place on a terminal."""
+"""Progress of long calls from Python: one line that a terminal or a notebook renews, a line now and then in a log."""
 
+import html
+import importlib
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from typing import Any
 
-# Seconds between lines: a terminal replaces the last line, a notebook or a log adds a line.
-_TERMINAL, _ELSEWHERE = 0.2, 10.0
+# Seconds between lines: a terminal and a notebook show each in the place of the one before, a log below it.
+_RENEWED, _ELSEWHERE = 0.2, 10.0
+
+
+def in_notebook() -> bool:
+    """Tell whether this process runs the cells of a notebook."""
+    ipython = sys.modules.get("IPython")
+    shell = None if ipython is None else ipython.get_ipython()
+    return hasattr(shell, "kernel")
 
 
 @contextmanager
 def telling(task: str) -> Iterator[Callable[[int, int | None], None]]:
-    """Yield a function that takes the numbers done and to do (None: unknown), and shows them regularly.
+    """Give a function that is told how many are done and to do (None: not known), and shows that now and then.
 
     Parameters
     ----------
     task : str
-        The beginning of the line: "classified".
+        What is done, to begin the line: "classified".
     """
-    stream, begun = sys.stderr, time.monotonic()
-    terminal = stream.isatty()
-    pause, shown, line = _TERMINAL if terminal else _ELSEWHERE, begun, ""
+    begun, show = time.monotonic(), _shower()
 
     def tell(done: int, total: int | None) -> None:
-        nonlocal shown, line
-        now = time.monotonic()
+        seconds = time.monotonic() - begun
         of = "" if total is None else f" of {total:,}"
-        line = f"{task} {done:,}{of} in {now - begun:.0f} s"
-        if now - shown >= pause:
-            shown = now
-            stream.write(f"\r{line}\x1b[K" if terminal else f"{line}\n")
-            stream.flush()
+        left = f", {seconds * (total - done) / done:.0f} s left" if total and 0 < done < total and seconds >= 1 else ""
+        show(f"{task} {done:,}{of} in {seconds:.0f} s{left}", done / total if total else None)
 
     try:
         yield tell
     finally:
-        if line:
-            stream.write(f"\r{line}\x1b[K\n" if terminal else f"{line}\n")
-            stream.flush()
+        show(None, None)
+
+
+@contextmanager
+def stages(*, verbose: bool = True) -> Iterator[Callable[[str, int], None]]:
+    """Give a function that is told a stage and how many more are done in it, and shows that, a line a stage.
+
+    Parameters
+    ----------
+    verbose : bool
+        Otherwise nothing is shown.
+    """
+    current = ""
+    counts: dict[str, int] = {}
+    with ExitStack() as stack:
+        tell: Callable[[int, int | None], None] = lambda done, total: None  # noqa: E731
+
+        def progress(stage: str, done: int) -> None:
+            nonlocal current, tell
+            counts[stage] = counts.get(stage, 0) + done
+            if verbose and stage != current:
+                stack.close()
+                current, tell = stage, stack.enter_context(telling(stage))
+            tell(counts[stage], None)
+
+        yield progress
+
+
+def _shower() -> Callable[[str | None, float | None], None]:
+    """Return what shows a line and the share that is done, if it is time for one; the last one, given None, anyway."""
+    stream, terminal = sys.stderr, sys.stderr.isatty()
+    renew = _in_cell() if in_notebook() else None
+    pause = _RENEWED if terminal or renew else _ELSEWHERE
+    shown, latest, share = time.monotonic(), "", 0.0
+
+    def show(line: str | None, done: float | None) -> None:
+        nonlocal shown, latest, share
+        latest, share = line or latest, share if line is None or done is None else done
+        if not latest or (line is not None and time.monotonic() - shown < pause):
+            return
+        shown = time.monotonic()
+        if renew is not None:
+            renew(latest, share)
+            return
+        stream.write(f"\r{latest}\x1b[K" if terminal else f"{latest}\n")
+        stream.write("\n" if terminal and line is None else "")
+        stream.flush()
+
+    return show
+
+
+def _in_cell() -> Callable[[str, float], None]:
+    """Return what shows a line and a bar below the cell of a notebook, in the place of the ones before."""
+    ipython = importlib.import_module("IPython.display")
+    handle: list[Any] = []
+
+    def renew(line: str, share: float) -> None:
+        shown = ipython.HTML(f'<progress value="{share:.3f}"></progress> {html.escape(line)}')
+        if handle:
+            handle[0].update(shown)
+        else:
+            handle.append(ipython.display(shown, display_id=True))
+
+    return renew

@@ -9,8 +9,9 @@ import pyarrow.parquet
 import pytest
 
 from peculiar.errors import DataError, LabelError, PeculiarWarning, UnknownNameError
-from peculiar.evaluation.assess import assess, read_catalogue, read_probabilities
+from peculiar.evaluation.assess import assess
 from peculiar.evaluation.page import write_assessment
+from peculiar.evaluation.probabilities import read_probabilities, read_table
 from peculiar.metrics.scores import strata
 from peculiar.questions.question import FOUR_CLASS, ODD, Question
 from simulated_answers import draw
@@ -106,7 +107,7 @@ def test_a_catalogue_with_labels(tmp_path: Path) -> None:
         p_odd=[0.9, 0.2, None, 0.5],
         gz2_argmax=["odd", "not_odd", "odd", "smooth"],
     )
-    found = read_catalogue(path, "gz2_argmax", (FOUR_CLASS, ODD))
+    found = read_table(path, "gz2_argmax", (FOUR_CLASS, ODD))
     assert found.question is ODD
     assert found.ids == ["x", "y"]
     assert found.labels.tolist() == [1, 0]
@@ -116,15 +117,15 @@ def test_a_catalogue_with_labels(tmp_path: Path) -> None:
 def test_ids_of_a_catalogue_are_those_of_pictures(tmp_path: Path) -> None:
     columns = {"p_odd": [0.9, 0.2, 0.3], "odd": ["odd", "not_odd", "odd"]}
     path = table(tmp_path / "c.parquet", objid=[1237, 1238, 1239], **columns)
-    assert read_catalogue(path, "odd", (ODD,)).ids == ["1237", "1238", "1239"]
+    assert read_table(path, "odd", (ODD,)).ids == ["1237", "1238", "1239"]
     path = table(tmp_path / "c.parquet", ID=["x", None, None], name=["n", "n", "n"], **columns)
-    assert read_catalogue(path, "odd", (ODD,)).ids == ["x", "c-1", "c-2"]
-    assert read_catalogue(table(tmp_path / "c.parquet", **columns), "odd", (ODD,)).ids == ["c-0", "c-1", "c-2"]
+    assert read_table(path, "odd", (ODD,)).ids == ["x", "c-1", "c-2"]
+    assert read_table(table(tmp_path / "c.parquet", **columns), "odd", (ODD,)).ids == ["c-0", "c-1", "c-2"]
 
 
 def test_numbers_with_gaps_are_labels_and_ids_without_decimals(tmp_path: Path) -> None:
     columns = {"p_0": [0.9, 0.2, 0.3], "p_1": [0.1, 0.8, 0.7], "mood": [0.0, None, 1.0], "id": [1000.0, 2000.0, 3000.0]}
-    found = read_catalogue(table(tmp_path / "c.parquet", **columns), "mood", ())
+    found = read_table(table(tmp_path / "c.parquet", **columns), "mood", ())
     assert found.question.answers == ("0", "1")
     assert found.ids == ["1000", "3000"]
 
@@ -136,29 +137,29 @@ def test_labels_of_a_catalogue_in_a_table_of_their_own(tmp_path: Path) -> None:
     with pytest.warns(
         PeculiarWarning, match=r"labels\.csv: 1 of 3 labels are of galaxies that are not in the data.*'10'"
     ):
-        found = read_catalogue(path, None, (FOUR_CLASS,), labels)
+        found = read_table(path, None, (FOUR_CLASS,), labels)
     assert (found.ids, found.rows) == (["7", "9"], [0, 3])
     assert [found.question.answers[label] for label in found.labels] == ["odd", "not_odd"]
     labels.write_text("id,label\n10,odd\n", encoding="utf-8")
     with pytest.raises(LabelError, match=r"c\.parquet: none of its 4 galaxies has one of the 1 labels"):
-        read_catalogue(path, None, (ODD,), labels)
+        read_table(path, None, (ODD,), labels)
     labels.write_text("id,label\n", encoding="utf-8")
     with pytest.raises(LabelError, match=r"c\.parquet: the table of its labels has no row with an id and a label"):
-        read_catalogue(path, None, (ODD,), labels)
+        read_table(path, None, (ODD,), labels)
     with pytest.raises(UnknownNameError, match=r"no column 'id' in d\.parquet, which labels are told by"):
-        read_catalogue(table(tmp_path / "d.parquet", p_odd=[0.1]), None, (ODD,), labels)
+        read_table(table(tmp_path / "d.parquet", p_odd=[0.1]), None, (ODD,), labels)
 
 
 def test_catalogues_that_do_not_fit(tmp_path: Path) -> None:
     path = table(tmp_path / "c.parquet", p_normal=[0.5], four_class=["Normal"], text=["x"], model=["0123"], p_odd=[0.1])
     with pytest.raises(LabelError, match="name the column with the labels"):
-        read_catalogue(path, None, (FOUR_CLASS,))
+        read_table(path, None, (FOUR_CLASS,))
     with pytest.raises(UnknownNameError, match=r"no column .p_ringed. in c\.parquet with the probability of .Ringed."):
-        read_catalogue(path, "four_class", (FOUR_CLASS,))
+        read_table(path, "four_class", (FOUR_CLASS,))
     with pytest.raises(DataError, match="made by the model 0123"):
         read_probabilities(path, ODD, "abcd" * 4)
     with pytest.raises(DataError, match="has to hold probabilities"):
         read_probabilities(table(tmp_path / "d.parquet", p_odd=["x"]), ODD)
     empty = table(tmp_path / "e.parquet", p_odd=[None], gz2_argmax=["odd"])
     with pytest.raises(LabelError, match="no galaxy has both a label"):
-        read_catalogue(empty, "gz2_argmax", (ODD,))
+        read_table(empty, "gz2_argmax", (ODD,))

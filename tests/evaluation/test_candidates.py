@@ -10,7 +10,7 @@ import pytest
 
 from peculiar.errors import DataError, LabelError
 from peculiar.evaluation.candidates import Candidate, Choice, table_candidate
-from peculiar.evaluation.evaluate import score_catalogue
+from peculiar.evaluation.scored import score_table
 from peculiar.models.provenance import Maker, check_maker, read_maker
 from peculiar.models.seen import Seen, pack_ids
 from peculiar.questions.question import ODD
@@ -71,7 +71,7 @@ def test_only_the_model_that_made_a_table_lends_it_what_it_knows(
     if suffix == "csv" and column is None:
         mine = False  # a CSV has no notes
     path = table(suffix, note, column)
-    scored = score_catalogue(path, model(), label="odd")
+    scored = score_table(path, model(), label="odd")
     assert scored is not None
     found = scored.candidate
     assert (found.temperatures, found.sets) == (({"odd": 1.7}, {"odd": {"90": (0.4, 0.6)}}) if mine else ({}, {}))

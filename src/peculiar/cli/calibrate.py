@@ -12,7 +12,6 @@ from peculiar.cli.options import (
     Overwrite,
     Scores,
     already,
-    open_galaxies,
     producing,
     read_scores,
 )
@@ -40,9 +39,9 @@ def calibrate(
     with extra("writing a model file", "train"):
         from peculiar.models.calibrate import calibrate as run_calibrate
     from peculiar.models.model_file import load_model
-    from peculiar.sources.labels import told_questions
+    from peculiar.sources.labels import open_labelled, told_questions
 
-    sources = [open_galaxies(one, id_column, labels=labels) for one in data]
+    sources = [open_labelled(one, labels=labels, id=id_column) for one in data]
     kept, opened = read_scores(scores), load_model(model)
     if labels is not None:
         sources, _ = told_questions(sources, opened.card.questions, labels, id_column)

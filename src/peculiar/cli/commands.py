@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from peculiar.cli import about, calibrate, data, demo, explain, export, judge, label, predict, search, teach, train
+from peculiar.cli import about, calibrate, data, demo, evaluate, explain, export, label, predict, search, teach, train
 from peculiar.cli.terminal import OneLine, err, keep_results_apart, out, show_warning, shown_warnings
 from peculiar.errors import PeculiarError, PeculiarWarning
 from peculiar.text import plain, reason
@@ -40,7 +40,7 @@ for command in (
     train.train,
     export.export,
     predict.predict,
-    judge.evaluate,
+    evaluate.evaluate,
     calibrate.calibrate,
     explain.explain,
     teach.teach,

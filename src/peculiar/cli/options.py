@@ -183,13 +183,6 @@ def open_pictures(
     return open_mosaic(data, positions, stamp_size=stamp_size, bands=bands, id=keys.id, ra=keys.ra, dec=keys.dec)
 
 
-def open_galaxies(data: Path, id: str | None, *, label: str | None = None, labels: Path | None = None) -> "Source":
-    """Open a source whose column of ids may be named; see `peculiar.sources.labels.open_labelled`."""
-    from peculiar.sources.labels import open_labelled
-
-    return open_labelled(data, label=label, labels=labels, id=id)
-
-
 def read_scores(file: Path | None) -> dict[str, Any] | None:
     """Return the scores in a JSON file, which a model file is to keep; None where no file is named.
 

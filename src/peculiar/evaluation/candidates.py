@@ -1,15 +1,15 @@
 """The models that can be scored (a run, a model file, the model behind a table), and the galaxies each is scored on."""
 
 from collections.abc import Callable, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from peculiar.errors import LabelError, UnknownNameError
+from peculiar.files.run_files import Origin
 from peculiar.models.model_file import Model
 from peculiar.models.predict import Classifier
 from peculiar.models.provenance import Maker, read_maker
@@ -150,46 +150,45 @@ class Choice:
         return told
 
 
-def run_candidate(
-    folder: Path,
-    trained: Classifier,
-    *,
-    seen: AbstractSet[str],
-    weights: str,
-    split_digest: str,
-    epoch: int | None = None,
-    include_training: bool = False,
-) -> Candidate:
-    """Return a training run as a candidate.
+class RunNet(Classifier, Protocol):
+    """A network of a training run, as `peculiar.load_run` returns it."""
+
+    @property
+    def origin(self) -> Origin | None:
+        """The run that it comes from, if any."""
+
+
+def run_candidate(trained: RunNet, *, include_training: bool = False) -> Candidate:
+    """Return the network of a training run as a candidate.
 
     Parameters
     ----------
-    folder : path
-        Of the run.
-    trained : Classifier
-        What it holds.
-    seen : set of str
-        Ids of the galaxies that it was trained on.
-    weights : str
-        Which weights these are: best or last.
-    split_digest : str
-        Of the split that it was trained on.
-    epoch : int, optional
-        After which these were the weights.
+    trained : RunNet
     include_training : bool
         Score it on galaxies that it was trained on as well.
     """
+    origin = trained.origin
+    if origin is None:
+        return Candidate(
+            "a network in memory",
+            Path("evaluation"),
+            about=lambda _, __: trained,
+            in_part=lambda _: True,
+            settings={},
+            questions=(trained.question,),
+        )
+    epoch = origin.epoch
     return Candidate(
-        name=str(folder),
-        folder=folder / "evaluation",
+        name=str(origin.folder),
+        folder=origin.folder / "evaluation",
         about=lambda _, __: trained,
         in_part=lambda _: True,
-        settings={"weights": weights, "epoch": epoch},
-        weights=f"its {weights} weights" + (f" (epoch {epoch})" if epoch else ""),
-        trained_on=Seen((pack_ids(seen),)).among,
+        settings={"weights": origin.weights, "epoch": epoch},
+        weights=f"its {origin.weights} weights" + (f" (epoch {epoch})" if epoch else ""),
+        trained_on=Seen((pack_ids(origin.trained_on),)).among,
         include_training=include_training,
         questions=(trained.question,),
-        digests={"digest of the split it was trained on": split_digest},
+        digests={"digest of the split it was trained on": origin.split_digest},
     )
 
 

@@ -1,266 +1,355 @@
-"""Probabilities of a model for labelled galaxies: from their pictures, or from a table."""
+"""Score a model on labelled galaxies, or a table of probabilities."""
 
+import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from peculiar.errors import DataError, LabelError, PeculiarWarning, UnknownNameError, UsageError
-from peculiar.evaluation.assess import MISTAKES, has_probabilities, read_catalogue
-from peculiar.evaluation.candidates import Candidate, Choice, table_candidate
-from peculiar.evaluation.robustness import MOST, Shifted, shift_scores
-from peculiar.models.predict import predict
-from peculiar.questions.question import Question
-from peculiar.questions.votes import Votes, deviations
-from peculiar.sources.stream import Galaxy, Source
-from peculiar.tables.reader import entry_text, is_table
+from peculiar.errors import PeculiarWarning, UsageError
+from peculiar.evaluation.assess import Statistics, assess, remarks
+from peculiar.evaluation.candidates import Candidate, RunNet, file_candidate, run_candidate
+from peculiar.evaluation.page import facts_of, write_assessment
+from peculiar.evaluation.probabilities import read_probabilities
+from peculiar.evaluation.robustness import Shifted
+from peculiar.evaluation.scored import Scored, push_pictures, score_pictures, score_table
+from peculiar.files.run_files import write_json
+from peculiar.metrics.scores import Scores
+from peculiar.models.model_file import Model, load_model
+from peculiar.models.provenance import check_maker, read_maker
+from peculiar.progress import stages
+from peculiar.questions.question import TREES, Question, find_tree
+from peculiar.questions.votes import find_votes
+from peculiar.reports import plots
+from peculiar.sources.answers import read_votes
+from peculiar.sources.labels import LABEL_COLUMNS, open_labelled, own_question, with_most
+from peculiar.sources.stream import Source
+from peculiar.tables.reader import TableReader, find_column
+
+SCORES, REPORT = "scores.json", "report.html"
+"""What `Assessment.write` writes, besides figures."""
 
 
-@dataclass(frozen=True)
-class Scored:
-    """Galaxies with labels and probabilities, and where they came from; see `score_pictures` and `score_catalogue`.
+@dataclass(frozen=True, repr=False)
+class Assessment:
+    """How good a model's answers are; see `evaluate`.
 
     Parameters
     ----------
-    candidate : Candidate
-        Whose answers they are: of a table, the model that made it.
-    question : Question
-    rows : list of int
-        Where the galaxies are in their source or table.
-    ids : list of str
-    labels : ndarray of int, shape (n,)
-        Class numbers.
-    probabilities : ndarray of float, shape (n, classes)
-    columns : tuple of str
-        Names of the columns that the source or table has.
-    read_column : callable
-        Given a name: the entries of that column, those of all rows.
-    source : Source or None
-        None for a table without pictures.
-    joined : str
-        How galaxies and labels in a table of their own were joined, as a sentence.
-    choice : Choice
-        Which of the labelled galaxies are scored.
-    problems : dict of str to str
-        Why pictures cannot be read, by id.
-    votes : Votes, optional
-        Where labels are what most people answered.
+    data : str
+        What was scored.
+    scored : Scored
+        The galaxies, their labels and probabilities, and the model.
+    statistics : Statistics
+        Scores with intervals, calibration, prediction sets, shares of classes.
+    notes : list of str
+        Sentences on which galaxies were scored.
+    shifts : dict of str to Shifted
+        What became of answers as pictures were made worse; empty unless asked for.
+    seed : int
+        Of the bootstrap, and of all other chance.
     """
 
-    candidate: Candidate
-    question: Question
-    rows: list[int]
-    ids: list[str]
-    labels: NDArray[np.int64]
-    probabilities: NDArray[np.floating]
-    columns: tuple[str, ...]
-    read_column: Callable[[str], list[Any]]
-    source: Source | None = None
-    joined: str = ""
-    choice: Choice = field(default_factory=lambda: Choice(np.empty(0, dtype=bool)))
-    problems: dict[str, str] = field(default_factory=dict)
-    votes: Votes | None = None
+    data: str
+    scored: Scored
+    statistics: Statistics
+    notes: list[str] = field(default_factory=list)
+    shifts: dict[str, Shifted] = field(default_factory=dict)
+    seed: int = 222
 
-    def column(self, name: str) -> list[str | None]:
-        """Return a column of the galaxies that are scored; None where it is empty.
+    @property
+    def scores(self) -> Scores:
+        """Scores with intervals, all together and by class."""
+        return self.statistics.scores
 
-        Raises
-        ------
-        UnknownNameError
-            If there is no such column.
-        """
-        if name not in self.columns:
-            raise UnknownNameError("column", name, self.columns)
-        entries = self.read_column(name)
-        return [entry_text(entries[row]) for row in self.rows]
+    @property
+    def question(self) -> Question:
+        """What was asked."""
+        return self.statistics.question
 
-    def deviations(self) -> dict[str, float]:
-        """Return how far probabilities are from shares of votes, root mean square, by answer; empty without votes."""
-        if self.votes is None:
-            return {}
-        found = deviations(self.votes, self.probabilities).tolist()
-        return {answer: round(value, 4) for answer, value in zip(self.question.answers, found, strict=True)}
+    @property
+    def model(self) -> str:
+        """The model in words."""
+        return self.scored.candidate.described
 
-    def mistakes(self, numbers: NDArray[np.intp]) -> list[tuple[NDArray[np.uint8], str]]:
-        """Return pictures of the first few of some galaxies as the model sees them, and what was said of each.
+    @property
+    def mistakes(self) -> list[str]:
+        """Ids of the galaxies that were called wrongly, the surest first."""
+        return [self.scored.ids[row] for row in self.statistics.mistakes]
+
+    def as_dict(self, *, command: str = "") -> dict[str, Any]:
+        """Return all figures as plain dictionaries and lists, fit for JSON.
 
         Parameters
         ----------
-        numbers : ndarray of int
-            Places of the galaxies in `ids`, such as `peculiar.evaluation.assess.Assessment.mistakes`.
+        command : str
+            The command that was typed, to be kept with them.
+        """
+        scored, candidate = self.scored, self.scored.candidate
+        return {
+            "data": self.data,
+            "model": candidate.name,
+            **candidate.settings,
+            "question": scored.question.name,
+            "left_out": scored.choice.left_out,
+            "trained_on": scored.choice.as_dict(),
+            "unreadable": scored.problems,
+            "notes": self.notes,
+            "command": command,
+            "seed": self.seed,
+            **self.statistics.as_dict(),
+            "deviations": scored.deviations(),
+            "shifts": {name: of.as_dict() for name, of in self.shifts.items()},
+        }
+
+    def write(self, folder: str | os.PathLike[str], *, command: str = "") -> Path:
+        """Write the figures as JSON, and a page with diagrams that explains them.
+
+        Parameters
+        ----------
+        folder : path-like
+            For ``scores.json``, ``report.html`` and the diagrams, each as PNG and PDF.
+        command : str
+            The command that was typed, to be stated on the page.
 
         Returns
         -------
-        list of (ndarray of uint8, shape (size, size, 3), str)
-            Empty where there are no pictures.
+        path
+            The page.
         """
-        if self.source is None:
-            return []
-        framing = self.candidate.about(self.question.name, self.source).framing
-        answers, found = self.question.answers, []
-        for number in numbers[:MISTAKES]:
-            place = self.rows[number]
-            (galaxy,) = self.source.galaxies(framing, start=place, stop=place + 1)
-            called = self.probabilities[number].argmax()
-            text = f"{answers[called]} {self.probabilities[number, called]:.0%}\nlabel: {answers[self.labels[number]]}"
-            if galaxy.picture is not None:
-                found.append((galaxy.picture, text))
-        return found
-
-
-def score_pictures(
-    source: Source,
-    candidate: Candidate,
-    *,
-    question: str | None = None,
-    progress: Callable[[int], object] = lambda done: None,
-) -> Scored:
-    """Classify the labelled galaxies of a source that a model may be scored on.
-
-    Parameters
-    ----------
-    source : Source
-    candidate : Candidate
-    question : str, optional
-        By default the one that the source's labels answer.
-    progress : callable
-        Called with the number of galaxies classified since the last call.
-
-    Raises
-    ------
-    LabelError
-        If labels are no answers to the question, no galaxy has a label, or none is left to score.
-    DataError
-        If no picture can be read.
-    """
-    trained = candidate.about(question, source)
-    answers, silent = trained.question.answers, trained.question.silent
-    known = source.labels()
-    trained.question.check((None if label in silent else label for label in known), source.path)
-    labelled = [row for row, label in enumerate(known) if label in answers]
-    if not labelled:
-        message = (
-            f"{source.path}: no galaxy has a label that answers {trained.question.name!r}; put the pictures into one "
-            "sub-folder per class, or name a column of labels (--label) or a table with ids and labels (--labels)"
+        folder, candidate = Path(folder), self.scored.candidate
+        told = self.as_dict(command=command)
+        write_json(folder / SCORES, told)
+        named = ("data", "model", *candidate.settings, "question", "left_out", "seed", "command")
+        facts = {name: told[name] for name in named}
+        facts["galaxies"] = " ".join(self.notes)
+        facts["digest of the galaxies scored"] = self.statistics.digest
+        facts |= candidate.digests
+        return write_assessment(
+            folder,
+            self.statistics,
+            facts_of(facts),
+            mistakes=self.scored.mistakes(self.statistics.mistakes),
+            shifts=self.shifts,
+            deviations=listed(self.scored.deviations()),
         )
-        raise LabelError(message)
-    ids = source.ids()
-    choice = candidate.choose([ids[row] for row in labelled], source.path)
-    rows = [row for row, taken in zip(labelled, choice.taken, strict=True) if taken]
-    wanted = set(rows)
 
-    def galaxies() -> Iterator[Galaxy]:
-        places = [row for row, label in enumerate(known) if label is not None]
-        for row, galaxy in zip(places, source.galaxies(trained.framing, labelled_only=True), strict=True):
-            if row in wanted:
-                yield galaxy
+    def show(self) -> Figure:
+        """Draw the confusion matrix.
 
-    predictions = predict(trained, galaxies(), progress=progress)
-    # Ids that are made of the file's name and the row say nothing, unless the model was trained on that very file.
-    if candidate.digest and source.path.name not in candidate.data and ids[rows[0]] == f"{source.path.stem}-{rows[0]}":
-        choice = replace(choice, trained_on=None)
-        if choice.elsewhere:
-            message = (
-                f"the ids of {source.path} are its name and the rows, so that chance decides what is in a part of it, "
-                "and the model may have been trained on some; give the ids that it was trained with"
-            )
-            warnings.warn(message, PeculiarWarning, stacklevel=2)
-    labels, probabilities = predictions.scored(trained.question)
-    if not len(labels):
-        id_, reason = next(iter(predictions.problems.items()))
-        message = f"{source.path}: no picture of a labelled galaxy can be read; that of {id_}: {reason}"
-        raise DataError(message)
-    # By their probabilities, since an id may occur several times.
-    readable = np.flatnonzero(~np.isnan(predictions.probabilities[:, 0])).tolist()
-    return Scored(
-        candidate=candidate,
-        question=trained.question,
-        rows=[rows[number] for number in readable],
-        ids=[predictions.ids[number] for number in readable],
-        labels=labels,
-        probabilities=probabilities,
-        columns=source.columns,
-        read_column=source.column,
-        joined=source.joined,
-        source=source,
-        choice=choice,
-        problems=predictions.problems,
-    )
+        Returns
+        -------
+        matplotlib.figure.Figure
+        """
+        return plots.draw_confusion(self.scores.confusion, self.question.answers)
 
 
-def score_catalogue(
-    path: Path,
-    candidate: Candidate,
+def evaluate(
+    data: Any,
+    model: Model | RunNet | str | os.PathLike[str] | None = None,
     *,
     label: str | None = None,
-    labels: Path | None = None,
+    labels: str | os.PathLike[str] | None = None,
     id: str | None = None,
-) -> Scored | None:
-    """Read labels and probabilities of a table that has no pictures; None if it is no such table.
+    question: str | None = None,
+    part: str = "all",
+    include_training: bool = False,
+    views: int | None = None,
+    by: Sequence[str] = (),
+    group: str | None = None,
+    fractions: str | os.PathLike[str] | None = None,
+    shift: bool = False,
+    progress: Callable[[str, int], object] | None = None,
+    verbose: bool = True,
+) -> Assessment:
+    """Score a model on labelled galaxies, or a table of probabilities.
+
+    Galaxies that the model was trained on are left out, as far as that is known.
 
     Parameters
     ----------
-    path : path
-    candidate : Candidate
+    data : path-like, Source, or pictures
+        Labelled galaxies, as `open_source` and `predict` take them; or the path of a table of probabilities, such as a
+        catalogue.
+    model : Model, path-like, or what `load_run` returns; optional
+        By default the model that ships. Of a table of probabilities: the model that made it.
     label : str, optional
-        The column with the labels.
-    labels : path, optional
-        A table with a column ``id`` and one of labels, where the table of probabilities has none.
+        The column with the labels; by default the first of the usual names.
+    labels : path-like, optional
+        A table with a column ``id`` and one of labels or several of votes, where the data have none.
     id : str, optional
-        The column of ids, of either; by default the first of the usual names.
+        The column of ids, of either table; by default the first of the usual names.
+    question : str, optional
+        Which of a model's questions, or a tree of them; by default the one that the labels answer.
+    part : {"all", "training", "validation", "test"}
+        Which galaxies, by the part that they had in the training of a model file.
+    include_training : bool
+        Also score galaxies that the model was trained on.
+    views : int, optional
+        Average over so many turned and mirrored views, 1 to 8; by default as the model says.
+    by : sequence of str
+        Columns to score by as well, numbers in four bins.
+    group : str, optional
+        Column whose entries belong together, such as a field: for honest intervals.
+    fractions : path-like, optional
+        A catalogue without labels whose classes are to be counted.
+    shift : bool
+        Also score pictures made worse step by step, which takes minutes.
+    progress : callable, optional
+        Called with the stage and the number of pictures done since the last call.
+    verbose : bool
+        Show progress on standard error, where `progress` is not given.
+
+    Returns
+    -------
+    Assessment
 
     Raises
     ------
+    NotFoundError, DataError
+        If the data are not there or cannot be read.
     LabelError
-        If no column of labels is named, or no galaxy is left to score.
-    """
-    if not is_table(path) or not has_probabilities(path, label, candidate.questions):
-        return None
-    read = read_catalogue(path, label, candidate.questions, labels, id)
-    candidate = table_candidate(candidate, path)
-    choice = candidate.choose(read.ids, path)
-    taken = np.flatnonzero(choice.taken).tolist()
-    return Scored(
-        candidate=candidate,
-        question=read.question,
-        rows=[read.rows[number] for number in taken],
-        ids=[read.ids[number] for number in taken],
-        labels=read.labels[taken],
-        probabilities=read.probabilities[taken],
-        columns=read.columns,
-        read_column=read.column,
-        joined=read.joined,
-        choice=choice,
-    )
-
-
-def push_pictures(
-    scored: Scored, *, seed: int = 222, progress: Callable[[int], object] = lambda done: None
-) -> dict[str, Shifted]:
-    """Score pictures made worse step by step, of at most a few hundred galaxies that chance chooses.
-
-    Parameters
-    ----------
-    scored : Scored
-    seed : int
-        Of the choice.
-    progress : callable
-        Called with the number of pictures classified since the last call.
-
-    Raises
-    ------
+        If no galaxy has a label, labels are no answers to the question, or no galaxy is left to score.
+    UnknownNameError
+        If there is no such column, question or part.
     UsageError
-        If there are no pictures.
+        If `model` is the folder of a run, or pictures are to be made worse where there are none.
+
+    Warns
+    -----
+    PeculiarWarning
+        If the table is of another model than that named.
+
+    Examples
+    --------
+    >>> import peculiar
+    >>> assessment = peculiar.evaluate("galaxies.parquet", labels="labels.csv")
+    >>> sorted(assessment.scores.classes)
+    ['Merger', 'Normal', 'Other', 'Ringed']
+    >>> page = assessment.write("report")
     """
-    if scored.source is None:
-        message = "--shift needs pictures, and a table of probabilities has none; give the pictures"
+    candidate = _candidate(model, part=part, views=views, include_training=include_training)
+    with ExitStack() as stack:
+        if progress is None:
+            progress = stack.enter_context(stages(verbose=verbose))
+        asked = _Asked(data, candidate, label, None if labels is None else Path(labels), question, id)
+        scored = _score(asked, lambda done: progress("classifying", done))
+        if scored.candidate is not candidate and model is not None:
+            message = f"{data} holds probabilities of {scored.candidate.name}, and not of {candidate.name}"
+            warnings.warn(message, PeculiarWarning, stacklevel=2)
+        candidate = scored.candidate
+        notes = [*filter(None, [scored.joined]), *scored.choice.sentences(part)]
+        unlabelled = None
+        if fractions is not None:
+            unlabelled, told = _unlabelled(Path(fractions), scored)
+            notes += told
+        wanted = dict.fromkeys(["survey", scored.question.basis, *by])
+        columns = {name: scored.column(name) for name in wanted if name and (name in scored.columns or name in by)}
+        groups = None if group is None else scored.column(group)
+        notes += remarks(scored.labels, scored.ids, scored.question.answers, groups)
+        found = assess(
+            scored.ids,
+            scored.labels,
+            scored.probabilities,
+            scored.question,
+            columns=columns,
+            groups=groups,
+            temperature=candidate.temperatures.get(scored.question.name, 1.0),
+            thresholds=candidate.sets.get(scored.question.name),
+            unlabelled=unlabelled,
+        )
+        shifts = push_pictures(scored, progress=lambda done: progress("pushing", done)) if shift else {}
+    place = data.path if isinstance(data, Source) else data if isinstance(data, str | os.PathLike) else "pictures"
+    return Assessment(str(place), scored, found, notes, shifts)
+
+
+def _candidate(
+    model: Model | RunNet | str | os.PathLike[str] | None, *, part: str, views: int | None, include_training: bool
+) -> Candidate:
+    if isinstance(model, str | os.PathLike) and Path(model).is_dir():
+        message = f"{model} is the folder of a run; give its network, load_run({str(model)!r}), or a model file of it"
         raise UsageError(message)
-    chosen = np.sort(np.random.default_rng(seed).permutation(len(scored.rows))[:MOST])
-    places = {scored.rows[number] for number in chosen}
-    rows = [row for place, row in enumerate(scored.source.rows()) if place in places]
-    classifier = scored.candidate.about(scored.question.name, scored.source)
-    return shift_scores(classifier, rows, scored.labels[chosen], progress=progress)
+    if model is None or isinstance(model, str | os.PathLike):
+        model = load_model(model)
+    if isinstance(model, Model):
+        return file_candidate(model, part=part, views=views, include_training=include_training)
+    return run_candidate(model, include_training=include_training)
+
+
+def _unlabelled(catalog: Path, scored: Scored) -> tuple[NDArray[np.float64], list[str]]:
+    """Return the probabilities of a catalogue whose classes are to be counted, and what is to be said of its model."""
+    notes = check_maker(catalog, read_maker(TableReader(catalog)), scored.candidate.maker)
+    values, known = read_probabilities(catalog, scored.question, questions=scored.candidate.questions)
+    return values[known], notes
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is to be scored, as it was asked for; see `evaluate`."""
+
+    data: Any
+    candidate: Candidate
+    label: str | None
+    labels: Path | None
+    question: str | None
+    id: str | None
+
+
+def _score(asked: _Asked, progress: Callable[[int], object]) -> Scored:
+    """Read what a table says of galaxies, or classify them."""
+    data, candidate, labels = asked.data, asked.candidate, asked.labels
+    if isinstance(data, str | os.PathLike):
+        read = score_table(Path(data), candidate, label=asked.label, labels=labels, id=asked.id)
+        if read is not None:
+            return read
+    voted, question = None, asked.question
+    by_votes = _voted_on(asked)
+    if by_votes is not None:
+        question = by_votes.name
+        source, voted = with_most(open_labelled(data, labels=labels, id=asked.id), by_votes, labels, asked.id)
+    elif labels is None:
+        source = open_labelled(data, label=asked.label, id=asked.id)
+    else:
+        (source,), _ = own_question([open_labelled(data, labels=labels, id=asked.id)], asked.label, labels, asked.id)
+    scored = score_pictures(source, candidate, question=question, progress=progress)
+    return scored if voted is None else replace(scored, votes=read_votes(source, voted).of(scored.rows))
+
+
+def _voted_on(asked: _Asked) -> Question | None:
+    """Return the question whose votes are to be scored, if it is votes that the data or a table of labels hold."""
+    if asked.label is not None:
+        return None
+    question, labels, answered = asked.question, asked.labels, asked.candidate.questions
+    if question in TREES:
+        own = {one.name for one in find_tree(str(question)).questions}
+        answered = tuple(one for one in answered if one.name in own) or answered
+    elif question is not None:
+        answered = tuple(one for one in answered if one.name == question)
+    if labels is not None:
+        columns = TableReader(labels).columns
+        if find_column([*LABEL_COLUMNS, *(one.column.lower() for one in answered)], columns) is None:
+            found = [find_votes([one], columns) for one in answered]
+            if voted := [one for some in found for one in some]:
+                return voted[0]
+            if question in TREES:
+                message = (
+                    f"the model {asked.candidate.name} answers "
+                    f"{', '.join(one.name for one in asked.candidate.questions)}, and "
+                    f"{labels} has no votes on these. Train a model that answers {question}: `peculiar train DATA "
+                    f"--labels {labels} --question {question} --from galaxy --out run`, then `peculiar export run "
+                    "--out MODEL.onnx`"
+                )
+                raise UsageError(message)
+    first = next(iter(answered), None)
+    return first if first is not None and first.votes else None
+
+
+def listed(deviations: dict[str, float]) -> str:
+    """Return how far shares of votes are off, in words."""
+    return ", ".join(f"{value:.3f} ({answer})" for answer, value in deviations.items())

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from peculiar.evaluation.assess import Assessment
+from peculiar.evaluation.assess import Statistics
 from peculiar.evaluation.robustness import Shifted
 from peculiar.metrics.intervals import Interval
 from peculiar.metrics.scores import ClassScores, Scores
@@ -50,7 +50,7 @@ _DEFINED = "A score is undefined, not 0, where there is nothing to score: a clas
 
 def write_assessment(
     folder: Path,
-    found: Assessment,
+    found: Statistics,
     facts: Mapping[str, str],
     *,
     mistakes: Sequence[tuple[NDArray[np.uint8], str]] = (),
@@ -62,7 +62,7 @@ def write_assessment(
     Parameters
     ----------
     folder : path
-    found : Assessment
+    found : Statistics
     facts : mapping of str to str
         What the page is to state: data, model, digests, command, seed.
     mistakes : sequence of (ndarray of uint8 (height, width, 3), str)
@@ -185,7 +185,7 @@ def format_interval(interval: Interval) -> str:
     return "" if interval is None else f"{interval[0]:.3f}\u2013{interval[1]:.3f}"
 
 
-def _scores_section(found: Assessment) -> Section:
+def _scores_section(found: Statistics) -> Section:
     scores = found.scores
     rows = [["score", "value", "95 % interval"]]
     rows += [
@@ -241,7 +241,7 @@ def _by_part(parts: Mapping[str, Scores]) -> dict[str, dict[str, tuple[float | N
     }
 
 
-def _calibration_text(found: Assessment) -> list[str]:
+def _calibration_text(found: Statistics) -> list[str]:
     text = [
         "Of the galaxies that are given a class with a probability of 0.8, eight in ten should be of it. "
         f"The expected calibration error is {format_score(found.scores.calibration_error)}."
@@ -263,7 +263,7 @@ def _calibration_text(found: Assessment) -> list[str]:
     return text
 
 
-def _sets_table(found: Assessment) -> list[list[str]]:
+def _sets_table(found: Statistics) -> list[list[str]]:
     names = list(found.question.answers)
     rows = [["promised", "found", "95 % interval", "answers a set", "of one answer", *names]]
     for one in found.sets:
@@ -281,7 +281,7 @@ def _sets_table(found: Assessment) -> list[list[str]]:
     return rows
 
 
-def _fractions_section(found: Assessment) -> Section:
+def _fractions_section(found: Statistics) -> Section:
     rows = [["class", "called so", "adjusted counts", "90 % interval", "expectation maximisation", "90 % interval"]]
     rows += [
         [

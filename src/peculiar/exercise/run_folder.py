@@ -18,8 +18,7 @@ from peculiar.files.run_files import (
     RECORD,
     SCORES,
     SPLIT,
-    best_epoch,
-    read_history,
+    Origin,
     wrong_values,
 )
 from peculiar.images.decode import Framing
@@ -137,12 +136,15 @@ class TrainedNet:
         Whose answers the network's classes are.
     framing : Framing
         How it wants its pictures.
+    origin : Origin, optional
+        The run that it comes from.
     """
 
-    def __init__(self, net: Network, question: Question, framing: Framing) -> None:
+    def __init__(self, net: Network, question: Question, framing: Framing, origin: Origin | None = None) -> None:
         self.net = net
         self.question = question
         self.framing = framing
+        self.origin = origin
 
     def probabilities(self, pictures: Any, *, framed: bool = False) -> Floats:
         """Classify pictures into probabilities.
@@ -167,12 +169,6 @@ class TrainedNet:
             parts = [self.probabilities(some, framed=True) for some in framed_batches(pictures, self.framing)]
             return np.concatenate([np.empty((0, len(self.question.answers)), np.float32), *parts])
         return softmax(self.net.logits(pictures))
-
-
-def epoch_of(folder: Path, weights: str) -> int:
-    """Return the number of the epoch after which a run had its best or last weights."""
-    history = read_history(folder)
-    return int((best_epoch(history) if weights == "best" else history[-1])["epoch"])
 
 
 def load_run(folder: str | os.PathLike[str], *, weights: str = "last") -> TrainedNet:
@@ -210,4 +206,5 @@ def load_run(folder: str | os.PathLike[str], *, weights: str = "last") -> Traine
     except DataError as error:
         message = f"{folder}: the weights do not fit the network of {RECORD} ({error})"
         raise RunError(message) from error
-    return TrainedNet(net, record.question, record.arguments.framing)
+    origin = Origin(folder, weights, record.split_digest)
+    return TrainedNet(net, record.question, record.arguments.framing, origin)

@@ -183,7 +183,9 @@ def train(
     probabilities = softmax(loop.steps.logits(parts.validation))
     scores = evaluate(galaxies.labels[parts.validation], probabilities, galaxies.question.answers)
     run_files.write_json(folder / run_files.SCORES, scores.as_dict())
-    return Trained(folder, TrainedNet(loop.net, galaxies.question, arguments.framing), history, scores, galaxies, parts)
+    origin = run_files.Origin(folder, "last", record.split_digest)
+    net = TrainedNet(loop.net, galaxies.question, arguments.framing, origin)
+    return Trained(folder, net, history, scores, galaxies, parts)
 
 
 def fastest_steps() -> type[Steps]:

@@ -15,6 +15,7 @@ import json
 import platform
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,35 @@ def read_split(folder: Path) -> dict[str, str]:
 def best_epoch(history: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the line of the epoch with the lowest validation loss, the first of several."""
     return min(history, key=lambda line: line["val_loss"])
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The run that a trained network comes from.
+
+    Parameters
+    ----------
+    folder : path
+    weights : {"last", "best"}
+        Which of its weights they are.
+    split_digest : str
+        Of the split that it was trained on.
+    """
+
+    folder: Path
+    weights: str
+    split_digest: str
+
+    @property
+    def epoch(self) -> int:
+        """Number of the epoch after which these were the weights."""
+        history = read_history(self.folder)
+        return int((best_epoch(history) if self.weights == "best" else history[-1])["epoch"])
+
+    @property
+    def trained_on(self) -> set[str]:
+        """Ids of the galaxies that it was trained on."""
+        return {id_ for id_, part in read_split(self.folder).items() if part == "training"}
 
 
 def wrong_values(error: ValidationError) -> str:

@@ -5,13 +5,14 @@ import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
 from peculiar.errors import LabelError, PeculiarWarning, UnknownNameError
 from peculiar.questions.question import Question, question_for
 from peculiar.questions.votes import find_votes
-from peculiar.sources import open_source
+from peculiar.sources import as_source
 from peculiar.sources.answers import answers_to
 from peculiar.sources.joins import Join, join_ids
 from peculiar.sources.stream import Row, Source, warn_of_names
@@ -123,7 +124,7 @@ class LabelledSource(Source):
 
 
 def open_labelled(
-    data: str | os.PathLike[str],
+    data: Any,
     *,
     label: str | None = None,
     labels: str | os.PathLike[str] | None = None,
@@ -133,7 +134,8 @@ def open_labelled(
 
     Parameters
     ----------
-    data : path-like
+    data : path-like, Source, or pictures
+        As `peculiar.sources.as_source` takes them.
     label : str, optional
         Column of labels.
     labels : path-like, optional
@@ -147,11 +149,11 @@ def open_labelled(
         If there is no such column.
     """
     if labels is None:
-        return open_source(data, label=label, id=id)
-    there = is_table(Path(data)) and id in TableReader(data).columns
+        return as_source(data, label=label, id=id)
+    there = isinstance(data, str | os.PathLike) and is_table(Path(data)) and id in TableReader(data).columns
     if id is not None and not there:
         TableReader(labels).check_column(id)
-    return open_source(data, id=id if there else None)
+    return as_source(data, id=id if there else None)
 
 
 def read_labels(

@@ -1,0 +1,269 @@
+"""Probabilities of a model for labelled galaxies: from their pictures, or from a table."""
+
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from peculiar.errors import DataError, LabelError, PeculiarWarning, UnknownNameError, UsageError
+from peculiar.evaluation.candidates import Candidate, Choice, table_candidate
+from peculiar.evaluation.probabilities import has_probabilities, read_table
+from peculiar.evaluation.robustness import MOST, Shifted, shift_scores
+from peculiar.models.predict import predict
+from peculiar.questions.question import Question
+from peculiar.questions.votes import Votes, deviations
+from peculiar.sources.stream import Galaxy, Source
+from peculiar.tables.reader import entry_text, is_table
+
+MISTAKES = 12
+"""How many mistakes are shown."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Galaxies with labels and probabilities, and where they came from; see `score_pictures` and `score_table`.
+
+    Parameters
+    ----------
+    candidate : Candidate
+        Whose answers they are: of a table, the model that made it.
+    question : Question
+    rows : list of int
+        Where the galaxies are in their source or table.
+    ids : list of str
+    labels : ndarray of int, shape (n,)
+        Class numbers.
+    probabilities : ndarray of float, shape (n, classes)
+    columns : tuple of str
+        Names of the columns that the source or table has.
+    read_column : callable
+        Given a name: the entries of that column, those of all rows.
+    source : Source or None
+        None for a table without pictures.
+    joined : str
+        How galaxies and labels in a table of their own were joined, as a sentence.
+    choice : Choice
+        Which of the labelled galaxies are scored.
+    problems : dict of str to str
+        Why pictures cannot be read, by id.
+    votes : Votes, optional
+        Where labels are what most people answered.
+    """
+
+    candidate: Candidate
+    question: Question
+    rows: list[int]
+    ids: list[str]
+    labels: NDArray[np.int64]
+    probabilities: NDArray[np.floating]
+    columns: tuple[str, ...]
+    read_column: Callable[[str], list[Any]]
+    source: Source | None = None
+    joined: str = ""
+    choice: Choice = field(default_factory=lambda: Choice(np.empty(0, dtype=bool)))
+    problems: dict[str, str] = field(default_factory=dict)
+    votes: Votes | None = None
+
+    def column(self, name: str) -> list[str | None]:
+        """Return a column of the galaxies that are scored; None where it is empty.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such column.
+        """
+        if name not in self.columns:
+            raise UnknownNameError("column", name, self.columns)
+        entries = self.read_column(name)
+        return [entry_text(entries[row]) for row in self.rows]
+
+    def deviations(self) -> dict[str, float]:
+        """Return how far probabilities are from shares of votes, root mean square, by answer; empty without votes."""
+        if self.votes is None:
+            return {}
+        found = deviations(self.votes, self.probabilities).tolist()
+        return {answer: round(value, 4) for answer, value in zip(self.question.answers, found, strict=True)}
+
+    def mistakes(self, numbers: NDArray[np.intp]) -> list[tuple[NDArray[np.uint8], str]]:
+        """Return pictures of the first few of some galaxies as the model sees them, and what was said of each.
+
+        Parameters
+        ----------
+        numbers : ndarray of int
+            Places of the galaxies in `ids`, such as `peculiar.evaluation.assess.Statistics.mistakes`.
+
+        Returns
+        -------
+        list of (ndarray of uint8, shape (size, size, 3), str)
+            Empty where there are no pictures.
+        """
+        if self.source is None:
+            return []
+        framing = self.candidate.about(self.question.name, self.source).framing
+        answers, found = self.question.answers, []
+        for number in numbers[:MISTAKES]:
+            place = self.rows[number]
+            (galaxy,) = self.source.galaxies(framing, start=place, stop=place + 1)
+            called = self.probabilities[number].argmax()
+            text = f"{answers[called]} {self.probabilities[number, called]:.0%}\nlabel: {answers[self.labels[number]]}"
+            if galaxy.picture is not None:
+                found.append((galaxy.picture, text))
+        return found
+
+
+def score_pictures(
+    source: Source,
+    candidate: Candidate,
+    *,
+    question: str | None = None,
+    progress: Callable[[int], object] = lambda done: None,
+) -> Scored:
+    """Classify the labelled galaxies of a source that a model may be scored on.
+
+    Parameters
+    ----------
+    source : Source
+    candidate : Candidate
+    question : str, optional
+        By default the one that the source's labels answer.
+    progress : callable
+        Called with the number of galaxies classified since the last call.
+
+    Raises
+    ------
+    LabelError
+        If labels are no answers to the question, no galaxy has a label, or none is left to score.
+    DataError
+        If no picture can be read.
+    """
+    trained = candidate.about(question, source)
+    answers, silent = trained.question.answers, trained.question.silent
+    known = source.labels()
+    trained.question.check((None if label in silent else label for label in known), source.path)
+    labelled = [row for row, label in enumerate(known) if label in answers]
+    if not labelled:
+        message = (
+            f"{source.path}: no galaxy has a label that answers {trained.question.name!r}; put the pictures into one "
+            "sub-folder per class, or name a column of labels (--label) or a table with ids and labels (--labels)"
+        )
+        raise LabelError(message)
+    ids = source.ids()
+    choice = candidate.choose([ids[row] for row in labelled], source.path)
+    rows = [row for row, taken in zip(labelled, choice.taken, strict=True) if taken]
+    wanted = set(rows)
+
+    def galaxies() -> Iterator[Galaxy]:
+        places = [row for row, label in enumerate(known) if label is not None]
+        for row, galaxy in zip(places, source.galaxies(trained.framing, labelled_only=True), strict=True):
+            if row in wanted:
+                yield galaxy
+
+    predictions = predict(trained, galaxies(), progress=progress)
+    # Ids that are made of the file's name and the row say nothing, unless the model was trained on that very file.
+    if candidate.digest and source.path.name not in candidate.data and ids[rows[0]] == f"{source.path.stem}-{rows[0]}":
+        choice = replace(choice, trained_on=None)
+        if choice.elsewhere:
+            message = (
+                f"the ids of {source.path} are its name and the rows, so that chance decides what is in a part of it, "
+                "and the model may have been trained on some; give the ids that it was trained with"
+            )
+            warnings.warn(message, PeculiarWarning, stacklevel=2)
+    labels, probabilities = predictions.scored(trained.question)
+    if not len(labels):
+        id_, reason = next(iter(predictions.problems.items()))
+        message = f"{source.path}: no picture of a labelled galaxy can be read; that of {id_}: {reason}"
+        raise DataError(message)
+    # By their probabilities, since an id may occur several times.
+    readable = np.flatnonzero(~np.isnan(predictions.probabilities[:, 0])).tolist()
+    return Scored(
+        candidate=candidate,
+        question=trained.question,
+        rows=[rows[number] for number in readable],
+        ids=[predictions.ids[number] for number in readable],
+        labels=labels,
+        probabilities=probabilities,
+        columns=source.columns,
+        read_column=source.column,
+        joined=source.joined,
+        source=source,
+        choice=choice,
+        problems=predictions.problems,
+    )
+
+
+def score_table(
+    path: Path,
+    candidate: Candidate,
+    *,
+    label: str | None = None,
+    labels: Path | None = None,
+    id: str | None = None,
+) -> Scored | None:
+    """Read labels and probabilities of a table that has no pictures; None if it is no such table.
+
+    Parameters
+    ----------
+    path : path
+    candidate : Candidate
+    label : str, optional
+        The column with the labels.
+    labels : path, optional
+        A table with a column ``id`` and one of labels, where the table of probabilities has none.
+    id : str, optional
+        The column of ids, of either; by default the first of the usual names.
+
+    Raises
+    ------
+    LabelError
+        If no column of labels is named, or no galaxy is left to score.
+    """
+    if not is_table(path) or not has_probabilities(path, label, candidate.questions):
+        return None
+    read = read_table(path, label, candidate.questions, labels, id)
+    candidate = table_candidate(candidate, path)
+    choice = candidate.choose(read.ids, path)
+    taken = np.flatnonzero(choice.taken).tolist()
+    return Scored(
+        candidate=candidate,
+        question=read.question,
+        rows=[read.rows[number] for number in taken],
+        ids=[read.ids[number] for number in taken],
+        labels=read.labels[taken],
+        probabilities=read.probabilities[taken],
+        columns=read.columns,
+        read_column=read.column,
+        joined=read.joined,
+        choice=choice,
+    )
+
+
+def push_pictures(
+    scored: Scored, *, seed: int = 222, progress: Callable[[int], object] = lambda done: None
+) -> dict[str, Shifted]:
+    """Score pictures made worse step by step, of at most a few hundred galaxies that chance chooses.
+
+    Parameters
+    ----------
+    scored : Scored
+    seed : int
+        Of the choice.
+    progress : callable
+        Called with the number of pictures classified since the last call.
+
+    Raises
+    ------
+    UsageError
+        If there are no pictures.
+    """
+    if scored.source is None:
+        message = "--shift needs pictures, and a table of probabilities has none; give the pictures"
+        raise UsageError(message)
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(scored.rows))[:MOST])
+    places = {scored.rows[number] for number in chosen}
+    rows = [row for place, row in enumerate(scored.source.rows()) if place in places]
+    classifier = scored.candidate.about(scored.question.name, scored.source)
+    return shift_scores(classifier, rows, scored.labels[chosen], progress=progress)
