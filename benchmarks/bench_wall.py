@@ -119,7 +119,7 @@ def main() -> None:
             found.append(("peak memory of its own, before the map", desk.memory("RssAnon"), "GiB"))
             begun, before = time.perf_counter(), desk.seconds()
             pages = []
-            while b"is being laid out" in desk.get("/map"):
+            while b"is being computed" in desk.get("/map"):
                 started = time.perf_counter()
                 desk.get("/wall", where=f"p_ringed > {len(pages) / 1000}")
                 pages.append(time.perf_counter() - started)

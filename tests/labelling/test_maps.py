@@ -299,7 +299,7 @@ def test_the_map_is_laid_out_behind_the_pages(client: TestClient, wall: Wall, mo
 
     monkeypatch.setattr(wall_module, "find_places", slowly)
     page = client.get("/map").text
-    assert "being laid out" in page
+    assert "being computed" in page
     assert 'data-kind="sky"' in page
     assert len(shown(client.get("/wall", params={"where": "p_odd >= 0"}).text)) == 60
     assert client.get("/map/map.png").status_code == 404

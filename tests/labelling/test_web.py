@@ -644,7 +644,7 @@ def test_an_answer_that_the_model_does_not_give(
 
 
 def test_without_the_model_nothing_is_explained(desk: Desk, tiny_catalog: Path, client: TestClient) -> None:
-    assert "What made the model say" not in client.get("/galaxy/7").text
+    assert "Explain the answer" not in client.get("/galaxy/7").text
     assert client.get("/galaxy/7/why").status_code == 404
     # The model that ships did not make this catalogue.
     assert open_why(desk.model, desk.pictures) is None
@@ -656,6 +656,6 @@ def test_a_picture_that_is_not_there_is_not_explained(desk: Desk, tiny_catalog: 
     assert desk.pictures.places is not None
     desk.pictures.places[7] = -1
     with explaining(desk, tiny_catalog, tiny_model) as client:
-        assert "What made the model say" not in client.get("/galaxy/7").text
+        assert "Explain the answer" not in client.get("/galaxy/7").text
         refused = client.get("/galaxy/7/why")
         assert (refused.status_code, refused.text) == (400, "it is not among the pictures")

@@ -284,7 +284,7 @@ def _charts(wall: Wall, asking: Asking, drawn: Asking, colour: str, who: str | N
     except PeculiarError:
         rows = np.empty(0, dtype=np.int32)
     found = []
-    for kind, title in (("sky", "Sky"), ("map", "What looks alike")):
+    for kind, title in (("sky", "Sky"), ("map", "Similarity")):
         places = wall.sky if kind == "sky" else _both(wall.layout.places)
         if places is None:
             continue

@@ -183,7 +183,7 @@ class Wall:
             box = parse_box(asking.map, "map")
             places = self.layout.places
             if places is None:
-                raise UsageError(self.layout.problem or "the map is being laid out: look again in a minute")
+                raise UsageError(self.layout.problem or "the map is being computed: try again in a minute")
             inside &= Plane.holds(box, *places[rows].T)
         return inside if asking.sky or asking.map else None
 
