@@ -303,7 +303,7 @@ def test_the_map_is_laid_out_behind_the_pages(client: TestClient, wall: Wall, mo
     assert 'data-kind="sky"' in page
     assert len(shown(client.get("/wall", params={"where": "p_odd >= 0"}).text)) == 60
     assert client.get("/map/map.png").status_code == 404
-    assert "look again in a minute" in client.get("/map", params={"map": "0,1,0,1"}).text
+    assert "try again in a minute" in client.get("/map", params={"map": "0,1,0,1"}).text
     go.set()
     wall.layout.wait()
     assert "100 galaxies" in client.get("/map", params={"map": "0,1,0,1"}).text
