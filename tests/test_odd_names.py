@@ -18,8 +18,8 @@ from peculiar.cli import app
 from peculiar.evaluation.candidates import file_candidate
 from peculiar.evaluation.scored import score_pictures, score_table
 from peculiar.images.decode import encode_picture
-from peculiar.models.attribution import explain_answers
 from peculiar.models.calibrate import calibrate
+from peculiar.models.explain import explain
 from peculiar.models.model_file import Model
 from peculiar.questions.column_names import answer_columns, class_columns, find_answer_columns
 from peculiar.questions.question import Question
@@ -164,7 +164,7 @@ def test_teach_further_questions(survey: Path, model: Model, catalog: Path, tmp_
 
 def test_explain_and_resume(survey: Path, model: Model) -> None:
     for name in ODD_NAMES[::9]:
-        shown = explain_answers(model.asking(name, views=1), open_source(survey), count=1, out="explained")
+        shown = explain(survey, model.asking(name, views=1), "explained", count=1)
         assert shown[0].attribution.question == name
 
 

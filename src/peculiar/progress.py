@@ -5,10 +5,10 @@ import importlib
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
-# Seconds between lines: a terminal and a notebook show each in the place of the one before, a log below it.
+# Seconds between lines: a terminal and a notebook replace the last line, a log adds one.
 _RENEWED, _ELSEWHERE = 0.2, 10.0
 
 
@@ -21,12 +21,12 @@ def in_notebook() -> bool:
 
 @contextmanager
 def telling(task: str) -> Iterator[Callable[[int, int | None], None]]:
-    """Give a function that is told how many are done and to do (None: not known), and shows that now and then.
+    """Yield a function that takes the numbers done and to do (None: unknown), and shows them regularly.
 
     Parameters
     ----------
     task : str
-        What is done, to begin the line: "classified".
+        The beginning of the line: "classified".
     """
     begun, show = time.monotonic(), _shower()
 
@@ -43,8 +43,33 @@ def telling(task: str) -> Iterator[Callable[[int, int | None], None]]:
 
 
 @contextmanager
+def counting(task: str, total: int | None = None, *, verbose: bool = True) -> Iterator[Callable[[int], None]]:
+    """Yield a function that takes how many more are done, and shows how many that are.
+
+    Parameters
+    ----------
+    task : str
+        The beginning of the line: "explained".
+    total : int, optional
+        How many there are to do.
+    verbose : bool
+        Otherwise nothing is shown.
+    """
+    count = 0
+    with telling(task) if verbose else nullcontext() as tell:
+
+        def add(more: int) -> None:
+            nonlocal count
+            count += more
+            if tell is not None:
+                tell(count, total)
+
+        yield add
+
+
+@contextmanager
 def stages(*, verbose: bool = True) -> Iterator[Callable[[str, int], None]]:
-    """Give a function that is told a stage and how many more are done in it, and shows that, a line a stage.
+    """Yield a function that takes a stage and how many more are done in it, and shows that, a line per stage.
 
     Parameters
     ----------

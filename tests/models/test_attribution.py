@@ -1,57 +1,18 @@
 """What in a picture speaks for an answer: on models whose reasons are known, and on galaxies whose parts are."""
 
-import json
-import warnings
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
-
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from PIL import Image
-from scipy.special import expit
-from typer.testing import CliRunner
 
-from peculiar.cli import app
-from peculiar.errors import DataError, PeculiarWarning, UnknownNameError, UnreadablePictureWarning, UsageError
-from peculiar.images.decode import Framing, encode_picture
-from peculiar.models.attribution import PLACES, WIDTH, attribute, explain_answers, hide, rows_by_turns
+from peculiar.errors import UnknownNameError, UsageError
+from peculiar.images.decode import Framing
+from peculiar.models.attribution import PLACES, WIDTH, attribute, hide
 from peculiar.models.model_file import load_model
-from peculiar.questions.question import Question
-from peculiar.sources import open_source
 from peculiar.sources.simulated import simulate_galaxy
 from pictures import draw_galaxy
-
-SIDE = 48
-SPOT = Question("spot", ("no spot", "spot"))
-
-
-@dataclass
-class SpotFinder:
-    """Says "spot" the surer the greener the greenest pixel is, wherever it lies."""
-
-    framing: Framing = field(default_factory=lambda: Framing(SIDE))
-    question: Question = SPOT
-    asked: list[int] = field(default_factory=list)
-
-    def probabilities(self, pictures: NDArray[np.uint8], *, framed: bool = False) -> NDArray[np.float32]:
-        self.asked.append(len(pictures))
-        green = pictures[..., 1].astype(float) - pictures[..., 0]
-        chance = expit((green.max(axis=(1, 2)) - 60) / 15)
-        return np.stack([1 - chance, chance], axis=1).astype(np.float32)
-
-
-def with_spot(row: float, column: float, height: int = SIDE, width: int = SIDE, radius: float = 2) -> NDArray[np.uint8]:
-    """A smooth galaxy with a green spot."""
-    picture = draw_galaxy(max(height, width), 12, width / 2, height / 2)[:height, :width].copy()
-    rows, columns = np.indices((height, width))
-    picture[np.hypot(rows - row, columns - column) <= radius, 1] = 255
-    return picture
+from spots import SIDE, SPOT, SpotFinder, with_spot
 
 
 def peak(values: NDArray[np.floating]) -> tuple[float, float]:
@@ -167,107 +128,6 @@ def test_where_all_is_hidden_the_median_is_shown() -> None:
     picture = draw_galaxy(64, 12, 32, 32)
     hidden = hide(picture, np.ones((1, 64, 64), np.float32))[0]
     np.testing.assert_array_equal(hidden, np.broadcast_to(np.rint(np.median(picture, axis=(0, 1))), hidden.shape))
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Three pictures by class, one of them broken."""
-    for number, answer in enumerate(("no spot", "spot", "spot")):
-        path = tmp_path / "pictures" / answer / f"{number}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(encode_picture(with_spot(14, 30 - 5 * number) if number else draw_galaxy(SIDE, 12, 24, 24)))
-    (tmp_path / "pictures" / "spot" / "1.png").write_bytes(b"no picture")
-    return tmp_path / "pictures"
-
-
-def test_galaxies_are_drawn_and_told_as_data(folder: Path, tmp_path: Path) -> None:
-    with pytest.warns(UnreadablePictureWarning, match=r"1 pictures .* spot/1\.png: it is not a picture"):
-        shown = explain_answers(SpotFinder(), open_source(folder), out=tmp_path / "out", count=5)
-    assert [one.id for one in shown] == ["no spot/0.png", "spot/2.png"]
-    assert [one.label for one in shown] == ["no spot", "spot"]
-    assert [one.attribution.answer for one in shown] == ["no spot", "spot"]
-    for file in (*(one.file for one in shown), tmp_path / "out" / "overview.png"):
-        with Image.open(file) as picture:
-            assert min(picture.size) > 200
-    told = json.loads(json.dumps(shown[1].as_dict()))
-    assert told["probability"] == told["probabilities"]["spot"] > 0.9
-    assert told["without_decisive"] < 0.1
-
-
-def test_the_first_few_are_of_all_classes(tmp_path: Path) -> None:
-    for number in range(40):
-        path = tmp_path / "pictures" / "abcd"[number // 10] / f"{number:02d}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(encode_picture(draw_galaxy(SIDE, 12, 24, 24, seed=number)))
-    source = open_source(tmp_path / "pictures")
-    order = [row.id for row in rows_by_turns(source)]
-    assert sorted(order) == source.ids()
-    assert [id_[0] for id_ in order[:8]] == list("abcdabcd")
-    assert order[:4] != ["a/00.png", "b/10.png", "c/20.png", "d/30.png"]
-    assert order == [row.id for row in rows_by_turns(source)]
-    assert order != [row.id for row in rows_by_turns(source, seed=1)]
-    shown = explain_answers(SpotFinder(), source, out=tmp_path / "out", count=4)
-    assert [one.id for one in shown] == order[:4]
-    alone = open_source(tmp_path / "pictures" / "a")
-    assert [row.id for row in rows_by_turns(alone)] == alone.ids()
-
-
-def test_galaxies_are_chosen_by_id(folder: Path, tmp_path: Path) -> None:
-    source = open_source(folder)
-    (one,) = explain_answers(SpotFinder(), source, out=tmp_path / "out", ids=["spot/2.png"], answer="no spot")
-    assert (one.id, one.attribution.answer) == ("spot/2.png", "no spot")
-    with pytest.raises(UnknownNameError, match=r"no galaxy 'spot/3.png'.*Did you mean 'spot/"):
-        explain_answers(SpotFinder(), source, out=tmp_path, ids=["spot/2.png", "spot/3.png"])
-    with pytest.raises(DataError, match=r"no picture can be read; the first is spot/1.png"):
-        explain_answers(SpotFinder(), source, out=tmp_path, ids=["spot/1.png"])
-    with pytest.raises(UsageError, match="count=0"):
-        explain_answers(SpotFinder(), source, out=tmp_path, count=0)
-
-
-def test_of_rows_of_one_id_the_first_is_explained(tmp_path: Path) -> None:
-    picture = encode_picture(with_spot(14, 20))
-    table = pa.table({"id": ["x", "x", "y"], "image": [picture] * 3})
-    pa.parquet.write_table(table, tmp_path / "g.parquet")
-    with pytest.warns(PeculiarWarning, match="ids that occur more than once: 1, such as 'x'"):
-        source = open_source(tmp_path / "g.parquet")
-    shown = explain_answers(SpotFinder(), source, out=tmp_path / "out", ids=["y", "x"])
-    assert [one.id for one in shown] == ["x", "y"]
-
-
-def run(*words: object) -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return CliRunner().invoke(app, list(map(str, words)))
-
-
-def test_the_command_explains_a_model_file(tiny_survey: Path, tiny_model: Path, tmp_path: Path) -> None:
-    words = ("explain", tiny_survey, "--model", tiny_model, "--label", "clean5", "--id", "sim-007", "--id", "sim-010")
-    done = run(*words, "--out", tmp_path / "out", "--json")
-    assert done.exit_code == 0, done.output
-    one, other = json.loads(done.stdout)
-    assert (one["id"], other["id"], one["question"], one["label"]) == ("sim-007", "sim-010", "clean5", "edge_on")
-    assert sum(one["probabilities"].values()) == pytest.approx(1, abs=1e-5)
-    assert Path(one["file"]).is_file()
-    done = run(*words, "--out", tmp_path / "other", "--question", "odd", "--answer", "od")
-    assert isinstance(done.exception, UnknownNameError)
-    assert "Did you mean 'odd'?" in str(done.exception)
-
-
-def test_several_files_are_explained(tiny_model: Path, tmp_path: Path) -> None:
-    files = [tmp_path / name for name in ("one.png", "two.png")]
-    for seed, file in enumerate(files):
-        Image.fromarray(draw_galaxy(64, 10, 32, 32, seed=seed)).save(file)
-    out = tmp_path / "out"
-    done = run("explain", *files, "--model", tiny_model, "--question", "odd", "--out", out)
-    assert done.exit_code == 0, done.output
-    assert {file.name for file in out.iterdir()} == {"galaxy_1.png", "galaxy_2.png", "overview.png"}
-    assert done.stdout.startswith("one.png: ")
-
-
-def test_options_of_model_files_are_refused_for_a_run(tiny_survey: Path, tiny_run: Path) -> None:
-    done = run("explain", tiny_survey, "--model", tiny_run, "--answer", "odd", "--json")
-    assert isinstance(done.exception, UsageError)
-    assert "--answer, --json: only for model files" in str(done.exception)
 
 
 @pytest.mark.parametrize("seed", [3, 6, 7, 18, 21])

@@ -1,6 +1,5 @@
 """`peculiar explain`: attribution maps for a model, feature maps for a training run."""
 
-import itertools
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -54,7 +53,6 @@ def explain(
     """Draw what in pictures made a model file say so; or of a run, what each filter sees in galaxies new to it."""
     from peculiar.sources import open_source
 
-    source = open_source(data, label=label, id=id_column)
     if model is not None and model.is_dir():
         given = {"--id": ids, "--question": question, "--answer": answer, "--views": views, "--json": as_json or None}
         stray = [name for name, value in given.items() if value is not None]
@@ -63,58 +61,45 @@ def explain(
             raise UsageError(message)
         folder = folder or Path("activations")
         with producing(context, folder / "galaxy_1.png", folder / "contact_sheet.png") as request:
-            _explain_run(source, model, folder, count, weights)
+            _explain_run(open_source(data, label=label, id=id_column), model, folder, count, weights)
             request.tidy(folder)
         return
-    from peculiar.models.attribution import explain_answers
-    from peculiar.models.model_file import load_model
+    from peculiar.models.explain import explain as run_explain
 
     folder = folder or Path("explained")
-    opened = load_model(model)
-    asked, glance = (
-        opened.asking(question, labels=source.label, entries=() if question else source.labels(), views=each)
-        for each in (views, views or 1)
-    )
     figures = [folder / f"galaxy_{number}.png" for number in range(1, (len(ids) if ids else count) + 1)]
     with (
         producing(context, *figures, folder / "overview.png") as request,
         counting("explaining", len(figures)) as progress,
     ):
-        shown = explain_answers(
-            asked, source, out=folder, count=count, answer=answer, glance=glance, ids=ids or (), progress=progress
+        shown = run_explain(
+            data,
+            model,
+            folder,
+            count=count,
+            ids=ids or (),
+            label=label,
+            id=id_column,
+            question=question,
+            answer=answer,
+            views=views,
+            progress=progress,
         )
         request.tidy(folder)
     if as_json:
         print_json([one.as_dict() for one in shown])
         return
     for one in shown:
-        told = one.attribution
-        known = "" if one.label is None else f"; labelled {one.label}"
-        out.print(
-            f"{one.id}: {told.answer} {told.probability:.0%}, with the outlined region hidden {told.without:.0%}{known}"
-        )
+        out.print(str(one))
     out.print(f"Figures are in {folder}; overview.png has them all.")
 
 
 def _explain_run(source: "Source", model: Path, folder: Path, count: int, weights: str) -> None:
     """Draw what each filter of each convolutional layer of a run sees in galaxies that it was not trained on."""
     with extra("explaining a training run", "exercise"):
-        from peculiar.exercise import run_folder
-        from peculiar.exercise.filters import visualize_activations
-    from peculiar.files.run_files import read_split
-    from peculiar.models.attribution import rows_by_turns
-    from peculiar.sources.stream import decode_row
+        from peculiar.exercise.filters import visualize_galaxies
+        from peculiar.exercise.run_folder import load_run
 
-    trained = run_folder.load_run(model, weights=weights)
-    seen = {id_ for id_, part in read_split(model).items() if part == "training"}
-    numbers: dict[str | None, int] = {answer: number for number, answer in enumerate(trained.question.answers)}
-    galaxies = (
-        galaxy
-        for galaxy in (decode_row(row, trained.framing) for row in rows_by_turns(source))
-        if galaxy.picture is not None and galaxy.id not in seen
-    )
-    shown = list(itertools.islice(galaxies, max(count, 0)))
-    batches = [([galaxy.picture], [numbers.get(galaxy.label, -1)]) for galaxy in shown]
     with redirect_stdout(out.file):
-        visualize_activations(trained, batches, count=count, out=folder)
-    out.print("The galaxies: " + ", ".join(galaxy.id for galaxy in shown))
+        ids = visualize_galaxies(source, load_run(model, weights=weights), count=count, out=folder)
+    out.print("The galaxies: " + ", ".join(ids))

@@ -2,11 +2,12 @@
 
 import functools
 import importlib
+import itertools
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,9 @@ from peculiar.errors import DataError, UsageError
 from peculiar.exercise.network import Network
 from peculiar.questions.question import FOUR_CLASS
 from peculiar.reports.plots import MOST_FILTERS, draw_contact_sheet, draw_galaxy, draw_maps, save
+
+if TYPE_CHECKING:
+    from peculiar.exercise.run_folder import TrainedNet
 
 Maps = dict[str, NDArray[np.float32]]
 
@@ -142,6 +146,43 @@ def visualize_activations(
     save(sheet, folder / "contact_sheet.png")
     write(f"Figures are in {folder}", markup=False)
     return shown
+
+
+def visualize_galaxies(
+    data: Any, trained: "TrainedNet", *, count: int = 5, out: str | os.PathLike[str] = "activations"
+) -> list[str]:
+    """Show what each filter of a trained network sees in galaxies that it was not trained on.
+
+    Parameters
+    ----------
+    data : path-like, Source, or pictures
+        As `peculiar.sources.as_source` takes them. With labels, the classes take turns.
+    trained : TrainedNet
+    count, out
+        As in `visualize_activations`.
+
+    Returns
+    -------
+    list of str
+        Ids of the galaxies.
+    """
+    from peculiar.sources import as_source
+    from peculiar.sources.stream import decode_row
+    from peculiar.sources.turns import rows_by_turns
+
+    source = as_source(data)
+    seen = set() if trained.origin is None else trained.origin.trained_on
+    numbers: dict[str | None, int] = {answer: number for number, answer in enumerate(trained.question.answers)}
+    galaxies = (
+        galaxy
+        for galaxy in (decode_row(row, trained.framing) for row in rows_by_turns(source))
+        if galaxy.picture is not None and galaxy.id not in seen
+    )
+    shown = list(itertools.islice(galaxies, max(count, 0)))
+    visualize_activations(
+        trained, [([one.picture], [numbers.get(one.label, -1)]) for one in shown], count=count, out=out
+    )
+    return [one.id for one in shown]
 
 
 def _first(batches: Iterable[Any], count: int) -> tuple[NDArray[np.float32], list[int]]:

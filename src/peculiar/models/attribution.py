@@ -4,24 +4,18 @@ The method is that of Zeiler & Fergus (2014, ECCV, arXiv:1311.2901), section 4.2
 model, so it works with any model, without gradients and without PyTorch.
 """
 
-import itertools
-import os
-import warnings
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from peculiar.errors import DataError, PictureError, UnknownNameError, UnreadablePictureWarning, UsageError
+from peculiar.errors import UnknownNameError
 from peculiar.images.decode import frame_pixels, kept_square
 from peculiar.models.predict import Classifier
-from peculiar.reports.plots import draw_attribution, draw_attributions, save
 from peculiar.sources.given import pixels_of
-from peculiar.sources.stream import Row, Source
 
 PLACES, WIDTH = 16, 3 / 16
 """Places per side that are hidden one after another, and the width of each as a share of the side."""
@@ -34,9 +28,6 @@ SHARE = 0.1
 _SHRINK, _REACH = 4, 3 / 32
 
 _BATCH = 32
-
-# Rows that are read in one pass, because each pass through a source takes time.
-_AT_A_TIME = 64
 
 Floats = NDArray[np.float32]
 
@@ -80,41 +71,6 @@ class Attribution:
     def decisive(self) -> NDArray[np.bool_]:
         """The decisive pixels, (height, width)."""
         return self.map > self.threshold
-
-
-@dataclass(frozen=True, slots=True)
-class Explained:
-    """A galaxy whose answer was explained.
-
-    Parameters
-    ----------
-    id : str
-    label : str or None
-        The labelled answer, if known.
-    attribution : Attribution
-    file : path
-        The figure.
-    """
-
-    id: str
-    label: str | None
-    attribution: Attribution
-    file: Path
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return everything except the map, as JSON values."""
-        told = self.attribution
-        return {
-            "id": self.id,
-            "label": self.label,
-            "question": told.question,
-            "answer": told.answer,
-            "probability": told.probability,
-            "without_decisive": told.without,
-            "probabilities": told.probabilities,
-            "square": list(told.square),
-            "file": str(self.file),
-        }
 
 
 def attribute(
@@ -215,133 +171,6 @@ def hide(picture: NDArray[np.uint8], masks: Floats) -> NDArray[np.uint8]:
     fill = grow @ means @ grow.T
     hidden = light + masks[:, None] * (fill - light)
     return np.ascontiguousarray(np.rint(hidden).clip(0, 255).astype(np.uint8).transpose(0, 2, 3, 1))
-
-
-def explain_answers(
-    model: Classifier,
-    source: Source,
-    *,
-    out: str | os.PathLike[str] = "explained",
-    count: int = 5,
-    answer: str | None = None,
-    glance: Classifier | None = None,
-    ids: Collection[str] = (),
-    progress: Callable[[int], object] = lambda done: None,
-) -> list[Explained]:
-    """Draw attribution maps of galaxies: one figure per galaxy, and ``overview.png`` with all of them.
-
-    Parameters
-    ----------
-    model : Classifier
-    source : Source
-    out : path-like
-        Folder for the figures.
-    count : int
-        Number of galaxies. With labels, the classes take turns and a fixed seed draws the galaxies within each;
-        otherwise the first galaxies are taken. Unreadable pictures are skipped.
-    answer : str, optional
-        The answer to explain; default: the most probable answer of each galaxy.
-    glance : Classifier, optional
-        See `attribute`.
-    ids : collection of str, optional
-        Explain these instead.
-    progress : callable
-        Called with the number of galaxies done since the last call.
-
-    Returns
-    -------
-    list of Explained
-        The explained galaxies.
-
-    Raises
-    ------
-    UsageError
-        If `count` is below 1.
-    UnknownNameError
-        If there is no such answer, or no galaxy with one of the ids.
-    DataError
-        If no picture can be read.
-
-    Warns
-    -----
-    UnreadablePictureWarning
-        If pictures cannot be read; the others are explained.
-    """
-    if count < 1:
-        message = f"at least one galaxy is needed, received count={count}"
-        raise UsageError(message)
-    folder, wanted = Path(out), set(ids)
-    if wanted and (missing := wanted.difference(source.ids())):
-        raise UnknownNameError("galaxy", min(missing), source.ids(), where=f"in {source.path.name}")
-    shown: list[Explained] = []
-    pictures: list[NDArray[np.uint8]] = []
-    problems: dict[str, str] = {}
-    for row in _rows_of(source, wanted) if ids else rows_by_turns(source):
-        try:
-            picture = row.pixels()
-            told = attribute(model, picture, answer, glance=glance)
-        except PictureError as error:
-            problems[row.id] = error.reason
-            continue
-        label = row.label if row.label in model.question.answers else None
-        file = folder / f"galaxy_{len(shown) + 1}.png"
-        save(draw_attribution(picture, told, row.id, label), file)
-        shown.append(Explained(row.id, label, told, file))
-        pictures.append(picture)
-        progress(1)
-        if not ids and len(shown) == count:
-            break
-    first = "; the first is {}: {}".format(*next(iter(problems.items()))) if problems else ""
-    if not shown:
-        message = f"{source.path}: no picture can be read{first}"
-        raise DataError(message)
-    if problems:
-        message = f"{len(problems)} pictures cannot be read and are left out{first}"
-        warnings.warn(message, UnreadablePictureWarning, stacklevel=2)
-    named = [(picture, one.attribution, one.id, one.label) for picture, one in zip(pictures, shown, strict=True)]
-    save(draw_attributions(named), folder / "overview.png")
-    return shown
-
-
-def _rows_of(source: Source, ids: set[str]) -> Iterator[Row]:
-    """Yield the first row of each id."""
-    for row in source.rows():
-        if row.id in ids:
-            yield row
-            ids.discard(row.id)
-        if not ids:
-            return
-
-
-def rows_by_turns(source: Source, *, seed: int = 222) -> Iterator[Row]:
-    """Yield the rows of a source so that the first few are of all classes.
-
-    With labels, the classes take turns, in random order within each; rows without a label come last. Otherwise rows
-    keep their order.
-
-    Parameters
-    ----------
-    source : Source
-    seed : int
-        Of the order within a class.
-    """
-    classes: dict[str, list[int]] = {}
-    labels = source.labels()
-    for number, label in enumerate(labels):
-        if label is not None:
-            classes.setdefault(label, []).append(number)
-    if len(classes) < 2:
-        yield from source.rows()
-        return
-    random = np.random.default_rng(seed)
-    shuffled = [random.permutation(classes[label]).tolist() for label in sorted(classes)]
-    turns = [number for turn in itertools.zip_longest(*shuffled) for number in turn if number is not None]
-    turns += [number for number, label in enumerate(labels) if label is None]
-    for start in range(0, len(turns), _AT_A_TIME):
-        some = turns[start : start + _AT_A_TIME]
-        sought = set(some)
-        found = {number: row for number, row in enumerate(source.rows(0, max(some) + 1)) if number in sought}
-        yield from (found[number] for number in some)
 
 
 def _windows(where: NDArray[np.floating]) -> Floats:
