@@ -195,6 +195,18 @@ def test_other_content_of_an_input_is_another_request_and_another_time_is_not(
     assert call(*line)[0] == 2
 
 
+def test_the_default_folder_holds_the_latest_evaluation(made: dict[str, Path], call: Call) -> None:
+    words = ["evaluate", str(made["survey"]), "--model", str(made["model"]), "--label", "four_class"]
+    assert call(*words)[0] == 0
+    first = Path("evaluation/scores.json").read_bytes()
+    assert call(*words, "--views", "1")[0] == 0
+    assert Path("evaluation/scores.json").read_bytes() != first
+    Path("evaluation/scores.json").write_text("mine")
+    status, told = call(*words)
+    assert (status, Path("evaluation/scores.json").read_text()) == (2, "mine")
+    assert "was changed since peculiar wrote it" in told
+
+
 def test_figures_of_before_are_cleared_away_and_those_of_others_are_not(made: dict[str, Path], call: Call) -> None:
     line = ["explain", made["survey"], "--model", made["model"], "--out", "x"]
     assert call(*line, "--count", "3")[0] == 0

@@ -121,6 +121,8 @@ _WHERE = {"file", "folder", "target", "sheet", "curve", "fix"}
 def producing(context: typer.Context, *outputs: Path | None) -> Iterator["Request"]:
     """Let files be written for the command that runs, but none replaced that it did not write for the same request.
 
+    Where the user named no place, what the command wrote to its default place before is replaced whatever it was for.
+
     Parameters
     ----------
     context : typer.Context
@@ -142,7 +144,9 @@ def producing(context: typer.Context, *outputs: Path | None) -> Iterator["Reques
     told = {name: value for name, value in options.items() if not set(_paths([value])) & set(inputs)}
     command = context.command_path.partition(" ")[2]
     digest = request_digest(command, told, inputs, written)
-    request = Request(command, digest, inputs, overwrite=context.params["overwrite"])
+    sources = [context.get_parameter_source(name) for name in _WHERE & {*context.params}]
+    unnamed = all(source is None or source.name == "DEFAULT" for source in sources)
+    request = Request(command, digest, inputs, overwrite=context.params["overwrite"], renew=unnamed)
     for path in written:
         request.check(path)
     with claiming(request):

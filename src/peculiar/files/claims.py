@@ -40,6 +40,8 @@ class Request:
         Inputs of the command, which it never replaces.
     overwrite : bool
         Replace files of any origin.
+    renew : bool
+        Replace files that the same command wrote for another request: in the folder that it writes to by default.
     facts : dict
         Further values for the record (JSON).
     """
@@ -48,6 +50,7 @@ class Request:
     digest: str
     inputs: tuple[Path, ...] = ()
     overwrite: bool = False
+    renew: bool = False
     facts: dict[str, Any] = field(default_factory=dict)
     _written: set[str] = field(default_factory=set)
 
@@ -78,7 +81,8 @@ class Request:
 
     def done(self, path: Path) -> bool:
         """Return whether this very request wrote the file at `path`."""
-        return os.path.lexists(path) and self._stranger(path) is None
+        record = _record(path) if os.path.lexists(path) and not path.is_symlink() else None
+        return record is not None and (record["command"], record["request"]) == (self.command, self.digest)
 
     def facts_of(self, path: Path) -> dict[str, Any]:
         """Return the facts that were recorded of a file."""
@@ -119,7 +123,7 @@ class Request:
             return "was changed since peculiar wrote it" if _records(path) else "was not written by peculiar"
         if record["command"] != self.command:
             return f"was written by `peculiar {record['command']}`"
-        if record["request"] != self.digest:
+        if record["request"] != self.digest and not self.renew:
             return "was written by the same command from other inputs, or with other options"
         return None
 
