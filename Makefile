@@ -16,7 +16,8 @@ export PECULIAR_DATA
 GALAXIES = $(PECULIAR_DATA)/stamps $(PECULIAR_DATA)/odd_native.parquet
 
 BIN := $(VENV)/bin
-INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
+# Modules are compiled when they are first imported; compiling all of them would take half the time of an installation.
+INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-compile -c constraints.txt
 
 .DEFAULT_GOAL := help
 .PHONY: demo test test-all test-kernels test-slow fuzz train lint format docs clean help

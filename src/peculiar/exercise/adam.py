@@ -34,7 +34,7 @@ class Adam:
     >>> adam = Adam(weights, learning_rate=0.1)
     >>> adam.gradients[:] = [2, -2]
     >>> adam.step()
-    >>> weights
+    >>> weights.round(3)
     array([0.9, 1.1], dtype=float32)
     """
 

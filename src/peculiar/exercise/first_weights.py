@@ -28,9 +28,9 @@ def first_weights(shapes: Mapping[str, tuple[int, ...]], seed: int) -> dict[str,
     >>> weights["dense.weight"].shape, bool(weights["dense.bias"].any())
     ((16, 392), False)
     """
-    # `numpy.random.Generator` does not seed its Mersenne Twister as PyTorch does.
+    # `numpy.random.Generator` seeds its Mersenne Twister differently from PyTorch.
     random = np.random.RandomState(seed)
-    # PyTorch's layers draw all their weights and biases once as they are made, before an initialiser replaces them.
+    # PyTorch's layers first draw weights and biases of their own, which an initialiser then replaces.
     random.randint(2**24, size=sum(map(math.prod, shapes.values())), dtype=np.uint32)
     return {
         name: _glorot_uniform(shape, random) if len(shape) > 1 else np.zeros(shape, np.float32)
@@ -41,6 +41,6 @@ def first_weights(shapes: Mapping[str, tuple[int, ...]], seed: int) -> dict[str,
 def _glorot_uniform(shape: tuple[int, ...], random: np.random.RandomState) -> NDArray[np.float32]:
     outputs, inputs, *taps = shape
     bound = np.float32(math.sqrt(6 / ((inputs + outputs) * math.prod(taps))))
-    # 24 bits a number, as many as float32 holds. In double precision all is exact until the one rounding at the end.
+    # 24 bits each, as many as float32 holds. In double precision all is exact until the one rounding at the end.
     drawn = random.randint(2**24, size=shape, dtype=np.uint32) / 2**23 - 1
     return (drawn * float(bound)).astype(np.float32)

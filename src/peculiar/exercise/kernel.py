@@ -1,4 +1,4 @@
-"""The steps of training, compiled by numba: a fifteenth of NumPy's time, on one core.
+"""The steps of training, compiled by numba: 17 times as fast as in NumPy, on one core.
 
 NumPy needs some hundred operations for a step of five small pictures, each of which reads and writes the maps of all
 five. Here a step is one function. Each picture goes there and back alone, so that all that lies between stays in the
@@ -431,7 +431,7 @@ def _step(
 
 
 class Kernel(Steps):
-    """Trains a network on pictures in memory, and answers with it, as `Steps` does but for rounding.
+    """Compiled `Steps`: the same but for rounding.
 
     The network's and the optimiser's vectors are read and written in place.
     """
@@ -445,7 +445,7 @@ class Kernel(Steps):
         self._pixels.flags.writeable = False
 
     def learn(self, rows: NDArray[np.intp]) -> tuple[_Numbers, float]:
-        """Make one step of training; see `Steps.learn`."""
+        """Take one step of training; see `Steps.learn`."""
         logits, loss = self._through(rows, learning=True)
         self.step()
         return logits, loss
@@ -465,7 +465,7 @@ class Kernel(Steps):
         )
 
     def logits(self, rows: NDArray[np.intp]) -> _Numbers:
-        """Answer: logits, shape (len(rows), classes)."""
+        """Return the logits, shape (len(rows), classes)."""
         return self._through(rows, learning=False)[0]
 
     def _through(self, rows: NDArray[np.intp], *, learning: bool) -> tuple[_Numbers, float]:

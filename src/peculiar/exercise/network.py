@@ -28,10 +28,10 @@ Pictures = NDArray[np.uint8] | Floats
 # Filters of each convolution, and units of the first dense layer.
 _FILTERS, _UNITS = 8, 16
 
-# Pictures that are answered together; what the layers make of one takes a megabyte.
+# Pictures that pass through the network together; the maps of one take a megabyte.
 _TOGETHER = 64
 
-# What is no longer a number is told at the end of an epoch.
+# Training checks for numbers that are not finite, at the end of an epoch.
 _silent = np.errstate(over="ignore", invalid="ignore")
 
 
@@ -53,7 +53,7 @@ class Network:
     Attributes
     ----------
     vector : ndarray of float32, shape (parameters,)
-        All weights and biases, layer by layer; for an optimiser, which treats every number alike.
+        All weights and biases, layer by layer, as an optimiser takes them.
     parts : dict of str to ndarray
         Views of the vector by name, ``conv2d.weight`` to ``dense_1.bias``. Filters are (filters, 3, 3, channels), dense
         weights (outputs, inputs).
@@ -93,7 +93,7 @@ class Network:
         self.load(first_weights({name: part.shape for name, part in self.arrays().items()}, seed))
 
     def __str__(self) -> str:
-        """Return a table of the layers, as Keras has it."""
+        """Return a table of the layers, like the summary of a Keras model."""
         first, second = convolved_side(self.size), convolved_side(_pooled_side(self.size))
         shapes = {
             ("conv2d", "Conv2D"): (first, first, _FILTERS),
@@ -117,20 +117,20 @@ class Network:
         return "\n".join([lines[0], rule, *lines[1:], rule, f"Total parameters: {self.vector.size:,}"])
 
     def _parts(self, vector: Floats) -> dict[str, Floats]:
-        """Return views of a vector that is ordered as the network's own."""
+        """Return the parts of a vector in the order of `vector`, as views."""
         ends = np.cumsum([math.prod(shape) for shape in self._shapes.values()])
         pieces = np.split(vector, ends[:-1])
         return {name: piece.reshape(shape) for (name, shape), piece in zip(self._shapes.items(), pieces, strict=True)}
 
     def arrays(self) -> dict[str, Floats]:
-        """Return views of weights and biases as a run's files hold them: of filters, channels before rows and columns.
+        """Return weights and biases, as views, in PyTorch's layout, which the files of a run have too.
 
-        That is how PyTorch lays them out.
+        Filters are (filters, channels, 3, 3).
         """
         return {name: np.moveaxis(part, -1, 1) if part.ndim == 4 else part for name, part in self.parts.items()}
 
     def load(self, arrays: Mapping[str, NDArray[np.floating]]) -> None:
-        """Take weights and biases as `arrays` returns them.
+        """Set weights and biases, in the layout of `arrays`.
 
         Raises
         ------
@@ -149,7 +149,7 @@ class Network:
 
     @_silent
     def logits(self, pictures: Pictures) -> Floats:
-        """Answer.
+        """Return the logits of pictures.
 
         Parameters
         ----------
@@ -158,7 +158,7 @@ class Network:
         Returns
         -------
         ndarray of float32, shape (n, classes)
-            What `peculiar.exercise.layers.softmax` makes probabilities of.
+            `peculiar.exercise.layers.softmax` turns them into probabilities.
 
         Raises
         ------
@@ -170,12 +170,12 @@ class Network:
 
     @_silent
     def activations(self, pictures: Pictures) -> tuple[dict[str, Floats], Floats]:
-        """Answer, and show what the filters see.
+        """Return the feature maps of both convolutions, and the logits.
 
         Returns
         -------
         maps : dict of str to ndarray of float32, shape (n, rows, columns, filters)
-            Of both convolutions, behind their ReLU.
+            After ReLU.
         logits : ndarray of float32, shape (n, classes)
         """
         found = self._forward(_scaled(pictures))
@@ -183,7 +183,7 @@ class Network:
 
     @_silent
     def gradients(self, pictures: Pictures, labels: NDArray[np.integer], out: Floats) -> tuple[Floats, float]:
-        """Answer, and find by how much the loss grows with each weight and bias (backpropagation).
+        """Return logits and loss, and compute the gradient of the loss by backpropagation.
 
         Parameters
         ----------
@@ -191,7 +191,7 @@ class Network:
         labels : ndarray of int, shape (n,)
             Numbers of the classes.
         out : ndarray of float32, shape (parameters,)
-            Becomes the gradients, in the order of `vector`.
+            Set to the gradient, in the order of `vector`.
 
         Returns
         -------
@@ -222,7 +222,7 @@ class Network:
             raise DataError(message)
         parts = self.parts
         convolved = convolve(pictures, parts["conv2d.weight"], parts["conv2d.bias"])
-        # ReLU behind the pooling gives the same values as before it, and has a quarter as many to look at.
+        # ReLU after pooling gives the same values as before it, with a quarter of the work.
         largest, chosen = pool(convolved)
         pooled = relu(largest)
         convolved_1 = convolve(pooled, parts["conv2d_1.weight"], parts["conv2d_1.bias"])
@@ -235,7 +235,7 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class _Results:
-    """What the layers make of pictures, and which values the poolings chose."""
+    """The output of each layer, and which values the poolings chose."""
 
     convolved: Floats
     chosen: NDArray[np.intp]
@@ -248,10 +248,10 @@ class _Results:
 
 
 def _pooled_side(side: int) -> int:
-    """Return the side of the maps behind a convolution and its pooling."""
+    """Return the side of the maps after a convolution and its pooling."""
     return convolved_side(side) // 2
 
 
 def _scaled(pictures: Pictures) -> Floats:
-    """Return bytes as numbers from 0 to 1."""
+    """Return pictures as float32 from 0 to 1."""
     return pictures * np.float32(1 / 255) if pictures.dtype == np.uint8 else pictures.astype(np.float32)

@@ -1,4 +1,4 @@
-"""The steps of training, in NumPy; `peculiar.exercise.kernel` is the faster way."""
+"""The steps of training, in NumPy; `peculiar.exercise.kernel` is faster."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ from peculiar.exercise.network import Network
 
 
 class Steps:
-    """Trains a network on pictures in memory, and answers with it.
+    """Train a network on pictures in memory, and classify them with it.
 
     Parameters
     ----------
@@ -19,7 +19,7 @@ class Steps:
         Numbers of the classes.
     net : Network
     optimizer : Adam
-        Of the network's vector.
+        Of the network's weights.
 
     Raises
     ------
@@ -40,7 +40,7 @@ class Steps:
         self.pictures, self.labels, self.net, self.optimizer = pictures, labels, net, optimizer
 
     def learn(self, rows: NDArray[np.intp]) -> tuple[Floats, float]:
-        """Make one step of training.
+        """Take one step of training.
 
         Parameters
         ----------
@@ -49,7 +49,7 @@ class Steps:
         Returns
         -------
         logits : ndarray of float32, shape (batch, classes)
-            Before the step.
+            As they were before the step.
         loss : float
             Their mean cross-entropy.
         """
@@ -58,5 +58,5 @@ class Steps:
         return answered
 
     def logits(self, rows: NDArray[np.intp]) -> Floats:
-        """Answer: logits, shape (len(rows), classes)."""
+        """Return the logits, shape (len(rows), classes)."""
         return self.net.logits(self.pictures[rows])
