@@ -160,7 +160,7 @@ def test_a_full_disk_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_a_place_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(UsageError, match=r"file/run cannot be written to \(Not a directory\); give another place"):
+    with pytest.raises(UsageError, match=r"file/run cannot be written to \(Not a directory\); choose another output"):
         names(tmp_path / "file" / "run")
 
 

@@ -413,7 +413,7 @@ def test_votes_are_learned_and_scored(peculiar_command: Any, tiny_survey: Path) 
     assert set(json.loads(output)["deviations"]) == {"yes", "no"}
     Path("votes.csv").write_text(Path("votes.csv").read_text().replace("n_yes,n_no", "flat_yes,flat_no"))
     status, output, _ = peculiar_command("evaluate", tiny_survey, *known, "--out", "all", "--overwrite")
-    assert re.search(r"shares of votes are off by 0\.\d{3} \(yes\), 0\.\d{3} \(no\)", output)
+    assert re.search(r"error of the vote fractions: 0\.\d{3} \(yes\), 0\.\d{3} \(no\)", output)
     assert "the shares of their votes are off by 0." in Path("all/report.html").read_text()
     assert peculiar_command("predict", tiny_survey, "--model", "calibrated.onnx", "--out", "c.parquet")[0] == 0
     assert {"p_flat_yes", "p_flat_no"} <= set(pa.parquet.read_schema("c.parquet").names)
@@ -563,7 +563,7 @@ def test_a_place_that_cannot_be_written_to_is_named(peculiar_command: Any, tiny_
     status, _, errors = peculiar_command("search", tiny_catalog, "--where", "dec < 9", "--out", "file/found.csv")
     assert status == 1
     assert "file cannot be read or written to (" in " ".join(errors.split())
-    assert "give another place" in errors
+    assert "choose another file" in errors
 
 
 def test_a_run_of_the_exercise_is_no_model_file(peculiar_command: Any, fake_npz: Path) -> None:
@@ -585,7 +585,7 @@ def test_predict_goes_on_and_says_what_failed(peculiar_command: Any, tiny_model:
     assert "200 galaxies in " in output
     assert "The catalogue is in" not in output
     assert "b.parquet failed: survey/b.parquet: cannot be read as parquet" in errors
-    assert "failed parts of the data: 1; mend them, then the same command goes on" in errors
+    assert "failed parts of the data: 1; repair them, and the same command continues" in errors
     assert peculiar_command(*words, "partial.parquet", "--partial")[0] == 1
     assert pa.parquet.read_metadata("partial.parquet").num_rows == 200
     Path("survey/b.parquet").write_bytes(whole)

@@ -631,7 +631,7 @@ def test_the_command_fetches_and_tells(command: Callable[..., Any], service: Ser
         "6 positions in T s: 4 fetched, 1 outside the survey, 1 failed (refused 1)\n"
         f"The cut-outs are in out. {LEGACY.credit}\n"
     )
-    assert errors == "g-2: refused: 404 Not Found\nThe same command goes on with what is missing.\n"
+    assert errors == "g-2: refused: 404 Not Found\nThe same command continues with what is missing.\n"
     status, output, errors = command(*CUTOUTS)
     assert (status, errors) == (0, "")
     assert re.sub(r"[\d.]+ s", "T s", output).startswith(
@@ -663,7 +663,7 @@ def test_an_interruption_leaves_everything_in_order(
     output, errors = process.communicate(timeout=30)
     assert process.returncode == 130
     assert errors == (
-        "finishing what is under way; once more to break off\nThe same command goes on with what is missing.\n"
+        "finishing running downloads; press Ctrl-C again to abort\nThe same command continues with what is missing.\n"
     )
     rows = index()
     fetched = sum(row["status"] == "whole" for row in rows)

@@ -276,7 +276,7 @@ def test_the_command(tmp_path: Path) -> None:
     assert "50 rows are in b.fits" in run.output
     assert TableReader("b.fits").columns == ("RA", "Dec", HEALPIX.name)
     run = CliRunner().invoke(app, ["data", "convert", "a.parquet", "sky", "--hats"])
-    assert "of which 2 were left out, since their position is not known" in run.output
+    assert "of which 2 were left out, because they have no position" in run.output
 
 
 def test_bad_input(tmp_path: Path) -> None:

@@ -182,17 +182,17 @@ def open_ledger(folder: Path, header: Header, *, restart: bool, overwrite: bool 
     """
     file = folder / FILE
     if folder.exists() and (not folder.is_dir() or (_holds_files(folder) and not file.exists())):
-        message = f"{folder} holds something else than a catalogue's parts; give another place (--out)"
+        message = f"{folder} holds something else than a catalogue's parts; choose another output (--out)"
         raise UsageError(message)
     lock = FileLock(folder / _LOCK)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire(blocking=False)
     except Timeout as error:  # a kind of OSError
-        message = f"another process is at work on {folder}; wait for it, or give another place (--out)"
+        message = f"another process is at work on {folder}; wait for it, or choose another output (--out)"
         raise UsageError(message) from error
     except OSError as error:
-        message = f"{folder} cannot be written to ({error.strerror}); give another place (--out)"
+        message = f"{folder} cannot be written to ({error.strerror}); choose another output (--out)"
         raise UsageError(message) from error
     with lock:
         sweep(folder, alone=True)
@@ -231,7 +231,7 @@ def part_names(folder: Path) -> set[str]:
         if lines:
             Header.model_validate_json(lines[0])
     except ValidationError as error:
-        message = f"{file} is not a ledger that can be read, so that nothing is removed; give another place (--out)"
+        message = f"{file} is not a ledger that can be read, so that nothing is removed; choose another output (--out)"
         raise LedgerError(message) from error
     names = set()
     for line in lines[1:]:
@@ -269,7 +269,7 @@ def _read(file: Path, header: Header, *, overwrite: bool) -> dict[str, Entry]:
     if differences:
         message = (
             f"{file.parent} was begun otherwise: {'; '.join(differences)}. Go on as it was begun, start over "
-            "(--restart), or give another place (--out)"
+            "(--restart), or choose another output (--out)"
         )
         raise UsageError(message)
     told = {one.shard: one for number, line in enumerate(lines[1:], 2) if (one := _entry(line, file, number))}

@@ -225,7 +225,7 @@ def _told(summary: Summary) -> str:
     count = len(summary.failed)
     which = "1 part of the data" if count == 1 else f"{count:,} parts of the data, the first of them"
     return (
-        f"{which} failed: {name}: {reason}; mend it, then the same call goes on with what is left. partial=True writes "
+        f"{which} failed: {name}: {reason}; repair it, and the same call continues with the rest. partial=True writes "
         "the catalogue without what failed"
     )
 

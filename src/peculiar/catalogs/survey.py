@@ -206,7 +206,7 @@ def _drop_changed(plan: list[Shard], prints: dict[str, str], ledger: Ledger, sou
     if gone:
         message = (
             f"{source.path} has changed since the run in {ledger.folder} was begun: {_listed(gone)} cannot be read any "
-            "more. Put it back, start over (--restart), or give another place (--out)"
+            "more. Put it back, start over (--restart), or choose another output (--out)"
         )
         raise UsageError(message)
     changed = []

@@ -42,7 +42,7 @@ def verify_files(
         list[Path],
         typer.Argument(
             metavar="PATH...",
-            help="Catalogues, folders of parts, model files, databases of answers, or what else peculiar wrote.",
+            help="Catalogues, folders of parts, model files, databases of answers, or other files of peculiar.",
             show_default=False,
         ),
     ],

@@ -29,7 +29,7 @@ class _Commands(TyperGroup):
 
 app = typer.Typer(
     cls=_Commands,
-    help="peculiar finds the odd galaxies: learns from galaxy pictures that people have classified.",
+    help="peculiar finds the odd galaxies: it classifies galaxy pictures into a searchable catalogue.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -81,7 +81,7 @@ def _told(error: Exception) -> str:
     if isinstance(error, PeculiarError) or not isinstance(error, OSError) or error.filename is None:
         return plain(str(error))
     if error.errno in _NO_PLACE:
-        return f"{error.filename} cannot be read or written to ({error.strerror}); give another place"
+        return f"{error.filename} cannot be read or written to ({error.strerror}); choose another file"
     return f"{error.filename}: {reason(error)}"
 
 

@@ -80,12 +80,12 @@ def data_get(
     name: Annotated[
         str | None, typer.Argument(help="exercise (the 1,400 published galaxies) or simulated.", show_default=False)
     ] = None,
-    count: Annotated[int, typer.Option(help="How many, of the simulated.")] = 1400,
+    count: Annotated[int, typer.Option(help="Number of simulated galaxies.")] = 1400,
     size: Annotated[int, typer.Option(help="Side of the simulated pictures, in pixels.")] = 128,
     seed: Annotated[int, typer.Option(help="Seed of the simulation.")] = 222,
     survey: Annotated[
         str | None,
-        typer.Option(help="Fetch cut-outs of this survey: sdss, legacy, panstarrs, des or dss.", show_default=False),
+        typer.Option(help="Download cut-outs of this survey: sdss, legacy, panstarrs, des or dss.", show_default=False),
     ] = None,
     catalog: Annotated[
         Path | None, typer.Option(help="Cut-outs: table with the columns ra, dec and id.", show_default=False)
@@ -93,12 +93,12 @@ def data_get(
     size_arcsec: Annotated[float | None, typer.Option(help="Cut-outs: side on the sky, in arcsec.")] = None,
     pixels: Annotated[int | None, typer.Option(help="Cut-outs: side in pixels; default: 256.")] = None,
     pixel_scale: Annotated[
-        float | None, typer.Option(help="Cut-outs: arcsec a pixel; default: the survey's own.")
+        float | None, typer.Option(help="Cut-outs: arcsec per pixel; default: the survey's native scale.")
     ] = None,
     rate: Annotated[
-        float | None, typer.Option(help="Cut-outs: requests a second at most; default: 2 for sdss, else 5.")
+        float | None, typer.Option(help="Cut-outs: maximum requests per second; default: 2 for sdss, otherwise 5.")
     ] = None,
-    workers: Annotated[int, typer.Option(help="Cut-outs: requests under way at once.")] = 4,
+    workers: Annotated[int, typer.Option(help="Cut-outs: simultaneous requests.")] = 4,
     overwrite: Overwrite = False,
     id_column: IdColumn = None,
     ra: RaColumn = None,
@@ -155,7 +155,7 @@ def data_get(
 def _check_suffix(path: Path, suffix: str) -> None:
     """Refuse a name that would tell of another kind of file than what is written."""
     if path.suffix.lower() != suffix:
-        message = f"{path}: what is written is of another kind; give a name that ends in {suffix}"
+        message = f"{path}: the output has another format; give a name that ends in {suffix}"
         raise UsageError(message)
 
 
@@ -212,7 +212,7 @@ def _get_cutouts(
     if result.closed:
         err.print(f"stopped: {result.closed}")
     if not result.complete:
-        err.print("The same command goes on with what is missing.")
+        err.print("The same command continues with what is missing.")
         raise typer.Exit(130 if stop.is_set() and not result.closed else 1)
 
 
@@ -224,7 +224,7 @@ def _stopping() -> Iterator[threading.Event]:
 
     def request_stop(number: int, _: Any) -> None:
         signal.signal(number, former.pop(number))
-        err.print("finishing what is under way; once more to break off")
+        err.print("finishing running downloads; press Ctrl-C again to abort")
         stop.set()
 
     for known in (signal.SIGINT, signal.SIGTERM):
@@ -279,22 +279,22 @@ def data_convert(
     file: Annotated[
         Path,
         typer.Argument(
-            help="What to write: .parquet, .csv, .fits, .vot or .ecsv; a folder with --hats.",
+            help="Output: .parquet, .csv, .fits, .vot or .ecsv; a folder with --hats.",
             metavar="OUT",
             show_default=False,
         ),
     ],
     column: Annotated[
-        list[str] | None, typer.Option(help="Only this column; may be given several times.", show_default=False)
+        list[str] | None, typer.Option(help="Keep this column; may be given several times.", show_default=False)
     ] = None,
-    sort: Annotated[bool, typer.Option("--sort", help="Sort by place on the sky (_healpix_29).")] = False,
-    as_hats: Annotated[bool, typer.Option("--hats", help="Write a HATS catalogue, which LSDB opens.")] = False,
+    sort: Annotated[bool, typer.Option("--sort", help="Sort by position on the sky (_healpix_29).")] = False,
+    as_hats: Annotated[bool, typer.Option("--hats", help="Write a HATS catalogue for LSDB.")] = False,
     overwrite: Overwrite = False,
     ra: RaColumn = None,
     dec: DecColumn = None,
     name: Annotated[
         str | None,
-        typer.Option("--table", help="Which table of a FITS or VOTable file with several: name or number; default: 1."),
+        typer.Option("--table", help="Table of a FITS or VOTable file with several: name or number; default: 1."),
     ] = None,
 ) -> None:
     """Write a table in another format, with the units and meanings of its columns."""
@@ -308,7 +308,7 @@ def data_convert(
         )
     out.print(f"{result.rows:,} rows are in {file}")
     if result.left_out:
-        out.print(f"of which {result.left_out:,} were left out, since their position is not known")
+        out.print(f"of which {result.left_out:,} were left out, because they have no position")
 
 
 @app.command("check")
@@ -317,15 +317,16 @@ def data_check(
     data: Data,
     label: Label = None,
     folder: Annotated[Path | None, typer.Option("--out", help="Folder for a page with pictures, and JSON.")] = None,
-    radius: Annotated[float, typer.Option(help="Positions closer than so many arcseconds are neighbours.")] = 1.0,
+    radius: Annotated[float, typer.Option(help="Positions closer than this, in arcsec, are neighbours.")] = 1.0,
     split: Annotated[
-        str | None, typer.Option(help="Column that names each galaxy's part; or a table with id and part; or a run.")
+        str | None,
+        typer.Option(help="Column with each galaxy's part of a split; or a table with id and part; or a run."),
     ] = None,
     model: Annotated[
         Path | None, typer.Option(help="Model file whose embeddings judge the labels; default: the model that ships.")
     ] = None,
     fix: Annotated[
-        Path | None, typer.Option(help="CSV file to write: which galaxies to keep, and why the others not.")
+        Path | None, typer.Option(help="CSV file to write: which galaxies to keep, and why not the others.")
     ] = None,
     fail_on: Annotated[
         list[str] | None,
@@ -374,7 +375,7 @@ def data_check(
         else:
             out.print("nothing is wrong")
         for what, why in found.skipped.items():
-            out.print(f"not looked for: {what} ({why})")
+            out.print(f"not checked: {what} ({why})")
         for written in (folder and folder / "index.html", fix):
             if written is not None:
                 out.print(f"Written to {written}")

@@ -13,13 +13,13 @@ from peculiar.errors import extra
 
 def demo(
     context: typer.Context,
-    folder: Annotated[Path, typer.Option("--out", help="Folder to write to; the same demo is replaced.")] = Path(
+    folder: Annotated[Path, typer.Option("--out", help="Folder to write to; an earlier demo is replaced.")] = Path(
         "demo"
     ),
     data: Annotated[
-        Path | None, typer.Option(help="NPZ file in the exercise's layout; default the exercise's own.")
+        Path | None, typer.Option(help="NPZ file in the exercise's layout; default: the exercise's galaxies.")
     ] = None,
-    epochs: Annotated[int, typer.Option(help="The exercise's 8, or its variant's 12.")] = 8,
+    epochs: Annotated[int, typer.Option(help="Number of epochs: 8 in the exercise, 12 in its variant.")] = 8,
     overwrite: Overwrite = False,
 ) -> None:
     """Run the exercise from beginning to end, and leave a page that shows it."""

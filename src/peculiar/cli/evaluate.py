@@ -37,37 +37,41 @@ def evaluate(
     model: ModelOrRun = None,
     folder: Annotated[
         Path | None,
-        typer.Option("--out", help="Folder for scores and figures; default: in the run's folder, or evaluation."),
+        typer.Option(
+            "--out", help="Folder for scores and figures; default: evaluation, in the run's folder for a run."
+        ),
     ] = None,
     label: Label = None,
     labels: Labels = None,
     id_column: IdColumn = None,
     question: Annotated[
-        str | None, typer.Option(help="Which of a model's questions; default: the one that the labels answer.")
+        str | None, typer.Option(help="Question of the model to score; default: the one that the labels answer.")
     ] = None,
     part: Annotated[
         str,
-        typer.Option(
-            help="What part galaxies had in a model file's training, by their ids: test, validation, training, or all."
-        ),
+        typer.Option(help="Part of the model file's split to score, by the ids: test, validation, training, or all."),
     ] = "all",
-    weights: Annotated[str, typer.Option(help="The run's weights: of the last epoch, or the best.")] = "last",
+    weights: Annotated[str, typer.Option(help="Weights of a run: last (epoch) or best.")] = "last",
     include_training: Annotated[
         bool, typer.Option("--include-training", help="Also score galaxies that the model was trained on.")
     ] = False,
     views: Views = None,
     by: Annotated[
         list[str] | None,
-        typer.Option(help="Column to score by as well, numbers in four bins; may be given several times."),
+        typer.Option(help="Also score by the values of this column, numbers in four bins; may be given several times."),
     ] = None,
     group: Annotated[
-        str | None, typer.Option(help="Column whose entries belong together, as a field: for honest intervals.")
+        str | None,
+        typer.Option(
+            help="Column of groups, such as fields, whose galaxies are not independent; affects the intervals."
+        ),
     ] = None,
     catalog: Annotated[
-        Path | None, typer.Option("--fractions", help="Catalogue without labels whose classes are to be counted.")
+        Path | None,
+        typer.Option("--fractions", help="Catalogue without labels: estimate the prevalence of the classes."),
     ] = None,
     push: Annotated[
-        bool, typer.Option("--shift", help="Also score pictures made worse step by step; takes minutes.")
+        bool, typer.Option("--shift", help="Also measure robustness to corruptions of the pictures; takes minutes.")
     ] = False,
     overwrite: Overwrite = False,
     as_json: Json = False,
@@ -123,7 +127,7 @@ def _print(found: "Assessment", page: Path) -> None:
         out.print(f"{id_} cannot be read: {reason}")
     print_scores(found.scores)
     if off := found.scored.deviations():
-        out.print(f"shares of votes are off by {listed(off)} (root mean square)")
+        out.print(f"error of the vote fractions: {listed(off)} (root mean square)")
     if found.statistics.fractions:
         _print_fractions(found.statistics.fractions)
     out.print(f"Scores and figures are in {page.parent}; open {page} in a browser.")

@@ -30,7 +30,7 @@ def explain(
     model: ModelOrRun = None,
     folder: Annotated[
         Path | None,
-        typer.Option("--out", help="Folder for the figures; default: explained, or of a run activations."),
+        typer.Option("--out", help="Folder for the figures; default: explained, for a run activations."),
     ] = None,
     count: Annotated[int, typer.Option(help="How many galaxies.")] = 5,
     ids: Annotated[
@@ -40,13 +40,13 @@ def explain(
     label: Label = None,
     id_column: OnlyIdColumn = None,
     question: Annotated[
-        str | None, typer.Option(help="Which of a model file's questions; default: the one that the labels answer.")
+        str | None, typer.Option(help="Question of a model file; default: the one that the labels answer.")
     ] = None,
     answer: Annotated[
-        str | None, typer.Option(help="The answer to explain; default: the most probable. Model files only.")
+        str | None, typer.Option(help="Answer to explain; default: the most probable one. Model files only.")
     ] = None,
     views: Views = None,
-    weights: Annotated[str, typer.Option(help="The run's weights: of the last epoch, or the best.")] = "last",
+    weights: Annotated[str, typer.Option(help="Weights of a run: last (epoch) or best.")] = "last",
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:

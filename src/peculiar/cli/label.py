@@ -16,13 +16,13 @@ from peculiar.cli.terminal import out
 from peculiar.errors import UnknownNameError, UsageError, extra
 
 app = typer.Typer(
-    help="Answers that people gave: out as tables, in from Zooniverse, and how far people agree.", no_args_is_help=True
+    help="Answers of people: export them, measure agreement, exchange with Zooniverse.", no_args_is_help=True
 )
 
 Database = Annotated[Path, typer.Argument(metavar="DB", help="Database of answers.", show_default=False)]
 _MOST_REASONS = 20
 
-Asked = Annotated[str | None, typer.Option(help="Name of the question; default: the only one that was asked.")]
+Asked = Annotated[str | None, typer.Option(help="Name of the question; default: the only one in the database.")]
 
 
 def label(
@@ -35,24 +35,26 @@ def label(
         ),
     ],
     pictures: Annotated[
-        Path | None, typer.Option(help="Where the pictures of the catalogue's galaxies are.", show_default=False)
+        Path | None, typer.Option(help="Pictures of the catalogue's galaxies.", show_default=False)
     ] = None,
     question: Annotated[
         str,
         typer.Option(
-            help="What is asked: four_class, clean5, odd, galaxy10_decals, galaxy10_sdss; the trees gz2, gz_decals; or "
+            help="Question: four_class, clean5, odd, galaxy10_decals, galaxy10_sdss; the trees gz2, gz_decals; or "
             "a TOML file."
         ),
     ] = "four_class",
     learn: Annotated[
         str | None,
         typer.Option(
-            help="Which question of a tree is learned, and asked on the grid; default: its first.", show_default=False
+            help="Question of a tree for active learning and the grid; default: the first.", show_default=False
         ),
     ] = None,
-    db: Annotated[Path, typer.Option(help="Database of the answers; made if it is not there.")] = Path("labels.db"),
+    db: Annotated[Path, typer.Option(help="Database of the answers; created if it does not exist.")] = Path(
+        "labels.db"
+    ),
     by: Annotated[
-        str, typer.Option(help="How galaxies of a catalogue are chosen: margin, entropy, bald, rare or random.")
+        str, typer.Option(help="Active learning strategy: margin, entropy, bald, rare or random.")
     ] = "margin",
     model: Annotated[
         Path | None,
@@ -60,14 +62,16 @@ def label(
             help="Model file that made the catalogue, to explain its answers; default: the model that ships, if it did."
         ),
     ] = None,
-    host: Annotated[str, typer.Option(help="Where to listen; by default to this machine alone.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="Address to listen on; default: this machine only.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 for any that is free.")] = 8222,
     no_token: Annotated[
         bool,
-        typer.Option("--no-token", help="Let everybody on this machine use the desk, by an address without a token."),
+        typer.Option("--no-token", help="Serve without a token: every user of this machine can open the pages."),
     ] = False,
     id_column: IdColumn = None,
-    no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the address.")] = False,
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="Print the address only; do not open a browser.")
+    ] = False,
 ) -> None:
     """Open the labelling desk: galaxies in the browser, answers in a database; Ctrl-C closes it."""
     with extra("labelling", "web"):
@@ -98,7 +102,8 @@ def export(
         Path, typer.Option("--out", help="Table to write (.parquet, .csv, .fits, .vot, .ecsv).", show_default=False)
     ],
     what: Annotated[
-        str, typer.Option("--as", help="labels (the answer of most), votes (a count an answer) or events (everything).")
+        str,
+        typer.Option("--as", help="labels (majority answers), votes (counts of each answer) or events (everything)."),
     ] = "labels",
     question: Asked = None,
     overwrite: Overwrite = False,
@@ -114,21 +119,23 @@ def export(
 @app.command("import")
 def import_(
     file: Annotated[
-        Path, typer.Argument(metavar="CSV", help="Classifications that Zooniverse exported.", show_default=False)
+        Path, typer.Argument(metavar="CSV", help="Zooniverse's export of classifications.", show_default=False)
     ],
-    db: Annotated[Path, typer.Option(help="Database of the answers; made if it is not there.")] = Path("labels.db"),
+    db: Annotated[Path, typer.Option(help="Database of the answers; created if it does not exist.")] = Path(
+        "labels.db"
+    ),
     question: Annotated[
-        str, typer.Option(help="What was asked: a question or a tree that is known, or a TOML file.")
+        str, typer.Option(help="Question or decision tree: a known name, or a TOML file.")
     ] = "four_class",
     task: Annotated[
         list[str] | None,
         typer.Option(
-            help="Which task of the workflow, as in T0; once for each question of a tree, as in T0=NAME.",
+            help="Task of the workflow, as in T0; for a decision tree once per question, as in T0=NAME.",
             show_default=False,
         ),
     ] = None,
     workflow: Annotated[
-        str | None, typer.Option(help="Number or name of the workflow, where several answer the question.")
+        str | None, typer.Option(help="Number or name of the workflow, if several answer the question.")
     ] = None,
     version: Annotated[
         str | None, typer.Option(help="First version of the workflow that counts, as in 12 or 12.7.")
@@ -137,8 +144,7 @@ def import_(
         str | None,
         typer.Option(
             "--id",
-            help="Entry of a subject that names the galaxy; default: id or another usual name, else the subject's "
-            "number.",
+            help="Field of a subject with the galaxy's id; default: id or another usual name, or the subject's number.",
             show_default=False,
         ),
     ] = None,
@@ -207,7 +213,7 @@ def agreement(db: Database, question: Asked = None) -> None:
         out.print(f"Cohen's kappa {_told(kappa)} of {one_} and {other}, {count:,} galaxies")
     for skill in skills(several):
         interval = "" if skill.low is None else f" ({skill.low:.2f} to {skill.high:.2f})"
-        out.print(f"{skill.who} agrees with most of the others: {_told(skill.agreed)}{interval}")
+        out.print(f"{skill.who} agrees with the majority of the others: {_told(skill.agreed)}{interval}")
 
 
 def _told(value: float | None) -> str:
@@ -220,7 +226,7 @@ def _only(questions: dict[str, tuple[str, ...]], name: str | None, db: Path) -> 
             raise UnknownNameError("question", name, questions, where=f"in {db}")
         return name
     if not questions:
-        message = f"{db} holds no answers yet; `peculiar label` and `peculiar labels import` bring them"
+        message = f"{db} holds no answers yet; `peculiar label` and `peculiar labels import` add them"
         raise UsageError(message)
     if len(questions) > 1:
         message = f"{db} has {len(questions)} questions; name one by --question: {', '.join(questions)}"

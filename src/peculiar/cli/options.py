@@ -39,14 +39,14 @@ LabelledData = Annotated[
     list[Path],
     typer.Argument(
         metavar="DATA...",
-        help="Labelled galaxies: a folder with a sub-folder a class, or a file as for predict; or several sets, which "
-        "may hold the same galaxies at other sharpness.",
+        help="Labelled galaxies: a folder with one sub-folder per class, or a file as for predict; or several sets, "
+        "which may show the same galaxies at different sharpness.",
         show_default=False,
     ),
 ]
 Positions = Annotated[
     Path | None,
-    typer.Option("--catalog", help="Table with ra and dec: cut stamps out of a FITS mosaic.", show_default=False),
+    typer.Option("--catalog", help="Table with ra and dec, to cut stamps out of a FITS mosaic.", show_default=False),
 ]
 StampSize = Annotated[
     str,
@@ -55,41 +55,41 @@ StampSize = Annotated[
 Bands = Annotated[
     str, typer.Option(help="Bands of FITS images, the reddest first: i,r,g; default: as the files name them.")
 ]
-Label = Annotated[str | None, typer.Option(help="Column that holds the labels, for a table.", show_default=False)]
+Label = Annotated[str | None, typer.Option(help="Column of labels of a table.", show_default=False)]
 Labels = Annotated[
     Path | None,
-    typer.Option(help="Table with a column id and one of labels, where the data have none.", show_default=False),
+    typer.Option(help="Table with ids and labels, for data without labels.", show_default=False),
 ]
 IdColumn = Annotated[
     str | None,
     typer.Option(
         "--id",
         "--id-column",
-        help="Column of ids of a table; default: as its name tells.",
+        help="Column of ids of a table; default: found by name.",
         show_default=False,
     ),
 ]
 OnlyIdColumn = Annotated[
     str | None,
-    typer.Option("--id-column", help="Column of ids of a table; default: as its name tells.", show_default=False),
+    typer.Option("--id-column", help="Column of ids of a table; default: found by name.", show_default=False),
 ]
 RaColumn = Annotated[
     str | None,
-    typer.Option("--ra", help="Column of right ascensions of a table; default: as its name tells.", show_default=False),
+    typer.Option("--ra", help="Column of right ascensions of a table; default: found by name.", show_default=False),
 ]
 DecColumn = Annotated[
     str | None,
-    typer.Option("--dec", help="Column of declinations of a table; default: as its name tells.", show_default=False),
+    typer.Option("--dec", help="Column of declinations of a table; default: found by name.", show_default=False),
 ]
 Size = Annotated[int, typer.Option(help="Side of the pictures that the network sees, in pixels.")]
 Crop = Annotated[
     str,
     typer.Option(
-        help="What to keep: whole (the largest square), galaxy (by its extent), or the middle's side in pixels."
+        help="Crop of the pictures: whole (the largest square), galaxy (a square around it), or pixels in the middle."
     ),
 ]
-Fast = Annotated[bool, typer.Option("--fast", help="Reduce JPEGs while decoding: faster, pixels differ slightly.")]
-Json = Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")]
+Fast = Annotated[bool, typer.Option("--fast", help="Decode JPEGs at reduced size: faster, pixels differ slightly.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the results as JSON.")]
 ModelOrRun = Annotated[
     Path | None,
     typer.Option(
@@ -98,10 +98,7 @@ ModelOrRun = Annotated[
 ]
 Views = Annotated[
     int | None,
-    typer.Option(
-        help="Average over so many turned and mirrored views, 1 to 8, which takes as much longer; default: as the "
-        "model says."
-    ),
+    typer.Option(help="Views per picture to average over, 1 to 8: turned and mirrored; default: that of the model."),
 ]
 Seed = Annotated[int, typer.Option(help="Seed of all random choices.")]
 ModelOut = Annotated[Path, typer.Option("--out", help="Model file to write (.onnx).", show_default=False)]
@@ -109,7 +106,7 @@ Scores = Annotated[
     Path | None, typer.Option(help="JSON file with scores to keep in the model file; default: those of validation.")
 ]
 Overwrite = Annotated[
-    bool, typer.Option("--overwrite", help="Replace what is at --out, also what this command did not write.")
+    bool, typer.Option("--overwrite", help="Replace existing output, even if this command did not write it.")
 ]
 
 # Options that do not decide what is written, and those that say where.

@@ -20,6 +20,7 @@ from peculiar.cli.options import (
 )
 from peculiar.cli.progress import bar
 from peculiar.cli.terminal import err, out, print_json, print_unreadable, some_galaxies
+from peculiar.text import counted
 
 if TYPE_CHECKING:
     from peculiar.catalogs.tally import Summary
@@ -35,7 +36,7 @@ def predict(
     ] = Path("catalog.parquet"),
     model: Annotated[Path | None, typer.Option(help="Model file (.onnx); default: the model that ships.")] = None,
     embeddings: Annotated[
-        bool, typer.Option("--embeddings", help="Keep what the network makes of each picture, for searching.")
+        bool, typer.Option("--embeddings", help="Keep the embedding of each picture, for searching.")
     ] = False,
     positions: Positions = None,
     stamp_size: StampSize = "128px",
@@ -46,33 +47,31 @@ def predict(
     views: Views = None,
     crop: Annotated[
         str | None,
-        typer.Option(
-            help="What to show the network: galaxy, whole, or a number of pixels; default: as the model says."
-        ),
+        typer.Option(help="Crop of the pictures: galaxy, whole, or a number of pixels; default: that of the model."),
     ] = None,
     fast: Fast = False,
-    batch_size: Annotated[int, typer.Option(help="Pictures that go through the network together.")] = 32,
+    batch_size: Annotated[int, typer.Option(help="Number of pictures per batch.")] = 32,
     workers: Annotated[
-        int | None, typer.Option(help="Processes that share the work; default: one a core.", show_default=False)
+        int | None, typer.Option(help="Number of processes; default: one per core.", show_default=False)
     ] = None,
     dask: Annotated[
         str | None,
-        typer.Option(help="Instead: the address of a Dask scheduler, or local to start one.", show_default=False),
+        typer.Option(help="Use a Dask cluster: address of its scheduler, or local to start one.", show_default=False),
     ] = None,
     shard_rows: Annotated[
         int | None,
         typer.Option(
-            help="Galaxies a part, about: what a crash may cost; default: 128 to 2,048, by their number.",
+            help="Approximate number of galaxies per shard, the most that a crash can lose; default: 128 to 2,048.",
             show_default=False,
         ),
     ] = None,
     keep: Annotated[
-        str, typer.Option(help="Columns of the data to carry along, with commas between: mag,z,tile.")
+        str, typer.Option(help="Columns of the data to copy into the catalogue, separated by commas: mag,z,tile.")
     ] = "",
-    restart: Annotated[bool, typer.Option("--restart", help="Start over, and ignore what was done before.")] = False,
+    restart: Annotated[bool, typer.Option("--restart", help="Start over, ignoring earlier results.")] = False,
     overwrite: Overwrite = False,
     partial: Annotated[
-        bool, typer.Option("--partial", help="Write the catalogue also if parts of the data cannot be read at all.")
+        bool, typer.Option("--partial", help="Write the catalogue even if parts of the data cannot be read.")
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -81,7 +80,7 @@ def predict(
     from peculiar.errors import IncompleteError
     from peculiar.models.model_file import cores
 
-    with bar("; the same command goes on from there", task="classifying") as show:
+    with bar("; the same command continues from there", task="classifying") as show:
         try:
             summary = run_predict(
                 data,
@@ -119,7 +118,7 @@ def predict(
 
 def _print(summary: "Summary", file: Path) -> None:
     if summary.already:
-        out.print(f"Already done: the same command wrote {file} (--restart makes it again)")
+        out.print(f"Already done: the same command wrote {file} (--restart repeats it)")
     tally, new = summary.tally, summary.tally.rows - summary.kept
     print_unreadable(tally.problems, tally.flagged.get("unreadable", 0))
     counts = ", ".join(f"{name} {count:,}" for name, count in sorted(tally.classes.items()))
@@ -133,13 +132,14 @@ def _print(summary: "Summary", file: Path) -> None:
     if flagged:
         out.print(f"flagged: {', '.join(f'{name} {count:,}' for name, count in flagged.items())}")
     if unlike:
-        out.print(f"unlike what the model was trained on: {unlike:,} (ood above 1; of galaxies like those 1 in 20 is)")
+        galaxies = counted(unlike, "galaxy", "look", "looks")
+        out.print(f"{galaxies} unlike the training set (ood > 1; about 5 % of ordinary galaxies do)")
     for name, reason in summary.failed.items():
         err.print(f"{name} failed: {reason}")
     if file.exists():
         out.print(f"The catalogue is in {file}")
     if summary.failed:
         err.print(
-            f"failed parts of the data: {len(summary.failed):,}; mend them, then the same command goes on with what is "
-            "left. --partial writes the catalogue without them"
+            f"failed parts of the data: {len(summary.failed):,}; repair them, and the same command continues with the "
+            "rest. --partial writes the catalogue without them"
         )

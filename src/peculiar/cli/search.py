@@ -35,7 +35,7 @@ class _SearchGroup(TyperGroup):
 
 app = typer.Typer(
     cls=_SearchGroup,
-    help="What a catalogue holds. `peculiar search CATALOG --where ...` is short for `peculiar search query CATALOG "
+    help="Search a catalogue. `peculiar search CATALOG --where ...` is short for `peculiar search query CATALOG "
     "--where ...`.",
     no_args_is_help=True,
 )
@@ -57,14 +57,16 @@ ConeOption = Annotated[
         "--cone", help="Only galaxies within RA,DEC,RADIUS, in degrees; the radius may end in arcmin or arcsec."
     ),
 ]
-Top = Annotated[int, typer.Option(help="So many galaxies at the most.")]
+Top = Annotated[int, typer.Option(help="Maximum number of galaxies.")]
 Found = Annotated[
     Path | None,
     typer.Option("--out", help="Table to write: .parquet, .csv, .fits, .vot or .ecsv; default: to the terminal."),
 ]
-Sheet = Annotated[Path | None, typer.Option(help="PNG with the pictures side by side, for which --pictures is needed.")]
-Pictures = Annotated[Path | None, typer.Option(help="Where the pictures are: what the catalogue was made of.")]
-Shown = Annotated[str, typer.Option("--crop", help="What the sheet shows: galaxy, whole, or a number of pixels.")]
+Sheet = Annotated[Path | None, typer.Option(help="PNG with the pictures side by side; needs --pictures.")]
+Pictures = Annotated[Path | None, typer.Option(help="Pictures of the catalogue's galaxies.")]
+Shown = Annotated[
+    str, typer.Option("--crop", help="Crop of the pictures on the sheet: galaxy, whole, or a number of pixels.")
+]
 Method = Annotated[str, typer.Option(help="isolation (forest) or neighbours (local outlier factor).")]
 
 
@@ -78,13 +80,15 @@ def search_query(
     dec: DecColumn = None,
     by: Annotated[
         str | None,
-        typer.Option(help="Column to order by, highest first; -COLUMN lowest first. Default: nearest first in a cone."),
+        typer.Option(
+            help="Column to sort by, highest first; -COLUMN for lowest first. Default: nearest first in a cone."
+        ),
     ] = None,
     top: Annotated[
-        int | None, typer.Option(min=1, help="So many galaxies at the most; default: 50, and all with --out.")
+        int | None, typer.Option(min=1, help="Maximum number of galaxies; default: 50, or all with --out.")
     ] = None,
     columns: Annotated[
-        str | None, typer.Option(help="Columns to give, with commas between; default: all but embeddings.")
+        str | None, typer.Option(help="Columns of the result, separated by commas; default: all except embeddings.")
     ] = None,
     file: Found = None,
     sheet: Sheet = None,
@@ -93,7 +97,7 @@ def search_query(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Find galaxies by a condition on the columns, by place on the sky, or both."""
+    """Find galaxies by a condition on the columns, by position on the sky, or both."""
     from peculiar.catalogs.catalog import Catalog
 
     names = None if columns is None else [name.strip() for name in columns.split(",")]
@@ -106,19 +110,22 @@ def search_query(
     shown = names or _named(found, where)
     _show(context, found, told, shown, file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json)
     if more:
-        err.print("there are more: --top gives another number of them, --out without it all")
+        err.print("there are more: --top sets another number, --out without --top writes all")
 
 
 @app.command("similar")
 def search_similar(
     context: typer.Context,
     catalog: CatalogOption,
-    ids: Annotated[list[str] | None, typer.Option("--id", help="Galaxy of the catalogue; or several.")] = None,
+    ids: Annotated[
+        list[str] | None, typer.Option("--id", help="Id of an example galaxy; may be given several times.")
+    ] = None,
     picture: Annotated[
-        list[Path] | None, typer.Option(help="Picture of your own; several may be given, and with --id.")
+        list[Path] | None,
+        typer.Option(help="Picture of your own as an example; may be given several times, and with --id."),
     ] = None,
     model: Annotated[
-        Path | None, typer.Option(help="For --picture: the model file that made the catalogue; default: that ships.")
+        Path | None, typer.Option(help="For --picture: the model file of the catalogue; default: the model that ships.")
     ] = None,
     where: Where = None,
     cone: ConeOption = None,
@@ -129,7 +136,7 @@ def search_similar(
         bool,
         typer.Option(
             "--approximate",
-            help="For many millions of galaxies: make an index once, and compare only what it finds (extra faiss).",
+            help="For many millions of galaxies: use an approximate index, built once (extra faiss).",
         ),
     ] = False,
     file: Found = None,
@@ -139,7 +146,7 @@ def search_similar(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Find galaxies that look like some examples."""
+    """Find galaxies that look like examples."""
     from peculiar.catalogs.catalog import Catalog
 
     found = Catalog(catalog, ra=ra, dec=dec).similar(
@@ -184,11 +191,13 @@ def search_anomalies(
     catalog: CatalogOption,
     interesting: Annotated[
         list[Path] | None,
-        typer.Option(help="Table with your answers (columns id, interesting: yes, no, or 0 to 1); or several."),
+        typer.Option(
+            help="Table with your ratings (columns id, interesting: yes, no, or 0 to 1); may be given several times."
+        ),
     ] = None,
-    new: Annotated[bool, typer.Option("--new", help="Leave out galaxies that you answered for.")] = False,
+    new: Annotated[bool, typer.Option("--new", help="Leave out galaxies that you have rated.")] = False,
     varied: Annotated[
-        bool, typer.Option("--varied", help="Of ten times as many those unlike each other: what to answer for next.")
+        bool, typer.Option("--varied", help="Choose a varied selection out of ten times as many, for the next ratings.")
     ] = False,
     method: Method = "isolation",
     where: Where = None,
@@ -203,7 +212,7 @@ def search_anomalies(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Find galaxies that are unlike the others; told which are interesting, find more of those."""
+    """Find galaxies that differ from the others, and learn from your ratings."""
     from peculiar.catalogs.catalog import Catalog
 
     found = Catalog(catalog, ra=ra, dec=dec).anomalies(
@@ -218,11 +227,11 @@ def search_map(
     context: typer.Context,
     catalog: CatalogOption,
     file: Annotated[Path | None, typer.Option("--out", help="Table to write, with the places x and y.")] = None,
-    sheet: Annotated[Path | None, typer.Option(help="PNG of the map: dots, or with --pictures those.")] = None,
+    sheet: Annotated[Path | None, typer.Option(help="PNG of the map: dots, or pictures with --pictures.")] = None,
     pictures: Pictures = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Lay out all galaxies on a map, those that look alike side by side."""
+    """Draw a map on which similar galaxies lie side by side."""
     from peculiar.catalogs.catalog import Catalog
     from peculiar.reports import plots
 
