@@ -19,7 +19,7 @@ from peculiar.errors import IncompleteError, UsageError
 from peculiar.images.decode import parse_crop
 from peculiar.models.model_file import Model, load_model
 from peculiar.progress import telling
-from peculiar.sources import MemorySource, as_source, open_mosaic
+from peculiar.sources import MemorySource, open_pictures
 from peculiar.sources.stream import Source
 from peculiar.tables.writers.stream import schema_of
 
@@ -149,13 +149,7 @@ def predict(
     model = model if isinstance(model, Model) else load_model(model)
     if dask is not None:  # the workers of a cluster may stand in other folders
         data, positions = _absolute(data), None if positions is None else Path(positions).absolute()
-    if positions is None:
-        source = as_source(data, bands=bands, id=id, ra=ra, dec=dec)
-    elif isinstance(data, str | os.PathLike | list | tuple):
-        source = open_mosaic(data, positions, stamp_size=stamp_size, bands=bands, id=id, ra=ra, dec=dec)
-    else:
-        message = "positions are for mosaics that are given by their paths"
-        raise UsageError(message)
+    source = open_pictures(data, positions, stamp_size=stamp_size, bands=bands, id=id, ra=ra, dec=dec)
     framing = replace(model.framing, fast=fast)
     if crop is not None:
         framing = replace(framing, crop=parse_crop(crop) if isinstance(crop, str) else crop)

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -22,15 +22,11 @@ from peculiar.cli.options import (
     RaColumn,
     StampSize,
     already,
-    open_pictures,
     producing,
 )
 from peculiar.cli.progress import counting
 from peculiar.cli.terminal import err, out, print_json, print_table, print_unreadable, some_galaxies
 from peculiar.errors import UnknownNameError, UsageError
-
-if TYPE_CHECKING:
-    from peculiar.tables.reader import Keys
 
 app = typer.Typer(
     help="What a set of galaxies holds, where to get one, and what is wrong with it; pictures and tables in other "
@@ -42,30 +38,19 @@ app = typer.Typer(
 @app.command("list")
 def data_list(data: Data, label: Label = None, id_column: IdColumn = None, as_json: Json = False) -> None:
     """Say what a set of galaxies is: its kind, how many, and how many of each class."""
-    from collections import Counter
+    from peculiar.sources.get import describe
 
-    from peculiar.sources import open_source
-
-    source = open_source(data, label=label, id=id_column)
-    counts = Counter(source.labels())
-    unlabelled = counts.pop(None, 0)
-    result = {
-        "data": str(data),
-        "kind": source.kind,
-        "galaxies": len(source),
-        "label": source.label,
-        "classes": dict(counts.most_common()),
-        "unlabelled": unlabelled,
-    }
+    found = describe(data, label=label, id=id_column)
     if as_json:
-        print_json(result)
+        print_json(found.as_dict())
         return
-    out.print(f"{data}: {some_galaxies(len(source))} ({source.kind})")
-    if source.label:
+    out.print(f"{data}: {some_galaxies(found.galaxies)} ({found.kind})")
+    unlabelled = found.unlabelled
+    if found.label:
         out.print(
-            f"labels: {source.label}, of which {unlabelled:,} are empty" if unlabelled else f"labels: {source.label}"
+            f"labels: {found.label}, of which {unlabelled:,} are empty" if unlabelled else f"labels: {found.label}"
         )
-        print_table([["class", "galaxies"], *([str(name), f"{count:,}"] for name, count in counts.most_common())])
+        print_table([["class", "galaxies"], *([name, f"{count:,}"] for name, count in found.classes.items())])
     else:
         out.print("no labels")
 
@@ -113,22 +98,10 @@ def data_get(
 
     Cut-outs that are there or in the cache are not fetched again: the same command goes on after a stop.
     """
-    from peculiar.tables.reader import Keys
-
     frame = {"size_arcsec": size_arcsec, "pixels": pixels, "pixel_scale": pixel_scale}
     if survey is not None and name is None and catalog is not None:
-        keys = Keys(id_column, ra, dec)
-        _get_cutouts(
-            survey,
-            catalog,
-            target,
-            frame,
-            keys=keys,
-            rate=rate,
-            workers=workers,
-            overwrite=overwrite,
-            as_json=as_json,
-        )
+        options = {**frame, "rate": rate, "workers": workers, "overwrite": overwrite}
+        _get_cutouts(catalog, target, survey, {**options, "id": id_column, "ra": ra, "dec": dec}, as_json=as_json)
         return
     if name is None or any(value is not None for value in (survey, catalog, rate, *frame.values())):
         message = (
@@ -136,62 +109,24 @@ def data_get(
             "--pixel-scale and --rate are for cut-outs"
         )
         raise UsageError(message)
-    from peculiar.sources import exercise, npz, simulated
+    from peculiar.sources.get import NAMES, check_suffix, get
 
-    _check_suffix(target, ".npz")
-    if name not in ("exercise", "simulated"):
-        raise UnknownNameError("data set", name, ["exercise", "simulated"])
+    check_suffix(target, ".npz")
+    if name not in NAMES:
+        raise UnknownNameError("data set", name, NAMES)
     with producing(context, target) as request:
         if already(request, target):
             return
-        if name == "exercise":
-            exercise.copy_galaxy_data(target)
-        else:
-            simulation = simulated.simulate(count, size=size, seed=seed)
-            npz.write_npz(target, simulation.pictures, simulation.labels, parameters=simulation.parameters)
+        get(name, target, count=count, size=size, seed=seed)
     out.print(f"Written to {target}")
 
 
-def _check_suffix(path: Path, suffix: str) -> None:
-    """Refuse a name that would tell of another kind of file than what is written."""
-    if path.suffix.lower() != suffix:
-        message = f"{path}: the output has another format; give a name that ends in {suffix}"
-        raise UsageError(message)
+def _get_cutouts(catalog: Path, folder: Path, survey: str, options: dict[str, Any], *, as_json: bool) -> None:
+    from peculiar.sources.get import get_cutouts
+    from peculiar.sources.surveys import find_survey
 
-
-def _get_cutouts(
-    survey: str,
-    catalog: Path,
-    folder: Path,
-    frame: dict[str, Any],
-    *,
-    keys: "Keys",
-    rate: float | None,
-    workers: int,
-    overwrite: bool,
-    as_json: bool,
-) -> None:
-    from peculiar.sources.cutouts import fetch_cutouts
-    from peculiar.sources.http import Manners
-    from peculiar.sources.positions import Positions
-    from peculiar.sources.surveys import choose_frame, find_survey
-
-    chosen = find_survey(survey)
-    framed = choose_frame(chosen, **frame)
-    manners = Manners(chosen.rate if rate is None else rate)
-    positions = Positions(catalog, keys)
-    with _stopping() as stop, counting("fetching", total=len(positions)) as progress:
-        result = fetch_cutouts(
-            positions,
-            folder,
-            chosen,
-            framed,
-            manners=manners,
-            workers=workers,
-            overwrite=overwrite,
-            stop=stop,
-            progress=progress,
-        )
+    with _stopping() as stop, counting("fetching") as progress:
+        result = get_cutouts(catalog, folder, survey=survey, stop=stop, progress=progress, **options)
     if as_json:
         print_json(result.as_dict())
     else:
@@ -208,7 +143,7 @@ def _get_cutouts(
         told = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count) or "none"
         kinds = ", ".join(f"{kind} {count:,}" for kind, count in result.failed.most_common())
         out.print(f"{result.rows:,} positions in {result.seconds:.1f} s: {told}" + (f" ({kinds})" if kinds else ""))
-        out.print(f"The cut-outs are in {folder}. {chosen.credit}")
+        out.print(f"The cut-outs are in {folder}. {find_survey(survey).credit}")
     if result.closed:
         err.print(f"stopped: {result.closed}")
     if not result.complete:
@@ -251,10 +186,10 @@ def data_pack(
 ) -> None:
     """Write pictures into one Parquet table, such as stamps of a mosaic, to search, label and explain with."""
     from peculiar.models.model_file import cores
+    from peculiar.sources import open_pictures
     from peculiar.sources.pack import pack
-    from peculiar.tables.reader import Keys
 
-    source = open_pictures(data, positions, stamp_size, bands, Keys(id_column, ra, dec))
+    source = open_pictures(data, positions, stamp_size=stamp_size, bands=bands, id=id_column, ra=ra, dec=dec)
     with producing(context, file) as request, counting("packing", total=len(source)) as progress:
         if already(request, file):
             return
@@ -342,9 +277,10 @@ def data_check(
     from peculiar.checks.check import check
     from peculiar.checks.findings import KINDS
     from peculiar.checks.page import write_cleaned, write_report
+    from peculiar.sources.get import check_suffix
 
     if fix is not None:
-        _check_suffix(fix, ".csv")
+        check_suffix(fix, ".csv")
     for kind in fail_on or ():
         if kind not in ("any", *map(str, KINDS)):
             raise UnknownNameError("kind of finding", kind, ("any", *map(str, KINDS)))

@@ -13,7 +13,7 @@ from peculiar.cli.options import (
     producing,
 )
 from peculiar.cli.terminal import out
-from peculiar.errors import UnknownNameError, UsageError, extra
+from peculiar.errors import extra
 
 app = typer.Typer(
     help="Answers of people: export them, measure agreement, exchange with Zooniverse.", no_args_is_help=True
@@ -109,10 +109,10 @@ def export(
     overwrite: Overwrite = False,
 ) -> None:
     """Write what was answered as a table."""
-    from peculiar.labelling.database import Labels
+    from peculiar.labelling.answers import export_labels
 
-    with producing(context, file), Labels(db, create=False) as labels:
-        count = labels.export(file, _only(labels.questions(), question, db), what)
+    with producing(context, file):
+        count = export_labels(db, file, what, question=question)
     out.print(f"{count:,} rows are in {file}")
 
 
@@ -150,15 +150,10 @@ def import_(
     ] = None,
 ) -> None:
     """Store classifications of Zooniverse as answers; what was stored before is not stored again."""
-    from peculiar.labelling.database import Labels
-    from peculiar.labelling.zooniverse import Chosen, import_classifications
-    from peculiar.questions.question import find_tree
+    from peculiar.labelling.answers import import_labels
 
-    tree = find_tree(question)
-    pairs = (one.partition("=") for one in task or [])
-    tasks = {name: asked or tree.root.name for name, _, asked in pairs}
-    with Labels(db) as labels:
-        found = import_classifications(file, labels, tree, Chosen(tasks, workflow, version, id_name))
+    tasks = {name: asked for name, _, asked in (one.partition("=") for one in task or [])}
+    found = import_labels(file, db, question, tasks=tasks, workflow=workflow, version=version, id=id_name)
     passed = sum(found.passed_over.values())
     out.print(f"{found.new:,} answers are new, {found.known:,} were known, {passed:,} classifications are passed over")
     for reason, count in list(found.passed_over.items())[:_MOST_REASONS]:
@@ -197,38 +192,7 @@ def manifest(
 @app.command("agreement")
 def agreement(db: Database, question: Asked = None) -> None:
     """Tell how far people agree: Krippendorff's alpha, Cohen's kappa, and each one with most of the others."""
-    from peculiar.labelling.database import Labels
-    from peculiar.metrics.agreement import kappas, krippendorff_alpha, skills
+    from peculiar.labelling.answers import agreement as run_agreement
 
-    with Labels(db, create=False) as labels:
-        asked = _only(labels.questions(), question, db)
-        ratings: dict[str, dict[str, str]] = {}
-        for one in labels.current(asked):
-            if one.kind == "answer":
-                ratings.setdefault(one.galaxy, {})[one.who] = one.answer
-    several = {galaxy: given for galaxy, given in ratings.items() if len(given) > 1}
-    out.print(f"{asked}: {len(several):,} of {len(ratings):,} galaxies have answers of several people")
-    out.print(f"Krippendorff's alpha {_told(krippendorff_alpha(given.values() for given in several.values()))}")
-    for (one_, other), (kappa, count) in kappas(several).items():
-        out.print(f"Cohen's kappa {_told(kappa)} of {one_} and {other}, {count:,} galaxies")
-    for skill in skills(several):
-        interval = "" if skill.low is None else f" ({skill.low:.2f} to {skill.high:.2f})"
-        out.print(f"{skill.who} agrees with the majority of the others: {_told(skill.agreed)}{interval}")
-
-
-def _told(value: float | None) -> str:
-    return "is not defined" if value is None else f"{value:.2f}"
-
-
-def _only(questions: dict[str, tuple[str, ...]], name: str | None, db: Path) -> str:
-    if name is not None:
-        if name not in questions:
-            raise UnknownNameError("question", name, questions, where=f"in {db}")
-        return name
-    if not questions:
-        message = f"{db} holds no answers yet; `peculiar label` and `peculiar labels import` add them"
-        raise UsageError(message)
-    if len(questions) > 1:
-        message = f"{db} has {len(questions)} questions; name one by --question: {', '.join(questions)}"
-        raise UsageError(message)
-    return next(iter(questions))
+    for line in run_agreement(db, question=question).lines():
+        out.print(line)

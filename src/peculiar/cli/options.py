@@ -12,12 +12,10 @@ from peculiar.cli.terminal import out
 from peculiar.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from peculiar.files.claims import Request
     from peculiar.images.decode import Framing
-    from peculiar.sources import Source
-    from peculiar.tables.reader import Keys
 
 Data = Annotated[
     Path,
@@ -171,17 +169,6 @@ def framing(size: int, crop: str, *, fast: bool) -> "Framing":
     from peculiar.images.decode import Framing, parse_crop
 
     return Framing(size, parse_crop(crop), fast)
-
-
-def open_pictures(
-    data: "Sequence[Path]", positions: Path | None, stamp_size: str, bands: str, keys: "Keys"
-) -> "Source":
-    """Open a source, or, where there are positions, mosaics to cut stamps out of."""
-    from peculiar.sources import open_mosaic, open_source
-
-    if positions is None:
-        return open_source(data, bands=bands, id=keys.id, ra=keys.ra, dec=keys.dec)
-    return open_mosaic(data, positions, stamp_size=stamp_size, bands=bands, id=keys.id, ra=keys.ra, dec=keys.dec)
 
 
 def read_scores(file: Path | None) -> dict[str, Any] | None:

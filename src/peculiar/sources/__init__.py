@@ -39,6 +39,7 @@ __all__ = [
     "as_source",
     "load_galaxy_data",
     "open_mosaic",
+    "open_pictures",
     "open_source",
     "simulate",
     "simulate_galaxy",
@@ -164,6 +165,40 @@ def as_source(data: Any, **options: Any) -> Source:
         message = f"{', '.join(stray)}: only for data that are given by their path"
         raise UsageError(message)
     return data if isinstance(data, Source) else MemorySource(data)
+
+
+def open_pictures(
+    data: Any,
+    positions: str | os.PathLike[str] | None = None,
+    *,
+    stamp_size: str = "128px",
+    bands: str | Sequence[str] = (),
+    id: str | None = None,
+    ra: str | None = None,
+    dec: str | None = None,
+) -> Source:
+    """Open galaxy pictures, or with `positions`, mosaics to cut stamps from.
+
+    Parameters
+    ----------
+    data : path-like, sequence of path-like, Source, array, or pictures
+        See `as_source`; with `positions`, see `open_mosaic`.
+    positions : path-like, optional
+        A table of positions.
+    stamp_size, bands, id, ra, dec
+        As in `open_mosaic` and `open_source`.
+
+    Raises
+    ------
+    UsageError
+        If positions are given for pictures in memory.
+    """
+    if positions is None:
+        return as_source(data, bands=bands, id=id, ra=ra, dec=dec)
+    if not isinstance(data, str | os.PathLike | list | tuple):
+        message = "positions are for mosaics that are given by their paths"
+        raise UsageError(message)
+    return open_mosaic(data, positions, stamp_size=stamp_size, bands=bands, id=id, ra=ra, dec=dec)
 
 
 def open_mosaic(

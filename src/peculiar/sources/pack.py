@@ -13,7 +13,8 @@ import pyarrow as pa
 from peculiar.errors import PictureError, UsageError
 from peculiar.files.writing import check_apart, writing
 from peculiar.images.decode import encode_picture
-from peculiar.sources.stream import Row, Source, as_text, in_order
+from peculiar.sources import as_source
+from peculiar.sources.stream import Row, as_text, in_order
 from peculiar.tables.column import DEC, ID, RA, Column
 from peculiar.tables.identifiers import typed_ids
 from peculiar.tables.writers import write_table
@@ -38,7 +39,7 @@ class Packed:
 
 
 def pack(
-    source: Source,
+    data: Any,
     out: str | os.PathLike[str],
     *,
     threads: int = 2,
@@ -51,7 +52,8 @@ def pack(
 
     Parameters
     ----------
-    source : Source
+    data : path-like, sequence of path-like, array, list of PIL.Image.Image, or Source
+        Galaxies with pictures, as `predict` takes them.
     out : path-like
         With the suffix ``.parquet``.
     threads : int
@@ -63,8 +65,15 @@ def pack(
     ------
     UsageError
         If `out` has another suffix, or is the source.
+
+    Examples
+    --------
+    >>> import peculiar
+    >>> packed = peculiar.pack("pictures", "packed.parquet")
+    >>> packed.rows
+    12
     """
-    out = Path(out)
+    source, out = as_source(data), Path(out)
     if out.suffix.lower() != ".parquet" or out.is_dir():
         message = f"{out}: pictures are packed into a Parquet file; name one that ends with .parquet"
         raise UsageError(message)

@@ -5,6 +5,7 @@ import logging
 import os
 import secrets
 import socket
+import sys
 import tempfile
 import threading
 import webbrowser
@@ -29,6 +30,7 @@ from peculiar.labelling.web.impatient import Impatient
 from peculiar.labelling.web.pictures import Pictures
 from peculiar.labelling.web.wall import Wall
 from peculiar.labelling.web.why import open_why
+from peculiar.progress import in_notebook
 from peculiar.questions.column_names import find_answer_columns
 from peculiar.questions.question import find_tree
 from peculiar.sources import Paths, open_source
@@ -38,7 +40,7 @@ from peculiar.tables.reader import MODEL_NOTE, table_format
 
 
 def label(
-    data: Paths,
+    data: Paths | Catalog,
     *,
     pictures: str | os.PathLike[str] | None = None,
     question: str = "four_class",
@@ -54,13 +56,13 @@ def label(
     browser: bool = True,
     model: str | os.PathLike[str] | None = None,
     seed: int = 222,
-    told: Callable[[str], object] = lambda address: None,
+    told: Callable[[str], object] | None = None,
 ) -> None:
     """Serve the labelling pages until the call is interrupted.
 
     Parameters
     ----------
-    data : path-like, or sequence of path-like
+    data : path-like, sequence of path-like, or Catalog
         Galaxies with pictures, as for `peculiar.sources.open_source`, shown in random order; or a catalogue with
         embeddings, if `pictures` is given.
     pictures : path-like, optional
@@ -91,8 +93,8 @@ def label(
         Model file of the catalogue, for explanations; default: the one that ships, if it made the catalogue.
     seed : int
         Decides the random order and the random sample; use the same seed in all sessions.
-    told : callable
-        Called with the address once the pages are served.
+    told : callable, optional
+        Called with the address once the pages are served; by default it is printed on standard error.
 
     Raises
     ------
@@ -103,12 +105,17 @@ def label(
         If there is no such question.
     LabelError
         If a TOML file does not describe a question, or the database has it with other answers.
+
+    Examples
+    --------
+    >>> import peculiar
+    >>> peculiar.label("pictures", db="answers.db")  # doctest: +SKIP
     """
     if not token and host not in LOOPBACK:
         message = f"others can reach {host}, and without a token they could all use the desk; leave out --no-token"
         raise UsageError(message)
     with Labels(db) as labels, ExitStack() as stack:
-        catalog = None if pictures is None else Catalog(_only(data))
+        catalog = None if pictures is None else _catalog(data)
         desk = open_desk(
             data if catalog is None else catalog,
             labels,
@@ -128,7 +135,7 @@ def label(
         try:
             shown = f"[{host}]" if ":" in host else host
             address = f"http://{shown}:{listening.getsockname()[1]}/" + (f"?token={secret}" if token else "")
-            told(address)
+            (told or _print)(address)
             if browser:
                 stack.enter_context(_opened(address))
             config = uvicorn.Config(
@@ -141,7 +148,7 @@ def label(
                 timeout_graceful_shutdown=3,
                 h11_max_incomplete_event_size=16_384,
             )
-            uvicorn.Server(config).run([listening])
+            (_run_apart if in_notebook() else uvicorn.Server.run)(uvicorn.Server(config), [listening])
         finally:
             listening.close()
             desk.pictures.close()
@@ -168,7 +175,7 @@ def open_desk(
     if pictures is None:
         source = _open_pictures(data, id)
         return Desk(source.ids(), Pictures(source), tree, labels, learned=asked.name, seed=seed, id_type=source.id_type)
-    catalog = data if isinstance(data, Catalog) else Catalog(_only(data))
+    catalog = _catalog(data)
     source = open_source(pictures, id=id)
     known = catalog.embeddings()
     ids = Ids(pa.concat_arrays([id_texts(batch.column(0)) for batch in catalog.batches(["id"])]))
@@ -195,12 +202,14 @@ def open_desk(
     )
 
 
-def _only(data: Paths) -> Path:
+def _catalog(data: Paths | Catalog) -> Catalog:
+    if isinstance(data, Catalog):
+        return data
     paths = [data] if isinstance(data, str | os.PathLike) else data
     if len(paths) != 1:
         message = f"with pictures the data are one catalogue; {len(paths)} were given"
         raise UsageError(message)
-    return Path(paths[0])
+    return Catalog(paths[0])
 
 
 def _open_pictures(data: Paths | Catalog, id: str | None) -> Source:
@@ -217,6 +226,22 @@ def _open_pictures(data: Paths | Catalog, id: str | None) -> Source:
             message = f"{path} is a catalogue without pictures; say where they are (--pictures DATA)"
             raise UsageError(message) from error
         raise
+
+
+def _print(address: str) -> None:
+    sys.stderr.write(f"The labelling pages are served at {address} until this is interrupted.\n")
+
+
+def _run_apart(server: uvicorn.Server, sockets: list[socket.socket]) -> None:
+    """Run a server in a thread of its own, since the cells of a notebook have an event loop, until interrupted."""
+    worker = threading.Thread(target=server.run, args=(sockets,), name="server")
+    worker.start()
+    try:
+        while worker.is_alive():
+            worker.join(0.2)
+    except KeyboardInterrupt:
+        server.should_exit = True
+        worker.join()
 
 
 @contextmanager

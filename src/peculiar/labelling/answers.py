@@ -1,0 +1,187 @@
+"""Answers in a database: written as tables, read from Zooniverse, compared between annotators."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from peculiar.errors import UnknownNameError, UsageError
+from peculiar.labelling.database import Labels
+from peculiar.labelling.zooniverse import Chosen, Imported, import_classifications
+from peculiar.metrics.agreement import Skill, kappas, krippendorff_alpha, skills
+from peculiar.questions.question import find_tree
+from peculiar.text import shown
+
+
+def export_labels(
+    db: str | os.PathLike[str], out: str | os.PathLike[str], what: str = "labels", *, question: str | None = None
+) -> int:
+    """Write the answers of a database as a table.
+
+    Parameters
+    ----------
+    db : path-like
+        The database, as `label` makes it.
+    out : path-like
+        Its suffix decides the format: ``.parquet``, ``.csv``, ``.fits``, ``.vot`` or ``.ecsv``.
+    what : {"labels", "votes", "events"}
+        The answer of most annotators, a count per answer, or everything.
+    question : str, optional
+        Which question; by default the only one.
+
+    Returns
+    -------
+    int
+        Number of rows.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no database.
+    UnknownNameError
+        If there is no such question.
+    UsageError
+        If the database has several questions and none is named, or holds no answers.
+
+    Examples
+    --------
+    >>> import peculiar
+    >>> peculiar.export_labels("labels.db", "labels.csv")
+    2
+    """
+    with Labels(db, create=False) as labels:
+        return labels.export(out, _only(labels, question, db), what)
+
+
+def import_labels(
+    file: str | os.PathLike[str],
+    db: str | os.PathLike[str] = "labels.db",
+    question: str = "four_class",
+    *,
+    tasks: Mapping[str, str] | None = None,
+    workflow: str | None = None,
+    version: str | None = None,
+    id: str | None = None,
+) -> Imported:
+    """Store classifications of Zooniverse as answers; what was stored before is not stored again.
+
+    Parameters
+    ----------
+    file : path-like
+        The CSV file of classifications that Zooniverse exported.
+    db : path-like
+        The database of answers; made if it is not there.
+    question : str
+        Name of a question or a tree, or a TOML file.
+    tasks : mapping of str to str, optional
+        Names of questions by task of the workflow, as in ``{"T0": "smooth"}``; an empty name is the tree's first.
+    workflow : str, optional
+        Number or name of the workflow, if several answer the question.
+    version : str, optional
+        First version of the workflow that counts, as in "12" or "12.7".
+    id : str, optional
+        Entry of a subject that names the galaxy; by default the first of the usual names, else the subject's number.
+
+    Returns
+    -------
+    Imported
+    """
+    tree = find_tree(question)
+    asked = {task: name or tree.root.name for task, name in (tasks or {}).items()}
+    with Labels(db) as labels:
+        return import_classifications(Path(file), labels, tree, Chosen(asked, workflow, version, id))
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Agreement:
+    """How far annotators agree; see `agreement`.
+
+    Parameters
+    ----------
+    question : str
+    galaxies, several : int
+        Number of galaxies with an answer, and with answers of several annotators.
+    alpha : float or None
+        Krippendorff's alpha; None where it is undefined.
+    kappas : dict of (str, str) to (float or None, int)
+        Cohen's kappa by pair of annotators, and the number of galaxies that both answered for.
+    skills : list of Skill
+        How often each annotator agrees with the majority of the others.
+    """
+
+    question: str
+    galaxies: int
+    several: int
+    alpha: float | None
+    kappas: dict[tuple[str, str], tuple[float | None, int]] = field(default_factory=dict)
+    skills: list[Skill] = field(default_factory=list)
+
+    def lines(self) -> list[str]:
+        """Return the agreement in words, a line per figure."""
+        lines = [
+            f"{self.question}: {self.several:,} of {self.galaxies:,} galaxies have answers of several people",
+            f"Krippendorff's alpha {_told(self.alpha)}",
+        ]
+        for (one, other), (kappa, count) in self.kappas.items():
+            lines.append(f"Cohen's kappa {_told(kappa)} of {one} and {other}, {count:,} galaxies")
+        for skill in self.skills:
+            interval = "" if skill.low is None else f" ({skill.low:.2f} to {skill.high:.2f})"
+            lines.append(f"{skill.who} agrees with the majority of the others: {_told(skill.agreed)}{interval}")
+        return lines
+
+    def __repr__(self) -> str:
+        """Return the agreement in words."""
+        return "\n".join(map(shown, self.lines()))
+
+
+def agreement(db: str | os.PathLike[str], *, question: str | None = None) -> Agreement:
+    """Measure how far annotators agree: Krippendorff's alpha, Cohen's kappa, and each one with the others.
+
+    Parameters
+    ----------
+    db : path-like
+        The database, as `label` makes it.
+    question : str, optional
+        Which question; by default the only one.
+
+    Returns
+    -------
+    Agreement
+
+    Raises
+    ------
+    NotFoundError
+        If there is no database.
+    UnknownNameError
+        If there is no such question.
+    UsageError
+        If the database has several questions and none is named, or holds no answers.
+    """
+    with Labels(db, create=False) as labels:
+        asked = _only(labels, question, db)
+        ratings: dict[str, dict[str, str]] = {}
+        for one in labels.current(asked):
+            if one.kind == "answer":
+                ratings.setdefault(one.galaxy, {})[one.who] = one.answer
+    several = {galaxy: given for galaxy, given in ratings.items() if len(given) > 1}
+    alpha = krippendorff_alpha(given.values() for given in several.values())
+    return Agreement(asked, len(ratings), len(several), alpha, kappas(several), skills(several))
+
+
+def _told(value: float | None) -> str:
+    return "is not defined" if value is None else f"{value:.2f}"
+
+
+def _only(labels: Labels, name: str | None, db: str | os.PathLike[str]) -> str:
+    questions = labels.questions()
+    if name is not None:
+        if name not in questions:
+            raise UnknownNameError("question", name, questions, where=f"in {db}")
+        return name
+    if not questions:
+        message = f"{db} holds no answers yet; `peculiar label` and `peculiar labels import` add them"
+        raise UsageError(message)
+    if len(questions) > 1:
+        message = f"{db} has {len(questions)} questions; name one by --question: {', '.join(questions)}"
+        raise UsageError(message)
+    return next(iter(questions))

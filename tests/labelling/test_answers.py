@@ -1,0 +1,85 @@
+"""Answers in a database from Python; the commands print the same."""
+
+import threading
+import types
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from peculiar.errors import NotFoundError, UnknownNameError, UsageError
+from peculiar.labelling.answers import agreement, export_labels
+from peculiar.labelling.database import Event, Labels
+from peculiar.labelling.web import serve
+from peculiar.questions.question import Question
+from peculiar.tables.reader import TableReader
+
+SHELL = Question("shell", ("shell", "no shell"))
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Path:
+    """Answers of two annotators, who agree on one galaxy of two; the third has one answer."""
+    given = [("Ada", "a", "shell"), ("Ada", "b", "shell"), ("Ada", "c", "no shell")]
+    given += [("Bob", "a", "shell"), ("Bob", "b", "no shell")]
+    with Labels(tmp_path / "labels.db") as labels:
+        labels.ask(SHELL)
+        labels.record(
+            [
+                Event(f"event-{number:06d}", "answer", who, galaxy, "shell", answer)
+                for number, (who, galaxy, answer) in enumerate(given)
+            ]
+        )
+    return tmp_path / "labels.db"
+
+
+def test_answers_are_written(db: Path, tmp_path: Path) -> None:
+    assert export_labels(db, tmp_path / "labels.csv") == 2
+    assert TableReader(tmp_path / "labels.csv").column("id") == ["a", "c"]
+    assert export_labels(db, tmp_path / "events.parquet", "events", question="shell") == 5
+
+
+def test_annotators_are_compared(db: Path, peculiar_command: Any) -> None:
+    found = agreement(db)
+    assert (found.question, found.galaxies, found.several) == ("shell", 3, 2)
+    assert found.kappas == {("Ada", "Bob"): (0.0, 2)}
+    assert [skill.who for skill in found.skills] == ["Ada", "Bob"]
+    status, said, _ = peculiar_command("labels", "agreement", db)
+    assert (status, said) == (0, f"{found!r}\n")
+
+
+def test_questions_that_are_not_there_are_told(db: Path, tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match=r"no question 'shel'.*Did you mean 'shell'"):
+        agreement(db, question="shel")
+    with pytest.raises(NotFoundError):
+        agreement(tmp_path / "none.db")
+    with Labels(db) as labels:
+        labels.ask(Question("ring", ("ring", "no ring")))
+    with pytest.raises(UsageError, match="has 2 questions; name one"):
+        agreement(db)
+    with Labels(tmp_path / "new.db"):
+        pass
+    with pytest.raises(UsageError, match="holds no answers yet"):
+        export_labels(tmp_path / "new.db", tmp_path / "x.csv")
+
+
+def test_in_a_notebook_the_pages_are_served_by_a_thread_until_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    running = threading.Event()
+    server: Any = types.SimpleNamespace(should_exit=False)
+
+    def run(sockets: list[object]) -> None:
+        running.set()
+        while not server.should_exit:
+            threading.Event().wait(0.01)
+
+    class Impatient(threading.Thread):
+        def join(self, timeout: float | None = None) -> None:
+            if timeout is not None and not server.should_exit:
+                assert running.wait(5)
+                raise KeyboardInterrupt
+            super().join(timeout)
+
+    server.run = run
+    monkeypatch.setattr(serve.threading, "Thread", Impatient)
+    serve._run_apart(server, [])
+    assert server.should_exit
