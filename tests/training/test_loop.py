@@ -349,6 +349,7 @@ def vote(path: str, people: int = 20, **names: str) -> Path:
     return Path(path)
 
 
+@pytest.mark.slow
 def test_shares_of_votes_are_learned(tiny_survey: Path) -> None:
     sources, questions = told_questions([open_source(tiny_survey)], [SHAPE], vote("votes.csv"))
     longer = TINY.model_copy(update={"epochs": 50, "learning_rate": 0.005, "averaging": 0.9})
