@@ -137,7 +137,7 @@ def test_broken_pictures_keep_their_rows(pictures: NDArray[np.uint8], tiny_model
         (np.zeros((5, 5), np.uint8), {}, r"picture 0 has the shape \(5, 5\)"),
         (np.zeros((2, 8, 8, 3), np.uint8), {"id": "name"}, "id: only for data that are given by their path"),
         (np.zeros((2, 8, 8, 3), np.uint8), {"workers": 2}, "workers: only for pictures in files"),
-        (np.zeros((2, 8, 8, 3), np.uint8), {"batch_size": 0}, "at least one picture"),
+        (np.zeros((2, 8, 8, 3), np.uint8), {"batch_size": 0}, "batch_size has to be at least 1"),
         (np.zeros((2, 8, 8, 3), np.uint8), {"views": 9}, "views has to be between 1 and 8"),
         (np.zeros((2, 8, 8, 3), np.uint8), {"crop": "middle"}, "crop"),
         (np.zeros((2, 8, 8, 3), np.uint8), {"out": "c.xlsx"}, r"received the suffix '\.xlsx'"),
@@ -161,7 +161,7 @@ def test_what_failed_is_told_and_done_again(tiny_survey: Path, tiny_model: Path)
     content = Path("survey/1.parquet").read_bytes()
     Path("survey/1.parquet").write_bytes(content[:-50])
     with pytest.raises(
-        IncompleteError, match=r"1 part of the data failed: 1\.parquet: .*the same call goes on"
+        IncompleteError, match=r"1 part of the data failed: 1\.parquet: .*the same call continues"
     ) as told:
         predict("survey", "c.parquet", tiny_model, verbose=False, shard_rows=10)
     assert told.value.summary.tally.rows == 50
