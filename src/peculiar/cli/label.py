@@ -73,7 +73,7 @@ def label(
         bool, typer.Option("--no-browser", help="Print the address only; do not open a browser.")
     ] = False,
 ) -> None:
-    """Open the labelling desk: galaxies in the browser, answers in a database; Ctrl-C closes it."""
+    """Open the labelling pages in the browser and store the answers in a database; Ctrl-C stops them."""
     with extra("labelling", "web"):
         from peculiar.labelling.web.serve import label as serve
 
@@ -90,7 +90,9 @@ def label(
         token=not no_token,
         browser=not no_browser,
         model=model,
-        told=lambda address: out.print(f"The desk is open at {address} and the answers are in {db}; Ctrl-C closes it"),
+        told=lambda address: out.print(
+            f"The labelling pages are at {address} and the answers in {db}; Ctrl-C stops them"
+        ),
     )
 
 
