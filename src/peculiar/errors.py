@@ -92,11 +92,11 @@ class IncompleteError(DataError):
     Parameters
     ----------
     message : str
-    summary : peculiar.catalogs.tally.Summary
+    summary : peculiar.catalogs.tally.Summary, optional
         The outcome for the galaxies.
     """
 
-    def __init__(self, message: str, summary: Any) -> None:
+    def __init__(self, message: str, summary: Any = None) -> None:
         super().__init__(message)
         self.summary = summary
 
