@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -194,6 +195,32 @@ def drawn_catalog(tmp_path_factory: pytest.TempPathFactory, tiny_survey: Path) -
     path = tmp_path_factory.mktemp("catalogs") / "drawn.parquet"
     pa.parquet.write_table(pa.table(columns), path)
     return path
+
+
+@pytest.fixture(scope="session")
+def furnished(tmp_path_factory: pytest.TempPathFactory, tiny_run: Path, tiny_survey: Path) -> Path:
+    """What `surroundings` is a copy of; ``runs/galaxy`` is a run of a tiny network on ``training.parquet``."""
+    from surroundings import furnish
+
+    folder = tmp_path_factory.mktemp("furnished")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PECULIAR_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.chdir(folder)
+        furnish(folder)
+    shutil.copytree(tiny_run, folder / "runs" / "galaxy")
+    shutil.copy(tiny_survey, folder / "training.parquet")
+    return folder
+
+
+@pytest.fixture
+def surroundings(furnished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with small fake galaxies of every kind, which is the present one; see `surroundings.furnish`."""
+    folder = tmp_path / "surroundings"
+    shutil.copytree(furnished, folder)
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("PECULIAR_DATA", str(folder))
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    return folder
 
 
 @pytest.fixture

@@ -137,7 +137,7 @@ def test_conditions_on_every_column(model: Model, catalog: Path) -> None:
 
 @pytest.mark.parametrize("eight_bits", [False, True])
 def test_calibrate_and_eight_bits(survey: Path, model: Model, tmp_path: Path, eight_bits: bool) -> None:
-    found = calibrate(model, [open_source(survey)], tmp_path / "new.onnx", eight_bits=eight_bits)
+    found = calibrate([open_source(survey)], tmp_path / "new.onnx", model, eight_bits=eight_bits)
     assert list(found.card.sets) == list(ODD_NAMES)
     pictures = [row.pixels() for row in open_source(survey).rows()]
     before, after = (one.classify(pictures, views=1).probabilities for one in (model, found))

@@ -1,101 +1,137 @@
 """peculiar finds the odd galaxies.
 
-The names below are loaded on first use, so that importing peculiar costs nothing. The functions that do a command's
-work live in the module of the same name: ``peculiar.sources.split.split``, ``peculiar.exercise.train.train`` ...
+Every command of the command line is a function here, of the same name. Names are loaded on first use, so that importing
+peculiar costs nothing.
 """
 
 import importlib
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from peculiar.catalogs.catalog import Catalog, open_catalog
-    from peculiar.catalogs.predict import predict
-    from peculiar.exercise.filters import visualize_activations
-    from peculiar.exercise.run_folder import Arguments, load_run
-    from peculiar.images.decode import Framing
-    from peculiar.questions.question import CLEAN5, FOUR_CLASS, Question
-    from peculiar.sources import load_galaxy_data, open_mosaic, open_source, simulate, simulate_galaxy
-    from peculiar.sources.stream import Dataset, Galaxy, Source, read_dataset
-
-_HOMES = {
-    "load_galaxy_data": "sources",
-    "open_source": "sources",
-    "open_mosaic": "sources",
-    "simulate": "sources",
-    "simulate_galaxy": "sources",
-    "read_dataset": "sources.stream",
-    "Dataset": "sources.stream",
-    "Galaxy": "sources.stream",
-    "Source": "sources.stream",
-    "Framing": "images.decode",
-    "Question": "questions.question",
-    "FOUR_CLASS": "questions.question",
-    "CLEAN5": "questions.question",
-    "ODD": "questions.question",
-    "load_model": "models.model_file",
-    "predict": "catalogs.predict",
-    "open_catalog": "catalogs.catalog",
-    "Catalog": "catalogs.catalog",
-    "check": "checks.check",
-    "Arguments": "exercise.run_folder",
-    "load_run": "exercise.run_folder",
-    "visualize_activations": "exercise.filters",
-}
-
-# A function that shared its name with a module could not stand here: once the module is imported, it would hide it.
-_MODULES = {
-    "split": "sources.split",
-    "train": "exercise.train",
-    "export": "training.export",
-    "evaluate": "metrics.scores",
-    "calibrate": "metrics.calibration",
-    "explain": "exercise.filters",
-    "plots": "reports.plots",
-    "demo": "exercise.demo",
-    "errors": "errors",
-}
+from typing import TYPE_CHECKING
 
 __all__ = [
-    "load_galaxy_data",
+    # Classify, and work with a catalogue.
+    "predict",
+    "open_catalog",
+    "Catalog",
+    "explain",
+    # Judge a model, and a set of galaxies.
+    "evaluate",
+    "Assessment",
+    "check",
+    "verify_files",
+    # Learn.
+    "train",
+    "teach",
+    "export",
+    "calibrate",
+    "load_model",
+    "Model",
+    "load_run",
+    "Run",
+    # Label.
+    "label",
+    "export_labels",
+    "import_labels",
+    "agreement",
+    # Galaxies: where they come from, and in which form.
     "open_source",
     "open_mosaic",
-    "simulate",
-    "simulate_galaxy",
     "read_dataset",
-    "Dataset",
-    "Galaxy",
+    "describe",
+    "get",
+    "get_cutouts",
+    "simulate",
+    "pack",
+    "convert",
     "Source",
+    "Dataset",
     "Framing",
     "Question",
     "FOUR_CLASS",
     "CLEAN5",
     "ODD",
-    "load_model",
-    "predict",
-    "open_catalog",
-    "Catalog",
-    "check",
+    # The exercise.
+    "demo",
+    "load_galaxy_data",
     "Arguments",
-    "load_run",
     "visualize_activations",
 ]
 
+# What a type checker sees. The test of the public names compares it with what is loaded below.
+if TYPE_CHECKING:
+    from peculiar.catalogs.catalog import Catalog, open_catalog
+    from peculiar.catalogs.predict import predict
+    from peculiar.catalogs.teach import teach
+    from peculiar.catalogs.verify import verify_files
+    from peculiar.checks.check import check
+    from peculiar.evaluation.evaluate import Assessment, evaluate
+    from peculiar.exercise.demo import demo
+    from peculiar.exercise.filters import visualize_activations
+    from peculiar.exercise.run_folder import Arguments, load_run
+    from peculiar.images.decode import Framing
+    from peculiar.labelling.answers import agreement, export_labels, import_labels
+    from peculiar.labelling.web.serve import label
+    from peculiar.models.calibrate import calibrate
+    from peculiar.models.explain import explain
+    from peculiar.models.model_file import Model, load_model
+    from peculiar.questions.question import CLEAN5, FOUR_CLASS, ODD, Question
+    from peculiar.sources import open_mosaic, open_source
+    from peculiar.sources.exercise import load_galaxy_data
+    from peculiar.sources.get import describe, get, get_cutouts
+    from peculiar.sources.pack import pack
+    from peculiar.sources.simulated import simulate
+    from peculiar.sources.stream import Dataset, Source, read_dataset
+    from peculiar.tables.convert import convert
+    from peculiar.training.export import export
+    from peculiar.training.run import Run
+    from peculiar.training.train import train
+else:
+    _HOMES = {
+        "catalogs.catalog": ("Catalog", "open_catalog"),
+        "catalogs.predict": ("predict",),
+        "catalogs.teach": ("teach",),
+        "catalogs.verify": ("verify_files",),
+        "checks.check": ("check",),
+        "evaluation.evaluate": ("Assessment", "evaluate"),
+        "exercise.demo": ("demo",),
+        "exercise.filters": ("visualize_activations",),
+        "exercise.run_folder": ("Arguments", "load_run"),
+        "images.decode": ("Framing",),
+        "labelling.answers": ("agreement", "export_labels", "import_labels"),
+        "labelling.web.serve": ("label",),
+        "models.calibrate": ("calibrate",),
+        "models.explain": ("explain",),
+        "models.model_file": ("Model", "load_model"),
+        "questions.question": ("CLEAN5", "FOUR_CLASS", "ODD", "Question"),
+        "sources": ("open_mosaic", "open_source"),
+        "sources.exercise": ("load_galaxy_data",),
+        "sources.get": ("describe", "get", "get_cutouts"),
+        "sources.pack": ("pack",),
+        "sources.simulated": ("simulate",),
+        "sources.stream": ("Dataset", "Source", "read_dataset"),
+        "tables.convert": ("convert",),
+        "training.export": ("export",),
+        "training.run": ("Run",),
+        "training.train": ("train",),
+    }
+    _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES and name not in _MODULES:
-        message = f"module 'peculiar' has no attribute {name!r}"
-        raise AttributeError(message)
-    home = (_HOMES | _MODULES)[name]
-    try:
-        module = importlib.import_module(f"peculiar.{home}")
-    except ModuleNotFoundError as error:
-        if error.name not in ("torch", "accelerate", "safetensors", "onnx", "onnxscript"):
-            raise
-        from peculiar.errors import MissingExtraError
+    # The extra that a room may need as soon as it is imported.
+    _EXTRAS = {"training": "train", "models": "train", "exercise": "exercise", "labelling": "web"}
 
-        raise MissingExtraError(f"peculiar.{name}", "exercise" if home.startswith("exercise.") else "train") from error
-    return getattr(module, name) if name in _HOMES else module
+    def __getattr__(name):
+        if name not in _HOME_OF:
+            message = f"module 'peculiar' has no attribute {name!r}"
+            raise AttributeError(message)
+        home = _HOME_OF[name]
+        try:
+            return getattr(importlib.import_module(f"peculiar.{home}"), name)
+        except ModuleNotFoundError as error:
+            extra = _EXTRAS.get(home.partition(".")[0])
+            if extra is None or (error.name or "").startswith("peculiar"):
+                raise
+            from peculiar.errors import MissingExtraError
 
+            raise MissingExtraError(f"peculiar.{name}", extra) from error
 
-def __dir__() -> list[str]:
-    return sorted([*__all__, *_MODULES])
+    def __dir__():
+        return sorted([*globals(), *__all__])

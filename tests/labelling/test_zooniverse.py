@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from classifications import classification, export
 from peculiar.cli import app
 from peculiar.errors import DataError, UnknownNameError, UsageError
 from peculiar.labelling.database import Labels
@@ -16,29 +17,6 @@ from peculiar.questions.question import Question, Tree
 from peculiar.sources import open_source
 
 SHELL = Tree("shell", (Question("shell", ("no_shell", "shell")),))
-
-
-def classification(number: int, value: Any, **changed: Any) -> dict[str, Any]:
-    told = {
-        "classification_id": number,
-        "user_name": "not-logged-in-e2f9",
-        "user_id": "",
-        "workflow_id": 11,
-        "created_at": "2025-03-01 12:30:05 UTC",
-        "metadata": json.dumps({"started_at": "2025-03-01T12:30:00.000Z", "finished_at": "2025-03-01T12:30:04.500Z"}),
-        "annotations": json.dumps([{"task": "T0", "task_label": "Is there a shell?", "value": value}]),
-        "subject_data": json.dumps({"900": {"retired": None, "#id": f"g{number}", "Filename": "1.jpg"}}),
-        "subject_ids": "900",
-    }
-    return told | changed
-
-
-def export(path: Path, rows: list[dict[str, Any]]) -> Path:
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-    return path
 
 
 def test_classifications_become_answers_once(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ Measured = tuple[NDArray[np.floating], NDArray[np.floating]]
 
 def test_a_model_file_gets_sets_and_keeps_its_answers(tmp_path: Path, tiny_survey: Path, tiny_model: Path) -> None:
     model, source = load_model(tiny_model), open_source(tiny_survey)
-    found = calibrate(model, [source], tmp_path / "new.onnx")
+    found = calibrate([source], tmp_path / "new.onnx", model)
     assert set(found.card.sets) <= {"four_class", "clean5", "odd"}
     assert all(set(levels) == {"80", "90", "95", "99"} for levels in found.card.sets.values())
     assert found.card.familiar is None  # a hundred galaxies do not tell what is familiar
@@ -65,7 +65,7 @@ def test_every_survey_of_every_file_counts(
     monkeypatch.setattr("peculiar.models.calibrate.fit_novelty", fit)
     copy = tmp_path / "again.parquet"
     copy.write_bytes(tiny_survey.read_bytes())
-    found = calibrate(load_model(tiny_model), [open_source(tiny_survey), open_source(copy)], tmp_path / "new.onnx")
+    found = calibrate([open_source(tiny_survey), open_source(copy)], tmp_path / "new.onnx", load_model(tiny_model))
     assert found.card.familiar is not None
     [(training, held_back, surveys)] = given
     assert set(Counter(surveys).values()) == {20}
@@ -80,10 +80,10 @@ def test_every_survey_of_every_file_counts(
 def test_what_cannot_be_calibrated(tmp_path: Path, tiny_survey: Path, tiny_model: Path) -> None:
     model, source = load_model(tiny_model), open_source(tiny_survey)
     with pytest.raises(LabelError, match="the validation part has fewer than two different answers to four_class"):
-        calibrate(model, [], tmp_path / "new.onnx")
+        calibrate([], tmp_path / "new.onnx", model)
     with pytest.raises(LabelError, match="none of the pictures belongs to the model's training part"):
-        calibrate(model, [], tmp_path / "new.onnx", eight_bits=True)
+        calibrate([], tmp_path / "new.onnx", model, eight_bits=True)
     unknown = model.with_card(model.card.model_copy(update={"training": {}}))
     with pytest.raises(ModelError, match="has no validation part"):
-        calibrate(unknown, [source], tmp_path / "new.onnx")
+        calibrate([source], tmp_path / "new.onnx", unknown)
     assert not (tmp_path / "new.onnx").exists()

@@ -20,7 +20,7 @@ def read(model: Model, path: Path) -> np.ndarray:
 
 def test_it_answers_nearly_the_same(tmp_path: Path, tiny_survey: Path, tiny_model: Path) -> None:
     model = load_model(tiny_model)
-    found = calibrate(model, [open_source(tiny_survey)], tmp_path / "small.onnx", eight_bits=True)
+    found = calibrate([open_source(tiny_survey)], tmp_path / "small.onnx", model, eight_bits=True)
     pictures = read(model, tiny_survey)
     before, after = (one.classify(pictures, framed=True) for one in (model, found))
     for name, chances in before.probabilities.items():
@@ -29,7 +29,7 @@ def test_it_answers_nearly_the_same(tmp_path: Path, tiny_survey: Path, tiny_mode
     cosines = (before.embedding * after.embedding).sum(axis=1)
     cosines /= np.linalg.norm(before.embedding, axis=1) * np.linalg.norm(after.embedding, axis=1)
     assert cosines.min() > 0.99
-    assert found.card.digest != calibrate(model, [open_source(tiny_survey)], tmp_path / "same.onnx").card.digest
+    assert found.card.digest != calibrate([open_source(tiny_survey)], tmp_path / "same.onnx", model).card.digest
     assert (tmp_path / "small.onnx").stat().st_size < 0.75 * tiny_model.stat().st_size
 
 
@@ -42,7 +42,7 @@ def test_weights_are_bytes_and_the_batch_changes_nothing(tmp_path: Path, tiny_su
     bytes_ = [onnx.numpy_helper.to_array(one) for one in graph.graph.initializer if kinds[one.name] == 3]
     assert sum(one.size for one in bytes_) > 1000
     assert max(np.abs(one.astype(int)).max() for one in bytes_ if one.ndim == 4) <= 64  # seven bits
-    found = calibrate(model, [open_source(tiny_survey)], tmp_path / "small.onnx", eight_bits=True)
+    found = calibrate([open_source(tiny_survey)], tmp_path / "small.onnx", model, eight_bits=True)
     whole = found.classify(pictures, framed=True)
     one_by_one = [found.classify(pictures[row : row + 1], framed=True) for row in range(len(pictures))]
     for name, chances in whole.probabilities.items():
@@ -58,7 +58,7 @@ def test_ranges_are_those_of_training_pictures(tiny_survey: Path, tiny_model: Pa
 
 def test_what_is_in_eight_bits_already(tmp_path: Path, tiny_survey: Path, tiny_model: Path) -> None:
     source = open_source(tiny_survey)
-    small = calibrate(load_model(tiny_model), [source], tmp_path / "small.onnx", eight_bits=True)
+    small = calibrate([source], tmp_path / "small.onnx", load_model(tiny_model), eight_bits=True)
     with pytest.raises(ModelError, match="is in eight bits already"):
-        calibrate(small, [source], tmp_path / "again.onnx", eight_bits=True)
+        calibrate([source], tmp_path / "again.onnx", small, eight_bits=True)
     assert not (tmp_path / "again.onnx").exists()

@@ -401,7 +401,7 @@ def open_catalog(
     Examples
     --------
     >>> import peculiar
-    >>> catalog = peculiar.open_catalog("galaxies.parquet", pictures="pictures")
+    >>> catalog = peculiar.open_catalog("galaxies.parquet", pictures="survey.parquet")
     >>> figure = catalog.odd(top=6).show()
     """
     return Catalog(path, ra=ra, dec=dec, pictures=pictures)

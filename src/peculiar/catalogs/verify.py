@@ -73,6 +73,13 @@ def verify_files(
     ------
     NotFoundError
         If nothing is at `path`.
+
+    Examples
+    --------
+    >>> import peculiar
+    >>> (found,) = peculiar.verify_files("galaxies.parquet")
+    >>> found.rows, found.problems
+    (60, [])
     """
     path = Path(path)
     if not path.exists():

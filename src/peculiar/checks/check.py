@@ -74,6 +74,13 @@ def check(
         If the data, the split or the column of labels cannot be read.
     UsageError
         If the radius is negative.
+
+    Examples
+    --------
+    >>> import peculiar
+    >>> found = peculiar.check("my_classes")
+    >>> len(found.ids), found.of("unreadable")
+    (12, [])
     """
     if not 0 <= radius < 3600 * 180:
         message = f"the radius has to be 0 arcseconds or more, received {radius}"

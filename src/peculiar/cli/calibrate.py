@@ -38,17 +38,21 @@ def calibrate(
     """Calibrate a model file on labelled galaxies: temperatures, prediction sets and novelty threshold."""
     with extra("writing a model file", "train"):
         from peculiar.models.calibrate import calibrate as run_calibrate
-    from peculiar.models.model_file import load_model
-    from peculiar.sources.labels import open_labelled, told_questions
 
-    sources = [open_labelled(one, labels=labels, id=id_column) for one in data]
-    kept, opened = read_scores(scores), load_model(model)
-    if labels is not None:
-        sources, _ = told_questions(sources, opened.card.questions, labels, id_column)
+    kept = read_scores(scores)
     with producing(context, file) as request, counting("classifying") as progress:
         if already(request, file):
             return
-        written = run_calibrate(opened, sources, file, eight_bits=eight_bits, scores=kept, progress=progress)
+        written = run_calibrate(
+            data,
+            file,
+            model,
+            labels=labels,
+            id=id_column,
+            eight_bits=eight_bits,
+            scores=kept,
+            progress=progress,
+        )
     card = written.card
     out.print(f"prediction sets: {', '.join(card.sets)}; weights and biases: {', '.join(card.scalings) or 'none'}")
     out.print(f"novelty: {'measured' if card.familiar else 'not measured, too few training pictures'}")

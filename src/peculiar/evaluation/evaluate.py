@@ -54,6 +54,14 @@ class Assessment:
         What became of answers as pictures were made worse; empty unless asked for.
     seed : int
         Of the bootstrap, and of all other chance.
+
+    Examples
+    --------
+    >>> import peculiar
+    >>> assessment = peculiar.evaluate("galaxies.parquet", labels="labels.csv")
+    >>> 0 <= assessment.scores.accuracy <= 1
+    True
+    >>> figure = assessment.show()
     """
 
     data: str

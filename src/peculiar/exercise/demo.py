@@ -60,6 +60,14 @@ def demo(
     -------
     path
         The page, ``index.html``.
+
+    Examples
+    --------
+    >>> import peculiar
+    >>> page = peculiar.demo("demo", epochs=1)
+    Galaxy 1: ...
+    >>> page.name
+    'index.html'
     """
     started = time.perf_counter()
     folder = Path(out)

@@ -105,6 +105,16 @@ def visualize_activations(
         below 1.
     DataError
         If the batches hold something else, or nothing, or pictures of a size that the model does not take.
+
+    Examples
+    --------
+    >>> import peculiar
+    >>> data, labels = peculiar.load_galaxy_data("galaxydata.npz")
+    >>> network = peculiar.load_run("runs/first")
+    >>> shown = peculiar.visualize_activations(network, [(data, labels)], count=1)
+    Galaxy 1: ...
+    >>> sorted(shown[0].maps)
+    ['conv2d', 'conv2d_1']
     """
     if count < 1:
         message = f"at least one galaxy is needed, received count={count}"

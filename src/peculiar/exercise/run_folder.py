@@ -41,6 +41,12 @@ class Arguments(BaseModel):
         Decides which galaxies are held back. Apart from `seed`, so that runs can be compared on the same galaxies.
     framing : Framing
         How pictures are cut and sized.
+
+    Examples
+    --------
+    >>> from peculiar import Arguments
+    >>> Arguments(epochs=12).batch_size
+    5
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -193,6 +199,14 @@ def load_run(folder: str | os.PathLike[str], *, weights: str = "last") -> Traine
         If the folder is not a training run, or damaged.
     UnknownNameError
         If `weights` is neither.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import peculiar
+    >>> network = peculiar.load_run("runs/first")
+    >>> network.probabilities(np.zeros((2, 128, 128, 3), np.uint8)).shape
+    (2, 4)
     """
     folder = Path(folder)
     named = {"best": BEST, "last": LAST}

@@ -85,6 +85,13 @@ class Framing:
     margin : float
         Width of the square relative to `crop`, from 1 to 4: training takes its turned and shifted views from a wider
         square. Pixels outside the picture are black.
+
+    Examples
+    --------
+    >>> import peculiar
+    >>> framing = peculiar.Framing(64, crop="galaxy")
+    >>> next(peculiar.open_source("pictures").galaxies(framing)).picture.shape
+    (64, 64, 3)
     """
 
     size: int = 128

@@ -85,6 +85,20 @@ def import_labels(
     Returns
     -------
     Imported
+        How many answers are new, known or passed over.
+
+    Raises
+    ------
+    LabelError
+        If the file is no such export, or its answers are not those of the question.
+    UsageError
+        If several workflows answer the question, and none is named.
+
+    Examples
+    --------
+    >>> import peculiar
+    >>> peculiar.import_labels("classifications.csv", "answers.db", "odd").new
+    2
     """
     tree = find_tree(question)
     asked = {task: name or tree.root.name for task, name in (tasks or {}).items()}
@@ -156,6 +170,13 @@ def agreement(db: str | os.PathLike[str], *, question: str | None = None) -> Agr
         If there is no such question.
     UsageError
         If the database has several questions and none is named, or holds no answers.
+
+    Examples
+    --------
+    >>> import peculiar
+    >>> found = peculiar.agreement("labels.db")
+    >>> found.galaxies, found.several
+    (2, 1)
     """
     with Labels(db, create=False) as labels:
         asked = _only(labels, question, db)

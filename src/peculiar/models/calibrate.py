@@ -19,12 +19,13 @@ from peculiar.errors import LabelError, ModelError
 from peculiar.images.artefacts import measure_artefacts
 from peculiar.metrics.calibration import Scaling, choose_scaling, cross_fitted, fit_scaling
 from peculiar.metrics.prediction_sets import Thresholds, fit_sets
-from peculiar.models.model_file import Answers, Model, write_model
+from peculiar.models.model_file import Answers, Model, load_model, write_model
 from peculiar.models.novelty import DIRECTIONS, fit_novelty
 from peculiar.models.predict import readable_batches
 from peculiar.models.quantize import pictures_for_ranges, quantize
 from peculiar.questions.question import Question
 from peculiar.sources.answers import answers_to
+from peculiar.sources.labels import open_labelled, told_questions
 from peculiar.sources.split import part_of
 from peculiar.sources.stream import Galaxy, Source
 
@@ -33,12 +34,16 @@ _MOST_TRAINING = 6000
 
 _LEAST_TRUST = 0.5
 
+Given = str | os.PathLike[str] | Source
+
 
 def calibrate(
-    model: Model,
-    sources: Sequence[Source],
+    data: Given | Sequence[Given],
     out: str | os.PathLike[str],
+    model: Model | str | os.PathLike[str] | None = None,
     *,
+    labels: str | os.PathLike[str] | None = None,
+    id: str | None = None,
     eight_bits: bool = False,
     parts: Mapping[str, str] | None = None,
     scores: dict[str, Any] | None = None,
@@ -48,12 +53,16 @@ def calibrate(
 
     Parameters
     ----------
-    model : Model
-        A model that was trained with a validation part.
-    sources : sequence of Source
-        Its training and validation galaxies.
+    data : path-like, Source, or sequence of these
+        The training and validation galaxies of the model.
     out : path-like
         The ``.onnx`` to write, atomically; it may be the model's own.
+    model : Model or path-like, optional
+        A model that was trained with a validation part; by default the one that ships.
+    labels : path-like, optional
+        A table of labels or votes by id, for data that have none.
+    id : str, optional
+        The column of ids, of either table; by default the first of the usual names.
     eight_bits : bool
         Quantize the network to eight bits, with ranges from some of the training pictures; see
         `peculiar.models.quantize`. Calibration follows quantization.
@@ -78,7 +87,33 @@ def calibrate(
         If the model does not state its validation part, or is already in eight bits.
     LabelError
         If no question has an answer in the validation part.
+
+    Examples
+    --------
+    >>> import peculiar
+    >>> model = peculiar.export("runs/galaxy", "galaxy.onnx")
+    >>> calibrated = peculiar.calibrate("training.parquet", "calibrated.onnx", model)
+    >>> calibrated.card.digest != model.card.digest
+    True
     """
+    model = model if isinstance(model, Model) else load_model(model)
+    given = [data] if isinstance(data, str | os.PathLike | Source) else data
+    sources = [open_labelled(one, labels=labels, id=id) for one in given]
+    if labels is not None:
+        sources, _ = told_questions(sources, model.card.questions, labels, id)
+    return _calibrate(model, sources, Path(out), eight_bits=eight_bits, parts=parts, scores=scores, progress=progress)
+
+
+def _calibrate(
+    model: Model,
+    sources: Sequence[Source],
+    out: Path,
+    *,
+    eight_bits: bool,
+    parts: Mapping[str, str] | None,
+    scores: dict[str, Any] | None,
+    progress: Callable[[int], object],
+) -> Model:
     recipe = model.card.training.get("recipe", {})
     sizes = {name: float(recipe.get(name, 0)) for name in ("validation_size", "test_size")}
     if not sizes["validation_size"]:
@@ -89,7 +124,7 @@ def calibrate(
             pictures = pictures_for_ranges(model, sources, sizes)
             graph = quantize(model, pictures).SerializeToString(deterministic=True)
             inner = write_model(graph, model.card, Path(folder) / "model.onnx")
-            return calibrate(inner, sources, out, parts=parts, scores=scores, progress=progress)
+            return _calibrate(inner, sources, out, eight_bits=False, parts=parts, scores=scores, progress=progress)
 
     def part_in(id_: str) -> str:
         return part_of(id_, **sizes) if parts is None else parts.get(id_, "")

@@ -167,6 +167,15 @@ class Model:
     path : path
     card : Card
     session : onnxruntime.InferenceSession
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import peculiar
+    >>> model = peculiar.load_model()
+    >>> answers = model.classify(np.zeros((2, 128, 128, 3), np.uint8))
+    >>> answers.probabilities["four_class"].shape
+    (2, 4)
     """
 
     def __init__(self, path: Path, card: Card, session: onnxruntime.InferenceSession) -> None:
@@ -363,6 +372,13 @@ def load_model(path: str | os.PathLike[str] | None = None, *, threads: int | Non
         If nothing is there.
     ModelError
         If it is not a model file of peculiar, is damaged, or has a later version of the format.
+
+    Examples
+    --------
+    >>> import peculiar
+    >>> model = peculiar.load_model()
+    >>> model.card.main_question.answers
+    ('Normal', 'Ringed', 'Merger', 'Other')
     """
     path = shipped_model() if path is None else Path(path)
     graph, text, content = _read(path)

@@ -43,6 +43,12 @@ class Question:
     votes : tuple of str
         For a question with votes: the column of each answer, with counts or fractions. Then there is no column of
         labels.
+
+    Examples
+    --------
+    >>> from peculiar import Question
+    >>> Question("bar", ("bar", "no bar")).asks
+    'bar?'
     """
 
     name: str

@@ -108,6 +108,13 @@ def open_source(
     -----
     PeculiarWarning
         If no column of ids is recognised in a table, or ids occur more than once.
+
+    Examples
+    --------
+    >>> import peculiar
+    >>> source = peculiar.open_source("my_classes")
+    >>> len(source), sorted(set(source.labels()))
+    (12, ['edge_on', 'face_on'])
     """
     paths = [Path(path)] if isinstance(path, str | os.PathLike) else [Path(one) for one in path]
     if not paths:
@@ -245,6 +252,13 @@ def open_mosaic(
         If the mosaic or the table cannot be used, or no position lies on it.
     UsageError, UnknownNameError
         If the size cannot be understood, or names a column that the table lacks.
+
+    Examples
+    --------
+    >>> import peculiar
+    >>> stamps = peculiar.open_mosaic("mosaic.fits", "positions.csv", stamp_size="30px")
+    >>> [galaxy.picture.shape for galaxy in stamps.galaxies()]
+    [(128, 128, 3), (128, 128, 3)]
     """
     given = [mosaic] if isinstance(mosaic, str | os.PathLike) else list(mosaic)
     paths = [path for one in given for path in matching_paths(one)]

@@ -58,6 +58,13 @@ def load_galaxy_data(path: str | os.PathLike[str] | None = None) -> tuple[NDArra
     -----
     SimulatedDataWarning
         If simulated galaxies replace the real ones.
+
+    Examples
+    --------
+    >>> import peculiar
+    >>> data, labels = peculiar.load_galaxy_data("galaxydata.npz")
+    >>> data.shape, labels.shape
+    ((40, 128, 128, 3), (40, 4))
     """
     try:
         found = find_galaxy_data(path)

@@ -70,6 +70,13 @@ def simulate(count: int, *, size: int = 128, seed: int = 222) -> Simulation:
     ------
     UsageError
         For a count below 1, a size below 16 or a seed below 0.
+
+    Examples
+    --------
+    >>> import peculiar
+    >>> simulation = peculiar.simulate(8, size=64)
+    >>> simulation.pictures.shape, simulation.labels.shape
+    ((8, 64, 64, 3), (8, 4))
     """
     if count < 1:
         raise UsageError(f"simulate() received count={count}; ask for at least 1 galaxy")

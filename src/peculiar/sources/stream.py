@@ -208,6 +208,13 @@ class Source(ABC):
         Notes on the pictures, for the header of a catalogue.
     joined : str
         A sentence on how many galaxies were joined with a table of labels, and how; or empty.
+
+    Examples
+    --------
+    >>> import peculiar
+    >>> source = peculiar.open_source("pictures")
+    >>> [galaxy.id for galaxy in source.galaxies(stop=2)]
+    ['00.png', '01.png']
     """
 
     kind: ClassVar[str]
@@ -486,6 +493,14 @@ class Dataset:
         Number of the class, in the order of the question's answers.
     problems : dict of str to str
         Labelled galaxies that were left out, and why.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from peculiar import FOUR_CLASS, Dataset
+    >>> pictures = np.zeros((2, 128, 128, 3), np.uint8)
+    >>> len(Dataset(FOUR_CLASS, ["a", "b"], pictures, np.array([0, 3]), {}))
+    2
     """
 
     question: Question
@@ -537,6 +552,13 @@ def read_dataset(
     -----
     UnreadablePictureWarning
         If pictures cannot be read; they are left out.
+
+    Examples
+    --------
+    >>> import peculiar
+    >>> dataset = peculiar.read_dataset(peculiar.open_source("my_classes"))
+    >>> dataset.pictures.shape, dataset.question.answers
+    ((12, 128, 128, 3), ('edge_on', 'face_on'))
     """
     framing = framing or Framing()
     known = [label for label in source.labels() if label is not None]

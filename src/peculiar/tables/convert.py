@@ -100,6 +100,12 @@ def convert(
         nothing to sort by, or the folder is not empty.
     UnknownNameError
         If there is no such column.
+
+    Examples
+    --------
+    >>> import peculiar
+    >>> peculiar.convert("galaxies.parquet", "galaxies.fits", columns=["id", "ra", "dec", "class"]).rows
+    60
     """
     out = Path(out)
     format = "hats" if as_hats else format_to_write(out)

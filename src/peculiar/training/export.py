@@ -86,6 +86,13 @@ def export(
         If the folder is not that of a finished run, or damaged.
     ModelError
         If the file's answers differ from PyTorch's by more than `TOLERANCE`.
+
+    Examples
+    --------
+    >>> import peculiar
+    >>> model = peculiar.export("runs/galaxy", "galaxy.onnx", credits=["My survey"])
+    >>> model.card.name
+    'galaxy'
     """
     folder, out = Path(folder), Path(out)
     record = read_record(folder)

@@ -22,6 +22,13 @@ class Run:
         A line an epoch: the loss, and the scores on the validation part by question (``val_NAME``).
     scores : dict of str to dict
         On galaxies that the model was not trained on, by question.
+
+    Examples
+    --------
+    >>> import peculiar
+    >>> small = {"width": 8, "size": 32, "epochs": 1}
+    >>> run = peculiar.train("training.parquet", "runs/small", label="clean5", start="scratch", verbose=False, **small)
+    >>> model = run.export("small.onnx")
     """
 
     folder: Path
@@ -63,7 +70,7 @@ class Run:
 
         Examples
         --------
-        >>> run = peculiar.train("my_classes/")  # doctest: +SKIP
+        >>> run = peculiar.train("my_classes")  # doctest: +SKIP
         >>> model = run.export("mine.onnx", credits=["My survey"])  # doctest: +SKIP
         """
         from peculiar.training.export import export

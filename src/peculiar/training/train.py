@@ -164,9 +164,13 @@ def train(
 
     Examples
     --------
-    >>> run = peculiar.train("my_classes/", out="runs/first")  # doctest: +SKIP
+    >>> import peculiar
+    >>> run = peculiar.train("my_classes", "runs/mine")  # doctest: +SKIP
     >>> run.scores["class"]["balanced_accuracy"]  # doctest: +SKIP
     0.951
+    >>> trained = peculiar.train("galaxydata.npz", "runs/lesson", net="exercise", epochs=1, verbose=False)
+    >>> trained.model.question.answers
+    ('Normal', 'Ringed', 'Merger', 'Other')
     """
     if net not in NETS:
         raise UnknownNameError("network", net, NETS)
