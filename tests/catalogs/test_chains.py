@@ -149,7 +149,7 @@ def test_catalogues_are_written_as_tables(catalog: Catalog, suffix: str, tmp_pat
 def test_what_is_read_is_not_written_over(drawn_catalog: Path, tmp_path: Path) -> None:
     path = tmp_path / "c.parquet"
     path.write_bytes(drawn_catalog.read_bytes())
-    with pytest.raises(UsageError, match="is what is read, and would be lost"):
+    with pytest.raises(UsageError, match="is the input of this command and would be lost"):
         Catalog(path).write(path)
 
 

@@ -698,7 +698,7 @@ def test_the_help_tells_the_surveys_and_their_rates() -> None:
     text = " ".join(CliRunner().invoke(app, ["data", "get", "--help"], env={"COLUMNS": "300"}).output.split())
     *others, last = [survey.name for survey in SURVEYS]
     assert f"{', '.join(others)} or {last}." in text
-    assert "default: 2 for sdss, else 5" in text
+    assert "default: 2 for sdss, otherwise 5" in text
     assert {survey.rate for survey in SURVEYS if survey is not SDSS} == {5.0}
     assert SDSS.rate == 2.0
 
