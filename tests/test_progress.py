@@ -10,7 +10,8 @@ import pytest
 
 from peculiar.catalogs.predict import predict
 from peculiar.models.model_file import load_model
-from peculiar.progress import in_notebook, stages, telling
+from peculiar.notebook import in_notebook
+from peculiar.progress import stages, telling
 from peculiar.sources import open_source
 
 

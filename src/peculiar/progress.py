@@ -8,15 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
+from peculiar.notebook import in_notebook
+
 # Seconds between lines: a terminal and a notebook replace the last line, a log adds one.
 _RENEWED, _ELSEWHERE = 0.2, 10.0
-
-
-def in_notebook() -> bool:
-    """Tell whether this process runs the cells of a notebook."""
-    ipython = sys.modules.get("IPython")
-    shell = None if ipython is None else ipython.get_ipython()
-    return hasattr(shell, "kernel")
 
 
 @contextmanager

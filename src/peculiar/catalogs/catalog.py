@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from peculiar.catalogs import search
 from peculiar.catalogs.anomalies import find_anomalies, read_answers
+from peculiar.catalogs.display import catalog_html, describe_catalog
 from peculiar.catalogs.layout import LANDMARKS, draw_layout, lay_out_catalog
 from peculiar.catalogs.search import Cone, as_cone
 from peculiar.catalogs.sheet import draw_sheet
@@ -354,6 +355,14 @@ class Catalog(GalaxyTable):
         """Yield the rows, each a dictionary by column, without embeddings."""
         for batch in self.batches(self.plain):
             yield from batch.to_pylist()
+
+    def __repr__(self) -> str:
+        """Return the catalogue in a few lines: how many galaxies, of which classes, by which model."""
+        return describe_catalog(self)
+
+    def _repr_html_(self) -> str:
+        """Return the catalogue for a notebook: counts of its classes, and its first rows with their pictures."""
+        return catalog_html(self)
 
     @cached_property
     def summary(self) -> Summary:

@@ -1,5 +1,6 @@
 """Draw pictures of some galaxies of a catalogue, side by side."""
 
+import itertools
 from collections.abc import Iterable
 from typing import Any
 
@@ -64,8 +65,18 @@ def draw_sheet(
     return figure, [id_ for id_ in ids if id_ not in pictures]
 
 
-def find_pictures(source: Source, ids: Iterable[str], framing: Framing) -> dict[str, NDArray[np.uint8]]:
+def find_pictures(
+    source: Source, ids: Iterable[str], framing: Framing, *, most: int | None = None
+) -> dict[str, NDArray[np.uint8]]:
     """Read the pictures of some galaxies of a source.
+
+    Parameters
+    ----------
+    source : Source
+    ids : iterable of str
+    framing : Framing
+    most : int, optional
+        Only look at so many rows of the source.
 
     Returns
     -------
@@ -74,7 +85,7 @@ def find_pictures(source: Source, ids: Iterable[str], framing: Framing) -> dict[
     """
     wanted = set(ids)
     found: dict[str, NDArray[np.uint8]] = {}
-    for row in source.rows():
+    for row in itertools.islice(source.rows(), most):
         if row.id in wanted:
             wanted.remove(row.id)
             galaxy = decode_row(row, framing)

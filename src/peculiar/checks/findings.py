@@ -9,6 +9,9 @@ import pyarrow as pa
 
 from peculiar.checks.label_issues import Suspect
 from peculiar.images.defects import Defect, Remedy, Rule
+from peculiar.text import counted, shown
+
+_MOST_KINDS = 6
 
 
 class Problem(Rule):
@@ -89,7 +92,7 @@ class Finding:
         return [(self.rows[0], other) for other in self.rows[1:]]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class CheckResult:
     """The result of a check.
 
@@ -122,6 +125,15 @@ class CheckResult:
         """Return the number of findings of each kind."""
         counted = Counter(finding.kind for finding in self.findings)
         return {kind: counted[kind] for kind in KINDS if counted[kind]}
+
+    def __repr__(self) -> str:
+        """Return the number of findings of each kind, in a few lines."""
+        kinds = [f"{kind} {count:,}" for kind, count in self.counts().items()] or ["no problems found"]
+        more = len(kinds) - _MOST_KINDS
+        lines = kinds[:_MOST_KINDS] + ([f"and {more} more kinds"] if more > 0 else [])
+        lines += [f"skipped: {', '.join(self.skipped)}"] if self.skipped else []
+        title = f"Check of {self.data}: {counted(len(self.ids), 'galaxy')}"
+        return "\n  ".join(map(shown, [title, *lines]))
 
     def of(self, kind: Rule) -> list[Finding]:
         """Return the findings of a kind."""

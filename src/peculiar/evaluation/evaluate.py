@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from peculiar.errors import PeculiarWarning, UsageError
 from peculiar.evaluation.assess import Statistics, assess, remarks
 from peculiar.evaluation.candidates import Candidate, RunNet, file_candidate, run_candidate
+from peculiar.evaluation.display import describe_scores, scores_html, title_of
 from peculiar.evaluation.page import facts_of, write_assessment
 from peculiar.evaluation.probabilities import read_probabilities
 from peculiar.evaluation.robustness import Shifted
@@ -90,6 +91,17 @@ class Assessment:
     def mistakes(self) -> list[str]:
         """Ids of the galaxies that were called wrongly, the surest first."""
         return [self.scored.ids[row] for row in self.statistics.mistakes]
+
+    def __repr__(self) -> str:
+        """Return the scores in a few lines."""
+        return describe_scores(self._title(), self.scores, self.notes)
+
+    def _repr_html_(self) -> str:
+        """Return the scores for a notebook, by class with bars, and the confusion matrix."""
+        return scores_html(self._title(), self.scores, self.notes)
+
+    def _title(self) -> str:
+        return title_of(self.model, self.question.name, self.scores.count)
 
     def as_dict(self, *, command: str = "") -> dict[str, Any]:
         """Return all figures as plain dictionaries and lists, fit for JSON.

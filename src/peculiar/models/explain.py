@@ -17,10 +17,13 @@ from peculiar.models.attribution import Attribution, attribute
 from peculiar.models.model_file import Model, load_model
 from peculiar.models.predict import Classifier
 from peculiar.progress import counting
-from peculiar.reports.plots import draw_attribution, draw_attributions, save
+from peculiar.reports.plots import draw_attribution, draw_attributions, picture_of, save
 from peculiar.sources import as_source
 from peculiar.sources.stream import Row, Source
 from peculiar.sources.turns import rows_by_turns
+from peculiar.text import counted, shown
+
+_MOST_LINES = 8
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -59,6 +62,16 @@ class Explained:
             "file": None if self.file is None else str(self.file),
         }
 
+    def __repr__(self) -> str:
+        """Return the explanation in two lines."""
+        told = self.attribution
+        chances = ", ".join(f"{shown(name)} {chance:.2f}" for name, chance in told.probabilities.items())
+        return f"{shown(str(self))}\n  {shown(told.question)}: {chances}"
+
+    def _repr_png_(self) -> bytes:
+        """Return the figure for a notebook."""
+        return picture_of(self.show())
+
     def show(self) -> Figure:
         """Draw the galaxy, its attribution map and the probabilities.
 
@@ -92,6 +105,17 @@ class Explanations(Sequence[Explained]):
     def __len__(self) -> int:
         """Return the number of galaxies."""
         return len(self._explained)
+
+    def __repr__(self) -> str:
+        """Return the explanations, a line per galaxy."""
+        lines = [shown(str(one)) for one in self[:_MOST_LINES]]
+        more = len(self) - len(lines)
+        title = f"Explanations of {counted(len(self), 'galaxy')}"
+        return "\n  ".join([title, *lines, *([f"and {more} more"] if more else [])])
+
+    def _repr_png_(self) -> bytes:
+        """Return the figure for a notebook."""
+        return picture_of(self.show())
 
     def show(self) -> Figure:
         """Draw all galaxies, each beside its attribution map.

@@ -27,8 +27,11 @@ from peculiar.metrics.calibration import Scaling
 from peculiar.metrics.prediction_sets import Thresholds
 from peculiar.models.container import digest_of, join_card, split_card
 from peculiar.models.novelty import Novelty
+from peculiar.notebook import card as printed
+from peculiar.notebook import escaped
 from peculiar.questions.question import Question, answering
 from peculiar.sources.given import framed_batches
+from peculiar.text import shown
 
 FORMAT = 1
 """Version of the model file; a reader refuses later ones."""
@@ -37,6 +40,9 @@ SHIPPED = "galaxy.onnx"
 
 # Allowed temperatures; fitted ones are between 0.05 and 20.
 _TEMPERATURES = (0.01, 100.0)
+
+# Questions of a model, and characters of a line, that its description has at the most.
+_MOST_QUESTIONS, _MOST_TOLD = 5, 160
 
 # The largest size of a protocol buffer.
 _LARGEST = 2**31
@@ -182,6 +188,38 @@ class Model:
         self.path = path
         self.card = card
         self._session = session
+
+    def _lines(self) -> list[str]:
+        card, main = self.card, self.card.main_question.name
+        crops = {"None": "the whole picture", "galaxy": "the galaxy in the middle"}
+        crop = crops.get(str(card.framing.crop), f"the middle {card.framing.crop}")
+        told = f"{card.framing.size} x {card.framing.size} pixels of {crop}"
+        lines = [
+            f"{'answers' if one.name != main else 'catalogues are about'} {one.name}: {', '.join(one.answers)}"
+            for one in sorted(card.questions, key=lambda one: one.name != main)
+        ]
+        more = len(lines) - _MOST_QUESTIONS
+        lines = lines[:_MOST_QUESTIONS] + ([f"and {more} more questions"] if more > 0 else [])
+        lines.append(f"looks at {told}, {card.views} views; embeddings of {self.embedding_size} values")
+        can = {
+            "calibrated": bool(card.scalings) or any(one != 1 for one in card.temperatures.values()),
+            "prediction sets": bool(card.sets),
+            "novelty": card.familiar is not None,
+        }
+        lines.append(", ".join(name for name, there in can.items() if there) or "not calibrated")
+        lines += [f"weights: {card.licence}"] if card.licence else []
+        return [shown(line if len(line) <= _MOST_TOLD else f"{line[: _MOST_TOLD - 1]}…") for line in lines]
+
+    def __repr__(self) -> str:
+        """Return the model in a few lines: what it answers, and what it looks at."""
+        title = f"Model {shown(self.card.name)} {self.card.digest[:12]}"
+        return "\n".join([title, *(f"  {line}" for line in self._lines())])
+
+    def _repr_html_(self) -> str:
+        """Return the model for a notebook."""
+        title = f"Model {self.card.name} {self.card.digest[:12]}"
+        credits = [escaped(f"credits: {'; '.join(self.card.credits)}")] if self.card.credits else []
+        return printed(title, [*map(escaped, self._lines()), *credits])
 
     @property
     def framing(self) -> Framing:

@@ -1,5 +1,6 @@
 """Figures of results. Nothing is computed here."""
 
+import io
 import itertools
 import math
 from collections.abc import Mapping, Sequence
@@ -31,6 +32,20 @@ MOST_FILTERS = 64
 
 # Okabe & Ito's colours, distinguishable with every kind of colour vision.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+
+
+class Drawing(Figure):
+    """A figure that a notebook shows, whether or not Matplotlib's own support for notebooks is loaded."""
+
+    def _repr_png_(self) -> bytes:
+        return picture_of(self)
+
+
+def picture_of(figure: Figure) -> bytes:
+    """Return a figure as PNG."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=100)
+    return buffer.getvalue()
 
 
 def save(figure: Figure, path: Path) -> Path:
@@ -201,7 +216,7 @@ def draw_overlay(picture: NDArray[Any], told: Any, box: tuple[int, int, int, int
     side : int
         Of the figure, in pixels at 120 dots per inch.
     """
-    figure = Figure(figsize=(side / 120, side / 120), facecolor=NIGHT)
+    figure = Drawing(figsize=(side / 120, side / 120), facecolor=NIGHT)
     axes = _bare(figure.add_axes((0, 0, 1, 1)))
     _lay_over(axes, picture, told)
     axes.set_xlim(box[0] - 0.5, box[2] - 0.5)
@@ -308,7 +323,7 @@ def draw_answers(pictures: NDArray[Any], captions: Sequence[Sequence[tuple[str, 
 
 def draw_history(history: Sequence[Mapping[str, Any]]) -> Figure:
     """Draw loss, accuracy and AUC against the epoch, training and validation."""
-    figure = Figure(figsize=(9.6, 3.1), layout="constrained")
+    figure = Drawing(figsize=(9.6, 3.1), layout="constrained")
     names = (("loss", "loss"), ("categorical_accuracy", "accuracy"), ("auc", "AUC (pooled)"))
     epochs = [line["epoch"] for line in history]
     for axes, (key, title) in zip(figure.subplots(1, 3), names, strict=True):
@@ -330,7 +345,7 @@ def draw_confusion(confusion: Sequence[Sequence[int]], answers: Sequence[str]) -
     counts = np.asarray(confusion)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = 1.9 + 0.62 * len(answers)
-    figure = Figure(figsize=(side + 0.9, side), layout="compressed")
+    figure = Drawing(figsize=(side + 0.9, side), layout="compressed")
     axes = figure.subplots()
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for row, column in np.ndindex(counts.shape):
@@ -395,7 +410,7 @@ def draw_learning_curve(
     labels: Sequence[int], score: Sequence[float], low: Sequence[float], high: Sequence[float]
 ) -> Figure:
     """Draw how a score grows with the number of labels; the last point is extrapolated."""
-    figure = Figure(figsize=(6, 4), layout="constrained")
+    figure = Drawing(figsize=(6, 4), layout="constrained")
     axes = figure.subplots()
     axes.fill_between(labels, low, high, color=COLOURS[0], alpha=0.15, linewidth=0, label="90 % of the repeats")
     axes.plot(labels[-2:], score[-2:], color=COLOURS[0], linestyle="--")
@@ -419,7 +434,7 @@ def draw_reliability(series: Mapping[str, Sequence[Any]]) -> Figure:
     ----------
     series : mapping of str to sequence of `peculiar.metrics.calibration.Bin`
     """
-    figure = Figure(figsize=(3.4 * len(series), 3.5), layout="constrained")
+    figure = Drawing(figsize=(3.4 * len(series), 3.5), layout="constrained")
     for axes, (name, bins), colour in zip(
         figure.subplots(1, len(series), squeeze=False)[0], series.items(), COLOURS, strict=False
     ):
@@ -446,7 +461,7 @@ def draw_scores(scores: Mapping[str, Mapping[str, tuple[float | None, Sequence[f
         By score and name; an undefined score is left out, and its line says so.
     """
     lines = max(len(of) for of in scores.values())
-    figure = Figure(figsize=(1.6 + 2.1 * len(scores), 0.9 + 0.32 * lines), layout="constrained")
+    figure = Drawing(figsize=(1.6 + 2.1 * len(scores), 0.9 + 0.32 * lines), layout="constrained")
     grid = figure.subplots(1, len(scores), squeeze=False, sharey=True)[0]
     for axes, (score, of), colour in zip(grid, scores.items(), COLOURS, strict=False):
         for line, (value, interval) in enumerate(of.values()):
@@ -475,7 +490,7 @@ def draw_coverage(coverages: Sequence[Any]) -> Figure:
     coverages : sequence of `peculiar.metrics.prediction_sets.Coverage`
         One per level.
     """
-    figure = Figure(figsize=(8.4, 3.5), layout="constrained")
+    figure = Drawing(figsize=(8.4, 3.5), layout="constrained")
     left, right = figure.subplots(1, 2)
     levels = [one.level for one in coverages]
     left.plot(levels, levels, color="0.6", linewidth=1, label="promised")
@@ -513,7 +528,7 @@ def draw_shifts(shifts: Mapping[str, Any]) -> Figure:
     """
     columns = min(3, len(shifts))
     rows = math.ceil(len(shifts) / columns)
-    figure = Figure(figsize=(3.2 * columns, 2.5 * rows), layout="constrained")
+    figure = Drawing(figsize=(3.2 * columns, 2.5 * rows), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
     for axes in grid.flat[len(shifts) :]:
         axes.set_visible(False)
@@ -547,7 +562,7 @@ def _stretch(maps: NDArray[np.floating]) -> PowerNorm:
 
 
 def _night(width: float, height: float) -> Figure:
-    return Figure(figsize=(width, height), facecolor=NIGHT, layout="constrained")
+    return Drawing(figsize=(width, height), facecolor=NIGHT, layout="constrained")
 
 
 def _bare(axes: Axes) -> Axes:

@@ -31,6 +31,7 @@ from peculiar.images.decode import (
     compose_picture,
     decode_remarked,
     decode_whole,
+    encode_picture,
     frame_pixels,
     has_gaps,
     read_encoded,
@@ -38,14 +39,19 @@ from peculiar.images.decode import (
 )
 from peculiar.images.fits_file import looks_like_fits
 from peculiar.images.stretch import Stretch
+from peculiar.notebook import Markup, bar, card, escaped, table, thumbnail
 from peculiar.questions.question import QUESTIONS, Question, question_for
 from peculiar.questions.spelling import odd_names, one_hot
 from peculiar.tables.column import Column
+from peculiar.text import counted, shown
 
 Made = TypeVar("Made")
 
 # Number of columns of a table without labels that are checked for labels.
 _MOST_COLUMNS = 60
+
+# Examples of a class that a notebook shows.
+_SHOWN = 6
 
 EDGE = 4
 """Flag of a picture that extends beyond its mosaic; pixels outside are black."""
@@ -479,7 +485,7 @@ def files_digest(files: Iterable[Path], root: Path, *more: object) -> str:
     return digest.hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Dataset:
     """Labelled galaxies in memory, ready for training.
 
@@ -512,6 +518,32 @@ class Dataset:
     def __len__(self) -> int:
         """Return the number of galaxies."""
         return len(self.ids)
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of galaxies of each class, in the order of the question's answers."""
+        numbers = np.bincount(self.labels, minlength=len(self.question.answers)).tolist()
+        return dict(zip(self.question.answers, numbers, strict=True))
+
+    def __repr__(self) -> str:
+        """Return the galaxies in a few lines: how many, of which classes and size."""
+        classes = ", ".join(f"{shown(name)} {count:,}" for name, count in self.counts().items())
+        height, width = self.pictures.shape[1:3]
+        left = f"\n  {len(self.problems):,} left out, since their pictures cannot be read" if self.problems else ""
+        return (
+            f"Dataset: {counted(len(self), 'galaxy')}, pictures of {width} x {height} pixels\n"
+            f"  {shown(self.question.name)}: {classes}{left}"
+        )
+
+    def _repr_html_(self) -> str:
+        """Return the galaxies for a notebook: the number of each class with a bar, and some of its pictures."""
+        most = max(self.counts().values(), default=0) or 1
+        rows = []
+        for number, (name, count) in enumerate(self.counts().items()):
+            some = np.flatnonzero(self.labels == number)[:_SHOWN]
+            pictures = (thumbnail(encode_picture(self.pictures[row], "JPEG"), self.ids[row]) for row in some)
+            rows.append([escaped(name), bar(count / most, f"{count:,}"), Markup("".join(pictures))])
+        title = repr(self).partition("\n")[0]
+        return card(title, [table([self.question.name, "galaxies", "examples"], rows)])
 
     def take(self, rows: NDArray[np.intp]) -> Iterator[Galaxy]:
         """Yield the galaxies of rows."""

@@ -30,7 +30,7 @@ from peculiar.labelling.web.impatient import Impatient
 from peculiar.labelling.web.pictures import Pictures
 from peculiar.labelling.web.wall import Wall
 from peculiar.labelling.web.why import open_why
-from peculiar.progress import in_notebook
+from peculiar.notebook import in_notebook
 from peculiar.questions.column_names import find_answer_columns
 from peculiar.questions.question import find_tree
 from peculiar.sources import Paths, open_source
