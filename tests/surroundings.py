@@ -35,16 +35,16 @@ def _write_mosaic(folder: Path) -> None:
 def furnish(folder: Path) -> None:
     """Write into a folder, which is the present one:
 
-    ``my_classes`` (six pictures of each of two classes), ``pictures`` (twelve), ``survey.parquet`` (sixty galaxies with
+    ``my_classes`` (twelve pictures of each of two classes), ``pictures`` (twelve), ``survey.parquet`` (sixty galaxies with
     pictures, positions and labels), ``galaxies.parquet`` (their catalogue by the model that ships, with embeddings),
     ``labels.csv`` (their labels by id), ``galaxydata.npz`` (forty galaxies as the exercise has them), ``runs/first`` (a
     run of the exercise), ``labels.db`` (answers of two annotators),
     ``classifications.csv`` (an export of Zooniverse), ``mosaic.fits`` and ``positions.csv``.
     """
-    for number in range(12):
+    for number in range(24):
         kind, ratio = (("face_on", 1.0), ("edge_on", 0.25))[number % 2]
-        content = encode_picture(draw_galaxy(64, 10 + number / 3, 32, 32, seed=number, ratio=ratio))
-        for place in (folder / "my_classes" / kind, folder / "pictures"):
+        content = encode_picture(draw_galaxy(64, 8 + number / 3, 32, 32, seed=number, ratio=ratio))
+        for place in (folder / "my_classes" / kind, *([folder / "pictures"] if number < 12 else [])):
             place.mkdir(parents=True, exist_ok=True)
             (place / f"{number:02d}.png").write_bytes(content)
     simulation = simulate(60, size=64, seed=222)

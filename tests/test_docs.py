@@ -6,7 +6,7 @@ import shlex
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ PACKAGE = ROOT / "src" / "peculiar"
 README = ROOT / "README.md"
 _BESIDE = [ROOT / name for name in ("CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")]
 PAGES = [README, *_BESIDE, *sorted((ROOT / "docs").glob("*.md"))]
+OWN_TESTS = {"lesson.md", "python.md"}
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -114,10 +115,28 @@ def test_the_lesson_runs_as_it_stands() -> None:
     assert not [name for name in written if f"`{name}`" not in conventions]
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("surroundings")
+def test_the_most_common_jobs_run_in_three_lines_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = ROOT / "docs" / "python.md"
+    listening = SimpleNamespace(getsockname=lambda: ("127.0.0.1", 8222), close=lambda: None)
+    monkeypatch.setattr("peculiar.labelling.web.serve._listen", lambda host, port: listening)
+    monkeypatch.setattr("uvicorn.Server.run", lambda server, sockets: None)
+    monkeypatch.setattr("webbrowser.open", lambda address: True)
+    jobs = [content for language, content, _ in blocks(page) if language == "python"][1:]
+    assert len(jobs) >= 10
+    assert max(len(job.splitlines()) for job in jobs) <= 3
+    namespace = run_page(page)
+    assert len(namespace["alike"]) == 10
+    assert namespace["taught"].head.question.answers == ("edge_on", "face_on")
+    for file in ("pictures.csv", "report/report.html", "mine.onnx", "taught.onnx", "answers.db", "answered.csv"):
+        assert Path(file).is_file(), file
+
+
 # Its training leaves out a broken picture, and warns.
 @pytest.mark.filterwarnings("ignore::peculiar.errors.UnreadablePictureWarning")
 @pytest.mark.usefixtures("fake_surroundings")
-@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "lesson.md"], ids=page_name)
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name not in OWN_TESTS], ids=page_name)
 def test_snippets_and_commands_run(page: Path) -> None:
     run_page(page)
 

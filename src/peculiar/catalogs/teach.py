@@ -131,7 +131,7 @@ def teach(
     >>> import peculiar
     >>> taught = peculiar.teach("my_classes", "mine.onnx")
     >>> taught.head.question.answers, taught.used
-    (('edge_on', 'face_on'), 12)
+    (('edge_on', 'face_on'), 24)
     """
     model, out = model if isinstance(model, Model) else load_model(model), Path(out)
     if out.suffix != ".onnx":

@@ -80,7 +80,7 @@ def check(
     >>> import peculiar
     >>> found = peculiar.check("my_classes")
     >>> len(found.ids), found.of("unreadable")
-    (12, [])
+    (24, [])
     """
     if not 0 <= radius < 3600 * 180:
         message = f"the radius has to be 0 arcseconds or more, received {radius}"

@@ -114,7 +114,7 @@ def open_source(
     >>> import peculiar
     >>> source = peculiar.open_source("my_classes")
     >>> len(source), sorted(set(source.labels()))
-    (12, ['edge_on', 'face_on'])
+    (24, ['edge_on', 'face_on'])
     """
     paths = [Path(path)] if isinstance(path, str | os.PathLike) else [Path(one) for one in path]
     if not paths:

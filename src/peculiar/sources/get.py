@@ -226,7 +226,7 @@ def describe(data: Any, *, label: str | None = None, id: str | None = None) -> C
     --------
     >>> import peculiar
     >>> peculiar.describe("my_classes").classes
-    {'edge_on': 6, 'face_on': 6}
+    {'edge_on': 12, 'face_on': 12}
     """
     source = as_source(data, label=label, id=id)
     counts = Counter(source.labels())

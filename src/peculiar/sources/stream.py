@@ -590,7 +590,7 @@ def read_dataset(
     >>> import peculiar
     >>> dataset = peculiar.read_dataset(peculiar.open_source("my_classes"))
     >>> dataset.pictures.shape, dataset.question.answers
-    ((12, 128, 128, 3), ('edge_on', 'face_on'))
+    ((24, 128, 128, 3), ('edge_on', 'face_on'))
     """
     framing = framing or Framing()
     known = [label for label in source.labels() if label is not None]
