@@ -35,7 +35,7 @@ def _write_mosaic(folder: Path) -> None:
 def furnish(folder: Path) -> None:
     """Write into a folder, which is the present one:
 
-    ``my_classes`` (twelve pictures of each of two classes), ``pictures`` (twelve), ``survey.parquet`` (sixty galaxies with
+    ``my_classes`` (twelve pictures of each of two classes), ``pictures`` (twelve), ``survey.parquet`` (sixty with
     pictures, positions and labels), ``galaxies.parquet`` (their catalogue by the model that ships, with embeddings),
     ``labels.csv`` (their labels by id), ``galaxydata.npz`` (forty galaxies as the exercise has them), ``runs/first`` (a
     run of the exercise), ``labels.db`` (answers of two annotators),
