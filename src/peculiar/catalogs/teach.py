@@ -19,7 +19,7 @@ from peculiar.models.predict import NO_ANSWER, readable_batches
 from peculiar.models.seen import SEEN, pack_ids
 from peculiar.questions.question import Question
 from peculiar.sources.labels import open_labelled, own_question, question_of, read_labels
-from peculiar.sources.stream import Galaxy, Source, decode_row, in_order
+from peculiar.sources.stream import Galaxy, Source, decode_row, how_to_label, in_order
 from peculiar.tables.reader import is_table
 
 # Pictures that go through the network together.
@@ -233,8 +233,8 @@ def found_label(sources: Sequence[Source]) -> str:
     label = next((source.label for source in sources if source.label is not None), None)
     if label is None:
         message = (
-            f"{' and '.join(str(source.path) for source in sources)}: no labels to learn from; put the pictures into "
-            "one folder a class, or name a column of labels (--label) or a table of ids and labels (--labels)"
+            f"{' and '.join(str(source.path) for source in sources)}: no labels to learn from; "
+            f"{how_to_label(sources[0])}. A table of ids and labels is given by --labels"
         )
         raise LabelError(message)
     return label

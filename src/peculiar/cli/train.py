@@ -28,7 +28,7 @@ def train(
             "--from",
             metavar="MODEL",
             help="Where the galaxy network begins: galaxy (the model that ships), a model file, imagenet or scratch; "
-            "default: galaxy, with --question imagenet.",
+            "default: galaxy, with --question or another --size imagenet.",
         ),
     ] = None,
     label: Annotated[

@@ -558,6 +558,15 @@ def warn_of_names(path: Path, labels: Sequence[str | None], name: str) -> None:
         warnings.warn(f"{path}: {sentence}", PeculiarWarning, stacklevel=3)
 
 
+def how_to_label(source: Source) -> str:
+    """Return how labels can be given to a source that has none, as part of a sentence."""
+    if hint := one_hot({name: source.column(name) for name in source.columns[:_MOST_COLUMNS]}):
+        return hint
+    if source.columns:
+        return f"name the column that holds them (--label); there are: {', '.join(source.columns)}"
+    return "put the pictures into one sub-folder per class, or give a table with a column of labels"
+
+
 def read_dataset(
     source: Source, framing: Framing | None = None, *, progress: Callable[[int, int], object] = lambda done, total: None
 ) -> Dataset:
@@ -595,13 +604,7 @@ def read_dataset(
     framing = framing or Framing()
     known = [label for label in source.labels() if label is not None]
     if not known:
-        remedy = (
-            f"name the column that holds them (--label); there are: {', '.join(source.columns)}"
-            if source.columns
-            else "put the pictures into one sub-folder per class, or give a table with a column of labels"
-        )
-        hint = one_hot({name: source.column(name) for name in source.columns[:_MOST_COLUMNS]})
-        message = f"{source.path}: no galaxy has a label; {hint or remedy}"
+        message = f"{source.path}: no galaxy has a label; {how_to_label(source)}"
         raise LabelError(message)
     warn_of_names(source.path, known, source.label or "label")
     question = question_for(source.label or "label", known)

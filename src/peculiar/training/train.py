@@ -120,7 +120,8 @@ def train(
         The network of the model that ships, or the exercise's.
     start : str, path-like or Model, optional
         Where the galaxy network begins: "galaxy" (the model that ships), a model file, "imagenet" (weights learned on
-        ImageNet) or "scratch" (random weights). By default "galaxy"; "imagenet" with `question`, `body` or `width`.
+        ImageNet) or "scratch" (random weights). By default "galaxy"; "imagenet" with `question`, `body`, `width`
+        or another `size`.
     label : str, optional
         Column of labels; by default the first of the usual names, or the folders that pictures lie in.
     labels : path-like, optional
@@ -261,8 +262,9 @@ def _train_galaxy(
     with extra("training", "train"):
         from peculiar.training.loop import train_network
     if start is None:
-        # Another network than that of the model that ships cannot go on from it.
-        start = "imagenet" if question is not None or set(given).intersection(("body", "width")) else SHIPPED_NAME
+        # Another network than that of the model that ships, or one for pictures of another size, cannot go on from it.
+        other = set(given).intersection(("body", "width")) or given.get("size", _size()) != _size()
+        start = "imagenet" if question is not None or other else SHIPPED_NAME
     origin = _origin(start)
     recipe = make_recipe(origin, pretrained=False if start == "scratch" else None, **given)
     sources = [one if isinstance(one, Source) else open_labelled(one, labels=labels, id=id) for one in data]
@@ -282,6 +284,11 @@ def _train_galaxy(
         watcher=watcher,
     )
     return Run(folder, history, read_notes(folder)["scores"])
+
+
+def _size() -> int:
+    """Return the side of the pictures that the model that ships takes, in pixels."""
+    return load_model().framing.size
 
 
 def _origin(start: str | os.PathLike[str] | Model) -> Model | None:
