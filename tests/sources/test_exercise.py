@@ -97,7 +97,7 @@ def test_simulated_galaxies_stand_in_with_a_warning(server: Published) -> None:
     assert caught[0].filename == __file__
     message = str(caught[0].message)
     assert "the server answered 404 Not Found" in message
-    assert "these are 8 simulated ones; scores on them say nothing of the sky" in message
+    assert "these are 8 simulated ones; scores on them say nothing about the sky" in message
     assert "set PECULIAR_DATA" in message
     assert not (cache_folder() / "galaxydata.npz").exists()
 
