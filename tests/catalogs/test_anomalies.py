@@ -119,5 +119,5 @@ def test_a_table_without_answers() -> None:
     with pytest.raises(UnknownNameError, match="Did you mean 'interest'"):
         read_answers(["a.csv"])
     Path("b.csv").write_bytes(b"\0\1\2")
-    with pytest.raises(DataError, match=r"b\.csv: not a table"):
+    with pytest.raises(DataError, match=r"b\.csv: not a known kind of table"):
         read_answers(["b.csv"])
