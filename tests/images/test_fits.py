@@ -252,10 +252,10 @@ def test_what_is_no_picture(tmp_path: Path) -> None:
     with pytest.raises(PictureError, match="it holds no image"):
         read_bands([path])
     fits.PrimaryHDU(np.zeros(5)).writeto(path, overwrite=True)
-    with pytest.raises(PictureError, match=r"shape \(5,\) is no picture"):
+    with pytest.raises(PictureError, match=r"shape \(5,\) is not a picture"):
         read_bands([path])
     fits.PrimaryHDU(np.zeros((2, 3, 4, 5))).writeto(path, overwrite=True)
-    with pytest.raises(PictureError, match=r"shape \(2, 3, 4, 5\) is no picture"):
+    with pytest.raises(PictureError, match=r"shape \(2, 3, 4, 5\) is not a picture"):
         read_bands([path])
     with pytest.raises(PictureError, match="cannot be read as FITS"):
         read_bands([tmp_path / "nothing.fits"])
