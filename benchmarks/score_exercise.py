@@ -33,7 +33,7 @@ def with_keras(seed: int, epochs: int) -> tuple[float, float]:
     data, labels = load_galaxy_data(data_folder() / "galaxydata.npz")
     parts = split(labels)
     pictures = data.astype(np.float32) / 255
-    # Keras's own first weights: the duplicate is built anew by its own initialisers.
+    # Keras's own first weights: its initialisers build the twin a second time.
     model = keras.models.clone_model(to_keras(Network()))
     model.compile(
         optimizer=keras.optimizers.Adam(learning_rate=0.001),

@@ -116,7 +116,7 @@ def main():
     options = parser.parse_args()
     model = load_model(options.model)
     if model.card.familiar is None:
-        sys.exit("the model file does not tell of unlikeness: write it anew with `peculiar calibrate`")
+        sys.exit("the model file has no measure of novelty; `peculiar calibrate` adds one")
     machine = describe("numpy", "onnxruntime", "scikit-learn")
 
     def told(framed):

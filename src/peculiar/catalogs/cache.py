@@ -47,7 +47,7 @@ def _state_of(file: Path) -> dict[str, Any]:
 
 
 def _as_written(file: Path) -> bool:
-    """Tell whether a file of the cache is as it was written: by its size and time, or else by its digest."""
+    """Return whether a cached file is unchanged: by its size and time, or else by its digest."""
     try:
         stamp, state = json.loads(_stamp(file).read_bytes()), _state_of(file)
         if {name: stamp[name] for name in state} == state:
