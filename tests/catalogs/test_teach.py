@@ -12,6 +12,7 @@ import pytest
 from scipy.special import entr
 from typer.testing import CliRunner
 
+from class_folders import write_classes
 from peculiar.catalogs.catalog import Catalog
 from peculiar.catalogs.predict import predict
 from peculiar.catalogs.teach import raw_embeddings, teach
@@ -160,11 +161,7 @@ def test_the_command(labels: Path, tiny_catalog: Path, tiny_model: Path) -> None
 @pytest.fixture
 def classes(tiny_survey: Path) -> Path:
     """A folder with a sub-folder a class: thirty round galaxies and thirty flat ones."""
-    for row in pa.parquet.read_table(tiny_survey, columns=["id", "image", "clean5"]).to_pylist()[:60]:
-        file = Path("classes", "flat" if row["clean5"] in ("in_between", "cigar") else "round", f"{row['id']}.png")
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(row["image"]["bytes"])
-    return Path("classes")
+    return write_classes(tiny_survey, Path("classes"), count=60)
 
 
 def test_folders_teach_as_a_catalogue_of_their_pictures_does(classes: Path, tiny_model: Path) -> None:
@@ -184,11 +181,7 @@ def test_folders_teach_as_a_catalogue_of_their_pictures_does(classes: Path, tiny
 
 
 def test_folders_that_are_called_as_a_known_question_make_a_new_one(tiny_survey: Path, tiny_model: Path) -> None:
-    for row in pa.parquet.read_table(tiny_survey, columns=["id", "image", "clean5"]).to_pylist():
-        if row["clean5"] in ("round", "edge_on"):
-            file = Path("mine", row["clean5"], f"{row['id']}.png")
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(row["image"]["bytes"])
+    write_classes(tiny_survey, Path("mine"), {"round": "round", "edge_on": "edge_on"})
     taught = teach("mine", "m.onnx", model=tiny_model)
     # The answers are those that occur, in the order of the question that is known.
     assert (taught.head.question.name, taught.head.question.answers) == ("mine", ("round", "edge_on"))

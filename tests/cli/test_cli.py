@@ -386,7 +386,7 @@ def test_votes_are_learned_and_scored(peculiar_command: Any, tiny_survey: Path) 
     words = ("--epochs", 1, "--width", 8, "--size", 32, "--batch-size", 16, "--from", "scratch")
     status, _, progress = peculiar_command("train", tiny_survey, *asked, "--out", "run", *words)
     assert status == 0, progress
-    assert re.search(r"validation: flat accuracy [\d.]+, shares off by 0\.\d{3}  ", progress)
+    assert re.search(r"validation: flat log loss [\d.]+, accuracy [\d.]+, shares off by 0\.\d{3}  ", progress)
     assert peculiar_command("export", "run", "--out", "flat.onnx")[0] == 0
     known = ("--labels", "votes.csv", "--model", "flat.onnx")
     status, output, progress = peculiar_command("calibrate", tiny_survey, *known, "--out", "calibrated.onnx")
@@ -416,7 +416,7 @@ def test_train_export_predict_evaluate(peculiar_command: Any, tiny_survey: Path)
     status, output, progress = peculiar_command("train", tiny_survey, "--question", "galaxy", "--out", "run", *words)
     assert status == 0
     assert "questions: four_class, clean5, odd" in progress
-    assert re.search(r"epoch 1/1  loss \d\.\d{3}  \|  validation: four_class accuracy ", progress)
+    assert re.search(r"epoch 1/1  loss \d\.\d{3}  \|  validation: four_class log loss ", progress)
     assert "`peculiar export run --out MODEL.onnx`" in output
 
     status, output, _ = peculiar_command(

@@ -108,7 +108,7 @@ def test_rows_of_one_galaxy_are_held_out_together() -> None:
 def test_an_answer_of_few_galaxies_in_many_rows_is_refused() -> None:
     embeddings, labels, _ = drawn(60)
     galaxies = np.where(labels == 1, 0, np.arange(60))
-    with pytest.raises(LabelError, match=r"flat has fewer: received round \d+, flat 1 \(shape\)\. Add some"):
+    with pytest.raises(LabelError, match=r"flat has fewer: received round \d+, flat 1 for 'shape'\. Add some"):
         fit_head(embeddings, labels, FLAT, groups=galaxies.tolist())
 
 

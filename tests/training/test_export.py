@@ -9,7 +9,8 @@ import torch
 
 from peculiar.errors import ModelError, RunError
 from peculiar.models.model_file import load_model
-from peculiar.training import export, loop, recipe
+from peculiar.training import loop, network_file, recipe
+from peculiar.training.export import export
 from peculiar.training.weights import to_input
 from pictures import draw_galaxy
 
@@ -36,8 +37,8 @@ def test_where_half_precision_changes_answers_all_weights_are_whole(
     tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = [{"odd": 0.02}, {}]  # of the halved file, of the whole one
-    monkeypatch.setattr(export, "_wrong", lambda *_: found.pop(0))
-    export.export(tiny_run, tmp_path / "model.onnx")
+    monkeypatch.setattr(network_file, "_wrong", lambda *_: found.pop(0))
+    export(tiny_run, tmp_path / "model.onnx")
     kinds = {weights.data_type for weights in onnx.load(tmp_path / "model.onnx").graph.initializer}
     assert onnx.TensorProto.FLOAT in kinds
     assert onnx.TensorProto.FLOAT16 not in kinds
@@ -50,18 +51,18 @@ def test_the_file_names_nothing_of_the_machine(tiny_model: Path) -> None:
 
 
 def test_the_digest_follows_from_what_decides_the_answers(tiny_run: Path, tiny_model: Path) -> None:
-    one, again = load_model(tiny_model).card, export.export(tiny_run, "again.onnx", scores={"part": "test"}).card
+    one, again = load_model(tiny_model).card, export(tiny_run, "again.onnx", scores={"part": "test"}).card
     assert again.digest == one.digest
     assert (again.name, again.scores) == ("again", {"part": "test"})
 
 
 def test_a_file_that_answers_otherwise_is_not_written(tiny_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(export, "TOLERANCE", 0.0)
+    monkeypatch.setattr(network_file, "TOLERANCE", 0.0)
     with pytest.raises(ModelError, match="otherwise than PyTorch"):
-        export.export(tiny_run, "model.onnx")
+        export(tiny_run, "model.onnx")
     assert list(Path().glob("*.onnx")) == []
 
 
 def test_a_folder_that_is_no_fit_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="not the folder of a training run"):
-        export.export(tmp_path, "model.onnx")
+        export(tmp_path, "model.onnx")

@@ -186,7 +186,7 @@ def _check_new(model: Model, question: Question) -> None:
 
 def find_question(
     sources: Sequence[Source],
-    model: Model,
+    model: Model | None,
     *,
     label: str | None = None,
     labels: str | os.PathLike[str] | None = None,
@@ -201,8 +201,8 @@ def find_question(
     Parameters
     ----------
     sources : sequence of Source
-    model : Model
-        That is to answer it.
+    model : Model or None
+        Model that is to answer it beside its own questions.
     label, labels, id
         See `teach`.
     question : str, optional
@@ -217,7 +217,7 @@ def find_question(
     """
     column = found_label(sources) if label is None and labels is None else label
     found, asked = own_question(sources, column, labels, id)
-    taken = {one.name for one in model.card.questions}
+    taken = set() if model is None else {one.name for one in model.card.questions}
     name = asked.name if label is not None or asked.name not in taken else Path(found[0].name).stem
     return found, replace(asked, name=question or name)
 
@@ -321,17 +321,17 @@ def raw_embeddings(catalog: Catalog, rows: NDArray[np.integer]) -> tuple[NDArray
     return matrix[finite], there[known[finite]]
 
 
-def write_taught(model: Model, head: Head, out: Path, count: int, *, seen: Iterable[str] = ()) -> Model:
+def write_taught(model: Model, head: Head, out: Path, count: int, *, seen: Iterable[str] = (), name: str = "") -> Model:
     """Write the model file with one more question, which its catalogues are about from then on.
 
-    `seen` are the ids of the galaxies that it learned from.
+    `seen` are the ids of the galaxies that it learned from. The model is called `name`, or as the file.
     """
     card, question = model.card, head.question
     graph, _ = split_card(model.path.read_bytes())
     graph += head_graph(f"logits_{len(card.questions)}", head.weights, head.bias)
     changed = card.model_copy(
         update={
-            "name": out.stem,
+            "name": name or out.stem,
             "questions": (*card.questions, question),
             "temperatures": {**card.temperatures, question.name: head.temperature},
             "sets": {**card.sets, question.name: head.sets},

@@ -7,7 +7,6 @@ import typer
 
 from peculiar.cli.options import ModelOut, Overwrite, Scores, already, producing, read_scores
 from peculiar.cli.terminal import out
-from peculiar.errors import extra
 
 
 def export(
@@ -23,8 +22,8 @@ def export(
     overwrite: Overwrite = False,
 ) -> None:
     """Write the model file of a training run, which needs no PyTorch to be used."""
-    with extra("exporting a model", "train"):
-        from peculiar.training.export import export as run_export
+    from peculiar.training.export import export as run_export
+
     kept = read_scores(scores)
     with producing(context, file) as request:
         if already(request, file):

@@ -104,6 +104,9 @@ def watching_training(if_stopped: str = "") -> Iterator["TrainingWatcher"]:
             def comparing(self, done: int, total: int) -> None:
                 show(description="looking for duplicates", completed=done, total=total)
 
+            def embedding(self, done: int, total: int) -> None:
+                show(description="embedding", completed=done, total=total)
+
             def asking(self, done: int, total: int) -> None:
                 show(description="asking the teachers", completed=done, total=total)
 

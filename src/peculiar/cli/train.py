@@ -7,12 +7,14 @@ import typer
 
 from peculiar.cli.options import IdColumn, Json, LabelledData, Labels, Seed
 from peculiar.cli.progress import watching, watching_training
-from peculiar.cli.terminal import out, print_json, print_scores
-from peculiar.text import counted
+from peculiar.cli.terminal import out, print_json, print_scores, print_table
+from peculiar.text import counted, format_score
 
 if TYPE_CHECKING:
     from peculiar.exercise.train import Trained
+    from peculiar.training.run import Run
 
+_INTERRUPTED = 130
 _RESUME = "; add --resume to the same command to go on after the last whole epoch"
 
 
@@ -49,6 +51,16 @@ def train(
             help="Model file to learn from as well as from the labels, trained on the same parts; may be given several "
             "times."
         ),
+    ] = None,
+    fine_tune: Annotated[
+        str,
+        typer.Option(
+            help="Whether to fine-tune the network on classes of your own: auto (where it can be shown to be better), "
+            "always or never. It is kept only if it is better."
+        ),
+    ] = "auto",
+    time_limit: Annotated[
+        float | None, typer.Option(metavar="MINUTES", help="Minutes that this fine-tuning may take; default: no limit.")
     ] = None,
     epochs: Annotated[
         int | None,
@@ -110,6 +122,8 @@ def train(
             id=id_column,
             question=question,
             teachers=teacher or (),
+            fine_tune=fine_tune,
+            time_limit=time_limit,
             epochs=epochs,
             batch_size=batch_size,
             learning_rate=learning_rate,
@@ -127,11 +141,37 @@ def train(
         )
     if not isinstance(trained, Run):
         _show_exercise(trained, as_json=as_json)
-    elif as_json:
-        print_json({"out": str(trained.folder), "history": trained.history, "scores": trained.scores})
     else:
-        command = f"peculiar export {trained.folder} --out MODEL.onnx"
-        out.print(f"The run is in {trained.folder}; `{command}` makes a model file of it.")
+        _show_run(trained, as_json=as_json)
+        if trained.stopped:
+            raise typer.Exit(_INTERRUPTED)
+
+
+def _show_run(run: "Run", *, as_json: bool) -> None:
+    """Print the scores of a run of the galaxy network, and what to type next."""
+    from peculiar.training.recipe import MODEL, PAGE
+
+    model = run.folder / MODEL
+    if as_json:
+        print_json({"out": str(run.folder), "history": run.history, "scores": run.scores, "stopped": run.stopped})
+    elif not model.exists():
+        out.print(f"The run is in {run.folder}. Next: peculiar export {run.folder} --out MODEL.onnx")
+    else:
+        for scores in run.scores.values():
+            head = ["class", "galaxies", "precision", "recall", "F1", "AUC"]
+            names = ("precision", "recall", "f1", "auc")
+            print_table(
+                [
+                    head,
+                    *(
+                        [name, str(of["count"]), *(format_score(of[key]) for key in names)]
+                        for name, of in scores["classes"].items()
+                    ),
+                ]
+            )
+        out.print(f"Model file: {model}")
+        out.print(f"Page: {run.folder / PAGE}")
+        out.print(f"Next: peculiar predict PICTURES --model {model} --out catalog.parquet")
 
 
 def _show_exercise(trained: "Trained", *, as_json: bool) -> None:

@@ -179,12 +179,12 @@ def _check_counts(question: Question, counts: NDArray[np.integer]) -> None:
     told = ", ".join(f"{answer} {count}" for answer, count in zip(question.answers, counts, strict=True))
     few = [answer for answer, count in zip(question.answers, counts, strict=True) if count < LEAST_OF_A_CLASS]
     if len(question.answers) < 2:
-        message = f"two classes or more are needed to tell apart, received {told or 'no labels'} ({question.name})"
+        message = f"two classes or more are needed to tell apart, received {told or 'no labels'} for {question.name!r}"
         raise LabelError(message)
     if few:
         message = (
             f"{LEAST_OF_A_CLASS} different galaxies of each class are needed to learn from and to check, and "
-            f"{', '.join(few)} {'has' if len(few) == 1 else 'have'} fewer: received {told} ({question.name}). "
+            f"{', '.join(few)} {'has' if len(few) == 1 else 'have'} fewer: received {told} for {question.name!r}. "
             "Add some, or leave the class out"
         )
         raise LabelError(message)

@@ -340,6 +340,51 @@ def draw_history(history: Sequence[Mapping[str, Any]]) -> Figure:
     return figure
 
 
+def draw_training(
+    history: Sequence[Mapping[str, Any]],
+    question: str,
+    *,
+    guessing: Mapping[str, float],
+    best: int,
+    head: Mapping[str, float] | None = None,
+) -> Figure:
+    """Draw the log loss and the balanced accuracy of a question against the epoch, with what guessing would give.
+
+    Parameters
+    ----------
+    history : sequence of dict
+        A line an epoch, with the scores of the held-out galaxies under ``val_`` and the name of the question.
+    question : str
+    guessing : mapping of str to float
+        ``log_loss`` and ``balanced_accuracy`` of who knows only how frequent the classes are.
+    best : int
+        The epoch to mark.
+    head : mapping of str to float, optional
+        The same scores of the head on the embeddings, on the same galaxies.
+    """
+    figure = Figure(figsize=(9.6, 3.4), layout="constrained")
+    epochs = [line["epoch"] for line in history]
+    panels = (("log_loss", "log loss"), ("balanced_accuracy", "balanced accuracy"))
+    for axes, (key, title) in zip(figure.subplots(1, 2), panels, strict=True):
+        values = [line[f"val_{question}"][key] for line in history]
+        if key == "log_loss":
+            training = [line["loss"] for line in history]
+            axes.plot(epochs, training, "o-", color=COLOURS[0], label="training (weighted)", markersize=3)
+        axes.plot(epochs, values, "o-", color=COLOURS[1], label="held out", markersize=3)
+        axes.axhline(guessing[key], color="0.5", linestyle=":", label="guessing")
+        if head is not None:
+            axes.axhline(head[key], color=COLOURS[2], linestyle="--", label="head on the embeddings")
+        axes.axvline(best, color="0.7", linewidth=1, zorder=0, label=f"best epoch ({best})")
+        if key == "log_loss":
+            axes.legend(frameon=False, fontsize=8)
+        axes.set_title(title, fontsize=10)
+        axes.set_xlabel("epoch")
+        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+        axes.grid(alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
 def draw_confusion(confusion: Sequence[Sequence[int]], answers: Sequence[str]) -> Figure:
     """Draw a confusion matrix: counts, coloured by the share of the labelled class."""
     counts = np.asarray(confusion)

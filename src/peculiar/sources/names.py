@@ -70,17 +70,17 @@ class Naming:
 
     def warn_of_parts(self, path: Path) -> None:
         """Warn if pictures of several parts of a split are read as one set."""
-        warn_of_parts(path, self.parts)
+        warn_of_parts(path, self.parts, ", except by `peculiar train` from a model, which keeps them apart")
 
 
-def warn_of_parts(path: Path, parts: Iterable[str]) -> None:
-    """Warn if names are those of several parts of a split, which are read together."""
+def warn_of_parts(path: Path, parts: Iterable[str], apart: str = "") -> None:
+    """Warn if names are those of several parts of a split, which are read together; `apart` adds who does not."""
     named = {name: part for name in parts if (part := part_of(name))}
     if len(set(named.values())) > 1:
         listed = ", ".join(as_text(name) for name in sorted(named)[:6]) + (" ..." if len(named) > 6 else "")
         message = (
-            f"{path}: {listed} are taken for parts of a split, not for classes, and are read together. To train or "
-            "evaluate on one part alone, give its path"
+            f"{path}: {listed} are taken for parts of a split, not for classes, and are read together{apart}. To train "
+            "or evaluate on one part alone, give its path"
         )
         warnings.warn(message, PeculiarWarning, stacklevel=4)
 
@@ -90,6 +90,11 @@ def clean(path: str) -> str:
     if "//" in path or path.startswith(("/", "./")) or "/./" in path:
         return "/".join(piece for piece in path.split("/") if piece not in ("", "."))
     return path
+
+
+def part_told(path: str) -> str | None:
+    """Return the part of a split in the folders of a picture's path; None where they name none."""
+    return next((part for folder in path.split("/")[:-1] if (part := part_of(folder))), None)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -1,49 +1,14 @@
-"""Export a training run to a model file, and check its answers against PyTorch."""
+"""Export a training run to a model file."""
 
-import logging
 import os
-import warnings
 from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import onnx
-import torch
-from onnx import TensorProto, helper, numpy_helper
-from pydantic import ValidationError
-from torch import Tensor, nn
-
-from peculiar.errors import ModelError, RunError
-from peculiar.files import run_files
-from peculiar.files.writing import writing
-from peculiar.models.model_file import FORMAT, Card, Model, load_model, seal
-from peculiar.models.seen import SEEN, pack_ids
-from peculiar.training.loop import load_net
-from peculiar.training.networks.galaxy import GalaxyNet
-from peculiar.training.recipe import read_notes, read_record
-from peculiar.training.weights import to_input
-
-# Half precision keeps three digits of a weight, and halves the file; arithmetic stays in single precision. The few
-# weights of the first layers need more digits than that, and take little room. A network whose temperature is low needs
-# more digits of all of them.
-_HALF_FROM = 2**14
-
-TOLERANCE = 1e-3
-"""How far a probability of the model file may be from PyTorch's."""
-
-
-class _Graph(nn.Module):
-    """What the file computes: decoded pictures in, embedding and logits out."""
-
-    def __init__(self, net: GalaxyNet) -> None:
-        super().__init__()
-        self.net = net
-
-    def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
-        embedding = self.net.embed(pictures.permute(0, 3, 1, 2).to(torch.float32) * (1 / 255))
-        return (embedding, *(head(embedding) for head in self.net.heads))
+from peculiar.errors import extra
+from peculiar.models.container import split_card
+from peculiar.models.model_file import Model, load_model, write_model
+from peculiar.training.recipe import MODEL
 
 
 def export(
@@ -52,28 +17,30 @@ def export(
     *,
     name: str | None = None,
     scores: dict[str, Any] | None = None,
-    views: int = 2,
+    views: int | None = None,
     credits: Sequence[str] = (),
     licence: str = "",
 ) -> Model:
-    """Write the model file of a run.
+    """Write the model file of a training run, under a name and with credits.
+
+    A run on classes of one's own has its model file in its folder already: this writes a copy of it, without PyTorch.
 
     Parameters
     ----------
     folder : path-like
-        What ``peculiar train`` wrote.
+        Folder that ``peculiar train`` wrote.
     out : path-like
-        The ``.onnx`` to write, in one step.
+        The ``.onnx`` to write, atomically.
     name : str, optional
-        What the model is called; by default as the file.
+        Name of the model; default: that of the file.
     scores : dict, optional
-        To be kept in the file; by default those on the validation part.
-    views : int
-        Over how many turned and mirrored views the model averages unless told otherwise, 1 to 8.
+        Scores for the file; default: those of the run.
+    views : int, optional
+        Number of turned and mirrored views that the model averages over by default, 1 to 8; default: 2, or as before.
     credits : sequence of str
-        Whom to thank for the data.
+        Credits for the data, after those that the model has.
     licence : str
-        Of the weights.
+        Licence of the weights; default: that of the model.
 
     Returns
     -------
@@ -85,7 +52,9 @@ def export(
     RunError
         If the folder is not that of a finished run, or damaged.
     ModelError
-        If the file's answers differ from PyTorch's by more than `TOLERANCE`.
+        If the file's answers differ from PyTorch's.
+    MissingExtraError
+        If PyTorch is needed and not installed.
 
     Examples
     --------
@@ -95,120 +64,21 @@ def export(
     'galaxy'
     """
     folder, out = Path(folder), Path(out)
-    record = read_record(folder)
-    net = load_net(folder, record)
-    notes = read_notes(folder)
-    size = record.recipe.size
-    whole = _to_onnx(net, size)
-    try:
-        card = Card(
-            format=FORMAT,
-            name=name or out.stem,
-            digest="",
-            framing=record.recipe.framing,
-            questions=record.questions,
-            temperatures=notes["temperatures"],
-            views=views,
-            training={
-                **record.model_dump(mode="json", exclude={"questions"}),
-                "epochs": len(run_files.read_history(folder)),
-                SEEN: [
-                    *record.seen,
-                    pack_ids(id_ for id_, part in run_files.read_split(folder).items() if part == "training"),
-                ],
-            },
-            scores=scores or {"validation": notes["scores"]},
-            credits=tuple(credits),
-            licence=licence,
-            version=metadata.version("peculiar"),
+    if not (folder / MODEL).is_file():
+        with extra("exporting a network", "train"):
+            from peculiar.training.network_file import write_network
+        return write_network(
+            folder, out, name=name or out.stem, scores=scores, views=views or 2, credits=credits, licence=licence
         )
-    except ValidationError as error:
-        message = f"{folder} cannot be exported: {run_files.wrong_values(error)}"
-        raise RunError(message) from error
-    with writing(out) as temporary:
-        for graph in (_halved(whole), whole):
-            onnx.checker.check_model(graph)
-            temporary.write_bytes(seal(graph.SerializeToString(deterministic=True), card))
-            wrong = _wrong(load_model(temporary), net, notes["temperatures"])
-            if not wrong:
-                break
-        else:
-            listed = ", ".join(f"{question} by up to {worst:.2g}" for question, worst in wrong.items())
-            message = f"the exported network answers otherwise than PyTorch: {listed}"
-            raise ModelError(message)
-    return load_model(out)
-
-
-def _to_onnx(net: GalaxyNet, size: int) -> onnx.ModelProto:
-    """Trace a network, its normalisations folded into its convolutions."""
-    # By number: people name questions as they like, and names of outputs are code to the exporter.
-    names = ["embedding", *(f"logits_{number}" for number in range(len(net.questions)))]
-    example = torch.zeros(2, size, size, 3, dtype=torch.uint8)
-    exporter = logging.getLogger("torch.onnx")
-    before = exporter.level
-    with warnings.catch_warnings():
-        # PyTorch's exporter warns of its own internals, and of packages that it could do without.
-        warnings.simplefilter("ignore")
-        exporter.setLevel(logging.ERROR)
-        try:
-            program = torch.onnx.export(
-                _Graph(net).eval(),
-                (example,),
-                dynamo=True,
-                input_names=["pictures"],
-                output_names=names,
-                dynamic_shapes=({0: "n"},),
-                verbose=False,
-            )
-        finally:
-            exporter.setLevel(before)
-    graph: onnx.ModelProto = program.model_proto  # type: ignore[union-attr]
-    _strip(graph)
-    return graph
-
-
-def _strip(graph: onnx.ModelProto) -> None:
-    """Remove what the exporter notes of the source: half a megabyte that names files of the machine."""
-    for part in (*graph.graph.node, *graph.graph.input, *graph.graph.output, *graph.graph.value_info):
-        del part.metadata_props[:]
-        if isinstance(part, onnx.NodeProto):
-            part.doc_string = ""
-    del graph.graph.metadata_props[:]
-    del graph.metadata_props[:]
-    graph.doc_string = graph.graph.doc_string = ""
-
-
-def _halved(whole: onnx.ModelProto) -> onnx.ModelProto:
-    """Return a graph with large weights in half precision; ONNX Runtime widens them once, as it loads the file."""
-    graph = onnx.ModelProto()
-    graph.CopyFrom(whole)
-    for weights in graph.graph.initializer:
-        values = numpy_helper.to_array(weights)
-        if values.dtype != np.float32 or values.size < _HALF_FROM:
-            continue
-        name = weights.name
-        weights.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}.half"))
-        graph.graph.node.insert(0, helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT))
-    return graph
-
-
-def _wrong(model: Model, net: GalaxyNet, temperatures: dict[str, float]) -> dict[str, float]:
-    """Return how far the file's probabilities are from the network's, by question, where that is too far.
-
-    On smooth and on noisy pictures.
-    """
-    size = model.framing.size
-    random = np.random.default_rng(222)
-    noise = random.integers(0, 256, (8, size, size, 3), dtype=np.uint8)
-    blocks = random.integers(0, 256, (8, 4, 4, 3), dtype=np.uint8).repeat(size // 4, axis=1).repeat(size // 4, axis=2)
-    smooth = np.zeros_like(noise)
-    smooth[:, : blocks.shape[1], : blocks.shape[2]] = blocks
-    pictures = np.concatenate([noise, smooth])
-    found = model.classify(pictures, views=1, framed=True).probabilities
-    with torch.inference_mode():
-        logits = net(to_input(torch.from_numpy(pictures), torch.device("cpu")))
-    furthest = {
-        question: float(np.abs(found[question] - torch.softmax(values / temperatures[question], dim=1).numpy()).max())
-        for question, values in logits.items()
-    }
-    return {question: worst for question, worst in furthest.items() if not worst <= TOLERANCE}
+    card = load_model(folder / MODEL).card
+    changed = card.model_copy(
+        update={
+            "name": name or out.stem,
+            "scores": scores or card.scores,
+            "views": views or card.views,
+            "credits": (*card.credits, *credits),
+            "licence": licence or card.licence,
+        }
+    )
+    graph, _ = split_card((folder / MODEL).read_bytes())
+    return write_model(graph, changed, out)

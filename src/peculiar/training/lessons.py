@@ -10,12 +10,9 @@ from numpy.typing import NDArray
 from peculiar.errors import UsageError
 from peculiar.models.model_file import Model
 from peculiar.sources.answers import Answered
-from peculiar.training.recipe import RunRecord
+from peculiar.training.recipe import LESSONS, RunRecord
 from peculiar.training.watch import Watcher
 from peculiar.training.weights import read_weights, write_weights
-
-LESSONS = "lessons.safetensors"
-"""What teachers said, so that a resumed run need not ask them again."""
 
 # A teacher looks at every galaxy from all sides, so that its pupil learns to answer alike whatever way one is turned.
 _VIEWS = 8

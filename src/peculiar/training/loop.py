@@ -28,13 +28,14 @@ from peculiar.sources.split import Split, data_digest
 from peculiar.training.augment import middle, views
 from peculiar.training.balance import SURE, class_weights, draws
 from peculiar.training.dimensions import BODY
-from peculiar.training.lessons import LESSONS, ask_teachers, check_teacher, keep_lessons, kept_lessons
+from peculiar.training.lessons import ask_teachers, check_teacher, keep_lessons, kept_lessons
 from peculiar.training.losses import weighted_cross_entropy
 from peculiar.training.networks.bodies import imagenet_file, load_imagenet
 from peculiar.training.networks.galaxy import GalaxyNet, channels_last, numbered_heads
 from peculiar.training.parts import check_parts, content, split_galaxies, told_split
 from peculiar.training.recipe import (
     AVERAGED,
+    LESSONS,
     NOTES,
     QUESTIONS,
     Recipe,
@@ -45,7 +46,7 @@ from peculiar.training.recipe import (
     width_of,
 )
 from peculiar.training.restore import restore, set_head
-from peculiar.training.validation import Known, score
+from peculiar.training.validation import Known, best_epoch, score
 from peculiar.training.watch import Watcher
 from peculiar.training.weights import read_weights, write_weights
 
@@ -295,18 +296,29 @@ class _Loop:
             if not (keep_stopped and (self.folder / run_files.LAST).exists()):
                 raise
             history = self._resume()
+        if self.record.recipe.patience is not None:
+            self._take_best()
         run_files.write_json(self.folder / NOTES, self._conclude())
         return history
 
     def _epochs(self, history: list[dict[str, Any]]) -> None:
         """Train the epochs that are left, and add their lines to the history."""
+        patience = self.record.recipe.patience
         for epoch in range(len(history) + 1, self.record.recipe.epochs + 1):
+            if patience is not None and history and len(history) - best_epoch(history) >= patience:
+                return
             started = time.perf_counter()
             line = {"epoch": epoch, "loss": self._train(epoch), **self._validate()}
             line["seconds"] = round(time.perf_counter() - started, 1)
             history.append(line)
             self._save(history)
             self.watcher.epoch(line)
+
+    def _take_best(self) -> None:
+        """Let the averaged weights be those after the best epoch."""
+        tensors, _, _ = read_weights(self.folder / run_files.BEST)
+        self.average.load_state_dict(numbered_heads(tensors, [question.name for question in self.data.questions]))
+        write_weights(self.folder / AVERAGED, self.average.state_dict())
 
     def _go_on_from(self, start: Model) -> GalaxyNet:
         """Return the network of a model; questions that are new to it get heads on its embeddings as they are."""
@@ -362,6 +374,8 @@ class _Loop:
 
     def _save(self, history: list[dict[str, Any]]) -> None:
         write_weights(self.folder / AVERAGED, self.average.state_dict())
+        if self.record.recipe.patience is not None and best_epoch(history) == len(history):
+            write_weights(self.folder / run_files.BEST, self.average.state_dict())
         state = {_AVERAGE + name: value for name, value in self.average.state_dict().items()}
         for number, values in self.optimizer.state_dict()["state"].items():
             state.update({f"{number}.{name}": value for name, value in values.items()})

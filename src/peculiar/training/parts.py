@@ -40,8 +40,8 @@ def split_galaxies(
 
 
 def told_split(ids: Sequence[str], parts: Mapping[str, str]) -> Split:
-    """Return the rows of each part, from the part of each id."""
-    told = np.array([parts[id_] for id_ in ids])
+    """Return the rows of each part, from the part of each id; an id that has none is in none."""
+    told = np.array([parts.get(id_, "") for id_ in ids])
     return Split(*(np.flatnonzero(told == part) for part in PARTS))
 
 

@@ -22,6 +22,12 @@ AVERAGED = "averaged.safetensors"
 NOTES = "notes.json"
 """Temperatures, and scores on the validation part."""
 
+LESSONS = "lessons.safetensors"
+"""What teachers said, so that a resumed run need not ask them again."""
+
+MODEL, PAGE = "model.onnx", "report.html"
+"""Files in the folder of a run on classes of one's own: the model file, and the page about it."""
+
 # A network that goes on from another knows most already: large steps would make it forget.
 _GOING_ON = {"epochs": 30, "learning_rate": 0.0003}
 
@@ -52,6 +58,9 @@ class Recipe(BaseModel):
         Decay of the moving average of the weights.
     teaching : float
         Share of what is learned from a teacher, if there is one; the rest is learned from the labels.
+    patience : int, optional
+        Training ends when the log loss on the validation part has not fallen for so many epochs, and the weights of the
+        best epoch are taken. By default those of the last one are.
     precision : {"no", "bf16"}
         Mixed precision. Processors with a matrix unit train the residual body three times as fast in bfloat16; the
         other gains nothing.
@@ -73,6 +82,7 @@ class Recipe(BaseModel):
     smoothing: float = Field(default=0.0, ge=0, lt=1)
     averaging: float = Field(default=0.998, ge=0, lt=1)
     teaching: float = Field(default=0.5, ge=0, le=1)
+    patience: int | None = Field(default=None, ge=1)
     precision: Literal["no", "bf16"] = "no"
     seed: int = Field(default=222, ge=0, lt=2**32)
     validation_size: float = Field(default=0.1, gt=0, lt=0.5)
@@ -135,9 +145,14 @@ def width_of(model: Model) -> int:
     ModelError
         If its body is not `BODY`.
     """
-    if model.card.training.get("recipe", {}).get("body") != BODY:
+    if not trainable(model):
         raise unfit(model)
     return model.embedding_size // WIDENING[BODY]
+
+
+def trainable(model: Model) -> bool:
+    """Tell whether training can go on from the network of a model."""
+    return bool(model.card.training.get("recipe", {}).get("body") == BODY)
 
 
 def unfit(model: Model) -> ModelError:

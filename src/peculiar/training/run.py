@@ -1,14 +1,20 @@
 """A training run: its folder, history, scores and model file."""
 
 import html
+import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from peculiar.models.model_file import Model
+from peculiar.errors import RunError
+from peculiar.files import run_files
+from peculiar.models.model_file import Model, load_model
 from peculiar.text import counted, format_score
+from peculiar.training.recipe import MODEL, PAGE
+
+_MOST_QUESTIONS = 6
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -19,9 +25,12 @@ class Run:
     ----------
     folder : path
     history : list of dict
-        A line an epoch: the loss, and the scores on the validation part by question (``val_NAME``).
+        A line an epoch: the loss, and the scores on the validation part by question (``val_NAME``). Empty where only a
+        head was fitted.
     scores : dict of str to dict
         On galaxies that the model was not trained on, by question.
+    stopped : bool
+        Whether Ctrl-C ended the training.
 
     Examples
     --------
@@ -34,6 +43,21 @@ class Run:
     folder: Path
     history: list[dict[str, Any]]
     scores: dict[str, dict[str, Any]]
+    stopped: bool = False
+
+    @property
+    def model(self) -> Model:
+        """The model file in the folder, opened.
+
+        Raises
+        ------
+        RunError
+            If there is none: `export` writes one.
+        """
+        if not (self.folder / MODEL).is_file():
+            message = f"{self.folder} has no {MODEL}; `peculiar export {self.folder} --out MODEL.onnx` writes one"
+            raise RunError(message)
+        return load_model(self.folder / MODEL)
 
     def export(
         self,
@@ -50,7 +74,7 @@ class Run:
         out : path-like
             The ``.onnx`` to write.
         name : str, optional
-            Name of the model; by default that of the file.
+            Name of the model; default: that of the file.
         credits : sequence of str
             Credits for the data.
         licence : str
@@ -78,13 +102,18 @@ class Run:
         return export(self.folder, out, name=name, credits=credits, licence=licence)
 
     def _lines(self) -> list[str]:
-        lines = [f"Run in {self.folder}: {counted(len(self.history), 'epoch')}"]
-        for question, scores in self.scores.items():
+        trained = counted(len(self.history), "epoch") if self.history else "a head on embeddings"
+        lines = [f"Run in {self.folder}: {trained}{', stopped' if self.stopped else ''}"]
+        for question, scores in list(self.scores.items())[:_MOST_QUESTIONS]:
             lines.append(
-                f"{question}: accuracy {format_score(scores['accuracy'])}, balanced accuracy "
-                f"{format_score(scores['balanced_accuracy'])}, AUC {format_score(scores['auc'])}"
+                f"{question}: balanced accuracy {_scored(scores, 'balanced_accuracy')}, accuracy "
+                f"{_scored(scores, 'accuracy')}, AUC {_scored(scores, 'auc')}"
             )
-        return [*lines[:9], f'export("{self.folder.name}.onnx") writes the model file']
+        if len(self.scores) > _MOST_QUESTIONS:
+            lines.append(f"and {len(self.scores) - _MOST_QUESTIONS} more questions")
+        if (self.folder / PAGE).is_file():
+            lines.append(f"page: {self.folder / PAGE}")
+        return [*lines, f'model file: run.export("{self.folder.name}.onnx")']
 
     def __repr__(self) -> str:
         """Return the run in a few lines."""
@@ -92,4 +121,35 @@ class Run:
 
     def _repr_html_(self) -> str:
         """Return the run for a notebook."""
-        return "<br>".join(html.escape(line) for line in self._lines())
+        title, *lines = self._lines()
+        rows = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
+        return f"<div><b>{html.escape(title)}</b><ul>{rows}</ul></div>"
+
+
+def _scored(scores: dict[str, Any], key: str) -> str:
+    """Return a score with its interval, if there is one."""
+    ends = (scores.get("intervals") or {}).get(key)
+    return format_score(scores[key]) + (f" ({ends[0]:.3f} to {ends[1]:.3f})" if ends else "")
+
+
+def write_result(folder: Path, result: dict[str, Any]) -> None:
+    """Write the scores of a run on classes of one's own."""
+    run_files.write_json(folder / run_files.SCORES, result)
+
+
+def read_result(folder: Path) -> dict[str, Any] | None:
+    """Read the scores of a run on classes of one's own, None where there are none.
+
+    Raises
+    ------
+    RunError
+        If the file is damaged.
+    """
+    try:
+        result: dict[str, Any] = json.loads((folder / run_files.SCORES).read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        message = f"{folder / run_files.SCORES} is damaged ({error}); `peculiar train` with --resume writes it again"
+        raise RunError(message) from error
+    return result

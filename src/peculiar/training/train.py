@@ -5,15 +5,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 
-from peculiar.catalogs.teach import found_label
+from peculiar.catalogs.teach import find_question
 from peculiar.errors import UnknownNameError, UsageError, extra
+from peculiar.files.run_files import RECORD, check_folder
 from peculiar.images.decode import Framing, parse_crop
 from peculiar.models.model_file import SHIPPED, Model, load_model
 from peculiar.questions.question import Question, find_tree
 from peculiar.sources import Source, open_source
-from peculiar.sources.labels import open_labelled, own_question, told_questions
+from peculiar.sources.labels import open_labelled, told_questions
 from peculiar.sources.stream import Dataset
-from peculiar.training.recipe import QUESTIONS, make_recipe, read_notes
+from peculiar.training.classes import PATIENCE, VALIDATION_SIZE, train_classes
+from peculiar.training.fine_tuning import FINE_TUNE, FineTune
+from peculiar.training.recipe import LESSONS, QUESTIONS, make_recipe, read_notes, trainable
 from peculiar.training.run import Run
 from peculiar.training.watch import EpochLines, Watcher
 
@@ -27,7 +30,7 @@ SHIPPED_NAME = Path(SHIPPED).stem
 """Name of the model that ships, and of the set of its questions."""
 
 # Settings that one of the networks has and the other has not.
-_GALAXY, _EXERCISE = ("body", "width", "precision"), ("validation_size", "split_seed", "crop", "fast")
+_GALAXY, _EXERCISE = ("body", "width", "precision"), ("split_seed", "crop", "fast")
 
 # Names of settings on the command line, where these differ.
 _OPTIONS = {"start": "from", "teachers": "teacher"}
@@ -64,6 +67,8 @@ def train(
     id: str | None = None,
     question: str | None = None,
     teachers: Sequence[str | os.PathLike[str] | Model] = (),
+    fine_tune: FineTune = "auto",
+    time_limit: float | None = None,
     resume: bool = False,
     watcher: Watcher | None = None,
     verbose: bool = True,
@@ -101,12 +106,19 @@ def train(
     id: str | None = None,
     question: str | None = None,
     teachers: Sequence[str | os.PathLike[str] | Model] = (),
+    fine_tune: FineTune = "auto",
+    time_limit: float | None = None,
     resume: bool = False,
     watcher: Any = None,
     verbose: bool = True,
     **settings: Any,
 ) -> "Run | Trained":
     """Train a network on labelled galaxies.
+
+    On classes of one's own, the default, a head is fitted to the embeddings of the model that ships first, in seconds
+    and without PyTorch. Then the network is fine-tuned where held-out galaxies can show that it is better, and kept if
+    it is. The folder has a calibrated model file (``model.onnx``) and a page about it (``report.html``); see
+    `peculiar.training.classes.train_classes`.
 
     Parameters
     ----------
@@ -134,6 +146,11 @@ def train(
         ships.
     teachers : sequence of path-like or Model
         Models to learn from as well as from the labels, trained on the same parts.
+    fine_tune : {"auto", "always", "never"}
+        Whether to fine-tune the network on classes of one's own; "auto" does where the head makes enough mistakes for
+        another model to be shown to be better. It is kept only if it is better.
+    time_limit : float, optional
+        Minutes that this fine-tuning may take.
     resume : bool
         Go on with the run in `out`, if there is one.
     watcher : Watcher, optional
@@ -177,7 +194,13 @@ def train(
         raise UnknownNameError("network", net, NETS)
     given = {name: value for name, value in settings.items() if value is not None}
     if net == "exercise":
-        others = {"start": start, "labels": labels, "question": question, "teachers": list(teachers) or None}
+        others: dict[str, Any] = {
+            "start": start,
+            "labels": labels,
+            "question": question,
+            "teachers": list(teachers) or None,
+        }
+        others |= {"fine_tune": None if fine_tune == "auto" else fine_tune, "time_limit": time_limit}
         strange = [name for name, value in others.items() if value is not None]
         _refuse([*strange, *(name for name in given if name in _GALAXY)], net)
         return _train_exercise(data, out, given, label=label, id=id, resume=resume, watcher=watcher, verbose=verbose)
@@ -198,6 +221,8 @@ def train(
         id=id,
         question=question,
         teachers=teachers,
+        fine_tune=fine_tune,
+        time_limit=time_limit,
         resume=resume,
         watcher=watcher or (EpochLines() if verbose else Watcher()),
     )
@@ -256,23 +281,49 @@ def _train_galaxy(
     id: str | None,
     question: str | None,
     teachers: Sequence[str | os.PathLike[str] | Model],
+    fine_tune: FineTune,
+    time_limit: float | None,
     resume: bool,
     watcher: Watcher,
 ) -> Run:
-    with extra("training", "train"):
-        from peculiar.training.loop import train_network
+    if fine_tune not in FINE_TUNE:
+        raise UnknownNameError("way to fine-tune", fine_tune, FINE_TUNE)
+    if time_limit is not None and not time_limit > 0:
+        message = f"the time limit has to be a number of minutes above 0, received {time_limit}"
+        raise UsageError(message)
     if start is None:
         # Another network than that of the model that ships, or one for pictures of another size, cannot go on from it.
         other = set(given).intersection(("body", "width")) or given.get("size", _size()) != _size()
         start = "imagenet" if question is not None or other else SHIPPED_NAME
     origin = _origin(start)
-    recipe = make_recipe(origin, pretrained=False if start == "scratch" else None, **given)
+    own = question is None and not teachers and origin is not None
+    if own:
+        given = {"validation_size": VALIDATION_SIZE, "test_size": 0.0, "patience": PATIENCE} | given
+    if own and origin is not None and not trainable(origin):
+        recipe = make_recipe(size=origin.framing.size, pretrained=False, **given)
+    else:
+        recipe = make_recipe(origin, pretrained=False if start == "scratch" else None, **given)
+    folder = _default_folder(data[0]) if out is None else Path(out)
+    check_folder(folder, resume=resume, known=(RECORD, LESSONS))
     sources = [one if isinstance(one, Source) else open_labelled(one, labels=labels, id=id) for one in data]
-    sources, questions = _asked(sources, label=label, labels=labels, id=id, question=question)
+    sources, questions = _asked(sources, label=label, labels=labels, id=id, question=question, model=origin)
     for source in sources:
         if source.joined:
             watcher.note(source.joined)
-    folder = _default_folder(data[0]) if out is None else Path(out)
+    if own and origin is not None:
+        return train_classes(
+            sources,
+            questions[0],
+            folder,
+            start=origin,
+            recipe=recipe,
+            fine_tune=fine_tune,
+            time_limit=time_limit,
+            resume=resume,
+            watcher=watcher,
+        )
+    with extra("training", "train"):
+        from peculiar.training.loop import train_network
     history = train_network(
         sources,
         folder,
@@ -307,6 +358,7 @@ def _asked(
     labels: str | os.PathLike[str] | None,
     id: str | None,
     question: str | None,
+    model: Model | None,
 ) -> tuple[list[Source], Sequence[Question]]:
     """Return the questions to learn, and sources that have their labels."""
     if question == SHIPPED_NAME and labels is None:
@@ -314,7 +366,5 @@ def _asked(
     if question is not None:
         asked = QUESTIONS if question == SHIPPED_NAME else find_tree(question).questions
         return told_questions(sources, asked, labels, id)
-    if labels is None:
-        label = label or found_label(sources)
-    sources, own = own_question(sources, label, labels, id)
+    sources, own = find_question(sources, model, label=label, labels=labels, id=id)
     return sources, (own,)

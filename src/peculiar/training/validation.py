@@ -1,17 +1,18 @@
 """Scores on the galaxies that a network does not learn from."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
+from scipy.special import log_softmax, softmax
 
+from peculiar.metrics.calibration import fit_temperature
 from peculiar.metrics.scores import class_auc
 from peculiar.questions.votes import Votes, deviations
 
-# Of a probability, so that one answer that is thought impossible does not make a mean infinite.
-_LEAST = 1e-12
+_NOTICEABLE = 0.002
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,36 @@ class Known:
         return self.labels if self.shares is None else self.shares
 
 
+def best_epoch(history: Sequence[Mapping[str, Any]]) -> int:
+    """Return the number of the epoch with the lowest log loss on the validation part.
+
+    Later epochs with a loss that is hardly lower (by less than 0.002) are no better.
+
+    Parameters
+    ----------
+    history : sequence of mapping
+        Not empty. Losses of several questions are added up.
+    """
+    best, least = 0, np.inf
+    for line in history:
+        loss = sum(value["log_loss"] or 0.0 for name, value in line.items() if name.startswith("val_"))
+        if loss < least - _NOTICEABLE:
+            best, least = int(line["epoch"]), loss
+    return best
+
+
+def _log_loss(known: Known) -> float | None:
+    """Return the mean log loss, or cross-entropy with shares of votes, at the temperature that is best for it."""
+    if not len(known.labels):
+        return None
+    cooled = log_softmax(known.logits / fit_temperature(known.logits, known.answers, known.trust), axis=1)
+    if known.shares is None:
+        losses = -cooled[np.arange(len(known.labels)), known.labels]
+    else:
+        losses = -(known.shares * cooled).sum(axis=1)
+    return round(float(np.average(losses, weights=known.trust)), 4)
+
+
 def score(known: Known) -> dict[str, Any]:
     """Return the scores of a question, for a line of the history."""
     classes = known.logits.shape[1]
@@ -39,7 +70,6 @@ def score(known: Known) -> dict[str, Any]:
         voted = {"deviation": [round(value, 4) for value in off.tolist()]}
         # Of galaxies whose votes are level no answer is the right one.
         probabilities, labels = probabilities[labels >= 0], labels[labels >= 0]
-    given = probabilities[np.arange(len(labels)), labels]
     chosen = probabilities.argmax(axis=1)
     recalls = [
         float((chosen[labels == number] == number).mean()) for number in range(classes) if (labels == number).any()
@@ -48,7 +78,7 @@ def score(known: Known) -> dict[str, Any]:
     areas = [auc for auc in aucs if auc is not None]
     return {
         "galaxies": len(labels),
-        "log_loss": round(float(-np.log(np.maximum(given, _LEAST)).mean()), 4) if len(labels) else None,
+        "log_loss": _log_loss(known),
         "accuracy": round(float((chosen == labels).mean()), 4) if len(labels) else None,
         "balanced_accuracy": round(float(np.mean(recalls)), 4) if recalls else None,
         "recall": [round(value, 4) for value in recalls],

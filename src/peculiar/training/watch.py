@@ -19,6 +19,9 @@ class Watcher:
     def comparing(self, done: int, total: int) -> None:
         """Tell how many pictures have been compared with others, to find those of the same galaxy."""
 
+    def embedding(self, done: int, total: int) -> None:
+        """Tell how many pictures have been embedded."""
+
     def asking(self, done: int, total: int) -> None:
         """Tell about how many pictures the teacher has been asked."""
 
@@ -59,7 +62,8 @@ def record_text(record: RunRecord, parameters: int) -> str:
 def epoch_text(line: dict[str, Any], epochs: int) -> str:
     """Return a line of the history in words."""
     scores = "  |  ".join(
-        f"{key.removeprefix('val_')} accuracy {format_score(value['accuracy'])}, "
+        f"{key.removeprefix('val_')} log loss {format_score(value['log_loss'])}, accuracy "
+        f"{format_score(value['accuracy'])}, "
         + (
             f"shares off by {format_score(max(value['deviation']))}"
             if "deviation" in value
