@@ -12,6 +12,9 @@ from peculiar.cli.options import Json
 from peculiar.cli.progress import counting
 from peculiar.cli.terminal import err, out, print_json, print_table
 
+INFO_EXAMPLES = ("peculiar info --json",)
+VERIFY_EXAMPLES = ("peculiar verify-files catalog.parquet mine.onnx labels.db",)
+
 
 def info(as_json: Json = False) -> None:
     """Print versions, device and cache: for bug reports."""

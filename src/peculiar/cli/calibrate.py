@@ -19,6 +19,8 @@ from peculiar.cli.progress import counting
 from peculiar.cli.terminal import out
 from peculiar.errors import extra
 
+EXAMPLES = ("peculiar calibrate my_classes/ --model mine.onnx --out calibrated.onnx",)
+
 
 def calibrate(
     context: typer.Context,

@@ -8,15 +8,15 @@ from importlib import metadata
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from peculiar.cli import about, calibrate, data, demo, evaluate, explain, export, label, predict, search, teach, train
+from peculiar.cli.help import Group, with_examples
 from peculiar.cli.terminal import OneLine, err, keep_results_apart, out, show_warning, shown_warnings
 from peculiar.errors import PeculiarError, PeculiarWarning
 from peculiar.text import plain, reason
 
 
-class _Commands(TyperGroup):
+class _Commands(Group):
     """The commands; an empty argument, as a shell makes of a variable that is not set, would be the current folder."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -35,20 +35,20 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for command in (
-    demo.demo,
-    train.train,
-    export.export,
-    predict.predict,
-    evaluate.evaluate,
-    calibrate.calibrate,
-    explain.explain,
-    teach.teach,
-    label.label,
-    about.verify_files,
-    about.info,
+for command, examples in (
+    (demo.demo, demo.EXAMPLES),
+    (train.train, train.EXAMPLES),
+    (export.export, export.EXAMPLES),
+    (predict.predict, predict.EXAMPLES),
+    (evaluate.evaluate, evaluate.EXAMPLES),
+    (calibrate.calibrate, calibrate.EXAMPLES),
+    (explain.explain, explain.EXAMPLES),
+    (teach.teach, teach.EXAMPLES),
+    (label.label, label.EXAMPLES),
+    (about.verify_files, about.VERIFY_EXAMPLES),
+    (about.info, about.INFO_EXAMPLES),
 ):
-    app.command()(command)
+    app.command(**with_examples(*examples))(command)
 app.add_typer(data.app, name="data")
 app.add_typer(search.app, name="search")
 app.add_typer(label.app, name="labels")

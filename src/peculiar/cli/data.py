@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from peculiar.cli.help import Group, with_examples
 from peculiar.cli.options import (
     Bands,
     Data,
@@ -29,13 +30,14 @@ from peculiar.cli.terminal import err, out, print_json, print_table, print_unrea
 from peculiar.errors import UnknownNameError, UsageError
 
 app = typer.Typer(
+    cls=Group,
     help="What a set of galaxies holds, where to get one, and what is wrong with it; pictures and tables in other "
     "formats.",
     no_args_is_help=True,
 )
 
 
-@app.command("list")
+@app.command("list", **with_examples("peculiar data list galaxies.parquet"))
 def data_list(data: Data, label: Label = None, id_column: IdColumn = None, as_json: Json = False) -> None:
     """Say what a set of galaxies is: its kind, how many, and how many of each class."""
     from peculiar.sources.get import describe
@@ -55,7 +57,14 @@ def data_list(data: Data, label: Label = None, id_column: IdColumn = None, as_js
         out.print("no labels")
 
 
-@app.command("get")
+@app.command(
+    "get",
+    **with_examples(
+        "peculiar data get exercise --out galaxydata.npz",
+        "peculiar data get simulated --count 1000 --out simulated.parquet",
+        "peculiar data get --survey ls-dr10 --catalog positions.csv --out cutouts",
+    ),
+)
 def data_get(
     context: typer.Context,
     target: Annotated[
@@ -65,15 +74,16 @@ def data_get(
     name: Annotated[
         str | None, typer.Argument(help="exercise (the 1,400 published galaxies) or simulated.", show_default=False)
     ] = None,
+    catalog: Annotated[
+        Path | None, typer.Option(help="Cut-outs: table with the columns ra, dec and id.", show_default=False)
+    ] = None,
+    id_column: IdColumn = None,
+    ra: RaColumn = None,
+    dec: DecColumn = None,
     count: Annotated[int, typer.Option(help="Number of simulated galaxies.")] = 1400,
-    size: Annotated[int, typer.Option(help="Side of the simulated pictures, in pixels.")] = 128,
-    seed: Annotated[int, typer.Option(help="Seed of the simulation.")] = 222,
     survey: Annotated[
         str | None,
         typer.Option(help="Download cut-outs of this survey: sdss, legacy, panstarrs, des or dss.", show_default=False),
-    ] = None,
-    catalog: Annotated[
-        Path | None, typer.Option(help="Cut-outs: table with the columns ra, dec and id.", show_default=False)
     ] = None,
     size_arcsec: Annotated[float | None, typer.Option(help="Cut-outs: side on the sky, in arcsec.")] = None,
     pixels: Annotated[int | None, typer.Option(help="Cut-outs: side in pixels; default: 256.")] = None,
@@ -83,11 +93,10 @@ def data_get(
     rate: Annotated[
         float | None, typer.Option(help="Cut-outs: maximum requests per second; default: 2 for sdss, otherwise 5.")
     ] = None,
+    size: Annotated[int, typer.Option(help="Side of the simulated pictures, in pixels.")] = 128,
     workers: Annotated[int, typer.Option(help="Cut-outs: simultaneous requests.")] = 4,
+    seed: Annotated[int, typer.Option(help="Seed of the simulation.")] = 222,
     overwrite: Overwrite = False,
-    id_column: IdColumn = None,
-    ra: RaColumn = None,
-    dec: DecColumn = None,
     as_json: Json = False,
 ) -> None:
     """Get a set of galaxies: one by NAME, as an NPZ file, or cut-outs of a survey at positions of a table, as a folder.
@@ -171,18 +180,20 @@ def _stopping() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-@app.command("pack")
+@app.command(
+    "pack", **with_examples("peculiar data pack tiles/ --catalog positions.csv --stamp-size 128px --out stamps")
+)
 def data_pack(
     context: typer.Context,
     data: DataFiles,
     file: Annotated[Path, typer.Option("--out", help="Parquet file to write.", show_default=False)],
     positions: Positions = None,
-    stamp_size: StampSize = "128px",
-    bands: Bands = "",
-    overwrite: Overwrite = False,
     id_column: IdColumn = None,
     ra: RaColumn = None,
     dec: DecColumn = None,
+    stamp_size: StampSize = "128px",
+    bands: Bands = "",
+    overwrite: Overwrite = False,
 ) -> None:
     """Write pictures into one Parquet table, such as stamps of a mosaic, to search, label and explain with."""
     from peculiar.models.model_file import cores
@@ -200,7 +211,12 @@ def data_pack(
         raise typer.Exit(1)
 
 
-@app.command("convert")
+@app.command(
+    "convert",
+    **with_examples(
+        "peculiar data convert catalog.parquet catalog.fits", "peculiar data convert catalog.parquet hats/ --hats"
+    ),
+)
 def data_convert(
     context: typer.Context,
     table: Annotated[
@@ -219,18 +235,18 @@ def data_convert(
             show_default=False,
         ),
     ],
+    ra: RaColumn = None,
+    dec: DecColumn = None,
     column: Annotated[
         list[str] | None, typer.Option(help="Keep this column; may be given several times.", show_default=False)
     ] = None,
     sort: Annotated[bool, typer.Option("--sort", help="Sort by position on the sky (_healpix_29).")] = False,
     as_hats: Annotated[bool, typer.Option("--hats", help="Write a HATS catalogue for LSDB.")] = False,
-    overwrite: Overwrite = False,
-    ra: RaColumn = None,
-    dec: DecColumn = None,
     name: Annotated[
         str | None,
         typer.Option("--table", help="Table of a FITS or VOTable file with several: name or number; default: 1."),
     ] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Write a table in another format, with the units and meanings of its columns."""
     from peculiar.tables.convert import convert
@@ -246,19 +262,28 @@ def data_convert(
         out.print(f"of which {result.left_out:,} were left out, because they have no position")
 
 
-@app.command("check")
+@app.command(
+    "check",
+    **with_examples(
+        "peculiar data check my_classes/ --out checks",
+        "peculiar data check my_classes/ --split runs/mine --fail-on leak",
+    ),
+)
 def data_check(
     context: typer.Context,
     data: Data,
-    label: Label = None,
     folder: Annotated[Path | None, typer.Option("--out", help="Folder for a page with pictures, and JSON.")] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="Model file whose embeddings judge the labels; default: the model that ships.")
+    ] = None,
+    label: Label = None,
+    id_column: IdColumn = None,
+    ra: RaColumn = None,
+    dec: DecColumn = None,
     radius: Annotated[float, typer.Option(help="Positions closer than this, in arcsec, are neighbours.")] = 1.0,
     split: Annotated[
         str | None,
         typer.Option(help="Column with each galaxy's part of a split; or a table with id and part; or a run."),
-    ] = None,
-    model: Annotated[
-        Path | None, typer.Option(help="Model file whose embeddings judge the labels; default: the model that ships.")
     ] = None,
     fix: Annotated[
         Path | None, typer.Option(help="CSV file to write: which galaxies to keep, and why not the others.")
@@ -268,9 +293,6 @@ def data_check(
         typer.Option(help="Exit with 1 if there are findings of this kind, or any; may be given several times."),
     ] = None,
     overwrite: Overwrite = False,
-    id_column: IdColumn = None,
-    ra: RaColumn = None,
-    dec: DecColumn = None,
     as_json: Json = False,
 ) -> None:
     """Look for what is wrong with a set of galaxies: broken pictures, duplicates, leaks, labels, columns."""

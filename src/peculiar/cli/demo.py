@@ -10,6 +10,11 @@ from peculiar.cli.progress import watching
 from peculiar.cli.terminal import out
 from peculiar.errors import extra
 
+EXAMPLES = (
+    "peculiar demo",
+    "peculiar demo --data galaxydata.npz --out demo12 --epochs 12",
+)
+
 
 def demo(
     context: typer.Context,

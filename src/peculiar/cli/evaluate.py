@@ -30,17 +30,22 @@ if TYPE_CHECKING:
     from peculiar.exercise.run_folder import TrainedNet
     from peculiar.metrics.prevalence import Fraction
 
+EXAMPLES = (
+    "peculiar evaluate my_classes/ --model mine.onnx",
+    "peculiar evaluate catalog.parquet --labels labels.csv --by magnitude",
+)
+
 
 def evaluate(
     context: typer.Context,
     data: Data,
-    model: ModelOrRun = None,
     folder: Annotated[
         Path | None,
         typer.Option(
             "--out", help="Folder for scores and figures; default: evaluation, in the run's folder for a run."
         ),
     ] = None,
+    model: ModelOrRun = None,
     label: Label = None,
     labels: Labels = None,
     id_column: IdColumn = None,
@@ -55,7 +60,6 @@ def evaluate(
     include_training: Annotated[
         bool, typer.Option("--include-training", help="Also score galaxies that the model was trained on.")
     ] = False,
-    views: Views = None,
     by: Annotated[
         list[str] | None,
         typer.Option(help="Also score by the values of this column, numbers in four bins; may be given several times."),
@@ -73,6 +77,7 @@ def evaluate(
     push: Annotated[
         bool, typer.Option("--shift", help="Also measure robustness to corruptions of the pictures; takes minutes.")
     ] = False,
+    views: Views = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:

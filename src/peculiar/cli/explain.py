@@ -23,21 +23,25 @@ from peculiar.errors import UsageError, extra
 if TYPE_CHECKING:
     from peculiar.sources.stream import Source
 
+EXAMPLES = (
+    "peculiar explain pictures/",
+    "peculiar explain galaxies.npz --id 12 --id 345 --answer merger",
+)
+
 
 def explain(
     context: typer.Context,
     data: DataFiles,
-    model: ModelOrRun = None,
     folder: Annotated[
         Path | None,
         typer.Option("--out", help="Folder for the figures; default: explained, for a run activations."),
     ] = None,
-    count: Annotated[int, typer.Option(help="How many galaxies.")] = 5,
+    model: ModelOrRun = None,
+    label: Label = None,
     ids: Annotated[
         list[str] | None,
         typer.Option("--id", help="Explain this galaxy; may be given several times. Model files only."),
     ] = None,
-    label: Label = None,
     id_column: OnlyIdColumn = None,
     question: Annotated[
         str | None, typer.Option(help="Question of a model file; default: the one that the labels answer.")
@@ -45,8 +49,9 @@ def explain(
     answer: Annotated[
         str | None, typer.Option(help="Answer to explain; default: the most probable one. Model files only.")
     ] = None,
-    views: Views = None,
+    count: Annotated[int, typer.Option(help="How many galaxies.")] = 5,
     weights: Annotated[str, typer.Option(help="Weights of a run: last (epoch) or best.")] = "last",
+    views: Views = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:

@@ -8,6 +8,8 @@ import typer
 from peculiar.cli.options import ModelOut, Overwrite, Scores, already, producing, read_scores
 from peculiar.cli.terminal import out
 
+EXAMPLES = ('peculiar export runs/mine --out mine.onnx --credit "My survey"',)
+
 
 def export(
     context: typer.Context,

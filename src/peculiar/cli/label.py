@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from peculiar.cli.help import Group, with_examples
 from peculiar.cli.options import (
     DataFiles,
     IdColumn,
@@ -16,13 +17,18 @@ from peculiar.cli.terminal import out
 from peculiar.errors import extra
 
 app = typer.Typer(
-    help="Answers of people: export them, measure agreement, exchange with Zooniverse.", no_args_is_help=True
+    cls=Group, help="Answers of people: export them, measure agreement, exchange with Zooniverse.", no_args_is_help=True
 )
 
 Database = Annotated[Path, typer.Argument(metavar="DB", help="Database of answers.", show_default=False)]
 _MOST_REASONS = 20
 
 Asked = Annotated[str | None, typer.Option(help="Name of the question; default: the only one in the database.")]
+
+EXAMPLES = (
+    "peculiar label pictures/ --question four_class",
+    "peculiar label catalog.parquet --pictures pictures/ --question odd",
+)
 
 
 def label(
@@ -34,9 +40,19 @@ def label(
             show_default=False,
         ),
     ],
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            help="Model file that made the catalogue, to explain its answers; default: the model that ships, if it did."
+        ),
+    ] = None,
+    db: Annotated[Path, typer.Option(help="Database of the answers; created if it does not exist.")] = Path(
+        "labels.db"
+    ),
     pictures: Annotated[
         Path | None, typer.Option(help="Pictures of the catalogue's galaxies.", show_default=False)
     ] = None,
+    id_column: IdColumn = None,
     question: Annotated[
         str,
         typer.Option(
@@ -50,25 +66,15 @@ def label(
             help="Question of a tree for active learning and the grid; default: the first.", show_default=False
         ),
     ] = None,
-    db: Annotated[Path, typer.Option(help="Database of the answers; created if it does not exist.")] = Path(
-        "labels.db"
-    ),
     by: Annotated[
         str, typer.Option(help="Active learning strategy: margin, entropy, bald, rare or random.")
     ] = "margin",
-    model: Annotated[
-        Path | None,
-        typer.Option(
-            help="Model file that made the catalogue, to explain its answers; default: the model that ships, if it did."
-        ),
-    ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on; default: this machine only.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 for any that is free.")] = 8222,
     no_token: Annotated[
         bool,
         typer.Option("--no-token", help="Serve without a token: every user of this machine can open the pages."),
     ] = False,
-    id_column: IdColumn = None,
     no_browser: Annotated[
         bool, typer.Option("--no-browser", help="Print the address only; do not open a browser.")
     ] = False,
@@ -96,18 +102,24 @@ def label(
     )
 
 
-@app.command("export")
+@app.command(
+    "export",
+    **with_examples(
+        "peculiar labels export labels.db --out labels.csv",
+        "peculiar labels export labels.db --out votes.parquet --as votes",
+    ),
+)
 def export(
     context: typer.Context,
-    db: Database,
     file: Annotated[
         Path, typer.Option("--out", help="Table to write (.parquet, .csv, .fits, .vot, .ecsv).", show_default=False)
     ],
+    db: Database,
+    question: Asked = None,
     what: Annotated[
         str,
         typer.Option("--as", help="labels (majority answers), votes (counts of each answer) or events (everything)."),
     ] = "labels",
-    question: Asked = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Write what was answered as a table."""
@@ -118,7 +130,9 @@ def export(
     out.print(f"{count:,} rows are in {file}")
 
 
-@app.command("import")
+@app.command(
+    "import", **with_examples("peculiar labels import classifications.csv --db labels.db --question clean5 --task T0")
+)
 def import_(
     file: Annotated[
         Path, typer.Argument(metavar="CSV", help="Zooniverse's export of classifications.", show_default=False)
@@ -126,6 +140,14 @@ def import_(
     db: Annotated[Path, typer.Option(help="Database of the answers; created if it does not exist.")] = Path(
         "labels.db"
     ),
+    id_name: Annotated[
+        str | None,
+        typer.Option(
+            "--id",
+            help="Field of a subject with the galaxy's id; default: id or another usual name, or the subject's number.",
+            show_default=False,
+        ),
+    ] = None,
     question: Annotated[
         str, typer.Option(help="Question or decision tree: a known name, or a TOML file.")
     ] = "four_class",
@@ -141,14 +163,6 @@ def import_(
     ] = None,
     version: Annotated[
         str | None, typer.Option(help="First version of the workflow that counts, as in 12 or 12.7.")
-    ] = None,
-    id_name: Annotated[
-        str | None,
-        typer.Option(
-            "--id",
-            help="Field of a subject with the galaxy's id; default: id or another usual name, or the subject's number.",
-            show_default=False,
-        ),
     ] = None,
 ) -> None:
     """Store classifications of Zooniverse as answers; what was stored before is not stored again."""
@@ -169,14 +183,14 @@ def import_(
         out.print(f"{found.unnamed:,} {told}")
 
 
-@app.command("manifest")
+@app.command("manifest", **with_examples("peculiar labels manifest pictures/ --out zooniverse"))
 def manifest(
     context: typer.Context,
     data: DataFiles,
     folder: Annotated[Path, typer.Option("--out", help="Folder to write, new or empty.", show_default=False)],
+    id_column: IdColumn = None,
     size: Annotated[int, typer.Option(help="Side of the pictures, in pixels.")] = 480,
     overwrite: Overwrite = False,
-    id_column: IdColumn = None,
 ) -> None:
     """Write pictures and the manifest that Zooniverse takes."""
     from peculiar.labelling.zooniverse import export_manifest
@@ -191,7 +205,7 @@ def manifest(
     out.print(f"{written:,} galaxies are in {folder}{left}")
 
 
-@app.command("agreement")
+@app.command("agreement", **with_examples("peculiar labels agreement labels.db"))
 def agreement(db: Database, question: Asked = None) -> None:
     """Tell how far people agree: Krippendorff's alpha, Cohen's kappa, and each one with most of the others."""
     from peculiar.labelling.answers import agreement as run_agreement

@@ -25,6 +25,12 @@ from peculiar.text import counted
 if TYPE_CHECKING:
     from peculiar.catalogs.tally import Summary
 
+EXAMPLES = (
+    "peculiar predict pictures/",
+    "peculiar predict tiles/ --catalog positions.csv --stamp-size 30arcsec --out survey.parquet",
+    "peculiar predict galaxies.parquet --model mine.onnx --embeddings --out catalog.parquet",
+)
+
 
 def predict(
     data: DataFiles,
@@ -35,25 +41,15 @@ def predict(
         ),
     ] = Path("catalog.parquet"),
     model: Annotated[Path | None, typer.Option(help="Model file (.onnx); default: the model that ships.")] = None,
+    positions: Positions = None,
     embeddings: Annotated[
         bool, typer.Option("--embeddings", help="Keep the embedding of each picture, for searching.")
     ] = False,
-    positions: Positions = None,
-    stamp_size: StampSize = "128px",
-    bands: Bands = "",
     id_column: IdColumn = None,
     ra: RaColumn = None,
     dec: DecColumn = None,
-    views: Views = None,
-    crop: Annotated[
-        str | None,
-        typer.Option(help="Crop of the pictures: galaxy, whole, or a number of pixels; default: that of the model."),
-    ] = None,
-    fast: Fast = False,
-    batch_size: Annotated[int, typer.Option(help="Number of pictures per batch.")] = 32,
-    workers: Annotated[
-        int | None, typer.Option(help="Number of processes; default: one per core.", show_default=False)
-    ] = None,
+    stamp_size: StampSize = "128px",
+    bands: Bands = "",
     dask: Annotated[
         str | None,
         typer.Option(help="Use a Dask cluster: address of its scheduler, or local to start one.", show_default=False),
@@ -68,6 +64,16 @@ def predict(
     keep: Annotated[
         str, typer.Option(help="Columns of the data to copy into the catalogue, separated by commas: mag,z,tile.")
     ] = "",
+    views: Views = None,
+    crop: Annotated[
+        str | None,
+        typer.Option(help="Crop of the pictures: galaxy, whole, or a number of pixels; default: that of the model."),
+    ] = None,
+    fast: Fast = False,
+    batch_size: Annotated[int, typer.Option(help="Number of pictures per batch.")] = 32,
+    workers: Annotated[
+        int | None, typer.Option(help="Number of processes; default: one per core.", show_default=False)
+    ] = None,
     restart: Annotated[bool, typer.Option("--restart", help="Start over, ignoring earlier results.")] = False,
     overwrite: Overwrite = False,
     partial: Annotated[

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
+from peculiar.cli.help import Group, with_examples
 from peculiar.cli.options import (
     DecColumn,
     Json,
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from peculiar.catalogs.catalog import Catalog
 
 
-class _SearchGroup(TyperGroup):
+class _SearchGroup(Group):
     """Lets `peculiar search CATALOG` stand for `peculiar search query CATALOG`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -70,7 +70,13 @@ Shown = Annotated[
 Method = Annotated[str, typer.Option(help="isolation (forest) or neighbours (local outlier factor).")]
 
 
-@app.command("query")
+@app.command(
+    "query",
+    **with_examples(
+        'peculiar search catalog.parquet --where "p_ringed > 0.9 and entropy < 0.5"',
+        "peculiar search catalog.parquet --cone 150.1,2.2,30arcmin --by p_merger --top 50",
+    ),
+)
 def search_query(
     context: typer.Context,
     catalog: CatalogOption,
@@ -113,7 +119,13 @@ def search_query(
         err.print("there are more: --top sets another number, --out without --top writes all")
 
 
-@app.command("similar")
+@app.command(
+    "similar",
+    **with_examples(
+        "peculiar search similar catalog.parquet --id 12 --id 345",
+        "peculiar search similar catalog.parquet --picture ring.png --sheet similar.png --pictures stamps/",
+    ),
+)
 def search_similar(
     context: typer.Context,
     catalog: CatalogOption,
@@ -158,7 +170,7 @@ def search_similar(
     _show(context, found, told, shown, file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json)
 
 
-@app.command("odd")
+@app.command("odd", **with_examples("peculiar search odd catalog.parquet --top 100 --out odd.csv"))
 def search_odd(
     context: typer.Context,
     catalog: CatalogOption,
@@ -185,7 +197,13 @@ def search_odd(
     _show(context, found, told, shown, file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json)
 
 
-@app.command("anomalies")
+@app.command(
+    "anomalies",
+    **with_examples(
+        "peculiar search anomalies catalog.parquet",
+        "peculiar search anomalies catalog.parquet --interesting 12 --interesting 345",
+    ),
+)
 def search_anomalies(
     context: typer.Context,
     catalog: CatalogOption,
@@ -222,7 +240,7 @@ def search_anomalies(
     _show(context, found, told, shown, file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json)
 
 
-@app.command("map")
+@app.command("map", **with_examples("peculiar search map catalog.parquet --out map.png"))
 def search_map(
     context: typer.Context,
     catalog: CatalogOption,

@@ -10,21 +10,26 @@ from peculiar.cli.progress import counting
 from peculiar.cli.terminal import err, out, print_json, print_scores
 from peculiar.text import counted
 
+EXAMPLES = (
+    "peculiar teach my_classes/ --out mine.onnx",
+    "peculiar teach labels.csv --catalog catalog.parquet --out mine.onnx",
+)
+
 
 def teach(
     context: typer.Context,
     data: LabelledData,
     file: ModelOut,
+    model: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="MODEL", help="Model file to teach; default: the model that ships."),
+    ] = None,
     catalog: Annotated[
         Path | None,
         typer.Option(
             help="Catalogue with embeddings of the galaxies: DATA is then a table of ids and labels.",
             show_default=False,
         ),
-    ] = None,
-    model: Annotated[
-        Path | None,
-        typer.Option("--from", metavar="MODEL", help="Model file to teach; default: the model that ships."),
     ] = None,
     label: Label = None,
     labels: Labels = None,

@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 _INTERRUPTED = 130
 _RESUME = "; add --resume to the same command to go on after the last whole epoch"
 
+EXAMPLES = (
+    "peculiar train my_classes/",
+    "peculiar train pictures.parquet --labels labels.csv --label morphology --out runs/mine",
+    "peculiar train galaxies.parquet --labels votes.parquet --question gz_decals --from galaxy",
+    "peculiar train galaxydata.npz --net exercise --epochs 12",
+)
+
 
 def train(
     data: LabelledData,
@@ -66,9 +73,6 @@ def train(
         int | None,
         typer.Option(help="Passes through the galaxies; default: 30 from a model, 12 from others, of the exercise 8."),
     ] = None,
-    batch_size: Annotated[
-        int | None, typer.Option(help="Galaxies a step; default: 64, or all where there are fewer, of the exercise 5.")
-    ] = None,
     learning_rate: Annotated[
         float | None,
         typer.Option(
@@ -76,9 +80,6 @@ def train(
         ),
     ] = None,
     precision: Annotated[str | None, typer.Option(help="Mixed precision: no or bf16; default: no.")] = None,
-    size: Annotated[
-        int | None, typer.Option(help="Side of the pictures in pixels; default: 128, or that of the model.")
-    ] = None,
     body: Annotated[
         str | None,
         typer.Option(help="Body of the galaxy network: lite, as the model that ships has it, or residual."),
@@ -86,6 +87,15 @@ def train(
     width: Annotated[
         int | None,
         typer.Option(help="Filters of the galaxy network's first layers; default: 32, or those of the model."),
+    ] = None,
+    validation_size: Annotated[
+        float | None, typer.Option(help="Exercise: share of the galaxies that is held back; default: 0.2.")
+    ] = None,
+    split_seed: Annotated[
+        int | None, typer.Option(help="Exercise: decides which galaxies are held back; default: 222.")
+    ] = None,
+    size: Annotated[
+        int | None, typer.Option(help="Side of the pictures in pixels; default: 128, or that of the model.")
     ] = None,
     crop: Annotated[
         str | None,
@@ -97,11 +107,8 @@ def train(
     fast: Annotated[
         bool, typer.Option("--fast", help="Exercise: reduce JPEGs while decoding: faster, pixels differ slightly.")
     ] = False,
-    validation_size: Annotated[
-        float | None, typer.Option(help="Exercise: share of the galaxies that is held back; default: 0.2.")
-    ] = None,
-    split_seed: Annotated[
-        int | None, typer.Option(help="Exercise: decides which galaxies are held back; default: 222.")
+    batch_size: Annotated[
+        int | None, typer.Option(help="Galaxies a step; default: 64, or all where there are fewer, of the exercise 5.")
     ] = None,
     seed: Seed = 222,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, if there is one.")] = False,

@@ -1,0 +1,52 @@
+"""Help of a command: options, flags without a type, and examples at the end."""
+
+from typing import Any
+
+from typer.core import TyperCommand, TyperGroup
+
+from peculiar.cli.terminal import out
+
+
+class _Flags:
+    """Describes no value where an option takes none."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return arguments and options, ``--help`` among them."""
+        params: list[Any] = super().get_params(ctx)  # type: ignore[misc] # of the command that this is mixed into
+        for option in params:
+            if getattr(option, "is_flag", False):
+                option.metavar = ""
+        return params
+
+
+class Group(_Flags, TyperGroup):
+    """A group of commands."""
+
+
+class Command(_Flags, TyperCommand):
+    """A command whose help ends with examples."""
+
+    def __init__(self, *args: Any, epilog: str | None = None, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.examples = epilog or ""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help; examples stay on one line each, to be copied."""
+        super().format_help(ctx, formatter)
+        if self.rich_markup_mode is None:
+            formatter.write(f"\n{self.examples}\n")
+        else:
+            for line in (*self.examples.splitlines(), ""):
+                out.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def with_examples(*lines: str) -> dict[str, Any]:
+    """Return the settings of a command whose help ends with examples.
+
+    Parameters
+    ----------
+    lines : str
+        Command lines, as typed.
+    """
+    title = "Example:" if len(lines) == 1 else "Examples:"
+    return {"cls": Command, "epilog": "\n".join((title, *(f"  {line}" for line in lines)))}
