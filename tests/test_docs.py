@@ -21,7 +21,7 @@ PACKAGE = ROOT / "src" / "peculiar"
 README = ROOT / "README.md"
 _BESIDE = [ROOT / name for name in ("CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")]
 PAGES = [README, *_BESIDE, *sorted((ROOT / "docs").glob("*.md"))]
-OWN_TESTS = {"lesson.md", "python.md"}
+OWN_TESTS = {"lesson.md", "python.md", "train.md"}
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -129,8 +129,17 @@ def test_the_most_common_jobs_run_in_three_lines_each(monkeypatch: pytest.Monkey
     namespace = run_page(page)
     assert len(namespace["alike"]) == 10
     assert namespace["taught"].head.question.answers == ("edge_on", "face_on")
-    for file in ("pictures.csv", "report/report.html", "mine.onnx", "taught.onnx", "answers.db", "answered.csv"):
+    for file in ("pictures.csv", "report/report.html", "runs/mine/model.onnx", "taught.onnx", "answers.db", "answered.csv"):
         assert Path(file).is_file(), file
+
+
+@pytest.mark.usefixtures("surroundings")
+def test_class_folders_become_a_model_in_one_command() -> None:
+    namespace = run_page(ROOT / "docs" / "train.md")
+    assert {"model.onnx", "report.html", "scores.json", "split.csv", "run.json"} <= {
+        file.name for file in Path("runs/my_classes").iterdir()
+    }
+    assert set(namespace["catalog"].counts) >= {"edge_on", "face_on"}
 
 
 # Its training leaves out a broken picture, and warns.
