@@ -1,10 +1,11 @@
-"""How long from an answer to the next galaxy at the labelling desk, in a real browser?
+"""Measure the time from an answer to the next galaxy on the labelling pages, in a real browser.
 
     python benchmarks/bench_label.py CATALOG [--answers 100]
 
-CATALOG is what `peculiar predict STAMPS --embeddings --out CATALOG` wrote of the folder `stamps` of the real galaxies.
-The desk runs in a process of its own and learns after every twenty answers; Chromium is driven by keyboard. Measured is
-from the key to the next picture, decoded; also how long the desk takes to open, and an answer to be on the disk.
+CATALOG is written by `peculiar predict STAMPS --embeddings --out CATALOG`, where STAMPS is the folder `stamps` of the
+real galaxies. The server runs in its own process and refits the heads after every twenty answers; Chromium is driven by
+the keyboard. The time runs from the key press to the next decoded picture; the time to start the server and the time to
+write an answer to disk are measured as well.
 """
 
 import re
@@ -67,7 +68,7 @@ def main() -> None:
         (f"key to next galaxy, median of {options.answers}", float(np.median(times)), "ms"),
         ("key to next galaxy, 95 of 100 below", float(np.quantile(times, 0.95)), "ms"),
         ("an answer to the disk", 1000 * stored, "ms"),
-        ("desk open", opened, "s"),
+        ("server start", opened, "s"),
     )
 
 

@@ -18,7 +18,7 @@ from scipy.stats import mannwhitneyu
 
 from machine import data_folder, describe, make_parser, record
 from peculiar import load_galaxy_data
-from peculiar.exercise.keras_twin import to_keras
+from peculiar.exercise.keras_network import to_keras
 from peculiar.exercise.network import Network
 from peculiar.exercise.run_folder import Arguments
 from peculiar.exercise.train import train

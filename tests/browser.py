@@ -123,6 +123,6 @@ def find_unreachable(page: Any) -> list[str]:
         reached.add(one["place"])
         if one["wrong"]:
             told.append(f"{one['wrong']}: {one['html']}")
-    # What scrolling replaced by more of the wall is not there any longer.
+    # What scrolling replaced by more of the gallery is not there any longer.
     there = page.evaluate("() => [...document.querySelectorAll('[data-place]')].map(one => one.dataset.place)")
     return told + [f"not reached: {wanted[int(place)]}" for place in there if place not in reached]

@@ -27,7 +27,7 @@ import pytest
 from numpy.typing import NDArray
 
 from browser import Browser, browsing
-from desk_server import Servers, serving
+from labelling_server import Servers, serving
 from peculiar import cli
 from peculiar.images.decode import encode_picture
 from peculiar.images.duplicates import Duplicate
@@ -225,7 +225,7 @@ def surroundings(furnished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 @pytest.fixture
 def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Servers]:
-    """Starts desks on this machine; needs the marker ``allow_hosts(["127.0.0.1"])``."""
+    """Start labelling servers on this machine; needs the marker ``allow_hosts(["127.0.0.1"])``."""
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with serving() as started:
         yield started

@@ -27,7 +27,7 @@ import pyarrow.parquet
 import pytest
 from safetensors.numpy import load_file
 
-from desk_server import Server
+from labelling_server import Server
 from peculiar.labelling.database import Labels
 from peculiar.models.model_file import load_model
 from peculiar.tables.reader import TableReader
@@ -187,7 +187,7 @@ def form(page: str) -> dict[str, str]:
     return {name: unescape(value) for name, value in fields}
 
 
-def test_a_desk_that_was_killed_has_every_answer_that_it_confirmed(tiny_survey: Path, tmp_path: Path) -> None:
+def test_a_killed_labelling_server_has_stored_every_confirmed_answer(tiny_survey: Path, tmp_path: Path) -> None:
     rng, confirmed, hit = random.Random(SEED), 0, 0
     for number in range(KILLS):
         folder = tmp_path / str(number)

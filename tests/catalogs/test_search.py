@@ -23,7 +23,7 @@ from peculiar.catalogs.sql import run_sql
 from peculiar.cli import app
 from peculiar.errors import DataError, NotFoundError, PictureError, UnknownNameError, UsageError
 from peculiar.images.decode import Framing
-from peculiar.labelling.web.wall import Asking, Wall
+from peculiar.labelling.web.gallery import Gallery, Selection
 from peculiar.models.model_file import load_model
 from peculiar.reports.plots import save
 from peculiar.sources import open_source
@@ -112,7 +112,7 @@ def test_positions_that_are_text_are_no_cone(tmp_path: Path) -> None:
     pa.parquet.write_table(pa.table(columns), tmp_path / "c.parquet")
     with pytest.raises(UsageError, match=r"column 'ra' of c\.parquet holds string, and numbers are needed"):
         Catalog(tmp_path / "c.parquet").query(cone=Cone(1, 0, 1))
-    assert Wall(Catalog(tmp_path / "c.parquet"), Embeddings.of(np.eye(2)), ["a", "b"]).sky is None
+    assert Gallery(Catalog(tmp_path / "c.parquet"), Embeddings.of(np.eye(2)), ["a", "b"]).sky is None
 
 
 @pytest.mark.parametrize(("by", "order"), [("p", "ecabd"), ("-p", "acebd")])
@@ -189,8 +189,8 @@ def test_what_a_cone_found_can_be_searched_by_another_cone(tmp_path: Path) -> No
     assert list(again.columns) == again.to_arrow().column_names == ["id", "ra", "dec", "distance"]
     np.testing.assert_allclose(again.to_arrow()["distance"].to_numpy(), [0, 1], atol=1e-9)
     again.write(tmp_path / "again.fits")
-    wall = Wall(catalog, Embeddings.of(np.eye(4)), again.ids).table(Asking(cone="4,0,1.5"))
-    np.testing.assert_allclose(wall.to_arrow()["distance"].to_numpy(), [0, 1], atol=1e-9)
+    gallery = Gallery(catalog, Embeddings.of(np.eye(4)), again.ids).table(Selection(cone="4,0,1.5"))
+    np.testing.assert_allclose(gallery.to_arrow()["distance"].to_numpy(), [0, 1], atol=1e-9)
 
 
 def test_a_cone_across_the_meridian_and_over_a_pole(tmp_path: Path) -> None:

@@ -18,12 +18,12 @@ from torch.utils.data import DataLoader, TensorDataset
 from peculiar.errors import DataError, UsageError
 from peculiar.exercise import filters
 from peculiar.exercise.filters import Activation, visualize_activations
-from peculiar.exercise.keras_twin import to_keras
+from peculiar.exercise.keras_network import to_keras
 from peculiar.exercise.network import Network
 from peculiar.exercise.run_folder import TrainedNet
 from peculiar.images.decode import Framing
 from peculiar.questions.question import Question
-from pytorch_twin import TorchNet, twin
+from pytorch_network import TorchNet, twin
 
 Pictures = NDArray[np.float32]
 

@@ -11,7 +11,7 @@ from peculiar.exercise.network import Network
 @pytest.mark.parametrize(("classes", "size"), [(4, 128), (2, 21), (11, 70), (3, 299)])
 def test_a_seed_gives_the_weights_that_it_gives_in_pytorch(classes: int, size: int, seed: int) -> None:
     torch = pytest.importorskip("torch")
-    from pytorch_twin import TorchNet
+    from pytorch_network import TorchNet
 
     with torch.random.fork_rng():
         torch.manual_seed(seed)

@@ -91,7 +91,7 @@ def test_answers_are_numpys(size: int, classes: int, count: int, seed: int) -> N
 @pytest.mark.parametrize(("size", "classes", "count"), [(21, 2, 1), (128, 4, 5), (131, 4, 8)])
 def test_gradients_of_noise_are_pytorchs(size: int, classes: int, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("torch")
-    from pytorch_twin import by_pytorch
+    from pytorch_network import by_pytorch
 
     pictures, labels = noise(count, size, classes, 222)
     net, optimizer = network(classes, size, 222)

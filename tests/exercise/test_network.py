@@ -11,7 +11,7 @@ from torch.nn import functional
 from peculiar.errors import DataError, UsageError
 from peculiar.exercise.layers import Floats, softmax
 from peculiar.exercise.network import Network
-from pytorch_twin import by_pytorch, twin
+from pytorch_network import by_pytorch, twin
 
 # As the exercise's Keras summary prints them: name, kind, output shape, parameters.
 EXERCISE = """\

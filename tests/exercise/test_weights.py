@@ -30,7 +30,7 @@ def test_pytorch_reads_the_file_as_its_own() -> None:
     torch = pytest.importorskip("torch")
     from safetensors.torch import load_file
 
-    from pytorch_twin import TorchNet
+    from pytorch_network import TorchNet
 
     net = Network(5, 40)
     write_weights(Path("w.safetensors"), net.arrays())

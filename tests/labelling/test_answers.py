@@ -72,7 +72,7 @@ def test_in_a_notebook_the_pages_are_served_by_a_thread_until_interrupted(monkey
         while not server.should_exit:
             threading.Event().wait(0.01)
 
-    class Impatient(threading.Thread):
+    class TimeoutProtocol(threading.Thread):
         def join(self, timeout: float | None = None) -> None:
             if timeout is not None and not server.should_exit:
                 assert running.wait(5)
@@ -80,6 +80,6 @@ def test_in_a_notebook_the_pages_are_served_by_a_thread_until_interrupted(monkey
             super().join(timeout)
 
     server.run = run
-    monkeypatch.setattr(serve.threading, "Thread", Impatient)
+    monkeypatch.setattr(serve.threading, "Thread", TimeoutProtocol)
     serve._run_apart(server, [])
     assert server.should_exit

@@ -1,4 +1,4 @@
-"""The labelling desk in a real browser, with a real server: sessions, accessibility, and what is hostile.
+"""The labelling pages in a real browser, with a real server: sessions, accessibility, and what is hostile.
 
 The fixture `browser` adds to every test: nothing goes wrong in the console, and no request leaves the machine.
 """
@@ -19,28 +19,28 @@ import pyarrow.parquet
 import pytest
 
 from browser import SCHEMES, WIDTHS, Browser, find_barriers, find_unreachable
-from desk_server import Servers, serving
+from labelling_server import Servers, serving
 from peculiar.images.decode import encode_picture
 from peculiar.labelling.database import Labels
-from peculiar.labelling.web.serve import open_desk
+from peculiar.labelling.web.serve import open_session
 from peculiar.text import shown
 from pictures import draw_galaxy
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 
-# Every page of the desk: its address, the key that is pressed on it, and what it then shows. A page that is added to
-# the desk needs a line here.
+# Every page: its address, the key that is pressed on it, and an element that it then shows. A new page needs a line
+# here.
 PAGES = [
     ("/", "", "#who"),
     ("/?who=Ada", "", "#galaxy"),
-    ("/?who=Ada&row=3", "m", "#opinion meter"),
+    ("/?who=Ada&row=3", "m", "#prediction meter"),
     ("/?who=Ada&row=3", "h", "dialog[open]"),
-    ("/?who=Eve", "", "#desk h1"),
+    ("/?who=Eve", "", "#content h1"),
     ("/grid?who=Ada", "", ".tiles img"),
     ("/progress?who=Ada", "", "svg.curve"),
-    ("/wall?who=Ada", "", ".tiles img"),
-    ("/wall?who=Ada&by=p_odd&where=p_odd+>+0.5&cone=150.3,1.7,0.5", "", ".tiles img"),
-    ("/wall?who=Ada&where=nonsense", "", "[role=alert]:not([hidden])"),
+    ("/gallery?who=Ada", "", ".tiles img"),
+    ("/gallery?who=Ada&by=p_odd&where=p_odd+>+0.5&cone=150.3,1.7,0.5", "", ".tiles img"),
+    ("/gallery?who=Ada&where=nonsense", "", "[role=alert]:not([hidden])"),
     ("/galaxy/7?who=Ada", "", ".chances"),
     ("/map?who=Ada&by=p_odd", "", ".tiles img"),
 ]
@@ -50,26 +50,28 @@ PAGES = [
 def address(
     tmp_path_factory: pytest.TempPathFactory, drawn_catalog: Path, tiny_survey: Path, chromium: Browser
 ) -> Iterator[str]:
-    """A desk of which two people asked for answers, and which has learned from them."""
-    folder = tmp_path_factory.mktemp("desk")
+    """A session with the answers of three people, from which heads were learned."""
+    folder = tmp_path_factory.mktemp("session")
     with pytest.MonkeyPatch.context() as patch, Labels(folder / "labels.db") as labels, serving() as start:
         patch.setenv("no_proxy", "127.0.0.1")
         patch.setenv("PECULIAR_CACHE", str(folder / "cache"))
-        desk = open_desk(drawn_catalog, labels, pictures=tiny_survey, question="odd")
+        session = open_session(drawn_catalog, labels, pictures=tiny_survey, question="odd")
         for number in range(80):
-            asked = desk.next(who := "Bob" if number % 4 == 3 else "Ada")
+            asked = session.next(who := "Bob" if number % 4 == 3 else "Ada")
             assert asked is not None
-            desk.answer(who, asked.row, "odd", asked.event, "answer", (asked.row + number // 60) % 2, 1.0, asked.chosen)
-        desk.answer_many(
-            "Eve", dict.fromkeys(range(len(desk))), "event-of-eve", None, dict.fromkeys(range(len(desk)), "")
+            session.answer(
+                who, asked.row, "odd", asked.event, "answer", (asked.row + number // 60) % 2, 1.0, asked.chosen
+            )
+        session.answer_many(
+            "Eve", dict.fromkeys(range(len(session))), "event-of-eve", None, dict.fromkeys(range(len(session)), "")
         )
-        assert desk.loop is not None
-        desk.loop.wait()
-        desk.pictures.close()
+        assert session.loop is not None
+        session.loop.wait()
+        session.pictures.close()
         server = start(drawn_catalog, folder, "--pictures", tiny_survey, "--question", "odd", "--port", 0)
         until = time.monotonic() + 60
         while not json.loads(server.get("/progress.json"))["progress"]:
-            assert time.monotonic() < until, "the desk does not learn"
+            assert time.monotonic() < until, "no heads were learned"
             time.sleep(0.05)
         yield server.address
 
@@ -107,7 +109,7 @@ def test_no_page_has_barriers(
 
 
 def begin(browser: Browser, address: str, who: str) -> Any:
-    """Open the desk and say one's name, by keyboard."""
+    """Open the pages and enter a name, by keyboard."""
     page = browser.window()
     page.goto(address)
     page.keyboard.type(who)
@@ -163,7 +165,7 @@ def test_a_short_session_by_keyboard(browser: Browser, tiny_survey: Path, tmp_pa
     page.keyboard.press("Space")
     page.keyboard.press("Escape")
     page.keyboard.press("2")
-    page.focus("#desk")
+    page.focus("#content")
     while page.evaluate("document.activeElement.name") != "choice":
         page.keyboard.press("Tab")
     said.append((press(page, "Enter"), *SAID["1"]))
@@ -293,7 +295,7 @@ HOSTILE = [
 ]
 
 NAMES = [one for one in HOSTILE if len(one) <= 80 and one.isprintable()]
-"""Those that a person could be called: the desk takes up to 80 printable characters."""
+"""Those that are allowed as names of annotators: up to 80 printable characters."""
 
 
 @pytest.fixture
@@ -366,7 +368,7 @@ def test_what_is_hostile_is_shown_as_text(
     asked = urlencode({"where": HOSTILE[1], "cone": HOSTILE[0], "by": HOSTILE[2]})
     for path in (
         *("/", f"/?{who}&row=0", f"/?{who}&row=6", f"/progress?{who}", f"/grid?{who}"),
-        *(f"/wall?{who}", f"/wall?{asked}", f"/galaxy/0?{who}", f"/galaxy/6?{who}"),
+        *(f"/gallery?{who}", f"/gallery?{asked}", f"/galaxy/0?{who}", f"/galaxy/6?{who}"),
     ):
         page.goto(server.address + path)
         assert_harmless(page)
@@ -432,7 +434,7 @@ def test_a_script_that_got_in_would_not_run(browser: Browser, address: str) -> N
         "/galaxy/%2e%2e%2f",
         "/export/..%2flabels.csv",
         "/export/labels.db",
-        "/wall/found.%2e%2e%2f",
+        "/gallery/found.%2e%2e%2f",
         "//etc/passwd",
     ],
 )
@@ -450,7 +452,7 @@ def test_no_address_is_a_path(address: str, path: str) -> None:
 
 def test_tables_have_names_that_do_no_harm(address: str) -> None:
     connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=60)
-    for path in ("/export/labels.csv", "/export/votes.parquet", "/wall/found.csv?where=p_odd+%3E+0.5"):
+    for path in ("/export/labels.csv", "/export/votes.parquet", "/gallery/found.csv?where=p_odd+%3E+0.5"):
         connection.request("GET", path)
         answer = connection.getresponse()
         answer.read()

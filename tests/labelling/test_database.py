@@ -134,7 +134,7 @@ def test_any_course_of_answers_and_undos_ends_as_one_counts_by_hand(
 def test_two_desks_write_to_one_database(labels: Labels) -> None:
     with Labels(labels.path) as other, ThreadPoolExecutor(4) as pool:
         sent = [said(number, who="Ada" if number % 2 else "Bob") for number in range(80)]
-        # Every event is sent to both, as a request that is tried again at another desk.
+        # Every event is sent to both, like a request that is repeated in another session.
         stored = list(pool.map(lambda one: labels.record(one) + other.record(one), sent))
         assert stored == [1] * 80
         assert len(labels.current("shell")) == len(other.current("shell")) == 80

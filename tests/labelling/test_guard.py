@@ -1,4 +1,4 @@
-"""Who may talk to the desk: the token, pages of other sites, and requests that come slowly or never end."""
+"""Access to the labelling pages: the token, pages of other sites, and slow or endless requests."""
 
 import contextlib
 import html
@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from desk_server import Server, Servers, serving
+from labelling_server import Server, Servers, serving
 from peculiar.errors import UsageError
 from peculiar.images.decode import encode_picture
 from peculiar.labelling.database import Labels
 from peculiar.labelling.web.app import make_app
 from peculiar.labelling.web.guard import Guard
-from peculiar.labelling.web.serve import label, open_desk
+from peculiar.labelling.web.serve import label, open_session
 from pictures import draw_galaxy
 
 TOKEN = "secret-token"
@@ -37,9 +37,9 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def app(pictures: Path, tmp_path: Path) -> Iterator[Any]:
     with Labels(tmp_path / "labels.db") as labels:
-        desk = open_desk(pictures, labels, question="odd")
-        yield make_app(desk)
-        desk.pictures.close()
+        session = open_session(pictures, labels, question="odd")
+        yield make_app(session)
+        session.pictures.close()
 
 
 def open_client(guarded: Guard, base: str = HERE) -> TestClient:
@@ -47,7 +47,7 @@ def open_client(guarded: Guard, base: str = HERE) -> TestClient:
 
 
 @pytest.mark.parametrize(
-    "address", ["/", "/?who=Ada", "/picture/0/large", "/export/events.csv", "/csrf", "/static/desk.js"]
+    "address", ["/", "/?who=Ada", "/picture/0/large", "/export/events.csv", "/csrf", "/static/pages.js"]
 )
 def test_without_the_token_nothing_is_shown(app: Any, address: str) -> None:
     with open_client(Guard(app, TOKEN)) as client:
@@ -55,7 +55,7 @@ def test_without_the_token_nothing_is_shown(app: Any, address: str) -> None:
         for wrong in ("", f"{separator}token=", f"{separator}token={TOKEN}x", f"{separator}token=\u00fc"):
             refused = client.get(address + wrong)
             assert refused.status_code == 401
-            assert "it has the token" in refused.text
+            assert "it contains the token" in refused.text
         assert client.post("/answer", data={"token": TOKEN}).status_code == 401
         assert client.post(f"/answer?token={TOKEN}").status_code == 401
 
@@ -113,13 +113,13 @@ def test_cookies_of_other_programs_do_not_hide_the_token(app: Any, cookies: str,
 
 
 def test_with_a_host_of_its_own_the_desk_answers_to_any_name(app: Any) -> None:
-    with open_client(Guard(app, TOKEN, local=False), "http://desk.example:8222") as client:
+    with open_client(Guard(app, TOKEN, local=False), "http://labels.example:8222") as client:
         assert client.get("/").status_code == 401
         opened = client.get(f"/?token={TOKEN}")
         # Browsers complain of it where the connection is not safe.
         assert "cross-origin-opener-policy" not in opened.headers
         assert client.get("/?who=Ada").status_code == 200
-    with open_client(Guard(app, TOKEN), "http://desk.example:8222") as client:
+    with open_client(Guard(app, TOKEN), "http://labels.example:8222") as client:
         assert client.get(f"/?token={TOKEN}").status_code == 421
 
 
@@ -127,7 +127,7 @@ OWN = [
     {},
     {"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate"},
     {"Sec-Fetch-Site": "same-origin"},
-    {"Referer": f"{HERE}/wall?where=x"},
+    {"Referer": f"{HERE}/gallery?where=x"},
     {"Origin": HERE, "Referer": HERE},
 ]
 FOREIGN = [

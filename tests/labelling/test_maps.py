@@ -1,4 +1,4 @@
-"""The two maps of the wall: what lies where, what a rectangle holds, what ticks lead to."""
+"""The two maps of the gallery: what lies where, what a rectangle holds, what ticks lead to."""
 
 import html
 import io
@@ -20,34 +20,34 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from browser import Browser
-from desk_pages import HERE, form, shown
-from desk_server import Servers
+from labelling_pages import HERE, form, shown
+from labelling_server import Servers
 from peculiar.catalogs.catalog import Catalog
 from peculiar.catalogs.embeddings import Embeddings
 from peculiar.errors import UsageError
 from peculiar.labelling.database import Labels
-from peculiar.labelling.web import wall as wall_module
+from peculiar.labelling.web import gallery as gallery_module
 from peculiar.labelling.web.app import make_app
-from peculiar.labelling.web.charts import HEIGHT, PALETTE, WIDTH, Box, Hues, Plane, Sky, legend, paint, parse_box
-from peculiar.labelling.web.desk import Desk
+from peculiar.labelling.web.charts import HEIGHT, PALETTE, WIDTH, Box, Colouring, Plane, Sky, legend, paint, parse_box
+from peculiar.labelling.web.gallery import Gallery, Selection
 from peculiar.labelling.web.guard import MOST_OF_BODY, Guard
-from peculiar.labelling.web.ids import Ids
-from peculiar.labelling.web.serve import open_desk
-from peculiar.labelling.web.wall import Asking, Wall
+from peculiar.labelling.web.id_index import IdIndex
+from peculiar.labelling.web.serve import open_session
+from peculiar.labelling.web.session import Session
 
 
 @pytest.fixture
-def wall(desk: Desk, tiny_catalog: Path) -> Iterator[Wall]:
-    assert desk.loop is not None
-    opened = Wall(Catalog(tiny_catalog), desk.loop.embeddings, desk.ids)
+def gallery(session: Session, tiny_catalog: Path) -> Iterator[Gallery]:
+    assert session.loop is not None
+    opened = Gallery(Catalog(tiny_catalog), session.loop.embeddings, session.ids)
     yield opened
     opened.layout.wait()
 
 
 @pytest.fixture
-def desk(tiny_catalog: Path, tiny_survey: Path, tmp_path: Path) -> Iterator[Desk]:
+def session(tiny_catalog: Path, tiny_survey: Path, tmp_path: Path) -> Iterator[Session]:
     with Labels(tmp_path / "labels.db") as labels:
-        opened = open_desk(tiny_catalog, labels, pictures=tiny_survey, question="odd")
+        opened = open_session(tiny_catalog, labels, pictures=tiny_survey, question="odd")
         yield opened
         assert opened.loop is not None
         opened.loop.wait()
@@ -55,17 +55,17 @@ def desk(tiny_catalog: Path, tiny_survey: Path, tmp_path: Path) -> Iterator[Desk
 
 
 @pytest.fixture
-def client(desk: Desk, wall: Wall) -> Iterator[TestClient]:
-    with TestClient(Guard(make_app(desk, wall)), base_url=HERE, follow_redirects=False) as opened:
+def client(session: Session, gallery: Gallery) -> Iterator[TestClient]:
+    with TestClient(Guard(make_app(session, gallery)), base_url=HERE, follow_redirects=False) as opened:
         yield opened
 
 
-def laid_out(wall: Wall) -> NDArray[np.float32]:
+def laid_out(gallery: Gallery) -> NDArray[np.float32]:
     """Wait for the map, and return the places."""
-    assert wall.layout.places is not None or wall.layout.problem == ""
-    wall.layout.wait()
-    assert wall.layout.places is not None
-    return wall.layout.places
+    assert gallery.layout.places is not None or gallery.layout.problem == ""
+    gallery.layout.wait()
+    assert gallery.layout.places is not None
+    return gallery.layout.places
 
 
 def pixels(content: bytes) -> NDArray[np.int64]:
@@ -160,9 +160,9 @@ def test_the_graticule_is_named_and_lies_on_the_picture(spread: float) -> None:
 
 def test_a_picture_shows_the_rare_above_the_frequent_and_the_others_grey() -> None:
     x, y = np.array([100.0, 100, 100, 300, 500, np.nan, -5]), np.array([50.0, 50, 50, 50, 50, 50, 50])
-    hues = Hues.of_classes(np.array([1, 1, 0, 1, -1, 1, 1]), ["rare", "usual"])
-    assert hues.names == ("usual", "rare")
-    picture = pixels(paint((x, y), None, hues))
+    colouring = Colouring.of_classes(np.array([1, 1, 0, 1, -1, 1, 1]), ["rare", "usual"])
+    assert colouring.names == ("usual", "rare")
+    picture = pixels(paint((x, y), None, colouring))
     assert picture.shape == (HEIGHT, WIDTH, 3)
     rare, usual = picture[50, 100], picture[50, 300]
     for pixel, kind in ((rare, 1), (usual, 0)):
@@ -172,18 +172,18 @@ def test_a_picture_shows_the_rare_above_the_frequent_and_the_others_grey() -> No
     assert rare.max() / max(rgb(PALETTE[1])) > usual.max() / max(rgb(PALETTE[0]))
     assert np.ptp(picture[50, 500]) > 0  # of no class, but there
     assert (picture != picture[0, 0]).any(axis=2).sum() == 3 * 49
-    grey = pixels(paint((x, y), np.arange(7) == 3, hues))
+    grey = pixels(paint((x, y), np.arange(7) == 3, colouring))
     assert grey[50, 300].sum() >= picture[50, 300].sum()
     assert grey[50, 100].sum() < picture[50, 100].sum()
-    assert legend(hues, np.array([0, 2, 3]))["usual"] == (PALETTE[0], 2)
+    assert legend(colouring, np.array([0, 2, 3]))["usual"] == (PALETTE[0], 2)
 
 
 def test_a_picture_of_numbers_and_of_nothing() -> None:
     x, y = np.array([100.0, 300, 500]), np.array([50.0, 50, 50])
-    picture = pixels(paint((x, y), None, Hues.of_numbers(np.array([0.0, 1.0, np.nan]))))
+    picture = pixels(paint((x, y), None, Colouring.of_numbers(np.array([0.0, 1.0, np.nan]))))
     assert picture[50, 100].sum() < picture[50, 300].sum()
     assert (picture[50, 500] != picture[0, 0]).any()
-    assert Hues.of_numbers(np.array([np.nan])).ends == (0.0, 1.0)
+    assert Colouring.of_numbers(np.array([np.nan])).ends == (0.0, 1.0)
     empty = pixels(paint((x[:0], y[:0]), None, None))
     assert (empty == empty[0, 0]).all()
     crowded = pixels(paint((np.full(200_000, 100.2), np.full(200_000, 50.4)), None, None))
@@ -201,12 +201,12 @@ def test_a_picture_of_numbers_and_of_nothing() -> None:
         {},
     ],
 )
-def test_the_wall_finds_what_a_search_finds(wall: Wall, asked: dict[str, str]) -> None:
-    rows = wall.rows(Asking(**asked))
-    cone = wall_module.parse_cone(asked["cone"]) if "cone" in asked else None
-    hits = wall.catalog.query(asked.get("where"), cone=cone, by=asked.get("by"), top=None)
-    assert [wall.ids[row] for row in rows] == hits.ids
-    table = wall.table(Asking(**asked))
+def test_the_wall_finds_what_a_search_finds(gallery: Gallery, asked: dict[str, str]) -> None:
+    rows = gallery.rows(Selection(**asked))
+    cone = gallery_module.parse_cone(asked["cone"]) if "cone" in asked else None
+    hits = gallery.catalog.query(asked.get("where"), cone=cone, by=asked.get("by"), top=None)
+    assert [gallery.ids[row] for row in rows] == hits.ids
+    table = gallery.table(Selection(**asked))
     assert table.to_arrow().equals(hits.to_arrow())
     assert list(table.columns) == list(hits.columns)
 
@@ -217,16 +217,16 @@ def test_nulls_come_last_on_the_wall(tiny_catalog: Path, tmp_path: Path) -> None
     table = table.append_column("score", pa.array(values))
     pa.parquet.write_table(table, tmp_path / "nulls.parquet")
     catalog = Catalog(tmp_path / "nulls.parquet")
-    wall = Wall(catalog, catalog.embeddings(), table["id"].to_pylist())
+    gallery = Gallery(catalog, catalog.embeddings(), table["id"].to_pylist())
     for by in ("score", "-score"):
-        rows = wall.rows(Asking(by=by))
+        rows = gallery.rows(Selection(by=by))
         assert sorted(rows.tolist()) == list(range(100))
         assert set(rows[-20:] % 10) == {0, 1}
-    assert wall.rows(Asking(by="-score"))[:2].tolist() == [2, 3]
+    assert gallery.rows(Selection(by="-score"))[:2].tolist() == [2, 3]
 
 
-def test_rectangles_narrow_the_wall_together(client: TestClient, wall: Wall) -> None:
-    places = laid_out(wall)
+def test_rectangles_narrow_the_wall_together(client: TestClient, gallery: Gallery) -> None:
+    places = laid_out(gallery)
     ra, dec = 150 + np.arange(100) / 100, 2 - np.arange(100) / 100
     left, right, low, high = (round(float(end), 4) for end in np.quantile(places, (0.2, 0.8), axis=0).T.ravel())
     sky, map_ = {"sky": "150.195,150.605,1.0,1.9"}, {"map": f"{left},{right},{low},{high}"}
@@ -234,11 +234,11 @@ def test_rectangles_narrow_the_wall_together(client: TestClient, wall: Wall) -> 
     on_map = (places >= (left, low)).all(axis=1) & (places <= (right, high)).all(axis=1)
     assert 5 < (on_sky & on_map).sum() < on_sky.sum() == 41
     for asked, expected in ((sky, on_sky), (map_, on_map), ({**sky, **map_}, on_sky & on_map)):
-        for page in ("/map", "/wall"):
+        for page in ("/map", "/gallery"):
             assert shown(client.get(page, params=asked).text) == np.flatnonzero(expected).tolist()
     asked = {**sky, **map_, "where": "p_odd > 0.2", "by": "p_odd", "colour": "class"}
     page = client.get("/map", params=asked).text
-    table = client.get("/wall/found.csv", params={name: asked[name] for name in asked if name != "colour"}).text
+    table = client.get("/gallery/found.csv", params={name: asked[name] for name in asked if name != "colour"}).text
     ids = [line.split(",")[0].strip('"') for line in table.splitlines()[1:]]
     assert ids == [f"sim-{row:03d}" for row in shown(page)]
     # The page shows the rectangles, and its links keep what was asked.
@@ -247,8 +247,8 @@ def test_rectangles_narrow_the_wall_together(client: TestClient, wall: Wall) -> 
     assert shown(client.get(closer).text) == shown(page)
 
 
-def test_a_rectangle_on_one_map_lights_the_same_galaxies_on_the_other(client: TestClient, wall: Wall) -> None:
-    places = laid_out(wall)
+def test_a_rectangle_on_one_map_lights_the_same_galaxies_on_the_other(client: TestClient, gallery: Gallery) -> None:
+    places = laid_out(gallery)
     few = {"sky": "150.295,150.345,0,3"}
     picture = pixels(client.get("/map/map.png", params=few).content)
     x, y = (one.astype(int) for one in Plane().place(*places.T))
@@ -271,16 +271,16 @@ def test_a_rectangle_on_one_map_lights_the_same_galaxies_on_the_other(client: Te
         {"colour": "embedding"},
     ],
 )
-def test_the_maps_say_what_they_do_not_understand(client: TestClient, wall: Wall, asked: dict[str, str]) -> None:
-    laid_out(wall)
+def test_the_maps_say_what_they_do_not_understand(client: TestClient, gallery: Gallery, asked: dict[str, str]) -> None:
+    laid_out(gallery)
     page = client.get("/map", params=asked)
     assert page.status_code == 200
     assert 'role="alert">' in page.text
     assert client.get("/map/sky.png", params=asked).status_code == 400
 
 
-def test_the_maps_are_coloured(client: TestClient, wall: Wall) -> None:
-    laid_out(wall)
+def test_the_maps_are_coloured(client: TestClient, gallery: Gallery) -> None:
+    laid_out(gallery)
     page = client.get("/map", params={"colour": "class", "who": "Ada"}).text
     told = dict(re.findall(r"</svg> ([\w ]+) <span class=\"soft\">([\d,]+)<", page))
     assert sum(int(count) for count in told.values()) == 100
@@ -289,7 +289,9 @@ def test_the_maps_are_coloured(client: TestClient, wall: Wall) -> None:
     assert len(pictures) == 3
 
 
-def test_the_map_is_laid_out_behind_the_pages(client: TestClient, wall: Wall, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_map_is_laid_out_behind_the_pages(
+    client: TestClient, gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
     go, made = threading.Event(), []
 
     def slowly(catalog: Catalog, _: Embeddings) -> NDArray[np.float32]:
@@ -297,37 +299,37 @@ def test_the_map_is_laid_out_behind_the_pages(client: TestClient, wall: Wall, mo
         go.wait(20)
         return np.full((100, 2), 0.5, dtype=np.float32)
 
-    monkeypatch.setattr(wall_module, "find_places", slowly)
+    monkeypatch.setattr(gallery_module, "find_places", slowly)
     page = client.get("/map").text
     assert "being computed" in page
     assert 'data-kind="sky"' in page
-    assert len(shown(client.get("/wall", params={"where": "p_odd >= 0"}).text)) == 60
+    assert len(shown(client.get("/gallery", params={"where": "p_odd >= 0"}).text)) == 60
     assert client.get("/map/map.png").status_code == 404
     assert "try again in a minute" in client.get("/map", params={"map": "0,1,0,1"}).text
     go.set()
-    wall.layout.wait()
+    gallery.layout.wait()
     assert "100 galaxies" in client.get("/map", params={"map": "0,1,0,1"}).text
     assert len(made) == 1
 
 
-def test_the_layout_is_kept(wall: Wall, monkeypatch: pytest.MonkeyPatch) -> None:
-    places = laid_out(wall)
+def test_the_layout_is_kept(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+    places = laid_out(gallery)
     monkeypatch.setattr("peculiar.catalogs.layout.lay_out", lambda *_, **__: pytest.fail("it was made again"))
-    again = wall_module.Layout(Catalog(wall.catalog.path), wall.embeddings)
+    again = gallery_module.Layout(Catalog(gallery.catalog.path), gallery.embeddings)
     assert again.places is not None
     assert (again.places == places).all()
 
 
 def test_a_catalogue_may_have_no_map_and_no_positions(
-    tiny_catalog: Path, tiny_survey: Path, tmp_path: Path, desk: Desk
+    tiny_catalog: Path, tiny_survey: Path, tmp_path: Path, session: Session
 ) -> None:
     few = tmp_path / "few.parquet"
     hostile = "<script>alert(1)</script>"
     table = pa.parquet.read_table(tiny_catalog).slice(0, 20).drop_columns(["ra", "dec", "class"])
     pa.parquet.write_table(table.append_column("class", pa.array([hostile] * 19 + [None])), few)
     catalog = Catalog(few)
-    wall = Wall(catalog, catalog.embeddings(), table["id"].to_pylist())
-    with TestClient(Guard(make_app(desk, wall)), base_url=HERE) as client:
+    gallery = Gallery(catalog, catalog.embeddings(), table["id"].to_pylist())
+    with TestClient(Guard(make_app(session, gallery)), base_url=HERE) as client:
         page = client.get("/map", params={"colour": "class"}).text
         assert "a map needs 50 galaxies" in page
         assert 'data-kind="sky"' not in page
@@ -335,22 +337,22 @@ def test_a_catalogue_may_have_no_map_and_no_positions(
         assert hostile not in page
         assert client.get("/map/sky.png").status_code == 404
         assert "no position of this catalogue" in client.get("/map", params={"sky": "1,2,3,4"}).text
-        assert "a map needs 50" in html.unescape(client.get("/wall", params={"map": "0,1,0,1"}).text)
+        assert "a map needs 50" in html.unescape(client.get("/gallery", params={"map": "0,1,0,1"}).text)
 
 
 def test_a_wall_is_entered_anywhere(client: TestClient) -> None:
-    page = client.get("/wall", params={"by": "p_odd", "start": 60}).text
+    page = client.get("/gallery", params={"by": "p_odd", "start": 60}).text
     assert len(shown(page)) == 40
     assert "From 61 of 100" in page
     earlier = html.unescape(re.search(r'href="([^"]+)">Earlier', page)[1])  # type: ignore[index]
-    assert shown(client.get(earlier).text) == shown(client.get("/wall", params={"by": "p_odd"}).text)
-    assert shown(client.get("/wall", params={"by": "p_odd", "start": 10**9}).text) == shown(page)
+    assert shown(client.get(earlier).text) == shown(client.get("/gallery", params={"by": "p_odd"}).text)
+    assert shown(client.get("/gallery", params={"by": "p_odd", "start": 10**9}).text) == shown(page)
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.text(max_size=3), unique=True), st.text(max_size=3))
 def test_ids_are_found_by_row_and_rows_by_id(names: list[str], other: str) -> None:
-    ids = Ids(names)
+    ids = IdIndex(names)
     assert list(ids) == names
     assert ids[:2] == names[:2]
     assert [ids.get(name) for name in names] == list(range(len(names)))
@@ -358,15 +360,15 @@ def test_ids_are_found_by_row_and_rows_by_id(names: list[str], other: str) -> No
 
 
 def ticks(client: TestClient, **changed: Any) -> dict[str, Any]:
-    return form(client.get("/wall?who=Ada").text, "/wall/ticked.csv") | changed
+    return form(client.get("/gallery?who=Ada").text, "/gallery/ticked.csv") | changed
 
 
 def test_ticked_galaxies_are_a_table(client: TestClient) -> None:
     sent = ticks(client, rows=["7 3", "90"])
-    got = client.post("/wall/ticked.csv", data=sent)
+    got = client.post("/gallery/ticked.csv", data=sent)
     assert [line.split(",")[0] for line in got.text.splitlines()[1:]] == ['"sim-003"', '"sim-007"', '"sim-090"']
     assert 'filename="ticked.csv"' in got.headers["content-disposition"]
-    got = client.post("/wall/ticked.parquet", data=sent)
+    got = client.post("/gallery/ticked.parquet", data=sent)
     assert pa.parquet.read_table(io.BytesIO(got.content))["id"].to_pylist() == ["sim-003", "sim-007", "sim-090"]
 
 
@@ -388,19 +390,19 @@ def test_ticked_galaxies_are_a_table(client: TestClient) -> None:
 )
 def test_ticks_that_cannot_be_are_refused(client: TestClient, changed: dict[str, Any], status: int) -> None:
     sent = ticks(client) | {"rows": ["1"]} | changed
-    for path in ("/wall/ticked.csv", "/wall/ask"):
+    for path in ("/gallery/ticked.csv", "/gallery/ask"):
         assert client.post(path, data=sent).status_code == status
 
 
 def test_as_many_as_may_be_ticked_fit_into_a_request(client: TestClient) -> None:
     assert len("+".join(["99999999"] * 5_000)) + 1_000 < MOST_OF_BODY
     sent = ticks(client, rows=[" ".join([*map(str, range(100)), *["99"] * 4_900])])
-    assert len(client.post("/wall/ticked.csv", data=sent).text.splitlines()) == 101
+    assert len(client.post("/gallery/ticked.csv", data=sent).text.splitlines()) == 101
 
 
-def test_ticked_galaxies_are_asked_about_first(client: TestClient, desk: Desk) -> None:
+def test_ticked_galaxies_are_asked_about_first(client: TestClient, session: Session) -> None:
     sent = ticks(client, rows=["42 17 5"])
-    done = client.post("/wall/ask", data=sent)
+    done = client.post("/gallery/ask", data=sent)
     assert (done.status_code, done.headers["location"]) == (303, "/?who=Ada")
     asked = []
     for choice in ("1", "0", "skip", "1"):
@@ -411,11 +413,11 @@ def test_ticked_galaxies_are_asked_about_first(client: TestClient, desk: Desk) -
     assert asked[:3] == [(5, "asked for"), (17, "asked for"), (42, "asked for")]
     assert asked[3][0] not in (5, 17, 42)
     assert asked[3][1] != "asked for"
-    client.post("/wall/ask", data=sent)  # those that were seen are passed over
+    client.post("/gallery/ask", data=sent)  # those that were seen are passed over
     assert int(form(client.get("/?who=Ada").text)["row"]) not in (5, 17, 42)
-    assert client.post("/wall/ask", data={name: sent[name] for name in ("csrf", "rows")}).status_code == 400
+    assert client.post("/gallery/ask", data={name: sent[name] for name in ("csrf", "rows")}).status_code == 400
     # Somebody else's answer does not keep a galaxy from who asked for it.
-    client.post("/wall/ask", data=sent | {"who": "Bob"})
+    client.post("/gallery/ask", data=sent | {"who": "Bob"})
     assert form(client.get("/?who=Bob").text)["row"] == "5"
 
 
@@ -432,7 +434,7 @@ def test_maps_and_ticks_in_a_browser(
     def rows() -> list[int]:
         return [int(one) for one in page.eval_on_selector_all(".tiles input", "all => all.map((one) => one.value)")]
 
-    # A rectangle is dragged on the sky: the wall has what lies in it, the address says so.
+    # A rectangle is dragged on the sky: the gallery has the galaxies in it, the address says so.
     field = page.locator('.field[data-kind="sky"]').bounding_box()
     left, top = field["x"] + field["width"] * 0.3, field["y"] + field["height"] * 0.2
     page.mouse.move(left, top)
@@ -470,7 +472,7 @@ def test_maps_and_ticks_in_a_browser(
     boxes.nth(8).focus()
     page.keyboard.press("Space")
     assert page.locator("#ticked output").inner_text() == "5 ticked"
-    page.goto(f"{server.address}/wall?who=Ada&where=ra+%3E+150.9")
+    page.goto(f"{server.address}/gallery?who=Ada&where=ra+%3E+150.9")
     assert page.locator("#ticked output").inner_text() == "5 ticked"
     with page.expect_download() as download:
         page.click("#ticked button:has-text('CSV')")
@@ -481,11 +483,11 @@ def test_maps_and_ticks_in_a_browser(
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_map_that_fails_unforeseen_is_told(wall: Wall, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_map_that_fails_unexpectedly_is_reported(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr(wall_module, "find_places", fail)
-    assert wall.layout.places is None
-    wall.layout.wait()
-    assert "the desk's terminal says why" in wall.layout.problem
+    monkeypatch.setattr(gallery_module, "find_places", fail)
+    assert gallery.layout.places is None
+    gallery.layout.wait()
+    assert "the reason is on the terminal" in gallery.layout.problem

@@ -1,4 +1,4 @@
-"""Every route under schemathesis: what the desk's OpenAPI says is what it does, whatever is sent."""
+"""Every route under schemathesis: responses match the OpenAPI description, whatever is sent."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,19 +11,19 @@ from starlette.testclient import TestClient
 from peculiar.catalogs.catalog import Catalog
 from peculiar.labelling.database import Labels
 from peculiar.labelling.web.app import make_app
-from peculiar.labelling.web.desk import Desk
+from peculiar.labelling.web.gallery import Gallery
 from peculiar.labelling.web.guard import Guard
-from peculiar.labelling.web.serve import open_desk
-from peculiar.labelling.web.wall import Wall
+from peculiar.labelling.web.serve import open_session
+from peculiar.labelling.web.session import Session
 
 TOKEN = "secret-token"
 HEADERS = {"Host": "127.0.0.1:8222", "Cookie": f"peculiar-8222={TOKEN}"}
 
 
 @pytest.fixture
-def desk(drawn_catalog: Path, tiny_survey: Path, tmp_path: Path) -> Iterator[Desk]:
+def session(drawn_catalog: Path, tiny_survey: Path, tmp_path: Path) -> Iterator[Session]:
     with Labels(tmp_path / "labels.db") as labels:
-        opened = open_desk(drawn_catalog, labels, pictures=tiny_survey, question="odd", every=5)
+        opened = open_session(drawn_catalog, labels, pictures=tiny_survey, question="odd", every=5)
         yield opened
         assert opened.loop is not None
         opened.loop.wait()
@@ -31,14 +31,14 @@ def desk(drawn_catalog: Path, tiny_survey: Path, tmp_path: Path) -> Iterator[Des
 
 
 @pytest.fixture
-def app(desk: Desk, drawn_catalog: Path) -> Any:
-    assert desk.loop is not None
-    return make_app(desk, Wall(Catalog(drawn_catalog), desk.loop.embeddings, desk.ids))
+def app(session: Session, drawn_catalog: Path) -> Any:
+    assert session.loop is not None
+    return make_app(session, Gallery(Catalog(drawn_catalog), session.loop.embeddings, session.ids))
 
 
-def make_sense(case: Any, csrf: str, desk: Desk) -> None:
+def make_sense(case: Any, csrf: str, session: Session) -> None:
     """Let what is well formed also fit what is there: the page's own token, rows and answers that there are."""
-    rows = len(desk)
+    rows = len(session)
     for part in (case.path_parameters, case.query, case.body):
         if isinstance(part, dict):
             fitting: dict[str, Any] = {"csrf": csrf, "undoes": "event-to-undo", "question": "odd"}
@@ -48,7 +48,7 @@ def make_sense(case: Any, csrf: str, desk: Desk) -> None:
                 part |= {"who": "Ada", "rows": ["0 2"]}
             if "row" in part:
                 fitting["row"] = int(part["row"]) % rows
-                fitting["galaxy"] = desk.mark(fitting["row"])
+                fitting["galaxy"] = session.page_token(fitting["row"])
             if str(part.get("choice")).isdecimal():
                 fitting["choice"] = str(int(part["choice"]) % 2)
             if "yes" in part:
@@ -67,7 +67,7 @@ def make_sense(case: Any, csrf: str, desk: Desk) -> None:
         pytest.param("token", 60, marks=pytest.mark.slow),
     ],
 )
-def test_the_description_is_true(app: Any, desk: Desk, guard: str, examples: int, mode: str) -> None:
+def test_the_description_is_true(app: Any, session: Session, guard: str, examples: int, mode: str) -> None:
     schemathesis = pytest.importorskip("schemathesis", reason="the package schemathesis is not installed")
     from schemathesis.specs.openapi.checks import positive_data_acceptance
 
@@ -75,7 +75,7 @@ def test_the_description_is_true(app: Any, desk: Desk, guard: str, examples: int
         app = Guard(app, TOKEN if guard == "token" else "")
     with TestClient(app, base_url="http://127.0.0.1:8222", headers=HEADERS) as client:
         csrf = client.get("/csrf").text
-    desk.answer("Ada", 0, "odd", "event-to-undo", "answer", 1, None, "random")
+    session.answer("Ada", 0, "odd", "event-to-undo", "answer", 1, None, "random")
     schema = schemathesis.openapi.from_asgi("/openapi.json", app, headers=HEADERS)
     # Whatever is too long for the guard is refused before anybody looks into it.
     schema.config.checks.negative_data_rejection.expected_statuses = ["4xx"]
@@ -95,7 +95,7 @@ def test_the_description_is_true(app: Any, desk: Desk, guard: str, examples: int
         @given(case=operation.as_strategy(generation_mode=schemathesis.GenerationMode(mode)))
         def ask(case: Any) -> None:
             if mode == "positive":
-                make_sense(case, csrf, desk)
+                make_sense(case, csrf, session)
             # What is well formed may still be refused: a condition on a column that is not there, an undo of nothing.
             got = case.call_and_validate(headers=HEADERS, excluded_checks=[positive_data_acceptance])
             answers.setdefault(case.operation.label, set()).add(got.status_code)
@@ -108,7 +108,7 @@ def test_the_description_is_true(app: Any, desk: Desk, guard: str, examples: int
         assert [label for label, given in answers.items() if max(given) < 400] == []
 
 
-def test_whatever_changes_something_needs_the_token_of_the_page(app: Any, desk: Desk) -> None:
+def test_whatever_changes_something_needs_the_token_of_the_page(app: Any, session: Session) -> None:
     described = app.openapi()
     assert {method for route in described["paths"].values() for method in route} == {"get", "post"}
     for route in described["paths"].values():
@@ -127,4 +127,4 @@ def test_whatever_changes_something_needs_the_token_of_the_page(app: Any, desk: 
             assert client.post(path, data=common | form).status_code == 422
             assert client.post(path, data=common | form | {"csrf": ""}).status_code in (403, 422)
             assert client.post(path, data=common | form | {"csrf": "guessed"}).status_code == 403
-    assert desk.labels.history("odd") == []
+    assert session.labels.history("odd") == []

@@ -1,4 +1,4 @@
-"""The labelling desk: what its pages show and store, whom it refuses, what a kill leaves."""
+"""The labelling pages: content, stored answers, refused requests, and recovery after a kill."""
 
 import asyncio
 import html
@@ -21,20 +21,20 @@ from PIL import Image
 from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
-from desk_pages import HERE, form, shown
-from desk_server import Servers
+from labelling_pages import HERE, form, shown
+from labelling_server import Servers
 from peculiar.catalogs.catalog import Catalog
 from peculiar.cli import app as cli
 from peculiar.errors import UsageError
 from peculiar.images.decode import encode_picture
 from peculiar.labelling.database import Event, Labels
 from peculiar.labelling.web.app import make_app
-from peculiar.labelling.web.desk import Desk
+from peculiar.labelling.web.explanations import open_explanations
+from peculiar.labelling.web.gallery import Gallery
 from peculiar.labelling.web.guard import Guard
-from peculiar.labelling.web.ids import Ids
-from peculiar.labelling.web.serve import open_desk
-from peculiar.labelling.web.wall import Wall
-from peculiar.labelling.web.why import open_why
+from peculiar.labelling.web.id_index import IdIndex
+from peculiar.labelling.web.serve import open_session
+from peculiar.labelling.web.session import Session
 from peculiar.models.model_file import load_model, shipped_model
 from pictures import draw_galaxy
 
@@ -46,8 +46,8 @@ def labels(tmp_path: Path) -> Iterator[Labels]:
 
 
 @pytest.fixture
-def desk(tiny_catalog: Path, tiny_survey: Path, labels: Labels) -> Iterator[Desk]:
-    opened = open_desk(tiny_catalog, labels, pictures=tiny_survey, question="odd", every=5)
+def session(tiny_catalog: Path, tiny_survey: Path, labels: Labels) -> Iterator[Session]:
+    opened = open_session(tiny_catalog, labels, pictures=tiny_survey, question="odd", every=5)
     yield opened
     assert opened.loop is not None
     opened.loop.wait()
@@ -55,10 +55,10 @@ def desk(tiny_catalog: Path, tiny_survey: Path, labels: Labels) -> Iterator[Desk
 
 
 @pytest.fixture
-def client(desk: Desk, tiny_catalog: Path) -> Iterator[TestClient]:
-    assert desk.loop is not None
-    wall = Wall(Catalog(tiny_catalog), desk.loop.embeddings, desk.ids)
-    with TestClient(Guard(make_app(desk, wall)), base_url=HERE, follow_redirects=False) as opened:
+def client(session: Session, tiny_catalog: Path) -> Iterator[TestClient]:
+    assert session.loop is not None
+    gallery = Gallery(Catalog(tiny_catalog), session.loop.embeddings, session.ids)
+    with TestClient(Guard(make_app(session, gallery)), base_url=HERE, follow_redirects=False) as opened:
         yield opened
 
 
@@ -109,10 +109,11 @@ def test_undo_shows_the_galaxy_again(client: TestClient, labels: Labels) -> None
     assert [one.answer for one in labels.current("odd")] == ["not_odd"]
 
 
-def test_a_page_of_other_galaxies_stores_nothing(client: TestClient, desk: Desk, labels: Labels) -> None:
+def test_a_page_of_other_galaxies_stores_nothing(client: TestClient, session: Session, labels: Labels) -> None:
     page = client.get("/?who=Ada").text
-    desk.ids = Ids(f"new-{id_}" for id_ in desk.ids)  # as of a desk that was opened again, on a folder that has changed
-    sent = form(page) | {"choice": "1", "csrf": client.get("/csrf").text}  # as a page that outlived its desk sends it
+    # As in a later session, on a folder that has changed.
+    session.ids = IdIndex(f"new-{id_}" for id_ in session.ids)
+    sent = form(page) | {"choice": "1", "csrf": client.get("/csrf").text}  # as from a page of the earlier session
     refused = client.post("/answer", data=sent, headers={"HX-Request": "true"})
     assert refused.status_code == 400
     assert "other galaxies" in refused.text
@@ -144,27 +145,27 @@ def test_people_are_compared_on_what_was_drawn_by_chance(client: TestClient, lab
     assert "Ada, Bob" in told
 
 
-def test_the_head_learns_while_one_answers(client: TestClient, desk: Desk) -> None:
-    assert "No model" not in client.get("/opinion/3").text  # the catalogue's has one
+def test_the_head_learns_while_one_answers(client: TestClient, session: Session) -> None:
+    assert "No model" not in client.get("/prediction/3").text  # the catalogue's has one
     page = client.get("/?who=Ada").text
     for number in range(25):
         page = answer(client, page, str(number % 2))
-    assert desk.loop is not None
-    desk.loop.wait()
-    assert "Learned from your answers" in client.get("/opinion/3").text
+    assert session.loop is not None
+    session.loop.wait()
+    assert "Learned from your answers" in client.get("/prediction/3").text
     assert client.get("/progress.json").json()["progress"][-1]["learned"] > 0
 
 
-def test_what_somebody_picks_does_not_count_as_drawn_by_chance(client: TestClient, desk: Desk, labels: Labels) -> None:
-    assert desk.loop is not None
-    picked = int(desk.loop.apart[-1])
+def test_what_an_annotator_picks_does_not_count_as_random(client: TestClient, session: Session, labels: Labels) -> None:
+    assert session.loop is not None
+    picked = int(session.loop.apart[-1])
     answer(client, client.get(f"/?who=Ada&row={picked}").text)
     page = client.get("/?who=Ada").text
     for number in range(20):
         page = answer(client, page, str(number % 2))
-    rows, _ = desk._given()
-    by_chance = [int(row) for row in rows if desk.loop.kept[row]]
-    assert by_chance == [int(row) for row in desk.loop.apart[: len(by_chance)]]
+    rows, _ = session._majority_answers()
+    by_chance = [int(row) for row in rows if session.loop.kept[row]]
+    assert by_chance == [int(row) for row in session.loop.apart[: len(by_chance)]]
     assert len(by_chance) == 4
     assert picked not in rows
     assert labels.current("odd")[0].chosen == "asked for"
@@ -174,7 +175,7 @@ def test_the_model_is_silent_until_asked(client: TestClient) -> None:
     page = client.get("/?who=Ada").text
     assert "p odd" not in page
     assert "<meter" not in page
-    assert "<meter" in client.get("/opinion/0").text
+    assert "<meter" in client.get("/prediction/0").text
 
 
 def test_a_grid_stores_ticked_ones_and_others(client: TestClient, labels: Labels) -> None:
@@ -201,7 +202,7 @@ def test_answers_are_fetched_as_tables(client: TestClient) -> None:
 
 @pytest.fixture
 def tree_client(tiny_survey: Path, labels: Labels) -> Iterator[TestClient]:
-    opened = open_desk(tiny_survey, labels, question="gz2")
+    opened = open_session(tiny_survey, labels, question="gz2")
     with TestClient(Guard(make_app(opened)), base_url=HERE, follow_redirects=False) as client:
         yield client
     opened.pictures.close()
@@ -253,7 +254,7 @@ def test_a_hostile_tree_is_shown_as_text(tiny_survey: Path, tmp_path: Path, labe
         "answers = ['<img src=x>', '{{ 7*7 }}']\nthen = 'two'\n"
         "[[question]]\nname = 'two'\nanswers = ['<b>a', '\" onclick=\"x']\n"
     )
-    opened = open_desk(tiny_survey, labels, question=str(tmp_path / "bad.toml"))
+    opened = open_session(tiny_survey, labels, question=str(tmp_path / "bad.toml"))
     with TestClient(Guard(make_app(opened)), base_url=HERE, follow_redirects=False) as client:
         page = client.get("/?who=Ada").text
         second = answer(client, page, "0")
@@ -265,28 +266,28 @@ def test_a_hostile_tree_is_shown_as_text(tiny_survey: Path, tmp_path: Path, labe
 
 def test_a_wall_is_sorted_and_filtered(client: TestClient, tiny_catalog: Path) -> None:
     chances = pa.parquet.read_table(tiny_catalog)["p_odd"].to_pylist()
-    page = client.get("/wall", params={"by": "p_odd", "who": "Ada"}).text
+    page = client.get("/gallery", params={"by": "p_odd", "who": "Ada"}).text
     first = shown(page)
     more = html.unescape(re.search(r'hx-get="([^"]+)"', page)[1])  # type: ignore[index]
     rest = client.get(more, headers={"HX-Request": "true"}).text
     assert "<main" not in rest
     assert len(first) == 60
     assert [chances[row] for row in first + shown(rest)] == sorted(chances, reverse=True)
-    few = client.get("/wall", params={"where": "p_odd > 0.3 and ra < 150.5"}).text
+    few = client.get("/gallery", params={"where": "p_odd > 0.3 and ra < 150.5"}).text
     assert set(shown(few)) == {row for row in range(50) if chances[row] > 0.3}
-    table = client.get("/wall/found.csv", params={"cone": "150.3,1.7,0.1", "by": "p_odd"}).text
-    assert len(table.splitlines()) - 1 == len(shown(client.get("/wall", params={"cone": "150.3,1.7,0.1"}).text)) > 5
+    table = client.get("/gallery/found.csv", params={"cone": "150.3,1.7,0.1", "by": "p_odd"}).text
+    assert len(table.splitlines()) - 1 == len(shown(client.get("/gallery", params={"cone": "150.3,1.7,0.1"}).text)) > 5
 
 
 @pytest.mark.parametrize(
     "asked", [{"where": "1; drop table x"}, {"where": "pp > 1"}, {"cone": "north"}, {"by": "embedding"}, {"by": "x"}]
 )
 def test_a_wall_says_what_it_does_not_understand(client: TestClient, asked: dict[str, str]) -> None:
-    page = client.get("/wall", params=asked)
+    page = client.get("/gallery", params=asked)
     assert page.status_code == 200
     assert 'role="alert">' in page.text
     assert "0 galaxies" in page.text
-    assert client.get("/wall/found.csv", params=asked).status_code == 400
+    assert client.get("/gallery/found.csv", params=asked).status_code == 400
 
 
 def test_a_galaxy_is_shown_with_those_most_like_it(client: TestClient, tiny_catalog: Path) -> None:
@@ -372,7 +373,7 @@ def test_a_request_that_breaks_off_stores_nothing(client: TestClient, labels: La
 
 
 def test_every_answer_says_what_a_page_may_do(client: TestClient) -> None:
-    for address in ("/", "/?who=Ada", "/picture/0/large", "/static/desk.js", "/nowhere"):
+    for address in ("/", "/?who=Ada", "/picture/0/large", "/static/pages.js", "/nowhere"):
         headers = client.get(address).headers
         assert headers["content-security-policy"].startswith("default-src 'self';")
         assert headers["x-content-type-options"] == "nosniff"
@@ -391,7 +392,7 @@ def test_what_is_hostile_is_shown_as_text(tmp_path: Path, labels: Labels) -> Non
     (tmp_path / "bad.toml").write_text(
         "name = 'bad'\nanswers = ['<script>alert(1)</script>', \"{{ 7919*7907 }} ' onclick=x\"]\n"
     )
-    opened = open_desk(tmp_path / "bad.parquet", labels, question=str(tmp_path / "bad.toml"))
+    opened = open_session(tmp_path / "bad.parquet", labels, question=str(tmp_path / "bad.toml"))
     with TestClient(Guard(make_app(opened)), base_url=HERE, follow_redirects=False) as client:
         page = client.get("/", params={"who": bad}).text
         for _ in range(12):
@@ -400,7 +401,7 @@ def test_what_is_hostile_is_shown_as_text(tmp_path: Path, labels: Labels) -> Non
             assert "<svg" not in page
             assert "62615533" not in page
             page = answer(client, page, "skip" if "cannot be read" in page else "0")
-        assert "All done" in page
+        assert "No galaxies left" in page
         told = client.get("/progress").text
         assert "<script>alert" not in told
         assert "<img src=x" not in told
@@ -416,16 +417,16 @@ def test_a_galaxy_with_an_odd_id_has_a_page(id_: bytes | None, title: str, tmp_p
         {"id": ids, "image": [picture] * 9, "embedding": pa.FixedSizeListArray.from_arrays(embeddings.ravel(), 4)}
     )
     pa.parquet.write_table(table, tmp_path / "c.parquet")
-    desk = open_desk(tmp_path / "c.parquet", labels, pictures=tmp_path / "c.parquet")
-    assert desk.loop is not None
-    wall = Wall(Catalog(tmp_path / "c.parquet"), desk.loop.embeddings, desk.ids)
-    with TestClient(Guard(make_app(desk, wall)), base_url=HERE) as client:
+    session = open_session(tmp_path / "c.parquet", labels, pictures=tmp_path / "c.parquet")
+    assert session.loop is not None
+    gallery = Gallery(Catalog(tmp_path / "c.parquet"), session.loop.embeddings, session.ids)
+    with TestClient(Guard(make_app(session, gallery)), base_url=HERE) as client:
         page = client.get("/galaxy/0")
     assert page.status_code == 200
     assert f"<h1>{title}</h1>" in page.text
-    desk.loop.wait()
-    wall.layout.wait()
-    desk.pictures.close()
+    session.loop.wait()
+    gallery.layout.wait()
+    session.pictures.close()
 
 
 def test_a_picture_that_is_gone_can_be_skipped(tmp_path: Path, labels: Labels) -> None:
@@ -433,7 +434,7 @@ def test_a_picture_that_is_gone_can_be_skipped(tmp_path: Path, labels: Labels) -
     folder.mkdir()
     for number in range(3):
         (folder / f"{number}.png").write_bytes(encode_picture(draw_galaxy(32, 6, 16, 16, seed=number)))
-    opened = open_desk(folder, labels, question="odd")
+    opened = open_session(folder, labels, question="odd")
     for file in folder.iterdir():
         file.unlink()
     with TestClient(Guard(make_app(opened)), base_url=HERE, follow_redirects=False) as client:
@@ -447,11 +448,11 @@ def test_a_picture_that_is_gone_can_be_skipped(tmp_path: Path, labels: Labels) -
     opened.pictures.close()
 
 
-def test_another_desk_on_the_same_database_is_seen(client: TestClient, labels: Labels, desk: Desk) -> None:
+def test_another_desk_on_the_same_database_is_seen(client: TestClient, labels: Labels, session: Session) -> None:
     page = client.get("/?who=Ada").text
     row = int(form(page)["row"])
     with Labels(labels.path) as other:
-        other.record(Event("other-desk-1", "answer", "Ada", desk.ids[row], "odd", "odd"))
+        other.record(Event("other-session-1", "answer", "Ada", session.ids[row], "odd", "odd"))
     assert form(client.get("/?who=Ada").text)["row"] != str(row)
 
 
@@ -472,11 +473,11 @@ def test_bad_data_are_refused_in_words(
     table = pa.parquet.read_table(tiny_catalog)
     pa.parquet.write_table(table.drop_columns(["embedding"]), tmp_path / "plain.parquet")
     with pytest.raises(UsageError, match=r"no embeddings.*`peculiar predict DATA --embeddings"):
-        open_desk(tmp_path / "plain.parquet", labels, pictures=tiny_survey)
+        open_session(tmp_path / "plain.parquet", labels, pictures=tiny_survey)
     with pytest.raises(UsageError, match="say where they are"):
-        open_desk(tiny_catalog, labels)
+        open_session(tiny_catalog, labels)
     with pytest.raises(UsageError, match="holds none of the galaxies"):
-        open_desk(tiny_catalog, labels, pictures=fake_npz)
+        open_session(tiny_catalog, labels, pictures=fake_npz)
 
 
 @pytest.mark.allow_hosts(["127.0.0.1"])
@@ -494,24 +495,24 @@ def test_several_pictures_are_asked_about_and_of_catalogues_there_is_one(
     files = [tmp_path / name for name in ("one.png", "two.png")]
     for seed, file in enumerate(files):
         Image.fromarray(draw_galaxy(64, 10, 32, 32, seed=seed)).save(file)
-    assert list(open_desk(files, labels).ids) == ["one.png", "two.png"]
+    assert list(open_session(files, labels).ids) == ["one.png", "two.png"]
     with pytest.raises(UsageError, match="one catalogue; 2 were given"):
-        open_desk([tiny_catalog, tiny_catalog], labels, pictures=tiny_survey)
+        open_session([tiny_catalog, tiny_catalog], labels, pictures=tiny_survey)
 
 
-@pytest.mark.parametrize("page", ["/", "/progress", "/wall", "/map", "/galaxy/3"])
+@pytest.mark.parametrize("page", ["/", "/progress", "/gallery", "/map", "/galaxy/3"])
 @pytest.mark.parametrize("who", ["", "?who=Ada+%26+Bo"])
 def test_every_page_leads_to_the_others(client: TestClient, page: str, who: str) -> None:
     text = client.get(page + who).text
     links = re.findall(r'href="(/[^"]*)"', text[text.index('<nav aria-label="Pages">') : text.index("</nav>")])
     own = ["/", "/grid"] if who else []
-    assert links == [one + who for one in [*own, "/progress", "/wall", "/map"]] + ["/"]
+    assert links == [one + who for one in [*own, "/progress", "/gallery", "/map"]] + ["/"]
 
 
-@pytest.mark.parametrize("page", ["/?who=Ada", "/grid?who=Ada", "/wall", "/galaxy/3"])
-def test_a_picture_of_an_earlier_desk_is_not_shown_again(client: TestClient, desk: Desk, page: str) -> None:
+@pytest.mark.parametrize("page", ["/?who=Ada", "/grid?who=Ada", "/gallery", "/galaxy/3"])
+def test_a_picture_of_an_earlier_desk_is_not_shown_again(client: TestClient, session: Session, page: str) -> None:
     earlier = set(re.findall(r"/picture/\S*(?=[ \"])", client.get(page).text))
-    desk.session = "another-session"  # as of the next desk, at the same address
+    session.id = "another-session"  # as of the next session, at the same address
     later = set(re.findall(r"/picture/\S*(?=[ \"])", client.get(page).text))
     assert earlier
     assert not earlier & later
@@ -583,44 +584,46 @@ def test_no_request_breaks_the_desk(client: TestClient, data: st.DataObject) -> 
         assert "default-src 'self'" in got.headers["content-security-policy"]
 
 
-def explaining(desk: Desk, catalog: Path, model: Path | None) -> TestClient:
-    """The desk with a model at hand."""
-    assert desk.loop is not None
-    wall = Wall(Catalog(catalog), desk.loop.embeddings, desk.ids)
-    why = None if model is None else open_why(desk.model, desk.pictures, model)
-    return TestClient(Guard(make_app(desk, wall, why)), base_url=HERE, follow_redirects=False)
+def explaining(session: Session, catalog: Path, model: Path | None) -> TestClient:
+    """A session with the model of its catalogue."""
+    assert session.loop is not None
+    gallery = Gallery(Catalog(catalog), session.loop.embeddings, session.ids)
+    explanations = None if model is None else open_explanations(session.model, session.pictures, model)
+    return TestClient(Guard(make_app(session, gallery, explanations)), base_url=HERE, follow_redirects=False)
 
 
-def test_a_galaxy_shows_what_made_the_model_say_so(desk: Desk, tiny_catalog: Path, tiny_model: Path) -> None:
-    with explaining(desk, tiny_catalog, tiny_model) as client:
+def test_a_galaxy_shows_what_made_the_model_say_so(session: Session, tiny_catalog: Path, tiny_model: Path) -> None:
+    with explaining(session, tiny_catalog, tiny_model) as client:
         page = client.get("/galaxy/7").text
         assert '<option value="clean5/edge_on">edge on</option>' in page
-        assert "/why.jpg" not in page
-        part = client.get("/galaxy/7/why", params={"asked": "clean5/cigar"}, headers={"HX-Request": "true"}).text
-        assert part.startswith('<figure class="why">')
+        assert "/explanation.jpg" not in page
+        part = client.get(
+            "/galaxy/7/explanation", params={"asked": "clean5/cigar"}, headers={"HX-Request": "true"}
+        ).text
+        assert part.startswith('<figure class="explanation">')
         address = html.unescape(re.search(r'src="([^"]+)"', part)[1])  # type: ignore[index]
         got = client.get(address)
         assert got.headers["content-type"] == "image/jpeg"
         with Image.open(io.BytesIO(got.content)) as picture:
             assert picture.size == (480, 480)
         # Without JavaScript it is part of the page, with the answer chosen.
-        whole = client.get("/galaxy/7/why", params={"asked": "clean5/cigar", "who": "Ada"}).text
+        whole = client.get("/galaxy/7/explanation", params={"asked": "clean5/cigar", "who": "Ada"}).text
         assert part.strip() in whole
         assert '<option value="clean5/cigar" selected>' in whole
         chances = load_model(tiny_model).asking("clean5").probabilities
-        picture7 = next(iter(desk.pictures.source.galaxies(load_model(tiny_model).framing, start=7))).picture
+        picture7 = next(iter(session.pictures.source.galaxies(load_model(tiny_model).framing, start=7))).picture
         assert picture7 is not None
         assert f"{100 * chances(picture7[None])[0, 2]:.0f} %" in part
 
 
 def test_what_was_explained_is_kept(
-    desk: Desk, tiny_catalog: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+    session: Session, tiny_catalog: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with explaining(desk, tiny_catalog, tiny_model) as client:
-        first = client.get("/galaxy/7/why.jpg", params={"asked": "odd"})
+    with explaining(session, tiny_catalog, tiny_model) as client:
+        first = client.get("/galaxy/7/explanation.jpg", params={"asked": "odd"})
         assert first.status_code == 200
-        monkeypatch.setattr("peculiar.labelling.web.why.attribute", None)
-        assert client.get("/galaxy/7/why.jpg", params={"asked": "odd"}).content == first.content
+        monkeypatch.setattr("peculiar.labelling.web.explanations.attribute", None)
+        assert client.get("/galaxy/7/explanation.jpg", params={"asked": "odd"}).content == first.content
 
 
 @pytest.mark.parametrize(
@@ -632,30 +635,30 @@ def test_what_was_explained_is_kept(
     ],
 )
 def test_an_answer_that_the_model_does_not_give(
-    desk: Desk, tiny_catalog: Path, tiny_model: Path, asked: str, said: str
+    session: Session, tiny_catalog: Path, tiny_model: Path, asked: str, said: str
 ) -> None:
-    with explaining(desk, tiny_catalog, tiny_model) as client:
-        refused = client.get("/galaxy/7/why", params={"asked": asked})
+    with explaining(session, tiny_catalog, tiny_model) as client:
+        refused = client.get("/galaxy/7/explanation", params={"asked": asked})
         assert refused.status_code == 400
         assert said in refused.text
         assert refused.headers["content-type"].startswith("text/plain")
-        assert client.get("/galaxy/700/why").status_code == 400
-        assert client.get("/galaxy/7/why", params={"asked": "x" * 201}).status_code == 422
+        assert client.get("/galaxy/700/explanation").status_code == 400
+        assert client.get("/galaxy/7/explanation", params={"asked": "x" * 201}).status_code == 422
 
 
-def test_without_the_model_nothing_is_explained(desk: Desk, tiny_catalog: Path, client: TestClient) -> None:
+def test_without_the_model_nothing_is_explained(session: Session, tiny_catalog: Path, client: TestClient) -> None:
     assert "Explain the answer" not in client.get("/galaxy/7").text
-    assert client.get("/galaxy/7/why").status_code == 404
+    assert client.get("/galaxy/7/explanation").status_code == 404
     # The model that ships did not make this catalogue.
-    assert open_why(desk.model, desk.pictures) is None
+    assert open_explanations(session.model, session.pictures) is None
     with pytest.raises(UsageError, match=r"galaxy.onnx did not make this catalogue: its digest is"):
-        open_why(desk.model, desk.pictures, shipped_model())
+        open_explanations(session.model, session.pictures, shipped_model())
 
 
-def test_a_picture_that_is_not_there_is_not_explained(desk: Desk, tiny_catalog: Path, tiny_model: Path) -> None:
-    assert desk.pictures.places is not None
-    desk.pictures.places[7] = -1
-    with explaining(desk, tiny_catalog, tiny_model) as client:
+def test_a_picture_that_is_not_there_is_not_explained(session: Session, tiny_catalog: Path, tiny_model: Path) -> None:
+    assert session.pictures.places is not None
+    session.pictures.places[7] = -1
+    with explaining(session, tiny_catalog, tiny_model) as client:
         assert "Explain the answer" not in client.get("/galaxy/7").text
-        refused = client.get("/galaxy/7/why")
+        refused = client.get("/galaxy/7/explanation")
         assert (refused.status_code, refused.text) == (400, "it is not among the pictures")

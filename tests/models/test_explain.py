@@ -19,7 +19,7 @@ from peculiar.images.decode import encode_picture
 from peculiar.models.explain import Explanations, explain
 from peculiar.models.model_file import load_model
 from peculiar.sources import open_source
-from peculiar.sources.turns import rows_by_turns
+from peculiar.sources.interleave import interleave_classes
 from pictures import draw_galaxy
 from spots import SIDE, SpotFinder, with_spot
 
@@ -55,16 +55,16 @@ def test_the_first_few_are_of_all_classes(tmp_path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(encode_picture(draw_galaxy(SIDE, 12, 24, 24, seed=number)))
     source = open_source(tmp_path / "pictures")
-    order = [row.id for row in rows_by_turns(source)]
+    order = [row.id for row in interleave_classes(source)]
     assert sorted(order) == source.ids()
     assert [id_[0] for id_ in order[:8]] == list("abcdabcd")
     assert order[:4] != ["a/00.png", "b/10.png", "c/20.png", "d/30.png"]
-    assert order == [row.id for row in rows_by_turns(source)]
-    assert order != [row.id for row in rows_by_turns(source, seed=1)]
+    assert order == [row.id for row in interleave_classes(source)]
+    assert order != [row.id for row in interleave_classes(source, seed=1)]
     shown = explain(source, SpotFinder(), count=4, verbose=False)
     assert [one.id for one in shown] == order[:4]
     alone = open_source(tmp_path / "pictures" / "a")
-    assert [row.id for row in rows_by_turns(alone)] == alone.ids()
+    assert [row.id for row in interleave_classes(alone)] == alone.ids()
 
 
 def test_galaxies_are_chosen_by_id(folder: Path, tmp_path: Path) -> None:

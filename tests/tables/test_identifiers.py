@@ -1,4 +1,4 @@
-"""Ids leave in the type that they came with, digit by digit, whatever lies between."""
+"""IdIndex leave in the type that they came with, digit by digit, whatever lies between."""
 
 import pickle
 from pathlib import Path
@@ -17,7 +17,7 @@ from peculiar.catalogs.predict import predict
 from peculiar.checks.findings import CheckResult
 from peculiar.checks.page import write_cleaned
 from peculiar.labelling.database import Event, Labels
-from peculiar.labelling.web.ids import Ids
+from peculiar.labelling.web.id_index import IdIndex
 from peculiar.models.model_file import load_model
 from peculiar.questions.question import Question
 from peculiar.sources import Source, open_mosaic, open_source
@@ -271,8 +271,8 @@ def test_the_widest_type_holds_all() -> None:
     assert widest([pa.uint64(), pa.uint64()]) == pa.uint64()
 
 
-def test_the_desk_finds_numbers_by_their_text() -> None:
-    ids = Ids(id_texts(pa.array([LARGEST, None, 12], pa.int64())))
+def test_the_id_index_finds_numbers_by_their_text() -> None:
+    ids = IdIndex(id_texts(pa.array([LARGEST, None, 12], pa.int64())))
     assert (ids.get(str(LARGEST)), ids.get("12"), ids.get("12.0"), ids.repeated) == (0, 2, None, [1])
 
 

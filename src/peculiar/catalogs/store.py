@@ -203,7 +203,7 @@ class ParquetStore(Store):
         except OSError:
             same = False
         if not same:
-            message = f"{self.path} has changed since it was opened; open it again (a desk: stop it, and start it anew)"
+            message = f"{self.path} has changed since it was opened; open it again (restart `peculiar label`)"
             raise DataError(message)
 
     def damaged(self, error: Exception) -> DataError:

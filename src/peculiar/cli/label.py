@@ -96,7 +96,7 @@ def label(
         token=not no_token,
         browser=not no_browser,
         model=model,
-        told=lambda address: out.print(
+        on_ready=lambda address: out.print(
             f"The labelling pages are at {address} and the answers in {db}; Ctrl-C stops them"
         ),
     )

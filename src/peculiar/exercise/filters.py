@@ -177,15 +177,15 @@ def visualize_galaxies(
         Ids of the galaxies.
     """
     from peculiar.sources import as_source
+    from peculiar.sources.interleave import interleave_classes
     from peculiar.sources.stream import decode_row
-    from peculiar.sources.turns import rows_by_turns
 
     source = as_source(data)
     seen = set() if trained.origin is None else trained.origin.trained_on
     numbers: dict[str | None, int] = {answer: number for number, answer in enumerate(trained.question.answers)}
     galaxies = (
         galaxy
-        for galaxy in (decode_row(row, trained.framing) for row in rows_by_turns(source))
+        for galaxy in (decode_row(row, trained.framing) for row in interleave_classes(source))
         if galaxy.picture is not None and galaxy.id not in seen
     )
     shown = list(itertools.islice(galaxies, max(count, 0)))

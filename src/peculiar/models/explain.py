@@ -19,8 +19,8 @@ from peculiar.models.predict import Classifier
 from peculiar.progress import counting
 from peculiar.reports.plots import draw_attribution, draw_attributions, picture_of, save
 from peculiar.sources import as_source
+from peculiar.sources.interleave import interleave_classes
 from peculiar.sources.stream import Row, Source
-from peculiar.sources.turns import rows_by_turns
 from peculiar.text import counted, shown
 
 _MOST_LINES = 8
@@ -213,7 +213,7 @@ def explain(
     with ExitStack() as stack:
         if progress is None:
             progress = stack.enter_context(counting("explained", len(wanted) or count, verbose=verbose))
-        for row in _rows_of(source, wanted) if ids else rows_by_turns(source):
+        for row in _rows_of(source, wanted) if ids else interleave_classes(source):
             try:
                 picture = row.pixels()
                 told = attribute(asked, picture, answer, glance=glance)

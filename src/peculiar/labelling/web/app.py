@@ -20,8 +20,9 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from peculiar.catalogs.active import Progress
 from peculiar.errors import DataError, LabelError, PeculiarError
 from peculiar.labelling.database import Event
-from peculiar.labelling.web.browse import add_wall
-from peculiar.labelling.web.desk import Desk
+from peculiar.labelling.web.browse import add_gallery
+from peculiar.labelling.web.explanations import Explanations
+from peculiar.labelling.web.gallery import Gallery
 from peculiar.labelling.web.pictures import LARGE, SMALL, UNREADABLE
 from peculiar.labelling.web.routes import (
     LEADS_ON,
@@ -36,11 +37,10 @@ from peculiar.labelling.web.routes import (
     content,
     give,
 )
-from peculiar.labelling.web.wall import Wall
-from peculiar.labelling.web.why import Why
+from peculiar.labelling.web.session import Session
 from peculiar.text import shown
 
-Asked = Annotated[Name | None, Query()]
+QuestionName = Annotated[Name | None, Query()]
 
 ON_GRID = 24
 
@@ -78,9 +78,9 @@ class _Grid(_Sent):
 class _Pages:
     """The pages of a session, and the token of its forms."""
 
-    def __init__(self, desk: Desk, *, has_wall: bool) -> None:
+    def __init__(self, session: Session, *, has_gallery: bool) -> None:
         self.csrf = secrets.token_urlsafe(24)
-        self._desk, self._has_wall = desk, has_wall
+        self._session, self._has_gallery = session, has_gallery
         self._templates = Environment(
             loader=PackageLoader("peculiar.labelling.web", "templates"),
             autoescape=True,
@@ -90,32 +90,38 @@ class _Pages:
         self._templates.filters["shown"] = shown
 
     def render(self, name: str, **values: Any) -> HTMLResponse:
-        always = {"csrf": self.csrf, "question": self._desk.question, "desk": self._desk}
-        always |= {"has_wall": self._has_wall, "said": _said}
+        always = {"csrf": self.csrf, "question": self._session.question, "session": self._session}
+        always |= {"has_gallery": self._has_gallery, "said": _said}
         return HTMLResponse(self._templates.get_template(name).render(always | values))
 
     def check(self, sent: _Sent) -> None:
         if not hmac.compare_digest(sent.csrf.encode(), self.csrf.encode()):
-            raise HTTPException(403, "this page is of an earlier run of the desk; load it again")
+            raise HTTPException(403, "this page is of an earlier session; load it again")
 
     def show(self, who: str, row: int | None, hx: str | None) -> Response:
         """Show the galaxy of a row, or the next question."""
-        desk = self._desk
-        asked = desk.next(who) if row is None else desk.show(who, row)
-        problem = "" if asked is None else desk.pictures.show(asked.row).problem
-        values = {"who": who, "asked": asked, "problem": problem, "ahead": desk.upcoming(who), "progress": _last(desk)}
-        return self.render("asked.html" if hx else "desk.html", **values)
+        session = self._session
+        task = session.next(who) if row is None else session.show(who, row)
+        problem = "" if task is None else session.pictures.show(task.row).problem
+        values = {
+            "who": who,
+            "task": task,
+            "problem": problem,
+            "ahead": session.upcoming(who),
+            "progress": _last(session),
+        }
+        return self.render("question.html" if hx else "label.html", **values)
 
 
-def make_app(desk: Desk, wall: Wall | None = None, why: Why | None = None) -> FastAPI:
+def make_app(session: Session, gallery: Gallery | None = None, explanations: Explanations | None = None) -> FastAPI:
     """Return the application for a session; it has to be served behind `peculiar.labelling.web.guard.Guard`.
 
     Parameters
     ----------
-    desk : Desk
-    wall : Wall, optional
+    session : Session
+    gallery : Gallery, optional
         The gallery of the catalogue, if there is one.
-    why : Why, optional
+    explanations : Explanations, optional
         Explains the model's answers.
     """
     # FastAPI's own documentation pages load scripts from other hosts.
@@ -128,32 +134,32 @@ def make_app(desk: Desk, wall: Wall | None = None, why: Why | None = None) -> Fa
         responses=REFUSALS,
     )
     app.mount("/static", StaticFiles(packages=[("peculiar.labelling.web", "static")]), name="static")
-    pages = _Pages(desk, has_wall=wall is not None)
+    pages = _Pages(session, has_gallery=gallery is not None)
     _add_errors(app)
-    _add_questions(app, desk, pages)
-    _add_answers(app, desk, pages)
-    if wall is not None:
-        add_wall(app, desk, wall, why, pages.render, pages.check)
+    _add_questions(app, session, pages)
+    _add_answers(app, session, pages)
+    if gallery is not None:
+        add_gallery(app, session, gallery, explanations, pages.render, pages.check)
     return app
 
 
 def _add_errors(app: FastAPI) -> None:
     @app.exception_handler(PeculiarError)
-    def explain(_: Request, error: PeculiarError) -> Response:
+    def report(_: Request, error: PeculiarError) -> Response:
         # An invalid request, or a disk that cannot be written to: the page keeps the answer and says so.
         return PlainTextResponse(str(error), 503 if type(error) is DataError else 400)
 
     @app.exception_handler(RequestValidationError)
     def refuse(_: Request, error: RequestValidationError) -> Response:
-        told = "; ".join(f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in error.errors())
-        return PlainTextResponse(f"what was sent cannot be used: {told[:500]}", 422)
+        problems = "; ".join(f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in error.errors())
+        return PlainTextResponse(f"invalid request: {problems[:500]}", 422)
 
     @app.exception_handler(StarletteHTTPException)
     def plain(_: Request, error: StarletteHTTPException) -> Response:
         return PlainTextResponse(str(error.detail), error.status_code, error.headers)
 
 
-def _add_questions(app: FastAPI, desk: Desk, pages: _Pages) -> None:
+def _add_questions(app: FastAPI, session: Session, pages: _Pages) -> None:
     """Add the routes that show galaxies and take answers."""
 
     def after(who: str, row: int | None, hx: str | None) -> Response:
@@ -167,7 +173,7 @@ def _add_questions(app: FastAPI, desk: Desk, pages: _Pages) -> None:
         who: Annotated[Who | None, Query()] = None, row: Annotated[Number | None, Query()] = None, hx: Hx = None
     ) -> Response:
         """Show the next galaxy, or ask for a name."""
-        return pages.render("who.html", people=desk.people()) if who is None else pages.show(who, row, hx)
+        return pages.render("who.html", annotators=session.annotators()) if who is None else pages.show(who, row, hx)
 
     @app.get("/csrf", response_class=PlainTextResponse)
     def renew() -> Response:
@@ -178,81 +184,86 @@ def _add_questions(app: FastAPI, desk: Desk, pages: _Pages) -> None:
     def answer(sent: Annotated[_Answer, Form()], hx: Hx = None) -> Response:
         """Store an answer, then show the next galaxy."""
         pages.check(sent)
-        desk.check_mark(sent.row, sent.galaxy)
+        session.check_page_token(sent.row, sent.galaxy)
         number = int(sent.choice) if sent.choice.isdecimal() else None
         kind = sent.choice if number is None else "answer"
-        desk.answer(sent.who, sent.row, sent.question, sent.event, kind, number, sent.seconds, sent.chosen)
+        session.answer(sent.who, sent.row, sent.question, sent.event, kind, number, sent.seconds, sent.chosen)
         return after(sent.who, None, hx)
 
     @app.post("/undo", response_class=HTMLResponse, responses=LEADS_ON)
     def undo(sent: Annotated[_Undo, Form()], hx: Hx = None) -> Response:
         """Withdraw an answer, and show its galaxy again."""
         pages.check(sent)
-        return after(sent.who, desk.undo(sent.who, sent.event, sent.undoes), hx)
+        return after(sent.who, session.undo(sent.who, sent.event, sent.undoes), hx)
 
     @app.get("/grid", response_class=HTMLResponse)
     def grid(who: Annotated[Who, Query()]) -> Response:
         """Show many galaxies at once."""
-        some = desk.some(who, ON_GRID)
-        return pages.render("grid.html", who=who, some=some, event=uuid.uuid4().hex, progress=_last(desk))
+        some = session.grid(who, ON_GRID)
+        return pages.render("grid.html", who=who, some=some, event=uuid.uuid4().hex, progress=_last(session))
 
     @app.post("/grid", status_code=303, response_class=RedirectResponse)
     def answer_grid(sent: Annotated[_Grid, Form()]) -> Response:
         """Store the answers of a grid."""
         pages.check(sent)
         if len(sent.chosen) != len(sent.rows) or not set(sent.ticked) <= set(sent.rows) or sent.yes == sent.no:
-            message = "what was sent does not fit together: load the page again"
+            message = "the fields of the form do not fit together; load the page again"
             raise LabelError(message)
         others = None if sent.no < 0 else sent.no
         given = {row: sent.yes if row in set(sent.ticked) else others for row in sent.rows}
         chosen = dict(zip(sent.rows, sent.chosen, strict=True))
-        desk.answer_many(sent.who, given, sent.event, sent.seconds, chosen)
+        session.answer_many(sent.who, given, sent.event, sent.seconds, chosen)
         return RedirectResponse(app.url_path_for("grid") + "?" + _query(who=sent.who), 303)
 
 
-def _add_answers(app: FastAPI, desk: Desk, pages: _Pages) -> None:
+def _add_answers(app: FastAPI, session: Session, pages: _Pages) -> None:
     """Add the routes of pictures and of given answers."""
 
     @app.get("/picture/{row}/{size}", response_class=Response, responses=content("image/jpeg", "image/svg+xml"))
     def picture(row: Number, size: Literal["large", "small"]) -> Response:
         """Return a picture, or a substitute if it cannot be read."""
-        desk.check(row)
-        shown = desk.pictures.show(row, LARGE if size == "large" else SMALL)
+        session.check(row)
+        shown = session.pictures.show(row, LARGE if size == "large" else SMALL)
         if shown.problem:
             return Response(UNREADABLE, media_type="image/svg+xml", headers={"Cache-Control": "no-store"})
         # The address contains the session, because the next session may show other galaxies under the same numbers.
         return Response(shown.content, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
 
-    @app.get("/opinion/{row}", response_class=HTMLResponse)
-    def opinion(row: Number) -> Response:
+    @app.get("/prediction/{row}", response_class=HTMLResponse)
+    def prediction(row: Number) -> Response:
         """Return the model's answers for a galaxy."""
-        return pages.render("opinion.html", opinions=desk.opinion(row))
+        return pages.render("prediction.html", predictions=session.prediction(row))
 
     @app.get("/progress", response_class=HTMLResponse)
-    def progress(who: Annotated[Who | None, Query()] = None, question: Asked = None) -> Response:
+    def progress(who: Annotated[Who | None, Query()] = None, question: QuestionName = None) -> Response:
         """Show answers, agreement and the score of the head."""
-        about = desk.question if question is None else desk.tree[question]
-        told = list(desk.loop.progress) if desk.loop is not None and about == desk.question else []
+        about = session.question if question is None else session.tree[question]
+        history = list(session.loop.progress) if session.loop is not None and about == session.question else []
         return pages.render(
-            "progress.html", who=who, question=about, told=told, curve=_curve(told), summary=desk.summary(about)
+            "progress.html",
+            who=who,
+            question=about,
+            history=history,
+            curve=_curve(history),
+            summary=session.summary(about),
         )
 
     @app.get("/progress.json")
     def figures() -> dict[str, Any]:
         """Return the history of the score."""
-        return {"progress": [asdict(one) for one in ([] if desk.loop is None else list(desk.loop.progress))]}
+        return {"progress": [asdict(one) for one in ([] if session.loop is None else list(session.loop.progress))]}
 
     @app.get("/export/{what}.{kind}", response_class=Response, responses=content(*MEDIA.values()))
     def export(
-        what: Literal["votes", "labels", "events"], kind: Literal["csv", "parquet"], question: Asked = None
+        what: Literal["votes", "labels", "events"], kind: Literal["csv", "parquet"], question: QuestionName = None
     ) -> Response:
         """Return the answers to a question as a table."""
-        name = desk.question.name if question is None else desk.tree[question].name
-        return give(f"{what}.{kind}", lambda file: desk.labels.export(file, name, what))
+        name = session.question.name if question is None else session.tree[question].name
+        return give(f"{what}.{kind}", lambda file: session.labels.export(file, name, what))
 
 
 def _said(event: Event) -> str:
-    """Return an event as text for a page; other kinds than answers are in brackets."""
+    """Return an event as text for a page; kinds other than answers are in brackets."""
     return event.answer.replace("_", " ") if event.kind == "answer" else f"({event.kind})"
 
 
@@ -260,13 +271,13 @@ def _query(**values: Any) -> str:
     return urlencode({name: value for name, value in values.items() if value is not None})
 
 
-def _last(desk: Desk) -> Progress | None:
-    return desk.loop.progress[-1] if desk.loop is not None and desk.loop.progress else None
+def _last(session: Session) -> Progress | None:
+    return session.loop.progress[-1] if session.loop is not None and session.loop.progress else None
 
 
-def _curve(told: list[Progress], width: float = 600, height: float = 240) -> Mapping[str, Any] | None:
+def _curve(history: list[Progress], width: float = 600, height: float = 240) -> Mapping[str, Any] | None:
     """Return the history of the score as points of a drawing: its line, and the outline of its interval."""
-    known = [one for one in told if one.score is not None and one.low is not None and one.high is not None]
+    known = [one for one in history if one.score is not None and one.low is not None and one.high is not None]
     if not known:
         return None
     most = max(one.learned + one.tested for one in known)

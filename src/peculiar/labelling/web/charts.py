@@ -210,7 +210,7 @@ class Plane:
 
 
 @dataclass(frozen=True, slots=True)
-class Hues:
+class Colouring:
     """Values by which galaxies are coloured.
 
     Parameters
@@ -229,7 +229,7 @@ class Hues:
     ends: tuple[float, float] = (0, 1)
 
     @classmethod
-    def of_classes(cls, codes: NDArray[np.integer], names: Sequence[str]) -> "Hues":
+    def of_classes(cls, codes: NDArray[np.integer], names: Sequence[str]) -> "Colouring":
         """Return the colours of classes that are numbered in any order; -1 means none."""
         counts = np.bincount(codes[codes >= 0], minlength=len(names))
         order = np.argsort(-counts, kind="stable")
@@ -238,7 +238,7 @@ class Hues:
         return cls(ranks[codes].astype(np.int16), tuple(names[number] for number in order))
 
     @classmethod
-    def of_numbers(cls, values: NDArray[np.floating]) -> "Hues":
+    def of_numbers(cls, values: NDArray[np.floating]) -> "Colouring":
         """Return the colours of numbers; the scale covers 98 % of them."""
         known = values[np.isfinite(values)]
         low, high = (float(end) for end in np.quantile(known, (0.01, 0.99))) if len(known) else (0.0, 1.0)
@@ -252,7 +252,7 @@ def scale_colours(steps: int = 256) -> NDArray[np.uint8]:
     return np.asarray(255 * colormaps["plasma"](np.linspace(0.15, 1, steps))[:, :3]).astype(np.uint8)
 
 
-def paint(places: Places, chosen: NDArray[np.bool_] | None, hues: Hues | None) -> bytes:
+def paint(places: Places, chosen: NDArray[np.bool_] | None, colouring: Colouring | None) -> bytes:
     """Draw galaxies on a picture.
 
     Parameters
@@ -261,7 +261,7 @@ def paint(places: Places, chosen: NDArray[np.bool_] | None, hues: Hues | None) -
         In pixels from the top left; galaxies at NaN are not drawn.
     chosen : ndarray of bool, shape (n,), optional
         Galaxies in colour, above the others, which are grey; default: all.
-    hues : Hues, optional
+    colouring : Colouring, optional
         Default: the colour shows the number of galaxies.
 
     Returns
@@ -283,18 +283,18 @@ def paint(places: Places, chosen: NDArray[np.bool_] | None, hues: Hues | None) -
     counts = np.bincount(cells, minlength=HEIGHT * WIDTH)
     there = counts > 0
     least = 0.65 if chosen is None else 0.9
-    if hues is None:
+    if colouring is None:
         picture[there] = scale_colours()[(255 * _light(counts[there], least - 0.3)).astype(int)]
-    elif hues.names:
-        kinds = np.asarray(hues.values)[rows]
-        colours = np.array([_rgb(PALETTE[number % len(PALETTE)]) for number in range(len(hues.names))])
+    elif colouring.names:
+        kinds = np.asarray(colouring.values)[rows]
+        colours = np.array([_rgb(PALETTE[number % len(PALETTE)]) for number in range(len(colouring.names))])
         picture[there] = _UNCHOSEN
         # Frequent classes are drawn first, so that rare ones stay visible.
         for kind, colour in enumerate(colours):
             picture[cells[kinds == kind]] = colour
         picture[there] *= _light(counts[there], least)[:, None]
     else:
-        values = np.asarray(hues.values, dtype=np.float64)[rows]
+        values = np.asarray(colouring.values, dtype=np.float64)[rows]
         known = np.isfinite(values)
         sums = np.bincount(cells[known], values[known], minlength=HEIGHT * WIDTH)
         many = np.bincount(cells[known], minlength=HEIGHT * WIDTH)
@@ -303,11 +303,11 @@ def paint(places: Places, chosen: NDArray[np.bool_] | None, hues: Hues | None) -
     return encode_picture(picture.clip(0, 255).astype(np.uint8).reshape(HEIGHT, WIDTH, 3))
 
 
-def legend(hues: Hues, rows: NDArray[np.integer]) -> Mapping[str, tuple[str, int]]:
+def legend(colouring: Colouring, rows: NDArray[np.integer]) -> Mapping[str, tuple[str, int]]:
     """Return the colour of each class, and its number of galaxies."""
-    kinds = np.asarray(hues.values)[rows]
-    counts = np.bincount(kinds[kinds >= 0], minlength=len(hues.names))
-    return {name: (PALETTE[number % len(PALETTE)], int(counts[number])) for number, name in enumerate(hues.names)}
+    kinds = np.asarray(colouring.values)[rows]
+    counts = np.bincount(kinds[kinds >= 0], minlength=len(colouring.names))
+    return {name: (PALETTE[number % len(PALETTE)], int(counts[number])) for number, name in enumerate(colouring.names)}
 
 
 def _cells(

@@ -67,13 +67,17 @@ class Guard:
         name = _host_name(headers.get("host", ""))
         send = _with_headers(send, safe=scope["scheme"] == "https" or name in LOOPBACK)
         if (refused := self._refused(scope, name)) is not None:
-            await _say(send, *refused)
-        elif self._brings_token(scope):
-            await self._let_in(scope, headers, send)
+            await _respond(send, *refused)
+        elif self._has_token(scope):
+            await self._set_cookie(scope, headers, send)
         elif _is_foreign(scope, headers):
-            await _say(send, 403, "requests from other pages are refused; type or paste the address to open the desk")
-        elif self.token and not self._knows(headers):
-            await _say(send, 401, "open the address that `peculiar label` printed: it has the token")
+            await _respond(
+                send,
+                403,
+                "requests from other pages are refused; type or paste the address to open the labelling pages",
+            )
+        elif self.token and not self._has_cookie(headers):
+            await _respond(send, 401, "open the address that `peculiar label` printed; it contains the token")
         elif scope["method"] in ("GET", "HEAD"):
             await self.app(scope, receive, send)
         else:
@@ -84,25 +88,25 @@ class Guard:
         try:
             body = await asyncio.wait_for(_body(receive), BODY_SECONDS)
         except TimeoutError:
-            await _say(send, 408, f"a request has to come within {BODY_SECONDS:g} s", [_CLOSE])
+            await _respond(send, 408, f"a request has to arrive within {BODY_SECONDS:g} s", [_CLOSE])
             return
         if body is None:
-            await _say(send, 413, f"a request has up to {MOST_OF_BODY} bytes", [_CLOSE])
+            await _respond(send, 413, f"a request may have up to {MOST_OF_BODY} bytes", [_CLOSE])
             return
         await self.app(scope, _replay(body, receive), send)
 
     def _refused(self, scope: Scope, name: str) -> tuple[int, str] | None:
         if self.local and name not in LOOPBACK:
-            return 421, "this desk answers to 127.0.0.1 and localhost alone"
+            return 421, "these pages are served under 127.0.0.1 and localhost only"
         if len(scope["path"]) + len(scope["query_string"]) > MOST_OF_PATH:
-            return 414, f"an address has up to {MOST_OF_PATH} characters"
+            return 414, f"an address may have up to {MOST_OF_PATH} characters"
         return None
 
-    def _brings_token(self, scope: Scope) -> bool:
+    def _has_token(self, scope: Scope) -> bool:
         given = [value for name, value in _query(scope) if name == "token"]
         return bool(self.token) and scope["method"] == "GET" and any(_same(one, self.token) for one in given)
 
-    async def _let_in(self, scope: Scope, headers: dict[str, str], send: Send) -> None:
+    async def _set_cookie(self, scope: Scope, headers: dict[str, str], send: Send) -> None:
         """Set the cookie, and forward to the same address without the token.
 
         Not by a redirect: after a link on another site, browsers send a strict cookie only with navigation from our own
@@ -114,17 +118,17 @@ class Guard:
         page = (
             f'<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="0; url={place}">'
             f'<link rel="icon" href="/static/icon.svg"><title>peculiar label</title>'
-            f'<a href="{place}">Open the desk</a></html>'
+            f'<a href="{place}">Open the labelling pages</a></html>'
         )
         cookie = f"{_cookie(headers)}={self.token}; HttpOnly; SameSite=Strict; Path=/"
         # The address with the token is never sent as a referrer.
         more = [(b"set-cookie", cookie.encode()), (b"referrer-policy", b"no-referrer")]
-        await _say(send, 200, page, more, kind=b"text/html; charset=utf-8")
+        await _respond(send, 200, page, more, kind=b"text/html; charset=utf-8")
 
-    def _knows(self, headers: dict[str, str]) -> bool:
+    def _has_cookie(self, headers: dict[str, str]) -> bool:
         # Other programs on this host may set malformed cookies, at which a strict parser would stop.
-        told = (part.partition("=") for part in headers.get("cookie", "").split(";"))
-        return any(name.strip() == _cookie(headers) and _same(value.strip(), self.token) for name, _, value in told)
+        cookies = (part.partition("=") for part in headers.get("cookie", "").split(";"))
+        return any(name.strip() == _cookie(headers) and _same(value.strip(), self.token) for name, _, value in cookies)
 
 
 _CLOSE = (b"connection", b"close")
@@ -204,13 +208,13 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return again
 
 
-async def _say(
+async def _respond(
     send: Send,
     status: int,
     text: str,
     headers: Sequence[tuple[bytes, bytes]] = (),
     kind: bytes = b"text/plain; charset=utf-8",
 ) -> None:
-    told = [(b"content-type", kind), *headers]
-    await send({"type": "http.response.start", "status": status, "headers": told})
+    start = [(b"content-type", kind), *headers]
+    await send({"type": "http.response.start", "status": status, "headers": start})
     await send({"type": "http.response.body", "body": f"{text}\n".encode()})

@@ -1,4 +1,4 @@
-"""What the routes share: form fields, responses, tables as downloads."""
+"""Types and responses shared by the routes: form fields, refusals, tables as downloads."""
 
 import tempfile
 from collections.abc import Callable
@@ -24,29 +24,29 @@ MEDIA = {".csv": "text/csv; charset=utf-8", ".parquet": "application/vnd.apache.
 
 def content(*kinds: str) -> Answers:
     """Describe a route that returns files."""
-    return {200: {"description": "it is there", "content": {kind: {} for kind in kinds}}}
+    return {200: {"description": "found", "content": {kind: {} for kind in kinds}}}
 
 
-def _text(why: str) -> dict[str, Any]:
-    return {"description": why, "content": {"text/plain": {"schema": {"type": "string"}}}}
+def _text(description: str) -> dict[str, Any]:
+    return {"description": description, "content": {"text/plain": {"schema": {"type": "string"}}}}
 
 
 REFUSALS: Answers = {
-    400: _text("what is asked for is not there, or is not understood"),
+    400: _text("the galaxy does not exist, or a field is invalid"),
     401: _text("the token is missing"),
     403: _text("the request is from another page, or from an earlier run"),
-    408: _text("the request does not come in time"),
+    408: _text("the request did not arrive in time"),
     413: _text("the request is too long"),
     414: _text("the address is too long"),
-    421: _text("the desk is not known by this name"),
-    422: _text("what was sent is not of the form that is asked for"),
-    503: _text("the answers cannot be stored just now"),
+    421: _text("the pages are not served under this host name"),
+    422: _text("the request does not have the expected fields"),
+    503: _text("the answers cannot be stored at the moment"),
 }
 """Responses that any address may have, from the application or the guard."""
 
-GONE: Answers = {404: _text("it is not there, or not yet")}
+GONE: Answers = {404: _text("not found, or not computed yet")}
 
-LEADS_ON: Answers = {303: {"description": "it is stored; without htmx the page is to be loaded"}}
+LEADS_ON: Answers = {303: {"description": "stored; without htmx, load the page that is named"}}
 
 
 def give(name: str, write: Callable[[Path], object]) -> Response:

@@ -23,13 +23,13 @@ from peculiar.catalogs.catalog import Catalog
 from peculiar.errors import DataError, UsageError
 from peculiar.labelling.database import Labels
 from peculiar.labelling.web.app import make_app
-from peculiar.labelling.web.desk import Desk
+from peculiar.labelling.web.explanations import open_explanations
+from peculiar.labelling.web.gallery import Gallery
 from peculiar.labelling.web.guard import LOOPBACK, Guard
-from peculiar.labelling.web.ids import Ids
-from peculiar.labelling.web.impatient import Impatient
+from peculiar.labelling.web.id_index import IdIndex
 from peculiar.labelling.web.pictures import Pictures
-from peculiar.labelling.web.wall import Wall
-from peculiar.labelling.web.why import open_why
+from peculiar.labelling.web.session import Session
+from peculiar.labelling.web.timeouts import TimeoutProtocol
 from peculiar.notebook import in_notebook
 from peculiar.questions.column_names import find_answer_columns
 from peculiar.questions.question import find_tree
@@ -56,7 +56,7 @@ def label(
     browser: bool = True,
     model: str | os.PathLike[str] | None = None,
     seed: int = 222,
-    told: Callable[[str], object] | None = None,
+    on_ready: Callable[[str], object] | None = None,
 ) -> None:
     """Serve the labelling pages until the call is interrupted.
 
@@ -93,7 +93,7 @@ def label(
         Model file of the catalogue, for explanations; default: the one that ships, if it made the catalogue.
     seed : int
         Decides the random order and the random sample; use the same seed in all sessions.
-    told : callable, optional
+    on_ready : callable, optional
         Called with the address once the pages are served; by default it is printed on standard error.
 
     Raises
@@ -112,11 +112,11 @@ def label(
     >>> peculiar.label("pictures", db="answers.db")  # doctest: +SKIP
     """
     if not token and host not in LOOPBACK:
-        message = f"others can reach {host}, and without a token they could all use the desk; leave out --no-token"
+        message = f"other machines can reach {host} and could use the pages without a token; leave out --no-token"
         raise UsageError(message)
     with Labels(db) as labels, ExitStack() as stack:
         catalog = None if pictures is None else _catalog(data)
-        desk = open_desk(
+        session = open_session(
             data if catalog is None else catalog,
             labels,
             pictures=pictures,
@@ -128,19 +128,21 @@ def label(
             every=every,
             seed=seed,
         )
-        wall = None if catalog is None or desk.loop is None else Wall(catalog, desk.loop.embeddings, desk.ids)
-        why = None if wall is None else open_why(desk.model, desk.pictures, model)
+        gallery = (
+            None if catalog is None or session.loop is None else Gallery(catalog, session.loop.embeddings, session.ids)
+        )
+        explanations = None if gallery is None else open_explanations(session.model, session.pictures, model)
         secret = secrets.token_urlsafe(24) if token else ""
         listening = _listen(host, port)
         try:
             shown = f"[{host}]" if ":" in host else host
             address = f"http://{shown}:{listening.getsockname()[1]}/" + (f"?token={secret}" if token else "")
-            (told or _print)(address)
+            (on_ready or _print)(address)
             if browser:
                 stack.enter_context(_opened(address))
             config = uvicorn.Config(
-                Guard(make_app(desk, wall, why), secret, local=host in LOOPBACK),
-                http=Impatient,
+                Guard(make_app(session, gallery, explanations), secret, local=host in LOOPBACK),
+                http=TimeoutProtocol,
                 log_level=logging.WARNING,
                 access_log=False,
                 proxy_headers=False,
@@ -151,12 +153,12 @@ def label(
             (_run_apart if in_notebook() else uvicorn.Server.run)(uvicorn.Server(config), [listening])
         finally:
             listening.close()
-            desk.pictures.close()
-            if desk.loop is not None:
-                desk.loop.wait()
+            session.pictures.close()
+            if session.loop is not None:
+                session.loop.wait()
 
 
-def open_desk(
+def open_session(
     data: Paths | Catalog,
     labels: Labels,
     *,
@@ -168,17 +170,19 @@ def open_desk(
     apart: float = APART,
     every: int = 20,
     seed: int = 222,
-) -> Desk:
+) -> Session:
     """Return the session for galaxies, or for a catalogue and its pictures; see `label`."""
     tree = find_tree(question)
     asked = tree.root if learned is None else tree[learned]
     if pictures is None:
         source = _open_pictures(data, id)
-        return Desk(source.ids(), Pictures(source), tree, labels, learned=asked.name, seed=seed, id_type=source.id_type)
+        return Session(
+            source.ids(), Pictures(source), tree, labels, learned=asked.name, seed=seed, id_type=source.id_type
+        )
     catalog = _catalog(data)
     source = open_source(pictures, id=id)
     known = catalog.embeddings()
-    ids = Ids(pa.concat_arrays([id_texts(batch.column(0)) for batch in catalog.batches(["id"])]))
+    ids = IdIndex(pa.concat_arrays([id_texts(batch.column(0)) for batch in catalog.batches(["id"])]))
     found = pa.compute.index_in(ids.texts, value_set=pa.array(source.ids(), pa.string()))
     places = found.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
     if (places < 0).all():
@@ -187,8 +191,8 @@ def open_desk(
     loop = Loop(known, asked.answers, strategy=strategy, apart=apart, every=every, seed=seed)
     names = find_answer_columns(asked, list(catalog.columns), catalog.notes)
     table = catalog.take(np.arange(len(catalog)), [name for name in names if name in catalog.columns])
-    opinions = {name: table[name].to_numpy(zero_copy_only=False) for name in table.column_names}
-    return Desk(
+    predictions = {name: table[name].to_numpy(zero_copy_only=False) for name in table.column_names}
+    return Session(
         ids,
         Pictures(source, places),
         tree,
@@ -196,7 +200,7 @@ def open_desk(
         learned=asked.name,
         loop=loop,
         model=catalog.notes.get(MODEL_NOTE, ""),
-        opinions=opinions,
+        predictions=predictions,
         seed=seed,
         id_type=catalog.columns["id"].type,
     )
@@ -249,7 +253,7 @@ def _opened(address: str) -> Iterator[None]:
     """Open an address in the browser, through a file that only this user can read, unlike command lines."""
     place = html.escape(address)
     with tempfile.TemporaryDirectory(prefix="peculiar-") as folder:
-        page = Path(folder) / "desk.html"
+        page = Path(folder) / "label.html"
         page.write_text(f'<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="0; url={place}">')
         page.chmod(0o600)
         threading.Timer(0.5, webbrowser.open, [page.as_uri()]).start()
@@ -264,6 +268,6 @@ def _listen(host: str, port: int) -> socket.socket:
         listening.bind((host, port))
         listening.listen(128)  # from now on the address may be announced: early requests wait
     except (OSError, OverflowError) as error:
-        message = f"the desk cannot listen on {host}, port {port} ({error}); name another (--port), or 0 for any"
+        message = f"cannot listen on {host}, port {port} ({error}); choose another port (--port), or 0 for any free one"
         raise UsageError(message) from error
     return listening

@@ -42,7 +42,7 @@
     return [width, height];
   };
   const axes = (field) => (field.dataset.kind === "sky" ? sky : plane)(field.dataset.frame.split(" ").map(Number), ...size(field));
-  const typed = (field) => document.querySelector(`input[form="asking"][name="${field.dataset.kind}"]`);
+  const typed = (field) => document.querySelector(`input[form="selection"][name="${field.dataset.kind}"]`);
 
   // A rectangle as it is drawn: top left and bottom right corner, in pixels.
   const now = (field) => {
@@ -65,7 +65,7 @@
     field.querySelector(".box").setAttribute("points", points.map((point) => point.map((value) => value.toFixed(1)).join()).join(" "));
   };
   let used = null;
-  const submit = (field) => { used = field.dataset.kind; document.getElementById("asking").requestSubmit(); };
+  const submit = (field) => { used = field.dataset.kind; document.getElementById("selection").requestSubmit(); };
 
   let drag = null;
   const at = (field, event) => {

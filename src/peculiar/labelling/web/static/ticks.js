@@ -1,4 +1,4 @@
-// Ticks on the wall: kept while one scrolls, sorts and filters, set in a row with Shift. Without it those on the page are sent.
+// Ticks in the gallery: kept while scrolling, sorting and filtering; Shift ticks a range. Without this script the ticks on the page are sent.
 "use strict";
 (() => {
   let last = null;
@@ -10,7 +10,7 @@
   };
   const tell = (rows, more = "") => {
     const count = rows.size;
-    form().querySelector("output").textContent = more || (count ? `${count.toLocaleString("en")} ticked` : "Tick galaxies; with Shift a row of them");
+    form().querySelector("output").textContent = more || (count ? `${count.toLocaleString("en")} ticked` : "Tick galaxies; Shift ticks a range");
     form().querySelectorAll("button").forEach((one) => { one.disabled = !count; });
   };
   const keep = (rows, more) => { sessionStorage.setItem(place(), JSON.stringify([...rows])); tell(rows, more); };
@@ -31,7 +31,7 @@
       if (one.checked) { rows.add(one.value); } else { rows.delete(one.value); }
     });
     last = event.target;
-    keep(rows, refused ? `${most.toLocaleString("en")} ticked, and no more: use a condition for larger sets` : "");
+    keep(rows, refused ? `${most.toLocaleString("en")} ticked, the maximum; use a condition for larger sets` : "");
   });
   document.addEventListener("reset", (event) => { if (event.target === form()) { keep(new Set()); setTimeout(show); } });
   document.addEventListener("formdata", (event) => {

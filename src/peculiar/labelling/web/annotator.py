@@ -8,7 +8,7 @@ from peculiar.questions.question import Question, Tree
 
 
 @dataclass(slots=True)
-class Person:
+class Annotator:
     """An annotator.
 
     Parameters
@@ -35,7 +35,7 @@ class Person:
 
     @property
     def last(self) -> Event | None:
-        """What an undo would take back."""
+        """The event that an undo would withdraw."""
         return next(reversed(self.events.values()))[1] if self.events else None
 
     def add(self, number: int, event: Event, row: int | None) -> None:
@@ -54,23 +54,23 @@ class Person:
         return event
 
     def _place(self, row: int) -> None:
-        said = self.said(row)
+        answers = self.answers(row)
         self.done.discard(row)
         self.begun.pop(row, None)
-        if self.path(row)[1] is None or any(event.kind == "skip" for event in said.values()):
+        if self.path(row)[1] is None or any(event.kind == "skip" for event in answers.values()):
             self.done.add(row)
-        elif said:
+        elif answers:
             self.begun[row] = None
 
-    def said(self, row: int) -> dict[str, Event]:
+    def answers(self, row: int) -> dict[str, Event]:
         """Return the current answers for a galaxy, by question."""
         return {event.question: event for event in self._by_row.get(row, {}).values()}
 
     def path(self, row: int) -> tuple[list[Event], Question | None]:
         """Return the answers for a galaxy from the first question on, and the next question, if any."""
-        said, path = self.said(row), list[Event]()
+        answers, path = self.answers(row), list[Event]()
         question: Question | None = self.tree.root
-        while question is not None and (event := said.get(question.name)) is not None:
+        while question is not None and (event := answers.get(question.name)) is not None:
             path.append(event)
             question = None if event.kind == "skip" else self.tree.after(question.name, event.answer)
         return path, question
@@ -83,5 +83,5 @@ class Person:
 
     def latest(self, question: str) -> list[tuple[int, Event]]:
         """Return the last event of each galaxy for a question."""
-        about = (told for told in self.events.values() if told[1].question == question)
+        about = (one for one in self.events.values() if one[1].question == question)
         return list({event.galaxy: (number, event) for number, event in about}.values())

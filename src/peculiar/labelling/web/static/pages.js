@@ -32,8 +32,8 @@
   };
   const begin = () => {
     shown = performance.now();
-    const desk = document.getElementById("desk");
-    (desk?.dataset.ahead || "").split(" ").filter(Boolean).forEach((address) => { new Image().src = address; });
+    const content = document.getElementById("content");
+    (content?.dataset.ahead || "").split(" ").filter(Boolean).forEach((address) => { new Image().src = address; });
     draw();
   };
 
@@ -55,22 +55,22 @@
     const typing = event.target.matches("input:not([type=checkbox]), select, textarea") || document.querySelector("dialog[open]");
     if (typing || event.ctrlKey || event.metaKey || event.altKey || event.repeat || document.getElementById("keys")?.checked === false) { return; }
     const key = event.key.toLowerCase();
-    const button = document.querySelector(`#desk button[data-key="${CSS.escape(key)}"]:not(:disabled)`);
+    const button = document.querySelector(`#content button[data-key="${CSS.escape(key)}"]:not(:disabled)`);
     if (button) { event.preventDefault(); button.click(); } else if (key in steps && document.getElementById("galaxy")) { event.preventDefault(); change(key); }
   });
   document.addEventListener("htmx:configRequest", (event) => {
     if (event.detail.path === "/answer") { event.detail.parameters.set?.("seconds", ((performance.now() - shown) / 1000).toFixed(2)); }
   });
   document.addEventListener("htmx:afterSwap", (event) => {
-    if (event.detail.target.id !== "desk") { return; }
+    if (event.detail.target.id !== "content") { return; }
     notice("");
     if (picture() !== seen) { view = { ...fresh }; } // the next question about the same galaxy keeps it
     seen = picture();
     begin();
-    document.getElementById("desk").focus({ preventScroll: true });
+    document.getElementById("content").focus({ preventScroll: true });
   });
   document.addEventListener("htmx:sendError", () => {
-    notice("The desk does not answer. What you said is not stored yet; it is sent again until it is.");
+    notice("The server does not respond. Your answer is not stored yet; it is sent again until it is.");
     setTimeout(again, 1500);
   });
   document.addEventListener("htmx:responseError", (event) => {

@@ -1,6 +1,6 @@
 """Write the real stamps with the shapes as the only labels, to train a model that nobody told of odd galaxies.
 
-    python benchmarks/make_untold.py /tmp/untold.parquet
+    python benchmarks/make_shapes_only.py /tmp/untold.parquet
     peculiar train /tmp/untold.parquet --out /tmp/untold --epochs 6 --size 96
     peculiar export /tmp/untold --out /tmp/untold.onnx
     peculiar predict STAMPS --model /tmp/untold.onnx --embeddings --views 1 --out UNTOLD

@@ -1,6 +1,6 @@
 """How many planted faults the doctor finds, how many of its pairs are false, and how long it takes.
 
-    python benchmarks/score_doctor.py --data ../shared/data/stamps --count 3000
+    python benchmarks/score_checks.py --data ../shared/data/stamps --count 3000
 
 Plants faults with `plant_faults.py` into a temporary folder, which is deleted at the end. `--count 31683` takes all.
 """

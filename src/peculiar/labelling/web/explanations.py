@@ -7,8 +7,8 @@ from urllib.parse import quote, unquote
 
 from peculiar.errors import UsageError
 from peculiar.images.decode import Framing, kept_square
+from peculiar.labelling.web.limiter import Limiter, ResultCache
 from peculiar.labelling.web.pictures import LARGE, Pictures
-from peculiar.labelling.web.turns import Kept, Turns
 from peculiar.models.attribution import Attribution, attribute
 from peculiar.models.model_file import Model, load_model
 from peculiar.reports.plots import draw_overlay
@@ -17,7 +17,7 @@ _KEPT = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class Overlay:
     """The explanation of an answer, as a picture and in figures.
 
     Parameters
@@ -38,8 +38,8 @@ class Drawn:
     without: float
 
 
-class Why:
-    """Explains a model's answers for pictures.
+class Explanations:
+    """Explanations of a model's answers, drawn over the pictures.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ class Why:
     def __init__(self, model: Model, pictures: Pictures) -> None:
         self.model, self.pictures = model, pictures
         # One at a time, because one uses all cores.
-        self._kept: Kept[tuple[int, str], Drawn] = Kept(Turns(1, patience=60.0), _KEPT)
+        self._kept: ResultCache[tuple[int, str], Overlay] = ResultCache(Limiter(1, timeout=60.0), _KEPT)
 
     @property
     def choices(self) -> dict[str, dict[str, str]]:
@@ -61,7 +61,7 @@ class Why:
             for question in self.model.card.questions
         }
 
-    def draw(self, row: int, asked: str = "") -> Drawn:
+    def draw(self, row: int, asked: str = "") -> Overlay:
         """Explain an answer for the picture of a row.
 
         Parameters
@@ -80,7 +80,7 @@ class Why:
         """
         return self._kept.get((row, asked), lambda: self._draw(row, asked))
 
-    def _draw(self, row: int, asked: str) -> Drawn:
+    def _draw(self, row: int, asked: str) -> Overlay:
         question, _, answer = map(unquote, asked.partition("/"))
         picture = self.pictures.pixels(row)
         model, glance = (self.model.asking(question or None, views=views) for views in (None, 1))
@@ -98,12 +98,14 @@ def _address(*words: str) -> str:
     return "/".join(quote(word, safe=" ") for word in words)
 
 
-def _drawn(content: bytes, told: Attribution) -> Drawn:
-    return Drawn(content, told.question, told.answer, told.probability, told.without)
+def _drawn(content: bytes, told: Attribution) -> Overlay:
+    return Overlay(content, told.question, told.answer, told.probability, told.without)
 
 
-def open_why(digest: str, pictures: Pictures, model: str | os.PathLike[str] | None = None) -> Why | None:
-    """Return the explainer of a catalogue's answers; None if its model is not available.
+def open_explanations(
+    digest: str, pictures: Pictures, model: str | os.PathLike[str] | None = None
+) -> Explanations | None:
+    """Return the explanations of a catalogue's answers; None if its model is not available.
 
     Parameters
     ----------
@@ -120,7 +122,7 @@ def open_why(digest: str, pictures: Pictures, model: str | os.PathLike[str] | No
     """
     opened = load_model(model)
     if opened.card.digest == digest:
-        return Why(opened, pictures)
+        return Explanations(opened, pictures)
     if model is None:
         return None
     message = (

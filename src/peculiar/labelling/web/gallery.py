@@ -18,8 +18,8 @@ from peculiar.catalogs.embeddings import Embeddings
 from peculiar.catalogs.layout import find_places
 from peculiar.catalogs.search import DISTANCE, added_column, find_rows, odd_column, parse_cone
 from peculiar.errors import PeculiarError, UnknownNameError, UsageError
-from peculiar.labelling.web.charts import Hues, Places, Plane, Sky, parse_box
-from peculiar.labelling.web.turns import Kept, Turns
+from peculiar.labelling.web.charts import Colouring, Places, Plane, Sky, parse_box
+from peculiar.labelling.web.limiter import Limiter, ResultCache
 from peculiar.tables import sky
 from peculiar.tables.reader import entry_text
 
@@ -36,10 +36,13 @@ _MOST_CLASSES = 40
 Typed = Annotated[str, StringConstraints(max_length=1000)]
 Numbers = Annotated[str, StringConstraints(max_length=100)]
 
+Found = tuple[NDArray[np.int32], NDArray[np.float64] | None]
+"""Rows in order, and their distances from the centre of the cone, if there is one."""
+
 
 @dataclass(frozen=True, slots=True)
-class Asking:
-    """What to show, as text.
+class Selection:
+    """The galaxies to show and their order, as text.
 
     Parameters
     ----------
@@ -58,9 +61,9 @@ class Asking:
     map: Numbers = ""
 
     def query(self, **more: object) -> str:
-        """Return the same as the query of an address."""
-        told = {name: getattr(self, name) for name in self.__slots__} | more
-        return urlencode({name: value for name, value in told.items() if value not in ("", None)})
+        """Return the selection as the query string of an address."""
+        fields = {name: getattr(self, name) for name in self.__slots__} | more
+        return urlencode({name: value for name, value in fields.items() if value not in ("", None)})
 
 
 class Layout:
@@ -101,7 +104,7 @@ class Layout:
         finally:
             # An unexpected exception ends the thread, and Python prints it on the terminal.
             if self._places is None and not self.problem:
-                self.problem = "the map could not be made; the desk's terminal says why"
+                self.problem = "the map could not be computed; the reason is on the terminal that serves these pages"
 
     def wait(self) -> None:
         """Wait until the computation is done."""
@@ -109,7 +112,7 @@ class Layout:
             self._worker.join()
 
 
-class Wall:
+class Gallery:
     """The gallery of a catalogue.
 
     Parameters
@@ -127,9 +130,11 @@ class Wall:
     def __init__(self, catalog: Catalog, embeddings: Embeddings, ids: Sequence[str]) -> None:
         self.catalog, self.embeddings, self.ids = catalog, embeddings, ids
         self.layout = Layout(catalog, embeddings)
-        self.turns = Turns()
-        self._found: Kept[Asking, tuple[NDArray[np.int32], NDArray[np.float64] | None]] = Kept(self.turns, _KEPT)
-        self._hues: Kept[str, Hues] = Kept(self.turns, _KEPT)
+        self.limiter = Limiter()
+        self._found: ResultCache[Selection, tuple[NDArray[np.int32], NDArray[np.float64] | None]] = ResultCache(
+            self.limiter, _KEPT
+        )
+        self._colourings: ResultCache[str, Colouring] = ResultCache(self.limiter, _KEPT)
 
     @property
     def sorts(self) -> dict[str, str]:
@@ -158,7 +163,7 @@ class Wall:
         ra, dec = (one.convert(self._numbers(one.name)) for one in (self.catalog.sky.ra, self.catalog.sky.dec))
         return (ra, dec) if bool(np.isfinite(ra + dec).any()) else None
 
-    def rows(self, asking: Asking) -> NDArray[np.int32]:
+    def rows(self, selection: Selection) -> NDArray[np.int32]:
         """Return the rows that meet a condition, in order; the last few searches are kept.
 
         Raises
@@ -166,38 +171,40 @@ class Wall:
         UsageError, UnknownNameError
             If the condition, the cone, the order or a rectangle is invalid.
         """
-        rows = self._search(asking)[0]
-        chosen = self.chosen(asking, rows)
+        rows = self._search(selection)[0]
+        chosen = self.chosen(selection, rows)
         return rows if chosen is None else rows[chosen]
 
-    def chosen(self, asking: Asking, rows: NDArray[np.int32]) -> NDArray[np.bool_] | None:
+    def chosen(self, selection: Selection, rows: NDArray[np.int32]) -> NDArray[np.bool_] | None:
         """Return which rows lie in the rectangles; None if there is no rectangle."""
         inside = np.ones(len(rows), dtype=bool)
-        if asking.sky:
+        if selection.sky:
             if self.sky is None:
                 message = "no position of this catalogue's galaxies is known, so that none lies in a part of the sky"
                 raise UsageError(message)
-            box = parse_box(asking.sky, "sky")
+            box = parse_box(selection.sky, "sky")
             inside &= Sky.holds(box, *(values[rows] for values in self.sky))
-        if asking.map:
-            box = parse_box(asking.map, "map")
+        if selection.map:
+            box = parse_box(selection.map, "map")
             places = self.layout.places
             if places is None:
                 raise UsageError(self.layout.problem or "the map is being computed: try again in a minute")
             inside &= Plane.holds(box, *places[rows].T)
-        return inside if asking.sky or asking.map else None
+        return inside if selection.sky or selection.map else None
 
-    def before(self, asking: Asking) -> NDArray[np.int32]:
+    def before(self, selection: Selection) -> NDArray[np.int32]:
         """Return the result of `rows` without rectangles."""
-        return self._search(asking)[0]
+        return self._search(selection)[0]
 
-    def table(self, asking: Asking) -> Catalog:
+    def table(self, selection: Selection) -> Catalog:
         """Return the rows that meet a condition, with all columns except embeddings; at most a hundred thousand."""
-        rows, distances = self._search(asking)
-        chosen = self.chosen(asking, rows)
+        rows, distances = self._search(selection)
+        chosen = self.chosen(selection, rows)
         which = (np.arange(len(rows)) if chosen is None else np.flatnonzero(chosen))[:MOST_OF_TABLE]
         found = self.take(rows[which])
-        found.notes.update({name: text for name in ("where", "cone", "sky", "map") if (text := getattr(asking, name))})
+        found.notes.update(
+            {name: text for name in ("where", "cone", "sky", "map") if (text := getattr(selection, name))}
+        )
         if distances is None:
             return found
         return found.with_column(added_column(DISTANCE, self.catalog), pa.array(distances[which]))
@@ -209,7 +216,7 @@ class Wall:
             [self.catalog.columns[name] for name in names], self.catalog.take(rows, names), {}, rows
         )
 
-    def hues(self, name: str) -> Hues | None:
+    def colouring(self, name: str) -> Colouring | None:
         """Return the colours of all galaxies by a column; None if it is empty.
 
         Raises
@@ -221,11 +228,11 @@ class Wall:
             return None
         if name not in self.colours:
             raise UnknownNameError("column to colour by", name, [one for one in self.colours if one])
-        return self._hues.get(
-            name, lambda: self._classes() if name == "class" else Hues.of_numbers(self._numbers(name))
+        return self._colourings.get(
+            name, lambda: self._classes() if name == "class" else Colouring.of_numbers(self._numbers(name))
         )
 
-    def _classes(self) -> Hues:
+    def _classes(self) -> Colouring:
         codes: list[NDArray[np.int16]] = []
         numbers: dict[str, int] = {}
         for batch in self.catalog.batches(["class"]):
@@ -237,24 +244,24 @@ class Wall:
             ]
             places = known.indices.fill_null(len(news)).to_numpy(zero_copy_only=False)
             codes.append(np.array([*news, -1], dtype=np.int16)[places])
-        return Hues.of_classes(np.concatenate(codes), list(numbers))
+        return Colouring.of_classes(np.concatenate(codes), list(numbers))
 
     def _numbers(self, name: str) -> NDArray[np.float64]:
         parts = [batch.column(0).cast(pa.float64()) for batch in self.catalog.batches([name])]
         return np.concatenate([part.to_numpy(zero_copy_only=False) for part in parts])
 
-    def _search(self, asking: Asking) -> tuple[NDArray[np.int32], NDArray[np.float64] | None]:
+    def _search(self, selection: Selection) -> Found:
         """Return rows in order, and their distances from the centre of the cone."""
-        asking = replace(asking, sky="", map="")
+        selection = replace(selection, sky="", map="")
 
-        def search() -> tuple[NDArray[np.int32], NDArray[np.float64] | None]:
-            cone = parse_cone(asking.cone) if asking.cone else None
+        def search() -> Found:
+            cone = parse_cone(selection.cone) if selection.cone else None
             rows, distances = find_rows(
-                self.catalog, asking.where or None, cone=cone, by=asking.by or None, seconds=MOST_SECONDS
+                self.catalog, selection.where or None, cone=cone, by=selection.by or None, seconds=MOST_SECONDS
             )
             return rows.astype(np.int32), distances
 
-        return self._found.get(asking, search)
+        return self._found.get(selection, search)
 
     def facts(self, row: int) -> dict[str, Any]:
         """Return the values of a galaxy, by column, without pictures. A missing id is replaced by the row."""

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from peculiar.errors import DataError, MissingExtraError
-from peculiar.exercise.keras_twin import from_keras, to_keras
+from peculiar.exercise.keras_network import from_keras, to_keras
 from peculiar.exercise.network import Network
 
 

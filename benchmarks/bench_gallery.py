@@ -1,12 +1,12 @@
-"""A million galaxies at the desk: seconds a page of the wall, a filter, an order, the two maps; peak memory.
+"""Measure the labelling pages with a million galaxies: gallery pages, filters, sorting, both maps, peak memory.
 
-    python benchmarks/bench_wall.py [--rows 1000000] [--width 384] [--folder FOLDER]
+    python benchmarks/bench_gallery.py [--rows 1000000] [--width 384] [--folder FOLDER]
 
-Catalogue and pictures are made in a temporary folder, or in FOLDER if they are not there (1.6 GB for a million, and the
-cache as much again): random numbers, and one and the same JPEG for every galaxy. The desk runs in a process of its own,
-which is asked over HTTP as a browser asks it. Seconds are told twice, by the clock and of the desk's processors, which
-other work on the machine hardly changes. Its memory is read from the system: its own, and the peak with the pages of
-mapped files, which the system takes back where they are wanted.
+Catalogue and pictures are made in a temporary folder, or in FOLDER if it lacks them (1.6 GB for a million galaxies, and
+as much again for the cache): random numbers, and the same JPEG for every galaxy. The server runs in its own process and
+receives HTTP requests as from a browser. Wall-clock and CPU seconds are given; other work on the machine hardly changes
+the CPU seconds. Memory is read from the system: private memory, and the peak including the pages of mapped files, which
+the system can take back.
 """
 
 import os
@@ -41,7 +41,7 @@ def make_pictures(path: Path, rows: int) -> None:
             writer.write_table(pa.table({"id": [f"galaxy-{one}" for one in some], "image": images}, schema))
 
 
-class Desk:
+class Server:
     """`peculiar label` in a process of its own."""
 
     def __init__(self, folder: Path, own: Path) -> None:
@@ -89,46 +89,46 @@ def main() -> None:
             make(folder / "catalog.parquet", options.rows, options.width, None)
             make_pictures(folder / "pictures.parquet", options.rows)
         begun = time.perf_counter()
-        desk = Desk(folder, Path(name))
-        found.append(("desk open, embeddings prepared", time.perf_counter() - begun, "s"))
-        found.append(("desk open, embeddings prepared, processors", desk.seconds(), "s"))
-        desk.process.terminate()
-        desk.process.wait()
+        server = Server(folder, Path(name))
+        found.append(("server start, embeddings prepared", time.perf_counter() - begun, "s"))
+        found.append(("server start, embeddings prepared, processors", server.seconds(), "s"))
+        server.process.terminate()
+        server.process.wait()
         begun = time.perf_counter()
-        desk = Desk(folder, Path(name))
+        server = Server(folder, Path(name))
         try:
-            found.append(("desk open again, processors", desk.seconds(), "s"))
-            found.append(("desk open again", time.perf_counter() - begun, "s"))
-            found.append(("desk open, memory of its own", desk.memory("RssAnon"), "GiB"))
+            found.append(("server start again, processors", server.seconds(), "s"))
+            found.append(("server start again", time.perf_counter() - begun, "s"))
+            found.append(("server start, memory of its own", server.memory("RssAnon"), "GiB"))
             middle = options.rows // 2
             box = {"sky": "100,140,0,30"}
             asked = {
-                "wall, first page": ("/wall", {}),
-                "wall, page in the middle": ("/wall", {"start": middle}),
+                "gallery, first page": ("/gallery", {}),
+                "gallery, page in the middle": ("/gallery", {"start": middle}),
                 "picture in the middle": (f"/picture/{middle}/small", {}),
-                "wall, filter": ("/wall", {"where": "p_ringed > 0.5 and class = 'Ringed'"}),
-                "wall, cone": ("/wall", {"cone": "150,2,5"}),
-                "wall, order": ("/wall", {"by": "p_ringed"}),
-                "wall, order, page in the middle": ("/wall", {"by": "p_ringed", "start": middle}),
-                "wall, rectangle on the sky": ("/wall", box),
+                "gallery, filter": ("/gallery", {"where": "p_ringed > 0.5 and class = 'Ringed'"}),
+                "gallery, cone": ("/gallery", {"cone": "150,2,5"}),
+                "gallery, order": ("/gallery", {"by": "p_ringed"}),
+                "gallery, order, page in the middle": ("/gallery", {"by": "p_ringed", "start": middle}),
+                "gallery, rectangle on the sky": ("/gallery", box),
                 "galaxy": (f"/galaxy/{middle}", {}),
                 "sky, picture": ("/map/sky.png", {}),
                 "sky, picture by class with a rectangle": ("/map/sky.png", {**box, "colour": "class"}),
             }
-            ask(desk, asked, found)
-            found.append(("peak memory of its own, before the map", desk.memory("RssAnon"), "GiB"))
-            begun, before = time.perf_counter(), desk.seconds()
+            ask(server, asked, found)
+            found.append(("peak memory of its own, before the map", server.memory("RssAnon"), "GiB"))
+            begun, before = time.perf_counter(), server.seconds()
             pages = []
-            while b"is being computed" in desk.get("/map"):
+            while b"is being computed" in server.get("/map"):
                 started = time.perf_counter()
-                desk.get("/wall", where=f"p_ringed > {len(pages) / 1000}")
+                server.get("/gallery", where=f"p_ringed > {len(pages) / 1000}")
                 pages.append(time.perf_counter() - started)
                 time.sleep(1)
             found.append(("map laid out", time.perf_counter() - begun, "s"))
-            found.append(("map laid out, processors", desk.seconds() - before, "s"))
-            found.append(("memory of its own after that", desk.memory("RssAnon"), "GiB"))
+            found.append(("map laid out, processors", server.seconds() - before, "s"))
+            found.append(("memory of its own after that", server.memory("RssAnon"), "GiB"))
             if pages:
-                found.append(("wall, filter, meanwhile, median", float(np.median(pages)), "s"))
+                found.append(("gallery, filter, meanwhile, median", float(np.median(pages)), "s"))
             both = {"map": "0.4,0.5,0.4,0.6", **box}
             asked = {
                 "map, page": ("/map", {}),
@@ -136,26 +136,26 @@ def main() -> None:
                 "map, picture by class with both rectangles": ("/map/map.png", {**both, "colour": "class"}),
                 "map, picture by a number": ("/map/map.png", {"colour": "p_ringed"}),
                 "map, page with both rectangles": ("/map", both),
-                "first 100,000 as Parquet": ("/wall/found.parquet", {"by": "p_ringed"}),
+                "first 100,000 as Parquet": ("/gallery/found.parquet", {"by": "p_ringed"}),
             }
-            ask(desk, asked, found)
-            found.append(("memory of its own at the end", desk.memory("RssAnon"), "GiB"))
-            found.append(("peak memory with mapped files", desk.memory("VmHWM"), "GiB"))
+            ask(server, asked, found)
+            found.append(("memory of its own at the end", server.memory("RssAnon"), "GiB"))
+            found.append(("peak memory with mapped files", server.memory("VmHWM"), "GiB"))
         finally:
-            desk.process.terminate()
-            desk.process.wait()
+            server.process.terminate()
+            server.process.wait()
     record(machine, *((f"{what}, {options.rows:,} galaxies", value, unit) for what, value, unit in found))
 
 
-def ask(desk: Desk, asked: dict[str, tuple[str, dict[str, object]]], found: list[tuple[str, float, str]]) -> None:
+def ask(server: Server, asked: dict[str, tuple[str, dict[str, object]]], found: list[tuple[str, float, str]]) -> None:
     """Ask for pages, each some times: the first, and the best of the others."""
     for what, (path, query) in asked.items():
         clock, processors = [], []
         for _ in range(TIMES):
-            begun, before = time.perf_counter(), desk.seconds()
-            desk.get(path, **query)
+            begun, before = time.perf_counter(), server.seconds()
+            server.get(path, **query)
             clock.append(time.perf_counter() - begun)
-            processors.append(desk.seconds() - before)
+            processors.append(server.seconds() - before)
         found += [(f"{what}, first", clock[0], "s"), (f"{what}, then", min(clock[1:]), "s")]
         found += [(f"{what}, first, processors", processors[0], "s")]
         found += [(f"{what}, then, processors", min(processors[1:]), "s")]

@@ -1,4 +1,4 @@
-"""Pages of the labelling desk, read as a test needs them."""
+"""Read the forms and galaxies of labelling pages in tests."""
 
 import html
 import re

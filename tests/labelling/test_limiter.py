@@ -1,4 +1,4 @@
-"""Long work at the desk: a few pieces at a time, shared by those who ask for the same, and never all threads."""
+"""Long work of the labelling pages: a few jobs at a time, shared by requests for the same, and never all threads."""
 
 import threading
 from collections.abc import Iterator
@@ -14,10 +14,10 @@ from peculiar.catalogs.search import find_rows
 from peculiar.errors import DataError
 from peculiar.labelling.database import Labels
 from peculiar.labelling.web.app import make_app
+from peculiar.labelling.web.gallery import Gallery
 from peculiar.labelling.web.guard import Guard
-from peculiar.labelling.web.serve import open_desk
-from peculiar.labelling.web.turns import Kept, Turns
-from peculiar.labelling.web.wall import Wall
+from peculiar.labelling.web.limiter import Limiter, ResultCache
+from peculiar.labelling.web.serve import open_session
 
 
 @pytest.fixture
@@ -27,10 +27,10 @@ def pool() -> Iterator[ThreadPoolExecutor]:
 
 
 def test_some_work_some_wait_and_others_are_refused_at_once(pool: ThreadPoolExecutor) -> None:
-    turns, go, begun = Turns(2, waiting=3, patience=30), threading.Event(), threading.Semaphore(0)
+    limiter, go, begun = Limiter(2, waiting=3, timeout=30), threading.Event(), threading.Semaphore(0)
 
     def work() -> str:
-        with turns.take():
+        with limiter.slot():
             begun.release()
             go.wait(30)
             return "done"
@@ -38,27 +38,27 @@ def test_some_work_some_wait_and_others_are_refused_at_once(pool: ThreadPoolExec
     asked = [pool.submit(work) for _ in range(5)]
     for _ in range(2):
         assert begun.acquire(timeout=30)
-    while turns._places.acquire(blocking=False):  # until all five have come
-        turns._places.release()
-    with pytest.raises(DataError, match="busy"), turns.take():
+    while limiter._places.acquire(blocking=False):  # until all five have come
+        limiter._places.release()
+    with pytest.raises(DataError, match="busy"), limiter.slot():
         pass
     assert not begun.acquire(blocking=False)
     go.set()
     assert [one.result(30) for one in asked] == ["done"] * 5
-    with turns.take():
+    with limiter.slot():
         pass
 
 
 def test_nobody_waits_for_ever() -> None:
-    turns = Turns(1, patience=0.05)
-    with turns.take(), pytest.raises(DataError, match="busy"), turns.take():
+    limiter = Limiter(1, timeout=0.05)
+    with limiter.slot(), pytest.raises(DataError, match="busy"), limiter.slot():
         pass
-    with turns.take():
+    with limiter.slot():
         pass
 
 
 def test_who_asks_for_the_same_waits_for_it_and_failures_are_not_kept(pool: ThreadPoolExecutor) -> None:
-    kept: Kept[str, int] = Kept(Turns(2), 2)
+    kept: ResultCache[str, int] = ResultCache(Limiter(2), 2)
     go, calls = threading.Event(), []
 
     def make() -> int:
@@ -92,26 +92,26 @@ def test_slow_searches_leave_the_other_pages_alone(
             where = None
         return find_rows(catalog, where, **more)
 
-    monkeypatch.setattr("peculiar.labelling.web.wall.find_rows", slow)
+    monkeypatch.setattr("peculiar.labelling.web.gallery.find_rows", slow)
     with Labels(tmp_path / "labels.db") as labels:
-        desk = open_desk(tiny_catalog, labels, pictures=tiny_survey, question="odd")
-        assert desk.loop is not None
-        wall = Wall(Catalog(tiny_catalog), desk.loop.embeddings, desk.ids)
-        with TestClient(Guard(make_app(desk, wall)), base_url="http://127.0.0.1:8222") as client:
+        session = open_session(tiny_catalog, labels, pictures=tiny_survey, question="odd")
+        assert session.loop is not None
+        gallery = Gallery(Catalog(tiny_catalog), session.loop.embeddings, session.ids)
+        with TestClient(Guard(make_app(session, gallery)), base_url="http://127.0.0.1:8222") as client:
 
             def get(address: str) -> Future[Any]:
                 return pool.submit(client.get, address)
 
-            client.get("/wall")
-            asked = [get(f"/wall?where=slow+{number}") for number in range(38)]
-            # More than there are threads for requests; the rest of the desk answers all the same.
-            for address in ("/", "/?who=Ada", "/picture/0/small", "/galaxy/3", "/progress", "/wall"):
+            client.get("/gallery")
+            asked = [get(f"/gallery?where=slow+{number}") for number in range(38)]
+            # More than there are threads for requests; the other pages still answer.
+            for address in ("/", "/?who=Ada", "/picture/0/small", "/galaxy/3", "/progress", "/gallery"):
                 assert get(address).result(30).status_code == 200
             refused = [one for one in asked if one.done()]
             assert len(refused) >= 38 - 10
-            assert all("the desk is busy" in one.result().text for one in refused)
+            assert all("the server is busy" in one.result().text for one in refused)
             go.set()
             assert {one.result(60).status_code for one in asked} == {200}
-        desk.loop.wait()
-        wall.layout.wait()
-        desk.pictures.close()
+        session.loop.wait()
+        gallery.layout.wait()
+        session.pictures.close()

@@ -11,14 +11,14 @@ HEADER_SECONDS, MOST_WAITING = 10.0, 100
 """Time limit for the header of a request, and number of connections that may wait for one."""
 
 
-class Impatient(H11Protocol):
+class TimeoutProtocol(H11Protocol):
     """A connection that is closed if the header of a request does not arrive in time.
 
     Of more than `MOST_WAITING` waiting connections the oldest is closed, so that a client with many open connections
     does not block others: the header of an honest request arrives at once.
     """
 
-    waiting: ClassVar[OrderedDict["Impatient", asyncio.TimerHandle]] = OrderedDict()
+    waiting: ClassVar[OrderedDict["TimeoutProtocol", asyncio.TimerHandle]] = OrderedDict()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start to wait for the first request."""

@@ -10,7 +10,7 @@ import pyarrow as pa
 _BLOCK = 65_536
 
 
-class Ids(Sequence[str]):
+class IdIndex(Sequence[str]):
     """Ids by row, and rows by id.
 
     Parameters

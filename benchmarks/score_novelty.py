@@ -1,6 +1,6 @@
 """What a model file tells to be unlike its training pictures (`ood` above 1).
 
-    python benchmarks/score_unlike.py [MODEL.onnx] [--views N] [--hubble PICTURE]
+    python benchmarks/score_novelty.py [MODEL.onnx] [--views N] [--hubble PICTURE]
 
 The model file has to be one that `peculiar calibrate` wrote. Galaxies are those of the test part in ``stamps`` of the
 folder of real galaxies, which decide nothing. Of artefacts those count that can be seen in the square that the network

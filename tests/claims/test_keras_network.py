@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from peculiar.errors import DataError
 from peculiar.exercise.adam import Adam
-from peculiar.exercise.keras_twin import from_keras, to_keras
+from peculiar.exercise.keras_network import from_keras, to_keras
 from peculiar.exercise.layers import Floats, softmax
 from peculiar.exercise.network import Network
 from peculiar.exercise.steps import Steps

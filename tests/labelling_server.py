@@ -14,7 +14,7 @@ from pathlib import Path
 
 
 class Server:
-    """A desk; its database, cache and log lie in a folder, so that the next one there goes on."""
+    """A labelling server; its database, cache and log are in a folder, where the next server continues."""
 
     def __init__(self, data: Path, folder: Path, *more: object, token: bool = False) -> None:
         self.log = folder / "server.log"
@@ -27,7 +27,7 @@ class Server:
         until = time.monotonic() + 120
         while (found := re.search(r"http://\S+", self.log.read_text())) is None:
             assert self.process.poll() is None, self.log.read_text()
-            assert time.monotonic() < until, "the desk does not open"
+            assert time.monotonic() < until, "the server does not start"
             time.sleep(0.05)
         self.address = found[0].rstrip("/")
         self.port = int(urllib.parse.urlsplit(self.address).port or 0)

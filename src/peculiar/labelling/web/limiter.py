@@ -13,79 +13,79 @@ Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 
 
-class Turns:
-    """Limits concurrent work: a few requests run, some wait for a turn, and all others are refused at once.
+class Limiter:
+    """Limits concurrent work: a few requests run, some wait, and all others are refused at once.
 
     Parameters
     ----------
-    most : int
+    running : int
         Number of requests that run at a time.
     waiting : int
         Number of requests that wait.
-    patience : float
+    timeout : float
         Maximum waiting time, in seconds.
     """
 
-    def __init__(self, most: int = 2, waiting: int = 8, patience: float = 10.0) -> None:
-        self._turns = threading.BoundedSemaphore(most)
-        self._places = threading.BoundedSemaphore(most + waiting)
-        self._patience = patience
+    def __init__(self, running: int = 2, waiting: int = 8, timeout: float = 10.0) -> None:
+        self._running = threading.BoundedSemaphore(running)
+        self._places = threading.BoundedSemaphore(running + waiting)
+        self._timeout = timeout
 
     @contextmanager
-    def take(self) -> Iterator[None]:
-        """Wait for a turn, and hold it; raises `DataError` if there is none in time."""
+    def slot(self) -> Iterator[None]:
+        """Wait for a slot and hold it; raises `DataError` if none is free in time."""
         if not self._places.acquire(blocking=False):
             raise DataError(_BUSY)
         try:
-            if not self._turns.acquire(timeout=self._patience):
+            if not self._running.acquire(timeout=self._timeout):
                 raise DataError(_BUSY)
             try:
                 yield
             finally:
-                self._turns.release()
+                self._running.release()
         finally:
             self._places.release()
 
 
-_BUSY = "the desk is busy with other searches; try again in a moment"
+_BUSY = "the server is busy with other searches; try again in a moment"
 
 
-class Kept(Generic[Key, Value]):
+class ResultCache(Generic[Key, Value]):
     """Cache of the last results of long work; a request for a running job waits for it.
 
     Nothing is locked during the work. Failures are not cached.
 
     Parameters
     ----------
-    turns : Turns
-    most : int
+    limiter : Limiter
+    size : int
         Number of results that are kept.
     """
 
-    def __init__(self, turns: Turns, most: int) -> None:
-        self._turns, self._most = turns, most
-        self._kept: OrderedDict[Key, Future[Value]] = OrderedDict()
+    def __init__(self, limiter: Limiter, size: int) -> None:
+        self._limiter, self._size = limiter, size
+        self._results: OrderedDict[Key, Future[Value]] = OrderedDict()
         self._lock = threading.Lock()
 
     def get(self, key: Key, make: Callable[[], Value]) -> Value:
         """Return the result for a key, computing it if necessary."""
         with self._lock:
-            known = self._kept.get(key)
-            future = self._kept.setdefault(key, Future()) if known is None else known
-            self._kept.move_to_end(key)
+            known = self._results.get(key)
+            future = self._results.setdefault(key, Future()) if known is None else known
+            self._results.move_to_end(key)
         if known is None:
             self._make(key, make, future)
         return future.result()
 
     def _make(self, key: Key, make: Callable[[], Value], future: "Future[Value]") -> None:
         try:
-            with self._turns.take():
+            with self._limiter.slot():
                 future.set_result(make())
         except BaseException as error:
             with self._lock:
-                self._kept.pop(key, None)
+                self._results.pop(key, None)
             future.set_exception(error)
             raise
         with self._lock:
-            while len(self._kept) > self._most:
-                self._kept.popitem(last=False)
+            while len(self._results) > self._size:
+                self._results.popitem(last=False)

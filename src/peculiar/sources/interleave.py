@@ -11,7 +11,7 @@ from peculiar.sources.stream import Row, Source
 _AT_A_TIME = 64
 
 
-def rows_by_turns(source: Source, *, seed: int = 222) -> Iterator[Row]:
+def interleave_classes(source: Source, *, seed: int = 222) -> Iterator[Row]:
     """Yield the rows of a source so that the first few are of all classes.
 
     With labels, the classes take turns, in random order within each; rows without a label come last. Otherwise rows

@@ -16,21 +16,21 @@ from numpy.typing import NDArray
 from peculiar.catalogs.active import Loop, features
 from peculiar.errors import LabelError
 from peculiar.labelling.database import Event, Labels
-from peculiar.labelling.web.ids import Ids
-from peculiar.labelling.web.person import Person
+from peculiar.labelling.web.annotator import Annotator
+from peculiar.labelling.web.id_index import IdIndex
 from peculiar.labelling.web.pictures import SMALL, Pictures
 from peculiar.metrics.agreement import Skill, kappas, krippendorff_alpha, skills
 from peculiar.questions.question import Question, Tree
 
 _AHEAD = 4
 
-ASKED_FOR = "asked for"
-"""Choice of a galaxy that a person picked."""
+REQUESTED = "asked for"
+"""How a galaxy was chosen that an annotator picked, as stored in the database."""
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A galaxy with the next question.
+class Task:
+    """A galaxy and the question to answer about it.
 
     Parameters
     ----------
@@ -38,17 +38,17 @@ class Asked:
     id : str
     question : Question
     path : tuple of Event
-        The person's answers for this galaxy on the path to the question.
+        The annotator's answers for this galaxy on the path to the question.
     chosen : str
         How it was chosen; empty for a galaxy that was already begun.
     event : str
         Name of the event for the answer.
     done : int
-        Number of galaxies that the person has finished.
+        Number of galaxies that the annotator has finished.
     last : Event or None
         The event that an undo would withdraw.
     before : Event or None
-        The person's earlier answer to this question for this galaxy.
+        The annotator's earlier answer to this question for this galaxy.
     """
 
     row: int
@@ -62,11 +62,11 @@ class Asked:
     before: Event | None
 
 
-class Desk:
-    """A decision tree of questions about the galaxies of a source, for any number of people.
+class Session:
+    """A decision tree of questions about the galaxies of a source, for any number of annotators.
 
-    A galaxy that a person has begun continues until its path through the tree ends. Rows without a unique id, and rows
-    without a picture, are not asked about.
+    An annotator finishes the path of a galaxy through the tree before the next one. Rows without a unique id and rows
+    without a picture are left out.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ class Desk:
         Active learning; without it, galaxies come in random order.
     model : str
         Digest of the model that made the embeddings.
-    opinions : mapping of str to ndarray, optional
+    predictions : mapping of str to ndarray, optional
         Probabilities in the catalogue, by the name of the column.
     seed : int
         Of the random order.
@@ -99,15 +99,15 @@ class Desk:
         learned: str | None = None,
         loop: Loop | None = None,
         model: str = "",
-        opinions: dict[str, NDArray[np.floating]] | None = None,
+        predictions: dict[str, NDArray[np.floating]] | None = None,
         seed: int = 222,
         id_type: pa.DataType | None = None,
     ) -> None:
-        self.ids = self._rows = ids if isinstance(ids, Ids) else Ids(ids)
+        self.ids = self._rows = ids if isinstance(ids, IdIndex) else IdIndex(ids)
         self.pictures, self.tree, self.labels, self.loop = pictures, tree, labels, loop
         self.question = tree.root if learned is None else tree[learned]
-        self.model, self.opinions = model, opinions or {}
-        self.session = secrets.token_hex(8)
+        self.model, self.predictions = model, predictions or {}
+        self.id = secrets.token_hex(8)
         labels.ask(*tree.questions, id_type=id_type)
         self._names = tuple(question.name for question in tree.questions)
         self._numbers = {answer: number for number, answer in enumerate(self.question.answers)}
@@ -119,8 +119,8 @@ class Desk:
         order = np.random.default_rng(seed).permutation(len(ids))
         self._order = order[~self._never[order]]
         # Order of the galaxies in the random sample.
-        self._turns = {int(row): turn for turn, row in enumerate(loop.apart)} if loop is not None else {}
-        self._people: dict[str, Person] = {}
+        self._sample_order = {int(row): place for place, row in enumerate(loop.apart)} if loop is not None else {}
+        self._annotators: dict[str, Annotator] = {}
         self._answered: Counter[str] = Counter()
         self._seen_event = 0
         self._lock = threading.RLock()
@@ -136,37 +136,37 @@ class Desk:
         """Read the events that were added to the database since the last call, by this session or another."""
         for number, event in self.labels.history(*self._names, after=self._seen_event):
             self._seen_event = number
-            person, row = self._person(event.who), self._rows.get(event.galaxy)
+            annotator, row = self._annotator(event.who), self._rows.get(event.galaxy)
             if event.kind == "undo":
-                undone = person.drop(event.undoes or "", row)
+                undone = annotator.drop(event.undoes or "", row)
                 self._answered[event.galaxy] -= undone is not None and undone.kind == "answer"
             else:
-                person.add(number, event, row)
+                annotator.add(number, event, row)
                 self._answered[event.galaxy] += event.kind == "answer"
 
-    def _person(self, who: str) -> Person:
-        return self._people.setdefault(who, Person(self.tree))
+    def _annotator(self, who: str) -> Annotator:
+        return self._annotators.setdefault(who, Annotator(self.tree))
 
-    def next(self, who: str) -> Asked | None:
-        """Return the next question for a person, None if nothing is left; the pictures after it are read ahead."""
+    def next(self, who: str) -> Task | None:
+        """Return the next question for an annotator, None if nothing is left; the pictures after it are read ahead."""
         with self._lock:
             self._refresh()
-            person = self._person(who)
-            while person.ahead and not self._wanted(person, *person.ahead[0]):
-                person.ahead.popleft()
-            while len(person.ahead) < _AHEAD and (more := self._choose(person)) is not None:
-                person.ahead.append(more)
-            self.pictures.prepare(row for row, _ in islice(person.ahead, _AHEAD))
-            if person.begun:
-                return self._asked(person, next(reversed(person.begun)), "")
-            return self._asked(person, *person.ahead[0]) if person.ahead else None
+            annotator = self._annotator(who)
+            while annotator.ahead and not self._wanted(annotator, *annotator.ahead[0]):
+                annotator.ahead.popleft()
+            while len(annotator.ahead) < _AHEAD and (more := self._choose(annotator)) is not None:
+                annotator.ahead.append(more)
+            self.pictures.prepare(row for row, _ in islice(annotator.ahead, _AHEAD))
+            if annotator.begun:
+                return self._task(annotator, next(reversed(annotator.begun)), "")
+            return self._task(annotator, *annotator.ahead[0]) if annotator.ahead else None
 
-    def _wanted(self, person: Person, row: int, chosen: str) -> bool:
-        seen = row in person.done or row in person.begun
-        return not seen and (chosen in ("random", ASKED_FOR) or not self._answered[self.ids[row]])
+    def _wanted(self, annotator: Annotator, row: int, chosen: str) -> bool:
+        seen = row in annotator.done or row in annotator.begun
+        return not seen and (chosen in ("random", REQUESTED) or not self._answered[self.ids[row]])
 
-    def _choose(self, person: Person) -> tuple[int, str] | None:
-        passed = person.done.union(person.begun, (row for row, _ in person.ahead))
+    def _choose(self, annotator: Annotator) -> tuple[int, str] | None:
+        passed = annotator.done.union(annotator.begun, (row for row, _ in annotator.ahead))
         if self.loop is None:
             row = next((int(row) for row in self._order if int(row) not in passed), None)
             return None if row is None else (row, "random")
@@ -176,44 +176,44 @@ class Desk:
         elsewhere[[row for row in answered if row is not None]] = True
         return self.loop.next(done, len(passed), elsewhere)
 
-    def some(self, who: str, count: int) -> list[Asked]:
-        """Return so many galaxies for the grid, which the person has not answered for."""
+    def grid(self, who: str, count: int) -> list[Task]:
+        """Return `count` galaxies for the grid that the annotator has not answered for."""
         with self._lock:
             self._refresh()
-            person = self._person(who)
-            kept, person.ahead = person.ahead, deque()
-            while len(person.ahead) < count and (more := self._choose(person)) is not None:
-                person.ahead.append(more)
-            found = [self._asked(person, *one) for one in person.ahead]
-            person.ahead = kept
+            annotator = self._annotator(who)
+            kept, annotator.ahead = annotator.ahead, deque()
+            while len(annotator.ahead) < count and (more := self._choose(annotator)) is not None:
+                annotator.ahead.append(more)
+            found = [self._task(annotator, *one) for one in annotator.ahead]
+            annotator.ahead = kept
         self.pictures.prepare((one.row for one in found), SMALL)
         return found
 
-    def show(self, who: str, row: int) -> Asked:
+    def show(self, who: str, row: int) -> Task:
         """Return the question for a galaxy by its row; raises `LabelError` if there is no such row."""
         self.check(row)
         with self._lock:
             self._refresh()
-            person = self._person(who)
-            return self._asked(person, row, dict(person.ahead).get(row, ASKED_FOR))
+            annotator = self._annotator(who)
+            return self._task(annotator, row, dict(annotator.ahead).get(row, REQUESTED))
 
     def ask_first(self, who: str, rows: Sequence[int]) -> None:
-        """Ask a person about given galaxies first, except those that they have answered for."""
+        """Ask an annotator about given galaxies first, except those that they have answered for."""
         for row in rows:
             self.check(row)
         with self._lock:
             found = (self._rows.get(self.ids[row]) for row in rows)
-            person, wanted = self._person(who), dict.fromkeys(row for row in found if row is not None)
-            waiting = [one for one in person.ahead if one[0] not in wanted]
-            person.ahead = deque([*((row, ASKED_FOR) for row in wanted), *waiting])
+            annotator, wanted = self._annotator(who), dict.fromkeys(row for row in found if row is not None)
+            waiting = [one for one in annotator.ahead if one[0] not in wanted]
+            annotator.ahead = deque([*((row, REQUESTED) for row in wanted), *waiting])
 
     def upcoming(self, who: str) -> list[int]:
         """Return the rows after the next one."""
         with self._lock:
-            person = self._people.get(who)
-            if person is None:
+            annotator = self._annotators.get(who)
+            if annotator is None:
                 return []
-            return [row for row, _ in islice(person.ahead, 0 if person.begun else 1, _AHEAD)]
+            return [row for row, _ in islice(annotator.ahead, 0 if annotator.begun else 1, _AHEAD)]
 
     def check(self, row: int) -> None:
         """Raise `LabelError` if there is no such row."""
@@ -221,31 +221,31 @@ class Desk:
             message = f"there is no galaxy {row}; they are counted from 0 to {len(self) - 1}"
             raise LabelError(message)
 
-    def mark(self, row: int) -> str:
+    def page_token(self, row: int) -> str:
         """Return a token that a page sends with an answer, to identify the galaxy that it showed."""
         return hashlib.sha256(self.ids[row].encode()).hexdigest()[:16]
 
-    def check_mark(self, row: int, mark: str) -> None:
+    def check_page_token(self, row: int, token: str) -> None:
         """Raise `LabelError` if a page is from a session with another galaxy in this row."""
         self.check(row)
-        if mark != self.mark(row):
-            message = "this page is of a desk that had other galaxies, and nothing is stored; load the page again"
+        if token != self.page_token(row):
+            message = "this page is from a session with other galaxies; nothing was stored; load the page again"
             raise LabelError(message)
 
-    def _asked(self, person: Person, row: int, chosen: str) -> Asked:
-        path, question = person.path(row)
-        if row in person.done or question is None:  # it was requested, so it starts from the beginning
-            path, question, chosen = [], self.tree.root, ASKED_FOR
-        return Asked(
+    def _task(self, annotator: Annotator, row: int, chosen: str) -> Task:
+        path, question = annotator.path(row)
+        if row in annotator.done or question is None:  # it was requested, so it starts from the beginning
+            path, question, chosen = [], self.tree.root, REQUESTED
+        return Task(
             row=row,
             id=self.ids[row],
             question=question,
             path=tuple(path),
             chosen=chosen,
             event=secrets.token_hex(12),
-            done=len(person.done),
-            last=person.last,
-            before=person.said(row).get(question.name),
+            done=len(annotator.done),
+            last=annotator.last,
+            before=annotator.answers(row).get(question.name),
         )
 
     def answer(
@@ -259,7 +259,7 @@ class Desk:
         seconds: float | None,
         chosen: str,
     ) -> None:
-        """Store a person's answer for a galaxy; it is on the disk when this returns.
+        """Store an annotator's answer for a galaxy; it is on the disk when this returns.
 
         Parameters
         ----------
@@ -268,25 +268,25 @@ class Desk:
         answer : int or None
             Number of the answer; None for skip and unsure.
         """
-        asked = self.tree[question]
-        told = self._event(who, row, asked, event, kind, answer, seconds, chosen)
+        current = self.tree[question]
+        stored = self._event(who, row, current, event, kind, answer, seconds, chosen)
         with self._lock:
             self._refresh()
-            person = self._person(who)
-            path, following = person.path(row)
-            if asked not in (self.tree.root, following, *(self.tree[one.question] for one in path)):
-                message = f"{question!r} is not asked of this galaxy any more; load the page again"
+            annotator = self._annotator(who)
+            path, following = annotator.path(row)
+            if current not in (self.tree.root, following, *(self.tree[one.question] for one in path)):
+                message = f"{question!r} is no longer a question about this galaxy; load the page again"
                 raise LabelError(message)
-            if row in person.begun:  # the choice of a galaxy applies to all of its questions
-                told = replace(told, chosen=next(iter(person.said(row).values())).chosen)
-            self._store([told])
+            if row in annotator.begun:  # the choice of a galaxy applies to all of its questions
+                stored = replace(stored, chosen=next(iter(annotator.answers(row).values())).chosen)
+            self._store([stored])
 
     def answer_many(
         self, who: str, rows: dict[int, int | None], event: str, seconds: float | None, chosen: dict[int, str]
     ) -> None:
         """Store the answers to a grid, all or none: numbers of answers by row, None for a skipped one."""
         each = None if seconds is None else seconds / max(len(rows), 1)
-        told = [
+        events = [
             self._event(
                 who, row, self.question, f"{event}-{row}", "skip" if one is None else "answer", one, each, chosen[row]
             )
@@ -294,7 +294,7 @@ class Desk:
         ]
         with self._lock:
             self._refresh()
-            self._store(told)
+            self._store(events)
 
     def _event(
         self,
@@ -309,7 +309,7 @@ class Desk:
     ) -> Event:
         self.check(row)
         if kind not in ("answer", "skip", "unsure"):
-            message = f"one answers, skips or is unsure; received {kind[:40]!r}"
+            message = f"an event is one of answer, skip, unsure; received {kind[:40]!r}"
             raise LabelError(message)
         if (kind == "answer") != (answer is not None and 0 <= answer < len(question.answers)):
             message = f"the answers have the numbers 0 to {len(question.answers) - 1}; received {answer}"
@@ -326,7 +326,7 @@ class Desk:
             question.answers[answer] if answer is not None else "",
             seconds=seconds,
             model=self.model,
-            session=self.session,
+            session=self.id,
             chosen=chosen,
         )
 
@@ -340,7 +340,7 @@ class Desk:
 
     def _below(self, event: Event) -> list[Event]:
         row = self._rows.get(event.galaxy)
-        return [] if row is None else self._person(event.who).below(row, event.question)
+        return [] if row is None else self._annotator(event.who).below(row, event.question)
 
     def undo(self, who: str, event: str, undoes: str) -> int | None:
         """Withdraw an event, and later answers on its path; return the row of its galaxy.
@@ -349,8 +349,8 @@ class Desk:
         """
         with self._lock:
             self._refresh()
-            person = self._person(who)
-            _, known = person.events.get(undoes, (0, None))
+            annotator = self._annotator(who)
+            _, known = annotator.events.get(undoes, (0, None))
             if known is None:
                 again = self.labels.find(event)
                 if again is None or (again.who, again.undoes) != (who, undoes):
@@ -360,60 +360,60 @@ class Desk:
             self.labels.record([*_undos(event, self._below(known)), _undo(event, known)])
             self._refresh()
             row = self._rows.get(known.galaxy)
-            if row is not None and row not in person.begun:
-                person.ahead.appendleft((row, known.chosen))
+            if row is not None and row not in annotator.begun:
+                annotator.ahead.appendleft((row, known.chosen))
             return row
 
-    def _given(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def _majority_answers(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return rows and majority answers, in the order of answering.
 
-        Galaxies of the random sample whose turn has not come are left out, because a person picked them.
+        Galaxies of the random sample that have not been reached yet are left out, because an annotator picked them.
         """
         votes: dict[int, Counter[int]] = {}
-        last = [event for person in self._people.values() for event in person.latest(self.question.name)]
-        by_chance = [self._rows.get(event.galaxy, -1) for _, event in last if self._is_by_chance(event)]
+        last = [event for annotator in self._annotators.values() for event in annotator.latest(self.question.name)]
+        random = [self._rows.get(event.galaxy, -1) for _, event in last if self._is_random(event)]
         for _, event in sorted(last, key=lambda one: one[0]):
             row = self._rows.get(event.galaxy)
             if row is not None and event.kind == "answer" and event.answer in self._numbers:
                 votes.setdefault(row, Counter())[self._numbers[event.answer]] += 1
         known = self.loop.embeddings.known if self.loop is not None else np.ones(len(self), dtype=bool)
         if self.loop is not None:
-            waiting = self.loop.apart[1 + max((self._turns[row] for row in by_chance), default=-1) :]
+            waiting = self.loop.apart[1 + max((self._sample_order[row] for row in random), default=-1) :]
             known = known.copy()
             known[waiting] = False
         given = [(row, counts.most_common(1)[0][0]) for row, counts in votes.items() if known[row]]
         return np.array([row for row, _ in given], dtype=np.int64), np.array([one for _, one in given], dtype=np.int64)
 
-    def _is_by_chance(self, event: Event) -> bool:
-        return event.chosen == "random" and self._rows.get(event.galaxy, -1) in self._turns
+    def _is_random(self, event: Event) -> bool:
+        return event.chosen == "random" and self._rows.get(event.galaxy, -1) in self._sample_order
 
     def _learn(self) -> None:
         if self.loop is not None:
-            self.loop.learn_behind(*self._given())
+            self.loop.learn_behind(*self._majority_answers())
 
-    def opinion(self, row: int) -> dict[str, list[tuple[str, float]]]:
+    def prediction(self, row: int) -> dict[str, list[tuple[str, float]]]:
         """Return the probabilities of a galaxy, by the head and by the catalogue's model."""
         self.check(row)
-        told: dict[str, list[tuple[str, float]]] = {}
+        found: dict[str, list[tuple[str, float]]] = {}
         if self.loop is not None and self.loop.committee is not None and self.loop.embeddings.known[row]:
             chances = self.loop.committee.probabilities(features(self.loop.embeddings, np.array([row])))[0]
-            told["learned from your answers"] = list(zip(self.question.answers, map(float, chances), strict=True))
-        model = [(name, float(values[row])) for name, values in self.opinions.items() if np.isfinite(values[row])]
+            found["learned from your answers"] = list(zip(self.question.answers, map(float, chances), strict=True))
+        model = [(name, float(values[row])) for name, values in self.predictions.items() if np.isfinite(values[row])]
         if model:
-            told["the catalogue's model"] = model
-        return told
+            found["the catalogue's model"] = model
+        return found
 
-    def people(self) -> list[str]:
-        """Return the people who have answered."""
+    def annotators(self) -> list[str]:
+        """Return the names of the annotators who have answered."""
         with self._lock:
             self._refresh()
-            return sorted(who for who, person in self._people.items() if person.events)
+            return sorted(who for who, annotator in self._annotators.items() if annotator.events)
 
     def summary(self, question: Question) -> dict[str, Any]:
         """Return counts, agreement and skill for one question."""
         with self._lock:
             self._refresh()
-            last = {who: person.latest(question.name) for who, person in self._people.items()}
+            last = {who: annotator.latest(question.name) for who, annotator in self._annotators.items()}
         ratings: dict[str, dict[str, str]] = {}
         for who, events in last.items():
             for _, event in events:
@@ -424,7 +424,7 @@ class Desk:
         counts = {who: Counter((one.kind, one.answer) for _, one in events) for who, events in last.items() if events}
         found: list[Skill] = skills(several)
         return {
-            "people": counts,
+            "annotators": counts,
             "answered": len(ratings),
             "several": len(several),
             "alpha": krippendorff_alpha(given.values() for given in several.values()),
