@@ -17,7 +17,7 @@ import pyarrow.dataset as ds
 from sklearn.metrics import roc_auc_score
 
 from machine import data_folder, describe, make_parser, record
-from peculiar.catalogs.anomalies import learn, outlier_ranks, various
+from peculiar.catalogs.anomalies import learn, outlier_ranks, choose_varied
 from peculiar.catalogs.catalog import Catalog
 from peculiar.catalogs.embeddings import Embeddings
 from peculiar.catalogs.teach import raw_embeddings
@@ -43,7 +43,9 @@ def loop(embeddings: Embeddings, odd: np.ndarray, seed: int, *, varied: bool = T
     for _ in range(ROUNDS):
         left = scores.copy()
         left[asked] = np.nan
-        asked += list(various(embeddings, left, A_ROUND) if varied else np.argsort(-left, kind="stable")[:A_ROUND])
+        asked += list(
+            choose_varied(embeddings, left, A_ROUND) if varied else np.argsort(-left, kind="stable")[:A_ROUND]
+        )
         scores = learn(embeddings, ranks, np.array(asked), odd[asked].astype(float))
     order = np.argsort(-scores, kind="stable")
     others = order[~np.isin(order, asked)][:FIRST]

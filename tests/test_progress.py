@@ -11,7 +11,7 @@ import pytest
 from peculiar.catalogs.predict import predict
 from peculiar.models.model_file import load_model
 from peculiar.notebook import in_notebook
-from peculiar.progress import stages, telling
+from peculiar.progress import reporting, stages
 from peculiar.sources import open_source
 
 
@@ -21,7 +21,7 @@ class Terminal(io.StringIO):
 
 
 def test_a_log_gets_a_line_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
-    with telling("classified") as tell:
+    with reporting("classified") as tell:
         for done in range(0, 1001, 10):
             tell(done, 1000)
     assert capsys.readouterr().err == "classified 1,000 of 1,000 in 0 s\n"
@@ -30,7 +30,7 @@ def test_a_log_gets_a_line_at_the_end(capsys: pytest.CaptureFixture[str]) -> Non
 def test_a_terminal_shows_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", shown := Terminal())
     monkeypatch.setattr("peculiar.progress._RENEWED", 0.0)
-    with telling("classified") as tell:
+    with reporting("classified") as tell:
         tell(1, None)
         tell(2, 3)
     assert "\rclassified 2 of 3 in 0 s" in shown.getvalue()
@@ -41,7 +41,7 @@ def test_the_time_left_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", shown := Terminal())
     times = iter([0.0, 0.0, 10.0, 10.0, 10.0, 40.0, 40.0, 40.0, 40.0])
     monkeypatch.setattr("peculiar.progress.time.monotonic", lambda: next(times, 40.0))
-    with telling("classified") as tell:
+    with reporting("classified") as tell:
         tell(1, 4)
         tell(4, 4)
     assert "classified 1 of 4 in 10 s, 30 s left" in shown.getvalue()
@@ -77,7 +77,7 @@ def test_a_notebook_shows_a_bar_in_its_cell(
     monkeypatch.setitem(sys.modules, "IPython.display", displays)
     monkeypatch.setattr("peculiar.progress._RENEWED", 0.0)
     assert in_notebook()
-    with telling("<classified>") as tell:
+    with reporting("<classified>") as tell:
         tell(1, 4)
         tell(4, 4)
     assert shown[0] == '<progress value="0.250"></progress> &lt;classified&gt; 1 of 4 in 0 s'

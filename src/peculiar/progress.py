@@ -15,7 +15,7 @@ _RENEWED, _ELSEWHERE = 0.2, 10.0
 
 
 @contextmanager
-def telling(task: str) -> Iterator[Callable[[int, int | None], None]]:
+def reporting(task: str) -> Iterator[Callable[[int, int | None], None]]:
     """Yield a function that takes the numbers done and to do (None: unknown), and shows them regularly.
 
     Parameters
@@ -51,7 +51,7 @@ def counting(task: str, total: int | None = None, *, verbose: bool = True) -> It
         Otherwise nothing is shown.
     """
     count = 0
-    with telling(task) if verbose else nullcontext() as tell:
+    with reporting(task) if verbose else nullcontext() as tell:
 
         def add(more: int) -> None:
             nonlocal count
@@ -81,7 +81,7 @@ def stages(*, verbose: bool = True) -> Iterator[Callable[[str, int], None]]:
             counts[stage] = counts.get(stage, 0) + done
             if verbose and stage != current:
                 stack.close()
-                current, tell = stage, stack.enter_context(telling(stage))
+                current, tell = stage, stack.enter_context(reporting(stage))
             tell(counts[stage], None)
 
         yield progress

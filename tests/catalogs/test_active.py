@@ -16,8 +16,8 @@ from peculiar.catalogs.active import (
     fit_committee,
     mean_precision,
     measure,
-    spread,
-    telling,
+    k_centre,
+    informativeness,
 )
 from peculiar.catalogs.embeddings import Embeddings
 from peculiar.errors import UnknownNameError, UsageError
@@ -35,15 +35,15 @@ def cloud(count: int = 3000, share: float = 0.03, seed: int = 1) -> tuple[Embedd
 
 def test_the_scores_are_what_they_are_called() -> None:
     chances = np.array([[[0.9, 0.1], [0.5, 0.5], [0.9, 0.1]], [[0.9, 0.1], [0.5, 0.5], [0.1, 0.9]]], dtype=np.float32)
-    np.testing.assert_allclose(telling(chances, "margin"), [-0.8, 0, 0], atol=1e-6)
+    np.testing.assert_allclose(informativeness(chances, "margin"), [-0.8, 0, 0], atol=1e-6)
     level = np.log(2)
     sure = -(0.9 * np.log(0.9) + 0.1 * np.log(0.1))
-    np.testing.assert_allclose(telling(chances, "entropy"), [sure, level, level], atol=1e-6)
+    np.testing.assert_allclose(informativeness(chances, "entropy"), [sure, level, level], atol=1e-6)
     # Members who are unsure do not disagree: only the third galaxy tells.
-    np.testing.assert_allclose(telling(chances, "bald"), [0, 0, level - sure], atol=1e-6)
-    np.testing.assert_allclose(telling(chances, "rare", rare=1), [0.1, 0.5, 0.5], atol=1e-6)
+    np.testing.assert_allclose(informativeness(chances, "bald"), [0, 0, level - sure], atol=1e-6)
+    np.testing.assert_allclose(informativeness(chances, "rare", rare=1), [0.1, 0.5, 0.5], atol=1e-6)
     with pytest.raises(UnknownNameError, match="margin"):
-        telling(chances, "margins")
+        informativeness(chances, "margins")
 
 
 @settings(deadline=None, max_examples=30)
@@ -51,7 +51,7 @@ def test_the_scores_are_what_they_are_called() -> None:
 def test_those_spread_out_are_different_and_as_far_apart_as_any(count: int, wanted: int, seed: int) -> None:
     vectors = np.random.default_rng(seed).normal(size=(count, 3)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    chosen = spread(vectors, wanted)
+    chosen = k_centre(vectors, wanted)
     assert len(chosen) == len(set(chosen)) == min(count, wanted)
     if wanted:
         assert chosen[0] == 0
@@ -150,7 +150,7 @@ def test_the_score_is_within_its_interval_and_the_end_is_honest() -> None:
 
     early = progress(40, 8)
     assert (early.score, early.may_stop) == (None, False)
-    assert "too early to say" in early.why
+    assert "too early to say" in early.advice
     some = progress(20, 200)
     assert some.score is not None
     assert some.low < some.score < some.high
@@ -159,17 +159,17 @@ def test_the_score_is_within_its_interval_and_the_end_is_honest() -> None:
     assert late.may_stop
     assert late.gain_high is not None
     assert late.gain_high < 0.01
-    assert measure(vectors[:0], odd[:0], vectors[:5], odd[:5], answers, None).why.startswith("two different answers")
+    assert measure(vectors[:0], odd[:0], vectors[:5], odd[:5], answers, None).advice.startswith("two different answers")
 
 
 def test_it_learns_behind_and_says_when_it_began() -> None:
     embeddings, odd = cloud(400, 0.3)
     loop = Loop(embeddings, ("plain", "odd"), every=10)
     rows = np.arange(30)
-    assert not loop.learn_behind(rows[:5], odd[:5])
-    assert loop.learn_behind(rows, odd[:30])
+    assert not loop.learn_in_background(rows[:5], odd[:5])
+    assert loop.learn_in_background(rows, odd[:30])
     loop.wait()
-    assert not loop.learn_behind(rows, odd[:30])
+    assert not loop.learn_in_background(rows, odd[:30])
     assert isinstance(loop.committee, Committee)
 
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from peculiar.catalogs.anomalies import METHODS, learn, outlier_ranks, read_answers, various
+from peculiar.catalogs.anomalies import METHODS, learn, outlier_ranks, read_answers, choose_varied
 from peculiar.catalogs.catalog import Catalog
 from peculiar.catalogs.embeddings import Embeddings
 from peculiar.errors import DataError, LabelError, UnknownNameError, UsageError
@@ -42,11 +42,11 @@ def test_varied_ones_are_of_several_kinds(planted: Embeddings) -> None:
     scores = np.zeros(320, dtype=np.float32)
     scores[300:310], scores[310:], scores[5] = 1.0, 0.9, np.nan
     assert set(np.argsort(-scores, kind="stable")[:4]) < set(range(300, 310))
-    chosen = various(planted, scores, 2)
+    chosen = choose_varied(planted, scores, 2)
     assert sorted(row // 10 for row in chosen) == [30, 31]
-    assert 5 not in various(planted, scores, 320)
-    assert len(various(planted, scores, 400)) == 319
-    assert len(various(planted, np.full(320, np.nan, dtype=np.float32), 3)) == 0
+    assert 5 not in choose_varied(planted, scores, 320)
+    assert len(choose_varied(planted, scores, 400)) == 319
+    assert len(choose_varied(planted, np.full(320, np.nan, dtype=np.float32), 3)) == 0
 
 
 def test_galaxies_without_an_embedding_have_no_rank(planted: Embeddings) -> None:
@@ -82,7 +82,7 @@ def test_a_catalogue_s_anomalies_with_answers(tiny_catalog: Path) -> None:
 
 
 def test_too_few_to_compare() -> None:
-    with pytest.raises(UsageError, match="ten galaxies or more, received 3"):
+    with pytest.raises(UsageError, match="ten galaxies or more with an embedding; received 3"):
         outlier_ranks(Embeddings.of(np.eye(3)))
 
 
@@ -102,7 +102,7 @@ def test_answers_as_people_write_them(tiny_catalog: Path) -> None:
     [
         (
             "id,interesting\na,perhaps\n",
-            r"the answer of a has to be yes, no, or a number from 0 to 1, received 'perhaps'",
+            r"the rating of a has to be yes, no, or a number from 0 to 1; received 'perhaps'",
         ),
         ("id,interesting\na,5\n", "received '5'"),
         ("id,interesting\na,\n", "no galaxy has an answer"),

@@ -158,7 +158,7 @@ def test_the_disk_has_room_before_an_array_is_mapped(drawn_catalog: Path, monkey
 def test_parts_of_other_columns_are_named(tmp_path: Path) -> None:
     write(tmp_path / "0.parquet", ["a", "b"], [[1, 0], [0, 1]])
     pa.parquet.write_table(pa.table({"id": ["c"]}), tmp_path / "1.parquet")
-    with pytest.raises(DataError, match=r"1\.parquet: has not the columns embedding as 0\.parquet"):
+    with pytest.raises(DataError, match=r"1\.parquet: the columns embedding differ from those of 0\.parquet"):
         Catalog(tmp_path)
     write(tmp_path / "1.parquet", ["c"], [[1, 0, 2]])
     with pytest.raises(DataError, match=r"1\.parquet: has not the columns embedding"):

@@ -44,5 +44,5 @@ def test_a_catalogue_s_map_keeps_rows_and_is_drawn(tiny_catalog: Path, tiny_surv
 
 
 def test_too_few_for_a_map(tiny_catalog: Path) -> None:
-    with pytest.raises(UsageError, match="a map needs 50 galaxies with an embedding, and as many landmarks"):
+    with pytest.raises(UsageError, match="a map needs 50 galaxies with an embedding, and 50 landmarks"):
         Catalog(tiny_catalog).layout(landmarks=10)

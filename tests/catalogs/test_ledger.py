@@ -126,7 +126,7 @@ def test_another_header_is_refused_once_something_is_done(tmp_path: Path) -> Non
     assert names(tmp_path, other) == []
     assert names(tmp_path) == []
     add(tmp_path, "a")
-    with pytest.raises(UsageError, match="begun otherwise: views was 2, is 1; fast was None, is True"):
+    with pytest.raises(UsageError, match="started with other settings: views was 2, is 1; fast was None, is True"):
         names(tmp_path, other)
     assert names(tmp_path, other, restart=True) == []
     assert not (tmp_path / "a.parquet").exists()
@@ -180,5 +180,5 @@ def test_two_processes_do_not_share_a_ledger(tmp_path: Path) -> None:
     with open_ledger(tmp_path, HEADER, restart=False):
         held = subprocess.run(command, capture_output=True, text=True, check=False)
     assert held.returncode == 1
-    assert "another process is at work on" in held.stderr
+    assert "another process is using" in held.stderr
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0

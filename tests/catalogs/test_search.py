@@ -236,13 +236,13 @@ def test_cones_outside_the_sky(tiny_catalog: Path, tmp_path: Path) -> None:
 def test_conditions_that_do_not_fit_the_catalogue(tiny_catalog: Path) -> None:
     with pytest.raises(UsageError, match=r"the condition 'class > 3' does not fit the columns of tiny\.parquet"):
         Catalog(tiny_catalog).query("class > 3")
-    with pytest.raises(UsageError, match="top has to be at least 1, received 0"):
+    with pytest.raises(UsageError, match="top has to be at least 1; received 0"):
         Catalog(tiny_catalog).query(top=0)
     with pytest.raises(UnknownNameError, match=r"Did you mean 'entropy'"):
         Catalog(tiny_catalog).query(by="-entropie")
     with pytest.raises(UnknownNameError, match=r"no column 'p_od'"):
         Catalog(tiny_catalog).query(columns=["p_od"])
-    with pytest.raises(UsageError, match="cannot be ordered by"):
+    with pytest.raises(UsageError, match="cannot be sorted by"):
         Catalog(tiny_catalog).query(by="embedding")
 
 

@@ -311,15 +311,15 @@ def test_another_setting_model_or_input_is_refused_and_named(
     own_folder: Path, tiny_model: Path, undisturbed: pa.Table
 ) -> None:
     run(own_folder, "catalog", tiny_model)
-    with pytest.raises(UsageError, match=r"catalog was begun otherwise: views was 2, is 4\. .*--restart"):
+    with pytest.raises(UsageError, match=r"catalog was started with other settings: views was 2, is 4\. .*--restart"):
         run(own_folder, "catalog", tiny_model, views=4)
-    with pytest.raises(UsageError, match=r"begun otherwise: model was \w{12}, is \w{12}; size was 32"):
+    with pytest.raises(UsageError, match=r"started with other settings: model was \w{12}, is \w{12}; size was 32"):
         classify(open_source(own_folder), "catalog", embeddings=True, shard_rows=10)
     with pytest.raises(UsageError, match=r"shard_rows was 10, is 20"):
         run(own_folder, "catalog", tiny_model, shard_rows=20)
     (own_folder / "part-3.parquet").unlink()
     with pytest.raises(
-        UsageError, match=r"survey has changed since .* begun: part-3\.parquet:0-10, .*-20 cannot .*--rest"
+        UsageError, match=r"survey has changed since .* started: part-3\.parquet:0-10, .*-20 can no longer .*--rest"
     ):
         run(own_folder, "catalog", tiny_model)
     assert catalogue("catalog").equals(undisturbed)
@@ -504,7 +504,7 @@ def test_a_full_disk_stops_the_run_and_costs_nothing(
 def test_a_place_that_is_something_else_is_left_alone(survey_folder: Path, tiny_model: Path) -> None:
     Path("mine").mkdir()
     Path("mine/notes.txt").write_text("mine")
-    with pytest.raises(UsageError, match="mine holds something else than a catalogue's parts"):
+    with pytest.raises(UsageError, match="mine holds other files than the parts of a catalogue"):
         run(survey_folder, "mine", tiny_model, restart=True)
     with pytest.raises(UsageError, match=r"suffix .\.txt"):
         run(survey_folder, "mine/notes.txt", tiny_model)
@@ -513,7 +513,7 @@ def test_a_place_that_is_something_else_is_left_alone(survey_folder: Path, tiny_
 
 @pytest.mark.parametrize("name", ["workers", "shard_rows", "batch_size"])
 def test_numbers_have_to_be_positive(survey_folder: Path, tiny_model: Path, name: str) -> None:
-    with pytest.raises(UsageError, match=f"{name} has to be at least 1, received 0"):
+    with pytest.raises(UsageError, match=f"{name} has to be at least 1; received 0"):
         run(survey_folder, "catalog", tiny_model, **{name: 0})
 
 
@@ -634,7 +634,7 @@ def test_a_model_file_that_is_replaced_meanwhile_is_not_mixed_in(
 
     result = run(own_folder, "c.parquet", model, workers=workers, progress=spoil)
     if result.failed:
-        assert all("another model here" in reason for reason in result.failed.values())
+        assert all("another model on this worker" in reason for reason in result.failed.values())
         assert not Path("c.parquet").exists()
     else:
         assert catalogue("c.parquet").equals(undisturbed)

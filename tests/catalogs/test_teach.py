@@ -127,7 +127,7 @@ def test_labels_that_do_not_do(labels: Path, tiny_catalog: Path, tiny_model: Pat
 
     refused(UsageError, "already answers 'odd'", question="odd")
     refused(UnknownNameError, "Did you mean 'shape'", label="shapes")
-    refused(UsageError, "a model file is called .onnx", out="x.bin")
+    refused(UsageError, "the name of a model file has to end in .onnx", out="x.bin")
     refused(
         LabelError,
         "received flat 4, round 1",
@@ -138,7 +138,11 @@ def test_labels_that_do_not_do(labels: Path, tiny_catalog: Path, tiny_model: Pat
         "two classes or more are needed to tell apart, received flat 9",
         "id,s\n" + "".join(f"sim-00{n},flat\n" for n in range(9)),
     )
-    refused(LabelError, r"none of the 2 labelled galaxies is in .*tiny\.parquet", "id,s\nM31,flat\nM33,round\n")
+    refused(
+        LabelError,
+        r"none of the 2 labelled galaxies has an embedding in .*tiny\.parquet",
+        "id,s\nM31,flat\nM33,round\n",
+    )
     refused(LabelError, "no labels", "id,s\nsim-001,\n")
     refused(UnknownNameError, "name it by --label", "id,a,b\nsim-001,1,2\n")
     refused(UnknownNameError, "no column 'id'", "galaxy,s\nsim-001,1\n")

@@ -80,12 +80,12 @@ def count_otherwise(path: Path) -> None:
     ("spoil", "said"),
     [
         (Path.unlink, "is gone"),
-        (cut, "bytes, written were"),
-        (lambda path: flip(path, 60), "its checksum is another"),
-        (rewrite, "bytes, written were"),
+        (cut, "bytes; "),
+        (lambda path: flip(path, 60), "its checksum differs"),
+        (rewrite, "bytes; "),
         (damage_line, "line 3 is damaged"),
-        (count_otherwise, "has 99 rows, written were 98"),
-        (lambda path: shutil.copy(path, path.with_name("mine.parquet")), "the ledger does not name it"),
+        (count_otherwise, "has 99 rows; 98 were written"),
+        (lambda path: shutil.copy(path, path.with_name("mine.parquet")), "not in the ledger"),
     ],
 )
 def test_damage_in_a_folder_of_parts_is_found(tmp_path: Path, spoil: Callable[[Path], object], said: str) -> None:

@@ -110,8 +110,8 @@ def test_what_conditions_mean(text: str, expected: str) -> None:
         ("embedding = 1", "holds a list"),
         ("abs(1, 2) > 1", "abs takes 1 values, received 2"),
         ("round(1, 2, 3) > 1", "takes 1 to 2 values, received 3"),
-        ("(" * 2000 + "1" + ")" * 2000 + " > 1", "nested deeper than 30"),
-        ("abs(" * 500 + "1" + ")" * 500 + " > 1", "nested deeper than 30"),
+        ("(" * 2000 + "1" + ")" * 2000 + " > 1", "nested more than 30"),
+        ("abs(" * 500 + "1" + ")" * 500 + " > 1", "nested more than 30"),
         ("1 = 1 and " * MOST_CHARACTERS, "at most 10,000 characters"),
         ("1" + "+1" * 1000 + " = 1", "at most 200 terms"),
         ("p_ringed + (p_ringed > 0.5) > 1", "a condition, and a value is needed"),
@@ -140,7 +140,7 @@ def test_functions_that_reach_outside_are_not_known(text: str) -> None:
 
 
 def test_a_column_that_is_not_there_gets_the_nearest_name() -> None:
-    with pytest.raises(UnknownNameError, match=r"'Ringed' in the catalogue \(text stands in single quotes, 'Ringed'\)"):
+    with pytest.raises(UnknownNameError, match=r"'Ringed' in the catalogue \(write text in single quotes, 'Ringed'\)"):
         met("class = Ringed")
     with pytest.raises(UnknownNameError, match=r"no column 'p_ring' in the catalogue\. Did you mean 'p_ringed'"):
         met("p_ring > 0.5")

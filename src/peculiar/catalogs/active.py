@@ -1,8 +1,8 @@
-"""Active learning: choose the galaxies whose answers improve a linear head most, score the head, say when to stop.
+"""Active learning: choose the galaxies whose answers improve a linear head most, score the head, advise when to stop.
 
-A committee of linear heads, each fitted to another draw of the answers, says of every galaxy how sure it is and how far
-its members agree. A share of all galaxies is kept apart: they are asked about in random order and never learned from,
-so that the score on them is what it would be on all.
+A committee of linear heads, each fitted to a different bootstrap sample of the answers, gives the uncertainty and the
+disagreement for every galaxy. A random sample of the galaxies is held out: they are shown in random order and never
+used for fitting, so their score is an unbiased estimate for all galaxies.
 """
 
 import threading
@@ -18,19 +18,21 @@ from peculiar.catalogs.store import BLOCK
 from peculiar.errors import UnknownNameError, UsageError
 
 STRATEGIES = ("margin", "entropy", "bald", "rare", "random")
-"""Ways to choose: the two likeliest answers are level; the answers are level; the members disagree; the rarest answer
-is likely; by chance."""
+"""Choose galaxies whose two most probable answers are close, whose entropy is high, on which the members disagree,
+that probably have the rarest answer, or at random."""
 
 MEMBERS, APART = 8, 0.2
 
-# Of so many times as many as are asked for, the most telling, those are taken that are unlike each other.
+# Size of the pool of most informative galaxies, relative to the number wanted, from which a diverse set is taken.
 _POOL = 4
 
-# scikit-learn's C for vectors of a length of about 1. Stiffer than answers drawn by chance would want: galaxies between
-# two answers pull harder, and what is odd about a single one is no rule. Cross-validation on them would choose 1.
+# scikit-learn's C for vectors of length about 1. Regularised more strongly than for random galaxies, for which
+# cross-validation would choose 1: the chosen galaxies lie between two answers and have more leverage, and an oddity of
+# a single one does not generalise.
 _STRENGTH = 0.1
 
-# With fewer than five of an answer among those drawn by chance a score says nothing, with fewer than ten too little.
+# With fewer than five galaxies of an answer in the random sample a score means nothing; with fewer than ten, too little
+# to advise stopping.
 _RESAMPLES, _FEWEST, _ENOUGH = 400, (5, 10), 0.01
 
 
@@ -49,7 +51,7 @@ class Committee:
     bias: NDArray[np.float32]
 
     def chances(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return each member's probabilities for vectors, shape (n, d), as (members, n, answers)."""
+        """Return the probabilities of each member for vectors of shape (n, d), shape (members, n, answers)."""
         return np.asarray(softmax(vectors @ self.weights + self.bias, axis=-1), dtype=np.float32)
 
     def probabilities(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -58,7 +60,7 @@ class Committee:
 
 
 def features(embeddings: Embeddings, rows: NDArray[np.integer] | NDArray[np.bool_] | slice) -> NDArray[np.float32]:
-    """Return what heads see of some galaxies, shape (k, d): centred embeddings, half of them shorter than 1."""
+    """Return the input of the heads, shape (k, d): centred embeddings, scaled to a median length of 1."""
     lengths = embeddings.lengths
     scale = np.nanmedian(lengths[:: max(1, len(lengths) // 10_000)]) or np.nanmax(lengths)
     return np.asarray(embeddings.vectors[rows] * (lengths[rows] / scale)[:, None], dtype=np.float32)
@@ -72,14 +74,14 @@ def fit_committee(
     Parameters
     ----------
     vectors : ndarray of float32, shape (n, d)
-        As `features` gives them.
+        As returned by `features`.
     labels : ndarray of int, shape (n,)
         Number of the answer.
     answers : int
-        How many there are; those that do not occur get the probability 0.
+        Number of possible answers; those that do not occur get the probability 0.
     members : int
     seed : int
-        Decides what each member sees: of every answer as many as there are, drawn with repetition.
+        Seed of the bootstrap samples, which are drawn with replacement within each answer.
 
     Raises
     ------
@@ -90,7 +92,7 @@ def fit_committee(
 
     given = np.unique(labels)
     if len(given) < 2:
-        message = f"a head needs galaxies of two answers or more, received {len(labels)} of {len(given)}"
+        message = f"a head needs galaxies of two answers or more; received {len(labels)} of {len(given)}"
         raise UsageError(message)
     random = np.random.default_rng(seed)
     groups = [np.flatnonzero(labels == answer) for answer in given]
@@ -100,14 +102,14 @@ def fit_committee(
         drawn = np.concatenate([random.choice(group, len(group)) for group in groups])
         fitted = LogisticRegression(C=_STRENGTH, max_iter=200, tol=1e-3).fit(vectors[drawn], labels[drawn])
         bias[member, 0, given] = 0
-        # Of two answers scikit-learn only keeps the second.
+        # For two answers scikit-learn only keeps the coefficients of the second.
         which = given[1:] if len(given) == 2 else given
         weights[member][:, which], bias[member, 0, which] = fitted.coef_.T, fitted.intercept_
     return Committee(weights, bias)
 
 
-def telling(chances: NDArray[np.float32], strategy: str, rare: int = 0) -> NDArray[np.float32]:
-    """Return how much an answer would tell, shape (n,): the higher, the more.
+def informativeness(chances: NDArray[np.float32], strategy: str, rare: int = 0) -> NDArray[np.float32]:
+    """Return how informative an answer would be, shape (n,): higher is more informative.
 
     Parameters
     ----------
@@ -129,13 +131,13 @@ def telling(chances: NDArray[np.float32], strategy: str, rare: int = 0) -> NDArr
     raise UnknownNameError("strategy", strategy, STRATEGIES)
 
 
-def spread(vectors: NDArray[np.float32], count: int) -> NDArray[np.intp]:
-    """Choose vectors that are unlike each other (k-centre, greedily), the first of them first.
+def k_centre(vectors: NDArray[np.float32], count: int) -> NDArray[np.intp]:
+    """Choose vectors that differ from each other by greedy k-centre selection, starting with the first.
 
     Parameters
     ----------
     vectors : ndarray, shape (n, d)
-        Of length 1, the most wanted first.
+        Of length 1, the most informative first.
     count : int
 
     Returns
@@ -167,9 +169,9 @@ def choose(
     ----------
     embeddings : Embeddings
     free : ndarray of bool, shape (n,)
-        Which may be asked about.
+        Galaxies that may be chosen.
     committee : Committee or None
-        None while too little was answered: galaxies are then drawn at random, and those taken that are unlike.
+        None while there are too few answers; a diverse set of randomly drawn galaxies is then returned.
     count : int
     strategy : str
         One of `STRATEGIES`.
@@ -180,43 +182,44 @@ def choose(
     Returns
     -------
     ndarray of int
-        Rows, the most telling first; fewer than `count` where fewer are left.
+        Rows, the most informative first; fewer than `count` if fewer are left.
     """
     if strategy not in STRATEGIES:
         raise UnknownNameError("strategy", strategy, STRATEGIES)
     rows = np.flatnonzero(free & embeddings.known)
     if committee is None or strategy == "random":
         rows = np.random.default_rng(seed).permutation(rows)[: count if strategy == "random" else _POOL * count]
-        return rows if strategy == "random" else rows[spread(embeddings.vectors[rows], count)]
+        return rows if strategy == "random" else rows[k_centre(embeddings.vectors[rows], count)]
     scores = np.full(len(embeddings), -np.inf, dtype=np.float32)
     for start in range(0, len(rows), BLOCK):
         some = rows[start : start + BLOCK]
-        scores[some] = telling(committee.chances(features(embeddings, some)), strategy, rare)
+        scores[some] = informativeness(committee.chances(features(embeddings, some)), strategy, rare)
     best = rows[np.argsort(-scores[rows], kind="stable")[: _POOL * count]]
-    kept = best[spread(embeddings.vectors[best], count)]
+    kept = best[k_centre(embeddings.vectors[best], count)]
     return kept[np.argsort(-scores[kept], kind="stable")]
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How good a head the answers make, measured on galaxies that were asked about by chance.
+    """Quality of the head that the answers give, measured on the random sample.
 
     Parameters
     ----------
     learned : int
-        Answers that the head was fitted to.
+        Number of answers that the head was fitted to.
     tested : int
-        Answers that it is scored on.
+        Number of answers that it is scored on.
     score : float or None
-        Average precision, mean over the answers that occur in both; None where that is not defined.
+        Average precision, mean over the answers that occur in both; None if undefined.
     low, high : float or None
-        Between them lie nineteen twentieths of its bootstrap.
+        Its 95 % bootstrap interval.
     gain, gain_high : float or None
-        What the second half of the answers brought over the first, and the upper end of its interval.
+        Increase of the score from the second half of the answers, and the upper end of its interval.
     may_stop : bool
-        Whether as many answers again would hardly bring 0.01, if they bring no more than the second half did.
-    why : str
-        In words.
+        Whether the second half of the answers raised the score by at most 0.01, so that as many answers again would
+        hardly help.
+    advice : str
+        Whether to go on, and why, in words.
     """
 
     learned: int
@@ -227,7 +230,7 @@ class Progress:
     gain: float | None
     gain_high: float | None
     may_stop: bool
-    why: str
+    advice: str
 
 
 def measure(
@@ -245,9 +248,9 @@ def measure(
     Parameters
     ----------
     vectors, labels : ndarray
-        What it was fitted to, in the order in which it was answered.
+        The data that it was fitted to, in the order of answering.
     apart, apart_labels : ndarray
-        The galaxies that were asked about by chance, and their answers.
+        The galaxies of the random sample, and their answers.
     answers : sequence of str
     committee : Committee or None
     seed : int
@@ -256,13 +259,13 @@ def measure(
     sizes = len(labels), len(apart_labels)
     counts = np.bincount(apart_labels, minlength=len(answers))
     if committee is None:
-        return Progress(*sizes, None, None, None, None, None, False, "two different answers are needed to learn from")
+        return Progress(*sizes, None, None, None, None, None, False, "two different answers are needed to fit a head")
     asked = np.arange(len(answers))[np.isin(np.arange(len(answers)), labels)]
     rarest = int(asked[np.argmin(counts[asked])])
-    why = f"too early to say: {counts[rarest]} of the {sizes[1]} drawn by chance are {answers[rarest]}"
+    advice = f"too early to say: {counts[rarest]} of the {sizes[1]} in the random sample are {answers[rarest]}"
     if counts[rarest] < _FEWEST[0]:
-        why += f"; a score needs {_FEWEST[0]} of each answer"
-        return Progress(*sizes, None, None, None, None, None, False, why)
+        advice += f"; a score needs {_FEWEST[0]} of each answer"
+        return Progress(*sizes, None, None, None, None, None, False, advice)
     half = labels[: len(labels) // 2]
     before = fit_committee(vectors[: len(half)], half, len(answers)) if len(np.unique(half)) > 1 else None
     chances = [one.probabilities(apart) for one in (committee, before) if one is not None]
@@ -277,17 +280,21 @@ def measure(
         gains = found[:, 0] - found[:, 1]
         gain, gain_high = float(gains[0]), float(np.nanquantile(gains[1:], 0.975))
     if counts[rarest] < _FEWEST[1]:
-        why += f"; whether to stop needs {_FEWEST[1]} of each answer"
-        return Progress(*sizes, score, low, high, gain, gain_high, False, why)
+        advice += f"; the advice to stop needs {_FEWEST[1]} of each answer"
+        return Progress(*sizes, score, low, high, gain, gain_high, False, advice)
     if gain is None or gain_high is None or gain_high > _ENOUGH:
-        told = "" if gain_high is None else f": the second half of the answers may have brought up to {gain_high:.3f}"
+        told = (
+            ""
+            if gain_high is None
+            else f": the second half of the answers may have raised the score by up to {gain_high:.3f}"
+        )
         return Progress(*sizes, score, low, high, gain, gain_high, False, f"go on{told}")
-    why = f"you may stop: the second half of the answers brought {gain:+.3f}, at most {gain_high:+.3f}"
-    return Progress(*sizes, score, low, high, gain, gain_high, True, why)
+    advice = f"you may stop: the second half of the answers changed the score by {gain:+.3f}, at most {gain_high:+.3f}"
+    return Progress(*sizes, score, low, high, gain, gain_high, True, advice)
 
 
 def mean_precision(labels: NDArray[np.integer], chances: NDArray[np.floating], answers: Iterable[int]) -> float:
-    """Return the average precision of some answers, each against the rest, in the mean; NaN where one is lacking."""
+    """Return the mean average precision of some answers, each against the rest; NaN if one is missing."""
     found = []
     for answer in answers:
         hits = labels[np.argsort(-chances[:, answer], kind="stable")] == answer
@@ -297,7 +304,7 @@ def mean_precision(labels: NDArray[np.integer], chances: NDArray[np.floating], a
 
 
 class Loop:
-    """Asks, learns in the background, and asks again; safe to use from several threads.
+    """The loop of active learning: choose galaxies, refit in the background, choose again. Thread-safe.
 
     Parameters
     ----------
@@ -307,20 +314,20 @@ class Loop:
     strategy : str
         One of `STRATEGIES`.
     apart : float
-        Share of the galaxies that is kept apart, and of the questions that goes to them.
+        Share of the galaxies in the random sample, and share of the questions spent on them.
     every : int
-        Learn anew after so many new answers.
+        Number of new answers after which the heads are refitted.
     seed : int
-        Decides which galaxies are kept apart, so that it has to stay the same from one session to the next.
+        Decides the random sample; keep it the same in all sessions.
 
     Attributes
     ----------
     progress : list of Progress
-        One a time that it learned, the latest last.
+        One entry per fit, the latest last.
     committee : Committee or None
         The latest.
     rarest : int
-        The answer that was given least often, or not at all.
+        Number of the answer that was given least often.
     """
 
     def __init__(
@@ -336,7 +343,7 @@ class Loop:
         if strategy not in STRATEGIES:
             raise UnknownNameError("strategy", strategy, STRATEGIES)
         if not 0 <= apart < 1 or every < 1:
-            message = f"a share lies from 0 to below 1 and learning takes 1 answer or more; received {apart}, {every}"
+            message = f"apart has to be from 0 to below 1 and every at least 1; received {apart} and {every}"
             raise UsageError(message)
         self.embeddings, self.answers, self.strategy, self.every, self.seed = embeddings, answers, strategy, every, seed
         order = np.random.default_rng(seed).permutation(np.flatnonzero(embeddings.known))
@@ -353,16 +360,17 @@ class Loop:
         self._lock = threading.Lock()
 
     def next(self, done: NDArray[np.bool_], number: int, elsewhere: NDArray[np.bool_]) -> tuple[int, str] | None:
-        """Return the row of the galaxy to ask a person about next, and how it was chosen; None where none is left.
+        """Return the row of the next galaxy for an annotator, and how it was chosen; None if none is left.
 
         Parameters
         ----------
         done : ndarray of bool, shape (n,)
-            Which the person has seen, or is shown.
+            Galaxies that the annotator has seen, or is being shown.
         number : int
-            Which question it is, from 0 on: the galaxies kept apart are spread evenly among the others.
+            Number of the question, from 0; the random sample is spread evenly among the questions.
         elsewhere : ndarray of bool, shape (n,)
-            Which somebody else has answered for: not asked again, save those kept apart, on which people are compared.
+            Galaxies that another annotator has answered for. They are not shown again, except those of the random
+            sample, on which annotators are compared.
         """
         kept = next((int(row) for row in self.apart if not done[row]), None)
         if kept is not None and int((number + 1) * self.share) > int(number * self.share):
@@ -386,7 +394,7 @@ class Loop:
         return None if kept is None else (kept, "random")
 
     def learn(self, rows: NDArray[np.integer], labels: NDArray[np.integer]) -> None:
-        """Learn from all answers, shape (k,), in the order in which they were given, and choose anew."""
+        """Refit the committee to all answers, shape (k,), in the order of answering, and choose the next galaxies."""
         kept = self.kept[rows]
         vectors, taught = features(self.embeddings, rows[~kept]), labels[~kept]
         committee = fit_committee(vectors, taught, len(self.answers), seed=self.seed) if len(set(taught)) > 1 else None
@@ -408,8 +416,8 @@ class Loop:
             self.committee, self._queue = committee, queue
             self.progress.append(told)
 
-    def learn_behind(self, rows: NDArray[np.integer], labels: NDArray[np.integer]) -> bool:
-        """Learn in a thread of its own if there are enough new answers, and it is not at it; tell whether it began."""
+    def learn_in_background(self, rows: NDArray[np.integer], labels: NDArray[np.integer]) -> bool:
+        """Refit in a thread if there are enough new answers and no fit is running; return whether one was started."""
         with self._lock:
             busy = self._worker is not None and self._worker.is_alive()
             if busy or abs(len(rows) - self._learned) < self.every:
@@ -420,10 +428,10 @@ class Loop:
         return True
 
     def wait(self) -> None:
-        """Wait until what is being learned is learned."""
+        """Wait until a running fit is done."""
         if self._worker is not None:
             self._worker.join()
 
 
-# So many galaxies are chosen ahead: what several people answer while the committee learns.
+# Number of galaxies that are chosen ahead: enough for several annotators while the committee is fitted.
 _AHEAD = 200

@@ -1,10 +1,10 @@
-"""Rank galaxies by how much they differ from the others, and correct the ranks by a person's ratings.
+"""Rank galaxies by how much they differ from the others, and correct the ranks with ratings.
 
-First an outlier detector of scikit-learn ranks all galaxies by their embeddings. Then people say of some whether they
-are interesting, and the ranks are corrected near the answers: the loop of Astronomaly (Lochner & Bassett 2021). The
-correction is a Gaussian process on what the answers differ by from the rank, so that it fades with the distance to the
-galaxies that were answered for, and what is far from all of them keeps its first rank. Who is asked about varied ones
-among the first, rather than the very first, which are alike, finds kinds that the detector ranks further down.
+First an outlier detector of scikit-learn ranks all galaxies by their embeddings. Then people rate some of them as
+interesting or not, and the ranks near the rated galaxies are corrected, as in Astronomaly (Lochner & Bassett 2021). The
+correction is a Gaussian process fitted to the differences between ratings and ranks. It fades with the distance from
+the rated galaxies; galaxies far from all of them keep their first rank. The highest ranks are often similar, so rating
+varied galaxies among them finds kinds that the detector ranks lower.
 """
 
 import os
@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from peculiar.catalogs.active import spread
+from peculiar.catalogs.active import k_centre
 from peculiar.catalogs.embeddings import Embeddings
 from peculiar.catalogs.search import Cone, Kind, among, best, own
 from peculiar.errors import LabelError, UnknownNameError, UsageError
@@ -24,13 +24,13 @@ from peculiar.tables.reader import TableReader, entry_text, find_id
 
 METHODS = ("isolation", "neighbours")
 
-# The detectors are fitted to so many galaxies at the most, drawn at random.
+# Maximum number of randomly drawn galaxies that the detectors are fitted to.
 _FITTED, _NEIGHBOURHOODS, _COMPONENTS = 20_000, 4_000, 40
 
-# Varied ones are taken out of so many times as many, the first in rank.
+# Size of the pool of highest ranks, relative to the number wanted, from which varied galaxies are taken.
 _POOL = 10
 
-# Chosen on SDSS and DECaLS galaxies: how far an answer reaches (vectors have length 1), and how far it is trusted.
+# Length scale of the kernel (vectors have length 1) and noise of the ratings, chosen on SDSS and DECaLS galaxies.
 _REACH, _NOISE = 1.0, 0.1
 
 _YES, _NO = ("yes", "y", "true", "t"), ("no", "n", "false", "f")
@@ -48,32 +48,33 @@ def find_anomalies(
     top: int = 50,
     seed: int = 222,
 ) -> Kind:
-    """Find the galaxies that are most unlike the others, or most like those that were found interesting.
+    """Find the galaxies that differ most from the others, or resemble those rated as interesting.
 
     Parameters
     ----------
     catalog : GalaxyTable
         With embeddings.
     answers : mapping of str to float, optional
-        For some ids how interesting they are, 0 to 1; see `read_answers`.
+        Ratings of some galaxies by id, 0 to 1; see `read_answers`.
     method : {"isolation", "neighbours"}
         Isolation forest (Liu et al. 2008), or local outlier factor (Breunig et al. 2000).
     new : bool
-        Leave out galaxies that were answered for.
+        Leave out galaxies that were rated.
     varied : bool
-        Of ten times as many, the first in rank, those that are unlike each other: what to answer for next.
+        Choose galaxies that differ from each other among the ten times as many with the highest ranks: the next to
+        rate.
     where, cone : optional
         Only galaxies that meet these; see `peculiar.catalogs.search.query`.
     top : int
-        So many at the most.
+        Maximum number of galaxies.
     seed : int
         Decides which galaxies the detectors are fitted to, and their trees.
 
     Returns
     -------
     GalaxyTable
-        The score is a rank between 0 and 1 before any answers. The column ``interesting`` holds the answers and is
-        empty elsewhere: fill it in, and read it back with `read_answers`.
+        Without ratings, the score is a rank between 0 and 1. The column ``interesting`` holds the ratings and is empty
+        elsewhere; fill it in and read it with `read_answers`.
 
     Raises
     ------
@@ -94,7 +95,7 @@ def find_anomalies(
     if new:
         scores[rows] = np.nan
     if varied:
-        chosen = various(embeddings, scores, top)
+        chosen = choose_varied(embeddings, scores, top)
         kept = np.full_like(scores, np.nan)
         kept[chosen] = scores[chosen]
         scores = kept
@@ -104,34 +105,34 @@ def find_anomalies(
     return found.with_column(Column("interesting", pa.float32(), "how interesting people found it, 0 to 1"), given)
 
 
-def various(embeddings: Embeddings, scores: NDArray[np.float32], count: int) -> NDArray[np.intp]:
-    """Choose galaxies of high scores that are unlike each other.
+def choose_varied(embeddings: Embeddings, scores: NDArray[np.float32], count: int) -> NDArray[np.intp]:
+    """Choose galaxies of high scores that differ from each other.
 
     Parameters
     ----------
     embeddings : Embeddings
     scores : ndarray of float32, shape (n,)
-        NaN for those that are not to be chosen.
+        NaN for galaxies that cannot be chosen.
     count : int
 
     Returns
     -------
     ndarray of int
-        Rows, `count` of the ten times as many with the highest scores; fewer where fewer are left.
+        Rows, `count` of the ten times as many with the highest scores; fewer if fewer are left.
     """
     left = np.flatnonzero(~np.isnan(scores))
     first = left[np.argsort(-scores[left], kind="stable")[: _POOL * max(count, 0)]]
-    return np.asarray(first[spread(embeddings.vectors[first], count)])
+    return np.asarray(first[k_centre(embeddings.vectors[first], count)])
 
 
 def read_answers(paths: Iterable[str | os.PathLike[str]]) -> dict[str, float]:
-    """Read how interesting people found galaxies, from tables with the columns ``id`` and ``interesting``.
+    """Read ratings of galaxies from tables with the columns ``id`` and ``interesting``.
 
     Parameters
     ----------
     paths : iterable of path-like
-        Tables of any kind; the later ones decide where they differ. Rows without an answer are passed over. An answer
-        is yes or no, or a number from 0 to 1.
+        Tables of any format; where they differ, the later one counts. Rows without a rating are skipped. A rating is
+        yes, no, or a number from 0 to 1.
 
     Returns
     -------
@@ -140,7 +141,7 @@ def read_answers(paths: Iterable[str | os.PathLike[str]]) -> dict[str, float]:
     Raises
     ------
     LabelError
-        If an entry is no answer, or there is none at all.
+        If an entry is not a rating, or there are no ratings.
     """
     answers: dict[str, float] = {}
     files = [Path(path) for path in paths]
@@ -152,8 +153,7 @@ def read_answers(paths: Iterable[str | os.PathLike[str]]) -> dict[str, float]:
                 answers[name] = _answer(entry, name, path)
     if not answers:
         message = (
-            f"{', '.join(map(str, files))}: no galaxy has an answer; fill in the column 'interesting' (yes, no, or 0 "
-            "to 1)"
+            f"{', '.join(map(str, files))}: no galaxy is rated; fill in the column 'interesting' (yes, no, or 0 to 1)"
         )
         raise LabelError(message)
     return answers
@@ -168,13 +168,13 @@ def _answer(entry: object, id_: str, path: Path) -> float:
     except ValueError:
         value = float("nan")
     if not 0 <= value <= 1:
-        message = f"{path}: the answer of {id_} has to be yes, no, or a number from 0 to 1, received {entry!r}"
+        message = f"{path}: the rating of {id_} has to be yes, no, or a number from 0 to 1; received {entry!r}"
         raise LabelError(message)
     return value
 
 
 def outlier_ranks(embeddings: Embeddings, *, method: str = "isolation", seed: int = 222) -> NDArray[np.float32]:
-    """Rank galaxies by how unlike the others they are.
+    """Rank galaxies by how much they differ from the others.
 
     Parameters
     ----------
@@ -185,7 +185,7 @@ def outlier_ranks(embeddings: Embeddings, *, method: str = "isolation", seed: in
     Returns
     -------
     ndarray of float32, shape (n,)
-        Between 0 and 1, the most unlike 1; NaN where there is no embedding.
+        From 0 to 1, where 1 differs most; NaN for galaxies without an embedding.
 
     Raises
     ------
@@ -200,11 +200,11 @@ def outlier_ranks(embeddings: Embeddings, *, method: str = "isolation", seed: in
         raise UnknownNameError("method", method, METHODS)
     known = np.flatnonzero(embeddings.known)
     if len(known) < 10:
-        message = f"outliers are found among ten galaxies or more, received {len(known)} with an embedding"
+        message = f"outlier detection needs ten galaxies or more with an embedding; received {len(known)}"
         raise UsageError(message)
     random = np.random.default_rng(seed)
     chosen = np.sort(random.choice(known, min(_FITTED, len(known)), replace=False))
-    # Directions alone would scatter those that lie at the centre: what most galaxies are like.
+    # Without their lengths, the vectors near the centre, which are the most ordinary galaxies, would be scattered.
     sample = embeddings.vectors[chosen] * embeddings.lengths[chosen, None]
     components = min(_COMPONENTS, *sample.shape)
     reduce = PCA(n_components=components, svd_solver="covariance_eigh").fit(sample).transform
@@ -223,14 +223,14 @@ def outlier_ranks(embeddings: Embeddings, *, method: str = "isolation", seed: in
 def _detector(
     method: str, sample: NDArray[np.floating], random: np.random.Generator
 ) -> Callable[[NDArray[np.floating]], NDArray[np.floating]]:
-    """Fit a detector; what it returns is higher the more a galaxy is an outlier."""
+    """Fit a detector and return its score function, which is higher for outliers."""
     from sklearn.ensemble import IsolationForest
     from sklearn.neighbors import LocalOutlierFactor
 
     if method == "isolation":
         forest = IsolationForest(n_estimators=200, random_state=int(random.integers(1 << 31))).fit(sample)
         return lambda block: -forest.score_samples(block)
-    # Distances to all of the sample are computed for each galaxy, so that it has to be smaller here.
+    # The distances from each galaxy to the whole sample are computed, so the sample has to be smaller here.
     fewer = sample[:_NEIGHBOURHOODS] if len(sample) <= _NEIGHBOURHOODS else random.permutation(sample)[:_NEIGHBOURHOODS]
     factor = LocalOutlierFactor(n_neighbors=min(30, len(fewer) - 1), novelty=True).fit(fewer)
     return lambda block: -factor.score_samples(block)
@@ -239,22 +239,22 @@ def _detector(
 def learn(
     embeddings: Embeddings, ranks: NDArray[np.float32], rows: NDArray[np.integer], interest: NDArray[np.floating]
 ) -> NDArray[np.float32]:
-    """Correct ranks near the galaxies that people answered for.
+    """Correct the ranks near the rated galaxies.
 
     Parameters
     ----------
     embeddings : Embeddings
     ranks : ndarray of float32, shape (n,)
-        Of `outlier_ranks`.
+        As returned by `outlier_ranks`.
     rows : ndarray of int, shape (k,)
-        The galaxies answered for; those without an embedding are passed over.
+        The rated galaxies; those without an embedding are skipped.
     interest : ndarray, shape (k,)
         0 to 1.
 
     Returns
     -------
     ndarray of float32, shape (n,)
-        Rank plus the mean of a Gaussian process, fitted to what the answers differ by from the ranks.
+        Rank plus the mean of a Gaussian process fitted to the differences between ratings and ranks.
     """
     usable = embeddings.known[rows]
     rows, interest = rows[usable], interest[usable]
@@ -268,6 +268,6 @@ def learn(
 
 
 def _kernel(one: NDArray[np.floating], other: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Return how alike vectors of length 1 are, shape (n, m): 1 for the same, less with the square of the distance."""
+    """Return the Gaussian kernel between vectors of length 1, shape (n, m)."""
     squares = 2 - 2 * (one @ other.T).astype(np.float64)
     return np.asarray(np.exp(-squares / (2 * _REACH**2)))

@@ -1,4 +1,4 @@
-"""Keep files that are made of a catalogue once: in the cache, or for one in memory in a temporary folder."""
+"""Files derived from a catalogue, computed once: in the cache, or in a temporary folder for a catalogue in memory."""
 
 import json
 from collections.abc import Callable
@@ -10,19 +10,19 @@ from peculiar.files.writing import replacing
 
 
 def cached(folder: Path, state: str, ending: str, make: Callable[[Path], object]) -> Path:
-    """Return a file that is made of a catalogue once; what it was for earlier states is deleted.
+    """Return a file derived from a catalogue, making it if necessary; files for earlier states are deleted.
 
-    A file that is no more as it was written (cut short, of another catalogue) is made again.
+    A file that has changed since it was written (truncated, or of another catalogue) is made again.
 
     Parameters
     ----------
     folder : path
     state : str
-        Of the catalogue; what comes before the first hyphen tells it from other catalogues.
+        State of the catalogue; the part before the first hyphen identifies the catalogue.
     ending : str
-        How the file's name ends: what else it depends on, and its suffix.
+        End of the file name: the settings that the file depends on, and its suffix.
     make : callable
-        Given the path to write to.
+        Function that writes the file to a given path.
     """
     file = folder / f"{state}{ending}"
     if not _as_written(file):
@@ -37,7 +37,7 @@ def cached(folder: Path, state: str, ending: str, make: Callable[[Path], object]
 
 
 def _stamp(file: Path) -> Path:
-    """Return where it says how a file of the cache was written."""
+    """Return the path of the record of how a cached file was written."""
     return file.with_name(f"{file.name}.stamp")
 
 
@@ -47,7 +47,7 @@ def _state_of(file: Path) -> dict[str, Any]:
 
 
 def _as_written(file: Path) -> bool:
-    """Return whether a cached file is unchanged: by its size and time, or else by its digest."""
+    """Return whether a cached file is unchanged, by its size and time or else by its digest."""
     try:
         stamp, state = json.loads(_stamp(file).read_bytes()), _state_of(file)
         if {name: stamp[name] for name in state} == state:

@@ -1,4 +1,4 @@
-"""A catalogue of galaxies: open it, search it, lay it out, write it, show it."""
+"""A catalogue of galaxies: open, search, map, write and show it."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,29 +34,28 @@ Where = Cone | str | tuple[float, float, float]
 
 
 class Catalog(GalaxyTable):
-    """A catalogue of galaxies: what `predict` returns and writes, and what a search in one finds.
+    """A catalogue of galaxies, as returned and written by `predict`, or found by a search.
 
-    Every search gives a catalogue again, whose rows stay in memory, so that searches can follow one another. Galaxies
-    that were found are compared with all galaxies of the catalogue that was searched first: ``catalog.query(x).odd()``
-    finds what ``catalog.odd(where=x)`` finds.
+    Every search returns a catalogue with its rows in memory, so searches can be chained. They compare galaxies with all
+    galaxies of the first catalogue: ``catalog.query(x).odd()`` finds the same as ``catalog.odd(where=x)``.
 
     Parameters
     ----------
     path : path-like
         Parquet: a file, or a folder of parts.
     ra, dec : str, optional
-        The columns of positions; by default those of the usual names.
+        The columns of positions; default: the usual names.
     pictures : path-like, sequence of path-like, or Source, optional
-        Where the pictures of the galaxies are, by the same ids; for `show`.
+        The pictures of the galaxies, with the same ids, for `show`.
 
     Raises
     ------
     NotFoundError
-        If nothing is there.
+        If it does not exist.
     UsageError
         If it is a table of another format.
     DataError
-        If it is damaged, no table, or has no column ``id``.
+        If it is damaged, not a table, or has no column ``id``.
 
     Examples
     --------
@@ -95,15 +94,15 @@ class Catalog(GalaxyTable):
         where : str, optional
             A condition on the columns, such as ``p_ringed > 0.9 and entropy < 0.5``.
         cone : Cone, str or tuple, optional
-            Where on the sky: ``"150.1,2.2,30arcsec"``, or right ascension, declination and radius in degrees. The
-            distance from its middle becomes the column ``distance``.
+            A circle on the sky: ``"150.1,2.2,30arcsec"``, or right ascension, declination and radius in degrees. The
+            distance from its centre becomes the column ``distance``.
         by : str, optional
-            The column to order by, highest first; with a minus sign before it, lowest first. By default the nearest
-            first where there is a cone, or else the order of the catalogue.
+            The column to sort by, highest first; with a minus sign before it, lowest first. Default: the nearest first
+            if there is a cone, else the order of the catalogue.
         top : int, optional
-            So many at the most; by default all, which have to fit into memory.
+            Maximum number of galaxies; default: all, which have to fit into memory.
         columns : sequence of str, optional
-            Which columns to give besides ``id``; by default all but embeddings.
+            Columns to return besides ``id``; default: all except embeddings.
 
         Returns
         -------
@@ -112,7 +111,7 @@ class Catalog(GalaxyTable):
         Raises
         ------
         UsageError
-            If the condition cannot be understood, or not be computed within the limits of time and memory.
+            If the condition is invalid, or exceeds the limits of time or memory.
         UnknownNameError
             If there is no such column.
         """
@@ -131,8 +130,8 @@ class Catalog(GalaxyTable):
     ) -> Self:
         """Find the galaxies that look most like some examples.
 
-        The cosine of the angle between each galaxy's embedding and the mean direction of the examples, all centred on
-        the catalogue's mean, is the column ``score``. The examples themselves are left out.
+        The column ``score`` is the cosine of the angle between the embedding of the galaxy and the mean direction of
+        the examples, after subtracting the mean of the catalogue. The examples themselves are left out.
 
         Parameters
         ----------
@@ -141,14 +140,14 @@ class Catalog(GalaxyTable):
         examples : sequence of path-like, array or PIL.Image.Image
             Other pictures.
         model : Model or path-like, optional
-            For `examples`: the model that made the catalogue; by default the one that ships.
+            For `examples`: the model that made the catalogue; default: the one that ships.
         where, cone : optional
-            Only among galaxies that meet these; see `query`.
+            Restrict the search to galaxies that meet these conditions; see `query`.
         top : int
-            So many at the most.
+            Maximum number of galaxies.
         approximate : bool
-            Compare only those galaxies that an index finds probably nearest, which is for many millions; needs the
-            extra ``faiss``. What share of the nearest it finds is in the notes, as ``recall``.
+            Compare only the probable nearest neighbours from an index, for many millions of galaxies; needs the extra
+            ``faiss``. The share of true neighbours that it finds is in the notes, as ``recall``.
 
         Returns
         -------
@@ -163,7 +162,7 @@ class Catalog(GalaxyTable):
         PictureError
             If a picture cannot be read.
         MissingExtraError
-            If it is to be approximate, and faiss is not installed.
+            If `approximate` is set and faiss is not installed.
         """
         embeddings = None
         if len(examples):
@@ -179,12 +178,12 @@ class Catalog(GalaxyTable):
         Parameters
         ----------
         by : {"class", "uncertainty"}
-            ``class``: the highest probability that something is odd (``p_odd``, or where there is no such column, the
-            lowest ``p_normal``). ``uncertainty``: the highest entropy.
+            ``class``: the highest probability of being odd (``p_odd``, or without that column the lowest ``p_normal``).
+            ``uncertainty``: the highest entropy.
         where, cone : optional
-            Only among galaxies that meet these; see `query`.
+            Restrict the search to galaxies that meet these conditions; see `query`.
         top : int
-            So many at the most.
+            Maximum number of galaxies.
 
         Returns
         -------
@@ -193,7 +192,7 @@ class Catalog(GalaxyTable):
         Raises
         ------
         UnknownNameError
-            If `by` is another, or the catalogue lacks the column.
+            If `by` is unknown, or the catalogue lacks the column.
         """
         return search.odd(self, by, where=where, cone=as_cone(cone), top=top)
 
@@ -209,30 +208,31 @@ class Catalog(GalaxyTable):
         top: int = 50,
         seed: int = 222,
     ) -> Self:
-        """Find the galaxies that are most unlike the others, or most like those that were found interesting.
+        """Find the galaxies that differ most from the others, or resemble those rated as interesting.
 
         Parameters
         ----------
         answers : mapping of str to float, or sequence of path-like, optional
-            For some ids how interesting they are, 0 to 1; or tables with the columns ``id`` and ``interesting``.
+            Ratings of some galaxies by id, 0 to 1; or tables with the columns ``id`` and ``interesting``.
         method : {"isolation", "neighbours"}
             Isolation forest (Liu et al. 2008), or local outlier factor (Breunig et al. 2000).
         new : bool
-            Leave out galaxies that were answered for.
+            Leave out galaxies that were rated.
         varied : bool
-            Of ten times as many, the first in rank, those that are unlike each other: what to answer for next.
+            Choose galaxies that differ from each other among the ten times as many with the highest ranks: the next to
+            rate.
         where, cone : optional
-            Only among galaxies that meet these; see `query`.
+            Restrict the search to galaxies that meet these conditions; see `query`.
         top : int
-            So many at the most.
+            Maximum number of galaxies.
         seed : int
             Decides which galaxies the detectors are fitted to, and their trees.
 
         Returns
         -------
         Catalog
-            The score is a rank between 0 and 1 before any answers. The column ``interesting`` holds the answers and is
-            empty elsewhere: fill it in, and give the table as `answers`.
+            Without ratings, the score is a rank between 0 and 1. The column ``interesting`` holds the ratings and is
+            empty elsewhere; fill it in and pass the table as `answers`.
 
         Raises
         ------
@@ -241,7 +241,7 @@ class Catalog(GalaxyTable):
         UsageError
             If the catalogue has no embeddings.
         LabelError
-            If an entry of a table is no answer, or there is none at all.
+            If an entry of a table is not a rating, or there are no ratings.
         """
         given = answers if isinstance(answers, Mapping) else read_answers(answers) if answers else {}
         return find_anomalies(
@@ -249,25 +249,26 @@ class Catalog(GalaxyTable):
         )
 
     def layout(self, *, landmarks: int = LANDMARKS, seed: int = 222) -> Self:
-        """Lay out the galaxies on a map, those that look alike side by side.
+        """Compute a map on which similar galaxies lie side by side.
 
         Parameters
         ----------
         landmarks : int
-            How many galaxies are laid out by t-SNE, 50 or more; the others go between those that they are most alike.
+            Number of galaxies that t-SNE places, 50 or more; each of the others is placed between its most similar
+            landmarks.
         seed : int
-            Decides which.
+            Seed of their random choice.
 
         Returns
         -------
         Catalog
-            All rows in their order, with the columns ``x`` and ``y``, which are 0 to 1, and null where there is no
-            embedding; and of the catalogue's own ``id``, ``class`` and position. Its `show` draws the map.
+            All rows in their order, with the columns ``x`` and ``y``, from 0 to 1 and null without an embedding, and
+            the columns ``id``, ``class`` and position of the catalogue. Its `show` draws the map.
 
         Raises
         ------
         UsageError
-            If the catalogue has no embeddings, or fewer than 50 galaxies that have one.
+            If the catalogue has no embeddings, or fewer than 50 galaxies with one.
         """
         return lay_out_catalog(self, landmarks=landmarks, seed=seed)
 
@@ -282,8 +283,8 @@ class Catalog(GalaxyTable):
         Raises
         ------
         UsageError
-            If the suffix is not known, it is what the catalogue is read from, or a column is of a type that the format
-            does not have.
+            If the suffix is unknown, the file is the one that the catalogue is read from, or the format lacks the type
+            of a column.
         """
         path = Path(path)
         format = format_to_write(path)
@@ -299,19 +300,19 @@ class Catalog(GalaxyTable):
         count: int = 24,
         crop: str = "galaxy",
     ) -> Figure:
-        """Draw the first galaxies side by side, or a catalogue that was laid out as a map.
+        """Draw the first galaxies side by side, or the map of a catalogue with a layout.
 
         Parameters
         ----------
         pictures : path-like, sequence of path-like, or Source, optional
-            Where the pictures are, by the same ids; by default where the catalogue was made from, or what it was opened
-            with. A map needs none.
+            The pictures, with the same ids; default: those that the catalogue was made from or opened with. A map needs
+            none.
         by : str, optional
-            The column whose value is told below each picture, beside the class.
+            A column whose value is shown below each picture, beside the class.
         count : int
-            How many pictures.
+            Number of pictures.
         crop : str
-            What to show of each: ``galaxy``, ``whole``, or a number of pixels.
+            Part of the picture to show: ``galaxy``, ``whole``, or a number of pixels.
 
         Returns
         -------
@@ -320,21 +321,21 @@ class Catalog(GalaxyTable):
         Raises
         ------
         UsageError
-            If it is not known where the pictures are.
+            If the pictures are not given and not known.
         DataError
-            If none of the pictures is there.
+            If no picture is found.
         """
         source = self.pictures if pictures is None else as_source(pictures)
         if {"x", "y"} <= self.columns.keys():
             return draw_layout(self, None if pictures is None else source)
         if source is None:
-            message = 'say where the pictures of these galaxies are: show("pictures/")'
+            message = 'give the pictures of these galaxies: show("pictures/")'
             raise UsageError(message)
         figure, _ = draw_sheet(self, source, Framing(128, parse_crop(crop)), by, count=count)
         return figure
 
     def to_astropy(self) -> "Table":
-        """Return all rows as an `astropy.table.Table`, with units, descriptions, and null values masked."""
+        """Return all rows as an `astropy.table.Table`, with units and descriptions; null values are masked."""
         return to_astropy(self.to_arrow())
 
     def to_pandas(self) -> "pandas.DataFrame":
@@ -348,31 +349,31 @@ class Catalog(GalaxyTable):
         try:
             return self.to_arrow().to_pandas()
         except ModuleNotFoundError as error:
-            message = "pandas is not installed; type: pip install pandas"
+            message = "pandas is not installed; install it with: pip install pandas"
             raise UsageError(message) from error
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        """Yield the rows, each a dictionary by column, without embeddings."""
+        """Yield the rows as dictionaries by column, without embeddings."""
         for batch in self.batches(self.plain):
             yield from batch.to_pylist()
 
     def __repr__(self) -> str:
-        """Return the catalogue in a few lines: how many galaxies, of which classes, by which model."""
+        """Return a description in a few lines: number of galaxies, classes, model."""
         return describe_catalog(self)
 
     def _repr_html_(self) -> str:
-        """Return the catalogue for a notebook: counts of its classes, and its first rows with their pictures."""
+        """Return a description for a notebook: counts of the classes, and the first rows with their pictures."""
         return catalog_html(self)
 
     @cached_property
     def summary(self) -> Summary:
-        """How many galaxies are in which class and are flagged; of one that `predict` made, how that went."""
+        """Counts of classes and flags; for a catalogue made by `predict`, also the record of the run."""
         names = [name for name in TALLIED if name in self.columns]
         return Summary(self.path, tally_of(self.batches(names or ["id"])))
 
     @property
     def counts(self) -> dict[str, int]:
-        """Number of galaxies by class, without those whose picture shows nothing, the most frequent class first."""
+        """Number of galaxies by class, the most frequent first, without pictures that show nothing."""
         return dict(sorted(self.summary.tally.classes.items(), key=lambda one: (-one[1], one[0])))
 
 
@@ -390,9 +391,9 @@ def open_catalog(
     path : path-like
         Parquet: a file, or a folder of parts.
     ra, dec : str, optional
-        The columns of positions; by default those of the usual names.
+        The columns of positions; default: the usual names.
     pictures : path-like, sequence of path-like, or Source, optional
-        Where the pictures of the galaxies are, by the same ids; for `Catalog.show`.
+        The pictures of the galaxies, with the same ids, for `Catalog.show`.
 
     Returns
     -------
@@ -401,11 +402,11 @@ def open_catalog(
     Raises
     ------
     NotFoundError
-        If nothing is there.
+        If it does not exist.
     UsageError
         If it is a table of another format.
     DataError
-        If it is damaged, no table, or has no column ``id``.
+        If it is damaged, not a table, or has no column ``id``.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What Python and a notebook print of a catalogue."""
+"""Descriptions of a catalogue, as text and as HTML for notebooks."""
 
 import json
 import math
@@ -18,21 +18,21 @@ from peculiar.tables.reader import MODEL_NOTE
 from peculiar.text import counted, shown
 
 _MOST_COUNTED = 5_000_000
-"""Rows up to which classes are counted for a description: that takes less than a second."""
+"""Number of rows up to which classes are counted for a description, which takes less than a second."""
 
 _SEARCHED = ("where", "cone", "similar to", "anomalies by")
-"""Notes on what was searched for."""
+"""Notes that describe a search."""
 
 _FLAGS = {"unlike": "unlike the training set"}
 
 _ROWS, _CHANCES, _SCANNED = 8, 6, 20_000
 
-# Characters of what others wrote that a line repeats.
+# Maximum number of characters of foreign text in a line.
 _MOST_TOLD = 60
 
 
 def describe_catalog(catalog: GalaxyTable) -> str:
-    """Return a catalogue in a few lines."""
+    """Return a description of a catalogue in a few lines."""
     try:
         return "\n".join([_title(catalog), *(f"  {line}" for line in _lines(catalog))])
     except PeculiarError as error:  # its files are gone, or changed since it was opened
@@ -40,7 +40,7 @@ def describe_catalog(catalog: GalaxyTable) -> str:
 
 
 def catalog_html(catalog: GalaxyTable) -> str:
-    """Return a catalogue as HTML: counts of its classes, and its first rows with their pictures."""
+    """Return a description of a catalogue as HTML: counts of the classes, and the first rows with their pictures."""
     try:
         return _html(catalog)
     except PeculiarError:
@@ -98,12 +98,12 @@ def _short(text: str, most: int = _MOST_TOLD) -> str:
 
 
 def _first_rows(catalog: GalaxyTable) -> Markup:
-    """Return the first rows as a table: pictures where it is known where they are, probabilities as bars."""
+    """Return the first rows as a table, with pictures if they are available, and probabilities as bars."""
     first = catalog.head(_ROWS)
     if not len(first):
         return Markup("")
     chances = [name for name in _chances(catalog) if first.numeric(name)][:_CHANCES]
-    # What a search added is told, too: the score, the distance.
+    # Columns that a search added are shown, too: the score, the distance.
     added = [name for name in first.columns if name not in catalog.root.columns and first.numeric(name)]
     names = [name for name in ("class", *chances, *added) if name in first.columns]
     pictures: dict[str, Any] = {}
@@ -123,7 +123,7 @@ def _first_rows(catalog: GalaxyTable) -> Markup:
 
 
 def _chances(catalog: GalaxyTable) -> list[str]:
-    """Return the columns of probabilities, if that is known of the question that the catalogue is about."""
+    """Return the columns of probabilities of the main question, if the notes name it."""
     try:
         own = json.loads(catalog.notes[COLUMNS_NOTE])[catalog.notes["question"]].values()
     except (KeyError, ValueError, TypeError, AttributeError):  # another program's notes

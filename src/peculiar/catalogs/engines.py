@@ -1,4 +1,4 @@
-"""Make the parts of a catalogue: in this process, in several, on a Dask cluster; tried again where that fails."""
+"""Engines that make the parts of a catalogue: this process, several processes, or a Dask cluster, with retries."""
 
 import errno
 import functools
@@ -42,29 +42,29 @@ if TYPE_CHECKING:
 _ATTEMPTS = 3
 _PROBLEMS_A_SHARD = 20
 
-# These say that the place for the catalogue is at fault, so that no other shard would fare better.
+# Errors of the output's file system, with which every other shard would fail as well.
 _NO_PLACE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 
 CHANGED = "it changed while the catalogue was made; the same command classifies it again"
-"""Why a piece of the input is not in the catalogue."""
+"""Why a shard of the input is not in the catalogue."""
 
 
 class Count:
-    """How many galaxies are done, told to whoever watches."""
+    """Count of finished galaxies, reported to the progress callable."""
 
     def __init__(self, done: int, total: int | None, progress: Callable[[int, int | None], object]) -> None:
         self.done, self.total, self._progress = done, total, progress
         self.add(0)
 
     def add(self, rows: int) -> None:
-        """Count more of them."""
+        """Count more galaxies."""
         self.done += rows
         self._progress(self.done, self.total)
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """All that a worker, on this machine or another, needs to make one part."""
+    """Everything that a worker, on this machine or another, needs to make one part."""
 
     shard: Shard
     fingerprint: str
@@ -79,10 +79,10 @@ class Job:
 
     @property
     def part(self) -> str:
-        """Name of the part: readable, sorted as the input is, and the same whenever the shard is made."""
+        """Name of the part: readable, sorted like the input, and the same whenever the shard is made."""
         file, _, rows = self.shard.name.rpartition(":")
         origin = re.sub(r"[^\w.-]+", "_", file or rows)[:80]
-        # By the name, since of a folder of pictures every shard is a source of its own, which begins at 0.
+        # By the name, because every shard of a folder of pictures is a separate source that starts at 0.
         first = rows.partition("-")[0]
         number = int(first) if file and first.isdecimal() else self.shard.start
         digest = hashlib.sha256(self.shard.name.encode()).hexdigest()[:8]
@@ -91,10 +91,10 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A part that was made, and what was warned of meanwhile."""
+    """A finished part, and the warnings issued meanwhile."""
 
     entry: Entry
-    told: list[tuple[type[Warning], str]]
+    warned: list[tuple[type[Warning], str]]
 
 
 def _make(job: Job, model: Model, *, decoders: int, watch: Callable[[int], object]) -> Entry:
@@ -121,12 +121,12 @@ def _make(job: Job, model: Model, *, decoders: int, watch: Callable[[int], objec
             yield batch
 
     path = job.folder / job.part
-    # NumPy's products are small here; the threads that it would start for them wait by spinning, and take the cores
-    # from the network and from the other workers.
+    # NumPy's matrix products are small here. The threads that it would start for them spin while they wait, and take
+    # the cores from the network and the other workers.
     with threadpool_limits(1), replacing(path) as temporary:
         write_table(temporary, "parquet", [*columns, *job.carried], watched(), job.notes)
         if shard.stop is not None and tally.rows != shard.stop - shard.start:
-            message = f"{shard.name}: ends after {tally.rows} of {shard.stop - shard.start} rows"
+            message = f"{shard.name}: ended after {tally.rows} of {shard.stop - shard.start} rows"
             raise DataError(message)
         _check_unchanged(job)
     return Entry(
@@ -145,31 +145,33 @@ def _make(job: Job, model: Model, *, decoders: int, watch: Callable[[int], objec
 
 
 def _check_unchanged(job: Job) -> None:
-    """Refuse a piece of the input that is no more as it was when the run was started."""
+    """Raise an error if a shard of the input has changed since the run was started."""
     if job.shard.fingerprint() != job.fingerprint:
         raise DataError(CHANGED)
 
 
 def _make_elsewhere(pickled: bytes) -> Made:
-    """Make one part in a worker, which opens the model once.
+    """Make one part in a worker, which opens the model only once.
 
-    The job comes pickled, since a source opens its files when it arrives: an error there is the shard's, where in the
-    pool's own unpickling it would kill the worker.
+    The job is unpickled here, because a source opens its files then: an error is attributed to the shard, whereas in
+    the unpickling of the pool it would kill the worker.
     """
 
     def make() -> Entry:
         job: Job = pickle.loads(pickled)  # noqa: S301 - from the process that started this one
         model = _model(job.model, job.threads)
         if model.card.digest != job.digest:
-            message = f"{job.model} is another model here than where the run was started: {model.card.digest[:12]}"
+            message = (
+                f"{job.model} is another model on this worker than in the calling process: {model.card.digest[:12]}"
+            )
             raise ModelError(message)
-        return _make(job, model, decoders=job.threads, watch=_stop_if_told)
+        return _make(job, model, decoders=job.threads, watch=_stop_on_request)
 
     return _listening(make)
 
 
 def _listening(make: Callable[[], Entry]) -> Made:
-    """Make a part, and keep what is warned of, to be said once for all parts."""
+    """Make a part and collect its warnings, which are issued once for all parts."""
     with warnings.catch_warnings(record=True) as caught:
         entry = make()
     return Made(entry, [(one.category, str(one.message)) for one in caught])
@@ -181,27 +183,27 @@ def _model(path: Path, threads: int) -> Model:
 
 
 class Engine(Protocol):
-    """Where parts are made."""
+    """An executor of jobs."""
 
     def submit(self, job: Job) -> "Future[Made]":
-        """Begin to make a part."""
+        """Start to make a part."""
 
     def room(self) -> int:
-        """Return how many parts may be under way, so that no worker waits for the next."""
+        """Return the number of parts to keep in progress so that no worker is idle."""
 
     def renew(self) -> None:
-        """Replace workers that died."""
+        """Replace dead workers."""
 
 
 def open_engine(model: Model, count: Count, workers: int, dask: str | None) -> AbstractContextManager[Engine]:
-    """Open the engine that was asked for."""
+    """Open the requested engine."""
     if dask is not None:
         return _dask(dask, workers)
     return _processes(workers) if workers > 1 else nullcontext(_Here(model, count))
 
 
 class _Here:
-    """One part after the other, in the process that asks, with all cores for the network's arithmetic."""
+    """This process makes one part after the other, with all cores for the network."""
 
     def __init__(self, model: Model, count: Count) -> None:
         self._model, self._count = model, count
@@ -211,29 +213,29 @@ class _Here:
         before = self._count.done
         try:
             made = _listening(lambda: _make(job, self._model, decoders=2, watch=self._count.add))
-        except Exception as error:  # noqa: BLE001 - as an executor does; `run_jobs` decides what becomes of it
+        except Exception as error:  # noqa: BLE001 - like an executor; `run_jobs` handles the exception
             future.set_exception(error)
         else:
             future.set_result(made)
-        self._count.done = before  # the caller counts whole parts
+        self._count.done = before  # the caller counts finished parts
         return future
 
     def room(self) -> int:
         return 1
 
     def renew(self) -> None:
-        """Nothing dies that this would survive."""
+        """Do nothing: there are no workers."""
 
 
 class _Processes:
-    """A pool of processes with a core each, or as many as there are for each."""
+    """A pool of processes that share the cores equally."""
 
     def __init__(self, workers: int, stop: Event) -> None:
         self._workers, self._stop = workers, stop
         self.renew()
 
     def renew(self) -> None:
-        # Spawned, because ONNX Runtime's threads do not survive a fork.
+        # Spawned, because the threads of ONNX Runtime do not survive a fork.
         context = multiprocessing.get_context("spawn")
         self.pool = ProcessPoolExecutor(self._workers, context, initializer=_prepare, initargs=(self._stop,))
 
@@ -261,10 +263,10 @@ _stop: Event | None = None
 
 
 def _prepare(stop: Event) -> None:
-    """Prepare a worker process: it ends when it is told to, or with the process that started it."""
+    """Prepare a worker process, which ends on request or with the process that started it."""
     global _stop
     _stop = stop
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the first process's to answer
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process handles Ctrl-C
     parent = multiprocessing.parent_process()
 
     def follow() -> None:
@@ -275,13 +277,13 @@ def _prepare(stop: Event) -> None:
     threading.Thread(target=follow, daemon=True).start()
 
 
-def _stop_if_told(_: int) -> None:
+def _stop_on_request(_: int) -> None:
     if _stop is not None and _stop.is_set():
         raise InterruptedError
 
 
 class _Dask:
-    """A Dask cluster, which replaces the workers that it loses itself."""
+    """A Dask cluster, which replaces lost workers by itself."""
 
     def __init__(self, client: "Client") -> None:
         self._client = client
@@ -294,7 +296,7 @@ class _Dask:
         return 2 * max(1, int(sum(self._client.ncores().values())))
 
     def renew(self) -> None:
-        """Dask does."""
+        """Do nothing: Dask replaces workers."""
 
 
 @contextmanager
@@ -320,7 +322,7 @@ def _dask(address: str, workers: int) -> Iterator[_Dask]:
 def _submit(engine: Engine, job: Job) -> "Future[Made]":
     try:
         return engine.submit(job)
-    except BrokenExecutor:  # a worker died while it had nothing to do
+    except BrokenExecutor:  # a worker died while it was idle
         engine.renew()
         return engine.submit(job)
 
@@ -330,14 +332,14 @@ def run_jobs(
     engine: Engine,
     ledger: Ledger,
     count: Count,
-    told: Counter[tuple[type[Warning], str]],
+    warned: Counter[tuple[type[Warning], str]],
 ) -> dict[str, str]:
-    """Make the parts of all jobs, count the warnings, and return which failed for good, and why."""
+    """Make the parts of all jobs, count the warnings, and return the failed shards with the reasons."""
     running: dict[Future[Made], Job] = {}
     again: deque[Job] = deque()
     attempts: Counter[str] = Counter()
     failed: dict[str, str] = {}
-    # Shards that were under way when a worker died. One of them may have killed it, so each is tried alone.
+    # Shards that were in progress when a worker died. One of them may have killed it, so each is tried alone.
     suspects: deque[Job] = deque()
     on_trial = False
 
@@ -367,7 +369,7 @@ def run_jobs(
                 made = future.result()
                 ledger.add(made.entry)
                 count.add(made.entry.rows)
-                told.update(made.told)
+                warned.update(made.warned)
             elif isinstance(error, BrokenExecutor):
                 lost.append(job)
             elif isinstance(error, OSError) and error.errno in _NO_PLACE:
@@ -377,7 +379,7 @@ def run_jobs(
         if no_place is not None:
             raise no_place
         if lost and on_trial:
-            fail(lost[0], "the process that worked on it died; too little memory is the usual reason")
+            fail(lost[0], "the worker process died; the usual reason is too little memory")
         elif lost:
             suspects.extend([*lost, *running.values()])
             running.clear()

@@ -1,8 +1,8 @@
 """Approximate nearest neighbours among many millions of embeddings, with `faiss`.
 
-Galaxies are put into cells (k-means), with a byte a number, and a search looks into the few cells whose middles are the
-nearest. What it finds there is compared exactly. How many cells that takes is tried on galaxies of the catalogue itself
-when the index is made, so that what a search may miss is known.
+The embeddings are quantized to one byte per value and divided into cells by k-means. A search visits the few cells with
+the nearest centres and compares the candidates exactly. The number of cells to visit is tuned on galaxies of the
+catalogue when the index is built, which also measures the recall.
 """
 
 import json
@@ -19,47 +19,48 @@ from peculiar.catalogs.table import GalaxyTable
 from peculiar.errors import MissingExtraError
 
 FEW = 100_000
-"""Among so many galaxies or fewer each is compared: that takes less than a tenth of a second."""
+"""Number of galaxies up to which all are compared, which takes less than a tenth of a second."""
 
-# Cells are added to the search until it finds this share of the fifty nearest, in the mean of so many galaxies.
+# Cells are added until a search finds this share of the fifty nearest neighbours, on average over so many galaxies.
 _WANTED, _NEAREST, _TRIED = 0.98, 50, 200
 
-# Numbers of one byte misjudge the order a little, so that more than were asked for are compared exactly.
+# Values of one byte change the order slightly, so more candidates than requested are compared exactly.
 _MORE = 2
 
-# k-means sees so many galaxies a cell; faiss warns of fewer than 39.
+# Galaxies per cell that k-means is fitted to; faiss warns of fewer than 39.
 _SEEN_A_CELL = 64
 
 
 def near(
     catalog: GalaxyTable, vector: NDArray[np.float32], count: int, allowed: NDArray[np.bool_] | None = None
 ) -> tuple[NDArray[np.float32], float]:
-    """Compare a direction with the galaxies that are probably nearest to it.
+    """Compare a direction with its probable nearest neighbours.
 
-    The first call for a catalogue of more than `FEW` galaxies makes the index and keeps it in the cache.
+    The first call for a catalogue of more than `FEW` galaxies builds the index and stores it in the cache.
 
     Parameters
     ----------
     catalog : GalaxyTable
         With embeddings.
     vector : ndarray of float32, shape (d,)
-        Of length 1, from the catalogue's centre.
+        Of length 1, from the centre of the catalogue.
     count : int
-        How many are wanted.
+        Number of neighbours wanted.
     allowed : ndarray of bool, shape (n,), optional
-        Which rows may be found.
+        Mask of the rows that may be found.
 
     Returns
     -------
     cosines : ndarray of float32, shape (n,)
         Cosine of the angle to `vector`, exact; NaN for galaxies that were not compared.
     recall : float
-        Share of the fifty nearest that such a search found when it was tried; 1 where all were compared.
+        Share of the fifty nearest neighbours that such a search finds, as measured when the index was built; 1 if all
+        galaxies were compared.
 
     Raises
     ------
     MissingExtraError
-        If an index is needed, and faiss is not installed.
+        If an index is needed and faiss is not installed.
     UsageError, DataError
         If the catalogue has no embeddings.
     """
@@ -69,7 +70,7 @@ def near(
     if len(rows) > FEW:
         index, told = _open(catalog, embeddings)
         recall = float(told["recall"])
-        # Among galaxies that meet a condition as many have to be seen, in proportionally more cells.
+        # To see as many galaxies that meet a condition, proportionally more cells are visited.
         probes = math.ceil(told["probes"] * len(embeddings) / len(rows))
         found = _candidates(index, vector[None], count, probes, allowed)[0]
         if (found < 0).any():
@@ -91,7 +92,7 @@ def _faiss() -> Any:
 
 
 def _open(catalog: GalaxyTable, embeddings: Embeddings) -> tuple[Any, dict[str, float]]:
-    """Return the index, mapped into memory, and how many cells a search needs and what it then finds."""
+    """Return the memory-mapped index, with the number of cells to visit and the recall."""
     faiss = _faiss()
     file = catalog.cached("indices", ".faiss", lambda temporary: _build(embeddings, temporary))
     index = faiss.read_index(str(file), faiss.IO_FLAG_MMAP)
@@ -102,7 +103,7 @@ def _open(catalog: GalaxyTable, embeddings: Embeddings) -> tuple[Any, dict[str, 
 
 
 def _build(embeddings: Embeddings, file: Path) -> None:
-    """Put all galaxies that have an embedding into cells, as many cells as a cell then holds galaxies."""
+    """Divide the embeddings into cells; there are as many cells as galaxies per cell."""
     faiss = _faiss()
     known, width = np.flatnonzero(embeddings.known), embeddings.vectors.shape[1]
     cells = max(1, round(math.sqrt(len(known))))
@@ -120,7 +121,7 @@ def _build(embeddings: Embeddings, file: Path) -> None:
 
 
 def _try(index: Any, embeddings: Embeddings) -> dict[str, float]:
-    """Search for galaxies of the catalogue in ever more cells, until enough of their nearest are found."""
+    """Visit more and more cells until enough of the nearest neighbours of some galaxies are found."""
     known = np.flatnonzero(embeddings.known)
     tried = np.sort(np.random.default_rng(222).choice(known, min(_TRIED, len(known)), replace=False))
     vectors = np.array(embeddings.vectors[tried])
@@ -133,7 +134,7 @@ def _try(index: Any, embeddings: Embeddings) -> dict[str, float]:
     probes, recall = 1, 0.0
     while True:
         found = _candidates(index, vectors, _NEAREST + 1, probes)
-        # That a galaxy finds itself says nothing.
+        # The galaxy itself does not count.
         recall = float(
             np.mean(
                 [
@@ -150,9 +151,9 @@ def _try(index: Any, embeddings: Embeddings) -> dict[str, float]:
 def _candidates(
     index: Any, vectors: NDArray[np.float32], count: int, probes: int, allowed: NDArray[np.bool_] | None = None
 ) -> NDArray[np.int64]:
-    """Return rows that are probably nearest, shape (k, `_MORE` times count); -1 where there are no more."""
+    """Return rows of the probable nearest neighbours, shape (k, `_MORE` times count); -1 if there are no more."""
     faiss = _faiss()
-    # Given here rather than set later, since only then the parameters keep the bits alive.
+    # Passed to the constructor, which keeps a reference to the bits; setting the attribute later does not.
     only = {} if allowed is None else {"sel": faiss.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))}
     settings = faiss.SearchParametersIVF(nprobe=min(probes, index.nlist), **only)
     return np.asarray(index.search(np.ascontiguousarray(vectors), _MORE * count, params=settings)[1])

@@ -1,8 +1,8 @@
 """A two-dimensional map of a catalogue, on which similar galaxies lie side by side.
 
-A few thousand landmarks, drawn at random, are laid out by t-SNE (van der Maaten & Hinton 2008) on the first principal
-components of their embeddings; every other galaxy goes between the landmarks that it is most alike. So memory and time
-grow with the catalogue only as reading it does.
+t-SNE (van der Maaten & Hinton 2008) places a few thousand random landmarks by the first principal components of their
+embeddings; every other galaxy is placed between its most similar landmarks. Memory and time therefore grow no faster
+than for reading the catalogue.
 """
 
 import numpy as np
@@ -25,31 +25,31 @@ LANDMARKS = 2_000
 _COMPONENTS, _NEAREST = 40, 5
 
 CELLS = 22
-"""Cells a side of the map that a picture stands for."""
+"""Number of cells per side of the map; each shows one picture."""
 
 
 def lay_out_catalog(catalog: Kind, *, landmarks: int = LANDMARKS, seed: int = 222) -> Kind:
-    """Lay out the galaxies of a catalogue on a map.
+    """Compute a map of the galaxies of a catalogue.
 
     Parameters
     ----------
     catalog : GalaxyTable
         With embeddings.
     landmarks : int
-        How many galaxies are laid out by t-SNE, 50 or more.
+        Number of galaxies that t-SNE places, 50 or more.
     seed : int
-        Decides which.
+        Seed of their random choice.
 
     Returns
     -------
     GalaxyTable
-        All rows in their order, with the columns ``x`` and ``y``, which are 0 to 1, and null where there is no
-        embedding; and of the catalogue's own ``id``, ``class`` and position.
+        All rows in their order, with the columns ``x`` and ``y``, from 0 to 1 and null without an embedding, and the
+        columns ``id``, ``class`` and position of the catalogue.
 
     Raises
     ------
     UsageError
-        If the catalogue has no embeddings, or fewer than 50 galaxies that have one.
+        If the catalogue has no embeddings, or fewer than 50 galaxies with one.
     """
     places = own(catalog, find_places(catalog.root, catalog.root.embeddings(), landmarks=landmarks, seed=seed))
     names = [name for name in ("id", "ra", "dec", "class") if name in catalog.columns]
@@ -64,7 +64,7 @@ def lay_out_catalog(catalog: Kind, *, landmarks: int = LANDMARKS, seed: int = 22
 def find_places(
     catalog: GalaxyTable, embeddings: Embeddings, *, landmarks: int = LANDMARKS, seed: int = 222
 ) -> NDArray[np.float32]:
-    """Return what `lay_out` gives for a catalogue's embeddings; it is laid out once, and then lies in the cache."""
+    """Return the result of `lay_out` for a catalogue, computed once and then read from the cache."""
     file = catalog.cached(
         "maps",
         f"-{landmarks}-{seed}.npy",
@@ -74,16 +74,14 @@ def find_places(
 
 
 def lay_out(embeddings: Embeddings, *, landmarks: int = LANDMARKS, seed: int = 222) -> NDArray[np.float32]:
-    """Return places on the map, 0 to 1, shape (n, 2); NaN where there is no embedding. See `lay_out_catalog`."""
+    """Return places on the map, 0 to 1, shape (n, 2); NaN without an embedding. See `lay_out_catalog`."""
     from sklearn.decomposition import PCA  # scikit-learn takes a second to import
     from sklearn.manifold import TSNE
     from sklearn.neighbors import NearestNeighbors
 
     known = np.flatnonzero(embeddings.known)
     if min(len(known), landmarks) < 50:
-        message = (
-            f"a map needs 50 galaxies with an embedding, and as many landmarks; received {len(known)}, {landmarks}"
-        )
+        message = f"a map needs 50 galaxies with an embedding, and 50 landmarks; received {len(known)} and {landmarks}"
         raise UsageError(message)
     random = np.random.default_rng(seed)
     chosen = np.sort(random.choice(known, min(landmarks, len(known)), replace=False))
@@ -98,7 +96,7 @@ def lay_out(embeddings: Embeddings, *, landmarks: int = LANDMARKS, seed: int = 2
         if not len(there):
             continue
         distances, which = nearest.kneighbors(reduce.transform(block[there]))
-        # The nearer a landmark the more it draws, so that a landmark comes to lie where it is.
+        # The weights grow with the similarity, so that a landmark keeps its own place.
         pull = 1 / np.maximum(distances, 1e-6) ** 4
         places[rows.start + there] = (laid[which] * (pull / pull.sum(axis=1, keepdims=True))[..., None]).sum(axis=1)
     return places
@@ -110,10 +108,10 @@ def draw_layout(laid_out: GalaxyTable, source: Source | None = None) -> Figure:
     Parameters
     ----------
     laid_out : GalaxyTable
-        Of `lay_out_catalog`.
+        As returned by `lay_out_catalog`.
     source : Source, optional
-        Where the pictures are: each cell of the map then shows the galaxy nearest its middle. Without, every galaxy is
-        a dot in the colour of its class.
+        The pictures: each cell of the map shows the galaxy nearest to its centre. Without it, every galaxy is a dot in
+        the colour of its class.
     """
     table = laid_out.to_arrow()
     x, y = (table[name].to_numpy() for name in "xy")
@@ -126,7 +124,7 @@ def draw_layout(laid_out: GalaxyTable, source: Source | None = None) -> Figure:
 
 
 def _nearest_to_middles(x: NDArray[np.floating], y: NDArray[np.floating]) -> dict[tuple[int, int], int]:
-    """Return for each cell (column, row from the bottom) that is not empty the galaxy nearest its middle."""
+    """Return the galaxy nearest to the centre of each cell that is not empty, by column and row from the bottom."""
     known = np.flatnonzero(~np.isnan(x))
     places = np.column_stack([x, y])[known] * CELLS
     cells = np.clip(places.astype(int), 0, CELLS - 1)

@@ -1,8 +1,8 @@
 """The ledger of a long run: a line for each finished shard, so that a killed run resumes.
 
-A folder holds the parts of a catalogue and ``_ledger.jsonl``. The ledger's first line says what decides the result,
-each further one that a part is about to be made, or that it is whole. The latter is written once the part has its final
-name. So every part is named in the ledger, and nothing else in the folder is ever removed.
+A folder holds the parts of a catalogue and ``_ledger.jsonl``. The first line of the ledger states everything that
+decides the result; each further line announces a part, or records it as complete once it has its final name. So the
+ledger names every part, and nothing else in the folder is ever removed.
 """
 
 import json
@@ -20,11 +20,11 @@ from peculiar.files.writing import replacing, sweep
 
 _LOCK = ".lock"
 
-FILE = "_ledger.jsonl"  # pyarrow and pandas pass over what begins so, and read the folder as one table
+FILE = "_ledger.jsonl"  # pyarrow and pandas skip names that begin with "_", and read the folder as one table
 
 
 class Header(BaseModel):
-    """What decides the result of a run: with another of these it is another run.
+    """The settings that decide the result of a run; a run with other settings is another run.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class Header(BaseModel):
     model : str
         The model's digest.
     settings : dict
-        By name; JSON values.
+        Further settings by name; JSON values.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,14 +43,14 @@ class Header(BaseModel):
     settings: dict[str, Any]
 
     def differences(self, other: "Header") -> list[str]:
-        """Say what is otherwise in another run: "model was 8c28…, is 11ab…"."""
+        """Return the differences from another run, as in "model was 8c28…, is 11ab…"."""
         mine, its = ({"source": one.source, "model": one.model[:12], **one.settings} for one in (self, other))
         names = dict.fromkeys([*mine, *its])
         return [f"{name} was {mine.get(name)}, is {its.get(name)}" for name in names if mine.get(name) != its.get(name)]
 
 
 def _plain(name: str) -> str:
-    """Refuse a name that leads out of the ledger's folder."""
+    """Raise an error for a name that leads out of the folder."""
     if not name or name != Path(name).name or name.startswith("."):
         message = f"{name!r} is not the name of a part"
         raise ValueError(message)
@@ -61,7 +61,7 @@ PartName = Annotated[str, AfterValidator(_plain)]
 
 
 class Begun(BaseModel):
-    """A part that is about to be made, so that it is known as the run's own whatever happens next."""
+    """A part that is about to be made, recorded first so that it is known to belong to the run."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -69,28 +69,28 @@ class Begun(BaseModel):
 
 
 class Entry(BaseModel):
-    """A piece of the input that is done.
+    """A finished shard.
 
     Parameters
     ----------
     shard : str
-        Its name.
+        Name of the shard.
     fingerprint : str
-        Of the input's files; see `peculiar.sources.stream.Source.fingerprint`.
+        Fingerprint of the input files; see `peculiar.sources.stream.Source.fingerprint`.
     content : str
-        Digest of the input's content, by which files are known again whose times changed; empty where that would take
-        longer than classifying them.
+        Digest of the input, to recognise files whose times changed; empty if computing it would take longer than
+        classifying.
     part : str
-        The file with its rows, in the ledger's folder.
+        The file with the rows, in the folder of the ledger.
     size : int
-        Of that file, in bytes.
+        Size of that file, in bytes.
     sha256 : str
-        Of that file.
+        Digest of that file.
     rows : int
     seconds : float
     classes, flagged : dict of str to int
     problems : dict of str to str
-        As `peculiar.catalogs.rows.Tally`.
+        As in `peculiar.catalogs.tally.Tally`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -114,13 +114,13 @@ _LATER: TypeAdapter[Begun | Entry] = TypeAdapter(Begun | Entry)
 
 
 class Ledger:
-    """The ledger in a folder, opened by `open_ledger`.
+    """The open ledger of a folder; see `open_ledger`.
 
     Attributes
     ----------
     folder : path
     entries : dict of str to Entry
-        By name of the shard. Those whose part has gone missing are not among them.
+        Finished shards by name, without those whose part is missing.
     """
 
     def __init__(self, folder: Path, entries: dict[str, Entry]) -> None:
@@ -128,11 +128,11 @@ class Ledger:
         self.entries = entries
 
     def begin(self, part: str) -> None:
-        """Note that a part is about to be made."""
+        """Record that a part is about to be made."""
         _append(self.folder / FILE, Begun(begun=part))
 
     def drop(self, shard: str) -> None:
-        """Remove the part of a shard, whose input has changed."""
+        """Remove the part of a shard whose input has changed."""
         (self.folder / self.entries.pop(shard).part).unlink(missing_ok=True)
 
     def clear(self) -> None:
@@ -140,17 +140,17 @@ class Ledger:
         _remove_parts(self.folder)
         for name in (FILE, _LOCK):
             (self.folder / name).unlink(missing_ok=True)
-        with suppress(OSError):  # something of the user's is in it
+        with suppress(OSError):  # the folder contains other files
             self.folder.rmdir()
 
     def add(self, entry: Entry) -> None:
-        """Note that a part is whole; it is on disk when this returns."""
+        """Record that a part is complete; the entry is on disk when this returns."""
         _append(self.folder / FILE, entry)
         self.entries[entry.shard] = entry
 
 
 def read_header(folder: Path, *, restart: bool = False) -> Header | None:
-    """Return how the run in a folder was begun; None where there is none, or it is to begin anew."""
+    """Return the header of the run in a folder; None if there is none, or it is to be restarted."""
     file = folder / FILE
     if restart or not file.is_file():
         return None
@@ -160,36 +160,36 @@ def read_header(folder: Path, *, restart: bool = False) -> Header | None:
 
 @contextmanager
 def open_ledger(folder: Path, header: Header, *, restart: bool, overwrite: bool = False) -> Iterator[Ledger]:
-    """Open the ledger in a folder, or begin one; no other process can meanwhile.
+    """Open or create the ledger of a folder, and lock it against other processes.
 
     Parameters
     ----------
     folder : path
-        Made if it is not there.
+        Created if it does not exist.
     header : Header
-        Of the run that is about to go on or to begin.
+        Settings of the run that is about to start or continue.
     restart : bool
-        Begin anew, whatever was done before.
+        Start over, whatever was done before.
     overwrite : bool
-        Begin anew where the run that is there was begun otherwise.
+        Start over if the existing run has other settings.
 
     Raises
     ------
     UsageError
-        If the folder holds something else, another process is at work in it, or what is there was made otherwise.
+        If the folder holds something else, another process is using it, or its run has other settings.
     LedgerError
-        If the ledger is damaged anywhere but at its end, where a power cut leaves half a line.
+        If the ledger is damaged anywhere but at its end, where a power failure leaves half a line.
     """
     file = folder / FILE
     if folder.exists() and (not folder.is_dir() or (_holds_files(folder) and not file.exists())):
-        message = f"{folder} holds something else than a catalogue's parts; choose another output (--out)"
+        message = f"{folder} holds other files than the parts of a catalogue; choose another output (--out)"
         raise UsageError(message)
     lock = FileLock(folder / _LOCK)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire(blocking=False)
-    except Timeout as error:  # a kind of OSError
-        message = f"another process is at work on {folder}; wait for it, or choose another output (--out)"
+    except Timeout as error:  # a subclass of OSError
+        message = f"another process is using {folder}; wait for it, or choose another output (--out)"
         raise UsageError(message) from error
     except OSError as error:
         message = f"{folder} cannot be written to ({error.strerror}); choose another output (--out)"
@@ -218,12 +218,12 @@ def _remove_parts(folder: Path) -> None:
 
 
 def part_names(folder: Path) -> set[str]:
-    """Return the parts that the ledger in a folder names; lines that cannot be read name none.
+    """Return the parts that the ledger of a folder names; unreadable lines are skipped.
 
     Raises
     ------
     LedgerError
-        If its first line cannot be read, so that it may be no ledger at all.
+        If its first line cannot be read, so that it may not be a ledger.
     """
     file = folder / FILE
     lines = file.read_bytes().splitlines() if file.exists() else []
@@ -231,7 +231,7 @@ def part_names(folder: Path) -> set[str]:
         if lines:
             Header.model_validate_json(lines[0])
     except ValidationError as error:
-        message = f"{file} is not a ledger that can be read, so that nothing is removed; choose another output (--out)"
+        message = f"{file} cannot be read as a ledger, so nothing was removed; choose another output (--out)"
         raise LedgerError(message) from error
     names = set()
     for line in lines[1:]:
@@ -248,7 +248,7 @@ def _append(file: Path, line: BaseModel) -> None:
             opened.write(line.model_dump_json().encode() + b"\n")
             opened.flush()
             os.fsync(opened.fileno())
-        except OSError as error:  # a full disk must not leave half a line in front of the next
+        except OSError as error:  # a full disk must not leave half a line before the next one
             os.truncate(file, before)
             raise OSError(error.errno, error.strerror, str(file)) from error
 
@@ -256,19 +256,19 @@ def _append(file: Path, line: BaseModel) -> None:
 def _read(file: Path, header: Header, *, overwrite: bool) -> dict[str, Entry]:
     content = file.read_bytes() if file.exists() else b""
     whole = content.rfind(b"\n") + 1
-    if whole < len(content):  # cut off in the middle of a line
+    if whole < len(content):  # truncated within a line
         os.truncate(file, whole)
     lines = content[:whole].splitlines()
     if not lines:
         _begin(file, header)
         return {}
     differences = _parse(Header, lines[0], file, 1).differences(header)
-    if differences and (overwrite or not part_names(file.parent)):  # where nothing was done, nothing is lost
+    if differences and (overwrite or not part_names(file.parent)):  # nothing was done yet, so nothing is lost
         _begin(file, header)
         return {}
     if differences:
         message = (
-            f"{file.parent} was begun otherwise: {'; '.join(differences)}. Go on as it was begun, start over "
+            f"{file.parent} was started with other settings: {'; '.join(differences)}. Use the same, start over "
             "(--restart), or choose another output (--out)"
         )
         raise UsageError(message)
@@ -277,7 +277,7 @@ def _read(file: Path, header: Header, *, overwrite: bool) -> dict[str, Entry]:
 
 
 def read_entries(folder: Path) -> list[Entry]:
-    """Return what the ledger in a folder says of each shard that is done.
+    """Return the entries of the finished shards in the ledger of a folder.
 
     Raises
     ------
@@ -293,7 +293,7 @@ def read_entries(folder: Path) -> list[Entry]:
 
 
 def _entry(line: bytes, file: Path, number: int) -> Entry | None:
-    """Return what a line says is done; None where it says that a part was begun."""
+    """Return the entry in a line; None for a part that was only announced."""
     with suppress(ValidationError):
         Begun.model_validate_json(line)
         return None

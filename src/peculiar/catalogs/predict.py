@@ -1,4 +1,4 @@
-"""Classify galaxies into a catalogue, in memory or on the disk."""
+"""Classify galaxies into a catalogue, in memory or on disk."""
 
 import os
 import time
@@ -18,7 +18,7 @@ from peculiar.catalogs.tally import Summary, Tally
 from peculiar.errors import IncompleteError, UsageError
 from peculiar.images.decode import parse_crop
 from peculiar.models.model_file import Model, load_model
-from peculiar.progress import telling
+from peculiar.progress import reporting
 from peculiar.sources import MemorySource, open_pictures
 from peculiar.sources.stream import Source
 from peculiar.tables.writers.stream import schema_of
@@ -52,89 +52,91 @@ def predict(
 ) -> Catalog:
     """Classify galaxies into a catalogue.
 
-    Rows out are rows in, in their order: a picture that cannot be read keeps its row, with nulls and a flag. Without
-    `out` the catalogue is in memory. With it the catalogue is written piece by piece, in constant memory, and a call
-    that was stopped goes on when it is made again. The result is the same to the bit, also with other sizes of batches
-    and shards, and any number of workers.
+    The catalogue has one row per input row, in the same order: a picture that cannot be read keeps its row, with nulls
+    and a flag. Without `out` the catalogue is in memory. With `out` it is written shard by shard, in constant memory,
+    and a call that was stopped continues when it is repeated. The result is identical to the bit for all batch sizes,
+    shard sizes and numbers of workers.
 
     Parameters
     ----------
     data : path-like, sequence of path-like, array, list of PIL.Image.Image, or Source
-        Galaxies with pictures: what `open_source` takes; an array of uint8 or of floats from 0 to 1, of shape (n,
-        height, width, 3); pictures of Pillow; what `open_source`, `open_mosaic` and `simulate` return.
+        Galaxies with pictures: anything that `open_source` accepts; an array of shape (n, height, width, 3), uint8 or
+        float from 0 to 1; Pillow images; or a source from `open_source`, `open_mosaic` or `simulate`.
     out : path-like, optional
-        The catalogue: ``.parquet``, ``.csv``, ``.fits``, ``.vot`` or ``.ecsv``, which is there once it is whole (until
-        then, what is done is in the folder ``<out>.parts``); or, without a suffix, a folder of Parquet parts.
+        The catalogue: a file ``.parquet``, ``.csv``, ``.fits``, ``.vot`` or ``.ecsv``, which appears once it is
+        complete (until then, finished parts are in the folder ``<out>.parts``); or, without a suffix, a folder of
+        Parquet parts.
     model : Model or path-like, optional
-        By default the model that ships.
+        Default: the model that ships.
     embeddings : bool
-        Keep the embedding of each galaxy, which `Catalog.similar` and others need.
+        Keep the embedding of each galaxy, which `Catalog.similar` and other searches need.
     views : int, optional
-        Average over so many turned and mirrored views, 1 to 8; by default as the model's card says.
+        Number of turned and mirrored views to average over, 1 to 8; default: as in the model's card.
     crop : int or {"galaxy", "whole"}, optional
-        What to show the network: the galaxy in the middle, the whole picture, or so many pixels; by default as the
-        model says.
+        Part of the picture to classify: the galaxy in the middle, the whole picture, or a number of pixels; default: as
+        in the model's card.
     fast : bool
-        Let the decoder reduce JPEGs: faster, pixels differ slightly.
+        Let the decoder reduce JPEGs: faster, with slightly different pixels.
     keep : sequence of str
-        Columns of the data that the catalogue carries along.
+        Columns of the data to copy to the catalogue.
     positions : path-like, optional
-        A table with the columns ``ra`` and ``dec``: stamps are cut out of the mosaics `data`.
+        A table with the columns ``ra`` and ``dec``: stamps are cut from the mosaics `data`.
     stamp_size : str
-        Side of a stamp: "128px", "30arcsec", or "4xR50", by a column of radii.
+        Side of a stamp: "128px", "30arcsec", or "4xR50" (four times the column ``R50``).
     bands : str or sequence of str
-        Of FITS images, the bands to show, the reddest first: "i,r,g".
+        Bands of FITS images, the reddest first: "i,r,g".
     id, ra, dec : str, optional
-        The columns of a table that hold ids and positions; by default those of the usual names.
+        Columns of ids and positions; default: the usual names.
     batch_size : int
-        Pictures that go through the network together.
+        Number of pictures per batch; it changes only the speed.
     workers : int
-        Processes. One works in this process, with all cores; several have a core each, and need `out`. A script that
-        asks for several has to keep its own work below ``if __name__ == "__main__":``.
+        Number of processes. With 1, this process uses all cores; several processes have one core each and need `out`. A
+        script that uses several has to start its work below ``if __name__ == "__main__":``.
     dask : str, optional
-        Instead of processes: the address of a Dask scheduler, or "local" to start one with `workers` processes.
+        Address of a Dask scheduler to use instead of processes, or "local" to start one with `workers` processes.
     shard_rows : int, optional
-        Rows of a shard, about; a shard ends where a file or a row group does. By default 128 to 2,048, by their number,
-        or as the run was begun.
+        Approximate number of rows per shard; a shard ends at the end of a file or row group. Default: 128 to 2,048,
+        depending on the number of rows, or as in the run that is continued.
     restart : bool
-        Start over, and ignore what this call did before.
+        Start over, ignoring the parts of an earlier call.
     overwrite : bool
-        Replace what is at `out`, also if this call did not write it.
+        Replace existing output, also if another call wrote it.
     partial : bool
-        Write the catalogue also if some shards failed, without their rows.
+        Write the catalogue even if some shards failed, without their rows.
     progress : callable, optional
-        Called with the numbers of galaxies done and to do; the latter is None if a damaged file cannot be counted.
+        Called with the number of finished galaxies and the total; the total is None if a damaged file cannot be
+        counted.
     verbose : bool
-        Show progress on standard error, where `progress` is not given.
+        Show progress on standard error if `progress` is not given.
 
     Returns
     -------
     Catalog
-        Its `Catalog.summary` says what became of the galaxies.
+        Its `Catalog.summary` has the counts of classes, flags and failures.
 
     Raises
     ------
     NotFoundError, DataError
-        If the data are not there, or none of the kinds that are known.
+        If the data do not exist, or are of no known kind.
     IncompleteError
-        If some shards failed, and `partial` is not set; what is done is kept, and the same call tries the failed ones
-        again.
+        If some shards failed and `partial` is not set; finished parts are kept, and the same call retries the failed
+        shards.
     UsageError
-        If the suffix of `out` is not known, a number is out of range, an option needs `out` and there is none, `out` is
-        the input, was not written by the same call, or was begun otherwise or from files that are gone.
+        If the suffix of `out` is unknown, a number is out of range, or an option needs `out`; or if `out` is the input,
+        was written by another call, or was started with other settings or from files that are gone.
     UnknownNameError
-        If there is no column of a name that was given.
+        If a named column does not exist.
     LedgerError
-        If the record of what is done is damaged.
+        If the ledger is damaged.
     MissingExtraError
-        If Dask is asked for and not installed.
+        If Dask is requested and not installed.
     OSError
-        If `out` cannot be written to; what is done is kept.
+        If `out` cannot be written; finished parts are kept.
 
     Warns
     -----
     PeculiarWarning
-        If some of the input has changed since the run was begun, and is classified again.
+        If part of the input has changed since the run was started, and is classified again.
 
     Examples
     --------
@@ -147,7 +149,7 @@ def predict(
     True
     """
     model = model if isinstance(model, Model) else load_model(model)
-    if dask is not None:  # the workers of a cluster may stand in other folders
+    if dask is not None:  # the workers of a cluster may have other working directories
         data, positions = _absolute(data), None if positions is None else Path(positions).absolute()
     source = open_pictures(data, positions, stamp_size=stamp_size, bands=bands, id=id, ra=ra, dec=dec)
     framing = replace(model.framing, fast=fast)
@@ -157,12 +159,12 @@ def predict(
     model.check_views(settings.views)
     with ExitStack() as stack:
         if progress is None:
-            progress = stack.enter_context(telling("classified")) if verbose else _silent
+            progress = stack.enter_context(reporting("classified")) if verbose else _silent
         if out is None or isinstance(source, MemorySource):
             on_disk = {"workers": workers > 1, "dask": dask, "shard_rows": shard_rows, "restart": restart}
             stray = [name for name, value in {**on_disk, "partial": partial}.items() if value]
             if stray:
-                message = f"{', '.join(stray)}: only for pictures in files and a catalogue on the disk (out)"
+                message = f"{', '.join(stray)}: only for pictures in files and a catalogue on disk (out)"
                 raise UsageError(message)
             catalog = _in_memory(source, model, settings, keep, batch_size, progress)
             if out is not None:
@@ -184,7 +186,7 @@ def predict(
             progress=progress,
         )
     if summary.failed and not partial:
-        raise IncompleteError(_told(summary), summary)
+        raise IncompleteError(_failure_message(summary), summary)
     catalog = Catalog.of_file(Path(out), pictures=source)
     catalog.summary = summary
     return catalog
@@ -214,18 +216,18 @@ def _in_memory(
     return catalog
 
 
-def _told(summary: Summary) -> str:
+def _failure_message(summary: Summary) -> str:
     name, reason = next(iter(summary.failed.items()))
     count = len(summary.failed)
-    which = "1 part of the data" if count == 1 else f"{count:,} parts of the data, the first of them"
+    which = "1 part of the data failed" if count == 1 else f"{count:,} parts of the data failed, the first"
     return (
-        f"{which} failed: {name}: {reason}; repair it, and the same call continues with the rest. partial=True writes "
-        "the catalogue without what failed"
+        f"{which}: {name}: {reason}; repair it, and the same call continues with the "
+        "rest. partial=True writes the catalogue without the failed parts"
     )
 
 
 def _silent(done: int, total: int | None) -> None:
-    """Say nothing."""
+    """Ignore the progress."""
 
 
 def _absolute(data: Any) -> Any:

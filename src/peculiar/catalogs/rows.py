@@ -1,4 +1,4 @@
-"""The rows of a catalogue: probabilities, classes, novelty and flags of each galaxy."""
+"""Rows of a catalogue: probabilities, classes, novelty and flags of each galaxy."""
 
 import json
 import time
@@ -28,21 +28,21 @@ from peculiar.tables.identifiers import typed_ids
 from peculiar.tables.reader import MODEL_NOTE
 
 SET_LEVEL = "90"
-"""Of the prediction sets that are written, in per cent."""
+"""Coverage of the prediction sets that are written, in per cent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What decides a catalogue, besides pictures and model.
+    """Settings that decide a catalogue, besides pictures and model.
 
     Parameters
     ----------
     framing : Framing
-        How to frame the pictures; of the model's size.
+        Crop and size of the pictures; the size is that of the model.
     views : int
-        Over how many turned and mirrored views answers are averaged, 1 to 8.
+        Number of turned and mirrored views to average over, 1 to 8.
     embeddings : bool
-        Whether to keep the embedding of each galaxy.
+        Keep the embedding of each galaxy.
     """
 
     framing: Framing
@@ -53,17 +53,17 @@ class Settings:
 def catalog_columns(
     model: Model, *, positions: bool, embeddings: bool, id_type: pa.DataType | None = None
 ) -> list[Column]:
-    """Return the columns of a catalogue that a model gives.
+    """Return the columns of a catalogue that a model writes.
 
     Parameters
     ----------
     model : Model
     positions : bool
-        Whether the galaxies' positions are known.
+        Include the columns of positions.
     embeddings : bool
-        Whether to keep what the network makes of each picture.
+        Include the column of embeddings.
     id_type : pyarrow.DataType, optional
-        Type of the ids, by default text; see `peculiar.sources.stream.Source.id_type`.
+        Type of the ids; default: text. See `peculiar.sources.stream.Source.id_type`.
     """
     columns = [replace(ID, type=id_type or ID.type), *((RA, DEC, HEALPIX) if positions else ())]
     for question, number, name in _probability_columns(model.card.questions):
@@ -89,19 +89,19 @@ def catalog_columns(
 
 
 def columns_of(source: Source, model: Model, settings: Settings) -> list[Column]:
-    """Return the columns of the catalogue of a source, without those that it carries along."""
+    """Return the columns of the catalogue of a source, without the columns copied from the source."""
     return catalog_columns(model, positions=source.positioned, embeddings=settings.embeddings, id_type=source.id_type)
 
 
 def carried_columns(source: Source, columns: Sequence[Column], keep: Sequence[str]) -> list[Column]:
-    """Return the columns of a source that its catalogue is to carry along.
+    """Return the columns of a source that are copied to its catalogue.
 
     Raises
     ------
     UsageError
-        If the catalogue has one of that name of its own.
+        If the catalogue has a column of that name itself.
     UnknownNameError
-        If the source has none of that name.
+        If the source has no column of that name.
     """
     own = {column.name.lower() for column in columns}
     for name in keep:
@@ -112,7 +112,7 @@ def carried_columns(source: Source, columns: Sequence[Column], keep: Sequence[st
 
 
 def _judgement_columns(model: Model) -> list[Column]:
-    """Return the columns that a model file has the means for: prediction sets, and unlikeness."""
+    """Return the columns of prediction sets and novelty, if the model file is calibrated for them."""
     columns, main = [], model.card.main_question
     if SET_LEVEL in model.card.sets.get(main.name, {}):
         text = (
@@ -129,7 +129,7 @@ def _judgement_columns(model: Model) -> list[Column]:
 def _judgements(
     model: Model, probabilities: NDArray[np.float32], embedding: NDArray[np.float32], artefacts: NDArray[np.float32]
 ) -> dict[str, NDArray[np.generic] | list[str | None]]:
-    """Return the values of `_judgement_columns`: None and NaN where a picture cannot be read."""
+    """Return the values of `_judgement_columns`; None and NaN if a picture cannot be read."""
     main = model.card.main_question
     result: dict[str, NDArray[np.generic] | list[str | None]] = {}
     thresholds = model.card.sets.get(main.name, {}).get(SET_LEVEL)
@@ -149,12 +149,12 @@ def _flags_text() -> str:
 
 
 def _called(question: Question) -> str:
-    """Return the name of a question as a description can hold it: without line breaks, say."""
+    """Return the name of a question for a description, without line breaks and control characters."""
     return question.name if question.name.isprintable() and question.name.strip() else repr(question.name)
 
 
 def _probability_columns(questions: Sequence[Question]) -> Iterator[tuple[Question, int, str]]:
-    """Yield question, number of the answer, and name of each column of probabilities."""
+    """Yield the question, the number of the answer and the name of each column of probabilities."""
     columns = answer_columns(questions)
     for question in questions:
         for number, answer in enumerate(question.answers):
@@ -163,7 +163,7 @@ def _probability_columns(questions: Sequence[Question]) -> Iterator[tuple[Questi
 
 
 def _class_columns(questions: Sequence[Question]) -> Iterator[tuple[Question, str]]:
-    """Yield each question and the column of its most probable answer; of a single one ``class`` says all."""
+    """Yield each question and the column of its most probable answer; for a single question that is ``class``."""
     if len(questions) > 1:
         names = class_columns(questions)
         yield from ((question, names[question.name]) for question in questions)
@@ -180,20 +180,20 @@ def catalog_batches(
 ) -> Iterator[pa.RecordBatch]:
     """Classify galaxies into the rows of a catalogue, batch by batch.
 
-    Rows out are rows in, in their order: a picture that cannot be read keeps its row, with nulls and a flag.
+    There is one row per galaxy, in order: a picture that cannot be read keeps its row, with nulls and a flag.
 
     Parameters
     ----------
     galaxies : iterable of Galaxy
-        Framed as `settings` say.
+        Framed according to `settings`.
     columns : sequence of Column
-        Of the catalogue; see `catalog_columns`.
+        Columns of the catalogue; see `catalog_columns`.
     model : Model
     settings : Settings
     tally : Tally
-        Counts what was yielded.
+        Counts the rows that were yielded.
     batch_size : int
-        Pictures that go through the network together; changes nothing but the speed.
+        Number of pictures per batch; it changes only the speed.
 
     Raises
     ------
@@ -222,7 +222,7 @@ def classified(
     decoders: int = 2,
     name: str = "",
 ) -> Iterator[pa.RecordBatch]:
-    """Classify rows of a source into those of a catalogue, with the columns that are carried along.
+    """Classify rows of a source into rows of a catalogue, with the columns copied from the source.
 
     Parameters
     ----------
@@ -230,17 +230,17 @@ def classified(
     model : Model
     settings : Settings
     tally : Tally
-        Counts what was yielded.
+        Counts the rows that were yielded.
     carried : sequence of Column
-        Of `carried_columns`.
+        As returned by `carried_columns`.
     start, stop : int
-        The rows; all by default.
+        Range of rows; default: all.
     batch_size : int
-        Pictures that go through the network together.
+        Number of pictures per batch; it changes only the speed.
     decoders : int
-        Threads that decode pictures.
+        Number of threads that decode pictures.
     name : str
-        What the rows are called, for messages.
+        Name of the rows, for messages.
     """
     galaxies = source.galaxies(settings.framing, threads=decoders, start=start, stop=stop)
     columns = columns_of(source, model, settings)
@@ -251,13 +251,13 @@ def classified(
 def _side_by_side(
     batches: Iterator[pa.RecordBatch], carried: Iterator[pa.RecordBatch], name: str
 ) -> Iterator[pa.RecordBatch]:
-    """Yield batches with the columns of others beside them, whose rows are the same but come in other pieces."""
+    """Yield batches joined with the columns of other batches, which have the same rows in different chunks."""
     held: pa.Table | None = None
     for batch in batches:
         while held is None or len(held) < len(batch):
             more = next(carried, None)
             if more is None:
-                message = f"{name}: the columns to keep end before its pictures do"
+                message = f"{name}: the columns to keep have fewer rows than the pictures"
                 raise DataError(message)
             table = pa.Table.from_batches([more])
             held = table if held is None else pa.concat_tables([held, table])
@@ -276,7 +276,7 @@ def _values(
     *,
     views: int | None,
 ) -> dict[str, NDArray[np.generic] | list[str | None]]:
-    """Return the columns of one batch; NaN and None stand for what is not known."""
+    """Return the columns of one batch, with NaN and None for unknown values."""
     count, questions, main = len(batch), model.card.questions, model.card.main_question
     flags = np.full(count, Flag.UNREADABLE, dtype=np.int32)
     embedding = np.full((count, model.embedding_size), np.nan, dtype=np.float32)
@@ -311,7 +311,7 @@ def _values(
 
 
 def _called_classes(question: Question, probabilities: NDArray[np.float32]) -> list[str | None]:
-    """Return the most probable answer of each row, of equals the first; None where probabilities are NaN."""
+    """Return the most probable answer of each row, the first of equals; None if the probabilities are NaN."""
     known = ~np.isnan(probabilities[:, 0])
     numbers = np.where(known, probabilities.argmax(axis=1), len(question.answers))
     names = (*question.answers, None)
@@ -319,13 +319,13 @@ def _called_classes(question: Question, probabilities: NDArray[np.float32]) -> l
 
 
 def _cells(positions: NDArray[np.float64]) -> NDArray[np.generic]:
-    """Return the cells of HEALPix that positions (n, 2) lie in, masked where there is none."""
+    """Return the HEALPix cells of positions (n, 2), masked where a position is missing."""
     cells = healpix_29(positions[:, 0], positions[:, 1])
     return np.ma.masked_less(cells, 0)
 
 
 def _array(values: NDArray[np.generic] | list[str | None], type: pa.DataType) -> pa.Array:
-    """Return an Arrow array in which NaN is null."""
+    """Return an Arrow array with null for NaN."""
     if isinstance(values, list):
         return pa.array(values, type)
     if pa.types.is_fixed_size_list(type):
@@ -350,7 +350,7 @@ def _count(batch: list[Galaxy], values: dict[str, NDArray[np.generic] | list[str
 
 
 def provenance(source: Source, model: Model, settings: Settings) -> dict[str, str]:
-    """Return what a reader of a catalogue has to know of its making."""
+    """Return the notes on how a catalogue was made."""
     return {
         "creator": f"peculiar {metadata.version('peculiar')}",
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

@@ -1,4 +1,4 @@
-"""Search a catalogue: by condition, by position, by similarity, for odd galaxies."""
+"""Searches of a catalogue: by condition, by position, by similarity, for odd galaxies."""
 
 import itertools
 import os
@@ -27,10 +27,10 @@ Kind = TypeVar("Kind", bound=GalaxyTable)
 Value = TypeVar("Value", bound=np.generic)
 
 DISTANCE = Column("distance", pa.float64(), "distance from the middle of the cone", "deg", "pos.angDistance")
-"""What a search in a cone adds."""
+"""Column that a cone search adds."""
 
 SCORE = Column("score", pa.float32(), ucd="stat.value")
-"""What a search for likeness or oddness adds."""
+"""Column that a search for similar or odd galaxies adds."""
 
 _UNITS = {"": 1.0, "deg": 1.0, "arcmin": 60.0, "arcsec": 3600.0}
 
@@ -42,7 +42,7 @@ class Cone:
     Parameters
     ----------
     ra, dec : float
-        Its middle, ICRS, in degrees.
+        Its centre, ICRS, in degrees.
     radius : float
         In degrees.
     """
@@ -52,7 +52,7 @@ class Cone:
     radius: float
 
     def __post_init__(self) -> None:
-        """Refuse what lies outside the sky."""
+        """Check the ranges."""
         if not (-360 <= self.ra <= 360 and -90 <= self.dec <= 90 and 0 <= self.radius <= 180):
             swapped = "; are right ascension and declination swapped?" if abs(self.dec) > 90 else ""
             message = (
@@ -63,12 +63,12 @@ class Cone:
 
 
 def parse_cone(text: str) -> Cone:
-    """Read a cone as people type it: ``RA,DEC,RADIUS``, in degrees; the radius may end in arcmin or arcsec.
+    """Parse a cone ``RA,DEC,RADIUS`` in degrees; the radius may end in arcmin or arcsec.
 
     Raises
     ------
     UsageError
-        If it is none.
+        If it is not a cone.
     """
     number = r"\s*([-+]?\d+\.?\d*(?:e[-+]?\d+)?)\s*"
     match = re.fullmatch(rf"{number}(?:deg)?\s*,{number}(?:deg)?\s*,{number}(deg|arcmin|arcsec)?\s*", text.lower())
@@ -79,7 +79,7 @@ def parse_cone(text: str) -> Cone:
 
 
 def as_cone(where: "Cone | str | tuple[float, float, float] | None") -> Cone | None:
-    """Return a circle on the sky, however it was given; see `parse_cone`."""
+    """Return a cone from any of its forms; see `parse_cone`."""
     return parse_cone(where) if isinstance(where, str) else Cone(*where) if isinstance(where, tuple) else where
 
 
@@ -100,29 +100,29 @@ def query(
     where : str, optional
         A condition on the columns, such as ``p_ringed > 0.9 and entropy < 0.5``; see `peculiar.catalogs.where`.
     cone : Cone, optional
-        Where on the sky. The distance from its middle becomes the column ``distance``.
+        A circle on the sky. The distance from its centre becomes the column ``distance``.
     by : str, optional
-        The column to order by, highest first; with a minus sign before it, lowest first. By default the nearest first
-        where there is a cone, or else the order of the catalogue.
+        The column to sort by, highest first; with a minus sign before it, lowest first. Default: the nearest first if
+        there is a cone, else the order of the catalogue.
     top : int or None
-        So many at the most; None for all, which have to fit into memory.
+        Maximum number of galaxies; None for all, which have to fit into memory.
     columns : sequence of str, optional
-        Which columns to give besides ``id``; by default all but embeddings.
+        Columns to return besides ``id``; default: all except embeddings.
 
     Returns
     -------
     GalaxyTable
-        Of the same kind as `catalog`.
+        Of the same class as `catalog`.
 
     Raises
     ------
     UsageError
-        If the condition cannot be understood, or not be computed within the limits of time and memory.
+        If the condition is invalid, or exceeds the limits of time or memory.
     UnknownNameError
         If there is no such column.
     """
     if top is not None and top < 1:
-        message = f"top has to be at least 1, received {top}"
+        message = f"top has to be at least 1; received {top}"
         raise UsageError(message)
     catalog.check_columns(columns or ())
     names = catalog.plain if columns is None else list(dict.fromkeys(["id", *columns]))
@@ -146,14 +146,14 @@ def query(
         notes["cone"] = f"{cone.ra!r},{cone.dec!r},{cone.radius!r}"
 
     def find(selected: Sequence[str], view: str = "catalog") -> pa.Table:
-        sql = f"SELECT {', '.join([*selected, *added])} FROM {view}{clauses}"  # noqa: S608 - from checked parts, values apart
-        # The id decides between equals, so that the same search finds the same rows.
+        sql = f"SELECT {', '.join([*selected, *added])} FROM {view}{clauses}"  # noqa: S608 - made of checked parts, with values as parameters
+        # Ties are broken by id, so that the same search finds the same rows.
         sql += f" ORDER BY {order} NULLS LAST, id" if order else ""
         sql += f" LIMIT {top}" if top is not None else ""
         return run_sql(catalog, sql, values, where)
 
     def rows() -> NDArray[np.int64]:
-        # Only when they are asked for, since numbered rows have all to be read.
+        # Only if they are requested, because numbering rows requires reading all of them.
         taken = {name.casefold() for name in called.values()}
         number = quoted(next(name for name in map("row {}".format, itertools.count()) if name not in taken))
         found = find([number], f"(SELECT *, row_number() OVER () - 1 AS {number} FROM catalog)")  # noqa: S608 - as above
@@ -165,7 +165,7 @@ def query(
 
 
 def added_column(column: Column, catalog: GalaxyTable) -> Column:
-    """Return a column that a search adds: it takes the place of one that an earlier search added, and of no other."""
+    """Return a column that a search adds; it replaces the column of an earlier search, but no other."""
     taken = {name.casefold(): known for name, known in catalog.columns.items()}
     known = taken.get(column.name)
     if known is None or (known.name, known.ucd) == (column.name, column.ucd):
@@ -175,12 +175,12 @@ def added_column(column: Column, catalog: GalaxyTable) -> Column:
 
 
 def selected(catalog: GalaxyTable, where: str | None = None, cone: Cone | None = None) -> NDArray[np.bool_]:
-    """Return which rows of a catalogue meet a condition, shape (n,)."""
+    """Return a mask of the rows that meet a condition, shape (n,)."""
     if where is None and cone is None:
         return np.ones(len(catalog), dtype=bool)
     clauses, values = _clauses(catalog, where, cone)
     condition = clauses.removeprefix(" WHERE ")
-    sql = f"SELECT coalesce({condition}, false) AS met FROM catalog"  # noqa: S608 - from checked parts, values apart
+    sql = f"SELECT coalesce({condition}, false) AS met FROM catalog"  # noqa: S608 - made of checked parts, with values as parameters
     return np.asarray(run_sql(catalog, sql, values, where)["met"].to_numpy(zero_copy_only=False), dtype=bool)
 
 
@@ -192,27 +192,27 @@ def find_rows(
     by: str | None = None,
     seconds: float = MOST_SECONDS,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64] | None]:
-    """Find the galaxies of a catalogue that meet a condition, and give their rows alone: quick, and small in memory.
+    """Find the galaxies that meet a condition and return only their rows, fast and with little memory.
 
     Parameters
     ----------
     catalog : GalaxyTable
     where, cone, by
-        As in `query`; of equals the earlier row comes first.
+        As in `query`; of equals, the earlier row comes first.
     seconds : float
-        Time after which the search is given up.
+        Time limit of the search.
 
     Returns
     -------
     rows : ndarray of int, shape (k,)
-        In order.
+        Rows in order.
     distances : ndarray, shape (k,), or None
-        From the middle of the cone, in degrees; None where there is no cone.
+        From the centre of the cone, in degrees; None without a cone.
 
     Raises
     ------
     UsageError, UnknownNameError
-        As of `query`.
+        As in `query`.
     """
     order = _order(catalog, by)
     name = (by or "").removeprefix("-")
@@ -224,26 +224,26 @@ def find_rows(
         values = [*values, *numbers]
     if order:
         columns.append(f"{quoted(sql_names(catalog)[name])} AS ordered")
-    sql = f"SELECT {', '.join(columns)} FROM catalog"  # noqa: S608 - from checked parts, values apart
+    sql = f"SELECT {', '.join(columns)} FROM catalog"  # noqa: S608 - made of checked parts, with values as parameters
     table = run_sql(catalog, sql, values, where, seconds)
     rows = np.flatnonzero(table["met"].to_numpy())
     table = table.take(rows) if len(rows) < table.num_rows else table
     if order or cone is not None:
         keys = table["ordered" if order else "distance"].combine_chunks()
         direction = "descending" if order.endswith("DESC") else "ascending"
-        # Stable; null and NaN come last either way.
+        # Stable; null and NaN come last in both directions.
         sorting = pa.compute.sort_indices(pa.table({"key": keys}), sort_keys=[("key", direction)]).to_numpy()
         rows, table = rows[sorting], table.take(sorting)
     return rows, None if cone is None else table["distance"].to_numpy()
 
 
 def _clauses(catalog: GalaxyTable, where: str | None, cone: Cone | None) -> tuple[str, list[str | float]]:
-    """Return the WHERE of SQL, and its values."""
+    """Return the WHERE clause, and its values."""
     parts: list[str] = []
     values: list[str | float] = []
     if cone is not None:
         dec = catalog.need_sky().dec
-        # Parts of the catalogue that lie elsewhere are passed over by their least and greatest declination.
+        # Parts of the catalogue outside the cone are skipped by their least and greatest declination.
         margin = cone.radius + 1e-6
         expression, numbers = _distance(catalog, cone)
         parts += [f"{quoted(sql_names(catalog)[dec.name])} BETWEEN ? AND ?", f"{expression} <= ?"]
@@ -258,7 +258,7 @@ def _clauses(catalog: GalaxyTable, where: str | None, cone: Cone | None) -> tupl
 
 
 def _distance(catalog: GalaxyTable, cone: Cone) -> tuple[str, list[float]]:
-    """Return the distance from a cone's middle in degrees as SQL: the haversine formula, exact at any distance."""
+    """Return SQL for the distance from the centre of a cone in degrees, by the haversine formula."""
     sky, names = catalog.need_sky(), sql_names(catalog)
     ra, dec = (
         quoted(names[one.name]) if one.factor == 1 else f"({quoted(names[one.name])} * {one.factor!r})"
@@ -277,11 +277,11 @@ def _order(catalog: GalaxyTable, by: str | None) -> str:
     name = by.removeprefix("-")
     catalog.check_columns([name])
     if name not in catalog.plain:
-        message = f"the column {name} holds a list a row and cannot be ordered by"
+        message = f"the column {name} holds lists and cannot be sorted by"
         raise UsageError(message)
     column, direction = quoted(sql_names(catalog)[name]), " ASC" if by.startswith("-") else " DESC"
     if pa.types.is_floating(catalog.columns[name].type):
-        # DuckDB takes NaN for the greatest of all numbers; here it comes last, as what is unknown.
+        # DuckDB sorts NaN as the largest number; here it comes last, like any unknown value.
         return f"CASE WHEN isnan({column}) THEN NULL ELSE {column} END{direction}"
     return column + direction
 
@@ -298,8 +298,8 @@ def similar(
 ) -> Kind:
     """Find the galaxies that look most like some examples.
 
-    Every galaxy's embedding is compared: the cosine of the angle to the mean direction of the examples, all centred on
-    the catalogue's mean, is the column ``score``. The examples themselves are left out.
+    The column ``score`` is the cosine of the angle between the embedding of the galaxy and the mean direction of the
+    examples, after subtracting the mean of the catalogue. The examples themselves are left out.
 
     Parameters
     ----------
@@ -308,19 +308,20 @@ def similar(
     ids : sequence of str
         Galaxies of the catalogue.
     embeddings : ndarray, shape (k, d), optional
-        What the model of the catalogue makes of other pictures; see `embed`.
+        Embeddings of other pictures by the model of the catalogue; see `embed`.
     where, cone : optional
-        Only among galaxies that meet these; see `query`.
+        Restrict the search to galaxies that meet these conditions; see `query`.
     top : int
-        So many at the most.
+        Maximum number of galaxies.
     approximate : bool
-        Compare only those galaxies that an index finds probably nearest, which is for many millions; needs the extra
-        ``faiss``. What share of the nearest it finds is in the notes, as ``recall``. See `peculiar.catalogs.index`.
+        Compare only the probable nearest neighbours from an index, for many millions of galaxies; needs the extra
+        ``faiss``. The share of true neighbours that it finds is in the notes, as ``recall``. See
+        `peculiar.catalogs.index`.
 
     Returns
     -------
     GalaxyTable
-        Of the same kind as `catalog`.
+        Of the same class as `catalog`.
 
     Raises
     ------
@@ -329,13 +330,13 @@ def similar(
     UsageError
         If there are no examples, or the catalogue has no embeddings.
     MissingExtraError
-        If it is to be approximate, and faiss is not installed.
+        If `approximate` is set and faiss is not installed.
     """
     root = catalog.root
     rows, known = root.rows_of(ids), root.embeddings()
     unknown = [id_ for id_, row in zip(ids, rows, strict=True) if np.isnan(known.vectors[row, 0])]
     if unknown:
-        message = f"{unknown[0]} has no embedding, since its picture could not be read; give another example"
+        message = f"{unknown[0]} has no embedding, because its picture could not be read; give another example"
         raise UsageError(message)
     examples = [known.vectors[rows]]
     if embeddings is not None:
@@ -360,7 +361,7 @@ def similar(
 
 
 def among(catalog: GalaxyTable, where: str | None = None, cone: Cone | None = None) -> NDArray[np.bool_] | None:
-    """Tell which rows of a catalogue's root are among its own that meet a condition; None where all are."""
+    """Return a mask of the rows of the root that are in a catalogue and meet the conditions; None for all rows."""
     chosen = None if where is None and cone is None else selected(catalog, where, cone)
     if catalog.root is catalog:
         return chosen
@@ -370,12 +371,12 @@ def among(catalog: GalaxyTable, where: str | None = None, cone: Cone | None = No
 
 
 def own(catalog: GalaxyTable, values: NDArray[Value]) -> NDArray[Value]:
-    """Return, of values that the rows of a catalogue's root have, those of its own rows."""
+    """Return the values of the rows of a catalogue, from the values of all rows of its root."""
     return values if catalog.root is catalog else values[catalog.rows]
 
 
 def embed(catalog: GalaxyTable, model: Model, pictures: Sequence[Any]) -> NDArray[np.float32]:
-    """Let the model that made a catalogue look at other pictures, in the same way.
+    """Embed other pictures with the model and the settings of a catalogue.
 
     Parameters
     ----------
@@ -390,7 +391,7 @@ def embed(catalog: GalaxyTable, model: Model, pictures: Sequence[Any]) -> NDArra
     Raises
     ------
     UsageError
-        If it is another model.
+        If another model made the catalogue.
     PictureError
         If a picture cannot be read.
     """
@@ -429,15 +430,15 @@ def odd(
     ----------
     catalog : GalaxyTable
     by : {"class", "uncertainty"}
-        ``class``: the highest probability that something is odd (``p_odd``, or where there is no such column, the
-        lowest ``p_normal``). ``uncertainty``: the highest entropy.
+        ``class``: the highest probability of being odd (``p_odd``, or without that column the lowest ``p_normal``).
+        ``uncertainty``: the highest entropy.
     where, cone, top
         As in `query`.
 
     Raises
     ------
     UnknownNameError
-        If `by` is another, or the catalogue lacks the column.
+        If `by` is unknown, or the catalogue lacks the column.
     """
     if by not in ODD_BY:
         raise UnknownNameError("way to be odd", by, ODD_BY)
@@ -448,7 +449,7 @@ ODD_BY = ("class", "uncertainty")
 
 
 def odd_column(catalog: GalaxyTable, by: str) -> str:
-    """Return what `odd` orders by, as `query` takes it."""
+    """Return the column that `odd` sorts by, in the form that `query` takes."""
     if by == "uncertainty":
         return "entropy"
     return "p_odd" if "p_odd" in catalog.columns or "p_normal" not in catalog.columns else "-p_normal"
@@ -457,18 +458,18 @@ def odd_column(catalog: GalaxyTable, by: str) -> str:
 def best(
     catalog: Kind, scores: NDArray[np.floating], top: int, meaning: str, notes: Mapping[str, str] | None = None
 ) -> Kind:
-    """Return the galaxies with the highest scores, with all columns but embeddings, and the score.
+    """Return the galaxies with the highest scores, with the score and all columns except embeddings.
 
     Parameters
     ----------
     catalog : GalaxyTable
     scores : ndarray, shape (n,)
-        One a row; NaN for rows that are left out.
+        One score per row; NaN for rows that are left out.
     top : int
     meaning : str
-        What the score is.
+        Description of the score.
     notes : mapping of str to str, optional
-        What was searched for.
+        Notes that describe the search.
 
     Raises
     ------
@@ -476,7 +477,7 @@ def best(
         If `top` is below 1.
     """
     if top < 1:
-        message = f"top has to be at least 1, received {top}"
+        message = f"top has to be at least 1; received {top}"
         raise UsageError(message)
     left = np.flatnonzero(~np.isnan(scores))
     if len(left) > top:

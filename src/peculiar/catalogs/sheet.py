@@ -1,4 +1,4 @@
-"""Draw pictures of some galaxies of a catalogue, side by side."""
+"""Contact sheets: pictures of galaxies of a catalogue, side by side."""
 
 import itertools
 from collections.abc import Iterable
@@ -20,30 +20,30 @@ MOST_ON_SHEET, MOST_OF_ID = 120, 22
 def draw_sheet(
     catalog: GalaxyTable, source: Source, framing: Framing, by: str | None = None, *, count: int = MOST_ON_SHEET
 ) -> tuple[Figure, list[str]]:
-    """Draw the first galaxies side by side, and below each its id and class.
+    """Draw the first galaxies side by side, with id and class below each.
 
     Parameters
     ----------
     catalog : GalaxyTable
     source : Source
-        Where their pictures are, by the same ids.
+        The pictures, with the same ids.
     framing : Framing
-        What to show of each.
+        Part of each picture to show.
     by : str, optional
-        The column whose value is told beside the class.
+        A column whose value is shown beside the class.
     count : int
-        So many at the most.
+        Maximum number of galaxies.
 
     Returns
     -------
     figure : matplotlib.figure.Figure
     missing : list of str
-        Identifiers of those whose picture was not found, or cannot be read.
+        Ids of galaxies whose picture was not found or cannot be read.
 
     Raises
     ------
     DataError
-        If not one of the pictures is there.
+        If no picture is found.
     """
     first = catalog.head(count)
     ids = first.ids
@@ -68,7 +68,7 @@ def draw_sheet(
 def find_pictures(
     source: Source, ids: Iterable[str], framing: Framing, *, most: int | None = None
 ) -> dict[str, NDArray[np.uint8]]:
-    """Read the pictures of some galaxies of a source.
+    """Read the pictures of some galaxies from a source.
 
     Parameters
     ----------
@@ -76,12 +76,12 @@ def find_pictures(
     ids : iterable of str
     framing : Framing
     most : int, optional
-        Only look at so many rows of the source.
+        Maximum number of rows of the source to look at.
 
     Returns
     -------
     dict of str to ndarray of uint8, shape (size, size, 3)
-        By id; those that are not there, or cannot be read, are left out.
+        Pictures by id; missing and unreadable ones are left out.
     """
     wanted = set(ids)
     found: dict[str, NDArray[np.uint8]] = {}

@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     import duckdb
 
 MOST_SECONDS = 600.0
-"""How long a query may take, unless its caller allows less."""
+"""Default time limit of a query."""
 
 MOST_MEMORY = "50%"
-"""Share of the machine's memory that DuckDB may use for one query."""
+"""Share of the memory of the machine that DuckDB may use for one query."""
 
 _GRACE = 20.0
 
 _TOLD = 100
-"""Characters of a condition that a message repeats."""
+"""Maximum number of characters of a condition in a message."""
 
 
 def run_sql(
@@ -35,27 +35,27 @@ def run_sql(
     where: str | None = None,
     seconds: float = MOST_SECONDS,
 ) -> pa.Table:
-    """Run SQL on a connection that sees the catalogue, as the view ``catalog``, and nothing else.
+    """Run SQL on a connection with access to the view ``catalog`` and nothing else.
 
     Parameters
     ----------
     catalog : GalaxyTable
     sql : str
-        With a question mark for each value, and columns called as `sql_names` has them.
+        With a question mark for each value, and the column names of `sql_names`.
     values : sequence of (str, int or float)
     where : str, optional
-        The condition as it was typed, for messages.
+        The condition as typed, for messages.
     seconds : float
-        Time after which the query is given up.
+        Time limit of the query.
 
     Raises
     ------
     UsageError
-        If the condition does not fit the columns, or the query needs more time or memory than it may have.
+        If the condition does not fit the columns, or the query exceeds the limits of time or memory.
     DataError
         If the catalogue is damaged, or has changed since it was opened.
     """
-    import duckdb  # takes a tenth of a second to import
+    import duckdb  # importing it takes a tenth of a second
 
     catalog.check_unchanged()
     connection = _connect(catalog)
@@ -79,10 +79,10 @@ def _connect(catalog: GalaxyTable) -> "duckdb.DuckDBPyConnection":
     import duckdb
 
     connection = duckdb.connect(config={"memory_limit": MOST_MEMORY, "temp_directory": ""})
-    # Conditions are checked before; should one ever slip through, it meets neither files nor variables.
+    # Conditions are checked before; if one slips through, it has no access to files and variables.
     for setting in ("enable_external_access", "python_enable_replacements", "autoload_known_extensions"):
         connection.execute(f"SET {setting} = false")
-    # The remainder of a division by nothing is not known, as others are not: no reason to give up a search.
+    # A remainder of a division by zero is an unknown value like others, and no reason to fail.
     connection.execute("SET error_on_division_by_zero = false")
     connection.register("files", catalog.dataset)
     names = ", ".join(map(quoted, sql_names(catalog).values()))
@@ -92,7 +92,7 @@ def _connect(catalog: GalaxyTable) -> "duckdb.DuckDBPyConnection":
 
 
 def sql_names(catalog: GalaxyTable) -> dict[str, str]:
-    """Return what SQL calls each column: it knows no case, so that of g and G the later one gets a number."""
+    """Return the SQL name of each column. SQL ignores case, so of g and G the later one gets a number."""
     found: dict[str, str] = {}
     taken = {name.casefold() for name in catalog.columns}
     seen: set[str] = set()
@@ -117,7 +117,7 @@ def _short(where: str | None) -> str:
 def _within(
     connection: "duckdb.DuckDBPyConnection", sql: str, values: Sequence[str | float], seconds: float
 ) -> pa.Table:
-    """Run SQL in a thread of its own, so that this one sees the clock and Ctrl-C; raises `TimeoutError`."""
+    """Run SQL in another thread, so that this one handles the time limit and Ctrl-C; raises `TimeoutError`."""
     found: list[pa.Table] = []
     failed: list[Exception] = []
     done = threading.Event()
@@ -126,7 +126,7 @@ def _within(
         try:
             with connection:
                 found.append(connection.sql(sql, params=list(values)).to_arrow_table())
-        except Exception as error:  # noqa: BLE001 - raised below, by the thread that asked
+        except Exception as error:  # noqa: BLE001 - raised below, in the calling thread
             failed.append(error)
         finally:
             done.set()
@@ -136,10 +136,10 @@ def _within(
     try:
         in_time = done.wait(seconds)
     finally:
-        # What DuckDB is told before it is at work it forgets.
+        # An interrupt is lost if it comes before DuckDB has started.
         until = time.monotonic() + _GRACE
         while not done.is_set() and time.monotonic() < until:
-            with contextlib.suppress(Exception):  # it may be closed at this very moment
+            with contextlib.suppress(Exception):  # the connection may be closed at this moment
                 connection.interrupt()
             done.wait(0.05)
     if not in_time:

@@ -1,4 +1,4 @@
-"""Keep the rows of a catalogue: in Parquet files, in another kind of file, or in memory."""
+"""Stores of the rows of a catalogue: Parquet files, other tables, or memory."""
 
 import hashlib
 import json
@@ -20,19 +20,18 @@ from peculiar.tables.typed import carried, described
 from peculiar.tables.writers.stream import schema_of
 
 BLOCK = 16_384
-"""Rows that are worked on together: 25 MB of embeddings of 384 values."""
+"""Number of rows per block: 25 MB of embeddings of 384 values."""
 
 
 class Store(ABC):
-    """Rows of a table, and how to get at them.
+    """Access to the rows of a table.
 
     Attributes
     ----------
     files : list of path
-        That the rows are read from; empty for rows in memory.
+        Files that the rows are read from; empty for rows in memory.
     state : str
-        What tells the files, as they were when they were opened, from others and from what they were before; empty for
-        rows in memory.
+        Identifies the files in their state when they were opened; empty for rows in memory.
     """
 
     @property
@@ -42,13 +41,13 @@ class Store(ABC):
 
     @property
     def state(self) -> str:
-        """What tells the files from what they were before."""
+        """Identifies the files in their state when they were opened."""
         return ""
 
     @property
     @abstractmethod
     def schema(self) -> pa.Schema:
-        """Columns, and notes on the whole."""
+        """Columns and notes."""
 
     @abstractmethod
     def __len__(self) -> int:
@@ -57,7 +56,7 @@ class Store(ABC):
     @property
     @abstractmethod
     def dataset(self) -> pa.dataset.Dataset:
-        """The rows as SQL sees them."""
+        """The rows as an object that DuckDB can query."""
 
     @abstractmethod
     def take(self, rows: NDArray[np.integer], columns: Sequence[str]) -> pa.Table:
@@ -69,11 +68,11 @@ class Store(ABC):
 
     @abstractmethod
     def check_unchanged(self) -> None:
-        """Raise `DataError` unless the files are as they were when they were opened."""
+        """Raise `DataError` if the files have changed since they were opened."""
 
     @abstractmethod
     def damaged(self, error: Exception) -> DataError:
-        """Return what to say where reading failed."""
+        """Return the message for a failed read."""
 
 
 class MemoryStore(Store):
@@ -84,7 +83,7 @@ class MemoryStore(Store):
 
     @property
     def schema(self) -> pa.Schema:
-        """Columns, and notes on the whole."""
+        """Columns and notes."""
         return self.table.schema
 
     def __len__(self) -> int:
@@ -93,7 +92,7 @@ class MemoryStore(Store):
 
     @cached_property
     def dataset(self) -> pa.dataset.Dataset:
-        """The rows as SQL sees them."""
+        """The rows as an object that DuckDB can query."""
         return pa.dataset.dataset(self.table)
 
     def take(self, rows: NDArray[np.integer], columns: Sequence[str]) -> pa.Table:
@@ -105,10 +104,10 @@ class MemoryStore(Store):
         yield from self.table.select(list(columns)).to_batches(max_chunksize=BLOCK)
 
     def check_unchanged(self) -> None:
-        """Do nothing: nobody else has a hold of them."""
+        """Do nothing: rows in memory do not change."""
 
     def damaged(self, error: Exception) -> DataError:
-        """Return what to say where reading failed."""
+        """Return the message for a failed read."""
         return DataError(f"the catalogue in memory cannot be read ({_line(error)})")
 
 
@@ -122,11 +121,11 @@ class ParquetStore(Store):
     Raises
     ------
     NotFoundError
-        If nothing is there.
+        If it does not exist.
     UsageError
         If it is a table of another format.
     DataError
-        If it is damaged, no table, or its parts have different columns.
+        If it is damaged, not a table, or its parts have different columns.
     """
 
     def __init__(self, path: Path) -> None:
@@ -145,8 +144,8 @@ class ParquetStore(Store):
             odd = [name for name, column in columns.items() if not _alike(types.get(name), column.type)]
             if odd:
                 message = (
-                    f"{part}: has not the columns {', '.join(odd)} as {self._files[0].name} has them; the parts of a "
-                    "catalogue have the same columns"
+                    f"{part}: the columns {', '.join(odd)} differ from those of {self._files[0].name}; the parts of a "
+                    "catalogue need the same columns"
                 )
                 raise DataError(message)
 
@@ -157,12 +156,12 @@ class ParquetStore(Store):
 
     @property
     def state(self) -> str:
-        """What tells the files, as they were when they were opened, from what they were before."""
+        """Identifies the files in their state when they were opened."""
         return self._opened_state
 
     @property
     def schema(self) -> pa.Schema:
-        """Columns, and notes on the whole."""
+        """Columns and notes."""
         return self._dataset.schema
 
     def __len__(self) -> int:
@@ -171,7 +170,7 @@ class ParquetStore(Store):
 
     @property
     def dataset(self) -> pa.dataset.Dataset:
-        """The rows as SQL sees them."""
+        """The rows as an object that DuckDB can query."""
         return self._dataset
 
     def take(self, rows: NDArray[np.integer], columns: Sequence[str]) -> pa.Table:
@@ -186,7 +185,7 @@ class ParquetStore(Store):
         """Yield some columns of all rows, in order."""
         self.check_unchanged()
         try:
-            # Neither as a data set nor with a buffer ahead: both would hold gigabytes of a file of embeddings.
+            # Neither as a data set nor with read-ahead, which would both hold gigabytes of embeddings in memory.
             for file in self._files:
                 parquet = pa.parquet.ParquetFile(file, pre_buffer=False, buffer_size=1 << 20)
                 yield from parquet.iter_batches(batch_size=BLOCK, columns=list(columns))
@@ -194,9 +193,9 @@ class ParquetStore(Store):
             raise self.damaged(error) from error
 
     def check_unchanged(self) -> None:
-        """Raise `DataError` unless the files are as they were when they were opened.
+        """Raise `DataError` if the files have changed since they were opened.
 
-        What was read of them before would not fit what is read now: rows have other numbers then.
+        Rows read before and after a change would not belong together.
         """
         try:
             same = self._state() == self._opened_state
@@ -207,7 +206,7 @@ class ParquetStore(Store):
             raise DataError(message)
 
     def damaged(self, error: Exception) -> DataError:
-        """Return what to say where reading failed."""
+        """Return the message for a failed read."""
         return DataError(
             f"{self.path}: cannot be read as Parquet ({_line(error)}); it is damaged, cut short or of another kind"
         )
@@ -219,9 +218,9 @@ class ParquetStore(Store):
 
 
 class LaterStore(Store):
-    """Rows of a table of any format, which is opened when somebody asks for them.
+    """Rows of a table of any format, opened on first access.
 
-    One that is no Parquet is read into memory.
+    Formats other than Parquet are read into memory.
 
     Parameters
     ----------
@@ -241,17 +240,17 @@ class LaterStore(Store):
 
     @property
     def files(self) -> Sequence[Path]:
-        """The file; of a folder its parts."""
+        """The file, or the parts of a folder."""
         return self._opened.files or [self.path]
 
     @property
     def state(self) -> str:
-        """What tells the files from what they were before; empty for what was read into memory."""
+        """Identifies the files in their state when they were opened; empty for rows in memory."""
         return self._opened.state
 
     @property
     def schema(self) -> pa.Schema:
-        """Columns, and notes on the whole."""
+        """Columns and notes."""
         return self._opened.schema
 
     def __len__(self) -> int:
@@ -260,7 +259,7 @@ class LaterStore(Store):
 
     @property
     def dataset(self) -> pa.dataset.Dataset:
-        """The rows as SQL sees them."""
+        """The rows as an object that DuckDB can query."""
         return self._opened.dataset
 
     def take(self, rows: NDArray[np.integer], columns: Sequence[str]) -> pa.Table:
@@ -272,11 +271,11 @@ class LaterStore(Store):
         return self._opened.batches(columns)
 
     def check_unchanged(self) -> None:
-        """Raise `DataError` unless the files are as they were when they were opened."""
+        """Raise `DataError` if the files have changed since they were opened."""
         self._opened.check_unchanged()
 
     def damaged(self, error: Exception) -> DataError:
-        """Return what to say where reading failed."""
+        """Return the message for a failed read."""
         return self._opened.damaged(error)
 
 
@@ -292,7 +291,7 @@ def _parts(path: Path) -> list[Path]:
     check_file(path)
     format = table_format(path)
     if format is None:
-        message = f"{path} is no catalogue: neither Parquet nor another kind of table that is known"
+        message = f"{path} is not a catalogue: neither Parquet nor another known kind of table"
         raise DataError(message)
     if format != "parquet":
         other = path.with_suffix(".parquet")
@@ -302,7 +301,7 @@ def _parts(path: Path) -> list[Path]:
 
 
 def _alike(one: pa.DataType | None, other: pa.DataType) -> bool:
-    """Tell whether two parts of a catalogue can hold a column as these types: numbers differ, lengths of lists not."""
+    """Return whether a column may have these types in two parts: numbers may differ, lengths of lists may not."""
     if one is None or not pa.types.is_fixed_size_list(other):
         return one is not None
     return bool(pa.types.is_fixed_size_list(one) and one.list_size == other.list_size)

@@ -1,7 +1,7 @@
-"""Classify a survey into a catalogue: shard by shard on any executor, resumable, merged at the end.
+"""Classification of a survey into a catalogue: shard by shard on any executor, resumable, merged at the end.
 
-One piece of the input makes one part of the catalogue. A part gets its name when it is whole and on disk, then its line
-in the ledger; whatever kills the run in between costs the pieces that were under way.
+One shard of the input makes one part of the catalogue. A part gets its final name when it is complete and on disk, and
+then its line in the ledger; a killed run loses only the shards in progress.
 """
 
 import hashlib
@@ -28,8 +28,8 @@ from peculiar.tables.column import Column
 from peculiar.tables.reader import TableReader
 from peculiar.tables.writers import format_to_write, write_table
 
-# Rows of a shard: a few seconds of work, which is what a crash may cost; fewer where several workers would else find
-# nothing to do towards the end.
+# Rows per shard: a few seconds of work, which a crash may cost; fewer if several workers would otherwise be idle
+# towards the end.
 _MOST_ROWS, _LEAST_ROWS, _FEWEST_SHARDS = 2048, 128, 16
 
 
@@ -49,53 +49,54 @@ def write_survey(
     partial: bool = False,
     progress: Callable[[int, int | None], object] = lambda done, total: None,
 ) -> Summary:
-    """Classify every galaxy of a source into a catalogue on the disk, in constant memory.
+    """Classify every galaxy of a source into a catalogue on disk, in constant memory.
 
-    A run that was killed goes on when it is started again. Shard size, batch size, workers and engine change nothing in
-    the result.
+    A killed run continues when it is started again. Shard size, batch size, workers and engine do not change the
+    result.
 
     Parameters
     ----------
     source : Source
     out : path
-        The catalogue: a table of any format, which is there once it is whole (until then, what is done is in the folder
-        ``<out>.parts``); or, without a suffix, a folder of Parquet parts.
+        The catalogue: a table of any format, which appears once it is complete (until then, finished parts are in the
+        folder ``<out>.parts``); or, without a suffix, a folder of Parquet parts.
     model : Model
     settings : Settings
-        What decides the catalogue besides.
+        Settings that decide the catalogue.
     keep, batch_size, workers, dask, shard_rows, restart, overwrite, partial
         As in `peculiar.catalogs.predict.predict`.
     progress : callable
-        Called with the numbers of galaxies done and to do; the latter is None if a damaged file cannot be counted.
+        Called with the number of finished galaxies and the total; the total is None if a damaged file cannot be
+        counted.
 
     Returns
     -------
     Summary
-        If some shards failed (`Summary.failed`) and `partial` is not set, there is no file yet at `out`; what is done
-        is kept, and the same call tries the failed ones again.
+        If some shards failed (`Summary.failed`) and `partial` is not set, there is no file at `out` yet; finished parts
+        are kept, and the same call retries the failed shards.
 
     Raises
     ------
     UsageError
-        If the suffix of `out` is not known, a number is out of range, `out` is the input, was not written by the same
-        call, or was begun otherwise or from files that are gone.
+        If the suffix of `out` is unknown or a number is out of range; or if `out` is the input, was written by another
+        call, or was started with other settings or from files that are gone.
     UnknownNameError
-        If there is no column to keep of that name.
+        If a column to keep does not exist.
     LedgerError
-        If the record of what is done is damaged.
+        If the ledger is damaged.
     MissingExtraError
-        If Dask is asked for and not installed.
+        If Dask is requested and not installed.
     OSError
-        If `out` cannot be written to; what is done is kept.
+        If `out` cannot be written; finished parts are kept.
 
     Warns
     -----
     PeculiarWarning
-        If some of the input has changed since the run was begun, and is classified again.
+        If part of the input has changed since the run was started, and is classified again.
     """
     for name, number in (("workers", workers), ("shard_rows", shard_rows), ("batch_size", batch_size)):
         if number is not None and number < 1:
-            message = f"{name} has to be at least 1, received {number}"
+            message = f"{name} has to be at least 1; received {number}"
             raise UsageError(message)
     started = time.perf_counter()
     check_apart(out, source.path, *source.files())
@@ -134,9 +135,9 @@ def write_survey(
             )
             for shard in missing
         )
-        told: Counter[tuple[type[Warning], str]] = Counter()
+        warned: Counter[tuple[type[Warning], str]] = Counter()
         with open_engine(model, count, workers, dask) as engine:
-            failed = run_jobs(jobs, engine, ledger, count, told)
+            failed = run_jobs(jobs, engine, ledger, count, warned)
         failed |= _changed_meanwhile(plan, prints, ledger)
         tally = _sum(ledger.entries.values())
         result = Summary(out, tally, failed, kept, time.perf_counter() - started)
@@ -145,20 +146,20 @@ def write_survey(
             with claiming(request), writing(out) as temporary:
                 write_table(temporary, format, [*columns, *carried], _parts(plan, ledger, [*columns, *carried]), notes)
             ledger.clear()
-    _repeat(told)
+    _repeat(warned)
     return result
 
 
 def _request(source: Source, header: Header, *, partial: bool, overwrite: bool) -> Request:
-    """Return what tells this call from others: what decides the catalogue, and no more."""
+    """Return an identifier of this call, from everything that decides the catalogue."""
     settings = {name: value for name, value in header.settings.items() if name != "shard_rows"}
-    told = [metadata.version("peculiar"), header.model, settings, partial, inputs_digest(source.behind(0, None))]
-    digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+    facts = [metadata.version("peculiar"), header.model, settings, partial, inputs_digest(source.behind(0, None))]
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
     return Request("predict", digest, (source.path, *source.files()), overwrite=overwrite)
 
 
 def _done(out: Path, request: Request, folder: Path, header: Header, seconds: float) -> Summary:
-    """Return what the same call did before; what a kill behind its last step left over is removed."""
+    """Return the summary of the same call if it has finished before; leftovers of a killed run are removed."""
     if read_header(folder) == header:
         with open_ledger(folder, header, restart=False) as ledger:
             ledger.clear()
@@ -169,7 +170,7 @@ def _done(out: Path, request: Request, folder: Path, header: Header, seconds: fl
 
 
 def _shard_rows(source: Source, begun: Header | None) -> int:
-    """Return the rows of a shard: as before where the run goes on, else so many that there is work for all."""
+    """Return the number of rows per shard: as before for a continued run, else enough shards for all workers."""
     if begun is not None:
         return int(begun.settings.get("shard_rows", _MOST_ROWS))
     known = sum((shard.stop or 0) - shard.start for shard in source.shards(_MOST_ROWS))
@@ -196,17 +197,17 @@ def _header(source: Source, model: Model, settings: Settings, shard_rows: int, k
 
 
 def _drop_changed(plan: list[Shard], prints: dict[str, str], ledger: Ledger, source: Source) -> None:
-    """Let pieces of the input that have changed since the run was begun be classified again.
+    """Drop the parts of shards that have changed since the run was started, to classify them again.
 
-    Files are known by names, sizes and times, or else by their content.
+    Files are recognised by name, size and time, or else by content.
     """
     planned = {shard.name: shard for shard in plan}
     there = {_first_file(shard.name) for shard in plan if shard.stop is not None}
     gone = [name for name in ledger.entries if name not in planned and _first_file(name) not in there]
     if gone:
         message = (
-            f"{source.path} has changed since the run in {ledger.folder} was begun: {_listed(gone)} cannot be read any "
-            "more. Put it back, start over (--restart), or choose another output (--out)"
+            f"{source.path} has changed since the run in {ledger.folder} was started: {_listed(gone)} can no longer be "
+            "read. Put it back, start over (--restart), or choose another output (--out)"
         )
         raise UsageError(message)
     changed = []
@@ -221,14 +222,14 @@ def _drop_changed(plan: list[Shard], prints: dict[str, str], ledger: Ledger, sou
         ledger.drop(name)
     if changed:
         message = (
-            f"{source.path} has changed since the run in {ledger.folder} was begun: {_listed(changed)}. What has "
-            "changed is classified again"
+            f"{source.path} has changed since the run in {ledger.folder} was started: {_listed(changed)}. The changed "
+            "files are classified again"
         )
         warnings.warn(message, PeculiarWarning, stacklevel=3)
 
 
 def _changed_meanwhile(plan: list[Shard], prints: dict[str, str], ledger: Ledger) -> dict[str, str]:
-    """Return which pieces of the input changed after they were classified, and why that is a failure."""
+    """Return the shards whose input changed after they were classified, with the reason of failure."""
     failed = {}
     for shard in plan:
         entry = ledger.entries.get(shard.name)
@@ -241,7 +242,7 @@ def _changed_meanwhile(plan: list[Shard], prints: dict[str, str], ledger: Ledger
 
 
 def _first_file(shard: str) -> str:
-    """Return the file that a shard begins in, of the name that its source gave it."""
+    """Return the name of the first file of a shard."""
     file, colon, _ = shard.rpartition(":")
     return (file if colon else shard).partition(" and ")[0]
 
@@ -250,14 +251,14 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
-def _repeat(told: Counter[tuple[type[Warning], str]]) -> None:
-    """Give each warning of the workers once, and say how often it was given."""
-    for (kind, text), count in told.items():
+def _repeat(warned: Counter[tuple[type[Warning], str]]) -> None:
+    """Issue each warning of the workers once, with the number of occurrences."""
+    for (kind, text), count in warned.items():
         warnings.warn(text + (f" ({count} times)" if count > 1 else ""), kind, stacklevel=3)
 
 
 def _rows(plan: list[Shard]) -> int | None:
-    """Return the number of rows to classify; None if there is a damaged file among them."""
+    """Return the number of rows to classify; None if a file is damaged."""
     stops = [shard.stop for shard in plan]
     return None if None in stops else sum((shard.stop or 0) - shard.start for shard in plan)
 

@@ -1,4 +1,4 @@
-"""Rows of galaxies to search: their columns, ids, positions and embeddings, wherever the rows lie."""
+"""Tables of galaxies to search: columns, ids, positions and embeddings, on disk or in memory."""
 
 import os
 import shutil
@@ -28,36 +28,36 @@ from peculiar.tables.sky import Sky, sky_names
 from peculiar.tables.writers.stream import schema_of
 
 Rows = NDArray[np.integer] | Callable[[], NDArray[np.integer]]
-"""Numbers of rows, or what finds them when they are asked for."""
+"""Numbers of rows, or a function that finds them on demand."""
 
 
 class GalaxyTable:
-    """Rows of galaxies: those of a catalogue in Parquet, a file or a folder of parts, or those that were found in one.
+    """Rows of galaxies: of a Parquet catalogue (a file or a folder of parts), or found in one by a search.
 
     Parameters
     ----------
     path : path-like
     ra, dec : str, optional
-        The columns of positions; by default those of the usual names.
+        The columns of positions; default: the usual names.
     pictures : Source, optional
-        Where the pictures of the galaxies are.
+        The pictures of the galaxies.
 
     Attributes
     ----------
     path : path or None
-        Of the file, or the folder of parts; None where the rows are in memory.
+        The file or the folder of parts; None for rows in memory.
     root : GalaxyTable
-        Whose rows they are: the catalogue that was searched, or itself. Embeddings are those of the root, and galaxies
-        are compared with all of its others.
+        The catalogue that was searched, or itself. Embeddings are those of the root, and galaxies are compared with all
+        galaxies of the root.
 
     Raises
     ------
     NotFoundError
-        If nothing is there.
+        If it does not exist.
     UsageError
         If it is a table of another format.
     DataError
-        If it is damaged, no table, or has no column ``id``.
+        If it is damaged, not a table, or has no column ``id``.
     """
 
     path: Path | None
@@ -88,26 +88,26 @@ class GalaxyTable:
         root: Self | None = None,
         rows: Rows | None = None,
     ) -> None:
-        """Take the rows of a store; `rows` are their numbers in `root`."""
+        """Use the rows of a store; `rows` are their numbers in `root`."""
         self.path, self._store, self._keys = path, store, keys
         self.root, self._rows, self.pictures = self if root is None else root, rows, pictures
         if not isinstance(store, LaterStore) and "id" not in self.columns:
-            message = f"{self.place} has no column 'id'; is it a catalogue that `peculiar predict` wrote?"
+            message = f"{self.place} has no column 'id'; give a catalogue written by `peculiar predict`"
             raise DataError(message)
 
     @cached_property
     def columns(self) -> dict[str, Column]:
-        """The columns, by name, in their order."""
+        """The columns by name, in order."""
         return {field.name: Column.of(field) for field in self._store.schema}
 
     @cached_property
     def notes(self) -> dict[str, str]:
-        """What is known of the making of the rows, and of what was searched for."""
+        """Notes on how the rows were made, and on the search."""
         return notes_of(self._store.schema)
 
     @classmethod
     def of_file(cls, path: Path, *, pictures: Source | None = None) -> Self:
-        """Take a table that was just written, in any format, and open it when somebody asks for its rows."""
+        """Refer to a table of any format that was just written; it is opened on first access."""
         new = cls.__new__(cls)
         new._open(path, LaterStore(path), pictures=pictures)
         return new
@@ -127,28 +127,28 @@ class GalaxyTable:
         ----------
         columns : sequence of Column
         table : pyarrow.Table
-            With these columns.
+            The rows, with these columns.
         notes : mapping of str to str, optional
-            What is to be known of the whole.
+            Notes on the catalogue.
         pictures : Source, optional
-            Where the pictures are.
+            The pictures.
         """
         new = cls.__new__(cls)
         new._open(None, MemoryStore(table.cast(schema_of(columns, notes))), pictures=pictures)
         return new
 
     def found(self, columns: Sequence[Column], table: pa.Table, notes: Mapping[str, str], rows: Rows) -> Self:
-        """Return some of these rows, with the columns that a search chose or added.
+        """Return some of these rows, with the columns chosen or added by a search.
 
         Parameters
         ----------
         columns : sequence of Column
         table : pyarrow.Table
-            With these columns.
+            The rows, with these columns.
         notes : mapping of str to str
-            What was searched for, besides `notes`.
+            Notes on the search, added to `notes`.
         rows : ndarray of int, or callable
-            Which of the rows these are.
+            Numbers of the rows.
         """
         mine = self._rows
 
@@ -162,7 +162,7 @@ class GalaxyTable:
         return new
 
     def with_column(self, column: Column, values: pa.Array) -> Self:
-        """Return the same rows with one more column, the last; it takes the place of one of the same name."""
+        """Return the same rows with one more column at the end, replacing one of the same name."""
         others = [one for one in self.columns.values() if one.name != column.name]
         table = self.to_arrow().select([one.name for one in others]).append_column(column.name, values)
         return self.found([*others, column], table, {}, np.arange(len(self)))
@@ -178,12 +178,12 @@ class GalaxyTable:
 
     @property
     def place(self) -> str:
-        """Where the rows lie, for messages."""
+        """Location of the rows, for messages."""
         return "the catalogue in memory" if self.root.path is None else str(self.root.path)
 
     @property
     def name(self) -> str:
-        """What it is called, for messages."""
+        """Name of the catalogue, for messages."""
         return "the catalogue in memory" if self.root.path is None else self.root.path.name
 
     @cached_property
@@ -194,30 +194,30 @@ class GalaxyTable:
 
     @property
     def plain(self) -> list[str]:
-        """Names of the columns that hold one value a row: all but embeddings."""
+        """Names of the columns with one value per row: all except embeddings."""
         return [name for name, column in self.columns.items() if not pa.types.is_nested(column.type)]
 
     def numeric(self, name: str) -> bool:
-        """Tell whether there is a column of this name that holds numbers."""
+        """Return whether there is a column of numbers with this name."""
         type_ = self.columns[name].type if name in self.columns else pa.null()
         return bool(pa.types.is_integer(type_) or pa.types.is_floating(type_) or pa.types.is_decimal(type_))
 
     def check_columns(self, names: Sequence[str]) -> None:
-        """Raise `UnknownNameError` unless there are columns of these names."""
+        """Raise `UnknownNameError` unless these columns exist."""
         for name in names:
             if name not in self.columns:
                 raise UnknownNameError("column", name, self.columns, where=f"in {self.name}")
 
     @cached_property
     def sky(self) -> Sky | None:
-        """The columns of positions, and how they are read in degrees; None where there are none of numbers.
+        """The columns of positions, with their conversion to degrees; None without columns of numbers.
 
         Raises
         ------
         UnknownNameError
-            If there is no column of a name that was given.
+            If a named column does not exist.
         DataError
-            If they are in a unit that is no angle.
+            If their unit is not an angle.
         """
         self.check_columns([name for name in self._keys if name is not None])
         names = sky_names(list(self.columns.values()), *self._keys)
@@ -230,18 +230,18 @@ class GalaxyTable:
         return Sky(ra, dec)
 
     def need_sky(self) -> Sky:
-        """Return the columns of positions; raise an error where there are none of numbers."""
+        """Return the columns of positions; raise an error if there are none."""
         if self.sky is not None:
             return self.sky
         names = sky_names(list(self.columns.values()), *self._keys)
         if names is None:
-            where = f"in {self.name}, and none else of positions; name them with --ra COLUMN and --dec COLUMN"
+            where = f"in {self.name}, nor another column of positions; name them with --ra COLUMN and --dec COLUMN"
             raise UnknownNameError("column", "ra", self.columns, where=where)
         self.check_numbers(names)
         raise UsageError(f"{self.name}: {' and '.join(names)} hold no numbers")
 
     def check_numbers(self, names: Sequence[str]) -> None:
-        """Raise `UnknownNameError` unless there are columns of these names, `UsageError` unless they hold numbers."""
+        """Raise `UnknownNameError` unless these columns exist, `UsageError` unless they hold numbers."""
         self.check_columns(names)
         for name in names:
             if not self.numeric(name):
@@ -252,37 +252,37 @@ class GalaxyTable:
                 raise UsageError(message)
 
     def check_model(self, digest: str, advice: str) -> None:
-        """Raise `UsageError` if the catalogue says that a model of another digest made it."""
+        """Raise `UsageError` if a model with another digest made the catalogue."""
         made = self.notes.get(MODEL_NOTE, digest)
         if made != digest:
             message = f"{self.place} was made by the model {made[:12]}, not by {digest[:12]}; {advice}"
             raise UsageError(message)
 
     def check_unchanged(self) -> None:
-        """Raise `DataError` unless the files are as they were when the catalogue was opened."""
+        """Raise `DataError` if the files have changed since the catalogue was opened."""
         self._store.check_unchanged()
 
     def damaged(self, error: Exception) -> DataError:
-        """Return what to say where reading failed."""
+        """Return the message for a failed read."""
         return self._store.damaged(error)
 
     @property
     def files(self) -> Sequence[Path]:
-        """The files that the rows are read from; none for rows in memory."""
+        """The files that the rows are read from; empty for rows in memory."""
         return self._store.files
 
     @property
     def state(self) -> str:
-        """What tells the files, as they were when they were opened, from what they were before; empty in memory."""
+        """Identifies the files in their state when they were opened; empty for rows in memory."""
         return self._store.state
 
     @property
     def dataset(self) -> pa.dataset.Dataset:
-        """The rows as SQL sees them."""
+        """The rows as an object that DuckDB can query."""
         return self._store.dataset
 
     def take(self, rows: NDArray[np.integer], columns: Sequence[str]) -> pa.Table:
-        """Read some columns of some rows, in the order of `rows`; also those of embeddings that a search left out."""
+        """Read some columns of some rows, in the order of `rows`; also embeddings that a search left out."""
         if self.root is not self and not set(columns) <= self.columns.keys():
             return self.root.take(self.rows[rows], columns)
         return self._store.take(rows, columns)
@@ -292,13 +292,13 @@ class GalaxyTable:
         return self._store.batches(columns)
 
     def to_arrow(self) -> pa.Table:
-        """Return all columns of all rows, with what is known of them, as an Arrow table in memory."""
+        """Return all columns of all rows, with their notes, as an Arrow table in memory."""
         names = list(self.columns)
         return pa.Table.from_batches(self.batches(names), self._store.schema.with_metadata(self.notes))
 
     @property
     def ids(self) -> list[str]:
-        """Identifiers of the galaxies, as text."""
+        """Ids of the galaxies, as text."""
         return [entry_text(one) or "" for batch in self.batches(["id"]) for one in batch.column(0).to_pylist()]
 
     def rows_of(self, ids: Sequence[str], *, lenient: bool = False) -> NDArray[np.int64]:
@@ -307,19 +307,19 @@ class GalaxyTable:
         Parameters
         ----------
         ids : sequence of str
-            Each at most once counts.
+            Ids; a repeated one counts once.
         lenient : bool
-            Give -1 for those that are not there, instead of an error.
+            Return -1 for missing ids instead of raising an error.
 
         Returns
         -------
         ndarray of int, shape (len(ids),)
-            The first row of each.
+            The first row of each id.
 
         Raises
         ------
         UnknownNameError
-            If one is not there.
+            If an id does not exist.
         """
         wanted = pa.array(ids, pa.string())
         found: dict[str, int] = {}
@@ -337,16 +337,16 @@ class GalaxyTable:
         return np.array([found.get(id_, -1) for id_ in ids], dtype=np.int64)
 
     def embeddings(self) -> Embeddings:
-        """Return what the network made of each galaxy.
+        """Return the embeddings of all galaxies, normalised.
 
-        The first call for a catalogue writes them to the cache, which takes some seconds a million.
+        The first call for a catalogue writes them to the cache, which takes some seconds per million galaxies.
 
         Raises
         ------
         UsageError
-            If the catalogue has none.
+            If the catalogue has no embeddings.
         DataError
-            If none of its galaxies has one.
+            If no galaxy has an embedding.
         """
         if self.root is not self:
             return self.root.embeddings().take(self.rows)
@@ -363,14 +363,14 @@ class GalaxyTable:
 
     def _prepare(self, file: Path, width: int) -> None:
         if not prepare(file, len(self), width, self.batches(["embedding"])):
-            message = f"{self.place}: no galaxy has an embedding, since none of their pictures could be read"
+            message = f"{self.place}: no galaxy has an embedding, because no picture could be read"
             raise DataError(message)
 
     def cached(self, kind: str, ending: str, make: Callable[[Path], object]) -> Path:
-        """Return a file that is made of this catalogue once; see `peculiar.catalogs.cache.cached`.
+        """Return a file derived from this catalogue; see `peculiar.catalogs.cache.cached`.
 
-        Of a catalogue in files it lies in the cache, in the folder `kind`; of one in memory in a temporary folder, for
-        as long as the catalogue is there.
+        For a catalogue in files it is in the folder `kind` of the cache; for one in memory, in a temporary folder that
+        exists as long as the catalogue.
         """
         if self._store.state:
             return cached(cache_folder() / kind, self._store.state, ending, make)

@@ -1,4 +1,4 @@
-"""What is wrong with the pictures of a catalogue, as flags; how many galaxies are flagged and in which class."""
+"""Flags of the pictures of a catalogue, and counts of galaxies by flag and class."""
 
 import enum
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ from peculiar.sources.stream import EDGE, GUESSED, MISSING, OFF_MOSAIC
 
 
 class Flag(enum.IntFlag):
-    """What is wrong with a picture, as bits of the column ``flags``."""
+    """Problems of a picture, as bits of the column ``flags``."""
 
     UNREADABLE = 1
     BLANK = 2
@@ -42,17 +42,17 @@ SHOWS_NOTHING = Flag.UNREADABLE | Flag.BLANK | Flag.OFF_MOSAIC
 
 @dataclass(slots=True)
 class Tally:
-    """What became of some pictures.
+    """Counts of classified pictures.
 
     Parameters
     ----------
     rows : int
     classes : dict of str to int
-        Rows by answer to the question that the catalogue is about, without those whose picture shows nothing.
+        Number of rows by answer to the main question, without pictures that show nothing.
     flagged : dict of str to int
-        Rows by flag, in lower case; and those whose ``ood`` is above 1 as "unlike".
+        Number of rows by flag, in lower case; rows with ``ood`` above 1 are counted as "unlike".
     problems : dict of str to str
-        Why pictures cannot be read or answered, by id; the first hundred.
+        Reasons why pictures cannot be read or classified, by id; the first hundred.
     """
 
     rows: int = 0
@@ -61,7 +61,7 @@ class Tally:
     problems: dict[str, str] = field(default_factory=dict)
 
     def add(self, other: "Tally") -> None:
-        """Count others as well."""
+        """Add other counts."""
         self.rows += other.rows
         for mine, its in ((self.classes, other.classes), (self.flagged, other.flagged)):
             for name, count in its.items():
@@ -76,21 +76,21 @@ _MOST_PROBLEMS = 100
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What became of the galaxies of a survey.
+    """Summary of the classification of a survey.
 
     Parameters
     ----------
     path : path or None
-        The catalogue: a file, or a folder of Parquet parts; None for one in memory.
+        The catalogue, a file or a folder of Parquet parts; None for one in memory.
     tally : Tally
-        What became of the pictures, those of earlier runs that this one went on with among them.
+        Counts of the pictures, including those of earlier runs that this run continued.
     failed : dict of str to str
-        Shards that could not be classified, and why.
+        Reasons why shards could not be classified, by shard.
     kept : int
-        Rows that were there already.
+        Number of rows from earlier runs.
     seconds : float
     already : bool
-        The same call wrote the catalogue before, and nothing was done.
+        Whether the same call had written the catalogue before, so that nothing was done.
     """
 
     path: Path | None
@@ -102,7 +102,7 @@ class Summary:
 
     @property
     def all_unreadable(self) -> bool:
-        """Whether there are pictures, and not one of them can be read."""
+        """Whether there are pictures and none of them can be read."""
         return 0 < self.tally.rows == self.tally.flagged.get("unreadable", 0)
 
     def as_dict(self) -> dict[str, Any]:
@@ -119,16 +119,16 @@ class Summary:
 
 
 TALLIED = ("class", "flags", "ood")
-"""Columns of a catalogue that `tally_of` counts, as far as they are there."""
+"""Columns of a catalogue that `tally_of` counts, if they exist."""
 
 
 def tally_of(batches: Iterable[pa.RecordBatch]) -> Tally:
-    """Count the rows of a catalogue that was made before, by class and flag; why pictures could not be read is lost.
+    """Count the rows of an existing catalogue by class and flag, without the reasons of unreadable pictures.
 
     Parameters
     ----------
     batches : iterable of pyarrow.RecordBatch
-        With those of the columns `TALLIED` that the catalogue has.
+        With the columns of `TALLIED` that the catalogue has.
     """
     tally = Tally()
     for batch in batches:
@@ -149,6 +149,6 @@ def tally_of(batches: Iterable[pa.RecordBatch]) -> Tally:
 
 
 def unlike(ood: NDArray[np.floating]) -> dict[str, int]:
-    """Return how many galaxies are unlike what the model was trained on, if there are any."""
+    """Return a sentence with the number of galaxies that look unlike the training set, if there are any."""
     count = int(np.count_nonzero(np.asarray(ood, dtype=np.float32) > 1))
     return {"unlike": count} if count else {}

@@ -1,4 +1,4 @@
-"""Teach a model a new question from few labels, with a calibrated linear head on its embeddings."""
+"""Teaching a model a new question from few labels, with a calibrated linear head on its embeddings."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ from peculiar.sources.labels import open_labelled, own_question, question_of, re
 from peculiar.sources.stream import Galaxy, Source, decode_row, how_to_label, in_order
 from peculiar.tables.reader import is_table
 
-# Pictures that go through the network together.
+# Number of pictures per batch.
 _TOGETHER = 64
 
 
@@ -34,10 +34,10 @@ class Embedded:
     ----------
     ids : list of str
     labels : ndarray of int, shape (n,)
-        Numbers of the answers.
+        Answers by number.
     embeddings : ndarray of float32, shape (n, d)
     problems : dict of str to str
-        Why pictures cannot be used, by id; these galaxies are left out.
+        Reasons why pictures cannot be used, by id; these galaxies are left out.
     """
 
     ids: list[str]
@@ -48,19 +48,19 @@ class Embedded:
 
 @dataclass(frozen=True, slots=True)
 class Taught:
-    """A taught model, and what it learned from.
+    """A taught model, and the labels that it was fitted to.
 
     Parameters
     ----------
     model : Model
-        The new file, opened.
+        The new model, opened.
     head : Head
     used : int
-        Number of labels that were learned from.
+        Number of labels that the head was fitted to.
     left_out : int
-        Number of labels of galaxies without an embedding: the catalogue lacks them, or the picture cannot be read.
+        Number of labelled galaxies without an embedding: they are not in the catalogue, or the picture cannot be read.
     curve : LearningCurve or None
-        If asked for.
+        The learning curve, if requested.
     """
 
     model: Model
@@ -89,27 +89,26 @@ def teach(
     Parameters
     ----------
     data : path-like, Source, or sequence of these
-        Labelled pictures, such as a folder with a sub-folder a class. With `catalog`, a table with a column of ids and
-        one of labels, whose empty entries are passed over.
+        Labelled pictures, such as a folder with one sub-folder per class. With `catalog`, a table with a column of ids
+        and one of labels, whose empty entries are skipped.
     out : path-like
-        The model file to write (``.onnx``): it answers the old questions as before, and the new one.
+        The model file to write (``.onnx``). It answers the old questions as before, and the new one.
     catalog : path-like or Catalog, optional
-        Catalogue of the labelled galaxies with embeddings, made by `model`: no picture is read then.
+        Catalogue of the labelled galaxies with embeddings, made by `model`; no picture is read then.
     model : path-like or Model, optional
-        By default the one that ships.
+        Default: the model that ships.
     label : str, optional
-        Column of labels; by default the first of the usual names, the only other column, or the folders that pictures
-        lie in.
+        Column of labels; default: the first of the usual names, the only other column, or the folders of the pictures.
     labels : path-like, optional
-        Table with a column of ids and one of labels, for pictures that have none.
+        Table with a column of ids and one of labels, for pictures without labels.
     question : str, optional
-        Name of the question; by default that of the column.
+        Name of the question; default: the name of the column.
     id : str, optional
-        Column of ids of the table of labels; by default the first of the usual names.
+        Column of ids in the table of labels; default: the first of the usual names.
     curve : bool
-        Also find the learning curve, which takes as long again.
+        Also measure the learning curve, which takes as long again.
     seed : int
-        Decides the folds.
+        Seed of the folds.
     progress : callable
         Called with the number of pictures embedded since the last call.
 
@@ -120,9 +119,9 @@ def teach(
     Raises
     ------
     LabelError
-        If labels are missing, or too few.
+        If labels are missing or too few.
     UsageError
-        If the catalogue is another model's, or the model answers a question of that name already.
+        If another model made the catalogue, or the model already answers a question of that name.
     UnknownNameError
         If there is no column of that name.
 
@@ -135,7 +134,7 @@ def teach(
     """
     model, out = model if isinstance(model, Model) else load_model(model), Path(out)
     if out.suffix != ".onnx":
-        message = f"{out}: a model file is called .onnx"
+        message = f"{out}: the name of a model file has to end in .onnx"
         raise UsageError(message)
     if catalog is None:
         given = [data] if isinstance(data, str | os.PathLike | Source) else list(data)
@@ -146,10 +145,10 @@ def teach(
         left_out = len(found.problems)
     else:
         if isinstance(data, Source) or not isinstance(data, str | os.PathLike):
-            message = "with a catalogue, one table of labels is needed in the place of pictures"
+            message = "with a catalogue, give one table of labels instead of pictures"
             raise UsageError(message)
         catalog = catalog if isinstance(catalog, Catalog) else Catalog(catalog)
-        catalog.check_model(model.card.digest, "teach the model that made the catalogue, or make one anew")
+        catalog.check_model(model.card.digest, "teach the model that made the catalogue, or make a new catalogue")
         label, by_id = read_labels(data, label, id)
         asked = question_of(label, by_id.values())
         asked = replace(asked, name=question or label)
@@ -193,16 +192,16 @@ def find_question(
     id: str | None = None,
     question: str | None = None,
 ) -> tuple[list[Source], Question]:
-    """Return the question that labels of one's own answer, and sources that have these labels.
+    """Return the question that the labels answer, and sources with these labels.
 
-    It is called `question`, or as the column of labels. Where nobody named that, and the model answers a question of
-    this name already, it is called as the first source.
+    Its name is `question`, or the name of the column of labels. If neither is given and the model already answers a
+    question of that name, it is the name of the first source.
 
     Parameters
     ----------
     sources : sequence of Source
     model : Model or None
-        Model that is to answer it beside its own questions.
+        The model to be taught, which keeps its own questions.
     label, labels, id
         See `teach`.
     question : str, optional
@@ -213,7 +212,7 @@ def find_question(
     LabelError
         If there are no labels.
     UnknownNameError
-        If there is no such column.
+        If the column does not exist.
     """
     column = found_label(sources) if label is None and labels is None else label
     found, asked = own_question(sources, column, labels, id)
@@ -223,12 +222,12 @@ def find_question(
 
 
 def found_label(sources: Sequence[Source]) -> str:
-    """Return what the labels that sources come with are called.
+    """Return the name of the labels that sources come with.
 
     Raises
     ------
     LabelError
-        If they come with none.
+        If they have no labels.
     """
     label = next((source.label for source in sources if source.label is not None), None)
     if label is None:
@@ -255,7 +254,7 @@ def embed_labelled(
         With labels in the question's column.
     question : Question
     model : Model
-        Whose embeddings are taken, averaged over as many views as its answers are.
+        The model that computes the embeddings, averaged over as many views as its answers.
     progress : callable
         Called with the number of pictures embedded since the last call.
     """
@@ -293,7 +292,7 @@ def _of_catalog(catalog: Catalog, by_id: Mapping[str, str], question: Question) 
     embeddings, found = raw_embeddings(catalog, catalog.rows_of(list(by_id), lenient=True))
     if by_id and not len(found):
         message = (
-            f"none of the {len(by_id):,} labelled galaxies is in {catalog.place} with an embedding; the first is "
+            f"none of the {len(by_id):,} labelled galaxies has an embedding in {catalog.place}; the first is "
             f"{next(iter(by_id), '')!r}"
         )
         raise LabelError(message)
@@ -303,15 +302,15 @@ def _of_catalog(catalog: Catalog, by_id: Mapping[str, str], question: Question) 
 
 
 def raw_embeddings(catalog: Catalog, rows: NDArray[np.integer]) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
-    """Read embeddings as the network gave them.
+    """Read the embeddings as the network computed them.
 
     Returns
     -------
     embeddings : ndarray of float32, shape (k, d)
     found : ndarray of int, shape (k,)
-        Which of `rows` they are of; a row of -1, or without an embedding, is left out.
+        Indices into `rows`; rows of -1 or without an embedding are left out.
     """
-    catalog.embeddings()  # says what is wrong where there are none
+    catalog.embeddings()  # raises an error if there are none
     there = np.flatnonzero(rows >= 0)
     column = catalog.take(rows[there], ["embedding"])["embedding"].combine_chunks()
     known = np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False))
@@ -322,9 +321,9 @@ def raw_embeddings(catalog: Catalog, rows: NDArray[np.integer]) -> tuple[NDArray
 
 
 def write_taught(model: Model, head: Head, out: Path, count: int, *, seen: Iterable[str] = (), name: str = "") -> Model:
-    """Write the model file with one more question, which its catalogues are about from then on.
+    """Write the model file with one more question, which becomes the main question of its catalogues.
 
-    `seen` are the ids of the galaxies that it learned from. The model is called `name`, or as the file.
+    `seen` are the ids of the galaxies that the head was fitted to. The name of the model is `name`, or the file name.
     """
     card, question = model.card, head.question
     graph, _ = split_card(model.path.read_bytes())

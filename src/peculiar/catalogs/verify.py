@@ -1,4 +1,4 @@
-"""Verify that files are as they were written: catalogues, ledgers, model files, databases of answers."""
+"""Verification that files are unchanged: catalogues, ledgers, model files, databases of answers."""
 
 import os
 import sqlite3
@@ -22,19 +22,19 @@ _SQLITE = b"SQLite format 3\0"
 
 @dataclass(slots=True)
 class Verified:
-    """What was found of a file.
+    """Result of verifying a file.
 
     Parameters
     ----------
     path : path
     kind : str
-        "table", "part", "ledger", "model", "answers", or "file" for what else peculiar wrote.
+        "table", "part", "ledger", "model", "answers", or "file" for other files that peculiar wrote.
     rows : int or None
-        Of a table.
+        Number of rows of a table.
     checksum : bool
         Whether there was a checksum to compare.
     problems : list of str
-        Empty where nothing is wrong.
+        Empty if nothing is wrong.
     """
 
     path: Path
@@ -44,7 +44,7 @@ class Verified:
     problems: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what was found, for JSON."""
+        """Return the result, for JSON."""
         return {
             "path": str(self.path),
             "kind": self.kind,
@@ -57,11 +57,11 @@ class Verified:
 def verify_files(
     path: str | os.PathLike[str], *, progress: Callable[[int], object] = lambda done: None
 ) -> list[Verified]:
-    """Verify a file, or what peculiar wrote into a folder.
+    """Verify a file, or the files that peculiar wrote into a folder.
 
-    A table is read from beginning to end. Of a folder with a ledger each part is compared with what the ledger says of
-    it: size, checksum, rows. A model file is compared with its own digest, and a database is asked for its integrity.
-    Files that this machine wrote are compared with the checksum that it noted then.
+    A table is read from beginning to end. In a folder with a ledger, the size, checksum and rows of each part are
+    compared with the ledger. A model file is compared with its own digest, and the integrity of a database is checked.
+    Files written on this machine are compared with the checksum recorded then.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def verify_files(
     Raises
     ------
     NotFoundError
-        If nothing is at `path`.
+        If `path` does not exist.
 
     Examples
     --------
@@ -110,7 +110,7 @@ def _ledger(folder: Path, progress: Callable[[int], object]) -> list[Verified]:
         return [ledger]
     ledger.rows = sum(entry.rows for entry in entries)
     strangers = {part.name for part in parts_below(folder)} - {entry.part for entry in entries}
-    ledger.problems += [f"{name} is beside the parts, and the ledger does not name it" for name in sorted(strangers)]
+    ledger.problems += [f"{name} is in the folder, but not in the ledger" for name in sorted(strangers)]
     found = [ledger]
     for entry in entries:
         found.append(_part(folder, entry))
@@ -125,12 +125,12 @@ def _part(folder: Path, entry: Entry) -> Verified:
         return found
     size = found.path.stat().st_size
     if size != entry.size:
-        found.problems.append(f"has {size:,} bytes, written were {entry.size:,}")
+        found.problems.append(f"has {size:,} bytes; {entry.size:,} were written")
     elif file_digest(found.path) != entry.sha256:
-        found.problems.append("was changed since it was written: its checksum is another")
+        found.problems.append("has changed since it was written: its checksum differs")
     _read(found)
     if found.rows is not None and found.rows != entry.rows:
-        found.problems.append(f"has {found.rows:,} rows, written were {entry.rows:,}")
+        found.problems.append(f"has {found.rows:,} rows; {entry.rows:,} were written")
     return found
 
 
@@ -140,7 +140,7 @@ def _file(path: Path) -> Verified:
     if record is not None:
         found.checksum = True
         if record["size"] != path.stat().st_size or record["sha256"] != file_digest(path):
-            found.problems.append(f"was changed since `peculiar {record['command']}` wrote it")
+            found.problems.append(f"has changed since `peculiar {record['command']}` wrote it")
     match found.kind:
         case "table":
             _read(found)
@@ -149,7 +149,9 @@ def _file(path: Path) -> Verified:
         case "answers":
             _ask_database(found)
         case _ if record is None:
-            found.problems.append("is of no kind that can be verified, and peculiar did not note its checksum here")
+            found.problems.append(
+                "is of no kind that can be verified, and peculiar recorded no checksum for it on this machine"
+            )
     return found
 
 
@@ -197,4 +199,4 @@ def _ask_database(found: Verified) -> None:
         found.problems.append(f"cannot be read as a database of answers ({error})")
         return
     found.problems += [] if said == ["ok"] else said[:5]
-    found.problems += [f"{len(astray)} answers are to questions that it does not have"] if astray else []
+    found.problems += [f"{len(astray)} answers belong to questions that it does not contain"] if astray else []

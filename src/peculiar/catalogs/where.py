@@ -1,9 +1,9 @@
-"""Parse conditions on the columns of a catalogue and translate them into safe SQL.
+"""Conditions on the columns of a catalogue, parsed and translated into safe SQL.
 
-``p_ringed > 0.9 and entropy < 0.5``: comparisons, ``and``, ``or``, ``not``, ``in``, ``between``, ``like``,
-``is null``, arithmetic, and a closed list of functions. A condition is read by the grammar below and SQL is written
-from what was read, with values as parameters: whatever the grammar has no word for cannot get into a query. The SQL is
-at most a few times as long as the condition.
+``p_ringed > 0.9 and entropy < 0.5``: comparisons, ``and``, ``or``, ``not``, ``in``, ``between``, ``like``, ``is null``,
+arithmetic, and a closed list of functions. A condition is parsed by the grammar below, and SQL is generated from the
+result, with values as parameters: nothing outside the grammar can get into a query. The SQL is at most a few times as
+long as the condition.
 """
 
 import re
@@ -25,12 +25,12 @@ FUNCTIONS = {
     "round": (1, 2),
     **dict.fromkeys(("least", "greatest", "coalesce"), (2, 10)),
 }
-"""Functions that a condition may use, and the least and most values that each takes."""
+"""Functions that a condition may use, with the minimum and maximum number of arguments."""
 
 _TRUTHS = frozenset({"isnan", "starts_with", "ends_with", "contains"})
 _CHOICES = frozenset({"least", "greatest", "coalesce"})
 
-# Of whole numbers too, these may give what is no number: the logarithm of -1, 0 / 0.
+# These may give NaN even for integers: the logarithm of -1, 0 / 0.
 _REALS = frozenset({"sqrt", "exp", "ln", "log10", "pow", "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "/"})
 
 _TOKEN = re.compile(
@@ -78,14 +78,14 @@ _STATEMENTS = frozenset(
     }
 )
 _WHOLE = 1 << 64
-"""Whole numbers below it are compared as such."""
+"""Integers below it are compared as integers."""
 
 _COMPARISONS = {"=": "=", "==": "=", "<>": "<>", "!=": "<>", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A condition that was read.
+    """A parsed condition.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ class Condition:
     values : tuple of (str, int or float)
         In the order of the question marks.
     columns : frozenset of str
-        The columns that it looks at.
+        The columns that it uses.
     """
 
     sql: str
@@ -103,17 +103,17 @@ class Condition:
 
 
 def read_where(text: str, columns: Mapping[str, pa.DataType], names: Mapping[str, str] | None = None) -> Condition:
-    """Read a condition.
+    """Parse a condition.
 
     Parameters
     ----------
     text : str
-        As people type it: ``p_ringed > 0.9 and class in ('Ringed', 'Other')``. Text stands in single quotes, a column
-        whose name is no plain word in double quotes.
+        Such as ``p_ringed > 0.9 and class in ('Ringed', 'Other')``. Text is in single quotes; a column whose name is
+        not a plain word is in double quotes.
     columns : mapping of str to pyarrow.DataType
-        The columns of the catalogue. Case only matters where two of them differ in nothing else.
+        The columns of the catalogue. Case only matters if two names differ only in case.
     names : mapping of str to str, optional
-        What SQL is to call columns, where it is another name.
+        SQL names of columns, where they differ.
 
     Returns
     -------
@@ -122,19 +122,19 @@ def read_where(text: str, columns: Mapping[str, pa.DataType], names: Mapping[str
     Raises
     ------
     UsageError
-        If it is no condition of this grammar; the message says where it stops to be one.
+        If it does not follow the grammar; the message names the position.
     UnknownNameError
-        If a column or a function is not known.
+        If a column or a function is unknown.
     """
     if len(text) > MOST_CHARACTERS:
-        message = f"a condition has at most {MOST_CHARACTERS:,} characters, received {len(text):,}"
+        message = f"a condition has at most {MOST_CHARACTERS:,} characters; received {len(text):,}"
         raise UsageError(message)
     reader = _Reader(text, columns, names or {})
     return Condition(reader.whole(), tuple(reader.values), frozenset(reader.used))
 
 
 def quoted(name: str) -> str:
-    """Return a column's name as SQL writes it, whatever characters it has."""
+    """Return the name of a column quoted for SQL, whatever characters it has."""
     return '"' + name.replace('"', '""') + '"'
 
 
@@ -147,9 +147,10 @@ class _Token:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """SQL of a part of the condition, whether it is a truth rather than a value, and its values if it may be NaN.
+    """SQL of a part of the condition, whether it is a Boolean, and its values if it may be NaN.
 
-    A value holds no truth. Only values are repeated in SQL, once, so that its length grows with that of the condition.
+    A value contains no Boolean. Only values are repeated in SQL, once, so that its length is proportional to that of
+    the condition.
     """
 
     sql: str
@@ -159,7 +160,7 @@ class _Part:
 
 @dataclass(slots=True)
 class _Reader:
-    """Recursive descent, a method a rule."""
+    """Recursive-descent parser with one method per rule."""
 
     text: str
     columns: Mapping[str, pa.DataType]
@@ -218,7 +219,7 @@ class _Reader:
     def _any(self) -> _Part:
         self.depth += 1
         if self.depth > MOST_DEPTH:
-            self._stop(self._now.place, f"it is nested deeper than {MOST_DEPTH} times")
+            self._stop(self._now.place, f"it is nested more than {MOST_DEPTH} levels deep")
         part = self._joined("or", lambda: self._joined("and", self._negated))
         self.depth -= 1
         return part
@@ -265,7 +266,7 @@ class _Reader:
         return left
 
     def _side(self) -> _Part:
-        """Read a side of a comparison, and note what it has to say of NaN."""
+        """Parse a side of a comparison, and collect its checks for NaN."""
         values, reals = len(self.values), self.reals
         part = self._sum()
         if self.reals == reals or part.truth:
@@ -273,7 +274,7 @@ class _Reader:
         return _Part(part.sql, real=tuple(self.values[values:]))
 
     def _against(self, left: _Part, sign: str, right: _Part) -> _Part:
-        """Compare; DuckDB takes NaN for the greatest of all numbers, which who types `p_odd > 0.5` does not want."""
+        """Compare without NaN, which DuckDB treats as the largest number, so that `p_odd > 0.5` does not find it."""
         sql = f"{left.sql} {sign} {right.sql}"
         greater = {"<": right, "<=": right, ">": left, ">=": left}.get(sign)
         if greater is not None and greater.real is not None:
@@ -290,7 +291,7 @@ class _Reader:
         return _Part(f"({negated}({sql}))" if negated else f"({sql})", truth=True)
 
     def _list(self) -> list[_Part]:
-        """Read values up to the closing bracket; the opening one is behind."""
+        """Parse values up to the closing bracket, after the opening one."""
         items = [self._sum()]
         while self._takes(","):
             items.append(self._sum())
@@ -305,7 +306,7 @@ class _Reader:
         sql = part.sql
         while sign := self._takes(*signs):
             self._value(part)
-            # To SQL `&` binds less than `*`; here they are equals, read from left to right.
+            # In SQL `&` binds less tightly than `*`; here they have the same precedence, from left to right.
             sql = f"({sql})" if "&" in (sign, used[-1]) else sql
             sql += f" {sign} {self._value(rule()).sql}"
             used.append(sign)
@@ -322,7 +323,7 @@ class _Reader:
             minus ^= sign == "-"
         part = self._single()
         if minus and part.sql == "?" and isinstance(self.values[-1], int | float):
-            self.values[-1] = -self.values[-1]  # the least number of 64 bits has no positive one
+            self.values[-1] = -self.values[-1]  # the smallest 64-bit integer has no positive counterpart
             return part
         return _Part(f"(- {self._value(part).sql})") if minus else part
 
@@ -330,7 +331,7 @@ class _Reader:
         token = self._now
         if token.kind == "number":
             self.at += 1
-            # Ids of 19 digits are usual, and a float would take a hundred of them for one.
+            # Ids of 19 digits are common, and as floats a hundred of them would be equal.
             whole = token.text.isdigit() and len(token.text) <= 20 and int(token.text) < _WHOLE
             self.values.append(int(token.text) if whole else float(token.text))
             self.fractions += not whole
@@ -359,7 +360,7 @@ class _Reader:
             raise UnknownNameError("function", token.text, FUNCTIONS, where="that a condition may use")
         self.depth += 1
         if self.depth > MOST_DEPTH:
-            self._stop(token.place, f"it is nested deeper than {MOST_DEPTH} times")
+            self._stop(token.place, f"it is nested more than {MOST_DEPTH} levels deep")
         items = self._list()
         self.depth -= 1
         least, most = FUNCTIONS[name]
@@ -367,7 +368,7 @@ class _Reader:
             wanted = str(least) if least == most else f"{least} to {most}"
             self._stop(token.place, f"{name} takes {wanted} values, received {len(items)}")
         self.reals += name in _REALS
-        # Of several truths, coalesce, least and greatest give a truth.
+        # Of Booleans, coalesce, least and greatest give a Boolean.
         truths = name in _CHOICES and all(item.truth for item in items)
         listed = ", ".join(item.sql if truths else self._value(item).sql for item in items)
         return _Part(f"{name}({listed})", truth=truths or name in _TRUTHS)
@@ -380,25 +381,27 @@ class _Reader:
                     self._stop(self.tokens[self.at - 1].place, f"{name!r} is a statement; a condition compares columns")
                 compared = self.at > 1 and self.tokens[self.at - 2].text in ("=", "!=", "<>")
                 longer = [one for one in self.columns if one.startswith(name) and not one.isidentifier()]
-                quotes = f" (text stands in single quotes, '{name}')" if compared else ""
-                quotes = f' (a name that is no plain word stands in double quotes, "{longer[0]}")' if longer else quotes
+                quotes = f" (write text in single quotes, '{name}')" if compared else ""
+                quotes = (
+                    f' (write a name that is not a plain word in double quotes, "{longer[0]}")' if longer else quotes
+                )
                 raise UnknownNameError("column", name, self.columns, where=f"in the catalogue{quotes}")
             name = alike[0]
         type_ = self.columns[name]
         if pa.types.is_nested(type_):
-            self._stop(self.tokens[self.at - 1].place, f"the column {name} holds a list a row, not a value")
+            self._stop(self.tokens[self.at - 1].place, f"the column {name} holds lists, not values")
         self.used.add(name)
         self.reals += pa.types.is_floating(type_)
         return _Part(quoted(self.names.get(name, name)), truth=pa.types.is_boolean(type_))
 
     def _truth(self, part: _Part) -> _Part:
         if not part.truth:
-            self._stop(self._now.place, "what stands before is a value, not a condition; compare it: p_ringed > 0.5")
+            self._stop(self._now.place, "the part before it is a value, not a condition; compare it: p_ringed > 0.5")
         return part
 
     def _value(self, part: _Part) -> _Part:
         if part.truth:
-            self._stop(self._now.place, "what stands before is a condition, and a value is needed there")
+            self._stop(self._now.place, "the part before it is a condition, and a value is needed there")
         return part
 
     def _unexpected(self, wanted: str) -> NoReturn:

@@ -266,11 +266,11 @@ def table_candidate(candidate: Candidate, path: Path) -> Candidate:
         folder=Path("evaluation"),
         settings=settings,
         # A table that says nothing may be of the model that was asked for; one that names another is not.
-        trained_on=None if maker.told or candidate.digest else candidate.trained_on,
+        trained_on=None if maker.digests or candidate.digest else candidate.trained_on,
         digest="",
         maker=maker,
         weights="",
-        digests={"digest of the model": ", ".join(maker.told) or "not stated"},
+        digests={"digest of the model": ", ".join(maker.digests) or "not stated"},
         temperatures={},
         sets={},
     )

@@ -389,7 +389,7 @@ class Session:
 
     def _learn(self) -> None:
         if self.loop is not None:
-            self.loop.learn_behind(*self._majority_answers())
+            self.loop.learn_in_background(*self._majority_answers())
 
     def prediction(self, row: int) -> dict[str, list[tuple[str, float]]]:
         """Return the probabilities of a galaxy, by the head and by the catalogue's model."""
