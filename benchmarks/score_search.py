@@ -17,7 +17,7 @@ import pyarrow.dataset as ds
 from sklearn.metrics import roc_auc_score
 
 from machine import data_folder, describe, make_parser, record
-from peculiar.catalogs.anomalies import learn, outlier_ranks, choose_varied
+from peculiar.catalogs.anomalies import choose_varied, learn, outlier_ranks
 from peculiar.catalogs.catalog import Catalog
 from peculiar.catalogs.embeddings import Embeddings
 from peculiar.catalogs.teach import raw_embeddings

@@ -14,10 +14,10 @@ from peculiar.catalogs.active import (
     choose,
     features,
     fit_committee,
+    informativeness,
+    k_centre,
     mean_precision,
     measure,
-    k_centre,
-    informativeness,
 )
 from peculiar.catalogs.embeddings import Embeddings
 from peculiar.errors import UnknownNameError, UsageError

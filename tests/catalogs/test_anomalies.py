@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from peculiar.catalogs.anomalies import METHODS, learn, outlier_ranks, read_answers, choose_varied
+from peculiar.catalogs.anomalies import METHODS, choose_varied, learn, outlier_ranks, read_answers
 from peculiar.catalogs.catalog import Catalog
 from peculiar.catalogs.embeddings import Embeddings
 from peculiar.errors import DataError, LabelError, UnknownNameError, UsageError

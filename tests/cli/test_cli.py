@@ -399,7 +399,7 @@ def test_votes_are_learned_and_scored(peculiar_command: Any, tiny_survey: Path) 
     Path("votes.csv").write_text(Path("votes.csv").read_text().replace("n_yes,n_no", "flat_yes,flat_no"))
     status, output, _ = peculiar_command("evaluate", tiny_survey, *known, "--out", "all", "--overwrite")
     assert re.search(r"error of the vote fractions: 0\.\d{3} \(yes\), 0\.\d{3} \(no\)", output)
-    assert "the shares of their votes are off by 0." in Path("all/report.html").read_text()
+    assert "the errors of the vote fractions are 0." in Path("all/report.html").read_text()
     assert peculiar_command("predict", tiny_survey, "--model", "calibrated.onnx", "--out", "c.parquet")[0] == 0
     assert {"p_flat_yes", "p_flat_no"} <= set(pa.parquet.read_schema("c.parquet").names)
 

@@ -72,10 +72,18 @@ def test_bad_tables_are_refused(
         (first(float("nan")), (), "1 labelled galaxy has no probabilities in t.parquet, or not all of them."),
         (first(float("inf")), (), "1 labelled galaxy has no probabilities in t.parquet, or not all of them."),
         ({"odd": ["odd"] * COUNT}, (), "All labels are 'odd': scores that compare classes are undefined."),
-        (first("g1", "id"), (), "1 row repeats the id of another: rows of one id are drawn together."),
-        ({"id": ["g0", "g1"] * 12}, (), "22 rows repeat the id of another: rows of one id are drawn together."),
-        ({"field": ["f"] * COUNT}, ("--group", "field"), "All galaxies are of one group: there are no intervals."),
-        ({"field": [""] * COUNT}, ("--group", "field"), "The column of groups is empty: each galaxy stands alone."),
+        (first("g1", "id"), (), "1 row repeats the id of another: the bootstrap draws rows of one id together."),
+        (
+            {"id": ["g0", "g1"] * 12},
+            (),
+            "22 rows repeat the id of another: the bootstrap draws rows of one id together.",
+        ),
+        ({"field": ["f"] * COUNT}, ("--group", "field"), "All galaxies belong to one group: there are no intervals."),
+        (
+            {"field": [""] * COUNT},
+            ("--group", "field"),
+            "The column of groups is empty: each galaxy is a group of its own.",
+        ),
     ],
 )
 def test_what_is_undefined_is_said(

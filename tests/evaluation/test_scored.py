@@ -182,7 +182,7 @@ def test_a_table_of_probabilities_is_read(fake_npz: Path) -> None:
     ):
         score_table(path, none, label="gz2_argmax")
     assert score_table(fake_npz, candidate, label=None) is None
-    with pytest.raises(LabelError, match="name the column with the labels"):
+    with pytest.raises(LabelError, match="name the column of labels"):
         score_table(Path(), candidate, label=None)  # a folder of parts
     assert score_table(Path("nothing"), candidate, label=None) is None
     assert score_table(catalogue(id=["x"], image=[b""]), candidate, label=None) is None

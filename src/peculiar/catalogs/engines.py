@@ -203,7 +203,7 @@ def open_engine(model: Model, count: Count, workers: int, dask: str | None) -> A
 
 
 class _Here:
-    """This process makes one part after the other, with all cores for the network."""
+    """The calling process, which makes one part after the other, with all cores for the network."""
 
     def __init__(self, model: Model, count: Count) -> None:
         self._model, self._count = model, count

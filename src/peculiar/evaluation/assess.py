@@ -1,4 +1,4 @@
-"""Assess probabilities against labels: scores, calibration, prediction sets, prevalence, mistakes."""
+"""Assessment of probabilities against labels: scores, calibration, prediction sets, prevalence, mistakes."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ from peculiar.text import counted
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """What probabilities of labelled galaxies are worth; see `assess`.
+    """Statistics of probabilities of labelled galaxies; see `assess`.
 
     Parameters
     ----------
@@ -34,22 +34,22 @@ class Statistics:
     scores : Scores
         With intervals.
     by : dict of str to dict of str to Scores
-        By column and entry.
+        Scores by column and entry.
     reliability : dict of str to list of Bin
-        Without the model's temperature, as the model answers, and calibrated on these galaxies across folds; of the
-        class that was called.
+        Reliability diagrams of the predicted class: without the temperature of the model, as the model answers, and
+        calibrated on these galaxies across folds.
     calibration : dict
-        What calibration across folds found: which scaling, its gain in log loss, log losses and calibration errors.
+        Result of calibration across folds: the chosen scaling, its gain in log loss, log losses and calibration errors.
     sets : list of Coverage
-        By level.
+        Coverage of the prediction sets by level.
     sets_from : str
-        Where their thresholds come from: "the model file", or "these galaxies, across folds".
+        Origin of their thresholds: "the model file", or "these galaxies, across folds".
     mistakes : ndarray of int
-        Rows that were called wrongly, the surest first.
+        Misclassified rows, the most confident first.
     fractions : dict of str to Fraction
-        Of galaxies without labels; empty unless there are some.
+        Prevalence among galaxies without labels; empty if there are none.
     digest : str
-        Fingerprint (SHA-256, hexadecimal) of the galaxies that were scored, and their labels.
+        SHA-256 digest (hexadecimal) of the scored galaxies and their labels.
     """
 
     question: Question
@@ -64,7 +64,7 @@ class Statistics:
     digest: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """Return all of it but the mistakes, as plain dictionaries and lists, fit for JSON."""
+        """Return everything except the mistakes as plain dictionaries and lists, for JSON."""
         return {
             "scores": self.scores.as_dict(),
             "by": {
@@ -93,7 +93,7 @@ def assess(
     resamples: int = 1000,
     seed: int = 222,
 ) -> Statistics:
-    """Score probabilities in every way.
+    """Compute all statistics of probabilities.
 
     Parameters
     ----------
@@ -102,24 +102,25 @@ def assess(
     probabilities : ndarray, shape (n, classes)
     question : Question
     columns : mapping of str to sequence of (str or None), optional
-        By each of these the scores are given apart too; see `peculiar.metrics.scores.strata`.
+        Columns to score by as well; see `peculiar.metrics.scores.strata`.
     groups : sequence, optional
-        What is drawn together by the bootstrap, None where that is not known; by default rows of the same id.
+        Groups of rows that the bootstrap draws together, None if unknown; default: rows of the same id.
     temperature : float
-        That the model has applied, to tell what it would have said without.
+        Temperature that the model has applied, to compare with its answers without it.
     thresholds : mapping of str to sequence of float, optional
-        Of the model's prediction sets, by level. Without any they are fitted to these galaxies, across folds.
+        Thresholds of the prediction sets of the model, by level. Without them they are fitted to these galaxies, across
+        folds.
     unlabelled : ndarray, shape (m, classes), optional
-        Probabilities of galaxies whose classes are to be counted.
+        Probabilities of galaxies without labels, to estimate the prevalence of the classes.
     resamples, seed : int
         Of the bootstrap.
 
     Raises
     ------
     LabelError
-        If there is no galaxy, or a label is no class number.
+        If there is no galaxy, or a label is not a class number.
     DataError
-        If the shapes do not fit, or rows are not probabilities.
+        If the shapes do not match, or rows are not probabilities.
     """
     answers = question.answers
     if unlabelled is not None:
@@ -178,7 +179,7 @@ def assess(
 def remarks(
     labels: NDArray[np.integer], ids: Sequence[str], answers: Sequence[str], groups: Sequence[object] | None
 ) -> list[str]:
-    """Return what is to be said of labelled galaxies before their scores: sentences.
+    """Return remarks on labelled galaxies to show before their scores, as sentences.
 
     Parameters
     ----------
@@ -197,11 +198,12 @@ def remarks(
     repeated = len(ids) - len(set(ids))
     if repeated and groups is None:
         told.append(
-            f"{counted(repeated, 'row', 'repeat', 'repeats')} the id of another: rows of one id are drawn together."
+            f"{counted(repeated, 'row', 'repeat', 'repeats')} the id of another: the bootstrap draws rows of one id "
+            "together."
         )
     numbers = group_numbers(len(labels), groups)
     if groups is not None and numbers.max(initial=0) == 0:
-        told.append("All galaxies are of one group: there are no intervals.")
+        told.append("All galaxies belong to one group: there are no intervals.")
     if groups is not None and all(group is None for group in groups):
-        told.append("The column of groups is empty: each galaxy stands alone.")
+        told.append("The column of groups is empty: each galaxy is a group of its own.")
     return told

@@ -1,4 +1,4 @@
-"""The models that can be scored (a run, a model file, the model behind a table), and the galaxies each is scored on."""
+"""Models that can be scored (a run, a model file, the model behind a table), and the galaxies to score them on."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,35 +23,35 @@ from peculiar.text import counted
 
 @dataclass(frozen=True)
 class Candidate:
-    """A model of either kind that is about to be scored; see `run_candidate` and `file_candidate`.
+    """A model that is to be scored; see `run_candidate` and `file_candidate`.
 
     Parameters
     ----------
     name : str
     folder : path
-        Where its scores are written unless told otherwise.
+        Default folder of its scores.
     about : callable
-        Given a question's name, or None, and a source: the classifier that answers the question, by default the one
-        that the source's labels answer.
+        Function of the name of a question, or None, and a source, that returns the classifier for the question;
+        default: the question that the labels of the source answer.
     in_part : callable
-        Whether the galaxy of an id is in the part that was asked for.
+        Function of an id that returns whether the galaxy is in the requested part.
     settings : dict
-        What was asked of it, by the names of the options.
+        Settings by the names of the options.
     trained_on : callable
-        Given ids, which of them it was trained on, as booleans; None where that is not known.
+        Function of ids that returns a mask of those that it was trained on, or None if unknown.
     include_training : bool
-        Whether it is scored on these as well.
+        Whether it is scored on galaxies that it was trained on.
     digest : str
-        Of the model file; empty for a run.
+        Digest of the model file; empty for a run.
     digests : dict of str to str
-        What to tell of where it comes from.
+        Further digests by their descriptions, for reports.
     weights : str
-        Of a run, which weights they are.
+        For a run: the weights that are used.
     maker : Maker
-        What a table says of the model that made it; of a model file that file.
+        The model that made a table, as the table states it; or the model file itself.
     questions : tuple of Question
     temperatures : dict of str to float
-        By question.
+        Temperatures by question.
     sets : dict of str to dict of str to tuple of float
         Thresholds of its prediction sets, by question and level.
     data : tuple of str
@@ -76,25 +76,25 @@ class Candidate:
 
     @property
     def described(self) -> str:
-        """The model in words."""
+        """Description of the model."""
         return f"{self.name}, {self.weights}" if self.weights else self.name
 
     def choose(self, ids: Sequence[str], path: Path) -> "Choice":
-        """Return which of some galaxies it may be scored on, with `path` for messages.
+        """Return the choice of galaxies that it may be scored on; `path` is for messages.
 
         Raises
         ------
         LabelError
-            If none is left.
+            If no galaxy is left.
         """
         there = np.array([self.in_part(id_) for id_ in ids], dtype=bool)
         known = None if self.trained_on is None else self.trained_on(ids) & there
         taken = there if known is None or self.include_training else there & ~known
         if not taken.any():
             advice = (
-                "the model was trained on all of them: score others, or these too (--include-training)"
+                "the model was trained on all of them; give others, or score these as well (--include-training)"
                 if there.any()
-                else f"none is in the part {self.settings.get('part')}: score all (--part all)"
+                else f"none is in the part {self.settings.get('part')}; score all (--part all)"
             )
             message = f"none of the {len(ids):,} labelled galaxies of {path} is left to score; {advice}"
             raise LabelError(message)
@@ -104,17 +104,17 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which galaxies a model is scored on; see `Candidate.choose`.
+    """The galaxies that a model is scored on; see `Candidate.choose`.
 
     Parameters
     ----------
     taken : ndarray of bool, shape (n,)
     elsewhere : int
-        How many are left out since they are in another part than was asked for.
+        Number of galaxies left out because they are in another part.
     trained_on : int or None
-        How many of the others the model was trained on; None where that is not known.
+        Number of the others that the model was trained on; None if unknown.
     included : bool
-        Whether these are scored.
+        Whether galaxies that the model was trained on are scored.
     """
 
     taken: NDArray[np.bool_]
@@ -124,15 +124,15 @@ class Choice:
 
     @property
     def left_out(self) -> int:
-        """How many galaxies are not scored."""
+        """Number of galaxies that are not scored."""
         return int((~self.taken).sum())
 
     def as_dict(self) -> dict[str, int | bool | None]:
-        """Return how many galaxies the model was trained on, and whether they are scored, fit for JSON."""
+        """Return the number of galaxies that the model was trained on, and whether they are scored, for JSON."""
         return {"count": self.trained_on, "scored": self.included}
 
     def sentences(self, part: str = "") -> list[str]:
-        """Return what is to be said of it."""
+        """Return remarks on the choice, as sentences."""
         told = []
         if self.elsewhere:
             they = "it is" if self.elsewhere == 1 else "they are"
@@ -151,11 +151,11 @@ class Choice:
 
 
 class RunNet(Classifier, Protocol):
-    """A network of a training run, as `peculiar.load_run` returns it."""
+    """A network of a training run, as returned by `peculiar.load_run`."""
 
     @property
     def origin(self) -> Origin | None:
-        """The run that it comes from, if any."""
+        """Its run, if any."""
 
 
 def run_candidate(trained: RunNet, *, include_training: bool = False) -> Candidate:
@@ -165,7 +165,7 @@ def run_candidate(trained: RunNet, *, include_training: bool = False) -> Candida
     ----------
     trained : RunNet
     include_training : bool
-        Score it on galaxies that it was trained on as well.
+        Also score it on galaxies that it was trained on.
     """
     origin = trained.origin
     if origin is None:
@@ -201,16 +201,16 @@ def file_candidate(
     ----------
     model : Model
     part : str
-        Of `peculiar.sources.split.PARTS`, of galaxies by their ids as the model was trained; or all.
+        One of `peculiar.sources.split.PARTS`, as assigned by id when the model was trained; or "all".
     views : int, optional
-        Average over so many turned and mirrored views; by default as the model says.
+        Number of turned and mirrored views to average over; default: as in the model's card.
     include_training : bool
-        Score it on galaxies that it was trained on as well; they are in the part ``training``.
+        Also score it on galaxies that it was trained on; they are in the part ``training``.
 
     Raises
     ------
     UnknownNameError
-        If there is no such part.
+        If the part is unknown.
     """
     if part not in ("all", *PARTS):
         raise UnknownNameError("part", part, ("all", *PARTS))
@@ -242,19 +242,18 @@ def file_candidate(
 
 
 def table_candidate(candidate: Candidate, path: Path) -> Candidate:
-    """Return the model that made a table of probabilities, as far as the table says.
+    """Return the model that made a table of probabilities, as far as the table states it.
 
     Parameters
     ----------
     candidate : Candidate
-        The model that was asked for. What is known of it holds for the table only where the table says that this is the
-        model that made it.
+        The requested model. Its properties apply to the table only if the table states that this model made it.
     path : path
 
     Returns
     -------
     Candidate
-        Of another model there is no temperature, no set, and nothing is known of what it was trained on.
+        For another model, temperatures, prediction sets and training galaxies are unknown.
     """
     maker = read_maker(TableReader(path))
     if maker.is_model(candidate.digest):
@@ -265,7 +264,7 @@ def table_candidate(candidate: Candidate, path: Path) -> Candidate:
         name=str(maker),
         folder=Path("evaluation"),
         settings=settings,
-        # A table that says nothing may be of the model that was asked for; one that names another is not.
+        # A table without a statement may be from the requested model; one that names another model is not.
         trained_on=None if maker.digests or candidate.digest else candidate.trained_on,
         digest="",
         maker=maker,

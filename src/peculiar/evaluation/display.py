@@ -1,4 +1,4 @@
-"""What Python and a notebook print of an assessment."""
+"""Descriptions of an assessment, as text and as HTML for notebooks."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ _MOST_CLASSES = 5
 
 
 def describe_scores(title: str, scores: Scores, notes: Sequence[str]) -> str:
-    """Return scores in a few lines: each with its interval, the classes, and one line of notes."""
+    """Return a description of scores in a few lines: each score with its interval, the classes, and a line of notes."""
     lines = [shown(title)]
     lines += [f"  {name} {_score(scores, key)}" for name, key in _SCORES]
     classes = [f"{shown(name)} {format_score(of.recall)}" for name, of in scores.classes.items()]
@@ -29,7 +29,7 @@ def describe_scores(title: str, scores: Scores, notes: Sequence[str]) -> str:
 
 
 def scores_html(title: str, scores: Scores, notes: Sequence[str]) -> str:
-    """Return scores as HTML: with intervals, by class with bars, and the confusion matrix."""
+    """Return a description of scores as HTML: intervals, bars by class, and the confusion matrix."""
     parts = [
         table(
             ["score", "value (95 % interval)"], ([escaped(name), escaped(_score(scores, key))] for name, key in _SCORES)
@@ -42,7 +42,7 @@ def scores_html(title: str, scores: Scores, notes: Sequence[str]) -> str:
 
 
 def title_of(model: str, question: str, count: int) -> str:
-    """Return what was assessed, as a heading."""
+    """Return the heading of an assessment."""
     return f"Assessment of {model} on {counted(count, 'galaxy')}, question {question}"
 
 
@@ -58,7 +58,7 @@ def _class_row(scores: Scores, name: str) -> list[Markup]:
 
 
 def _confusion(scores: Scores) -> Markup:
-    """Return the confusion matrix: rows are true classes, columns what the model said."""
+    """Return the confusion matrix as HTML, with true classes in rows and predicted classes in columns."""
     names = list(scores.classes)
     rows = []
     for name, counts in zip(names, scores.confusion, strict=True):

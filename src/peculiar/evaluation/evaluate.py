@@ -1,4 +1,4 @@
-"""Score a model on labelled galaxies, or a table of probabilities."""
+"""Evaluation of a model on labelled galaxies, or of a table of probabilities."""
 
 import os
 import warnings
@@ -34,27 +34,27 @@ from peculiar.sources.stream import Source
 from peculiar.tables.reader import TableReader, find_column
 
 SCORES, REPORT = "scores.json", "report.html"
-"""What `Assessment.write` writes, besides figures."""
+"""Files that `Assessment.write` writes, besides figures."""
 
 
 @dataclass(frozen=True, repr=False)
 class Assessment:
-    """How good a model's answers are; see `evaluate`.
+    """Assessment of the answers of a model; see `evaluate`.
 
     Parameters
     ----------
     data : str
-        What was scored.
+        Name of the data.
     scored : Scored
         The galaxies, their labels and probabilities, and the model.
     statistics : Statistics
-        Scores with intervals, calibration, prediction sets, shares of classes.
+        Scores with intervals, calibration, prediction sets, prevalence.
     notes : list of str
-        Sentences on which galaxies were scored.
+        Remarks on which galaxies were scored.
     shifts : dict of str to Shifted
-        What became of answers as pictures were made worse; empty unless asked for.
+        Scores on corrupted pictures by corruption; empty unless requested.
     seed : int
-        Of the bootstrap, and of all other chance.
+        Seed of the bootstrap and all other random choices.
 
     Examples
     --------
@@ -74,42 +74,42 @@ class Assessment:
 
     @property
     def scores(self) -> Scores:
-        """Scores with intervals, all together and by class."""
+        """Scores with intervals, overall and by class."""
         return self.statistics.scores
 
     @property
     def question(self) -> Question:
-        """What was asked."""
+        """The question."""
         return self.statistics.question
 
     @property
     def model(self) -> str:
-        """The model in words."""
+        """Description of the model."""
         return self.scored.candidate.described
 
     @property
     def mistakes(self) -> list[str]:
-        """Ids of the galaxies that were called wrongly, the surest first."""
+        """Ids of the misclassified galaxies, the most confident first."""
         return [self.scored.ids[row] for row in self.statistics.mistakes]
 
     def __repr__(self) -> str:
-        """Return the scores in a few lines."""
+        """Return a description of the scores in a few lines."""
         return describe_scores(self._title(), self.scores, self.notes)
 
     def _repr_html_(self) -> str:
-        """Return the scores for a notebook, by class with bars, and the confusion matrix."""
+        """Return a description for a notebook: scores, bars by class, and the confusion matrix."""
         return scores_html(self._title(), self.scores, self.notes)
 
     def _title(self) -> str:
         return title_of(self.model, self.question.name, self.scores.count)
 
     def as_dict(self, *, command: str = "") -> dict[str, Any]:
-        """Return all figures as plain dictionaries and lists, fit for JSON.
+        """Return all figures as plain dictionaries and lists, for JSON.
 
         Parameters
         ----------
         command : str
-            The command that was typed, to be kept with them.
+            The command, to be recorded.
         """
         scored, candidate = self.scored, self.scored.candidate
         return {
@@ -129,14 +129,14 @@ class Assessment:
         }
 
     def write(self, folder: str | os.PathLike[str], *, command: str = "") -> Path:
-        """Write the figures as JSON, and a page with diagrams that explains them.
+        """Write the figures as JSON, and a page with diagrams and explanations.
 
         Parameters
         ----------
         folder : path-like
-            For ``scores.json``, ``report.html`` and the diagrams, each as PNG and PDF.
+            Folder for ``scores.json``, ``report.html`` and the diagrams, each as PNG and PDF.
         command : str
-            The command that was typed, to be stated on the page.
+            The command, to be stated on the page.
 
         Returns
         -------
@@ -190,41 +190,41 @@ def evaluate(
 ) -> Assessment:
     """Score a model on labelled galaxies, or a table of probabilities.
 
-    Galaxies that the model was trained on are left out, as far as that is known.
+    Galaxies that the model was trained on are left out, as far as they are known.
 
     Parameters
     ----------
     data : path-like, Source, or pictures
-        Labelled galaxies, as `open_source` and `predict` take them; or the path of a table of probabilities, such as a
-        catalogue.
+        Labelled galaxies, in any form that `open_source` and `predict` accept; or the path of a table of probabilities,
+        such as a catalogue.
     model : Model, path-like, or what `load_run` returns; optional
-        By default the model that ships. Of a table of probabilities: the model that made it.
+        Default: the model that ships. For a table of probabilities: the model that made it.
     label : str, optional
-        The column with the labels; by default the first of the usual names.
+        The column of labels; default: the first of the usual names.
     labels : path-like, optional
-        A table with a column ``id`` and one of labels or several of votes, where the data have none.
+        A table with a column of ids and a column of labels or columns of votes, for data without labels.
     id : str, optional
-        The column of ids, of either table; by default the first of the usual names.
+        The column of ids in either table; default: the first of the usual names.
     question : str, optional
-        Which of a model's questions, or a tree of them; by default the one that the labels answer.
+        Question of the model, or a decision tree; default: the one that the labels answer.
     part : {"all", "training", "validation", "test"}
-        Which galaxies, by the part that they had in the training of a model file.
+        Part of the split of the model file to score.
     include_training : bool
         Also score galaxies that the model was trained on.
     views : int, optional
-        Average over so many turned and mirrored views, 1 to 8; by default as the model says.
+        Number of turned and mirrored views to average over, 1 to 8; default: as in the model's card.
     by : sequence of str
-        Columns to score by as well, numbers in four bins.
+        Columns to score by as well; numbers in four bins.
     group : str, optional
-        Column whose entries belong together, such as a field: for honest intervals.
+        Column of groups of galaxies that are not independent, such as fields; it affects the intervals.
     fractions : path-like, optional
-        A catalogue without labels whose classes are to be counted.
+        A catalogue without labels, to estimate the prevalence of the classes.
     shift : bool
-        Also score pictures made worse step by step, which takes minutes.
+        Also measure the robustness to corruptions of the pictures, which takes minutes.
     progress : callable, optional
-        Called with the stage and the number of pictures done since the last call.
+        Called with the stage and the number of pictures processed since the last call.
     verbose : bool
-        Show progress on standard error, where `progress` is not given.
+        Show progress on standard error if `progress` is not given.
 
     Returns
     -------
@@ -233,18 +233,18 @@ def evaluate(
     Raises
     ------
     NotFoundError, DataError
-        If the data are not there or cannot be read.
+        If the data do not exist or cannot be read.
     LabelError
-        If no galaxy has a label, labels are no answers to the question, or no galaxy is left to score.
+        If no galaxy has a label, labels are not answers to the question, or no galaxy is left to score.
     UnknownNameError
-        If there is no such column, question or part.
+        If a column, question or part is unknown.
     UsageError
-        If `model` is the folder of a run, or pictures are to be made worse where there are none.
+        If `model` is the folder of a run, or robustness is requested without pictures.
 
     Warns
     -----
     PeculiarWarning
-        If the table is of another model than that named.
+        If the table was made by another model than the named one.
 
     Examples
     --------
@@ -261,7 +261,7 @@ def evaluate(
         asked = _Asked(data, candidate, label, None if labels is None else Path(labels), question, id)
         scored = _score(asked, lambda done: progress("classifying", done))
         if scored.candidate is not candidate and model is not None:
-            message = f"{data} holds probabilities of {scored.candidate.name}, and not of {candidate.name}"
+            message = f"{data} holds probabilities of {scored.candidate.name}, not of {candidate.name}"
             warnings.warn(message, PeculiarWarning, stacklevel=2)
         candidate = scored.candidate
         notes = [*filter(None, [scored.joined]), *scored.choice.sentences(part)]
@@ -293,7 +293,7 @@ def _candidate(
     model: Model | RunNet | str | os.PathLike[str] | None, *, part: str, views: int | None, include_training: bool
 ) -> Candidate:
     if isinstance(model, str | os.PathLike) and Path(model).is_dir():
-        message = f"{model} is the folder of a run; give its network, load_run({str(model)!r}), or a model file of it"
+        message = f"{model} is the folder of a run; give its network, load_run({str(model)!r}), or its model file"
         raise UsageError(message)
     if model is None or isinstance(model, str | os.PathLike):
         model = load_model(model)
@@ -303,7 +303,7 @@ def _candidate(
 
 
 def _unlabelled(catalog: Path, scored: Scored) -> tuple[NDArray[np.float64], list[str]]:
-    """Return the probabilities of a catalogue whose classes are to be counted, and what is to be said of its model."""
+    """Return the probabilities of a catalogue without labels, and remarks on its model."""
     notes = check_maker(catalog, read_maker(TableReader(catalog)), scored.candidate.maker)
     values, known = read_probabilities(catalog, scored.question, questions=scored.candidate.questions)
     return values[known], notes
@@ -311,7 +311,7 @@ def _unlabelled(catalog: Path, scored: Scored) -> tuple[NDArray[np.float64], lis
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What is to be scored, as it was asked for; see `evaluate`."""
+    """Arguments of `evaluate`."""
 
     data: Any
     candidate: Candidate
@@ -322,7 +322,7 @@ class _Asked:
 
 
 def _score(asked: _Asked, progress: Callable[[int], object]) -> Scored:
-    """Read what a table says of galaxies, or classify them."""
+    """Read the probabilities of galaxies from a table, or classify them."""
     data, candidate, labels = asked.data, asked.candidate, asked.labels
     if isinstance(data, str | os.PathLike):
         read = score_table(Path(data), candidate, label=asked.label, labels=labels, id=asked.id)
@@ -342,7 +342,7 @@ def _score(asked: _Asked, progress: Callable[[int], object]) -> Scored:
 
 
 def _voted_on(asked: _Asked) -> Question | None:
-    """Return the question whose votes are to be scored, if it is votes that the data or a table of labels hold."""
+    """Return the question to be scored if the data or a table of labels hold votes."""
     if asked.label is not None:
         return None
     question, labels, answered = asked.question, asked.labels, asked.candidate.questions
@@ -371,5 +371,5 @@ def _voted_on(asked: _Asked) -> Question | None:
 
 
 def listed(deviations: dict[str, float]) -> str:
-    """Return how far shares of votes are off, in words."""
+    """Return the errors of vote fractions in words."""
     return ", ".join(f"{value:.3f} ({answer})" for answer, value in deviations.items())

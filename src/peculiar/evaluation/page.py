@@ -1,4 +1,4 @@
-"""An assessment as a folder: figures, JSON, and one HTML page."""
+"""Page of an assessment: figures, JSON and HTML in a folder."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -26,26 +26,30 @@ _CLASS_SCORES = (
 )
 
 _SCORES = (
-    ("accuracy", "accuracy", "share of the galaxies whose most probable class is the right one"),
+    ("accuracy", "accuracy", "share of the galaxies whose most probable class is the labelled one"),
     (
         "balanced accuracy",
         "balanced_accuracy",
-        "mean recall of the classes: a rare class counts as much as a common one",
+        "mean recall of the classes: rare and common classes count equally",
     ),
     (
         "AUC",
         "auc",
-        "probability that a galaxy of a class is given more of it than one of another; mean over the classes",
+        "probability that a galaxy of a class gets a higher probability for it than another galaxy; mean over classes",
     ),
     ("average precision", "average_precision", "mean precision over all recalls; mean over the classes"),
-    ("log loss", "log_loss", "what the right class was not given, in nats; 0 is best"),
-    ("Brier score", "brier", "squared distance of the probabilities from the truth, 0 to 2; 0 is best"),
-    ("calibration error", "calibration_error", "how far stated and found shares are apart, in 15 bins of equal count"),
+    ("log loss", "log_loss", "mean of −ln(probability of the labelled class), in nats; 0 is best"),
+    ("Brier score", "brier", "squared distance of the probabilities from the labels, 0 to 2; 0 is best"),
+    (
+        "calibration error",
+        "calibration_error",
+        "mean difference between stated probability and found frequency, in 15 bins of equal count",
+    ),
 )
 
 _OF_PARTS = ("accuracy", "balanced_accuracy", "auc", "calibration_error")
 
-_DEFINED = "A score is undefined, not 0, where there is nothing to score: a class that does not occur has no recall."
+_DEFINED = "A score without any galaxies is undefined, not 0: a class that does not occur has no recall."
 
 
 def write_assessment(
@@ -64,13 +68,13 @@ def write_assessment(
     folder : path
     found : Statistics
     facts : mapping of str to str
-        What the page is to state: data, model, digests, command, seed.
+        Facts to state on the page: data, model, digests, command, seed.
     mistakes : sequence of (ndarray of uint8 (height, width, 3), str)
-        Pictures of the most confident mistakes, and what was said of each.
+        Pictures of the most confident mistakes, with captions.
     shifts : mapping of str to Shifted, optional
-        What became of answers as pictures were pushed.
+        Scores on corrupted pictures, by corruption.
     deviations : str
-        How far probabilities are from shares of votes, where these decide what is right.
+        Errors of the vote fractions in words, if the labels are votes.
 
     Returns
     -------
@@ -91,21 +95,21 @@ def write_assessment(
         Section(
             "Class by class",
             [
-                "Of the galaxies that were called so, the precision is the share that are; of those that are, the "
-                "recall is the share that were found; F1 is their harmonic mean. AUC and average precision are those "
-                f"of the class against all others. {_DEFINED}",
+                "Precision is the share of the galaxies predicted as a class that belong to it; recall is the share "
+                "of the galaxies of a class that are predicted as it; F1 is their harmonic mean. AUC and average "
+                f"precision are those of the class against all others. {_DEFINED}"
             ],
             table=_class_table(found.scores),
             figures=[
                 figure(
                     plots.draw_scores(_by_class(found.scores)),
                     "classes",
-                    "Each class on a line, with 95 % intervals: where intervals are long there are few galaxies.",
+                    "One line per class, with 95 % intervals; long intervals mean few galaxies.",
                 ),
                 figure(
                     plots.draw_confusion(found.scores.confusion, answers),
                     "confusion",
-                    "Rows are true classes, columns what the model said; off the diagonal are its mistakes.",
+                    "Rows are true classes, columns are predicted classes; mistakes are off the diagonal.",
                 ),
             ],
         ),
@@ -116,8 +120,8 @@ def write_assessment(
                 figure(
                     plots.draw_reliability(found.reliability),
                     "reliability",
-                    "Galaxies in bins of equal count by how sure the model was; points above the diagonal were right "
-                    "more often than stated, points below less often. Bars are 95 % intervals.",
+                    "Galaxies in bins of equal count by the probability of the predicted class; points above the "
+                    "diagonal were right more often than stated, points below less often. Bars are 95 % intervals.",
                 )
             ],
         ),
@@ -127,15 +131,15 @@ def write_assessment(
             Section(
                 "Sets of answers",
                 [
-                    "In place of one answer, a set that holds the right one as often as is promised, in each class. A "
-                    f"set of one answer is a firm one. Thresholds are those of {found.sets_from}.",
+                    "Sets of answers that contain the right one with the stated coverage, in each class. A set of one "
+                    f"answer is decided. Thresholds are from {found.sets_from}.",
                 ],
                 table=_sets_table(found),
                 figures=[
                     figure(
                         plots.draw_coverage(found.sets),
                         "sets",
-                        "Left: coverage found against coverage promised. Right: the price, in answers a set.",
+                        "Left: measured against stated coverage. Right: mean number of answers per set.",
                     )
                 ],
             )
@@ -151,10 +155,10 @@ def write_assessment(
     if shifts:
         sections.append(
             Section(
-                "How far can it be pushed?",
+                "How robust are the answers?",
                 [
-                    "The same galaxies, their pictures made worse step by step. The grey line is 5 points of accuracy "
-                    "below that of the pictures as they are.",
+                    "The same galaxies with increasingly corrupted pictures. The grey line is 5 points of accuracy "
+                    "below that of the original pictures.",
                 ],
                 table=_shift_table(shifts),
                 figures=[figure(plots.draw_shifts(shifts), "shifts", "Accuracy, calibration error and agreement.")],
@@ -165,7 +169,7 @@ def write_assessment(
             np.stack([picture for picture, _ in mistakes]),
             [[(line, None) for line in text.split("\n")] for _, text in mistakes],
         )
-        caption = "What it was sure of and wrong about: look here first for wrong labels as well as for weaknesses."
+        caption = "Confident but wrong answers: look here first for wrong labels and for weaknesses of the model."
         sections.append(Section("The most confident mistakes", figures=[figure(drawn, "mistakes", caption)]))
     sections.append(
         Section("What was scored", table=[["", ""], *([name, text] for name, text in facts.items())], text_columns=2)
@@ -176,12 +180,12 @@ def write_assessment(
         f"{format_score(found.scores.accuracy)}{f' ({low})' if low else ''}."
     )
     if deviations:
-        lead += f" Right is what most people answered; the shares of their votes are off by {deviations}."
+        lead += f" The majority answer counts as right; the errors of the vote fractions are {deviations}."
     return write_page(folder / "report.html", "How good are the answers?", lead, sections)
 
 
 def format_interval(interval: Interval) -> str:
-    """Return an interval with three digits, or nothing where there is none."""
+    """Return an interval with three digits, or an empty text if there is none."""
     return "" if interval is None else f"{interval[0]:.3f}\u2013{interval[1]:.3f}"
 
 
@@ -195,8 +199,8 @@ def _scores_section(found: Statistics) -> Section:
     return Section(
         "Scores",
         [
-            "Each score is that of these galaxies; its interval says within which bounds that of all such galaxies "
-            f"lies, in 95 of 100 cases. {_DEFINED}",
+            "Each score is measured on these galaxies; its 95 % interval covers the score of all such galaxies in 95 "
+            f"of 100 cases. {_DEFINED}",
             "; ".join(f"{name[0].upper()}{name[1:]}: {meaning}" for name, _, meaning in _SCORES) + ".",
         ],
         table=rows,
@@ -243,7 +247,7 @@ def _by_part(parts: Mapping[str, Scores]) -> dict[str, dict[str, tuple[float | N
 
 def _calibration_text(found: Statistics) -> list[str]:
     text = [
-        "Of the galaxies that are given a class with a probability of 0.8, eight in ten should be of it. "
+        "Of the galaxies predicted with a probability of 0.8, 80 % should belong to the predicted class. "
         f"The expected calibration error is {format_score(found.scores.calibration_error)}."
     ]
     for name, bins in found.reliability.items():
@@ -254,18 +258,19 @@ def _calibration_text(found: Statistics) -> list[str]:
     known = found.calibration
     if known:
         text.append(
-            f"Calibrated anew, each galaxy with what the others say, by {known['scaling']}: log loss "
-            f"{known['log_loss']:.3f} in place of {found.scores.log_loss:.3f}, calibration error "
+            f"Recalibrated across folds by {known['scaling']}: log loss "
+            f"{known['log_loss']:.3f} instead of {found.scores.log_loss:.3f}, calibration error "
             f"{known['calibration_error']:.3f}. With weights and biases by class the log loss is "
             f"{changed(-known['gain_by_classes'])} (standard error {known['gain_error']:.4f}) against a temperature; "
-            "they are taken where it is lower by more than two standard errors and rare classes are found as often."
+            "they are used if it is lower by more than two standard errors and the recall of rare classes does not "
+            "fall."
         )
     return text
 
 
 def _sets_table(found: Statistics) -> list[list[str]]:
     names = list(found.question.answers)
-    rows = [["promised", "found", "95 % interval", "answers a set", "of one answer", *names]]
+    rows = [["stated", "measured", "95 % interval", "answers per set", "of one answer", *names]]
     for one in found.sets:
         shares = [one.classes[name]["coverage"] for name in names]
         rows.append(
@@ -282,7 +287,7 @@ def _sets_table(found: Statistics) -> list[list[str]]:
 
 
 def _fractions_section(found: Statistics) -> Section:
-    rows = [["class", "called so", "adjusted counts", "90 % interval", "expectation maximisation", "90 % interval"]]
+    rows = [["class", "predicted", "adjusted counts", "90 % interval", "expectation maximisation", "90 % interval"]]
     rows += [
         [
             name,
@@ -297,9 +302,9 @@ def _fractions_section(found: Statistics) -> Section:
     return Section(
         "How common are they?",
         [
-            "The shares of the classes in the catalogue without labels. What the model calls galaxies is biased by its "
-            "mistakes; both corrections use those that it makes on the labelled galaxies, and hold where galaxies of a "
-            "class look alike in both sets. Where the two differ by more than their intervals, that is in doubt.",
+            "Shares of the classes in the catalogue without labels. Counts of predicted classes are biased by the "
+            "mistakes of the model. Both corrections use the mistakes on the labelled galaxies, and hold if galaxies "
+            "of a class look alike in both sets. If the two differ by more than their intervals, this is in doubt.",
         ],
         table=rows,
     )
@@ -324,5 +329,5 @@ def _reached(amount: float | None) -> str:
 
 
 def facts_of(settings: Mapping[str, Any]) -> dict[str, str]:
-    """Return settings as text for the page, without those that are empty."""
+    """Return settings as text for the page, without empty ones."""
     return {name: str(value) for name, value in settings.items() if value not in (None, "", {}, [])}

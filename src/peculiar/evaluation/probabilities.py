@@ -1,4 +1,4 @@
-"""Read tables of probabilities, such as catalogues, and the labels of their galaxies."""
+"""Tables of probabilities, such as catalogues, and the labels of their galaxies."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,23 +22,23 @@ from peculiar.text import counted
 def read_probabilities(
     path: Path, question: Question, model: str = "", questions: Sequence[Question] = ()
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Read the probabilities of a question from a catalogue that ``peculiar predict`` wrote, or one like it.
+    """Read the probabilities of a question from a catalogue written by ``peculiar predict``, or a similar table.
 
     Parameters
     ----------
     path : path
     question : Question
-        See `peculiar.questions.column_names.find_answer_columns`; of two answers the column of the second is enough.
+        See `peculiar.questions.column_names.find_answer_columns`; for two answers the column of the second is enough.
     model : str
-        Digest of the model that has to have made it, if that is known.
+        Digest of the model that has to have made it, if known.
     questions : sequence of Question
-        All that the model answers, where that is known.
+        All questions of the model, if known.
 
     Returns
     -------
     probabilities : ndarray, shape (n, classes)
     known : ndarray of bool, shape (n,)
-        False where the catalogue has none: the picture could not be read.
+        False for rows without probabilities, because the picture could not be read.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def read_probabilities(
         makers = {str(maker) for maker in table.column("model") if maker} - {model[:12]}
         if makers:
             message = (
-                f"{path}: made by the model {', '.join(sorted(makers))}, but the model to be scored is {model[:12]}; "
+                f"{path}: made by the model {', '.join(sorted(makers))}, but the model to score is {model[:12]}; "
                 "make the catalogue again with this model"
             )
             raise DataError(message)
@@ -69,9 +69,10 @@ def read_probabilities(
 
 @dataclass(frozen=True, slots=True)
 class ProbabilityTable:
-    """A table of probabilities and labels, to be scored without pictures; see `read_table`.
+    """A table of probabilities and labels to score without pictures; see `read_table`.
 
-    `columns` are those of the table and of the table of its labels, which `column` gives the entries of, for all rows.
+    `columns` are the columns of the table and of its table of labels; `column` returns the entries of one, for all
+    rows.
     """
 
     question: Question
@@ -85,16 +86,16 @@ class ProbabilityTable:
 
 
 def has_probabilities(path: Path, label: str | None, questions: Sequence[Question]) -> bool:
-    """Tell whether a table has columns of probabilities, as ``p_merger``.
+    """Return whether a table has columns of probabilities, such as ``p_merger``.
 
-    Of a table with pictures they have to be those of labels or questions: catalogues of surveys have others. A folder
-    with pictures is one of pictures, even if a catalogue lies among them.
+    In a table with pictures they have to belong to labels or questions, because catalogues of surveys have other
+    columns of such names. A folder with pictures counts as pictures, even if it contains a catalogue.
     """
     table = TableReader(path)
     found = {name for name in table.columns if name.startswith("p_")}
     try:
         open_source(path)
-    except DataError:  # it has no pictures
+    except DataError:  # there are no pictures
         return bool(found)
     if path.is_dir():
         return False
@@ -114,20 +115,20 @@ def read_table(
     ----------
     path : path
     label : str or None
-        The column with the labels; it may be left out where they have a table of their own.
+        The column of labels; optional with a table of labels.
     questions : sequence of Question
-        That the labels may answer; others have their answers in alphabetical order.
+        Questions that the labels may answer; the answers of other labels are in alphabetical order.
     labels : path, optional
-        A table with a column ``id`` and one of labels, where the table of probabilities has none.
+        A table with a column of ids and one of labels, if the table of probabilities has no labels.
     id : str, optional
-        The column of ids, of either; by default the first of the usual names.
+        The column of ids in either table; default: the first of the usual names.
 
     Raises
     ------
     UnknownNameError
         If a column is missing.
     LabelError
-        If no column of labels is named, or no galaxy has both label and probabilities.
+        If no column of labels is named, or no galaxy has both a label and probabilities.
     """
     table = TableReader(path)
     if id is not None and labels is None:
@@ -137,7 +138,7 @@ def read_table(
     if labels is not None:
         label, by_id = read_labels(labels, label, id)
         if column is None:
-            raise UnknownNameError("column", "id", table.columns, where=f"in {path.name}, which labels are told by")
+            raise UnknownNameError("column", "id", table.columns, where=f"in {path.name}, to match the labels")
         ids = [entry_text(id_) or "" for id_ in table.column(column)]
         join = join_labels(path, ids, by_id)
         warn_of_strangers(labels, by_id, join)
@@ -156,7 +157,7 @@ def read_table(
         entries = [entry_text(entry) for entry in table.column(label)]
     else:
         message = (
-            f"{path}: name the column with the labels (--label), or a table that has them (--labels); there are: "
+            f"{path}: name the column of labels (--label), or a table of labels (--labels); the columns are: "
             f"{', '.join(table.columns)}"
         )
         raise LabelError(message)
@@ -165,8 +166,8 @@ def read_table(
     question.check(entries, path)
     if len(question.answers) < 2:
         message = (
-            f"{path}: all labels in {label!r} are {question.answers[0]!r}, so that it is not known which other classes "
-            "there are; give labels of two classes or more"
+            f"{path}: all labels in {label!r} are {question.answers[0]!r}, so the other classes are "
+            "unknown; give labels of two classes or more"
             if question.answers
             else f"{path}: the column {label!r} holds no label"
         )
@@ -178,7 +179,7 @@ def read_table(
         message = f"{path}: no galaxy has both a label in {label!r} and probabilities of {', '.join(question.answers)}"
         raise LabelError(message)
     told = [None] * len(entries) if column is None else table.column(column)
-    # Those of a row without one are as in `peculiar.sources`, so that no two galaxies are taken for the same.
+    # Rows without an id get one as in `peculiar.sources`, so that no two galaxies have the same.
     named = [entry_text(told[row]) or f"{path.stem}-{row}" for row in rows]
     classes = np.array([numbers[entries[row]] for row in rows], dtype=np.int64)
     told_of = [f"{name} (row {row})" for name, row in zip(named, rows, strict=True)]
@@ -192,7 +193,7 @@ def read_table(
 
 def _numbers(table: TableReader, name: str, answer: str) -> NDArray[np.float64]:
     if name not in table.columns:
-        # Whoever named another column of labels than was meant, learns here what it holds.
+        # If the wrong column of labels was named, this message shows its contents.
         where = f"in {table.path.name} with the probability of {answer!r}"
         raise UnknownNameError("column", name, table.columns, where=where)
     try:

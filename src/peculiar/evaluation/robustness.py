@@ -1,4 +1,4 @@
-"""Robustness: scores on pictures that are corrupted step by step."""
+"""Robustness: scores on increasingly corrupted pictures."""
 
 import io
 import math
@@ -21,39 +21,39 @@ from peculiar.sources.stream import Row
 Pixels = NDArray[np.uint8]
 
 FALL = 0.05
-"""Accuracy or calibration that is so much worse has fallen."""
+"""Change of accuracy or calibration error that counts as a fall."""
 
-# Pictures of surveys show brightness as asinh(softening * flux): faint light is nearly linear in it, bright light
-# logarithmic (Lupton et al. 2004).
+# Pictures of surveys show brightness as asinh(softening * flux): nearly linear for faint light, logarithmic for bright
+# light (Lupton et al. 2004).
 _SOFTENING = 8.0
 
 _NEAR = 0.05
-"""Redshift at which galaxies are taken to have been photographed; the median of Galaxy Zoo's is 0.05 to 0.08."""
+"""Assumed redshift of the galaxies in the pictures; the median in Galaxy Zoo is 0.05 to 0.08."""
 
 MOST = 400
-"""Of so many galaxies a score is known to some points, and they take minutes."""
+"""Maximum number of galaxies: a score is then known to a few points, in minutes."""
 
 _LARGEST = 512
-"""Side to which larger pictures are reduced first."""
+"""Side to which larger pictures are reduced first, in pixels."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shifted:
-    """What became of the answers as pictures were pushed.
+    """Scores on corrupted pictures, for one kind of corruption.
 
     Parameters
     ----------
     unit : str
     amounts : tuple of float
-        The first leaves pictures as they are.
+        Amounts of corruption; the first leaves pictures unchanged.
     accuracy, calibration_error : list of float
-        At each amount.
+        Accuracy and calibration error at each amount.
     same : list of float
-        Share of the galaxies that have the same most probable class as the pictures as they are.
+        Share of the galaxies with the same most probable class as for the original pictures.
     change : list of float
-        Median of the largest change of a probability.
+        Median over the galaxies of the largest change of a probability.
     apart : bool
-        The amounts are numbers of different things, so that nothing lies between them.
+        Whether the amounts number separate cases, between which there is no interpolation.
     """
 
     unit: str
@@ -66,21 +66,21 @@ class Shifted:
 
     @property
     def accuracy_falls_at(self) -> float | None:
-        """The amount at which accuracy is 5 points lower; None where it is not reached."""
+        """The amount at which accuracy is 5 points lower; None if it is not reached."""
         return self._crossing([self.accuracy[0] - value for value in self.accuracy])
 
     @property
     def calibration_falls_at(self) -> float | None:
-        """The amount at which the calibration error is 5 points higher; None where it is not reached."""
+        """The amount at which the calibration error is 5 points higher; None if it is not reached."""
         return self._crossing([value - self.calibration_error[0] for value in self.calibration_error])
 
     def as_dict(self) -> dict[str, Any]:
-        """Return all of it as a plain dictionary, fit for JSON."""
+        """Return a plain dictionary, for JSON."""
         found = {"accuracy_falls_at": self.accuracy_falls_at, "calibration_falls_at": self.calibration_falls_at}
         return asdict(self) | found
 
     def _crossing(self, worse: Sequence[float]) -> float | None:
-        """Return the first amount at which something is worse by `FALL`, interpolated between those that were tried."""
+        """Return the first amount at which a score is worse by `FALL`, interpolated between the amounts."""
         for number in range(1, len(worse)):
             if worse[number] >= FALL:
                 before, at = self.amounts[number - 1 : number + 1]
@@ -90,7 +90,7 @@ class Shifted:
 
 
 def _blur(picture: Pixels, amount: float, random: np.random.Generator) -> Pixels:
-    """Spread the light by a Gaussian of so many pixels' full width at half maximum."""
+    """Blur by a Gaussian, with the full width at half maximum in pixels."""
     width = amount / (2 * math.sqrt(2 * math.log(2)))
     return _pixels(gaussian_filter(picture.astype(np.float32), (width, width, 0), mode="nearest"))
 
@@ -100,7 +100,7 @@ def _noise(picture: Pixels, amount: float, random: np.random.Generator) -> Pixel
 
 
 def _coarse(picture: Pixels, amount: float, random: np.random.Generator) -> Pixels:
-    """Take so many pixels together, in each direction."""
+    """Bin pixels by a factor, in each direction."""
     height, width = picture.shape[:2]
     size = (max(8, round(width / amount)), max(8, round(height / amount)))
     return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BOX))
@@ -109,9 +109,9 @@ def _coarse(picture: Pixels, amount: float, random: np.random.Generator) -> Pixe
 def _far(picture: Pixels, amount: float, random: np.random.Generator) -> Pixels:
     """Move the galaxy to a redshift.
 
-    Its size goes with the inverse of the angular diameter distance, its surface brightness with (1 + z)^-4 (Tolman
-    1930); the sky and its noise stay. Neither the galaxy's own evolution nor the shift of its spectrum is in it, as in
-    Barden, Jahnke & Häußler 2008, without their k-correction.
+    The size scales with the inverse of the angular diameter distance and the surface brightness with (1 + z)^-4 (Tolman
+    1930); the sky and its noise stay. As in Barden, Jahnke & Häußler (2008), but without their k-correction; evolution
+    is not included either.
     """
     from astropy.cosmology import Planck18
 
@@ -141,7 +141,7 @@ def _far(picture: Pixels, amount: float, random: np.random.Generator) -> Pixels:
 
 
 def _lose(picture: Pixels, amount: float, random: np.random.Generator) -> Pixels:
-    """Lose one colour: 1 the reddest, 3 the bluest."""
+    """Remove one band: 1 is the reddest, 3 the bluest."""
     left = picture.copy()
     if amount:
         left[:, :, int(amount) - 1] = 0
@@ -156,12 +156,12 @@ def _turn(picture: Pixels, amount: float, random: np.random.Generator) -> Pixels
 
 
 def _mirror(picture: Pixels, amount: float, random: np.random.Generator) -> Pixels:
-    """Mirror left and right (1), or up and down (2)."""
+    """Mirror left to right (1), or top to bottom (2)."""
     return np.ascontiguousarray(picture[:, ::-1] if amount == 1 else picture[::-1] if amount == 2 else picture)
 
 
 def _decentre(picture: Pixels, amount: float, random: np.random.Generator) -> Pixels:
-    """Move the galaxy by a share of the picture's side, in a direction that chance chooses."""
+    """Shift the galaxy by a share of the side of the picture, in a random direction."""
     angle = random.uniform(0, 2 * math.pi)
     step = amount * min(picture.shape[:2])
     moved = shift(picture, (step * math.sin(angle), step * math.cos(angle), 0), order=1, mode="nearest")
@@ -189,10 +189,10 @@ SHIFTS: dict[str, tuple[str, tuple[float, ...], Change]] = {
     "off-centre": ("of the side", (0, 0.02, 0.05, 0.1, 0.15, 0.2), _decentre),
     "JPEG": ("quality", (100, 75, 50, 30, 15, 5), _compress),
 }
-"""By name: unit, amounts (the first changes nothing) and what is done to a picture."""
+"""Corruptions by name: unit, amounts (the first changes nothing) and function."""
 
 _APART = {"lost band", "mirror"}
-"""There is no half of a colour."""
+"""Corruptions whose amounts number separate cases."""
 
 
 def shift_scores(
@@ -204,7 +204,7 @@ def shift_scores(
     seed: int = 222,
     progress: Callable[[int], object] = lambda done: None,
 ) -> dict[str, Shifted]:
-    """Score a model on pictures that are made worse step by step, before they are framed for it.
+    """Score a model on pictures that are increasingly corrupted before they are framed.
 
     Parameters
     ----------
@@ -212,11 +212,11 @@ def shift_scores(
     rows : sequence of Row
         Galaxies; pictures that cannot be read are left out.
     labels : ndarray of int, shape (n,)
-        Their class numbers.
+        Class numbers.
     names : sequence of str
-        Of `SHIFTS`.
+        Names in `SHIFTS`.
     seed : int
-        Of noise and directions.
+        Seed of noise and directions.
     progress : callable
         Called with the number of pictures classified since the last call.
 
@@ -256,7 +256,7 @@ def shift_scores(
 
 
 def _read(row: Row) -> Pixels:
-    """Return the whole picture of a row, its largest middle square, as it is."""
+    """Return the largest central square of the picture of a row."""
     pixels = row.pixels()
     return frame_pixels(pixels, Framing(min(*pixels.shape[:2], _LARGEST)))
 

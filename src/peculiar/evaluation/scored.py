@@ -1,4 +1,4 @@
-"""Probabilities of a model for labelled galaxies: from their pictures, or from a table."""
+"""Probabilities of a model for labelled galaxies, from pictures or from a table."""
 
 import warnings
 from collections.abc import Callable, Iterator
@@ -20,38 +20,38 @@ from peculiar.sources.stream import Galaxy, Source
 from peculiar.tables.reader import entry_text, is_table
 
 MISTAKES = 12
-"""How many mistakes are shown."""
+"""Number of mistakes that are shown."""
 
 
 @dataclass(frozen=True)
 class Scored:
-    """Galaxies with labels and probabilities, and where they came from; see `score_pictures` and `score_table`.
+    """Galaxies with labels and probabilities, and their origin; see `score_pictures` and `score_table`.
 
     Parameters
     ----------
     candidate : Candidate
-        Whose answers they are: of a table, the model that made it.
+        The model that answers; for a table, the model that made it.
     question : Question
     rows : list of int
-        Where the galaxies are in their source or table.
+        Rows of the galaxies in their source or table.
     ids : list of str
     labels : ndarray of int, shape (n,)
         Class numbers.
     probabilities : ndarray of float, shape (n, classes)
     columns : tuple of str
-        Names of the columns that the source or table has.
+        Names of the columns of the source or table.
     read_column : callable
-        Given a name: the entries of that column, those of all rows.
+        Function of the name of a column that returns its entries for all rows.
     source : Source or None
         None for a table without pictures.
     joined : str
-        How galaxies and labels in a table of their own were joined, as a sentence.
+        How galaxies were matched with a table of labels, as a sentence.
     choice : Choice
-        Which of the labelled galaxies are scored.
+        The choice of labelled galaxies that are scored.
     problems : dict of str to str
-        Why pictures cannot be read, by id.
+        Reasons why pictures cannot be read, by id.
     votes : Votes, optional
-        Where labels are what most people answered.
+        The votes, if labels are majority answers.
     """
 
     candidate: Candidate
@@ -69,12 +69,12 @@ class Scored:
     votes: Votes | None = None
 
     def column(self, name: str) -> list[str | None]:
-        """Return a column of the galaxies that are scored; None where it is empty.
+        """Return a column of the scored galaxies; None for empty entries.
 
         Raises
         ------
         UnknownNameError
-            If there is no such column.
+            If the column does not exist.
         """
         if name not in self.columns:
             raise UnknownNameError("column", name, self.columns)
@@ -82,24 +82,24 @@ class Scored:
         return [entry_text(entries[row]) for row in self.rows]
 
     def deviations(self) -> dict[str, float]:
-        """Return how far probabilities are from shares of votes, root mean square, by answer; empty without votes."""
+        """Return the root mean square errors of the vote fractions, by answer; empty without votes."""
         if self.votes is None:
             return {}
         found = deviations(self.votes, self.probabilities).tolist()
         return {answer: round(value, 4) for answer, value in zip(self.question.answers, found, strict=True)}
 
     def mistakes(self, numbers: NDArray[np.intp]) -> list[tuple[NDArray[np.uint8], str]]:
-        """Return pictures of the first few of some galaxies as the model sees them, and what was said of each.
+        """Return pictures of the first few of some galaxies as the model sees them, with captions.
 
         Parameters
         ----------
         numbers : ndarray of int
-            Places of the galaxies in `ids`, such as `peculiar.evaluation.assess.Statistics.mistakes`.
+            Indices of the galaxies in `ids`, such as `peculiar.evaluation.assess.Statistics.mistakes`.
 
         Returns
         -------
         list of (ndarray of uint8, shape (size, size, 3), str)
-            Empty where there are no pictures.
+            Empty if there are no pictures.
         """
         if self.source is None:
             return []
@@ -129,14 +129,14 @@ def score_pictures(
     source : Source
     candidate : Candidate
     question : str, optional
-        By default the one that the source's labels answer.
+        Default: the one that the labels of the source answer.
     progress : callable
         Called with the number of galaxies classified since the last call.
 
     Raises
     ------
     LabelError
-        If labels are no answers to the question, no galaxy has a label, or none is left to score.
+        If labels are not answers to the question, no galaxy has a label, or none is left to score.
     DataError
         If no picture can be read.
     """
@@ -163,12 +163,12 @@ def score_pictures(
                 yield galaxy
 
     predictions = predict(trained, galaxies(), progress=progress)
-    # Ids that are made of the file's name and the row say nothing, unless the model was trained on that very file.
+    # Ids made of the file name and the row are meaningless, unless the model was trained on that very file.
     if candidate.digest and source.path.name not in candidate.data and ids[rows[0]] == f"{source.path.stem}-{rows[0]}":
         choice = replace(choice, trained_on=None)
         if choice.elsewhere:
             message = (
-                f"the ids of {source.path} are its name and the rows, so that chance decides what is in a part of it, "
+                f"the ids of {source.path} are its name and row numbers, so its split into parts is arbitrary, "
                 "and the model may have been trained on some; give the ids that it was trained with"
             )
             warnings.warn(message, PeculiarWarning, stacklevel=2)
@@ -177,7 +177,7 @@ def score_pictures(
         id_, reason = next(iter(predictions.problems.items()))
         message = f"{source.path}: no picture of a labelled galaxy can be read; that of {id_}: {reason}"
         raise DataError(message)
-    # By their probabilities, since an id may occur several times.
+    # By their probabilities, because an id may occur several times.
     readable = np.flatnonzero(~np.isnan(predictions.probabilities[:, 0])).tolist()
     return Scored(
         candidate=candidate,
@@ -203,18 +203,18 @@ def score_table(
     labels: Path | None = None,
     id: str | None = None,
 ) -> Scored | None:
-    """Read labels and probabilities of a table that has no pictures; None if it is no such table.
+    """Read labels and probabilities from a table without pictures; None if it is not such a table.
 
     Parameters
     ----------
     path : path
     candidate : Candidate
     label : str, optional
-        The column with the labels.
+        The column of labels.
     labels : path, optional
-        A table with a column ``id`` and one of labels, where the table of probabilities has none.
+        A table with a column of ids and one of labels, if the table of probabilities has no labels.
     id : str, optional
-        The column of ids, of either; by default the first of the usual names.
+        The column of ids in either table; default: the first of the usual names.
 
     Raises
     ------
@@ -244,13 +244,13 @@ def score_table(
 def push_pictures(
     scored: Scored, *, seed: int = 222, progress: Callable[[int], object] = lambda done: None
 ) -> dict[str, Shifted]:
-    """Score pictures made worse step by step, of at most a few hundred galaxies that chance chooses.
+    """Score corrupted pictures of at most a few hundred random galaxies.
 
     Parameters
     ----------
     scored : Scored
     seed : int
-        Of the choice.
+        Seed of the choice.
     progress : callable
         Called with the number of pictures classified since the last call.
 
@@ -260,7 +260,7 @@ def push_pictures(
         If there are no pictures.
     """
     if scored.source is None:
-        message = "--shift needs pictures, and a table of probabilities has none; give the pictures"
+        message = "--shift needs pictures, but a table of probabilities has none; give the pictures"
         raise UsageError(message)
     chosen = np.sort(np.random.default_rng(seed).permutation(len(scored.rows))[:MOST])
     places = {scored.rows[number] for number in chosen}
