@@ -173,7 +173,7 @@ def test_the_command_prints_and_ends_with_what_was_found(
 
     status, said, _ = call(folder)
     assert status == 0
-    assert "files: 4, of which 0 are not as they should be" in said
+    assert "files: 4, of which 0 have problems" in said
     cut(folder / "b.parquet")
     status, said, errors = call(folder)
     assert status == 1

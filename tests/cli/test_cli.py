@@ -514,7 +514,7 @@ def test_predict_fails_where_nothing_can_be_read(peculiar_command: Any, tiny_mod
     assert status == 1
     assert re.search(r"200 galaxies in .* a second\)$", output, re.MULTILINE)
     assert re.search(r"and \d+ more cannot be read", errors)
-    assert "none of them can be read; paths in a table are relative to its folder" in errors
+    assert "none of the pictures can be read; paths in a table are relative to its folder" in errors
 
 
 def test_a_search_writes_all_that_it_finds(peculiar_command: Any, tiny_catalog: Path) -> None:
@@ -555,7 +555,9 @@ def test_a_run_of_the_exercise_is_no_model_file(peculiar_command: Any, fake_npz:
     assert peculiar_command("train", fake_npz, "--net", "exercise", "--out", "run", "--epochs", 1)[0] == 0
     status, _, errors = peculiar_command("export", "run", "--out", "m.onnx")
     assert status == 1
-    assert "run holds a run of the exercise's network, of which no model file can be made" in " ".join(errors.split())
+    assert "run is a run of the exercise's network, which cannot be exported to a model file" in " ".join(
+        errors.split()
+    )
 
 
 def test_predict_goes_on_and_says_what_failed(peculiar_command: Any, tiny_model: Path, tiny_survey: Path) -> None:
@@ -592,7 +594,7 @@ def test_predict_goes_on_and_says_what_failed(peculiar_command: Any, tiny_model:
         (["evaluate", ".", "--part", "tset"], 2, "Did you mean 'test'?"),
         (["evaluate", ".", "--question", "five"], 2, "there is no question 'five'"),
         (["export", ".", "--out", "m.onnx"], 1, "not the folder of a training run"),
-        (["export", ".", "--out", "m.onnx", "--scores", "text.onnx"], 2, "holds no JSON"),
+        (["export", ".", "--out", "m.onnx", "--scores", "text.onnx"], 2, "is not valid JSON"),
         (["train", ".", "--out", "run", "--epochs", "0"], 2, "epochs: "),
     ],
 )

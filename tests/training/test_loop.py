@@ -272,7 +272,7 @@ def test_a_teacher_changes_what_is_learned(tiny_survey: Path, tiny_run: Path, ti
     train_network([tiny_survey], "run", TINY, teachers=[load_model(tiny_model)])
     losses = [[line["loss"] for line in run_files.read_history(folder)] for folder in (tiny_run, Path("run"))]
     assert losses[0] != losses[1]
-    with pytest.raises(RunError, match="cannot be resumed, it was another run: teachers was"):
+    with pytest.raises(RunError, match="cannot be resumed with other settings: teachers was"):
         train_network([tiny_survey], "run", TINY, resume=True)
 
 
@@ -316,7 +316,7 @@ def test_what_goes_on_can_be_stopped_and_resumed(tiny_survey: Path, tiny_model: 
     one, other = (read_weights(Path(folder) / recipe.AVERAGED)[0] for folder in ("run", "other"))
     for name, tensor in one.items():
         torch.testing.assert_close(tensor, other[name], rtol=0, atol=1e-6)
-    with pytest.raises(RunError, match="it was another run: start was"):
+    with pytest.raises(RunError, match="with other settings: start was"):
         train_network([tiny_survey], "run", short, resume=True)
 
 
@@ -504,7 +504,7 @@ def test_parts_without_a_galaxy_are_told(tiny_survey: Path) -> None:
 
 def test_weights_of_imagenet_are_for_one_body_and_width() -> None:
     with pytest.raises(
-        UsageError, match=r"^pretrained: weights from ImageNet .* not for lite of width 16; .*--from scratch"
+        UsageError, match=r"^pretrained: ImageNet weights .* not for lite of width 16; .*--from scratch"
     ):
         recipe.make_recipe(width=16)
     with pytest.raises(UsageError, match=r"^width: input should be greater than or equal to 8, received 5$"):

@@ -1,4 +1,4 @@
-"""The command line: one thin file a command."""
+"""The command line, one thin module per command."""
 
 import sys
 from typing import TYPE_CHECKING, Any
@@ -7,24 +7,24 @@ if TYPE_CHECKING:
     from peculiar.cli.commands import app as app
 
 _INTERRUPTED, _BROKEN_PIPE = 130, 141
-"""Exit statuses, as shells have them: 128 and the number of the signal."""
+"""Exit statuses by the convention of shells: 128 plus the number of the signal."""
 
 
 class PipeClosed(BaseException):
-    """Nobody reads what is printed. No OSError, which typer would end the program for in its own way."""
+    """The reader of standard output has gone. Not an OSError, because typer handles those itself."""
 
 
 def main() -> None:
     """Run the command line."""
     try:
-        # It takes a while, and Ctrl-C may be pressed in it.
+        # Importing takes a while, and Ctrl-C may be pressed meanwhile.
         from peculiar.cli.commands import run
 
         run()
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
     except PipeClosed:
-        # Who read the results has gone, as `head` does; nothing is left to be said.
+        # The reader of the output has gone, such as `head`; there is nothing to report.
         from peculiar.cli.terminal import let_go
 
         let_go()

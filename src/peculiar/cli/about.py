@@ -51,7 +51,7 @@ def verify_files(
     ],
     as_json: Json = False,
 ) -> None:
-    """Verify that files are whole and as they were written: checksums, numbers of rows, and whether they can be read.
+    """Verify that files are complete and unchanged: checksums, numbers of rows, readability.
 
     The exit status is 1 if anything is wrong.
     """
@@ -68,8 +68,8 @@ def verify_files(
                 err.print(f"{one.path}: {problem}")
             if not one.problems and one.kind != "part":
                 rows = "" if one.rows is None else f", {one.rows:,} rows"
-                out.print(f"{one.path}: whole{rows}{', as it was written' if one.checksum else ''}")
-        out.print(f"files: {len(found):,}, of which {len(wrong):,} are not as they should be")
+                out.print(f"{one.path}: complete{rows}{', unchanged' if one.checksum else ''}")
+        out.print(f"files: {len(found):,}, of which {len(wrong):,} have problems")
     if wrong:
         raise typer.Exit(1)
 

@@ -1,4 +1,4 @@
-"""The commands, in the order of `peculiar --help`, and their common behaviour."""
+"""List of the commands, in the order of `peculiar --help`, and their common behaviour."""
 
 import errno
 import logging
@@ -17,10 +17,10 @@ from peculiar.text import plain, reason
 
 
 class _Commands(Group):
-    """The commands; an empty argument, as a shell makes of a variable that is not set, would be the current folder."""
+    """The commands, which refuse empty arguments: from an unset variable, one would mean the current folder."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Refuse empty arguments; the rest is for the command."""
+        """Refuse empty arguments, and pass the others to the command."""
         if "" in args:
             before = " ".join(["peculiar", *args[: args.index("")]])
             ctx.fail(f'the argument after "{before}" is empty; was a variable of the shell not set?')
@@ -62,8 +62,8 @@ class _Debug:
 
 
 def run() -> None:
-    """Run the command that was typed; errors are messages, with a traceback only under ``--debug``."""
-    warnings.showwarning = show_warning  # type: ignore[assignment] # file and line are of no use to a user
+    """Run the command. Errors are printed as messages, with a traceback only under ``--debug``."""
+    warnings.showwarning = show_warning  # type: ignore[assignment] # file and line do not help a user
     warnings.simplefilter("always", PeculiarWarning)
     shown_warnings.clear()
     try:
@@ -77,7 +77,7 @@ def run() -> None:
 
 
 def _told(error: Exception) -> str:
-    """Return an error in words; of a place that cannot be written to, what to do."""
+    """Return the message of an error, with advice for a file that cannot be written."""
     if isinstance(error, PeculiarError) or not isinstance(error, OSError) or error.filename is None:
         return plain(str(error))
     if error.errno in _NO_PLACE:
@@ -99,7 +99,7 @@ def _options(
     ] = False,
 ) -> None:
     _Debug.on = debug
-    # Help is a result itself; a group without a command gives its own.
+    # Help is a result; a group without a command prints its help.
     if not {"-h", "--help"} & set(sys.argv) and sys.argv[1:] not in [[group.name] for group in app.registered_groups]:
         keep_results_apart()
     handler = logging.StreamHandler(sys.stderr)

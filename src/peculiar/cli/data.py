@@ -31,15 +31,14 @@ from peculiar.errors import UnknownNameError, UsageError
 
 app = typer.Typer(
     cls=Group,
-    help="What a set of galaxies holds, where to get one, and what is wrong with it; pictures and tables in other "
-    "formats.",
+    help="Describe, get, pack, convert and check sets of galaxies; pictures and tables in other formats.",
     no_args_is_help=True,
 )
 
 
 @app.command("list", **with_examples("peculiar data list galaxies.parquet"))
 def data_list(data: Data, label: Label = None, id_column: IdColumn = None, as_json: Json = False) -> None:
-    """Say what a set of galaxies is: its kind, how many, and how many of each class."""
+    """Describe a set of galaxies: its kind, the number of galaxies, and the number in each class."""
     from peculiar.sources.get import describe
 
     found = describe(data, label=label, id=id_column)
@@ -99,13 +98,13 @@ def data_get(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Get a set of galaxies: one by NAME, as an NPZ file, or cut-outs of a survey at positions of a table, as a folder.
+    """Get a set of galaxies: one by NAME as an NPZ file, or cut-outs of a survey at positions in a table as a folder.
 
     peculiar data get exercise --out galaxydata.npz
 
     peculiar data get --survey legacy --catalog positions.csv --out cutouts
 
-    Cut-outs that are there or in the cache are not fetched again: the same command goes on after a stop.
+    Cut-outs in the folder or in the cache are not downloaded again: after a stop, the same command continues.
     """
     frame = {"size_arcsec": size_arcsec, "pixels": pixels, "pixel_scale": pixel_scale}
     if survey is not None and name is None and catalog is not None:
@@ -162,7 +161,7 @@ def _get_cutouts(catalog: Path, folder: Path, survey: str, options: dict[str, An
 
 @contextmanager
 def _stopping() -> Iterator[threading.Event]:
-    """Give an event that Ctrl-C or a polite kill sets; a second one interrupts at once, as without this."""
+    """Yield an event that Ctrl-C or SIGTERM sets; a second signal interrupts at once."""
     stop = threading.Event()
     former: dict[int, Any] = {}
 
@@ -195,7 +194,7 @@ def data_pack(
     bands: Bands = "",
     overwrite: Overwrite = False,
 ) -> None:
-    """Write pictures into one Parquet table, such as stamps of a mosaic, to search, label and explain with."""
+    """Write pictures, such as stamps of a mosaic, into one Parquet table for searching, labelling and explaining."""
     from peculiar.models.model_file import cores
     from peculiar.sources import open_pictures
     from peculiar.sources.pack import pack
@@ -295,7 +294,7 @@ def data_check(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Look for what is wrong with a set of galaxies: broken pictures, duplicates, leaks, labels, columns."""
+    """Check a set of galaxies for broken pictures, duplicates, leaks, and problems of labels and columns."""
     from peculiar.checks.check import check
     from peculiar.checks.findings import KINDS
     from peculiar.checks.page import write_cleaned, write_report

@@ -27,7 +27,7 @@ def demo(
     epochs: Annotated[int, typer.Option(help="Number of epochs: 8 in the exercise, 12 in its variant.")] = 8,
     overwrite: Overwrite = False,
 ) -> None:
-    """Run the exercise from beginning to end, and leave a page that shows it."""
+    """Run the exercise from beginning to end, and write a page that shows it."""
     with extra("the demo", "exercise"):
         from peculiar.exercise.demo import demo as run_demo
         from peculiar.exercise.demo import files_of

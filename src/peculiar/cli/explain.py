@@ -55,14 +55,14 @@ def explain(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Draw what in pictures made a model file say so; or of a run, what each filter sees in galaxies new to it."""
+    """Draw attribution maps for a model file, or feature maps for a run, on galaxies that it was not trained on."""
     from peculiar.sources import open_source
 
     if model is not None and model.is_dir():
         given = {"--id": ids, "--question": question, "--answer": answer, "--views": views, "--json": as_json or None}
         stray = [name for name, value in given.items() if value is not None]
         if stray:
-            message = f"{', '.join(stray)}: only for model files; of the run {model} what its filters see is drawn"
+            message = f"{', '.join(stray)}: only for model files; {model} is a run, whose feature maps are drawn"
             raise UsageError(message)
         folder = folder or Path("activations")
         with producing(context, folder / "galaxy_1.png", folder / "contact_sheet.png") as request:
@@ -100,7 +100,7 @@ def explain(
 
 
 def _explain_run(source: "Source", model: Path, folder: Path, count: int, weights: str) -> None:
-    """Draw what each filter of each convolutional layer of a run sees in galaxies that it was not trained on."""
+    """Draw the feature maps of all convolutional layers of a run, for galaxies that it was not trained on."""
     with extra("explaining a training run", "exercise"):
         from peculiar.exercise.filters import visualize_galaxies
         from peculiar.exercise.run_folder import load_run

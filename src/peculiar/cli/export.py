@@ -23,7 +23,7 @@ def export(
     licence: Annotated[str, typer.Option(help="Licence of the weights.")] = "",
     overwrite: Overwrite = False,
 ) -> None:
-    """Write the model file of a training run, which needs no PyTorch to be used."""
+    """Write the model file of a training run, which can be used without PyTorch."""
     from peculiar.training.export import export as run_export
 
     kept = read_scores(scores)

@@ -8,11 +8,11 @@ from peculiar.cli.terminal import out
 
 
 class _Flags:
-    """Describes no value where an option takes none."""
+    """Mixin that shows no value type for flags."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return arguments and options, ``--help`` among them."""
-        params: list[Any] = super().get_params(ctx)  # type: ignore[misc] # of the command that this is mixed into
+        params: list[Any] = super().get_params(ctx)  # type: ignore[misc] # of the command class
         for option in params:
             if getattr(option, "is_flag", False):
                 option.metavar = ""

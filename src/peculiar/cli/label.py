@@ -1,4 +1,4 @@
-"""`peculiar label` and `peculiar labels`: ask people about galaxies, exchange and compare their answers."""
+"""`peculiar label` and `peculiar labels`: label galaxies in the browser, exchange and compare answers."""
 
 from pathlib import Path
 from typing import Annotated
@@ -17,7 +17,9 @@ from peculiar.cli.terminal import out
 from peculiar.errors import extra
 
 app = typer.Typer(
-    cls=Group, help="Answers of people: export them, measure agreement, exchange with Zooniverse.", no_args_is_help=True
+    cls=Group,
+    help="Answers of annotators: export them, measure agreement, exchange with Zooniverse.",
+    no_args_is_help=True,
 )
 
 Database = Annotated[Path, typer.Argument(metavar="DB", help="Database of answers.", show_default=False)]
@@ -122,7 +124,7 @@ def export(
     ] = "labels",
     overwrite: Overwrite = False,
 ) -> None:
-    """Write what was answered as a table."""
+    """Write the answers as a table."""
     from peculiar.labelling.answers import export_labels
 
     with producing(context, file):
@@ -165,21 +167,21 @@ def import_(
         str | None, typer.Option(help="First version of the workflow that counts, as in 12 or 12.7.")
     ] = None,
 ) -> None:
-    """Store classifications of Zooniverse as answers; what was stored before is not stored again."""
+    """Store classifications from Zooniverse as answers; known ones are not stored again."""
     from peculiar.labelling.answers import import_labels
 
     tasks = {name: asked for name, _, asked in (one.partition("=") for one in task or [])}
     found = import_labels(file, db, question, tasks=tasks, workflow=workflow, version=version, id=id_name)
     passed = sum(found.passed_over.values())
-    out.print(f"{found.new:,} answers are new, {found.known:,} were known, {passed:,} classifications are passed over")
+    out.print(f"{found.new:,} answers are new, {found.known:,} were known, {passed:,} classifications were skipped")
     for reason, count in list(found.passed_over.items())[:_MOST_REASONS]:
-        out.print(f"passed over: {count:,}, {reason}")
+        out.print(f"skipped: {count:,}, {reason}")
     if len(found.passed_over) > _MOST_REASONS:
-        out.print(f"passed over: others, of {len(found.passed_over) - _MOST_REASONS:,} kinds")
+        out.print(f"skipped: others, for {len(found.passed_over) - _MOST_REASONS:,} more reasons")
     if found.again:
-        out.print(f"{found.again:,} are again of the same person about the same galaxy; the last one counts")
+        out.print(f"{found.again:,} are repeated answers of the same person for the same galaxy; the last one counts")
     if found.unnamed:
-        told = "are of galaxies known by their subject's number alone (--id names the entry to take)"
+        told = "are for galaxies identified only by the number of their subject (--id names the field to use)"
         out.print(f"{found.unnamed:,} {told}")
 
 
@@ -192,7 +194,7 @@ def manifest(
     size: Annotated[int, typer.Option(help="Side of the pictures, in pixels.")] = 480,
     overwrite: Overwrite = False,
 ) -> None:
-    """Write pictures and the manifest that Zooniverse takes."""
+    """Write pictures and a manifest for Zooniverse."""
     from peculiar.labelling.zooniverse import export_manifest
     from peculiar.sources import open_source
 
@@ -207,7 +209,7 @@ def manifest(
 
 @app.command("agreement", **with_examples("peculiar labels agreement labels.db"))
 def agreement(db: Database, question: Asked = None) -> None:
-    """Tell how far people agree: Krippendorff's alpha, Cohen's kappa, and each one with most of the others."""
+    """Measure how far annotators agree: Krippendorff's alpha, Cohen's kappa, agreement with the majority."""
     from peculiar.labelling.answers import agreement as run_agreement
 
     for line in run_agreement(db, question=question).lines():

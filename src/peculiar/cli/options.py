@@ -107,23 +107,23 @@ Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace existing output, even if this command did not write it.")
 ]
 
-# Options that do not decide what is written, and those that say where.
+# Options that do not affect the content of the output, and those that name it.
 _INDIFFERENT = {"overwrite", "as_json", "workers", "rate", "fail_on"}
 _WHERE = {"file", "folder", "target", "sheet", "curve", "fix"}
 
 
 @contextmanager
 def producing(context: typer.Context, *outputs: Path | None) -> Iterator["Request"]:
-    """Let files be written for the command that runs, but none replaced that it did not write for the same request.
+    """Allow the running command to write files, and to replace only files that it wrote for the same request.
 
-    Where the user named no place, what the command wrote to its default place before is replaced whatever it was for.
+    Earlier output in the default place is replaced whatever the request was, unless the user names a place.
 
     Parameters
     ----------
     context : typer.Context
-        Of the command, whose option ``overwrite`` lets it replace any.
+        Context of the command; its option ``overwrite`` allows replacing any file.
     outputs : path or None
-        Files that it will write, so that it stops before the work.
+        Files that will be written; they are checked before the work starts.
 
     Raises
     ------
@@ -135,7 +135,7 @@ def producing(context: typer.Context, *outputs: Path | None) -> Iterator["Reques
     written = [path for path in outputs if path is not None]
     options = {name: value for name, value in context.params.items() if name not in _INDIFFERENT | _WHERE}
     inputs = tuple(path for path in _paths(options.values()) if path.exists())
-    # What is read is told apart by its content, wherever it lies.
+    # Inputs are identified by their content, not by their path.
     told = {name: value for name, value in options.items() if not set(_paths([value])) & set(inputs)}
     command = context.command_path.partition(" ")[2]
     digest = request_digest(command, told, inputs, written)
@@ -157,7 +157,7 @@ def _paths(values: "Iterable[Any]") -> Iterator[Path]:
 
 
 def already(request: "Request", path: Path) -> bool:
-    """Tell whether the same command wrote a file before, and say so."""
+    """Return whether the same command wrote a file before, and print a message if so."""
     done = request.done(path)
     if done:
         out.print(f"Already done: the same command wrote {path}")
@@ -165,24 +165,24 @@ def already(request: "Request", path: Path) -> bool:
 
 
 def framing(size: int, crop: str, *, fast: bool) -> "Framing":
-    """Return how pictures are framed, from what the options say."""
+    """Return the framing of pictures from the options."""
     from peculiar.images.decode import Framing, parse_crop
 
     return Framing(size, parse_crop(crop), fast)
 
 
 def read_scores(file: Path | None) -> dict[str, Any] | None:
-    """Return the scores in a JSON file, which a model file is to keep; None where no file is named.
+    """Return the scores in a JSON file, for a model file to keep; None if no file is named.
 
     Raises
     ------
     UsageError
-        If it holds no JSON.
+        If it is not JSON.
     """
     if file is None:
         return None
     try:
         return dict(json.loads(file.read_bytes()))
     except ValueError as error:
-        message = f"{file} holds no JSON ({error})"
+        message = f"{file} is not valid JSON ({error})"
         raise UsageError(message) from error

@@ -81,7 +81,7 @@ def predict(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Classify galaxies into a catalogue; the same command goes on with a run that was stopped."""
+    """Classify galaxies into a catalogue; the same command continues a run that was stopped."""
     from peculiar.catalogs.predict import predict as run_predict
     from peculiar.errors import IncompleteError
     from peculiar.models.model_file import cores
@@ -132,7 +132,7 @@ def _print(summary: "Summary", file: Path) -> None:
     pace = "" if summary.already else f" in {summary.seconds:.1f} s ({new / summary.seconds:,.0f} a second)"
     out.print(f"{some_galaxies(tally.rows)}{earlier}{pace}" + (f": {counts}" if counts else ""))
     if summary.all_unreadable:
-        err.print("none of them can be read; paths in a table are relative to its folder")
+        err.print("none of the pictures can be read; paths in a table are relative to its folder")
     flagged = dict(tally.flagged)
     unlike = flagged.pop("unlike", 0)
     if flagged:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def counting(task: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
-    """Show how many are done; what is yielded is told how many more."""
+    """Show a count; the yielded function takes the number of newly finished ones."""
     with bar("", task) as show:
         show(total=total)
         yield lambda done: show(advance=done)
@@ -25,7 +25,7 @@ def counting(task: str, total: int | None = None) -> Iterator[Callable[[int], No
 
 @contextmanager
 def bar(if_stopped: str, task: str = "reading") -> Iterator[Callable[..., None]]:
-    """Show progress, pace and time left where standard error is a terminal; and what to do next if interrupted."""
+    """Show progress, rate and remaining time if standard error is a terminal, and advice after an interruption."""
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -53,7 +53,7 @@ def bar(if_stopped: str, task: str = "reading") -> Iterator[Callable[..., None]]
 
 @contextmanager
 def watching(if_stopped: str = "") -> Iterator["Watcher"]:
-    """Show a training run: a bar with the metrics, a line an epoch; and what to do next if it is interrupted."""
+    """Show a run of the exercise's network: a bar with metrics, a line per epoch, and advice after an interruption."""
     with extra("training the exercise's network", "exercise"):
         from peculiar.exercise.train import Watcher, epoch_text
 
@@ -86,7 +86,7 @@ def watching(if_stopped: str = "") -> Iterator["Watcher"]:
 
 @contextmanager
 def watching_training(if_stopped: str = "") -> Iterator["TrainingWatcher"]:
-    """Show a run of the galaxy network: a bar with the loss, a line an epoch; and what to do next if interrupted."""
+    """Show a run of the galaxy network: a bar with the loss, a line per epoch, and advice after an interruption."""
     from peculiar.training.watch import Watcher, epoch_text, record_text
 
     with bar(if_stopped) as show:

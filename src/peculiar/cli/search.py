@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 
 class _SearchGroup(Group):
-    """Lets `peculiar search CATALOG` stand for `peculiar search query CATALOG`."""
+    """Group that accepts `peculiar search CATALOG` for `peculiar search query CATALOG`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         first = args[0] if args else "--help"
-        # A plain word that is no path is more likely a mistyped command, which the group knows how to tell.
+        # A plain word that is not a path is probably a mistyped command, for which the group has a message.
         query = first not in {*self.commands, "-h", "--help"} and (Path(first).exists() or not first.isalpha())
         return super().parse_args(ctx, ["query", *args] if query else args)
 
@@ -107,7 +107,7 @@ def search_query(
     from peculiar.catalogs.catalog import Catalog
 
     names = None if columns is None else [name.strip() for name in columns.split(",")]
-    # A table holds all that there are; a terminal and a sheet have room for some.
+    # A table holds all galaxies; a terminal and a sheet have room for some.
     most = top or (None if file is not None and sheet is None else 50)
     found = Catalog(catalog, ra=ra, dec=dec).query(where, cone=cone, by=by, top=most and most + 1, columns=names)
     more = most is not None and len(found) > most
@@ -187,7 +187,7 @@ def search_odd(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Find galaxies that the model calls odd, or is unsure of."""
+    """Find galaxies that are probably odd, or of which the model is uncertain."""
     from peculiar.catalogs.catalog import Catalog
     from peculiar.catalogs.search import odd_column
 
@@ -266,7 +266,7 @@ def search_map(
 
 
 def _named(found: "Catalog", where: str | None) -> list[str]:
-    """Return the columns that a condition names: who asks by them wants to see them."""
+    """Return the columns that a condition names, to show them."""
     return [name for name in found.columns if where and re.search(rf"\b{re.escape(name)}\b", where)]
 
 
@@ -282,7 +282,7 @@ def _show(
     crop: str,
     as_json: bool,
 ) -> None:
-    """Write what was found where it was asked to go: a table, a sheet of pictures, the terminal."""
+    """Write the result to a table, a sheet of pictures, or the terminal."""
     from peculiar.catalogs.sheet import draw_sheet
     from peculiar.reports import plots
     from peculiar.sources import open_source
@@ -306,12 +306,12 @@ def _show(
         rows = found.to_arrow().select(names).to_pylist()
         print_table([names, *(["-" if x is None else _brief(x) for x in row.values()] for row in rows)])
     if missing:
-        err.print(f"{len(missing)} of them have no picture that can be read in {pictures}, the first is {missing[0]}")
+        err.print(f"{len(missing)} of them have no readable picture in {pictures}; the first is {missing[0]}")
     out.print(some_galaxies(len(found)) + (f" in {file}" if file else "") + (f", pictures in {sheet}" if sheet else ""))
 
 
 def _told(value: Any) -> Any:
-    """Return a value as JSON has it: what is no number is null, times and the like are text."""
+    """Return a value for JSON: NaN becomes null, times and the like become text."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value if value is None or isinstance(value, str | int) else str(value)

@@ -16,44 +16,44 @@ from peculiar.text import shown, width
 
 
 class _Terminal(Console):
-    """A console on which nothing but what is printed on purpose has a meaning: no markup, no emoji codes, no escapes.
+    """A console that interprets no markup, emoji codes or escapes in printed texts.
 
-    Lines are not broken, so that paths can be copied.
+    Lines are not wrapped, so that paths can be copied.
     """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(markup=False, emoji=False, highlight=False, soft_wrap=True, **options)
 
     def print(self, *objects: Any, **options: Any) -> None:
-        """Print a line; what is not printable in its texts is written as escapes."""
+        """Print a line, with unprintable characters as escapes."""
         super().print(*(shown(one) if isinstance(one, str) else one for one in objects), **options)
 
     def on_broken_pipe(self) -> None:
-        """Let the command end, where rich would do so with a status of its own."""
+        """End the command; rich would do so with another exit status."""
         self.quiet = True
         raise PipeClosed
 
 
-# Figures go to standard output; what is told on the way, to standard error.
+# Results go to standard output, messages to standard error.
 out = _Terminal()
 err = _Terminal(stderr=True)
 
 
 def keep_results_apart() -> None:
-    """From now on let standard output have what is printed to `out` alone, and standard error all else.
+    """Redirect standard output to standard error, except for texts printed to `out`.
 
-    Libraries write to standard output as well, astropy its log, in this process or in those that it starts.
+    Libraries also write to standard output, such as astropy its log, in this process and its children.
     """
     own = sys.__stdout__
     if own is None or sys.stdout is not own or own.fileno() != 1 or sys.stderr is not sys.__stderr__:
-        return  # it is closed, or another program's
+        return  # it is closed, or belongs to another program
     own.flush()
     out.file = os.fdopen(os.dup(1), "w", encoding=own.encoding, errors=own.errors)
     os.dup2(2, 1)
 
 
 def let_go() -> None:
-    """Let what is still to be written go nowhere, so that the end of the program does not fail at it."""
+    """Discard all further output, so that the program does not fail at its end."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.__stdout__, sys.__stderr__, out.file):
         if stream is not None:
@@ -61,7 +61,7 @@ def let_go() -> None:
 
 
 class OneLine(logging.Formatter):
-    """The message of a log record as one line, like all that is printed."""
+    """Formatter of log records as one printable line."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the message."""
@@ -72,8 +72,8 @@ shown_warnings: set[str] = set()
 
 
 def show_warning(message: Warning | str, category: type[Warning], *_: Any) -> None:
-    """Print a warning of peculiar once, and no other; takes the place of `warnings.showwarning`."""
-    # The workers of a run say again what was said when the data were opened, and how often.
+    """Print each warning of peculiar once, and no others; replaces `warnings.showwarning`."""
+    # The workers of a run repeat warnings from opening the data, with counts.
     text = re.sub(r" \(\d+ times\)$", "", str(message))
     if issubclass(category, PeculiarWarning) and text not in shown_warnings:
         shown_warnings.add(text)
@@ -82,12 +82,12 @@ def show_warning(message: Warning | str, category: type[Warning], *_: Any) -> No
 
 
 def some_galaxies(count: int) -> str:
-    """Return a number of galaxies in words."""
+    """Return a number of galaxies as text."""
     return "1 galaxy" if count == 1 else f"{count:,} galaxies"
 
 
 def print_unreadable(problems: Mapping[str, str], count: int) -> None:
-    """Say why pictures cannot be read: the first of them, and how many more there are."""
+    """Print why pictures cannot be read: the first few, and the number of the others."""
     told = list(problems.items())[:10]
     for id_, reason in told:
         err.print(f"{id_} cannot be read: {reason}")
@@ -96,7 +96,7 @@ def print_unreadable(problems: Mapping[str, str], count: int) -> None:
 
 
 def print_json(value: Any) -> None:
-    """Print a value as JSON, and nothing else."""
+    """Print a value as JSON."""
     try:
         out.file.write(json.dumps(value, indent=2) + "\n")
         out.file.flush()
@@ -105,7 +105,7 @@ def print_json(value: Any) -> None:
 
 
 def print_table(rows: list[list[str]]) -> None:
-    """Print rows with their columns aligned: the first to the left, the others to the right."""
+    """Print rows with aligned columns: the first to the left, the others to the right."""
     rows = [[shown(cell) for cell in row] for row in rows]
     widths = [max(width(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:

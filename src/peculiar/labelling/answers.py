@@ -21,13 +21,13 @@ def export_labels(
     Parameters
     ----------
     db : path-like
-        The database, as `label` makes it.
+        The database, as written by `label`.
     out : path-like
         Its suffix decides the format: ``.parquet``, ``.csv``, ``.fits``, ``.vot`` or ``.ecsv``.
     what : {"labels", "votes", "events"}
-        The answer of most annotators, a count per answer, or everything.
+        Majority answers, counts of each answer, or all events.
     question : str, optional
-        Which question; by default the only one.
+        Name of the question; default: the only one.
 
     Returns
     -------
@@ -37,9 +37,9 @@ def export_labels(
     Raises
     ------
     NotFoundError
-        If there is no database.
+        If the database does not exist.
     UnknownNameError
-        If there is no such question.
+        If the question is unknown.
     UsageError
         If the database has several questions and none is named, or holds no answers.
 
@@ -63,14 +63,14 @@ def import_labels(
     version: str | None = None,
     id: str | None = None,
 ) -> Imported:
-    """Store classifications of Zooniverse as answers; what was stored before is not stored again.
+    """Store classifications from Zooniverse as answers; known ones are not stored again.
 
     Parameters
     ----------
     file : path-like
         The CSV file of classifications that Zooniverse exported.
     db : path-like
-        The database of answers; made if it is not there.
+        The database of answers; created if it does not exist.
     question : str
         Name of a question or a tree, or a TOML file.
     tasks : mapping of str to str, optional
@@ -80,19 +80,20 @@ def import_labels(
     version : str, optional
         First version of the workflow that counts, as in "12" or "12.7".
     id : str, optional
-        Entry of a subject that names the galaxy; by default the first of the usual names, else the subject's number.
+        Entry of a subject with the id of the galaxy; default: the first of the usual names, else the number of the
+        subject.
 
     Returns
     -------
     Imported
-        How many answers are new, known or passed over.
+        Numbers of new, known and skipped answers.
 
     Raises
     ------
     LabelError
-        If the file is no such export, or its answers are not those of the question.
+        If the file is not such an export, or its answers are not those of the question.
     UsageError
-        If several workflows answer the question, and none is named.
+        If several workflows answer the question and none is named.
 
     Examples
     --------
@@ -108,7 +109,7 @@ def import_labels(
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Agreement:
-    """How far annotators agree; see `agreement`.
+    """Agreement of annotators; see `agreement`.
 
     Parameters
     ----------
@@ -116,7 +117,7 @@ class Agreement:
     galaxies, several : int
         Number of galaxies with an answer, and with answers of several annotators.
     alpha : float or None
-        Krippendorff's alpha; None where it is undefined.
+        Krippendorff's alpha; None if undefined.
     kappas : dict of (str, str) to (float or None, int)
         Cohen's kappa by pair of annotators, and the number of galaxies that both answered for.
     skills : list of Skill
@@ -131,9 +132,9 @@ class Agreement:
     skills: list[Skill] = field(default_factory=list)
 
     def lines(self) -> list[str]:
-        """Return the agreement in words, a line per figure."""
+        """Return the agreement as text, one line per figure."""
         lines = [
-            f"{self.question}: {self.several:,} of {self.galaxies:,} galaxies have answers of several people",
+            f"{self.question}: {self.several:,} of {self.galaxies:,} galaxies have answers of several annotators",
             f"Krippendorff's alpha {_told(self.alpha)}",
         ]
         for (one, other), (kappa, count) in self.kappas.items():
@@ -144,19 +145,19 @@ class Agreement:
         return lines
 
     def __repr__(self) -> str:
-        """Return the agreement in words."""
+        """Return the agreement as text."""
         return "\n".join(map(shown, self.lines()))
 
 
 def agreement(db: str | os.PathLike[str], *, question: str | None = None) -> Agreement:
-    """Measure how far annotators agree: Krippendorff's alpha, Cohen's kappa, and each one with the others.
+    """Measure how far annotators agree: Krippendorff's alpha, Cohen's kappa, agreement with the majority of the others.
 
     Parameters
     ----------
     db : path-like
-        The database, as `label` makes it.
+        The database, as written by `label`.
     question : str, optional
-        Which question; by default the only one.
+        Name of the question; default: the only one.
 
     Returns
     -------
@@ -165,9 +166,9 @@ def agreement(db: str | os.PathLike[str], *, question: str | None = None) -> Agr
     Raises
     ------
     NotFoundError
-        If there is no database.
+        If the database does not exist.
     UnknownNameError
-        If there is no such question.
+        If the question is unknown.
     UsageError
         If the database has several questions and none is named, or holds no answers.
 

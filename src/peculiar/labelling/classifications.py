@@ -1,4 +1,4 @@
-"""Read Zooniverse's export of classifications."""
+"""Zooniverse's export of classifications, read as choices per task."""
 
 import csv
 import json
@@ -20,7 +20,7 @@ _COLUMNS = ("classification_id", "user_name", "created_at", "annotations", "subj
 _ID_NAMES = ("id", "galaxy", "iauname", "objid", "galaxy_id", "object_id", "objectid", "source_id")
 
 _DEEPEST = 5
-"""How deep combination tasks may be nested."""
+"""Maximum nesting of combination tasks."""
 
 _MOST_TOLD = 60
 
@@ -130,7 +130,7 @@ def read_classifications(path: Path) -> Iterator[Classification]:
             reader = csv.DictReader(file, strict=True)
             lacking = [name for name in _COLUMNS if name not in (reader.fieldnames or [])]
             if lacking:
-                message = f"{path}: is no export of Zooniverse classifications; it lacks {', '.join(lacking)}"
+                message = f"{path}: is not an export of Zooniverse classifications; it lacks {', '.join(lacking)}"
                 raise DataError(message)
             for row in reader:
                 yield _read(path, reader.line_num, row)

@@ -27,7 +27,7 @@ APPLICATION_ID = 0x5045_4355
 
 KINDS = ("answer", "skip", "unsure", "undo")
 
-# Long enough for the write of another session, short enough that a person sees why nothing happens.
+# Long enough for the write of another session, short enough for a person to wait.
 _WAIT = 3.0
 
 _MOST_OF_TEXT = 500
@@ -120,13 +120,15 @@ class Event:
         if not self.at:
             object.__setattr__(self, "at", datetime.now(UTC).isoformat(timespec="milliseconds"))
         if not re.fullmatch(r"[A-Za-z0-9-]{8,64}", self.event):
-            message = f"an event is named by 8 to 64 letters, digits or hyphens, received {self.event[:80]!r}"
+            message = f"the name of an event has 8 to 64 letters, digits or hyphens; received {self.event[:80]!r}"
             raise LabelError(message)
         if self.kind not in KINDS:
-            message = f"an event is one of {', '.join(KINDS)}, received {self.kind[:80]!r}"
+            message = f"an event is one of {', '.join(KINDS)}; received {self.kind[:80]!r}"
             raise LabelError(message)
         if not self.who.strip() or len(self.who) > _MOST_OF_TEXT or not self.who.isprintable():
-            message = f"say who answers, in up to {_MOST_OF_TEXT} printable characters; received {self.who[:80]!r}"
+            message = (
+                f"the name of an annotator has up to {_MOST_OF_TEXT} printable characters; received {self.who[:80]!r}"
+            )
             raise LabelError(message)
 
 
@@ -159,7 +161,7 @@ class Labels:
         self._lock = threading.Lock()
         with self._explaining():
             if self.path.exists() and not self.path.is_file():
-                message = f"{self.path} is no file; name another one (--db)"
+                message = f"{self.path} is not a file; name another one (--db)"
                 raise DataError(message)
             self._connection = sqlite3.connect(
                 self.path, timeout=_WAIT, isolation_level=None, check_same_thread=False, cached_statements=32
@@ -177,11 +179,11 @@ class Labels:
             tables = run("SELECT count(*) FROM sqlite_schema").fetchone()[0]
             kind, version = self._pragma("application_id"), self._pragma("user_version")
             if kind != APPLICATION_ID and (tables or kind):
-                message = f"{self.path} is a database of something else; name another file (--db)"
+                message = f"{self.path} is a database without answers of peculiar; name another file (--db)"
                 raise DataError(message)
             if not 0 <= version <= VERSION:
                 message = (
-                    f"{self.path} is of version {version}, and this peculiar knows versions up to {VERSION}; update "
+                    f"{self.path} has version {version}, but this peculiar knows versions up to {VERSION}; update "
                     "peculiar, or name another file (--db)"
                 )
                 raise DataError(message)
@@ -202,13 +204,11 @@ class Labels:
         # SQLite enforces the types of strict tables. Triggers and views, which run code, must be ours.
         alive = {one for one in found if one[0] in ("trigger", "view")}
         if not {"questions", "events"} <= strict or not set(_FIELDS) < columns or alive != _TRIGGERS:
-            message = f"{self.path} was changed by another program; put a copy of it back, or name another file (--db)"
+            message = f"{self.path} was changed by another program; restore a copy, or name another file (--db)"
             raise DataError(message)
         fault = run("PRAGMA quick_check(1)").fetchone()[0]
         if fault != "ok":
-            message = (
-                f"{self.path} is damaged ({fault.splitlines()[-1]}); put a copy of it back, or name another (--db)"
-            )
+            message = f"{self.path} is damaged ({fault.splitlines()[-1]}); restore a copy, or name another file (--db)"
             raise DataError(message)
 
     def _pragma(self, name: str) -> int:
@@ -227,9 +227,7 @@ class Labels:
             self._connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             self._connection.execute(f"PRAGMA user_version = {max(before, VERSION)}")
         if copy is not None:
-            message = (
-                f"{self.path} was of version {before}, and is now of version {VERSION}; as it was, it is in {copy}"
-            )
+            message = f"{self.path} was converted from version {before} to version {VERSION}; the original is {copy}"
             warnings.warn(message, PeculiarWarning, stacklevel=4)
 
     def _copy(self, version: int) -> Path:
@@ -373,7 +371,7 @@ class Labels:
                 ).fetchone()
                 if known is not None:
                     if known[:5] != (one.kind, one.who, one.question, one.galaxy, one.answer):
-                        message = f"the event {one.event} is known, and says something else; name the new one otherwise"
+                        message = f"the event {one.event} exists with other content; give the new one another name"
                         raise LabelError(message)
                     continue
                 self._check(one)
@@ -389,18 +387,17 @@ class Labels:
             message = f"the question {one.question[:80]!r} was not asked"
             raise LabelError(message)
         if (one.kind == "answer") != (one.answer in asked[0].splitlines()) or (one.kind != "answer" and one.answer):
-            message = (
-                f"{one.answer[:80]!r} is no answer to {one.question!r}; they are {', '.join(asked[0].splitlines())}"
-            )
+            known = ", ".join(asked[0].splitlines())
+            message = f"{one.answer[:80]!r} is not an answer to {one.question!r}; the answers are {known}"
             raise LabelError(message)
         if one.kind == "undo":
             undone = find("SELECT who, kind FROM events WHERE event = ?", (one.undoes,)).fetchone()
             again = find("SELECT 1 FROM events WHERE undoes = ?", (one.undoes,)).fetchone()
             if undone is None or undone[0] != one.who or undone[1] == "undo" or again:
-                message = "there is nothing to undo: one can take back what one has answered oneself, once"
+                message = "there is nothing to undo: annotators can withdraw each of their own answers once"
                 raise LabelError(message)
         elif one.undoes is not None:
-            message = "only an undo takes something back"
+            message = "only an undo withdraws an event"
             raise LabelError(message)
 
     def current(self, question: str, who: str | None = None) -> list[Event]:
@@ -565,12 +562,12 @@ def _statements(script: str) -> Iterator[str]:
 
 
 _ADVICE = {
-    "locked": "another program writes to it; close that, or try again",
-    "readonly": "it cannot be written to; see to its permissions, or name another file (--db)",
-    "unable to open": "its folder has to be there and writable; name another file (--db)",
-    "full": "the disk has no room; make some, and answer again",
-    "not a database": "it is something else than answers, or damaged; name another file (--db)",
-    "malformed": "it is damaged; put a copy of it back",
-    "decode": "it is damaged; put a copy of it back",
-    "I/O": "the disk reports a fault",
+    "locked": "another program is writing to it; close that program, or try again",
+    "readonly": "it cannot be written; change its permissions, or name another file (--db)",
+    "unable to open": "its folder has to exist and be writable; or name another file (--db)",
+    "full": "the disk is full; free some space, and answer again",
+    "not a database": "it is not a database of answers, or it is damaged; name another file (--db)",
+    "malformed": "it is damaged; restore a copy",
+    "decode": "it is damaged; restore a copy",
+    "I/O": "the disk reports an error",
 }

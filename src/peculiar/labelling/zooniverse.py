@@ -134,7 +134,7 @@ def import_classifications(
     if not path.is_file():
         raise NotFoundError(f"there is no export of classifications at {path}")
     if not chosen.tasks and len(tree.questions) > 1:
-        message = f"{tree.name!r} has several questions; say which task asked which, as in T0={tree.root.name}"
+        message = f"{tree.name!r} has several questions; assign tasks to them, as in T0={tree.root.name}"
         raise UsageError(message)
     asked: _Asked = [(task, tree[name]) for task, name in chosen.tasks.items()] or [(None, tree.root)]
     _check_version(chosen.version)
@@ -242,7 +242,7 @@ def _check_clear(path: Path, asked: _Asked, chosen: Chosen) -> None:
     if not chosen.tasks and len({task for _, _, _, task, _, _ in counts}) > 1:
         problems.append("several tasks answer it: name one (--task)")
     if chosen.version is None and not problems and _reworded(counts):
-        problems.append("it was asked in other words before: name the first version that counts (--version)")
+        problems.append("its wording changed: name the first version that counts (--version)")
     if problems:
         listed = [
             f"workflow {workflow} ({name}), version {version}, {task} {asks!r}: {count:,}"
@@ -304,7 +304,7 @@ def export_manifest(source: Source, folder: str | os.PathLike[str], *, size: int
     """
     folder = Path(folder)
     if not 1 <= size <= 1024:
-        message = f"the side has to be 1 to 1024 pixels, received {size}"
+        message = f"the side has to be from 1 to 1024 pixels; received {size}"
         raise UsageError(message)
     problems: dict[str, str] = {}
     written = 0

@@ -10,12 +10,12 @@ from peculiar.training.dimensions import MARGIN
 
 _ZOOM, _SHIFT = 0.25, 0.05
 
-# Share of the pictures that keep their light: most that a model is shown later look as those that it learned from.
+# Share of the pictures whose light is unchanged, because most pictures in use look like the training pictures.
 _AS_IT_IS = 0.5
 
 
 def views(pictures: Tensor, size: int) -> Tensor:
-    """Turn, mirror, zoom and shift pictures, and re-light half of them, each at random.
+    """Turn, mirror, zoom and shift pictures at random, and change the light of half of them.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def views(pictures: Tensor, size: int) -> Tensor:
     Returns
     -------
     Tensor of float32, shape (n, 3, size, size)
-        From 0 to 1, laid out channels-last. Random numbers are those of `torch.manual_seed`.
+        From 0 to 1, in channels-last layout. Random numbers follow `torch.manual_seed`.
     """
     seen = _move(pictures.permute(0, 3, 1, 2).to(torch.float32).mul_(1 / 255), size)
     other = torch.rand(len(seen), device=seen.device) >= _AS_IT_IS
@@ -37,7 +37,7 @@ def views(pictures: Tensor, size: int) -> Tensor:
 
 
 def middle(pictures: Tensor, size: int) -> Tensor:
-    """Return the middle of pictures, as a network is shown them when it does not train.
+    """Return the centre of pictures, as used outside training.
 
     Parameters
     ----------
@@ -68,10 +68,10 @@ def _move(pictures: Tensor, size: int) -> Tensor:
 
 
 def _relight(seen: Tensor) -> Tensor:
-    """Change flux, colours, contrast and noise, and blur or coarsen some, as other telescopes would."""
+    """Change flux, colours, contrast and noise, and blur or coarsen some pictures, to imitate other telescopes."""
     count, size, device = len(seen), seen.shape[-1], seen.device
     one, each = (count, 1, 1, 1), (count, 3, 1, 1)
-    # Every seventh picture comes from a survey with quite another look: other bands, stretch and sky.
+    # Every seventh picture imitates a very different survey: other bands, stretch and sky.
     strange = (torch.rand(one, device=device) < 0.15).float()
     flux = _uniform(one, -0.3, 0.3, device).exp()
     colour = (_uniform(each, -0.13, 0.13, device) * (1 + 2 * strange)).exp()
@@ -83,7 +83,7 @@ def _relight(seen: Tensor) -> Tensor:
     seen = mean + (seen - mean) * saturation
     sky = strange * _uniform(one, 0, 0.12, device)
     seen = sky + seen * (1 - sky)
-    # A quarter of a batch is seen through one coarser telescope: light is summed over larger pixels.
+    # A quarter of a batch imitates a coarser telescope: light is summed over larger pixels.
     coarse = torch.rand(count, device=device) < 0.25
     if coarse.any():
         fewer = int(size * _uniform((), 0.35, 0.9, device).item())

@@ -1,13 +1,13 @@
-"""Sizes that networks, their pictures and their settings have in common."""
+"""Sizes shared by networks, pictures and settings."""
 
 BODY = "lite"
-"""The body of the networks that training can go on from."""
+"""The body of networks that can be trained further."""
 
 LITE_WIDTH = 32
 """Filters of the first convolution in EfficientNet-lite0 itself."""
 
 WIDENING = {"lite": 12, "residual": 8}
-"""By body, how many times as many values as filters of the first layer the embedding has."""
+"""Size of the embedding relative to the number of filters of the first layer, by body."""
 
 MARGIN = 1.5
-"""How many times as wide as the network's square the pictures to augment are; 1.5 leaves room to turn the square."""
+"""Side of the pictures to augment relative to the side of the network's input; 1.5 leaves room for rotation."""

@@ -1,4 +1,4 @@
-"""Knowledge distillation: what teachers say of the galaxies that a network learns from."""
+"""Knowledge distillation: probabilities of teachers for the training galaxies."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,25 +14,25 @@ from peculiar.training.recipe import LESSONS, RunRecord
 from peculiar.training.watch import Watcher
 from peculiar.training.weights import read_weights, write_weights
 
-# A teacher looks at every galaxy from all sides, so that its pupil learns to answer alike whatever way one is turned.
+# The teachers average over all views, so that the network learns to be invariant to rotation and mirroring.
 _VIEWS = 8
 _BATCH = 32
 
 
 def check_teacher(teacher: Model, record: RunRecord) -> None:
-    """Refuse a teacher that could not be understood, or that would give away what is held back."""
+    """Raise an error for a teacher that does not fit, or that may have been trained on held-out galaxies."""
     mine = {question.name: question.answers for question in record.questions}
     its = {question.name: question.answers for question in teacher.card.questions if question.name in mine}
     if its != mine:
-        message = f"the teacher {teacher.path} does not answer the same questions: {mine} are asked, it knows {its}"
+        message = f"the teacher {teacher.path} does not answer the same questions: {mine} are needed, it has {its}"
         raise UsageError(message)
     if teacher.framing != record.recipe.framing:
         message = f"the teacher {teacher.path} wants {teacher.framing}, and this run {record.recipe.framing}"
         raise UsageError(message)
     if teacher.card.training.get("split_digest") != record.split_digest:
         message = (
-            f"the teacher {teacher.path} was trained on other parts of the data, so that it may know galaxies that are "
-            "held back here; train one on the same data with the same shares"
+            f"the teacher {teacher.path} was trained on other parts of the data, so it may have seen galaxies that are "
+            "held out here; train a teacher on the same data with the same shares"
         )
         raise UsageError(message)
 
@@ -40,7 +40,7 @@ def check_teacher(teacher: Model, record: RunRecord) -> None:
 def ask_teachers(
     teachers: Sequence[Model], data: Answered, rows: NDArray[np.intp], watcher: Watcher
 ) -> dict[str, NDArray[np.float32]]:
-    """Return teachers' mean probabilities, by question, of some of the galaxies; the rows of others stay 0."""
+    """Return the mean probabilities of the teachers, by question, for some of the galaxies; other rows are 0."""
     size = teachers[0].framing.size
     rim = (data.pictures.shape[1] - size) // 2
     lessons = {question.name: np.zeros((len(data), len(question.answers)), np.float32) for question in data.questions}
@@ -55,14 +55,14 @@ def ask_teachers(
 
 
 def keep_lessons(folder: Path, record: RunRecord, lessons: dict[str, NDArray[np.float32]]) -> None:
-    """Write what teachers said into the folder of a run."""
+    """Write the probabilities of the teachers into the folder of a run."""
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {str(number): torch.from_numpy(lesson) for number, lesson in enumerate(lessons.values())}
     write_weights(folder / LESSONS, tensors, {"of": _asked(record)})
 
 
 def kept_lessons(folder: Path, record: RunRecord) -> dict[str, NDArray[np.float32]] | None:
-    """Return what the same teachers said of the same galaxies before a run was stopped, if they were asked."""
+    """Return the stored probabilities of the same teachers for the same galaxies, if there are any."""
     if not (folder / LESSONS).exists():
         return None
     tensors, _, notes = read_weights(folder / LESSONS)

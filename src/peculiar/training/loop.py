@@ -50,19 +50,19 @@ from peculiar.training.validation import Known, best_epoch, score
 from peculiar.training.watch import Watcher
 from peculiar.training.weights import read_weights, write_weights
 
-# A question with few labels, but the reason that the model exists, counts more.
+# A question with few labels, for which the model is made, has a higher weight.
 _QUESTION_WEIGHTS = {FOUR_CLASS.name: 2.0}
 
-# What the first layers see, edges and colours, is the same in all pictures: weights that know it are kept, which saves
-# a quarter of the time. Heads, which mostly begin with nothing, take longer steps.
+# The first layers detect edges and colours, which are the same in all pictures: pretrained ones are frozen, which saves
+# a quarter of the time. Heads, which are mostly new, have a higher learning rate.
 _FIRST_LAYERS, _HEADS_SPEED = 4, 4.0
 
-# The average is kept with the optimiser's state as well, so that one file decides where a resumed run goes on.
+# The average is also stored with the state of the optimiser, so that one file determines where a resumed run continues.
 _AVERAGE = "average."
 
 _WARM_UP = 0.1
 
-# The first of them is slower: memory is laid out.
+# The first step is slower, because memory is allocated.
 _MEASURED_STEPS = 3
 
 _VALIDATION_BATCH = 128
@@ -84,60 +84,60 @@ def train_network(
 ) -> list[dict[str, Any]]:
     """Train the galaxy network on several questions at once.
 
-    Rows answer the questions that they have labels for. A hash of its id decides which part a galaxy is in; pictures
-    of one galaxy under different ids are kept on one side. The test part is not looked at here.
+    Rows contribute to the questions that they have labels for. A hash of the id assigns a galaxy to a part; all
+    pictures of a galaxy, also under different ids, are in one part. The test part is not used.
 
     Parameters
     ----------
     data : sequence of path-like or Source
-        The same galaxy may occur in several of them, as pictures of different sharpness.
+        The same galaxy may occur in several of them, with different sharpness.
     out : path-like
         Folder of the run: ``run.json``, ``split.csv``, ``history.jsonl``, ``averaged.safetensors`` (the weights to
         use) and ``last.safetensors`` (to resume from; with teachers, ``lessons.safetensors`` as well).
     recipe : Recipe, optional
     questions : sequence of Question
-        Those that the data have labels for are learned; of those that name columns of votes, the shares of the answers.
+        Questions to train, if the data have labels for them; for questions with columns of votes, the vote fractions
+        are learned.
     teachers : sequence of Model
-        Models to learn from as well (knowledge distillation, Hinton et al. 2015): their probabilities, averaged over
-        turned and mirrored views, say more of a galaxy than one label does, and answer the questions that have none.
-        They have to have been trained on the same parts, so that they know nothing of the galaxies that are held back.
+        Teachers for knowledge distillation (Hinton et al. 2015): their probabilities, averaged over turned and mirrored
+        views, carry more information than a label and also answer questions without labels. They have to be trained on
+        the same split, so that they have not seen held-out galaxies.
     start : Model, optional
-        A model to go on from (fine-tuning) rather than from weights of ImageNet; see `recipe`. A question that it does
-        not answer begins with the head that `peculiar.models.linear_head` would give it, so that the first steps do not
-        spoil what the body knows (Kumar et al. 2022).
+        A model to fine-tune, instead of ImageNet weights; see `recipe`. A question that it does not answer starts from
+        a linear head fitted by `peculiar.models.linear_head`, so that the first steps do not distort the features of
+        the body (Kumar et al. 2022).
     parts : mapping of str to str, optional
-        The part of each galaxy, "training", "validation" or "test", by its id: in place of the hash.
+        The part of each galaxy, "training", "validation" or "test", by id, instead of the hash.
     plan : callable, optional
-        Given the seconds that a step takes, measured, and the number of steps an epoch: the number of epochs, in place
-        of that of the recipe. With 0 nothing is trained. A resumed run keeps its number.
+        Function of the measured seconds per step and the number of steps per epoch that returns the number of epochs,
+        instead of that of the recipe. With 0 nothing is trained. A resumed run keeps its number.
     keep_stopped : bool
-        Let Ctrl-C end the training as if the last whole epoch had been the last one, if there is one.
+        After Ctrl-C, finish as if the last complete epoch had been the last one, if there is one.
     resume : bool
-        Go on with the run in `out`, if there is one.
+        Continue the run in `out`, if there is one.
     watcher : Watcher, optional
-        Told of the progress.
+        Receives the progress.
 
     Returns
     -------
     list of dict
-        The history, a line an epoch: loss, and on the validation part log loss, accuracy, balanced accuracy and AUC a
-        question.
+        The history, one line per epoch: loss, and log loss, accuracy, balanced accuracy and AUC of each question on the
+        validation part.
 
     Raises
     ------
     UsageError
-        If `out` holds something already and `resume` is not set, or a teacher answers other questions, wants other
-        pictures, or may have seen galaxies that are held back; or the model to go on from wants other pictures or has
-        another width.
+        If `out` is not empty and `resume` is not set; if a teacher has other questions or other framing, or may have
+        seen held-out galaxies; or if the model to fine-tune has other framing or another width.
     MissingExtraError
-        If weights of ImageNet are wanted, and not installed.
+        If ImageNet weights are requested and not installed.
     ModelError
-        If the model to go on from is another network.
+        If the model to fine-tune is another network.
     RunError
-        If the run in `out` had another recipe or other data, or is damaged, or the loss is no longer a number.
+        If the run in `out` has another recipe or other data, or is damaged, or the loss becomes NaN.
     LabelError
-        If there are no labels to learn from, or none of a question in the training part, or no galaxy in the validation
-        part, or fewer than five galaxies of an answer to a question that is new to the model to go on from.
+        If there are no labels, no labels for a question in the training part, no galaxy in the validation part, or
+        fewer than five galaxies for an answer to a question that is new to the model to fine-tune.
     """
     recipe, folder = recipe or make_recipe(start), Path(out)
     watcher = watcher or Watcher()
@@ -145,7 +145,7 @@ def train_network(
         recipe = recipe.model_copy(update={"pretrained": False})
     resuming = resume and (folder / run_files.LAST).exists()
     run_files.check_folder(folder, resume=resume, known=(run_files.RECORD, LESSONS))
-    # Told before anything is read.
+    # Checked before anything is read.
     if recipe.pretrained:
         imagenet_file()
     if start is not None:
@@ -158,7 +158,7 @@ def train_network(
         split, duplicates = told_split(galaxies.ids, parts), 0
     check_parts(galaxies, split)
     few = len(split.training) < recipe.batch_size and "batch_size" not in recipe.model_fields_set
-    if few:  # so small a set has not to be told how many go into a step
+    if few:  # a small set needs no explicit batch size
         recipe = recipe.model_copy(update={"batch_size": max(2, len(split.training))})
     record = RunRecord(
         recipe=recipe,
@@ -179,7 +179,7 @@ def train_network(
     if resuming:
         check_same(read_record(folder), record, folder)
     with torch.random.fork_rng():
-        # Made before the teachers are asked, which takes long: it finds what else may be wrong.
+        # Made before the slow pass of the teachers, because it finds other errors.
         loop = _Loop(galaxies, split, record, folder, watcher, start)
         if plan is not None and not resuming:
             epochs = plan(loop.seconds_a_step(), loop.steps)
@@ -194,7 +194,7 @@ def train_network(
 
 
 def _check_start(start: Model, recipe: Recipe) -> None:
-    """Refuse a model to go on from that another recipe made."""
+    """Raise an error for a model to fine-tune that was trained with another recipe."""
     for what, its, mine in (
         ("body", BODY, recipe.body),
         ("width", width_of(start), recipe.width),
@@ -202,8 +202,8 @@ def _check_start(start: Model, recipe: Recipe) -> None:
     ):
         if its != mine:
             message = (
-                f"training cannot go on from {start.path} with other {what}: it has {its}, and this run {mine}; leave "
-                "body, width and size to the model"
+                f"{start.path} cannot be fine-tuned with other {what}: it has {its}, this run {mine}; leave "
+                "body, width and size at those of the model"
             )
             raise UsageError(message)
 
@@ -237,7 +237,7 @@ class _Loop:
         self.average = channels_last(GalaxyNet(answers, recipe.width, recipe.body).to(self.device)).eval()
         self.average.load_state_dict(self.net.state_dict())
         self.drawn = draws(data, parts.training)
-        # With weights the shares of votes that a network learns would be others.
+        # Class weights would bias the vote fractions that the network learns.
         self.class_weights = {
             question.name: self._there(
                 np.ones(len(question.answers), np.float32)
@@ -248,9 +248,9 @@ class _Loop:
         }
         self.steps = len(self.drawn) // recipe.batch_size
         if not self.steps:
-            message = f"{len(self.drawn)} galaxies to learn from are fewer than a batch of {recipe.batch_size}"
+            message = f"{len(self.drawn)} training galaxies are fewer than a batch of {recipe.batch_size}"
             raise UsageError(message)
-        # Offsets are not decayed: they do not make a network simpler.
+        # Biases have no weight decay: it would not simplify the network.
         groups: dict[tuple[bool, bool], list[Tensor]] = {}
         for name, parameter in self.net.named_parameters():
             if parameter.requires_grad:
@@ -269,7 +269,7 @@ class _Loop:
         )
 
     def seconds_a_step(self) -> float:
-        """Measure how long a step takes, without taking one."""
+        """Measure the time of a step without changing the weights."""
         rows = self.drawn[: self.record.recipe.batch_size]
         self.net.train()
         times = []
@@ -302,7 +302,7 @@ class _Loop:
         return history
 
     def _epochs(self, history: list[dict[str, Any]]) -> None:
-        """Train the epochs that are left, and add their lines to the history."""
+        """Train the remaining epochs, and add their lines to the history."""
         patience = self.record.recipe.patience
         for epoch in range(len(history) + 1, self.record.recipe.epochs + 1):
             if patience is not None and history and len(history) - best_epoch(history) >= patience:
@@ -321,7 +321,7 @@ class _Loop:
         write_weights(self.folder / AVERAGED, self.average.state_dict())
 
     def _go_on_from(self, start: Model) -> GalaxyNet:
-        """Return the network of a model; questions that are new to it get heads on its embeddings as they are."""
+        """Return the network of a model, with linear heads on its embeddings for new questions."""
         net, new = restore(start, self.data.questions)
         net.to(self.device).eval()
         for question in new:
@@ -340,7 +340,7 @@ class _Loop:
         return net
 
     def _seen(self, rows: NDArray[np.intp]) -> Iterator[Tensor]:
-        """Yield galaxies as the network sees them when it does not train, in batches."""
+        """Yield batches of galaxies without augmentation."""
         for start in range(0, len(rows), _VALIDATION_BATCH):
             some = torch.from_numpy(self.data.pictures[rows[start : start + _VALIDATION_BATCH]])
             yield middle(some.to(self.device), self.record.recipe.size)
@@ -355,7 +355,7 @@ class _Loop:
                 ("test", self.parts.test),
             )
         }
-        # The record is the first file, by which the folder is known as that of a run.
+        # The record is written first, because it identifies the folder as a run.
         run_files.write_text(self.folder / run_files.RECORD, self.record.model_dump_json(indent=2) + "\n")
         run_files.write_split(self.folder, parts)
         return []
@@ -387,7 +387,7 @@ class _Loop:
         state: dict[int, dict[str, Tensor]] = {}
         for key, value in tensors.items():
             number, name = key.split(".")
-            # The fused optimiser walks through memory, so its state has to be laid out as the weights are.
+            # The fused optimiser iterates over memory, so its state needs the memory layout of the weights.
             laid_out = value.contiguous(memory_format=torch.channels_last) if value.ndim == 4 else value
             state.setdefault(int(number), {})[name] = laid_out
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
@@ -395,7 +395,8 @@ class _Loop:
     def _train(self, epoch: int) -> float:
         recipe = self.record.recipe
         self.net.train()
-        # Everything random in an epoch follows from the seed and its number, so that a resumed run repeats it.
+        # All randomness in an epoch is determined by the seed and the number of the epoch, so that a resumed run
+        # repeats it.
         random = np.random.default_rng([recipe.seed, epoch])
         order = random.permutation(self.drawn)
         torch.manual_seed(int(random.integers(2**63)))
@@ -412,7 +413,7 @@ class _Loop:
             self._take_average((epoch - 1) * self.steps + step + 1)
             total += loss.item()
             if not math.isfinite(total):
-                message = "the loss is no longer a number; train with a smaller step (--learning-rate)"
+                message = "the loss is no longer a number; train with smaller steps (--learning-rate)"
                 raise RunError(message)
             self.watcher.batch(epoch, step + 1, self.steps, total / (step + 1))
         return round(total / self.steps, 5)
@@ -437,7 +438,7 @@ class _Loop:
             recipe.smoothing,
         )
         if self.lessons:
-            # Of a galaxy with an unsure label the teacher repeats just that: it was trained on it.
+            # For a galaxy with an uncertain label the teacher would only repeat the label that it was trained on.
             sure = (labels < 0) | (trust >= SURE) | (shares is not None)
             lesson, asked = self._there(self.lessons[name][rows]), self._there(sure)
             taught = (functional.cross_entropy(logits, lesson, reduction="none") * asked).mean()
@@ -449,7 +450,7 @@ class _Loop:
 
     @torch.no_grad()
     def _take_average(self, step: int) -> None:
-        """Move the average a little towards the weights; faster at first, when it still knows nothing."""
+        """Update the exponential moving average of the weights, faster at first."""
         decay = min(self.record.recipe.averaging, step / (step + 20))
         for average, now in zip(self.average.state_dict().values(), self.net.state_dict().values(), strict=True):
             if average.dtype.is_floating_point:
@@ -462,7 +463,7 @@ class _Loop:
         return {f"val_{name}": score(known) for name, known in self._known_answers().items()}
 
     def _conclude(self) -> dict[str, Any]:
-        """Fit what turns logits into probabilities, on the validation part."""
+        """Fit the temperatures on the validation part."""
         known = self._known_answers()
         return {
             "temperatures": {
@@ -473,7 +474,7 @@ class _Loop:
         }
 
     def _known_answers(self) -> dict[str, Known]:
-        """Return what is known of the validation part's galaxies, and what the network says of them, by question."""
+        """Return the labels or votes of the validation galaxies with the outputs of the network, by question."""
         rows = self.parts.validation
         with torch.inference_mode():
             answers: list[dict[str, Tensor]] = [self.average(seen) for seen in self._seen(rows)]
@@ -489,20 +490,20 @@ class _Loop:
 
 
 def _rate(progress: float) -> float:
-    """Return the share of the peak learning rate after so much of the training."""
+    """Return the learning rate relative to its peak, after a share of the training."""
     if progress < _WARM_UP:
         return progress / _WARM_UP
     return (1 + math.cos(math.pi * (progress - _WARM_UP) / (1 - _WARM_UP))) / 2
 
 
 def load_net(folder: Path, record: RunRecord) -> GalaxyNet:
-    """Load the averaged weights of a run, ready to classify."""
+    """Load the averaged weights of a run, for classification."""
     answers = {question.name: len(question.answers) for question in record.questions}
     net = GalaxyNet(answers, record.recipe.width, record.recipe.body)
     tensors, _, _ = read_weights(folder / AVERAGED)
     try:
         net.load_state_dict(numbered_heads(tensors, net.questions))
     except RuntimeError as error:
-        message = f"{folder}: the weights do not fit the network of {run_files.RECORD} ({error})"
+        message = f"{folder}: the weights do not match the network in {run_files.RECORD} ({error})"
         raise RunError(message) from error
     return net.eval()

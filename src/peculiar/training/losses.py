@@ -7,25 +7,25 @@ from torch.nn import functional
 def weighted_cross_entropy(
     logits: Tensor, answers: Tensor, trust: Tensor, class_weights: Tensor, smoothing: float
 ) -> Tensor:
-    """Return the mean cross-entropy over a batch, in which unknown answers count nothing.
+    """Return the mean cross-entropy over a batch, without unknown answers.
 
     Parameters
     ----------
     logits : Tensor of float, shape (n, answers)
     answers : Tensor of int, shape (n,), or of float, shape (n, answers)
-        Number of the answer, below 0 where it is not known; or the share of people who gave each.
+        Number of the answer, below 0 if unknown; or the vote fraction of each answer.
     trust : Tensor of float, shape (n,)
-        How far each galaxy counts, 0 to 1.
+        Weight of each galaxy, 0 to 1.
     class_weights : Tensor of float, shape (answers,)
-        How much each answer counts, so that the rare ones are not drowned.
+        Weight of each answer, higher for rare ones.
     smoothing : float
         Share of each answer that is spread over all answers (Szegedy et al. 2016, section 7).
 
     Returns
     -------
     Tensor
-        A scalar: the sum over the known answers, divided by n, so that a question with few of them in a batch pulls
-        on the shared body with the weight of those few.
+        A scalar: the sum over the known answers divided by n, so that a question with few known answers in a batch has
+        a correspondingly small weight in the shared body.
     """
     if answers.ndim == 1:
         trust, answers = trust * (answers >= 0), answers.clamp(min=0)

@@ -1,4 +1,4 @@
-"""The split of a training run; pictures of one galaxy stay in one part."""
+"""The split of a training run; all pictures of a galaxy are in one part."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -21,9 +21,9 @@ def split_galaxies(
     *,
     progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> tuple[Split, int]:
-    """Return the parts of galaxies that were read from some sources, and the number of pairs of duplicates.
+    """Return the split of the galaxies of some sources, and the number of pairs of duplicates.
 
-    Pictures of one galaxy under different ids, however turned, mirrored or cut, are in the same part.
+    Pictures of one galaxy under different ids, however turned, mirrored or cropped, are in the same part.
     """
     places = {id_: row for row, id_ in enumerate(galaxies.ids)}
     done = 0
@@ -46,13 +46,13 @@ def told_split(ids: Sequence[str], parts: Mapping[str, str]) -> Split:
 
 
 def content(galaxies: Answered) -> NDArray[np.int64]:
-    """Return all that is known of galaxies, shape (questions and voted answers, n), as whole numbers."""
+    """Return all labels and votes of galaxies as integers, shape (questions and voted answers, n)."""
     votes = [galaxies.trust[name] * shares.T for name, shares in galaxies.shares.items()]
     return np.vstack([*galaxies.labels.values(), *(np.rint(1e6 * one).astype(np.int64) for one in votes)])
 
 
 def check_parts(data: Answered, parts: Split) -> None:
-    """Refuse galaxies of which too few have answers to learn from, or to choose by."""
+    """Raise an error if too few galaxies have answers for training or validation."""
     if not len(parts.validation):
         message = (
             f"none of the {len(set(data.ids))} galaxies falls into the validation part, which a hash of their ids "

@@ -14,13 +14,13 @@ from peculiar.questions.question import CLEAN5, FOUR_CLASS, ODD, Question
 from peculiar.training.dimensions import BODY, LITE_WIDTH, MARGIN, WIDENING
 
 QUESTIONS: tuple[Question, ...] = (FOUR_CLASS, CLEAN5, ODD)
-"""Those of the model that ships."""
+"""Questions of the model that ships."""
 
 AVERAGED = "averaged.safetensors"
-"""Weights averaged over the last few hundred steps: those to use."""
+"""File of the averaged weights, which are the ones to use."""
 
 NOTES = "notes.json"
-"""Temperatures, and scores on the validation part."""
+"""File of temperatures and scores on the validation part."""
 
 LESSONS = "lessons.safetensors"
 """What teachers said, so that a resumed run need not ask them again."""
@@ -28,45 +28,45 @@ LESSONS = "lessons.safetensors"
 MODEL, PAGE = "model.onnx", "report.html"
 """Files in the folder of a run on classes of one's own: the model file, and the page about it."""
 
-# A network that goes on from another knows most already: large steps would make it forget.
+# For fine-tuning: large steps would destroy what the network has learned.
 _GOING_ON = {"epochs": 30, "learning_rate": 0.0003}
 
 
 class Recipe(BaseModel):
-    """How a model is trained.
+    """Settings of a training run.
 
     Parameters
     ----------
     body : {"lite", "residual"}
-        EfficientNet-lite0, as the model that ships has it, or the residual network that taught it.
+        EfficientNet-lite0, as in the model that ships, or the residual network that was one of its teachers.
     width : int
-        Filters of the first layers.
+        Number of filters of the first layers.
     size : int
-        Side of the pictures that it sees, in pixels.
+        Side of the input pictures, in pixels.
     epochs : int
-        An epoch shows every galaxy once, those with rare answers up to three times.
+        Number of epochs; in each, a galaxy is shown once, or up to three times if its answers are rare.
     batch_size : int
     learning_rate : float
-        At its peak: it rises over the first tenth of all steps, then falls to nothing along a cosine.
+        Peak learning rate: it rises over the first tenth of all steps, then falls to zero along a cosine.
     weight_decay : float
-        Of AdamW (Loshchilov & Hutter 2019).
+        Weight decay of AdamW (Loshchilov & Hutter 2019).
     pretrained : bool
-        Begin with weights learned on ImageNet rather than with random ones: only of the default body and width.
+        Start from ImageNet weights rather than random ones; only for the default body and width.
     smoothing : float
         Share of each label that is spread over all answers.
     averaging : float
-        Decay of the moving average of the weights.
+        Decay of the exponential moving average of the weights.
     teaching : float
-        Share of what is learned from a teacher, if there is one; the rest is learned from the labels.
+        Weight of the teachers in the loss, if there are any; the rest is the weight of the labels.
     patience : int, optional
         Training ends when the log loss on the validation part has not fallen for so many epochs, and the weights of the
         best epoch are taken. By default those of the last one are.
     precision : {"no", "bf16"}
-        Mixed precision. Processors with a matrix unit train the residual body three times as fast in bfloat16; the
-        other gains nothing.
+        Mixed precision. In bfloat16, processors with a matrix unit train the residual body three times as fast; the
+        other body gains nothing.
     seed : int
     validation_size, test_size : float
-        Shares of the galaxies that are held back, chosen by a hash of their ids.
+        Shares of the galaxies in the validation and test parts, chosen by a hash of the ids.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -91,36 +91,36 @@ class Recipe(BaseModel):
     @field_validator("pretrained")
     @classmethod
     def _of_one_body(cls, value: bool, info: ValidationInfo) -> bool:
-        # A body or width that is wrong itself is not there.
+        # An invalid body or width is reported elsewhere.
         wanted = info.data.get("body", "lite"), info.data.get("width", LITE_WIDTH)
         if value and wanted != ("lite", LITE_WIDTH):
             message = (
-                f"weights from ImageNet are there for the body lite of width {LITE_WIDTH}, and not for {wanted[0]} of "
-                f"width {wanted[1]}; begin with random ones (--from scratch, pretrained=False)"
+                f"ImageNet weights exist for the body lite of width {LITE_WIDTH}, not for {wanted[0]} of "
+                f"width {wanted[1]}; start from random weights (--from scratch, pretrained=False)"
             )
             raise ValueError(message)
         return value
 
     @property
     def framing(self) -> Framing:
-        """How the network wants its pictures: by the galaxy in the middle."""
+        """Framing of the network's input: the galaxy in the middle."""
         return Framing(self.size, crop="galaxy")
 
     @property
     def training_framing(self) -> Framing:
-        """The same with a margin, out of which training takes its views."""
+        """The same with a margin, from which augmentation takes its views."""
         return Framing(round(self.size * MARGIN), crop="galaxy", margin=MARGIN)
 
 
 def make_recipe(start: Model | None = None, **values: Any) -> Recipe:
-    """Make a `Recipe`, and report everything that is wrong with it at once.
+    """Make a `Recipe`, or report all invalid values at once.
 
     Parameters
     ----------
     start : Model, optional
-        That training goes on from: width and size are its own, and by default there are fewer epochs of smaller steps.
+        Model to fine-tune: width and size are those of the model, and the defaults are fewer epochs and smaller steps.
     **values
-        Of the recipe; None is the default.
+        Fields of the recipe; None means the default.
 
     Raises
     ------
@@ -156,7 +156,7 @@ def trainable(model: Model) -> bool:
 
 
 def unfit(model: Model) -> ModelError:
-    """Return the error of a model that cannot be trained further."""
+    """Return the error for a model that cannot be trained further."""
     return ModelError(
         f"{model.path} cannot be trained further: it does not hold a network with the body {BODY} that "
         "`peculiar export` wrote; give one that does (--from)"
@@ -164,7 +164,7 @@ def unfit(model: Model) -> ModelError:
 
 
 class RunRecord(BaseModel):
-    """Record of a run in ``run.json``; `seen` is what the model that it goes on from had seen."""
+    """Record of a run in ``run.json``; `seen` identifies the galaxies that the starting model had been trained on."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -196,12 +196,12 @@ def read_record(folder: Path) -> RunRecord:
     except ValidationError as error:
         if '"arguments"' in text:
             message = (
-                f"{folder} holds a run of the exercise's network, of which no model file can be made; `peculiar "
-                "evaluate` and `peculiar explain` take the folder itself (--model)"
+                f"{folder} is a run of the exercise's network, which cannot be exported to a model file; `peculiar "
+                "evaluate` and `peculiar explain` accept the folder itself (--model)"
             )
             raise RunError(message) from error
         message = (
-            f"{folder} is not the folder of a training run, or of another version of peculiar, or its "
+            f"{folder} is not the folder of a training run, or is from another version of peculiar, or its "
             f"{run_files.RECORD} is damaged ({run_files.wrong_values(error)})"
         )
         raise RunError(message) from error
@@ -221,7 +221,7 @@ def read_notes(folder: Path) -> dict[str, Any]:
     try:
         notes: dict[str, Any] = json.loads((folder / NOTES).read_bytes())
     except FileNotFoundError as error:
-        message = f"{folder} has no {NOTES}: the run is not finished; go on with it (--resume)"
+        message = f"{folder} has no {NOTES}: the run is not finished; continue it (--resume)"
         raise RunError(message) from error
     except ValueError as error:
         message = f"{folder / NOTES} is damaged ({error}); `peculiar train` with --resume writes it again"
@@ -230,7 +230,7 @@ def read_notes(folder: Path) -> dict[str, Any]:
 
 
 def check_same(old: RunRecord, new: RunRecord, folder: Path) -> None:
-    """Raise `RunError` if the run in a folder is another one than that which is to go on in it."""
+    """Raise `RunError` if the run in a folder differs from the one to be resumed."""
     before, now = old.model_dump(), new.model_dump()
     pairs = {
         **{name: (before["recipe"][name], now["recipe"][name]) for name in now["recipe"]},
@@ -239,10 +239,10 @@ def check_same(old: RunRecord, new: RunRecord, folder: Path) -> None:
     }
     differing = [f"{name} was {was}, is {is_}" for name, (was, is_) in pairs.items() if was != is_]
     differing += [
-        f"answers, columns or trust of {one['name']} are others"
+        f"answers, columns or trust of {one['name']} differ"
         for one, other in zip(before["questions"], now["questions"], strict=False)
         if one != other and one["name"] == other["name"]
     ]
     if differing:
-        message = f"{folder} cannot be resumed, it was another run: {'; '.join(differing)}"
+        message = f"{folder} cannot be resumed with other settings: {'; '.join(differing)}"
         raise RunError(message)

@@ -1,4 +1,4 @@
-"""Turn a model file back into its network, for further training."""
+"""Reconstruction of the network of a model file, for further training."""
 
 from collections.abc import Sequence
 
@@ -19,7 +19,7 @@ from peculiar.training.recipe import unfit, width_of
 def restore(model: Model, questions: Sequence[Question]) -> tuple[GalaxyNet, list[Question]]:
     """Return the network of a model file, with a head for each of some questions.
 
-    Weights that the file has in eight bits become the numbers that these stand for.
+    Quantized weights are converted to the values that they represent.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def restore(model: Model, questions: Sequence[Question]) -> tuple[GalaxyNet, lis
     -------
     net : GalaxyNet
     new : list of Question
-        Those that the network was not trained on; their heads are as a new network's.
+        Questions that the network was not trained on; their heads are initialised as in a new network.
 
     Raises
     ------
@@ -48,7 +48,7 @@ def restore(model: Model, questions: Sequence[Question]) -> tuple[GalaxyNet, lis
     for question in questions:
         answers, output = known.get(question.name, ((), ""))
         weights, bias = constants.layer(output) if answers == question.answers else (None, None)
-        # One that was taught later is no part of the network, and may as well be fitted anew.
+        # A linear head that was taught later is not part of the network and is fitted again.
         if weights is None:
             new.append(question)
         else:
@@ -59,7 +59,7 @@ def restore(model: Model, questions: Sequence[Question]) -> tuple[GalaxyNet, lis
 def set_head(
     net: GalaxyNet, question: Question, weights: NDArray[np.float32], bias: NDArray[np.float32] | None
 ) -> None:
-    """Give a network's head for a question its weights, shape (answers, d), and bias, shape (answers,)."""
+    """Set the weights, shape (answers, d), and bias, shape (answers,), of the head for a question."""
     head = net.head(question.name)
     values = {"weight": weights, "bias": np.zeros(len(weights), np.float32) if bias is None else bias}
     head.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in values.items()})
@@ -73,12 +73,12 @@ def _fill(parameter: Tensor, values: NDArray[np.float32] | None, model: Model) -
 
 
 class _Constants:
-    """The weights of a graph by name, in single precision however they are stored."""
+    """The weights of a graph by name, converted to single precision."""
 
     def __init__(self, graph: onnx.GraphProto) -> None:
         self._layers = {node.output[0]: node for node in graph.node if node.op_type == "Gemm"}
         self._stored = {weights.name: weights for weights in graph.initializer}
-        # The node that widens weights gives them the name that they had, or that name with an ending.
+        # The node that dequantizes weights names them as before, or with a suffix.
         self._makers = {
             node.output[0].removesuffix("_DequantizeLinear_Output"): node
             for node in graph.node
@@ -86,7 +86,7 @@ class _Constants:
         }
 
     def layer(self, output: str) -> tuple[NDArray[np.float32] | None, NDArray[np.float32] | None]:
-        """Return weights (answers, d) and bias of the linear layer of the network that gives an output, if one does."""
+        """Return weights (answers, d) and bias of the linear layer that computes an output, if there is one."""
         node = self._layers.get(output)
         if node is None or not any(one.name == "transB" and one.i for one in node.attribute):
             return None, None
@@ -94,7 +94,7 @@ class _Constants:
         return weights, bias
 
     def __getitem__(self, name: str) -> NDArray[np.float32] | None:
-        """Return weights, None where there are none of that name."""
+        """Return the weights of a name, or None."""
         if name in self._stored:
             return self._array(name)
         if name not in self._makers:

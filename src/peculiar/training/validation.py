@@ -1,4 +1,4 @@
-"""Scores on the galaxies that a network does not learn from."""
+"""Scores on the validation galaxies of a training run."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _NOTICEABLE = 0.002
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of some galaxies, and what the network says of them."""
+    """Labels or votes of some galaxies, with the outputs of the network."""
 
     labels: NDArray[np.int64]
     shares: NDArray[np.float32] | None
@@ -26,7 +26,7 @@ class Known:
 
     @property
     def answers(self) -> NDArray[np.int64] | NDArray[np.float32]:
-        """Numbers of the answers; or the shares of each, where people voted."""
+        """Numbers of the answers, or vote fractions."""
         return self.labels if self.shares is None else self.shares
 
 
@@ -68,7 +68,7 @@ def score(known: Known) -> dict[str, Any]:
     if known.shares is not None:
         off = deviations(Votes(known.shares, known.trust, labels), probabilities)
         voted = {"deviation": [round(value, 4) for value in off.tolist()]}
-        # Of galaxies whose votes are level no answer is the right one.
+        # Galaxies with tied votes have no right answer.
         probabilities, labels = probabilities[labels >= 0], labels[labels >= 0]
     chosen = probabilities.argmax(axis=1)
     recalls = [

@@ -1,4 +1,4 @@
-"""Progress of a training run, and who is told of it."""
+"""Progress of a training run, and its listeners."""
 
 import sys
 from typing import Any
@@ -8,42 +8,42 @@ from peculiar.training.recipe import RunRecord
 
 
 class Watcher:
-    """What a training run tells whoever watches; does nothing unless overridden."""
+    """Listener to the progress of a training run; its methods do nothing unless overridden."""
 
     def note(self, text: str) -> None:
-        """Tell something of the data or the run, in a sentence."""
+        """Receive a remark on the data or the run, as a sentence."""
 
     def reading(self, done: int, total: int) -> None:
-        """Tell how many pictures have been read."""
+        """Receive the number of pictures read."""
 
     def comparing(self, done: int, total: int) -> None:
-        """Tell how many pictures have been compared with others, to find those of the same galaxy."""
+        """Receive the number of pictures compared with others to find duplicates."""
 
     def embedding(self, done: int, total: int) -> None:
         """Tell how many pictures have been embedded."""
 
     def asking(self, done: int, total: int) -> None:
-        """Tell about how many pictures the teacher has been asked."""
+        """Receive the number of pictures classified by the teachers."""
 
     def begin(self, record: RunRecord, parameters: int) -> None:
-        """Tell that training begins."""
+        """Receive the record at the start of training."""
 
     def batch(self, epoch: int, done: int, total: int, loss: float) -> None:
-        """Tell that a batch is done, and the epoch's mean loss so far."""
+        """Receive the end of a batch, with the mean loss of the epoch so far."""
 
     def epoch(self, line: dict[str, Any]) -> None:
-        """Tell the line of the history that an epoch added."""
+        """Receive the line of the history that an epoch added."""
 
 
 class EpochLines(Watcher):
-    """Writes a line an epoch to standard error: what a run from Python shows unless told otherwise."""
+    """Listener that writes a line per epoch to standard error; the default for a run from Python."""
 
     def note(self, text: str) -> None:
-        """Write the sentence."""
+        """Write the remark."""
         sys.stderr.write(f"{text}\n")
 
     def begin(self, record: RunRecord, parameters: int) -> None:
-        """Write how many pictures there are, and which questions."""
+        """Write the number of pictures and the questions."""
         sys.stderr.write(f"{record_text(record, parameters)}\n")
         self._epochs = record.recipe.epochs
 
@@ -53,14 +53,14 @@ class EpochLines(Watcher):
 
 
 def record_text(record: RunRecord, parameters: int) -> str:
-    """Return in words what a run learns from."""
+    """Return a description of the training data."""
     counts = ", ".join(f"{part} {count:,}" for part, count in record.counts.items())
     questions = ", ".join(question.name for question in record.questions)
     return f"pictures: {counts}; questions: {questions}; {parameters:,} parameters"
 
 
 def epoch_text(line: dict[str, Any], epochs: int) -> str:
-    """Return a line of the history in words."""
+    """Return a line of the history as text."""
     scores = "  |  ".join(
         f"{key.removeprefix('val_')} log loss {format_score(value['log_loss'])}, accuracy "
         f"{format_score(value['accuracy'])}, "

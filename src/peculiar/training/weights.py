@@ -1,4 +1,4 @@
-"""Weights of PyTorch networks as safetensors, and pictures as these networks take them."""
+"""Weights of PyTorch networks as safetensors, and conversion of pictures to network input."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +15,7 @@ def write_weights(
     notes: dict[str, str] | None = None,
     optimizer: Mapping[str, Tensor] | None = None,
 ) -> None:
-    """Write weights, notes, and the state of an optimiser where there is one, in one step."""
+    """Write weights, notes, and the state of an optimiser if there is one, atomically."""
     arrays, state = (
         {name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}
         for tensors in (weights, optimizer or {})
@@ -37,8 +37,8 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Tensor], dict
 
 
 def to_input(pictures: Tensor, device: torch.device) -> Tensor:
-    """Turn uint8 (n, height, width, 3) into what networks take: float (n, 3, height, width), 0 to 1.
+    """Convert uint8 (n, height, width, 3) to network input: float (n, 3, height, width), 0 to 1.
 
-    The memory stays as it is laid out (channels last), which is also what convolutions are fastest on.
+    The memory layout stays channels-last, which is also the fastest for convolutions.
     """
     return pictures.to(device).permute(0, 3, 1, 2).to(torch.float32).mul_(1 / 255)

@@ -122,7 +122,7 @@ def make_app(session: Session, gallery: Gallery | None = None, explanations: Exp
     gallery : Gallery, optional
         The gallery of the catalogue, if there is one.
     explanations : Explanations, optional
-        Explains the model's answers.
+        Explanations of the model's answers.
     """
     # FastAPI's own documentation pages load scripts from other hosts.
     app = FastAPI(
@@ -146,7 +146,7 @@ def make_app(session: Session, gallery: Gallery | None = None, explanations: Exp
 def _add_errors(app: FastAPI) -> None:
     @app.exception_handler(PeculiarError)
     def report(_: Request, error: PeculiarError) -> Response:
-        # An invalid request, or a disk that cannot be written to: the page keeps the answer and says so.
+        # An invalid request, or a failed write: the page keeps the answer and shows the message.
         return PlainTextResponse(str(error), 503 if type(error) is DataError else 400)
 
     @app.exception_handler(RequestValidationError)
@@ -177,7 +177,7 @@ def _add_questions(app: FastAPI, session: Session, pages: _Pages) -> None:
 
     @app.get("/csrf", response_class=PlainTextResponse)
     def renew() -> Response:
-        """Return the token of forms: a page that is older than the server asks for it again."""
+        """Return the token of forms, which a page from an earlier session requests again."""
         return PlainTextResponse(pages.csrf)
 
     @app.post("/answer", response_class=HTMLResponse, responses=LEADS_ON)

@@ -115,7 +115,7 @@ class Sky:
 
     @staticmethod
     def holds(box: Box, ra: NDArray[np.floating], dec: NDArray[np.floating]) -> NDArray[np.bool_]:
-        """Return which galaxies lie in ranges of right ascension, eastwards from left to right, and declination."""
+        """Return a mask of the galaxies in ranges of right ascension, eastwards from left to right, and declination."""
         inside = (dec >= box.low) & (dec <= box.high)
         if abs(box.right - box.left) < 360:
             inside &= (ra - box.left) % 360 <= (box.right - box.left) % 360
@@ -195,7 +195,7 @@ class Plane:
 
     @staticmethod
     def holds(box: Box, x: NDArray[np.floating], y: NDArray[np.floating]) -> NDArray[np.bool_]:
-        """Return which galaxies lie in a rectangle."""
+        """Return a mask of the galaxies in a rectangle."""
         return (x >= min(box.left, box.right)) & (x <= max(box.left, box.right)) & (y >= box.low) & (y <= box.high)
 
     def outline(self, box: Box) -> str:

@@ -176,11 +176,11 @@ class Gallery:
         return rows if chosen is None else rows[chosen]
 
     def chosen(self, selection: Selection, rows: NDArray[np.int32]) -> NDArray[np.bool_] | None:
-        """Return which rows lie in the rectangles; None if there is no rectangle."""
+        """Return a mask of the rows in the rectangles; None if there is no rectangle."""
         inside = np.ones(len(rows), dtype=bool)
         if selection.sky:
             if self.sky is None:
-                message = "no position of this catalogue's galaxies is known, so that none lies in a part of the sky"
+                message = "the catalogue has no positions, so a part of the sky contains no galaxies"
                 raise UsageError(message)
             box = parse_box(selection.sky, "sky")
             inside &= Sky.holds(box, *(values[rows] for values in self.sky))
@@ -188,7 +188,7 @@ class Gallery:
             box = parse_box(selection.map, "map")
             places = self.layout.places
             if places is None:
-                raise UsageError(self.layout.problem or "the map is being computed: try again in a minute")
+                raise UsageError(self.layout.problem or "the map is being computed; try again in a minute")
             inside &= Plane.holds(box, *places[rows].T)
         return inside if selection.sky or selection.map else None
 

@@ -126,7 +126,7 @@ class Guard:
         await _respond(send, 200, page, more, kind=b"text/html; charset=utf-8")
 
     def _has_cookie(self, headers: dict[str, str]) -> bool:
-        # Other programs on this host may set malformed cookies, at which a strict parser would stop.
+        # Other programs on this host may set malformed cookies, which would stop a strict parser.
         cookies = (part.partition("=") for part in headers.get("cookie", "").split(";"))
         return any(name.strip() == _cookie(headers) and _same(value.strip(), self.token) for name, _, value in cookies)
 

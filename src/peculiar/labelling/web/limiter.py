@@ -14,7 +14,7 @@ Value = TypeVar("Value")
 
 
 class Limiter:
-    """Limits concurrent work: a few requests run, some wait, and all others are refused at once.
+    """Limiter of concurrent work: a few requests run, some wait, and all others are refused at once.
 
     Parameters
     ----------

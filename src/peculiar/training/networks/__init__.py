@@ -1,4 +1,4 @@
-"""Networks in PyTorch, one architecture a file.
+"""Networks in PyTorch, one architecture per module.
 
-Inside, pictures are float32 (n, 3, height, width) from 0 to 1, and what comes out are logits (n, classes).
+Inputs are float32 (n, 3, height, width) from 0 to 1, and outputs are logits (n, classes).
 """

