@@ -16,8 +16,8 @@ _CLASS_WEIGHT_POWER = 1 / 2
 
 
 def draws(data: Answered, rows: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Return the rows of an epoch, repeated by the square root of the rarity of their rarest trusted answer, up to 3."""
-    # Vote fractions are learned as they are; oversampling by votes would bias them.
+    """Return the rows of an epoch, repeated up to 3 times according to the rarity of their rarest trusted answer."""
+    # By the square root of the rarity; oversampling by votes would bias the vote fractions.
     labelled = {name: labels[rows] for name, labels in data.labels.items() if name not in data.shares}
     counts = {name: np.bincount(labels[labels >= 0]) for name, labels in labelled.items()}
     most = max((count.max() for count in counts.values()), default=1)
