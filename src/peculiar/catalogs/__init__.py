@@ -1,1 +1,1 @@
-"""The catalogue: written, opened, searched, learned from."""
+"""The catalogue: writing, opening, searching, teaching."""

@@ -1,1 +1,1 @@
-"""What is wrong with a data set."""
+"""Problems of a data set."""

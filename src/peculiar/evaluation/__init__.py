@@ -1,1 +1,1 @@
-"""How good a model is on labelled galaxies."""
+"""Scores of a model on labelled galaxies."""

@@ -1,1 +1,1 @@
-"""The exercise: its network, its training, its page, and what its filters see."""
+"""The exercise: its network, its training, its page, its feature maps."""

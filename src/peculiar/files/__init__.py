@@ -1,1 +1,1 @@
-"""Files: written whole or not at all, read within limits."""
+"""Files: written atomically, read within limits."""

@@ -1,1 +1,1 @@
-"""Labels from people: stored, exchanged with Zooniverse, asked for in the browser."""
+"""Labels from people: given in the browser, stored, exchanged with Zooniverse."""

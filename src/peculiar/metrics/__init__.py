@@ -1,1 +1,1 @@
-"""Numbers in, scores out: scores, intervals, calibration, prediction sets."""
+"""Scores, intervals, calibration, prediction sets."""

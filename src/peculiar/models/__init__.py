@@ -1,1 +1,1 @@
-"""The model file: run, calibrated, extended, explained, without PyTorch."""
+"""The model file: prediction, calibration, new questions, explanations, without PyTorch."""

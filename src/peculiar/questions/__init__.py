@@ -1,1 +1,1 @@
-"""What is asked of a galaxy: questions, decision trees, votes."""
+"""Questions about a galaxy, decision trees, votes."""

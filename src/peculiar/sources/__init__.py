@@ -1,4 +1,4 @@
-"""Where pictures come from, one kind a file."""
+"""Sources of pictures, one kind per module."""
 
 import logging
 import os
