@@ -1,12 +1,12 @@
-"""What detectors, their readout and the reduction of pictures do to a picture, simulated: four sets of kinds.
+"""Simulated artefacts of detectors, readout and data reduction, in four sets of kinds.
 
-The first measure of artefacts was designed on `FIRST` and tried on `SECOND`, which had been written down before; the
-next ones were designed on both and tried on `THIRD`, and those of now on all three. `UNSEEN` was written down before
-any of these was tried on it, and is only tested. Strengths are such that a person sees at a glance that something is
-wrong.
+The first measure of artefacts was designed on `FIRST` and tested on `SECOND`, which had been defined before. The next
+measures were designed on both and tested on `THIRD`, and the present ones were designed on all three. `UNSEEN` was
+defined before any measure was tried on it, and serves only as a test. The artefacts are strong enough to be obvious by
+eye.
 
-Each kind is a function that changes a whole picture, uint8 (height, width, 3), given a generator; for half of the
-pictures rows and columns are exchanged.
+Each kind is a function of a whole picture, uint8 (height, width, 3), and a random generator; rows and columns are
+exchanged for half of the pictures.
 """
 
 import io
@@ -47,12 +47,12 @@ def _banding(picture, random):
 
 
 def _part_missing(picture, random):
-    """The picture ends somewhere near the middle, at the rim of the chip, and is filled with one colour."""
+    """End the picture near its middle, as at the edge of a chip, and fill the rest with one colour."""
     picture[int(len(picture) * random.uniform(0.35, 0.65)) :] = random.integers(0, 80)
 
 
 def _amplifier_step(picture, random):
-    """One half or quarter was read by an amplifier with another zero and another gain."""
+    """Change the bias and gain of one half or quarter, as of a second amplifier."""
     place = len(picture) // 2 + int(random.integers(-10, 11))
     part = picture[place:] if random.random() < 0.5 else picture[place:, : picture.shape[1] // 2]
     part[:] = np.clip(part * random.uniform(0.8, 1.2) + random.uniform(15, 50) * random.choice([-1, 1]), 0, 255)
@@ -79,7 +79,7 @@ def _cosmic_rays(picture, random):
 
 
 def _faint_trail(picture, random):
-    """A satellite's, as wide as a star and near the middle."""
+    """Draw a satellite trail, as wide as a star and near the middle."""
     row, column = _grid(picture)
     angle = random.uniform(0, np.pi)
     beside = column * np.sin(angle) + row * np.cos(angle) - random.uniform(-20, 20)
@@ -88,7 +88,7 @@ def _faint_trail(picture, random):
 
 
 def _saturated_star(picture, random):
-    """A star that runs over: its charge spills along the columns."""
+    """Draw a saturated star whose charge bleeds along the columns."""
     row, column = _grid(picture)
     row, column = row - int(random.integers(-30, 31)), column - int(random.integers(-30, 31))
     over = (np.hypot(row, column) < random.uniform(4, 10)) | (
@@ -100,7 +100,7 @@ def _saturated_star(picture, random):
 
 
 def _blocks_lost(picture, random):
-    """Packets that never came: squares of one colour, or of another place."""
+    """Replace blocks, as of lost packets, by one colour or by another part of the picture."""
     side = len(picture)
     for _ in range(int(random.integers(2, 6))):
         size = int(random.integers(16, 49))
@@ -110,7 +110,7 @@ def _blocks_lost(picture, random):
 
 
 def _lines_shifted(picture, random):
-    """The readout lost step: each line begins elsewhere, or every other one."""
+    """Shift all lines, or every other one, as by a synchronisation error of the readout."""
     offset = int(random.integers(4, 11))
     for row in range(len(picture)):
         shift = (row % 2) * offset if offset % 2 else int(random.integers(-offset, offset + 1))
@@ -123,7 +123,7 @@ def _colours_apart(picture, random):
 
 
 def _bits_lost(picture, random):
-    """The converter gives but two or three of eight bits."""
+    """Keep only two or three of the eight bits of the converter."""
     picture &= np.uint8(random.choice([0b11000000, 0b11100000]))
 
 
@@ -140,7 +140,7 @@ def _dead_columns(picture, random):
 
 
 def _charge_trailing(picture, random):
-    """The chip's traps let charge go late: every light has a tail towards one side."""
+    """Add tails towards one side, as from charge traps."""
     length, kept = random.uniform(6, 20), random.uniform(0.3, 0.6)
     light, tail = picture.astype(float), np.zeros_like(picture[0], dtype=float)
     for row in range(len(picture)):
@@ -150,24 +150,24 @@ def _charge_trailing(picture, random):
 
 
 def _smear(picture, random):
-    """Without a shutter, what is bright draws a line along its whole column while the chip is read."""
+    """Draw lines along the columns of bright sources, as from readout without a shutter."""
     light = picture.mean(axis=0, keepdims=True) * random.uniform(1, 2.5)
     picture[:] = np.clip(picture + light, 0, 255)
 
 
 def _values_wrapped(picture, random):
-    """More light than the counter holds: it begins again from 0."""
+    """Wrap bright values around to 0, as in an overflowing counter."""
     picture[:] = (picture * random.uniform(1.5, 3)).astype(int) % 256
 
 
 def _frames_mixed(picture, random):
-    """Groups of lines come from another exposure, here the picture upside down."""
+    """Replace groups of lines by those of another exposure, here the picture upside down."""
     lines = (np.arange(len(picture)) // int(random.integers(1, 7))) % 2 == 1
     picture[lines] = picture[::-1][lines].copy()
 
 
 def _sky_cut_off(picture, random):
-    """Too much was taken off for the sky."""
+    """Subtract too much sky."""
     picture[:] = np.clip(picture - random.uniform(40, 80), 0, 255)
 
 
@@ -184,7 +184,7 @@ def _amplifier_glow(picture, random):
 
 
 def _colour_filter(picture, random):
-    """Each pixel saw through one of a mosaic of filters, and nobody filled in the others."""
+    """Keep one colour per pixel, as from a Bayer filter without interpolation."""
     seen = np.zeros_like(picture)
     for top, left, colour in ((0, 0, 0), (0, 1, 1), (1, 0, 1), (1, 1, 2)):
         seen[top::2, left::2, colour] = picture[top::2, left::2, colour]
@@ -192,7 +192,7 @@ def _colour_filter(picture, random):
 
 
 def _quarters_swapped(picture, random):
-    """The four amplifiers were put together in the wrong order."""
+    """Exchange the quarters, as of four amplifiers in the wrong order."""
     half = len(picture) // 2
     quarters = [picture[top : top + half, left : left + half].copy() for top in (0, half) for left in (0, half)]
     order = random.permutation(4)
@@ -204,13 +204,13 @@ def _quarters_swapped(picture, random):
 
 
 def _half_shifted(picture, random):
-    """From some line on, all begin elsewhere."""
+    """Shift all lines from a certain one on."""
     place = len(picture) // 2 + int(random.integers(-15, 16))
     picture[place:] = np.roll(picture[place:], int(random.integers(8, 60)), axis=1)
 
 
 def _cosmic_ray_bundle(picture, random):
-    """A shower of particles: short tracks, all the same way, in one place."""
+    """Draw a particle shower: short parallel tracks in one place."""
     angle = random.uniform(0, np.pi)
     middle = random.normal(len(picture) / 2, 20, 2)
     for _ in range(int(random.integers(20, 60))):
@@ -229,7 +229,7 @@ def _cosmic_rays_in_one_band(picture, random):
 
 
 def _crosstalk(picture, random):
-    """A star that runs over, read by another amplifier at the same time, shows here too: one flat level, sharp rim."""
+    """Add the crosstalk of a saturated star in another amplifier: a flat level with a sharp edge."""
     row, column = _grid(picture)
     row, column = row - random.uniform(-45, 45), column - random.uniform(-45, 45)
     over = np.hypot(row, column) < random.uniform(8, 18)
@@ -238,7 +238,7 @@ def _crosstalk(picture, random):
 
 
 def _pupil_ghost(picture, random):
-    """A bright star reflected between filter and window: the telescope's pupil, out of focus, with its spider."""
+    """Add the ghost of a bright star reflected between filter and window: the defocused pupil with its spider."""
     row, column = _grid(picture)
     row, column = row - random.uniform(-40, 40), column - random.uniform(-40, 40)
     away, outer = np.hypot(row, column), random.uniform(25, 60)
@@ -249,7 +249,7 @@ def _pupil_ghost(picture, random):
 
 
 def _persistence(picture, random):
-    """Stars that were too bright in an exposure before glow on, with the track of the telescope as it moved away."""
+    """Add persistence of saturated stars from an earlier exposure, with the track of the moving telescope."""
     glow = np.zeros(picture.shape[:2])
     row, column = _grid(picture)
     move = random.uniform(-60, 60, 2)
@@ -266,7 +266,7 @@ def _persistence(picture, random):
 
 
 def _dust(picture, random):
-    """Grains of dust on the window, not in the flat field, or only there: rings that are darker or lighter."""
+    """Add dark or bright rings, as from dust that is missing in the flat field, or only there."""
     row, column = _grid(picture)
     for _ in range(int(random.integers(1, 5))):
         away = np.hypot(row - random.uniform(-50, 50), column - random.uniform(-50, 50))
@@ -277,7 +277,7 @@ def _dust(picture, random):
 
 
 def _vignetting(picture, random):
-    """The flat field lacks the shadow of the tube: sky and galaxy fall off towards one side."""
+    """Darken the picture towards one side, as by vignetting that is not in the flat field."""
     row, column = _grid(picture)
     away = np.hypot(row - random.choice([-1, 1]) * random.uniform(40, 90), column - random.uniform(-60, 60)) / len(
         picture
@@ -287,21 +287,21 @@ def _vignetting(picture, random):
 
 
 def _overscan(picture, random):
-    """Pixels that the readout adds at the end of each row, which nobody cut off."""
+    """Keep the overscan pixels at the end of each row."""
     wide, level = int(random.integers(25, 55)), random.uniform(20, 120)
     part = picture[:, -wide:]
     part[:] = np.clip(random.normal(level, random.uniform(1, 5), part.shape[:2])[..., None], 0, 255)
 
 
 def _sky_bowl(picture, random):
-    """The sky was taken from so near that the galaxy was taken for sky: a dark bowl around it, and less galaxy."""
+    """Subtract a sky measured too close to the galaxy: a dark bowl around it, and less of the galaxy."""
     sky = ndimage.uniform_filter(picture.astype(float), (len(picture) // 5, picture.shape[1] // 5, 0))
     level = random.uniform(20, 40)
     picture[:] = np.clip(picture + level - random.uniform(0.9, 1.4) * sky, 0, 255)
 
 
 def _coadd_seam(picture, random):
-    """Beyond some line fewer exposures were added, by worse seeing: more noise, less sharp, another level."""
+    """Add the seam of a coadd with fewer exposures on one side: noisier, blurrier, at another level."""
     row, column = _grid(picture)
     angle = random.uniform(0, np.pi)
     beyond = column * np.sin(angle) + row * np.cos(angle) > random.uniform(-25, 25)
@@ -311,7 +311,7 @@ def _coadd_seam(picture, random):
 
 
 def _moving_object(picture, random):
-    """An asteroid moves on from one band's exposure to the next: a short streak in each, beside each other."""
+    """Draw an asteroid that moves between the exposures of the bands: a short streak in each band, side by side."""
     row, column = _grid(picture)
     angle, length = random.uniform(0, np.pi), random.uniform(2, 8)
     step, at = random.uniform(6, 14), random.uniform(-25, 25, 2)
@@ -325,12 +325,12 @@ def _moving_object(picture, random):
 
 
 def _band_rows_lost(picture, random):
-    """In one band some rows never came."""
+    """Remove some rows of one band."""
     _rows_lost(picture[..., int(random.integers(0, 3))], random)
 
 
 def _spikes(picture, random):
-    """A star that is far too bright, on the picture or beside it: a halo, and spikes of the mirror's spider."""
+    """Add the halo and diffraction spikes of a very bright star on the picture or beside it."""
     row, column = _grid(picture)
     row, column = row - random.uniform(-70, 70), column - random.uniform(-70, 70)
     angle = random.uniform(0, np.pi / 2)
@@ -344,7 +344,7 @@ def _spikes(picture, random):
 
 
 def _rows_interpolated(picture, random):
-    """Rows that were lost are filled with a straight line between their neighbours."""
+    """Interpolate lost rows linearly between their neighbours."""
     for _ in range(int(random.integers(1, 4))):
         count = int(random.integers(10, 30))
         top = int(random.integers(20, len(picture) - 20 - count))
@@ -353,7 +353,7 @@ def _rows_interpolated(picture, random):
 
 
 def _moire(picture, random):
-    """Pixels were put on another grid with weights that do not sum to one: a beat of both grids."""
+    """Add a moiré pattern, as from resampling with weights that do not sum to one."""
     row, column = _grid(picture)
     angle, wave = random.uniform(0, np.pi / 2), random.uniform(5, 16)
     across, along = column * np.cos(angle) + row * np.sin(angle), row * np.cos(angle) - column * np.sin(angle)
@@ -362,14 +362,14 @@ def _moire(picture, random):
 
 
 def _compressed(picture, random):
-    """Compressed until squares show."""
+    """Compress strongly, until blocks are visible."""
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "JPEG", quality=int(random.integers(2, 9)))
     picture[:] = np.asarray(Image.open(buffer))
 
 
 def _tree_rings(picture, random):
-    """The growth of the silicon moved the pixels' borders: rings around a point beside the picture."""
+    """Add tree rings of the silicon around a point beside the picture."""
     row, column = _grid(picture)
     away = np.hypot(row - random.uniform(60, 150), column - random.uniform(60, 150))
     wave = random.uniform(8, 25)
@@ -378,7 +378,7 @@ def _tree_rings(picture, random):
 
 
 def _pickup(picture, random):
-    """Another instrument's hum while the chip is read, row after row: a fine slanting weave that drifts."""
+    """Add electronic pickup noise during the readout: a fine, slanting, drifting pattern."""
     period = random.uniform(2.3, 7)
     place = np.arange(picture.shape[0] * picture.shape[1]).reshape(picture.shape[:2])
     drift = np.cumsum(random.normal(0, 0.3, picture.shape[0]))[:, None]
@@ -388,13 +388,13 @@ def _pickup(picture, random):
 
 
 def _core_removed(picture, random):
-    """Who removed cosmic rays took what is brightest for one: holes, also in the galaxy's middle."""
+    """Replace the brightest pixels, also in the centre of the galaxy, as by an over-eager removal of cosmic rays."""
     light = ndimage.gaussian_filter(picture.astype(float).sum(axis=2), 0.7)
     picture[light > np.quantile(light, 1 - random.uniform(0.01, 0.04))] = 0
 
 
 def _binned(picture, random):
-    """Read out in squares of pixels, to be quick, and brought back to the size of the other exposures."""
+    """Bin the pixels, and enlarge the picture to its original size."""
     side = int(random.integers(4, 9))
     rows, columns = (np.arange(length) // side * side for length in picture.shape[:2])
     sums = ndimage.uniform_filter(picture.astype(float), (side, side, 0), origin=(-(side // 2), -(side // 2), 0))
@@ -469,7 +469,7 @@ UNSEEN = {
 
 
 def spoil(pictures, kind, framing, random):
-    """Return pictures with an artefact, framed, and whether it can be seen there.
+    """Return framed pictures with an artefact, and whether it is visible in each.
 
     It can where it changes one in a hundred of the framed pixels by more than 10 of 255: a galaxy's square is a part
     of its picture, and what lies outside cannot be flagged.

@@ -1,7 +1,7 @@
-"""A survey of 200,000 galaxies in shards: pace, memory, and what several workers gain.
+"""Measure rate and memory for a survey of 200,000 galaxies in shards, and the gain of several workers.
 
-The stamps are repeated under other ids into Parquet files in a temporary folder (1.1 GB). One worker has one core, two
-have one each. Memory is the highest that the kernel noted for any process of the run.
+The stamps are repeated under other ids in Parquet files in a temporary folder (1.1 GB). Each worker has one core.
+Memory is the peak of any process of the run, as recorded by the kernel.
 
     python benchmarks/bench_batch.py [--rows 200000] [--views 1] [--fast]
 """
@@ -45,7 +45,7 @@ def _stamps() -> Iterator[bytes]:
 
 
 class Memory(threading.Thread):
-    """Notes the highest memory of a process and of those that it starts, in MiB."""
+    """Recorder of the peak memory of a process and its children, in MiB."""
 
     def __init__(self, pid: int) -> None:
         super().__init__(daemon=True)
@@ -76,7 +76,7 @@ class Memory(threading.Thread):
 
 
 def measure(data: Path, out: Path, workers: int, options: list[str]) -> tuple[float, float]:
-    """Return pictures a second from start to catalogue, and the highest memory of any process in MiB."""
+    """Return pictures per second from start to catalogue, and the peak memory of any process in MiB."""
     cores = ",".join(map(str, sorted(os.sched_getaffinity(0))[:workers]))
     command = ["taskset", "-c", cores, sys.executable, "-m", "peculiar", "predict", str(data)]
     command += ["--workers", str(workers), "--out", str(out), *options]

@@ -1,6 +1,6 @@
-"""Fetching cut-outs from a service on this machine: the rate that is kept, going on, and memory for many rows.
+"""Measure downloads of cut-outs from a local service: request rate, resuming, and memory for many rows.
 
-How fast a real service answers is not measured: it is asked at a polite rate, which is what takes the time.
+The speed of a real service is not measured: the limited request rate dominates.
 """
 
 import os
@@ -44,7 +44,7 @@ def main() -> None:
         for rate, count in ((5.0, 30), (50.0, 300)):
             service.times.clear()
             some = positions(count)
-            address = f"{service.url}/{rate:.0f}"  # an address of its own, lest the cache answer
+            address = f"{service.url}/{rate:.0f}"  # a separate address, so that the cache does not answer
             fetch_cutouts(some, f"at-{rate:.0f}", survey, FRAME, manners=Manners(rate), address=address)
             kept = (len(service.times) - 1) / float(np.ptp(service.times))
             rows.append((f"requests at a limit of {rate:.0f} a second", kept, "requests/s"))

@@ -53,7 +53,7 @@ def main() -> None:
                 page.wait_for_function(NEXT, arg="")
                 times = []
                 for number in range(options.answers):
-                    time.sleep(0.25)  # as quick as people are
+                    time.sleep(0.25)  # as fast as people
                     old = page.get_attribute("#galaxy", "src")
                     begun = time.perf_counter()
                     page.keyboard.press("12"[number % 5 == 0])

@@ -1,7 +1,7 @@
-"""Stamps out of a memory-mapped mosaic of three bands: cut-outs a second of one core, beside a loop of astropy's.
+"""Measure stamps cut from a memory-mapped mosaic of three bands, per second on one core, against a loop with astropy.
 
 ``python benchmarks/bench_mosaic.py [SIDE]`` makes a mosaic of SIDE x SIDE x 3 float32 (10,000: 1.2 GB) in a temporary
-folder, and deletes it afterwards. Times are of processor and of clock; on a busy machine the first is the one to go by.
+folder, and deletes it afterwards. CPU and wall-clock times are given; on a busy machine rely on the CPU time.
 """
 
 import tempfile
@@ -24,7 +24,7 @@ COUNT, PLAIN, SIDES = 5000, 300, (64, 128)
 
 
 def make(folder: Path, side: int) -> WCS:
-    """Write mosaic and positions; the noise repeats itself every 500 rows, which changes nothing of the work."""
+    """Write mosaic and positions; the noise repeats every 500 rows, which does not affect the timing."""
     wcs = WCS(naxis=2)
     wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
     wcs.wcs.crval, wcs.wcs.crpix = [150.0, 2.0], [side / 2, side / 2]
@@ -47,7 +47,7 @@ def make(folder: Path, side: int) -> WCS:
 
 
 def timed(work: Callable[[], Iterable[object]]) -> tuple[float, float]:
-    """Return results a second of processor and of clock, the better of three rounds."""
+    """Return results per CPU-second and per wall-clock second, the best of three rounds."""
     rates = []
     for _ in range(3):
         cpu, clock = time.process_time(), time.perf_counter()
@@ -57,7 +57,7 @@ def timed(work: Callable[[], Iterable[object]]) -> tuple[float, float]:
 
 
 def plain(path: Path, ra: np.ndarray, dec: np.ndarray, side: int) -> Iterable[np.ndarray]:
-    """Cut and stretch stamp by stamp, as most scripts do."""
+    """Cut and stretch each stamp separately, as most scripts do."""
     with fits.open(path, memmap=True) as hdus:
         wcs = WCS(hdus[0].header, naxis=2)
         for place in zip(ra, dec, strict=True):

@@ -1,8 +1,8 @@
-"""Native 424-px JPEGs to a catalogue with the model that ships, beside the plain way: DataLoader and ConvNeXt-nano.
+"""Measure native 424-px JPEGs to a catalogue with the model that ships, against DataLoader and ConvNeXt-nano.
 
-The plain way is what a user of Zoobot does on a processor: a folder of JPEGs, a PyTorch DataLoader with a worker a
-core, pictures resized to 224 px, timm's ConvNeXt-nano (the smallest encoder that Zoobot offers). timm is installed
-into a folder that is thrown away.
+The alternative is what a user of Zoobot does on a CPU: a folder of JPEGs, a PyTorch DataLoader with one worker per
+core, pictures resized to 224 px, timm's ConvNeXt-nano (the smallest encoder that Zoobot offers). timm is installed into
+a temporary folder.
 """
 
 import os
@@ -101,7 +101,7 @@ def main() -> None:
                 count / timed(lambda: predict(source, Path(scratch) / "c.parquet", model, workers=workers))
             )
         best = {name: max(values) for name, values in rates.items()}
-        # Both want all cores, so together they take the sum of their times.
+        # Both use all cores, so together they take the sum of their times.
         allowed = 1 / (1 / best["decoding and framing alone"] + 1 / best["the network alone"])
         plain = plain_rate(folder, Path(scratch))
         command = [sys.executable, "-m", "peculiar", "predict", str(next(folder.glob("*.jpg"))), "--out", "c.parquet"]

@@ -1,12 +1,12 @@
-"""Searching a million galaxies: seconds a query, peak memory; and how long a head takes to fit to 40,000.
+"""Measure searches among a million galaxies: seconds per query, peak memory; and the time to fit a head to 40,000.
 
     python benchmarks/bench_search.py [--rows 1000000] [--width 384] [--like CATALOG]
 
-The catalogue is made of random numbers in a temporary folder (1.6 GB for a million; as much again for what the searches
-keep); each search runs in a process of its own, whose peak memory is read from the system. Random numbers have no cells
-that an index could use, so that with `--like` the embeddings are those of a real catalogue, each many times with noise
-as large as what lies between a galaxy and its nearest neighbour. Each search is also run once with the files dropped
-from the system's memory before, as on the first search of a day: "cold".
+The catalogue consists of random numbers in a temporary folder (1.6 GB for a million, and as much again for the cache).
+Each search runs in its own process, whose peak memory is read from the system. Random numbers have no clusters that an
+index could use, so with `--like` the embeddings are those of a real catalogue, each repeated with noise as large as the
+distance to the nearest neighbour. Each search is also run once after dropping the files from the page cache, as on the
+first search of a day: "cold".
 """
 
 import argparse
@@ -31,7 +31,7 @@ SEARCHES = ("similar", "similar, approximate", "similar where", "similar where, 
 
 
 def real_embeddings(path: Path) -> tuple[np.ndarray, float]:
-    """Return the embeddings of a catalogue, and how far a number lies from the nearest galaxy's, in the median."""
+    """Return the embeddings of a catalogue, and the median difference of a value from that of the nearest galaxy."""
     raw = np.stack(pa.parquet.read_table(path, columns=["embedding"])["embedding"].drop_null().to_numpy())
     some = raw[np.random.default_rng(222).permutation(len(raw))[:300]]
     squares = (some**2).sum(axis=1)[:, None] + (raw**2).sum(axis=1) - 2 * some @ raw.T
@@ -67,7 +67,7 @@ def make(path: Path, rows: int, width: int, like: Path | None) -> None:
 
 
 def forget(folder: Path) -> None:
-    """Drop the files of a folder from the system's memory."""
+    """Drop the files of a folder from the page cache."""
     for file in folder.rglob("*"):
         if file.is_file():
             with file.open("rb") as opened:
@@ -75,7 +75,7 @@ def forget(folder: Path) -> None:
 
 
 def measured(name: str, path: Path) -> dict[str, float]:
-    """Run one search in this process: seconds of the first call, the best of the others, and from a cold disk."""
+    """Run one search in this process; return seconds of the first call, of the best other one, and from a cold disk."""
     from peculiar.catalogs.catalog import Catalog
     from peculiar.catalogs.search import Cone
 
@@ -104,7 +104,7 @@ def measured(name: str, path: Path) -> dict[str, float]:
 
 
 def recalls(path: Path) -> dict[str, float]:
-    """Search for galaxies exactly and approximately: which share of the fifty nearest the index finds."""
+    """Return the share of the fifty nearest neighbours that the index finds, compared with exact searches."""
     from peculiar.catalogs.catalog import Catalog
 
     catalog, shares = Catalog(path), []

@@ -1,4 +1,4 @@
-"""Streaming all stamps (31,683 JPEGs of 160 x 160 in Parquet) to 128 x 128: pictures a second, and peak memory."""
+"""Measure streaming of all stamps (31,683 JPEGs of 160 x 160 in Parquet) to 128 x 128: rate and peak memory."""
 
 import resource
 import time

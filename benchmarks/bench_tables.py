@@ -1,4 +1,4 @@
-"""Writing and reading a catalogue in each format: rows a second, and against astropy's Table.write and Table.read.
+"""Measure writing and reading of a catalogue in each format, in rows per second, against astropy's Table.
 
 python benchmarks/bench_tables.py [ROWS]
 """
@@ -57,7 +57,7 @@ def as_astropy(table: pa.Table) -> Table:
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """The best of three, since other programs share the machine."""
+    """Return the best of three times, because other programs share the machine."""
     times = []
     for _ in range(3):
         started = time.perf_counter()
@@ -91,7 +91,7 @@ def main() -> None:
     parser.add_argument("rows", type=int, nargs="?", default=20_000)
     rows = parser.parse_args().rows
     machine = describe("pyarrow", "astropy", "duckdb", "numpy")
-    warnings.simplefilter("ignore")  # astropy masks nulls, and says so
+    warnings.simplefilter("ignore")  # astropy masks nulls, with a warning
     table = catalogue(rows)
     figures = []
     with tempfile.TemporaryDirectory() as name:

@@ -1,7 +1,7 @@
-"""The exercise with peculiar, beside its own tf.keras script, in turns: 8 epochs at batch 5, two cores.
+"""Measure the exercise with peculiar against its own tf.keras script, alternating: 8 epochs, batch 5, two cores.
 
-TensorFlow is installed into an environment of its own (--environment), made on first use. Where peculiar was never
-trained with before, numba compiles in the first of its runs.
+TensorFlow is installed into a separate environment (--environment) on first use. If peculiar has never trained on this
+machine, numba compiles in the first run.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""The exercise with peculiar; prints its figures as JSON on the last line. Run by `bench_train.py`."""
+"""Run the exercise with peculiar, and print its figures as JSON on the last line. Called by `bench_train.py`."""
 
 import json
 import sys

@@ -1,6 +1,6 @@
-"""The exercise as its own tf.keras script, with `ImageDataGenerator`; prints its figures as JSON on the last line.
+"""Run the exercise as its tf.keras script with `ImageDataGenerator`, and print its figures as JSON on the last line.
 
-Run by `bench_train.py` in an environment of its own.
+Called by `bench_train.py` in a separate environment.
 """
 
 import json
@@ -45,7 +45,7 @@ model.compile(
 ready = time.perf_counter()
 history = model.fit(
     training,
-    # The exercise's len(x_train) / 5 is a float, which today's Keras refuses.
+    # The exercise's len(x_train) / 5 is a float, which current Keras refuses.
     steps_per_epoch=len(x_train) // 5,
     epochs=epochs,
     validation_data=validation,

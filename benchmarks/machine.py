@@ -16,7 +16,7 @@ COLUMNS = ("date", "commit", "command", "machine", "what", "value", "unit")
 
 
 def make_parser(doc: str) -> argparse.ArgumentParser:
-    """A parser of a benchmark's options, with the one that all have; the first line of `doc` says what it measures."""
+    """Return a parser with the common option of all benchmarks; the first line of `doc` describes the benchmark."""
     parser = argparse.ArgumentParser(description=doc.splitlines()[0], allow_abbrev=False)
     parser.add_argument(
         _RECORD, action="store_true", help="add the figures to results.csv, which docs/models.md is made of"
@@ -25,7 +25,7 @@ def make_parser(doc: str) -> argparse.ArgumentParser:
 
 
 def data_folder() -> Path:
-    """The folder of real galaxies."""
+    """Return the folder of real galaxies."""
     folder = Path(os.environ.get("PECULIAR_DATA") or Path(__file__).parents[2] / "shared" / "data")
     if not (folder / "galaxydata.npz").is_file():
         sys.exit("this benchmark needs real galaxies: set PECULIAR_DATA to the folder that holds galaxydata.npz")
@@ -33,7 +33,7 @@ def data_folder() -> Path:
 
 
 def describe(*packages: str) -> str:
-    """Print and return what the figures were measured on."""
+    """Print and return a description of the machine and the versions."""
     cpu = platform.processor() or platform.machine()
     for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else ():
         if line.startswith("model name"):
@@ -51,7 +51,7 @@ def record(machine: str, *rows: tuple[str, float, str]) -> None:
         print(f"{what:50} {value:10.3f} {unit}")
     if _RECORD not in sys.argv[1:]:
         return
-    # A path of this machine says nothing elsewhere: the name will do.
+    # A path of this machine is meaningless elsewhere, so only the name is recorded.
     words = [Path(word).name if Path(word).is_absolute() else word for word in sys.argv[1:] if word != _RECORD]
     command = " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *words])
     today = datetime.datetime.now(datetime.UTC).date()
@@ -70,9 +70,9 @@ def _git(*words: str) -> str:
 
 def _commit() -> str:
     commit = _git("rev-parse", "--short", "HEAD")
-    # The rows that earlier benchmarks added change nothing of what is measured.
+    # Rows added by earlier benchmarks do not affect the measurement.
     return commit + "-dirty" if _git("status", "--porcelain", "--", ":/", f":!{RESULTS.name}") else commit
 
 
-# As a benchmark begins: work may go on while it runs.
+# Determined when a benchmark starts, because the checkout may change while it runs.
 COMMIT = _commit()

@@ -1,16 +1,14 @@
-"""Write the real stamps with the shapes as the only labels, to train a model that nobody told of odd galaxies.
+"""Write the real stamps with the shapes as the only labels, to train a model that has never seen the label `odd`.
 
-    python benchmarks/make_shapes_only.py /tmp/untold.parquet
-    peculiar train /tmp/untold.parquet --out /tmp/untold --epochs 6 --size 96
-    peculiar export /tmp/untold --out /tmp/untold.onnx
-    peculiar predict STAMPS --model /tmp/untold.onnx --embeddings --views 1 --out UNTOLD
-    python benchmarks/score_search.py UNTOLD
-    python benchmarks/score_active.py UNTOLD
+    python benchmarks/make_shapes_only.py /tmp/shapes.parquet peculiar train /tmp/shapes.parquet --out /tmp/shapes
+    --epochs 6 --size 96 peculiar export /tmp/shapes --out /tmp/shapes.onnx peculiar predict STAMPS --model
+    /tmp/shapes.onnx --embeddings --views 1 --out SHAPES python benchmarks/score_search.py SHAPES python
+    benchmarks/score_active.py SHAPES
 
 STAMPS is the folder `stamps` of the real galaxies.
 
-Galaxies without a shape are left out, and with them most odd ones. The pictures are not the project's to publish:
-delete the file afterwards.
+Galaxies without a shape are left out, and with them most odd ones. The project may not publish the pictures: delete the
+file afterwards.
 """
 
 import argparse

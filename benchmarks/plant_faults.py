@@ -1,9 +1,9 @@
-"""Copy real galaxies into a temporary folder and plant faults of every kind among them.
+"""Copy real galaxies into a folder and plant defects of every kind among them.
 
     python benchmarks/plant_faults.py --data ../shared/data/stamps --out /tmp/planted --count 3000
 
-Writes ``planted.parquet`` and ``truth.json``: which rows are faulty, and of which they are copies. The pictures are not
-the project's to publish: delete the folder afterwards.
+Writes ``planted.parquet`` and ``truth.json``: the defective rows, and the rows of which others are copies. The project
+may not publish the pictures: delete the folder afterwards.
 """
 
 import argparse
@@ -37,17 +37,17 @@ def copied(content: bytes, kind: str, number: int, random: np.random.Generator) 
         buffer = io.BytesIO()
         picture.save(buffer, "PNG")
         return buffer.getvalue()
-    if kind == "turned":  # by any angle; every other one is cut so that no empty corners show
+    if kind == "turned":  # by any angle; every other one is cropped so that there are no empty corners
         picture = picture.rotate(float(random.uniform(0, 360)), Image.Resampling.BICUBIC)
         return encode(middle(picture, int(side / 2**0.5)) if number % 2 else picture, random)
     if kind == "mirrored":  # every other one is turned by quarters too
         picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         return encode(picture.rotate(90 * int(random.integers(1, 4))) if number % 2 else picture, random)
-    if kind == "rescaled":  # to half or double; every other one is a narrower view as well
+    if kind == "rescaled":  # to half or double size; every other one is also cropped more closely
         picture = middle(picture, int(side * random.uniform(0.7, 0.95))) if number % 2 else picture
         width = int(picture.width * np.exp(random.uniform(-np.log(2), np.log(2))))
         return encode(picture.resize((width, width), Image.Resampling.LANCZOS), random)
-    kept = int(0.8 * side)  # cut anew, by up to a tenth of the side from the middle in each direction
+    kept = int(0.8 * side)  # cropped around another point, up to a tenth of the side from the centre in each direction
     left, upper = random.integers(0, side - kept + 1, 2)
     return encode(picture.crop((left, upper, left + kept, upper + kept)), random)
 
@@ -58,7 +58,7 @@ def middle(picture: Image.Image, side: int) -> Image.Image:
 
 
 def broken(content: bytes, kind: str, number: int, random: np.random.Generator) -> bytes:
-    """Return a picture with a fault."""
+    """Return a picture with a defect."""
     if kind == "unreadable":
         return (content[: len(content) // 3], b"", b"no picture at all", content[200:])[number % 4]
     picture = Image.open(io.BytesIO(content)).convert("RGB")
@@ -68,14 +68,14 @@ def broken(content: bytes, kind: str, number: int, random: np.random.Generator) 
     if kind == "constant":
         return encode(Image.new("RGB", picture.size, tuple(random.integers(0, 256, 3).tolist())), random)
     pixels = np.asarray(picture).astype(float)
-    if kind == "blank":  # the sky and its noise alone
+    if kind == "blank":  # only sky and noise
         return encode(
             Image.fromarray(random.normal(random.uniform(5, 40), 4, pixels.shape).clip(0, 255).astype(np.uint8)), random
         )
     if kind == "clipped":
         return encode(Image.fromarray((pixels * random.uniform(4, 8)).clip(0, 255).astype(np.uint8)), random)
-    # The galaxy lies by a quarter to four tenths of the side from the middle, in whatever direction leaves the middle
-    # darkest: a picture that has another galaxy in its middle is off-centre to nobody. The rim fills what is missing.
+    # The galaxy is moved by a quarter to four tenths of the side, in the direction that leaves the centre darkest,
+    # because a picture with another galaxy in the centre is not off-centre. The rim fills the gap.
     wide = np.pad(np.asarray(picture), ((side // 2,) * 2, (side // 2,) * 2, (0, 0)), mode="edge")
     tries = []
     for _ in range(20):
@@ -94,7 +94,7 @@ def plant(data: Path, out: Path, *, count: int, each: int, label: str, flipped: 
     random = np.random.default_rng(seed)
     parts = sorted(data.glob("*.parquet")) if data.is_dir() else [data]
     rows = pa.concat_tables([pa.parquet.read_table(part, columns=["id", "image", label]) for part in parts]).to_pylist()
-    # Labels are flipped among galaxies that the model was not trained on, whose embeddings it cannot have learnt.
+    # Labels are flipped among galaxies that the model was not trained on, whose embeddings it cannot have memorised.
     chosen = np.sort(random.permutation(len(rows))[:count])
     galaxies = [(rows[row]["id"], rows[row]["image"]["bytes"], rows[row][label]) for row in chosen]
     picked = random.permutation(count)[: each * (len(COPIES) + len(BROKEN))].reshape(-1, each).tolist()
@@ -105,7 +105,7 @@ def plant(data: Path, out: Path, *, count: int, each: int, label: str, flipped: 
             id_, content, given = galaxies[row]
             name = f"{kind.replace(' ', '-')}-{number}"
             planted.append([id_, name] if kind in COPIES else name)
-            # A galaxy is in the same part as its copies, or its label would be known to the model.
+            # A galaxy is in the same part as its copies; otherwise the model would know its label.
             galaxies.append((name, make(content, kind, number, random), given))
         truth[kind] = planted
     held_out = [row for row in range(count) if galaxies[row][2] and part_of(galaxies[row][0], **HELD_OUT) == "test"]

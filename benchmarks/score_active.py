@@ -1,24 +1,23 @@
-"""Does choosing which galaxy to ask about save answers? On the real stamps, with several seeds.
+"""Measure how many answers active learning saves, on the real stamps with several seeds.
 
     python benchmarks/score_active.py CATALOG [--seeds 5] [--first 0]
 
-CATALOG is what `peculiar predict STAMPS --embeddings --out CATALOG` wrote of the folder `stamps` of the real galaxies.
-An annotator who always gives the volunteers' answer labels galaxies; scored is the average precision on galaxies held
-back. Two tasks: `odd` among those that Galaxy Zoo 2 found odd or not odd, and rings among the four classes mixed with
-those found not odd. The model was trained on both, so its embeddings know of them, and both ways need few labels. So
-each task is tried three ways:
+CATALOG is written by `peculiar predict STAMPS --embeddings --out CATALOG`, where STAMPS is the folder `stamps` of the
+real galaxies. A simulated annotator who always gives the volunteers' answer labels galaxies; the score is the average
+precision on held-out galaxies. There are two tasks: `odd` among galaxies that Galaxy Zoo 2 found odd or not odd, and
+rings among the four classes mixed with galaxies found not odd. The model was trained on both, so its embeddings
+separate them and few labels are needed. Therefore each task has three variants:
 
-- on the model's training part, held back are its validation and test parts. The model was told the labels of these very
-  galaxies, so that its embeddings of them are better than those of others;
-- on galaxies that it was not trained on, as in use: two thirds of its validation and test parts, with another third
-  held back for each seed;
-- on the training part, with the directions that decide the model's own answers taken out of the embeddings, so that the
-  kind is new to it.
+- labelling the model's training part and scoring its validation and test parts. The model was trained on the labels of
+these very galaxies, so their embeddings are better than those of others; - labelling galaxies that it was not trained
+on, as in practice: two thirds of its validation and test parts, with another third held out for each seed; - labelling
+the training part, with the directions that decide the model's own answers removed from the embeddings, so that the kind
+is new to it.
 
-Every fifth question goes to a galaxy kept apart, as at the desk. The head that chooses does not learn from it; the head
-that is scored learns from all answers, as `peculiar teach` does from the labels that the desk exports. Random labelling
-is scored with the same kind of head. A flat curve crosses the goal by luck, so that both are told: with how many
-labels it is first reached, and from how many on it stays above.
+Every fifth question goes to the random sample, as on the labelling pages. The head that chooses is not fitted to it;
+the head that is scored is fitted to all answers, like `peculiar teach` on exported labels. Random labelling is scored
+with the same kind of head. A flat curve crosses the goal by chance, so both numbers are given: the labels with which
+the goal is first reached, and those from which the score stays above it.
 """
 
 from pathlib import Path
@@ -39,7 +38,7 @@ SIZES = list(range(100, 1_301, 100))
 
 
 class Task:
-    """Galaxies, which of them are wanted, and a head fitted to some."""
+    """A task: galaxies, their binary labels, and a head fitted to some of them."""
 
     def __init__(self, values: np.ndarray, odd: np.ndarray) -> None:
         self.embeddings, self.odd = Embeddings.of(values), odd
@@ -55,7 +54,7 @@ class Task:
         return mean_precision(self.odd[held], committee.probabilities(self.vectors[held]), [1])
 
     def curve(self, pool: np.ndarray, held: np.ndarray, seed: int, strategy: str) -> list[float]:
-        """Return the score after each of `SIZES` answers, those kept apart counted."""
+        """Return the score after each of `SIZES` answers, including the random sample."""
         order = np.random.default_rng(seed).permutation(pool)
         learned, apart = np.split(order, [round(len(pool) * (1 - APART))])
         free = np.zeros(len(self.odd), dtype=bool)
@@ -63,7 +62,7 @@ class Task:
         asked, scores, committee = np.empty(0, dtype=int), [], None
         for size in [LEAST, *SIZES]:
             new = round(size * (1 - APART)) - len(asked)
-            # The first are drawn by chance; so are further ones, until there are two kinds to learn from.
+            # The first galaxies are random, and so are further ones until there are two different answers.
             how = "random" if committee is None else strategy
             chosen = choose(self.embeddings, free, committee, new, strategy=how, rare=1, seed=seed)
             asked = np.concatenate([asked, chosen])
@@ -74,7 +73,7 @@ class Task:
 
 
 def crossing(above: np.ndarray, *, kept: bool = False) -> float:
-    """Return with how many answers the goal is first reached, or reached for good; not a number where it is not."""
+    """Return the number of answers with which the goal is first reached, or from which it is kept; NaN if never."""
     reached = above >= 0
     if kept:
         reached = np.logical_and.accumulate(reached[::-1])[::-1]
@@ -130,7 +129,7 @@ def main() -> None:
                 draws = (np.random.default_rng([seed, draw]).permutation(pool)[:RANDOM] for draw in range(DRAWS))
                 goals[number] = np.mean([task.score(drawn, held) for drawn in draws])
             rows += told(f"{title}: AP of {RANDOM} labels by chance", list(goals))
-            if parts is seen:  # one goal, since all draws are from the same galaxies
+            if parts is seen:  # one goal, because all draws are from the same galaxies
                 goals[:] = goals.mean()
             for strategy in options.strategies.split(","):
                 curves = np.array([task.curve(*parts(seed), seed, strategy) for seed in seeds])
@@ -147,7 +146,7 @@ def main() -> None:
 
 
 def told(name: str, values: list[float]) -> list[tuple[str, float, str]]:
-    """Return the mean and the ends: what never reached the goal is not a number."""
+    """Return mean and range as text; NaN if the goal is never reached."""
     return [
         (f"{name}, mean of {len(values)} seeds", float(np.mean(values)), ""),
         (f"{name}, lowest", float(np.min(values)), ""),

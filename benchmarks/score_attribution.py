@@ -1,12 +1,12 @@
-"""Does hiding what `peculiar explain` outlines change the answer? Measured on galaxies outside the test part.
+"""Measure how hiding the region outlined by `peculiar explain` changes the answer, outside the test part.
 
     python benchmarks/score_attribution.py [--count 49] [--part validation] [--rise]
 
-Galaxies of seven classes that the model that ships classifies as they are labelled. For each, places are ordered by the
-map, by their distance from the middle, by brightness, by smooth noise, and by the map of another galaxy of the same
-class; the first tenth is hidden at once. "Surroundings" hides as the map was made; "sky" fills with the median of the
-rim, which it was not made with. Deletion and insertion are the areas of Petsiuk et al. (2018, BMVC, arXiv:1806.07421,
-section 4.3): mean probability while more and more is hidden (lower is better), or shown (higher).
+The galaxies are of seven classes, and the model that ships classifies them correctly. For each, places are ranked by
+the map, by the distance from the centre, by brightness, by smooth noise, and by the map of another galaxy of the same
+class; the first tenth is hidden at once. "Surroundings" fills hidden pixels as for the map; "sky" fills them with the
+median of the rim, which was not used for the map. Deletion and insertion are the areas of Petsiuk et al. (2018, BMVC,
+arXiv:1806.07421, section 4.3): mean probability while more and more is hidden (lower is better), or shown (higher).
 
 `--rise` adds their own method (eqs. 5 and 6) with as many pictures through the network.
 """
@@ -29,7 +29,7 @@ STEPS = np.linspace(0, 1, 9)
 
 
 def galaxies(model, part, count):
-    """Yield (question, label, framed picture) of so many galaxies, as many of each class."""
+    """Yield question, label and framed picture of `count` galaxies, equally many of each class."""
     recipe = model.card.training["recipe"]
     each = count // sum(map(len, WANTED.values()))
     for name, answers in WANTED.items():
@@ -51,7 +51,7 @@ def galaxies(model, part, count):
 
 @dataclass
 class AsItIs:
-    """Asks a model about pictures that are framed already."""
+    """Wrapper of a model that classifies framed pictures."""
 
     asked: OneQuestion
 
@@ -82,13 +82,13 @@ def log_odds(chances, number):
 
 
 def first(order, share):
-    """The pixels that come first, with edges a little softened."""
+    """Return a mask of the first pixels, with slightly softened edges."""
     ranks = np.argsort(np.argsort(-order, axis=None)).reshape(order.shape)
     return ndimage.gaussian_filter((ranks < share * order.size).astype(np.float32), 1)
 
 
 def rise(asked, picture, number, count, seed, cells=8, kept=0.5):
-    """Petsiuk et al. (2018), eqs. 5 and 6: the mean of random masks, each weighted by the score of what it shows."""
+    """Compute a RISE map (Petsiuk et al. 2018, eqs. 5 and 6): the mean of random masks, weighted by their scores."""
     rng, side = np.random.default_rng(seed), len(picture)
     step = -(-side // cells)
     total = np.zeros((side, side))

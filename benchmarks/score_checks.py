@@ -1,8 +1,8 @@
-"""How many planted faults the doctor finds, how many of its pairs are false, and how long it takes.
+"""Measure how many planted defects the checks find, how many reported pairs are false, and the time.
 
     python benchmarks/score_checks.py --data ../shared/data/stamps --count 3000
 
-Plants faults with `plant_faults.py` into a temporary folder, which is deleted at the end. `--count 31683` takes all.
+Defects are planted by `plant_faults.py` in a temporary folder, which is deleted at the end. `--count 31683` takes all.
 """
 
 import argparse
@@ -46,7 +46,7 @@ def score(folder: Path) -> None:
     for kind in COPIES:
         hit = sum(frozenset(pair) in pairs for pair in truth[kind])
         print(f"{kind:12} found {hit} of {len(truth[kind])}")
-    # Copies of pictures that were broken or copied again also belong to them.
+    # Copies of defective or copied pictures also belong to them.
     beyond = [(sorted(pair), text) for pair, text in pairs.items() if pair not in expected]
     print(f"pairs that were not planted: {len(beyond)} of {len(pairs)} (look at them: the data hold true ones too)")
     for names, text in beyond[:30]:

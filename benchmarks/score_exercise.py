@@ -1,7 +1,7 @@
-"""The exercise's scores over several seeds: the exercise's network, and its duplicate trained by Keras itself.
+"""Compare the scores of the exercise over several seeds: peculiar's network, and the same network trained by Keras.
 
-Both get the exercise's split; the seed decides the first weights and the order of the galaxies. The last lines say
-whether the two distributions of scores can be told apart (Mann-Whitney U, two-sided).
+Both use the exercise's split; the seed decides the first weights and the order of the galaxies. The last lines give the
+significance of the difference of the two distributions of scores (Mann-Whitney U, two-sided).
 """
 
 import os
@@ -28,12 +28,12 @@ from peculiar.sources.stream import read_dataset
 
 
 def with_keras(seed: int, epochs: int) -> tuple[float, float]:
-    """Train the duplicate by `model.fit`; return validation accuracy and AUC after the last epoch."""
+    """Train the Keras network by `model.fit`; return validation accuracy and AUC after the last epoch."""
     keras.utils.set_random_seed(seed)
     data, labels = load_galaxy_data(data_folder() / "galaxydata.npz")
     parts = split(labels)
     pictures = data.astype(np.float32) / 255
-    # Keras's own first weights: its initialisers build the twin a second time.
+    # Keras's own first weights: its initialisers build the network a second time.
     model = keras.models.clone_model(to_keras(Network()))
     model.compile(
         optimizer=keras.optimizers.Adam(learning_rate=0.001),

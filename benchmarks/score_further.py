@@ -1,10 +1,10 @@
-"""What does training all layers from a model file bring over a new head alone? With questions that the model never saw.
+"""Compare fine-tuning of all layers with a new linear head, on questions that are new to the model.
 
     python benchmarks/score_further.py [--labels 200 500] [--seeds 3] [--first 0] [--epochs N] [--learning-rate X]
 
-Three questions: whether a galaxy is smooth or has features (votes of Galaxy Zoo 2, near to what the model was asked),
-and whether a jet or a cloud was painted on a galaxy that has none (see `score_unknown.py`; far from it). Labels are of
-galaxies that the model was not trained on; others of them, two thousand, are scored.
+There are three questions: whether a galaxy is smooth or has features (votes of Galaxy Zoo 2, close to the model's own
+questions), and whether a jet or a cloud was painted on the galaxy (see `score_unknown.py`; far from them). The labelled
+galaxies, and the two thousand others that are scored, are new to the model.
 """
 
 import tempfile
@@ -31,7 +31,7 @@ SCORED = 2000
 
 
 def drawn(task, count, seed):
-    """Return pictures, as JPEG, and labels: those to learn from first, then those to score."""
+    """Return pictures, as JPEG, and labels: first those for training, then those to score."""
     random = np.random.default_rng(seed)
     stamps = ds.dataset(data_folder() / "stamps")
     truth = stamps.to_table(columns=["id", "gz2_argmax"])
@@ -76,7 +76,7 @@ def main():
                 head = fit_head(embeddings[:count], labels[:count], question, seed=seed)
                 found["a head"].append(class_auc(labels[count:], head.probabilities(embeddings[count:])[:, 1]))
                 with tempfile.TemporaryDirectory() as folder:
-                    # Ids of their own: by those that they have all of them would be held back.
+                    # New ids: by their own ids all of them would be held out.
                     table = {
                         "id": [f"{task}-{seed}-{row}" for row in range(count)],
                         "image": [{"bytes": one, "path": None} for one in contents[:count]],

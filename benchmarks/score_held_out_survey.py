@@ -1,10 +1,9 @@
-"""What imitating other surveys' looks in training brings: trained on SDSS alone, tried on DECaLS.
+"""Measure the gain of imitating other surveys in training: trained on SDSS alone, tested on DECaLS.
 
     python benchmarks/score_held_out_survey.py [--epochs 6]
 
-Two runs with the same seed, of SDSS galaxies alone; one without the changes of flux, colour, contrast, sharpness and
-noise (`peculiar.training.augment`). Both are scored on the DECaLS galaxies that are not in the test part: ringed or
-not.
+Two runs with the same seed train on SDSS galaxies alone, one without the changes of flux, colour, contrast, sharpness
+and noise (`peculiar.training.augment`). Both are scored on the DECaLS galaxies outside the test part: ringed or not.
 """
 
 import tempfile
@@ -41,7 +40,7 @@ def take(galaxies: Answered, rows) -> Answered:
 
 
 def read_parted(recipe: Recipe) -> tuple[Answered, list[Source], Split]:
-    """All labelled galaxies as training reads them, stamps before native frames, their sources, and their parts."""
+    """Return all labelled galaxies as in training, stamps before native frames, with their sources and parts."""
     sources = [open_source(data_folder() / "stamps"), open_source(data_folder() / "odd_native.parquet")]
     galaxies = read_answered(sources, (FOUR_CLASS, CLEAN5, ODD), recipe.training_framing)
     return galaxies, sources, split_galaxies(galaxies, sources, recipe)[0]

@@ -1,9 +1,9 @@
-"""Scores of a model file on the galaxies of one part of its run, with 95 % intervals.
+"""Score a model file on the galaxies of one part of its run, with 95 % intervals.
 
     python benchmarks/score_model.py MODEL.onnx RUN [--part validation|test] [--views N] [--out scores.json]
 
-The test part decides nothing: whatever is chosen is chosen on the validation part. Intervals are those of 1,000
-bootstrap samples of galaxies (2.5 and 97.5 %).
+The test part is not used for choices: these are made on the validation part. Intervals are those of 1,000 bootstrap
+samples of galaxies (2.5 and 97.5 %).
 """
 
 import argparse
@@ -146,7 +146,7 @@ def main():
         "change of a probability": change(one, other),
         "galaxies": len(natives),
     }
-    # Turned before it is framed, as a user's picture would be.
+    # Turned before framing, like a user's picture.
     wanted = {galaxies.ids[row] for row in stamps if galaxies.labels["four_class"][row] >= 0}
     whole = [one.picture for one in sources[0].galaxies(Framing(160)) if one.id in wanted]
     turns = {"as it is": lambda p: p, "turned by 90 degrees": np.rot90, "mirrored": lambda p: p[:, ::-1]}

@@ -1,10 +1,10 @@
-"""What a model file tells to be unlike its training pictures (`ood` above 1).
+"""Measure which pictures a model file flags as out of distribution (`ood` above 1).
 
     python benchmarks/score_novelty.py [MODEL.onnx] [--views N] [--hubble PICTURE]
 
-The model file has to be one that `peculiar calibrate` wrote. Galaxies are those of the test part in ``stamps`` of the
-folder of real galaxies, which decide nothing. Of artefacts those count that can be seen in the square that the network
-looks at; see `artefacts.spoil`. PICTURE is a deep field, such as the ``hubble_deep_field.jpg`` that comes with
+The model file has to be written by `peculiar calibrate`. The galaxies are those of the test part in ``stamps`` of the
+folder of real galaxies, which are not used for choices. Artefacts count if they are visible in the square that the
+network sees; see `artefacts.spoil`. PICTURE is a deep field, such as the ``hubble_deep_field.jpg`` that comes with
 scikit-image.
 """
 
@@ -31,7 +31,7 @@ from peculiar.sources.split import part_of
 
 
 def everyday(random):
-    """Squares out of two photographs."""
+    """Return squares from two photographs."""
     found = []
     for photograph in load_sample_images().images:
         for _ in range(50):
@@ -42,7 +42,7 @@ def everyday(random):
 
 
 def strange(random):
-    """Pictures that are no galaxies: kind to pictures."""
+    """Return pictures without galaxies, by kind."""
     side = 160
     row, column = np.mgrid[:side, :side] - side // 2
 
@@ -61,14 +61,14 @@ def strange(random):
 
 
 def jpeg(picture):
-    """Return a picture as a survey's server sends it."""
+    """Return a picture encoded as by the server of a survey."""
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "JPEG", quality=90)
     return decode_whole(buffer.getvalue())
 
 
 def telescopes():
-    """Simulated galaxies: as SDSS takes them, and as a telescope in space would, sharper and deeper."""
+    """Return simulated galaxies as observed by SDSS, and by a sharper and deeper space telescope."""
 
     def galaxies():
         return [
@@ -90,7 +90,7 @@ def telescopes():
 
 
 def deep_field(path):
-    """Cut the larger galaxies out of a deep field: squares four times as wide as what stands out of the sky."""
+    """Cut the larger galaxies from a deep field, in squares four times as wide as the galaxy."""
     picture = decode_whole(path.read_bytes())
     light = ndimage.gaussian_filter(picture.mean(axis=2), 1)
     sky = np.median(light)

@@ -1,4 +1,4 @@
-"""What scores have to hold on galaxies that nothing was tuned on: calibration, sets, prevalence.
+"""Check calibration, prediction sets and prevalence on galaxies that were not used for tuning.
 
     python benchmarks/score_report.py [MODEL.onnx] [--views N]
 
@@ -54,7 +54,7 @@ def coverages(name, found):
 
 
 def prevalence(labels, probabilities, repeats):
-    """How often 90 % intervals cover, and how wide they are, where other shares are to be found than were learned from.
+    """Return coverage and width of 90 % intervals of prevalence, for shares unlike those of the labelled galaxies.
 
     Half of the galaxies are labelled. Of the others a survey of at most a thousand is drawn, none of them twice: the
     same sixty of a class, drawn two hundred times, would tell no more than sixty, and no interval that takes them for

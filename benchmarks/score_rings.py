@@ -1,11 +1,11 @@
-"""Ring scores within DECaLS by cross-validation, since the test part holds 48 of these galaxies only.
+"""Measure ring scores within DECaLS by cross-validation, because the test part has only 48 of these galaxies.
 
     python benchmarks/score_rings.py [--folds 3] [--epochs 8] [--others 6000]
 
-For each fold a network is trained as the model that ships begins (ImageNet weights, labels alone), on the galaxies
-with one of the four classes that the fold does not hold back and on some of the others, and asked about those held
-back. The networks are thrown away: nothing is chosen by what is found, so that galaxies of the test part take part.
-Shorter and without teachers, it is an estimate for the recipe, not a score of the model.
+For each fold a network is trained like the first training of the model that ships (ImageNet weights, labels only), on
+the galaxies with one of the four classes outside the fold and on some of the others, and scored on the fold. The
+networks are discarded and no choice is based on the result, so galaxies of the test part may be included. With shorter
+training and no teachers, this is an estimate for the recipe, not a score of the model.
 """
 
 import tempfile
@@ -27,7 +27,7 @@ from score_model import auc_of, interval
 
 
 class Told(Watcher):
-    """Says after every epoch how the galaxies held back are told apart."""
+    """Listener that prints the score on the held-out galaxies after every epoch."""
 
     def __init__(self, ask, labels) -> None:
         self.ask, self.labels, self.score = ask, labels, auc_of(1)

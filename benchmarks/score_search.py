@@ -1,13 +1,13 @@
-"""Does searching find what it is to find? On the real stamps, with several seeds.
+"""Measure how well searches find rings and anomalies, on the real stamps with several seeds.
 
     python benchmarks/score_search.py CATALOG [--seeds 5]
 
-CATALOG is what `peculiar predict STAMPS --embeddings --out CATALOG` wrote of the folder `stamps` of the real galaxies.
-Rings are searched for in the test part, which the model was not trained on. For the anomalies all galaxies serve, since
-the test part has too few odd ones: among those that volunteers found not odd, one in a hundred is odd, and the loop is
-told of ten at a time, unlike each other (`--varied`). The model was trained on odd galaxies and its embeddings know of
-them; that the loop does not lean on what the model was told is tried by taking out of the embeddings the directions
-that decide its answers. Kinds that it was never told of: `score_unknown.py`.
+CATALOG is written by `peculiar predict STAMPS --embeddings --out CATALOG`, where STAMPS is the folder `stamps` of the
+real galaxies. Rings are searched for in the test part, which the model was not trained on. Anomalies are searched for
+among all galaxies, because the test part has too few odd ones: one in a hundred is odd among those that volunteers
+found not odd, and ten varied galaxies are rated per round (`--varied`). The model was trained on odd galaxies; to test
+whether the search depends on this, the directions that decide the model's answers are removed from the embeddings. For
+kinds that are new to the model see `score_unknown.py`.
 """
 
 from pathlib import Path
@@ -29,7 +29,7 @@ PLANTED, ROUNDS, A_ROUND, FIRST = 160, 10, 10, 200
 
 
 def without(raw: np.ndarray, answers: np.ndarray) -> np.ndarray:
-    """Take out the directions that the logarithms of the answers' probabilities follow."""
+    """Remove the directions along which the log-probabilities of the answers vary."""
     centred = raw - raw.mean(axis=0)
     weights = np.linalg.lstsq(centred, answers - answers.mean(axis=0), rcond=None)[0]
     directions = np.linalg.qr(weights)[0]
@@ -37,7 +37,7 @@ def without(raw: np.ndarray, answers: np.ndarray) -> np.ndarray:
 
 
 def loop(embeddings: Embeddings, odd: np.ndarray, seed: int, *, varied: bool = True) -> tuple[float, float, float]:
-    """Return the share of odd ones among the first, before the answers, after, and among those not asked about."""
+    """Return the share of odd galaxies among the first: before the ratings, after them, and among unrated galaxies."""
     ranks = outlier_ranks(embeddings, seed=seed)
     scores, asked = ranks, []
     for _ in range(ROUNDS):
@@ -53,7 +53,7 @@ def loop(embeddings: Embeddings, odd: np.ndarray, seed: int, *, varied: bool = T
 
 
 def similar_rings(embeddings: Embeddings, ringed: np.ndarray, pool: np.ndarray, random) -> float:
-    """Return how many times as frequent as in the pool rings are among the 50 most like 20 of them."""
+    """Return the frequency of rings among the 50 galaxies most similar to 20 rings, relative to the pool."""
     examples = random.choice(np.flatnonzero(pool & ringed), 20, replace=False)
     mean = embeddings.vectors[examples].mean(axis=0)
     scores = embeddings.cosines(mean / np.linalg.norm(mean))
@@ -65,7 +65,7 @@ def similar_rings(embeddings: Embeddings, ringed: np.ndarray, pool: np.ndarray, 
 
 
 def ring_auc(raw: np.ndarray, ringed: np.ndarray, known: np.ndarray, held: np.ndarray, random) -> list[float]:
-    """Return the area under the ROC curve of a head from 100 ringed examples and 100 others, on those held back.
+    """Return the area under the ROC curve, on held-out galaxies, of a head fitted to 100 rings and 100 others.
 
     They are drawn anew two hundred times, since they are few.
     """

@@ -1,9 +1,9 @@
-"""The exercise's network and a model file on the same galaxies, which neither was trained on.
+"""Compare the exercise's network and a model file on the same galaxies, which neither was trained on.
 
     python benchmarks/score_two_networks.py MODEL.onnx RUN [--out two_networks.json]
 
-The galaxies are those of the exercise's file that lie in the test part of RUN; the exercise's network is trained on the
-others, as the exercise has it (8 epochs, batches of 5), with five seeds.
+The galaxies are those of the exercise's file in the test part of RUN; the exercise's network is trained on the others,
+as in the exercise (8 epochs, batches of 5), with five seeds.
 """
 
 import argparse

@@ -1,15 +1,15 @@
-"""Does the anomaly search find a kind that nobody ever told the model of? With things painted on real galaxies.
+"""Measure whether the anomaly search finds kinds that are new to the model, painted on real galaxies.
 
     python benchmarks/score_unknown.py CATALOG [--seeds 5] [--first 0] [--model MODEL] [--sheet SHEET.png]
 
-CATALOG is what `peculiar predict STAMPS --embeddings --out CATALOG` wrote of the folder `stamps` of the real galaxies.
-Galaxies that volunteers found not odd, and that the model was not trained on, are given something that no question of
-the model's knows: a blue-green cloud of gas beside the galaxy (such as Hanny's Voorwerp), a jet out of its middle, four
-images of a quasar around it. One in a hundred of all galaxies is such a one; the loop is told of a hundred, ten at a
-time: the first in rank, or varied ones among the first (`--varied`). As a control nothing is painted: the pictures are
-only decoded and encoded again as the others are, and should be found no more often than by chance.
+CATALOG is written by `peculiar predict STAMPS --embeddings --out CATALOG`, where STAMPS is the folder `stamps` of the
+real galaxies. Galaxies that volunteers found not odd, and that the model was not trained on, get a feature that no
+question of the model covers: a blue-green cloud of gas beside the galaxy (such as Hanny's Voorwerp), a jet from its
+centre, or four images of a quasar around it. One galaxy in a hundred has such a feature. A hundred galaxies are rated,
+ten per round: those of the highest ranks, or varied ones among the first (`--varied`). As a control, pictures are only
+decoded and encoded again; these should be found no more often than by chance.
 
-The pictures of the sheet are real galaxies and not the project's to publish: delete it afterwards.
+The pictures of the sheet are real galaxies, which the project may not publish: delete it afterwards.
 """
 
 import io
@@ -35,7 +35,7 @@ BATCH, SHOWN = 64, 12
 
 
 def blobs(shape: tuple[int, int], columns: np.ndarray, rows: np.ndarray, sigma: np.ndarray) -> np.ndarray:
-    """Draw round spots of brightness 1, shape (height, width)."""
+    """Draw round spots of brightness 1 on an array of shape (height, width)."""
     y, x = np.mgrid[: shape[0], : shape[1]]
     squares = (x[..., None] - columns) ** 2 + (y[..., None] - rows) ** 2
     return np.exp(-squares / (2 * sigma**2)).sum(axis=-1)
@@ -71,7 +71,7 @@ def nothing(shape: tuple[int, int], where: tuple[float, float, float], random: n
 
 
 def painted(content: bytes, kind: Callable[..., np.ndarray], random: np.random.Generator) -> bytes:
-    """Add something to a picture, and encode it again."""
+    """Add a feature to a picture, and encode it again."""
     picture = Image.open(io.BytesIO(content)).convert("RGB")
     extent = central_extent(picture)
     pixels = np.asarray(picture, dtype=float)
@@ -82,7 +82,7 @@ def painted(content: bytes, kind: Callable[..., np.ndarray], random: np.random.G
 
 
 def looked_at(model: Model, pictures: list[bytes], views: int | None) -> tuple[np.ndarray, np.ndarray]:
-    """Return embeddings of pictures, and how probably each is odd as far as the model was told."""
+    """Return embeddings of pictures, and the model's probability that each is odd."""
     embeddings, odd = [], []
     for start in range(0, len(pictures), BATCH):
         some = np.stack([decode_picture(one, model.framing) for one in pictures[start : start + BATCH]])

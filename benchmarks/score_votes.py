@@ -1,11 +1,11 @@
-"""What do shares of votes teach that the answer of most does not? With the 492 galaxies of the Galaxy Challenge.
+"""Compare training on vote fractions with training on majority answers, on 492 galaxies of the Galaxy Challenge.
 
     python benchmarks/score_votes.py [--seeds 3] [--epochs 30]
 
-The model that ships is trained further on the eleven questions of Galaxy Zoo 2, once with shares of votes, once with
-the answers of most: those that most people gave to five galaxies of the training part, as training asks. Scored
-are shares on the test part, each galaxy as its votes count; beside them the mean share of the training part, which
-knows no picture.
+The model that ships is fine-tuned on the eleven questions of Galaxy Zoo 2, once with vote fractions, once with majority
+answers (those with at least five galaxies in the training part, as training requires). The score is the error of the
+fractions on the test part, each galaxy weighted by its votes, compared with the mean fraction of the training part,
+which ignores the pictures.
 """
 
 import tempfile
@@ -31,7 +31,7 @@ from peculiar.training.recipe import make_recipe
 
 
 def interval(votes, probabilities):
-    """Return the mean of the answers' deviations, and its 95 % interval over galaxies."""
+    """Return the mean error over the answers, and its 95 % interval over galaxies."""
     random, values = np.random.default_rng(222), []
     for _ in range(1000):
         rows = random.integers(0, len(probabilities), len(probabilities))
@@ -94,7 +94,7 @@ def main():
         found = {"the mean share": [np.tile(mean, (len(test), 1))]}
         found |= {kind: [values[known] for values in told] for kind, told in chances[one.name].items() if told}
         for kind, told in found.items():
-            # The model of each seed on its own; the interval is of galaxies.
+            # The model of each seed separately; the interval is over galaxies.
             each = np.array([interval(votes.of(test), values) for values in told])
             value, low, high = each.mean(axis=0)
             label = f"{one.name}, {len(test)} galaxies, {kind}: deviation"
