@@ -1,9 +1,11 @@
 """Write the real stamps with the shapes as the only labels, to train a model that has never seen the label `odd`.
 
-    python benchmarks/make_shapes_only.py /tmp/shapes.parquet peculiar train /tmp/shapes.parquet --out /tmp/shapes
-    --epochs 6 --size 96 peculiar export /tmp/shapes --out /tmp/shapes.onnx peculiar predict STAMPS --model
-    /tmp/shapes.onnx --embeddings --views 1 --out SHAPES python benchmarks/score_search.py SHAPES python
-    benchmarks/score_active.py SHAPES
+    python benchmarks/make_shapes_only.py /tmp/shapes.parquet
+    peculiar train /tmp/shapes.parquet --out /tmp/shapes --epochs 6 --size 96
+    peculiar export /tmp/shapes --out /tmp/shapes.onnx
+    peculiar predict STAMPS --model /tmp/shapes.onnx --embeddings --views 1 --out SHAPES
+    python benchmarks/score_search.py SHAPES
+    python benchmarks/score_active.py SHAPES
 
 STAMPS is the folder `stamps` of the real galaxies.
 

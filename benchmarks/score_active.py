@@ -9,10 +9,11 @@ rings among the four classes mixed with galaxies found not odd. The model was tr
 separate them and few labels are needed. Therefore each task has three variants:
 
 - labelling the model's training part and scoring its validation and test parts. The model was trained on the labels of
-these very galaxies, so their embeddings are better than those of others; - labelling galaxies that it was not trained
-on, as in practice: two thirds of its validation and test parts, with another third held out for each seed; - labelling
-the training part, with the directions that decide the model's own answers removed from the embeddings, so that the kind
-is new to it.
+  these very galaxies, so their embeddings are better than those of others;
+- labelling galaxies that it was not trained on, as in practice: two thirds of its validation and test parts, with
+  another third held out for each seed;
+- labelling the training part, with the directions that decide the model's own answers removed from the embeddings, so
+  that the kind is new to it.
 
 Every fifth question goes to the random sample, as on the labelling pages. The head that chooses is not fitted to it;
 the head that is scored is fitted to all answers, like `peculiar teach` on exported labels. Random labelling is scored

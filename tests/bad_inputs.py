@@ -1,4 +1,4 @@
-"""More than four hundred bad inputs, each given to the command line as a user would give it.
+"""More than six hundred bad inputs, each given to the command line as a user would do it.
 
     python tests/bad_inputs.py [--kind pictures] [--keep FOLDER]
 
@@ -46,7 +46,7 @@ SIDE = 64
 
 @dataclass(frozen=True)
 class Case:
-    """One bad input: the folder where it lies, and what is called there."""
+    """One bad input: its folder, and the command to run there."""
 
     kind: str
     name: str
@@ -59,7 +59,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a command ended; `fault` is empty where it ended as it must."""
+    """Result of a command; `fault` is empty if it ended correctly."""
 
     case: Case
     status: int
@@ -69,7 +69,7 @@ class Outcome:
 
 
 class Stock:
-    """Good files of each kind, made once, of which bad ones are made."""
+    """Valid files of each kind, made once, from which bad ones are derived."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -224,7 +224,7 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
 
 @kind
 def damaged_files(stock: Stock) -> Made:
-    """Each kind of file with each damage."""
+    """Yield each kind of file with each kind of damage."""
     for (suffix, good), (damage, spoil) in itertools.product(stock.files.items(), DAMAGES.items()):
         if suffix in ("ecsv", "vot"):
             command = ["data", "convert", f"x.{suffix}", "out.csv"]
@@ -332,7 +332,7 @@ def _sparse(path: Path, size: int) -> None:
 
 @kind
 def what_is_no_file(stock: Stock) -> Made:
-    """Pipes, devices, folders, links and sparse files, where a file is expected."""
+    """Yield pipes, devices, folders, links and sparse files in the place of a file."""
     for name, suffix in itertools.product(SPECIAL, ("png", "fits", "npz", "h5", "parquet", "csv", "tar", "vot")):
         if (name, suffix) in (("folder", "tar"), ("folder", "csv")):
             continue  # an empty folder is one, whatever it is called
@@ -351,7 +351,7 @@ def what_is_no_file(stock: Stock) -> Made:
 
 @kind
 def archives(stock: Stock) -> Made:
-    """Tars and zips whose members are not what they seem, beside a good one."""
+    """Yield tars and zips with misleading members beside a good one."""
 
     def tar(*members: tuple[str, bytes, dict[str, object]], good: bool = True) -> bytes:
         buffer = io.BytesIO()
@@ -402,7 +402,7 @@ def archives(stock: Stock) -> Made:
 
 
 def gzip_of_zeros(gigabytes: int) -> bytes:
-    """So many gigabytes of zeros as a gzip file of some megabytes."""
+    """Write gigabytes of zeros as a gzip file of some megabytes."""
     buffer, block = io.BytesIO(), bytes(1024**2)
     with gzip.GzipFile(fileobj=buffer, mode="wb", compresslevel=1) as file:
         for _ in range(gigabytes * 1024):
@@ -423,7 +423,7 @@ def _zip_of_zeros(gigabytes: int) -> bytes:
 
 @kind
 def arrays(stock: Stock) -> Made:
-    """NPZ, NPY and HDF5 files with other arrays than are asked for."""
+    """Yield NPZ, NPY and HDF5 files with wrong arrays."""
 
     def npy(header: bytes, body: bytes = b"") -> bytes:
         return b"\x93NUMPY\x01\0" + len(header).to_bytes(2, "little") + header + body
@@ -499,7 +499,7 @@ def _virtual(file: h5py.File) -> None:
 
 @kind
 def tables(stock: Stock) -> Made:
-    """Tables of pictures or of positions that are no such tables."""
+    """Yield invalid tables of pictures or positions."""
     texts = {
         "nothing": b"",
         "blank lines": b"\n\n\n",
@@ -593,7 +593,7 @@ SKY = "CTYPE1='RA---TAN' CTYPE2='DEC--TAN' CRVAL1=150.0 CRVAL2=2.0 CRPIX1=100.5 
 
 @kind
 def mosaics(stock: Stock) -> Made:
-    """Stamps of mosaics and tables that do not fit."""
+    """Yield mosaics and tables that do not match."""
     good = mosaic()
     positions = {
         "no rows": "id,ra,dec\n",
@@ -648,7 +648,7 @@ def mosaic(pixels: np.ndarray | None = None, **changed: object) -> bytes:
 
 @kind
 def fits_files(stock: Stock) -> Made:
-    """FITS cut-outs whose headers say what is not so."""
+    """Yield FITS cut-outs with wrong headers."""
     good = stock.files["fits"]
 
     def carded(name: str, value: str) -> bytes:
@@ -691,7 +691,7 @@ def fits_files(stock: Stock) -> Made:
 
 @kind
 def conditions(stock: Stock) -> Made:
-    """Conditions that are none, that ask for too much, or that are attacks."""
+    """Yield invalid, expensive and hostile conditions."""
     wheres = [
         "", " ", "p_ringed >", "> 0.9", "p_ringed > > 0.9", "p_ringed", "nope > 1", "p_ringed > 'a'", "class > 1 and",
         "(" * 300 + "p_ringed > 1" + ")" * 300, "not " * 500 + "p_ringed > 1", "((p_ringed > 0.9)", "p_ringed > 0.9)",
@@ -712,7 +712,7 @@ def conditions(stock: Stock) -> Made:
 
 @kind
 def searches(stock: Stock) -> Made:
-    """Searches in catalogues that cannot be searched so."""
+    """Yield searches that a catalogue does not support."""
     catalog = stock.catalog
     bare = stock._parquet(catalog.drop_columns(["embedding"]))
     vectors = catalog["embedding"].to_pylist()
@@ -753,7 +753,7 @@ def searches(stock: Stock) -> Made:
 
 @kind
 def labels(stock: Stock) -> Made:
-    """Tables of labels that do not fit the galaxies, in each command that takes them."""
+    """Yield tables of labels that do not match the galaxies, for each command that takes them."""
     rows = [f"g{row},{name}" for row, name in enumerate(stock.classes)]
     texts = {
         "no rows": "id,label\n",
@@ -800,7 +800,7 @@ def labels(stock: Stock) -> Made:
 
 @kind
 def probabilities(stock: Stock) -> Made:
-    """Tables of probabilities that are none."""
+    """Yield invalid tables of probabilities."""
     names = [f"p_{answer.lower()}" for answer in stock.answers]
     good = np.random.default_rng(5).dirichlet(np.ones(4), 24)
     strange = {
@@ -825,7 +825,7 @@ def probabilities(stock: Stock) -> Made:
 
 @kind
 def zooniverse(stock: Stock) -> Made:
-    """Exports that are no classifications of Zooniverse."""
+    """Yield files that are not exports of Zooniverse classifications."""
     head = "user_name,user_id,workflow_id,workflow_version,created_at,annotations,subject_data,subject_ids\n"
     texts = {
         "nothing": "",
@@ -842,7 +842,7 @@ def zooniverse(stock: Stock) -> Made:
 
 @kind
 def databases(stock: Stock) -> Made:
-    """Databases of labels that are none of ours, or damaged."""
+    """Yield foreign and damaged databases of answers."""
     other = stock.folder / "other.db"
     with sqlite3.connect(other) as made:
         made.execute("create table if not exists t (a)")
@@ -868,7 +868,7 @@ def databases(stock: Stock) -> Made:
 
 @kind
 def questions(stock: Stock) -> Made:
-    """Questions in TOML files that cannot be asked."""
+    """Yield invalid questions in TOML files."""
     texts = {
         "nothing": "",
         "no TOML": "question = [",
@@ -893,7 +893,7 @@ def questions(stock: Stock) -> Made:
 
 @kind
 def options(stock: Stock) -> Made:
-    """Values that no option can have."""
+    """Yield invalid values of options."""
     files = {
         "t.parquet": stock.files["parquet"],
         "c.parquet": (stock.folder / "cat.parquet").read_bytes(),
@@ -992,7 +992,7 @@ def run(case: Case) -> Outcome:
 
 
 def flagged(case: Case) -> bool:
-    """Tell whether a row of the catalogue that was written is flagged or without an answer."""
+    """Return whether a row of the written catalogue is flagged or without an answer."""
     path = case.folder / "out.parquet"
     if not path.is_file():
         return False
@@ -1015,7 +1015,7 @@ def try_all(kinds: list[str], keep: Path | None = None) -> list[Outcome]:
 
 
 def report(outcomes: list[Outcome]) -> None:
-    """Print a count by kind, and each input for which something does not hold."""
+    """Print a count by kind, and each input with a fault."""
     counts, faults = Counter(one.case.kind for one in outcomes), Counter(one.case.kind for one in outcomes if one.fault)
     for name, count in counts.items():
         print(f"{name:20} {count:4} {faults[name]:4} wrong")

@@ -40,7 +40,7 @@ FOCUSED = """async () => {
 
 
 class Browser:
-    """Chromium, whose windows are watched.
+    """Chromium with monitored windows.
 
     Attributes
     ----------
@@ -85,7 +85,7 @@ class Browser:
 
 @contextmanager
 def browsing() -> Iterator[Browser]:
-    """Start the system's Chromium, or Playwright's own; skips where there is neither."""
+    """Start the system's Chromium, or Playwright's own; skip the test if there is neither."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")
     found = next(filter(None, map(shutil.which, NAMES)), None)
     with sync_api.sync_playwright() as playwright:
@@ -123,6 +123,6 @@ def find_unreachable(page: Any) -> list[str]:
         reached.add(one["place"])
         if one["wrong"]:
             told.append(f"{one['wrong']}: {one['html']}")
-    # What scrolling replaced by more of the gallery is not there any longer.
+    # Elements that scrolling replaced by more of the gallery no longer exist.
     there = page.evaluate("() => [...document.querySelectorAll('[data-place]')].map(one => one.dataset.place)")
     return told + [f"not reached: {wanted[int(place)]}" for place in there if place not in reached]

@@ -1,4 +1,4 @@
-"""Folders of pictures, a sub-folder a class, made of the galaxies of `tiny_survey`."""
+"""Folders of pictures with one sub-folder per class, from the galaxies of `tiny_survey`."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Exports of Zooniverse as a project gets them."""
+"""Exports of Zooniverse classifications."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""What several test modules need: real galaxies where they are to be had, small fake ones everywhere."""
+"""Fixtures of several test modules: real galaxies if available, small fake ones everywhere."""
 
 import hashlib
 import os
@@ -50,7 +50,7 @@ def real_data() -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def _duplicates_are_sought_once() -> Iterator[None]:
-    """Keep what the search for duplicates found: many tests fit to the same small surveys, and each search is long."""
+    """Cache the results of the slow search for duplicates, because many tests use the same small surveys."""
     from peculiar.checks import duplicates
 
     search, found = duplicates.find_duplicates, dict[str, list[Duplicate]]()
@@ -69,7 +69,7 @@ def _duplicates_are_sought_once() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _own_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep tests out of the user's cache, data and folder."""
+    """Isolate tests from the user's cache, data and working directory."""
     monkeypatch.setenv("PECULIAR_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("PECULIAR_DATA", raising=False)
     monkeypatch.chdir(tmp_path)
@@ -77,7 +77,7 @@ def _own_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def fake_pictures() -> NDArray[np.uint8]:
-    """Forty pictures of noise, 128 x 128, each class a little brighter than the one before."""
+    """Return forty pictures of noise, 128 x 128, each class a little brighter than the one before."""
     rng = np.random.default_rng(222)
     base = np.repeat(np.arange(4), 10) * 40
     noise = rng.integers(0, 60, (40, 128, 128, 3))
@@ -86,13 +86,13 @@ def fake_pictures() -> NDArray[np.uint8]:
 
 @pytest.fixture(scope="session")
 def fake_labels() -> NDArray[np.float32]:
-    """One-hot labels of `fake_pictures`: ten galaxies of each of the four classes."""
+    """Return one-hot labels of `fake_pictures`: ten galaxies of each of the four classes."""
     return np.eye(4, dtype=np.float32)[np.repeat(np.arange(4), 10)]
 
 
 @pytest.fixture(scope="session")
 def galaxies() -> Dataset:
-    """Forty pictures of 32 x 32, whose classes can be told by their brightness."""
+    """Return forty pictures of 32 x 32, whose classes differ in brightness."""
     rng = np.random.default_rng(222)
     labels = np.repeat(np.arange(4), 10)
     pictures = (rng.integers(0, 40, (40, 32, 32, 3)) + labels[:, None, None, None] * 60).astype(np.uint8)
@@ -109,7 +109,7 @@ def fake_npz(tmp_path: Path, fake_pictures: NDArray[np.uint8], fake_labels: NDAr
 
 @pytest.fixture(scope="session")
 def plain_pictures() -> list[bytes]:
-    """Six PNGs of 16 x 16, each of one grey: 0, 40 ... 200. Their pixels tell them apart."""
+    """Write six PNGs of 16 x 16, each of one grey: 0, 40 ... 200."""
     return [encode_picture(np.full((16, 16, 3), grey, dtype=np.uint8)) for grey in range(0, 240, 40)]
 
 
@@ -199,7 +199,7 @@ def drawn_catalog(tmp_path_factory: pytest.TempPathFactory, tiny_survey: Path) -
 
 @pytest.fixture(scope="session")
 def furnished(tmp_path_factory: pytest.TempPathFactory, tiny_run: Path, tiny_survey: Path) -> Path:
-    """What `surroundings` is a copy of; ``runs/galaxy`` is a run of a tiny network on ``training.parquet``."""
+    """Make the folder that `surroundings` copies; ``runs/galaxy`` is a tiny network trained on ``training.parquet``."""
     from surroundings import furnish
 
     folder = tmp_path_factory.mktemp("furnished")

@@ -32,7 +32,7 @@ def plain(pixels: int, grey: int = 0, text: str = "") -> bytes:
 
 @dataclass
 class Service:
-    """What the service was asked, and how it behaves.
+    """Requests to the service, and its behaviour.
 
     For each right ascension, ``tricks`` holds what it does at the requests to come: "429", "429:0.5" (with
     Retry-After), "429:date", "500", "slow", and so on; afterwards it draws. ``always`` holds for all. ``at_once`` is
@@ -137,7 +137,7 @@ def serve_cutouts() -> Iterator[Service]:
             service.under_way.discard(self)
 
         def log_message(self, format: str, *args: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         service.url = f"http://127.0.0.1:{server.server_port}/cutout"

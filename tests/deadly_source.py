@@ -8,7 +8,7 @@ from peculiar.sources.stream import Row, Source
 
 
 class Deadly(Source):
-    """A source whose third shard kills whoever reads it."""
+    """A source whose third shard kills the process that reads it."""
 
     kind = "deadly"
 

@@ -1,4 +1,4 @@
-"""Damaged files for every reader: made from small good ones, and read in a process with limits.
+"""Damaged files for every reader, derived from small valid ones and read in a process with limits.
 
 A reader is named as "module:function", of a module in this folder. The function takes a path, reads all there is to
 read, and returns. It may raise a `PeculiarError`. Everything else is a fault: another exception, a crash, too much

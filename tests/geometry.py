@@ -1,4 +1,4 @@
-"""Where a pixel lies in a galaxy, worked out apart from the code under test."""
+"""Geometry of galaxies, computed independently of the code under test."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def plane(part: dict[str, Any], size: int) -> tuple[Any, Any]:
-    """Coordinates along and across the major axis that a component states, inclination undone."""
+    """Return deprojected coordinates along and across the major axis of a component."""
     angle = np.deg2rad(part["position_angle"])
     y, x = np.indices((size, size), float)
     x, y = x - part["x"], y - part["y"]

@@ -1,4 +1,4 @@
-"""`peculiar label` in a process of its own, which can be killed."""
+"""`peculiar label` in a separate process, which can be killed."""
 
 import os
 import re
@@ -49,7 +49,7 @@ class Server:
 
 
 class Servers:
-    """Starts servers."""
+    """Factory of servers."""
 
     def __init__(self) -> None:
         self.started: list[Server] = []

@@ -13,7 +13,7 @@ from peculiar.exercise.network import Network
 
 
 class TorchNet(nn.Module):
-    """The network as one writes it in PyTorch; its weights begin as Keras's do."""
+    """The exercise's network in plain PyTorch, with Keras's initial weights."""
 
     def __init__(self, classes: int = 4, size: int = 128) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class TorchNet(nn.Module):
         return logits
 
 
-def twin(net: Network) -> TorchNet:
+def to_torch(net: Network) -> TorchNet:
     """The same network in PyTorch."""
     other = TorchNet(net.classes, net.size)
     other.load_state_dict({name: torch.tensor(np.ascontiguousarray(part)) for name, part in net.arrays().items()})
@@ -52,8 +52,8 @@ def twin(net: Network) -> TorchNet:
 def by_pytorch(
     net: Network, pictures: NDArray[np.uint8], labels: NDArray[np.integer[Any]]
 ) -> tuple[Floats, float, Floats]:
-    """Logits, loss, and gradients in the order of `Network.vector`."""
-    other = twin(net)
+    """Return logits, loss, and gradients in the order of `Network.vector`."""
+    other = to_torch(net)
     logits = other(torch.from_numpy(pictures).permute(0, 3, 1, 2).to(torch.float32) * (1 / 255))
     loss = functional.cross_entropy(logits, torch.from_numpy(labels))
     loss.backward()

@@ -1,4 +1,4 @@
-"""FITS files of simulated galaxies at true places on the sky, for several test modules."""
+"""FITS files of simulated galaxies at known positions on the sky."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,7 +41,7 @@ def sky(
 def planted(
     shape: tuple[int, int], places: Sequence[tuple[float, float]], *, flux: float = 30.0, seed: int = 222
 ) -> NDArray[np.float32]:
-    """Noise of SDSS with round galaxies at (column, row), Gaussians of two pixels."""
+    """Return SDSS noise with round galaxies at (column, row), Gaussians of two pixels."""
     rows, columns = np.indices(shape)
     image = np.random.default_rng(seed).normal(0, 0.03, shape)
     for column, row in places:
@@ -57,14 +57,14 @@ def header(wcs: WCS | None, **cards: object) -> fits.Header:
 
 
 def write_bands(path: Path, bands: dict[str, NDArray[np.generic]], wcs: WCS | None = None, **cards: object) -> Path:
-    """One extension a band, its name in FILTER."""
+    """Write one extension per band, with its name in FILTER."""
     hdus = [fits.ImageHDU(data, header(wcs, FILTER=name, **cards)) for name, data in bands.items()]
     fits.HDUList([fits.PrimaryHDU(), *hdus]).writeto(path)
     return path
 
 
 def centroid(picture: NDArray[np.uint8]) -> tuple[float, float]:
-    """Column and row of the light above a quarter of the brightest."""
+    """Return column and row of the centroid of the light above a quarter of the peak."""
     light = picture.astype(float).sum(axis=2)
     light = np.maximum(light - light.max() / 4, 0)
     rows, columns = np.indices(light.shape)
@@ -80,7 +80,7 @@ def positions(path: Path, wcs: WCS, places: Sequence[tuple[float, float]], **col
 
 
 def two_tiles(folder: Path, side: int = 500, count: int = 60) -> Path:
-    """Two tiles that overlap by a fifth, in three bands each: ``west`` is distorted (TAN-SIP), ``east`` is plain (TAN).
+    """Write two tiles that overlap by a fifth, in three bands: ``west`` (TAN-SIP) and ``east`` (TAN).
 
     Each file has its image, and extensions MASK and VARIANCE. West has a gap of NaN all through the overlap and beyond,
     east a hole where west has none. The table beside the folder has galaxies all over the tiles and around them; its

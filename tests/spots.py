@@ -16,7 +16,7 @@ SPOT = Question("spot", ("no spot", "spot"))
 
 @dataclass
 class SpotFinder:
-    """Says "spot" the surer the greener the greenest pixel is, wherever it lies."""
+    """Classifier whose probability of "spot" grows with the greenest pixel, wherever it is."""
 
     framing: Framing = field(default_factory=lambda: Framing(SIDE))
     question: Question = SPOT

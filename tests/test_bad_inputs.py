@@ -1,4 +1,4 @@
-"""No input brings the program down: each ends soon, with words or with a flagged row."""
+"""No input crashes the program: each ends soon, with a message or a flagged row."""
 
 import pytest
 

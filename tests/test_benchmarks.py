@@ -1,4 +1,4 @@
-"""Benchmarks: each prints its figures, and adds them to `results.csv` only where it is asked to."""
+"""Benchmarks print their figures, and add them to `results.csv` only on request."""
 
 import ast
 import csv

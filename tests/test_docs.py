@@ -90,7 +90,7 @@ def fake_surroundings(
     fake_pictures: NDArray[np.uint8],
     fake_labels: NDArray[np.float32],
 ) -> None:
-    """Let fake galaxies stand for the exercise's, and no window open."""
+    """Replace the exercise's galaxies by fake ones, and open no windows."""
     folder = tmp_path / "data"
     folder.mkdir()
     np.savez_compressed(folder / "galaxydata.npz", data=fake_pictures, labels=fake_labels)

@@ -73,7 +73,7 @@ def inputs(tiny_survey: Path, tiny_model: Path, tiny_catalog: Path, tiny_run: Pa
 
 
 def part(path: object, name: str) -> bool:
-    """Tell whether a path is the temporary one of a file."""
+    """Return whether a path is the temporary one of a file."""
     return ".part" in str(path) and str(path).rpartition("/")[2].startswith(f".{Path(name).stem}.")
 
 
@@ -89,7 +89,7 @@ def cannot_open(name: str, patch: pytest.MonkeyPatch) -> None:
 
 
 def cannot_write(name: str, patch: pytest.MonkeyPatch) -> None:
-    """Let the temporary file be a link to a device that is always full."""
+    """Make the temporary file a link to a device that is always full."""
     unlink = Path.unlink
 
     def fill(path: Path, *more: Any, **options: Any) -> None:

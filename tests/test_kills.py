@@ -39,7 +39,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.allow_hosts(["127.0.0.1"])]
 
 
 def command(folder: Path, line: str) -> subprocess.Popen[str]:
-    """Start a command in a folder, in a group of processes of its own."""
+    """Start a command in a folder, in a new process group."""
     return subprocess.Popen(
         [sys.executable, "-m", "peculiar", *line.split()],
         cwd=folder,
@@ -58,7 +58,7 @@ def whole(folder: Path, line: str) -> None:
 
 
 def kill(folder: Path, line: str, after: float) -> bool:
-    """Start a command and kill it after some seconds; tells whether it was still running."""
+    """Start a command and kill it after some seconds; return whether it was still running."""
     process = command(folder, line)
     try:
         process.communicate(timeout=after)

@@ -1,4 +1,4 @@
-"""What Python and notebooks print of the objects that functions return: short, and safe whatever users wrote."""
+"""Descriptions of returned objects in Python and notebooks: short, and safe for any content."""
 
 import re
 import sys
@@ -55,7 +55,7 @@ class Tags(HTMLParser):
 
 
 def check_html(page: str) -> Tags:
-    """Only harmless tags are there, all of them closed, and no address of elsewhere."""
+    """Check that there are only harmless, closed tags and no external addresses."""
     found = Tags(page)
     assert set(found.tags) <= {"div", "b", "table", "tr", "th", "td", "span", "img"}
     assert found.names <= {"style", "src", "width", "height", "alt", "title"}

@@ -1,4 +1,4 @@
-"""Text of others: what is shown of it, and what is told of what libraries say."""
+"""Display of foreign text, and messages from errors of libraries."""
 
 import pickle
 from pathlib import Path, PurePosixPath

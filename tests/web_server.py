@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass
 class Published:
-    """A file on the server, how the server behaves, and what it was asked."""
+    """A file on the server, the server's behaviour, and the requests."""
 
     content: bytes = b""
     validator: tuple[str, str] | None = ("ETag", '"first"')
@@ -57,7 +57,7 @@ class Published:
 
 @contextmanager
 def serve() -> Iterator[Published]:
-    """Publish a file, and stop the server in the end."""
+    """Publish a file, and stop the server at the end."""
     file = Published()
 
     class Handler(BaseHTTPRequestHandler):
@@ -68,7 +68,7 @@ def serve() -> Iterator[Published]:
             file.answer(self)
 
         def log_message(self, format: str, *args: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         file.url = f"http://127.0.0.1:{server.server_port}/galaxydata.npz"

@@ -1,4 +1,4 @@
-"""Choosing what to ask about: scores against their definitions, the loop on clouds of points, the honest end."""
+"""Active learning: scores against their definitions, the loop on clouds of points, the advice to stop."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ from peculiar.errors import UnknownNameError, UsageError
 
 
 def cloud(count: int = 3000, share: float = 0.03, seed: int = 1) -> tuple[Embeddings, NDArray[np.int64]]:
-    """Points of which a few, in two places, are of another kind."""
+    """Return points of which a few, in two places, are of another kind."""
     random = np.random.default_rng(seed)
     points = random.normal(size=(count, 16))
     odd = random.random(count) < share
@@ -93,7 +93,7 @@ def test_the_mean_precision_is_scikit_learns() -> None:
 
 
 def answer_all(loop: Loop, truth: NDArray[np.int64], count: int) -> tuple[NDArray[np.int64], list[str]]:
-    """Answer truly, learning after each twenty; return rows and how each was chosen."""
+    """Answer correctly, refitting after every twenty; return rows and how each was chosen."""
     done, nobody = np.zeros(len(truth), dtype=bool), np.zeros(len(truth), dtype=bool)
     rows: list[int] = []
     how: list[str] = []

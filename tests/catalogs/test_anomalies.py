@@ -1,4 +1,4 @@
-"""Outliers are found, answers move the ranks, and what is no answer is refused."""
+"""Anomalies: outliers are found, ratings change the ranks, and invalid ratings are refused."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from peculiar.errors import DataError, LabelError, UnknownNameError, UsageError
 
 @pytest.fixture
 def planted() -> Embeddings:
-    """Three hundred alike, ten of one other kind, ten of another."""
+    """Return embeddings: three hundred alike, ten of one other kind, ten of another."""
     random = np.random.default_rng(222)
     directions = np.eye(8)[[0, 1, 2]] * 5
     kinds = np.repeat([0, 1, 2], [300, 10, 10])

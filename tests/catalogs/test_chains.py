@@ -1,4 +1,4 @@
-"""One search after another, on the disk and in memory: what is found is a catalogue again."""
+"""Chained searches, on disk and in memory: the result of a search is a catalogue."""
 
 import gc
 import math
@@ -32,7 +32,7 @@ def in_memory(path: Path) -> Catalog:
 
 @pytest.fixture(params=[Catalog, in_memory], ids=["on the disk", "in memory"])
 def catalog(request: pytest.FixtureRequest, drawn_catalog: Path) -> Catalog:
-    """`drawn_catalog`, opened either way."""
+    """Open `drawn_catalog` either way."""
     opened: Catalog = request.param(drawn_catalog)
     return opened
 

@@ -1,4 +1,4 @@
-"""Galaxies in whatever form to a catalogue, in memory or on the disk."""
+"""Classification of galaxies in any form into a catalogue, in memory or on disk."""
 
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from peculiar.sources.simulated import simulate
 
 @pytest.fixture(scope="session")
 def pictures() -> NDArray[np.uint8]:
-    """Eight simulated galaxies, the same on every machine, 96 x 96."""
+    """Return eight simulated galaxies, 96 x 96, the same on every machine."""
     return simulate(8, size=96, seed=222).pictures
 
 

@@ -195,7 +195,7 @@ def test_impossible_positions_have_no_cell(tiny_model: Path, plain_pictures: lis
 
 
 def odd_pictures() -> dict[str, bytes]:
-    """Pictures of every odd kind that people have."""
+    """Return pictures of every unusual kind."""
     pixels = draw_galaxy(80, 14, 40, 40)
     grey = Image.fromarray(pixels[..., 0])
     made = {

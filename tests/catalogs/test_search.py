@@ -1,4 +1,4 @@
-"""Searching: conditions, cones, likeness and oddness; tables and sheets of what was found."""
+"""Searches: conditions, cones, similarity and oddness; tables and sheets of the results."""
 
 import json
 import math

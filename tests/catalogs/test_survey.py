@@ -36,7 +36,7 @@ from peculiar.tables.reader import TableReader
 
 @pytest.fixture(scope="session")
 def survey_folder(tmp_path_factory: pytest.TempPathFactory, tiny_survey: Path) -> Path:
-    """`tiny_survey` in five files of twenty galaxies, in row groups of ten, two of them unreadable."""
+    """Write `tiny_survey` as five files of twenty galaxies, in row groups of ten, two of them unreadable."""
     folder = tmp_path_factory.mktemp("parts")
     table = pa.parquet.read_table(tiny_survey)
     rows = table.to_pylist()
@@ -50,7 +50,7 @@ def survey_folder(tmp_path_factory: pytest.TempPathFactory, tiny_survey: Path) -
 
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory, survey_folder: Path, tiny_model: Path) -> pa.Table:
-    """What an undisturbed run makes of `survey_folder`, in one piece."""
+    """Return the catalogue of an undisturbed run on `survey_folder`."""
     path = tmp_path_factory.mktemp("undisturbed") / "c.parquet"
     classify(open_source(survey_folder), path, load_model(tiny_model), embeddings=True)
     return pa.parquet.read_table(path)

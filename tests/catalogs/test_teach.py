@@ -25,7 +25,7 @@ from rounding import of_product, of_softmax
 
 @pytest.fixture
 def labels(tiny_survey: Path, tmp_path: Path) -> Path:
-    """Whether a galaxy is flat, for sixty of the hundred, as CSV."""
+    """Write labels flat or not for sixty of the hundred galaxies, as CSV."""
     rows = pa.parquet.read_table(tiny_survey, columns=["id", "clean5"]).to_pylist()
     lines = [f"{row['id']},{'flat' if row['clean5'] in ('in_between', 'cigar') else 'round'}" for row in rows[:60]]
     path = tmp_path / "labels.csv"

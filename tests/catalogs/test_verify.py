@@ -1,4 +1,4 @@
-"""Files are verified: whole ones pass, and each kind of damage is found."""
+"""Verification: intact files pass, and each kind of damage is found."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""Conditions: what they mean, and that nothing else gets through."""
+"""Conditions: their meaning, and the refusal of everything else."""
 
 import math
 import operator
@@ -161,7 +161,7 @@ def test_what_a_condition_looks_at_and_its_values() -> None:
 
 
 def parsed(text: str) -> bool:
-    """Whether a condition is refused by its grammar, or else is a condition to DuckDB as well."""
+    """Return whether a condition is refused by the grammar, or else is valid for DuckDB."""
     try:
         met(text)
     except (UsageError, UnknownNameError):
@@ -259,7 +259,7 @@ def test_a_long_condition_is_computed_at_once() -> None:
 
 @dataclass(frozen=True)
 class Made:
-    """A condition or a value as text, and what it is in a row: None where that is not known."""
+    """A condition or a value as text, and a function that evaluates it for a row; None if unknown."""
 
     text: str
     of: Callable[[dict[str, Any]], Any]
@@ -277,7 +277,7 @@ def binary(sign: str, function: Callable[[Any, Any], Any]) -> Callable[[Made, Ma
 
 
 def less(one: float | None, other: float | None) -> bool | None:
-    """Tell whether one is less: never than NaN, whatever it is itself."""
+    """Return whether one value is less; comparisons with NaN are false."""
     if other is not None and math.isnan(other):
         return False
     return None if one is None or other is None else one < other

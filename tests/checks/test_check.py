@@ -1,4 +1,4 @@
-"""The doctor: planted faults of every kind are found, a sound set has none, the cleaned list and the page say so."""
+"""Checks: planted defects of every kind are found, a clean set has none, and the cleaned list and the page agree."""
 
 import csv
 import json
@@ -43,7 +43,7 @@ def write(path: Path, rows: list[dict[str, Any]]) -> Path:
 
 @pytest.fixture
 def sick(tmp_path: Path) -> Path:
-    """Forty galaxies, and after them one fault a row."""
+    """Return forty galaxies, followed by one defect per row."""
     turned = np.asarray(Image.fromarray(SIMULATED.pictures[5]).rotate(50, Image.Resampling.BICUBIC))
     other = next(answer for answer in FOUR_CLASS.answers if answer != LABELS[5])
     faults = [

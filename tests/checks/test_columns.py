@@ -1,4 +1,4 @@
-"""Columns: copies, constants, the impossible; pairs on the sky at the poles and across 0 h."""
+"""Checks of columns: copies, constants, impossible values; pairs on the sky at the poles and across 0 h."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Suspect labels: flipped ones come first; what cannot be judged is refused."""
+"""Label issues: flipped labels come first; data that cannot be judged are refused."""
 
 import builtins
 from typing import Any

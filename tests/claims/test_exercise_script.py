@@ -1,4 +1,4 @@
-"""Claim: the exercise's own Keras script runs to its end with peculiar's two functions, and ours does the same."""
+"""Claim: the exercise's own Keras script runs with peculiar's two functions, and peculiar gives the same results."""
 
 import os
 import re
@@ -32,7 +32,7 @@ def data_folder(tmp_path: Path, fake_npz: Path) -> Path:
 
 
 def check_sentences(lines: list[str], count: int) -> None:
-    """So many galaxies, each with its prediction, its label and the verdict."""
+    """Check that there are `count` galaxies, each with prediction, label and verdict."""
     for number, line in enumerate(lines, 1):
         found = re.fullmatch(
             rf"Galaxy {number}: predicted ({CLASS}), actual ({CLASS}) \(\d+% sure\): (right|wrong)", line

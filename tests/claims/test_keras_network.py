@@ -1,4 +1,4 @@
-"""Claim: our network and the exercise's Keras network are the same, in answers, weights and learning."""
+"""Claim: peculiar's network and the exercise's Keras network agree in answers, weights and training."""
 
 from typing import Any
 
@@ -91,7 +91,7 @@ def test_keras_weights_come_back_bit_for_bit() -> None:
         np.testing.assert_array_equal(found, expected)
 
 
-def test_the_twins_do_not_share_memory() -> None:
+def test_the_networks_do_not_share_memory() -> None:
     net = ours(6)
     model = to_keras(net)
     before = model.get_weights()
@@ -100,7 +100,7 @@ def test_the_twins_do_not_share_memory() -> None:
         np.testing.assert_array_equal(found, expected)
 
 
-def test_the_twin_is_as_the_exercise_writes_it() -> None:
+def test_the_keras_network_is_as_the_exercise_writes_it() -> None:
     def layers(model: keras.Model) -> list[dict[str, Any]]:
         # Names count up with every network that a process makes.
         return [{key: value for key, value in layer.get_config().items() if key != "name"} for layer in model.layers]
@@ -137,7 +137,7 @@ def test_a_network_without_weights_is_refused() -> None:
 
 
 class Pair:
-    """A network and its twin, which learn from the same pictures."""
+    """A network and its Keras counterpart, trained on the same pictures."""
 
     def __init__(self, seed: int) -> None:
         rng = np.random.default_rng(seed)
@@ -150,7 +150,7 @@ class Pair:
         self.steps = Steps(self.pictures, self.labels, self.net, Adam(self.net.vector, LEARNING_RATE))
 
     def step(self) -> tuple[float, float]:
-        """Take one step with each; return the losses before it, ours first."""
+        """Take one step with each; return the losses before it, peculiar's first."""
         fractions, one_hot = self.pictures / np.float32(255), np.eye(4, dtype=np.float32)[self.labels]
         return self.steps.learn(np.arange(5))[1], float(self.model.train_on_batch(fractions, one_hot))
 

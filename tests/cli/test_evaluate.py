@@ -1,4 +1,4 @@
-"""`peculiar evaluate` on tables that are not what they have to be: what it says, and what it leaves undefined."""
+"""`peculiar evaluate` on invalid tables: messages, and undefined scores."""
 
 import json
 from collections.abc import Callable

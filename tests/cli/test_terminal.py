@@ -1,4 +1,4 @@
-"""What reaches the terminal: results alone on standard output, nothing in a text that commands it, quiet ends."""
+"""Terminal output: only results on standard output, no control characters, quiet ends."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Assessments: bad input in clear words, tables of probabilities, and what is undefined."""
+"""Assessments: messages for bad input, tables of probabilities, undefined scores."""
 
 import json
 from pathlib import Path

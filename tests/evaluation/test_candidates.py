@@ -1,4 +1,4 @@
-"""Which model made a table, and what may be said of it; which galaxies a model is scored on."""
+"""Candidates: the model that made a table, and the galaxies that a model is scored on."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Pictures made worse: what each change does, and where scores fall."""
+"""Robustness: the effect of each corruption, and the amounts at which scores fall."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ PICTURE = draw_galaxy(96, 12, 48, 48, seed=3)
 
 
 class Brightness:
-    """Calls bright pictures so."""
+    """Classifier that recognises bright pictures."""
 
     question = Question("light", ("dark", "bright"))
     framing = Framing(32)

@@ -1,4 +1,4 @@
-"""Candidates and what they say of labelled galaxies: which rows are scored, and what is told of those left out."""
+"""Probabilities of labelled galaxies: the rows that are scored, and the remarks on those left out."""
 
 import shutil
 from dataclasses import replace
@@ -23,7 +23,7 @@ from peculiar.sources.split import PARTS
 
 
 class Guess:
-    """A classifier that is sure of the second class, whatever it is shown."""
+    """A classifier that always predicts the second class with certainty."""
 
     question = FOUR_CLASS
     framing = Framing(16)

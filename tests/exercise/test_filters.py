@@ -1,4 +1,4 @@
-"""Activations: the maps are those of the forward pass, whatever the network and the batches are made of."""
+"""Activations: the maps are those of the forward pass, for every kind of network and batch."""
 
 import itertools
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ from peculiar.exercise.network import Network
 from peculiar.exercise.run_folder import TrainedNet
 from peculiar.images.decode import Framing
 from peculiar.questions.question import Question
-from pytorch_network import TorchNet, twin
+from pytorch_network import TorchNet, to_torch
 
 Pictures = NDArray[np.float32]
 
@@ -39,7 +39,7 @@ def net() -> Network:
 @pytest.fixture(scope="module")
 def torch_net(net: Network) -> TorchNet:
     """The same in PyTorch."""
-    return twin(net).train()
+    return to_torch(net).train()
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ LABELS = np.array([3, 0, 2, 1, 1, 0])
 
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave the drawing out, which takes most of the time."""
+    """Skip the drawing, which takes most of the time."""
     monkeypatch.setattr(filters, "draw_galaxy", lambda *_, **__: None)
     monkeypatch.setattr(filters, "draw_maps", lambda *_: None)
     monkeypatch.setattr(filters, "draw_contact_sheet", lambda _: None)
@@ -65,7 +65,7 @@ def one_hot(labels: NDArray[Any] = LABELS) -> NDArray[np.float32]:
 
 def by_hand(net: Network, pictures: Pictures) -> tuple[list[Tensor], Tensor]:
     """The maps of both layers, and the probabilities."""
-    tensors = dict(twin(net).named_parameters())
+    tensors = dict(to_torch(net).named_parameters())
     hidden, maps = torch.from_numpy(pictures).permute(0, 3, 1, 2), []
     with torch.inference_mode():
         for name in ("conv2d", "conv2d_1"):
@@ -106,7 +106,7 @@ def test_maps_and_probabilities_are_those_of_the_forward_pass(
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_the_keras_twin_sees_the_same(net: Network, pictures: Pictures) -> None:
+def test_the_keras_network_sees_the_same(net: Network, pictures: Pictures) -> None:
     ours = visualize_activations(net, [(pictures, LABELS)])
     model = to_keras(net)
     theirs = visualize_activations(model, [(pictures, LABELS)])
@@ -221,7 +221,7 @@ def same(found: list[Activation], expected: list[Activation]) -> bool:
 
 
 class Indexed:
-    """What can only be indexed, as iterators of older Kerases."""
+    """An object that can only be indexed, like iterators of older versions of Keras."""
 
     def __init__(self, pictures: Pictures) -> None:
         self.pictures = pictures

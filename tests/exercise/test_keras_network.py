@@ -8,19 +8,19 @@ from peculiar.exercise.keras_network import from_keras, to_keras
 from peculiar.exercise.network import Network
 
 
-def test_the_twin_is_for_pictures_of_128() -> None:
+def test_the_keras_network_is_for_pictures_of_128() -> None:
     with pytest.raises(DataError, match=r"takes pictures of 128 x 128, received a network for 64 x 64"):
         to_keras(Network(4, 64))
 
 
-def test_the_twin_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_keras_network_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "keras", None)
-    with pytest.raises(MissingExtraError, match=r"the Keras twin needs .* pip install 'peculiar\[keras\]'"):
+    with pytest.raises(MissingExtraError, match=r"the Keras network needs .* pip install 'peculiar\[keras\]'"):
         to_keras(Network())
 
 
 class Weights:
-    """A Keras network, as far as `from_keras` looks at it."""
+    """The part of a Keras network that `from_keras` uses."""
 
     def __init__(self, *shapes: tuple[int, ...]) -> None:
         self.shapes = shapes
@@ -37,7 +37,7 @@ class Weights:
         Weights((3, 3, 3, 8), (8,)),
         Weights((3, 3, 3, 8), (8,), (3, 3, 8, 8), (8,), (392, 16), (16,), (16, 4), (5,)),
         Weights((5, 5, 3, 8), (8,), (3, 3, 8, 8), (8,), (392, 16), (16,), (16, 4), (4,)),
-        # A twin for smaller pictures.
+        # A network for smaller pictures.
         Weights((3, 3, 3, 8), (8,), (3, 3, 8, 8), (8,), (72, 16), (16,), (16, 4), (4,)),
     ],
 )

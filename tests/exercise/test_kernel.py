@@ -48,7 +48,7 @@ def noise(count: int, size: int, classes: int, seed: int) -> tuple[NDArray[np.ui
 
 
 def without_step(optimizer: Adam, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a step leave the weights as they are."""
+    """Make a step leave the weights unchanged."""
     monkeypatch.setattr(optimizer, "advance", lambda: 0.0)
 
 
@@ -216,7 +216,7 @@ def test_a_run_goes_on_by_the_other_way(first: type[Steps], galaxies: Dataset, m
 
 
 def ways(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Which way training takes from now on, noted step by step."""
+    """Record which implementation each training step uses."""
     taken: list[str] = []
     for way in (Kernel, Steps):
 

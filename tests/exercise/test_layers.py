@@ -19,7 +19,7 @@ def drawn(seed: int, *shape: int) -> Floats:
 
 
 def tensor(values: Floats) -> Tensor:
-    """Maps or filters as PyTorch lays them out, to be differentiated."""
+    """Return maps or filters in PyTorch's layout, with gradients."""
     return torch.tensor(np.moveaxis(values, -1, 1) if values.ndim == 4 else values, requires_grad=True)
 
 

@@ -11,7 +11,7 @@ from torch.nn import functional
 from peculiar.errors import DataError, UsageError
 from peculiar.exercise.layers import Floats, softmax
 from peculiar.exercise.network import Network
-from pytorch_network import by_pytorch, twin
+from pytorch_network import by_pytorch, to_torch
 
 # As the exercise's Keras summary prints them: name, kind, output shape, parameters.
 EXERCISE = """\
@@ -134,7 +134,7 @@ def test_pictures_are_answered_some_at_a_time(count: int) -> None:
 def test_the_maps_of_the_filters_are_pytorchs() -> None:
     net, pictures = random(4, 128, 222), noise()
     maps, logits = net.activations(pictures)
-    other = twin(net)
+    other = to_torch(net)
     hidden = torch.from_numpy(pictures).permute(0, 3, 1, 2) / 255
     with torch.inference_mode():
         for name, layer in (("conv2d", other.conv2d), ("conv2d_1", other.conv2d_1)):

@@ -77,7 +77,7 @@ def test_training_leaves_the_callers_threads_alone(galaxies: Dataset) -> None:
 
 
 class Listener(Watcher):
-    """Keeps what it is told."""
+    """Listener that records its calls."""
 
     def __init__(self) -> None:
         self.told: list[tuple[int, int, int, float, float]] = []
@@ -107,7 +107,7 @@ class KilledError(Exception):
 
 
 class Killer(Watcher):
-    """Breaks a run off in the middle of an epoch."""
+    """Listener that stops a run in the middle of an epoch."""
 
     def __init__(self, epoch: int, batch: int) -> None:
         self.at = (epoch, batch)

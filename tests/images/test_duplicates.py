@@ -1,4 +1,4 @@
-"""Twins: a galaxy is recognised when it is turned, mirrored, rescaled or cut anew; others are not taken for it."""
+"""Duplicates: a galaxy is recognised when it is turned, mirrored, rescaled or cropped differently; others are not."""
 
 import numpy as np
 import pytest
@@ -57,11 +57,11 @@ def test_any_angle_is_told(angle: float, flip: bool) -> None:
     assert duplicate.likeness > 0.4
 
 
-def test_different_galaxies_are_no_twins() -> None:
+def test_different_galaxies_are_no_duplicates() -> None:
     assert find_duplicates(ORIGINALS) == []
 
 
-def test_portraits_of_featureless_pictures_are_no_twins() -> None:
+def test_featureless_pictures_are_no_duplicates() -> None:
     flat = [np.full((64, 64, 3), grey, dtype=np.uint8) for grey in (0, 7, 80, 255)]
     assert find_duplicates(portraits(flat)) == []
 

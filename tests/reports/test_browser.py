@@ -1,4 +1,4 @@
-"""The pages that are files, in a real browser: the report of an evaluation, the findings of the doctor.
+"""Pages that are files, in a real browser: the report of an evaluation, the findings of the checks.
 
 The fixture `browser` adds to every test: nothing goes wrong in the console, and no request leaves the machine.
 """
@@ -47,9 +47,9 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def checkup(tmp_path_factory: pytest.TempPathFactory, tiny_survey: Path) -> Path:
-    """The doctor's page with findings of every kind, with and without pictures, of galaxies with hostile ids."""
-    folder = tmp_path_factory.mktemp("checkup")
+def findings(tmp_path_factory: pytest.TempPathFactory, tiny_survey: Path) -> Path:
+    """Write the page of the checks with findings of every kind, with and without pictures, for hostile ids."""
+    folder = tmp_path_factory.mktemp("findings")
     table = pa.parquet.read_table(tiny_survey)
     ids = [f"{HOSTILE} {number}" if number % 5 == 0 else f"sim-{number}-{'x' * number}" for number in range(len(table))]
     pa.parquet.write_table(table.set_column(0, "id", [ids]), folder / "data.parquet")
@@ -81,8 +81,8 @@ def test_the_report_of_an_evaluation(browser: Browser, report: Path, width: int)
 
 
 @pytest.mark.parametrize("width", [400, 1400])
-def test_the_page_of_the_doctor(browser: Browser, checkup: Path, width: int) -> None:
-    assert_readable(browser, checkup, width, "dark")
+def test_the_page_of_the_checks(browser: Browser, findings: Path, width: int) -> None:
+    assert_readable(browser, findings, width, "dark")
 
 
 @pytest.mark.slow

@@ -36,9 +36,9 @@ def to_keras(net: Network) -> "keras.Model":
         If the network is for pictures of another size.
     """
     if net.size != _SIZE:
-        message = f"the Keras twin takes pictures of 128 x 128, received a network for {net.size} x {net.size}"
+        message = f"the Keras network takes pictures of 128 x 128, received a network for {net.size} x {net.size}"
         raise DataError(message)
-    model = _twin(net.classes)
+    model = _build(net.classes)
     model.set_weights([_turned(part) for part in net.parts.values()])
     return model
 
@@ -91,11 +91,11 @@ def _keras() -> Any:
     try:
         import keras
     except ImportError as error:
-        raise MissingExtraError("the Keras twin", "keras") from error
+        raise MissingExtraError("the Keras network", "keras") from error
     return keras
 
 
-def _twin(classes: int) -> "keras.Model":
+def _build(classes: int) -> "keras.Model":
     keras = _keras()
     layers = keras.layers
     return keras.Sequential(

@@ -244,15 +244,15 @@ def _distinct(fields: list[list[_Image]], wanted: Sequence[str], unused: dict[st
     """Check that no two mosaics show the same sky, because only one can be meant."""
     kept: list[list[_Image]] = []
     for field in fields:
-        twin = next((other for other in kept if _rivals(other[0], field[0])), None)
-        if twin is None:
+        rival = next((other for other in kept if _rivals(other[0], field[0])), None)
+        if rival is None:
             kept.append(field)
             continue
-        one, other = twin[0], field[0]
+        one, other = rival[0], field[0]
         if split_suffix(one.path.name) == split_suffix(other.path.name) and one.path != other.path:
             unused.update({image.name: f"is {one.path.name} in another form" for image in field})
         elif one.bands & other.bands or not one.bands or not other.bands:
-            if _same_pixels(twin, field, wanted):
+            if _same_pixels(rival, field, wanted):
                 unused.update({image.name: f"has the same pixels as {one.name}" for image in field})
                 continue
             message = (
