@@ -105,7 +105,7 @@ def test_answers_as_people_write_them(tiny_catalog: Path) -> None:
             r"the rating of a has to be yes, no, or a number from 0 to 1; received 'perhaps'",
         ),
         ("id,interesting\na,5\n", "received '5'"),
-        ("id,interesting\na,\n", "no galaxy has an answer"),
+        ("id,interesting\na,\n", "no galaxy is rated"),
     ],
 )
 def test_what_is_no_answer(content: str, says: str) -> None:

@@ -161,7 +161,7 @@ def test_parts_of_other_columns_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"1\.parquet: the columns embedding differ from those of 0\.parquet"):
         Catalog(tmp_path)
     write(tmp_path / "1.parquet", ["c"], [[1, 0, 2]])
-    with pytest.raises(DataError, match=r"1\.parquet: has not the columns embedding"):
+    with pytest.raises(DataError, match=r"1\.parquet: the columns embedding differ"):
         Catalog(tmp_path)
 
 

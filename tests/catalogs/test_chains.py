@@ -205,7 +205,7 @@ def test_pictures_are_shown_where_it_is_known_where_they_are(tiny_catalog: Path,
     figure = catalog.query("p_odd > 0.3").odd(top=5).show(by="p_odd")
     assert len([axes for axes in figure.axes if axes.get_visible()]) == 5
     assert isinstance(Catalog(tiny_catalog).show([tiny_survey], count=2), Figure)
-    with pytest.raises(UsageError, match="say where the pictures of these galaxies are"):
+    with pytest.raises(UsageError, match="give the pictures of these galaxies"):
         Catalog(tiny_catalog).show()
 
 

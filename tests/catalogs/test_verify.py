@@ -108,7 +108,7 @@ def test_a_table_that_was_changed_since_is_found(
     (whole,) = verify_files(path)
     assert (whole.kind, whole.rows, whole.checksum, whole.problems) == ("table", 100, True, [])
     spoil(path)
-    assert "was changed since `peculiar data convert` wrote it" in problems(path)
+    assert "has changed since `peculiar data convert` wrote it" in problems(path)
 
 
 def test_pages_of_a_parquet_file_have_checksums_of_their_own(drawn_catalog: Path) -> None:

@@ -107,7 +107,7 @@ def test_what_conditions_mean(text: str, expected: str) -> None:
         ("p_ringed not 1", "after `not`"),
         ("p_ringed is 1", "'null'"),
         ("(p_ringed > 1", r"'\)'"),
-        ("embedding = 1", "holds a list"),
+        ("embedding = 1", "holds lists"),
         ("abs(1, 2) > 1", "abs takes 1 values, received 2"),
         ("round(1, 2, 3) > 1", "takes 1 to 2 values, received 3"),
         ("(" * 2000 + "1" + ")" * 2000 + " > 1", "nested more than 30"),
@@ -148,7 +148,7 @@ def test_a_column_that_is_not_there_gets_the_nearest_name() -> None:
 
 def test_the_beginning_of_a_name_with_signs_hints_at_double_quotes() -> None:
     columns = {"p_edge-on_yes": pa.float32()}
-    with pytest.raises(UnknownNameError, match='no plain word stands in double quotes, "p_edge-on_yes"'):
+    with pytest.raises(UnknownNameError, match='write a name that is not a plain word in double quotes, "p_edge-on_yes"'):
         read_where("p_edge-on_yes > 0.5", columns)
     read_where('"p_edge-on_yes" > 0.5', columns)
 

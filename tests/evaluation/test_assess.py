@@ -146,7 +146,7 @@ def test_labels_of_a_catalogue_in_a_table_of_their_own(tmp_path: Path) -> None:
     labels.write_text("id,label\n", encoding="utf-8")
     with pytest.raises(LabelError, match=r"c\.parquet: the table of its labels has no row with an id and a label"):
         read_table(path, None, (ODD,), labels)
-    with pytest.raises(UnknownNameError, match=r"no column 'id' in d\.parquet, which labels are told by"):
+    with pytest.raises(UnknownNameError, match=r"no column 'id' in d\.parquet, to match the labels"):
         read_table(table(tmp_path / "d.parquet", p_odd=[0.1]), None, (ODD,), labels)
 
 

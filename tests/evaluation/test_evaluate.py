@@ -99,7 +99,7 @@ def test_a_run_is_scored_by_its_network(fake_npz: Path, peculiar_command: Any) -
 def test_a_table_of_another_model_is_told(tiny_catalog: Path, tiny_survey: Path, tmp_path: Path) -> None:
     survey = pa.parquet.read_table(tiny_survey)
     pa.parquet.write_table(survey.select(["id", "clean5"]), tmp_path / "labels.parquet")
-    with pytest.warns(PeculiarWarning, match="holds probabilities of tiny .*, and not of galaxy"):
+    with pytest.warns(PeculiarWarning, match="holds probabilities of tiny .*, not of galaxy"):
         evaluate(tiny_catalog, load_model(), labels=tmp_path / "labels.parquet", label="clean5")
 
 

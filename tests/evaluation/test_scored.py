@@ -61,7 +61,7 @@ def test_a_run_is_scored_on_what_it_has_not_seen(fake_npz: Path) -> None:
 
 def test_a_part_of_pictures_without_ids_of_their_own_is_warned_of(fake_npz: Path, tiny_model: Path) -> None:
     source, model = open_source(fake_npz), load_model(tiny_model)
-    with pytest.warns(PeculiarWarning, match=r"the ids of .*fake\.npz are its name and the rows"):
+    with pytest.warns(PeculiarWarning, match=r"the ids of .*fake\.npz are its name and row numbers"):
         score_pictures(source, file_candidate(model, part="training"))
     # Of all of them nothing is said, nor of the very file that the model was trained on.
     score_pictures(source, file_candidate(model))

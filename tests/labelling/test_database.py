@@ -222,7 +222,7 @@ def test_bad_databases_are_refused_in_words(tmp_path: Path) -> None:
     connection.close()
     with pytest.raises(DataError, match=f"has version 9, but this peculiar knows versions up to {VERSION}"):
         Labels(tmp_path / "later.db")
-    with pytest.raises(DataError, match="folder has to be there"):
+    with pytest.raises(DataError, match="folder has to exist"):
         Labels(tmp_path / "no" / "such" / "labels.db")
 
 
@@ -344,7 +344,7 @@ def test_a_migration_that_fails_leaves_the_database_as_it_was(old: Path, monkeyp
 
 
 def test_a_command_tells_of_the_copy(old: Path, tmp_path: Path) -> None:
-    with pytest.warns(PeculiarWarning, match="as it was, it is in"):
+    with pytest.warns(PeculiarWarning, match="the original is"):
         done = CliRunner().invoke(app, ["labels", "export", str(old), "--out", str(tmp_path / "labels.csv")])
     assert done.exit_code == 0, done.output
     assert (tmp_path / "labels.csv").read_text().splitlines()[1].startswith('"g1","shell"')

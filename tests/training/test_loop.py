@@ -382,7 +382,7 @@ def test_other_votes_are_another_run(tiny_survey: Path) -> None:
     renamed = [Question("shape", SHAPE.answers, votes=SHAPE.answers)]
     votes = vote("named.csv", shape_round="round", shape_long="long")
     sources, _ = told_questions([open_source(tiny_survey)], renamed, votes)
-    with pytest.raises(RunError, match=r"it was another run: answers, columns or trust of shape are others$"):
+    with pytest.raises(RunError, match=r"with other settings: answers, columns or trust of shape differ$"):
         train_network(sources, "run", TINY, questions=renamed, resume=True)
 
 
