@@ -175,7 +175,7 @@ def test_it_learns_behind_and_says_when_it_began() -> None:
 
 def test_what_cannot_be_is_refused() -> None:
     embeddings, _ = cloud(50)
-    with pytest.raises(UsageError, match="share"):
+    with pytest.raises(UsageError, match="apart has to be"):
         Loop(embeddings, ("a", "b"), apart=1)
     with pytest.raises(UnknownNameError, match="margin"):
         Loop(embeddings, ("a", "b"), strategy="margn")

@@ -192,7 +192,7 @@ def test_catalogues_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"is csv, and searching needs Parquet; type: peculiar data convert"):
         Catalog(tmp_path / "c.csv")
     (tmp_path / "noise.bin").write_bytes(bytes(range(256)))
-    with pytest.raises(DataError, match="is no catalogue"):
+    with pytest.raises(DataError, match="is not a catalogue"):
         Catalog(tmp_path / "noise.bin")
     (tmp_path / "broken.parquet").write_bytes(b"PAR1 and then nothing of the kind")
     with pytest.raises(DataError, match=r"broken\.parquet: cannot be read as Parquet"):

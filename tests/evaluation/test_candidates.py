@@ -126,7 +126,7 @@ def test_what_was_trained_on_is_scored_on_request_and_said() -> None:
     ):
         model().choose(["g0"], Path("c"))
     nowhere = replace(model(), in_part=lambda _: False, settings={"part": "test"})
-    with pytest.raises(LabelError, match="none is in the part test: score all"):
+    with pytest.raises(LabelError, match="none is in the part test; score all"):
         nowhere.choose(["g0"], Path("c"))
 
 

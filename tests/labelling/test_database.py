@@ -240,7 +240,7 @@ def test_a_locked_database_says_so(labels: Labels, monkeypatch: pytest.MonkeyPat
 def test_a_read_only_database_says_so(labels: Labels) -> None:
     labels.record(said(1))
     labels._connection.execute("PRAGMA query_only = ON")  # what a read-only disk answers; root may write to any file
-    with pytest.raises(DataError, match="readonly database; it cannot be written to"):
+    with pytest.raises(DataError, match="readonly database; it cannot be written"):
         labels.record(said(2))
     assert len(labels.current("shell")) == 1
 
