@@ -564,7 +564,7 @@ def _statements(script: str) -> Iterator[str]:
 _ADVICE = {
     "locked": "another program is writing to it; close that program, or try again",
     "readonly": "it cannot be written; change its permissions, or name another file (--db)",
-    "unable to open": "its folder has to exist and be writable; or name another file (--db)",
+    "unable to open": "its folder has to exist and be writable; create it, or name another file (--db)",
     "full": "the disk is full; free some space, and answer again",
     "not a database": "it is not a database of answers, or it is damaged; name another file (--db)",
     "malformed": "it is damaged; restore a copy",
