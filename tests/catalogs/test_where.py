@@ -148,7 +148,7 @@ def test_a_column_that_is_not_there_gets_the_nearest_name() -> None:
 
 def test_the_beginning_of_a_name_with_signs_hints_at_double_quotes() -> None:
     columns = {"p_edge-on_yes": pa.float32()}
-    with pytest.raises(UnknownNameError, match='write a name that is not a plain word in double quotes, "p_edge-on_yes"'):
+    with pytest.raises(UnknownNameError, match='not a plain word in double quotes, "p_edge-on_yes"'):
         read_where("p_edge-on_yes > 0.5", columns)
     read_where('"p_edge-on_yes" > 0.5', columns)
 

@@ -351,7 +351,7 @@ def keras_net(*layers: Any, begun: bool = True) -> keras.Model:
             UsageError,
             r"\(Sequential\) has no inputs yet.*begins with keras.Input",
         ),
-        (nn.Conv2d(3, 4, 9, stride=9), UsageError, r"one value a class, \(n, classes\); received \(5, 4, 14, 14\)"),
+        (nn.Conv2d(3, 4, 9, stride=9), UsageError, r"one value per class, \(n, classes\); received \(5, 4, 14, 14\)"),
         ("runs/first", UsageError, "of the exercise, of Keras or of PyTorch, received str; .*load_run"),
         (None, UsageError, "received NoneType"),
     ],

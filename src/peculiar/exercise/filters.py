@@ -288,7 +288,7 @@ def _look(model: Any, pictures: NDArray[np.float32]) -> tuple[Maps, NDArray[np.f
     if not maps:
         raise UsageError("the network has no convolutional layer whose filters could be shown; give one that has")
     if outputs.ndim != 2:
-        message = f"the network has to answer with one value a class, (n, classes); received {outputs.shape}"
+        message = f"the network has to return one value per class, (n, classes); received {outputs.shape}"
         raise UsageError(message)
     sums_to_one = (abs(outputs.sum(axis=1) - 1) < 1e-3).all() and (outputs >= 0).all()
     return maps, outputs if sums_to_one else special.softmax(outputs, axis=1)

@@ -44,7 +44,7 @@ class Watcher:
 
 
 class EpochLines(Watcher):
-    """Writes a line an epoch to standard error: what a run from Python shows unless told otherwise."""
+    """Listener that writes a line per epoch to standard error; the default for a run from Python."""
 
     def begin(self, record: Record, summary: str) -> None:
         """Write how many galaxies there are, and of which classes."""
@@ -123,7 +123,7 @@ def train(
     watcher : Watcher, optional
         Told of the progress.
     verbose : bool
-        Without a watcher, write a line an epoch to standard error.
+        Without a watcher, write a line per epoch to standard error.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""The rows of a source in an order in which classes take turns."""
+"""Rows of a source in an order in which classes alternate."""
 
 import itertools
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ _AT_A_TIME = 64
 def interleave_classes(source: Source, *, seed: int = 222) -> Iterator[Row]:
     """Yield the rows of a source so that the first few are of all classes.
 
-    With labels, the classes take turns, in random order within each; rows without a label come last. Otherwise rows
+    With labels, the classes alternate, in random order within each; rows without a label come last. Otherwise rows
     keep their order.
 
     Parameters
@@ -33,10 +33,10 @@ def interleave_classes(source: Source, *, seed: int = 222) -> Iterator[Row]:
         return
     random = np.random.default_rng(seed)
     shuffled = [random.permutation(classes[label]).tolist() for label in sorted(classes)]
-    turns = [number for turn in itertools.zip_longest(*shuffled) for number in turn if number is not None]
-    turns += [number for number, label in enumerate(labels) if label is None]
-    for start in range(0, len(turns), _AT_A_TIME):
-        some = turns[start : start + _AT_A_TIME]
+    order = [number for group in itertools.zip_longest(*shuffled) for number in group if number is not None]
+    order += [number for number, label in enumerate(labels) if label is None]
+    for start in range(0, len(order), _AT_A_TIME):
+        some = order[start : start + _AT_A_TIME]
         sought = set(some)
         found = {number: row for number, row in enumerate(source.rows(0, max(some) + 1)) if number in sought}
         yield from (found[number] for number in some)
