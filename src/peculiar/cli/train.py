@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from peculiar.training.run import Run
 
 _INTERRUPTED = 130
-_RESUME = "; add --resume to the same command to go on after the last whole epoch"
+_RESUME = "; add --resume to the same command to continue after the last complete epoch"
 
 EXAMPLES = (
     "peculiar train my_classes/",
@@ -28,7 +28,7 @@ EXAMPLES = (
 def train(
     data: LabelledData,
     folder: Annotated[
-        Path | None, typer.Option("--out", help="Folder for the run; default: runs/NAME, after the data.")
+        Path | None, typer.Option("--out", help="Folder for the run; default: runs/NAME, named after the data.")
     ] = None,
     net: Annotated[str, typer.Option(help="Network: galaxy (that of the model that ships) or exercise.")] = "galaxy",
     start: Annotated[
@@ -36,8 +36,8 @@ def train(
         typer.Option(
             "--from",
             metavar="MODEL",
-            help="Where the galaxy network begins: galaxy (the model that ships), a model file, imagenet or scratch; "
-            "default: galaxy, with --question or another --size imagenet.",
+            help="Starting weights of the galaxy network: galaxy (the model that ships), a model file, imagenet or scratch; "
+            "default: galaxy; with --question or another --size: imagenet.",
         ),
     ] = None,
     label: Annotated[
@@ -55,63 +55,61 @@ def train(
     teacher: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Model file to learn from as well as from the labels, trained on the same parts; may be given several "
-            "times."
+            help="Model file as a teacher (distillation), trained on the same split; may be given several times."
         ),
     ] = None,
     fine_tune: Annotated[
         str,
         typer.Option(
-            help="Whether to fine-tune the network on classes of your own: auto (where it can be shown to be better), "
-            "always or never. It is kept only if it is better."
+            help="Fine-tune the network on your own classes: auto (if enough galaxies can show a gain), always or never. "
+            "The result is kept only if it is better."
         ),
     ] = "auto",
     time_limit: Annotated[
-        float | None, typer.Option(metavar="MINUTES", help="Minutes that this fine-tuning may take; default: no limit.")
+        float | None,
+        typer.Option(metavar="MINUTES", help="Time limit of this fine-tuning, in minutes; default: no limit."),
     ] = None,
     epochs: Annotated[
         int | None,
-        typer.Option(help="Passes through the galaxies; default: 30 from a model, 12 from others, of the exercise 8."),
+        typer.Option(help="Number of epochs; default: 30 from a model, 12 from other weights, 8 for the exercise."),
     ] = None,
     learning_rate: Annotated[
         float | None,
         typer.Option(
-            help="Step size (at its peak); default: 0.0003 from a model, 0.0005 from others, of the exercise 0.001."
+            help="Peak learning rate; default: 0.0003 from a model, 0.0005 from other weights, 0.001 for the exercise."
         ),
     ] = None,
     precision: Annotated[str | None, typer.Option(help="Mixed precision: no or bf16; default: no.")] = None,
     body: Annotated[
         str | None,
-        typer.Option(help="Body of the galaxy network: lite, as the model that ships has it, or residual."),
+        typer.Option(help="Body of the galaxy network: lite (that of the model that ships) or residual."),
     ] = None,
     width: Annotated[
         int | None,
-        typer.Option(help="Filters of the galaxy network's first layers; default: 32, or those of the model."),
+        typer.Option(help="Number of filters of the galaxy network's first layers; default: 32, or that of the model."),
     ] = None,
     validation_size: Annotated[
-        float | None, typer.Option(help="Exercise: share of the galaxies that is held back; default: 0.2.")
+        float | None, typer.Option(help="Exercise: share of the galaxies in the validation part; default: 0.2.")
     ] = None,
-    split_seed: Annotated[
-        int | None, typer.Option(help="Exercise: decides which galaxies are held back; default: 222.")
-    ] = None,
+    split_seed: Annotated[int | None, typer.Option(help="Exercise: seed of the split; default: 222.")] = None,
     size: Annotated[
         int | None, typer.Option(help="Side of the pictures in pixels; default: 128, or that of the model.")
     ] = None,
     crop: Annotated[
         str | None,
         typer.Option(
-            help="Exercise: what to keep of a picture: whole (the largest square), galaxy (by its extent), or the "
-            "middle's side in pixels; default: whole."
+            help="Exercise: crop of the pictures: whole (the largest square), galaxy (a square around it), or pixels in "
+            "the middle; default: whole."
         ),
     ] = None,
     fast: Annotated[
-        bool, typer.Option("--fast", help="Exercise: reduce JPEGs while decoding: faster, pixels differ slightly.")
+        bool, typer.Option("--fast", help="Exercise: decode JPEGs at reduced size: faster, pixels differ slightly.")
     ] = False,
     batch_size: Annotated[
-        int | None, typer.Option(help="Galaxies a step; default: 64, or all where there are fewer, of the exercise 5.")
+        int | None, typer.Option(help="Galaxies per batch; default: 64, or all if there are fewer; 5 for the exercise.")
     ] = None,
     seed: Seed = 222,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, if there is one.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out, if there is one.")] = False,
     as_json: Json = False,
 ) -> None:
     """Train a network on labelled galaxies."""
