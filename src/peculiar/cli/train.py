@@ -36,8 +36,8 @@ def train(
         typer.Option(
             "--from",
             metavar="MODEL",
-            help="Starting weights of the galaxy network: galaxy (the model that ships), a model file, imagenet or scratch; "
-            "default: galaxy; with --question or another --size: imagenet.",
+            help="Starting weights of the galaxy network: galaxy (the model that ships), a model file, imagenet or "
+            "scratch; default: galaxy; with --question or another --size: imagenet.",
         ),
     ] = None,
     label: Annotated[
@@ -61,8 +61,8 @@ def train(
     fine_tune: Annotated[
         str,
         typer.Option(
-            help="Fine-tune the network on your own classes: auto (if enough galaxies can show a gain), always or never. "
-            "The result is kept only if it is better."
+            help="Fine-tune the network on your own classes: auto (if enough galaxies can show a gain), always or "
+            "never. The result is kept only if it is better."
         ),
     ] = "auto",
     time_limit: Annotated[
@@ -98,8 +98,8 @@ def train(
     crop: Annotated[
         str | None,
         typer.Option(
-            help="Exercise: crop of the pictures: whole (the largest square), galaxy (a square around it), or pixels in "
-            "the middle; default: whole."
+            help="Exercise: crop of the pictures: whole (the largest square), galaxy (a square around it), or pixels "
+            "in the middle; default: whole."
         ),
     ] = None,
     fast: Annotated[
