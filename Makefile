@@ -104,5 +104,6 @@ $(VENV)/.installed-train: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(INSTALL) -e '.[dev]'
+	$(INSTALL) 'pip>=25.1' # the first that knows --group
+	$(INSTALL) -e '.[all]' --group dev
 	@touch $@
