@@ -417,7 +417,7 @@ def test_train_export_predict_evaluate(peculiar_command: Any, tiny_survey: Path)
     assert status == 0
     assert "questions: four_class, clean5, odd" in progress
     assert re.search(r"epoch 1/1  loss \d\.\d{3}  \|  validation: four_class log loss ", progress)
-    assert "`peculiar export run --out MODEL.onnx`" in output
+    assert "Next: peculiar export run --out MODEL.onnx" in output
 
     status, output, _ = peculiar_command(
         "train", tiny_survey, "--question", "galaxy", "--out", "run", *words, "--resume", "--json"
@@ -432,23 +432,6 @@ def test_train_export_predict_evaluate(peculiar_command: Any, tiny_survey: Path)
     assert status == 0
     assert load_model("tiny.onnx").card.credits == ("one", "two")
     assert re.search(r"tiny\.onnx: 0\.\d MB, answers four_class, clean5, odd; digest \w{12}\n", output)
-
-    marked = "".join(f"sim-{number:03d},{'plain' if number % 2 else 'marked'}\n" for number in range(80))
-    Path("labels.csv").write_text("id,mark\n" + marked)
-    more = ("--from", "tiny.onnx", "--labels", "labels.csv", "--epochs", 1, "--batch-size", 16)
-    status, _, progress = peculiar_command("train", tiny_survey, "--out", "further", *more)
-    assert status == 0
-    assert "questions: mark" in progress
-    assert read_record(Path("further")).recipe.width == 8
-    assert peculiar_command("export", "further", "--out", "marks.onnx")[0] == 0
-    known = ("--labels", "labels.csv", "--model", "marks.onnx", "--out", "sets.onnx")
-    status, _, progress = peculiar_command("calibrate", tiny_survey, *known)
-    assert status == 0, progress
-    assert list(load_model("sets.onnx").card.sets) == ["mark"]
-    told = ("--labels", "labels.csv", "--model", "sets.onnx", "--part", "test", "--json")
-    status, output, _ = peculiar_command("evaluate", tiny_survey, *told)
-    assert status == 0
-    assert (json.loads(output)["question"], json.loads(output)["part"]) == ("mark", "test")
 
     status, output, _ = peculiar_command("predict", tiny_survey, "--model", "tiny.onnx", "--out", "c.parquet")
     assert status == 0
@@ -473,6 +456,23 @@ def test_train_export_predict_evaluate(peculiar_command: Any, tiny_survey: Path)
     stored = json.loads(Path("evaluation/scores.json").read_text())
     assert (stored["question"], stored["part"], stored["views"]) == ("clean5", "test", 2)
     assert 0 < stored["scores"]["count"] < 40
+
+
+def test_labels_of_a_table_become_a_model_file(peculiar_command: Any, tiny_survey: Path, tiny_model: Path) -> None:
+    marked = "".join(f"sim-{number:03d},{'plain' if number % 2 else 'marked'}\n" for number in range(80))
+    Path("labels.csv").write_text("id,mark\n" + marked)
+    words = ("--from", tiny_model, "--labels", "labels.csv", "--epochs", 1, "--batch-size", 16, "--fine-tune", "always")
+    status, output, progress = peculiar_command("train", tiny_survey, "--out", "run", *words)
+    assert status == 0, progress
+    assert "questions: mark" in progress
+    assert read_record(Path("run")).recipe.width == 8
+    assert "peculiar predict PICTURES --model run/model.onnx" in output
+    assert peculiar_command("export", "run", "--out", "marks.onnx")[0] == 0
+    assert "mark" in load_model("marks.onnx").card.sets
+    told = ("--labels", "labels.csv", "--model", "marks.onnx", "--include-training", "--json")
+    status, output, _ = peculiar_command("evaluate", tiny_survey, *told)
+    assert status == 0
+    assert (json.loads(output)["question"], json.loads(output)["scores"]["count"]) == ("mark", 80)
 
 
 def test_labels_that_say_nothing_are_not_scored(peculiar_command: Any, tiny_survey: Path, tiny_model: Path) -> None:
