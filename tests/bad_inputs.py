@@ -3,8 +3,8 @@
     python tests/bad_inputs.py [--kind pictures] [--keep FOLDER]
 
 For each input the program must end within `SECONDS` and `MEGABYTES`, without a traceback, and either fail with words
-(exit status 1 or 2) or write a catalogue in which the bad row is flagged. The script prints a count by kind, and each
-input for which this does not hold. `test_bad_inputs.py` runs it.
+(exit status 1 or 2), warn, or write a catalogue in which the bad row is flagged; conditions may also find nothing. The
+script prints a count by kind, and each input for which this does not hold. `test_bad_inputs.py` runs it.
 """
 
 import argparse
@@ -665,11 +665,6 @@ def fits_files(stock: Stock) -> Made:
         yield f"{name} is {value}", {"x.fits": carded(name, value)}, ["predict", "x.fits", *PREDICT]
     yield "no END", {"x.fits": good[:2880].replace(b"END", b"   ")}, ["predict", "x.fits", *PREDICT]
     yield "a header alone", {"x.fits": good[:2880]}, ["predict", "x.fits", *PREDICT]
-    yield (
-        "letters beyond ASCII",
-        {"x.fits": good[:900] + "ü".encode() * 40 + good[980:]},
-        ["predict", "x.fits", *PREDICT],
-    )
     yield "gz of 2 GB", {"x.fits.gz": gzip_of_zeros(2)}, ["predict", "x.fits.gz", *PREDICT]
     for name, array in {
         "one row": np.zeros(50, np.float32),
@@ -849,7 +844,7 @@ def databases(stock: Stock) -> Made:
     made.close()
     good = stock.files["db"]
     newer = good[:60] + (99).to_bytes(4, "big") + good[64:]
-    page = good[:5000] + b"\xff" * 3000 + good[8000:]
+    page = good[:4096] + b"\xff" * (len(good) - 4096)
     for name, content in {
         "of another program": other.read_bytes(),
         "of a newer version": newer,
@@ -982,7 +977,7 @@ def run(case: Case) -> Outcome:
         fault = "a traceback"
     elif megabytes > MEGABYTES:
         fault = f"took {megabytes:.0f} MB"
-    elif process.returncode == 0 and not flagged(case):
+    elif process.returncode == 0 and not (flagged(case) or "warning:" in text or case.kind == "conditions"):
         fault = "ended well, and nothing is flagged"
     elif process.returncode not in (0, 1, 2):
         fault = f"ended with {process.returncode}"

@@ -524,7 +524,8 @@ def test_a_missing_scheduler_is_told(survey_folder: Path, tiny_model: Path) -> N
 
 def test_an_empty_source_gives_an_empty_catalogue(tmp_path: Path, tiny_model: Path) -> None:
     pa.parquet.write_table(pa.table({"id": pa.array([], pa.string()), "image": pa.array([], pa.binary())}), "e.parquet")
-    result = run(Path("e.parquet"), "c.parquet", tiny_model)
+    with pytest.warns(PeculiarWarning, match=r"e\.parquet holds no galaxies; the catalogue is empty"):
+        result = run(Path("e.parquet"), "c.parquet", tiny_model)
     assert result.tally.rows == 0
     assert len(catalogue("c.parquet")) == 0
 
@@ -653,3 +654,10 @@ def test_blank_pictures_are_in_no_class(tiny_model: Path, plain_pictures: list[b
     assert result.tally.flagged == {"blank": 6}
     assert result.tally.classes == {}
     assert None not in catalogue("c.parquet")["class"].to_pylist()
+
+
+@pytest.mark.parametrize("read", [lambda: predict("t.csv", verbose=False), lambda: predict("t.csv", "c.parquet")])
+def test_an_empty_table_is_mentioned(read: Any) -> None:
+    Path("t.csv").write_text("id,file\n")
+    with pytest.warns(PeculiarWarning, match=r"t\.csv holds no galaxies; the catalogue is empty"):
+        assert len(read()) == 0

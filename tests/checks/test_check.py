@@ -18,7 +18,7 @@ from peculiar.checks.check import check
 from peculiar.checks.findings import KINDS, CheckResult, Finding, Problem
 from peculiar.checks.page import write_cleaned, write_report
 from peculiar.cli import app
-from peculiar.errors import DataError, NotFoundError, UnknownNameError, UsageError
+from peculiar.errors import DataError, NotFoundError, PeculiarWarning, UnknownNameError, UsageError
 from peculiar.images.decode import encode_picture
 from peculiar.images.defects import Defect
 from peculiar.questions.question import FOUR_CLASS
@@ -297,3 +297,15 @@ def test_real_galaxies_hold_known_duplicates(real_data: Path) -> None:
     found = check(real_data / "odd_native.parquet")
     assert 3 <= found.counts().get("near duplicate", 0) <= 20
     assert "unreadable" not in found.counts()
+
+
+def test_an_empty_table_is_mentioned() -> None:
+    Path("t.csv").write_text("id,file\n")
+    with pytest.warns(PeculiarWarning, match=r"t\.csv holds no rows; there is nothing to check"):
+        assert check("t.csv").findings == []
+
+
+def test_two_columns_of_one_name_are_refused() -> None:
+    pa.parquet.write_table(pa.table([["a"], [b"x"], [b"y"]], names=["id", "image", "image"]), "t.parquet")
+    with pytest.raises(DataError, match="several columns have the name 'image'"):
+        check("t.parquet")

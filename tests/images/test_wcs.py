@@ -77,6 +77,10 @@ REFUSED: dict[str, tuple[dict[str, object], str]] = {
     "two projections": ({"CTYPE2": "DEC--SIN"}, "cannot be understood .*Inconsistent projection types"),
     "two systems": ({"CTYPE1": "GLON-TAN"}, "cannot be understood"),
     "no such projection": ({"CTYPE1": "GLON---TAN", "CTYPE2": "GLAT---TAN"}, "cannot be understood"),
+    **{
+        f"text for {key}": ({**NO_CD, **CDELT, key: "nan"}, f"need a number for {key}, received 'nan'")
+        for key in ("CDELT1", "CRVAL2", "CRPIX1", "PC1_2")
+    },
     "singular": ({"CD2_2": 0.0}, "cannot be understood .*singular"),
     "latitude first": (
         {"CTYPE1": "DEC--TAN", "CTYPE2": "RA---TAN", "CRVAL1": 2.0, "CRVAL2": 150.0},

@@ -3,6 +3,7 @@
 import json
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -272,3 +273,10 @@ def test_bands_of_a_table_that_holds_no_fits(tmp_path: Path) -> None:
     pq.write_table(pa.table({"id": ["a"], "image": [b"\xff\xd8\xff\xe0 a JPEG"]}), table)
     with pytest.raises(UsageError, match="bands and a stretch apply to FITS images, but this is of the kind 'table'"):
         open_source(table, bands="g,r,i")
+
+
+@pytest.mark.parametrize("bands", [",,,", " ", ["", " "]])
+def test_bands_without_names_are_refused(tmp_path: Path, bands: Any) -> None:
+    path = write_bands(tmp_path / "one.fits", galaxy())
+    with pytest.raises(UsageError, match="bands are named as in i,r,g, the reddest first; received"):
+        open_source(path, bands=bands)

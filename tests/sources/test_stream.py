@@ -29,7 +29,7 @@ from peculiar.errors import (
     UnreadablePictureWarning,
     UsageError,
 )
-from peculiar.images.decode import Framing, decode_picture
+from peculiar.images.decode import Framing, decode_picture, encode_picture
 from peculiar.questions.question import FOUR_CLASS, Question
 from peculiar.sources import Galaxy, Row, Source, open_source
 from peculiar.sources.stream import read_dataset
@@ -432,3 +432,16 @@ def test_a_fingerprint_changes_with_the_file(source: Source) -> None:
             os.utime(file, ns=(0, 0))
     (after, *_) = (shard.fingerprint() for shard in source.shards(100))
     assert before != after
+
+
+@pytest.mark.parametrize("other", ["pipe", "device"])
+def test_only_files_are_read_for_their_content(other: str) -> None:
+    Path("pictures").mkdir()
+    Path("pictures/a.png").write_bytes(encode_picture(np.zeros((8, 8, 3), np.uint8)))
+    piece = next(open_source("pictures").shards(10))
+    assert piece.content()
+    if other == "pipe":
+        os.mkfifo("pictures/b.png")
+    else:
+        Path("pictures/b.png").symlink_to("/dev/zero")
+    assert next(open_source("pictures").shards(10)).content() == ""

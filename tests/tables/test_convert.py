@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from all_columns import COLUMNS, NOTES, ROWS, read, write
 from peculiar.cli import app
-from peculiar.errors import DataError, UnknownNameError, UsageError
+from peculiar.errors import DataError, PeculiarWarning, UnknownNameError, UsageError
 from peculiar.tables.column import Column
 from peculiar.tables.convert import convert
 from peculiar.tables.healpix import HEALPIX, healpix_29
@@ -313,3 +313,9 @@ def test_the_page_of_the_catalogue_is_right_about_pandas_and_lsdb(tmp_path: Path
         namespace: dict[str, object] = {}
         exec(snippet, namespace)
         assert len(namespace["odd"]) == 9  # type: ignore[arg-type]
+
+
+def test_an_empty_table_is_mentioned() -> None:
+    Path("t.csv").write_text("id,file\n")
+    with pytest.warns(PeculiarWarning, match=r"t\.csv holds no rows; t\.fits has columns alone"):
+        assert convert("t.csv", "t.fits").rows == 0

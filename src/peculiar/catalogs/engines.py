@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
 _ATTEMPTS = 3
+_SECONDS_TO_ANSWER = 10  # of a Dask scheduler
 _PROBLEMS_A_SHARD = 20
 
 # Errors of the output's file system, with which every other shard would fail as well.
@@ -310,7 +311,7 @@ def _dask(address: str, workers: int) -> Iterator[_Dask]:
         if address == "local":
             place = stack.enter_context(LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None))
         try:
-            client = stack.enter_context(Client(place))
+            client = stack.enter_context(Client(place, timeout=_SECONDS_TO_ANSWER))
         except (OSError, ValueError) as error:
             message = (
                 f"no Dask scheduler answers at {address} ({error}); give its address, as tcp://host:8786, or local"

@@ -2,6 +2,7 @@
 
 import os
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -15,7 +16,7 @@ from peculiar.catalogs.catalog import Catalog
 from peculiar.catalogs.rows import Settings, carried_columns, classified, columns_of, provenance
 from peculiar.catalogs.survey import write_survey
 from peculiar.catalogs.tally import Summary, Tally
-from peculiar.errors import IncompleteError, UsageError
+from peculiar.errors import IncompleteError, PeculiarWarning, UsageError
 from peculiar.images.decode import parse_crop
 from peculiar.models.model_file import Model, load_model
 from peculiar.progress import reporting
@@ -136,7 +137,8 @@ def predict(
     Warns
     -----
     PeculiarWarning
-        If part of the input has changed since the run was started, and is classified again.
+        If part of the input has changed since the run was started, and is classified again; or if there are no
+        galaxies.
 
     Examples
     --------
@@ -169,6 +171,7 @@ def predict(
             catalog = _in_memory(source, model, settings, keep, batch_size, progress)
             if out is not None:
                 catalog.write(out)
+            _warn_of_nothing(source, len(catalog))
             return catalog
         summary = write_survey(
             source,
@@ -189,7 +192,13 @@ def predict(
         raise IncompleteError(_failure_message(summary), summary)
     catalog = Catalog.of_file(Path(out), pictures=source)
     catalog.summary = summary
+    _warn_of_nothing(source, summary.tally.rows)
     return catalog
+
+
+def _warn_of_nothing(source: Source, rows: int) -> None:
+    if not rows:
+        warnings.warn(f"{source.path} holds no galaxies; the catalogue is empty", PeculiarWarning, stacklevel=3)
 
 
 def _in_memory(

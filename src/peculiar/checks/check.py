@@ -93,6 +93,8 @@ def check(
         rows = _catalogue_rows(path, columns, keys)
     else:
         rows = _examined(source, threads, lambda done: progress("looking at pictures", done))
+    if not rows:
+        warnings.warn(f"{path} holds no rows; there is nothing to check", PeculiarWarning, stacklevel=2)
     result = CheckResult(path, [row.id for row in rows], [row.label for row in rows])
     result.id_type = _type_of_ids(path, keys) if source is None else source.id_type
     parts = _parts(split, columns, result.ids)
@@ -129,6 +131,8 @@ def _open(path: Path, label: str | None, keys: Keys) -> tuple[Source | None, str
         if not is_table(path):
             raise
         table = TableReader(path)
+        if len(set(table.columns)) < len(table.columns):
+            raise
         for name in keys.given():
             table.check_column(name)
         return None, str(error)

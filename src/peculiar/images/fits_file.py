@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from peculiar.errors import DataError, PictureError
+from peculiar.files.fits_order import in_order
 from peculiar.files.limits import PICTURE_BYTES, TILE_PIXELS
 
 _PACKED: dict[bytes, tuple[Callable[..., Any], str]] = {
@@ -138,7 +139,7 @@ class FitsFile:
                 message = f"it starts with {head!r}"
                 raise ValueError(message)
             if opener is not None and headers_only:
-                return fits.open(opener(self._raw), memmap=False, do_not_scale_image_data=True)
+                return in_order(fits.open(opener(self._raw), memmap=False, do_not_scale_image_data=True))
             if opener is not None:
                 with self._raw:
                     self._content = _unpacked(opener(self._raw), most)
@@ -146,7 +147,7 @@ class FitsFile:
             elif isinstance(file, bytes):
                 self._content = file
             mapped = self.mapped and self._content is None
-            return fits.open(self._raw, memmap=mapped, do_not_scale_image_data=True)
+            return in_order(fits.open(self._raw, memmap=mapped, do_not_scale_image_data=True))
         except BaseException:
             self._raw.close()
             raise

@@ -22,6 +22,8 @@ _RIVALS = {r"CD\d_\d": re.compile(r"PC\d_\d|CDELT\d|CROTA\d"), r"CROTA\d": re.co
 _SCALE = re.compile(r"CTYPE\d|CUNIT\d|CDELT\d|CROTA\d|CD\d_\d|PC\d_\d")
 _COORDINATES = re.compile(_SCALE.pattern + r"|CRPIX\d|CRVAL\d|LONPOLE|LATPOLE|PV\d_\d+|" + _SIP.pattern)
 
+_NUMBERS = re.compile(r"(CRPIX|CRVAL|CDELT|CROTA)[12]|(CD|PC)[12]_[12]|PV[12]_\d+")
+
 # Two matrices of a header may differ by this share; a round trip to the sky by so many pixels.
 _ROUNDING, _THERE_AND_BACK = 1e-3, 0.5
 
@@ -201,6 +203,8 @@ def _read_wcs(header: Any, hdus: Any) -> Any:
 
     try:
         wcs = WCS(header, hdus, naxis=2)  # the axes of the picture; a third numbers the bands
+        if wcs.has_celestial:
+            _check_numbers(header)
     except (WcsError, ValueError, KeyError, TypeError, AssertionError, MemoryError) as error:
         # wcslib begins each line with a place in its own source code.
         lines = [line for line in str(error).splitlines() if line and not re.match(r"ERROR \d+ in \w+\(\)", line)]
@@ -227,6 +231,13 @@ def _without_contradictions(header: Any) -> Any:
     for key in missing:  # by the definition of TPV this is 1, not 0 as in wcslib
         header[key] = 1.0
     return header
+
+
+def _check_numbers(header: Any) -> None:
+    """Check that no number is a text, for which wcslib would take its default: 1 degree for the side of a pixel."""
+    for key in header:
+        if _NUMBERS.fullmatch(key) and isinstance(header[key], str):
+            raise PictureError(f"its celestial coordinates (WCS) need a number for {key}, received {header[key]!r}")
 
 
 def _check_matrices(header: Any, hdus: Any, wcs: Any) -> None:

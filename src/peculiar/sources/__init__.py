@@ -280,7 +280,11 @@ def open_mosaic(
 
 def _listed(bands: str | Sequence[str]) -> tuple[str, ...]:
     names = bands.split(",") if isinstance(bands, str) else bands
-    return tuple(name.strip() for name in names if name.strip())
+    listed = tuple(name.strip() for name in names if name.strip())
+    if names and not listed and bands:
+        message = f"bands are named as in i,r,g, the reddest first; received {bands!r}"
+        raise UsageError(message)
+    return listed
 
 
 def _open(path: Path, label: str | None, bands: tuple[str, ...], stretch: Stretch | None, keys: Keys) -> Source:

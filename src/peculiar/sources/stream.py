@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import os
+import stat
 import warnings
 from abc import ABC, abstractmethod
 from collections import deque
@@ -168,12 +169,14 @@ class Shard:
         return self.source.fingerprint(self.start, self.stop)
 
     def content(self) -> str:
-        """Return a digest of the content behind these rows; empty if that is more than classifying reads."""
+        """Return a digest of the content behind these rows; empty if that is too much to read, or no file."""
         files = self.source.behind(self.start, self.stop)
         room = _CONTENT_BYTES * ((self.stop or 0) - self.start)
         try:
             states = [(file, file.stat()) for file in files]
-            if sum(state.st_size for _, state in states) > room:
+            # A pipe or a device may never end.
+            regular = all(stat.S_ISREG(state.st_mode) for _, state in states)
+            if not regular or sum(state.st_size for _, state in states) > room:
                 return ""
             told = [(file.name, _digest(file, state.st_size, state.st_mtime_ns)) for file, state in states]
         except OSError:

@@ -18,6 +18,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from peculiar.errors import DataError, PeculiarWarning, UnknownNameError
+from peculiar.files.fits_order import in_order
 from peculiar.tables.arrow import to_arrow
 from peculiar.tables.cards import ESCAPED, read_notes, unescaped
 from peculiar.tables.column import Column
@@ -113,7 +114,7 @@ def open_fits(path: Path, table: str | None = None) -> BinaryTable | None:
         if file.read(6) != b"SIMPLE":  # compressed
             return None
     with _quiet(), fits.open(path, memmap=True) as file:
-        found = _chosen_hdu(file, path, table)
+        found = _chosen_hdu(in_order(file), path, table)
         # Lists of variable length are stored behind the rows.
         if not isinstance(found, fits.BinTableHDU) or found.header["PCOUNT"]:
             return None
@@ -299,7 +300,7 @@ def _read_fits(path: Path | io.BytesIO, table: str | None) -> "Table":
     from astropy.table import Table
 
     with fits.open(path) as file:
-        found = _chosen_hdu(file, path if isinstance(path, Path) else None, table)
+        found = _chosen_hdu(in_order(file), path if isinstance(path, Path) else None, table)
         if found is None:
             raise DataError("holds no table; images are given as DATA, tables of positions by --catalog")
         if found.header["NAXIS1"] * found.header["NAXIS2"] + found.header["PCOUNT"] > _size(path):

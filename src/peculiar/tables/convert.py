@@ -3,6 +3,7 @@
 import itertools
 import os
 import tempfile
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from peculiar.errors import UsageError
+from peculiar.errors import PeculiarWarning, UsageError
 from peculiar.files.writing import check_apart, writing, writing_folder
 from peculiar.tables.column import Column, notes_of
 from peculiar.tables.healpix import HEALPIX, healpix_29
@@ -118,6 +119,8 @@ def convert(
         with writing(out) as temporary:
             batches = _sorted(rows, out.parent) if sort else rows.batches()
             write_table(temporary, format, rows.columns, batches, notes)
+        if not rows.count:
+            warnings.warn(f"{table} holds no rows; {out} has columns alone", PeculiarWarning, stacklevel=2)
         return Converted(out, rows.count)
     with writing_folder(out) as folder:
         batches, position = _sorted(rows, out.parent), rows.position()
