@@ -474,7 +474,7 @@ def test_bad_data_are_refused_in_words(
     pa.parquet.write_table(table.drop_columns(["embedding"]), tmp_path / "plain.parquet")
     with pytest.raises(UsageError, match=r"no embeddings.*`peculiar predict DATA --embeddings"):
         open_session(tmp_path / "plain.parquet", labels, pictures=tiny_survey)
-    with pytest.raises(UsageError, match="say where they are"):
+    with pytest.raises(UsageError, match="name them"):
         open_session(tiny_catalog, labels)
     with pytest.raises(UsageError, match="holds none of the galaxies"):
         open_session(tiny_catalog, labels, pictures=fake_npz)

@@ -283,12 +283,12 @@ def measure(
         advice += f"; the advice to stop needs {_FEWEST[1]} of each answer"
         return Progress(*sizes, score, low, high, gain, gain_high, False, advice)
     if gain is None or gain_high is None or gain_high > _ENOUGH:
-        told = (
+        hint = (
             ""
             if gain_high is None
             else f": the second half of the answers may have raised the score by up to {gain_high:.3f}"
         )
-        return Progress(*sizes, score, low, high, gain, gain_high, False, f"go on{told}")
+        return Progress(*sizes, score, low, high, gain, gain_high, False, f"go on{hint}")
     advice = f"you may stop: the second half of the answers changed the score by {gain:+.3f}, at most {gain_high:+.3f}"
     return Progress(*sizes, score, low, high, gain, gain_high, True, advice)
 
@@ -411,10 +411,10 @@ class Loop:
             seed=self.seed + len(rows),
         )
         apart = features(self.embeddings, rows[kept])
-        told = measure(vectors, taught, apart, labels[kept], self.answers, committee, seed=self.seed)
+        progress = measure(vectors, taught, apart, labels[kept], self.answers, committee, seed=self.seed)
         with self._lock:
             self.committee, self._queue = committee, queue
-            self.progress.append(told)
+            self.progress.append(progress)
 
     def learn_in_background(self, rows: NDArray[np.integer], labels: NDArray[np.integer]) -> bool:
         """Refit in a thread if there are enough new answers and no fit is running; return whether one was started."""

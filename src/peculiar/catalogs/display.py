@@ -87,14 +87,14 @@ def _by_number(numbers: dict[str, int]) -> dict[str, int]:
 
 
 def _listed(texts: Any, most: int = 8) -> str:
-    told = list(texts)
-    more = len(told) - most
-    return ", ".join(told[:most]) + (f" and {more:,} more" if more > 0 else "")
+    names = list(texts)
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _short(text: str, most: int = _MOST_TOLD) -> str:
-    told = shown(text)
-    return told if len(told) <= most else f"{told[: most - 1]}…"
+    line = shown(text)
+    return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
 def _first_rows(catalog: GalaxyTable) -> Markup:

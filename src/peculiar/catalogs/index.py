@@ -68,10 +68,10 @@ def near(
     rows = np.arange(len(embeddings)) if allowed is None else np.flatnonzero(allowed)
     recall = 1.0
     if len(rows) > FEW:
-        index, told = _open(catalog, embeddings)
-        recall = float(told["recall"])
+        index, facts = _open(catalog, embeddings)
+        recall = float(facts["recall"])
         # To see as many galaxies that meet a condition, proportionally more cells are visited.
-        probes = math.ceil(told["probes"] * len(embeddings) / len(rows))
+        probes = math.ceil(facts["probes"] * len(embeddings) / len(rows))
         found = _candidates(index, vector[None], count, probes, allowed)[0]
         if (found < 0).any():
             found = _candidates(index, vector[None], count, index.nlist, allowed)[0]
@@ -96,10 +96,10 @@ def _open(catalog: GalaxyTable, embeddings: Embeddings) -> tuple[Any, dict[str, 
     faiss = _faiss()
     file = catalog.cached("indices", ".faiss", lambda temporary: _build(embeddings, temporary))
     index = faiss.read_index(str(file), faiss.IO_FLAG_MMAP)
-    told = catalog.cached(
+    facts = catalog.cached(
         "indices", ".json", lambda temporary: temporary.write_text(json.dumps(_try(index, embeddings)))
     )
-    return index, json.loads(told.read_text())
+    return index, json.loads(facts.read_text())
 
 
 def _build(embeddings: Embeddings, file: Path) -> None:

@@ -236,8 +236,8 @@ def part_names(folder: Path) -> set[str]:
     names = set()
     for line in lines[1:]:
         with suppress(ValidationError):
-            told = _LATER.validate_json(line)
-            names.add(told.begun if isinstance(told, Begun) else told.part)
+            parsed = _LATER.validate_json(line)
+            names.add(parsed.begun if isinstance(parsed, Begun) else parsed.part)
     return names
 
 
@@ -272,8 +272,8 @@ def _read(file: Path, header: Header, *, overwrite: bool) -> dict[str, Entry]:
             "(--restart), or choose another output (--out)"
         )
         raise UsageError(message)
-    told = {one.shard: one for number, line in enumerate(lines[1:], 2) if (one := _entry(line, file, number))}
-    return {entry.shard: entry for entry in told.values() if _size(file.parent / entry.part) == entry.size}
+    parsed = {one.shard: one for number, line in enumerate(lines[1:], 2) if (one := _entry(line, file, number))}
+    return {entry.shard: entry for entry in parsed.values() if _size(file.parent / entry.part) == entry.size}
 
 
 def read_entries(folder: Path) -> list[Entry]:
@@ -288,8 +288,8 @@ def read_entries(folder: Path) -> list[Entry]:
     lines = file.read_bytes().splitlines()
     for line in lines[:1]:
         _parse(Header, line, file, 1)
-    told = (_entry(line, file, number) for number, line in enumerate(lines[1:], 2))
-    return list({entry.shard: entry for entry in told if entry}.values())
+    parsed = (_entry(line, file, number) for number, line in enumerate(lines[1:], 2))
+    return list({entry.shard: entry for entry in parsed if entry}.values())
 
 
 def _entry(line: bytes, file: Path, number: int) -> Entry | None:

@@ -53,11 +53,11 @@ def draw_sheet(
         raise DataError(message)
     missing = np.full((framing.size, framing.size, 3), 40, dtype=np.uint8)
     table = first.to_arrow()
-    told = [table[name].to_pylist() if name in table.column_names else [] for name in ("class", by)]
+    captions = [table[name].to_pylist() if name in table.column_names else [] for name in ("class", by)]
     captions = [
         [
             (id_ if len(id_) <= MOST_OF_ID else f"{id_[: MOST_OF_ID - 1]}…", None),
-            (" ".join(_short(column[row]) for column in told if column), None),
+            (" ".join(_short(column[row]) for column in captions if column), None),
         ]
         for row, id_ in enumerate(ids)
     ]

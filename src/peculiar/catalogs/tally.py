@@ -102,7 +102,7 @@ class Summary:
 
     @property
     def all_unreadable(self) -> bool:
-        """Whether there are pictures and none of them can be read."""
+        """True if there are pictures and none of them can be read."""
         return 0 < self.tally.rows == self.tally.flagged.get("unreadable", 0)
 
     def as_dict(self) -> dict[str, Any]:

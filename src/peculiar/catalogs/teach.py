@@ -267,7 +267,7 @@ def embed_labelled(
         known = [numbers.get(entry) for entry in source.column(question.column)]
         answers = iter([number for number in known if number is not None])
         for batch, readable, pictures in readable_batches(_labelled(source, known, model.framing), _TOGETHER):
-            told = [next(answers) for _ in batch]
+            labels_of_batch = [next(answers) for _ in batch]
             problems.update((one.id, one.problem) for one in batch if one.problem is not None)
             if pictures is not None:
                 embedding = model.classify(pictures, framed=True).embedding
@@ -275,7 +275,7 @@ def embed_labelled(
                 parts.append(embedding[finite])
                 used = [readable[row] for row in np.flatnonzero(finite)]
                 ids.extend(batch[row].id for row in used)
-                labels.extend(told[row] for row in used)
+                labels.extend(labels_of_batch[row] for row in used)
                 problems.update((batch[row].id, NO_ANSWER) for row in set(readable).difference(used))
             progress(len(batch))
     return Embedded(ids, np.array(labels, dtype=np.int64), np.concatenate(parts), problems)

@@ -72,11 +72,11 @@ def run() -> None:
         if _Debug.on:
             raise
         err.print("error:", style="bold red", end=" ")
-        err.print(_told(error))
+        err.print(_message(error))
         sys.exit(getattr(error, "exit_status", 1))
 
 
-def _told(error: Exception) -> str:
+def _message(error: Exception) -> str:
     """Return the message of an error, with advice for a file that cannot be written."""
     if isinstance(error, PeculiarError) or not isinstance(error, OSError) or error.filename is None:
         return plain(str(error))

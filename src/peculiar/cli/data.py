@@ -148,9 +148,9 @@ def _get_cutouts(catalog: Path, folder: Path, survey: str, options: dict[str, An
             "failed": result.failed.total(),
             "waiting": result.waiting,
         }
-        told = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count) or "none"
+        summary = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count) or "none"
         kinds = ", ".join(f"{kind} {count:,}" for kind, count in result.failed.most_common())
-        out.print(f"{result.rows:,} positions in {result.seconds:.1f} s: {told}" + (f" ({kinds})" if kinds else ""))
+        out.print(f"{result.rows:,} positions in {result.seconds:.1f} s: {summary}" + (f" ({kinds})" if kinds else ""))
         out.print(f"The cut-outs are in {folder}. {find_survey(survey).credit}")
     if result.closed:
         err.print(f"stopped: {result.closed}")

@@ -181,8 +181,8 @@ def import_(
     if found.again:
         out.print(f"{found.again:,} are repeated answers of the same person for the same galaxy; the last one counts")
     if found.unnamed:
-        told = "are for galaxies identified only by the number of their subject (--id names the field to use)"
-        out.print(f"{found.unnamed:,} {told}")
+        text = "are for galaxies identified only by the number of their subject (--id names the field to use)"
+        out.print(f"{found.unnamed:,} {text}")
 
 
 @app.command("manifest", **with_examples("peculiar labels manifest pictures/ --out zooniverse"))

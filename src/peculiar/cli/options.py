@@ -136,9 +136,9 @@ def producing(context: typer.Context, *outputs: Path | None) -> Iterator["Reques
     options = {name: value for name, value in context.params.items() if name not in _INDIFFERENT | _WHERE}
     inputs = tuple(path for path in _paths(options.values()) if path.exists())
     # Inputs are identified by their content, not by their path.
-    told = {name: value for name, value in options.items() if not set(_paths([value])) & set(inputs)}
+    decisive = {name: value for name, value in options.items() if not set(_paths([value])) & set(inputs)}
     command = context.command_path.partition(" ")[2]
-    digest = request_digest(command, told, inputs, written)
+    digest = request_digest(command, decisive, inputs, written)
     sources = [context.get_parameter_source(name) for name in _WHERE & {*context.params}]
     unnamed = all(source is None or source.name == "DEFAULT" for source in sources)
     request = Request(command, digest, inputs, overwrite=context.params["overwrite"], renew=unnamed)

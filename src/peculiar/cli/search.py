@@ -112,9 +112,9 @@ def search_query(
     found = Catalog(catalog, ra=ra, dec=dec).query(where, cone=cone, by=by, top=most and most + 1, columns=names)
     more = most is not None and len(found) > most
     found = found.head(most) if most is not None and more else found
-    told = (by or "").removeprefix("-") or (list(found.columns)[-1] if cone else None)
+    shown_by = (by or "").removeprefix("-") or (list(found.columns)[-1] if cone else None)
     shown = names or _named(found, where)
-    _show(context, found, told, shown, file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json)
+    _show(context, found, shown_by, shown, file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json)
     if more:
         err.print("there are more: --top sets another number, --out without --top writes all")
 
@@ -166,8 +166,8 @@ def search_similar(
     )
     if approximate:
         err.print(f"approximate: such a search finds {float(found.notes['recall']):.1%} of the nearest 50")
-    told, shown = list(found.columns)[-1], _named(found, where)
-    _show(context, found, told, shown, file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json)
+    shown_by, shown = list(found.columns)[-1], _named(found, where)
+    _show(context, found, shown_by, shown, file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json)
 
 
 @app.command("odd", **with_examples("peculiar search odd catalog.parquet --top 100 --out odd.csv"))
@@ -193,8 +193,8 @@ def search_odd(
 
     opened = Catalog(catalog, ra=ra, dec=dec)
     found = opened.odd(by, where=where, cone=cone, top=top)
-    told, shown = odd_column(opened, by).removeprefix("-"), _named(found, where)
-    _show(context, found, told, shown, file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json)
+    shown_by, shown = odd_column(opened, by).removeprefix("-"), _named(found, where)
+    _show(context, found, shown_by, shown, file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json)
 
 
 @app.command(
@@ -236,8 +236,8 @@ def search_anomalies(
     found = Catalog(catalog, ra=ra, dec=dec).anomalies(
         interesting or (), method=method, new=new, varied=varied, where=where, cone=cone, top=top
     )
-    told, shown = list(found.columns)[-1], _named(found, where)
-    _show(context, found, told, shown, file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json)
+    shown_by, shown = list(found.columns)[-1], _named(found, where)
+    _show(context, found, shown_by, shown, file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json)
 
 
 @app.command("map", **with_examples("peculiar search map catalog.parquet --out map.png"))
@@ -273,7 +273,7 @@ def _named(found: "Catalog", where: str | None) -> list[str]:
 def _show(
     context: typer.Context,
     found: "Catalog",
-    told: str | None,
+    shown_by: str | None,
     shown: list[str],
     *,
     file: Path | None,
@@ -295,14 +295,14 @@ def _show(
         if file is not None:
             found.write(file)
         if sheet is not None and pictures is not None and len(found):
-            figure, missing = draw_sheet(found, open_source(pictures), framing(128, crop, fast=False), told)
+            figure, missing = draw_sheet(found, open_source(pictures), framing(128, crop, fast=False), shown_by)
             plots.save(figure, sheet)
     if as_json:
-        rows = [{name: _told(value) for name, value in row.items()} for row in found]
+        rows = [{name: _json_value(value) for name, value in row.items()} for row in found]
         print_json({"found": rows, "without_picture": missing})
         return
     if file is None and len(found):
-        names = list(dict.fromkeys(name for name in ("id", told, "class", *shown) if name in found.columns))
+        names = list(dict.fromkeys(name for name in ("id", shown_by, "class", *shown) if name in found.columns))
         rows = found.to_arrow().select(names).to_pylist()
         print_table([names, *(["-" if x is None else _brief(x) for x in row.values()] for row in rows)])
     if missing:
@@ -310,7 +310,7 @@ def _show(
     out.print(some_galaxies(len(found)) + (f" in {file}" if file else "") + (f", pictures in {sheet}" if sheet else ""))
 
 
-def _told(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
     """Return a value for JSON: NaN becomes null, times and the like become text."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None

@@ -88,11 +88,11 @@ def some_galaxies(count: int) -> str:
 
 def print_unreadable(problems: Mapping[str, str], count: int) -> None:
     """Print why pictures cannot be read: the first few, and the number of the others."""
-    told = list(problems.items())[:10]
-    for id_, reason in told:
+    listed = list(problems.items())[:10]
+    for id_, reason in listed:
         err.print(f"{id_} cannot be read: {reason}")
-    if count > len(told):
-        err.print(f"and {count - len(told):,} more cannot be read")
+    if count > len(listed):
+        err.print(f"and {count - len(listed):,} more cannot be read")
 
 
 def print_json(value: Any) -> None:

@@ -189,21 +189,21 @@ def remarks(
     groups : sequence, optional
         See `assess`.
     """
-    told = []
+    sentences = []
     missing = [answer for number, answer in enumerate(answers) if not (labels == number).any()]
     if len(missing) == len(answers) - 1:
-        told.append(f"All labels are {answers[labels[0]]!r}: scores that compare classes are undefined.")
+        sentences.append(f"All labels are {answers[labels[0]]!r}: scores that compare classes are undefined.")
     elif missing:
-        told.append(f"No galaxy is {' or '.join(missing)}: means over the classes are undefined.")
+        sentences.append(f"No galaxy is {' or '.join(missing)}: means over the classes are undefined.")
     repeated = len(ids) - len(set(ids))
     if repeated and groups is None:
-        told.append(
+        sentences.append(
             f"{counted(repeated, 'row', 'repeat', 'repeats')} the id of another: the bootstrap draws rows of one id "
             "together."
         )
     numbers = group_numbers(len(labels), groups)
     if groups is not None and numbers.max(initial=0) == 0:
-        told.append("All galaxies belong to one group: there are no intervals.")
+        sentences.append("All galaxies belong to one group: there are no intervals.")
     if groups is not None and all(group is None for group in groups):
-        told.append("The column of groups is empty: each galaxy is a group of its own.")
-    return told
+        sentences.append("The column of groups is empty: each galaxy is a group of its own.")
+    return sentences

@@ -133,21 +133,21 @@ class Choice:
 
     def sentences(self, part: str = "") -> list[str]:
         """Return remarks on the choice, as sentences."""
-        told = []
+        found = []
         if self.elsewhere:
             they = "it is" if self.elsewhere == 1 else "they are"
-            told.append(f"{counted(self.elsewhere, 'galaxy', 'are', 'is')} left out: {they} not in the part {part}.")
+            found.append(f"{counted(self.elsewhere, 'galaxy', 'are', 'is')} left out: {they} not in the part {part}.")
         if self.trained_on is None:
-            told.append("It is not known which galaxies the model was trained on: scores on these would be too good.")
+            found.append("It is not known which galaxies the model was trained on: scores on these would be too good.")
         elif self.trained_on and self.included:
             scored = counted(self.trained_on, "galaxy", "are", "is")
-            told.append(f"{scored} scored that the model was trained on: the scores are too good.")
+            found.append(f"{scored} scored that the model was trained on: the scores are too good.")
         elif self.trained_on:
             them = "it" if self.trained_on == 1 else "them"
             left_out = counted(self.trained_on, "galaxy", "are", "is")
-            told.append(f"{left_out} left out: the model was trained on {them}.")
-            told.append("(--include-training scores these too.)")
-        return told
+            found.append(f"{left_out} left out: the model was trained on {them}.")
+            found.append("(--include-training scores these too.)")
+        return found
 
 
 class RunNet(Classifier, Protocol):

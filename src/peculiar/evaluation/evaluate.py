@@ -144,10 +144,10 @@ class Assessment:
             The page.
         """
         folder, candidate = Path(folder), self.scored.candidate
-        told = self.as_dict(command=command)
-        write_json(folder / SCORES, told)
+        figures = self.as_dict(command=command)
+        write_json(folder / SCORES, figures)
         named = ("data", "model", *candidate.settings, "question", "left_out", "seed", "command")
-        facts = {name: told[name] for name in named}
+        facts = {name: figures[name] for name in named}
         facts["galaxies"] = " ".join(self.notes)
         facts["digest of the galaxies scored"] = self.statistics.digest
         facts |= candidate.digests
@@ -267,8 +267,8 @@ def evaluate(
         notes = [*filter(None, [scored.joined]), *scored.choice.sentences(part)]
         unlabelled = None
         if fractions is not None:
-            unlabelled, told = _unlabelled(Path(fractions), scored)
-            notes += told
+            unlabelled, more = _unlabelled(Path(fractions), scored)
+            notes += more
         wanted = dict.fromkeys(["survey", scored.question.basis, *by])
         columns = {name: scored.column(name) for name in wanted if name and (name in scored.columns or name in by)}
         groups = None if group is None else scored.column(group)

@@ -150,8 +150,8 @@ def read_table(
         def read_column(name: str) -> list[Any]:
             if name in table.columns:
                 return table.column(name)
-            told = beside[name]
-            return [told.get(its) for its in names]
+            labels_by_id = beside[name]
+            return [labels_by_id.get(its) for its in names]
 
     elif label is not None:
         entries = [entry_text(entry) for entry in table.column(label)]
@@ -178,12 +178,12 @@ def read_table(
     if not rows:
         message = f"{path}: no galaxy has both a label in {label!r} and probabilities of {', '.join(question.answers)}"
         raise LabelError(message)
-    told = [None] * len(entries) if column is None else table.column(column)
+    given_ids = [None] * len(entries) if column is None else table.column(column)
     # Rows without an id get one as in `peculiar.sources`, so that no two galaxies have the same.
-    named = [entry_text(told[row]) or f"{path.stem}-{row}" for row in rows]
+    named = [entry_text(given_ids[row]) or f"{path.stem}-{row}" for row in rows]
     classes = np.array([numbers[entries[row]] for row in rows], dtype=np.int64)
-    told_of = [f"{name} (row {row})" for name, row in zip(named, rows, strict=True)]
-    check_probabilities(probabilities[rows], f" in {path}", told_of)
+    descriptions = [f"{name} (row {row})" for name, row in zip(named, rows, strict=True)]
+    check_probabilities(probabilities[rows], f" in {path}", descriptions)
     without = sum(entry is not None for entry in entries) - len(rows)
     if without:
         lacking = counted(without, "labelled galaxy", "have", "has")

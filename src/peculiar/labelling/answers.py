@@ -135,13 +135,13 @@ class Agreement:
         """Return the agreement as text, one line per figure."""
         lines = [
             f"{self.question}: {self.several:,} of {self.galaxies:,} galaxies have answers of several annotators",
-            f"Krippendorff's alpha {_told(self.alpha)}",
+            f"Krippendorff's alpha {_figure(self.alpha)}",
         ]
         for (one, other), (kappa, count) in self.kappas.items():
-            lines.append(f"Cohen's kappa {_told(kappa)} of {one} and {other}, {count:,} galaxies")
+            lines.append(f"Cohen's kappa {_figure(kappa)} of {one} and {other}, {count:,} galaxies")
         for skill in self.skills:
             interval = "" if skill.low is None else f" ({skill.low:.2f} to {skill.high:.2f})"
-            lines.append(f"{skill.who} agrees with the majority of the others: {_told(skill.agreed)}{interval}")
+            lines.append(f"{skill.who} agrees with the majority of the others: {_figure(skill.agreed)}{interval}")
         return lines
 
     def __repr__(self) -> str:
@@ -190,7 +190,7 @@ def agreement(db: str | os.PathLike[str], *, question: str | None = None) -> Agr
     return Agreement(asked, len(ratings), len(several), alpha, kappas(several), skills(several))
 
 
-def _told(value: float | None) -> str:
+def _figure(value: float | None) -> str:
     return "is not defined" if value is None else f"{value:.2f}"
 
 

@@ -362,10 +362,10 @@ class Labels:
         DataError
             If the database is locked, full or read-only.
         """
-        told = [events] if isinstance(events, Event) else list(events)
+        given = [events] if isinstance(events, Event) else list(events)
         new = 0
         with self._lock, self._explaining(), self._writing():
-            for one in told:
+            for one in given:
                 known = self._connection.execute(
                     "SELECT kind, who, question, galaxy, answer, undoes FROM events WHERE event = ?", (one.event,)
                 ).fetchone()
@@ -495,9 +495,9 @@ class Labels:
             message = f"answers are exported as {', '.join(EXPORTS)}; received {what!r}"
             raise UsageError(message)
         if what == "events":
-            told = [one for _, one in self.history(question)]
+            events = [one for _, one in self.history(question)]
             columns = [Column(name, pa.float64() if name == "seconds" else pa.string()) for name in _FIELDS]
-            values: list[Sequence[object]] = [[getattr(one, name) for one in told] for name in _FIELDS]
+            values: list[Sequence[object]] = [[getattr(one, name) for one in events] for name in _FIELDS]
         else:
             columns, values = (_votes if what == "votes" else _majorities)(self.votes(question), asked.answers)
         arrays = [pa.array(some, column.type) for column, some in zip(columns, values, strict=True)]

@@ -47,9 +47,9 @@ def ask_teachers(
     for start in range(0, len(rows), _BATCH):
         some = rows[start : start + _BATCH]
         pictures = data.pictures[some, rim : rim + size, rim : rim + size]
-        told = [teacher.classify(pictures, views=_VIEWS, framed=True).probabilities for teacher in teachers]
+        answers = [teacher.classify(pictures, views=_VIEWS, framed=True).probabilities for teacher in teachers]
         for name, lesson in lessons.items():
-            lesson[some] = np.mean([probabilities[name] for probabilities in told], axis=0)
+            lesson[some] = np.mean([probabilities[name] for probabilities in answers], axis=0)
         watcher.asking(min(start + _BATCH, len(rows)), len(rows))
     return lessons
 

@@ -41,8 +41,8 @@ def split_galaxies(
 
 def told_split(ids: Sequence[str], parts: Mapping[str, str]) -> Split:
     """Return the rows of each part, from the part of each id; an id that has none is in none."""
-    told = np.array([parts.get(id_, "") for id_ in ids])
-    return Split(*(np.flatnonzero(told == part) for part in PARTS))
+    part_of_row = np.array([parts.get(id_, "") for id_ in ids])
+    return Split(*(np.flatnonzero(part_of_row == part) for part in PARTS))
 
 
 def content(galaxies: Answered) -> NDArray[np.int64]:

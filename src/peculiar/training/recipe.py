@@ -26,7 +26,7 @@ LESSONS = "lessons.safetensors"
 """What teachers said, so that a resumed run need not ask them again."""
 
 MODEL, PAGE = "model.onnx", "report.html"
-"""Files in the folder of a run on classes of one's own: the model file, and the page about it."""
+"""Files in the folder of a run on the user's classes: the model file and its page."""
 
 # For fine-tuning: large steps would destroy what the network has learned.
 _GOING_ON = {"epochs": 30, "learning_rate": 0.0003}
@@ -59,8 +59,8 @@ class Recipe(BaseModel):
     teaching : float
         Weight of the teachers in the loss, if there are any; the rest is the weight of the labels.
     patience : int, optional
-        Training ends when the log loss on the validation part has not fallen for so many epochs, and the weights of the
-        best epoch are taken. By default those of the last one are.
+        Number of epochs without a fall of the log loss on the validation part after which training ends; the weights of
+        the best epoch are taken. By default those of the last one are.
     precision : {"no", "bf16"}
         Mixed precision. In bfloat16, processors with a matrix unit train the residual body three times as fast; the
         other body gains nothing.
@@ -151,7 +151,7 @@ def width_of(model: Model) -> int:
 
 
 def trainable(model: Model) -> bool:
-    """Tell whether training can go on from the network of a model."""
+    """Return whether the network of a model can be trained further."""
     return bool(model.card.training.get("recipe", {}).get("body") == BODY)
 
 
@@ -235,7 +235,7 @@ def check_same(old: RunRecord, new: RunRecord, folder: Path) -> None:
     pairs = {
         **{name: (before["recipe"][name], now["recipe"][name]) for name in now["recipe"]},
         **{name: (before[name], now[name]) for name in ("data_digest", "split_digest", "teachers", "start")},
-        "questions": tuple(", ".join(one["name"] for one in told["questions"]) for told in (before, now)),
+        "questions": tuple(", ".join(one["name"] for one in record["questions"]) for record in (before, now)),
     }
     differing = [f"{name} was {was}, is {is_}" for name, (was, is_) in pairs.items() if was != is_]
     differing += [

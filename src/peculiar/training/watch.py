@@ -20,7 +20,7 @@ class Watcher:
         """Receive the number of pictures compared with others to find duplicates."""
 
     def embedding(self, done: int, total: int) -> None:
-        """Tell how many pictures have been embedded."""
+        """Receive the number of pictures embedded."""
 
     def asking(self, done: int, total: int) -> None:
         """Receive the number of pictures classified by the teachers."""

@@ -84,13 +84,13 @@ class Explanations:
         question, _, answer = map(unquote, asked.partition("/"))
         picture = self.pictures.pixels(row)
         model, glance = (self.model.asking(question or None, views=views) for views in (None, 1))
-        told = attribute(model, picture, answer or None, glance=glance)
+        attribution = attribute(model, picture, answer or None, glance=glance)
         left, upper, right, lower = map(round, kept_square(picture, Framing(LARGE)))
         # Encoded like all pictures, so that only the pixels of the file reach the browser.
         buffer = io.BytesIO()
-        figure = draw_overlay(picture, told, (left, upper, right, lower), LARGE)
+        figure = draw_overlay(picture, attribution, (left, upper, right, lower), LARGE)
         figure.savefig(buffer, format="jpg", dpi=120, pil_kwargs={"quality": 92})
-        return _drawn(buffer.getvalue(), told)
+        return _drawn(buffer.getvalue(), attribution)
 
 
 def _address(*words: str) -> str:
@@ -98,8 +98,8 @@ def _address(*words: str) -> str:
     return "/".join(quote(word, safe=" ") for word in words)
 
 
-def _drawn(content: bytes, told: Attribution) -> Overlay:
-    return Overlay(content, told.question, told.answer, told.probability, told.without)
+def _drawn(content: bytes, attribution: Attribution) -> Overlay:
+    return Overlay(content, attribution.question, attribution.answer, attribution.probability, attribution.without)
 
 
 def open_explanations(

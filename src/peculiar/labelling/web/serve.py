@@ -219,7 +219,7 @@ def _catalog(data: Paths | Catalog) -> Catalog:
 def _open_pictures(data: Paths | Catalog, id: str | None) -> Source:
     if isinstance(data, Catalog):
         if data.pictures is None:
-            message = f"{data.place} is a catalogue without pictures; say where they are (--pictures DATA)"
+            message = f"{data.place} is a catalogue without pictures; name them (--pictures DATA)"
             raise UsageError(message)
         return data.pictures
     try:
@@ -227,7 +227,7 @@ def _open_pictures(data: Paths | Catalog, id: str | None) -> Source:
     except DataError as error:
         path = Path(data if isinstance(data, str | os.PathLike) else data[0])
         if path.is_file() and table_format(path) == "parquet" and "no column holds" in str(error):
-            message = f"{path} is a catalogue without pictures; say where they are (--pictures DATA)"
+            message = f"{path} is a catalogue without pictures; name them (--pictures DATA)"
             raise UsageError(message) from error
         raise
 
@@ -237,7 +237,7 @@ def _print(address: str) -> None:
 
 
 def _run_apart(server: uvicorn.Server, sockets: list[socket.socket]) -> None:
-    """Run a server in a thread of its own, since the cells of a notebook have an event loop, until interrupted."""
+    """Run a server in another thread until interrupted, because the cells of a notebook have an event loop."""
     worker = threading.Thread(target=server.run, args=(sockets,), name="server")
     worker.start()
     try:
