@@ -3,7 +3,7 @@
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -68,10 +68,19 @@ def data_get(
     context: typer.Context,
     target: Annotated[
         Path,
-        typer.Option("--out", help="NPZ file to write; with --survey, folder for the cut-outs.", show_default=False),
+        typer.Option(
+            "--out",
+            help="File to write: NPZ, of mock Parquet; with --survey, folder for the cut-outs.",
+            show_default=False,
+        ),
     ],
     name: Annotated[
-        str | None, typer.Argument(help="exercise (the 1,400 published galaxies) or simulated.", show_default=False)
+        str | None,
+        typer.Argument(
+            help="exercise (the 1,400 published galaxies), simulated (of the same four classes), or mock (simulated "
+            "with known features, as surveys show them).",
+            show_default=False,
+        ),
     ] = None,
     catalog: Annotated[
         Path | None, typer.Option(help="Cut-outs: table with the columns ra, dec and id.", show_default=False)
@@ -80,6 +89,24 @@ def data_get(
     ra: RaColumn = None,
     dec: DecColumn = None,
     count: Annotated[int, typer.Option(help="Number of simulated galaxies.")] = 1400,
+    look: Annotated[
+        str,
+        typer.Option(
+            help="Mock: sdss, decals, hsc, panstarrs, cfhtls, euclid_vis, hst, jwst, random, or any of these; several, "
+            "such as sdss,euclid_vis, show each galaxy in every one."
+        ),
+    ] = "decals",
+    feature: Annotated[
+        str,
+        typer.Option(
+            help="Mock: features of which every galaxy has one at least, such as ring_inner,ring_outer; default: all "
+            "kinds of galaxies.",
+            show_default=False,
+        ),
+    ] = "",
+    frame_width: Annotated[
+        float, typer.Option("--context", help="Mock: width of the frame relative to the usual one, 1 to 4.")
+    ] = 1.0,
     survey: Annotated[
         str | None,
         typer.Option(help="Download cut-outs of this survey: sdss, legacy, panstarrs, des or dss.", show_default=False),
@@ -98,9 +125,11 @@ def data_get(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Get a set of galaxies: one by NAME as an NPZ file, or cut-outs of a survey at positions in a table as a folder.
+    """Get a set of galaxies: one by NAME as a file, or cut-outs of a survey at positions in a table as a folder.
 
     peculiar data get exercise --out galaxydata.npz
+
+    peculiar data get mock --look euclid_vis --feature lens_arc,einstein_ring --count 500 --out lenses.parquet
 
     peculiar data get --survey legacy --catalog positions.csv --out cutouts
 
@@ -113,20 +142,26 @@ def data_get(
         return
     if name is None or any(value is not None for value in (survey, catalog, rate, *frame.values())):
         message = (
-            "give either NAME (exercise or simulated), or both --survey and --catalog; --size-arcsec, --pixels, "
+            "give either NAME (exercise, simulated or mock), or both --survey and --catalog; --size-arcsec, --pixels, "
             "--pixel-scale and --rate are for cut-outs"
         )
         raise UsageError(message)
     from peculiar.sources.get import NAMES, check_suffix, get
 
-    check_suffix(target, ".npz")
     if name not in NAMES:
         raise UnknownNameError("data set", name, NAMES)
+    check_suffix(target, NAMES[name])
+    chosen: dict[str, Any] = {"looks": _listed(look), "features": _listed(feature), "context": frame_width}
     with producing(context, target) as request:
         if already(request, target):
             return
-        get(name, target, count=count, size=size, seed=seed)
+        with counting("simulating", count) if name == "mock" else nullcontext() as progress:
+            get(name, target, count=count, size=size, seed=seed, **chosen, progress=progress)
     out.print(f"Written to {target}")
+
+
+def _listed(names: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in names.split(",") if name.strip())
 
 
 def _get_cutouts(catalog: Path, folder: Path, survey: str, options: dict[str, Any], *, as_json: bool) -> None:

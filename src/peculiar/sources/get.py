@@ -1,9 +1,9 @@
-"""Get sets of galaxies: the exercise's, simulated ones, cut-outs of a survey."""
+"""Get sets of galaxies: the exercise's, simulated ones, mock observations, cut-outs of a survey."""
 
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from peculiar.sources import as_source
 from peculiar.sources.cutouts import Fetched, fetch_cutouts
 from peculiar.sources.exercise import copy_galaxy_data
 from peculiar.sources.http import Manners
+from peculiar.sources.mock import write_mock
 from peculiar.sources.npz import write_npz
 from peculiar.sources.positions import Positions
 from peculiar.sources.simulated import simulate
@@ -22,22 +23,42 @@ from peculiar.sources.surveys import choose_frame, find_survey
 from peculiar.tables.reader import Keys
 from peculiar.text import counted
 
-NAMES = ("exercise", "simulated")
-"""Sets of galaxies that `get` knows."""
+NAMES = {"exercise": ".npz", "simulated": ".npz", "mock": ".parquet"}
+"""Sets of galaxies that `get` knows, and the suffixes of their files."""
 
 
-def get(name: str, out: str | os.PathLike[str], *, count: int = 1400, size: int = 128, seed: int = 222) -> Path:
-    """Get a set of galaxies as an NPZ file.
+def get(
+    name: str,
+    out: str | os.PathLike[str],
+    *,
+    count: int = 1400,
+    size: int = 128,
+    seed: int = 222,
+    looks: Sequence[str] = ("decals",),
+    features: Sequence[str] = (),
+    context: float = 1.0,
+    progress: Callable[[int], object] | None = None,
+) -> Path:
+    """Get a set of galaxies as a file.
 
     Parameters
     ----------
-    name : {"exercise", "simulated"}
-        The 1,400 published galaxies of the exercise, which are downloaded if necessary; or simulated galaxies of the
-        same four classes.
+    name : {"exercise", "simulated", "mock"}
+        The 1,400 published galaxies of the exercise, which are downloaded if necessary; simulated galaxies of the same
+        four classes; or mock observations: simulated galaxies with known features, as surveys show them.
     out : path-like
-        With the suffix ``.npz``.
+        With the suffix ``.npz``, of mock observations ``.parquet``.
     count, size, seed : int
-        Of simulated galaxies: how many, the side of the pictures in pixels, and the seed.
+        Of simulated galaxies and mock observations: how many, the side of the pictures in pixels, and the seed.
+    looks : sequence of str
+        Of mock observations: the surveys that show each galaxy, "random", or "any". Several make as many pictures of
+        every galaxy.
+    features : sequence of str
+        Of mock observations: every galaxy has one of these at least. Without any, features are as frequent as always.
+    context : float
+        Of mock observations: width of the frame relative to that which shows the galaxy, 1 to 4.
+    progress : callable, optional
+        Called with the number of mock observations made since the last call.
 
     Returns
     -------
@@ -47,9 +68,9 @@ def get(name: str, out: str | os.PathLike[str], *, count: int = 1400, size: int 
     Raises
     ------
     UsageError
-        If `out` has another suffix.
+        If `out` has another suffix, or a number is out of range.
     UnknownNameError
-        If there is no such set.
+        If there is no such set, look or feature.
     DownloadError
         If the galaxies of the exercise cannot be downloaded.
 
@@ -61,14 +82,17 @@ def get(name: str, out: str | os.PathLike[str], *, count: int = 1400, size: int 
     8
     """
     out = Path(out)
-    check_suffix(out, ".npz")
     if name not in NAMES:
         raise UnknownNameError("data set", name, NAMES)
+    check_suffix(out, NAMES[name])
     if name == "exercise":
         copy_galaxy_data(out)
-    else:
+    elif name == "simulated":
         simulation = simulate(count, size=size, seed=seed)
         write_npz(out, simulation.pictures, simulation.labels, parameters=simulation.parameters)
+    else:
+        options: dict[str, Any] = {"size": size, "seed": seed, "looks": looks, "features": features, "context": context}
+        write_mock(out, count, **options, progress=progress)
     return out
 
 
