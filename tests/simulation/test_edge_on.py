@@ -35,7 +35,7 @@ def test_a_warp_lifts_the_ends_as_stated(bowl: bool) -> None:
 
 
 def test_dust_lies_in_the_middle_plane() -> None:
-    left = painted(DISC, DustLayer(DISC, None, 1.5)).light[1] / painted(DISC).light[1]
+    left = painted(DISC, DustLayer(DISC, None, 2.5)).light[1] / painted(DISC).light[1]
     middle = left[:, 110:130].mean(1)
     assert middle[118:122].mean() < 0.7
     assert middle[108] > 0.85
