@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from peculiar.errors import DataError, PictureError
-from peculiar.files.fits_order import in_order
+from peculiar.files.fits_layout import in_order, lists_lie_within
 from peculiar.files.limits import PICTURE_BYTES, TILE_PIXELS
 
 _PACKED: dict[bytes, tuple[Callable[..., Any], str]] = {
@@ -174,10 +174,10 @@ class FitsFile:
             If the file is shorter than the image, or its tiles are too large.
         """
         if hasattr(hdu, "compression_type"):
-            return Pixels(_Tiles(hdu, index), hdu)
+            return Pixels(_Tiles(hdu, index, self._length()), hdu)
         shape, dtype = hdu.shape, np.dtype(_DTYPES[hdu.header["BITPIX"]])
         start, count = hdu.fileinfo()["datLoc"], math.prod(shape)
-        there = len(self._content) if self._content is not None else self._size()
+        there = self._length()
         if there < start + count * dtype.itemsize:
             reason = (
                 f"it is FITS cut short: {there:,} bytes, and its header states {start + count * dtype.itemsize:,}; "
@@ -193,7 +193,10 @@ class FitsFile:
             stored = np.fromfile(str(self.path), dtype, math.prod(shape[-2:]), offset=start).reshape(shape[-2:])
         return Pixels(stored, hdu)
 
-    def _size(self) -> int:
+    def _length(self) -> int:
+        """Return the length of the decompressed content in bytes."""
+        if self._content is not None:
+            return len(self._content)
         return self.path.stat().st_size if self.path is not None else 0
 
 
@@ -271,16 +274,17 @@ class _Tiles:
     Raises
     ------
     PictureError
-        If a tile, or all compressed data, are too large for such an image.
+        If a tile, or all compressed data, are too large for such an image, or lie outside the file of `length` bytes.
     """
 
-    def __init__(self, hdu: Any, index: int) -> None:
+    def __init__(self, hdu: Any, index: int, length: int) -> None:
         tile, bytes_ = math.prod(hdu.tile_shape), math.prod(hdu.shape) * abs(int(hdu.header["BITPIX"])) // 8
         tiles = math.prod(-(-length // side) for length, side in zip(hdu.shape, hdu.tile_shape, strict=True))
         if tile > TILE_PIXELS:
             raise PictureError(f"its tiles have {tile:,} pixels, more than {TILE_PIXELS:,}; unpack it (funpack)")
         if hdu.fileinfo()["datSpan"] > 2 * bytes_ + _SLACK * (1 + tiles // 256):
             raise PictureError("its compressed pixels are longer than any image of its shape; it is damaged")
+        _check_places(hdu, length)
         leading = (0,) * (len(hdu.shape) - 3)
         self._section, self._index = hdu.section, (*leading, index) if len(hdu.shape) > 2 else ()
 
@@ -289,6 +293,17 @@ class _Tiles:
             return np.asarray(self._section[(*self._index, *window)])
         except Exception as error:  # the decoders report damage with various exceptions
             raise PictureError(f"a tile is damaged ({error})") from error
+
+
+def _check_places(hdu: Any, length: int) -> None:
+    """Check that all compressed tiles lie within the file."""
+    info = hdu.fileinfo()
+    try:
+        table = hdu.compressed_data
+    except (ValueError, TypeError) as error:
+        raise PictureError(f"the table of its compressed tiles cannot be read ({error})") from error
+    if not lists_lie_within(table, min(info["datSpan"], length - info["datLoc"]) - table.view(np.ndarray).nbytes):
+        raise PictureError("compressed tiles lie outside the file; it is cut short or damaged, download it again")
 
 
 def _opener(head: bytes) -> Callable[..., Any] | None:

@@ -18,7 +18,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from peculiar.errors import DataError, PeculiarWarning, UnknownNameError
-from peculiar.files.fits_order import in_order
+from peculiar.files.fits_layout import in_order, lists_lie_within
 from peculiar.tables.arrow import to_arrow
 from peculiar.tables.cards import ESCAPED, read_notes, unescaped
 from peculiar.tables.column import Column
@@ -306,6 +306,8 @@ def _read_fits(path: Path | io.BytesIO, table: str | None) -> "Table":
         if found.header["NAXIS1"] * found.header["NAXIS2"] + found.header["PCOUNT"] > _size(path):
             raise DataError(f"it ends before the last of its {found.header['NAXIS2']:,} rows")
         ascii_table = isinstance(found, fits.TableHDU)
+        if not ascii_table and not lists_lie_within(found.data, found.header["PCOUNT"]):
+            raise DataError("its lists of variable length lie outside the file; it is damaged")
         read = read_ascii(found) if ascii_table else Table.read(found, format="fits", unit_parse_strict="silent")
         _describe(read, found.header)
     return read
