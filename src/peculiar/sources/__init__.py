@@ -18,7 +18,9 @@ from peculiar.sources.fits import FitsSource, fits_below
 from peculiar.sources.folder import FolderSource, is_picture, pictures_below
 from peculiar.sources.hdf5 import Hdf5Source
 from peculiar.sources.memory import MemorySource
+from peculiar.sources.metadata import MetadataSource, metadata_below, with_metadata
 from peculiar.sources.mosaic import MosaicSource, parse_stamp_size
+from peculiar.sources.names import is_metadata
 from peculiar.sources.npz import NpzSource
 from peculiar.sources.simulated import simulate, simulate_galaxy
 from peculiar.sources.stream import Galaxy, Row, Source, as_text, files_below
@@ -76,18 +78,20 @@ def open_source(
         One of: an NPZ file with ``data`` and ``labels``; a folder of pictures, with or without one sub-folder per
         class; a picture; a table (Parquet, CSV, ECSV, FITS, VOTable) with a column of pictures or of paths to them; a
         folder of Parquet files; a tar or a zip of pictures, or a folder of such; an HDF5 file with ``images`` and
-        ``ans``; a FITS image, or a folder of them. The kind is recognised by content, not by name. Or several files of
+        ``ans``; a FITS image, or a folder of them. The kind is recognised by content, not by name. Pictures may have
+        metadata files beside them or in their archive; see `peculiar.sources.metadata`. Or several files of
         one kind (pictures, FITS images, Parquet tables, tars or zips), which are read as if no other file were in their
         common folder.
     label : str, optional
-        The column of labels of a table. Default: the first of the usual names.
+        The column of labels of a table or of metadata. Default: the first of the usual names.
     bands : str or sequence of str
         Bands of FITS images, also of those in a table, from the reddest to the bluest ("i,r,g"): names, or numbers of
         planes from 1 on. Default: by the names in the files.
     stretch : Stretch, optional
         Stretch of FITS images. Default: by the unit or noise of each picture.
     id, ra, dec : str, optional
-        The columns of ids and positions of a table. Default: the first with a usual name or UCD.
+        The columns of ids and positions of a table. Default: the first with a usual name or UCD; pictures with
+        metadata are named by their paths.
 
     Returns
     -------
@@ -133,11 +137,15 @@ def open_source(
     else:
         source = _open_several(paths, label, _listed(bands), stretch, keys)
         path = source.path
-    if isinstance(source, TableSource):
+    fits = isinstance(source, FitsSource) or (isinstance(source, TableSource) and source.holds_fits())
+    if isinstance(source, FolderSource | FitsSource | TarSource | ZipSource):
+        inside = source.metadata if isinstance(source, TarSource | ZipSource) else {}
+        beside = metadata_below(path) if len(paths) == 1 and path.is_dir() else []
+        source = with_metadata(source, beside, inside, label, keys)
+    if isinstance(source, TableSource | MetadataSource):
         source.check_ids()
     elif keys.given():
         raise UnknownNameError("column", keys.given()[0], source.columns, where=f"in {path.name}, which is not a table")
-    fits = isinstance(source, FitsSource) or (isinstance(source, TableSource) and source.holds_fits())
     if (bands or stretch) and not fits:
         message = f"{path}: bands and a stretch apply to FITS images, but this is of the kind {source.kind!r}"
         raise UsageError(message)
@@ -290,7 +298,7 @@ def _listed(bands: str | Sequence[str]) -> tuple[str, ...]:
 def _open(path: Path, label: str | None, bands: tuple[str, ...], stretch: Stretch | None, keys: Keys) -> Source:
     if path.is_dir():
         # `peculiar predict .` writes its catalogue among the pictures; the next run must ignore it.
-        if shards := [part for part in parts_below(path) if not is_catalog(part)]:
+        if shards := [part for part in parts_below(path) if not (is_catalog(part) or is_metadata(part.name))]:
             return TableSource(path, shards, label, bands, stretch, keys)
         archives = sorted(child for child in path.iterdir() if child.name.lower().endswith(TAR_SUFFIXES))
         return TarSource(path, archives) if archives else _open_folder(path, label, bands, stretch, keys)

@@ -10,7 +10,7 @@ from typing import Self
 from peculiar.errors import DataError, PictureError
 from peculiar.images.decode import PICTURE_SUFFIXES
 from peculiar.questions.question import question_for
-from peculiar.sources.names import Naming, clean, warn_of_parts
+from peculiar.sources.names import Naming, clean, is_metadata, warn_of_parts
 from peculiar.sources.stream import Row, Source, as_text, files_digest, is_litter, refuse
 
 Member = tuple[str, int, Callable[[], bytes]]
@@ -30,6 +30,11 @@ class ArchiveSource(Source):
     parts : sequence of path
         The archives, in order.
 
+    Attributes
+    ----------
+    metadata : dict of str to bytes
+        The metadata files in the archives, by their paths; see `peculiar.sources.metadata`.
+
     Raises
     ------
     DataError
@@ -38,7 +43,8 @@ class ArchiveSource(Source):
 
     def __init__(self, path: Path, parts: Sequence[Path]) -> None:
         self._parts = list(parts)
-        names = [[name for name, _, _ in self._pictures(part)] for part in self._parts]
+        self.metadata: dict[str, bytes] = {}
+        names = [self._survey(part) for part in self._parts]
         self._counts = [len(some) for some in names]
         if not len(self):
             message = f"{path}: there is no picture in it; expected members called .jpg, .png, .tif and the like"
@@ -64,6 +70,10 @@ class ArchiveSource(Source):
                         yield Row(as_text(name), _content(read), self._naming.label(name))
             first += count
 
+    def ids(self) -> list[str]:
+        """Return the id of every picture, without reading one."""
+        return [as_text(name) for part in self._parts for name, _, _ in self._pictures(part)]
+
     def files(self) -> Sequence[Path]:
         """Return the archives."""
         return self._parts
@@ -75,19 +85,39 @@ class ArchiveSource(Source):
     def _piece(self, part: Path, count: int) -> Self:
         """Return the same source for one archive, or for part of its pictures."""
         piece = copy.copy(self)
-        piece._parts, piece._counts = [part], [count]
+        piece._parts, piece._counts, piece.metadata = [part], [count], {}
         return piece
+
+    def _survey(self, part: Path) -> list[str]:
+        """Return the names of the pictures in an archive, and read its metadata files."""
+        names = []
+        for path, _, read in self._files(part):
+            if _is_picture(path):
+                names.append(path)
+            elif is_metadata(path):
+                content = _content(read)
+                if callable(content):
+                    message = f"{part}: {as_text(path)} cannot be read; pack the archive again"
+                    raise DataError(message)
+                self.metadata[path] = content
+        return names
 
     def _pictures(self, part: Path) -> Iterator[Member]:
         """Yield the pictures in an archive, each of which has to be read before the next."""
-        for name, place, read in self._members(part):
-            path = clean(name)
-            if PurePosixPath(path).suffix.lower() in PICTURE_SUFFIXES and not is_litter(path):
-                yield path, place, read
+        return (member for member in self._files(part) if _is_picture(member[0]))
+
+    def _files(self, part: Path) -> Iterator[Member]:
+        """Yield the files in an archive that belong to no operating system, by their paths."""
+        named = ((clean(name), place, read) for name, place, read in self._members(part))
+        return (member for member in named if not is_litter(member[0]))
 
     @abstractmethod
     def _members(self, part: Path) -> Iterator[Member]:
         """Yield the files in an archive."""
+
+
+def _is_picture(path: str) -> bool:
+    return PurePosixPath(path).suffix.lower() in PICTURE_SUFFIXES
 
 
 def _content(read: Callable[[], bytes]) -> bytes | Callable[[], bytes]:

@@ -33,6 +33,8 @@ _PLAIN = frozenset(
     )
 )
 
+_METADATA = {"metadata.csv", "metadata.jsonl", "metadata.parquet"}
+
 _KNOWN = frozenset(answer for question in QUESTIONS.values() for answer in question.answers)
 
 
@@ -95,6 +97,11 @@ def clean(path: str) -> str:
 def part_told(path: str) -> str | None:
     """Return the part of a split in the folders of a picture's path; None where they name none."""
     return next((part for folder in path.split("/")[:-1] if (part := part_of(folder))), None)
+
+
+def is_metadata(path: str) -> bool:
+    """Return whether a path is that of a metadata file; see `peculiar.sources.metadata`."""
+    return path.rpartition("/")[2].lower() in _METADATA
 
 
 @functools.lru_cache(maxsize=4096)

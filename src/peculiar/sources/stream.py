@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import ClassVar, NamedTuple, TypeVar
 
 import numpy as np
@@ -229,7 +228,7 @@ class Source(ABC):
     kind: ClassVar[str]
     columns: tuple[str, ...] = ()
     positioned: bool = False
-    notes: Mapping[str, str] = MappingProxyType({})
+    notes: Mapping[str, str] = {}
     joined: str = ""
 
     def __init__(self, path: Path, label: str | None) -> None:

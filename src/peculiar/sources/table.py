@@ -101,12 +101,12 @@ class TableSource(Source):
         self.columns = first.columns
         self._picture = _picture_column(first)
         self._id = find_id(first.schema, keys.id)
-        self._sky = _known_sky(first, keys)
+        self._sky = known_sky(first, keys)
         self._position = () if self._sky is None else self._sky.names
         self.positioned = self._sky is not None
         if self._id is None:
             warn_of_no_ids(first, (self._picture, self.label, *self._position, *_OTHERS))
-        self._names = _class_names(first.schema, self.label)
+        self._names = class_names(first.schema, self.label)
         if self._bands or stretch:
             self.notes = notes_of_fits(self._bands, stretch)
         if len(self._parts) > 1:
@@ -348,7 +348,7 @@ def _name(part: Path, number: int, id_: Any) -> str:
     return entry_text(id_) or f"{as_text(part.with_suffix('').as_posix())}-{number}"
 
 
-def _known_sky(table: TableReader, keys: Keys) -> Sky | None:
+def known_sky(table: TableReader, keys: Keys) -> Sky | None:
     """Return the columns of positions; None if there are none, or none of the first rows can be read.
 
     Warns
@@ -403,6 +403,7 @@ def _picture_column(table: TableReader) -> str:
         find_column(PICTURE_COLUMNS, encoded)
         or next(iter(encoded), None)
         or find_column(PICTURE_COLUMNS, table.columns)
+        or file_name_column(table.columns)
     )
     if found is None:
         message = (
@@ -411,6 +412,13 @@ def _picture_column(table: TableReader) -> str:
         )
         raise DataError(message)
     return found
+
+
+def file_name_column(columns: Sequence[str]) -> str | None:
+    """Return the column of names of files in the imagefolder layout: ``file_name``, or the first ``*_file_name``."""
+    pictures = [f"{name}_file_name" for name in PICTURE_COLUMNS[:3]]
+    others = [name for name in columns if name.lower().endswith("_file_name")]
+    return find_column(["file_name", *pictures], columns) or next(iter(others), None)
 
 
 def _content(picture: Any, folder: Path) -> bytes | Path | Callable[[], bytes]:
@@ -428,7 +436,7 @@ def _names_files(schema: pa.Schema, column: str) -> bool:
     return not (_holds_bytes(type_) or pa.types.is_binary(type_) or pa.types.is_large_binary(type_))
 
 
-def _class_names(schema: pa.Schema, column: str | None) -> tuple[str, ...]:
+def class_names(schema: pa.Schema, column: str | None) -> tuple[str, ...]:
     """Return the class names for a column of integers, from the Hugging Face metadata of a Parquet file."""
     try:
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]

@@ -152,7 +152,11 @@ class _Rows:
         for name in self._names:
             reader.check_column(name)
         fields = [reader.schema.field(name) for name in self._names]
-        types = kinds(reader, self._names) if reader.format == "csv" else [field.type for field in fields]
+        types = (
+            kinds(reader.batches(self._names), self._names)
+            if reader.format == "csv"
+            else [field.type for field in fields]
+        )
         self.columns = [Column.of(field.with_type(kind)) for field, kind in zip(fields, types, strict=True)]
         self._cells_at: int | None = None
         self._sky: Sky | None = None

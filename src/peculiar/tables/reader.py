@@ -1,8 +1,8 @@
 """Read tables of every format as streams of record batches.
 
-A table is recognised by its content: Parquet, FITS, VOTable, ECSV, or text; see `peculiar.tables.delimited`. For every
-format, the meanings of the columns are in the fields of the schema; see `Column.of`. `peculiar.tables.writers` writes
-tables.
+A table is recognised by its content: Parquet, FITS, VOTable, ECSV, JSON lines, or text; see
+`peculiar.tables.delimited`. For every format, the meanings of the columns are in the fields of the schema; see
+`Column.of`. `peculiar.tables.writers` writes tables.
 """
 
 import io
@@ -24,6 +24,7 @@ from peculiar.errors import DataError, NotFoundError, PeculiarError, PeculiarWar
 from peculiar.tables import astropy_io
 from peculiar.tables.column import VOTABLE_CONTENT, Column
 from peculiar.tables.delimited import Delimited, decoded, not_utf8, open_unpacked, packed, read_layout
+from peculiar.tables.json_lines import read_lines
 
 ID_COLUMNS = (
     *("id", "id_str", "object_id", "objid", "dr7objid", "dr8objid", "source_id", "target_id", "galaxy_id", "asset_id"),
@@ -66,7 +67,7 @@ BATCH_ROWS = 1024
 """Maximum number of rows per batch. Small, because a row may hold an encoded picture."""
 
 WHOLE_BYTES = 1 << 30
-"""Maximum size of a file that can only be read whole: VOTable and ECSV, which need several times as much memory."""
+"""Maximum size of a file that can only be read whole (VOTable, ECSV, JSON lines), in several times as much memory."""
 
 _HEAD_BYTES = 1 << 12
 _BATCH_BYTES = 1 << 27
@@ -78,7 +79,7 @@ _DICTIONARY_BYTES = 5 << 18
 _ROWS_A_BYTE = 1 << 16
 """Maximum number of rows per byte in a Parquet file: a page of 20 bytes can repeat one value so often."""
 
-_FORMATS = "a Parquet, CSV, ECSV, FITS or VOTable file"
+_FORMATS = "a Parquet, CSV, ECSV, FITS, VOTable or JSON lines file"
 
 
 def table_format(path: str | os.PathLike[str]) -> str | None:
@@ -86,7 +87,7 @@ def table_format(path: str | os.PathLike[str]) -> str | None:
 
     Returns
     -------
-    {"parquet", "fits", "votable", "ecsv", "ipac", "mrt", "csv"} or None
+    {"parquet", "fits", "votable", "ecsv", "ipac", "mrt", "jsonl", "csv"} or None
         None for a file that is not text either. Text in another encoding than UTF-8 is "csv", too.
     """
     path = Path(path)
@@ -110,6 +111,8 @@ def table_format(path: str | os.PathLike[str]) -> str | None:
         return "ipac"
     if b"Byte-by-byte Description" in head:
         return "mrt"
+    if re.match(rb'\{\s*("|\}\s*$)', text):
+        return "jsonl"
     return "csv" if decoded(head) else None
 
 
@@ -263,14 +266,14 @@ def entry_text(value: Any) -> str | None:
 class TableReader:
     """A table that is read batch by batch.
 
-    Parquet, text and binary tables of FITS are streamed. VOTable, ECSV and the tables of IPAC and of journals (MRT) are
-    read whole, because their readers cannot stream; tables larger than `WHOLE_BYTES` are refused.
+    Parquet, text and binary tables of FITS are streamed. VOTable, ECSV, JSON lines and the tables of IPAC and of
+    journals (MRT) are read whole, because their types or readers need it; tables larger than `WHOLE_BYTES` are refused.
 
     Parameters
     ----------
     path : path-like
-        A Parquet, CSV, ECSV, FITS or VOTable file, or a folder of Parquet files with the same columns. All but Parquet
-        may be compressed by gzip.
+        A Parquet, CSV, ECSV, FITS, VOTable or JSON lines file, or a folder of Parquet files with the same columns. All
+        but Parquet may be compressed by gzip.
     table : str, optional
         Name of a table in a FITS or VOTable file with several, or its number from 1 on. Default: the first, with a
         warning.
@@ -322,6 +325,10 @@ class TableReader:
         elif self.format == "csv":
             self._text = text = self._guard(lambda: read_layout(self.path))
             self.schema = pa.schema([column.field() for column in text.columns])
+        elif self.format == "jsonl":
+            self._check_size()
+            self._whole = whole = self._guard(self._lines)
+            self.schema = whole.schema
         else:
             self._open_astro(table)
         self.columns: tuple[str, ...] = tuple(self.schema.names)
@@ -335,6 +342,10 @@ class TableReader:
         self._check_size()
         self._whole = self._guard(lambda: astropy_io.read_whole(self._content(), str(self.format), table))
         self.schema = self._whole.schema
+
+    def _lines(self) -> pa.Table:
+        with open_unpacked(self._file) as file:
+            return read_lines(file)
 
     def _content(self) -> Path | io.BytesIO:
         """Return the file, or its decompressed content, up to a limit of memory."""
@@ -465,11 +476,14 @@ class TableReader:
     def _check_size(self) -> None:
         size = self.path.stat().st_size
         if size > WHOLE_BYTES:
+            way = (
+                f"with TOPCAT's command line: stilts tcopy in={self.path.name} ifmt={self.format} "
+                f"out={self.path.with_suffix('.fits').name} ofmt=fits-basic"
+            )
             message = (
                 f"{self.path}: has {size / 1e9:.1f} GB; {str(self.format).upper()} tables of more than "
                 f"{WHOLE_BYTES / 1e9:.1f} GB are not read, because they would have to be held in memory. Convert it "
-                f"with TOPCAT's command line: stilts tcopy in={self.path.name} ifmt={self.format} "
-                f"out={self.path.with_suffix('.fits').name} ofmt=fits-basic"
+                f"{'to Parquet' if self.format == 'jsonl' else way}"
             )
             raise DataError(message)
 
@@ -499,7 +513,7 @@ def _no_table(path: Path) -> str:
             f"{path}: is a web page or XML, not a table, perhaps the error message of a server; look at it in a "
             "browser, and download the table again"
         )
-    return f"{path}: not a known kind of table (Parquet, FITS, VOTable, or CSV or ECSV in UTF-8)"
+    return f"{path}: not a known kind of table (Parquet, FITS, VOTable, JSON lines, or CSV or ECSV in UTF-8)"
 
 
 def _check_footer(file: Path) -> None:

@@ -1,6 +1,7 @@
 """Columns of a table in their proper types, also from text as in CSV."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,7 +17,11 @@ BATCH_ROWS = 1 << 14
 def described(reader: TableReader, names: Sequence[str]) -> list[Column]:
     """Return the types, units and meanings of columns. A CSV file is read once for this."""
     fields = [reader.schema.field(name) for name in names]
-    types = kinds(reader, names) if reader.format == "csv" and names else [field.type for field in fields]
+    types = (
+        kinds(reader.batches(names, rows=BATCH_ROWS), names)
+        if reader.format == "csv" and names
+        else [field.type for field in fields]
+    )
     return [Column.of(field.with_type(type_)) for field, type_ in zip(fields, types, strict=True)]
 
 
@@ -31,23 +36,46 @@ def carried(
         If a value does not fit into its type.
     """
     there = [column.name for column in columns if column.name in reader.columns]
-    schema = pa.schema([column.field() for column in columns])
     # Any column of the table serves to count its rows.
-    for batch in reader.batches(there or reader.columns[:1], start, stop, rows=BATCH_ROWS):
+    batches = reader.batches(there or reader.columns[:1], start, stop, rows=BATCH_ROWS)
+    return typed_batches(batches, columns, text=reader.format == "csv", path=reader.path)
+
+
+def typed_batches(
+    batches: Iterable[pa.RecordBatch], columns: Sequence[Column], *, text: bool, path: Path
+) -> Iterator[pa.RecordBatch]:
+    """Yield columns of batches in their types; a missing column is null.
+
+    Parameters
+    ----------
+    batches : iterable of pyarrow.RecordBatch
+    columns : sequence of Column
+    text : bool
+        Whether the values are text, as in CSV.
+    path : path
+        The file, for messages.
+
+    Raises
+    ------
+    DataError
+        If a value does not fit into its type.
+    """
+    schema = pa.schema([column.field() for column in columns])
+    for batch in batches:
         arrays = [
-            _cast(batch.column(one.name), one, reader) if one.name in there else pa.nulls(len(batch), one.type)
+            _cast(batch.column(one.name), one, text=text, path=path)
+            if one.name in batch.schema.names
+            else pa.nulls(len(batch), one.type)
             for one in columns
         ]
         yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def _cast(array: pa.Array, column: Column, reader: TableReader) -> pa.Array:
+def _cast(array: pa.Array, column: Column, *, text: bool, path: Path) -> pa.Array:
     try:
-        return of_text(array, column.type) if reader.format == "csv" else array.cast(column.type)
+        return of_text(array, column.type) if text else array.cast(column.type)
     except pa.ArrowInvalid as error:
-        message = (
-            f"{reader.path}: the column {column.name!r} holds values of another type than in the first table ({error})"
-        )
+        message = f"{path}: the column {column.name!r} holds values of another type than in the first table ({error})"
         raise DataError(message) from error
 
 
@@ -56,8 +84,8 @@ _NUMBER = r"^[+-]?([0-9]+\.[0-9]*|\.[0-9]+|0|[1-9][0-9]*)([eE][+-]?[0-9]+)?$|^[+
 _TRUTH = r"^([Tt]rue|[Ff]alse)$"
 
 
-def kinds(reader: TableReader, names: Sequence[str]) -> list[pa.DataType]:
-    """Return the types of the columns of a CSV file, the first that fits all values. Reads the file once."""
+def kinds(batches: Iterable[pa.RecordBatch], names: Sequence[str]) -> list[pa.DataType]:
+    """Return the types of columns of text, as in CSV, the first that fits all values."""
     patterns = [
         (pa.int64(), WHOLE_NUMBER),
         (pa.uint64(), WHOLE_NUMBER),
@@ -69,7 +97,7 @@ def kinds(reader: TableReader, names: Sequence[str]) -> list[pa.DataType]:
     ids = [patterns[0], patterns[1], patterns[-1]]
     left = {name: list(ids if find_column(ID_COLUMNS, [name]) else patterns) for name in names}
     seen, whole = dict.fromkeys(names, False), dict.fromkeys(names, True)
-    for batch in reader.batches(names, rows=BATCH_ROWS):
+    for batch in batches:
         for name, array in zip(names, batch.columns, strict=True):
             seen[name] |= array.null_count < len(array)
             whole[name] &= pc.all(pc.match_substring_regex(array, WHOLE_NUMBER)).as_py() is not False
