@@ -5,16 +5,18 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from classifications import classification, export
 from peculiar.cli import app
 from peculiar.errors import DataError, UnknownNameError, UsageError
+from peculiar.labelling.classifications import read_classifications
 from peculiar.labelling.database import Labels
 from peculiar.labelling.zooniverse import Chosen, Imported, export_manifest, import_classifications
 from peculiar.questions.question import Question, Tree
-from peculiar.sources import open_source
+from peculiar.sources import MemorySource, open_source
 
 SHELL = Tree("shell", (Question("shell", ("no_shell", "shell")),))
 
@@ -118,6 +120,18 @@ def test_a_manifest_names_pictures_by_number(tiny_survey: Path, tmp_path: Path) 
     assert all((tmp_path / "out" / row["image"]).read_bytes().startswith(b"\xff\xd8") for row in rows)
     with pytest.raises(UsageError, match="has to be new, or an empty folder"):
         export_manifest(open_source(tiny_survey), tmp_path / "out")
+
+
+@pytest.mark.parametrize("id_", ["=1+1", "-x", "'@x", "plain"])
+def test_ids_of_a_manifest_come_back_from_zooniverse(id_: str, tmp_path: Path) -> None:
+    source = MemorySource(np.zeros((1, 8, 8, 3), np.uint8), [id_])
+    export_manifest(source, tmp_path / "out", size=8)
+    with (tmp_path / "out" / "manifest.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert row["#id"][0] not in "=+-@"
+    data = json.dumps({"7": {"#id": row["#id"]}})
+    (one,) = read_classifications(export(tmp_path / "export.csv", [classification(1, "shell", subject_data=data)]))
+    assert one.galaxy() == id_
 
 
 def test_commands_import_and_write_a_manifest(tiny_survey: Path, tmp_path: Path) -> None:

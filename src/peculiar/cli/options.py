@@ -53,7 +53,9 @@ StampSize = Annotated[
 Bands = Annotated[
     str, typer.Option(help="Bands of FITS images, the reddest first: i,r,g; default: as the files name them.")
 ]
-Label = Annotated[str | None, typer.Option(help="Column of labels of a table or of metadata beside pictures.", show_default=False)]
+Label = Annotated[
+    str | None, typer.Option(help="Column of labels of a table or of metadata beside pictures.", show_default=False)
+]
 Labels = Annotated[
     Path | None,
     typer.Option(help="Table with ids and labels, for data without labels.", show_default=False),

@@ -20,9 +20,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 from pydantic import ValidationError
 
 from peculiar.errors import RunError, UsageError
+from peculiar.files.formulas import with_marks, without_marks
 from peculiar.files.writing import writing
 
 RECORD, SPLIT, HISTORY, BEST, LAST, SCORES = (
@@ -77,7 +79,8 @@ def write_split(folder: Path, parts: dict[str, list[str]]) -> None:
     with writing(folder / SPLIT) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(("id", "part"))
-        writer.writerows((id_, part) for part, ids in parts.items() for id_ in ids)
+        for part, ids in parts.items():
+            writer.writerows((id_, part) for id_ in with_marks(pa.array(ids, pa.string())).to_pylist())
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -118,7 +121,9 @@ def read_split(folder: Path) -> dict[str, str]:
     """Read which part each id was in: "training" or "validation"."""
     try:
         with (folder / SPLIT).open(newline="", encoding="utf-8") as file:
-            return {row["id"]: row["part"] for row in csv.DictReader(file)}
+            rows = list(csv.DictReader(file))
+        ids = without_marks(pa.array([row["id"] for row in rows], pa.string())).to_pylist()
+        return {id_: row["part"] for id_, row in zip(ids, rows, strict=True)}
     except (OSError, KeyError, csv.Error) as error:
         message = f"{folder / SPLIT} cannot be read ({error!r})"
         raise RunError(message) from error

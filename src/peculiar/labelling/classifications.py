@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from peculiar.errors import DataError
+from peculiar.files.formulas import unmarked
 
 _COLUMNS = ("classification_id", "user_name", "created_at", "annotations", "subject_data", "subject_ids")
 
@@ -89,7 +90,7 @@ class Classification:
         """
         entries = {plain_entry(key): value for key, value in self.entries.items() if value not in (None, "")}
         wanted = _ID_NAMES if name is None else (plain_entry(name),)
-        return next((str(entries[one]) for one in wanted if one in entries), None)
+        return next((unmarked(str(entries[one])) for one in wanted if one in entries), None)
 
 
 def plain_entry(name: str) -> str:

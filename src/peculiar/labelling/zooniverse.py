@@ -10,6 +10,7 @@ from itertools import combinations
 from pathlib import Path
 
 from peculiar.errors import DataError, NotFoundError, UsageError
+from peculiar.files.formulas import marked
 from peculiar.files.writing import writing_folder
 from peculiar.images.decode import Framing, encode_picture
 from peculiar.labelling.classifications import (
@@ -321,6 +322,6 @@ def export_manifest(source: Source, folder: str | os.PathLike[str], *, size: int
                 continue
             name = f"{number:07d}.jpg"
             (temporary / name).write_bytes(encode_picture(galaxy.picture, "JPEG"))
-            table.writerow([name, galaxy.id])
+            table.writerow([name, marked(galaxy.id)])
             written += 1
     return written, problems

@@ -26,8 +26,8 @@ import pyarrow.csv
 from numpy.typing import NDArray
 
 from peculiar.errors import DataError
+from peculiar.files.formulas import unmarked, without_marks
 from peculiar.tables.column import Column
-from peculiar.tables.formulas import without_marks
 
 SAMPLE_BYTES = 1 << 18
 """Bytes that are read to detect the layout of a file; they have to contain its header."""
@@ -327,7 +327,7 @@ def _split(line: str, delimiter: str) -> list[str]:
 
 
 def _column(name: str, unit: str = "", about: str = "") -> Column:
-    return Column(name.strip() or name, pa.string(), about, unit)
+    return Column(unmarked(name.strip() or name), pa.string(), about, unit)
 
 
 def _has_decimal_commas(rows: Sequence[str], delimiter: str) -> bool:

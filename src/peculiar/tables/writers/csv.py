@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
+from peculiar.files.formulas import marked, with_marks
 from peculiar.tables.column import Column
-from peculiar.tables.formulas import with_marks
 from peculiar.tables.writers.stream import INTEGERS, Repertoire, plain, refuse_nul, regroup, schema_of
 
 TYPES = Repertoire(INTEGERS, loose_lists=True)
@@ -19,7 +19,7 @@ TYPES = Repertoire(INTEGERS, loose_lists=True)
 
 def write(path: Path, columns: Sequence[Column], batches: Iterable[pa.RecordBatch], notes: Mapping[str, str]) -> None:
     """Write a table, without notes and meanings, which CSV cannot hold. See `peculiar.tables.writers.write_table`."""
-    columns = [replace(one, name=with_marks(pa.array([one.name]))[0].as_py()) for one in plain(columns, TYPES)]
+    columns = [replace(one, name=marked(one.name)) for one in plain(columns, TYPES)]
     with path.open("wb") as file:
         write_rows(file, columns, batches, for_spreadsheets=True)
 

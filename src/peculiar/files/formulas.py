@@ -11,6 +11,16 @@ _FORMULA = r"^'*[=+\-@\t\r\n]"
 _NUMBER = r"^[+-]([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 
 
+def marked(text: str) -> str:
+    """Return one text that is not evaluated as a formula."""
+    return str(with_marks(pa.array([text], pa.string()))[0])
+
+
+def unmarked(text: str) -> str:
+    """Return one text as it was before `marked`."""
+    return str(without_marks(pa.array([text], pa.string()))[0]) if text.startswith("'") else text
+
+
 def with_marks(texts: pa.Array) -> pa.Array:
     """Return text that is not evaluated as a formula."""
     formula = pc.match_substring_regex(texts, _FORMULA)
