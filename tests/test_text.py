@@ -6,9 +6,10 @@ from pathlib import Path, PurePosixPath
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from markupsafe import Markup
 
 from peculiar.errors import DataError, PeculiarError, PictureError
-from peculiar.text import plain, reason, shown, width
+from peculiar.text import in_template, plain, reason, shown, shown_lines, width
 
 
 @given(st.text())
@@ -17,6 +18,18 @@ def test_what_is_shown_is_printable_and_says_all(text: str) -> None:
     assert shown(shown(text)) == shown(text)
     if text.isprintable():
         assert shown(text) == text
+
+
+@given(st.text())
+def test_lines_stay_lines(text: str) -> None:
+    assert shown_lines(text).split("\n") == [shown(line) for line in text.split("\n")]
+
+
+def test_a_template_prints_text_as_escapes_and_leaves_the_rest() -> None:
+    assert in_template("a\u202eb\n") == "a\\u202eb\\n"
+    markup = Markup("<b>\n</b>")
+    assert in_template(markup) is markup
+    assert in_template(7) == 7
 
 
 def test_a_path_that_is_no_text_is_shown() -> None:

@@ -1,6 +1,5 @@
 """Progress of long calls from Python: one line that a terminal or a notebook renews, a line now and then in a log."""
 
-import html
 import importlib
 import sys
 import time
@@ -8,7 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
-from peculiar.notebook import in_notebook
+from peculiar.notebook import escaped, in_notebook
+from peculiar.text import shown
 
 # Seconds between lines: a terminal and a notebook replace the last line, a log adds one.
 _RENEWED, _ELSEWHERE = 0.2, 10.0
@@ -92,14 +92,14 @@ def _shower() -> Callable[[str | None, float | None], None]:
     stream, terminal = sys.stderr, sys.stderr.isatty()
     renew = _in_cell() if in_notebook() else None
     pause = _RENEWED if terminal or renew else _ELSEWHERE
-    shown, latest, share = time.monotonic(), "", 0.0
+    last, latest, share = time.monotonic(), "", 0.0
 
     def show(line: str | None, done: float | None) -> None:
-        nonlocal shown, latest, share
-        latest, share = line or latest, share if line is None or done is None else done
-        if not latest or (line is not None and time.monotonic() - shown < pause):
+        nonlocal last, latest, share
+        latest, share = shown(line or latest), share if line is None or done is None else done
+        if not latest or (line is not None and time.monotonic() - last < pause):
             return
-        shown = time.monotonic()
+        last = time.monotonic()
         if renew is not None:
             renew(latest, share)
             return
@@ -116,10 +116,10 @@ def _in_cell() -> Callable[[str, float], None]:
     handle: list[Any] = []
 
     def renew(line: str, share: float) -> None:
-        shown = ipython.HTML(f'<progress value="{share:.3f}"></progress> {html.escape(line)}')
+        told = ipython.HTML(f'<progress value="{share:.3f}"></progress> {escaped(line)}')
         if handle:
-            handle[0].update(shown)
+            handle[0].update(told)
         else:
-            handle.append(ipython.display(shown, display_id=True))
+            handle.append(ipython.display(told, display_id=True))
 
     return renew

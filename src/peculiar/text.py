@@ -23,7 +23,22 @@ def shown(text: str) -> str:
 
     Nothing in an id or a path can then control a terminal, change the direction of text, or begin a line.
     """
+    if text.isprintable():
+        return text
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+
+
+def shown_lines(text: str) -> str:
+    """Return a text of several lines, each as `shown` returns it."""
+    return "\n".join(map(shown, text.split("\n")))
+
+
+def in_template(value: object) -> object:
+    """Return a value as a template of a page prints it: text as `shown`, markup and other values as they are.
+
+    It is the ``finalize`` of a Jinja environment.
+    """
+    return shown(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 
 def width(text: str) -> int:

@@ -28,7 +28,7 @@ from peculiar.cli import app as cli
 from peculiar.errors import UsageError
 from peculiar.images.decode import encode_picture
 from peculiar.labelling.database import Event, Labels
-from peculiar.labelling.web.app import make_app
+from peculiar.labelling.web.app import _Pages, make_app
 from peculiar.labelling.web.explanations import open_explanations
 from peculiar.labelling.web.gallery import Gallery
 from peculiar.labelling.web.guard import Guard
@@ -68,6 +68,14 @@ def answer(client: TestClient, page: str, choice: str = "1", **changed: str) -> 
     got = client.post("/answer", data=sent, headers={"HX-Request": "true", "Origin": HERE})
     assert got.status_code == 200, got.text
     return got.text
+
+
+def test_pages_print_escapes_and_send_back_what_they_were_given(session: Session) -> None:
+    hostile = 'a\u202eb\u2066"c\x1b[31m'
+    page = _Pages(session, has_gallery=False)._templates.from_string('{{ a }} <input value="{{ a | exact }}">')
+    text, field = page.render(a=hostile).split(" <input value=")
+    assert html.unescape(text) == r'a\u202eb\u2066"c\x1b[31m'
+    assert html.unescape(field) == f'"{hostile}">'
 
 
 def test_an_answer_is_stored_before_the_next_galaxy_is_shown(client: TestClient, labels: Labels) -> None:

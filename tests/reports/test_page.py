@@ -12,10 +12,14 @@ import pytest
 from PIL import Image
 
 from peculiar.metrics.scores import evaluate
-from peculiar.reports.page import Picture, Section, score_table, write_page
+from peculiar.reports.page import Picture, Section, Strip, score_table, write_page
 from peculiar.text import format_score
 
 MARKUP = "<script>alert('odd & even')</script>"
+
+
+HOSTILE = "a\u202eb\u2066c\x1b[31m\x07\x85d"
+ESCAPED = r"a\u202eb\u2066c\x1b[31m\x07\x85d"
 
 
 class Page(HTMLParser):
@@ -179,3 +183,22 @@ def test_figures_say_how_large_they_are_before_they_are_loaded(tmp_path: Path) -
     figures = [Picture("held.pdf", "Held.", drawn.getvalue()), Picture("there.png", "There."), Picture("no.png", "No.")]
     pictures = write(tmp_path / "index.html", Section("Figures", figures=figures)).all("img")
     assert [(one.get("width"), one.get("height")) for one in pictures] == [("30", "20"), ("30", "20"), (None, None)]
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        Section(HOSTILE),
+        Section("", text=[HOSTILE]),
+        Section("", table=[["name"], [HOSTILE]]),
+        Section("", table=[[HOSTILE], ["x"]]),
+        Section("", figures=[Picture("a.png", HOSTILE)]),
+        Section("", gallery=[Strip(["data:,"], HOSTILE)]),
+        Section("", code=f"first\n{HOSTILE}\nlast"),
+    ],
+)
+def test_nothing_in_a_page_controls_or_turns_text(section: Section, tmp_path: Path) -> None:
+    text = write_page(tmp_path / "page.html", HOSTILE, HOSTILE, [section]).read_text()
+    assert all(line.isprintable() for line in text.split("\n"))
+    assert text.count(ESCAPED) > 3  # the title twice, the lead, and the section
+    assert not section.code or f"first\n{ESCAPED}\nlast" in text

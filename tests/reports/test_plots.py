@@ -267,3 +267,27 @@ def test_names_with_dollar_signs_are_no_formulas(tmp_path: Path, picture: NDArra
     for number, figure in enumerate(figures):
         assert plots.save(figure, tmp_path / f"{number}.png").stat().st_size > 1000
         assert any(name in text.get_text() for text in figure.findobj(Text)), number
+
+
+HOSTILE = "a\u202eb\u2066c\x1b[31m\x07"
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda picture: plots.draw_galaxy(picture, HOSTILE, right=None),
+        lambda picture: plots.draw_maps(picture, maps(4, 2), HOSTILE),
+        lambda picture: plots.draw_contact_sheet([(picture, HOSTILE, True, {HOSTILE: maps(4, 2)})]),
+        lambda picture: plots.draw_samples({HOSTILE: np.stack([picture])}),
+        lambda picture: plots.draw_answers(np.stack([picture]), [[(HOSTILE, True)]]),
+        lambda picture: plots.draw_confusion([[1, 0], [0, 1]], [HOSTILE, "b"]),
+        lambda picture: plots.draw_map(np.arange(3.0), np.arange(3.0), [HOSTILE, "b", None]),
+        lambda picture: plots.draw_scores({HOSTILE: {HOSTILE: (0.5, (0.4, 0.6))}}),
+    ],
+)
+def test_no_text_of_a_figure_controls_or_turns(draw: Any, picture: NDArray[np.float32], tmp_path: Path) -> None:
+    figure = draw(picture)
+    plots.save(figure, tmp_path / "figure.png")
+    texts = [text.get_text() for text in figure.findobj(Text)]
+    assert all(line.isprintable() for text in texts for line in text.split("\n"))
+    assert any(r"a\u202eb\u2066c\x1b[31m\x07" in text for text in texts)

@@ -19,6 +19,7 @@ from peculiar.errors import DataError, UsageError
 from peculiar.exercise.network import Network
 from peculiar.questions.question import FOUR_CLASS
 from peculiar.reports.plots import MOST_FILTERS, draw_contact_sheet, draw_galaxy, draw_maps, save
+from peculiar.text import shown
 
 if TYPE_CHECKING:
     from peculiar.exercise.run_folder import TrainedNet
@@ -128,7 +129,7 @@ def visualize_activations(
             "give labels of the question that it was trained on"
         )
         raise DataError(message)
-    folder, shown = Path(out), []
+    folder, looked = Path(out), []
     # Lines stay whole, so that paths can be copied.
     write = functools.partial(Console(highlight=False).print, soft_wrap=True)
     for index, (picture, label, row) in enumerate(zip(pictures, labels, probabilities, strict=True)):
@@ -148,14 +149,14 @@ def visualize_activations(
             figure = draw_maps(picture, values, f"{layer}: what {which} filters see\n{activation.title}")
             activation.files.append(save(figure, folder / f"{stem}_{layer.replace('.', '_')}.png"))
         verdict = {True: ": [green]right[/]", False: ": [red]wrong[/]", None: ""}[activation.right]
-        write(f"Galaxy {index + 1}: {escape(activation.title)} ({row.max():.0%} sure){verdict}")
-        shown.append(activation)
+        write(f"Galaxy {index + 1}: {escape(shown(activation.title))} ({row.max():.0%} sure){verdict}")
+        looked.append(activation)
     sheet = draw_contact_sheet(
-        [(seen.picture, seen.title.replace(", ", "\n"), seen.right, seen.maps) for seen in shown]
+        [(seen.picture, seen.title.replace(", ", "\n"), seen.right, seen.maps) for seen in looked]
     )
     save(sheet, folder / "contact_sheet.png")
-    write(f"Figures are in {folder}", markup=False)
-    return shown
+    write(shown(f"Figures are in {folder}"), markup=False)
+    return looked
 
 
 def visualize_galaxies(
@@ -188,11 +189,11 @@ def visualize_galaxies(
         for galaxy in (decode_row(row, trained.framing) for row in interleave_classes(source))
         if galaxy.picture is not None and galaxy.id not in seen
     )
-    shown = list(itertools.islice(galaxies, max(count, 0)))
+    chosen = list(itertools.islice(galaxies, max(count, 0)))
     visualize_activations(
-        trained, [([one.picture], [numbers.get(one.label, -1)]) for one in shown], count=count, out=out
+        trained, [([one.picture], [numbers.get(one.label, -1)]) for one in chosen], count=count, out=out
     )
-    return [one.id for one in shown]
+    return [one.id for one in chosen]
 
 
 def _first(batches: Iterable[Any], count: int) -> tuple[NDArray[np.float32], list[int]]:

@@ -16,7 +16,7 @@ from PIL import Image
 from peculiar.files.writing import writing
 from peculiar.images.decode import encode_picture
 from peculiar.metrics.scores import Scores
-from peculiar.text import format_score
+from peculiar.text import format_score, in_template
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,9 @@ def write_page(path: Path, title: str, lead: str, sections: Sequence[Section]) -
     path
         The file that was written.
     """
-    environment = Environment(loader=PackageLoader("peculiar.reports"), autoescape=True, undefined=StrictUndefined)
+    environment = Environment(
+        loader=PackageLoader("peculiar.reports"), autoescape=True, undefined=StrictUndefined, finalize=in_template
+    )
     footer = f"Made with peculiar {metadata.version('peculiar')}."
     text = environment.get_template("page.html").render(
         title=title, lead=lead, sections=sections, size_of=partial(_size, path.parent), footer=footer

@@ -14,9 +14,12 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize, PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
+from matplotlib.text import Text
+from matplotlib.ticker import FixedFormatter
 from numpy.typing import NDArray
 
 from peculiar.files.writing import writing
+from peculiar.text import shown_lines
 
 # Galaxies are shown on a dark sky, and so are feature maps.
 NIGHT, STARLIGHT = "#0b1021", "#e8ecf4"
@@ -39,6 +42,16 @@ class Drawing(Figure):
 
     def _repr_png_(self) -> bytes:
         return picture_of(self)
+
+    def savefig(self, *arguments: Any, **options: Any) -> None:
+        """Write the figure; what is not printable in its texts is written as escapes."""
+        for text in self.findobj(Text):
+            text.set_text(shown_lines(text.get_text()))
+        for axes in self.axes:
+            for axis in (axes.xaxis, axes.yaxis):
+                if isinstance(formatter := axis.get_major_formatter(), FixedFormatter):
+                    formatter.seq = [shown_lines(name) for name in formatter.seq]
+        super().savefig(*arguments, **options)
 
 
 def picture_of(figure: Figure) -> bytes:

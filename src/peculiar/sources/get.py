@@ -21,7 +21,7 @@ from peculiar.sources.positions import Positions
 from peculiar.sources.simulated import simulate
 from peculiar.sources.surveys import choose_frame, find_survey
 from peculiar.tables.reader import Keys
-from peculiar.text import counted
+from peculiar.text import counted, shown
 
 NAMES = {"exercise": ".npz", "simulated": ".npz", "mock": ".parquet"}
 """Sets of galaxies that `get` knows, and the suffixes of their files."""
@@ -221,8 +221,8 @@ class Contents:
 
     def __repr__(self) -> str:
         """Return it in two lines."""
-        classes = ", ".join(f"{name} {count:,}" for name, count in self.classes.items()) or "no labels"
-        return f"{self.data}: {counted(self.galaxies, 'galaxy')} ({self.kind})\n{classes}"
+        classes = ", ".join(f"{shown(name)} {count:,}" for name, count in self.classes.items()) or "no labels"
+        return f"{shown(self.data)}: {counted(self.galaxies, 'galaxy')} ({self.kind})\n{classes}"
 
 
 def describe(data: Any, *, label: str | None = None, id: str | None = None) -> Contents:

@@ -1,6 +1,5 @@
 """A training run: its folder, history, scores and model file."""
 
-import html
 import json
 import os
 from collections.abc import Sequence
@@ -11,7 +10,8 @@ from typing import Any
 from peculiar.errors import RunError
 from peculiar.files import run_files
 from peculiar.models.model_file import Model, load_model
-from peculiar.text import counted, format_score
+from peculiar.notebook import escaped
+from peculiar.text import counted, format_score, shown
 from peculiar.training.recipe import MODEL, PAGE
 
 _MOST_QUESTIONS = 6
@@ -117,13 +117,13 @@ class Run:
 
     def __repr__(self) -> str:
         """Return the run in a few lines."""
-        return "\n".join(self._lines())
+        return "\n".join(map(shown, self._lines()))
 
     def _repr_html_(self) -> str:
         """Return the run for a notebook."""
         title, *lines = self._lines()
-        rows = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
-        return f"<div><b>{html.escape(title)}</b><ul>{rows}</ul></div>"
+        rows = "".join(f"<li>{escaped(line)}</li>" for line in lines)
+        return f"<div><b>{escaped(title)}</b><ul>{rows}</ul></div>"
 
 
 def _scored(scores: dict[str, Any], key: str) -> str:

@@ -14,6 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import escape
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
@@ -38,7 +39,7 @@ from peculiar.labelling.web.routes import (
     give,
 )
 from peculiar.labelling.web.session import Session
-from peculiar.text import shown
+from peculiar.text import in_template, shown, shown_lines
 
 QuestionName = Annotated[Name | None, Query()]
 
@@ -86,8 +87,10 @@ class _Pages:
             autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,
+            finalize=in_template,
         )
-        self._templates.filters["shown"] = shown
+        # Of what the browser sends back, no character may change.
+        self._templates.filters["exact"] = escape
 
     def render(self, name: str, **values: Any) -> HTMLResponse:
         always = {"csrf": self.csrf, "question": self._session.question, "session": self._session}
@@ -147,16 +150,16 @@ def _add_errors(app: FastAPI) -> None:
     @app.exception_handler(PeculiarError)
     def report(_: Request, error: PeculiarError) -> Response:
         # An invalid request, or a failed write: the page keeps the answer and shows the message.
-        return PlainTextResponse(str(error), 503 if type(error) is DataError else 400)
+        return PlainTextResponse(shown_lines(str(error)), 503 if type(error) is DataError else 400)
 
     @app.exception_handler(RequestValidationError)
     def refuse(_: Request, error: RequestValidationError) -> Response:
         problems = "; ".join(f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in error.errors())
-        return PlainTextResponse(f"invalid request: {problems[:500]}", 422)
+        return PlainTextResponse(f"invalid request: {shown(problems[:500])}", 422)
 
     @app.exception_handler(StarletteHTTPException)
     def plain(_: Request, error: StarletteHTTPException) -> Response:
-        return PlainTextResponse(str(error.detail), error.status_code, error.headers)
+        return PlainTextResponse(shown_lines(str(error.detail)), error.status_code, error.headers)
 
 
 def _add_questions(app: FastAPI, session: Session, pages: _Pages) -> None:
