@@ -175,7 +175,7 @@ def train(
         versions=run_files.versions("numba"),
     )
     if resuming:
-        _check_same(run_folder.read_record(folder), record, folder)
+        run_files.check_same(folder, _compared(run_folder.read_record(folder)), _compared(record))
     loop = _Loop(galaxies, parts, record, folder, watcher)
     # Matrices this small are multiplied faster by one thread than by two.
     with threadpool_limits(1, user_api="blas"):
@@ -301,16 +301,7 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 6)
 
 
-def _check_same(old: Record, new: Record, folder: Path) -> None:
-    """Refuse to go on with a run that had other arguments or other data."""
-    before, now = old.model_dump(), new.model_dump()
-    before["arguments"].pop("epochs")
-    now["arguments"].pop("epochs")
-    pairs = {
-        **{name: (before["arguments"][name], now["arguments"][name]) for name in now["arguments"]},
-        **{name: (before[name], now[name]) for name in ("label", "question", "data_digest", "split_digest")},
-    }
-    differing = [f"{name} was {was}, is {is_}" for name, (was, is_) in pairs.items() if was != is_]
-    if differing:
-        message = f"{folder} cannot be resumed, it was another run: {'; '.join(differing)}"
-        raise RunError(message)
+def _compared(record: Record) -> dict[str, Any]:
+    """Return what two runs have to agree on for one to go on with the other; the number of epochs may grow."""
+    told = record.model_dump(exclude={"arguments": {"epochs"}})
+    return told["arguments"] | {name: told[name] for name in ("label", "question", "data_digest", "split_digest")}

@@ -68,6 +68,23 @@ def check_folder(folder: Path, *, resume: bool, known: Sequence[str] = (RECORD,)
         raise UsageError(message)
 
 
+def check_same(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any], others: Sequence[str] = ()) -> None:
+    """Raise `RunError` if the run in a folder differs from the one to be resumed.
+
+    Parameters
+    ----------
+    folder : path
+    before, now : mapping of str to object
+        Settings and digests of the two runs, by the same names.
+    others : sequence of str
+        Further differences, in words.
+    """
+    differing = [f"{name} was {before[name]}, is {value}" for name, value in now.items() if before[name] != value]
+    if differing := [*differing, *others]:
+        message = f"{folder} cannot be resumed with other settings: {'; '.join(differing)}"
+        raise RunError(message)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text file in one step: a reader sees the old one or the new one."""
     with writing(path) as temporary:

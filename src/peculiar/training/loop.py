@@ -40,7 +40,7 @@ from peculiar.training.recipe import (
     QUESTIONS,
     Recipe,
     RunRecord,
-    check_same,
+    check_resumable,
     make_recipe,
     read_record,
     width_of,
@@ -177,7 +177,7 @@ def train_network(
     for teacher in teachers:
         check_teacher(teacher, record)
     if resuming:
-        check_same(read_record(folder), record, folder)
+        check_resumable(read_record(folder), record, folder)
     with torch.random.fork_rng():
         # Made before the slow pass of the teachers, because it finds other errors.
         loop = _Loop(galaxies, split, record, folder, watcher, start)

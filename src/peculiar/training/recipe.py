@@ -229,20 +229,18 @@ def read_notes(folder: Path) -> dict[str, Any]:
     return notes
 
 
-def check_same(old: RunRecord, new: RunRecord, folder: Path) -> None:
+def check_resumable(old: RunRecord, new: RunRecord, folder: Path) -> None:
     """Raise `RunError` if the run in a folder differs from the one to be resumed."""
-    before, now = old.model_dump(), new.model_dump()
-    pairs = {
-        **{name: (before["recipe"][name], now["recipe"][name]) for name in now["recipe"]},
-        **{name: (before[name], now[name]) for name in ("data_digest", "split_digest", "teachers", "start")},
-        "questions": tuple(", ".join(one["name"] for one in record["questions"]) for record in (before, now)),
-    }
-    differing = [f"{name} was {was}, is {is_}" for name, (was, is_) in pairs.items() if was != is_]
-    differing += [
-        f"answers, columns or trust of {one['name']} differ"
-        for one, other in zip(before["questions"], now["questions"], strict=False)
-        if one != other and one["name"] == other["name"]
+    # Questions of the same name may differ in much, which would fill the message.
+    changed = [
+        f"answers, columns or trust of {was.name} differ"
+        for was, now in zip(old.questions, new.questions, strict=False)
+        if was != now and was.name == now.name
     ]
-    if differing:
-        message = f"{folder} cannot be resumed with other settings: {'; '.join(differing)}"
-        raise RunError(message)
+    run_files.check_same(folder, _compared(old), _compared(new), changed)
+
+
+def _compared(record: RunRecord) -> dict[str, Any]:
+    told = record.model_dump()
+    named = {name: told[name] for name in ("data_digest", "split_digest", "teachers", "start")}
+    return told["recipe"] | named | {"questions": ", ".join(one.name for one in record.questions)}
