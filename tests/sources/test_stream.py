@@ -31,8 +31,9 @@ from peculiar.errors import (
 )
 from peculiar.images.decode import Framing, decode_picture, encode_picture
 from peculiar.questions.question import FOUR_CLASS, Question
-from peculiar.sources import Galaxy, Row, Source, open_source
+from peculiar.sources import Galaxy, MemorySource, Row, Source, open_source
 from peculiar.sources.stream import read_dataset
+from peculiar.tables.column import Column
 
 GREYS = [0, 40, 80, 120, 160, 200]
 LABELS = ["Merger", "Merger", "Normal", "Other", "Ringed", "Ringed"]
@@ -445,3 +446,11 @@ def test_only_files_are_read_for_their_content(other: str) -> None:
     else:
         Path("pictures/b.png").symlink_to("/dev/zero")
     assert next(open_source("pictures").shards(10)).content() == ""
+
+
+@pytest.mark.parametrize(("start", "stop", "count"), [(0, None, 3), (1, None, 2), (1, 2, 1), (2, 9, 1), (5, None, 0)])
+def test_a_source_without_columns_carries_nulls(start: int, stop: int | None, count: int) -> None:
+    source = MemorySource(np.zeros((3, 8, 8, 3), np.uint8))
+    (batch,) = source.carried([Column("z", pa.float64())], start, stop)
+    assert batch.to_pydict() == {"z": [None] * count}
+    assert batch.schema.field("z").type == pa.float64()

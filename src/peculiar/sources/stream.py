@@ -285,8 +285,10 @@ class Source(ABC):
         return []
 
     def carried(self, columns: Sequence[Column], start: int, stop: int | None) -> Iterator[pa.RecordBatch]:
-        """Yield columns of the rows from `start` to before `stop`, as `described`; null if there is none."""
-        raise NotImplementedError
+        """Yield columns of the rows from `start` to before `stop`; null if the source has none of that name."""
+        count = max((len(self) if stop is None else min(stop, len(self))) - start, 0)
+        schema = pa.schema([column.field() for column in columns])
+        yield pa.RecordBatch.from_arrays([pa.nulls(count, field.type) for field in schema], schema=schema)
 
     def ids(self) -> list[str]:
         """Return the id of every row."""
