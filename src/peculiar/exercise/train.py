@@ -304,4 +304,5 @@ def _rounded(value: float | None) -> float | None:
 def _compared(record: Record) -> dict[str, Any]:
     """Return what two runs have to agree on for one to go on with the other; the number of epochs may grow."""
     told = record.model_dump(exclude={"arguments": {"epochs"}})
-    return told["arguments"] | {name: told[name] for name in ("label", "question", "data_digest", "split_digest")}
+    named = {name: told[name] for name in ("label", "question", "data_digest", "split_digest")}
+    return {**told["arguments"], **named}

@@ -243,4 +243,4 @@ def check_resumable(old: RunRecord, new: RunRecord, folder: Path) -> None:
 def _compared(record: RunRecord) -> dict[str, Any]:
     told = record.model_dump()
     named = {name: told[name] for name in ("data_digest", "split_digest", "teachers", "start")}
-    return told["recipe"] | named | {"questions": ", ".join(one.name for one in record.questions)}
+    return {**told["recipe"], **named, "questions": ", ".join(one.name for one in record.questions)}
