@@ -93,6 +93,10 @@ def test_answers_as_people_write_them(tiny_catalog: Path) -> None:
     assert read_answers(["one.csv", "two.csv"])["b"] == 1.0
     pa.parquet.write_table(pa.table({"id": [1000.0, None], "interesting": ["yes", None]}), "numbers.parquet")
     assert read_answers(["numbers.parquet"]) == {"1000": 1.0}
+    Path("other.csv").write_text("id,other,interesting\n1,a,yes\n")
+    assert read_answers(["other.csv"], "other") == {"a": 1.0}
+    with pytest.raises(UnknownNameError, match="no column 'nope'"):
+        read_answers(["other.csv"], "nope")
     Catalog(tiny_catalog).anomalies({"sim-001": 0.5}, top=100).write("mine.csv")
     assert read_answers(["mine.csv"]) == {"sim-001": 0.5}
 

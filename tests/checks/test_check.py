@@ -213,6 +213,14 @@ def test_a_split_in_another_file_is_read(sick: Path, tiny_model: Path, tmp_path:
     assert named(check(sick, split=tmp_path / "run", model=tiny_model), "leak") == [("g3", "file")]
 
 
+def test_a_split_by_a_named_column_of_ids(tmp_path: Path) -> None:
+    table = "id,other,ra,dec\n1,a,1,1\n2,b,1,1\n"
+    (tmp_path / "t.csv").write_text(table)
+    (tmp_path / "split.csv").write_text("id,other,part\n9,a,training\n8,b,test\n")
+    found = check(tmp_path / "t.csv", split=tmp_path / "split.csv", id="other")
+    assert [one.text for one in found.of("leak")] == ["in the parts test and training"]
+
+
 def test_an_id_in_two_parts_is_a_leak(tmp_path: Path) -> None:
     rows = [
         {"id": id_, "z": z, "part": part}

@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 from numpy.typing import NDArray
+from typer.main import get_command
 
 import peculiar
+from peculiar.cli import app
 from peculiar.errors import MissingExtraError
 from peculiar.files import run_files
 from peculiar.images.decode import encode_picture
@@ -622,3 +625,40 @@ def test_what_needs_an_extra_says_what_to_install(monkeypatch: pytest.MonkeyPatc
         peculiar.load_run  # noqa: B018 - loaded by being looked at
     with pytest.raises(MissingExtraError, match=r"peculiar\.export needs .*pip install 'peculiar\[train\]'"):
         peculiar.export  # noqa: B018
+
+
+def _commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, set[str]]]:
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _commands(command, (*path, name))
+        else:
+            yield " ".join((*path, name)), {one.name for one in command.params}
+
+
+# Where a table with ids may be read. The exercise numbers its galaxies.
+_WITH_IDS = {"data", "labels", "pictures", "positions", "interesting", "split"}
+
+
+@pytest.mark.parametrize(("command", "options"), [one for one in _commands(get_command(app)) if one[0] != "demo"])
+def test_the_column_of_ids_can_be_named_wherever_a_table_with_ids_is_read(command: str, options: set[str]) -> None:
+    assert "id_column" in options or not options & _WITH_IDS, command
+
+
+def test_ratings_and_pictures_by_another_column_of_ids(
+    peculiar_command: Any, tiny_catalog: Path, tiny_survey: Path
+) -> None:
+    table = pa.parquet.read_table(tiny_survey)
+    names = ["other" if name == "id" else name for name in table.column_names]
+    pa.parquet.write_table(table.rename_columns(names).append_column("id", [["x"] * len(table)]), "p.parquet")
+    Path("r.csv").write_text("id,other,interesting\n1,sim-001,yes\n2,sim-002,no\n")
+    sheet = ("--sheet", "s.png", "--pictures", "p.parquet", "--top", 3)
+    for words in (("query",), ("odd",), ("similar", "--id", "sim-003"), ("anomalies", "--interesting", "r.csv")):
+        given = ("--id-column", "other", "--json")
+        status, output, errors = peculiar_command("search", words[0], tiny_catalog, *words[1:], *sheet, *given)
+        assert status == 0, errors
+        assert json.loads(output)["without_picture"] == []
+    status, _, errors = peculiar_command(
+        "search", "anomalies", tiny_catalog, "--interesting", "r.csv", "--id-column", "nope"
+    )
+    assert status == 1
+    assert "no column 'nope'" in errors

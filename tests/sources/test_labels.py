@@ -10,8 +10,8 @@ import pytest
 
 from peculiar.errors import LabelError, PeculiarWarning
 from peculiar.images.decode import encode_picture
-from peculiar.questions.question import find_tree
-from peculiar.sources import open_source
+from peculiar.questions.question import Question, find_tree
+from peculiar.sources import MemorySource, open_source
 from peculiar.sources.labels import own_question, told_questions
 from peculiar.sources.stream import Source
 
@@ -151,3 +151,11 @@ def test_the_galaxy_challenge_as_it_is_unpacked(peculiar_command: Any) -> None:
     assert status == 2
     assert "answers four_class, clean5, odd" in errors
     assert "peculiar train DATA --labels labels.csv --question gz2" in errors
+
+
+def test_a_named_column_of_ids_serves_every_column_of_the_table(tmp_path: Path) -> None:
+    (tmp_path / "votes.csv").write_text("id,other,shape,seeing\n9,picture-0,round,1.5\n8,picture-1,flat,0.7\n")
+    source = MemorySource(np.zeros((2, 8, 8, 3), np.uint8))
+    question = Question("shape", ("round", "flat"))
+    (joined,), _ = told_questions([source], [question], tmp_path / "votes.csv", "other")
+    assert (joined.column("shape"), joined.column("seeing")) == (["round", "flat"], ["1.5", "0.7"])

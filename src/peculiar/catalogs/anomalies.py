@@ -20,7 +20,7 @@ from peculiar.catalogs.embeddings import Embeddings
 from peculiar.catalogs.search import Cone, Kind, among, best, own
 from peculiar.errors import LabelError, UnknownNameError, UsageError
 from peculiar.tables.column import Column
-from peculiar.tables.reader import TableReader, entry_text, find_id
+from peculiar.tables.reader import TableReader, entry_text
 
 METHODS = ("isolation", "neighbours")
 
@@ -125,7 +125,7 @@ def choose_varied(embeddings: Embeddings, scores: NDArray[np.float32], count: in
     return np.asarray(first[k_centre(embeddings.vectors[first], count)])
 
 
-def read_answers(paths: Iterable[str | os.PathLike[str]]) -> dict[str, float]:
+def read_answers(paths: Iterable[str | os.PathLike[str]], id: str | None = None) -> dict[str, float]:
     """Read ratings of galaxies from tables with the columns ``id`` and ``interesting``.
 
     Parameters
@@ -133,6 +133,8 @@ def read_answers(paths: Iterable[str | os.PathLike[str]]) -> dict[str, float]:
     paths : iterable of path-like
         Tables of any format; where they differ, the later one counts. Rows without a rating are skipped. A rating is
         yes, no, or a number from 0 to 1.
+    id : str, optional
+        The column of ids; default: found by name.
 
     Returns
     -------
@@ -140,6 +142,8 @@ def read_answers(paths: Iterable[str | os.PathLike[str]]) -> dict[str, float]:
 
     Raises
     ------
+    UnknownNameError
+        If there is no column of a name.
     LabelError
         If an entry is not a rating, or there are no ratings.
     """
@@ -147,7 +151,9 @@ def read_answers(paths: Iterable[str | os.PathLike[str]]) -> dict[str, float]:
     files = [Path(path) for path in paths]
     for path in files:
         reader = TableReader(path)
-        for id_, entry in zip(reader.column(find_id(reader.schema) or "id"), reader.column("interesting"), strict=True):
+        if id is not None:
+            reader.check_column(id)
+        for id_, entry in zip(reader.column(reader.id_column(id)), reader.column("interesting"), strict=True):
             name = entry_text(id_) or ""
             if entry is not None and str(entry).strip():
                 answers[name] = _answer(entry, name, path)

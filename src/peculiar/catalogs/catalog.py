@@ -207,6 +207,7 @@ class Catalog(GalaxyTable):
         cone: Where | None = None,
         top: int = 50,
         seed: int = 222,
+        id: str | None = None,
     ) -> Self:
         """Find the galaxies that differ most from the others, or resemble those rated as interesting.
 
@@ -227,6 +228,8 @@ class Catalog(GalaxyTable):
             Maximum number of galaxies.
         seed : int
             Decides which galaxies the detectors are fitted to, and their trees.
+        id : str, optional
+            The column of ids of the tables in `answers`; default: found by name.
 
         Returns
         -------
@@ -237,13 +240,13 @@ class Catalog(GalaxyTable):
         Raises
         ------
         UnknownNameError
-            If an id is not in the catalogue, or there is no such method.
+            If an id is not in the catalogue, or there is no such method or column.
         UsageError
             If the catalogue has no embeddings.
         LabelError
             If an entry of a table is not a rating, or there are no ratings.
         """
-        given = answers if isinstance(answers, Mapping) else read_answers(answers) if answers else {}
+        given = answers if isinstance(answers, Mapping) else read_answers(answers, id) if answers else {}
         return find_anomalies(
             self, given, method=method, new=new, varied=varied, where=where, cone=as_cone(cone), top=top, seed=seed
         )

@@ -97,7 +97,7 @@ def check(
         warnings.warn(f"{path} holds no rows; there is nothing to check", PeculiarWarning, stacklevel=2)
     result = CheckResult(path, [row.id for row in rows], [row.label for row in rows])
     result.id_type = _type_of_ids(path, keys) if source is None else source.id_type
-    parts = _parts(split, columns, result.ids)
+    parts = _parts(split, columns, result.ids, id)
     if reason:
         result.skipped["pictures"] = reason
     found = result.findings
@@ -198,7 +198,7 @@ def _contradictions(findings: Sequence[Finding], labels: Sequence[str | None]) -
 
 
 def _parts(
-    split: str | os.PathLike[str] | None, columns: Mapping[str, Sequence[Any]], ids: list[str]
+    split: str | os.PathLike[str] | None, columns: Mapping[str, Sequence[Any]], ids: list[str], id: str | None
 ) -> list[set[str]] | None:
     """Return the parts of each row: none if the split does not contain it, several if the split names its id twice."""
     if split is None:
@@ -212,9 +212,8 @@ def _parts(
         message = f"{split} is neither a column nor a table with the columns id and part; columns: {there}"
         raise NotFoundError(message)
     table = TableReader(path)
-    key = find_id(table.schema) or "id"
-    for name in (key, "part"):
-        table.check_column(name)
+    key = table.id_column(id)
+    table.check_column("part")
     parts_of: dict[str, set[str]] = defaultdict(set)
     for id_, entry in zip(table.column(key), table.column("part"), strict=True):
         parts_of[entry_text(id_) or ""] |= {part} if (part := entry_text(entry)) else set()

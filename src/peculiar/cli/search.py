@@ -10,7 +10,9 @@ import typer
 from peculiar.cli.help import Group, with_examples
 from peculiar.cli.options import (
     DecColumn,
+    IdColumn,
     Json,
+    OnlyIdColumn,
     Overwrite,
     RaColumn,
     framing,
@@ -99,6 +101,7 @@ def search_query(
     file: Found = None,
     sheet: Sheet = None,
     pictures: Pictures = None,
+    id_column: IdColumn = None,
     crop: Shown = "galaxy",
     overwrite: Overwrite = False,
     as_json: Json = False,
@@ -114,7 +117,18 @@ def search_query(
     found = found.head(most) if most is not None and more else found
     shown_by = (by or "").removeprefix("-") or (list(found.columns)[-1] if cone else None)
     shown = names or _named(found, where)
-    _show(context, found, shown_by, shown, file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json)
+    _show(
+        context,
+        found,
+        shown_by,
+        shown,
+        file=file,
+        sheet=sheet,
+        pictures=pictures,
+        id=id_column,
+        crop=crop,
+        as_json=as_json,
+    )
     if more:
         err.print("there are more: --top sets another number, --out without --top writes all")
 
@@ -154,6 +168,7 @@ def search_similar(
     file: Found = None,
     sheet: Sheet = None,
     pictures: Pictures = None,
+    id_column: OnlyIdColumn = None,
     crop: Shown = "galaxy",
     overwrite: Overwrite = False,
     as_json: Json = False,
@@ -167,7 +182,18 @@ def search_similar(
     if approximate:
         err.print(f"approximate: such a search finds {float(found.notes['recall']):.1%} of the nearest 50")
     shown_by, shown = list(found.columns)[-1], _named(found, where)
-    _show(context, found, shown_by, shown, file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json)
+    _show(
+        context,
+        found,
+        shown_by,
+        shown,
+        file=file,
+        sheet=sheet,
+        pictures=pictures,
+        id=id_column,
+        crop=crop,
+        as_json=as_json,
+    )
 
 
 @app.command("odd", **with_examples("peculiar search odd catalog.parquet --top 100 --out odd.csv"))
@@ -183,6 +209,7 @@ def search_odd(
     file: Found = None,
     sheet: Sheet = None,
     pictures: Pictures = None,
+    id_column: IdColumn = None,
     crop: Shown = "galaxy",
     overwrite: Overwrite = False,
     as_json: Json = False,
@@ -194,7 +221,18 @@ def search_odd(
     opened = Catalog(catalog, ra=ra, dec=dec)
     found = opened.odd(by, where=where, cone=cone, top=top)
     shown_by, shown = odd_column(opened, by).removeprefix("-"), _named(found, where)
-    _show(context, found, shown_by, shown, file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json)
+    _show(
+        context,
+        found,
+        shown_by,
+        shown,
+        file=file,
+        sheet=sheet,
+        pictures=pictures,
+        id=id_column,
+        crop=crop,
+        as_json=as_json,
+    )
 
 
 @app.command(
@@ -226,6 +264,7 @@ def search_anomalies(
     file: Found = None,
     sheet: Sheet = None,
     pictures: Pictures = None,
+    id_column: IdColumn = None,
     crop: Shown = "galaxy",
     overwrite: Overwrite = False,
     as_json: Json = False,
@@ -234,10 +273,30 @@ def search_anomalies(
     from peculiar.catalogs.catalog import Catalog
 
     found = Catalog(catalog, ra=ra, dec=dec).anomalies(
-        interesting or (), method=method, new=new, varied=varied, where=where, cone=cone, top=top
+        interesting or (),
+        method=method,
+        new=new,
+        varied=varied,
+        where=where,
+        cone=cone,
+        top=top,
+        id=id_column if interesting else None,
     )
+    # A column of the ratings need not be one of the pictures.
+    pictured = None if interesting and pictures and not _has_column(pictures, id_column) else id_column
     shown_by, shown = list(found.columns)[-1], _named(found, where)
-    _show(context, found, shown_by, shown, file=file, sheet=sheet, pictures=pictures, crop=crop, as_json=as_json)
+    _show(
+        context,
+        found,
+        shown_by,
+        shown,
+        file=file,
+        sheet=sheet,
+        pictures=pictures,
+        id=pictured,
+        crop=crop,
+        as_json=as_json,
+    )
 
 
 @app.command("map", **with_examples("peculiar search map catalog.parquet --out map.png"))
@@ -247,22 +306,32 @@ def search_map(
     file: Annotated[Path | None, typer.Option("--out", help="Table to write, with the places x and y.")] = None,
     sheet: Annotated[Path | None, typer.Option(help="PNG of the map: dots, or pictures with --pictures.")] = None,
     pictures: Pictures = None,
+    id_column: IdColumn = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Draw a map on which similar galaxies lie side by side."""
     from peculiar.catalogs.catalog import Catalog
     from peculiar.reports import plots
+    from peculiar.sources import open_source
 
     if file is None and sheet is None:
         message = "nothing to write: give --out TABLE, --sheet FILE.png or both"
         raise UsageError(message)
+    source = None if pictures is None else open_source(pictures, id=id_column)
     with producing(context, file, sheet):
         laid_out = Catalog(catalog).layout()
         if file is not None:
             laid_out.write(file)
         if sheet is not None:
-            plots.save(laid_out.show(pictures), sheet)
+            plots.save(laid_out.show(source), sheet)
     out.print(f"{len(laid_out):,} galaxies are on the map in {', '.join(str(one) for one in (file, sheet) if one)}")
+
+
+def _has_column(data: Path, name: str | None) -> bool:
+    """Return whether data are a table with a column of this name."""
+    from peculiar.tables.reader import TableReader, is_table
+
+    return is_table(data) and name in TableReader(data).columns
 
 
 def _named(found: "Catalog", where: str | None) -> list[str]:
@@ -279,6 +348,7 @@ def _show(
     file: Path | None,
     sheet: Path | None,
     pictures: Path | None,
+    id: str | None,
     crop: str,
     as_json: bool,
 ) -> None:
@@ -295,7 +365,7 @@ def _show(
         if file is not None:
             found.write(file)
         if sheet is not None and pictures is not None and len(found):
-            figure, missing = draw_sheet(found, open_source(pictures), framing(128, crop, fast=False), shown_by)
+            figure, missing = draw_sheet(found, open_source(pictures, id=id), framing(128, crop, fast=False), shown_by)
             plots.save(figure, sheet)
     if as_json:
         rows = [{name: _json_value(value) for name, value in row.items()} for row in found]

@@ -142,7 +142,7 @@ def read_table(
         ids = [entry_text(id_) or "" for id_ in table.column(column)]
         join = join_labels(path, ids, by_id)
         warn_of_strangers(labels, by_id, join)
-        joined, beside = joined_text(path, ids, join), ColumnsById(labels)
+        joined, beside = joined_text(path, ids, join), ColumnsById(labels, id)
         names = [join.partners.get(id_, "") for id_ in ids]
         entries = [by_id.get(name) for name in names]
         columns = tuple(dict.fromkeys([*table.columns, *beside]))

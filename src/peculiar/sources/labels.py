@@ -18,7 +18,7 @@ from peculiar.sources.joins import Join, join_ids
 from peculiar.sources.stream import Row, Source, warn_of_names
 from peculiar.sources.table import LABEL_COLUMNS as LABELS_OF_DATA
 from peculiar.tables.column import Column
-from peculiar.tables.reader import TableReader, entry_text, find_id, is_table
+from peculiar.tables.reader import TableReader, entry_text, is_table
 from peculiar.text import counted
 
 LABEL_COLUMNS = (*LABELS_OF_DATA, "answer", "target")
@@ -164,8 +164,7 @@ def read_labels(
     If a galaxy has several labels, the last counts, with a warning if they differ.
     """
     reader = TableReader(path)
-    column = _key(reader, id)
-    reader.check_column(column)
+    column = reader.id_column(id)
     if label is None:
         others = [name for name in reader.columns if name != column]
         usual = [name for name in LABEL_COLUMNS if name in others]
@@ -192,17 +191,12 @@ def read_labels(
     return label, by_id
 
 
-def _key(table: TableReader, id: str | None) -> str:
-    """Return the column of ids; a given name may belong to the other table."""
-    return find_id(table.schema, id if id in table.columns else None) or "id"
-
-
 class ColumnsById(Mapping[str, Mapping[str, str]]):
     """The columns of a table by id, read on demand; the last of several rows of an id counts."""
 
     def __init__(self, path: str | os.PathLike[str], id: str | None = None) -> None:
         self._reader = TableReader(path)
-        self._key = _key(self._reader, id)
+        self._key = self._reader.id_column(id)
 
     def __getitem__(self, name: str) -> Mapping[str, str]:
         """Return the values of a column by id, without empty ones."""
@@ -362,8 +356,7 @@ def told_questions(
         raise LabelError(message)
     if reader is None:
         return list(sources), told
-    key = _key(reader, id)
-    reader.check_column(key)
+    key = reader.id_column(id)
     ids = [entry_text(id_) or "" for id_ in reader.column(key)]
     if len(set(ids)) < len(ids):
         message = f"{table}: some galaxies have several rows; the last of each counts"
@@ -374,7 +367,7 @@ def told_questions(
         name: {id_: one for id_, one in zip(ids, column, strict=True) if id_ and one is not None}
         for name, column in entries.items()
     }
-    joined = [LabelledSource(source, by_column, beside=ColumnsById(reader.path)) for source in sources]
+    joined = [LabelledSource(source, by_column, beside=ColumnsById(reader.path, id)) for source in sources]
     warn_of_strangers(reader.path, dict.fromkeys(filter(None, ids)), *(one.join for one in joined))
     return list(joined), told
 

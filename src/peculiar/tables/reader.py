@@ -392,6 +392,20 @@ class TableReader:
             message = f"{self.path}: several columns have the name {name!r}; rename them"
             raise DataError(message)
 
+    def id_column(self, given: str | None = None) -> str:
+        """Return the column of ids: `given` if it is here, otherwise the first with a usual name or UCD.
+
+        A name may be given that belongs to another table of the same command.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such column.
+        """
+        name = find_id(self.schema, given if given in self.columns else None) or given or "id"
+        self.check_column(name)
+        return name
+
     def batches(
         self, columns: Sequence[str], start: int = 0, stop: int | None = None, *, rows: int = BATCH_ROWS
     ) -> Iterator[pa.RecordBatch]:
