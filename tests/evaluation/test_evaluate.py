@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,12 @@ import pyarrow.parquet
 import pytest
 from matplotlib.figure import Figure
 
-from peculiar.errors import PeculiarWarning, UnknownNameError, UsageError
+from peculiar.catalogs.catalog import Catalog
+from peculiar.errors import LabelError, PeculiarWarning, UnknownNameError, UsageError
 from peculiar.evaluation.evaluate import Assessment, evaluate
 from peculiar.exercise.run_folder import Arguments, load_run
 from peculiar.exercise.train import train
-from peculiar.models.model_file import load_model
+from peculiar.models.model_file import load_model, shipped_model
 from peculiar.sources import open_source
 
 
@@ -67,6 +69,37 @@ def test_a_catalogue_is_scored_against_a_table_of_labels(tiny_catalog: Path, tin
     assert found.model.startswith("tiny ")
     assert found.scores.count == 100
     assert "joined by ids" in found.notes[0]
+
+
+@pytest.mark.parametrize("form", ["opened", "found", "arrow"])
+def test_a_catalogue_in_memory_is_scored_as_its_file_is(
+    form: str, tiny_catalog: Path, tiny_survey: Path, tmp_path: Path
+) -> None:
+    pa.parquet.write_table(pa.parquet.read_table(tiny_survey).select(["id", "clean5"]), tmp_path / "labels.parquet")
+    catalog = Catalog(tiny_catalog)
+    given = {
+        "opened": catalog,
+        "found": catalog.query("flags >= 0"),
+        "arrow": SimpleNamespace(to_arrow=lambda: catalog.to_arrow()),
+    }[form]
+    options = {"labels": tmp_path / "labels.parquet", "label": "clean5", "verbose": False}
+    expected = evaluate(tiny_catalog, fractions=tiny_catalog, **options)
+    found = evaluate(given, fractions=given, **options)
+    assert (found.model, found.scored.candidate.digests) == (expected.model, expected.scored.candidate.digests)
+    assert found.scores.as_dict() == expected.scores.as_dict()
+    assert found.statistics.as_dict() == expected.statistics.as_dict()
+    assert found.data == (str(tiny_catalog) if form == "opened" else "the catalogue in memory")
+
+
+def test_the_model_behind_a_catalogue_in_memory_is_that_of_its_notes(
+    tiny_catalog: Path, tiny_survey: Path, tmp_path: Path
+) -> None:
+    pa.parquet.write_table(pa.parquet.read_table(tiny_survey).select(["id", "clean5"]), tmp_path / "labels.parquet")
+    found = Catalog(tiny_catalog).query("flags >= 0")
+    with pytest.warns(PeculiarWarning, match="the catalogue in memory holds probabilities of tiny"):
+        evaluate(found, shipped_model(), labels=tmp_path / "labels.parquet", label="clean5", verbose=False)
+    with pytest.raises(LabelError, match=r"the catalogue in memory: name the column with the labels"):
+        evaluate(found, verbose=False)
 
 
 def test_pictures_in_memory_have_labels_in_a_table(tiny_model: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from peculiar.models.seen import SEEN, Seen, pack_ids
 from peculiar.questions.question import Question
 from peculiar.sources.split import PARTS, part_of
 from peculiar.sources.stream import Source
-from peculiar.tables.reader import TableReader
+from peculiar.tables.reader import TableReader, as_table
 from peculiar.text import counted
 
 
@@ -241,21 +241,21 @@ def file_candidate(
     )
 
 
-def table_candidate(candidate: Candidate, path: Path) -> Candidate:
+def table_candidate(candidate: Candidate, table: Path | TableReader) -> Candidate:
     """Return the model that made a table of probabilities, as far as the table states it.
 
     Parameters
     ----------
     candidate : Candidate
         The requested model. Its properties apply to the table only if the table states that this model made it.
-    path : path
+    table : path or TableReader
 
     Returns
     -------
     Candidate
         For another model, temperatures, prediction sets and training galaxies are unknown.
     """
-    maker = read_maker(TableReader(path))
+    maker = read_maker(as_table(table))
     if maker.is_model(candidate.digest):
         return candidate
     settings = {name: value for name, value in candidate.settings.items() if name == "part" and value != "all"}

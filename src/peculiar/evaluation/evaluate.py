@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+import pyarrow as pa
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -170,6 +171,13 @@ class Assessment:
         return plots.draw_confusion(self.scores.confusion, self.question.answers)
 
 
+class Rows(Protocol):
+    """Rows with columns, such as a `Catalog`."""
+
+    def to_arrow(self) -> pa.Table:
+        """Return all columns of all rows."""
+
+
 def evaluate(
     data: Any,
     model: Model | RunNet | str | os.PathLike[str] | None = None,
@@ -183,7 +191,7 @@ def evaluate(
     views: int | None = None,
     by: Sequence[str] = (),
     group: str | None = None,
-    fractions: str | os.PathLike[str] | None = None,
+    fractions: str | os.PathLike[str] | Rows | None = None,
     shift: bool = False,
     progress: Callable[[str, int], object] | None = None,
     verbose: bool = True,
@@ -194,9 +202,9 @@ def evaluate(
 
     Parameters
     ----------
-    data : path-like, Source, or pictures
-        Labelled galaxies, in any form that `open_source` and `predict` accept; or the path of a table of probabilities,
-        such as a catalogue.
+    data : path-like, Source, Catalog, or pictures
+        Labelled galaxies, in any form that `open_source` and `predict` accept; or a table of probabilities: the path of
+        one, a `Catalog`, also one in memory, or any object with a method ``to_arrow``.
     model : Model, path-like, or what `load_run` returns; optional
         Default: the model that ships. For a table of probabilities: the model that made it.
     label : str, optional
@@ -217,7 +225,7 @@ def evaluate(
         Columns to score by as well; numbers in four bins.
     group : str, optional
         Column of groups of galaxies that are not independent, such as fields; it affects the intervals.
-    fractions : path-like, optional
+    fractions : path-like or Catalog, optional
         A catalogue without labels, to estimate the prevalence of the classes.
     shift : bool
         Also measure the robustness to corruptions of the pictures, which takes minutes.
@@ -261,13 +269,13 @@ def evaluate(
         asked = _Asked(data, candidate, label, None if labels is None else Path(labels), question, id)
         scored = _score(asked, lambda done: progress("classifying", done))
         if scored.candidate is not candidate and model is not None:
-            message = f"{data} holds probabilities of {scored.candidate.name}, not of {candidate.name}"
+            message = f"{_place(data)} holds probabilities of {scored.candidate.name}, not of {candidate.name}"
             warnings.warn(message, PeculiarWarning, stacklevel=2)
         candidate = scored.candidate
         notes = [*filter(None, [scored.joined]), *scored.choice.sentences(part)]
         unlabelled = None
         if fractions is not None:
-            unlabelled, more = _unlabelled(Path(fractions), scored)
+            unlabelled, more = _unlabelled(_table(fractions) or TableReader(Path(str(fractions))), scored)
             notes += more
         wanted = dict.fromkeys(["survey", scored.question.basis, *by])
         columns = {name: scored.column(name) for name in wanted if name and (name in scored.columns or name in by)}
@@ -285,8 +293,7 @@ def evaluate(
             unlabelled=unlabelled,
         )
         shifts = push_pictures(scored, progress=lambda done: progress("pushing", done)) if shift else {}
-    place = data.path if isinstance(data, Source) else data if isinstance(data, str | os.PathLike) else "pictures"
-    return Assessment(str(place), scored, found, notes, shifts)
+    return Assessment(_place(data), scored, found, notes, shifts)
 
 
 def _candidate(
@@ -302,9 +309,28 @@ def _candidate(
     return run_candidate(model, include_training=include_training)
 
 
-def _unlabelled(catalog: Path, scored: Scored) -> tuple[NDArray[np.float64], list[str]]:
+def _place(data: Any) -> str:
+    """Return the name of the data in messages."""
+    if isinstance(data, str | os.PathLike):
+        return str(data)
+    table = _table(data)
+    return str(table.path if table is not None else data.path if isinstance(data, Source) else "pictures")
+
+
+def _table(data: Any) -> TableReader | None:
+    """Return the table of a catalogue that is given itself rather than by its path; None for other data.
+
+    It is read from its file, if it has one.
+    """
+    if not hasattr(data, "to_arrow"):
+        return None
+    path = getattr(data, "path", None)
+    return TableReader.of(data.to_arrow(), "the catalogue in memory") if path is None else TableReader(path)
+
+
+def _unlabelled(catalog: TableReader, scored: Scored) -> tuple[NDArray[np.float64], list[str]]:
     """Return the probabilities of a catalogue without labels, and remarks on its model."""
-    notes = check_maker(catalog, read_maker(TableReader(catalog)), scored.candidate.maker)
+    notes = check_maker(catalog.path, read_maker(catalog), scored.candidate.maker)
     values, known = read_probabilities(catalog, scored.question, questions=scored.candidate.questions)
     return values[known], notes
 
@@ -324,8 +350,9 @@ class _Asked:
 def _score(asked: _Asked, progress: Callable[[int], object]) -> Scored:
     """Read the probabilities of galaxies from a table, or classify them."""
     data, candidate, labels = asked.data, asked.candidate, asked.labels
-    if isinstance(data, str | os.PathLike):
-        read = score_table(Path(data), candidate, label=asked.label, labels=labels, id=asked.id)
+    table = Path(data) if isinstance(data, str | os.PathLike) else _table(data)
+    if table is not None:
+        read = score_table(table, candidate, label=asked.label, labels=labels, id=asked.id)
         if read is not None:
             return read
     voted, question = None, asked.question

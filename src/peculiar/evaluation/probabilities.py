@@ -15,18 +15,18 @@ from peculiar.questions.question import Question, answering, question_for
 from peculiar.sources import open_source
 from peculiar.sources.labels import ColumnsById, join_labels, joined_text, read_labels, warn_of_strangers
 from peculiar.tables.column import texts
-from peculiar.tables.reader import TableReader, entry_text, find_id
+from peculiar.tables.reader import TableReader, as_table, entry_text, find_id
 from peculiar.text import counted
 
 
 def read_probabilities(
-    path: Path, question: Question, model: str = "", questions: Sequence[Question] = ()
+    path: Path | TableReader, question: Question, model: str = "", questions: Sequence[Question] = ()
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Read the probabilities of a question from a catalogue written by ``peculiar predict``, or a similar table.
 
     Parameters
     ----------
-    path : path
+    path : path or TableReader
     question : Question
         See `peculiar.questions.column_names.find_answer_columns`; for two answers the column of the second is enough.
     model : str
@@ -47,7 +47,8 @@ def read_probabilities(
     DataError
         If a column does not hold numbers, or another model made the catalogue.
     """
-    table = TableReader(path)
+    table = as_table(path)
+    path = table.path
     names = find_answer_columns(question, table.columns, texts(table.schema.metadata), questions)
     if len(names) == 2 and names[0] not in table.columns:
         second = _numbers(table, names[1], question.answers[1])
@@ -107,13 +108,17 @@ def has_probabilities(path: Path, label: str | None, questions: Sequence[Questio
 
 
 def read_table(
-    path: Path, label: str | None, questions: Sequence[Question], labels: Path | None = None, id: str | None = None
+    path: Path | TableReader,
+    label: str | None,
+    questions: Sequence[Question],
+    labels: Path | None = None,
+    id: str | None = None,
 ) -> ProbabilityTable:
     """Read probabilities and labels of galaxies from a table without pictures.
 
     Parameters
     ----------
-    path : path
+    path : path or TableReader
     label : str or None
         The column of labels; optional with a table of labels.
     questions : sequence of Question
@@ -130,7 +135,8 @@ def read_table(
     LabelError
         If no column of labels is named, or no galaxy has both a label and probabilities.
     """
-    table = TableReader(path)
+    table = as_table(path)
+    path = table.path
     if id is not None and labels is None:
         table.check_column(id)
     column = find_id(table.schema, id if id in table.columns else None)
@@ -172,7 +178,7 @@ def read_table(
             else f"{path}: the column {label!r} holds no label"
         )
         raise LabelError(message)
-    probabilities, readable = read_probabilities(path, question, questions=questions)
+    probabilities, readable = read_probabilities(table, question, questions=questions)
     numbers: dict[str | None, int] = {answer: number for number, answer in enumerate(question.answers)}
     rows = [row for row, entry in enumerate(entries) if entry is not None and readable[row]]
     if not rows:

@@ -17,7 +17,7 @@ from peculiar.models.predict import predict
 from peculiar.questions.question import Question
 from peculiar.questions.votes import Votes, deviations
 from peculiar.sources.stream import Galaxy, Source
-from peculiar.tables.reader import entry_text, is_table
+from peculiar.tables.reader import TableReader, as_table, entry_text, is_table
 
 MISTAKES = 12
 """Number of mistakes that are shown."""
@@ -196,7 +196,7 @@ def score_pictures(
 
 
 def score_table(
-    path: Path,
+    path: Path | TableReader,
     candidate: Candidate,
     *,
     label: str | None = None,
@@ -207,7 +207,7 @@ def score_table(
 
     Parameters
     ----------
-    path : path
+    path : path or TableReader
     candidate : Candidate
     label : str, optional
         The column of labels.
@@ -221,11 +221,12 @@ def score_table(
     LabelError
         If no column of labels is named, or no galaxy is left to score.
     """
-    if not is_table(path) or not has_probabilities(path, label, candidate.questions):
+    if isinstance(path, Path) and not (is_table(path) and has_probabilities(path, label, candidate.questions)):
         return None
-    read = read_table(path, label, candidate.questions, labels, id)
-    candidate = table_candidate(candidate, path)
-    choice = candidate.choose(read.ids, path)
+    table = as_table(path)
+    read = read_table(table, label, candidate.questions, labels, id)
+    candidate = table_candidate(candidate, table)
+    choice = candidate.choose(read.ids, table.path)
     taken = np.flatnonzero(choice.taken).tolist()
     return Scored(
         candidate=candidate,

@@ -333,6 +333,16 @@ class TableReader:
             self._open_astro(table)
         self.columns: tuple[str, ...] = tuple(self.schema.names)
 
+    @classmethod
+    def of(cls, table: pa.Table, name: str) -> "TableReader":
+        """Return a reader of a table in memory; its name takes the place of a path in messages."""
+        new = cls.__new__(cls)
+        new.path = new._file = Path(name)
+        new._parts, new._text, new._binary, new._count = [], None, None, None
+        new.format, new._whole, new.schema = "arrow", table, table.schema
+        new.columns = tuple(table.schema.names)
+        return new
+
     def _open_astro(self, table: str | None) -> None:
         if self.format == "fits":
             self._binary = self._guard(lambda: astropy_io.open_fits(self._file, table))
@@ -517,6 +527,11 @@ class TableReader:
                 "another kind"
             )
             raise DataError(message) from error
+
+
+def as_table(table: Path | TableReader) -> TableReader:
+    """Return a table, which is opened if its path is given."""
+    return table if isinstance(table, TableReader) else TableReader(table)
 
 
 def _no_table(path: Path) -> str:
