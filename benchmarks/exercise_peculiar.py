@@ -13,7 +13,7 @@ from peculiar.exercise.run_folder import Arguments
 from peculiar.exercise.train import train
 from peculiar.images.decode import Framing
 from peculiar.sources import open_source
-from peculiar.sources.stream import read_dataset
+from peculiar.sources.dataset import read_dataset
 
 imported = time.perf_counter()
 data = read_dataset(open_source(sys.argv[1]), Framing())

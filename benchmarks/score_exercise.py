@@ -23,8 +23,8 @@ from peculiar.exercise.network import Network
 from peculiar.exercise.run_folder import Arguments
 from peculiar.exercise.train import train
 from peculiar.sources import open_source
+from peculiar.sources.dataset import read_dataset
 from peculiar.sources.split import split
-from peculiar.sources.stream import read_dataset
 
 
 def with_keras(seed: int, epochs: int) -> tuple[float, float]:

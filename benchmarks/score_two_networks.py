@@ -23,7 +23,7 @@ from peculiar.images.decode import frame_pixels
 from peculiar.models.model_file import load_model
 from peculiar.questions.question import FOUR_CLASS
 from peculiar.sources import open_source
-from peculiar.sources.stream import Dataset
+from peculiar.sources.dataset import Dataset
 
 SEEDS = range(222, 227)
 

@@ -32,7 +32,7 @@ from peculiar import cli
 from peculiar.images.decode import encode_picture
 from peculiar.images.duplicates import Duplicate
 from peculiar.questions.question import CLEAN5, FOUR_CLASS
-from peculiar.sources.stream import Dataset
+from peculiar.sources.dataset import Dataset
 from web_server import Published, serve
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -24,7 +24,7 @@ from peculiar.notebook import bar, card, escaped, in_notebook, show_inline, tabl
 from peculiar.questions.question import Question
 from peculiar.reports.plots import draw_history
 from peculiar.sources import open_source
-from peculiar.sources.stream import Dataset, read_dataset
+from peculiar.sources.dataset import Dataset, read_dataset
 from pictures import draw_galaxy
 from spots import SpotFinder
 

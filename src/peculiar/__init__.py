@@ -75,11 +75,12 @@ if TYPE_CHECKING:
     from peculiar.models.model_file import Model, load_model
     from peculiar.questions.question import CLEAN5, FOUR_CLASS, ODD, Question
     from peculiar.sources import open_mosaic, open_source
+    from peculiar.sources.dataset import Dataset, read_dataset
     from peculiar.sources.exercise import load_galaxy_data
     from peculiar.sources.get import describe, get, get_cutouts
     from peculiar.sources.pack import pack
     from peculiar.sources.simulated import simulate
-    from peculiar.sources.stream import Dataset, Source, read_dataset
+    from peculiar.sources.stream import Source
     from peculiar.tables.convert import convert
     from peculiar.training.export import export
     from peculiar.training.run import Run
@@ -103,11 +104,12 @@ else:
         "models.model_file": ("Model", "load_model"),
         "questions.question": ("CLEAN5", "FOUR_CLASS", "ODD", "Question"),
         "sources": ("open_mosaic", "open_source"),
+        "sources.dataset": ("Dataset", "read_dataset"),
         "sources.exercise": ("load_galaxy_data",),
         "sources.get": ("describe", "get", "get_cutouts"),
         "sources.pack": ("pack",),
         "sources.simulated": ("simulate",),
-        "sources.stream": ("Dataset", "Source", "read_dataset"),
+        "sources.stream": ("Source",),
         "tables.convert": ("convert",),
         "training.export": ("export",),
         "training.run": ("Run",),

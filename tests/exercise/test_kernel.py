@@ -23,7 +23,7 @@ from peculiar.exercise.run_folder import arguments as make_arguments
 from peculiar.exercise.steps import Steps
 from peculiar.exercise.train import fastest_steps, train
 from peculiar.exercise.weights import read_weights
-from peculiar.sources.stream import Dataset
+from peculiar.sources.dataset import Dataset
 
 EXACT = np.arange(-16, 17, dtype=np.float32) / 64
 

@@ -22,7 +22,7 @@ from peculiar.exercise.weights import read_weights
 from peculiar.files import run_files
 from peculiar.images.decode import Framing, encode_picture
 from peculiar.questions.question import FOUR_CLASS
-from peculiar.sources.stream import Dataset
+from peculiar.sources.dataset import Dataset
 
 KEYS = ["loss", "categorical_accuracy", "auc", "auc_by_class"]
 

@@ -19,8 +19,9 @@ from peculiar.catalogs import predict as catalogs
 from peculiar.errors import ModelError, NotFoundError, UnknownNameError, UsageError
 from peculiar.images.decode import Framing, frame_pixels
 from peculiar.metrics.calibration import Scaling
+from peculiar.models.card import seal
 from peculiar.models.container import join_card, split_card
-from peculiar.models.model_file import Model, load_model, seal, shipped_model, write_model
+from peculiar.models.model_file import Model, load_model, shipped_model, write_model
 from peculiar.models.novelty import fit_novelty
 from peculiar.models.predict import predict
 from peculiar.sources import open_source

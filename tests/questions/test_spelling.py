@@ -12,8 +12,8 @@ from peculiar.images.decode import Framing, encode_picture
 from peculiar.questions.question import FOUR_CLASS
 from peculiar.questions.spelling import alike, number_meanings, odd_names, one_hot
 from peculiar.sources import open_source
+from peculiar.sources.dataset import read_dataset
 from peculiar.sources.labels import own_question
-from peculiar.sources.stream import read_dataset
 
 
 def table(columns: dict[str, list[object]], count: int = 8) -> Path:

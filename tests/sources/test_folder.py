@@ -12,7 +12,7 @@ from peculiar.errors import DataError
 from peculiar.images.decode import Framing
 from peculiar.questions.question import CLEAN5
 from peculiar.sources import open_source
-from peculiar.sources.stream import read_dataset
+from peculiar.sources.dataset import read_dataset
 
 
 def put(root: Path, files: dict[str, bytes]) -> Path:

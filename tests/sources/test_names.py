@@ -14,7 +14,7 @@ import pytest
 from peculiar.errors import DataError, PeculiarWarning
 from peculiar.sources import Source, open_source
 from peculiar.sources.names import Naming, clean, part_of
-from peculiar.sources.stream import is_litter
+from peculiar.sources.paths import is_litter
 
 KINDS = ["folder", "tar", "tar below ./", "tar.gz", "zip"]
 

@@ -32,7 +32,7 @@ from peculiar.errors import (
 from peculiar.images.decode import Framing, decode_picture, encode_picture
 from peculiar.questions.question import FOUR_CLASS, Question
 from peculiar.sources import Galaxy, MemorySource, Row, Source, open_source
-from peculiar.sources.stream import read_dataset
+from peculiar.sources.dataset import read_dataset
 from peculiar.tables.column import Column
 
 GREYS = [0, 40, 80, 120, 160, 200]

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from peculiar.errors import ModelError
-from peculiar.models.model_file import Model, load_model, seal, write_model
+from peculiar.models.card import seal
+from peculiar.models.model_file import Model, load_model, write_model
 from peculiar.models.quantize import quantize
 from peculiar.questions.question import Question
 from peculiar.training.export import export

@@ -18,8 +18,9 @@ from peculiar.models.model_file import Model, load_model, write_model
 from peculiar.models.predict import NO_ANSWER, readable_batches
 from peculiar.models.seen import SEEN, pack_ids
 from peculiar.questions.question import Question
+from peculiar.sources.dataset import how_to_label
 from peculiar.sources.labels import open_labelled, own_question, question_of, read_labels
-from peculiar.sources.stream import Galaxy, Source, decode_row, how_to_label, in_order
+from peculiar.sources.stream import Galaxy, Source, decode_row, in_order
 from peculiar.tables.reader import is_table
 
 # Number of pictures per batch.

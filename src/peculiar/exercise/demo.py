@@ -19,7 +19,7 @@ from peculiar.questions.question import FOUR_CLASS
 from peculiar.reports.page import Picture, Section, score_table, write_page
 from peculiar.reports.plots import draw_answers, draw_confusion, draw_history, draw_samples, save
 from peculiar.sources import load_galaxy_data
-from peculiar.sources.stream import Dataset
+from peculiar.sources.dataset import Dataset
 from peculiar.text import counted, format_score
 
 _COMPARED = 12

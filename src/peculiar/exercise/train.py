@@ -22,8 +22,8 @@ from peculiar.exercise.weights import read_weights, write_weights
 from peculiar.files import run_files
 from peculiar.metrics.scores import Scores, class_auc, evaluate, pooled_auc
 from peculiar.sources import Source, open_source
+from peculiar.sources.dataset import Dataset, read_dataset
 from peculiar.sources.split import Split, data_digest, keep_together, split
-from peculiar.sources.stream import Dataset, read_dataset
 from peculiar.text import counted, format_score
 
 

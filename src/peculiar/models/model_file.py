@@ -1,4 +1,4 @@
-"""The model file: an ONNX graph with its weights, and a card with everything needed to use and judge it.
+"""The model file: an ONNX graph with its weights and a card, opened, verified and run.
 
 The graph takes ``pictures``, uint8 (n, size, size, 3), and returns ``embedding``, float (n, d), and then logits, float
 (n, answers), one output per question in the order of the card. It runs on ONNX Runtime; no deep-learning framework is
@@ -6,9 +6,8 @@ imported. The digest is verified when a file is opened. The outputs of each batc
 numbers become NaN.
 """
 
-import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -17,136 +16,26 @@ from typing import Any
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from scipy.special import softmax
 
 from peculiar.errors import ModelError, NotFoundError, UnknownNameError, UsageError
 from peculiar.files.writing import writing
 from peculiar.images.decode import Framing
-from peculiar.metrics.calibration import Scaling
-from peculiar.metrics.prediction_sets import Thresholds
-from peculiar.models.container import digest_of, join_card, split_card
-from peculiar.models.novelty import Novelty
+from peculiar.models.card import Card, check_digest, read_card, seal
+from peculiar.models.container import split_card
 from peculiar.notebook import card as printed
 from peculiar.notebook import escaped
 from peculiar.questions.question import Question, answering
 from peculiar.sources.given import framed_batches
 from peculiar.text import shown
 
-FORMAT = 1
-"""Version of the model file; a reader refuses later ones."""
-
 SHIPPED = "galaxy.onnx"
-
-# Allowed temperatures; fitted ones are between 0.05 and 20.
-_TEMPERATURES = (0.01, 100.0)
 
 # Questions of a model, and characters of a line, that its description has at the most.
 _MOST_QUESTIONS, _MOST_TOLD = 5, 160
 
 # The largest size of a protocol buffer.
 _LARGEST = 2**31
-
-
-class Card(BaseModel):
-    """The metadata of a model file.
-
-    Parameters
-    ----------
-    format : int
-        Version of the model file.
-    name : str
-    digest : str
-        SHA-256, hexadecimal, of everything that decides the answers.
-    framing : Framing
-        Framing of its pictures.
-    questions : tuple of Question
-        The questions that it answers.
-    temperatures : dict of str to float
-        By question, the temperature that divides its logits; see `peculiar.metrics.calibration`.
-    scalings : dict of str to Scaling
-        By question, weights and biases for logits that are already divided by the temperature, if they are better.
-    sets : dict of str to dict of str to tuple of float
-        By question and level, the thresholds of prediction sets; see `peculiar.metrics.prediction_sets`.
-    familiar : Novelty or None
-        The distribution of the training pictures; see `peculiar.models.novelty`.
-    views : int
-        Default number of views in test-time augmentation; see `Model.classify`.
-    about : str
-        The main question, whose answer is the ``class`` of a catalogue. Empty for the first.
-    training : dict
-        How it was trained: recipe, counts, digests, versions.
-    scores : dict
-        Its scores, and the galaxies that they were measured on.
-    credits : tuple of str
-        Acknowledgements for the data.
-    licence : str
-        Of the weights.
-    version : str
-        Version of peculiar that wrote the file.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    format: int
-    name: str
-    digest: str
-    framing: Framing
-    questions: tuple[Question, ...] = Field(min_length=1)
-    temperatures: dict[str, float]
-    scalings: dict[str, Scaling] = {}
-    sets: dict[str, Thresholds] = {}
-    familiar: Novelty | None = None
-    views: int = Field(default=1, ge=1, le=8)
-    training: dict[str, Any] = {}
-    scores: dict[str, Any] = {}
-    credits: tuple[str, ...] = ()
-    licence: str = ""
-    version: str = ""
-    about: str = ""
-
-    @property
-    def main_question(self) -> Question:
-        """The main question, which a catalogue is about."""
-        return next((one for one in self.questions if one.name == self.about), self.questions[0])
-
-    @model_validator(mode="after")
-    def _check(self) -> "Card":
-        """Refuse values that make probabilities meaningless."""
-        problems = list(_faults(self))
-        if problems:
-            message = "; ".join(problems)
-            raise ValueError(message)
-        return self
-
-
-def _faults(card: Card) -> Iterator[str]:
-    """Yield inconsistencies between the entries of a card."""
-    answers = {question.name: len(question.answers) for question in card.questions}
-    least, most = _TEMPERATURES
-    if len(answers) < len(card.questions):
-        yield "two questions have the same name"
-    if card.about and card.about not in answers:
-        yield f"its main question {card.about!r} is not one of its questions"
-    for question in card.questions:
-        name = question.name
-        if len(set(question.answers)) < max(2, len(question.answers)):
-            yield f"the question {name!r} does not have two or more different answers"
-        if not least <= card.temperatures.get(name, math.nan) <= most:
-            yield f"no temperature between {least:g} and {most:g} for {name!r}"
-        scaling = card.scalings.get(name)
-        if scaling is not None:
-            values = (*scaling.weights, *scaling.biases)
-            fits = len(scaling.weights) == len(scaling.biases) == answers[name]
-            if not fits or not all(map(math.isfinite, values)):
-                yield f"the scaling of {name!r} needs a finite weight and bias for each answer"
-        for level, thresholds in card.sets.get(name, {}).items():
-            if (
-                not level.isdecimal()
-                or len(thresholds) != answers[name]
-                or not all(0 <= one <= 1 for one in thresholds)
-            ):
-                yield f"the {level} % sets of {name!r} need a threshold from 0 to 1 for each answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -420,8 +309,8 @@ def load_model(path: str | os.PathLike[str] | None = None, *, threads: int | Non
     """
     path = shipped_model() if path is None else Path(path)
     graph, text, content = _read(path)
-    card = _read_card(text, path)
-    _check_digest(graph, text, card, path)
+    card = read_card(text, path)
+    check_digest(graph, text, card, path)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     # With a stated number of threads, the system chooses their cores; otherwise they would be pinned, even to forbidden
@@ -474,12 +363,6 @@ def write_model(graph: bytes, card: Card, out: str | os.PathLike[str]) -> Model:
     return Model(out, model.card, model._session)
 
 
-def seal(graph: bytes, card: Card) -> bytes:
-    """Return the content of a model file: an ONNX graph without a card, and a card with the digest of both."""
-    digest = digest_of(graph, card.model_dump_json())
-    return join_card(graph, card.model_copy(update={"digest": digest}).model_dump_json())
-
-
 def _read(path: Path) -> tuple[bytes, str, bytes]:
     """Return the graph, the card, and the complete content of a model file."""
     if not path.exists():
@@ -502,24 +385,6 @@ def _read(path: Path) -> tuple[bytes, str, bytes]:
     return graph, text, content
 
 
-def _check_digest(graph: bytes, text: str, card: Card, path: Path) -> None:
-    """Raise `ModelError` unless the digest of a model file matches."""
-    if not card.digest:
-        message = f"{path} has no digest, so it cannot be verified; export it again with this version of peculiar"
-        raise ModelError(message)
-    try:
-        found = digest_of(graph, text)
-    except ModelError as error:
-        message = f"{path} is damaged: {error}"
-        raise ModelError(message) from error
-    if found != card.digest:
-        message = (
-            f"{path} is damaged: its digest has to be {card.digest[:12]}, and is {found[:12]}; download it again, or "
-            "export or teach it again"
-        )
-        raise ModelError(message)
-
-
 def _probe(model: Model) -> None:
     """Raise `ModelError` unless the answers for one picture match the card."""
     size, card = model.framing.size, model.card
@@ -538,44 +403,6 @@ def _probe(model: Model) -> None:
     if wrong:
         message = f"{model.path} is damaged: its answers to {', '.join(wrong)} are not probabilities that sum to 1"
         raise ModelError(message)
-
-
-def _read_card(text: str, path: Path) -> Card:
-    try:
-        card = Card.model_validate_json(text)
-    except ValidationError as error:
-        later = _later(text)
-        message = _newer(path, later) if later else f"{path} is damaged: its card cannot be used ({_wrong(error)})"
-        raise ModelError(message) from error
-    if card.format > FORMAT:
-        raise ModelError(_newer(path, card.format))
-    return card
-
-
-def _wrong(error: ValidationError) -> str:
-    """Return the errors of pydantic in one line."""
-    found = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}".removeprefix(": ") for one in error.errors()]
-    return "; ".join(found)[:300]
-
-
-def _later(text: str) -> int | None:
-    """Return the format in damaged or unknown metadata, if it is later than ours."""
-
-    class Claim(BaseModel):
-        format: int
-
-    try:
-        claimed = Claim.model_validate_json(text).format
-    except ValidationError:
-        return None
-    return claimed if claimed > FORMAT else None
-
-
-def _newer(path: Path, format: int) -> str:
-    return (
-        f"{path} has format {format}, and this version of peculiar reads up to {FORMAT}; "
-        "`pip install --upgrade peculiar` brings a later one"
-    )
 
 
 def _brief(error: Exception) -> str:

@@ -22,8 +22,9 @@ from peculiar.sources.metadata import MetadataSource, metadata_below, with_metad
 from peculiar.sources.mosaic import MosaicSource, parse_stamp_size
 from peculiar.sources.names import is_metadata
 from peculiar.sources.npz import NpzSource
+from peculiar.sources.paths import as_text, files_below
 from peculiar.sources.simulated import simulate, simulate_galaxy
-from peculiar.sources.stream import Galaxy, Row, Source, as_text, files_below
+from peculiar.sources.stream import Galaxy, Row, Source
 from peculiar.sources.table import TableSource
 from peculiar.sources.tar import TAR_SUFFIXES, TarSource, looks_like_tar
 from peculiar.sources.tiles import find_fields, matching_paths

@@ -11,7 +11,8 @@ from peculiar.errors import DataError, PictureError
 from peculiar.images.decode import PICTURE_SUFFIXES
 from peculiar.questions.question import question_for
 from peculiar.sources.names import Naming, clean, is_metadata, warn_of_parts
-from peculiar.sources.stream import Row, Source, as_text, files_digest, is_litter, refuse
+from peculiar.sources.paths import as_text, files_digest, is_litter
+from peculiar.sources.stream import Row, Source, refuse
 
 Member = tuple[str, int, Callable[[], bytes]]
 """Name of a file in an archive, its first byte, and a function that reads it, which may raise `PictureError`."""

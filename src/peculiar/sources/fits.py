@@ -14,7 +14,8 @@ from peculiar.images.stamps import sky_centre
 from peculiar.images.stretch import Stretch, notes_of_fits
 from peculiar.questions.question import question_for
 from peculiar.sources.names import Naming
-from peculiar.sources.stream import Row, Shard, Source, as_text, files_below, files_digest, read_flagged
+from peculiar.sources.paths import as_text, files_below, files_digest
+from peculiar.sources.stream import Row, Shard, Source, read_flagged
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,8 @@ from peculiar.errors import DataError
 from peculiar.images.decode import PICTURE_SUFFIXES, looks_like_picture
 from peculiar.questions.question import question_for
 from peculiar.sources.names import Naming
-from peculiar.sources.stream import Row, Shard, Source, as_text, files_below, files_digest
+from peculiar.sources.paths import as_text, files_below, files_digest
+from peculiar.sources.stream import Row, Shard, Source
 
 
 class FolderSource(Source):

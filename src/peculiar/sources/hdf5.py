@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from peculiar.errors import DataError
 from peculiar.files.limits import CHUNK_BYTES
 from peculiar.questions.question import GALAXY10_DECALS, GALAXY10_SDSS
+from peculiar.sources.paths import as_text
 from peculiar.sources.stack import Stack, has_unknown
-from peculiar.sources.stream import MISSING, Row, Source, as_text
+from peculiar.sources.stream import MISSING, Row, Source
 from peculiar.tables.identifiers import ArrayIds, name_of_ids
 
 _ANSWERS = ("ans", "labels", "label")

@@ -14,8 +14,9 @@ from peculiar.questions.question import Question, question_for
 from peculiar.questions.votes import find_votes
 from peculiar.sources import as_source
 from peculiar.sources.answers import answers_to
+from peculiar.sources.dataset import warn_of_names
 from peculiar.sources.joins import Join, join_ids
-from peculiar.sources.stream import Row, Source, warn_of_names
+from peculiar.sources.stream import Row, Source
 from peculiar.sources.table import LABEL_COLUMNS as LABELS_OF_DATA
 from peculiar.tables.column import Column
 from peculiar.tables.reader import TableReader, entry_text, is_table

@@ -20,7 +20,8 @@ import pyarrow as pa
 from peculiar.errors import DataError, PeculiarWarning, UnknownNameError
 from peculiar.images.fits import split_band
 from peculiar.sources.names import is_metadata
-from peculiar.sources.stream import Row, Shard, Source, as_text, files_below, files_digest
+from peculiar.sources.paths import as_text, files_below, files_digest
+from peculiar.sources.stream import Row, Shard, Source
 from peculiar.sources.table import LABEL_COLUMNS, class_names, file_name_column, known_sky
 from peculiar.tables.column import Column
 from peculiar.tables.identifiers import type_of_ids, widest

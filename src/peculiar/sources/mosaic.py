@@ -19,7 +19,8 @@ from peculiar.images.decode import compose_picture, lacks_band
 from peculiar.images.fits import Bands, wavelength
 from peculiar.images.stamps import Field, Layer, Stamp
 from peculiar.images.stretch import Stretch, noise_stretch, sdss_stretch
-from peculiar.sources.stream import EDGE, MISSING, OFF_MOSAIC, Row, Source, files_digest
+from peculiar.sources.paths import files_digest
+from peculiar.sources.stream import EDGE, MISSING, OFF_MOSAIC, Row, Source
 from peculiar.tables.column import Column
 from peculiar.tables.identifiers import type_of_ids
 from peculiar.tables.quantity import quantity_of

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from peculiar.errors import PeculiarWarning
 from peculiar.questions.question import QUESTIONS
-from peculiar.sources.stream import as_text
+from peculiar.sources.paths import as_text
 
 _PARTS = {
     **dict.fromkeys(("train", "training", "trainset", "trn"), "train"),

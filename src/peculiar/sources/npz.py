@@ -22,8 +22,9 @@ from peculiar.errors import DataError, LabelError, PeculiarWarning
 from peculiar.files.limits import CHUNK_BYTES, DEFLATE_TIMES, WHOLE_BYTES
 from peculiar.files.writing import writing
 from peculiar.questions.question import FOUR_CLASS
+from peculiar.sources.paths import as_text
 from peculiar.sources.stack import Stack, has_unknown
-from peculiar.sources.stream import MISSING, Row, Source, as_text
+from peculiar.sources.stream import MISSING, Row, Source
 from peculiar.tables.identifiers import ArrayIds, name_of_ids
 
 T = TypeVar("T")

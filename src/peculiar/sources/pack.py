@@ -14,7 +14,8 @@ from peculiar.errors import PictureError, UsageError
 from peculiar.files.writing import check_apart, writing
 from peculiar.images.decode import encode_picture
 from peculiar.sources import as_source
-from peculiar.sources.stream import Row, as_text, in_order
+from peculiar.sources.paths import as_text
+from peculiar.sources.stream import Row, in_order
 from peculiar.tables.column import DEC, ID, RA, Column
 from peculiar.tables.identifiers import typed_ids
 from peculiar.tables.writers import write_table

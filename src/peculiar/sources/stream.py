@@ -4,10 +4,9 @@ import functools
 import hashlib
 import os
 import stat
-import warnings
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +17,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from peculiar.errors import (
-    DataError,
-    LabelError,
-    PeculiarWarning,
     PictureError,
     UnknownNameError,
-    UnreadablePictureWarning,
 )
 from peculiar.files.limits import AHEAD_BYTES
 from peculiar.images.decode import (
@@ -31,7 +26,6 @@ from peculiar.images.decode import (
     compose_picture,
     decode_remarked,
     decode_whole,
-    encode_picture,
     frame_pixels,
     has_gaps,
     read_encoded,
@@ -39,19 +33,11 @@ from peculiar.images.decode import (
 )
 from peculiar.images.fits_file import looks_like_fits
 from peculiar.images.stretch import Stretch
-from peculiar.notebook import Markup, bar, card, escaped, table, thumbnail
-from peculiar.questions.question import QUESTIONS, Question, question_for
-from peculiar.questions.spelling import odd_names, one_hot
+from peculiar.sources.paths import as_text, files_digest
 from peculiar.tables.column import Column
-from peculiar.text import counted, shown
 
 Made = TypeVar("Made")
 
-# Number of columns of a table without labels that are checked for labels.
-_MOST_COLUMNS = 60
-
-# Examples of a class that a notebook shows.
-_SHOWN = 6
 
 EDGE = 4
 """Flag of a picture that extends beyond its mosaic; pixels outside are black."""
@@ -64,8 +50,6 @@ MISSING = 16
 
 GUESSED = 32
 """Flag of a picture whose bit depth is a guess; see `peculiar.images.depth`."""
-
-_LITTER = {"__macosx", "@eadir", "$recycle.bin", "system volume information", "thumbs.db", "desktop.ini"}
 
 
 class Flagged(NamedTuple):
@@ -398,248 +382,6 @@ def read_flagged(files: Sequence[Path | bytes], bands: Sequence[str] = (), stret
     return Flagged(compose_picture(found, stretch), MISSING if has_gaps(found.planes) else 0)
 
 
-def as_text(name: str) -> str:
-    r"""Return the name of a file as text that can be stored and shown: bytes that are not UTF-8 become ``\xff``."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-
-
 def refuse(reason: str) -> bytes:
     """Raise `PictureError`: `partial(refuse, reason)` is the content of a row without a picture."""
     raise PictureError(reason)
-
-
-def files_below(folder: Path) -> Iterator[Path]:
-    """Yield the files below a folder, except hidden ones and those of operating systems.
-
-    Every folder is entered once, even if links form circles, and under its own name if it has one here. A link to a
-    file beside it is skipped, because the file itself is read.
-
-    Raises
-    ------
-    DataError
-        If the folder itself cannot be read.
-
-    Warns
-    -----
-    PeculiarWarning
-        If a folder below it cannot be read.
-    """
-    entered: set[tuple[int, int]] = set()
-    folders, links = deque([folder]), deque[Path]()
-    while folders or links:
-        if not folders:
-            link = links.popleft()
-            if link.is_dir():
-                folders.append(link)
-            elif not _leads_beside(link):
-                yield link
-            continue
-        here = folders.popleft()
-        try:
-            state = here.stat()
-            if (state.st_dev, state.st_ino) in entered:
-                continue
-            entered.add((state.st_dev, state.st_ino))
-            with os.scandir(here) as entries:
-                found = sorted(entries, key=lambda entry: entry.name)
-        except OSError as error:
-            message = f"{here}: this folder cannot be read ({error.strerror})"
-            if here == folder:
-                raise DataError(message) from error
-            warnings.warn(f"{message} and is skipped", PeculiarWarning, stacklevel=2)
-            continue
-        for entry in found:
-            if is_litter(entry.name):
-                continue
-            if entry.is_symlink():
-                links.append(Path(entry.path))
-            elif entry.is_dir():
-                folders.append(Path(entry.path))
-            else:
-                yield Path(entry.path)
-
-
-def is_litter(path: str) -> bool:
-    """Return whether a file or folder in a path is hidden, or belongs to an operating system."""
-    return any(
-        (piece.startswith(".") and piece not in {".", ".."}) or piece in _LITTER for piece in path.lower().split("/")
-    )
-
-
-def _leads_beside(link: Path) -> bool:
-    """Return whether a link leads to a file in its own folder; False for a broken link."""
-    try:
-        target = link.resolve(strict=True)
-    except (OSError, RuntimeError):  # RuntimeError: links in a circle, before Python 3.13
-        return False
-    return target.parent == link.parent.resolve() and not is_litter(target.name)
-
-
-def files_digest(files: Iterable[Path], root: Path, *more: object) -> str:
-    """Return a digest of the names (within `root`), sizes and times of files, and of further values."""
-    digest = hashlib.sha256(repr(more).encode())
-    for file in files:
-        name = as_text(os.path.relpath(file, root))
-        try:
-            state = file.stat()
-        except OSError:  # a broken link, or a removed file: its row reports it
-            digest.update(f"{name}\0\n".encode())
-        else:
-            digest.update(f"{name}\0{state.st_size}\0{state.st_mtime_ns}\n".encode())
-    return digest.hexdigest()
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Dataset:
-    """Labelled galaxies in memory, ready for training.
-
-    Parameters
-    ----------
-    question : Question
-        Its answers are the classes.
-    ids : list of str
-    pictures : ndarray of uint8, shape (n, size, size, 3)
-    labels : ndarray of int, shape (n,)
-        Number of the class, in the order of the question's answers.
-    problems : dict of str to str
-        Labelled galaxies that were left out, and why.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from peculiar import FOUR_CLASS, Dataset
-    >>> pictures = np.zeros((2, 128, 128, 3), np.uint8)
-    >>> len(Dataset(FOUR_CLASS, ["a", "b"], pictures, np.array([0, 3]), {}))
-    2
-    """
-
-    question: Question
-    ids: list[str]
-    pictures: NDArray[np.uint8]
-    labels: NDArray[np.int64]
-    problems: dict[str, str]
-
-    def __len__(self) -> int:
-        """Return the number of galaxies."""
-        return len(self.ids)
-
-    def counts(self) -> dict[str, int]:
-        """Return the number of galaxies of each class, in the order of the question's answers."""
-        numbers = np.bincount(self.labels, minlength=len(self.question.answers)).tolist()
-        return dict(zip(self.question.answers, numbers, strict=True))
-
-    def __repr__(self) -> str:
-        """Return the galaxies in a few lines: how many, of which classes and size."""
-        classes = ", ".join(f"{shown(name)} {count:,}" for name, count in self.counts().items())
-        height, width = self.pictures.shape[1:3]
-        left = f"\n  {len(self.problems):,} left out, since their pictures cannot be read" if self.problems else ""
-        return (
-            f"Dataset: {counted(len(self), 'galaxy')}, pictures of {width} x {height} pixels\n"
-            f"  {shown(self.question.name)}: {classes}{left}"
-        )
-
-    def _repr_html_(self) -> str:
-        """Return the galaxies for a notebook: the number of each class with a bar, and some of its pictures."""
-        most = max(self.counts().values(), default=0) or 1
-        rows = []
-        for number, (name, count) in enumerate(self.counts().items()):
-            some = np.flatnonzero(self.labels == number)[:_SHOWN]
-            pictures = (thumbnail(encode_picture(self.pictures[row], "JPEG"), self.ids[row]) for row in some)
-            rows.append([escaped(name), bar(count / most, f"{count:,}"), Markup("".join(pictures))])
-        title = repr(self).partition("\n")[0]
-        return card(title, [table([self.question.name, "galaxies", "examples"], rows)])
-
-    def take(self, rows: NDArray[np.intp]) -> Iterator[Galaxy]:
-        """Yield the galaxies of rows."""
-        for row in rows:
-            yield Galaxy(self.ids[row], self.pictures[row], self.question.answers[self.labels[row]])
-
-
-def warn_of_names(path: Path, labels: Sequence[str | None], name: str) -> None:
-    """Warn of suspicious class names; see `peculiar.questions.spelling`."""
-    meant = QUESTIONS.get(name)
-    for sentence in odd_names(labels, name, meant.answers if meant else ()):
-        warnings.warn(f"{path}: {sentence}", PeculiarWarning, stacklevel=3)
-
-
-def how_to_label(source: Source) -> str:
-    """Return how labels can be given to a source that has none, as part of a sentence."""
-    if hint := one_hot({name: source.column(name) for name in source.columns[:_MOST_COLUMNS]}):
-        return hint
-    if source.columns:
-        return f"name the column that holds them (--label); there are: {', '.join(source.columns)}"
-    return "put the pictures into one sub-folder per class, or give a table with a column of labels"
-
-
-def read_dataset(
-    source: Source, framing: Framing | None = None, *, progress: Callable[[int, int], object] = lambda done, total: None
-) -> Dataset:
-    """Read the labelled galaxies of a source into memory, 49 kB each at 128 x 128.
-
-    Parameters
-    ----------
-    source : Source
-    framing : Framing, optional
-        Crop and size of the pictures.
-    progress : callable
-        Called regularly with the numbers of galaxies read and to read.
-
-    Returns
-    -------
-    Dataset
-
-    Raises
-    ------
-    LabelError
-        If there are no labels, or fewer than two classes.
-
-    Warns
-    -----
-    UnreadablePictureWarning
-        If pictures cannot be read; they are left out.
-
-    Examples
-    --------
-    >>> import peculiar
-    >>> dataset = peculiar.read_dataset(peculiar.open_source("my_classes"))
-    >>> dataset.pictures.shape, dataset.question.answers
-    ((24, 128, 128, 3), ('edge_on', 'face_on'))
-    """
-    framing = framing or Framing()
-    known = [label for label in source.labels() if label is not None]
-    if not known:
-        message = f"{source.path}: no galaxy has a label; {how_to_label(source)}"
-        raise LabelError(message)
-    warn_of_names(source.path, known, source.label or "label")
-    question = question_for(source.label or "label", known)
-    if len(set(known)) < 2:
-        message = f"{source.path}: all {len(known)} labels are {known[0]!r}; at least two classes are needed"
-        raise LabelError(message)
-    pictures = np.empty((len(known), framing.size, framing.size, 3), dtype=np.uint8)
-    numbers = {answer: number for number, answer in enumerate(question.answers)}
-    ids: list[str] = []
-    labels: list[int] = []
-    problems: dict[str, str] = {}
-    for galaxy in source.galaxies(framing, labelled_only=True):
-        if galaxy.picture is None or galaxy.label is None:
-            problems[galaxy.id] = galaxy.problem or ""
-            continue
-        pictures[len(ids)] = galaxy.picture
-        ids.append(galaxy.id)
-        labels.append(numbers[galaxy.label])
-        if len(ids) % 100 == 0 or len(ids) == len(known):
-            progress(len(ids), len(known))
-    if problems:
-        first = next(iter(problems))
-        message = (
-            f"{len(problems)} of {len(known)} pictures cannot be read and are left out; the first is {first}: "
-            f"{problems[first]}"
-        )
-        warnings.warn(message, UnreadablePictureWarning, stacklevel=2)
-    if len(set(labels)) < 2:
-        message = (
-            f"{source.path}: only {len(ids)} of {len(known)} labelled pictures can be read, and they have fewer than "
-            "two classes; at least two are needed"
-        )
-        raise LabelError(message)
-    return Dataset(question, ids, pictures[: len(ids)], np.array(labels, dtype=np.int64), problems)

@@ -24,7 +24,8 @@ from peculiar.images.fits_file import looks_like_fits
 from peculiar.images.stretch import Stretch, notes_of_fits
 from peculiar.sources.cells import named_file
 from peculiar.sources.names import warn_of_parts
-from peculiar.sources.stream import Flagged, Row, Shard, Source, as_text, files_digest, read_flagged
+from peculiar.sources.paths import as_text, files_digest
+from peculiar.sources.stream import Flagged, Row, Shard, Source, read_flagged
 from peculiar.tables.column import Column
 from peculiar.tables.identifiers import type_of_ids, widest
 from peculiar.tables.reader import (

@@ -12,7 +12,8 @@ from typing import IO, Any, TypeVar
 from peculiar.errors import DataError, PictureError
 from peculiar.files.limits import PASSED_BYTES, PICTURE_BYTES, grows_too_much
 from peculiar.sources.archive import ArchiveSource, Member
-from peculiar.sources.stream import Shard, as_text, files_digest
+from peculiar.sources.paths import as_text, files_digest
+from peculiar.sources.stream import Shard
 
 T = TypeVar("T")
 

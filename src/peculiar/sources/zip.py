@@ -10,7 +10,8 @@ from pathlib import Path
 from peculiar.errors import DataError, PictureError
 from peculiar.files.limits import PICTURE_BYTES, grows_too_much
 from peculiar.sources.archive import ArchiveSource, Member
-from peculiar.sources.stream import Shard, as_text
+from peculiar.sources.paths import as_text
+from peculiar.sources.stream import Shard
 
 ZIP_SUFFIXES = (".zip",)
 

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from peculiar.errors import ModelError, RunError
 from peculiar.files import run_files
 from peculiar.files.writing import writing
-from peculiar.models.model_file import FORMAT, Card, Model, load_model, seal
+from peculiar.models.card import FORMAT, Card, seal
+from peculiar.models.model_file import Model, load_model
 from peculiar.models.seen import SEEN, pack_ids
 from peculiar.training.loop import load_net
 from peculiar.training.networks.galaxy import GalaxyNet

@@ -12,8 +12,8 @@ from peculiar.images.decode import Framing, parse_crop
 from peculiar.models.model_file import SHIPPED, Model, load_model
 from peculiar.questions.question import Question, find_tree
 from peculiar.sources import Source, open_source
+from peculiar.sources.dataset import Dataset
 from peculiar.sources.labels import open_labelled, told_questions
-from peculiar.sources.stream import Dataset
 from peculiar.training.classes import PATIENCE, VALIDATION_SIZE, train_classes
 from peculiar.training.fine_tuning import FINE_TUNE, FineTune
 from peculiar.training.recipe import LESSONS, QUESTIONS, make_recipe, read_notes, trainable

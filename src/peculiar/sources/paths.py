@@ -1,0 +1,98 @@
+"""Files below a folder: their names, which of them count, and a digest of their state."""
+
+import hashlib
+import os
+import warnings
+from collections import deque
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from peculiar.errors import DataError, PeculiarWarning
+
+_LITTER = {"__macosx", "@eadir", "$recycle.bin", "system volume information", "thumbs.db", "desktop.ini"}
+
+
+def as_text(name: str) -> str:
+    r"""Return the name of a file as text that can be stored and shown: bytes that are not UTF-8 become ``\xff``."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """Yield the files below a folder, except hidden ones and those of operating systems.
+
+    Every folder is entered once, even if links form circles, and under its own name if it has one here. A link to a
+    file beside it is skipped, because the file itself is read.
+
+    Raises
+    ------
+    DataError
+        If the folder itself cannot be read.
+
+    Warns
+    -----
+    PeculiarWarning
+        If a folder below it cannot be read.
+    """
+    entered: set[tuple[int, int]] = set()
+    folders, links = deque([folder]), deque[Path]()
+    while folders or links:
+        if not folders:
+            link = links.popleft()
+            if link.is_dir():
+                folders.append(link)
+            elif not _leads_beside(link):
+                yield link
+            continue
+        here = folders.popleft()
+        try:
+            state = here.stat()
+            if (state.st_dev, state.st_ino) in entered:
+                continue
+            entered.add((state.st_dev, state.st_ino))
+            with os.scandir(here) as entries:
+                found = sorted(entries, key=lambda entry: entry.name)
+        except OSError as error:
+            message = f"{here}: this folder cannot be read ({error.strerror})"
+            if here == folder:
+                raise DataError(message) from error
+            warnings.warn(f"{message} and is skipped", PeculiarWarning, stacklevel=2)
+            continue
+        for entry in found:
+            if is_litter(entry.name):
+                continue
+            if entry.is_symlink():
+                links.append(Path(entry.path))
+            elif entry.is_dir():
+                folders.append(Path(entry.path))
+            else:
+                yield Path(entry.path)
+
+
+def is_litter(path: str) -> bool:
+    """Return whether a file or folder in a path is hidden, or belongs to an operating system."""
+    return any(
+        (piece.startswith(".") and piece not in {".", ".."}) or piece in _LITTER for piece in path.lower().split("/")
+    )
+
+
+def _leads_beside(link: Path) -> bool:
+    """Return whether a link leads to a file in its own folder; False for a broken link."""
+    try:
+        target = link.resolve(strict=True)
+    except (OSError, RuntimeError):  # RuntimeError: links in a circle, before Python 3.13
+        return False
+    return target.parent == link.parent.resolve() and not is_litter(target.name)
+
+
+def files_digest(files: Iterable[Path], root: Path, *more: object) -> str:
+    """Return a digest of the names (within `root`), sizes and times of files, and of further values."""
+    digest = hashlib.sha256(repr(more).encode())
+    for file in files:
+        name = as_text(os.path.relpath(file, root))
+        try:
+            state = file.stat()
+        except OSError:  # a broken link, or a removed file: its row reports it
+            digest.update(f"{name}\0\n".encode())
+        else:
+            digest.update(f"{name}\0{state.st_size}\0{state.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
