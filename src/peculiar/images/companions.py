@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 _NOUNS = (
     # exposure and weight of a pixel
@@ -57,6 +57,11 @@ def companion_kind(header: Any) -> str:
     return f"BUNIT {header['BUNIT']}" if _unit_of_companion(str(header.get("BUNIT", "")).strip()) else ""
 
 
+def header_words(header: Any) -> list[str]:
+    """Return the words of a header that name a companion, in lower case."""
+    return [word for key in (*_KINDS, "EXTNAME") for word in _tell(_words(header.get(key, "")))]
+
+
 @lru_cache(maxsize=64)
 def _unit_of_companion(text: str) -> bool:
     """Return whether a unit is one of time (exposure) or a square (variance, or inverse variance)."""
@@ -89,23 +94,51 @@ def companion_files(files: Iterable[Path], root: Path, bands: Iterable[str]) -> 
     mapping of path to str
         By file, the words that make it a companion.
     """
-    known = frozenset(bands)
-    images: set[tuple[str, ...]] = set()
-    candidates: dict[Path, tuple[tuple[str, ...], str]] = {}
-    for file in files:
+    named = [_Named.of(file, root, frozenset(bands)) for file in files]
+    images = {one.key for one in named if not one.told}
+    return {one.file: " ".join(one.told) for one in named if one.told and one.key in images}
+
+
+def companions_of(files: Iterable[Path], root: Path, bands: Iterable[str]) -> Mapping[Path, Mapping[Path, list[str]]]:
+    """Find the companions of each file by their names; see `companion_files`.
+
+    Returns
+    -------
+    mapping of path to mapping of path to list of str
+        By file, its companions, each with the words that make it one. One with a band belongs to images of that band.
+    """
+    named = [_Named.of(file, root, frozenset(bands)) for file in files]
+    found: dict[Path, dict[Path, list[str]]] = {}
+    by_key: dict[tuple[str, ...], list[_Named]] = {}
+    for one in named:
+        if one.told:
+            by_key.setdefault(one.key, []).append(one)
+    for image in named:
+        for one in by_key.get(image.key, ()) if not image.told else ():
+            if not one.bands or not image.bands or one.bands == image.bands:
+                found.setdefault(image.file, {})[one.file] = one.told
+    return found
+
+
+class _Named(NamedTuple):
+    """What the name of a file says: the words for its galaxy, for a companion, and for its band."""
+
+    file: Path
+    key: tuple[str, ...]
+    told: list[str]
+    bands: frozenset[str]
+
+    @classmethod
+    def of(cls, file: Path, root: Path, known: frozenset[str]) -> "_Named":
         parts = [_words(part) for part in (*file.parent.relative_to(root).parts, _stem(file))]
         key = tuple(filter(None, (_plain(words, known) for words in parts)))
-        told = " ".join(word for words in parts for word in _tell(words))
-        if told:
-            candidates[file] = key, told
-        else:
-            images.add(key)
-    return {file: told for file, (key, told) in candidates.items() if key in images}
+        told = [word for words in parts for word in _tell(words)]
+        return cls(file, key, told, known.intersection(*[[word for words in parts for word in words]]))
 
 
-def has_companion_word(file: Path) -> bool:
-    """Tell whether a file's name has a word that names a companion."""
-    return bool(_tell(_words(_stem(file))))
+def companion_words(file: Path) -> list[str]:
+    """Return the words in a file's name that name a companion."""
+    return _tell(_words(_stem(file)))
 
 
 def _stem(file: Path) -> str:

@@ -11,7 +11,7 @@ import stat
 import struct
 import threading
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -287,9 +287,13 @@ def read_fits_picture(
     return compose_picture(read_fits_bands(files, bands), stretch)
 
 
-def read_fits_bands(files: Sequence[Path | bytes], bands: Sequence[str] = ()) -> Bands:
+def read_fits_bands(
+    files: Sequence[Path | bytes],
+    bands: Sequence[str] = (),
+    weights: Mapping[Path, Sequence[Path]] | None = None,
+) -> Bands:
     """Read the bands of a picture, up to a limited number of pixels; see `peculiar.images.fits.read_bands`."""
-    return read_bands(files, bands, most=PIXELS)
+    return read_bands(files, bands, weights=weights, most=PIXELS)
 
 
 def has_gaps(planes: NDArray[Any]) -> bool:

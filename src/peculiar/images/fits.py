@@ -6,7 +6,7 @@ Bands are in extensions, in the planes of a cube (bands, height, width), or in s
 import logging
 import math
 import re
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from peculiar.errors import DataError, PictureError
+from peculiar.files.limits import PICTURE_BYTES
 from peculiar.images.companions import companion_kind
+from peculiar.images.coverage import Map, is_weight, lacking, mask_bits
 from peculiar.images.fits_file import FITS_SUFFIXES, FitsFile, Pixels, quietly
 from peculiar.images.stretch import SDSS_PIXEL
 from peculiar.images.wcs import pixel_side, read_sky, same_cards
@@ -54,11 +56,14 @@ class Bands:
         Names in the file; empty if it has none.
     nanomaggies : float or None
         Nanomaggies per area of an SDSS pixel for the value 1; None if the unit is unknown.
+    uncovered : bool
+        Whether a weight map or a mask declares pixels to be without data.
     """
 
     planes: NDArray[Any]
     names: tuple[str, ...]
     nanomaggies: float | None
+    uncovered: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,6 +116,53 @@ class Plane:
         """Return its pixels."""
         return self.file.pixels(self.hdu, self.index)
 
+    def coverage(self, beside: Sequence[FitsFile] = ()) -> list[Map]:
+        """Return the maps that declare its pixels to be without data.
+
+        Parameters
+        ----------
+        beside : sequence of FitsFile
+            Weight maps of this image in files of their own.
+
+        Returns
+        -------
+        list of Map
+            Weight maps, and masks with bits for missing data, of the same shape: extensions of its file for its band,
+            its ``EXTVER`` or the only image, and those of the other files. One that is damaged is left out.
+        """
+        found = []
+        for file in (self.file, *beside):
+            for number, hdu in enumerate(file.hdus):
+                if not hdu.is_image or not _has_data(hdu) or hdu is self.hdu or hdu.shape[-2:] != self.shape:
+                    continue
+                bits = mask_bits(hdu.header)
+                weight = is_weight(hdu.header) if file is self.file else not bits
+                mine = self._has_companion(hdu) if file is self.file else self._has_partner(file, number)
+                if (bits or weight) and mine and math.prod(hdu.shape[:-2]) in (1, math.prod(self.hdu.shape[:-2])):
+                    try:
+                        pixels = file.pixels(hdu, self.index if math.prod(hdu.shape[:-2]) > 1 else 0)
+                    except PictureError:  # the image itself may be whole
+                        logger.debug("a companion of %s is damaged", self.label, exc_info=True)
+                    else:
+                        found.append(Map(pixels, bits))
+        return found
+
+    def _has_companion(self, hdu: Any) -> bool:
+        """Return whether an extension of its file is a companion of this image rather than of another one."""
+        said = (str(hdu.header.get(key, "")) for key in ("BAND", "FILTER", "EXTNAME"))
+        band = next((length for text in said if (length := wavelength(text))), None)
+        if band is not None and isinstance(self.band, int):
+            return band == self.band
+        version, mine = hdu.header.get("EXTVER"), self.hdu.header.get("EXTVER")
+        if version is not None and mine is not None:
+            return bool(version == mine)
+        return sum(1 for _ in find_images(self.file)) == 1
+
+    def _has_partner(self, file: FitsFile, number: int) -> bool:
+        """Return whether an image of another file is the counterpart of this one: the only one, or at its place."""
+        there = [place for place, hdu in enumerate(file.hdus) if hdu.is_image and _has_data(hdu)]
+        return there == [number] or (number < len(self.file.hdus) and self.file.hdus[number] is self.hdu)
+
     def nanomaggies(self) -> float | None:
         """Return the nanomaggies per area of an SDSS pixel for the value 1, if the unit is known."""
         said = str(self.hdu.header.get("BUNIT", ""))
@@ -131,7 +183,13 @@ def holds_image(path: Path) -> bool:
         return True
 
 
-def read_bands(files: Sequence[Path | bytes], wanted: Sequence[str] = (), *, most: int = 10**9) -> Bands:
+def read_bands(
+    files: Sequence[Path | bytes],
+    wanted: Sequence[str] = (),
+    *,
+    weights: Mapping[Path, Sequence[Path]] | None = None,
+    most: int = 10**9,
+) -> Bands:
     """Read the bands of one picture.
 
     Parameters
@@ -141,6 +199,8 @@ def read_bands(files: Sequence[Path | bytes], wanted: Sequence[str] = (), *, mos
     wanted : sequence of str
         Bands, from the reddest to the bluest: names, or numbers of planes from 1 on. Default: by the names in the
         files.
+    weights : mapping of path to sequence of path, optional
+        By file, its weight maps in files of their own.
     most : int
         Maximum number of pixels of all bands together.
 
@@ -171,6 +231,7 @@ def read_bands(files: Sequence[Path | bytes], wanted: Sequence[str] = (), *, mos
                 raise PictureError(reason)
             values = [plane.pixels().whole() for plane in planes]
             units = {plane.nanomaggies() for plane in planes}
+            uncovered = any(_lacks_data(plane, weights or {}) for plane in planes)
     except PictureError:
         raise
     except DataError as error:
@@ -179,7 +240,27 @@ def read_bands(files: Sequence[Path | bytes], wanted: Sequence[str] = (), *, mos
         raise PictureError(f"it is damaged FITS, or cut short ({error})") from error
     unit = units.pop() if len(units) == 1 else None
     kind = np.uint8 if all(plane.dtype == np.uint8 for plane in values) else np.float32
-    return Bands(np.stack(values, dtype=kind), tuple(plane.name for plane in planes), unit)
+    return Bands(np.stack(values, dtype=kind), tuple(plane.name for plane in planes), unit, uncovered)
+
+
+def _lacks_data(plane: Plane, weights: Mapping[Path, Sequence[Path]]) -> bool:
+    beside = () if plane.file.path is None else weights.get(plane.file.path, ())
+    height, width = plane.shape
+    with ExitStack() as opened:
+        maps = plane.coverage([opened.enter_context(file) for file in open_maps(beside)])
+        lacks = lacking(maps, (slice(0, height), slice(0, width)))
+    return lacks is not None and bool(lacks.any())
+
+
+def open_maps(files: Sequence[Path], *, mapped: bool = False, most: int = PICTURE_BYTES) -> list[FitsFile]:
+    """Open the weight maps of an image, without damaged ones: the image itself may be whole; see `FitsFile`."""
+    opened = []
+    for file in files:
+        try:
+            opened.append(FitsFile(file, mapped=mapped, most=most))
+        except DataError as error:
+            logger.warning("a weight map is not used: %s", error)
+    return opened
 
 
 def find_images(file: FitsFile) -> Iterator[tuple[int, Any]]:

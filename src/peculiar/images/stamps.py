@@ -1,5 +1,6 @@
 """Cut stamps out of mosaics at positions on the sky, through a memory map."""
 
+import itertools
 import logging
 import math
 import weakref
@@ -12,7 +13,8 @@ from numpy.typing import NDArray
 
 from peculiar.errors import DataError, PictureError
 from peculiar.files.limits import MOSAIC_BYTES
-from peculiar.images.fits import TWIST, choose_planes, find_images, find_planes
+from peculiar.images.coverage import lacking
+from peculiar.images.fits import TWIST, choose_planes, find_images, find_planes, open_maps
 from peculiar.images.fits_file import FitsFile, Pixels, quietly
 from peculiar.images.wcs import Sky, check_back, read_sky
 
@@ -27,6 +29,8 @@ class Layer(NamedTuple):
 
     path: Path
     extension: int
+    weights: tuple[Path, ...] = ()
+    """Its weight maps in files of their own."""
 
 
 class Stamp(NamedTuple):
@@ -39,7 +43,7 @@ class Stamp(NamedTuple):
     outside : int
         Number of pixels, in all bands, outside the mosaic.
     missing : int
-        Number of pixels on the mosaic without a value.
+        Number of pixels on the mosaic without a value, or without data by a weight map or a mask.
     """
 
     pixels: NDArray[Any]
@@ -94,6 +98,15 @@ class Field:
                 ]
                 planes = choose_planes(found, wanted)
                 self._planes = [plane.pixels() for plane in planes]
+                beside = {
+                    path: open_maps(weights, mapped=True, most=MOSAIC_BYTES)
+                    for path, weights in {layer.path: layer.weights for layer in layers}.items()
+                }
+                for file in itertools.chain.from_iterable(beside.values()):
+                    weakref.finalize(self, file.close)
+                self._maps = [
+                    plane.coverage(() if plane.file.path is None else beside[plane.file.path]) for plane in planes
+                ]
                 skies = [read_sky(plane.hdu.header, plane.file.hdus, plane.shape) for plane in planes]
             except PictureError as error:
                 message = f"{name}: {error.reason}"
@@ -104,7 +117,10 @@ class Field:
                 message = f"{name}: this file is damaged FITS, or cut short ({error}); download it again"
                 raise DataError(message) from error
             for file in opened.values():
-                if not any(plane.file is file and plane.compressed for plane in planes):
+                if not any(
+                    plane.file is file and (plane.compressed or maps)
+                    for plane, maps in zip(planes, self._maps, strict=True)
+                ):
                     file.close()  # a memory map keeps its file open itself
         self.shape = planes[0].shape
         self.names = tuple(plane.name for plane in planes)
@@ -150,12 +166,16 @@ class Field:
                 inside = stamp[band, max(lower - bottom, 0) : upper - bottom, max(first - left, 0) : last - left]
                 outside += side * side - inside.size
             if inside.size:
-                inside[:] = plane[lower:upper, first:last]
+                window = slice(lower, upper), slice(first, last)
+                inside[:] = plane[window]
+                lacks = lacking(self._maps[band], window)
                 # A sum is finite if all values are, and faster to compute.
                 with np.errstate(over="ignore", invalid="ignore"):
                     known = self.finished or math.isfinite(inside.sum())
                 if not known:
-                    missing += inside.size - int(np.count_nonzero(np.isfinite(inside)))
+                    unknown = ~np.isfinite(inside)
+                    lacks = unknown if lacks is None else lacks | unknown
+                missing += 0 if lacks is None else int(np.count_nonzero(lacks))
         return Stamp(stamp, outside, missing)
 
     def sample(self) -> NDArray[np.float32]:

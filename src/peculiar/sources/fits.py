@@ -7,7 +7,8 @@ from functools import partial
 from pathlib import Path
 
 from peculiar.errors import DataError
-from peculiar.images.companions import companion_files
+from peculiar.images.companions import companion_files, companions_of
+from peculiar.images.coverage import weights_among
 from peculiar.images.fits import file_band, known_bands, split_band, split_suffix
 from peculiar.images.fits_file import FITS_SUFFIXES
 from peculiar.images.stamps import sky_centre
@@ -66,6 +67,8 @@ class FitsSource(Source):
                 told,
             )
         pictures = sorted(file for file in files if file not in beside)
+        companions = companions_of(files, self._root, known_bands(self._bands))
+        self._weights = {file: found for file in pictures if (found := weights_among(companions.get(file, {})))}
         self._galaxies = list(group_files(pictures, self._root, self._bands).items())
         self._naming = Naming.of(id_ for id_, _ in self._galaxies)
         labels = self._naming.labels
@@ -81,7 +84,8 @@ class FitsSource(Source):
     def rows(self, start: int = 0, stop: int | None = None) -> Iterator[Row]:
         """Yield rows whose files are not yet read."""
         for id_, files in self._galaxies[start:stop]:
-            picture = partial(read_flagged, files, self._bands, self._stretch)
+            weights = {file: self._weights[file] for file in files if file in self._weights}
+            picture = partial(read_flagged, files, self._bands, self._stretch, weights)
             position = sky_centre(files[0]) if self.positioned else None
             yield Row(id_, picture, self._naming.label(id_), position)
 
@@ -98,16 +102,21 @@ class FitsSource(Source):
         for start in range(0, len(self), rows):
             piece = copy.copy(self)
             piece._galaxies = self._galaxies[start : start + rows]
+            own = {file for _, files in piece._galaxies for file in files}
+            piece._weights = {file: weights for file, weights in self._weights.items() if file in own}
             yield Shard(f"{self.name}:{start}-{start + len(piece)}", piece, 0, len(piece))
 
     def files(self) -> Sequence[Path]:
-        """Return the files of all galaxies."""
-        return [file for _, files in self._galaxies for file in files]
+        """Return the files of all galaxies, with their weight maps."""
+        return self._read(0, None)
 
     def fingerprint(self, start: int, stop: int | None) -> str:
         """Return a digest that changes when files, bands or stretch do."""
-        files = [file for _, files in self._galaxies[start:stop] for file in files]
-        return files_digest(files, self._root, self._bands, self._stretch)
+        return files_digest(self._read(start, stop), self._root, self._bands, self._stretch)
+
+    def _read(self, start: int, stop: int | None) -> list[Path]:
+        images = [file for _, files in self._galaxies[start:stop] for file in files]
+        return [path for file in images for path in (file, *self._weights.get(file, ()))]
 
 
 def fits_below(folder: Path) -> Iterator[Path]:

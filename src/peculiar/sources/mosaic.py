@@ -84,7 +84,8 @@ class MosaicSource(Source):
 
     Ids and labels are those of the table. A galaxy on several mosaics is cut out of the one with the most pixels of its
     stamp; if several have all pixels, out of the one whose edge is farthest. A galaxy on no mosaic keeps its row, with
-    the flag `OFF_MOSAIC`. A stamp that extends beyond the edge has the flag `EDGE`, one with missing pixels `MISSING`.
+    the flag `OFF_MOSAIC`. A stamp that extends beyond the edge has the flag `EDGE`, one with missing pixels, or without
+    data by a weight map or a mask, `MISSING`.
 
     Parameters
     ----------
@@ -200,8 +201,9 @@ class MosaicSource(Source):
         return [entry_text(value) for value in self._table.column(name)]
 
     def files(self) -> Sequence[Path]:
-        """Return the mosaics' files and the table."""
-        return [*dict.fromkeys(layer.path for layers in self._layers for layer in layers), self._catalog]
+        """Return the mosaics' files, those of their weight maps, and the table."""
+        images = (path for layers in self._layers for layer in layers for path in (layer.path, *layer.weights))
+        return [*dict.fromkeys(images), self._catalog]
 
     def described(self, names: Sequence[str]) -> list[Column]:
         """Return the descriptions of columns of the table."""

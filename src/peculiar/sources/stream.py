@@ -46,7 +46,7 @@ OFF_MOSAIC = 8
 """Flag of a position on no mosaic."""
 
 MISSING = 16
-"""Flag of a picture in which pixels have no value (NaN, blank, or a band without any)."""
+"""Flag of a picture in which pixels have no value (NaN, blank, a band without any) or no data by a weight map."""
 
 GUESSED = 32
 """Flag of a picture whose bit depth is a guess; see `peculiar.images.depth`."""
@@ -376,10 +376,15 @@ def decode_row(row: Row, framing: Framing) -> Galaxy:
     return Galaxy(row.id, picture, row.label, None, row.position, flags)
 
 
-def read_flagged(files: Sequence[Path | bytes], bands: Sequence[str] = (), stretch: Stretch | None = None) -> Flagged:
-    """Read FITS bands as a colour picture, flagged if pixels are missing; see `read_fits_picture`."""
-    found = read_fits_bands(files, bands)
-    return Flagged(compose_picture(found, stretch), MISSING if has_gaps(found.planes) else 0)
+def read_flagged(
+    files: Sequence[Path | bytes],
+    bands: Sequence[str] = (),
+    stretch: Stretch | None = None,
+    weights: Mapping[Path, Sequence[Path]] | None = None,
+) -> Flagged:
+    """Read FITS bands as a colour picture, flagged if pixels are missing; see `peculiar.images.fits.read_bands`."""
+    found = read_fits_bands(files, bands, weights)
+    return Flagged(compose_picture(found, stretch), MISSING if found.uncovered or has_gaps(found.planes) else 0)
 
 
 def refuse(reason: str) -> bytes:

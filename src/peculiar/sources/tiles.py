@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from peculiar.errors import DataError, NotFoundError, PictureError
-from peculiar.images.companions import companion_files, has_companion_word
+from peculiar.images.companions import companion_files, companion_words, companions_of
+from peculiar.images.coverage import weights_among
 from peculiar.images.fits import TWIST, Plane, find_images, find_planes, known_bands, split_suffix, wavelength
 from peculiar.images.fits_file import FitsFile, quietly
 from peculiar.images.stamps import Field, Layer
@@ -101,11 +102,12 @@ def find_fields(paths: Sequence[Path], wanted: Sequence[str] = ()) -> list[tuple
     files = _files_of(paths)
     root = Path(os.path.commonpath([file.parent for file in files]))
     beside = companion_files(files, root, known_bands(wanted))
+    companions = companions_of(files, root, known_bands(wanted))
     unused = {file.name: f"is a companion image ({told})" for file, told in beside.items()}
     images = []
     for file in files:
         if file not in beside:
-            found, reason = _images(file, wanted)
+            found, reason = _images(file, wanted, weights_among(companions.get(file, {})))
             images += found
             unused.update({file.name: reason} if reason else {})
     if not images:
@@ -139,7 +141,7 @@ def _files_of(paths: Sequence[Path]) -> list[Path]:
     return sorted(files)
 
 
-def _images(path: Path, wanted: Sequence[str]) -> tuple[list[_Image], str]:
+def _images(path: Path, wanted: Sequence[str], weights: tuple[Path, ...]) -> tuple[list[_Image], str]:
     """Return the images of a file, reading only its headers; or why there is none."""
     try:
         with quietly(), FitsFile(path, mapped=True, headers_only=True) as file:
@@ -156,7 +158,7 @@ def _images(path: Path, wanted: Sequence[str]) -> tuple[list[_Image], str]:
                 unpack = file.packed or ("funpack" if planes[0].compressed else "")
                 name = f"{path.name}[{planes[0].label}]" if len(numbers) > 1 else path.name
                 sky = read_sky(hdu.header, file.hdus, shape)
-                images.append(_Image(Layer(path, number), name, shape, sky, bands, planes[0].primary, unpack))
+                images.append(_Image(Layer(path, number, weights), name, shape, sky, bands, planes[0].primary, unpack))
     except PictureError as error:
         message = f"{path.name}: {error.reason}"
         raise DataError(message) from error
@@ -177,13 +179,15 @@ def _band(plane: Plane, wanted: Sequence[str]) -> int | str:
 
 def _without_companions(images: list[_Image], unused: dict[str, str]) -> list[_Image]:
     """Leave out images with the same edges on the sky as another one, and the name of a companion."""
-    doubtful = {id(image) for image in images if has_companion_word(image.path)}
+    doubtful = {id(image) for image in images if companion_words(image.path)}
     clear = [image for image in images if id(image) not in doubtful and image.sky]
     kept = []
     for image in images:
         partner = id(image) in doubtful and next((one for one in clear if _same_sky(one, image)), None)
         if partner:
             unused[image.path.name] = f"has the name of a companion image, of {partner.path.name}"
+            if weights_among({image.path: companion_words(image.path)}):
+                partner.layer = partner.layer._replace(weights=(*partner.layer.weights, image.path))
         else:
             kept.append(image)
     return kept
