@@ -15,7 +15,7 @@ from skies import sky
 
 SIDE = 64
 PIXELS = np.random.default_rng(222).normal(1, 0.1, (SIDE, SIDE)).astype(np.float32)
-LSST = {"MP_BAD": 0, "MP_SAT": 1, "MP_EDGE": 4, "MP_DETECTED": 5, "MP_NO_DATA": 8}
+LSST = {"MP_BAD": 0, "MP_SAT": 1, "MP_EDGE": 4, "HIERARCH MP_DETECTED": 5, "HIERARCH MP_NO_DATA": 8}
 
 
 def tan_header() -> fits.Header:
@@ -134,6 +134,6 @@ def test_a_damaged_weight_map_leaves_the_image(tmp_path: Path, caplog: pytest.Lo
 
 def test_words_and_bits_of_a_header() -> None:
     assert mask_bits(fits.Header(LSST)) == (1 << 8) + 1
-    assert mask_bits(fits.Header({"MP_BAD": 99, "MP_NO_DATA": "x"})) == 0
+    assert mask_bits(fits.Header({"MP_BAD": 99, "HIERARCH MP_NO_DATA": "x"})) == 0
     assert is_weight(fits.Header({"EXTNAME": "2D_WHT"}))
     assert not is_weight(fits.Header({"EXTNAME": "SKY_SUBTRACTED"}))
