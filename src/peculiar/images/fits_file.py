@@ -226,6 +226,11 @@ class Pixels:
         self._blank = int(blank) if isinstance(blank, int | float) and float(blank).is_integer() else None
 
     @property
+    def tiled(self) -> bool:
+        """Whether they are decompressed by tiles, for which their file has to stay open."""
+        return isinstance(self.stored, _Tiles)
+
+    @property
     def finished(self) -> bool:
         """Whether the pixels are bytes: a picture that is already stretched."""
         return (self._bits, self._scale, self._zero, self._blank) == (8, 1, 0, None)

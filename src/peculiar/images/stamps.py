@@ -116,12 +116,10 @@ class Field:
             except Exception as error:  # of damage astropy raises whatever came first
                 message = f"{name}: this file is damaged FITS, or cut short ({error}); download it again"
                 raise DataError(message) from error
-            for file in opened.values():
-                if not any(
-                    plane.file is file and (plane.compressed or maps)
-                    for plane, maps in zip(planes, self._maps, strict=True)
-                ):
-                    file.close()  # a memory map keeps its file open itself
+            pixels = [*self._planes, *(one.pixels for maps in self._maps for one in maps)]
+            if not any(one.tiled for one in pixels):  # a memory map keeps its file open itself
+                for file in (*opened.values(), *itertools.chain.from_iterable(beside.values())):
+                    file.close()
         self.shape = planes[0].shape
         self.names = tuple(plane.name for plane in planes)
         self.unused = tuple(plane.name or plane.label for plane in found if plane not in planes)
