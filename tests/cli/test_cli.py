@@ -653,7 +653,7 @@ def test_ratings_and_pictures_by_another_column_of_ids(
     Path("r.csv").write_text("id,other,interesting\n1,sim-001,yes\n2,sim-002,no\n")
     sheet = ("--sheet", "s.png", "--pictures", "p.parquet", "--top", 3)
     for words in (("query",), ("odd",), ("similar", "--id", "sim-003"), ("anomalies", "--interesting", "r.csv")):
-        given = ("--id-column", "other", "--json")
+        given = ("--id-column", "other", "--json", "--overwrite")
         status, output, errors = peculiar_command("search", words[0], tiny_catalog, *words[1:], *sheet, *given)
         assert status == 0, errors
         assert json.loads(output)["without_picture"] == []

@@ -83,8 +83,8 @@ def test_a_catalogue_in_memory_is_scored_as_its_file_is(
         "arrow": SimpleNamespace(to_arrow=lambda: catalog.to_arrow()),
     }[form]
     options = {"labels": tmp_path / "labels.parquet", "label": "clean5", "verbose": False}
-    expected = evaluate(tiny_catalog, fractions=tiny_catalog, **options)
-    found = evaluate(given, fractions=given, **options)
+    expected = evaluate(tiny_catalog, **options)
+    found = evaluate(given, **options)
     assert (found.model, found.scored.candidate.digests) == (expected.model, expected.scored.candidate.digests)
     assert found.scores.as_dict() == expected.scores.as_dict()
     assert found.statistics.as_dict() == expected.statistics.as_dict()
@@ -98,7 +98,7 @@ def test_the_model_behind_a_catalogue_in_memory_is_that_of_its_notes(
     found = Catalog(tiny_catalog).query("flags >= 0")
     with pytest.warns(PeculiarWarning, match="the catalogue in memory holds probabilities of tiny"):
         evaluate(found, shipped_model(), labels=tmp_path / "labels.parquet", label="clean5", verbose=False)
-    with pytest.raises(LabelError, match=r"the catalogue in memory: name the column with the labels"):
+    with pytest.raises(LabelError, match=r"the catalogue in memory: name the column of labels"):
         evaluate(found, verbose=False)
 
 
