@@ -75,11 +75,12 @@ format: $(VENV)/.installed-dev ## put the code into the one style
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-docs: $(VENV)/.installed-dev ## renew what is generated: docs/cli.md, models.md, modules.md, architecture.svg and gallery.svg
+docs: $(VENV)/.installed-dev ## renew what is generated: docs/cli.md, models.md, modules.md, architecture.svg, gallery.svg and mock.svg
 	$(BIN)/python docs/make_cli.py
 	$(BIN)/python docs/make_models.py
 	$(BIN)/python docs/make_architecture.py
 	$(BIN)/python docs/make_gallery.py
+	$(BIN)/python docs/make_mock.py
 
 clean: ## remove what the other targets made, except .venv
 	rm -rf demo build dist .coverage .coverage.* coverage.xml

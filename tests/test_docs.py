@@ -182,6 +182,12 @@ def test_the_gallery_shows_the_galaxies_of_its_script() -> None:
     assert len(kept) == gallery.COUNT
 
 
+def test_the_mock_observations_shown_are_of_every_feature_and_look() -> None:
+    mock = script("make_mock")
+    shown = re.findall(r">([\w ]+)</text>", read(mock.PICTURE))
+    assert shown == [name.replace("_", " ") for name in (*mock.ALL_FEATURES, *mock.LOOKS)], "type: make docs"
+
+
 def test_the_files_that_the_architecture_names_are_there() -> None:
     named = re.findall(r"`([\w/]+\.py)`", read(ROOT / "docs" / "architecture.md"))
     assert len(named) > 40

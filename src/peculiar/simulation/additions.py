@@ -72,13 +72,13 @@ def lens(sketch: Sketch) -> None:
     """Draw a source behind the galaxy: an arc, a ring, or four images."""
     name = next(one for one in ("lens_arc", "einstein_ring", "lens_quad") if sketch.has(one))
     rng = sketch.rng
-    einstein = sketch.uniform(1.0, 2.6)
+    einstein = sketch.uniform(0.6, 2.1)
     # Mass is rounder than light, and aligned with it (Koopmans et al. 2006, ApJ 649, 599).
     q = min(sketch.scene.axis_ratio + sketch.uniform(0, 0.15), 0.97)
     lens = lenses.Lens(Place(0, 0, q, sketch.scene.angle), einstein)
     way = sketch.uniform(0, 6.28)
     off = {
-        "einstein_ring": abs(rng.normal(0, 0.05)) * einstein,
+        "einstein_ring": abs(rng.normal(0, 0.07)) * einstein,
         "lens_quad": sketch.uniform(0.1, 0.75) * lens.cusp,
         "lens_arc": sketch.uniform(0.15, 0.55) * einstein,
     }[name]
@@ -86,18 +86,18 @@ def lens(sketch: Sketch) -> None:
     stars = Stars("clump" if rng.random() < 0.5 else "young", float(rng.normal(0.4, 0.7)))
     if name == "lens_quad":
         seen = lens.images(x, y)
-        light = sketch.uniform(0.01, 0.05)
+        light = float(np.exp(rng.uniform(math.log(0.002), math.log(0.03))))
         fluxes = np.abs([lens.magnification(*one) for one in seen]) * light
         # Stars in the lens and changes of the quasar scatter the fluxes (Witt, Mao & Schechter 1995, ApJ 443, 18).
         fluxes = np.minimum(fluxes, 0.5) * rng.lognormal(0, 0.2, len(fluxes))
         quasar = Stars("quasar", float(rng.normal(0, 0.4)))
         points = lenses.Points(tuple(seen[:, 0].tolist()), tuple(seen[:, 1].tolist()), tuple(fluxes.tolist()), quasar)
         sketch.scene.add(name, points)
-        sketch.scene.add(name, lenses.Lensed(lens, Place(x, y, 0.7, 0), 0.12 * einstein, 1.0, (), 0.4 * light, stars))
+        sketch.scene.add(name, lenses.Lensed(lens, Place(x, y, 0.7, 0), 0.12 * einstein, 1.0, (), 0.25 * light, stars))
         total, count = float(fluxes.sum()), len(seen)
     else:
-        radius = einstein * sketch.uniform(0.06, 0.16)
-        light = sketch.uniform(0.02, 0.07) * (radius / (0.1 * einstein)) ** 0.5
+        radius = einstein * sketch.uniform(0.05, 0.14)
+        light = float(np.exp(rng.uniform(math.log(0.004), math.log(0.05)))) * radius / (0.1 * einstein)
         knots = tuple(
             (float(x + rng.normal(0, radius)), float(y + rng.normal(0, radius)), float(0.25 * radius), 0.1)
             for _ in range(int(rng.integers(0, 4)))

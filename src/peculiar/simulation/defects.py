@@ -87,7 +87,7 @@ def _ghost(rng: Rng, bands: int, x: Floats, y: Floats, fwhm: float) -> Flaw:
     hole = rng.uniform(0.25, 0.45)
     edge = 40.0
     shape = 1 / (1 + np.exp(np.clip((r - 1) * edge, -50, 50))) / (1 + np.exp(np.clip((hole - r) * edge, -50, 50)))
-    strength = float(rng.uniform(0.6, 4))
+    strength = float(rng.uniform(1.5, 8))
     light = (shape * strength).astype(np.float32) * _some_bands(rng, bands)
     return Flaw(light, strength, float(cx), float(cy), float(radius))
 

@@ -153,7 +153,7 @@ class Ring:
         r, theta = canvas.polar(self.place)
         off = r - np.float32(self.radius)
         if self.gap:
-            inside = (off + 0.5 * self.radius) / (0.3 * self.radius)
+            inside = (off + 0.42 * self.radius) / (0.22 * self.radius)
             canvas.light *= 1 - self.gap * np.exp(-0.5 * inside**2)
         wide = np.where(off < 0, np.float32(1.35 * self.width), np.float32(0.65 * self.width))
         shape = np.exp(-0.5 * (off / wide) ** 2)

@@ -55,9 +55,12 @@ def face_on(sketch: Sketch) -> None:
     scale = discs.SCALE * sketch.uniform(0.9, 1.15)
     # Most discs are cut off, at some three scale lengths (Pohlen & Trujillo 2006, A&A 454, 759).
     outer = scale * (sketch.uniform(0.35, 0.7) if rng.random() < 0.65 else 1.0)
+    cut = scale * sketch.uniform(2.0, 3.6)
+    if rings and rng.random() < 0.5:  # many rings mark the edge of the bright disc
+        cut = rings[-1][1].radius * sketch.uniform(1.1, 1.6)
     lop = abs(rng.normal(0, 0.05 + 0.09 * late))
     disc = discs.Disc(
-        place, scale, scale * sketch.uniform(2.0, 3.6), outer, min(lop, 0.35), sketch.uniform(0, 6.28),
+        place, scale, cut, outer, min(lop, 0.35), sketch.uniform(0, 6.28),
         0.12 + 0.35 * late if spiral else 0.04, sketch.start(), rest,
         sketch.stars("disc" if spiral or rng.random() < 0.3 else "old"),
     )  # fmt: skip
@@ -76,7 +79,7 @@ def _bar(sketch: Sketch, place: Place, late: float) -> list[tuple[str, discs.Bar
         return []
     length = sketch.uniform(0.55, 1.15) * (1 - 0.35 * late)
     ratio, turn = sketch.uniform(0.18, 0.36), sketch.uniform(0, 180)
-    light = sketch.uniform(0.09, 0.24) * (1 - 0.3 * late)
+    light = sketch.uniform(0.1, 0.28) * (1 - 0.3 * late)
     ansae = sketch.uniform(0.15, 0.6) if late < 0.3 and sketch.rng.random() < 0.35 else 0.0
     bar = discs.Bar(
         place, length, ratio, turn, sketch.uniform(2, 3.6), sketch.uniform(0.8, 1.6) + 1.2 * late, ansae, light,
@@ -100,14 +103,14 @@ def _rings(sketch: Sketch, place: Place, late: float, bar: list[tuple[str, discs
         radius = min(max(radius, 1.35), 2.6) if outer else radius
         # Inner rings are elongated along the bar, most outer ones across it (Buta 1995, ApJS 96, 39).
         own = sketch.uniform(0.78, 1.0)
-        light = sketch.uniform(0.07, 0.26) * (0.8 if outer else 1)
-        width = radius * sketch.uniform(0.09, 0.2)
+        light = sketch.uniform(0.08, 0.3) * (0.8 if outer else 1)
+        width = radius * sketch.uniform(0.07, 0.17)
         blue = sketch.rng.random() < (0.55 if late else 0.3)
         uneven = sketch.uniform(0, 0.45 + 0.3 * late)
         ring = discs.Ring(
             _tilted(place, own, turn + (90 if outer and sketch.rng.random() < 0.6 else 0)), radius, width, uneven,
             sketch.uniform(0, 6.28), sketch.uniform(0.1, 0.35) + 0.4 * late, sketch.start(),
-            sketch.uniform(-3, 3) if late else 0.0, sketch.uniform(0.15, 0.75), light,
+            sketch.uniform(-3, 3) if late else 0.0, sketch.uniform(0.2, 0.85), light,
             sketch.stars("young" if blue else "disc"),
         )  # fmt: skip
         sketch.mark(name, light, size=radius, width=radius * min(place.q + 0.15, 1.0))

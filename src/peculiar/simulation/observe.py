@@ -19,7 +19,7 @@ from peculiar.simulation.scene import Scene
 Rng = np.random.Generator
 
 # A feature is visible from these on; see `Seen`. Chosen by looking at some two thousand pictures.
-_LEAST_SNR, _LEAST_CONTRAST, _LEAST_RESOLVED = 12.0, 0.08, 0.8
+_LEAST_SNR, _LEAST_CONTRAST, _LEAST_RESOLVED = 12.0, 0.1, 0.8
 
 
 @dataclass(frozen=True, slots=True)
