@@ -660,5 +660,5 @@ def test_ratings_and_pictures_by_another_column_of_ids(
     status, _, errors = peculiar_command(
         "search", "anomalies", tiny_catalog, "--interesting", "r.csv", "--id-column", "nope"
     )
-    assert status == 1
+    assert status == 2
     assert "no column 'nope'" in errors
