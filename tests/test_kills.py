@@ -117,6 +117,11 @@ CASES: dict[str, tuple[str, dict[str, Callable[[Path], Any]]]] = {
             "run/split.csv": Path.read_bytes,
         },
     ),
+    "train classes": (
+        "train survey.parquet --from model.onnx --label gz2_argmax --fine-tune always --epochs 3 --batch-size 16 "
+        "--out run --resume",
+        {"run/model.onnx": digest, "run/scores.json": scores, "run/split.csv": Path.read_bytes},
+    ),
     "evaluate": (
         "evaluate survey.parquet --model model.onnx --label four_class --out scores",
         {"scores/scores.json": scores},
