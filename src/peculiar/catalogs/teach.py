@@ -18,6 +18,7 @@ from peculiar.models.model_file import Model, load_model, write_model
 from peculiar.models.predict import NO_ANSWER, readable_batches
 from peculiar.models.seen import SEEN, pack_ids
 from peculiar.questions.question import Question
+from peculiar.sources.answers import NOTHING_READABLE
 from peculiar.sources.dataset import how_to_label
 from peculiar.sources.labels import open_labelled, own_question, question_of, read_labels
 from peculiar.sources.stream import Galaxy, Source, decode_row, in_order
@@ -279,6 +280,8 @@ def embed_labelled(
                 labels.extend(labels_of_batch[row] for row in used)
                 problems.update((batch[row].id, NO_ANSWER) for row in set(readable).difference(used))
             progress(len(batch))
+    if problems and not ids:
+        raise LabelError(NOTHING_READABLE)
     return Embedded(ids, np.array(labels, dtype=np.int64), np.concatenate(parts), problems)
 
 

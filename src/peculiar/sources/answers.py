@@ -14,6 +14,8 @@ from peculiar.questions.question import Question
 from peculiar.questions.votes import UNKNOWN, Votes, count_votes
 from peculiar.sources.stream import Source
 
+NOTHING_READABLE = "none of the pictures can be read, so there is nothing to learn from"
+
 
 @dataclass(frozen=True, slots=True)
 class Answered:

@@ -9,7 +9,7 @@ from peculiar.checks.duplicates import same_galaxies
 from peculiar.errors import LabelError
 from peculiar.models.model_file import cores
 from peculiar.sources import Source
-from peculiar.sources.answers import Answered
+from peculiar.sources.answers import NOTHING_READABLE, Answered
 from peculiar.sources.split import PARTS, Split, split_by_id
 from peculiar.training.recipe import Recipe
 
@@ -53,6 +53,8 @@ def content(galaxies: Answered) -> NDArray[np.int64]:
 
 def check_parts(data: Answered, parts: Split) -> None:
     """Raise an error if too few galaxies have answers for training or validation."""
+    if not len(data.ids):
+        raise LabelError(NOTHING_READABLE)
     if not len(parts.validation):
         message = (
             f"none of the {len(set(data.ids))} galaxies falls into the validation part, which a hash of their ids "
