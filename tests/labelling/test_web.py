@@ -308,6 +308,29 @@ def test_a_galaxy_is_shown_with_those_most_like_it(client: TestClient, tiny_cata
     assert client.get("/galaxy/100").status_code == 400
 
 
+def test_embeddings_of_another_network_choose_and_are_named(
+    tiny_catalog: Path, tiny_survey: Path, labels: Labels
+) -> None:
+    ids = Catalog(tiny_catalog).ids
+    np.savez("dino.npz", ids=ids, embeddings=np.random.default_rng(222).normal(size=(len(ids), 5)))
+    catalog = Catalog(tiny_catalog, embeddings="dino.npz")
+    desk = open_desk(catalog, labels, pictures=tiny_survey, question="odd")
+    assert desk.loop is not None
+    assert desk.loop.embeddings.vectors.shape == (100, 5)
+    assert catalog.external is not None
+    assert desk.model == catalog.external.digest
+    wall = Wall(catalog, desk.loop.embeddings, desk.ids)
+    with TestClient(Guard(make_app(desk, wall)), base_url=HERE, follow_redirects=False) as client:
+        page = client.get("/galaxy/7").text
+        client.get("/map")  # begins the map
+        wall.layout.wait()
+        maps = client.get("/map").text
+    desk.pictures.close()
+    assert "By the embeddings of dino.npz." in page
+    assert [f"sim-{row:03d}" for row in shown(page)] == catalog.similar(["sim-007"], top=12).ids
+    assert "Similarity by the embeddings of dino.npz" in maps
+
+
 @pytest.mark.parametrize(
     ("changed", "status"),
     [

@@ -1,9 +1,12 @@
 """Ids that two files write in different ways."""
 
+import re
+
+import numpy as np
 import pytest
 
-from peculiar.errors import LabelError
-from peculiar.sources.joins import WAYS, join_ids
+from peculiar.errors import DataError, LabelError
+from peculiar.sources.joins import WAYS, Ids, join_ids, join_rows
 
 AS_THEY_ARE, TRIMMED, FOLDERS, NAMES = WAYS
 
@@ -48,3 +51,52 @@ def test_ids_that_may_be_either_are_refused(ids: list[str], others: list[str]) -
         join_ids(ids, others, "labels")
     # Where some are the same as they are, these alone are joined.
     assert join_ids([*ids, "same"], [*others, "same"]).partners == {"same": "same"}
+
+
+def rows_of(*batches: list[str | None]) -> Ids:
+    """What reads ids in batches."""
+    return lambda: iter(batches)
+
+
+@pytest.mark.parametrize(
+    ("ids", "others", "partners", "way"),
+    [
+        (["a", "b", "c"], ["c", "a"], [1, -1, 0], AS_THEY_ARE),
+        (["a", "b", "a"], ["a", "b", "a"], [2, 1, 2], AS_THEY_ARE),
+        (["1.jpg", "2.jpg"], ["2", "x", "1"], [2, 0], FOLDERS),
+        (["A.jpg", "b.jpg"], ["folder/b.png", "folder/a.png"], [1, 0], NAMES),
+        (["7.0", "8.0"], ["7", "8"], [0, 1], TRIMMED),
+        (["a", None, ""], ["", "a", None], [1, -1, -1], AS_THEY_ARE),
+        (["a"], ["b"], [-1], AS_THEY_ARE),
+        ([], ["b"], [], AS_THEY_ARE),
+        (["a"], [], [-1], AS_THEY_ARE),
+    ],
+)
+def test_rows_are_joined(ids: list[str | None], others: list[str | None], partners: list[int], way: str) -> None:
+    found = join_rows(rows_of(ids[:1], ids[1:]), rows_of(others[:1], others[1:]))
+    assert (found.partners.tolist(), found.way, found.rows) == (partners, way, len(others))
+
+
+def test_rows_are_joined_as_ids_are() -> None:
+    random = np.random.default_rng(222)
+    for _ in range(50):
+        ids, others = (
+            list(
+                dict.fromkeys(random.choice(["a", "A", "a.jpg", "x/a.jpg", "b", "B.png", "c", "7", "7.0"], 4).tolist())
+            )
+            for _ in range(2)
+        )
+        try:
+            expected = join_ids(ids, others)
+        except LabelError as error:
+            with pytest.raises(DataError, match=re.escape(str(error))):
+                join_rows(rows_of(ids), rows_of(others))
+            continue
+        found = join_rows(rows_of(ids), rows_of(others))
+        partners = {id_: others[row] for id_, row in zip(ids, found.partners, strict=True) if row >= 0}
+        assert partners == expected.partners
+        assert found.way == expected.way or not partners
+
+
+def test_doubled_ids_are_counted() -> None:
+    assert join_rows(rows_of(["a"]), rows_of(["a", "b", "a", "a", None, None])).doubled == 2

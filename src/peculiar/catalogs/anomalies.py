@@ -99,7 +99,7 @@ def find_anomalies(
         kept = np.full_like(scores, np.nan)
         kept[chosen] = scores[chosen]
         scores = kept
-    notes = {"anomalies by": method, "answers": str(len(answers))}
+    notes = {"anomalies by": method, "answers": str(len(answers)), **root.whose}
     found = best(catalog, own(catalog, scores), top, "how unlike the others, or like the interesting ones", notes)
     given = pa.array([answers.get(id_) for id_ in found.ids], pa.float32())
     return found.with_column(Column("interesting", pa.float32(), "how interesting people found it, 0 to 1"), given)

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from peculiar.catalogs import search
 from peculiar.catalogs.anomalies import find_anomalies, read_answers
 from peculiar.catalogs.display import catalog_html, describe_catalog
+from peculiar.catalogs.external import ExternalEmbeddings
 from peculiar.catalogs.layout import LANDMARKS, draw_layout, lay_out_catalog
 from peculiar.catalogs.search import Cone, as_cone
 from peculiar.catalogs.sheet import draw_sheet
@@ -47,6 +48,8 @@ class Catalog(GalaxyTable):
         The columns of positions; default: the usual names.
     pictures : path-like, sequence of path-like, or Source, optional
         The pictures of the galaxies, with the same ids, for `show`.
+    embeddings, embeddings_id : optional
+        A table with embeddings of another network, and its column of ids; see `with_embeddings`.
 
     Raises
     ------
@@ -75,8 +78,55 @@ class Catalog(GalaxyTable):
         ra: str | None = None,
         dec: str | None = None,
         pictures: Paths | Source | None = None,
+        embeddings: str | os.PathLike[str] | None = None,
+        embeddings_id: str | None = None,
     ) -> None:
-        super().__init__(path, ra=ra, dec=dec, pictures=None if pictures is None else as_source(pictures))
+        external = None if embeddings is None else ExternalEmbeddings(embeddings, embeddings_id)
+        source = None if pictures is None else as_source(pictures)
+        super().__init__(path, ra=ra, dec=dec, pictures=source, external=external)
+
+    def with_embeddings(self, table: str | os.PathLike[str], id: str | None = None) -> Self:
+        """Return the same galaxies with embeddings of another network, such as Zoobot, AION, DINO or AstroCLIP.
+
+        They take the place of the catalogue's own in `similar`, `anomalies` and `layout`, in `peculiar.teach` and in
+        the labelling pages. Galaxies are matched by id, if necessary without regard to case, folders and suffixes.
+
+        Parameters
+        ----------
+        table : path-like
+            A table with a column of ids, and either a column of vectors or one column a number (``e0``, ``e1`` ...);
+            Parquet, FITS, CSV and others. Or an NPZ file with the arrays ``ids`` (n,) and ``embeddings`` (n, d); or an
+            NPY file with embeddings beside a table of the same name with their ids.
+        id : str, optional
+            The column of ids; by default the first with a usual name.
+
+        Returns
+        -------
+        Catalog
+
+        Raises
+        ------
+        NotFoundError
+            If nothing is there.
+        UnknownNameError
+            If there is no column of ids.
+        UsageError
+            If it is not clear which column holds the vectors.
+        DataError
+            If the table is damaged, or holds no vectors.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from peculiar import Catalog
+        >>> catalog = Catalog("galaxies.parquet")
+        >>> vectors = np.random.default_rng(222).normal(size=(len(catalog), 640))
+        >>> np.savez("zoobot.npz", ids=catalog.ids, embeddings=vectors)
+        >>> found = catalog.with_embeddings("zoobot.npz").similar(catalog.ids[:1], top=10)
+        >>> found.notes["embeddings"].split(",")[0]
+        'zoobot.npz'
+        """
+        return self.with_external(ExternalEmbeddings(table, id))
 
     def query(
         self,
@@ -386,6 +436,8 @@ def open_catalog(
     ra: str | None = None,
     dec: str | None = None,
     pictures: Paths | Source | None = None,
+    embeddings: str | os.PathLike[str] | None = None,
+    embeddings_id: str | None = None,
 ) -> Catalog:
     """Open a catalogue that `predict` wrote.
 
@@ -397,6 +449,8 @@ def open_catalog(
         The columns of positions; default: the usual names.
     pictures : path-like, sequence of path-like, or Source, optional
         The pictures of the galaxies, with the same ids, for `Catalog.show`.
+    embeddings, embeddings_id : optional
+        A table with embeddings of another network, and its column of ids; see `Catalog.with_embeddings`.
 
     Returns
     -------
@@ -417,4 +471,4 @@ def open_catalog(
     >>> catalog = peculiar.open_catalog("galaxies.parquet", pictures="survey.parquet")
     >>> figure = catalog.odd(top=6).show()
     """
-    return Catalog(path, ra=ra, dec=dec, pictures=pictures)
+    return Catalog(path, ra=ra, dec=dec, pictures=pictures, embeddings=embeddings, embeddings_id=embeddings_id)

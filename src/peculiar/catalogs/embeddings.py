@@ -66,6 +66,10 @@ class Embeddings:
             rows = slice(start, min(start + BLOCK, len(self)))
             yield rows, self.vectors[rows]
 
+    def raw(self, rows: NDArray[np.integer]) -> NDArray[np.float32]:
+        """Return embeddings as the network gave them but for rounding, shape (k, d); NaN where there is none."""
+        return np.asarray(self.vectors[rows] * self._lengths[rows][:, None] + self.centre, dtype=np.float32)
+
     def place(self, embedding: NDArray[np.floating]) -> NDArray[np.float32]:
         """Centre embeddings, shape (..., d), and scale them to length 1, as `vectors`."""
         return _comparable(np.asarray(embedding, dtype=np.float32), self.centre)[..., :-1]
@@ -78,7 +82,23 @@ class Embeddings:
         return found
 
 
-def prepare(file: Path, count: int, width: int, batches: Iterable[pa.RecordBatch]) -> bool:
+def of_column(batches: Iterable[pa.RecordBatch], width: int) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+    """Yield the vectors of a column of lists, the only one, and which rows they are of; NaN where there is none."""
+    start = 0
+    for batch in batches:
+        block = _matrix(batch.column(0), width)
+        yield slice(start, start + len(block)), block
+        start += len(block)
+
+
+def prepare(
+    file: Path,
+    count: int,
+    width: int,
+    blocks: Iterable[tuple[slice | NDArray[np.integer], NDArray[np.float32]]],
+    *,
+    whole: bool = True,
+) -> bool:
     """Write the array of `Embeddings`.
 
     Parameters
@@ -88,8 +108,10 @@ def prepare(file: Path, count: int, width: int, batches: Iterable[pa.RecordBatch
         Number of galaxies.
     width : int
         Number of values of an embedding.
-    batches : iterable of pyarrow.RecordBatch
-        The embeddings, as the only column.
+    blocks : iterable of tuple
+        Rows, and their embeddings as the network gave them; those with a value that is not finite count as none.
+    whole : bool
+        Whether all rows are among them; the others get none.
 
     Returns
     -------
@@ -98,16 +120,16 @@ def prepare(file: Path, count: int, width: int, batches: Iterable[pa.RecordBatch
     """
     np.lib.format.open_memmap(file, mode="w+", dtype=np.float32, shape=(count + 1, width + 1)).flush()
     _allocate(file)
-    total, there, start = np.zeros(width), 0, 1
-    for batch in batches:
-        block = _matrix(batch.column(0), width)
+    for start in () if whole else range(1, count + 1, BLOCK):
+        np.load(file, mmap_mode="r+")[start : start + BLOCK] = np.nan
+    total, there = np.zeros(width), 0
+    for rows, block in blocks:
         known = np.isfinite(block).all(axis=1)
         block[~known] = np.nan
         total += block[known].sum(axis=0, dtype=np.float64)
         there += int(known.sum())
         # Mapped again for each block, because written pages count as memory until they are released.
-        np.load(file, mmap_mode="r+")[start : start + len(block), :-1] = block
-        start += len(block)
+        np.load(file, mmap_mode="r+")[1:, :-1][rows] = block
     if not there:
         return False
     centre = (total / there).astype(np.float32)

@@ -58,7 +58,7 @@ def lay_out_catalog(catalog: Kind, *, landmarks: int = LANDMARKS, seed: int = 22
         table = table.append_column(name, pa.array(places[:, number], pa.float32(), from_pandas=True))
     axes = [Column(name, pa.float32(), f"place on the map of embeddings, {name}, 0 to 1") for name in "xy"]
     columns = [*(catalog.columns[name] for name in names), *axes]
-    return catalog.found(columns, table, {"landmarks": str(landmarks)}, np.arange(len(catalog)))
+    return catalog.found(columns, table, {"landmarks": str(landmarks), **catalog.whose}, np.arange(len(catalog)))
 
 
 def find_places(

@@ -336,7 +336,8 @@ def similar(
     rows, known = root.rows_of(ids), root.embeddings()
     unknown = [id_ for id_, row in zip(ids, rows, strict=True) if np.isnan(known.vectors[row, 0])]
     if unknown:
-        message = f"{unknown[0]} has no embedding, because its picture could not be read; give another example"
+        reason = "because its picture could not be read" if root.external is None else f"in {root.external.path}"
+        message = f"{unknown[0]} has no embedding, {reason}; give another example"
         raise UsageError(message)
     examples = [known.vectors[rows]]
     if embeddings is not None:
@@ -347,7 +348,7 @@ def similar(
         raise UsageError(message)
     mean = together.mean(axis=0)
     direction = mean / max(float(np.linalg.norm(mean)), 1e-12)
-    notes = {"similar to": ", ".join([*ids, *(["pictures"] if embeddings is not None else [])])}
+    notes = {"similar to": ", ".join([*ids, *(["pictures"] if embeddings is not None else [])]), **root.whose}
     allowed = among(catalog, where, cone)
     if approximate:
         scores, recall = near(root, direction, top + len(rows), allowed)
@@ -391,10 +392,16 @@ def embed(catalog: GalaxyTable, model: Model, pictures: Sequence[Any]) -> NDArra
     Raises
     ------
     UsageError
-        If another model made the catalogue.
+        If another model made the catalogue, or the embeddings are from a table.
     PictureError
         If a picture cannot be read.
     """
+    if catalog.external is not None:
+        message = (
+            f"another picture has no embedding by the network of {catalog.external.path}, which is not at hand; name a "
+            "galaxy of the catalogue (--id), or leave out --embeddings"
+        )
+        raise UsageError(message)
     catalog.check_model(model.card.digest, "give the model that made the catalogue (--model)")
     crop = catalog.notes.get("crop")
     framing = model.framing if crop is None else replace(model.framing, crop=parse_crop(crop))

@@ -212,9 +212,7 @@ class ParquetStore(Store):
         )
 
     def _state(self) -> str:
-        states = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in self._files]
-        place = hashlib.sha256(str(self.path.resolve()).encode()).hexdigest()[:16]
-        return f"{place}-{hashlib.sha256(json.dumps(states).encode()).hexdigest()[:16]}"
+        return state_of(self.path, self._files)
 
 
 class LaterStore(Store):
@@ -277,6 +275,13 @@ class LaterStore(Store):
     def damaged(self, error: Exception) -> DataError:
         """Return the message for a failed read."""
         return self._opened.damaged(error)
+
+
+def state_of(path: Path, files: Sequence[Path]) -> str:
+    """Return what tells files from others, before the first hyphen, and from what they were before."""
+    states = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    place = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
+    return f"{place}-{hashlib.sha256(json.dumps(states).encode()).hexdigest()[:16]}"
 
 
 def _parts(path: Path) -> list[Path]:

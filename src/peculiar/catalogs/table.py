@@ -1,11 +1,13 @@
 """Tables of galaxies to search: columns, ids, positions and embeddings, on disk or in memory."""
 
+import json
 import os
 import shutil
 import tempfile
+import warnings
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Self
 
@@ -15,9 +17,10 @@ import pyarrow.compute
 from numpy.typing import NDArray
 
 from peculiar.catalogs.cache import cached
-from peculiar.catalogs.embeddings import Embeddings, prepare
+from peculiar.catalogs.embeddings import Embeddings, of_column, prepare
+from peculiar.catalogs.external import ExternalEmbeddings
 from peculiar.catalogs.store import LaterStore, MemoryStore, ParquetStore, Store
-from peculiar.errors import DataError, UnknownNameError, UsageError
+from peculiar.errors import DataError, PeculiarWarning, UnknownNameError, UsageError
 from peculiar.files.writing import cache_folder
 from peculiar.sources.stream import Source
 from peculiar.tables.column import Column, notes_of
@@ -26,6 +29,9 @@ from peculiar.tables.quantity import quantity_of
 from peculiar.tables.reader import MODEL_NOTE, entry_text
 from peculiar.tables.sky import Sky, sky_names
 from peculiar.tables.writers.stream import schema_of
+
+EMBEDDINGS_NOTE = "embeddings"
+"""Note of a search with embeddings of another network: whose they are."""
 
 Rows = NDArray[np.integer] | Callable[[], NDArray[np.integer]]
 """Numbers of rows, or a function that finds them on demand."""
@@ -41,6 +47,8 @@ class GalaxyTable:
         The columns of positions; default: the usual names.
     pictures : Source, optional
         The pictures of the galaxies.
+    external : ExternalEmbeddings, optional
+        Embeddings that take the place of the catalogue's own.
 
     Attributes
     ----------
@@ -67,6 +75,7 @@ class GalaxyTable:
     _store: Store
     _keys: tuple[str | None, str | None]
     _rows: Rows | None
+    _external: ExternalEmbeddings | None
 
     def __init__(
         self,
@@ -75,8 +84,9 @@ class GalaxyTable:
         ra: str | None = None,
         dec: str | None = None,
         pictures: Source | None = None,
+        external: ExternalEmbeddings | None = None,
     ) -> None:
-        self._open(Path(path), ParquetStore(Path(path)), (ra, dec), pictures=pictures)
+        self._open(Path(path), ParquetStore(Path(path)), (ra, dec), pictures=pictures, external=external)
 
     def _open(
         self,
@@ -87,9 +97,10 @@ class GalaxyTable:
         pictures: Source | None = None,
         root: Self | None = None,
         rows: Rows | None = None,
+        external: ExternalEmbeddings | None = None,
     ) -> None:
         """Use the rows of a store; `rows` are their numbers in `root`."""
-        self.path, self._store, self._keys = path, store, keys
+        self.path, self._store, self._keys, self._external = path, store, keys, external
         self.root, self._rows, self.pictures = self if root is None else root, rows, pictures
         if not isinstance(store, LaterStore) and "id" not in self.columns:
             message = f"{self.place} has no column 'id'; give a catalogue written by `peculiar predict`"
@@ -166,6 +177,15 @@ class GalaxyTable:
         others = [one for one in self.columns.values() if one.name != column.name]
         table = self.to_arrow().select([one.name for one in others]).append_column(column.name, values)
         return self.found([*others, column], table, {}, np.arange(len(self)))
+
+    def with_external(self, external: ExternalEmbeddings) -> Self:
+        """Return the same rows with embeddings from a table."""
+        new = type(self).__new__(type(self))
+        root = None if self.root is self else self.root.with_external(external)
+        new._open(
+            self.path, self._store, self._keys, pictures=self.pictures, root=root, rows=self._rows, external=external
+        )
+        return new
 
     def head(self, count: int) -> Self:
         """Return the first rows, without embeddings."""
@@ -337,7 +357,7 @@ class GalaxyTable:
         return np.array([found.get(id_, -1) for id_ in ids], dtype=np.int64)
 
     def embeddings(self) -> Embeddings:
-        """Return the embeddings of all galaxies, normalised.
+        """Return the embeddings of all galaxies, normalised: those of the model, or of a table of another network.
 
         The first call for a catalogue writes them to the cache, which takes some seconds per million galaxies.
 
@@ -347,31 +367,70 @@ class GalaxyTable:
             If the catalogue has no embeddings.
         DataError
             If no galaxy has an embedding.
+
+        Warns
+        -----
+        PeculiarWarning
+            If a table lacks galaxies, or has vectors that cannot be used.
         """
         if self.root is not self:
             return self.root.embeddings().take(self.rows)
+        if self._external is not None:
+            return self._joined[0]
         column = self.columns.get("embedding")
         if column is None or not pa.types.is_fixed_size_list(column.type):
             out = "catalog.parquet" if self.path is None else self.path.with_suffix(".parquet").name
             message = (
                 f"{self.place} has no embeddings, which this search needs; `peculiar predict DATA --embeddings --out "
-                f"{out}` makes a catalogue that has"
+                f"{out}` makes a catalogue that has, and --embeddings TABLE takes those of another network"
             )
             raise UsageError(message)
         width = column.type.list_size
         return Embeddings(np.load(self.cached("embeddings", ".npy", lambda file: self._prepare(file, width)), "r"))
 
+    @property
+    def whose(self) -> dict[str, str]:
+        """Note of whose embeddings are searched; empty for those of the catalogue's own model."""
+        return {} if self.root._external is None else {EMBEDDINGS_NOTE: self.root._joined[1]}
+
+    @property
+    def external(self) -> ExternalEmbeddings | None:
+        """Embeddings from a table, which take the place of the catalogue's own."""
+        return self.root._external
+
+    @cached_property
+    def _joined(self) -> tuple[Embeddings, str]:
+        """The embeddings of a table, and whose they are."""
+        external = self._external
+        if external is None:
+            raise UsageError(f"{self.place} was opened without a table of embeddings")
+        join = cache(lambda: external.join(self._id_batches, self.place))
+        array = self.cached("embeddings", ".npy", lambda file: external.prepare(file, join()))
+        embeddings = Embeddings(np.load(array, "r"))
+        told = self.cached(
+            "embeddings", ".json", lambda file: file.write_text(json.dumps(external.facts(join(), embeddings)))
+        )
+        facts = json.loads(told.read_text())
+        if problems := external.problems(facts):
+            warnings.warn(problems, PeculiarWarning, stacklevel=3)
+        return embeddings, external.whose(facts)
+
+    def _id_batches(self) -> Iterator[list[str | None]]:
+        return (id_texts(batch.column(0)).to_pylist() for batch in self.batches(["id"]))
+
     def _prepare(self, file: Path, width: int) -> None:
-        if not prepare(file, len(self), width, self.batches(["embedding"])):
+        if not prepare(file, len(self), width, of_column(self.batches(["embedding"]), width)):
             message = f"{self.place}: no galaxy has an embedding, because no picture could be read"
             raise DataError(message)
 
     def cached(self, kind: str, ending: str, make: Callable[[Path], object]) -> Path:
-        """Return a file derived from this catalogue; see `peculiar.catalogs.cache.cached`.
+        """Return a file derived from the embeddings; see `peculiar.catalogs.cache.cached`.
 
         For a catalogue in files it is in the folder `kind` of the cache; for one in memory, in a temporary folder that
         exists as long as the catalogue.
         """
+        if self._external is not None:
+            ending = f"-{self._external.digest[:16]}{ending}"
         if self._store.state:
             return cached(cache_folder() / kind, self._store.state, ending, make)
         return cached(self._scratch / kind, "memory", ending, make)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from peculiar.catalogs.answers import answer_catalog
 from peculiar.catalogs.catalog import Catalog
 from peculiar.errors import DataError, LabelError, UsageError
 from peculiar.images.decode import Framing
@@ -23,6 +24,7 @@ from peculiar.sources.dataset import how_to_label
 from peculiar.sources.labels import open_labelled, own_question, question_of, read_labels
 from peculiar.sources.stream import Galaxy, Source, decode_row, in_order
 from peculiar.tables.reader import is_table
+from peculiar.tables.writers import format_to_write
 
 # Number of pictures per batch.
 _TOGETHER = 64
@@ -54,8 +56,8 @@ class Taught:
 
     Parameters
     ----------
-    model : Model
-        The new model, opened.
+    model : Model or None
+        The new model, opened; None for a head on embeddings of another network.
     head : Head
     used : int
         Number of labels that the head was fitted to.
@@ -63,13 +65,16 @@ class Taught:
         Number of labelled galaxies without an embedding: they are not in the catalogue, or the picture cannot be read.
     curve : LearningCurve or None
         The learning curve, if requested.
+    catalog : Catalog or None
+        The answers for all galaxies of the catalogue, for a head on embeddings of another network.
     """
 
-    model: Model
+    model: Model | None
     head: Head
     used: int
     left_out: int
     curve: LearningCurve | None
+    catalog: Catalog | None = None
 
 
 def teach(
@@ -77,6 +82,8 @@ def teach(
     out: str | os.PathLike[str],
     *,
     catalog: str | os.PathLike[str] | Catalog | None = None,
+    embeddings: str | os.PathLike[str] | None = None,
+    embeddings_id: str | None = None,
     model: str | os.PathLike[str] | Model | None = None,
     label: str | None = None,
     labels: str | os.PathLike[str] | None = None,
@@ -94,9 +101,14 @@ def teach(
         Labelled pictures, such as a folder with one sub-folder per class. With `catalog`, a table with a column of ids
         and one of labels, whose empty entries are skipped.
     out : path-like
-        The model file to write (``.onnx``). It answers the old questions as before, and the new one.
+        The model file to write (``.onnx``). It answers the old questions as before, and the new one. With `embeddings`,
+        a table of any format with the answers for all galaxies of the catalogue.
     catalog : path-like or Catalog, optional
         Catalogue of the labelled galaxies with embeddings, made by `model`; no picture is read then.
+    embeddings, embeddings_id : optional
+        A table with embeddings of another network for the catalogue's galaxies, and its column of ids; see
+        `peculiar.Catalog.with_embeddings`. A model file cannot hold a head on them, because it computes its answers
+        from pictures with its own network.
     model : path-like or Model, optional
         Default: the model that ships.
     label : str, optional
@@ -123,7 +135,8 @@ def teach(
     LabelError
         If labels are missing or too few.
     UsageError
-        If another model made the catalogue, or the model already answers a question of that name.
+        If another model made the catalogue, or the model already answers a question of that name; or if `out` is not
+        of a kind that can be written.
     UnknownNameError
         If there is no column of that name.
 
@@ -134,7 +147,22 @@ def teach(
     >>> taught.head.question.answers, taught.used
     (('edge_on', 'face_on'), 24)
     """
-    model, out = model if isinstance(model, Model) else load_model(model), Path(out)
+    out = Path(out)
+    if embeddings is not None and catalog is None:
+        message = "embeddings of another network are joined to a catalogue; give that one as well (--catalog)"
+        raise UsageError(message)
+    if catalog is not None and not isinstance(catalog, Catalog):
+        catalog = Catalog(catalog, embeddings=embeddings, embeddings_id=embeddings_id)
+    elif catalog is not None and embeddings is not None:
+        catalog = catalog.with_embeddings(embeddings, embeddings_id)
+    if catalog is not None and catalog.external is not None:
+        _check_external(out, model, catalog.external.path)
+        found, asked, left_out = _labelled_of(catalog, data, label=label, id=id, question=question)
+        head, taught_curve = _fitted(found, asked, curve=curve, seed=seed)
+        answers = answer_catalog(catalog, head)
+        answers.write(out)
+        return Taught(None, head, len(found.ids), left_out, taught_curve, answers)
+    model = model if isinstance(model, Model) else load_model(model)
     if out.suffix != ".onnx":
         message = f"{out}: the name of a model file has to end in .onnx"
         raise UsageError(message)
@@ -146,21 +174,45 @@ def teach(
         found = embed_labelled(sources, asked, model, progress=progress)
         left_out = len(found.problems)
     else:
-        if isinstance(data, Source) or not isinstance(data, str | os.PathLike):
-            message = "with a catalogue, give one table of labels instead of pictures"
-            raise UsageError(message)
-        catalog = catalog if isinstance(catalog, Catalog) else Catalog(catalog)
         catalog.check_model(model.card.digest, "teach the model that made the catalogue, or make a new catalogue")
-        label, by_id = read_labels(data, label, id)
-        asked = question_of(label, by_id.values())
-        asked = replace(asked, name=question or label)
+        found, asked, left_out = _labelled_of(catalog, data, label=label, id=id, question=question)
         _check_new(model, asked)
-        found = _of_catalog(catalog, by_id, asked)
-        left_out = len(by_id) - len(found.ids)
-    head = fit_head(found.embeddings, found.labels, asked, resamples=1000, seed=seed)
-    taught_curve = learning_curve(found.embeddings, found.labels, asked, head.strength, seed=seed) if curve else None
+    head, taught_curve = _fitted(found, asked, curve=curve, seed=seed)
     new = write_taught(model, head, out, len(found.ids), seen=found.ids)
     return Taught(new, head, len(found.ids), left_out, taught_curve)
+
+
+def _fitted(found: Embedded, asked: Question, *, curve: bool, seed: int) -> tuple[Head, LearningCurve | None]:
+    head = fit_head(found.embeddings, found.labels, asked, resamples=1000, seed=seed)
+    return head, learning_curve(found.embeddings, found.labels, asked, head.strength, seed=seed) if curve else None
+
+
+def _labelled_of(
+    catalog: Catalog, data: object, *, label: str | None, id: str | None, question: str | None
+) -> tuple[Embedded, Question, int]:
+    """Return the galaxies of a catalogue that a table has labels of, the question, and how many labels are left out."""
+    if isinstance(data, Source) or not isinstance(data, str | os.PathLike):
+        message = "with a catalogue, give one table of labels instead of pictures"
+        raise UsageError(message)
+    label, by_id = read_labels(data, label, id)
+    asked = replace(question_of(label, by_id.values()), name=question or label)
+    found = _of_catalog(catalog, by_id, asked)
+    return found, asked, len(by_id) - len(found.ids)
+
+
+def _check_external(out: Path, model: object, table: Path) -> None:
+    """Refuse a model file: its network does not make these embeddings."""
+    if out.suffix == ".onnx":
+        message = (
+            f"{out}: a model file computes its answers from pictures, and the network that made the embeddings of "
+            f"{table} is not in it. Give a table, {out.with_suffix('.parquet').name}, which gets the answers for all "
+            "galaxies of the catalogue"
+        )
+        raise UsageError(message)
+    if model is not None:
+        message = f"no model is needed with the embeddings of {table}; leave out --from, or --embeddings"
+        raise UsageError(message)
+    format_to_write(out)
 
 
 def _opened(
@@ -314,14 +366,17 @@ def raw_embeddings(catalog: Catalog, rows: NDArray[np.integer]) -> tuple[NDArray
     found : ndarray of int, shape (k,)
         Indices into `rows`; rows of -1 or without an embedding are left out.
     """
-    catalog.embeddings()  # raises an error if there are none
+    known = catalog.embeddings()  # raises an error if there are none
     there = np.flatnonzero(rows >= 0)
+    if catalog.external is not None:
+        there = there[known.known[rows[there]]]
+        return known.raw(rows[there]), there
     column = catalog.take(rows[there], ["embedding"])["embedding"].combine_chunks()
-    known = np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False))
+    valid = np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False))
     flat = column.flatten().to_numpy(zero_copy_only=False).astype(np.float32)
-    matrix = flat.reshape(len(known), column.type.list_size)
+    matrix = flat.reshape(len(valid), column.type.list_size)
     finite = np.isfinite(matrix).all(axis=1)
-    return matrix[finite], there[known[finite]]
+    return matrix[finite], there[valid[finite]]
 
 
 def write_taught(model: Model, head: Head, out: Path, count: int, *, seen: Iterable[str] = (), name: str = "") -> Model:

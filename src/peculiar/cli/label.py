@@ -8,6 +8,8 @@ import typer
 from peculiar.cli.help import Group, with_examples
 from peculiar.cli.options import (
     DataFiles,
+    Embeddings,
+    EmbeddingsId,
     IdColumn,
     Overwrite,
     already,
@@ -54,6 +56,8 @@ def label(
     pictures: Annotated[
         Path | None, typer.Option(help="Pictures of the catalogue's galaxies.", show_default=False)
     ] = None,
+    embeddings: Embeddings = None,
+    embeddings_id: EmbeddingsId = None,
     id_column: IdColumn = None,
     question: Annotated[
         str,
@@ -88,6 +92,8 @@ def label(
     serve(
         data,
         pictures=pictures,
+        embeddings=embeddings,
+        embeddings_id=embeddings_id,
         question=question,
         learned=learn,
         db=db,

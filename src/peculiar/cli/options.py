@@ -89,6 +89,20 @@ Crop = Annotated[
     ),
 ]
 Fast = Annotated[bool, typer.Option("--fast", help="Decode JPEGs at reduced size: faster, pixels differ slightly.")]
+Embeddings = Annotated[
+    Path | None,
+    typer.Option(
+        help="Table with embeddings of another network (ids and vectors: Parquet, FITS, CSV, NPZ); default: the "
+        "catalogue's own.",
+        show_default=False,
+    ),
+]
+EmbeddingsId = Annotated[
+    str | None,
+    typer.Option(
+        "--embeddings-id", help="Column of ids of the table of embeddings; default: found by name.", show_default=False
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the results as JSON.")]
 ModelOrRun = Annotated[
     Path | None,

@@ -10,6 +10,8 @@ import typer
 from peculiar.cli.help import Group, with_examples
 from peculiar.cli.options import (
     DecColumn,
+    Embeddings,
+    EmbeddingsId,
     IdColumn,
     Json,
     OnlyIdColumn,
@@ -153,6 +155,8 @@ def search_similar(
     model: Annotated[
         Path | None, typer.Option(help="For --picture: the model file of the catalogue; default: the model that ships.")
     ] = None,
+    embeddings: Embeddings = None,
+    embeddings_id: EmbeddingsId = None,
     where: Where = None,
     cone: ConeOption = None,
     id_column: OnlyIdColumn = None,
@@ -176,7 +180,8 @@ def search_similar(
     """Find galaxies that look like examples."""
     from peculiar.catalogs.catalog import Catalog
 
-    found = Catalog(catalog, ra=ra, dec=dec).similar(
+    opened = Catalog(catalog, ra=ra, dec=dec, embeddings=embeddings, embeddings_id=embeddings_id)
+    found = opened.similar(
         ids or (), examples=picture or (), model=model, where=where, cone=cone, top=top, approximate=approximate
     )
     if approximate:
@@ -256,6 +261,8 @@ def search_anomalies(
         bool, typer.Option("--varied", help="Choose a varied selection out of ten times as many, for the next ratings.")
     ] = False,
     method: Method = "isolation",
+    embeddings: Embeddings = None,
+    embeddings_id: EmbeddingsId = None,
     where: Where = None,
     cone: ConeOption = None,
     id_column: IdColumn = None,
@@ -272,7 +279,8 @@ def search_anomalies(
     """Find galaxies that differ from the others, and learn from your ratings."""
     from peculiar.catalogs.catalog import Catalog
 
-    found = Catalog(catalog, ra=ra, dec=dec).anomalies(
+    opened = Catalog(catalog, ra=ra, dec=dec, embeddings=embeddings, embeddings_id=embeddings_id)
+    found = opened.anomalies(
         interesting or (),
         method=method,
         new=new,
@@ -306,6 +314,8 @@ def search_map(
     file: Annotated[Path | None, typer.Option("--out", help="Table to write, with the places x and y.")] = None,
     sheet: Annotated[Path | None, typer.Option(help="PNG of the map: dots, or pictures with --pictures.")] = None,
     pictures: Pictures = None,
+    embeddings: Embeddings = None,
+    embeddings_id: EmbeddingsId = None,
     id_column: IdColumn = None,
     overwrite: Overwrite = False,
 ) -> None:
@@ -319,12 +329,19 @@ def search_map(
         raise UsageError(message)
     source = None if pictures is None else open_source(pictures, id=id_column)
     with producing(context, file, sheet):
-        laid_out = Catalog(catalog).layout()
+        laid_out = Catalog(catalog, embeddings=embeddings, embeddings_id=embeddings_id).layout()
         if file is not None:
             laid_out.write(file)
         if sheet is not None:
             plots.save(laid_out.show(source), sheet)
+    _say_whose(laid_out)
     out.print(f"{len(laid_out):,} galaxies are on the map in {', '.join(str(one) for one in (file, sheet) if one)}")
+
+
+def _say_whose(found: "Catalog") -> None:
+    """Say whose embeddings were searched, if they are not those of the catalogue's own model."""
+    for whose in found.whose.values():
+        err.print(f"embeddings of {whose}")
 
 
 def _has_column(data: Path, name: str | None) -> bool:
@@ -369,8 +386,9 @@ def _show(
             plots.save(figure, sheet)
     if as_json:
         rows = [{name: _json_value(value) for name, value in row.items()} for row in found]
-        print_json({"found": rows, "without_picture": missing})
+        print_json({"found": rows, "without_picture": missing, **found.whose})
         return
+    _say_whose(found)
     if file is None and len(found):
         names = list(dict.fromkeys(name for name in ("id", shown_by, "class", *shown) if name in found.columns))
         rows = found.to_arrow().select(names).to_pylist()

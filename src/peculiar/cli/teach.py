@@ -5,7 +5,17 @@ from typing import Annotated
 
 import typer
 
-from peculiar.cli.options import IdColumn, Json, Label, LabelledData, Labels, ModelOut, Overwrite, producing
+from peculiar.cli.options import (
+    Embeddings,
+    EmbeddingsId,
+    IdColumn,
+    Json,
+    Label,
+    LabelledData,
+    Labels,
+    Overwrite,
+    producing,
+)
 from peculiar.cli.progress import counting
 from peculiar.cli.terminal import err, out, print_json, print_scores
 from peculiar.text import counted
@@ -19,7 +29,14 @@ EXAMPLES = (
 def teach(
     context: typer.Context,
     data: LabelledData,
-    file: ModelOut,
+    file: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            help="Model file to write (.onnx); with --embeddings, a table of the answers for the catalogue's galaxies.",
+            show_default=False,
+        ),
+    ],
     model: Annotated[
         Path | None,
         typer.Option("--from", metavar="MODEL", help="Model file to teach; default: the model that ships."),
@@ -31,6 +48,8 @@ def teach(
             show_default=False,
         ),
     ] = None,
+    embeddings: Embeddings = None,
+    embeddings_id: EmbeddingsId = None,
     label: Label = None,
     labels: Labels = None,
     id_column: IdColumn = None,
@@ -42,6 +61,7 @@ def teach(
     as_json: Json = False,
 ) -> None:
     """Teach a model a new question from few labels, in seconds and without PyTorch."""
+    from peculiar.catalogs.table import EMBEDDINGS_NOTE
     from peculiar.catalogs.teach import teach as run_teach
     from peculiar.reports import plots
     from peculiar.tables.reader import TableReader
@@ -53,6 +73,8 @@ def teach(
             data[0] if catalog is not None and len(data) == 1 else data,
             file,
             catalog=catalog,
+            embeddings=embeddings,
+            embeddings_id=embeddings_id,
             model=model,
             label=label,
             labels=labels,
@@ -61,13 +83,15 @@ def teach(
             curve=curve is not None,
             progress=progress,
         )
-        card, scores, found = taught.model.card, taught.head.scores, taught.curve
+        scores, found, answers = taught.head.scores, taught.curve, taught.catalog
+        digest = None if taught.model is None else taught.model.card.digest
         if curve is not None and found is not None:
             plots.save(plots.draw_learning_curve(found.labels, found.auc, found.low, found.high), curve)
     if as_json:
         result = {"out": str(file), "question": taught.head.question.name, "used": taught.used}
-        result |= {"left_out": taught.left_out, "digest": card.digest, "scores": scores.as_dict()}
-        print_json(result | {"curve": None if found is None else found.as_dict()})
+        result |= {"left_out": taught.left_out, "digest": digest, "scores": scores.as_dict()}
+        result |= {"curve": None if found is None else found.as_dict()}
+        print_json(result | ({} if answers is None else {EMBEDDINGS_NOTE: answers.notes[EMBEDDINGS_NOTE]}))
         return
     if taught.left_out:
         reason = "the picture cannot be read" if catalog is None else f"not in {catalog}, or without an embedding"
@@ -80,5 +104,9 @@ def teach(
         for count, score, low, high in zip(found.labels, found.auc, found.low, found.high, strict=True):
             note = "  (extrapolated)" if count == found.labels[-1] else ""
             out.print(f"{count:6,}  {score:.3f} ({low:.3f} to {high:.3f}){note}")
-    out.print(f"{file} also answers {taught.head.question.name}; digest {card.digest[:12]}")
+    if answers is not None:
+        err.print(f"embeddings of {answers.notes[EMBEDDINGS_NOTE]}")
+        out.print(f"{file} has the answers to {taught.head.question.name} for {counted(len(answers), 'galaxy')}")
+        return
+    out.print(f"{file} also answers {taught.head.question.name}; digest {str(digest)[:12]}")
     out.print(f"Next: peculiar predict PICTURES --model {file} --out catalog.parquet")

@@ -137,6 +137,11 @@ class Gallery:
         self._colourings: ResultCache[str, Colouring] = ResultCache(self.limiter, _KEPT)
 
     @property
+    def whose(self) -> str:
+        """Name of the table that the embeddings are from; empty if they are the catalogue's own."""
+        return "" if self.catalog.external is None else self.catalog.external.path.name
+
+    @property
     def sorts(self) -> dict[str, str]:
         """Ways to sort: the value of `by`, and its label."""
         uncertain = {odd_column(self.catalog, "uncertainty"): "least certain first"}

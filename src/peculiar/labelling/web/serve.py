@@ -43,6 +43,8 @@ def label(
     data: Paths | Catalog,
     *,
     pictures: str | os.PathLike[str] | None = None,
+    embeddings: str | os.PathLike[str] | None = None,
+    embeddings_id: str | None = None,
     question: str = "four_class",
     learned: str | None = None,
     db: str | os.PathLike[str] = "labels.db",
@@ -67,6 +69,9 @@ def label(
         embeddings, if `pictures` is given.
     pictures : path-like, optional
         The pictures of the catalogue's galaxies, with the same ids.
+    embeddings, embeddings_id : optional
+        A table with embeddings of another network for the catalogue's galaxies, and its column of ids; see
+        `peculiar.Catalog.with_embeddings`. Heads, the similarity map and similar galaxies are then by these.
     question : str
         Name of a question or a decision tree, or a TOML file; see `peculiar.questions.question.find_tree`.
     learned : str, optional
@@ -115,7 +120,10 @@ def label(
         message = f"other machines can reach {host} and could use the pages without a token; leave out --no-token"
         raise UsageError(message)
     with Labels(db) as labels, ExitStack() as stack:
-        catalog = None if pictures is None else _catalog(data)
+        if embeddings is not None and pictures is None:
+            message = "embeddings of another network are for a catalogue; give it, and its pictures (--pictures DATA)"
+            raise UsageError(message)
+        catalog = None if pictures is None else _catalog(data, embeddings, embeddings_id)
         session = open_session(
             data if catalog is None else catalog,
             labels,
@@ -131,7 +139,8 @@ def label(
         gallery = (
             None if catalog is None or session.loop is None else Gallery(catalog, session.loop.embeddings, session.ids)
         )
-        explanations = None if gallery is None else open_explanations(session.model, session.pictures, model)
+        maker = "" if catalog is None else catalog.notes.get(MODEL_NOTE, "")
+        explanations = None if gallery is None else open_explanations(maker, session.pictures, model)
         secret = secrets.token_urlsafe(24) if token else ""
         listening = _listen(host, port)
         try:
@@ -199,21 +208,23 @@ def open_session(
         labels,
         learned=asked.name,
         loop=loop,
-        model=catalog.notes.get(MODEL_NOTE, ""),
+        model=catalog.notes.get(MODEL_NOTE, "") if catalog.external is None else catalog.external.digest,
         predictions=predictions,
         seed=seed,
         id_type=catalog.columns["id"].type,
     )
 
 
-def _catalog(data: Paths | Catalog) -> Catalog:
+def _catalog(
+    data: Paths | Catalog, embeddings: str | os.PathLike[str] | None = None, embeddings_id: str | None = None
+) -> Catalog:
     if isinstance(data, Catalog):
-        return data
+        return data if embeddings is None else data.with_embeddings(embeddings, embeddings_id)
     paths = [data] if isinstance(data, str | os.PathLike) else data
     if len(paths) != 1:
         message = f"with pictures the data are one catalogue; {len(paths)} were given"
         raise UsageError(message)
-    return Catalog(paths[0])
+    return Catalog(paths[0], embeddings=embeddings, embeddings_id=embeddings_id)
 
 
 def _open_pictures(data: Paths | Catalog, id: str | None) -> Source:

@@ -80,7 +80,7 @@ class Session:
     loop : Loop or None
         Active learning; without it, galaxies come in random order.
     model : str
-        Digest of the model that made the embeddings.
+        Digest of the model, or of the table, that the embeddings are from.
     predictions : mapping of str to ndarray, optional
         Probabilities in the catalogue, by the name of the column.
     seed : int
