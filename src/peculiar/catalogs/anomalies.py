@@ -17,7 +17,10 @@ from numpy.typing import NDArray
 
 from peculiar.catalogs.active import k_centre
 from peculiar.catalogs.embeddings import Embeddings
+from peculiar.catalogs.novelty import novelty
 from peculiar.catalogs.search import Cone, Kind, among, best, own
+from peculiar.catalogs.table import GalaxyTable
+from peculiar.catalogs.tally import BROKEN
 from peculiar.errors import LabelError, UnknownNameError, UsageError
 from peculiar.tables.column import Column
 from peculiar.tables.reader import TableReader, entry_text
@@ -41,6 +44,7 @@ def find_anomalies(
     answers: Mapping[str, float] | None = None,
     *,
     method: str = "isolation",
+    novel: bool = False,
     new: bool = False,
     varied: bool = False,
     where: str | None = None,
@@ -58,6 +62,9 @@ def find_anomalies(
         Ratings of some galaxies by id, 0 to 1; see `read_answers`.
     method : {"isolation", "neighbours"}
         Isolation forest (Liu et al. 2008), or local outlier factor (Breunig et al. 2000).
+    novel : bool
+        Rank by novelty instead, see `peculiar.catalogs.novelty`: by the distance to all kinds that the catalogue has
+        plenty of. Galaxies whose picture is broken, as ``flags`` say, are left out.
     new : bool
         Leave out galaxies that were rated.
     varied : bool
@@ -74,19 +81,30 @@ def find_anomalies(
     -------
     GalaxyTable
         Without ratings, the score is a rank between 0 and 1. The column ``interesting`` holds the ratings and is empty
-        elsewhere; fill it in and read it with `read_answers`.
+        elsewhere; fill it in and read it with `read_answers`. With
+        `novel`, the column ``novelty`` is the share of the catalogue's galaxies that are less novel, whatever the ratings.
 
     Raises
     ------
     UnknownNameError
         If an id is not in the catalogue, or there is no such method.
     UsageError
-        If the catalogue has no embeddings.
+        If the catalogue has no embeddings, or another method is asked for with `novel`.
     """
+    if novel and method != METHODS[0]:
+        message = f"novelty has a measure of its own; leave out the method {method!r} (--method), or novelty (--novel)"
+        raise UsageError(message)
     answers, root = dict(answers or {}), catalog.root
     embeddings = root.embeddings()
     rows = root.rows_of(list(answers))
-    scores = outlier_ranks(embeddings, method=method, seed=seed)
+    notes = {"anomalies by": "novelty" if novel else method, "answers": str(len(answers)), **root.whose}
+    if novel:
+        broken = _broken(root)
+        notes["broken pictures left out"] = str(int((broken & embeddings.known).sum()))
+        scores = _ranked(novelty(embeddings, ~broken, seed=seed))
+    else:
+        scores = outlier_ranks(embeddings, method=method, seed=seed)
+    before = scores.copy()
     if answers:
         scores = learn(embeddings, scores, rows, np.array(list(answers.values())))
     allowed = among(catalog, where, cone)
@@ -99,10 +117,21 @@ def find_anomalies(
         kept = np.full_like(scores, np.nan)
         kept[chosen] = scores[chosen]
         scores = kept
-    notes = {"anomalies by": method, "answers": str(len(answers)), **root.whose}
     found = best(catalog, own(catalog, scores), top, "how unlike the others, or like the interesting ones", notes)
+    if novel:
+        text = "share of the galaxies of the catalogue that are less novel"
+        ranks = pa.array(before[found.rows], pa.float32(), from_pandas=True)
+        found = found.with_column(Column("novelty", pa.float32(), text, ucd="stat.rank"), ranks)
     given = pa.array([answers.get(id_) for id_ in found.ids], pa.float32())
     return found.with_column(Column("interesting", pa.float32(), "how interesting people found it, 0 to 1"), given)
+
+
+def _broken(catalog: GalaxyTable) -> NDArray[np.bool_]:
+    """Return whose picture is broken, as the column ``flags`` says, shape (n,)."""
+    if not catalog.numeric("flags"):
+        return np.zeros(len(catalog), dtype=bool)
+    flags = [batch.column(0).fill_null(0).to_numpy(zero_copy_only=False) for batch in catalog.batches(["flags"])]
+    return np.asarray(np.concatenate([np.empty(0, np.int64), *flags]).astype(np.int64) & BROKEN, dtype=bool)
 
 
 def choose_varied(embeddings: Embeddings, scores: NDArray[np.float32], count: int) -> NDArray[np.intp]:
@@ -221,7 +250,13 @@ def outlier_ranks(embeddings: Embeddings, *, method: str = "isolation", seed: in
         if there.any():
             centred = block[there] * embeddings.lengths[rows][there, None]
             scores[np.arange(rows.start, rows.stop)[there]] = judge(reduce(centred))
-    ranks = np.full(len(embeddings), np.nan, dtype=np.float32)
+    return _ranked(scores)
+
+
+def _ranked(scores: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Return scores as ranks from 0 to 1, the highest 1; NaN stays NaN."""
+    known = np.flatnonzero(~np.isnan(scores))
+    ranks = np.full(len(scores), np.nan, dtype=np.float32)
     ranks[known] = scores[known].argsort(kind="stable").argsort(kind="stable") / (len(known) - 1)
     return ranks
 

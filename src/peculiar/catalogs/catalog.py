@@ -251,6 +251,7 @@ class Catalog(GalaxyTable):
         answers: Mapping[str, float] | Sequence[str | os.PathLike[str]] = (),
         *,
         method: str = "isolation",
+        novel: bool = False,
         new: bool = False,
         varied: bool = False,
         where: str | None = None,
@@ -267,6 +268,9 @@ class Catalog(GalaxyTable):
             Ratings of some galaxies by id, 0 to 1; or tables with the columns ``id`` and ``interesting``.
         method : {"isolation", "neighbours"}
             Isolation forest (Liu et al. 2008), or local outlier factor (Breunig et al. 2000).
+        novel : bool
+            Rank by novelty instead: by the distance to all kinds that the catalogue has plenty of, where ``ood``
+            compares with the model's training set. Galaxies whose picture is broken, as ``flags`` say, are left out.
         new : bool
             Leave out galaxies that were rated.
         varied : bool
@@ -285,20 +289,30 @@ class Catalog(GalaxyTable):
         -------
         Catalog
             Without ratings, the score is a rank between 0 and 1. The column ``interesting`` holds the ratings and is
-            empty elsewhere; fill it in and pass the table as `answers`.
+            empty elsewhere; fill it in and pass the table as `answers`. With
+            `novel`, the column ``novelty`` is the share of the catalogue's galaxies that are less novel, whatever the ratings.
 
         Raises
         ------
         UnknownNameError
             If an id is not in the catalogue, or there is no such method or column.
         UsageError
-            If the catalogue has no embeddings.
+            If the catalogue has no embeddings, or another method is asked for with `novel`.
         LabelError
             If an entry of a table is not a rating, or there are no ratings.
         """
         given = answers if isinstance(answers, Mapping) else read_answers(answers, id) if answers else {}
         return find_anomalies(
-            self, given, method=method, new=new, varied=varied, where=where, cone=as_cone(cone), top=top, seed=seed
+            self,
+            given,
+            method=method,
+            novel=novel,
+            new=new,
+            varied=varied,
+            where=where,
+            cone=as_cone(cone),
+            top=top,
+            seed=seed,
         )
 
     def layout(self, *, landmarks: int = LANDMARKS, seed: int = 222) -> Self:

@@ -39,6 +39,9 @@ FLAG_MEANINGS = {
 
 SHOWS_NOTHING = Flag.UNREADABLE | Flag.BLANK | Flag.OFF_MOSAIC
 
+BROKEN = SHOWS_NOTHING | Flag.EDGE | Flag.MISSING | Flag.NO_ANSWER
+"""Flags of pictures that differ from others by what is wrong with them."""
+
 
 @dataclass(slots=True)
 class Tally:

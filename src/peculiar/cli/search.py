@@ -22,6 +22,7 @@ from peculiar.cli.options import (
 )
 from peculiar.cli.terminal import err, out, print_json, print_table, some_galaxies
 from peculiar.errors import UsageError
+from peculiar.text import counted
 
 if TYPE_CHECKING:
     from peculiar.catalogs.catalog import Catalog
@@ -261,6 +262,12 @@ def search_anomalies(
         bool, typer.Option("--varied", help="Choose a varied selection out of ten times as many, for the next ratings.")
     ] = False,
     method: Method = "isolation",
+    novel: Annotated[
+        bool,
+        typer.Option(
+            "--novel", help="Rank by novelty: how far a galaxy lies from all kinds that the catalogue has plenty of."
+        ),
+    ] = False,
     embeddings: Embeddings = None,
     embeddings_id: EmbeddingsId = None,
     where: Where = None,
@@ -283,6 +290,7 @@ def search_anomalies(
     found = opened.anomalies(
         interesting or (),
         method=method,
+        novel=novel,
         new=new,
         varied=varied,
         where=where,
@@ -293,6 +301,11 @@ def search_anomalies(
     # A column of the ratings need not be one of the pictures.
     pictured = None if interesting and pictures and not _has_column(pictures, id_column) else id_column
     shown_by, shown = list(found.columns)[-1], _named(found, where)
+    if novel:
+        shown_by, shown = "novelty", ["ood", *shown]
+        broken = int(found.notes["broken pictures left out"])
+        if broken:
+            err.print(f"{counted(broken, 'galaxy', 'are', 'is')} left out, whose picture is broken (flags)")
     _show(
         context,
         found,
