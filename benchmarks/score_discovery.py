@@ -293,10 +293,11 @@ def main() -> None:
             for count in options.labels if "heads" in options.parts else ():
                 found = compare(kind, embeddings, count, options.draws)
                 called = f"{name}, {kind.name}, {count} labels"
-                for network, values in found.items():
+                for network in NETWORKS:
                     for place, what in enumerate(("average precision", f"precision in the first {FIRST}", "AUC")):
-                        for row, end in enumerate(("", ", low", ", high")):
-                            rows.append((f"{called}, {network}: {what}{end}", float(values[row, place]), ""))
+                        rows.append((f"{called}, {network}: {what}", float(found[network][0, place]), ""))
+                for row, end in enumerate(("", ", low", ", high")):
+                    rows.append((f"{called}, difference of AUC{end}", float(found["difference"][row, 2]), ""))
                 lines.append(table_line(name, kind.name, share, count, found))
                 print(lines[-1], flush=True)
             if kind.shape and "rounds" in options.parts:
