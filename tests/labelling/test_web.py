@@ -314,18 +314,18 @@ def test_embeddings_of_another_network_choose_and_are_named(
     ids = Catalog(tiny_catalog).ids
     np.savez("dino.npz", ids=ids, embeddings=np.random.default_rng(222).normal(size=(len(ids), 5)))
     catalog = Catalog(tiny_catalog, embeddings="dino.npz")
-    desk = open_desk(catalog, labels, pictures=tiny_survey, question="odd")
-    assert desk.loop is not None
-    assert desk.loop.embeddings.vectors.shape == (100, 5)
+    session = open_session(catalog, labels, pictures=tiny_survey, question="odd")
+    assert session.loop is not None
+    assert session.loop.embeddings.vectors.shape == (100, 5)
     assert catalog.external is not None
-    assert desk.model == catalog.external.digest
-    wall = Wall(catalog, desk.loop.embeddings, desk.ids)
-    with TestClient(Guard(make_app(desk, wall)), base_url=HERE, follow_redirects=False) as client:
+    assert session.model == catalog.external.digest
+    gallery = Gallery(catalog, session.loop.embeddings, session.ids)
+    with TestClient(Guard(make_app(session, gallery)), base_url=HERE, follow_redirects=False) as client:
         page = client.get("/galaxy/7").text
         client.get("/map")  # begins the map
-        wall.layout.wait()
+        gallery.layout.wait()
         maps = client.get("/map").text
-    desk.pictures.close()
+    session.pictures.close()
     assert "By the embeddings of dino.npz." in page
     assert [f"sim-{row:03d}" for row in shown(page)] == catalog.similar(["sim-007"], top=12).ids
     assert "Similarity by the embeddings of dino.npz" in maps

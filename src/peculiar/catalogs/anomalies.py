@@ -81,8 +81,8 @@ def find_anomalies(
     -------
     GalaxyTable
         Without ratings, the score is a rank between 0 and 1. The column ``interesting`` holds the ratings and is empty
-        elsewhere; fill it in and read it with `read_answers`. With
-        `novel`, the column ``novelty`` is the share of the catalogue's galaxies that are less novel, whatever the ratings.
+        elsewhere; fill it in and read it with `read_answers`. With `novel`, the column ``novelty`` is the share of the
+        catalogue's galaxies that are less novel, whatever the ratings.
 
     Raises
     ------

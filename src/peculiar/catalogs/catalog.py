@@ -289,8 +289,8 @@ class Catalog(GalaxyTable):
         -------
         Catalog
             Without ratings, the score is a rank between 0 and 1. The column ``interesting`` holds the ratings and is
-            empty elsewhere; fill it in and pass the table as `answers`. With
-            `novel`, the column ``novelty`` is the share of the catalogue's galaxies that are less novel, whatever the ratings.
+            empty elsewhere; fill it in and pass the table as `answers`. With `novel`, the column ``novelty`` is the
+            share of the catalogue's galaxies that are less novel, whatever the ratings.
 
         Raises
         ------
