@@ -20,7 +20,7 @@ from peculiar.text import counted, shown
 _MOST_COUNTED = 5_000_000
 """Number of rows up to which classes are counted for a description, which takes less than a second."""
 
-_SEARCHED = ("where", "cone", "similar to", "anomalies by")
+_SEARCHED = ("where", "cone", "similar to", "anomalies by", "embeddings")
 """Notes that describe a search."""
 
 _FLAGS = {"unlike": "unlike the training set"}
