@@ -30,7 +30,6 @@ from peculiar.labelling.web.gallery import MOST_OF_TABLE, Gallery, Selection, Ty
 from peculiar.labelling.web.pictures import SMALL
 from peculiar.labelling.web.routes import GONE, MEDIA, Csrf, Hx, Number, Who, content, give
 from peculiar.labelling.web.session import Session
-from peculiar.text import shown
 
 ON_PAGE, MOST_TICKED = 60, 5_000
 """Number of galaxies on a page of the gallery, and maximum number of ticked galaxies, whose rows fit into a request."""
@@ -292,7 +291,7 @@ def _charts(gallery: Gallery, selection: Selection, drawn: Selection, colour: st
     except PeculiarError:
         rows = np.empty(0, dtype=np.int32)
     found = []
-    similarity = f"Similarity by the embeddings of {shown(gallery.whose)}" if gallery.whose else "Similarity"
+    similarity = f"Similarity by the embeddings of {gallery.whose}" if gallery.whose else "Similarity"
     for kind, title in (("sky", "Sky"), ("map", similarity)):
         places = gallery.sky if kind == "sky" else _both(gallery.layout.places)
         if places is None:
