@@ -79,7 +79,7 @@ def lens(sketch: Sketch) -> None:
     way = sketch.uniform(0, 6.28)
     off = {
         "einstein_ring": abs(rng.normal(0, 0.07)) * einstein,
-        "lens_quad": sketch.uniform(0.1, 0.75) * lens.cusp,
+        "lens_quad": sketch.uniform(0.08, 0.45) * lens.cusp,
         "lens_arc": sketch.uniform(0.15, 0.55) * einstein,
     }[name]
     x, y = off * math.cos(way), off * math.sin(way)
@@ -133,6 +133,6 @@ def neighbour(sketch: Sketch) -> None:
 def foreground_star(sketch: Sketch) -> None:
     """Draw a star in front of the galaxy."""
     light = float(np.exp(sketch.rng.uniform(math.log(0.02), math.log(0.8))))
-    x, y, light, colour = bright_star(sketch.rng, near=0.15, far=1.8, light=light)
+    x, y, colour = bright_star(sketch.rng, near=0.15, far=1.8)
     sketch.scene.add("foreground_star", lenses.Points((x,), (y,), (light,), colour))
     sketch.mark("foreground_star", light, x=x, y=y, size=0.1, width=math.hypot(x, y))

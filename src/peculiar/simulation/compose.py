@@ -60,6 +60,7 @@ def draw_scene(rng: Rng, wanted: Sequence[str] = ()) -> Scene:
     host = str(rng.choice(list(possible), p=odds / odds.sum()))
     names = draw_features(rng, host, first)
     scene = Scene(host, _surface(rng, host, names), float(np.clip(rng.normal(), -2, 2)))
+    scene.crowded = "crowded" in names
     sketch = Sketch(rng, scene, names)
     if {"tidal_tail", "bridge"} & names:
         debris.encounter(sketch)
@@ -81,9 +82,7 @@ def _surface(rng: Rng, host: str, names: set[str]) -> float:
     return float(np.clip(rng.normal(middle[host], 0.5), 18.8, 23.0))
 
 
-def surroundings(
-    rng: Rng, scene: Scene, *, half: float, arcsec: float, magnitude: float, limit: float, crowded: bool
-) -> Field:
+def surroundings(rng: Rng, scene: Scene, *, half: float, arcsec: float, magnitude: float, limit: float) -> Field:
     """Draw the field of a scene; a crowded one has many times the stars."""
-    crowding = rng.uniform(8, 25) if crowded else rng.lognormal(0, 0.5)
+    crowding = rng.uniform(8, 25) if scene.crowded else rng.lognormal(0, 0.5)
     return draw_field(rng, half=half, arcsec=arcsec, magnitude=magnitude, limit=limit, crowding=crowding)

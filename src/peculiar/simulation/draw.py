@@ -108,7 +108,6 @@ def simulate_views(
     chosen = str(np.random.default_rng([seed, row, 0]).choice(list(features))) if features else ""
     rng = np.random.default_rng([seed, row, 1])
     scene = draw_scene(rng, () if chosen in DEFECTS else here and (chosen,))
-    crowded = chosen == "crowded" or bool(rng.random() < _CROWDED)
     views = []
     field = None
     for number, name in enumerate(looks):
@@ -126,21 +125,17 @@ def simulate_views(
                 arcsec=sight.radius,
                 magnitude=magnitude,
                 limit=sight.limit + 0.5,
-                crowded=crowded,
             )
         wanted = frozenset([chosen] if chosen in DEFECTS else [])
         for step, context in enumerate(contexts):
             grain = np.random.default_rng([seed, row, 3, number, step])
-            picture, truth = observe(scene, field, wider(sight, context), size, grain, crowded=crowded, wanted=wanted)
+            picture, truth = observe(scene, field, wider(sight, context), size, grain, wanted=wanted)
             known = {
                 "galaxy": row, "seed": seed, "host": scene.host, "bulge_fraction": scene.bulge_fraction,
                 "axis_ratio": scene.axis_ratio, "position_angle": scene.angle % 180,
             }  # fmt: skip
             views.append(View(picture, known | truth))
     return views
-
-
-_CROWDED = 0.04
 
 
 def simulate_galaxies(

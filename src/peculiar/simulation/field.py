@@ -93,10 +93,8 @@ def draw_field(
     )  # fmt: skip
 
 
-def bright_star(
-    rng: np.random.Generator, *, near: float, far: float, light: float
-) -> tuple[float, float, float, Stars]:
-    """Draw a star in front: position between two distances, flux, and colour."""
+def bright_star(rng: np.random.Generator, *, near: float, far: float) -> tuple[float, float, Stars]:
+    """Draw a star in front: its position, between two distances, and its colour."""
     distance, way = rng.uniform(near, far), rng.uniform(0, 2 * math.pi)
     colour = Stars("disc", float(np.clip(rng.gamma(1.6, 0.8) - 1.2, -1.2, 3)))
-    return distance * math.cos(way), distance * math.sin(way), light, colour
+    return distance * math.cos(way), distance * math.sin(way), colour

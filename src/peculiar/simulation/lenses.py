@@ -52,10 +52,13 @@ class Lens:
 
     @property
     def cusp(self) -> float:
-        """About the half-width of the tangential caustic, inside which a point has four images."""
+        """Distance from the centre of the nearer cusps of the tangential caustic, an astroid with four images inside.
+
+        The critical curve, where the convergence is a half, crosses the axes at theta_E / sqrt(q) and theta_E sqrt(q).
+        """
         q = min(self.place.q, 0.999)
-        f = math.sqrt(1 - q * q)
-        return self.einstein * math.sqrt(q) / f * min(math.atanh(f) - f / 1, math.atan(f / q) - f) + 1e-9
+        f, root = math.sqrt(1 - q * q), math.sqrt(q)
+        return self.einstein * min(1 / root - root / f * math.atan(f / q), root / f * math.atanh(f) - root)
 
     def images(self, x: float, y: float) -> NDArray[np.float64]:
         """Return the images of a point source, shape (images, 2), without the one at the singular centre.

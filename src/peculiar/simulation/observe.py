@@ -98,7 +98,7 @@ def grid(sight: Sight, size: int) -> tuple[int, float, int]:
     return pixels, step, 2 if sight.fwhm < 2.6 * step and pixels <= 192 else 1
 
 
-def expose(scene: Scene, field: Field, sight: Sight, size: int, *, crowded: bool = False) -> Exposure:
+def expose(scene: Scene, field: Field, sight: Sight, size: int) -> Exposure:
     """Expose a scene without noise."""
     pixels, step, fine = grid(sight, size)
     margin = min(math.ceil(2.5 * sight.fwhm / step) + 3, 24)
@@ -109,7 +109,7 @@ def expose(scene: Scene, field: Field, sight: Sight, size: int, *, crowded: bool
     canvas = Canvas(whole, cell / sight.radius, rest)
     scene.paint(canvas)
     galaxy = canvas.light[canvas.middle].copy() if "low_surface_brightness" in scene.marks else None
-    with canvas.feature("crowded" if crowded else None):
+    with canvas.feature("crowded" if scene.crowded else None):
         field.paint(canvas)
     if galaxy is not None:
         canvas.added["low_surface_brightness"] = galaxy
@@ -168,7 +168,6 @@ def observe(
     size: int,
     rng: Rng,
     *,
-    crowded: bool = False,
     wanted: frozenset[str] = frozenset(),
 ) -> tuple[NDArray[np.uint8], dict[str, Any]]:
     """Take a picture of a scene.
@@ -182,8 +181,6 @@ def observe(
         Side of the picture, in pixels.
     rng : numpy.random.Generator
         Of the noise and the defects.
-    crowded : bool
-        Whether the field counts as the feature "crowded".
     wanted : frozenset of str
         Defects that there have to be.
 
@@ -193,7 +190,7 @@ def observe(
     truth : dict
         Columns of the truth: of the sight, and of each feature.
     """
-    exposure = expose(scene, field, sight, size, crowded=crowded)
+    exposure = expose(scene, field, sight, size)
     light, noise = exposure.light, exposure.noise
     pixels = light.shape[-1]
     bands = light + noise * grainy(rng, light.shape, sight.grain * min(sight.pixel_scale / exposure.step, 1.0))
@@ -238,7 +235,7 @@ def observe(
             name: True, f"{name}_strength": flaw.strength, f"{name}_x": middle_of + flaw.x * size,
             f"{name}_y": middle_of + flaw.y * size, f"{name}_size": flaw.size * size, **_of(name, seen[name]),
         }  # fmt: skip
-    if crowded:
+    if scene.crowded:
         truth |= {"crowded": True, **_of("crowded", seen.get("crowded"))}
     return picture, truth
 

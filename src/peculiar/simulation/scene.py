@@ -48,6 +48,8 @@ class Scene:
     marks : dict of str to Mark
         The features.
     bulge_fraction, axis_ratio, angle : float
+    crowded : bool
+        Whether the field around it is full of stars.
     """
 
     host: str
@@ -56,6 +58,7 @@ class Scene:
     axis_ratio: float = 1.0
     angle: float = 0.0
     bulge_fraction: float = 0.0
+    crowded: bool = False
     parts: list[tuple[str | None, Part]] = field(default_factory=list)
     marks: dict[str, Mark] = field(default_factory=dict)
 
