@@ -616,15 +616,15 @@ def test_the_version_is_told(peculiar_command: Any) -> None:
     assert peculiar_command("--version")[:2] == (0, f"peculiar {importlib.metadata.version('peculiar')}\n")
 
 
-def test_what_needs_an_extra_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("peculiar.exercise.run_folder", "peculiar.exercise.weights", "peculiar.training.export"):
+def test_what_needs_an_extra_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tiny_run: Path) -> None:
+    for name in ("peculiar.exercise.run_folder", "peculiar.exercise.weights", "peculiar.training.network_file"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, "safetensors", None)
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(MissingExtraError, match=r"peculiar\.load_run needs .*pip install 'peculiar\[exercise\]'"):
         peculiar.load_run  # noqa: B018 - loaded by being looked at
-    with pytest.raises(MissingExtraError, match=r"peculiar\.export needs .*pip install 'peculiar\[train\]'"):
-        peculiar.export  # noqa: B018
+    with pytest.raises(MissingExtraError, match=r"exporting a network needs .*pip install 'peculiar\[train\]'"):
+        peculiar.export(tiny_run, "model.onnx")
 
 
 def _commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, set[str]]]:

@@ -120,7 +120,7 @@ def test_a_run_is_scored_by_its_network(fake_npz: Path, peculiar_command: Any) -
         assert json.loads(json.dumps(found.as_dict()))["scores"] == told["scores"]
         assert found.scored.choice.trained_on == 32
     with pytest.raises(
-        UsageError, match=r"run is the folder of a run; give its network, load_run\('run'\), or a model"
+        UsageError, match=r"run is the folder of a run; give its network, load_run\('run'\), or its model file"
     ):
         evaluate(fake_npz, "run")
     trained.model.origin = None

@@ -492,7 +492,7 @@ def test_a_disk_that_takes_no_answers_is_told(client: TestClient, labels: Labels
     labels._connection.execute("PRAGMA query_only = ON")
     refused = client.post("/answer", data=form(page) | {"choice": "1"}, headers={"HX-Request": "true"})
     assert refused.status_code == 503
-    assert "cannot be written to" in refused.text
+    assert "it cannot be written; change its permissions" in refused.text
     labels._connection.execute("PRAGMA query_only = OFF")
     answer(client, page)
     assert len(labels.history("odd")) == 1

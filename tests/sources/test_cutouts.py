@@ -676,7 +676,7 @@ def test_an_interruption_leaves_everything_in_order(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--out", "x"], "give either NAME (exercise or simulated), or both --survey and --catalog"),
+        (["--out", "x"], "give either NAME (exercise, simulated or mock), or both --survey and --catalog"),
         (["simulated", "--survey", "sdss", "--catalog", "x.csv", "--out", "x"], "give either NAME"),
         (["--survey", "sdss", "--out", "x"], "give either NAME"),
         (["simulated", "--pixels", "64", "--out", "x"], "--pixel-scale and --rate are for cut-outs"),

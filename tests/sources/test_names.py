@@ -260,8 +260,8 @@ def test_a_folder_that_cannot_be_read_is_told(
     root = lay("folder", tmp_path, {"ring/a.png": plain_pictures[0], "bar/b.png": plain_pictures[1]})
     scandir, closed = os.scandir, "bar"
 
-    def refuse(path: Path) -> object:
-        if Path(path).name == closed:
+    def refuse(path: Path | int) -> object:
+        if not isinstance(path, int) and Path(path).name == closed:
             raise PermissionError(13, "Permission denied", str(path))
         return scandir(path)
 

@@ -370,9 +370,8 @@ def test_names_of_columns_come_back_or_are_refused(name: str, suffix: str, tmp_p
         assert (odd and suffix != "parquet") or (suffix, name) in {("fits", "a" * 200), ("parquet", "")}
         return
     reader = TableReader(path)
-    mark = "'" if suffix == "csv" and name[0] in "=+-@" and name != "-5" else ""
     # In text files with blanks around their separators the names would have them, too: they are taken off.
-    assert reader.columns == ("id", f"{mark}{name.strip() if suffix == 'csv' else name}", "last")
+    assert reader.columns == ("id", name.strip() if suffix == "csv" else name, "last")
     found = pa.Table.from_batches(list(reader.batches(reader.columns)))
     assert [str(one) for one in found.column(1).to_pylist()] == ["7", "8"]
 

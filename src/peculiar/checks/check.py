@@ -131,8 +131,8 @@ def _open(path: Path, label: str | None, keys: Keys) -> tuple[Source | None, str
         if not is_table(path):
             raise
         table = TableReader(path)
-        if len(set(table.columns)) < len(table.columns):
-            raise
+        for name in table.columns:
+            table.check_column(name)
         for name in keys.given():
             table.check_column(name)
         return None, str(error)

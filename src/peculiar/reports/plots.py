@@ -15,11 +15,10 @@ from matplotlib.colors import Normalize, PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.text import Text
-from matplotlib.ticker import FixedFormatter
 from numpy.typing import NDArray
 
 from peculiar.files.writing import writing
-from peculiar.text import shown_lines
+from peculiar.text import shown, shown_lines
 
 # Galaxies are shown on a dark sky, and so are feature maps.
 NIGHT, STARLIGHT = "#0b1021", "#e8ecf4"
@@ -47,10 +46,6 @@ class Drawing(Figure):
         """Write the figure; what is not printable in its texts is written as escapes."""
         for text in self.findobj(Text):
             text.set_text(shown_lines(text.get_text()))
-        for axes in self.axes:
-            for axis in (axes.xaxis, axes.yaxis):
-                if isinstance(formatter := axis.get_major_formatter(), FixedFormatter):
-                    formatter.seq = [shown_lines(name) for name in formatter.seq]
         super().savefig(*arguments, **options)
 
 
@@ -410,8 +405,9 @@ def draw_confusion(confusion: Sequence[Sequence[int]], answers: Sequence[str]) -
         colour = "white" if shares[row, column] > 0.55 else "black"
         text = f"{counts[row, column]}\n{shares[row, column]:.0%}"
         axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
-    axes.set_xticks(range(len(answers)), answers, rotation=30, ha="right", parse_math=False)
-    axes.set_yticks(range(len(answers)), answers, parse_math=False)
+    names = [shown(answer) for answer in answers]
+    axes.set_xticks(range(len(names)), names, rotation=30, ha="right", parse_math=False)
+    axes.set_yticks(range(len(names)), names, parse_math=False)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     figure.colorbar(image, ax=axes, shrink=0.8).set_label("share of the true class")
@@ -532,7 +528,7 @@ def draw_scores(scores: Mapping[str, Mapping[str, tuple[float | None, Sequence[f
                 axes.plot(interval, [line, line], color=colour, linewidth=2, alpha=0.6)
             axes.plot([value], [line], "o", color=colour, markersize=5)
         axes.set_title(score, fontsize=10)
-        axes.set_yticks(range(len(of)), list(of), parse_math=False)
+        axes.set_yticks(range(len(of)), [shown(name) for name in of], parse_math=False)
         axes.set_ylim(len(of) - 0.5, -0.5)
         axes.grid(alpha=0.25, axis="x")
         axes.margins(x=0.1)
