@@ -110,7 +110,7 @@ class Sight:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A region of sights: ranges, from which numbers are drawn, widths, frames, noise and softening evenly in the logarithm."""
+    """A region of sights: ranges to draw from; widths, frames, noise and softening evenly in the logarithm."""
 
     name: str
     pixel_scale: float

@@ -18,7 +18,7 @@ from peculiar.simulation.scene import Scene
 
 Rng = np.random.Generator
 
-# A feature is visible from these on; see `Seen`. Chosen by looking at some 280 pictures of features in the look of DECaLS.
+# A feature is visible from these on; see `Seen`. Chosen on some 280 pictures of features in DECaLS's look.
 _LEAST_SNR, _LEAST_CONTRAST, _LEAST_RESOLVED = 12.0, 0.1, 0.8
 
 
