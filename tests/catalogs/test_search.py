@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from peculiar.catalogs.catalog import Catalog
 from peculiar.catalogs.embeddings import Embeddings
-from peculiar.catalogs.search import Cone, embed, find_rows, parse_cone, selected
+from peculiar.catalogs.search import Cone, added_column, embed, find_rows, parse_cone, selected
 from peculiar.catalogs.sheet import draw_sheet
 from peculiar.catalogs.sql import run_sql
 from peculiar.cli import app
@@ -27,6 +27,7 @@ from peculiar.labelling.web.gallery import Gallery, Selection
 from peculiar.models.model_file import load_model
 from peculiar.reports.plots import save
 from peculiar.sources import open_source
+from peculiar.tables.column import Column
 from peculiar.tables.reader import TableReader
 
 
@@ -406,3 +407,14 @@ def test_columns_that_differ_in_case_alone_are_told_apart(tmp_path: Path) -> Non
     assert found.to_arrow().to_pydict() == {"id": ["c", "b"], "g": [3.0, 2.0], "G": [10.0, 20.0], "G 2": [9.0, 8.0]}
     rows, _ = find_rows(Catalog(tmp_path / "catalog.parquet"), "g > 1", by="G")
     assert rows.tolist() == [1, 2]
+
+
+def test_a_column_of_the_catalogue_is_not_replaced_by_one_of_a_search(tmp_path: Path) -> None:
+    known = Column("Similarity", pa.float32(), ucd="stat.value")
+    path = tmp_path / "c.parquet"
+    pa.parquet.write_table(pa.table([pa.array([0.5], pa.float32())], schema=pa.schema([known.field()])), path)
+    catalog = Catalog(path)
+    added = Column("similarity", pa.float32(), ucd="stat.correlation")
+    assert added_column(added, catalog).name == "similarity_2"
+    assert added_column(Column("distance", pa.float32()), catalog).name == "distance"
+    assert selected(catalog).tolist() == [True]

@@ -1,5 +1,6 @@
 """Terminal output: only results on standard output, no control characters, quiet ends."""
 
+import io
 import json
 import os
 import shutil
@@ -16,8 +17,8 @@ import pytest
 from astropy.io import fits
 from typer.testing import CliRunner
 
-from peculiar.cli import app
-from peculiar.cli.terminal import err, out, print_table
+from peculiar.cli import PipeClosed, app
+from peculiar.cli.terminal import err, out, print_json, print_table, print_unreadable
 from peculiar.text import width
 from pictures import draw_galaxy
 
@@ -193,3 +194,23 @@ def test_ctrl_c_while_the_program_is_loaded(many: Path, pause: float) -> None:
     assert "Traceback" not in told
     assert process.returncode in (0, 130)
     assert not list(many.glob(".*part*"))
+
+
+def test_output_to_a_reader_that_has_gone_ends_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Gone(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+    monkeypatch.setattr(out, "quiet", False)
+    monkeypatch.setattr(out, "file", Gone())
+    with pytest.raises(PipeClosed):
+        print_json({"a": 1})
+    with pytest.raises(PipeClosed):
+        out.print("a line")
+
+
+def test_of_many_unreadable_pictures_the_first_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    print_unreadable({f"g{number}": "it is dark" for number in range(12)}, 2000)
+    *first, last = capsys.readouterr().err.splitlines()
+    assert first == [f"g{number} cannot be read: it is dark" for number in range(10)]
+    assert last == "and 1,990 more cannot be read"

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from peculiar.errors import UsageError
-from peculiar.files.writing import cache_folder, writing, writing_folder
+from peculiar.files import writing as writing_module
+from peculiar.files.writing import cache_folder, sweep, sync, writing, writing_folder
 
 
 def test_the_cache_lies_where_the_environment_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,3 +140,57 @@ def test_a_folder_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="new has to be new, or an empty folder"):
         write(None)
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def leave(folder: Path, name: str, *, host: str | None = None, process: int = 2**22 + 1) -> Path:
+    """Leave a temporary file as a killed process does; by default, no process has this number."""
+    name, _, suffix = name.partition(".")
+    path = folder / f".{name}.{host or writing_module._HOST}-{process}.part.{suffix}"
+    path.write_text("half")
+    return path
+
+
+def test_temporary_files_of_killed_processes_alone_are_removed(tmp_path: Path) -> None:
+    dead, folder = leave(tmp_path, "a.csv"), leave(tmp_path, "d.csv")
+    folder.unlink()
+    (folder / "part").mkdir(parents=True)
+    lives = leave(tmp_path, "b.csv", process=os.getpid())
+    elsewhere = leave(tmp_path, "c.csv", host="0" * 8)
+    sweep(tmp_path)
+    assert set(tmp_path.iterdir()) == {lives, elsewhere}
+    sweep(tmp_path, alone=True)
+    assert not dead.exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_temporary_files_of_other_files_stay(tmp_path: Path) -> None:
+    own, other = leave(tmp_path, "a.csv"), leave(tmp_path, "a.fits")
+    sweep(tmp_path, tmp_path / "a.csv")
+    assert (own.exists(), other.exists()) == (False, True)
+
+
+@pytest.mark.parametrize("error", [PermissionError, OverflowError])
+def test_a_process_of_another_user_may_be_alive(
+    error: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(process: int, number: int) -> None:
+        raise error
+
+    monkeypatch.setattr(os, "kill", refuse)
+    left = leave(tmp_path, "a.csv")
+    sweep(tmp_path)
+    assert left.exists()
+
+
+def test_a_file_system_that_cannot_flush_folders_is_used_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(number: int) -> None:
+        raise OSError(reason, "no")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    reason = errno.EINVAL
+    sync(tmp_path)
+    reason = errno.EIO
+    with pytest.raises(OSError, match="no"):
+        sync(tmp_path)

@@ -519,3 +519,14 @@ def test_a_jpeg_that_simplejpeg_refuses_is_judged_by_pillow(monkeypatch: pytest.
     expected = decode_picture(content, Framing(32))
     monkeypatch.setattr(decode, "_simplejpeg_decoder", lambda: refuse)
     np.testing.assert_array_equal(decode_picture(content, Framing(32)), expected)
+
+
+def test_a_large_jpeg_is_decoded_alone_and_with_few_scans(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = io.BytesIO()
+    Image.fromarray(draw_galaxy(32, 6, 16, 16, seed=1)).save(file, "JPEG", progressive=True)
+    before = decode.decode_whole(file.getvalue())
+    monkeypatch.setattr(decode, "LARGE_PIXELS", 1000)
+    np.testing.assert_array_equal(decode.decode_whole(file.getvalue()), before)
+    monkeypatch.setattr(decode, "SCANS", 3)
+    with pytest.raises(PictureError, match="it is a JPEG of more than 3 scans; save it again"):
+        decode.decode_whole(file.getvalue())

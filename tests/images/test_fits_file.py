@@ -357,3 +357,15 @@ def test_a_file_that_is_not_fits_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.fits").write_bytes(b"no FITS")
     with pytest.raises(DataError, match=r"x\.fits: cannot be read as FITS \(it starts with b'no FITS'\)"):
         FitsFile(tmp_path / "x.fits")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"SIMPLE  =" + bytes(3 << 20), r"it unpacks to more than 1 MiB; unpack it first"),
+        (b"id,ra,dec\n" * 100, "its decompressed content starts with b'id,ra,dec"),
+    ],
+)
+def test_what_is_packed_is_bounded_and_fits(content: bytes, said: str) -> None:
+    with pytest.raises(DataError, match=rf"cannot be read as FITS \({said}"):
+        FitsFile(gzip.compress(content), most=1 << 20)

@@ -1,7 +1,5 @@
 """Answers in a database from Python; the commands print the same."""
 
-import threading
-import types
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +8,6 @@ import pytest
 from peculiar.errors import NotFoundError, UnknownNameError, UsageError
 from peculiar.labelling.answers import agreement, export_labels
 from peculiar.labelling.database import Event, Labels
-from peculiar.labelling.web import serve
 from peculiar.questions.question import Question
 from peculiar.tables.reader import TableReader
 
@@ -61,25 +58,3 @@ def test_questions_that_are_not_there_are_told(db: Path, tmp_path: Path) -> None
         pass
     with pytest.raises(UsageError, match="holds no answers yet"):
         export_labels(tmp_path / "new.db", tmp_path / "x.csv")
-
-
-def test_in_a_notebook_the_pages_are_served_by_a_thread_until_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
-    running = threading.Event()
-    server: Any = types.SimpleNamespace(should_exit=False)
-
-    def run(sockets: list[object]) -> None:
-        running.set()
-        while not server.should_exit:
-            threading.Event().wait(0.01)
-
-    class TimeoutProtocol(threading.Thread):
-        def join(self, timeout: float | None = None) -> None:
-            if timeout is not None and not server.should_exit:
-                assert running.wait(5)
-                raise KeyboardInterrupt
-            super().join(timeout)
-
-    server.run = run
-    monkeypatch.setattr(serve.threading, "Thread", TimeoutProtocol)
-    serve._run_apart(server, [])
-    assert server.should_exit

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet
@@ -494,3 +495,21 @@ def test_an_export_holds_no_formulas(labels: Labels, tmp_path: Path, hostile: st
             row = next(csv.DictReader(file))
         assert row.get("id", row.get("galaxy")) == f"'{galaxy}"
         assert TableReader(tmp_path / f"{what}.csv").column("galaxy" if what == "events" else "id")[0] == galaxy
+
+
+def test_one_annotator_s_answers_are_found(labels: Labels) -> None:
+    labels.record([said(1), said(2, who="Bob"), said(3, "no shell")])
+    assert [one.galaxy for one in labels.current("shell", "Ada")] == ["g1", "g3"]
+
+
+def test_only_an_undo_withdraws(labels: Labels) -> None:
+    labels.record([said(1)])
+    with pytest.raises(LabelError, match="only an undo withdraws an event"):
+        labels.record([replace(said(2), undoes="event-000001")])
+    assert [one.answer for one in labels.current("shell")] == ["shell"]
+
+
+@pytest.mark.parametrize("answers", [("shell", "no\nshell"), ("shell", " ")])
+def test_a_question_whose_answers_cannot_be_shown_is_refused(labels: Labels, answers: tuple[str, ...]) -> None:
+    with pytest.raises(LabelError, match="'other' needs two answers or more, of printable characters"):
+        labels.ask(Question("other", answers))

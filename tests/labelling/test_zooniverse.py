@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from classifications import classification, export
 from peculiar.cli import app
-from peculiar.errors import DataError, UnknownNameError, UsageError
+from peculiar.errors import DataError, NotFoundError, UnknownNameError, UsageError
 from peculiar.labelling.classifications import read_classifications
 from peculiar.labelling.database import Labels
 from peculiar.labelling.zooniverse import Chosen, Imported, export_manifest, import_classifications
@@ -352,3 +352,39 @@ def test_the_command_says_what_was_passed_over(tmp_path: Path) -> None:
         "1 are repeated answers of the same person for the same galaxy; the last one counts",
         "2 are for galaxies identified only by the number of their subject (--id names the field to use)",
     ]
+
+
+def test_an_export_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with Labels(tmp_path / "labels.db") as labels, pytest.raises(NotFoundError, match=r"no export .* at .*none\.csv"):
+        import_classifications(tmp_path / "none.csv", labels, SHELL)
+
+
+def test_an_unknown_version_is_before_every_other(tmp_path: Path) -> None:
+    rows = [said(1, task("Yes"), workflow_version=""), said(2, task("Yes"), workflow_version="12.1")]
+    found, answers = imported(tmp_path, rows, version="12")
+    assert answers == {"g2": "Yes"}
+    assert found.passed_over == {"version unknown": 1}
+
+
+def test_many_classifications_are_stored_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("peculiar.labelling.zooniverse._AT_ONCE", 2)
+    found, answers = imported(tmp_path, [said(number, task("Yes")) for number in range(5)])
+    assert (found.new, found.known) == (5, 0)
+    assert answers == {f"g{number}": "Yes" for number in range(5)}
+
+
+def test_a_manifest_leaves_out_what_cannot_be_read(tmp_path: Path, plain_pictures: list[bytes]) -> None:
+    (tmp_path / "pictures").mkdir()
+    for number in range(3):
+        (tmp_path / "pictures" / f"{number}.png").write_bytes(plain_pictures[number][: 30 if number == 1 else None])
+    source = open_source(tmp_path / "pictures")
+    written, problems = export_manifest(source, tmp_path / "out", size=16)
+    assert (written, list(problems)) == (2, ["1.png"])
+    assert problems["1.png"]
+    with (tmp_path / "out" / "manifest.csv").open() as file:
+        listed = list(csv.DictReader(file))
+    assert [row["#id"] for row in listed] == ["0.png", "2.png"]
+    assert {row["image"] for row in listed} == {path.name for path in (tmp_path / "out").glob("*.jpg")}
+    for size in (0, 1025):
+        with pytest.raises(UsageError, match=f"from 1 to 1024 pixels; received {size}"):
+            export_manifest(source, tmp_path / "other", size=size)

@@ -1,5 +1,7 @@
 """The model file: what it answers, and what is said of files that are none."""
 
+import json
+import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -394,3 +396,21 @@ def test_the_model_that_ships_answers_three_questions() -> None:
     card = load_model().card
     assert [question.name for question in card.questions] == ["four_class", "clean5", "odd"]
     assert card.scores["part"] == "test"
+
+
+def test_a_pipe_is_no_model(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.onnx")
+    with pytest.raises(ModelError, match=r"pipe\.onnx is not a model file, but something else"):
+        load_model(tmp_path / "pipe.onnx")
+
+
+def test_a_card_that_another_program_wrote_is_refused() -> None:
+    path = changed(shipped_model(), lambda card: json.dumps(json.loads(card), indent=1))
+    with pytest.raises(ModelError, match="is damaged: the card is not a JSON object as `peculiar export` writes it"):
+        load_model(path)
+
+
+def test_a_card_without_a_network_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "bare.onnx").write_bytes(seal(b"", load_model().card))
+    with pytest.raises(ModelError, match=r"bare\.onnx is not a model file, or is damaged"):
+        load_model(tmp_path / "bare.onnx")

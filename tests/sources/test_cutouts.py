@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from peculiar.errors import DownloadError, UnknownNameError, UsageError
 from peculiar.files.writing import cache_folder
 from peculiar.sources import cutouts, open_source
 from peculiar.sources.cutouts import INDEX, Fetched, fetch_cutouts
+from peculiar.sources.get import get_cutouts
 from peculiar.sources.http import Manners
 from peculiar.sources.positions import Position, Positions
 from peculiar.sources.surveys import SURVEYS, Frame, choose_frame, find_survey
@@ -603,19 +605,9 @@ def test_the_page_holds_the_fact_sheets() -> None:
 
 
 @pytest.fixture
-def command(service: Service, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+def command(service: Service, monkeypatch: pytest.MonkeyPatch, peculiar_command: Any) -> Callable[..., Any]:
     monkeypatch.setenv("PECULIAR_CUTOUTS_URL", service.url)
-
-    def call(*words: object) -> tuple[int, str, str]:
-        result = subprocess.run(
-            [sys.executable, "-m", "peculiar", "data", "get", *map(str, words)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return result.returncode, result.stdout, result.stderr
-
-    return call
+    return partial(peculiar_command, "data", "get")
 
 
 CUTOUTS = ("--survey", "legacy", "--catalog", "positions.csv", "--out", "out", "--pixels", 64, "--rate", 50)
@@ -706,3 +698,14 @@ def test_the_help_tells_the_surveys_and_their_rates() -> None:
 def test_the_pictures_of_the_test_service_are_pictures() -> None:
     with Image.open(io.BytesIO(draw(1, 2, 64))) as picture:
         assert picture.size == (64, 64)
+
+
+def test_cut_outs_are_fetched_from_python(
+    service: Service, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PECULIAR_CUTOUTS_URL", service.url)
+    found = get_cutouts(some(2), "out", survey="legacy", pixels=64, rate=50)
+    assert (found.fetched, found.complete) == (2, True)
+    assert "fetched" in capsys.readouterr().err
+    assert get_cutouts(some(2), "out", survey="legacy", pixels=64, rate=50, verbose=False).there == 2
+    assert capsys.readouterr() == ("", "")

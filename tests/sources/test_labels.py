@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from peculiar.errors import LabelError, PeculiarWarning
+from peculiar.errors import LabelError, PeculiarWarning, UnknownNameError
 from peculiar.images.decode import encode_picture
 from peculiar.questions.question import Question, find_tree
 from peculiar.sources import MemorySource, open_source
-from peculiar.sources.labels import own_question, told_questions
+from peculiar.sources.labels import open_labelled, own_question, told_questions, with_most
 from peculiar.sources.stream import Source
 
 
@@ -159,3 +159,32 @@ def test_a_named_column_of_ids_serves_every_column_of_the_table(tmp_path: Path) 
     question = Question("shape", ("round", "flat"))
     (joined,), _ = told_questions([source], [question], tmp_path / "votes.csv", "other")
     assert (joined.column("shape"), joined.column("seeing")) == (["round", "flat"], ["1.5", "0.7"])
+
+
+def test_the_majority_of_votes_is_the_label(tmp_path: Path) -> None:
+    folder = write_pictures("7.jpg", "8.jpg", "9.jpg")
+    labels = write_labels(("7", 5, 2), ("8", 3, 3), ("9", 0, 4), head=("id", "n_no_shell", "n_shell"))
+    shell = Question("shell", ("no_shell", "shell"))
+    source, question = with_most(open_source(folder), shell, labels)
+    assert question.votes == ("n_no_shell", "n_shell")
+    assert source.labels() == ["no_shell", None, "shell"]
+    assert "3 of 3 galaxies joined" in source.joined
+
+
+def test_what_is_not_of_the_labels_is_that_of_the_data(tiny_survey: Path) -> None:
+    data = open_source(tiny_survey)
+    (source,), _ = own_question([data], labels=write_labels(("sim-001", "a"), ("sim-002", "b")))
+    assert source.files() == data.files()
+    assert source.behind(0, 5) == data.behind(0, 5)
+    assert source.fingerprint(0, 5) == data.fingerprint(0, 5)
+    described = source.described(["ra"])
+    assert [column.name for column in described] == ["ra"]
+    assert [batch.to_pydict() for batch in source.carried(described, 0, 3)] == [
+        batch.to_pydict() for batch in data.carried(described, 0, 3)
+    ]
+
+
+def test_a_column_of_ids_that_neither_table_has_is_told() -> None:
+    folder = write_pictures("1.jpg")
+    with pytest.raises(UnknownNameError, match=r"no column 'key' in labels\.csv"):
+        open_labelled(folder, labels=write_labels(("1", "a")), id="key")

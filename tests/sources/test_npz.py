@@ -261,3 +261,24 @@ def test_damaged_files_are_read_or_refused(content: bytes, tmp_path: Path) -> No
     except PeculiarError:
         return
     assert len(rows) == len(source) == len(source.labels()) == len(pixels)
+
+
+def test_pictures_that_lie_column_by_column_and_are_too_many_are_told(
+    tmp_path: Path, fake_pictures: NDArray[np.uint8], fake_labels: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.npz"
+    np.savez(path, data=np.asfortranarray(fake_pictures[:4]), labels=fake_labels[:4])
+    assert [one.picture.sum() for one in open_source(path).galaxies() if one.picture is not None] == [
+        picture.sum() for picture in fake_pictures[:4]
+    ]
+    monkeypatch.setattr("peculiar.sources.npz.WHOLE_BYTES", 1000)
+    with pytest.raises(DataError, match=r"a\.npz: 'data' lies column by column.*np\.ascontiguousarray"):
+        list(open_source(path).galaxies())
+
+
+def test_ids_that_are_python_objects_are_not_unpickled(tmp_path: Path, fake_pictures: NDArray[np.uint8]) -> None:
+    path = tmp_path / "a.npz"
+    np.savez(path, data=fake_pictures[:2], id=np.array(["x", None], dtype=object))
+    with pytest.warns(PeculiarWarning, match="their rows serve as ids"):
+        source = open_source(path)
+    assert source.ids() == ["a-0", "a-1"]

@@ -1,5 +1,6 @@
 """What holds for every source: recognised by content, one stream in one order, and labelled galaxies in memory."""
 
+import errno
 import gzip
 import io
 import os
@@ -31,7 +32,7 @@ from peculiar.errors import (
 )
 from peculiar.images.decode import Framing, decode_picture, encode_picture
 from peculiar.questions.question import FOUR_CLASS, Question
-from peculiar.sources import Galaxy, MemorySource, Row, Source, open_source
+from peculiar.sources import Galaxy, MemorySource, Row, Source, open_mosaic, open_source
 from peculiar.sources.dataset import read_dataset
 from peculiar.tables.column import Column
 
@@ -172,7 +173,7 @@ def test_one_picture_is_a_source_of_its_own(tmp_path: Path, plain_pictures: list
     assert greys(source.galaxies()) == [120]
 
 
-@pytest.mark.parametrize("kind", ["folder", "parquet", "tar"])
+@pytest.mark.parametrize("kind", ["folder", "parquet", "tar", "zip"])
 @pytest.mark.filterwarnings("ignore:.*ids that occur more than once")
 def test_several_files_are_read_as_if_they_lay_alone(
     kind: str, plain_pictures: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -245,6 +246,58 @@ def test_a_file_that_cannot_be_opened_is_told() -> None:
         server.bind("galaxies.npz")  # a socket cannot be opened, not even by the administrator
         with pytest.raises(DataError, match=r"galaxies\.npz: cannot be opened \(it is a socket\)"):
             open_source("galaxies.npz")
+
+
+def test_a_file_that_may_not_be_opened_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path, *_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    (tmp_path / "galaxies.npz").write_bytes(b"PK")
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(DataError, match=r"galaxies\.npz: cannot be opened \(Permission denied\)"):
+        open_source(tmp_path / "galaxies.npz")
+
+
+def test_a_pattern_is_told_to_be_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(
+        NotFoundError, match=r"pictures/\*\.jpg; give the folder, .*pictures, all of whose pictures are"
+    ):
+        open_source(tmp_path / "pictures" / "*.jpg")
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "said"),
+    [
+        ({"bands": "i,r,g"}, UsageError, "bands and a stretch apply to FITS images, .* of the kind 'folder'"),
+        ({"bands": " , "}, UsageError, "bands are named as in i,r,g, the reddest first; received ' , '"),
+        ({"id": "name"}, UnknownNameError, "no column 'name' in pictures, which is not a table"),
+    ],
+)
+def test_options_for_other_kinds_are_refused(
+    options: dict[str, str], kind: type[Exception], said: str, tmp_path: Path, plain_pictures: list[bytes]
+) -> None:
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "a.png").write_bytes(plain_pictures[0])
+    with pytest.raises(kind, match=said):
+        open_source(tmp_path / "pictures", **options)
+
+
+def test_mosaics_need_files_and_a_table(tmp_path: Path) -> None:
+    (tmp_path / "positions.csv").write_text("id,ra,dec\n")
+    with pytest.raises(UsageError, match="no mosaic was given"):
+        open_mosaic([], tmp_path / "positions.csv")
+    with pytest.raises(NotFoundError, match=r"nothing at .*none\.csv; give a FITS mosaic and a table of positions"):
+        open_mosaic([], tmp_path / "none.csv")
+
+
+@pytest.mark.parametrize("kind", ["parquet", "tar", "zip"])
+def test_a_data_set_may_lie_below_a_folder(kind: str, tmp_path: Path, plain_pictures: list[bytes]) -> None:
+    (tmp_path / "set" / "data").mkdir(parents=True)
+    write_source(kind, tmp_path / "set" / "data" / f"a.{kind}", plain_pictures)
+    (tmp_path / "set" / "README.md").write_text("About")
+    source = open_source(tmp_path / "set")
+    assert source.kind == ("table" if kind == "parquet" else kind)
+    assert greys(source.galaxies()) == GREYS
 
 
 def test_a_label_that_a_source_has_may_be_named(source: Source) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from peculiar.errors import DataError
 from peculiar.tables.column import Column
+from peculiar.tables.delimited import open_unpacked
 from peculiar.tables.reader import TableReader
 from peculiar.tables.sky import need_sky
 
@@ -153,3 +154,42 @@ def test_a_header_alone_and_none_at_all(tmp_path: Path) -> None:
         path.write_text(text)
         assert TableReader(path).columns == ("id", "ra")
         assert TableReader(path).column("id") == []
+
+
+def test_many_rows_without_values_before_others_stay(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("a,b\n" + ",\n" * 700_000 + "1,2\n" + ",\n" * 700_000)  # more than Arrow reads at a time
+    read = TableReader(path).column("a")
+    assert (len(read), read[-1]) == (700_001, "1")
+
+
+def test_a_comment_may_be_the_header_of_a_table_without_rows(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("# made by hand\n# id ra dec\n")
+    assert TableReader(path).columns == ("id", "ra", "dec")
+    assert TableReader(path).column("ra") == []
+
+
+def test_a_file_without_names_of_columns_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("sep=;\n\n")
+    with pytest.raises(DataError, match=r"a\.csv: holds no header: no line with the names of columns"):
+        TableReader(path)
+
+
+def test_text_that_breaks_the_encoding_of_its_first_bytes_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes("id,ra\ng1,1\n".encode("utf-16") + b"\n")
+    with pytest.raises(DataError, match=r"a\.csv: is not UTF-16 text, though its first bytes say so.*save it as UTF-8"):
+        TableReader(path)
+
+
+def test_what_is_unpacked_is_bounded_and_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("peculiar.tables.delimited._MOST_UNPACKED", 1 << 20)
+    path, content = tmp_path / "a.csv.gz", b"id,ra\n" + b"7,1\n" * (1 << 19)
+    path.write_bytes(gzip.compress(content))
+    with open_unpacked(path) as file, pytest.raises(DataError, match="holds more than 1 MB; unpack it first"):
+        file.read()
+    path.write_bytes(gzip.compress(content[:1000])[:-4])
+    with open_unpacked(path) as file, pytest.raises(DataError, match="is compressed, and damaged"):
+        file.read()

@@ -117,3 +117,18 @@ def test_names_that_end_in_a_unit(name: str, unit: str, bare: str) -> None:
 def test_units_that_are_none() -> None:
     assert parse_unit("furlong") is None
     assert str(parse_unit("arcsec")) == "arcsec"
+
+
+def test_text_that_is_stored_once_for_many_rows_is_read() -> None:
+    text = pa.array(["10", "x", "10", None])
+    quantity = quantity_of(Column("x", pa.string(), unit="deg"), "deg", where="a.parquet")
+    np.testing.assert_array_equal(quantity.read(text.dictionary_encode()), [10, np.nan, 10, np.nan])
+    np.testing.assert_array_equal(quantity.read(text), [10, np.nan, 10, np.nan])
+
+
+@pytest.mark.parametrize(
+    ("values", "first"), [(["10", "12:30:00", "1 2 3"], "12:30:00"), (["10", None], None), ([10.0], None)]
+)
+def test_the_first_sexagesimal_angle_is_found(values: list[object], first: str | None) -> None:
+    quantity = quantity_of(Column("x", pa.string(), unit="deg"), "deg", where="a.csv")
+    assert quantity.first_sexagesimal(pa.array(values)) == first

@@ -415,16 +415,14 @@ class _Place:
 
 def _best_stamp(sites: Sequence[_Site]) -> Stamp:
     """Cut a stamp out of the mosaic with the most of its pixels; usually the first has all."""
-    best, lack = None, math.inf
-    for site in sites:
-        stamp = site.field.cut(site.column, site.row, site.side)
-        lacks = (stamp.outside + stamp.missing) / stamp.pixels.size
-        if best is None or lacks < lack:
-            best, lack = stamp, lacks
-        if lack == 0:
-            break
-    if best is None:
-        raise ValueError("there is no mosaic")
+
+    def lack(stamp: Stamp) -> float:
+        return (stamp.outside + stamp.missing) / stamp.pixels.size
+
+    stamps = (site.field.cut(site.column, site.row, site.side) for site in sites)
+    best = next(stamps)
+    while lack(best) and (other := next(stamps, None)) is not None:
+        best = min(best, other, key=lack)
     return best
 
 

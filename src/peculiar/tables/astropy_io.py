@@ -214,7 +214,6 @@ _ENCODING = re.compile(rb"""^[^>]{0,200}\bencoding\s*=\s*["']([^"']*)["']""")
 
 def _read_votable(path: Path | io.BytesIO, table: str | None) -> "Table":
     from astropy.io import votable
-    from astropy.table import Table
 
     _check_xml(path)
     document = votable.parse(path)
@@ -230,8 +229,6 @@ def _read_votable(path: Path | io.BytesIO, table: str | None) -> "Table":
     at = _choose([one.name or one.ID or "" for one in tables], path if isinstance(path, Path) else None, table)
     # By default, the columns would be named by their ids in the XML.
     found = tables[at].to_table(use_names_over_ids=True)
-    if not isinstance(found, Table):
-        raise DataError("holds no table")
     found.meta = {info.name: info.value for info in [*document.infos, *document.resources[0].infos]}
     return found
 

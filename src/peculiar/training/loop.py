@@ -31,7 +31,7 @@ from peculiar.training.dimensions import BODY
 from peculiar.training.lessons import ask_teachers, check_teacher, keep_lessons, kept_lessons
 from peculiar.training.losses import weighted_cross_entropy
 from peculiar.training.networks.bodies import imagenet_file, load_imagenet
-from peculiar.training.networks.galaxy import GalaxyNet, channels_last, numbered_heads
+from peculiar.training.networks.galaxy import GalaxyNet, channels_last
 from peculiar.training.parts import check_parts, content, split_galaxies, told_split
 from peculiar.training.recipe import (
     AVERAGED,
@@ -317,7 +317,7 @@ class _Loop:
     def _take_best(self) -> None:
         """Let the averaged weights be those after the best epoch."""
         tensors, _, _ = read_weights(self.folder / run_files.BEST)
-        self.average.load_state_dict(numbered_heads(tensors, [question.name for question in self.data.questions]))
+        self.average.load_state_dict(tensors)
         write_weights(self.folder / AVERAGED, self.average.state_dict())
 
     def _go_on_from(self, start: Model) -> GalaxyNet:
@@ -363,11 +363,9 @@ class _Loop:
     def _resume(self) -> list[dict[str, Any]]:
         tensors, state, notes = read_weights(self.folder / run_files.LAST)
         history = run_files.parse_history(notes.get("history", ""), self.folder / run_files.LAST)
-        names = [question.name for question in self.data.questions]
-        self.net.load_state_dict(numbered_heads(tensors, names))
+        self.net.load_state_dict(tensors)
         averaged = {name: value for name, value in state.items() if name.startswith(_AVERAGE)}
-        average = {name.removeprefix(_AVERAGE): value for name, value in averaged.items()}
-        self.average.load_state_dict(numbered_heads(average, names))
+        self.average.load_state_dict({name.removeprefix(_AVERAGE): value for name, value in averaged.items()})
         self._restore_optimizer({name: value for name, value in state.items() if name not in averaged})
         run_files.write_history(self.folder, history)
         return history
@@ -502,7 +500,7 @@ def load_net(folder: Path, record: RunRecord) -> GalaxyNet:
     net = GalaxyNet(answers, record.recipe.width, record.recipe.body)
     tensors, _, _ = read_weights(folder / AVERAGED)
     try:
-        net.load_state_dict(numbered_heads(tensors, net.questions))
+        net.load_state_dict(tensors)
     except RuntimeError as error:
         message = f"{folder}: the weights do not match the network in {run_files.RECORD} ({error})"
         raise RunError(message) from error

@@ -249,14 +249,22 @@ def _print(address: str) -> None:
 
 def _run_apart(server: uvicorn.Server, sockets: list[socket.socket]) -> None:
     """Run a server in another thread until interrupted, because the cells of a notebook have an event loop."""
-    worker = threading.Thread(target=server.run, args=(sockets,), name="server")
-    worker.start()
+    ended = threading.Event()
+
+    def run() -> None:
+        try:
+            server.run(sockets)
+        finally:
+            ended.set()
+
+    # The thread is not joined: an interrupted join declares a thread that still runs to have ended.
+    threading.Thread(target=run, name="server").start()
     try:
-        while worker.is_alive():
-            worker.join(0.2)
+        while not ended.wait(0.2):
+            pass
     except KeyboardInterrupt:
         server.should_exit = True
-        worker.join()
+        ended.wait()
 
 
 @contextmanager
@@ -272,13 +280,14 @@ def _opened(address: str) -> Iterator[None]:
 
 
 def _listen(host: str, port: int) -> socket.socket:
+    if not 0 <= port <= 65_535:
+        message = f"a port is a number from 0, for any free one, to 65535; received {port}"
+        raise UsageError(message)
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        listening = socket.socket(family, socket.SOCK_STREAM)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((host, port))
-        listening.listen(128)  # from now on the address may be announced: early requests wait
-    except (OSError, OverflowError) as error:
+        both = family == socket.AF_INET6 and socket.has_dualstack_ipv6()
+        # It listens from now on, so that the address may be announced: early requests wait.
+        return socket.create_server((host, port), family=family, backlog=128, dualstack_ipv6=both)
+    except OSError as error:
         message = f"cannot listen on {host}, port {port} ({error}); choose another port (--port), or 0 for any free one"
         raise UsageError(message) from error
-    return listening

@@ -1,6 +1,6 @@
 """The galaxy network: a body, and a head for each question."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import cast
 
 import torch
@@ -48,23 +48,6 @@ class GalaxyNet(nn.Module):
     def head(self, question: str) -> nn.Linear:
         """Return the head of a question."""
         return cast(nn.Linear, self.heads[self.questions.index(question)])
-
-
-def numbered_heads(tensors: Mapping[str, Tensor], questions: Sequence[str]) -> dict[str, Tensor]:
-    """Return weights with heads by number, from files with heads by name."""
-    if all(f"heads.{number}.weight" in tensors for number in range(len(questions))):
-        return dict(tensors)
-    numbers = {f"heads.{_old_name(name)}.": f"heads.{number}." for number, name in enumerate(questions)}
-    renamed = {}
-    for name, values in tensors.items():
-        head, dot, kind = name.rpartition(".")
-        renamed[numbers.get(head + dot, head + dot) + kind] = values
-    return renamed
-
-
-def _old_name(question: str) -> str:
-    taken = "." in question or hasattr(nn.ModuleDict(), question)
-    return f"{question.replace('.', ' ')} head" if taken else question
 
 
 def channels_last(net: nn.Module) -> nn.Module:
