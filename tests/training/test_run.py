@@ -44,5 +44,5 @@ def test_scores_come_back_or_are_damaged(tmp_path: Path) -> None:
     write_result(tmp_path, {"model": "head", "scores": SCORES})
     assert read_result(tmp_path) == {"model": "head", "scores": SCORES}
     (tmp_path / run_files.SCORES).write_text('{"model"')
-    with pytest.raises(RunError, match="is damaged.*with --resume writes it again"):
+    with pytest.raises(RunError, match=r"is damaged.*with --resume writes it again"):
         read_result(tmp_path)
