@@ -412,7 +412,8 @@ def test_columns_that_differ_in_case_alone_are_told_apart(tmp_path: Path) -> Non
 def test_a_column_of_the_catalogue_is_not_replaced_by_one_of_a_search(tmp_path: Path) -> None:
     known = Column("Similarity", pa.float32(), ucd="stat.value")
     path = tmp_path / "c.parquet"
-    pa.parquet.write_table(pa.table([pa.array([0.5], pa.float32())], schema=pa.schema([known.field()])), path)
+    schema = pa.schema([pa.field("id", pa.string()), known.field()])
+    pa.parquet.write_table(pa.table([["g"], pa.array([0.5], pa.float32())], schema=schema), path)
     catalog = Catalog(path)
     added = Column("similarity", pa.float32(), ucd="stat.correlation")
     assert added_column(added, catalog).name == "similarity_2"

@@ -123,5 +123,5 @@ def test_a_damaged_header_does_not_hide_the_rest(tmp_path: Path, members: dict[s
     content = path.read_bytes()
     at = content.index(b"b.png")
     path.write_bytes(content[:at] + b"\xff" * 300 + content[at + 300 :])
-    with pytest.raises(DataError, match=rf"a\.tar: cannot be read as tar \(what follows byte {at} is damaged\)"):
+    with pytest.raises(DataError, match=rf"a\.tar: cannot be read as tar \(what follows byte {at:,} is damaged\)"):
         open_source(path).ids()

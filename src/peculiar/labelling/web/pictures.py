@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from peculiar.errors import PeculiarError, PictureError
+from peculiar.errors import DataError, PeculiarError, PictureError
 from peculiar.images.decode import Framing, encode_picture
 from peculiar.sources.stream import Row, Source, decode_row
 
@@ -73,7 +73,7 @@ class Pictures:
         """
         try:
             found = self._row(row)
-        except OSError as error:
+        except (DataError, OSError) as error:
             raise PictureError(f"its file cannot be read ({error})") from error
         if found is None:
             raise PictureError("it is not among the pictures")
