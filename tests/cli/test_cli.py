@@ -157,20 +157,6 @@ def test_info_names_versions(peculiar_command: Any) -> None:
     assert re.search(r"torch +\d", output)
 
 
-def test_info_without_an_extra(peculiar_command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    version = importlib.metadata.version
-
-    def known(package: str) -> str:
-        if package == "torch":
-            raise importlib.metadata.PackageNotFoundError
-        return version(package)
-
-    monkeypatch.setitem(sys.modules, "torch", None)
-    monkeypatch.setattr(importlib.metadata, "version", known)
-    told = json.loads(peculiar_command("info", "--json")[1])
-    assert (told["torch"], told["device"]) == (None, "cpu")
-
-
 @pytest.mark.parametrize(
     ("words", "status", "message"),
     [
