@@ -1,7 +1,6 @@
 """A model scored from Python: the same figures as on the command line, as an object."""
 
 import json
-import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -156,50 +155,3 @@ def test_progress_is_told(tiny_survey: Path, tiny_model: Path, capsys: pytest.Ca
     assert capsys.readouterr().err == ""
     evaluate(tiny_survey, tiny_model, label="clean5")
     assert capsys.readouterr().err.startswith(f"classifying {found.scores.count} in ")
-
-
-def test_shares_of_a_catalogue_are_estimated(
-    tiny_survey: Path, tiny_model: Path, tiny_catalog: Path, peculiar_command: Any
-) -> None:
-    words = ("--model", tiny_model, "--label", "odd", "--include-training", "--labels", "labels.csv")
-    survey = pa.parquet.read_table(tiny_survey)
-    rows = [f"{id_},{('odd', 'not_odd')[n % 2]}" for n, id_ in enumerate(survey["id"].to_pylist())]
-    Path("labels.csv").write_text("\n".join(["id,odd", *rows]))
-    status, said, errors = peculiar_command("evaluate", tiny_survey, *words, "--fractions", tiny_catalog)
-    assert status == 0, errors
-    _, _, told = said.partition("Shares in the catalogue, with 90 % intervals\n")
-    head, *shares = [line.split() for line in told.splitlines()[:3]]
-    assert head[:3] == ["class", "called", "so"]
-    assert {share[0] for share in shares} == {"odd", "not_odd"}
-    assert sum(float(share[1].rstrip("%")) for share in shares) == pytest.approx(100, abs=0.2)
-
-
-@pytest.fixture
-def votes(tiny_survey: Path) -> Path:
-    """Votes on whether galaxies are odd, 1 to 5 of 5."""
-    ids = pa.parquet.read_table(tiny_survey)["id"].to_pylist()
-    rows = [f"{id_},{5 - n % 5},{n % 5}" for n, id_ in enumerate(ids)]
-    Path("votes.csv").write_text("\n".join(["id,n_not_odd,n_odd", *rows]))
-    return Path("votes.csv")
-
-
-def test_a_model_is_scored_on_the_majority_of_votes_and_on_their_shares(
-    tiny_survey: Path, tiny_model: Path, votes: Path, peculiar_command: Any
-) -> None:
-    words = ("--model", tiny_model, "--labels", votes, "--include-training")
-    status, said, errors = peculiar_command("evaluate", tiny_survey, *words)
-    assert status == 0, errors
-    assert "Scores of tiny" in said
-    assert "on 100 galaxies" in said
-    found = re.search(r"error of the vote fractions: (\S+) \(not_odd\), (\S+) \(odd\) \(root mean square\)", said)
-    assert found is not None, said
-    assert 0 < float(found[1]) < 1
-    assert found[1] == found[2]  # they sum to 1
-
-
-def test_votes_on_a_tree_that_the_model_does_not_answer_are_told(
-    tiny_survey: Path, tiny_model: Path, tmp_path: Path
-) -> None:
-    (tmp_path / "votes.csv").write_text("id,n_a,n_b\nsim-001,1,2\n")
-    with pytest.raises(UsageError, match=r"four_class, clean5, odd, and votes\.csv has no votes on these\. Train"):
-        evaluate(tiny_survey, tiny_model, labels="votes.csv", question="gz2", verbose=False)

@@ -23,7 +23,6 @@ from typer.testing import CliRunner
 
 from labelling_pages import HERE, form, shown
 from labelling_server import Servers
-from peculiar.catalogs.active import Progress
 from peculiar.catalogs.catalog import Catalog
 from peculiar.cli import app as cli
 from peculiar.errors import UsageError
@@ -234,17 +233,6 @@ def test_a_tree_is_asked_question_after_question(tree_client: TestClient, labels
     assert form(page)["row"] != row
     assert form(page)["question"] == "t01_smooth_or_features"
     assert labels.current("t02_edgeon")[0].answer == "no"
-
-
-def test_the_score_is_drawn_against_the_number_of_answers(client: TestClient, session: Session) -> None:
-    assert session.loop is not None
-    known = [(10, 30, 0.5, 0.25, 0.75), (10, 70, 0.75, 0.5, 1.0)]
-    told = [(10, 10, None, None, None), *known]
-    session.loop.progress += [Progress(*one, gain=None, gain_high=None, may_stop=False, advice="go on") for one in told]
-    page = client.get("/progress").text
-    assert '<polyline points="300.0,120.0 600.0,60.0"' in page
-    assert '<polygon points="300.0,60.0 600.0,0.0 600.0,120.0 300.0,180.0"' in page
-    assert "80 answers" in page
 
 
 def test_progress_and_tables_are_a_question_s(tree_client: TestClient) -> None:

@@ -65,37 +65,6 @@ def test_a_stopped_run_goes_on_to_the_same_weights(tiny_survey: Path, tiny_run: 
         torch.testing.assert_close(tensor, other[name], rtol=0, atol=1e-6)
 
 
-def test_a_plan_of_no_epochs_trains_nothing(tiny_survey: Path) -> None:
-    asked: list[tuple[float, int]] = []
-
-    def plan(seconds: float, steps: int) -> int:
-        asked.append((seconds, steps))
-        return 0
-
-    assert train_network([tiny_survey], "run", TINY, plan=plan) == []
-    ((seconds, steps),) = asked
-    assert 0 < seconds < 60
-    assert steps >= 70 // TINY.batch_size
-    assert not Path("run").exists()
-
-
-def test_a_stopped_run_can_be_kept_as_it_was_after_its_last_epoch(tiny_survey: Path, tiny_run: Path) -> None:
-    class Stop(Watcher):
-        def __init__(self, last: int) -> None:
-            self.last = last
-
-        def batch(self, epoch: int, done: int, total: int, loss: float) -> None:
-            if (epoch, done) == (self.last, 2):
-                raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):  # before the first epoch has ended there is nothing to keep
-        train_network([tiny_survey], "early", TINY, keep_stopped=True, watcher=Stop(1))
-    history = train_network([tiny_survey], "run", TINY, keep_stopped=True, watcher=Stop(2))
-    assert [line["epoch"] for line in history] == [1]
-    assert history[0]["loss"] == run_files.read_history(tiny_run)[0]["loss"]
-    assert set(recipe.read_notes(Path("run"))["temperatures"]) == {"four_class", "clean5", "odd"}
-
-
 def test_a_finished_run_is_only_concluded(tiny_survey: Path, tiny_run: Path) -> None:
     before = run_files.read_history(tiny_run)
     (tiny_run / recipe.NOTES).unlink()
