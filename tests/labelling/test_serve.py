@@ -44,7 +44,7 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextmanager
 def visiting(visit: Callable[[str], object]) -> Iterator[Callable[[str], object]]:
-    """Visit the pages in a thread and then press Ctrl-C; give the callable to which the address is announced."""
+    """Visit the pages in a thread, then press Ctrl-C; give the callable to which the address is announced."""
     addresses: queue.Queue[str | None] = queue.Queue()
     failures: list[BaseException] = []
 
@@ -53,6 +53,7 @@ def visiting(visit: Callable[[str], object]) -> Iterator[Callable[[str], object]
         if address is None:
             return
         try:
+            get(address)  # the server runs now, and takes the signal
             visit(address)
         except BaseException as error:  # noqa: BLE001 - raised again below
             failures.append(error)
