@@ -5,7 +5,8 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -49,21 +50,21 @@ def real_data() -> Path:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _duplicates_are_sought_once() -> Iterator[None]:
-    """Cache the results of the slow search for duplicates, because many tests use the same small surveys."""
-    from peculiar.checks import duplicates
+def _pairs_are_compared_once() -> Iterator[None]:
+    """Keep how pictures compare: many tests train on the same small surveys, whose galaxies are all alike."""
+    from peculiar.images import duplicates
 
-    search, found = duplicates.find_duplicates, dict[str, list[Duplicate]]()
+    compare, found = duplicates._lay_over, dict[bytes, Duplicate | None]()
 
-    def remembered(portraits: NDArray[np.uint8], *, progress: Callable[[int], object]) -> list[Duplicate]:
-        key = hashlib.sha256(portraits.tobytes()).hexdigest()
+    def remembered(portraits: NDArray[np.uint8], pair: NDArray[np.intp], *how: float | bool) -> Duplicate | None:
+        key = hashlib.sha256(portraits[pair].tobytes() + repr(how).encode()).digest()
         if key not in found:
-            found[key] = search(portraits)
-        progress(len(portraits))
-        return found[key]
+            found[key] = compare(portraits, pair, *how)  # type: ignore[arg-type]
+        known = found[key]
+        return None if known is None else replace(known, first=int(pair[0]), second=int(pair[1]))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(duplicates, "find_duplicates", remembered)
+        patch.setattr(duplicates, "_lay_over", remembered)
         yield
 
 
