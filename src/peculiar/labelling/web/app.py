@@ -14,7 +14,6 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import escape
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
@@ -90,7 +89,7 @@ class _Pages:
             finalize=in_template,
         )
         # Of what the browser sends back, no character may change.
-        self._templates.filters["exact"] = escape
+        self._templates.filters["exact"] = self._templates.filters["escape"]
 
     def render(self, name: str, **values: Any) -> HTMLResponse:
         always = {"csrf": self.csrf, "question": self._session.question, "session": self._session}
