@@ -28,7 +28,7 @@ demo: $(VENV)/.installed-demo ## run the exercise from beginning to end; open de
 	$(BIN)/peculiar demo --out demo
 
 test: lint ## check style, types, imports and dependencies, then run the tests
-	$(BIN)/pytest -n 2 -m "not slow" --cov --cov-report=term --cov-fail-under=90
+	$(BIN)/pytest -n 2 -m "not slow" --cov --cov-report=term --cov-fail-under=97
 
 test-kernels: $(VENV)/.installed-dev ## run the tests as other processors compute, in five random orders
 	$(BIN)/python tests/kernels.py
