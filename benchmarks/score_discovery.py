@@ -1,4 +1,4 @@
-"""How soon is a kind of galaxy found from few labels, and is that the network's merit?
+"""Scores of finding a kind of galaxy from few labels, beside those of ImageNet's features.
 
     python benchmarks/score_discovery.py [--sets stamps lenses euclid_vis hst_goods zoo_examples] [--labels 5 20 100]
         [--draws 10] [--model MODEL] [--parts heads rounds novelty]
@@ -14,7 +14,7 @@ Of the stamps only galaxies are used that the model was not trained on. Labels o
 `hst_goods` one person's of stars and quasars; the others are experts' or volunteers'. Sets with fewer than ten galaxies
 of a kind, or of the others, are left out, and so is `lens_guide`, whose two kinds are files of different making.
 
-Novelty. One in a hundred galaxies of the stamps' test part is of a kind (drawn anew each time), and all are ranked
+Novelty. One in a hundred galaxies of the stamps' test part is of a kind (another draw each time), and all are ranked
 without labels: average precision of `--novel`, of the two other methods of `search anomalies`, and of `--novel` with
 ImageNet's features. The measure was chosen on the validation part.
 

@@ -144,7 +144,7 @@ class ExternalEmbeddings:
         )
 
     def problems(self, facts: dict[str, Any]) -> str:
-        """Return what a user should know of the table, as a sentence; empty if all is well."""
+        """Return a sentence about faults of the table; empty if there are none."""
         lacking = facts["galaxies"] - facts["matched"]
         told = [
             f"{counted(lacking, 'galaxy', 'are', 'is')} not in it" if lacking else "",

@@ -278,7 +278,7 @@ class LaterStore(Store):
 
 
 def state_of(path: Path, files: Sequence[Path]) -> str:
-    """Return what tells files from others, before the first hyphen, and from what they were before."""
+    """Return a key for files: before the first hyphen their identity, after it their state."""
     states = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     place = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
     return f"{place}-{hashlib.sha256(json.dumps(states).encode()).hexdigest()[:16]}"

@@ -302,7 +302,7 @@ def _rounded(value: float | None) -> float | None:
 
 
 def _compared(record: Record) -> dict[str, Any]:
-    """Return what two runs have to agree on for one to go on with the other; the number of epochs may grow."""
+    """Return the settings that must be equal to resume a run; the number of epochs may grow."""
     told = record.model_dump(exclude={"arguments": {"epochs"}})
     named = {name: told[name] for name in ("label", "question", "data_digest", "split_digest")}
     return {**told["arguments"], **named}

@@ -1,4 +1,4 @@
-"""Where the parts of a FITS file lie, checked before astropy follows it there."""
+"""Checks of the sizes and offsets in a FITS file, before astropy uses them."""
 
 import itertools
 import re

@@ -121,7 +121,7 @@ def companions_of(files: Iterable[Path], root: Path, bands: Iterable[str]) -> Ma
 
 
 class _Named(NamedTuple):
-    """What the name of a file says: the words for its galaxy, for a companion, and for its band."""
+    """Words in the name of a file: of its galaxy, of a companion, and of its band."""
 
     file: Path
     key: tuple[str, ...]

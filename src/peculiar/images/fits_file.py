@@ -227,7 +227,7 @@ class Pixels:
 
     @property
     def tiled(self) -> bool:
-        """Whether they are decompressed by tiles, for which their file has to stay open."""
+        """True if they are decompressed tile by tile, so that the file must stay open."""
         return isinstance(self.stored, _Tiles)
 
     @property
