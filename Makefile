@@ -22,7 +22,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: demo test test-all test-kernels test-slow fuzz train lint format docs clean help
+.PHONY: demo test test-all test-kernels test-slow fuzz train lint format docs site clean help
 
 demo: $(VENV)/.installed-demo ## run the exercise from beginning to end; open demo/index.html afterwards
 	$(BIN)/peculiar demo --out demo
@@ -82,8 +82,11 @@ docs: $(VENV)/.installed-dev ## renew what is generated: docs/cli.md, models.md,
 	$(BIN)/python docs/make_gallery.py
 	$(BIN)/python docs/make_mock.py
 
+site: $(VENV)/.installed-site ## build the site; open build/site/index.html afterwards. Warnings and broken links fail
+	$(BIN)/python -m sphinx -q -n -W --keep-going docs build/site
+
 clean: ## remove what the other targets made, except .venv
-	rm -rf demo build dist .coverage .coverage.* coverage.xml
+	rm -rf demo build dist docs/api .coverage .coverage.* coverage.xml
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 help: ## list the targets
@@ -107,4 +110,9 @@ $(VENV)/.installed-train: pyproject.toml constraints.txt | $(VENV)/bin/python
 $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(INSTALL) 'pip>=25.1' # the first that knows --group
 	$(INSTALL) -e '.[all]' --group dev
+	@touch $@
+
+$(VENV)/.installed-site: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(INSTALL) 'pip>=25.1' # the first that knows --group
+	$(INSTALL) -e '.[all]' --group docs
 	@touch $@

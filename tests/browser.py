@@ -102,7 +102,9 @@ def browsing() -> Iterator[Browser]:
 def find_barriers(page: Any) -> list[str]:
     """Return what axe-core finds on a page against WCAG 2, levels A and AA, and whether it is wider than its window."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
-    found = axe.Axe().run(page, options={"runOnly": RULES, "resultTypes": ["violations"]}).response["violations"]
+    # Without preload: it fetches style sheets, which a page that is a file may not.
+    options = {"runOnly": RULES, "resultTypes": ["violations"], "preload": False}
+    found = axe.Axe().run(page, options=options).response["violations"]
     told = [f"{one['id']}: {node['html'][:200]}: {node['failureSummary']}" for one in found for node in one["nodes"]]
     width, room = page.evaluate("() => [document.documentElement.scrollWidth, document.documentElement.clientWidth]")
     return told + ([f"the page is {width} pixels wide in a window of {room}"] if width > room else [])

@@ -199,12 +199,6 @@ def test_the_readme_names_every_command() -> None:
     assert not [name for name in names if f"| `{name}" not in read(README)]
 
 
-def test_the_index_names_every_page() -> None:
-    text = read(ROOT / "docs" / "index.md")
-    pages = [page.name for page in (ROOT / "docs").glob("*.md") if page.name != "index.md"]
-    assert not [page for page in pages if f"({page})" not in text]
-
-
 def tree() -> dict[str, str]:
     """Return the paths of the tree that the README prints, with their phrases; folders end in a slash."""
     (content,) = [content for _, content, _ in blocks(README) if "├── src/" in content]
