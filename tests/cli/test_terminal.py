@@ -210,3 +210,29 @@ def test_of_many_unreadable_pictures_the_first_are_named(capsys: pytest.CaptureF
     *first, last = capsys.readouterr().err.splitlines()
     assert first == [f"g{number} cannot be read: it is dark" for number in range(10)]
     assert last == "and 1,990 more cannot be read"
+
+
+INTERRUPTED_IMPORT = """
+import os, signal, time
+import peculiar.cli, peculiar.cli.commands
+
+def run():
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(10)
+    except KeyboardInterrupt:
+        raise ImportError("initialization failed") from None
+
+peculiar.cli.commands.run = run
+peculiar.cli.main()
+"""
+
+
+def test_an_interrupted_import_of_an_extension_module_is_an_interruption() -> None:
+    # Such a module turns KeyboardInterrupt into ImportError, which was shown with its traceback.
+    ended = subprocess.run([sys.executable, "-c", INTERRUPTED_IMPORT], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
+    other = INTERRUPTED_IMPORT.replace("os.kill(os.getpid(), signal.SIGINT)", "raise KeyboardInterrupt")
+    ended = subprocess.run([sys.executable, "-c", other], capture_output=True, text=True, check=False)
+    assert ended.returncode == 1, "only an interruption hides an error"
+    assert "ImportError: initialization failed" in ended.stderr

@@ -1,6 +1,8 @@
 """The command line, one thin module per command."""
 
+import signal
 import sys
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,6 +18,15 @@ class PipeClosed(BaseException):
 
 def main() -> None:
     """Run the command line."""
+    interrupts: list[int] = []
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        interrupts.append(number)
+        signal.default_int_handler(number, frame)
+
+    # Shells let what they start in the background ignore Ctrl-C, which is left so.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, interrupt)
     try:
         # Importing takes a while, and Ctrl-C may be pressed meanwhile.
         from peculiar.cli.commands import run
@@ -23,6 +34,11 @@ def main() -> None:
         run()
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
+    except Exception:
+        # An extension module that is interrupted while it is imported raises ImportError instead.
+        if interrupts:
+            sys.exit(_INTERRUPTED)
+        raise
     except PipeClosed:
         # The reader of the output has gone, such as `head`; there is nothing to report.
         from peculiar.cli.terminal import let_go
