@@ -919,6 +919,8 @@ def options(stock: Stock) -> Made:
         ["evaluate", "t.parquet", "--part", "nope"], ["evaluate", "t.parquet", "--by", "nope"],
         ["evaluate", "t.parquet", "--group", "nope"], ["evaluate", "t.parquet", "--question", "nope"],
         ["evaluate", "t.parquet", "--label", "nope"], ["evaluate", "t.parquet", "--model", "there"],
+        ["compare", "t.parquet"], ["compare", "t.parquet", "nothing"], ["compare", "there", "t.parquet", "t.parquet"],
+        ["compare", "t.parquet", "c.parquet"], ["compare", "c.parquet", "c.parquet", "--labels", "nothing.csv"],
         ["explain", "t.parquet", "--id", "nobody"], ["explain", "t.parquet", "--answer", "nope"],
         ["explain", "t.parquet", "--count", "0"], ["explain", "t.parquet", "--question", "nope"],
         ["teach", "nothing.csv", "--catalog", "c.parquet", "--out", "m.onnx"],

@@ -16,6 +16,8 @@ __all__ = [
     # Judge a model, and a set of galaxies.
     "evaluate",
     "Assessment",
+    "compare",
+    "Comparison",
     "check",
     "verify_files",
     # Learn.
@@ -63,6 +65,7 @@ if TYPE_CHECKING:
     from peculiar.catalogs.teach import teach
     from peculiar.catalogs.verify import verify_files
     from peculiar.checks.check import check
+    from peculiar.evaluation.compare import Comparison, compare
     from peculiar.evaluation.evaluate import Assessment, evaluate
     from peculiar.exercise.demo import demo
     from peculiar.exercise.filters import visualize_activations
@@ -92,6 +95,7 @@ else:
         "catalogs.teach": ("teach",),
         "catalogs.verify": ("verify_files",),
         "checks.check": ("check",),
+        "evaluation.compare": ("Comparison", "compare"),
         "evaluation.evaluate": ("Assessment", "evaluate"),
         "exercise.demo": ("demo",),
         "exercise.filters": ("visualize_activations",),

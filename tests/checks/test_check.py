@@ -24,6 +24,7 @@ from peculiar.images.defects import Defect
 from peculiar.questions.question import FOUR_CLASS
 from peculiar.sources import simulate
 from peculiar.sources.split import split_by_id
+from peculiar.tables.reader import MODEL_NOTE
 
 COUNT = 40
 SIMULATED = simulate(COUNT, size=96, seed=3)
@@ -270,6 +271,18 @@ def test_a_folder_of_parts_without_pictures_is_a_table(tmp_path: Path) -> None:
     found = check(tmp_path)
     assert found.ids == ["a", "b"]
     assert "pictures" in found.skipped
+
+
+def test_a_catalogue_among_the_pictures_is_not_looked_at(tmp_path: Path) -> None:
+    # `peculiar predict .` writes one there, with a name before those of the tables.
+    rows = [galaxy(row) for row in range(20)]
+    write(tmp_path / "m0.parquet", rows[:10])
+    write(tmp_path / "m1.parquet", rows[10:])
+    alone = check(tmp_path)
+    answers = pa.table({"id": [row["id"] for row in rows], "ra": [0.0] * 20, "dec": [95.0] * 20, "p_odd": [0.5] * 20})
+    for name in ("catalog.parquet", ".hidden.parquet"):
+        pa.parquet.write_table(answers.replace_schema_metadata({MODEL_NOTE: "0" * 64}), tmp_path / name)
+    assert check(tmp_path).findings == alone.findings
 
 
 def test_pictures_of_which_none_can_be_read(tmp_path: Path) -> None:

@@ -103,15 +103,15 @@ def test_columns_are_read_from_tables_folders_and_hdf5(tmp_path: Path) -> None:
     (tmp_path / "parts").mkdir()
     for name in ("parts/0.parquet", "parts/1.parquet"):
         pa.parquet.write_table(table, tmp_path / name)
-    assert read_columns(tmp_path / "parts", "table") == {"id": ["a", "b"] * 2, "ra": [1.0, 2.0] * 2}
+    assert read_columns(sorted((tmp_path / "parts").iterdir()), "table") == {"id": ["a", "b"] * 2, "ra": [1.0, 2.0] * 2}
     with h5py.File(tmp_path / "g.h5", "w") as file:
         file["images"], file["redshift"] = np.zeros((2, 8, 8, 3), np.uint8), np.array([0.1, 0.2])
         file["bins"] = np.arange(10)
-    assert read_columns(tmp_path / "g.h5", "hdf5") == {"redshift": [0.1, 0.2]}
-    assert read_columns(tmp_path, "folder") == {}
+    assert read_columns([tmp_path / "g.h5"], "hdf5") == {"redshift": [0.1, 0.2]}
+    assert read_columns([tmp_path / "g.h5"], "folder") == {}
     (tmp_path / "g.h5").write_bytes(b"\x89HDF\r\n\x1a\nno more")
     with pytest.raises(DataError, match="cannot be read as HDF5"):
-        read_columns(tmp_path / "g.h5", "hdf5")
+        read_columns([tmp_path / "g.h5"], "hdf5")
 
 
 def test_columns_that_some_parts_lack_keep_their_rows(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_columns_that_some_parts_lack_keep_their_rows(tmp_path: Path) -> None:
         "2": {"image": [b"u", b"v"], "mag": [18.5, 19.5]},
     }.items():
         pa.parquet.write_table(pa.table(columns), tmp_path / f"{name}.parquet")
-    columns = read_columns(tmp_path, "table")
+    columns = read_columns(sorted(tmp_path.iterdir()), "table")
     assert columns == {"id": ["a", "b", "c", None, None], "mag": [None, None, 17.5, 18.5, 19.5]}
     assert not list(column_faults(columns))
 

@@ -75,6 +75,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "fix": ("data check {survey} --model {model} --fix OUT", "f.csv", "--radius 2"),
     "evaluate": ("evaluate {survey} --model {model} --label four_class --out OUT", "e/scores.json", "--views 1"),
     "report": ("evaluate {survey} --model {model} --label four_class --out OUT", "e/report.html", "--views 1"),
+    "compare": ("compare {model} {model} {survey} --label four_class --out OUT", "d/comparison.json", "--views 1"),
+    "compare page": ("compare {model} {model} {survey} --label four_class --out OUT", "d/comparison.html", "--seed 1"),
     "explain": ("explain {survey} --model {model} --count 1 --out OUT", "x/galaxy_1.png", "--views 1"),
     "overview": ("explain {survey} --model {model} --count 1 --out OUT", "x/overview.png", "--views 1"),
     "query": ("search {catalog} --where p_odd>0 --out OUT", "q.csv", "--top 3"),

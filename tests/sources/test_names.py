@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import tarfile
 import unicodedata
 import warnings
@@ -273,6 +274,17 @@ def test_a_folder_that_cannot_be_read_is_told(
     closed = "data"
     with pytest.raises(DataError, match=r"data: this folder cannot be read"):
         open_source(root)
+
+
+def test_the_litter_of_an_operating_system_beside_archives_is_no_archive(
+    tmp_path: Path, plain_pictures: list[bytes]
+) -> None:
+    archive = lay("tar", tmp_path, {"ring/a.png": plain_pictures[0], "bar/b.png": plain_pictures[1]})
+    folder = tmp_path / "archives"
+    folder.mkdir()
+    shutil.copy(archive, folder / "galaxies.tar")
+    (folder / "._galaxies.tar").write_bytes(b"\0\5\26\7\0\2\0\0Mac OS X")
+    assert open_source(folder).ids() == open_source(archive).ids()
 
 
 @pytest.mark.parametrize("kind", ["pipe", "socket", "device"])

@@ -72,7 +72,7 @@ def places_of_positions(path: Path, folder: Path) -> Any:
 
 
 def places_of_check(path: Path, folder: Path) -> Any:
-    found = sky_positions(read_columns(path, "table"), described_columns(path, "table"), where=str(path))
+    found = sky_positions(read_columns([path], "table"), described_columns([path], "table"), where=str(path))
     assert found is not None
     return found[1].T
 

@@ -26,7 +26,17 @@ from peculiar.sources.joins import join_ids
 from peculiar.sources.split import connected
 from peculiar.sources.stream import in_order
 from peculiar.tables.identifiers import type_of_ids
-from peculiar.tables.reader import FOUND, ID_COLUMNS, Keys, TableReader, entry_text, find_column, find_id, is_table
+from peculiar.tables.reader import (
+    FOUND,
+    ID_COLUMNS,
+    Keys,
+    TableReader,
+    entry_text,
+    find_column,
+    find_id,
+    is_table,
+    parts_below,
+)
 
 
 def check(
@@ -88,7 +98,9 @@ def check(
     started, path = time.perf_counter(), Path(data)
     keys = Keys(id, ra, dec)
     source, reason = _open(path, label, keys)
-    columns = read_columns(path, source.kind if source else "table")
+    # A folder may hold a catalogue among its tables, which the source leaves out.
+    files = source.files() if source else parts_below(path) if path.is_dir() else [path]
+    columns = read_columns(files, source.kind if source else "table")
     if source is None:
         rows = _catalogue_rows(path, columns, keys)
     else:
@@ -103,7 +115,7 @@ def check(
     found = result.findings
     found += [Finding(row.fault[0], (number,), row.fault[1]) for number, row in enumerate(rows) if row.fault]
     found += duplicates_among(rows, progress=lambda done: progress("comparing pictures", done))
-    sky = _positions(path, source.kind if source else "table", columns, result, keys)
+    sky = _positions(path, files, source.kind if source else "table", columns, result, keys)
     found += _neighbours(sky, radius)
     found += _contradictions(found, result.labels)
     twice = list(_duplicate_ids(result.ids))
@@ -167,11 +179,16 @@ def _examined(source: Source, threads: int, progress: Callable[[int], object]) -
 
 
 def _positions(
-    path: Path, kind: str, columns: Mapping[str, Sequence[Any]], result: CheckResult, keys: Keys
+    path: Path,
+    files: Sequence[Path],
+    kind: str,
+    columns: Mapping[str, Sequence[Any]],
+    result: CheckResult,
+    keys: Keys,
 ) -> tuple[tuple[str, str], NDArray[np.float64]] | None:
     """Return the result of `sky_positions`; record in the result of the check why there are none."""
     try:
-        described = described_columns(path, kind)
+        described = described_columns(files, kind)
         found = sky_positions(columns, described, keys.ra, keys.dec, where=str(path))
     except DataError as error:
         result.skipped["neighbours"] = str(error)

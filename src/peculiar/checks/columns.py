@@ -31,12 +31,13 @@ _LEAST_REDSHIFT, _MAGNITUDES = -0.01, (-5.0, 40.0)
 _LEAST_ROWS = 10
 
 
-def read_columns(path: Path, kind: str) -> dict[str, list[Any]]:
+def read_columns(files: Sequence[Path], kind: str) -> dict[str, list[Any]]:
     """Read the columns of numbers and text of a set of galaxies.
 
     Parameters
     ----------
-    path : path
+    files : sequence of path
+        Of the source, in its order.
     kind : str
         Kind of the source: only "table" and "hdf5" have columns.
 
@@ -53,13 +54,12 @@ def read_columns(path: Path, kind: str) -> dict[str, list[Any]]:
         If it is damaged.
     """
     if kind == "hdf5":
-        return _hdf5_columns(path)
+        return _hdf5_columns(files[0])
     if kind != "table":
         return {}
-    parts = [path] if path.is_file() else sorted(one for one in path.glob("*.parquet") if not one.name.startswith("."))
     columns: dict[str, list[Any]] = {}
     rows = 0
-    for part in parts:
+    for part in files:
         reader = TableReader(part)
         plain = [field.name for field in reader.schema if _is_plain(field.type)]
         columns |= {name: [None] * rows for name in plain if name not in columns}
@@ -72,9 +72,9 @@ def read_columns(path: Path, kind: str) -> dict[str, list[Any]]:
     return columns
 
 
-def described_columns(path: Path, kind: str) -> list[Column]:
-    """Return the descriptions of the columns of a table; there are none for HDF5 and pictures."""
-    return [Column.of(field) for field in TableReader(path).schema] if kind == "table" else []
+def described_columns(files: Sequence[Path], kind: str) -> list[Column]:
+    """Return the descriptions of the columns of tables; there are none for HDF5 and pictures."""
+    return [Column.of(field) for field in TableReader(files[0]).schema] if kind == "table" else []
 
 
 def _is_plain(kind: pa.DataType) -> bool:

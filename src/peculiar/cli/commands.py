@@ -9,7 +9,21 @@ from typing import Annotated, Any
 
 import typer
 
-from peculiar.cli import about, calibrate, data, demo, evaluate, explain, export, label, predict, search, teach, train
+from peculiar.cli import (
+    about,
+    calibrate,
+    compare,
+    data,
+    demo,
+    evaluate,
+    explain,
+    export,
+    label,
+    predict,
+    search,
+    teach,
+    train,
+)
 from peculiar.cli.help import Group, with_examples
 from peculiar.cli.terminal import OneLine, err, keep_results_apart, out, show_warning, shown_warnings
 from peculiar.errors import PeculiarError, PeculiarWarning
@@ -41,6 +55,7 @@ for command, examples in (
     (export.export, export.EXAMPLES),
     (predict.predict, predict.EXAMPLES),
     (evaluate.evaluate, evaluate.EXAMPLES),
+    (compare.compare, compare.EXAMPLES),
     (calibrate.calibrate, calibrate.EXAMPLES),
     (explain.explain, explain.EXAMPLES),
     (teach.teach, teach.EXAMPLES),

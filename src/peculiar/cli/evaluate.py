@@ -8,26 +8,30 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from peculiar.cli.options import (
+    By,
     Data,
+    GroupColumn,
     IdColumn,
+    IncludeTraining,
     Json,
     Label,
     Labels,
     ModelOrRun,
     Overwrite,
+    Part,
     Views,
+    Weights,
+    open_run,
     producing,
 )
 from peculiar.cli.progress import bar
 from peculiar.cli.terminal import out, print_json, print_scores, print_table
-from peculiar.errors import extra
 from peculiar.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from peculiar.evaluation.evaluate import Assessment
-    from peculiar.exercise.run_folder import TrainedNet
     from peculiar.metrics.prevalence import Fraction
 
 EXAMPLES = (
@@ -52,24 +56,11 @@ def evaluate(
     question: Annotated[
         str | None, typer.Option(help="Question of the model to score; default: the one that the labels answer.")
     ] = None,
-    part: Annotated[
-        str,
-        typer.Option(help="Part of the model file's split to score, by the ids: test, validation, training, or all."),
-    ] = "all",
-    weights: Annotated[str, typer.Option(help="Weights of a run: last (epoch) or best.")] = "last",
-    include_training: Annotated[
-        bool, typer.Option("--include-training", help="Also score galaxies that the model was trained on.")
-    ] = False,
-    by: Annotated[
-        list[str] | None,
-        typer.Option(help="Also score by the values of this column, numbers in four bins; may be given several times."),
-    ] = None,
-    group: Annotated[
-        str | None,
-        typer.Option(
-            help="Column of groups, such as fields, whose galaxies are not independent; affects the intervals."
-        ),
-    ] = None,
+    part: Part = "all",
+    weights: Weights = "last",
+    include_training: IncludeTraining = False,
+    by: By = None,
+    group: GroupColumn = None,
     catalog: Annotated[
         Path | None,
         typer.Option("--fractions", help="Catalogue without labels: estimate the prevalence of the classes."),
@@ -91,7 +82,7 @@ def evaluate(
     with bar("", task="classifying") as show:
         found = run_evaluate(
             data,
-            _opened(model, weights),
+            open_run(model, weights),
             label=label,
             labels=labels,
             id=id_column,
@@ -111,15 +102,6 @@ def evaluate(
         print_json(found.as_dict(command=command))
     else:
         _print(found, folder / REPORT)
-
-
-def _opened(model: Path | None, weights: str) -> "Path | TrainedNet | None":
-    """Return the network of a run; a model file is opened later."""
-    if model is None or not model.is_dir():
-        return model
-    with extra("evaluating a training run", "exercise"):
-        from peculiar.exercise.run_folder import load_run
-    return load_run(model, weights=weights)
 
 
 def _print(found: "Assessment", page: Path) -> None:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from peculiar.cli.terminal import out
-from peculiar.errors import UsageError
+from peculiar.errors import UsageError, extra
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from peculiar.exercise.run_folder import TrainedNet
     from peculiar.files.claims import Request
     from peculiar.images.decode import Framing
 
@@ -114,6 +115,23 @@ Views = Annotated[
     int | None,
     typer.Option(help="Views per picture to average over, 1 to 8: turned and mirrored; default: that of the model."),
 ]
+Part = Annotated[
+    str, typer.Option(help="Part of the model file's split to score, by the ids: test, validation, training, or all.")
+]
+Weights = Annotated[str, typer.Option(help="Weights of a run: last (epoch) or best.")]
+IncludeTraining = Annotated[
+    bool, typer.Option("--include-training", help="Also score galaxies that the model was trained on.")
+]
+By = Annotated[
+    list[str] | None,
+    typer.Option(help="Also score by the values of this column, numbers in four bins; may be given several times."),
+]
+GroupColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--group", help="Column of groups, such as fields, whose galaxies are not independent; affects the intervals."
+    ),
+]
 Seed = Annotated[int, typer.Option(help="Seed of all random choices.")]
 ModelOut = Annotated[Path, typer.Option("--out", help="Model file to write (.onnx).", show_default=False)]
 Scores = Annotated[
@@ -185,6 +203,15 @@ def framing(size: int, crop: str, *, fast: bool) -> "Framing":
     from peculiar.images.decode import Framing, parse_crop
 
     return Framing(size, parse_crop(crop), fast)
+
+
+def open_run(model: Path | None, weights: str) -> "Path | TrainedNet | None":
+    """Return the network of a run, if `model` is the folder of one; other paths are returned as they are."""
+    if model is None or not (model.is_dir() and (model / "run.json").exists()):
+        return model
+    with extra("evaluating a training run", "exercise"):
+        from peculiar.exercise.run_folder import load_run
+    return load_run(model, weights=weights)
 
 
 def read_scores(file: Path | None) -> dict[str, Any] | None:

@@ -4,7 +4,7 @@ import os
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,26 +13,23 @@ import pyarrow as pa
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from peculiar.errors import PeculiarWarning, UsageError
+from peculiar.errors import PeculiarWarning
 from peculiar.evaluation.assess import Statistics, assess, remarks
-from peculiar.evaluation.candidates import Candidate, RunNet, file_candidate, run_candidate
+from peculiar.evaluation.candidates import RunNet
 from peculiar.evaluation.display import describe_scores, scores_html, title_of
+from peculiar.evaluation.inputs import Asked, candidate_of, place_of, score, table_of
 from peculiar.evaluation.page import facts_of, write_assessment
 from peculiar.evaluation.probabilities import read_probabilities
 from peculiar.evaluation.robustness import Shifted
-from peculiar.evaluation.scored import Scored, push_pictures, score_pictures, score_table
+from peculiar.evaluation.scored import Scored, push_pictures
 from peculiar.files.run_files import write_json
 from peculiar.metrics.scores import Scores
-from peculiar.models.model_file import Model, load_model
+from peculiar.models.model_file import Model
 from peculiar.models.provenance import check_maker, read_maker
 from peculiar.progress import stages
-from peculiar.questions.question import TREES, Question, find_tree
-from peculiar.questions.votes import find_votes
+from peculiar.questions.question import Question
 from peculiar.reports import plots
-from peculiar.sources.answers import read_votes
-from peculiar.sources.labels import LABEL_COLUMNS, open_labelled, own_question, with_most
-from peculiar.sources.stream import Source
-from peculiar.tables.reader import TableReader, find_column
+from peculiar.tables.reader import TableReader
 
 SCORES, REPORT = "scores.json", "report.html"
 """Files that `Assessment.write` writes, besides figures."""
@@ -262,20 +259,20 @@ def evaluate(
     ['Merger', 'Normal', 'Other', 'Ringed']
     >>> page = assessment.write("report")
     """
-    candidate = _candidate(model, part=part, views=views, include_training=include_training)
+    candidate = candidate_of(model, part=part, views=views, include_training=include_training)
     with ExitStack() as stack:
         if progress is None:
             progress = stack.enter_context(stages(verbose=verbose))
-        asked = _Asked(data, candidate, label, None if labels is None else Path(labels), question, id)
-        scored = _score(asked, lambda done: progress("classifying", done))
+        asked = Asked(data, candidate, label, None if labels is None else Path(labels), question, id)
+        scored = score(asked, lambda done: progress("classifying", done))
         if scored.candidate is not candidate and model is not None:
-            message = f"{_place(data)} holds probabilities of {scored.candidate.name}, not of {candidate.name}"
+            message = f"{place_of(data)} holds probabilities of {scored.candidate.name}, not of {candidate.name}"
             warnings.warn(message, PeculiarWarning, stacklevel=2)
         candidate = scored.candidate
         notes = [*filter(None, [scored.joined]), *scored.choice.sentences(part)]
         unlabelled = None
         if fractions is not None:
-            unlabelled, more = _unlabelled(_table(fractions) or TableReader(Path(str(fractions))), scored)
+            unlabelled, more = _unlabelled(table_of(fractions) or TableReader(Path(str(fractions))), scored)
             notes += more
         wanted = dict.fromkeys(["survey", scored.question.basis, *by])
         columns = {name: scored.column(name) for name in wanted if name and (name in scored.columns or name in by)}
@@ -293,39 +290,7 @@ def evaluate(
             unlabelled=unlabelled,
         )
         shifts = push_pictures(scored, progress=lambda done: progress("pushing", done)) if shift else {}
-    return Assessment(_place(data), scored, found, notes, shifts)
-
-
-def _candidate(
-    model: Model | RunNet | str | os.PathLike[str] | None, *, part: str, views: int | None, include_training: bool
-) -> Candidate:
-    if isinstance(model, str | os.PathLike) and Path(model).is_dir():
-        message = f"{model} is the folder of a run; give its network, load_run({str(model)!r}), or its model file"
-        raise UsageError(message)
-    if model is None or isinstance(model, str | os.PathLike):
-        model = load_model(model)
-    if isinstance(model, Model):
-        return file_candidate(model, part=part, views=views, include_training=include_training)
-    return run_candidate(model, include_training=include_training)
-
-
-def _place(data: Any) -> str:
-    """Return the name of the data in messages."""
-    if isinstance(data, str | os.PathLike):
-        return str(data)
-    table = _table(data)
-    return str(table.path if table is not None else data.path if isinstance(data, Source) else "pictures")
-
-
-def _table(data: Any) -> TableReader | None:
-    """Return the table of a catalogue that is given itself rather than by its path; None for other data.
-
-    It is read from its file, if it has one.
-    """
-    if not hasattr(data, "to_arrow"):
-        return None
-    path = getattr(data, "path", None)
-    return TableReader.of(data.to_arrow(), "the catalogue in memory") if path is None else TableReader(path)
+    return Assessment(place_of(data), scored, found, notes, shifts)
 
 
 def _unlabelled(catalog: TableReader, scored: Scored) -> tuple[NDArray[np.float64], list[str]]:
@@ -333,68 +298,6 @@ def _unlabelled(catalog: TableReader, scored: Scored) -> tuple[NDArray[np.float6
     notes = check_maker(catalog.path, read_maker(catalog), scored.candidate.maker)
     values, known = read_probabilities(catalog, scored.question, questions=scored.candidate.questions)
     return values[known], notes
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """Arguments of `evaluate`."""
-
-    data: Any
-    candidate: Candidate
-    label: str | None
-    labels: Path | None
-    question: str | None
-    id: str | None
-
-
-def _score(asked: _Asked, progress: Callable[[int], object]) -> Scored:
-    """Read the probabilities of galaxies from a table, or classify them."""
-    data, candidate, labels = asked.data, asked.candidate, asked.labels
-    table = Path(data) if isinstance(data, str | os.PathLike) else _table(data)
-    if table is not None:
-        read = score_table(table, candidate, label=asked.label, labels=labels, id=asked.id)
-        if read is not None:
-            return read
-    voted, question = None, asked.question
-    by_votes = _voted_on(asked)
-    if by_votes is not None:
-        question = by_votes.name
-        source, voted = with_most(open_labelled(data, labels=labels, id=asked.id), by_votes, labels, asked.id)
-    elif labels is None:
-        source = open_labelled(data, label=asked.label, id=asked.id)
-    else:
-        (source,), _ = own_question([open_labelled(data, labels=labels, id=asked.id)], asked.label, labels, asked.id)
-    scored = score_pictures(source, candidate, question=question, progress=progress)
-    return scored if voted is None else replace(scored, votes=read_votes(source, voted).of(scored.rows))
-
-
-def _voted_on(asked: _Asked) -> Question | None:
-    """Return the question to be scored if the data or a table of labels hold votes."""
-    if asked.label is not None:
-        return None
-    question, labels, answered = asked.question, asked.labels, asked.candidate.questions
-    if question in TREES:
-        own = {one.name for one in find_tree(str(question)).questions}
-        answered = tuple(one for one in answered if one.name in own) or answered
-    elif question is not None:
-        answered = tuple(one for one in answered if one.name == question)
-    if labels is not None:
-        columns = TableReader(labels).columns
-        if find_column([*LABEL_COLUMNS, *(one.column.lower() for one in answered)], columns) is None:
-            found = [find_votes([one], columns) for one in answered]
-            if voted := [one for some in found for one in some]:
-                return voted[0]
-            if question in TREES:
-                message = (
-                    f"the model {asked.candidate.name} answers "
-                    f"{', '.join(one.name for one in asked.candidate.questions)}, and "
-                    f"{labels} has no votes on these. Train a model that answers {question}: `peculiar train DATA "
-                    f"--labels {labels} --question {question} --from galaxy --out run`, then `peculiar export run "
-                    "--out MODEL.onnx`"
-                )
-                raise UsageError(message)
-    first = next(iter(answered), None)
-    return first if first is not None and first.votes else None
 
 
 def listed(deviations: dict[str, float]) -> str:

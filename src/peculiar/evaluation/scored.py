@@ -88,30 +88,43 @@ class Scored:
         found = deviations(self.votes, self.probabilities).tolist()
         return {answer: round(value, 4) for answer, value in zip(self.question.answers, found, strict=True)}
 
+    def pictures(self, numbers: NDArray[np.intp]) -> dict[int, NDArray[np.uint8]]:
+        """Return the pictures of some galaxies as the model sees them.
+
+        Parameters
+        ----------
+        numbers : ndarray of int
+            Indices of the galaxies in `ids`.
+
+        Returns
+        -------
+        dict of int to ndarray of uint8, shape (size, size, 3)
+            By index; without those that cannot be read, and empty if there are no pictures.
+        """
+        if self.source is None:
+            return {}
+        framing = self.candidate.about(self.question.name, self.source).framing
+        found = {}
+        for number in numbers.tolist():
+            place = self.rows[number]
+            (galaxy,) = self.source.galaxies(framing, start=place, stop=place + 1)
+            if galaxy.picture is not None:
+                found[number] = galaxy.picture
+        return found
+
     def mistakes(self, numbers: NDArray[np.intp]) -> list[tuple[NDArray[np.uint8], str]]:
-        """Return pictures of the first few of some galaxies as the model sees them, with captions.
+        """Return pictures of the first few of some galaxies, with captions; see `pictures`.
 
         Parameters
         ----------
         numbers : ndarray of int
             Indices of the galaxies in `ids`, such as `peculiar.evaluation.assess.Statistics.mistakes`.
-
-        Returns
-        -------
-        list of (ndarray of uint8, shape (size, size, 3), str)
-            Empty if there are no pictures.
         """
-        if self.source is None:
-            return []
-        framing = self.candidate.about(self.question.name, self.source).framing
         answers, found = self.question.answers, []
-        for number in numbers[:MISTAKES]:
-            place = self.rows[number]
-            (galaxy,) = self.source.galaxies(framing, start=place, stop=place + 1)
+        for number, picture in self.pictures(numbers[:MISTAKES]).items():
             called = self.probabilities[number].argmax()
             text = f"{answers[called]} {self.probabilities[number, called]:.0%}\nlabel: {answers[self.labels[number]]}"
-            if galaxy.picture is not None:
-                found.append((galaxy.picture, text))
+            found.append((picture, text))
         return found
 
 

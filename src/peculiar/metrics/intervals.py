@@ -129,7 +129,7 @@ def _bootstrap_ends(
     resamples: int,
     seed: int,
 ) -> dict[str, list[Interval]]:
-    samples = _all_statistics(labels, probabilities, _bootstrap_weights(codes, resamples, seed))
+    samples = _all_statistics(labels, probabilities, bootstrap_weights(codes, resamples, seed))
     without = _all_statistics(labels, probabilities, _jackknife_weights(codes))
     grouped = int(codes.max()) + 1 < len(codes)
 
@@ -276,7 +276,7 @@ def _all_statistics(
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def _bootstrap_weights(codes: NDArray[np.integer], resamples: int, seed: int) -> Iterator[NDArray[np.float64]]:
+def bootstrap_weights(codes: NDArray[np.integer], resamples: int, seed: int) -> Iterator[NDArray[np.float64]]:
     """Yield how often each row is drawn, for blocks of samples, (m, n)."""
     random = np.random.default_rng(seed)
     groups = int(codes.max()) + 1

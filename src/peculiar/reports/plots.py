@@ -393,8 +393,18 @@ def draw_training(
     return figure
 
 
-def draw_confusion(confusion: Sequence[Sequence[int]], answers: Sequence[str]) -> Figure:
-    """Draw a confusion matrix: counts, coloured by the share of the labelled class."""
+def draw_confusion(
+    confusion: Sequence[Sequence[int]], answers: Sequence[str], sides: tuple[str, str] = ("true", "predicted")
+) -> Figure:
+    """Draw a confusion matrix: counts, coloured by the share of their row.
+
+    Parameters
+    ----------
+    confusion : sequence of sequence of int
+    answers : sequence of str
+    sides : tuple of str
+        Names of the rows and of the columns.
+    """
     counts = np.asarray(confusion)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = 1.9 + 0.62 * len(answers)
@@ -408,9 +418,10 @@ def draw_confusion(confusion: Sequence[Sequence[int]], answers: Sequence[str]) -
     names = [shown(answer) for answer in answers]
     axes.set_xticks(range(len(names)), names, rotation=30, ha="right", parse_math=False)
     axes.set_yticks(range(len(names)), names, parse_math=False)
-    axes.set_xlabel("predicted")
-    axes.set_ylabel("true")
-    figure.colorbar(image, ax=axes, shrink=0.8).set_label("share of the true class")
+    rows, columns = (shown(side) for side in sides)
+    axes.set_xlabel(columns, parse_math=False)
+    axes.set_ylabel(rows, parse_math=False)
+    figure.colorbar(image, ax=axes, shrink=0.8).set_label(f"share of the {rows} class", parse_math=False)
     return figure
 
 
@@ -533,6 +544,32 @@ def draw_scores(scores: Mapping[str, Mapping[str, tuple[float | None, Sequence[f
         axes.grid(alpha=0.25, axis="x")
         axes.margins(x=0.1)
         axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def draw_differences(differences: Mapping[str, Any]) -> Figure:
+    """Draw differences of scores with their intervals, one line per score, and a line at 0.
+
+    Parameters
+    ----------
+    differences : mapping of str to `peculiar.metrics.paired.Difference`
+        By the name of the score; an undefined one is left out.
+    """
+    known = {name: one for name, one in differences.items() if one.difference is not None}
+    figure = Drawing(figsize=(6.4, 0.8 + 0.36 * max(1, len(known))), layout="constrained")
+    axes = figure.subplots()
+    axes.axvline(0, color="0.4", linewidth=1)
+    for line, one in enumerate(known.values()):
+        colour = COLOURS[0] if one.clear else "0.5"
+        if one.interval is not None:
+            axes.plot(one.interval, [line, line], color=colour, linewidth=2, alpha=0.6)
+        axes.plot([one.difference], [line], "o", color=colour, markersize=5)
+    axes.set_yticks(range(len(known)), [shown(name) for name in known], parse_math=False)
+    axes.set_ylim(len(known) - 0.5, -0.5)
+    axes.set_xlabel("difference")
+    axes.grid(alpha=0.25, axis="x")
+    axes.margins(x=0.1)
+    axes.spines[["top", "right"]].set_visible(False)
     return figure
 
 

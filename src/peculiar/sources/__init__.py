@@ -22,7 +22,7 @@ from peculiar.sources.metadata import MetadataSource, metadata_below, with_metad
 from peculiar.sources.mosaic import MosaicSource, parse_stamp_size
 from peculiar.sources.names import is_metadata
 from peculiar.sources.npz import NpzSource
-from peculiar.sources.paths import as_text, files_below
+from peculiar.sources.paths import as_text, children, files_below
 from peculiar.sources.simulated import simulate, simulate_galaxy
 from peculiar.sources.stream import Galaxy, Row, Source
 from peculiar.sources.table import TableSource
@@ -301,7 +301,7 @@ def _open(path: Path, label: str | None, bands: tuple[str, ...], stretch: Stretc
         # `peculiar predict .` writes its catalogue among the pictures; the next run must ignore it.
         if shards := [part for part in parts_below(path) if not (is_catalog(part) or is_metadata(part.name))]:
             return TableSource(path, shards, label, bands, stretch, keys)
-        archives = sorted(child for child in path.iterdir() if child.name.lower().endswith(TAR_SUFFIXES))
+        archives = [child for child in children(path) if child.name.lower().endswith(TAR_SUFFIXES)]
         return TarSource(path, archives) if archives else _open_folder(path, label, bands, stretch, keys)
     if not path.is_file():
         message = f"{path}: cannot be opened (it is {_what_else(path)}); give the path of a file or a folder"

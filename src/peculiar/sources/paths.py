@@ -49,23 +49,42 @@ def files_below(folder: Path) -> Iterator[Path]:
             if (state.st_dev, state.st_ino) in entered:
                 continue
             entered.add((state.st_dev, state.st_ino))
-            with os.scandir(here) as entries:
-                found = sorted(entries, key=lambda entry: entry.name)
+            found = _entries(here)
         except OSError as error:
-            message = f"{here}: this folder cannot be read ({error.strerror})"
             if here == folder:
-                raise DataError(message) from error
-            warnings.warn(f"{message} and is skipped", PeculiarWarning, stacklevel=2)
+                raise _unreadable(here, error) from error
+            warnings.warn(f"{_unreadable(here, error)} and is skipped", PeculiarWarning, stacklevel=2)
             continue
         for entry in found:
-            if is_litter(entry.name):
-                continue
             if entry.is_symlink():
                 links.append(Path(entry.path))
             elif entry.is_dir():
                 folders.append(Path(entry.path))
             else:
                 yield Path(entry.path)
+
+
+def children(folder: Path) -> list[Path]:
+    """Return what lies in a folder, sorted by name, except what is hidden or belongs to an operating system.
+
+    Raises
+    ------
+    DataError
+        If the folder cannot be read.
+    """
+    try:
+        return [Path(entry.path) for entry in _entries(folder)]
+    except OSError as error:
+        raise _unreadable(folder, error) from error
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        return sorted((entry for entry in entries if not is_litter(entry.name)), key=lambda entry: entry.name)
+
+
+def _unreadable(folder: Path, error: OSError) -> DataError:
+    return DataError(f"{folder}: this folder cannot be read ({error.strerror})")
 
 
 def is_litter(path: str) -> bool:

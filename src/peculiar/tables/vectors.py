@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from peculiar.errors import DataError, UnknownNameError, UsageError
 from peculiar.files.limits import WHOLE_BYTES
 from peculiar.tables.identifiers import id_texts, name_of_ids
-from peculiar.tables.reader import TableReader, check_file, find_column, find_id, is_table
+from peculiar.tables.reader import TableReader, check_file, find_column, find_id, is_table, parts_below
 
 VECTOR_COLUMNS = (
     *("embedding", "embeddings", "image_embedding", "vector", "vectors", "features", "feature"),
@@ -141,7 +141,7 @@ class TableVectors(Vectors):
     @property
     def files(self) -> Sequence[Path]:
         """The file, or the parts of a folder."""
-        return sorted(self.path.glob("*.parquet")) if self.path.is_dir() else [self.path]
+        return parts_below(self.path) if self.path.is_dir() else [self.path]
 
     def ids(self) -> Iterator[pa.Array]:
         """Yield the ids as text."""

@@ -1,0 +1,370 @@
+"""Comparison of two models, or of two catalogues, on the same galaxies."""
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from peculiar.errors import UsageError
+from peculiar.evaluation.assess import remarks
+from peculiar.evaluation.inputs import Asked, candidate_of, place_of, score, table_of
+from peculiar.evaluation.pairs import align
+from peculiar.evaluation.scored import Scored
+from peculiar.files.run_files import write_json
+from peculiar.metrics.calibration import Bin, reliability
+from peculiar.metrics.paired import Differences, differences, mcnemar
+from peculiar.metrics.scores import strata
+from peculiar.progress import stages
+from peculiar.questions.question import Question
+from peculiar.reports import plots
+from peculiar.tables.reader import is_table
+from peculiar.text import counted, format_score
+
+COMPARISON = "comparison.json"
+"""File that `Comparison.write` writes, besides the page."""
+
+Side = Any
+"""A model, or a table of probabilities; see `compare`."""
+
+
+@dataclass(frozen=True, repr=False)
+class Comparison:
+    """Comparison of two sets of answers for the same galaxies; see `compare`.
+
+    Parameters
+    ----------
+    first, second : Scored
+        The galaxies that both answer, in the same order, with labels and probabilities.
+    names : tuple of str
+        Names of the two; they differ.
+    scores : Differences
+        Scores of both, and their differences, overall and by class.
+    by : dict of str to dict of str to Differences
+        The same by column and entry.
+    notes : list of str
+        Remarks on which galaxies were compared.
+    grouped : bool
+        Whether galaxies belong to groups, which McNemar's test does not allow for.
+    seed : int
+        Seed of the bootstrap.
+
+    Examples
+    --------
+    >>> import peculiar
+    >>> found = peculiar.compare("galaxies.parquet", "galaxies.parquet", labels="labels.csv")
+    >>> found.scores.overall["accuracy"].difference
+    0.0
+    >>> found.changed
+    []
+    """
+
+    first: Scored
+    second: Scored
+    names: tuple[str, str]
+    scores: Differences
+    by: dict[str, dict[str, Differences]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    grouped: bool = False
+    seed: int = 222
+
+    @property
+    def question(self) -> Question:
+        """The question."""
+        return self.first.question
+
+    @cached_property
+    def called(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """The class numbers that the first and the second predict, each of shape (n,)."""
+        return self.first.probabilities.argmax(axis=1), self.second.probabilities.argmax(axis=1)
+
+    @cached_property
+    def rows_changed(self) -> NDArray[np.intp]:
+        """Rows of the galaxies whose class differs.
+
+        First those that the second answers correctly, then those that it no longer does, then others; each sorted by
+        the second's probability of its class, highest first.
+        """
+        before, after = self.called
+        labels = self.first.labels
+        kind = np.where(after == labels, 0, np.where(before == labels, 1, 2))
+        rows = np.flatnonzero(before != after)
+        return rows[np.lexsort((-self.second.probabilities[rows, after[rows]], kind[rows]))]
+
+    @property
+    def changed(self) -> list[str]:
+        """Ids of the galaxies whose class differs, in the order of `rows_changed`."""
+        return [self.first.ids[row] for row in self.rows_changed]
+
+    @property
+    def transitions(self) -> NDArray[np.int64]:
+        """Number of galaxies by the class of the first (rows) and of the second (columns)."""
+        size = len(self.question.answers)
+        before, after = self.called
+        return np.bincount(before * size + after, minlength=size * size).reshape(size, size)
+
+    @property
+    def mcnemar(self) -> tuple[int, int, float | None]:
+        """Galaxies on which only the first, or only the second, is right, and McNemar's p value."""
+        before, after = (one == self.first.labels for one in self.called)
+        only_first, only_second, p_value = mcnemar(before, after)
+        return only_first, only_second, None if self.grouped else p_value
+
+    @property
+    def reliability(self) -> dict[str, list[Bin]]:
+        """Reliability diagrams of both, by their names."""
+        return {
+            name: reliability(one.labels, one.probabilities)
+            for name, one in zip(self.names, (self.first, self.second), strict=True)
+        }
+
+    @property
+    def verdict(self) -> str:
+        """A sentence that says which of the two is more accurate, if that is clear."""
+        accuracy = self.scores.overall["accuracy"]
+        values = " and ".join(format_score(value) for value in (accuracy.first, accuracy.second))
+        if accuracy.interval is None or accuracy.difference is None:
+            return f"The accuracies are {values}."
+        low, high = (f"{100 * end:+.1f}" for end in accuracy.interval)
+        better = f"{self.names[accuracy.difference > 0]} is more accurate" if accuracy.clear else "no clear difference"
+        return (
+            f"The accuracies are {values}: {better} (difference {100 * accuracy.difference:+.1f} percentage points, "
+            f"95 % interval {low} to {high})."
+        )
+
+    def __repr__(self) -> str:
+        """Return a description in a few lines."""
+        only_first, only_second, _ = self.mcnemar
+        return "\n".join(
+            [
+                f"Comparison of {self.names[0]} and {self.names[1]}",
+                f"  {counted(len(self.first.ids), 'galaxy')}, question {self.question.name}",
+                f"  {self.verdict}",
+                f"  {counted(len(self.rows_changed), 'galaxy', 'have', 'has')} another class; only the first is right "
+                f"on {only_first:,}, only the second on {only_second:,}",
+            ]
+        )
+
+    def as_dict(self, *, command: str = "") -> dict[str, Any]:
+        """Return all figures as plain dictionaries and lists, for JSON.
+
+        Parameters
+        ----------
+        command : str
+            The command, to be recorded.
+        """
+        only_first, only_second, p_value = self.mcnemar
+        before, after = self.called
+        answers, ids = self.question.answers, self.first.ids
+        return {
+            "first": self.names[0],
+            "second": self.names[1],
+            "question": self.question.name,
+            "count": len(ids),
+            "notes": self.notes,
+            "command": command,
+            "seed": self.seed,
+            "scores": _plain(self.scores, answers),
+            "by": {
+                column: {entry: _plain(one, answers) for entry, one in parts.items()}
+                for column, parts in self.by.items()
+            },
+            "mcnemar": {"only_first_right": only_first, "only_second_right": only_second, "p_value": p_value},
+            "transitions": self.transitions.tolist(),
+            "changed": [
+                {
+                    "id": ids[row],
+                    "label": answers[self.first.labels[row]],
+                    "first": answers[before[row]],
+                    "second": answers[after[row]],
+                }
+                for row in self.rows_changed.tolist()
+            ],
+        }
+
+    def write(self, folder: str | os.PathLike[str], *, command: str = "") -> Path:
+        """Write the figures as JSON, and a page with diagrams and the galaxies whose class differs.
+
+        Parameters
+        ----------
+        folder : path-like
+            Folder for ``comparison.json``, ``comparison.html`` and the diagrams, each as PNG and PDF.
+        command : str
+            The command, to be stated on the page.
+
+        Returns
+        -------
+        path
+            The page.
+        """
+        from peculiar.evaluation.compare_page import write_comparison
+
+        folder = Path(folder)
+        write_json(folder / COMPARISON, self.as_dict(command=command))
+        return write_comparison(folder, self, command=command)
+
+    def show(self) -> Figure:
+        """Draw the classes of the first (rows) against those of the second (columns).
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+        """
+        return plots.draw_confusion(self.transitions.tolist(), self.question.answers, self.names)
+
+
+def compare(
+    first: Side,
+    second: Side,
+    data: Any = None,
+    *,
+    label: str | None = None,
+    labels: str | os.PathLike[str] | None = None,
+    id: str | None = None,
+    question: str | None = None,
+    part: str = "all",
+    include_training: bool = False,
+    views: int | None = None,
+    by: Sequence[str] = (),
+    group: str | None = None,
+    resamples: int = 1000,
+    seed: int = 222,
+    progress: Callable[[str, int], object] | None = None,
+    verbose: bool = True,
+) -> Comparison:
+    """Compare two models, or two catalogues, on the same labelled galaxies.
+
+    Galaxies that one of the models was trained on are left out for both, as far as they are known.
+
+    Parameters
+    ----------
+    first, second : Model, path-like, what `load_run` returns, or Catalog
+        Each is a model, which classifies the galaxies of `data`; or a table of probabilities, such as a catalogue.
+    data : path-like, Source, or pictures; optional
+        Labelled galaxies, in any form that `evaluate` accepts; needed for models.
+    label : str, optional
+        The column of labels; default: the first of the usual names.
+    labels : path-like, optional
+        A table with a column of ids and one of labels. Tables of probabilities need it, unless they hold the column
+        `label` themselves or `data` is such a table.
+    id : str, optional
+        The column of ids in all tables; default: the first of the usual names.
+    question : str, optional
+        Question of the models; default: the one that the labels answer.
+    part : {"all", "training", "validation", "test"}
+        Part of the split of the model files to compare on.
+    include_training : bool
+        Also compare on galaxies that a model was trained on.
+    views : int, optional
+        Number of turned and mirrored views to average over, 1 to 8; default: as in each model's card.
+    by : sequence of str
+        Columns to compare by as well; numbers in four bins.
+    group : str, optional
+        Column of groups of galaxies that are not independent, such as fields; it affects the intervals.
+    resamples, seed : int
+        Of the bootstrap.
+    progress : callable, optional
+        Called with the stage and the number of pictures processed since the last call.
+    verbose : bool
+        Show progress on standard error if `progress` is not given.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    NotFoundError, DataError
+        If the data do not exist or cannot be read.
+    LabelError
+        If there are no labels, the labels of a galaxy differ, or the two have no galaxy in common.
+    UnknownNameError
+        If a column, question or part is unknown.
+    UsageError
+        If a model is given without data, or the two answer different questions.
+
+    Examples
+    --------
+    >>> import peculiar
+    >>> model = peculiar.load_model()
+    >>> found = peculiar.compare("galaxies.parquet", model, "survey.parquet", labels="labels.csv", verbose=False)
+    >>> found.names[0]
+    'galaxies.parquet'
+    >>> page = found.write("comparison")
+    """
+    labels = None if labels is None else Path(labels)
+    with ExitStack() as stack:
+        if progress is None:
+            progress = stack.enter_context(stages(verbose=verbose))
+        sides = []
+        for side, words in zip((first, second), ("classifying with the first", "with the second"), strict=True):
+            asked = _asked(side, data, part=part, views=views, include_training=include_training)
+            asked = replace(asked, label=label, labels=labels or asked.labels, question=question, id=id)
+            sides.append(score(asked, partial(progress, words)))
+    ours, theirs, notes = align(sides[0], sides[1])
+    columns = {name: _column(name, ours, theirs) for name in by}
+    groups = None if group is None else _column(group, ours, theirs)
+    options: dict[str, Any] = {"resamples": resamples, "seed": seed}
+    found = differences(ours.labels, ours.probabilities, theirs.probabilities, groups=groups, **options)
+    parts = {
+        column: {
+            entry: differences(
+                ours.labels[rows],
+                ours.probabilities[rows],
+                theirs.probabilities[rows],
+                groups=None if groups is None else [groups[row] for row in rows],
+                **options,
+            )
+            for entry, rows in strata(entries).items()
+        }
+        for column, entries in columns.items()
+    }
+    notes += remarks(ours.labels, ours.ids, ours.question.answers, groups)
+    return Comparison(ours, theirs, _names(first, second, ours, theirs), found, parts, notes, groups is not None, seed)
+
+
+def _asked(side: Side, data: Any, *, part: str, views: int | None, include_training: bool) -> Asked:
+    """Return what is to be scored for one side: its own probabilities, or the pictures."""
+    options: dict[str, Any] = {"part": part, "views": views, "include_training": include_training}
+    path = Path(side) if isinstance(side, str | os.PathLike) else None
+    if table_of(side) is not None or (path is not None and path.suffix.lower() != ".onnx" and is_table(path)):
+        beside = isinstance(data, str | os.PathLike) and is_table(Path(data))
+        return Asked(side, candidate_of(None, **options), None, Path(data) if beside else None, None, None)
+    candidate = candidate_of(side, **options)
+    if data is None:
+        message = f"{candidate.name} is a model; name labelled galaxies to compare on"
+        raise UsageError(message)
+    return Asked(data, candidate, None, None, None, None)
+
+
+def _column(name: str, first: Scored, second: Scored) -> list[str | None]:
+    """Return a column of either side."""
+    return (second if name not in first.columns and name in second.columns else first).column(name)
+
+
+def _names(first: Side, second: Side, ours: Scored, theirs: Scored) -> tuple[str, str]:
+    """Return names of the two that differ: of the files, with their folders or models if these are alike."""
+    sides = ((first, ours), (second, theirs))
+    places = [place_of(side) if isinstance(side, str | os.PathLike) or table_of(side) else "" for side, _ in sides]
+    short = [Path(place).name or one.candidate.described for place, (_, one) in zip(places, sides, strict=True)]
+    if short[0] != short[1]:
+        return short[0], short[1]
+    if places[0] != places[1]:
+        return places[0] or short[0], places[1] or short[1]
+    return f"{short[0]} (first)", f"{short[1]} (second)"
+
+
+def _plain(found: Differences, answers: Sequence[str]) -> dict[str, Any]:
+    return {
+        "overall": {name: one.as_dict() for name, one in found.overall.items()},
+        "classes": {
+            answer: {name: one.as_dict() for name, one in of.items()}
+            for answer, of in zip(answers, found.classes, strict=True)
+        },
+    }
