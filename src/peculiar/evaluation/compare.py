@@ -3,29 +3,25 @@
 import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from peculiar.errors import UsageError
 from peculiar.evaluation.assess import remarks
+from peculiar.evaluation.compare_page import draw_transitions, write_comparison
 from peculiar.evaluation.inputs import Asked, candidate_of, place_of, score, table_of
-from peculiar.evaluation.pairs import align
+from peculiar.evaluation.pairs import PairedAnswers, align
 from peculiar.evaluation.scored import Scored
 from peculiar.files.run_files import write_json
-from peculiar.metrics.calibration import Bin, reliability
-from peculiar.metrics.paired import Differences, differences, mcnemar
+from peculiar.metrics.paired import Differences, differences
 from peculiar.metrics.scores import strata
 from peculiar.progress import stages
-from peculiar.questions.question import Question
-from peculiar.reports import plots
 from peculiar.tables.reader import is_table
-from peculiar.text import counted, format_score
+from peculiar.text import counted
 
 COMPARISON = "comparison.json"
 """File that `Comparison.write` writes, besides the page."""
@@ -34,26 +30,29 @@ Side = Any
 """A model, or a table of probabilities; see `compare`."""
 
 
-@dataclass(frozen=True, repr=False)
-class Comparison:
+class Comparison(PairedAnswers):
     """Comparison of two sets of answers for the same galaxies; see `compare`.
 
-    Parameters
+    Attributes
     ----------
-    first, second : Scored
-        The galaxies that both answer, in the same order, with labels and probabilities.
     names : tuple of str
         Names of the two; they differ.
     scores : Differences
         Scores of both, and their differences, overall and by class.
     by : dict of str to dict of str to Differences
         The same by column and entry.
+    transitions : ndarray of int, shape (classes, classes)
+        Number of galaxies by the class of the first (rows) and of the second (columns).
+    changed : list of str
+        Ids of the galaxies whose class differs.
+    mcnemar : tuple of (int, int, float or None)
+        Galaxies on which only the first, or only the second, is right, and McNemar's p value.
+    verdict : str
+        A sentence that says which of the two is more accurate, if that is clear.
     notes : list of str
         Remarks on which galaxies were compared.
-    grouped : bool
-        Whether galaxies belong to groups, which McNemar's test does not allow for.
-    seed : int
-        Seed of the bootstrap.
+    first, second : Scored
+        The galaxies that both answer, in the same order, with labels and probabilities.
 
     Examples
     --------
@@ -64,79 +63,6 @@ class Comparison:
     >>> found.changed
     []
     """
-
-    first: Scored
-    second: Scored
-    names: tuple[str, str]
-    scores: Differences
-    by: dict[str, dict[str, Differences]] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    grouped: bool = False
-    seed: int = 222
-
-    @property
-    def question(self) -> Question:
-        """The question."""
-        return self.first.question
-
-    @cached_property
-    def called(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """The class numbers that the first and the second predict, each of shape (n,)."""
-        return self.first.probabilities.argmax(axis=1), self.second.probabilities.argmax(axis=1)
-
-    @cached_property
-    def rows_changed(self) -> NDArray[np.intp]:
-        """Rows of the galaxies whose class differs.
-
-        First those that the second answers correctly, then those that it no longer does, then others; each sorted by
-        the second's probability of its class, highest first.
-        """
-        before, after = self.called
-        labels = self.first.labels
-        kind = np.where(after == labels, 0, np.where(before == labels, 1, 2))
-        rows = np.flatnonzero(before != after)
-        return rows[np.lexsort((-self.second.probabilities[rows, after[rows]], kind[rows]))]
-
-    @property
-    def changed(self) -> list[str]:
-        """Ids of the galaxies whose class differs, in the order of `rows_changed`."""
-        return [self.first.ids[row] for row in self.rows_changed]
-
-    @property
-    def transitions(self) -> NDArray[np.int64]:
-        """Number of galaxies by the class of the first (rows) and of the second (columns)."""
-        size = len(self.question.answers)
-        before, after = self.called
-        return np.bincount(before * size + after, minlength=size * size).reshape(size, size)
-
-    @property
-    def mcnemar(self) -> tuple[int, int, float | None]:
-        """Galaxies on which only the first, or only the second, is right, and McNemar's p value."""
-        before, after = (one == self.first.labels for one in self.called)
-        only_first, only_second, p_value = mcnemar(before, after)
-        return only_first, only_second, None if self.grouped else p_value
-
-    @property
-    def reliability(self) -> dict[str, list[Bin]]:
-        """Reliability diagrams of both, by their names."""
-        return {
-            name: reliability(one.labels, one.probabilities)
-            for name, one in zip(self.names, (self.first, self.second), strict=True)
-        }
-
-    @property
-    def verdict(self) -> str:
-        """A sentence that says which of the two is more accurate, if that is clear."""
-        accuracy = self.scores.overall["accuracy"]
-        values = " and ".join(format_score(value) for value in (accuracy.first, accuracy.second))
-        if accuracy.interval is None or accuracy.difference is None:
-            return f"The accuracies are {values}."
-        low, high = (f"{100 * end:+.1f}" for end in accuracy.interval)
-        better = f"{self.names[accuracy.difference > 0]} is more accurate" if accuracy.clear else "no clear difference"
-        return (
-            f"The accuracies are {values}: {better} (difference {100 * accuracy.difference:+.1f} percentage points, "
-            f"95 % interval {low} to {high})."
-        )
 
     def __repr__(self) -> str:
         """Return a description in a few lines."""
@@ -203,8 +129,6 @@ class Comparison:
         path
             The page.
         """
-        from peculiar.evaluation.compare_page import write_comparison
-
         folder = Path(folder)
         write_json(folder / COMPARISON, self.as_dict(command=command))
         return write_comparison(folder, self, command=command)
@@ -216,7 +140,7 @@ class Comparison:
         -------
         matplotlib.figure.Figure
         """
-        return plots.draw_confusion(self.transitions.tolist(), self.question.answers, self.names)
+        return draw_transitions(self)
 
 
 def compare(

@@ -3,19 +3,16 @@
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from peculiar.evaluation.page import facts_of
+from peculiar.evaluation.pairs import PairedAnswers
 from peculiar.metrics.paired import LOWER_IS_BETTER, Difference
 from peculiar.reports import plots
 from peculiar.reports.page import Picture, Section, write_page
 from peculiar.text import counted, format_score
-
-if TYPE_CHECKING:
-    from peculiar.evaluation.compare import Comparison
 
 PAGE = "comparison.html"
 
@@ -28,13 +25,13 @@ _OF_CLASSES = ("recall", "precision", "auc")
 _OF_PARTS = ("accuracy", "balanced_accuracy", "auc", "log_loss")
 
 
-def write_comparison(folder: Path, found: "Comparison", *, command: str = "") -> Path:
+def write_comparison(folder: Path, found: PairedAnswers, *, command: str = "") -> Path:
     """Write the figures of a comparison, each as PNG and PDF, and the page ``comparison.html``.
 
     Parameters
     ----------
     folder : path
-    found : Comparison
+    found : PairedAnswers
     command : str
         The command, to be stated on the page.
 
@@ -102,7 +99,7 @@ def write_comparison(folder: Path, found: "Comparison", *, command: str = "") ->
             ],
             figures=[
                 figure(
-                    found.show(),
+                    draw_transitions(found),
                     "transitions",
                     f"Rows: class in {first}. Columns: class in {second}. Number of galaxies.",
                 ),
@@ -145,6 +142,11 @@ def write_comparison(folder: Path, found: "Comparison", *, command: str = "") ->
     return write_page(folder / PAGE, f"{first} and {second}", lead, sections)
 
 
+def draw_transitions(found: PairedAnswers) -> Figure:
+    """Draw the classes of the first (rows) against those of the second (columns)."""
+    return plots.draw_confusion(found.transitions.tolist(), found.question.answers, found.names)
+
+
 def name_of(score: str) -> str:
     """Return the name of a score in words."""
     return _NAMES.get(score, score.replace("_", " "))
@@ -182,7 +184,7 @@ def _interval(one: Difference) -> str:
     return "" if one.interval is None else f"{one.interval[0]:+.3f} to {one.interval[1]:+.3f}"
 
 
-def _mcnemar_text(found: "Comparison") -> str:
+def _mcnemar_text(found: PairedAnswers) -> str:
     only_first, only_second, p_value = found.mcnemar
     text = (
         f"Only {found.names[0]} is right on {counted(only_first, 'galaxy')}, only {found.names[1]} on {only_second:,}."
@@ -195,7 +197,7 @@ def _mcnemar_text(found: "Comparison") -> str:
     return text
 
 
-def _changed_table(found: "Comparison") -> list[list[str]]:
+def _changed_table(found: PairedAnswers) -> list[list[str]]:
     rows = found.rows_changed[:_SHOWN].tolist()
     if not rows:
         return []
@@ -215,7 +217,7 @@ def _changed_table(found: "Comparison") -> list[list[str]]:
     ]
 
 
-def _pictures(found: "Comparison") -> Figure | None:
+def _pictures(found: PairedAnswers) -> Figure | None:
     """Draw galaxies whose class differs, with their label and both answers; None without pictures."""
     side = found.first if found.first.source is not None else found.second
     pictures = side.pictures(found.rows_changed[:_SHOWN])

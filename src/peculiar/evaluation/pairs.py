@@ -1,15 +1,115 @@
-"""Galaxies that two sets of answers have in common."""
+"""Two sets of answers for the same galaxies: aligned by id, and how they differ."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from peculiar.errors import LabelError, UsageError
 from peculiar.evaluation.scored import Scored
-from peculiar.text import counted
+from peculiar.metrics.calibration import Bin, reliability
+from peculiar.metrics.paired import Differences, mcnemar
+from peculiar.questions.question import Question
+from peculiar.text import counted, format_score
+
+
+@dataclass(frozen=True, repr=False)
+class PairedAnswers:
+    """Two sets of answers for the same galaxies, and how they differ.
+
+    Parameters
+    ----------
+    first, second : Scored
+        The same galaxies in the same order, with labels and probabilities; see `align`.
+    names : tuple of str
+        Names of the two; they differ.
+    scores : Differences
+        Scores of both, and their differences, overall and by class.
+    by : dict of str to dict of str to Differences
+        The same by column and entry.
+    notes : list of str
+        Remarks on which galaxies were compared.
+    grouped : bool
+        Whether galaxies belong to groups, which McNemar's test does not allow for.
+    seed : int
+        Seed of the bootstrap.
+    """
+
+    first: Scored
+    second: Scored
+    names: tuple[str, str]
+    scores: Differences
+    by: dict[str, dict[str, Differences]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    grouped: bool = False
+    seed: int = 222
+
+    @property
+    def question(self) -> Question:
+        """The question."""
+        return self.first.question
+
+    @cached_property
+    def called(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """The class numbers that the first and the second predict, each of shape (n,)."""
+        return self.first.probabilities.argmax(axis=1), self.second.probabilities.argmax(axis=1)
+
+    @cached_property
+    def rows_changed(self) -> NDArray[np.intp]:
+        """Rows of the galaxies whose class differs.
+
+        First those that the second answers correctly, then those that it no longer does, then others; each sorted by
+        the second's probability of its class, highest first.
+        """
+        before, after = self.called
+        labels = self.first.labels
+        kind = np.where(after == labels, 0, np.where(before == labels, 1, 2))
+        rows = np.flatnonzero(before != after)
+        return rows[np.lexsort((-self.second.probabilities[rows, after[rows]], kind[rows]))]
+
+    @property
+    def changed(self) -> list[str]:
+        """Ids of the galaxies whose class differs, in the order of `rows_changed`."""
+        return [self.first.ids[row] for row in self.rows_changed]
+
+    @property
+    def transitions(self) -> NDArray[np.int64]:
+        """Number of galaxies by the class of the first (rows) and of the second (columns)."""
+        size = len(self.question.answers)
+        before, after = self.called
+        return np.bincount(before * size + after, minlength=size * size).reshape(size, size)
+
+    @property
+    def mcnemar(self) -> tuple[int, int, float | None]:
+        """Galaxies on which only the first, or only the second, is right, and McNemar's p value."""
+        before, after = (one == self.first.labels for one in self.called)
+        only_first, only_second, p_value = mcnemar(before, after)
+        return only_first, only_second, None if self.grouped else p_value
+
+    @property
+    def reliability(self) -> dict[str, list[Bin]]:
+        """Reliability diagrams of both, by their names."""
+        return {
+            name: reliability(one.labels, one.probabilities)
+            for name, one in zip(self.names, (self.first, self.second), strict=True)
+        }
+
+    @property
+    def verdict(self) -> str:
+        """A sentence that says which of the two is more accurate, if that is clear."""
+        accuracy = self.scores.overall["accuracy"]
+        values = " and ".join(format_score(value) for value in (accuracy.first, accuracy.second))
+        if accuracy.interval is None or accuracy.difference is None:
+            return f"The accuracies are {values}."
+        low, high = (f"{100 * end:+.1f}" for end in accuracy.interval)
+        better = f"{self.names[accuracy.difference > 0]} is more accurate" if accuracy.clear else "no clear difference"
+        return (
+            f"The accuracies are {values}: {better} (difference {100 * accuracy.difference:+.1f} percentage points, "
+            f"95 % interval {low} to {high})."
+        )
 
 
 def align(first: Scored, second: Scored) -> tuple[Scored, Scored, list[str]]:
