@@ -13,7 +13,7 @@ import pytest
 from astropy.io import fits
 
 from peculiar.catalogs.predict import predict
-from peculiar.errors import DataError, UsageError
+from peculiar.errors import DataError, PeculiarWarning, UsageError
 from peculiar.images.decode import Framing, encode_picture, read_fits_picture
 from peculiar.images.stretch import Stretch, sdss_stretch
 from peculiar.models.model_file import load_model
@@ -191,8 +191,10 @@ def test_a_fits_table_stays_a_table(tmp_path: Path) -> None:
 def test_pictures_win_in_a_folder_of_both(tmp_path: Path) -> None:
     write_bands(tmp_path / "a.fits", galaxy())
     (tmp_path / "a.png").write_bytes(encode_picture(np.zeros((9, 9, 3), np.uint8)))
-    assert isinstance(open_source(tmp_path), FolderSource)
-    assert isinstance(open_source(tmp_path, bands="i,r,g"), FitsSource)
+    with pytest.warns(PeculiarWarning, match=r"read, but not 1 FITS file \(a\.fits\)"):
+        assert isinstance(open_source(tmp_path), FolderSource)
+    with pytest.warns(PeculiarWarning, match=r"read, but not 1 picture \(a\.png\)"):
+        assert isinstance(open_source(tmp_path, bands="i,r,g"), FitsSource)
 
 
 def test_what_cannot_be_read_keeps_its_row(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from peculiar.errors import DataError
+from peculiar.errors import DataError, PeculiarWarning
 from peculiar.images.decode import Framing
 from peculiar.questions.question import CLEAN5
 from peculiar.sources import open_source
@@ -129,7 +129,8 @@ def test_a_catalogue_among_the_pictures_is_none_of_them(
     put(tmp_path, {"a.png": plain_pictures[0], "catalog.parquet": tiny_catalog.read_bytes()})
     assert open_source(tmp_path).ids() == ["a.png"]
     pa.parquet.write_table(pa.table({"id": ["b"], "image": [plain_pictures[1]]}), tmp_path / "part.parquet")
-    assert open_source(tmp_path).ids() == ["b"]
+    with pytest.warns(PeculiarWarning, match=r"read, but not 1 picture \(a\.png\)"):
+        assert open_source(tmp_path).ids() == ["b"]
 
 
 @pytest.mark.parametrize("files", [{}, {"README.txt": b"About", "sub/data.csv": b"id\n1\n"}], ids=["empty", "text"])

@@ -17,6 +17,7 @@ from matplotlib.legend import Legend
 from matplotlib.text import Text
 from numpy.typing import NDArray
 
+from peculiar.files.figures import SOFTWARE
 from peculiar.files.writing import writing
 from peculiar.text import shown, shown_lines
 
@@ -58,8 +59,9 @@ def picture_of(figure: Figure) -> bytes:
 
 def save(figure: Figure, path: Path) -> Path:
     """Write a figure, PNG or PDF by the suffix of `path`, in one step."""
+    mark = {"Software": SOFTWARE} if path.suffix.lower() == ".png" else None
     with writing(path) as temporary:
-        figure.savefig(temporary, dpi=120)
+        figure.savefig(temporary, dpi=120, metadata=mark)
     return path
 
 

@@ -3,12 +3,13 @@
 import logging
 import os
 import stat
+import warnings
 import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from peculiar.errors import DataError, NotFoundError, UnknownNameError, UsageError
+from peculiar.errors import DataError, NotFoundError, PeculiarWarning, UnknownNameError, UsageError
 from peculiar.images.decode import PICTURE_SUFFIXES, looks_like_picture
 from peculiar.images.fits import holds_image
 from peculiar.images.fits_file import FITS_SUFFIXES, looks_like_fits
@@ -25,11 +26,13 @@ from peculiar.sources.npz import NpzSource
 from peculiar.sources.paths import as_text, children, files_below
 from peculiar.sources.simulated import simulate, simulate_galaxy
 from peculiar.sources.stream import Galaxy, Row, Source
-from peculiar.sources.table import TableSource
+from peculiar.sources.table import TableSource, holds_galaxies
 from peculiar.sources.tar import TAR_SUFFIXES, TarSource, looks_like_tar
 from peculiar.sources.tiles import find_fields, matching_paths
+from peculiar.sources.unused import unused_below
 from peculiar.sources.zip import ZIP_SUFFIXES, ZipSource, member_name, open_zip
 from peculiar.tables.reader import Keys, is_catalog, parts_below, table_format
+from peculiar.text import counted
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +57,8 @@ _SUFFIXES = {
     "a zip": ZIP_SUFFIXES,
     "a Parquet table": (".parquet",),
 }
+_FILES = {"table": "table", "tar": "tar", "zip": "zip", "fits": "FITS file"}
+"""Files of the kinds of folders; others hold pictures."""
 _SEVERAL = {"a picture", *_SUFFIXES}
 """Kinds of which several files may be given."""
 
@@ -135,6 +140,8 @@ def open_source(
     if len(paths) == 1:
         (path,) = paths
         source = _open(path, label, _listed(bands), stretch, keys)
+        if path.is_dir():
+            _warn_of_unused(path, source)
     else:
         source = _open_several(paths, label, _listed(bands), stretch, keys)
         path = source.path
@@ -287,6 +294,14 @@ def open_mosaic(
     return source
 
 
+def _warn_of_unused(folder: Path, source: Source) -> None:
+    named = isinstance(source, TableSource) and source.names_files()
+    if left := unused_below(folder, source.files(), names_files=named):
+        read = counted(len(source.files()), _FILES.get(source.kind, "picture"), "are", "is")
+        message = f"{folder}: {read} read, but not {left}; give the paths of these to read them"
+        warnings.warn(message, PeculiarWarning, stacklevel=3)
+
+
 def _listed(bands: str | Sequence[str]) -> tuple[str, ...]:
     names = bands.split(",") if isinstance(bands, str) else bands
     listed = tuple(name.strip() for name in names if name.strip())
@@ -298,8 +313,8 @@ def _listed(bands: str | Sequence[str]) -> tuple[str, ...]:
 
 def _open(path: Path, label: str | None, bands: tuple[str, ...], stretch: Stretch | None, keys: Keys) -> Source:
     if path.is_dir():
-        # `peculiar predict .` writes its catalogue among the pictures; the next run must ignore it.
-        if shards := [part for part in parts_below(path) if not (is_catalog(part) or is_metadata(part.name))]:
+        # There may be catalogues among the pictures, from `peculiar predict .`, and tables of labels.
+        if shards := [part for part in parts_below(path) if not is_metadata(part.name) and holds_galaxies(part)]:
             return TableSource(path, shards, label, bands, stretch, keys)
         archives = [child for child in children(path) if child.name.lower().endswith(TAR_SUFFIXES)]
         return TarSource(path, archives) if archives else _open_folder(path, label, bands, stretch, keys)
@@ -366,8 +381,14 @@ def _open_folder(path: Path, label: str | None, bands: tuple[str, ...], stretch:
         return TableSource(path, tables, label, bands, stretch, keys)
     if zips := [file for file in others if file.name.lower().endswith(ZIP_SUFFIXES)]:
         return ZipSource(path, zips)
-    tars = [file for file in others if file.name.lower().endswith(TAR_SUFFIXES)]
-    return TarSource(path, tars) if tars else FolderSource(path, [])
+    if tars := [file for file in others if file.name.lower().endswith(TAR_SUFFIXES)]:
+        return TarSource(path, tars)
+    message = (
+        f"{path}: there is no picture in this folder; expected JPEG, PNG, TIFF or FITS files, or one folder per class"
+    )
+    if left := unused_below(path):
+        message = f"{path}: there is no picture in this folder, but {left}; give the path of one"
+    raise DataError(message)
 
 
 def _what_else(path: Path) -> str:

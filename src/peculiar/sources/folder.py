@@ -1,10 +1,10 @@
 """Folders of picture files, with or without one sub-folder per class."""
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from peculiar.errors import DataError
+from peculiar.files.figures import is_figure
 from peculiar.images.decode import PICTURE_SUFFIXES, looks_like_picture
 from peculiar.questions.question import question_for
 from peculiar.sources.names import Naming
@@ -23,12 +23,7 @@ class FolderSource(Source):
     path : path
         The folder, or the one picture.
     pictures : sequence of path
-        The files to use, such as those of `pictures_below`.
-
-    Raises
-    ------
-    DataError
-        If there is no picture.
+        The files to use, such as those of `pictures_below`; at least one.
     """
 
     kind = "folder"
@@ -36,12 +31,6 @@ class FolderSource(Source):
     def __init__(self, path: Path, pictures: Sequence[Path]) -> None:
         self._pictures = sorted(pictures)
         self._root = path if path.is_dir() else path.parent
-        if not self._pictures:
-            message = (
-                f"{path}: there is no picture in this folder; expected JPEG, PNG, TIFF or FITS files, or one "
-                "folder per class"
-            )
-            raise DataError(message)
         self._naming = Naming.of(map(self._name, self._pictures))
         labels = self._naming.labels
         super().__init__(path, question_for("class", labels).name if labels else None)
@@ -77,8 +66,22 @@ class FolderSource(Source):
 
 
 def pictures_below(folder: Path) -> Iterator[Path]:
-    """Return the pictures below a folder."""
-    return filter(is_picture, files_below(folder))
+    """Return the pictures below a folder, except figures of peculiar."""
+    return without_figures(filter(is_picture, files_below(folder)))
+
+
+def without_figures(files: Iterable[Path]) -> Iterator[Path]:
+    """Yield files except figures that peculiar drew, such as those in ``explained`` and ``evaluation``.
+
+    PNG files of a folder are looked into up to the first that is no figure, because opening all would take too long.
+    """
+    galaxies: set[Path] = set()
+    for file in files:
+        if file.suffix.lower() == ".png" and file.parent not in galaxies:
+            if is_figure(file):
+                continue
+            galaxies.add(file.parent)
+        yield file
 
 
 def is_picture(path: Path) -> bool:

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet
 
 from peculiar.errors import DataError, PeculiarWarning, PictureError, UnknownNameError
 from peculiar.images.fits_file import looks_like_fits
@@ -30,6 +31,7 @@ from peculiar.tables.column import Column
 from peculiar.tables.identifiers import type_of_ids, widest
 from peculiar.tables.reader import (
     FOUND,
+    MODEL_NOTE,
     Keys,
     TableReader,
     entry_text,
@@ -270,6 +272,13 @@ class TableSource(Source):
                         contents = (_content(one, reader.path.parent) for one in batch.column(0).to_pylist())
                         yield from (one for one in contents if isinstance(one, Path))
 
+    def names_files(self) -> bool:
+        """Return whether the first table names picture files; True also if it cannot be read."""
+        try:
+            return _names_files(TableReader(self._parts[0]).schema, self._picture)
+        except (DataError, StopIteration):
+            return True
+
     def holds_fits(self) -> bool:
         """Return whether the first picture is FITS; True also if it cannot be read, which its row will report."""
         plain = copy.copy(self)
@@ -398,14 +407,20 @@ def _holds_bytes(type_: pa.DataType) -> bool:
     return bool(pa.types.is_binary(type_) or pa.types.is_large_binary(type_))
 
 
+def holds_galaxies(path: Path) -> bool:
+    """Return whether a Parquet file has a column of pictures and is no catalogue of a model.
+
+    A damaged file counts, so that it is reported.
+    """
+    try:
+        schema = pyarrow.parquet.read_schema(path)
+    except (pa.ArrowException, OSError):
+        return True
+    return MODEL_NOTE.encode() not in (schema.metadata or {}) and _find_pictures(schema) is not None
+
+
 def _picture_column(table: TableReader) -> str:
-    encoded = [field.name for field in table.schema if _holds_bytes(field.type)]
-    found = (
-        find_column(PICTURE_COLUMNS, encoded)
-        or next(iter(encoded), None)
-        or find_column(PICTURE_COLUMNS, table.columns)
-        or file_name_column(table.columns)
-    )
+    found = _find_pictures(table.schema)
     if found is None:
         message = (
             f"{table.path}: no column holds pictures. Give one with encoded bytes, or one with paths called "
@@ -413,6 +428,16 @@ def _picture_column(table: TableReader) -> str:
         )
         raise DataError(message)
     return found
+
+
+def _find_pictures(schema: pa.Schema) -> str | None:
+    encoded = [field.name for field in schema if _holds_bytes(field.type)]
+    return (
+        find_column(PICTURE_COLUMNS, encoded)
+        or next(iter(encoded), None)
+        or find_column(PICTURE_COLUMNS, schema.names)
+        or file_name_column(schema.names)
+    )
 
 
 def file_name_column(columns: Sequence[str]) -> str | None:
