@@ -39,6 +39,7 @@ def main() -> None:
         "plain script, whole frame": plain,
         "exact, whole frame": lambda content: decode_picture(content, Framing(128)),
         "exact, middle 256 px": lambda content: decode_picture(content, Framing(128, crop=256)),
+        "exact, the galaxy": lambda content: decode_picture(content, Framing(128, crop="galaxy")),
         "fast, whole frame": lambda content: decode_picture(content, Framing(128, fast=True)),
         "fast, middle 256 px": lambda content: decode_picture(content, Framing(128, crop=256, fast=True)),
     }

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 from PIL import Image
+from scipy import ndimage
 
+from peculiar.images.background import rim
 from peculiar.images.central_galaxy import central_extent
 from peculiar.images.decode import Framing, frame_pixels
 from pictures import draw_galaxy
@@ -75,3 +77,35 @@ def test_tiny_pictures_have_a_middle(side: int) -> None:
     extent = central_extent(Image.new("RGB", (side, side), (90, 90, 90)))
     assert not extent.found
     assert extent.radius == side / 4
+
+
+def plainly(picture: Image.Image) -> tuple[float, float, float]:
+    """Return column, row and radius as the functions of NumPy and SciPy give them that say so by their names."""
+    reduction = max(1, min(picture.size) // 64)
+    light = ndimage.uniform_filter(np.asarray(picture.reduce(reduction), dtype=np.float32).mean(axis=2), 3)
+    edges = rim(light)
+    level = float(np.median(edges))
+    scatter = float(1.4826 * np.median(np.abs(edges - np.median(edges))))
+    height, width = light.shape
+    top, left = (max(side // 2 - max(side // 10, 1), 0) for side in (height, width))
+    middle = light[top : height - top, left : width - left]
+    row, column = np.unravel_index(int(middle.argmax()), middle.shape)
+    peak = float(middle[row, column])
+    edge = level + max(3 * scatter, 0.08 * (peak - level), 3)
+    if peak <= edge:
+        return picture.width / 2, picture.height / 2, min(picture.size) / 4
+    regions, _ = ndimage.label(light > edge)
+    rows, columns = np.nonzero(regions == regions[row + top, column + left])
+    radius = np.quantile(np.hypot(rows - rows.mean(), columns - columns.mean()), 0.95) + 0.5
+    return (columns.mean() + 0.5) * reduction, (rows.mean() + 0.5) * reduction, radius * reduction
+
+
+def test_the_extent_is_bit_for_bit_that_of_the_plain_functions() -> None:
+    random = np.random.default_rng(222)
+    for number in range(40):
+        side = int(random.integers(40, 430))
+        radius, ratio = random.uniform(0.02, 0.3) * side, random.uniform(0.2, 1)
+        pixels = draw_galaxy(side, radius, *random.uniform(0.45, 0.55, 2) * side, ratio=ratio, seed=number)
+        picture = Image.fromarray(pixels[: side - number % 7])
+        found = central_extent(picture)
+        assert (found.column, found.row, found.radius) == plainly(picture)

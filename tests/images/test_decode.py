@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from peculiar.errors import PictureError, UsageError
-from peculiar.images import decode
+from peculiar.images import decode, jpeg
 from peculiar.images.decode import (
     Framing,
     decode_picture,
@@ -233,7 +233,7 @@ def test_fast_decoding_is_close_to_exact(
     if simplejpeg:
         pytest.importorskip("simplejpeg")
     else:
-        monkeypatch.setattr(decode, "_simplejpeg_decoder", lambda: None)
+        monkeypatch.setattr(jpeg, "jpeg_decoder", lambda: None)
     content = encoded(Image.fromarray(smooth(640, 801)), "JPEG", quality=quality)
     exact = decode_picture(content, Framing(48, crop))
     assert difference(decode_picture(content, Framing(48, crop, fast=True)), exact) < 1
@@ -246,13 +246,13 @@ def test_simplejpeg_is_optional(installed: bool, monkeypatch: pytest.MonkeyPatch
     else:
         monkeypatch.setitem(sys.modules, "simplejpeg", None)
         expected = None
-    assert decode._simplejpeg_decoder.__wrapped__() is expected
+    assert jpeg.jpeg_decoder.__wrapped__() is expected
 
 
 @pytest.mark.parametrize("way", ["exact", "simplejpeg", "Pillow"])
 def test_truncated_jpeg_is_refused(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if way == "Pillow":
-        monkeypatch.setattr(decode, "_simplejpeg_decoder", lambda: None)
+        monkeypatch.setattr(jpeg, "jpeg_decoder", lambda: None)
     content = encode_picture(SMOOTH, "JPEG")
     with pytest.raises(PictureError, match="it is damaged or cut short"):
         decode_picture(content[: len(content) // 2], Framing(fast=way != "exact"))
@@ -494,7 +494,7 @@ def test_framings_that_cannot_be() -> None:
 @pytest.mark.parametrize("simplejpeg", [True, False])
 def test_fast_decoding_finds_the_same_galaxy(simplejpeg: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if not simplejpeg:
-        monkeypatch.setattr(decode, "_simplejpeg_decoder", lambda: None)
+        monkeypatch.setattr(jpeg, "jpeg_decoder", lambda: None)
     content = encode_picture(draw_galaxy(1024, 90, 520, 500), "JPEG")
     exact, fast = (decode_picture(content, Framing(64, crop="galaxy", fast=fast)).astype(int) for fast in (False, True))
     assert np.abs(exact - fast).mean() < 3
@@ -507,17 +507,17 @@ def test_both_decoders_give_the_same_pixels(mode: str, subsampling: int, monkeyp
     buffer = io.BytesIO()
     Image.fromarray(pixels).convert(mode).save(buffer, "JPEG", quality=90, subsampling=subsampling)
     with_simplejpeg = decode_picture(buffer.getvalue(), Framing(64))
-    monkeypatch.setattr(decode, "_simplejpeg_decoder", lambda: None)
+    monkeypatch.setattr(jpeg, "jpeg_decoder", lambda: None)
     np.testing.assert_array_equal(decode_picture(buffer.getvalue(), Framing(64)), with_simplejpeg)
 
 
 def test_a_jpeg_that_simplejpeg_refuses_is_judged_by_pillow(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise ValueError("premature end")
 
     content = encode_picture(draw_galaxy(64, 10, 32, 32), "JPEG")
     expected = decode_picture(content, Framing(32))
-    monkeypatch.setattr(decode, "_simplejpeg_decoder", lambda: refuse)
+    monkeypatch.setattr(jpeg, "jpeg_decoder", lambda: refuse)
     np.testing.assert_array_equal(decode_picture(content, Framing(32)), expected)
 
 
@@ -530,3 +530,32 @@ def test_a_large_jpeg_is_decoded_alone_and_with_few_scans(monkeypatch: pytest.Mo
     monkeypatch.setattr(decode, "SCANS", 3)
     with pytest.raises(PictureError, match="it is a JPEG of more than 3 scans; save it again"):
         decode.decode_whole(file.getvalue())
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_a_framed_jpeg_keeps_no_memory_of_the_next_one(mode: str) -> None:
+    pytest.importorskip("simplejpeg")
+    first, second = (
+        encoded(Image.fromarray(draw_galaxy(side, 20, side / 2, side / 2, seed=side)).convert(mode), "JPEG")
+        for side in (120, 97)
+    )
+    for framing in (
+        Framing(64, crop="galaxy"),
+        Framing(64, crop="galaxy", margin=2),
+        Framing(90, crop=90),
+        Framing(97),
+    ):
+        shown = decode_picture(first, framing)
+        kept = shown.copy()
+        decode_picture(second, framing)
+        np.testing.assert_array_equal(shown, kept)
+        np.testing.assert_array_equal(shown, frame_pixels(decode.decode_whole(first), framing))
+
+
+def test_large_jpegs_do_not_keep_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("simplejpeg")
+    monkeypatch.setattr(jpeg, "_KEPT_PIXELS", 64 * 64)
+    monkeypatch.setattr(jpeg, "_memory", jpeg._Memory())
+    content = encode_picture(draw_galaxy(65, 10, 32, 32), "JPEG")
+    np.testing.assert_array_equal(decode_picture(content, Framing(65)), decode.decode_whole(content))
+    assert jpeg._memory.pixels.size == 0
