@@ -143,6 +143,22 @@ def test_the_page_shows_the_galaxies_of_another_class(tiny_survey: Path, tiny_mo
     assert told["changed"][0]["id"] in page.read_text()
 
 
+def test_the_pictures_of_two_catalogues_are_those_of_the_data(
+    tiny_survey: Path, tiny_catalog: Path, tmp_path: Path
+) -> None:
+    table = pa.parquet.read_table(tiny_catalog)
+    names = ("round", "in_between", "spiral", "edge_on", "cigar")
+    even = {f"p_{name}": [0.6 if name == "cigar" else 0.1] * len(table) for name in names}
+    other = write_answers(tmp_path / "cigars.parquet", table["id"].to_pylist(), even)
+    found = compare(tiny_catalog, other, tiny_survey, label="clean5", verbose=False)
+    assert list(found.pictures(found.rows_changed[:3])) == found.rows_changed[:3].tolist()
+    found.write(tmp_path / "found")
+    assert (tmp_path / "found" / "changed.png").exists()
+    pa.parquet.write_table(pa.parquet.read_table(tiny_survey, columns=["id", "clean5"]), tmp_path / "labels.parquet")
+    bare = compare(tiny_catalog, other, tmp_path / "labels.parquet", label="clean5", verbose=False)
+    assert (bare.changed, bare.pictures(bare.rows_changed)) == (found.changed, {})
+
+
 def test_galaxies_in_one_or_repeated_are_left_out_and_counted(two: tuple[Path, Path, Path], tmp_path: Path) -> None:
     old, new, labels = two
     table = pa.parquet.read_table(new)

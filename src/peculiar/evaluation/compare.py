@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from peculiar.errors import UsageError
+from peculiar.errors import DataError, UsageError
 from peculiar.evaluation.assess import remarks
 from peculiar.evaluation.compare_page import draw_transitions, write_comparison
 from peculiar.evaluation.inputs import Asked, candidate_of, place_of, score, table_of
@@ -20,6 +20,8 @@ from peculiar.files.run_files import write_json
 from peculiar.metrics.paired import Differences, differences
 from peculiar.metrics.scores import strata
 from peculiar.progress import stages
+from peculiar.sources import as_source
+from peculiar.sources.stream import Source
 from peculiar.tables.reader import is_table
 from peculiar.text import counted
 
@@ -250,7 +252,17 @@ def compare(
         for column, entries in columns.items()
     }
     notes += remarks(ours.labels, ours.ids, ours.question.answers, groups)
-    return Comparison(ours, theirs, _names(first, second, ours, theirs), found, parts, notes, groups is not None, seed)
+    return Comparison(
+        ours,
+        theirs,
+        _names(first, second, ours, theirs),
+        found,
+        parts,
+        notes,
+        source=_pictures(data),
+        grouped=groups is not None,
+        seed=seed,
+    )
 
 
 def _asked(side: Side, data: Any, *, part: str, views: int | None, include_training: bool) -> Asked:
@@ -270,6 +282,13 @@ def _asked(side: Side, data: Any, *, part: str, views: int | None, include_train
 def _column(name: str, first: Scored, second: Scored) -> list[str | None]:
     """Return a column of either side."""
     return (second if name not in first.columns and name in second.columns else first).column(name)
+
+
+def _pictures(data: Any) -> Source | None:
+    """Return the pictures among the data; None if there are none, as in a table of labels."""
+    with suppress(DataError):
+        return None if data is None else as_source(data)
+    return None
 
 
 def _names(first: Side, second: Side, ours: Scored, theirs: Scored) -> tuple[str, str]:

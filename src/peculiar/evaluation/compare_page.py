@@ -21,8 +21,8 @@ _SHOWN = 24
 
 _NAMES = {"auc": "AUC", "brier": "Brier score"}
 _DRAWN = ("accuracy", "balanced_accuracy", "auc", "average_precision")
-_OF_CLASSES = ("recall", "precision", "auc")
-_OF_PARTS = ("accuracy", "balanced_accuracy", "auc", "log_loss")
+_OF_CLASSES = ("recall", "precision")
+_OF_PARTS = ("accuracy", "auc")
 
 
 def write_comparison(folder: Path, found: PairedAnswers, *, command: str = "") -> Path:
@@ -72,6 +72,7 @@ def write_comparison(folder: Path, found: PairedAnswers, *, command: str = "") -
         ),
         Section(
             "Class by class",
+            [f"Two scores are those of {first} and {second}; intervals of the differences are at 95 %."],
             table=[
                 ["class", *_heads(_OF_CLASSES)],
                 *(
@@ -219,8 +220,7 @@ def _changed_table(found: PairedAnswers) -> list[list[str]]:
 
 def _pictures(found: PairedAnswers) -> Figure | None:
     """Draw galaxies whose class differs, with their label and both answers; None without pictures."""
-    side = found.first if found.first.source is not None else found.second
-    pictures = side.pictures(found.rows_changed[:_SHOWN])
+    pictures = found.pictures(found.rows_changed[:_SHOWN])
     if not pictures:
         return None
     answers, labels = found.question.answers, found.first.labels

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from peculiar.errors import LabelError, UsageError
 from peculiar.evaluation.scored import Scored
+from peculiar.images.decode import Framing
 from peculiar.metrics.calibration import Bin, reliability
 from peculiar.metrics.paired import Differences, mcnemar
 from peculiar.questions.question import Question
+from peculiar.sources.stream import Source
 from peculiar.text import counted, format_score
 
 
@@ -32,6 +34,8 @@ class PairedAnswers:
         The same by column and entry.
     notes : list of str
         Remarks on which galaxies were compared.
+    source : Source, optional
+        Pictures of the galaxies, if neither side has any.
     grouped : bool
         Whether galaxies belong to groups, which McNemar's test does not allow for.
     seed : int
@@ -44,6 +48,7 @@ class PairedAnswers:
     scores: Differences
     by: dict[str, dict[str, Differences]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    source: Source | None = None
     grouped: bool = False
     seed: int = 222
 
@@ -96,6 +101,32 @@ class PairedAnswers:
             name: reliability(one.labels, one.probabilities)
             for name, one in zip(self.names, (self.first, self.second), strict=True)
         }
+
+    def pictures(self, rows: NDArray[np.intp]) -> dict[int, NDArray[np.uint8]]:
+        """Return the pictures of some galaxies, by row: as a model sees them, or otherwise whole.
+
+        Parameters
+        ----------
+        rows : ndarray of int
+
+        Returns
+        -------
+        dict of int to ndarray of uint8, shape (size, size, 3)
+            Without those that cannot be read; empty if there are no pictures.
+        """
+        for side in (self.first, self.second):
+            if side.source is not None:
+                return side.pictures(rows)
+        if self.source is None:
+            return {}
+        places = {id_: place for place, id_ in enumerate(self.source.ids())}
+        found = {}
+        for row in rows.tolist():
+            place = places.get(self.first.ids[row])
+            for galaxy in () if place is None else self.source.galaxies(Framing(), start=place, stop=place + 1):
+                if galaxy.picture is not None:
+                    found[row] = galaxy.picture
+        return found
 
     @property
     def verdict(self) -> str:
