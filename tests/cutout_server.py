@@ -7,13 +7,14 @@ from collections import defaultdict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from email.utils import formatdate
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 from peculiar.images.decode import encode_picture
+from web_server import listening
 
 
 def draw(ra: float, dec: float, pixels: int) -> bytes:
@@ -127,25 +128,11 @@ def serve_cutouts() -> Iterator[Service]:
     """Run the service, and stop it in the end."""
     service = Service()
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the client gave up, or was killed
+            service.answer(request)
+        service.under_way.discard(request)
 
-        def do_GET(self) -> None:
-            self.close_connection = True
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the client gave up, or was killed
-                service.answer(self)
-            service.under_way.discard(self)
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Log nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        service.url = f"http://127.0.0.1:{server.server_port}/cutout"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield service
-        finally:
-            service.released.set()
-            server.shutdown()
-            thread.join()
+    with listening(answer, service.released.set) as address:
+        service.url = f"{address}/cutout"
+        yield service

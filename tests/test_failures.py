@@ -4,14 +4,12 @@ import errno
 import json
 import os
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from peculiar import cli
 from peculiar.labelling.database import Event, Labels
 from peculiar.questions.question import FOUR_CLASS
 
@@ -45,18 +43,12 @@ Call = Callable[..., tuple[int, str]]
 
 
 @pytest.fixture
-def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Call:
+def call(peculiar_command: Any) -> Call:
     """Run the command line in this process; an exception that it lets through fails the test."""
 
     def run(line: str, out: str) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["peculiar", *(word.replace("OUT", out) for word in line.split())])
-        status = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            status = int(end.code or 0)
-        said = capsys.readouterr()
-        return status, said.out + said.err
+        status, printed, errors = peculiar_command(*(word.replace("OUT", out) for word in line.split()))
+        return status, printed + errors
 
     return run
 

@@ -13,7 +13,7 @@ import pyarrow.parquet
 import pytest
 from matplotlib.figure import Figure
 
-from peculiar.catalogs.catalog import Catalog, open_catalog
+from peculiar.catalogs.catalog import Catalog
 from peculiar.catalogs.predict import predict
 from peculiar.checks.check import check
 from peculiar.evaluation.evaluate import evaluate
@@ -71,7 +71,7 @@ def check_lines(text: str) -> None:
 
 
 def test_a_catalogue_is_printed(tiny_catalog: Path, tiny_survey: Path) -> None:
-    catalog = open_catalog(tiny_catalog, pictures=tiny_survey)
+    catalog = Catalog(tiny_catalog, pictures=tiny_survey)
     check_lines(repr(catalog))
     lines = repr(catalog).splitlines()
     assert lines[0] == f"Catalog: 100 galaxies, {tiny_catalog}"

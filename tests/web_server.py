@@ -1,7 +1,7 @@
 """A web server on this machine with one file, which can misbehave in the ways that servers do."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -56,28 +56,39 @@ class Published:
 
 
 @contextmanager
-def serve() -> Iterator[Published]:
-    """Publish a file, and stop the server at the end."""
-    file = Published()
+def listening(answer: Callable[[BaseHTTPRequestHandler], None], release: Callable[[], None]) -> Iterator[str]:
+    """Answer requests, and yield the address; at the end `release` those that wait, and stop."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
             self.close_connection = True
-            file.answer(self)
+            answer(self)
 
         def log_message(self, format: str, *args: object) -> None:
             """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        file.url = f"http://127.0.0.1:{server.server_port}/galaxydata.npz"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
-            yield file
+            yield f"http://127.0.0.1:{server.server_port}"
         finally:
-            if file.delay:
-                file.delay.set()
+            release()
             server.shutdown()
             thread.join()
+
+
+@contextmanager
+def serve() -> Iterator[Published]:
+    """Publish a file, and stop the server at the end."""
+    file = Published()
+
+    def release() -> None:
+        if file.delay:
+            file.delay.set()
+
+    with listening(file.answer, release) as address:
+        file.url = f"{address}/galaxydata.npz"
+        yield file

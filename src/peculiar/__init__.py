@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 __all__ = [
     # Classify, and work with a catalogue.
     "predict",
-    "open_catalog",
     "Catalog",
     "explain",
     # Judge a model, and a set of galaxies.
@@ -60,7 +59,7 @@ __all__ = [
 
 # What a type checker sees. The test of the public names compares it with what is loaded below.
 if TYPE_CHECKING:
-    from peculiar.catalogs.catalog import Catalog, open_catalog
+    from peculiar.catalogs.catalog import Catalog
     from peculiar.catalogs.predict import predict
     from peculiar.catalogs.teach import teach
     from peculiar.catalogs.verify import verify_files
@@ -90,7 +89,7 @@ if TYPE_CHECKING:
     from peculiar.training.train import train
 else:
     _HOMES = {
-        "catalogs.catalog": ("Catalog", "open_catalog"),
+        "catalogs.catalog": ("Catalog",),
         "catalogs.predict": ("predict",),
         "catalogs.teach": ("teach",),
         "catalogs.verify": ("verify_files",),

@@ -14,7 +14,7 @@ import pytest
 from astropy import units
 from matplotlib.figure import Figure
 
-from peculiar.catalogs.catalog import Catalog, open_catalog
+from peculiar.catalogs.catalog import Catalog
 from peculiar.catalogs.search import Cone
 from peculiar.errors import DataError, UsageError
 from peculiar.files.writing import cache_folder
@@ -192,7 +192,7 @@ def test_null_values_of_every_type_are_masked() -> None:
 
 
 def test_classes_are_counted(tiny_catalog: Path) -> None:
-    catalog = open_catalog(tiny_catalog)
+    catalog = Catalog(tiny_catalog)
     classes = pa.parquet.read_table(tiny_catalog)["class"].to_pylist()
     assert catalog.counts == {name: classes.count(name) for name in sorted(set(classes))} | {}
     assert list(catalog.counts.values()) == sorted(catalog.counts.values(), reverse=True)
@@ -201,7 +201,7 @@ def test_classes_are_counted(tiny_catalog: Path) -> None:
 
 
 def test_pictures_are_shown_where_it_is_known_where_they_are(tiny_catalog: Path, tiny_survey: Path) -> None:
-    catalog = open_catalog(tiny_catalog, pictures=tiny_survey)
+    catalog = Catalog(tiny_catalog, pictures=tiny_survey)
     figure = catalog.query("p_odd > 0.3").odd(top=5).show(by="p_odd")
     assert len([axes for axes in figure.axes if axes.get_visible()]) == 5
     assert isinstance(Catalog(tiny_catalog).show([tiny_survey], count=2), Figure)

@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 from typer.testing import CliRunner
 
-from peculiar.catalogs.catalog import Catalog, open_catalog
+from peculiar.catalogs.catalog import Catalog
 from peculiar.catalogs.external import ExternalEmbeddings
 from peculiar.catalogs.teach import teach
 from peculiar.cli import app
@@ -60,7 +60,7 @@ def own(catalog: Path, vectors: NDArray[np.float32]) -> Catalog:
 def test_searches_find_what_the_same_embeddings_of_a_catalogue_find(
     catalog: Path, table: Path, vectors: NDArray[np.float32]
 ) -> None:
-    borrowed, mine = open_catalog(catalog, embeddings=table), own(catalog, vectors)
+    borrowed, mine = Catalog(catalog, embeddings=table), own(catalog, vectors)
     note = borrowed.whose["embeddings"]
     assert note.startswith("zoobot.parquet, sha256 ")
     assert "6 numbers for 120 of 120 galaxies; ids compared by folder and name of their files" in note

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from peculiar.catalogs.catalog import Catalog, open_catalog
+from peculiar.catalogs.catalog import Catalog
 from peculiar.catalogs.predict import predict
 from peculiar.errors import IncompleteError, UnknownNameError, UsageError
 from peculiar.images.decode import Framing, encode_picture
@@ -95,7 +95,7 @@ def test_in_memory_as_on_the_disk(tiny_survey: Path, tiny_model: Path, options: 
     for one, other in zip(memory.to_arrow().schema, disk.to_arrow().schema, strict=True):
         assert (one.metadata or {}) == (other.metadata or {})
     assert {**memory.notes, "created": ""} == {**disk.notes, "created": ""}
-    assert memory.summary.tally == disk.summary.tally == open_catalog("c.parquet").summary.tally
+    assert memory.summary.tally == disk.summary.tally == Catalog("c.parquet").summary.tally
     assert memory.summary.seconds > 0
     assert len(memory.odd(top=3).show().axes) >= 3
 

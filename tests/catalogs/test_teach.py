@@ -155,7 +155,7 @@ def test_the_command(labels: Path, tiny_catalog: Path, tiny_model: Path) -> None
     shown = CliRunner().invoke(app, [*words, "--curve", "curve.png"])
     assert shown.exit_code == 0, shown.output
     assert "(extrapolated)" in shown.stdout
-    assert "t.onnx also answers shape" in shown.stdout
+    assert "t.onnx also answers 'shape'" in shown.stdout
     assert Path("curve.png").stat().st_size > 5000
     figures = json.loads(CliRunner().invoke(app, [*words, "--json"]).stdout)
     assert figures["used"] == 60

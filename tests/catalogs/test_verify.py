@@ -1,9 +1,9 @@
 """Verification: intact files pass, and each kind of damage is found."""
 
+import functools
 import json
 import shutil
 import sqlite3
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,6 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from peculiar import cli
 from peculiar.catalogs.ledger import Entry, Header, open_ledger
 from peculiar.catalogs.verify import verify_files
 from peculiar.errors import NotFoundError
@@ -156,24 +155,12 @@ def test_a_folder_is_verified_by_its_files(drawn_catalog: Path) -> None:
         verify_files("nowhere")
 
 
-def test_the_command_prints_and_ends_with_what_was_found(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_the_command_prints_and_ends_with_what_was_found(peculiar_command: Any, tmp_path: Path) -> None:
     folder = ledger(tmp_path / "catalog")
-
-    def call(*words: Any) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["peculiar", "verify-files", *map(str, words)])
-        status = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            status = int(end.code or 0)
-        said = capsys.readouterr()
-        return status, said.out, said.err
-
+    call = functools.partial(peculiar_command, "verify-files")
     status, said, _ = call(folder)
     assert status == 0
-    assert "files: 4, of which 0 have problems" in said
+    assert "4 files, 0 with problems" in said
     cut(folder / "b.parquet")
     status, said, errors = call(folder)
     assert status == 1

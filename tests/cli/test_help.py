@@ -1,13 +1,19 @@
 """Help of every command: the same options in the same order, examples that can be typed."""
 
 import shlex
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 import typer
 from typer.testing import CliRunner
 
+from peculiar.catalogs.predict import predict
 from peculiar.cli import app
 from peculiar.cli.help import Command
 
@@ -57,6 +63,46 @@ def test_an_example_can_be_typed(name: str, line: str) -> None:
 def test_a_misspelt_option_of_an_example_would_be_found() -> None:
     with pytest.raises(Exception, match="No such option: --epoch"):
         COMMANDS["train"].make_context("train", ["data", "--epoch", "3"])
+
+
+# What needs the network, waits for a browser, or trains for long; `export` goes on from a run.
+UNATTENDED = ("demo", "train", "label", "data get", "export")
+
+
+def furnish_examples() -> None:
+    """Give the files of `surroundings` the names that they have in the examples, and what the examples go on from."""
+    survey = pyarrow.parquet.read_table("survey.parquet")
+    ids = pa.array(["12", "345", *survey["id"].to_pylist()[2:]])
+    survey = survey.set_column(0, "id", ids).append_column("magnitude", pa.array(np.linspace(14, 18, len(survey))))
+    pyarrow.parquet.write_table(survey, "galaxies.parquet")
+    labels = zip(ids.to_pylist(), survey["four_class"].to_pylist(), strict=True)
+    Path("labels.csv").write_text("id,label\n" + "".join(f"{id_},{label}\n" for id_, label in labels))
+    np.savez("galaxies.npz", data=np.load("galaxydata.npz")["data"][np.arange(346) % 40])
+    Path("tiles").mkdir()
+    Path("mosaic.fits").rename("tiles/mosaic.fits")
+    shutil.copytree("my_classes", "labelled")
+    shutil.copytree("pictures", "stamps")
+    shutil.copy("pictures/03.png", "ring.png")
+    predict("galaxies.parquet", "catalog.parquet", embeddings=True, keep=["magnitude"], verbose=False)
+    predict("stamps", "stamps.csv", verbose=False)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("surroundings")
+def test_the_examples_do_what_they_say() -> None:
+    furnish_examples()
+    failed = []
+    for name, line in EXAMPLES:
+        if name in UNATTENDED or "--split" in line:
+            continue
+        done = CliRunner().invoke(app, shlex.split(line)[1:])
+        if done.exit_code:
+            failed.append(f"{line}: {done.output[-300:]} {done.exception!r}")
+        if "--out first.csv" in line:
+            title, *rows = Path("first.csv").read_text().splitlines()
+            rated = [f"{row}{number % 2}" for number, row in enumerate(rows)]
+            Path("first.csv").write_text("\n".join([title, *rated]))
+    assert not failed, "\n".join(failed)
 
 
 @pytest.mark.parametrize("name", COMMANDS)

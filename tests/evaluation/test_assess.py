@@ -135,7 +135,7 @@ def test_labels_of_a_catalogue_in_a_table_of_their_own(tmp_path: Path) -> None:
     labels = tmp_path / "labels.csv"
     labels.write_text("id,label\n9,not_odd\n7,odd\n10,odd\n", encoding="utf-8")
     with pytest.warns(
-        PeculiarWarning, match=r"labels\.csv: 1 of 3 labels are of galaxies that are not in the data.*'10'"
+        PeculiarWarning, match=r"labels\.csv: labels of galaxies that are not in the data: 1 of 3; .*'10'"
     ):
         found = read_table(path, None, (FOUR_CLASS,), labels)
     assert (found.ids, found.rows) == (["7", "9"], [0, 3])

@@ -84,7 +84,7 @@ def test_only_the_model_that_made_a_table_lends_it_what_it_knows(
     assert told[0] == (
         "1 galaxy is left out: the model was trained on it."
         if mine
-        else "It is not known which galaxies the model was trained on: scores on these would be too good."
+        else "It is not known which galaxies the model was trained on; its scores on those are too good."
     )
 
 

@@ -68,7 +68,7 @@ def test_a_catalogue_is_scored_against_a_table_of_labels(tiny_catalog: Path, tin
     found = evaluate(tiny_catalog, labels=tmp_path / "labels.parquet", label="clean5")
     assert found.model.startswith("tiny ")
     assert found.scores.count == 100
-    assert "joined by ids" in found.notes[0]
+    assert "joined by id; " in found.notes[0]
 
 
 @pytest.mark.parametrize("form", ["opened", "found", "arrow"])
@@ -126,7 +126,7 @@ def test_a_run_is_scored_by_its_network(fake_npz: Path, peculiar_command: Any) -
     trained.model.origin = None
     loose = evaluate(fake_npz, trained.model, verbose=False)
     assert loose.model == "a network in memory"
-    assert "It is not known which galaxies the model was trained on: scores on these would be too good." in loose.notes
+    assert "It is not known which galaxies the model was trained on; its scores on those are too good." in loose.notes
 
 
 def test_a_table_of_another_model_is_told(tiny_catalog: Path, tiny_survey: Path, tmp_path: Path) -> None:

@@ -2,14 +2,12 @@
 
 import os
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from peculiar import cli
 from peculiar.errors import PeculiarWarning, UsageError
 from peculiar.files.claims import Request, claiming, inputs_digest
 from peculiar.files.writing import cache_folder, writing
@@ -21,18 +19,12 @@ Call = Callable[..., tuple[int, str]]
 
 
 @pytest.fixture
-def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Call:
+def call(peculiar_command: Any) -> Call:
     """Run the command line in this process; returns exit status and all that was printed."""
 
     def run(*words: object) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["peculiar", *map(str, words)])
-        status = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            status = int(end.code or 0)
-        said = capsys.readouterr()
-        return status, said.out + said.err
+        status, out, err = peculiar_command(*words)
+        return status, out + err
 
     return run
 

@@ -253,8 +253,8 @@ def test_commands_export_and_compare(labels: Labels, tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert (tmp_path / "labels.csv").read_text().splitlines()[1].startswith('"a","shell",2,1')
     told = CliRunner().invoke(app, ["labels", "agreement", str(labels.path)]).stdout
-    assert "2 of 3 galaxies have answers of several annotators" in told
-    assert "Cohen's kappa 0.00 of Ada and Bob, 2 galaxies" in told
+    assert "3 galaxies, 2 with answers of several annotators" in told
+    assert "Cohen's kappa of Ada and Bob (2 galaxies): 0.00" in told
     for command in (["agreement"], ["export", "--out", str(tmp_path / "none.csv")]):
         refused = CliRunner().invoke(app, ["labels", *command, str(labels.path), "--question", "shel"])
         assert isinstance(refused.exception, UnknownNameError)

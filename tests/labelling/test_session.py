@@ -220,8 +220,8 @@ def test_two_people_take_different_paths(session: Session) -> None:
     assert (ask(session, "Ada").row, ask(session, "Ada").question) == (row, WHERE)
     assert ask(session, "Bob").row != row
     say(session, "inside", "Ada")
-    assert session.summary(SHELL)["several"] == 1
-    assert session.summary(WHERE)["several"] == 0
+    assert session.summary(SHELL)["agreement"].several == 1
+    assert session.summary(WHERE)["agreement"].several == 0
     assert session.annotators() == ["Ada", "Bob"]
 
 

@@ -140,9 +140,9 @@ def test_commands_import_and_write_a_manifest(tiny_survey: Path, tmp_path: Path)
     gz2 = export(tmp_path / "gz2.csv", [classification(1, "Smooth"), classification(2, "Features or disk")])
     words = ["labels", "import", str(gz2), "--question", "gz2", "--db", str(tmp_path / "gz2.db")]
     done = runner.invoke(app, [*words, "--task", "T0=t01_smooth_or_features", "--task", "T1=t07_rounded"])
-    assert "2 answers are new, 0 were known" in done.stdout
+    assert "new answers: 2; known before: 0" in done.stdout
     done = runner.invoke(app, ["labels", "import", str(path), "--question", "odd", "--db", str(tmp_path / "l.db")])
-    assert "2 answers are new, 0 were known" in done.stdout
+    assert "new answers: 2; known before: 0" in done.stdout
     done = runner.invoke(app, ["labels", "manifest", str(tiny_survey), "--out", str(tmp_path / "m"), "--size", "32"])
     assert "100 galaxies are in" in done.stdout
 
@@ -346,11 +346,11 @@ def test_the_command_says_what_was_passed_over(tmp_path: Path) -> None:
     assert "--workflow" in str(refused.exception)
     done = CliRunner().invoke(app, [*words, "--workflow", "Shells", "--version", "12"])
     assert done.stdout.splitlines() == [
-        "3 answers are new, 0 were known, 2 classifications were skipped",
+        "new answers: 3; known before: 0; skipped classifications: 2",
         "skipped: 1, workflow 202 (Quality)",
         "skipped: 1, several answers at once",
-        "1 are repeated answers of the same person for the same galaxy; the last one counts",
-        "2 are for galaxies identified only by the number of their subject (--id names the field to use)",
+        "repeated answers of one person for one galaxy, of which the last counts: 1",
+        "identified only by the number of their subject (--id names another field): 2",
     ]
 
 

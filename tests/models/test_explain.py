@@ -140,5 +140,5 @@ def test_pictures_in_memory_are_explained(tiny_model: Path, capsys: pytest.Captu
 
 
 def test_a_run_is_explained_otherwise(tiny_run: Path, tiny_survey: Path) -> None:
-    with pytest.raises(UsageError, match=r"is the folder of a run; visualize_activations\(load_run\('"):
+    with pytest.raises(UsageError, match=r"is a folder without model\.onnx: visualize_activations\(load_run\('"):
         explain(tiny_survey, tiny_run)

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -180,12 +181,19 @@ def changed(model: Path, change: Callable[[str], str]) -> Path:
 def test_a_missing_file_a_folder_and_garbage(tiny_model: Path, tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="there is no model at"):
         load_model("nothing.onnx")
-    with pytest.raises(ModelError, match="is a folder"):
+    with pytest.raises(ModelError, match=r"is a folder without model\.onnx; `peculiar export"):
         load_model(tmp_path)
     for content in (b"", b"no model", tiny_model.read_bytes()[:1000], tiny_model.read_bytes()[:-50_000]):
         Path("bad.onnx").write_bytes(content)
         with pytest.raises(ModelError, match=r"bad\.onnx (is not a model file|was not written|is damaged)"):
             load_model("bad.onnx")
+
+
+def test_the_folder_of_a_run_stands_for_its_model_file(tiny_model: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    shutil.copy(tiny_model, folder / "model.onnx")
+    assert load_model(folder).card.digest == load_model(tiny_model).card.digest
 
 
 def test_the_model_of_another_program() -> None:

@@ -334,7 +334,7 @@ def test_a_spoilt_cache_does_no_harm(service: Service) -> None:
 def test_rows_may_be_added_and_moved(service: Service) -> None:
     fetch(service, table([("a", 1, 1), ("b", 2, 2)]))
     changed = table([("new", 3, 3), ("b", 2, 2), ("a", 5, 5)])
-    with pytest.raises(UsageError, match=r"lists 1 positions that are not in this request.*--overwrite"):
+    with pytest.raises(UsageError, match=r"also lists 1 other position, not in this request.*--overwrite"):
         fetch(service, changed)
     again = fetch(service, changed, overwrite=True)
     assert (again.there, again.fetched) == (1, 2)  # a lies elsewhere now

@@ -53,7 +53,7 @@ def test_labels_find_their_pictures_however_ids_are_written(write: Any) -> None:
     (source,), question = own_question([open_source(folder)], labels=labels)
     assert read(source) == {"100008.jpg": "odd", "100023.jpg": None, "100053.jpg": "plain"}
     assert question.answers == ("odd", "plain")
-    assert source.joined.startswith("pictures: 2 of 3 galaxies joined by ids, ")
+    assert source.joined.startswith("pictures: 2 of 3 galaxies joined by id; ids were compared ")
     assert [row.label for row in source.rows()] == ["odd", None, "plain"]
 
 
@@ -61,7 +61,7 @@ def test_labels_of_galaxies_that_are_not_there_are_counted() -> None:
     folder = write_pictures("1.jpg", "2.jpg")
     labels = write_labels(("1", "a"), ("2", "b"), ("3", "b"), ("4", "a"))
     with pytest.warns(
-        PeculiarWarning, match=r"labels\.csv: 2 of 4 labels are of galaxies that are not in the data.*'3'"
+        PeculiarWarning, match=r"labels\.csv: labels of galaxies that are not in the data: 2 of 4; .*'3'"
     ):
         own_question([open_source(folder)], labels=labels)
 
@@ -143,7 +143,7 @@ def test_the_galaxy_challenge_as_it_is_unpacked(peculiar_command: Any) -> None:
     words = ("--labels", labels, "--question", "gz2", "--from", "galaxy", "--epochs", 1, "--out", "run")
     status, _, errors = peculiar_command("train", folder, *words)
     assert status == 0, errors
-    assert "40 of 40 galaxies joined by ids" in errors
+    assert "40 of 40 galaxies joined by id" in errors
     # No votes on what the model answers.
     labels = write_labels(*((row[0], *row[1:4]) for row in rows), head=head[:4])
     words = ("--labels", labels, "--question", "gz2", "--out", "other")

@@ -25,8 +25,8 @@ def table(rows: list[tuple[object, object, object]]) -> Path:
         ("inf", 1, "ra is inf"),
         (1, "-inf", "dec is -inf"),
         ("north", 1, "ra 'north' is not a number of degrees"),
-        (-1, 1, "ra -1 is not between 0 and 360 degrees"),
-        (360.5, 1, "ra 360.5 is not between 0 and 360 degrees"),
+        (-181, 1, "ra -181 is not between -180 and 360 degrees"),
+        (360.5, 1, "ra 360.5 is not between -180 and 360 degrees"),
         (1, 90.5, "dec 90.5 is not between -90 and 90 degrees; ra and dec look swapped"),
         (200, 91, "dec 91 is not between -90 and 90 degrees"),
     ],
@@ -36,10 +36,15 @@ def test_a_position_that_is_none_is_named(ra: object, dec: object, said: str) ->
     with pytest.raises(DataError) as caught:
         Positions(path)
     assert str(caught.value).splitlines() == [
-        "positions.csv: 1 of 2 positions are not on the sky, so nothing was downloaded; correct or remove these rows "
-        "(the first is row 1):",
+        "positions.csv: positions that are not on the sky: 1 of 2, so nothing was downloaded; correct or remove these "
+        "rows (the first is row 1):",
         f"  row 2 (bad one): {said}",
     ]
+
+
+def test_negative_right_ascensions_wrap() -> None:
+    first, second = Positions(table([("a", -0.5, 1), ("b", 359.5, 1)]))
+    assert first.ra == second.ra == 359.5
 
 
 def test_nan_in_a_parquet_file_is_named() -> None:
@@ -50,7 +55,7 @@ def test_nan_in_a_parquet_file_is_named() -> None:
 
 def test_of_many_bad_positions_ten_are_named() -> None:
     path = table([(row, row, 95) for row in range(25)])
-    with pytest.raises(DataError, match=r"25 of 25 positions") as caught:
+    with pytest.raises(DataError, match=r"not on the sky: 25 of 25") as caught:
         Positions(path)
     assert str(caught.value).count("row ") == 11
     assert str(caught.value).endswith("and 15 more")
@@ -58,7 +63,7 @@ def test_of_many_bad_positions_ten_are_named() -> None:
 
 def test_ids_that_occur_twice_are_named() -> None:
     path = table([("a", 1, 1), ("b", 2, 2), ("a", 3, 3)])
-    with pytest.raises(DataError, match=r"1 ids occur more than once.*of its own: row 1 \(a\), row 3 \(a\)"):
+    with pytest.raises(DataError, match=r"1 id occurs more than once.*of its own: row 1 \(a\), row 3 \(a\)"):
         Positions(path)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from peculiar.catalogs.teach import Embedded
+from peculiar.models.embed import Embedded
 from peculiar.questions.question import Question
 from peculiar.training.held_out import compare, find_parts, guessing, head_without, too_few
 

@@ -437,7 +437,7 @@ def test_labels_may_lie_in_a_table_of_their_own(tiny_survey: Path) -> None:
 def test_labels_of_galaxies_that_are_not_there_are_told(tiny_survey: Path) -> None:
     Path("labels.csv").write_text("id,mood\nsim-001,a\nM31,b\nsim-002,b\nM33,b\n")
     with pytest.warns(
-        PeculiarWarning, match=r"2 of 4 labels are of galaxies that are not in the data; the first is 'M31'"
+        PeculiarWarning, match=r"labels of galaxies that are not in the data: 2 of 4; the first is 'M31'"
     ):
         own_question([open_source(tiny_survey)], labels="labels.csv")
 

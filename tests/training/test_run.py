@@ -22,10 +22,11 @@ def test_a_run_prints_its_scores(tmp_path: Path) -> None:
     ]
     folder.mkdir()
     (folder / PAGE).touch()
+    (folder / run_files.MODEL).touch()
     many = Run(folder, [], {f"q{number}": SCORES for number in range(8)})
     told = repr(many).splitlines()
     assert told[0] == f"Run in {folder}: a head on embeddings"
-    assert told[-3:] == ["and 2 more questions", f"page: {folder / PAGE}", 'model file: run.export("first.onnx")']
+    assert told[-3:] == ["and 2 more questions", f"page: {folder / PAGE}", f"model file: {folder / run_files.MODEL}"]
 
 
 def test_a_notebook_shows_names_as_text(tmp_path: Path) -> None:

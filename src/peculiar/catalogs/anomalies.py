@@ -54,35 +54,21 @@ def find_anomalies(
 ) -> Kind:
     """Find the galaxies that differ most from the others, or resemble those rated as interesting.
 
+    See `peculiar.catalogs.catalog.Catalog.anomalies`.
+
     Parameters
     ----------
     catalog : GalaxyTable
         With embeddings.
     answers : mapping of str to float, optional
         Ratings of some galaxies by id, 0 to 1; see `read_answers`.
-    method : {"isolation", "neighbours"}
-        Isolation forest (Liu et al. 2008), or local outlier factor (Breunig et al. 2000).
-    novel : bool
-        Rank by novelty instead, see `peculiar.catalogs.novelty`: by the distance to all kinds that the catalogue has
-        plenty of. Galaxies whose picture is broken, as ``flags`` say, are left out.
-    new : bool
-        Leave out galaxies that were rated.
-    varied : bool
-        Choose galaxies that differ from each other among the ten times as many with the highest ranks: the next to
-        rate.
-    where, cone : optional
-        Only galaxies that meet these; see `peculiar.catalogs.search.query`.
-    top : int
-        Maximum number of galaxies.
-    seed : int
-        Decides which galaxies the detectors are fitted to, and their trees.
+    method, novel, new, varied, where, cone, top, seed
+        As there, the cone as a `Cone`. Novelty is that of `peculiar.catalogs.novelty`.
 
     Returns
     -------
     GalaxyTable
-        Without ratings, the score is a rank between 0 and 1. The column ``interesting`` holds the ratings and is empty
-        elsewhere; fill it in and read it with `read_answers`. With `novel`, the column ``novelty`` is the share of the
-        catalogue's galaxies that are less novel, whatever the ratings.
+        Of the same class as `catalog`.
 
     Raises
     ------

@@ -35,7 +35,7 @@ Where = Cone | str | tuple[float, float, float]
 
 
 class Catalog(GalaxyTable):
-    """A catalogue of galaxies, as returned and written by `predict`, or found by a search.
+    """A catalogue of galaxies: opened from a file, returned by `predict`, or found by a search.
 
     Every search returns a catalogue with its rows in memory, so searches can be chained. They compare galaxies with all
     galaxies of the first catalogue: ``catalog.query(x).odd()`` finds the same as ``catalog.odd(where=x)``.
@@ -43,7 +43,7 @@ class Catalog(GalaxyTable):
     Parameters
     ----------
     path : path-like
-        Parquet: a file, or a folder of parts.
+        Parquet that `predict` wrote: a file, or a folder of parts.
     ra, dec : str, optional
         The columns of positions; default: the usual names.
     pictures : path-like, sequence of path-like, or Source, optional
@@ -63,7 +63,8 @@ class Catalog(GalaxyTable):
     Examples
     --------
     >>> from peculiar import Catalog
-    >>> catalog = Catalog("galaxies.parquet")
+    >>> catalog = Catalog("galaxies.parquet", pictures="survey.parquet")
+    >>> figure = catalog.odd(top=6).show()
     >>> first = catalog.query("flags = 0", by="entropy", top=3)
     >>> len(first)
     3
@@ -442,47 +443,3 @@ class Catalog(GalaxyTable):
     def counts(self) -> dict[str, int]:
         """Number of galaxies by class, the most frequent first, without pictures that show nothing."""
         return dict(sorted(self.summary.tally.classes.items(), key=lambda one: (-one[1], one[0])))
-
-
-def open_catalog(
-    path: str | os.PathLike[str],
-    *,
-    ra: str | None = None,
-    dec: str | None = None,
-    pictures: Paths | Source | None = None,
-    embeddings: str | os.PathLike[str] | None = None,
-    embeddings_id: str | None = None,
-) -> Catalog:
-    """Open a catalogue that `predict` wrote.
-
-    Parameters
-    ----------
-    path : path-like
-        Parquet: a file, or a folder of parts.
-    ra, dec : str, optional
-        The columns of positions; default: the usual names.
-    pictures : path-like, sequence of path-like, or Source, optional
-        The pictures of the galaxies, with the same ids, for `Catalog.show`.
-    embeddings, embeddings_id : optional
-        A table with embeddings of another network, and its column of ids; see `Catalog.with_embeddings`.
-
-    Returns
-    -------
-    Catalog
-
-    Raises
-    ------
-    NotFoundError
-        If it does not exist.
-    UsageError
-        If it is a table of another format.
-    DataError
-        If it is damaged, not a table, or has no column ``id``.
-
-    Examples
-    --------
-    >>> import peculiar
-    >>> catalog = peculiar.open_catalog("galaxies.parquet", pictures="survey.parquet")
-    >>> figure = catalog.odd(top=6).show()
-    """
-    return Catalog(path, ra=ra, dec=dec, pictures=pictures, embeddings=embeddings, embeddings_id=embeddings_id)

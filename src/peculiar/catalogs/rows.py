@@ -83,7 +83,7 @@ def catalog_columns(
         Column("model", pa.string(), "first twelve digits of the model's digest", ucd="meta.id"),
     ]
     if embeddings:
-        text = "what the network makes of the picture: alike for pictures that look alike"
+        text = "embedding of the picture; similar pictures have similar embeddings"
         columns.append(Column("embedding", pa.list_(pa.float32(), model.embedding_size), text))
     return columns
 
@@ -121,7 +121,7 @@ def _judgement_columns(model: Model) -> list[Column]:
         )
         columns.append(Column(f"set_{SET_LEVEL}", pa.string(), text, ucd="meta.code.class"))
     if model.card.familiar is not None:
-        text = "how unlike the training pictures; 1 is exceeded by 5 % of galaxies like those"
+        text = "novelty: distance from the training set; about 5 % of ordinary galaxies exceed 1"
         columns.append(Column("ood", pa.float32(), text, ucd="stat.value"))
     return columns
 

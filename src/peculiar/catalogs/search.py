@@ -92,22 +92,13 @@ def query(
     top: int | None = None,
     columns: Sequence[str] | None = None,
 ) -> Kind:
-    """Find the galaxies of a catalogue that meet a condition.
+    """Find the galaxies of a catalogue that meet a condition; see `peculiar.catalogs.catalog.Catalog.query`.
 
     Parameters
     ----------
     catalog : GalaxyTable
-    where : str, optional
-        A condition on the columns, such as ``p_ringed > 0.9 and entropy < 0.5``; see `peculiar.catalogs.where`.
-    cone : Cone, optional
-        A circle on the sky. The distance from its centre becomes the column ``distance``.
-    by : str, optional
-        The column to sort by, highest first; with a minus sign before it, lowest first. Default: the nearest first if
-        there is a cone, else the order of the catalogue.
-    top : int or None
-        Maximum number of galaxies; None for all, which have to fit into memory.
-    columns : sequence of str, optional
-        Columns to return besides ``id``; default: all except embeddings.
+    where, cone, by, top, columns
+        As there, the cone as a `Cone`. The conditions are those of `peculiar.catalogs.where`.
 
     Returns
     -------
@@ -296,27 +287,16 @@ def similar(
     top: int = 50,
     approximate: bool = False,
 ) -> Kind:
-    """Find the galaxies that look most like some examples.
-
-    The column ``score`` is the cosine of the angle between the embedding of the galaxy and the mean direction of the
-    examples, after subtracting the mean of the catalogue. The examples themselves are left out.
+    """Find the galaxies that look most like some examples; see `peculiar.catalogs.catalog.Catalog.similar`.
 
     Parameters
     ----------
     catalog : GalaxyTable
         With embeddings.
-    ids : sequence of str
-        Galaxies of the catalogue.
     embeddings : ndarray, shape (k, d), optional
         Embeddings of other pictures by the model of the catalogue; see `embed`.
-    where, cone : optional
-        Restrict the search to galaxies that meet these conditions; see `query`.
-    top : int
-        Maximum number of galaxies.
-    approximate : bool
-        Compare only the probable nearest neighbours from an index, for many millions of galaxies; needs the extra
-        ``faiss``. The share of true neighbours that it finds is in the notes, as ``recall``. See
-        `peculiar.catalogs.index`.
+    ids, where, cone, top, approximate
+        As there, the cone as a `Cone`. The index is that of `peculiar.catalogs.index`.
 
     Returns
     -------
@@ -431,16 +411,13 @@ def odd(
     cone: Cone | None = None,
     top: int = 50,
 ) -> Kind:
-    """Find the galaxies that the model calls odd, or is unsure of.
+    """Find the galaxies that the model calls odd, or is unsure of; see `peculiar.catalogs.catalog.Catalog.odd`.
 
     Parameters
     ----------
     catalog : GalaxyTable
-    by : {"class", "uncertainty"}
-        ``class``: the highest probability of being odd (``p_odd``, or without that column the lowest ``p_normal``).
-        ``uncertainty``: the highest entropy.
-    where, cone, top
-        As in `query`.
+    by, where, cone, top
+        As there, the cone as a `Cone`.
 
     Raises
     ------

@@ -32,8 +32,8 @@ FLAG_MEANINGS = {
     Flag.EDGE: "the picture reaches beyond the edge of its mosaic",
     Flag.OFF_MOSAIC: "the position lies on no mosaic",
     Flag.MISSING: "pixels of the picture are missing (NaN or blank)",
-    Flag.GUESSED: "how many bits the values of the picture have is guessed",
-    Flag.NO_ANSWER: "the model gave no numbers; its probabilities are null",
+    Flag.GUESSED: "the bit depth of the picture's values is a guess",
+    Flag.NO_ANSWER: "the model returned values that are not numbers; its probabilities are null",
 }
 
 

@@ -1,7 +1,7 @@
 """Teaching a model a new question from few labels, with a calibrated linear head on its embeddings."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
@@ -12,42 +12,16 @@ from numpy.typing import NDArray
 from peculiar.catalogs.answers import answer_catalog
 from peculiar.catalogs.catalog import Catalog
 from peculiar.errors import DataError, LabelError, UsageError
-from peculiar.images.decode import Framing
 from peculiar.models.container import split_card
+from peculiar.models.embed import Embedded, embed_labelled
 from peculiar.models.linear_head import Head, LearningCurve, fit_head, head_graph, learning_curve
 from peculiar.models.model_file import Model, load_model, write_model
-from peculiar.models.predict import NO_ANSWER, readable_batches
 from peculiar.models.seen import SEEN, pack_ids
 from peculiar.questions.question import Question
-from peculiar.sources.answers import NOTHING_READABLE
-from peculiar.sources.dataset import how_to_label
-from peculiar.sources.labels import open_labelled, own_question, question_of, read_labels
-from peculiar.sources.stream import Galaxy, Source, decode_row, in_order
+from peculiar.sources.labels import find_question, open_labelled, question_of, read_labels
+from peculiar.sources.stream import Source
 from peculiar.tables.reader import is_table
 from peculiar.tables.writers import format_to_write
-
-# Number of pictures per batch.
-_TOGETHER = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Embedded:
-    """Labelled galaxies and their embeddings, in the order of their sources.
-
-    Parameters
-    ----------
-    ids : list of str
-    labels : ndarray of int, shape (n,)
-        Answers by number.
-    embeddings : ndarray of float32, shape (n, d)
-    problems : dict of str to str
-        Reasons why pictures cannot be used, by id; these galaxies are left out.
-    """
-
-    ids: list[str]
-    labels: NDArray[np.int64]
-    embeddings: NDArray[np.float32]
-    problems: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +143,9 @@ def teach(
     if catalog is None:
         given = [data] if isinstance(data, str | os.PathLike | Source) else list(data)
         sources = [_opened(one, label=label, labels=labels, id=id) for one in given]
-        sources, asked = find_question(sources, model, label=label, labels=labels, id=id, question=question)
+        sources, asked = find_question(
+            sources, [one.name for one in model.card.questions], label=label, labels=labels, id=id, question=question
+        )
         _check_new(model, asked)
         found = embed_labelled(sources, asked, model, progress=progress)
         left_out = len(found.problems)
@@ -235,112 +211,6 @@ def _check_new(model: Model, question: Question) -> None:
             f"{model.path.name} already answers {question.name!r}; give the new question another name (--question)"
         )
         raise UsageError(message)
-
-
-def find_question(
-    sources: Sequence[Source],
-    model: Model | None,
-    *,
-    label: str | None = None,
-    labels: str | os.PathLike[str] | None = None,
-    id: str | None = None,
-    question: str | None = None,
-) -> tuple[list[Source], Question]:
-    """Return the question that the labels answer, and sources with these labels.
-
-    Its name is `question`, or the name of the column of labels. If neither is given and the model already answers a
-    question of that name, it is the name of the first source.
-
-    Parameters
-    ----------
-    sources : sequence of Source
-    model : Model or None
-        The model to be taught, which keeps its own questions.
-    label, labels, id
-        See `teach`.
-    question : str, optional
-        Name of the question.
-
-    Raises
-    ------
-    LabelError
-        If there are no labels.
-    UnknownNameError
-        If the column does not exist.
-    """
-    column = found_label(sources) if label is None and labels is None else label
-    found, asked = own_question(sources, column, labels, id)
-    taken = set() if model is None else {one.name for one in model.card.questions}
-    name = asked.name if label is not None or asked.name not in taken else Path(found[0].name).stem
-    return found, replace(asked, name=question or name)
-
-
-def found_label(sources: Sequence[Source]) -> str:
-    """Return the name of the labels that sources come with.
-
-    Raises
-    ------
-    LabelError
-        If they have no labels.
-    """
-    label = next((source.label for source in sources if source.label is not None), None)
-    if label is None:
-        message = (
-            f"{' and '.join(str(source.path) for source in sources)}: no labels to learn from; "
-            f"{how_to_label(sources[0])}. A table of ids and labels is given by --labels"
-        )
-        raise LabelError(message)
-    return label
-
-
-def embed_labelled(
-    sources: Sequence[Source],
-    question: Question,
-    model: Model,
-    *,
-    progress: Callable[[int], object] = lambda done: None,
-) -> Embedded:
-    """Embed the pictures of all galaxies with a label.
-
-    Parameters
-    ----------
-    sources : sequence of Source
-        With labels in the question's column.
-    question : Question
-    model : Model
-        The model that computes the embeddings, averaged over as many views as its answers.
-    progress : callable
-        Called with the number of pictures embedded since the last call.
-    """
-    numbers: dict[str | None, int] = {answer: number for number, answer in enumerate(question.answers)}
-    ids: list[str] = []
-    labels: list[int] = []
-    parts = [np.empty((0, model.embedding_size), np.float32)]
-    problems: dict[str, str] = {}
-    for source in sources:
-        known = [numbers.get(entry) for entry in source.column(question.column)]
-        answers = iter([number for number in known if number is not None])
-        for batch, readable, pictures in readable_batches(_labelled(source, known, model.framing), _TOGETHER):
-            labels_of_batch = [next(answers) for _ in batch]
-            problems.update((one.id, one.problem) for one in batch if one.problem is not None)
-            if pictures is not None:
-                embedding = model.classify(pictures, framed=True).embedding
-                finite = np.isfinite(embedding).all(axis=1)
-                parts.append(embedding[finite])
-                used = [readable[row] for row in np.flatnonzero(finite)]
-                ids.extend(batch[row].id for row in used)
-                labels.extend(labels_of_batch[row] for row in used)
-                problems.update((batch[row].id, NO_ANSWER) for row in set(readable).difference(used))
-            progress(len(batch))
-    if problems and not ids:
-        raise LabelError(NOTHING_READABLE)
-    return Embedded(ids, np.array(labels, dtype=np.int64), np.concatenate(parts), problems)
-
-
-def _labelled(source: Source, known: Sequence[int | None], framing: Framing) -> Iterator[Galaxy]:
-    """Yield the galaxies with a label, decoded and framed."""
-    rows = (row for row, number in zip(source.rows(), known, strict=True) if number is not None)
-    return in_order(lambda row: decode_row(row, framing), rows, 2)
 
 
 def _of_catalog(catalog: Catalog, by_id: Mapping[str, str], question: Question) -> Embedded:

@@ -16,6 +16,7 @@ from peculiar.errors import DataError, NotFoundError, PeculiarError
 from peculiar.files.claims import file_digest, recorded
 from peculiar.models.model_file import load_model
 from peculiar.tables.reader import TableReader, parts_below, table_format
+from peculiar.text import counted
 
 _SQLITE = b"SQLite format 3\0"
 
@@ -130,7 +131,7 @@ def _part(folder: Path, entry: Entry) -> Verified:
         found.problems.append("has changed since it was written: its checksum differs")
     _read(found)
     if found.rows is not None and found.rows != entry.rows:
-        found.problems.append(f"has {found.rows:,} rows; {entry.rows:,} were written")
+        found.problems.append(f"has {counted(found.rows, 'row')}; {entry.rows:,} were written")
     return found
 
 
@@ -199,4 +200,6 @@ def _ask_database(found: Verified) -> None:
         found.problems.append(f"cannot be read as a database of answers ({error})")
         return
     found.problems += [] if said == ["ok"] else said[:5]
-    found.problems += [f"{len(astray)} answers belong to questions that it does not contain"] if astray else []
+    if astray:
+        strangers = counted(len(astray), "answer", "belong", "belongs")
+        found.problems.append(f"{strangers} to questions that it does not contain")

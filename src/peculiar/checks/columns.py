@@ -16,6 +16,7 @@ from peculiar.tables.column import Column
 from peculiar.tables.quantity import quantity_of
 from peculiar.tables.reader import TableReader
 from peculiar.tables.sky import sky_names
+from peculiar.text import counted
 
 # Numbers that commonly stand for "not known".
 _SENTINELS = (-99999.0, -9999.0, -999.0, -99.0, 99.0, 999.0, 9999.0, 99999.0)
@@ -206,12 +207,12 @@ def _impossible(name: str, values: NDArray[np.float64]) -> Iterator[tuple[Proble
         found = ", ".join(f"{value:g}" for value in np.unique(values[stand_ins]))
         yield (
             kind,
-            f"{name} has {found} in {len(stand_ins):,} rows, which looks like a sign for 'not known'",
+            f"{name} has {found} in {counted(len(stand_ins), 'row')}, which looks like a sign for 'not known'",
             _rows(stand_ins),
         )
     infinite = np.flatnonzero(np.isinf(values))
     if len(infinite):
-        yield kind, f"{name} is infinite in {len(infinite):,} rows", _rows(infinite)
+        yield kind, f"{name} is infinite in {counted(len(infinite), 'row')}", _rows(infinite)
     rest = values.copy()
     rest[stand_ins] = np.nan
     if _ERROR.fullmatch(lower):
@@ -219,12 +220,20 @@ def _impossible(name: str, values: NDArray[np.float64]) -> Iterator[tuple[Proble
     if _REDSHIFT.fullmatch(lower):
         negative = np.flatnonzero(rest < _LEAST_REDSHIFT)
         if len(negative):
-            yield kind, f"{name} is negative in {len(negative):,} rows, and a galaxy's redshift is not", _rows(negative)
+            yield (
+                kind,
+                f"{name} is negative in {counted(len(negative), 'row')}, and a galaxy's redshift is not",
+                _rows(negative),
+            )
     elif _MAGNITUDE.fullmatch(lower):
         outside = np.flatnonzero((rest < _MAGNITUDES[0]) | (rest > _MAGNITUDES[1]))
         if len(outside):
             bounds = f"{_MAGNITUDES[0]:g} to {_MAGNITUDES[1]:g}"
-            yield kind, f"{name} lies outside {bounds} in {len(outside):,} rows, and magnitudes do not", _rows(outside)
+            yield (
+                kind,
+                f"{name} lies outside {bounds} in {counted(len(outside), 'row')}, and magnitudes do not",
+                _rows(outside),
+            )
 
 
 def _stand_ins(values: NDArray[np.float64]) -> NDArray[np.intp]:
@@ -251,7 +260,9 @@ def _off_the_sky(
         return
     # If the columns are swapped, every position is on the sky after swapping them back.
     swapped = steep.any() and not ((np.abs(ra) > 90) | (dec < 0) | (dec > 360)).any()
-    text = f"{names[0]} and {names[1]} lie outside the sky (0 to 360, -90 to 90 degrees) in {len(outside):,} rows"
+    text = (
+        f"{names[0]} and {names[1]} lie outside the sky (0 to 360, -90 to 90 degrees) in {counted(len(outside), 'row')}"
+    )
     yield Problem.IMPOSSIBLE_VALUE, text + ("; they look swapped" if swapped else ""), _rows(outside)
 
 

@@ -11,6 +11,7 @@ import typer
 from peculiar.cli.options import Json
 from peculiar.cli.progress import counting
 from peculiar.cli.terminal import err, out, print_json, print_table
+from peculiar.text import counted
 
 INFO_EXAMPLES = ("peculiar info --json",)
 VERIFY_EXAMPLES = ("peculiar verify-files catalog.parquet mine.onnx labels.db",)
@@ -44,7 +45,7 @@ def verify_files(
     paths: Annotated[
         list[Path],
         typer.Argument(
-            metavar="PATH...",
+            metavar="PATH",
             help="Catalogues, folders of parts, model files, databases of answers, or other files of peculiar.",
             show_default=False,
         ),
@@ -67,9 +68,9 @@ def verify_files(
             for problem in one.problems:
                 err.print(f"{one.path}: {problem}")
             if not one.problems and one.kind != "part":
-                rows = "" if one.rows is None else f", {one.rows:,} rows"
+                rows = "" if one.rows is None else f", {counted(one.rows, 'row')}"
                 out.print(f"{one.path}: complete{rows}{', unchanged' if one.checksum else ''}")
-        out.print(f"files: {len(found):,}, of which {len(wrong):,} have problems")
+        out.print(f"{counted(len(found), 'file')}, {len(wrong):,} with problems")
     if wrong:
         raise typer.Exit(1)
 

@@ -19,13 +19,18 @@ from peculiar.cli.progress import counting
 from peculiar.cli.terminal import out
 from peculiar.errors import extra
 
-EXAMPLES = ("peculiar calibrate my_classes/ --model mine.onnx --out calibrated.onnx",)
+EXAMPLES = ("peculiar calibrate galaxies.parquet --model mine.onnx --out calibrated.onnx",)
 
 
 def calibrate(
     context: typer.Context,
     data: Annotated[
-        list[Path], typer.Argument(help="Sets of galaxies that the model was trained on.", show_default=False)
+        list[Path],
+        typer.Argument(
+            metavar="DATA",
+            help="Labelled galaxies that the model was trained on; those of its validation part calibrate it.",
+            show_default=False,
+        ),
     ],
     file: ModelOut,
     model: Annotated[Path | None, typer.Option(help="Model file (.onnx); default: the model that ships.")] = None,

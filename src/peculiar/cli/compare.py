@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from peculiar.evaluation.compare import Comparison
 
 EXAMPLES = (
-    "peculiar compare old.onnx new.onnx my_classes/",
+    "peculiar compare old.onnx new.onnx labelled/",
     "peculiar compare first.parquet second.parquet --labels labels.csv",
 )
 
@@ -39,11 +39,18 @@ def compare(
     context: typer.Context,
     first: Annotated[
         Path,
-        typer.Argument(help="Model file, run, or table of probabilities, such as a catalogue.", show_default=False),
+        typer.Argument(
+            metavar="FIRST",
+            help="Model file, run, or table of probabilities, such as a catalogue.",
+            show_default=False,
+        ),
     ],
-    second: Annotated[Path, typer.Argument(help="Another.", show_default=False)],
+    second: Annotated[Path, typer.Argument(metavar="SECOND", help="Another.", show_default=False)],
     data: Annotated[
-        Path | None, typer.Argument(help="Labelled galaxies as for evaluate; needed for models.", show_default=False)
+        Path | None,
+        typer.Argument(
+            metavar="DATA", help="Labelled galaxies as for evaluate; needed for models.", show_default=False
+        ),
     ] = None,
     folder: Annotated[Path, typer.Option("--out", help="Folder for differences and figures.")] = Path("comparison"),
     label: Label = None,

@@ -26,8 +26,9 @@ from peculiar.cli.options import (
     producing,
 )
 from peculiar.cli.progress import counting
-from peculiar.cli.terminal import err, out, print_json, print_table, print_unreadable, some_galaxies
+from peculiar.cli.terminal import err, out, print_json, print_table, print_unreadable
 from peculiar.errors import UnknownNameError, UsageError
+from peculiar.text import counted
 
 app = typer.Typer(
     cls=Group,
@@ -45,7 +46,7 @@ def data_list(data: Data, label: Label = None, id_column: IdColumn = None, as_js
     if as_json:
         print_json(found.as_dict())
         return
-    out.print(f"{data}: {some_galaxies(found.galaxies)} ({found.kind})")
+    out.print(f"{data}: {counted(found.galaxies, 'galaxy')} ({found.kind})")
     unlabelled = found.unlabelled
     if found.label:
         out.print(
@@ -60,8 +61,9 @@ def data_list(data: Data, label: Label = None, id_column: IdColumn = None, as_js
     "get",
     **with_examples(
         "peculiar data get exercise --out galaxydata.npz",
-        "peculiar data get simulated --count 1000 --out simulated.parquet",
-        "peculiar data get --survey ls-dr10 --catalog positions.csv --out cutouts",
+        "peculiar data get simulated --count 1000 --out simulated.npz",
+        "peculiar data get mock --look euclid_vis --feature lens_arc,einstein_ring --count 500 --out lenses.parquet",
+        "peculiar data get --survey legacy --catalog positions.csv --out cutouts",
     ),
 )
 def data_get(
@@ -70,13 +72,14 @@ def data_get(
         Path,
         typer.Option(
             "--out",
-            help="File to write: NPZ, of mock Parquet; with --survey, folder for the cut-outs.",
+            help="File to write: .parquet for mock, otherwise .npz; with --survey, folder for the cut-outs.",
             show_default=False,
         ),
     ],
     name: Annotated[
         str | None,
         typer.Argument(
+            metavar="NAME",
             help="exercise (the 1,400 published galaxies), simulated (of the same four classes), or mock (simulated "
             "with known features, as surveys show them).",
             show_default=False,
@@ -92,14 +95,14 @@ def data_get(
     look: Annotated[
         str,
         typer.Option(
-            help="Mock: sdss, decals, hsc, panstarrs, cfhtls, euclid_vis, hst, jwst, random, or any of these; several, "
-            "such as sdss,euclid_vis, show each galaxy in every one."
+            help="Mock: sdss, decals, hsc, panstarrs, cfhtls, euclid_vis, hst, jwst, random (as no survey), or any "
+            "(one of these, drawn for each galaxy). Several, such as sdss,euclid_vis, show each galaxy in every look."
         ),
     ] = "decals",
     feature: Annotated[
         str,
         typer.Option(
-            help="Mock: features of which every galaxy has one at least, such as ring_inner,ring_outer; default: all "
+            help="Mock: features, such as ring_inner,ring_outer, of which every galaxy has at least one; default: all "
             "kinds of galaxies.",
             show_default=False,
         ),
@@ -126,12 +129,6 @@ def data_get(
     as_json: Json = False,
 ) -> None:
     """Get a set of galaxies: one by NAME as a file, or cut-outs of a survey at positions in a table as a folder.
-
-    peculiar data get exercise --out galaxydata.npz
-
-    peculiar data get mock --look euclid_vis --feature lens_arc,einstein_ring --count 500 --out lenses.parquet
-
-    peculiar data get --survey legacy --catalog positions.csv --out cutouts
 
     Cut-outs in the folder or in the cache are not downloaded again: after a stop, the same command continues.
     """
@@ -185,7 +182,8 @@ def _get_cutouts(catalog: Path, folder: Path, survey: str, options: dict[str, An
         }
         summary = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count) or "none"
         kinds = ", ".join(f"{kind} {count:,}" for kind, count in result.failed.most_common())
-        out.print(f"{result.rows:,} positions in {result.seconds:.1f} s: {summary}" + (f" ({kinds})" if kinds else ""))
+        kinds = f" ({kinds})" if kinds else ""
+        out.print(f"{counted(result.rows, 'position')} in {result.seconds:.1f} s: {summary}{kinds}")
         out.print(f"The cut-outs are in {folder}. {find_survey(survey).credit}")
     if result.closed:
         err.print(f"stopped: {result.closed}")
@@ -215,7 +213,7 @@ def _stopping() -> Iterator[threading.Event]:
 
 
 @app.command(
-    "pack", **with_examples("peculiar data pack tiles/ --catalog positions.csv --stamp-size 128px --out stamps")
+    "pack", **with_examples("peculiar data pack tiles/ --catalog positions.csv --stamp-size 128px --out stamps.parquet")
 )
 def data_pack(
     context: typer.Context,
@@ -240,7 +238,7 @@ def data_pack(
             return
         packed = pack(source, file, threads=cores(), progress=progress)
     print_unreadable(packed.problems, len(packed.problems))
-    out.print(f"Packed {some_galaxies(packed.rows)} into {packed.path}")
+    out.print(f"Packed {counted(packed.rows, 'galaxy')} into {packed.path}")
     if packed.rows == len(packed.problems):
         raise typer.Exit(1)
 
@@ -272,7 +270,8 @@ def data_convert(
     ra: RaColumn = None,
     dec: DecColumn = None,
     column: Annotated[
-        list[str] | None, typer.Option(help="Keep this column; may be given several times.", show_default=False)
+        list[str] | None,
+        typer.Option(metavar="<str>", help="Keep this column; may be given several times.", show_default=False),
     ] = None,
     sort: Annotated[bool, typer.Option("--sort", help="Sort by position on the sky (_healpix_29).")] = False,
     as_hats: Annotated[bool, typer.Option("--hats", help="Write a HATS catalogue for LSDB.")] = False,
@@ -291,7 +290,7 @@ def data_convert(
         result = convert(
             table, file, columns=column, sort=sort, as_hats=as_hats, ra=ra, dec=dec, name=name, progress=progress
         )
-    out.print(f"{result.rows:,} rows are in {file}")
+    out.print(f"{counted(result.rows, 'row', 'are', 'is')} in {file}")
     if result.left_out:
         out.print(f"of which {result.left_out:,} were left out, because they have no position")
 
@@ -324,7 +323,9 @@ def data_check(
     ] = None,
     fail_on: Annotated[
         list[str] | None,
-        typer.Option(help="Exit with 1 if there are findings of this kind, or any; may be given several times."),
+        typer.Option(
+            metavar="<str>", help="Exit with 1 if there are findings of this kind, or any; may be given several times."
+        ),
     ] = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
@@ -361,7 +362,7 @@ def data_check(
     if as_json:
         print_json(found.as_dict())
     else:
-        out.print(f"{some_galaxies(len(found.ids))} in {found.seconds:.1f} s")
+        out.print(f"{counted(len(found.ids), 'galaxy')} in {found.seconds:.1f} s")
         if counts:
             print_table([["finding", "count"], *([kind, f"{count:,}"] for kind, count in counts.items())])
         else:

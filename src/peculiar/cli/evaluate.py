@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from peculiar.metrics.prevalence import Fraction
 
 EXAMPLES = (
-    "peculiar evaluate my_classes/ --model mine.onnx",
+    "peculiar evaluate labelled/ --model mine.onnx",
     "peculiar evaluate catalog.parquet --labels labels.csv --by magnitude",
 )
 

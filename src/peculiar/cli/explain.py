@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = (
     "peculiar explain pictures/",
-    "peculiar explain galaxies.npz --id 12 --id 345 --answer merger",
+    "peculiar explain galaxies.npz --id galaxies-12 --id galaxies-345 --answer Merger",
 )
 
 
@@ -40,7 +40,9 @@ def explain(
     label: Label = None,
     ids: Annotated[
         list[str] | None,
-        typer.Option("--id", help="Explain this galaxy; may be given several times. Model files only."),
+        typer.Option(
+            "--id", metavar="<str>", help="Explain this galaxy; may be given several times. Model files only."
+        ),
     ] = None,
     id_column: OnlyIdColumn = None,
     question: Annotated[
@@ -56,9 +58,10 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Draw attribution maps for a model file, or feature maps for a run, on galaxies that it was not trained on."""
+    from peculiar.files.run_files import model_file_of
     from peculiar.sources import open_source
 
-    if model is not None and model.is_dir():
+    if model is not None and model_file_of(model).is_dir():
         given = {"--id": ids, "--question": question, "--answer": answer, "--views": views, "--json": as_json or None}
         stray = [name for name, value in given.items() if value is not None]
         if stray:

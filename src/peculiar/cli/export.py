@@ -19,7 +19,9 @@ def export(
     file: ModelOut,
     name: Annotated[str | None, typer.Option(help="Name of the model; default: as the file.")] = None,
     scores: Scores = None,
-    credit: Annotated[list[str] | None, typer.Option(help="Credit for the data; may be given several times.")] = None,
+    credit: Annotated[
+        list[str] | None, typer.Option(metavar="<str>", help="Credit for the data; may be given several times.")
+    ] = None,
     licence: Annotated[str, typer.Option(help="Licence of the weights.")] = "",
     overwrite: Overwrite = False,
 ) -> None:

@@ -7,23 +7,25 @@ from typer.core import TyperCommand, TyperGroup
 from peculiar.cli.terminal import out
 
 
-class _Flags:
-    """Mixin that shows no value type for flags."""
+class _Types:
+    """Mixin that shows no types of flags and of arguments."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return arguments and options, ``--help`` among them."""
         params: list[Any] = super().get_params(ctx)  # type: ignore[misc] # of the command class
-        for option in params:
-            if getattr(option, "is_flag", False):
-                option.metavar = ""
+        for param in params:
+            if param.param_type_name == "argument":
+                param.display_type_rich = lambda ctx: ""
+            elif param.is_flag:
+                param.metavar = ""
         return params
 
 
-class Group(_Flags, TyperGroup):
+class Group(_Types, TyperGroup):
     """A group of commands."""
 
 
-class Command(_Flags, TyperCommand):
+class Command(_Types, TyperCommand):
     """A command whose help ends with examples."""
 
     def __init__(self, *args: Any, epilog: str | None = None, **settings: Any) -> None:

@@ -17,6 +17,7 @@ from peculiar.cli.options import (
 )
 from peculiar.cli.terminal import out
 from peculiar.errors import extra
+from peculiar.text import counted
 
 app = typer.Typer(
     cls=Group,
@@ -39,7 +40,7 @@ def label(
     data: Annotated[
         list[Path],
         typer.Argument(
-            metavar="DATA...|CATALOG",
+            metavar="DATA|CATALOG",
             help="Galaxies with pictures, as for predict; or, with --pictures, a catalogue with embeddings.",
             show_default=False,
         ),
@@ -135,7 +136,7 @@ def export(
 
     with producing(context, file):
         count = export_labels(db, file, what, question=question)
-    out.print(f"{count:,} rows are in {file}")
+    out.print(f"{counted(count, 'row', 'are', 'is')} in {file}")
 
 
 @app.command(
@@ -162,6 +163,7 @@ def import_(
     task: Annotated[
         list[str] | None,
         typer.Option(
+            metavar="<str>",
             help="Task of the workflow, as in T0; for a decision tree once per question, as in T0=NAME.",
             show_default=False,
         ),
@@ -179,16 +181,15 @@ def import_(
     tasks = {name: asked for name, _, asked in (one.partition("=") for one in task or [])}
     found = import_labels(file, db, question, tasks=tasks, workflow=workflow, version=version, id=id_name)
     passed = sum(found.passed_over.values())
-    out.print(f"{found.new:,} answers are new, {found.known:,} were known, {passed:,} classifications were skipped")
+    out.print(f"new answers: {found.new:,}; known before: {found.known:,}; skipped classifications: {passed:,}")
     for reason, count in list(found.passed_over.items())[:_MOST_REASONS]:
         out.print(f"skipped: {count:,}, {reason}")
     if len(found.passed_over) > _MOST_REASONS:
         out.print(f"skipped: others, for {len(found.passed_over) - _MOST_REASONS:,} more reasons")
     if found.again:
-        out.print(f"{found.again:,} are repeated answers of the same person for the same galaxy; the last one counts")
+        out.print(f"repeated answers of one person for one galaxy, of which the last counts: {found.again:,}")
     if found.unnamed:
-        text = "are for galaxies identified only by the number of their subject (--id names the field to use)"
-        out.print(f"{found.unnamed:,} {text}")
+        out.print(f"identified only by the number of their subject (--id names another field): {found.unnamed:,}")
 
 
 @app.command("manifest", **with_examples("peculiar labels manifest pictures/ --out zooniverse"))
@@ -209,8 +210,8 @@ def manifest(
         if already(request, folder):
             return
         written, problems = export_manifest(source, folder, size=size)
-    left = f"; {len(problems):,} are left out, the first is {next(iter(problems))}" if problems else ""
-    out.print(f"{written:,} galaxies are in {folder}{left}")
+    left = f"; {len(problems):,} left out, the first is {next(iter(problems))}" if problems else ""
+    out.print(f"{counted(written, 'galaxy', 'are', 'is')} in {folder}{left}")
 
 
 @app.command("agreement", **with_examples("peculiar labels agreement labels.db"))

@@ -1,10 +1,13 @@
 """Options that several commands share."""
 
+import functools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
@@ -21,23 +24,25 @@ if TYPE_CHECKING:
 Data = Annotated[
     Path,
     typer.Argument(
+        metavar="DATA",
         help="Galaxies: an NPZ, HDF5, Parquet, CSV, ECSV, FITS or VOTable file, a folder of pictures, FITS or Parquet, "
-        "or a tar of pictures.",
+        "or a tar or zip of pictures.",
         show_default=False,
     ),
 ]
 DataFiles = Annotated[
     list[Path],
     typer.Argument(
+        metavar="DATA",
         help="Galaxies: an NPZ, HDF5, Parquet, CSV, ECSV, FITS or VOTable file, a folder of pictures, FITS or Parquet, "
-        "or a tar of pictures; or several files, all pictures, FITS images, Parquet tables or tars.",
+        "or a tar or zip of pictures; or several files of one kind: pictures, FITS images, Parquet tables, tars, zips.",
         show_default=False,
     ),
 ]
 LabelledData = Annotated[
     list[Path],
     typer.Argument(
-        metavar="DATA...",
+        metavar="DATA",
         help="Labelled galaxies: a folder with one sub-folder per class, or a file as for predict; or several sets, "
         "which may show the same galaxies at different sharpness.",
         show_default=False,
@@ -124,7 +129,10 @@ IncludeTraining = Annotated[
 ]
 By = Annotated[
     list[str] | None,
-    typer.Option(help="Also score by the values of this column, numbers in four bins; may be given several times."),
+    typer.Option(
+        metavar="<str>",
+        help="Also score by the values of this column, numbers in four bins; may be given several times.",
+    ),
 ]
 GroupColumn = Annotated[
     str | None,
@@ -140,6 +148,30 @@ Scores = Annotated[
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace existing output, even if this command did not write it.")
 ]
+
+
+def grouped(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a parameter of a command that is a dataclass stand for an option per field."""
+    hints = get_type_hints(command, include_extras=True)
+    groups = {name: hint for name, hint in hints.items() if isinstance(hint, type) and is_dataclass(hint)}
+    parameters: list[Parameter] = []
+    for name, parameter in signature(command).parameters.items():
+        members = signature(groups[name]).parameters if name in groups else {name: parameter}
+        known = get_type_hints(groups[name], include_extras=True) if name in groups else hints
+        parameters += [
+            one.replace(kind=Parameter.KEYWORD_ONLY, annotation=known[member]) for member, one in members.items()
+        ]
+
+    @functools.wraps(command)
+    def flat(**options: Any) -> None:
+        for name, group in groups.items():
+            options[name] = group(**{field.name: options.pop(field.name) for field in fields(group)})
+        command(**options)
+
+    flat.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    vars(flat)["__signature__"] = Signature(parameters)
+    return flat
+
 
 # Options that do not affect the content of the output, and those that name it.
 _INDIFFERENT = {"overwrite", "as_json", "workers", "rate", "fail_on"}
@@ -206,9 +238,14 @@ def framing(size: int, crop: str, *, fast: bool) -> "Framing":
 
 
 def open_run(model: Path | None, weights: str) -> "Path | TrainedNet | None":
-    """Return the network of a run, if `model` is the folder of one; other paths are returned as they are."""
-    if model is None or not (model.is_dir() and (model / "run.json").exists()):
-        return model
+    """Return the model file or the network of a run, if `model` is the folder of one; other paths as they are."""
+    from peculiar.files.run_files import RECORD, model_file_of
+
+    if model is None:
+        return None
+    file = model_file_of(model)
+    if not (file / RECORD).exists():
+        return file
     with extra("evaluating a training run", "exercise"):
         from peculiar.exercise.run_folder import load_run
     return load_run(model, weights=weights)

@@ -19,7 +19,7 @@ from peculiar.cli.options import (
     Views,
 )
 from peculiar.cli.progress import bar
-from peculiar.cli.terminal import err, out, print_json, print_unreadable, some_galaxies
+from peculiar.cli.terminal import err, out, print_json, print_unreadable
 from peculiar.text import counted
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def _print(summary: "Summary", file: Path) -> None:
     counts = ", ".join(f"{name} {count:,}" for name, count in sorted(tally.classes.items()))
     earlier = f", {summary.kept:,} of them by an earlier run, {new:,}" if summary.kept and not summary.already else ""
     pace = "" if summary.already else f" in {summary.seconds:.1f} s ({new / summary.seconds:,.0f} a second)"
-    out.print(f"{some_galaxies(tally.rows)}{earlier}{pace}" + (f": {counts}" if counts else ""))
+    out.print(f"{counted(tally.rows, 'galaxy')}{earlier}{pace}" + (f": {counts}" if counts else ""))
     if summary.all_unreadable:
         err.print("none of the pictures can be read; paths in a table are relative to its folder")
     flagged = dict(tally.flagged)

@@ -2,6 +2,7 @@
 
 import math
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,9 +19,10 @@ from peculiar.cli.options import (
     Overwrite,
     RaColumn,
     framing,
+    grouped,
     producing,
 )
-from peculiar.cli.terminal import err, out, print_json, print_table, some_galaxies
+from peculiar.cli.terminal import err, out, print_json, print_table
 from peculiar.errors import UsageError
 from peculiar.text import counted
 
@@ -75,6 +77,42 @@ Shown = Annotated[
 Method = Annotated[str, typer.Option(help="isolation (forest) or neighbours (local outlier factor).")]
 
 
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Options that select galaxies of a catalogue."""
+
+    where: Where = None
+    cone: ConeOption = None
+    id_column: IdColumn = None
+    ra: RaColumn = None
+    dec: DecColumn = None
+
+    def open(self, catalog: Path, embeddings: Path | None = None, embeddings_id: str | None = None) -> "Catalog":
+        """Open the catalogue."""
+        from peculiar.catalogs.catalog import Catalog
+
+        return Catalog(catalog, ra=self.ra, dec=self.dec, embeddings=embeddings, embeddings_id=embeddings_id)
+
+
+@dataclass(frozen=True, slots=True)
+class SelectionBesideIds(Selection):
+    """The same where ``--id`` names a galaxy."""
+
+    id_column: OnlyIdColumn = None
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Options that say where the result goes."""
+
+    file: Found = None
+    sheet: Sheet = None
+    pictures: Pictures = None
+    crop: Shown = "galaxy"
+    overwrite: Overwrite = False
+    as_json: Json = False
+
+
 @app.command(
     "query",
     **with_examples(
@@ -82,14 +120,12 @@ Method = Annotated[str, typer.Option(help="isolation (forest) or neighbours (loc
         "peculiar search catalog.parquet --cone 150.1,2.2,30arcmin --by p_merger --top 50",
     ),
 )
+@grouped
 def search_query(
     context: typer.Context,
     catalog: CatalogOption,
-    where: Where = None,
-    cone: ConeOption = None,
-    id_column: IdColumn = None,
-    ra: RaColumn = None,
-    dec: DecColumn = None,
+    *,
+    selection: Selection,
     by: Annotated[
         str | None,
         typer.Option(
@@ -102,36 +138,19 @@ def search_query(
     columns: Annotated[
         str | None, typer.Option(help="Columns of the result, separated by commas; default: all except embeddings.")
     ] = None,
-    file: Found = None,
-    sheet: Sheet = None,
-    pictures: Pictures = None,
-    crop: Shown = "galaxy",
-    overwrite: Overwrite = False,
-    as_json: Json = False,
+    output: Output,
 ) -> None:
     """Find galaxies by a condition on the columns, by position on the sky, or both."""
-    from peculiar.catalogs.catalog import Catalog
-
+    where, cone = selection.where, selection.cone
     names = None if columns is None else [name.strip() for name in columns.split(",")]
     # A table holds all galaxies; a terminal and a sheet have room for some.
-    most = top or (None if file is not None and sheet is None else 50)
-    found = Catalog(catalog, ra=ra, dec=dec).query(where, cone=cone, by=by, top=most and most + 1, columns=names)
+    most = top or (None if output.file is not None and output.sheet is None else 50)
+    found = selection.open(catalog).query(where, cone=cone, by=by, top=most and most + 1, columns=names)
     more = most is not None and len(found) > most
     found = found.head(most) if most is not None and more else found
     shown_by = (by or "").removeprefix("-") or (list(found.columns)[-1] if cone else None)
     shown = names or _named(found, where)
-    _show(
-        context,
-        found,
-        shown_by,
-        shown,
-        file=file,
-        sheet=sheet,
-        pictures=pictures,
-        id=id_column,
-        crop=crop,
-        as_json=as_json,
-    )
+    _show(context, found, shown_by, shown, output, id=selection.id_column)
     if more:
         err.print("there are more: --top sets another number, --out without --top writes all")
 
@@ -143,26 +162,27 @@ def search_query(
         "peculiar search similar catalog.parquet --picture ring.png --sheet similar.png --pictures stamps/",
     ),
 )
+@grouped
 def search_similar(
     context: typer.Context,
     catalog: CatalogOption,
+    *,
     ids: Annotated[
-        list[str] | None, typer.Option("--id", help="Id of an example galaxy; may be given several times.")
+        list[str] | None,
+        typer.Option("--id", metavar="<str>", help="Id of an example galaxy; may be given several times."),
     ] = None,
     picture: Annotated[
         list[Path] | None,
-        typer.Option(help="Picture of your own as an example; may be given several times, and with --id."),
+        typer.Option(
+            metavar="<path>", help="Picture of your own as an example; may be given several times, and with --id."
+        ),
     ] = None,
     model: Annotated[
         Path | None, typer.Option(help="For --picture: the model file of the catalogue; default: the model that ships.")
     ] = None,
     embeddings: Embeddings = None,
     embeddings_id: EmbeddingsId = None,
-    where: Where = None,
-    cone: ConeOption = None,
-    id_column: OnlyIdColumn = None,
-    ra: RaColumn = None,
-    dec: DecColumn = None,
+    selection: SelectionBesideIds,
     top: Top = 50,
     approximate: Annotated[
         bool,
@@ -171,90 +191,62 @@ def search_similar(
             help="For many millions of galaxies: use an approximate index, built once (extra faiss).",
         ),
     ] = False,
-    file: Found = None,
-    sheet: Sheet = None,
-    pictures: Pictures = None,
-    crop: Shown = "galaxy",
-    overwrite: Overwrite = False,
-    as_json: Json = False,
+    output: Output,
 ) -> None:
     """Find galaxies that look like examples."""
-    from peculiar.catalogs.catalog import Catalog
-
-    opened = Catalog(catalog, ra=ra, dec=dec, embeddings=embeddings, embeddings_id=embeddings_id)
-    found = opened.similar(
-        ids or (), examples=picture or (), model=model, where=where, cone=cone, top=top, approximate=approximate
+    found = selection.open(catalog, embeddings, embeddings_id).similar(
+        ids or (),
+        examples=picture or (),
+        model=model,
+        where=selection.where,
+        cone=selection.cone,
+        top=top,
+        approximate=approximate,
     )
     if approximate:
         err.print(f"approximate: such a search finds {float(found.notes['recall']):.1%} of the nearest 50")
-    shown_by, shown = list(found.columns)[-1], _named(found, where)
-    _show(
-        context,
-        found,
-        shown_by,
-        shown,
-        file=file,
-        sheet=sheet,
-        pictures=pictures,
-        id=id_column,
-        crop=crop,
-        as_json=as_json,
-    )
+    shown_by, shown = list(found.columns)[-1], _named(found, selection.where)
+    _show(context, found, shown_by, shown, output, id=selection.id_column)
 
 
 @app.command("odd", **with_examples("peculiar search odd catalog.parquet --top 100 --out odd.csv"))
+@grouped
 def search_odd(
     context: typer.Context,
     catalog: CatalogOption,
+    *,
     by: Annotated[str, typer.Option(help="class (probably odd) or uncertainty (the model is undecided).")] = "class",
-    where: Where = None,
-    cone: ConeOption = None,
-    id_column: IdColumn = None,
-    ra: RaColumn = None,
-    dec: DecColumn = None,
+    selection: Selection,
     top: Top = 50,
-    file: Found = None,
-    sheet: Sheet = None,
-    pictures: Pictures = None,
-    crop: Shown = "galaxy",
-    overwrite: Overwrite = False,
-    as_json: Json = False,
+    output: Output,
 ) -> None:
     """Find galaxies that are probably odd, or of which the model is uncertain."""
-    from peculiar.catalogs.catalog import Catalog
     from peculiar.catalogs.search import odd_column
 
-    opened = Catalog(catalog, ra=ra, dec=dec)
-    found = opened.odd(by, where=where, cone=cone, top=top)
-    shown_by, shown = odd_column(opened, by).removeprefix("-"), _named(found, where)
-    _show(
-        context,
-        found,
-        shown_by,
-        shown,
-        file=file,
-        sheet=sheet,
-        pictures=pictures,
-        id=id_column,
-        crop=crop,
-        as_json=as_json,
-    )
+    opened = selection.open(catalog)
+    found = opened.odd(by, where=selection.where, cone=selection.cone, top=top)
+    shown_by, shown = odd_column(opened, by).removeprefix("-"), _named(found, selection.where)
+    _show(context, found, shown_by, shown, output, id=selection.id_column)
 
 
 @app.command(
     "anomalies",
     **with_examples(
         "peculiar search anomalies catalog.parquet",
-        "peculiar search anomalies catalog.parquet --interesting 12 --interesting 345",
+        "peculiar search anomalies catalog.parquet --varied --top 10 --out first.csv",
+        "peculiar search anomalies catalog.parquet --interesting first.csv --new --varied --top 10 --out second.csv",
     ),
 )
+@grouped
 def search_anomalies(
     context: typer.Context,
     catalog: CatalogOption,
+    *,
     interesting: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Table with your ratings (columns id, interesting: yes, no, or 0 to 1); may be given several times."
+            metavar="<path>",
+            help="Table with your ratings (columns id, interesting: yes, no, or 0 to 1); may be given several times.",
         ),
     ] = None,
     new: Annotated[bool, typer.Option("--new", help="Leave out galaxies that you have rated.")] = False,
@@ -270,60 +262,42 @@ def search_anomalies(
     ] = False,
     embeddings: Embeddings = None,
     embeddings_id: EmbeddingsId = None,
-    where: Where = None,
-    cone: ConeOption = None,
-    id_column: IdColumn = None,
-    ra: RaColumn = None,
-    dec: DecColumn = None,
+    selection: Selection,
     top: Top = 50,
-    file: Found = None,
-    sheet: Sheet = None,
-    pictures: Pictures = None,
-    crop: Shown = "galaxy",
-    overwrite: Overwrite = False,
-    as_json: Json = False,
+    output: Output,
 ) -> None:
     """Find galaxies that differ from the others, and learn from your ratings."""
-    from peculiar.catalogs.catalog import Catalog
-
-    opened = Catalog(catalog, ra=ra, dec=dec, embeddings=embeddings, embeddings_id=embeddings_id)
-    found = opened.anomalies(
+    found = selection.open(catalog, embeddings, embeddings_id).anomalies(
         interesting or (),
         method=method,
         novel=novel,
         new=new,
         varied=varied,
-        where=where,
-        cone=cone,
+        where=selection.where,
+        cone=selection.cone,
         top=top,
-        id=id_column if interesting else None,
+        id=selection.id_column if interesting else None,
     )
     # A column of the ratings need not be one of the pictures.
-    pictured = None if interesting and pictures and not _has_column(pictures, id_column) else id_column
-    shown_by, shown = list(found.columns)[-1], _named(found, where)
+    rated_by_other_ids = interesting and output.pictures and not _has_column(output.pictures, selection.id_column)
+    pictured = None if rated_by_other_ids else selection.id_column
+    # The score or the novelty, which stands before the ratings.
+    shown_by, shown = list(found.columns)[-2], _named(found, selection.where)
+    if interesting:
+        shown = ["interesting", *shown]
     if novel:
-        shown_by, shown = "novelty", ["ood", *shown]
+        shown = ["ood", *shown]
         broken = int(found.notes["broken pictures left out"])
         if broken:
             err.print(f"{counted(broken, 'galaxy', 'are', 'is')} left out, whose picture is broken (flags)")
-    _show(
-        context,
-        found,
-        shown_by,
-        shown,
-        file=file,
-        sheet=sheet,
-        pictures=pictures,
-        id=pictured,
-        crop=crop,
-        as_json=as_json,
-    )
+    _show(context, found, shown_by, shown, output, id=pictured)
 
 
-@app.command("map", **with_examples("peculiar search map catalog.parquet --out map.png"))
+@app.command("map", **with_examples("peculiar search map catalog.parquet --sheet map.png"))
 def search_map(
     context: typer.Context,
     catalog: CatalogOption,
+    *,
     file: Annotated[Path | None, typer.Option("--out", help="Table to write, with the places x and y.")] = None,
     sheet: Annotated[Path | None, typer.Option(help="PNG of the map: dots, or pictures with --pictures.")] = None,
     pictures: Pictures = None,
@@ -348,7 +322,8 @@ def search_map(
         if sheet is not None:
             plots.save(laid_out.show(source), sheet)
     _say_whose(laid_out)
-    out.print(f"{len(laid_out):,} galaxies are on the map in {', '.join(str(one) for one in (file, sheet) if one)}")
+    there = ", ".join(str(one) for one in (file, sheet) if one)
+    out.print(f"{counted(len(laid_out), 'galaxy', 'are', 'is')} on the map in {there}")
 
 
 def _say_whose(found: "Catalog") -> None:
@@ -374,19 +349,16 @@ def _show(
     found: "Catalog",
     shown_by: str | None,
     shown: list[str],
+    output: Output,
     *,
-    file: Path | None,
-    sheet: Path | None,
-    pictures: Path | None,
     id: str | None,
-    crop: str,
-    as_json: bool,
 ) -> None:
     """Write the result to a table, a sheet of pictures, or the terminal."""
     from peculiar.catalogs.sheet import draw_sheet
     from peculiar.reports import plots
     from peculiar.sources import open_source
 
+    file, sheet, pictures = output.file, output.sheet, output.pictures
     if (sheet is None) != (pictures is None):
         message = "a sheet needs pictures, and pictures are for a sheet: give --sheet FILE.png and --pictures DATA"
         raise UsageError(message)
@@ -395,9 +367,11 @@ def _show(
         if file is not None:
             found.write(file)
         if sheet is not None and pictures is not None and len(found):
-            figure, missing = draw_sheet(found, open_source(pictures, id=id), framing(128, crop, fast=False), shown_by)
+            figure, missing = draw_sheet(
+                found, open_source(pictures, id=id), framing(128, output.crop, fast=False), shown_by
+            )
             plots.save(figure, sheet)
-    if as_json:
+    if output.as_json:
         rows = [{name: _json_value(value) for name, value in row.items()} for row in found]
         print_json({"found": rows, "without_picture": missing, **found.whose})
         return
@@ -408,7 +382,9 @@ def _show(
         print_table([names, *(["-" if x is None else _brief(x) for x in row.values()] for row in rows)])
     if missing:
         err.print(f"{len(missing)} of them have no readable picture in {pictures}; the first is {missing[0]}")
-    out.print(some_galaxies(len(found)) + (f" in {file}" if file else "") + (f", pictures in {sheet}" if sheet else ""))
+    out.print(
+        counted(len(found), "galaxy") + (f" in {file}" if file else "") + (f", pictures in {sheet}" if sheet else "")
+    )
 
 
 def _json_value(value: Any) -> Any:

@@ -104,9 +104,10 @@ def teach(
         for count, score, low, high in zip(found.labels, found.auc, found.low, found.high, strict=True):
             note = "  (extrapolated)" if count == found.labels[-1] else ""
             out.print(f"{count:6,}  {score:.3f} ({low:.3f} to {high:.3f}){note}")
+    asked = taught.head.question.name
     if answers is not None:
         err.print(f"embeddings of {answers.notes[EMBEDDINGS_NOTE]}")
-        out.print(f"{file} has the answers to {taught.head.question.name} for {counted(len(answers), 'galaxy')}")
+        out.print(f"{file} has the answers to {asked!r} for {counted(len(answers), 'galaxy')}")
         return
-    out.print(f"{file} also answers {taught.head.question.name}; digest {str(digest)[:12]}")
+    out.print(f"{file} also answers {asked!r}; digest {str(digest)[:12]}")
     out.print(f"Next: peculiar predict PICTURES --model {file} --out catalog.parquet")

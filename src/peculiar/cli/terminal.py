@@ -81,11 +81,6 @@ def show_warning(message: Warning | str, category: type[Warning], *_: Any) -> No
         err.print(str(message))
 
 
-def some_galaxies(count: int) -> str:
-    """Return a number of galaxies as text."""
-    return "1 galaxy" if count == 1 else f"{count:,} galaxies"
-
-
 def print_unreadable(problems: Mapping[str, str], count: int) -> None:
     """Print why pictures cannot be read: the first few, and the number of the others."""
     listed = list(problems.items())[:10]

@@ -55,7 +55,8 @@ def train(
     teacher: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Model file as a teacher (distillation), trained on the same split; may be given several times."
+            metavar="<path>",
+            help="Model file as a teacher (distillation), trained on the same split; may be given several times.",
         ),
     ] = None,
     fine_tune: Annotated[
@@ -154,7 +155,8 @@ def train(
 
 def _show_run(run: "Run", *, as_json: bool) -> None:
     """Print the scores of a run of the galaxy network, and what to type next."""
-    from peculiar.training.recipe import MODEL, PAGE
+    from peculiar.files.run_files import MODEL
+    from peculiar.training.recipe import PAGE
 
     model = run.folder / MODEL
     if as_json:

@@ -138,7 +138,7 @@ class Choice:
             they = "it is" if self.elsewhere == 1 else "they are"
             found.append(f"{counted(self.elsewhere, 'galaxy', 'are', 'is')} left out: {they} not in the part {part}.")
         if self.trained_on is None:
-            found.append("It is not known which galaxies the model was trained on: scores on these would be too good.")
+            found.append("It is not known which galaxies the model was trained on; its scores on those are too good.")
         elif self.trained_on and self.included:
             scored = counted(self.trained_on, "galaxy", "are", "is")
             found.append(f"{scored} scored that the model was trained on: the scores are too good.")

@@ -9,6 +9,7 @@ from typing import Any
 from peculiar.errors import UsageError
 from peculiar.evaluation.candidates import Candidate, RunNet, file_candidate, run_candidate
 from peculiar.evaluation.scored import Scored, score_pictures, score_table
+from peculiar.files.run_files import model_file_of
 from peculiar.models.model_file import Model, load_model
 from peculiar.questions.question import TREES, Question, find_tree
 from peculiar.questions.votes import find_votes
@@ -28,7 +29,7 @@ def candidate_of(
     UsageError
         If it is the folder of a run.
     """
-    if isinstance(model, str | os.PathLike) and Path(model).is_dir():
+    if isinstance(model, str | os.PathLike) and model_file_of(Path(model)).is_dir():
         message = f"{model} is the folder of a run; give its network, load_run({str(model)!r}), or its model file"
         raise UsageError(message)
     if model is None or isinstance(model, str | os.PathLike):

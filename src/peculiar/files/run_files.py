@@ -36,6 +36,9 @@ RECORD, SPLIT, HISTORY, BEST, LAST, SCORES = (
     "scores.json",
 )
 
+MODEL = "model.onnx"
+"""The model file that a run on classes of one's own leaves in its folder."""
+
 _VERSIONS = ("peculiar", "numpy", "scikit-learn", "pillow", "safetensors")
 
 
@@ -46,6 +49,12 @@ def versions(*packages: str) -> dict[str, str]:
         with suppress(metadata.PackageNotFoundError):
             found[package] = metadata.version(package)
     return found
+
+
+def model_file_of(path: Path) -> Path:
+    """Return the model file in the folder of a run; the path itself if it is no folder, or has no model file."""
+    inside = path / MODEL
+    return inside if inside.is_file() else path
 
 
 def check_folder(folder: Path, *, resume: bool, known: Sequence[str] = (RECORD,)) -> None:

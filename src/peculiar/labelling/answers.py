@@ -1,16 +1,16 @@
 """Answers in a database: written as tables, read from Zooniverse, compared between annotators."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from peculiar.errors import UnknownNameError, UsageError
-from peculiar.labelling.database import Labels
+from peculiar.labelling.database import Event, Labels
 from peculiar.labelling.zooniverse import Chosen, Imported, import_classifications
 from peculiar.metrics.agreement import Skill, kappas, krippendorff_alpha, skills
 from peculiar.questions.question import find_tree
-from peculiar.text import shown
+from peculiar.text import counted, shown
 
 
 def export_labels(
@@ -134,11 +134,11 @@ class Agreement:
     def lines(self) -> list[str]:
         """Return the agreement as text, one line per figure."""
         lines = [
-            f"{self.question}: {self.several:,} of {self.galaxies:,} galaxies have answers of several annotators",
-            f"Krippendorff's alpha {_figure(self.alpha)}",
+            f"{self.question}: {counted(self.galaxies, 'galaxy')}, {self.several:,} with answers of several annotators",
+            f"Krippendorff's alpha: {_figure(self.alpha)}",
         ]
         for (one, other), (kappa, count) in self.kappas.items():
-            lines.append(f"Cohen's kappa {_figure(kappa)} of {one} and {other}, {count:,} galaxies")
+            lines.append(f"Cohen's kappa of {one} and {other} ({counted(count, 'galaxy')}): {_figure(kappa)}")
         for skill in self.skills:
             interval = "" if skill.low is None else f" ({skill.low:.2f} to {skill.high:.2f})"
             lines.append(f"{skill.who} agrees with the majority of the others: {_figure(skill.agreed)}{interval}")
@@ -181,17 +181,22 @@ def agreement(db: str | os.PathLike[str], *, question: str | None = None) -> Agr
     """
     with Labels(db, create=False) as labels:
         asked = _only(labels, question, db)
-        ratings: dict[str, dict[str, str]] = {}
-        for one in labels.current(asked):
-            if one.kind == "answer":
-                ratings.setdefault(one.galaxy, {})[one.who] = one.answer
+        return agreement_of(asked, labels.current(asked))
+
+
+def agreement_of(question: str, events: Iterable[Event]) -> Agreement:
+    """Measure the agreement of the answers among events, of which an annotator has at most one for a galaxy."""
+    ratings: dict[str, dict[str, str]] = {}
+    for one in events:
+        if one.kind == "answer":
+            ratings.setdefault(one.galaxy, {})[one.who] = one.answer
     several = {galaxy: given for galaxy, given in ratings.items() if len(given) > 1}
     alpha = krippendorff_alpha(given.values() for given in several.values())
-    return Agreement(asked, len(ratings), len(several), alpha, kappas(several), skills(several))
+    return Agreement(question, len(ratings), len(several), alpha, kappas(several), skills(several))
 
 
 def _figure(value: float | None) -> str:
-    return "is not defined" if value is None else f"{value:.2f}"
+    return "not defined" if value is None else f"{value:.2f}"
 
 
 def _only(labels: Labels, name: str | None, db: str | os.PathLike[str]) -> str:

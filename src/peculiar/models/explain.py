@@ -1,7 +1,6 @@
 """Explain a model's answers for galaxies: attribution maps, and figures of them."""
 
 import os
-import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -12,13 +11,15 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from peculiar.errors import DataError, PictureError, UnknownNameError, UnreadablePictureWarning, UsageError
+from peculiar.errors import DataError, PictureError, UnknownNameError, UsageError
+from peculiar.files.run_files import MODEL, model_file_of
 from peculiar.models.attribution import Attribution, attribute
 from peculiar.models.model_file import Model, load_model
 from peculiar.models.predict import Classifier
 from peculiar.progress import counting
 from peculiar.reports.plots import draw_attribution, draw_attributions, picture_of, save
 from peculiar.sources import as_source
+from peculiar.sources.dataset import warn_of_unreadable
 from peculiar.sources.interleave import interleave_classes
 from peculiar.sources.stream import Row, Source
 from peculiar.text import counted, shown
@@ -85,7 +86,8 @@ class Explained:
         """Return the explanation in a line."""
         told = self.attribution
         known = "" if self.label is None else f"; labelled {self.label}"
-        return f"{self.id}: {told.answer} {told.probability:.0%}, without what is outlined {told.without:.0%}{known}"
+        hidden = f"{told.without:.0%} with the outlined region hidden"
+        return f"{self.id}: {told.answer} {told.probability:.0%}, {hidden}{known}"
 
 
 class Explanations(Sequence[Explained]):
@@ -228,13 +230,12 @@ def explain(
             progress(1)
             if not ids and len(shown) == count:
                 break
-    first = "; the first is {}: {}".format(*next(iter(problems.items()))) if problems else ""
     if not shown:
+        first = "; the first is {}: {}".format(*next(iter(problems.items()))) if problems else ""
         message = f"{source.path}: no picture can be read{first}"
         raise DataError(message)
     if problems:
-        message = f"{len(problems)} pictures cannot be read and are left out{first}"
-        warnings.warn(message, UnreadablePictureWarning, stacklevel=2)
+        warn_of_unreadable(problems, len(shown) + len(problems))
     explanations = Explanations(shown)
     if folder is not None:
         save(explanations.show(), folder / "overview.png")
@@ -245,10 +246,10 @@ def _asked(
     model: Model | Classifier | str | os.PathLike[str] | None, source: Source, question: str | None, views: int | None
 ) -> tuple[Classifier, Classifier | None]:
     """Return what is asked about pictures, and what is asked about those with a region hidden."""
-    if isinstance(model, str | os.PathLike) and Path(model).is_dir():
+    if isinstance(model, str | os.PathLike) and model_file_of(Path(model)).is_dir():
         message = (
-            f"{model} is the folder of a run; visualize_activations(load_run({str(model)!r}), ...) shows what its "
-            "filters see"
+            f"{model} is a folder without {MODEL}: visualize_activations(load_run({str(model)!r}), ...) shows what the "
+            "filters of the exercise's network see; `peculiar export` writes the model file of another run"
         )
         raise UsageError(message)
     if model is None or isinstance(model, str | os.PathLike):

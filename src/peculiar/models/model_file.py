@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from peculiar.errors import ModelError, NotFoundError, UnknownNameError, UsageError
+from peculiar.files.run_files import MODEL, model_file_of
 from peculiar.files.writing import writing
 from peculiar.images.decode import Framing
 from peculiar.models.card import Card, check_digest, read_card, seal
@@ -27,7 +28,7 @@ from peculiar.notebook import card as printed
 from peculiar.notebook import escaped
 from peculiar.questions.question import Question, answering
 from peculiar.sources.given import framed_batches
-from peculiar.text import shown
+from peculiar.text import counted, shown
 
 SHIPPED = "galaxy.onnx"
 
@@ -88,7 +89,7 @@ class Model:
             for one in sorted(card.questions, key=lambda one: one.name != main)
         ]
         more = len(lines) - _MOST_QUESTIONS
-        lines = lines[:_MOST_QUESTIONS] + ([f"and {more} more questions"] if more > 0 else [])
+        lines = lines[:_MOST_QUESTIONS] + ([f"and {counted(more, 'more question')}"] if more > 0 else [])
         lines.append(f"looks at {told}, {card.views} views; embeddings of {self.embedding_size} values")
         can = {
             "calibrated": bool(card.scalings) or any(one != 1 for one in card.temperatures.values()),
@@ -285,7 +286,7 @@ def load_model(path: str | os.PathLike[str] | None = None, *, threads: int | Non
     Parameters
     ----------
     path : path-like, optional
-        An ``.onnx`` file of ``peculiar export``; default: the model that ships.
+        An ``.onnx`` file, or the folder of a run that holds one; default: the model that ships.
     threads : int, optional
         Number of threads of the network; default: one per core.
 
@@ -307,7 +308,7 @@ def load_model(path: str | os.PathLike[str] | None = None, *, threads: int | Non
     >>> model.card.main_question.answers
     ('Normal', 'Ringed', 'Merger', 'Other')
     """
-    path = shipped_model() if path is None else Path(path)
+    path = shipped_model() if path is None else model_file_of(Path(path))
     graph, text, content = _read(path)
     card = read_card(text, path)
     check_digest(graph, text, card, path)
@@ -368,7 +369,7 @@ def _read(path: Path) -> tuple[bytes, str, bytes]:
     if not path.exists():
         raise NotFoundError(f"there is no model at {path}; `peculiar export` writes one (.onnx) from a run")
     if path.is_dir():
-        message = f"{path} is a folder; a model is one file, which `peculiar export {path} --out MODEL.onnx` writes"
+        message = f"{path} is a folder without {MODEL}; `peculiar export {path} --out MODEL.onnx` writes that of a run"
         raise ModelError(message)
     try:
         if not path.is_file() or path.stat().st_size > _LARGEST:

@@ -186,14 +186,10 @@ def simulate_galaxies(
     """
     if count < 1:
         raise UsageError(f"simulate_galaxies() received count={count}; ask for at least 1 galaxy")
-    options: dict[str, Any] = {
-        "seed": seed,
-        "looks": (look,),
-        "features": features,
-        "size": size,
-        "contexts": (context,),
-    }
-    views = [simulate_views(first + row, **options)[0] for row in range(count)]
+    views = [
+        simulate_views(first + row, seed=seed, looks=(look,), features=features, size=size, contexts=(context,))[0]
+        for row in range(count)
+    ]
     return Simulated(np.stack([view.picture for view in views]), columns_of_truth([view.truth for view in views]))
 
 

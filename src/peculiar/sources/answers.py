@@ -1,17 +1,17 @@
 """Galaxies with answers to several questions, in memory, for training."""
 
 import math
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from peculiar.errors import LabelError, UnreadablePictureWarning
+from peculiar.errors import LabelError
 from peculiar.images.decode import Framing
 from peculiar.questions.question import Question
 from peculiar.questions.votes import UNKNOWN, Votes, count_votes
+from peculiar.sources.dataset import warn_of_unreadable
 from peculiar.sources.stream import Source
 
 NOTHING_READABLE = "none of the pictures can be read, so there is nothing to learn from"
@@ -104,14 +104,14 @@ def read_answered(
     pictures = np.empty((int(known.sum()), framing.size, framing.size, 3), dtype=np.uint8)
     kept: list[int] = []
     ids: list[str] = []
-    problems: list[str] = []
+    problems: dict[str, str] = {}
     # Row numbers count over all sources.
     numbered = enumerate(galaxy for source in sources for galaxy in source.galaxies(framing))
     for row, galaxy in numbered:
         if not known[row]:
             continue
         if galaxy.picture is None:
-            problems.append(f"{galaxy.id}: {galaxy.problem}")
+            problems[galaxy.id] = str(galaxy.problem)
             continue
         pictures[len(kept)] = galaxy.picture
         kept.append(row)
@@ -119,10 +119,7 @@ def read_answered(
         if len(kept) % 100 == 0 or len(kept) == len(pictures):
             progress(len(kept), len(pictures))
     if problems:
-        message = (
-            f"{len(problems)} of {len(pictures)} pictures cannot be read and are left out; the first is {problems[0]}"
-        )
-        warnings.warn(message, UnreadablePictureWarning, stacklevel=2)
+        warn_of_unreadable(problems, len(pictures))
     labels: dict[str, NDArray[np.int64]] = {}
     trust: dict[str, NDArray[np.float32]] = {}
     bases: dict[str, list[str | None]] = {}

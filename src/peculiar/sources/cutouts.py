@@ -35,6 +35,7 @@ from peculiar.sources.surveys import Frame, Survey
 from peculiar.tables.column import DEC, ID, RA, Column
 from peculiar.tables.identifiers import typed_ids
 from peculiar.tables.writers import write_table
+from peculiar.text import counted
 
 INDEX = "cutouts.parquet"
 
@@ -426,8 +427,8 @@ def _check_listed(index: Path, wanted: set[str]) -> None:
     others = [url for url in listed if url not in wanted]
     if others:
         message = (
-            f"{index} lists {len(others):,} positions that are not in this request; choose another folder (--out), or "
-            "replace the list (--overwrite)"
+            f"{index} also lists {counted(len(others), 'other position')}, not in this request; choose another folder "
+            "(--out), or replace the list (--overwrite)"
         )
         raise UsageError(message)
 

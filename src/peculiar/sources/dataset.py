@@ -1,7 +1,7 @@
 """Labelled galaxies of a source in memory, ready for training."""
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,6 +96,16 @@ def warn_of_names(path: Path, labels: Sequence[str | None], name: str) -> None:
         warnings.warn(f"{path}: {sentence}", PeculiarWarning, stacklevel=3)
 
 
+def warn_of_unreadable(problems: Mapping[str, str], total: int, *, stacklevel: int = 3) -> None:
+    """Warn of pictures that are left out: `problems` has the reasons by id, `total` is the number of all pictures."""
+    first = next(iter(problems))
+    message = (
+        f"{len(problems):,} of {counted(total, 'picture')} cannot be read and {'is' if len(problems) == 1 else 'are'} "
+        f"left out; the first is {first}: {problems[first]}"
+    )
+    warnings.warn(message, UnreadablePictureWarning, stacklevel=stacklevel)
+
+
 def how_to_label(source: Source) -> str:
     """Return how labels can be given to a source that has none, as part of a sentence."""
     if hint := one_hot({name: source.column(name) for name in source.columns[:_MOST_COLUMNS]}):
@@ -164,12 +174,7 @@ def read_dataset(
         if len(ids) % 100 == 0 or len(ids) == len(known):
             progress(len(ids), len(known))
     if problems:
-        first = next(iter(problems))
-        message = (
-            f"{len(problems)} of {len(known)} pictures cannot be read and are left out; the first is {first}: "
-            f"{problems[first]}"
-        )
-        warnings.warn(message, UnreadablePictureWarning, stacklevel=2)
+        warn_of_unreadable(problems, len(known))
     if len(set(labels)) < 2:
         message = (
             f"{source.path}: only {len(ids)} of {len(known)} labelled pictures can be read, and they have fewer than "

@@ -12,15 +12,14 @@ from typing import Any
 
 import h5py
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from peculiar.errors import DataError
 from peculiar.files.limits import CHUNK_BYTES
 from peculiar.questions.question import GALAXY10_DECALS, GALAXY10_SDSS
 from peculiar.sources.paths import as_text
-from peculiar.sources.stack import Stack, has_unknown
-from peculiar.sources.stream import MISSING, Row, Source
+from peculiar.sources.stack import Stack, StackSource, has_unknown
+from peculiar.sources.stream import MISSING, Row
 from peculiar.tables.identifiers import ArrayIds, name_of_ids
 
 _ANSWERS = ("ans", "labels", "label")
@@ -29,7 +28,7 @@ _ANSWERS = ("ans", "labels", "label")
 _DAMAGE = (OSError, RuntimeError, LookupError, TypeError, ValueError, AttributeError, MemoryError, OverflowError)
 
 
-class Hdf5Source(Source):
+class Hdf5Source(StackSource):
     """The pictures of an HDF5 file, read in small pieces. No other file is opened, even if it is referred to.
 
     Ids are those of a dataset with the name of a column of ids (``id``, ``objid`` ...), otherwise the name of the file
@@ -73,19 +72,6 @@ class Hdf5Source(Source):
         name = self._question.name if self._question else "ans"
         self.positioned = self._ra is not None and self._dec is not None
         super().__init__(path, None if self._answers is None else name)
-
-    def __len__(self) -> int:
-        """Return the number of pictures."""
-        return self._stack.shape[0]
-
-    def ids(self) -> list[str]:
-        """Return the id of every picture."""
-        return [self._ids[number] for number in range(len(self))]
-
-    @property
-    def id_type(self) -> pa.DataType:
-        """Type of the array of ids."""
-        return self._ids.type
 
     def labels(self) -> list[str | None]:
         """Return the name of every picture's class."""

@@ -14,7 +14,7 @@ from peculiar.questions.question import Question, question_for
 from peculiar.questions.votes import find_votes
 from peculiar.sources import as_source
 from peculiar.sources.answers import answers_to
-from peculiar.sources.dataset import warn_of_names
+from peculiar.sources.dataset import how_to_label, warn_of_names
 from peculiar.sources.joins import Join, join_ids
 from peculiar.sources.stream import Row, Source
 from peculiar.sources.table import LABEL_COLUMNS as LABELS_OF_DATA
@@ -241,7 +241,7 @@ def join_labels(path: str | os.PathLike[str], ids: Sequence[str], labelled: Coll
 def joined_text(path: str | os.PathLike[str], ids: Sequence[str], join: Join) -> str:
     """Return, as a sentence, how many galaxies were joined with a table, and how."""
     there = sum(id_ in join.partners for id_ in ids)
-    return f"{path}: {there:,} of {counted(len(ids), 'galaxy')} joined by ids, {join.way}."
+    return f"{path}: {there:,} of {counted(len(ids), 'galaxy')} joined by id; ids were compared {join.way}."
 
 
 def warn_of_strangers(labels: str | os.PathLike[str], labelled: Collection[str], *joins: Join) -> None:
@@ -249,10 +249,65 @@ def warn_of_strangers(labels: str | os.PathLike[str], labelled: Collection[str],
     strangers = set(labelled).difference(*(join.partners.values() for join in joins))
     if strangers:
         message = (
-            f"{labels}: {len(strangers):,} of {len(labelled):,} labels are of galaxies that are not in the data; the "
-            f"first is {min(strangers)!r}"
+            f"{labels}: labels of galaxies that are not in the data: {len(strangers):,} of {len(labelled):,}; "
+            f"the first is {min(strangers)!r}"
         )
         warnings.warn(message, PeculiarWarning, stacklevel=3)
+
+
+def find_question(
+    sources: Sequence[Source],
+    taken: Collection[str] = (),
+    *,
+    label: str | None = None,
+    labels: str | os.PathLike[str] | None = None,
+    id: str | None = None,
+    question: str | None = None,
+) -> tuple[list[Source], Question]:
+    """Return the question that the labels answer, and sources with these labels.
+
+    Its name is `question`, or the name of the column of labels. If neither is given and the name of the column is
+    taken, it is the name of the first source.
+
+    Parameters
+    ----------
+    sources : sequence of Source
+    taken : collection of str
+        Names of the questions that the model to be taught keeps.
+    label, labels, id
+        See `own_question`.
+    question : str, optional
+        Name of the question.
+
+    Raises
+    ------
+    LabelError
+        If there are no labels.
+    UnknownNameError
+        If the column does not exist.
+    """
+    column = found_label(sources) if label is None and labels is None else label
+    found, asked = own_question(sources, column, labels, id)
+    name = asked.name if label is not None or asked.name not in taken else Path(found[0].name).stem
+    return found, replace(asked, name=question or name)
+
+
+def found_label(sources: Sequence[Source]) -> str:
+    """Return the name of the labels that sources come with.
+
+    Raises
+    ------
+    LabelError
+        If they have no labels.
+    """
+    label = next((source.label for source in sources if source.label is not None), None)
+    if label is None:
+        message = (
+            f"{' and '.join(str(source.path) for source in sources)}: no labels to learn from; "
+            f"{how_to_label(sources[0])}. A table of ids and labels is given by --labels"
+        )
+        raise LabelError(message)
+    return label
 
 
 def own_question(

@@ -25,7 +25,7 @@ from peculiar.tables.column import Column
 from peculiar.tables.identifiers import type_of_ids
 from peculiar.tables.quantity import quantity_of
 from peculiar.tables.reader import FOUND, Keys, TableReader, entry_text, find_id, warn_of_ids, warn_of_no_ids
-from peculiar.tables.sky import need_sky
+from peculiar.tables.sky import need_sky, on_sky, position_fault
 from peculiar.tables.typed import carried, described
 
 SMALLEST, LARGEST = 4, 4096
@@ -279,13 +279,12 @@ class MosaicSource(Source):
         """Find the places of all galaxies of a batch at once."""
         count = batch.num_rows
         unknown = [None] * count
-        said = [batch.column(name) for name in self._sky.names]
+        written = [batch.column(name).to_pylist() for name in self._sky.names]
         ids = batch.column(self._id).to_pylist() if self._id else unknown
         labels = batch.column(self.label).to_pylist() if self.label else unknown
         radii = self._radius.read(batch.column(self._size.column)).tolist() if self._radius else unknown
         sky = self._sky.read(batch)
-        with np.errstate(invalid="ignore"):
-            valid = (np.abs(sky[1]) <= 90) & (sky[0] >= -180) & (sky[0] <= 360)
+        valid = on_sky(sky)
         depths, pixels = self._depths(sky[:, valid])
         places = [
             _Place(
@@ -293,7 +292,8 @@ class MosaicSource(Source):
                 entry_text(labels[row]),
                 problem=None
                 if valid[row]
-                else self._no_position(number + row, said[0][row], said[1][row], sky[:, row]),
+                else f"row {number + row} of {self._catalog.name}: "
+                f"{position_fault(sky[:, row].tolist(), [each[row] for each in written])}",
             )
             for row in range(count)
         ]
@@ -348,14 +348,6 @@ class MosaicSource(Source):
         side = round(width / field.sky.pixel)
         _check_side(side)
         return side
-
-    def _no_position(self, row: int, ra: Any, dec: Any, sky: NDArray[np.float64]) -> str:
-        values = f"row {row} of {self._catalog.name} has {self._sky.ra.name}={ra}, {self._sky.dec.name}={dec}"
-        if not np.isfinite(sky).all():
-            return f"{values}: expected degrees, or angles such as 10:00:24.0 and +02:12:00"
-        if abs(sky[0]) <= 90 < abs(sky[1]) <= 360:
-            return f"{values}: beyond the pole; are ra and dec swapped?"
-        return f"{values}: outside the sky; ra runs from 0 to 360 and dec from -90 to 90 degrees"
 
     def _cut(self, places: "list[_Place]") -> list[Row]:
         """Cut stamps in the order of the files, and return them in the order of the table."""

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import IO, Any, Literal, TypeVar
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from peculiar.errors import DataError, LabelError, PeculiarWarning
@@ -23,8 +22,8 @@ from peculiar.files.limits import CHUNK_BYTES, DEFLATE_TIMES, WHOLE_BYTES
 from peculiar.files.writing import writing
 from peculiar.questions.question import FOUR_CLASS
 from peculiar.sources.paths import as_text
-from peculiar.sources.stack import Stack, has_unknown
-from peculiar.sources.stream import MISSING, Row, Source
+from peculiar.sources.stack import Stack, StackSource, has_unknown
+from peculiar.sources.stream import MISSING, Row
 from peculiar.tables.identifiers import ArrayIds, name_of_ids
 
 T = TypeVar("T")
@@ -37,7 +36,7 @@ _DAMAGE = (
 )
 
 
-class NpzSource(Source):
+class NpzSource(StackSource):
     """The pictures of an NPZ file, or of an NPY file; decompressed in small pieces.
 
     Ids are those of an array with the name of a column of ids (``id``, ``objid`` ...), otherwise the name of the file
@@ -87,23 +86,10 @@ class NpzSource(Source):
         name = FOUR_CLASS.name if len(self.answers) == 4 else "labels"
         self.label = None if self.one_hot is None else name
 
-    def __len__(self) -> int:
-        """Return the number of pictures."""
-        return self._stack.shape[0]
-
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of ``data``: pictures, height, width, colours."""
         return self._stack.shape
-
-    def ids(self) -> list[str]:
-        """Return the id of every picture."""
-        return [self._ids[number] for number in range(len(self))]
-
-    @property
-    def id_type(self) -> pa.DataType:
-        """Type of the array of ids."""
-        return self._ids.type
 
     def labels(self) -> list[str | None]:
         """Return the name of every picture's class."""

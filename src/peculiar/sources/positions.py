@@ -2,7 +2,6 @@
 
 import hashlib
 import itertools
-import math
 import os
 from array import array
 from collections.abc import Iterator
@@ -16,7 +15,8 @@ import pyarrow as pa
 from peculiar.errors import DataError, NotFoundError
 from peculiar.tables.identifiers import type_of_ids
 from peculiar.tables.reader import FOUND, Keys, TableReader, entry_text, find_id, warn_of_no_ids
-from peculiar.tables.sky import need_sky
+from peculiar.tables.sky import need_sky, position_fault
+from peculiar.text import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Positions:
     def __iter__(self) -> Iterator[Position]:
         """Yield the positions in the order of the table."""
         for row, id_, (ra, dec), _ in self._rows():
-            yield Position(row, id_, ra, dec)
+            yield Position(row, id_, ra if ra >= 0 else ra + 360, dec)
 
     def _rows(self) -> Iterator[tuple[int, str, tuple[float, float], tuple[Any, Any]]]:
         """Yield the number of each row, its id, its position in degrees, and the values in the table."""
@@ -103,7 +103,7 @@ class Positions:
         for row, id_, degrees, written in self._rows():
             count += 1
             digests.append(_short_digest(id_))
-            if fault := _fault(degrees, written):
+            if fault := position_fault(degrees, written):
                 bad += 1
                 if len(faults) < 10:
                     faults.append(f"row {row + 1} ({id_}): {fault}")
@@ -111,7 +111,7 @@ class Positions:
             more = f"\n  and {bad - len(faults):,} more" if bad > len(faults) else ""
             listed = "\n  ".join(faults)
             message = (
-                f"{self.path}: {bad:,} of {count:,} positions are not on the sky, so nothing was downloaded; "
+                f"{self.path}: positions that are not on the sky: {bad:,} of {count:,}, so nothing was downloaded; "
                 f"correct or remove these rows (the first is row 1):\n  {listed}{more}"
             )
             raise DataError(message)
@@ -125,28 +125,11 @@ class Positions:
             return
         rows = (f"row {row + 1} ({id_})" for row, id_, _, _ in self._rows() if _short_digest(id_) in twice)
         message = (
-            f"{self.path}: {len(twice):,} ids occur more than once, so nothing was downloaded; each galaxy needs "
-            f"an id of its own: {', '.join(itertools.islice(rows, 10))}"
+            f"{self.path}: {counted(len(twice), 'id', 'occur', 'occurs')} more than once, so nothing was downloaded; "
+            f"each galaxy needs an id of its own: {', '.join(itertools.islice(rows, 10))}"
         )
         raise DataError(message)
 
 
 def _short_digest(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
-
-
-def _fault(degrees: tuple[float, float], written: tuple[Any, Any]) -> str | None:
-    """Return what is wrong with a position."""
-    for name, number, value in zip(("ra", "dec"), degrees, written, strict=True):
-        if not math.isfinite(number):
-            if value in (None, ""):
-                return f"{name} is empty"
-            no_text = isinstance(value, float) or math.isinf(number)
-            return f"{name} is {number}" if no_text else f"{name} {value!r} is not a number of degrees"
-    ra, dec = degrees
-    if abs(dec) > 90:
-        swapped = "; ra and dec look swapped" if abs(ra) <= 90 and 0 <= dec <= 360 else ""
-        return f"dec {dec:g} is not between -90 and 90 degrees{swapped}"
-    if not 0 <= ra <= 360:
-        return f"ra {ra:g} is not between 0 and 360 degrees"
-    return None

@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from peculiar.errors import DataError, PeculiarWarning, PictureError
 from peculiar.files.limits import DEFLATE_TIMES, PIXELS
 from peculiar.images.depth import to_bytes, white_between
+from peculiar.sources.stream import Source
+from peculiar.tables.identifiers import ArrayIds
 
 _ONCE = 64
 _ONCE_BYTES = 1 << 25
@@ -129,3 +132,23 @@ def has_unknown(pictures: NDArray[Any]) -> NDArray[np.bool_]:
     if pictures.dtype.kind != "f":
         return np.zeros(len(pictures), bool)
     return np.asarray(~np.isfinite(pictures).all(axis=tuple(range(1, pictures.ndim))))
+
+
+class StackSource(Source):
+    """A source whose pictures lie in one array of a file, and whose ids may lie in another."""
+
+    _stack: Stack
+    _ids: ArrayIds
+
+    def __len__(self) -> int:
+        """Return the number of pictures."""
+        return self._stack.shape[0]
+
+    def ids(self) -> list[str]:
+        """Return the id of every picture."""
+        return [self._ids[number] for number in range(len(self))]
+
+    @property
+    def id_type(self) -> pa.DataType:
+        """Type of the array of ids."""
+        return self._ids.type

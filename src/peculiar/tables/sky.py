@@ -1,8 +1,10 @@
 """Find the columns of a table that hold positions, and convert them to degrees."""
 
+import math
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -160,6 +162,37 @@ def need_sky(table: TableReader, ra: str | None = None, dec: str | None = None) 
         where = f"in {table.path.name}, and none else of positions; name them with --ra COLUMN and --dec COLUMN"
         raise UnknownNameError("column", "ra", table.columns, where=where)
     return sky
+
+
+def on_sky(degrees: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return which positions (2, n) are on the sky: right ascension from -180 to 360, declination from -90 to 90."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray((degrees[0] >= -180) & (degrees[0] <= 360) & (np.abs(degrees[1]) <= 90))
+
+
+def position_fault(degrees: Sequence[float], written: Sequence[Any]) -> str | None:
+    """Return what is wrong with one position, None if it is on the sky.
+
+    Parameters
+    ----------
+    degrees : sequence of float
+        Right ascension and declination; NaN if a value is empty or not an angle.
+    written : sequence
+        The same as the table has them.
+    """
+    for name, number, value in zip(("ra", "dec"), degrees, written, strict=True):
+        if not math.isfinite(number):
+            if value in (None, ""):
+                return f"{name} is empty"
+            no_text = isinstance(value, float) or math.isinf(number)
+            return f"{name} is {number}" if no_text else f"{name} {value!r} is not a number of degrees"
+    ra, dec = degrees
+    if abs(dec) > 90:
+        swapped = "; ra and dec look swapped" if abs(ra) <= 90 and 0 <= dec <= 360 else ""
+        return f"dec {dec:g} is not between -90 and 90 degrees{swapped}"
+    if not -180 <= ra <= 360:
+        return f"ra {ra:g} is not between -180 and 360 degrees"
+    return None
 
 
 def _say_how(table: TableReader, sky: Sky) -> None:

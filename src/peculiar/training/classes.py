@@ -1,6 +1,5 @@
 """Train on classes of one's own: a head on embeddings first, then fine-tuning, which is kept only if it is better."""
 
-import warnings
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,14 +8,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from peculiar.catalogs.teach import Embedded, embed_labelled, write_taught
+from peculiar.catalogs.teach import write_taught
 from peculiar.checks.duplicates import same_galaxies
-from peculiar.errors import RunError, UnreadablePictureWarning
+from peculiar.errors import RunError
 from peculiar.files import run_files
+from peculiar.files.run_files import MODEL
+from peculiar.models.embed import Embedded, embed_labelled
 from peculiar.models.linear_head import Head, fit_head
 from peculiar.models.model_file import Model, cores, load_model
 from peculiar.models.seen import SEEN, Seen
 from peculiar.questions.question import Question
+from peculiar.sources.dataset import warn_of_unreadable
 from peculiar.sources.split import PARTS, data_digest
 from peculiar.sources.stream import Source, decode_row, in_order
 from peculiar.text import counted
@@ -26,7 +28,7 @@ from peculiar.training.held_out import Parts, find_parts
 from peculiar.training.outcome import Outcome
 from peculiar.training.page import MOST_MISTAKES, write_outcome
 from peculiar.training.parts import told_split
-from peculiar.training.recipe import MODEL, PAGE, Recipe, RunRecord
+from peculiar.training.recipe import PAGE, Recipe, RunRecord
 from peculiar.training.run import Run, read_result, write_result
 from peculiar.training.watch import Watcher
 
@@ -167,12 +169,7 @@ def _embed(task: Task) -> Embedded:
 
     galaxies = embed_labelled(task.sources, task.question, task.start, progress=count)
     if galaxies.problems:
-        id_, problem = next(iter(galaxies.problems.items()))
-        message = (
-            f"{len(galaxies.problems)} of {total} pictures cannot be read and are left out; the first is {id_}: "
-            f"{problem}"
-        )
-        warnings.warn(message, UnreadablePictureWarning, stacklevel=4)
+        warn_of_unreadable(galaxies.problems, total, stacklevel=5)
     return galaxies
 
 
@@ -200,8 +197,8 @@ def _notes(task: Task, galaxies: Embedded, parts: Parts, pairs: int) -> list[str
     known = int(Seen(packs).among(galaxies.ids).sum()) if packs else 0
     if known:
         told.append(
-            f"{known:,} of the {len(galaxies.ids):,} galaxies were in the training set of {task.start.card.name}, by "
-            "their ids: scores on these are too good."
+            f"The training set of {task.start.card.name} contains {known:,} of the {len(galaxies.ids):,} galaxies, by "
+            "their ids; scores on those are too good."
         )
     return told
 

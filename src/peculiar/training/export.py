@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from peculiar.errors import extra
+from peculiar.files.run_files import MODEL
 from peculiar.models.container import split_card
 from peculiar.models.model_file import Model, load_model, write_model
-from peculiar.training.recipe import MODEL
 
 
 def export(

@@ -12,10 +12,11 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from peculiar.catalogs.teach import Embedded
 from peculiar.errors import MissingExtraError
 from peculiar.files import run_files
+from peculiar.files.run_files import MODEL
 from peculiar.metrics.scores import Scores, evaluate
+from peculiar.models.embed import Embedded
 from peculiar.models.model_file import Model, load_model
 from peculiar.models.predict import predict
 from peculiar.questions.question import Question
@@ -23,7 +24,7 @@ from peculiar.sources.stream import Galaxy, Source, decode_row, in_order
 from peculiar.text import counted
 from peculiar.training.held_out import LEAST_MISTAKES, Parts, compare, guessing, head_without, too_few
 from peculiar.training.outcome import HELD_OUT, Outcome
-from peculiar.training.recipe import MODEL, Recipe, RunRecord, read_record, trainable, unfit
+from peculiar.training.recipe import Recipe, RunRecord, read_record, trainable, unfit
 from peculiar.training.validation import best_epoch
 from peculiar.training.watch import Watcher
 
@@ -121,8 +122,8 @@ def reason_against(task: Task, galaxies: Embedded, parts: Parts, fine_tune: Fine
     wrong = int((head.probabilities(galaxies.embeddings[rows]).argmax(axis=1) != galaxies.labels[rows]).sum())
     if wrong < LEAST_MISTAKES:
         return (
-            f"a head that does not know them is wrong for {wrong} of the {len(rows)} held-out galaxies, too few for "
-            "another model to be shown to be better"
+            f"a head fitted to the others makes {counted(wrong, 'mistake')} on the {len(rows)} held-out galaxies, too "
+            "few to show that another model is better"
         )
     return ""
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from peculiar.catalogs.teach import Embedded
 from peculiar.metrics.calibration import cross_fitted
 from peculiar.metrics.scores import Scores, evaluate
+from peculiar.models.embed import Embedded
 from peculiar.models.linear_head import LEAST_OF_A_CLASS, Head, fit_head
 from peculiar.questions.question import Question
 from peculiar.sources.names import part_told

@@ -70,8 +70,8 @@ class Outcome:
     def model(self) -> str:
         """The model in words."""
         if self.kept == "network":
-            return f"the network of {self.start}, fine-tuned"
-        return f"a head on the embeddings of {self.start}"
+            return f"the network of the model {self.start}, fine-tuned"
+        return f"a head on the embeddings of the model {self.start}"
 
     @property
     def summary(self) -> str:

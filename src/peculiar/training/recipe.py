@@ -25,7 +25,7 @@ NOTES = "notes.json"
 LESSONS = "lessons.safetensors"
 """What teachers said, so that a resumed run need not ask them again."""
 
-MODEL, PAGE = "model.onnx", "report.html"
+PAGE = "report.html"
 """Files in the folder of a run on the user's classes: the model file and its page."""
 
 # For fine-tuning: large steps would destroy what the network has learned.

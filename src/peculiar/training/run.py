@@ -9,10 +9,11 @@ from typing import Any
 
 from peculiar.errors import RunError
 from peculiar.files import run_files
+from peculiar.files.run_files import MODEL
 from peculiar.models.model_file import Model, load_model
 from peculiar.notebook import escaped
 from peculiar.text import counted, format_score, shown
-from peculiar.training.recipe import MODEL, PAGE
+from peculiar.training.recipe import PAGE
 
 _MOST_QUESTIONS = 6
 
@@ -110,10 +111,12 @@ class Run:
                 f"{_scored(scores, 'accuracy')}, AUC {_scored(scores, 'auc')}"
             )
         if len(self.scores) > _MOST_QUESTIONS:
-            lines.append(f"and {len(self.scores) - _MOST_QUESTIONS} more questions")
+            lines.append(f"and {counted(len(self.scores) - _MOST_QUESTIONS, 'more question')}")
         if (self.folder / PAGE).is_file():
             lines.append(f"page: {self.folder / PAGE}")
-        return [*lines, f'model file: run.export("{self.folder.name}.onnx")']
+        file = self.folder / MODEL
+        place = str(file) if file.is_file() else f'run.export("{self.folder.name}.onnx")'
+        return [*lines, f"model file: {place}"]
 
     def __repr__(self) -> str:
         """Return the run in a few lines."""

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 
-from peculiar.catalogs.teach import find_question
 from peculiar.errors import UnknownNameError, UsageError, extra
 from peculiar.files.run_files import RECORD, check_folder
 from peculiar.images.decode import Framing, parse_crop
@@ -13,7 +12,7 @@ from peculiar.models.model_file import SHIPPED, Model, load_model
 from peculiar.questions.question import Question, find_tree
 from peculiar.sources import Source, open_source
 from peculiar.sources.dataset import Dataset
-from peculiar.sources.labels import open_labelled, told_questions
+from peculiar.sources.labels import find_question, open_labelled, told_questions
 from peculiar.training.classes import PATIENCE, VALIDATION_SIZE, train_classes
 from peculiar.training.fine_tuning import FINE_TUNE, FineTune
 from peculiar.training.recipe import LESSONS, QUESTIONS, make_recipe, read_notes, trainable
@@ -366,5 +365,6 @@ def _asked(
     if question is not None:
         asked = QUESTIONS if question == SHIPPED_NAME else find_tree(question).questions
         return told_questions(sources, asked, labels, id)
-    sources, own = find_question(sources, model, label=label, labels=labels, id=id)
+    taken = [] if model is None else [one.name for one in model.card.questions]
+    sources, own = find_question(sources, taken, label=label, labels=labels, id=id)
     return sources, (own,)

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from peculiar.catalogs.active import Loop, features
 from peculiar.errors import LabelError
+from peculiar.labelling.answers import agreement_of
 from peculiar.labelling.database import Event, Labels
 from peculiar.labelling.web.annotator import Annotator
 from peculiar.labelling.web.id_index import IdIndex
 from peculiar.labelling.web.pictures import SMALL, Pictures
-from peculiar.metrics.agreement import Skill, kappas, krippendorff_alpha, skills
 from peculiar.questions.question import Question, Tree
 
 _AHEAD = 4
@@ -414,23 +414,10 @@ class Session:
         with self._lock:
             self._refresh()
             last = {who: annotator.latest(question.name) for who, annotator in self._annotators.items()}
-        ratings: dict[str, dict[str, str]] = {}
-        for who, events in last.items():
-            for _, event in events:
-                if event.kind == "answer":
-                    ratings.setdefault(event.galaxy, {})[who] = event.answer
-        several = {galaxy: given for galaxy, given in ratings.items() if len(given) > 1}
         # By kind as well, because an answer may have the name of a kind.
         counts = {who: Counter((one.kind, one.answer) for _, one in events) for who, events in last.items() if events}
-        found: list[Skill] = skills(several)
-        return {
-            "annotators": counts,
-            "answered": len(ratings),
-            "several": len(several),
-            "alpha": krippendorff_alpha(given.values() for given in several.values()),
-            "kappas": kappas(several),
-            "skills": found,
-        }
+        found = agreement_of(question.name, (event for events in last.values() for _, event in events))
+        return {"annotators": counts, "agreement": found}
 
 
 def _undo(name: str, event: Event) -> Event:
