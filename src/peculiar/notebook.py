@@ -23,7 +23,7 @@ _STYLE = {
 
 
 def in_notebook() -> bool:
-    """Tell whether this process runs the cells of a notebook."""
+    """Return whether this process runs the cells of a notebook."""
     ipython = sys.modules.get("IPython")
     shell = None if ipython is None else ipython.get_ipython()
     return hasattr(shell, "kernel")

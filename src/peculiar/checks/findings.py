@@ -1,4 +1,4 @@
-"""What the checks look for, and the findings of a check."""
+"""Kinds of problems that the checks look for, and the findings of a check."""
 
 from collections import Counter
 from dataclasses import dataclass, field

@@ -327,7 +327,7 @@ def search_map(
 
 
 def _say_whose(found: "Catalog") -> None:
-    """Say whose embeddings were searched, if they are not those of the catalogue's own model."""
+    """Print whose embeddings were searched, if they are not those of the catalogue's own model."""
     for whose in found.whose.values():
         err.print(f"embeddings of {whose}")
 

@@ -29,7 +29,7 @@ Maps = dict[str, NDArray[np.float32]]
 
 @dataclass(frozen=True, slots=True)
 class Activation:
-    """What a network made of one galaxy.
+    """Prediction and feature maps of a network for one galaxy.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ class Activation:
 
     @property
     def right(self) -> bool | None:
-        """Whether the prediction is the true label; None where that is not known."""
+        """True if the prediction is the label; None if there is no label."""
         return None if self.actual is None else self.predicted == self.actual
 
     @property

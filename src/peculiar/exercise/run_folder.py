@@ -75,7 +75,7 @@ def arguments(**values: Any) -> Arguments:
 
 
 class Record(BaseModel):
-    """What a run's folder says of the run, in ``run.json``."""
+    """Record of a run in its folder, ``run.json``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

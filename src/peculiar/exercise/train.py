@@ -28,19 +28,19 @@ from peculiar.text import counted, format_score
 
 
 class Watcher:
-    """What a training run tells whoever watches; does nothing unless overridden."""
+    """Listener to the progress of a training run; its methods do nothing unless overridden."""
 
     def reading(self, done: int, total: int) -> None:
-        """Tell how many pictures have been read."""
+        """Receive the number of pictures that have been read."""
 
     def begin(self, record: Record, summary: str) -> None:
-        """Tell that training begins."""
+        """Receive the beginning of the training."""
 
     def batch(self, epoch: int, done: int, total: int, loss: float, accuracy: float) -> None:
-        """Tell that a batch is done, and the epoch's mean loss and accuracy so far."""
+        """Receive the end of a batch, with the epoch's mean loss and accuracy so far."""
 
     def epoch(self, line: dict[str, Any]) -> None:
-        """Tell the line of the history that an epoch added."""
+        """Receive the line of the history that an epoch added."""
 
 
 class EpochLines(Watcher):
@@ -69,7 +69,7 @@ def epoch_text(line: dict[str, Any], epochs: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What a training run left.
+    """Result of a training run.
 
     Parameters
     ----------

@@ -58,7 +58,7 @@ def model_file_of(path: Path) -> Path:
 
 
 def check_folder(folder: Path, *, resume: bool, known: Sequence[str] = (RECORD,)) -> None:
-    """See that a folder is free for a run: new or empty, or with `resume` that of a run, with one of the files `known`.
+    """Check that a folder is free for a run: new, empty, or with `resume` that of a run (one of the files `known`).
 
     Raises
     ------

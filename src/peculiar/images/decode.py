@@ -69,7 +69,7 @@ _MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"II*\0", b"MM\0*", b"GIF8", b"BM", b
 
 @dataclass(frozen=True, slots=True)
 class Framing:
-    """How a picture becomes the square that a network sees.
+    """Crop and size that turn a picture into the square that a network sees.
 
     Parameters
     ----------

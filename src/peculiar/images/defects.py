@@ -11,7 +11,7 @@ from peculiar.images import background
 
 
 class Remedy(StrEnum):
-    """What happens to the galaxies of a finding in a cleaned list."""
+    """Treatment of the galaxies of a finding in a cleaned list."""
 
     DROP = "drop"
     KEEP_FIRST = "keep first"

@@ -104,12 +104,12 @@ class Plane:
 
     @property
     def compressed(self) -> bool:
-        """Whether it is compressed by tiles."""
+        """True if it is compressed by tiles."""
         return hasattr(self.hdu, "compression_type")
 
     @property
     def primary(self) -> bool:
-        """Whether it is the primary image of its file, or a plane of it."""
+        """True if it is the primary image of its file, or a plane of it."""
         return self.hdu is self.file.hdus[0]
 
     def pixels(self) -> Pixels:
@@ -304,7 +304,7 @@ def find_planes(file: FitsFile, only: Container[int] | None = None, wanted: Sequ
 
 
 def _refuse(file: FitsFile) -> None:
-    """Say why a file with images has no picture."""
+    """Raise the reason why a file with images has no picture."""
     for hdu in file.hdus:
         if not hdu.is_image or not _has_data(hdu):
             continue

@@ -232,7 +232,7 @@ class Pixels:
 
     @property
     def finished(self) -> bool:
-        """Whether the pixels are bytes: a picture that is already stretched."""
+        """True if the pixels are bytes: a picture that is already stretched."""
         return (self._bits, self._scale, self._zero, self._blank) == (8, 1, 0, None)
 
     def __getitem__(self, window: tuple[slice, slice]) -> NDArray[Any]:

@@ -39,7 +39,7 @@ _BRIGHTEST = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """How the brightness of one to three bands becomes a colour picture.
+    """Parameters that turn the brightness of one to three bands into a colour picture.
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ Ratings = Mapping[str, Mapping[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Skill:
-    """How often one person agrees with the others.
+    """Agreement of one person with the others.
 
     Parameters
     ----------

@@ -71,7 +71,7 @@ class Bin:
 
     @property
     def bears_out(self) -> bool:
-        """Whether the diagonal passes through the bin's interval."""
+        """True if the diagonal passes through the bin's interval."""
         return self.interval is not None and self.interval[0] <= self.stated <= self.interval[1]
 
     def as_dict(self) -> dict[str, Any]:

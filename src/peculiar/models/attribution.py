@@ -34,7 +34,7 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """Which regions of a picture support an answer, and which oppose it.
+    """Map of the regions of a picture that support an answer, and of those that oppose it.
 
     Parameters
     ----------

@@ -83,7 +83,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class LearningCurve:
-    """How the score grows with the number of labels.
+    """Scores by number of labels.
 
     Parameters
     ----------

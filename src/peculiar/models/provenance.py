@@ -1,4 +1,4 @@
-"""Which model made a table of probabilities."""
+"""Provenance of a table of probabilities: the model that made it."""
 
 import re
 from dataclasses import dataclass

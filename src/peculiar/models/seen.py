@@ -1,4 +1,4 @@
-"""Which galaxies a model was trained on: short digests of their ids in the model file."""
+"""Galaxies that a model was trained on: short digests of their ids in the model file."""
 
 import base64
 import hashlib

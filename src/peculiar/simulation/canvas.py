@@ -82,7 +82,7 @@ class Canvas:
 
     @contextmanager
     def feature(self, name: str | None) -> Iterator[None]:
-        """Book what is painted meanwhile to a feature."""
+        """Attribute to a feature what is painted meanwhile."""
         if name is None:
             yield
             return

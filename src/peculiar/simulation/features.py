@@ -18,7 +18,7 @@ _EVERY = tuple(HOSTS)
 
 @dataclass(frozen=True, slots=True)
 class _Feature:
-    """How often hosts of some kinds have a feature."""
+    """Frequency of a feature in hosts of some kinds."""
 
     hosts: tuple[str, ...]
     often: float

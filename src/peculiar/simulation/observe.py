@@ -24,7 +24,7 @@ _LEAST_SNR, _LEAST_CONTRAST, _LEAST_RESOLVED = 12.0, 0.1, 0.8
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """How well a feature can be seen.
+    """Visibility of a feature.
 
     Attributes
     ----------
@@ -42,7 +42,7 @@ class Seen:
 
     @property
     def visible(self) -> bool:
-        """Whether a person would see it."""
+        """True if a person would see it."""
         enough = self.snr >= _LEAST_SNR and self.contrast >= _LEAST_CONTRAST
         return enough and self.resolved >= _LEAST_RESOLVED
 

@@ -8,7 +8,7 @@ from peculiar.simulation.discs import Part
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What is true of one feature of a scene.
+    """The truth about one feature of a scene.
 
     Attributes
     ----------

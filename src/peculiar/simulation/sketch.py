@@ -1,4 +1,4 @@
-"""What drawing a scene needs in every step: random numbers, the features to draw, and the scene so far."""
+"""State of a scene that is being drawn: random numbers, the features to draw, and the scene so far."""
 
 import math
 
@@ -51,5 +51,5 @@ class Sketch:
         return math.sqrt(0.04 + 0.96 * self.uniform(math.sqrt((least**2 - 0.04) / 0.96), 1) ** 2)
 
     def has(self, name: str) -> bool:
-        """Say whether the galaxy has a feature."""
+        """Return whether the galaxy has a feature."""
         return name in self.names

@@ -1,4 +1,4 @@
-"""What archives of pictures have in common."""
+"""Common parts of archives of pictures."""
 
 import copy
 from abc import abstractmethod

@@ -107,7 +107,7 @@ class Fetched:
 
     @property
     def complete(self) -> bool:
-        """Whether every position has its picture or is outside the survey."""
+        """True if every position has its picture or is outside the survey."""
         return not self.failed and not self.waiting
 
     def as_dict(self) -> dict[str, Any]:

@@ -193,7 +193,7 @@ def get_cutouts(
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Contents:
-    """What a set of galaxies holds; see `describe`.
+    """Kind, galaxies and classes of a set of galaxies; see `describe`.
 
     Parameters
     ----------
@@ -226,7 +226,7 @@ class Contents:
 
 
 def describe(data: Any, *, label: str | None = None, id: str | None = None) -> Contents:
-    """Tell what a set of galaxies is: its kind, how many, and how many of each class.
+    """Describe a set of galaxies: its kind, the number of galaxies, and the number in each class.
 
     Parameters
     ----------

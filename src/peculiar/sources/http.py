@@ -27,7 +27,7 @@ _MOST_RATE = 50.0
 
 
 class Problem(enum.StrEnum):
-    """Why there is no answer."""
+    """Reason why there is no answer."""
 
     BUSY = "busy"
     SERVER = "server error"

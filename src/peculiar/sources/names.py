@@ -1,4 +1,4 @@
-"""What the path of a picture says: its id, its label, its part of a split.
+"""Information in the path of a picture: its id, its label, its part of a split.
 
 Files of operating systems and programs are skipped. Of the folders in the path of a picture, those named like parts of
 a split (train, valid, test) give its part. Folders that contain everything mean nothing. The first remaining folder is
@@ -40,7 +40,7 @@ _KNOWN = frozenset(answer for question in QUESTIONS.values() for answer in quest
 
 @dataclass(frozen=True, slots=True)
 class Naming:
-    """How to read the folders of pictures.
+    """Rules for reading the folders of pictures.
 
     Parameters
     ----------

@@ -36,7 +36,7 @@ _RESAMPLES = 1000
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What is trained on what, and into which folder."""
+    """Model, galaxies and folder of a training run."""
 
     sources: list[Source]
     question: Question
@@ -67,7 +67,7 @@ def score_rows(
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a fine-tuning ended.
+    """End of a fine-tuning.
 
     Parameters
     ----------

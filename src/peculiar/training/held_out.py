@@ -127,7 +127,7 @@ class Comparison:
 
     @property
     def network_is_better(self) -> bool:
-        """Whether the network's log loss is lower by more than two standard errors, and rare classes are found too."""
+        """True if the network's log loss is lower by more than two standard errors, and rare classes are found too."""
         return self.gain > _ERRORS * self.gain_error and self.network.balanced_accuracy >= self.head.balanced_accuracy
 
 

@@ -35,7 +35,7 @@ TOLERANCE = 1e-3
 
 
 class _Graph(nn.Module):
-    """What the file computes: decoded pictures in, embedding and logits out."""
+    """The computation of the file: decoded pictures in, embedding and logits out."""
 
     def __init__(self, net: GalaxyNet) -> None:
         super().__init__()

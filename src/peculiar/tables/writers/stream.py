@@ -1,4 +1,4 @@
-"""What all writers share: rows in pieces, in the types of the format, and temporary storage."""
+"""Common parts of all writers: rows in pieces, in the types of the format, and temporary storage."""
 
 import tempfile
 import unicodedata
