@@ -14,6 +14,7 @@ import typer
 from typer.testing import CliRunner
 
 from peculiar.catalogs.predict import predict
+from peculiar.catalogs.teach import teach
 from peculiar.cli import app
 from peculiar.cli.help import Command
 
@@ -80,11 +81,17 @@ def furnish_examples() -> None:
     np.savez("galaxies.npz", data=np.load("galaxydata.npz")["data"][np.arange(346) % 40])
     Path("tiles").mkdir()
     Path("mosaic.fits").rename("tiles/mosaic.fits")
-    shutil.copytree("my_classes", "labelled")
+    for picture in Path("my_classes").rglob("*.png"):  # others by their ids, which no model was trained on
+        other = Path("labelled", picture.parent.name, f"other-{picture.name}")
+        other.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(picture, other)
     shutil.copytree("pictures", "stamps")
     shutil.copy("pictures/03.png", "ring.png")
     predict("galaxies.parquet", "catalog.parquet", embeddings=True, keep=["magnitude"], verbose=False)
-    predict("stamps", "stamps.csv", verbose=False)
+    teach("my_classes", "old.onnx")
+    shutil.copy("old.onnx", "new.onnx")
+    for name in ("first", "second"):
+        shutil.copy("catalog.parquet", f"{name}.parquet")
 
 
 @pytest.mark.slow
