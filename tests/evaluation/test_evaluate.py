@@ -155,3 +155,21 @@ def test_progress_is_told(tiny_survey: Path, tiny_model: Path, capsys: pytest.Ca
     assert capsys.readouterr().err == ""
     evaluate(tiny_survey, tiny_model, label="clean5")
     assert capsys.readouterr().err.startswith(f"classifying {found.scores.count} in ")
+
+
+def test_a_class_that_goes_with_the_survey_is_said(tmp_path: Path) -> None:
+    rng = np.random.default_rng(222)
+    odd = rng.random(80)
+    labels = np.where(np.arange(80) % 2, "odd", "not_odd")
+    for name, survey, told in (("one", np.arange(80) % 4 < 2, False), ("other", np.arange(80) % 2 == 1, True)):
+        columns = {
+            "id": [f"g{number}" for number in range(80)],
+            "p_odd": odd,
+            "gz2_argmax": labels,
+            "survey": np.where(survey, "decals", "sdss"),
+        }
+        pa.parquet.write_table(pa.table(columns), tmp_path / f"{name}.parquet")
+        notes = evaluate(tmp_path / f"{name}.parquet", label="gz2_argmax", verbose=False).notes
+        assert (
+            any("odd goes with survey decals" in note and "see the scores by survey" in note for note in notes) == told
+        )

@@ -13,6 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from peculiar.checks.columns import column_faults, described_columns, read_columns, sky_pairs, sky_positions
+from peculiar.checks.confounders import confounders
 from peculiar.checks.duplicates import Examined, duplicates_among, examine
 from peculiar.checks.findings import KINDS, CheckResult, Finding, Problem
 from peculiar.checks.label_issues import LEAST_OF_A_CLASS, Suspect, rank_labels
@@ -121,6 +122,7 @@ def check(
     twice = list(_duplicate_ids(result.ids))
     found += _leaks([*result.pairs(), *(pair for one in twice for pair in one.pairs)], parts)
     found += _imbalance(result.labels)
+    found += confounders(rows, columns, label or (source.label if source else None))
     found += [_spelling(result.labels, one) for one in alike(result.labels)]
     if source is not None:
         _suspects(source, model, result, lambda done: progress("judging labels", done))

@@ -6,15 +6,16 @@ This is the only finder of duplicates: checks report its pairs, and training kee
 import hashlib
 import itertools
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from peculiar.checks.findings import Finding, Problem
 from peculiar.errors import PictureError
-from peculiar.images.decode import decode_remarked
+from peculiar.images.background import sky
+from peculiar.images.decode import decode_remarked, kind_of_picture
 from peculiar.images.defects import Defect, Rule, find_defect
 from peculiar.images.duplicates import find_duplicates, portrait
 from peculiar.sources.stream import Row, Source, in_order
@@ -37,6 +38,8 @@ class Examined:
         Digests of the file and of the pixels; empty if duplicates cannot be found.
     portrait : ndarray of uint8 or None
         See `peculiar.images.duplicates.portrait`.
+    traits : dict of str to (str or float)
+        Properties of the picture that no class should go with: kind of file, size, brightness, noise.
     """
 
     id: str
@@ -45,15 +48,16 @@ class Examined:
     file: bytes = b""
     pixels: bytes = b""
     portrait: NDArray[np.uint8] | None = None
+    traits: Mapping[str, str | float] = field(default_factory=dict)
 
 
 def examine(row: Row) -> Examined:
     """Decode the picture of a row, and look for defects."""
-    file, guess = b"", ""
+    file, guess, kind = b"", "", ""
     try:
         content = row.read()
         if isinstance(content, bytes):
-            file = _digest(content)
+            file, kind = _digest(content), kind_of_picture(content)
             content, guess = decode_remarked(content)
     except PictureError as error:
         return Examined(row.id, row.label, (Problem.UNREADABLE, error.reason))
@@ -61,7 +65,17 @@ def examine(row: Row) -> Examined:
     if fault is not None and fault[0] not in _SEEN:
         return Examined(row.id, row.label, fault)
     pixels = _digest(repr(content.shape).encode() + np.ascontiguousarray(content).tobytes())
-    return Examined(row.id, row.label, fault, file, pixels, portrait(content))
+    return Examined(row.id, row.label, fault, file, pixels, portrait(content), _traits(content, kind))
+
+
+def _traits(picture: NDArray[np.uint8], kind: str) -> dict[str, str | float]:
+    light = picture.mean(axis=2, dtype=np.float32)
+    found: dict[str, str | float] = {"kind of file": kind} if kind else {}
+    return found | {
+        "size in pixels": float(min(light.shape)),
+        "brightness": float(light.mean()),
+        "noise of the sky": sky(light)[1],
+    }
 
 
 def duplicates_among(

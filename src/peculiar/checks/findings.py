@@ -39,6 +39,14 @@ class Problem(Rule):
         20,
         "times",
     )
+    CONFOUNDER = (
+        "confounder",
+        "a class goes with the survey, brightness, noise, size or kind of file: its odds are more than {threshold} as "
+        "high among such galaxies as among others, by the lower end of a 95 % interval",
+        Remedy.NONE,
+        3,
+        "times",
+    )
     LABEL_SPELLING = "label spelling", "labels differ only in case or blanks, or are blank"
     SUSPECT_LABEL = (
         "suspect label",

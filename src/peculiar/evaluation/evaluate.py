@@ -23,6 +23,7 @@ from peculiar.evaluation.probabilities import read_probabilities
 from peculiar.evaluation.robustness import Shifted
 from peculiar.evaluation.scored import Scored, push_pictures
 from peculiar.files.run_files import write_json
+from peculiar.metrics.association import associations
 from peculiar.metrics.scores import Scores
 from peculiar.models.model_file import Model
 from peculiar.models.provenance import check_maker, read_maker
@@ -278,6 +279,9 @@ def evaluate(
         columns = {name: scored.column(name) for name in wanted if name and (name in scored.columns or name in by)}
         groups = None if group is None else scored.column(group)
         notes += remarks(scored.labels, scored.ids, scored.question.answers, groups)
+        named = [scored.question.answers[label] for label in scored.labels]
+        origins = {name: entries for name, entries in columns.items() if name != scored.question.basis}
+        notes += [f"{one.text}: see the scores by {one.trait}." for one in associations(named, origins)]
         found = assess(
             scored.ids,
             scored.labels,

@@ -64,7 +64,18 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 
-_MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"II*\0", b"MM\0*", b"GIF8", b"BM", b"P5", b"P6", b"\0\0\0\x0cjP")
+_MAGIC = {
+    b"\xff\xd8\xff": "JPEG",
+    b"\x89PNG\r\n": "PNG",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+    b"GIF8": "GIF",
+    b"BM": "BMP",
+    b"P5": "PPM",
+    b"P6": "PPM",
+    b"\0\0\0\x0cjP": "JPEG 2000",
+}
+"""Kinds of pictures, by their first bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +144,14 @@ def parse_crop(text: str) -> int | Literal["galaxy"] | None:
 
 def looks_like_picture(head: bytes) -> bool:
     """Return whether a file is a picture of one of `FORMATS`, from its first 16 bytes."""
-    return head.startswith(_MAGIC) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
+    return bool(kind_of_picture(head))
+
+
+def kind_of_picture(head: bytes) -> str:
+    """Return the kind of a picture, such as "JPEG", from its first 16 bytes; empty for other files."""
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "WebP"
+    return next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), "")
 
 
 def decode_picture(content: bytes, framing: Framing) -> NDArray[np.uint8]:
