@@ -1,5 +1,6 @@
 """HDF5 files in Galaxy10's layout."""
 
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +8,9 @@ import h5py
 import numpy as np
 import pytest
 
-from peculiar.errors import DataError
+from peculiar.errors import DataError, UnknownNameError
 from peculiar.images.decode import Framing
-from peculiar.questions.question import GALAXY10_DECALS, GALAXY10_SDSS, Question
+from peculiar.questions.question import GALAXY10_DECALS, GALAXY10_SDSS, GALAXY_MNIST, Question
 from peculiar.sources import open_source
 
 
@@ -96,3 +97,50 @@ def test_damaged_pictures_are_told_with_their_row(tmp_path: Path) -> None:
     assert [next(rows).id for _ in range(64)][-1] == "g-63"
     with pytest.raises(DataError, match=r"g\.h5: is damaged from row 64 on \(.*; download or write it again"):
         next(rows)
+
+
+@pytest.mark.parametrize("side", [64, 224])
+def test_galaxy_mnist_is_known_by_its_labels_and_size(side: int, tmp_path: Path) -> None:
+    path = write_hdf5(tmp_path / "train_dataset.hdf5", images=pictures(4, side), labels=np.arange(4, dtype=np.uint8))
+    source = open_source(path)
+    assert (source.label, source.labels()) == ("galaxy_mnist", list(GALAXY_MNIST.answers))
+    other = open_source(write_hdf5(tmp_path / "other.hdf5", images=pictures(4, side), labels=[0, 1, 2, 7]))
+    assert other.labels() == ["0", "1", "2", "7"]
+
+
+def test_datasets_with_an_entry_for_each_picture_are_columns(tmp_path: Path) -> None:
+    path = write_hdf5(
+        tmp_path / "g.h5",
+        images=pictures(3),
+        redshift=np.array([0.1, 0.2, np.nan], ">f4"),
+        survey=np.array([b"sdss", b"decals", b""]),
+        model=[[1, 2]] * 3,
+        scale=0.262,
+    )
+    source = open_source(path)
+    columns = source.described(["survey", "redshift"])
+    (batch,) = source.carried(columns, 1, 3)
+    assert batch.column("survey").to_pylist() == ["decals", None]
+    assert batch.column("redshift")[0].as_py() == pytest.approx(0.2)
+    assert source.column("redshift")[2] is None
+    with pytest.raises(UnknownNameError, match="model"):
+        source.described(["model"])
+    nothing = open_source(write_hdf5(tmp_path / "h.h5", images=pictures(3)))
+    assert [len(batch) for batch in nothing.carried(columns, 0, None)] == [3]
+
+
+def test_positions_may_have_other_names_and_a_unit(tmp_path: Path) -> None:
+    path = write_hdf5(tmp_path / "g.h5", images=pictures(2), RAJ2000=np.radians([10, 20]), DEJ2000=np.radians([1, 2]))
+    with h5py.File(path, "a") as file:
+        for name in ("RAJ2000", "DEJ2000"):
+            file[name].attrs["unit"] = "rad"
+    positions = [galaxy.position for galaxy in open_source(path).galaxies(Framing(8))]
+    np.testing.assert_allclose(np.array(positions), [[10, 1], [20, 2]])
+
+
+def test_a_packed_file_is_told(tmp_path: Path) -> None:
+    path = write_hdf5(tmp_path / "train_dataset.hdf5", images=pictures(2))
+    packed = tmp_path / "train_dataset.hdf5.gz"
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    with pytest.raises(DataError, match=r"compressed by gzip, and is neither a tar nor a table; unpack it"):
+        open_source(packed)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from peculiar.errors import DataError, NotFoundError, UsageError
 from peculiar.tables.column import Column, notes_of
-from peculiar.tables.reader import TableReader, check_file, parts_below, table_format
+from peculiar.tables.reader import TableReader, check_file, described_schema, parts_below, table_format
 from peculiar.tables.typed import carried, described
 from peculiar.tables.writers.stream import schema_of
 
@@ -112,7 +112,7 @@ class MemoryStore(Store):
 
 
 class ParquetStore(Store):
-    """Rows of one Parquet file, or of a folder of parts with the same columns.
+    """Rows of one Parquet file, of a folder of parts with the same columns, or of a HATS catalogue.
 
     Parameters
     ----------
@@ -138,7 +138,8 @@ class ParquetStore(Store):
             parts = [(one.path, one.physical_schema) for one in self._dataset.get_fragments()]
         except (pa.ArrowException, OSError) as error:
             raise self.damaged(error) from error
-        columns = {field.name: Column.of(field) for field in self._dataset.schema}
+        self._schema = described_schema(self._dataset.schema, self._files[0])
+        columns = {field.name: Column.of(field) for field in self._schema}
         for part, schema in parts:
             types = {field.name: field.type for field in schema}
             odd = [name for name, column in columns.items() if not _alike(types.get(name), column.type)]
@@ -162,7 +163,7 @@ class ParquetStore(Store):
     @property
     def schema(self) -> pa.Schema:
         """Columns and notes."""
-        return self._dataset.schema
+        return self._schema
 
     def __len__(self) -> int:
         """Return the number of rows."""

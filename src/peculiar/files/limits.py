@@ -35,6 +35,9 @@ DEFLATE_TIMES = 1032
 CHUNK_BYTES = 1 << 28
 """Bytes of a chunk of HDF5, which can only be read as a whole."""
 
+ZARR_CHUNK_BYTES = 1 << 31
+"""Bytes of a chunk of a Zarr array; Cutana puts up to 1.8 GB into one."""
+
 WHOLE_BYTES = 1 << 30
 """Bytes of an array of pictures that can only be read as a whole: a NumPy array in Fortran order."""
 

@@ -237,7 +237,19 @@ GALAXY10_SDSS = Question(
 )
 """The classes of Galaxy10 SDSS, in the order of its numbers 0 to 9 (Leung & Bovy; Lintott et al. 2011)."""
 
-QUESTIONS = {question.name: question for question in (FOUR_CLASS, CLEAN5, GALAXY10_DECALS, GALAXY10_SDSS)}
+GALAXY_MNIST = Question(
+    "galaxy_mnist",
+    ("smooth_round", "smooth_cigar", "edge_on_disk", "unbarred_spiral"),
+    (
+        "smooth and round",
+        "smooth and cigar-shaped",
+        "a disc seen edge-on",
+        "a disc with spiral arms and without a bar",
+    ),
+)
+"""The classes of GalaxyMNIST, in the order of its numbers 0 to 3 (Walmsley et al. 2022, MNRAS 509, 3966)."""
+
+QUESTIONS = {question.name: question for question in (FOUR_CLASS, CLEAN5, GALAXY10_DECALS, GALAXY10_SDSS, GALAXY_MNIST)}
 
 
 def question_for(name: str, labels: Iterable[str]) -> Question:

@@ -5,7 +5,7 @@ import os
 import stat
 import warnings
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -18,6 +18,7 @@ from peculiar.sources.exercise import load_galaxy_data
 from peculiar.sources.fits import FitsSource, fits_below
 from peculiar.sources.folder import FolderSource, is_picture, pictures_below
 from peculiar.sources.hdf5 import Hdf5Source
+from peculiar.sources.hub import read_configuration
 from peculiar.sources.memory import MemorySource
 from peculiar.sources.metadata import MetadataSource, metadata_below, with_metadata
 from peculiar.sources.mosaic import MosaicSource, parse_stamp_size
@@ -30,7 +31,9 @@ from peculiar.sources.table import TableSource, holds_galaxies
 from peculiar.sources.tar import TAR_SUFFIXES, TarSource, looks_like_tar
 from peculiar.sources.tiles import find_fields, matching_paths
 from peculiar.sources.unused import unused_below
+from peculiar.sources.zarr import ZarrSource, archives_in
 from peculiar.sources.zip import ZIP_SUFFIXES, ZipSource, member_name, open_zip
+from peculiar.tables.hats import is_hats
 from peculiar.tables.reader import Keys, is_catalog, parts_below, table_format
 from peculiar.text import counted
 
@@ -83,11 +86,11 @@ def open_source(
     path : path-like, or sequence of path-like
         One of: an NPZ file with ``data`` and ``labels``; a folder of pictures, with or without one sub-folder per
         class; a picture; a table (Parquet, CSV, ECSV, FITS, VOTable) with a column of pictures or of paths to them; a
-        folder of Parquet files; a tar or a zip of pictures, or a folder of such; an HDF5 file with ``images`` and
-        ``ans``; a FITS image, or a folder of them. The kind is recognised by content, not by name. Pictures may have
-        metadata files beside them or in their archive; see `peculiar.sources.metadata`. Or several files of
-        one kind (pictures, FITS images, Parquet tables, tars or zips), which are read as if no other file were in their
-        common folder.
+        folder of Parquet files; a HATS catalogue; a tar or a zip of pictures, or a folder of such; an HDF5 file with
+        ``images`` and ``ans``; Zarr archives with ``images``; a FITS image, or a folder of them. The kind is recognised
+        by content, not by name. Pictures may have metadata files beside them or in their archive; see
+        `peculiar.sources.metadata`. Or several files of one kind (pictures, FITS images, Parquet tables, tars or zips),
+        which are read as if no other file were in their common folder.
     label : str, optional
         The column of labels of a table or of metadata. Default: the first of the usual names.
     bands : str or sequence of str
@@ -140,7 +143,8 @@ def open_source(
     if len(paths) == 1:
         (path,) = paths
         source = _open(path, label, _listed(bands), stretch, keys)
-        if path.is_dir():
+        # These two are folders of their own making, with files of many kinds.
+        if path.is_dir() and not (isinstance(source, ZarrSource) or is_hats(path)):
             _warn_of_unused(path, source)
     else:
         source = _open_several(paths, label, _listed(bands), stretch, keys)
@@ -148,9 +152,10 @@ def open_source(
     fits = isinstance(source, FitsSource) or (isinstance(source, TableSource) and source.holds_fits())
     if isinstance(source, FolderSource | FitsSource | TarSource | ZipSource):
         inside = source.metadata if isinstance(source, TarSource | ZipSource) else {}
+        single = source.beside if isinstance(source, TarSource | ZipSource) else None
         beside = metadata_below(path) if len(paths) == 1 and path.is_dir() else []
-        source = with_metadata(source, beside, inside, label, keys)
-    if isinstance(source, TableSource | MetadataSource):
+        source = with_metadata(source, beside, inside, single, label, keys)
+    if isinstance(source, TableSource | MetadataSource | ZarrSource):
         source.check_ids()
     elif keys.given():
         raise UnknownNameError("column", keys.given()[0], source.columns, where=f"in {path.name}, which is not a table")
@@ -313,11 +318,7 @@ def _listed(bands: str | Sequence[str]) -> tuple[str, ...]:
 
 def _open(path: Path, label: str | None, bands: tuple[str, ...], stretch: Stretch | None, keys: Keys) -> Source:
     if path.is_dir():
-        # There may be catalogues among the pictures, from `peculiar predict .`, and tables of labels.
-        if shards := [part for part in parts_below(path) if not is_metadata(part.name) and holds_galaxies(part)]:
-            return TableSource(path, shards, label, bands, stretch, keys)
-        archives = [child for child in children(path) if child.name.lower().endswith(TAR_SUFFIXES)]
-        return TarSource(path, archives) if archives else _open_folder(path, label, bands, stretch, keys)
+        return _open_directory(path, label, bands, stretch, keys)
     if not path.is_file():
         message = f"{path}: cannot be opened (it is {_what_else(path)}); give the path of a file or a folder"
         raise DataError(message)
@@ -342,11 +343,32 @@ def _open(path: Path, label: str | None, bands: tuple[str, ...], stretch: Stretc
     if table_format(path):
         return TableSource(path, [path], label, bands, stretch, keys)
     kind = "empty" if not head else f"of an unknown kind (it starts with {head[:16]!r})"
+    if head.startswith(b"\x1f\x8b"):
+        kind = "compressed by gzip, and is neither a tar nor a table; unpack it (gunzip)"
     message = (
         f"{path}: this file is {kind}. Known are pictures, NPZ, HDF5, Parquet, FITS and VOTable files, and CSV and "
         "ECSV in UTF-8"
     )
     raise DataError(message)
+
+
+def _open_directory(
+    path: Path, label: str | None, bands: tuple[str, ...], stretch: Stretch | None, keys: Keys
+) -> Source:
+    """Open a catalogue, a repository, archives or tables in a folder; otherwise its pictures."""
+    if is_hats(path):
+        return TableSource(path, parts_below(path), label, bands, stretch, keys)
+    card = read_configuration(path)
+    classes = {} if card is None else card.classes
+    if card is not None and card.files and all(file.suffix == ".parquet" for file in card.files):
+        return TableSource(path, card.files, label, bands, stretch, keys, classes)
+    if archives := archives_in(path):
+        return ZarrSource(path, archives, label, keys)
+    # There may be catalogues among the pictures, from `peculiar predict .`, and tables of labels.
+    if shards := [part for part in parts_below(path) if not is_metadata(part.name) and holds_galaxies(part)]:
+        return TableSource(path, shards, label, bands, stretch, keys, classes)
+    archives = [child for child in children(path) if child.name.lower().endswith(TAR_SUFFIXES)]
+    return TarSource(path, archives) if archives else _open_folder(path, label, bands, stretch, keys, classes)
 
 
 def _open_zip(path: Path) -> Source:
@@ -365,7 +387,14 @@ def _open_zip(path: Path) -> Source:
     raise DataError(message)
 
 
-def _open_folder(path: Path, label: str | None, bands: tuple[str, ...], stretch: Stretch | None, keys: Keys) -> Source:
+def _open_folder(
+    path: Path,
+    label: str | None,
+    bands: tuple[str, ...],
+    stretch: Stretch | None,
+    keys: Keys,
+    classes: Mapping[str, tuple[str, ...]],
+) -> Source:
     """Open a folder of pictures, or if it has none, or bands are named, of FITS files.
 
     If it has neither: of zips, or of tables or tars anywhere below (on the Hugging Face hub they are in "data").
@@ -378,7 +407,7 @@ def _open_folder(path: Path, label: str | None, bands: tuple[str, ...], stretch:
         return FolderSource(path, pictures)
     others = sorted(file for file in files_below(path) if file.is_file())
     if tables := [file for file in others if file.suffix.lower() == ".parquet" and not is_catalog(file)]:
-        return TableSource(path, tables, label, bands, stretch, keys)
+        return TableSource(path, tables, label, bands, stretch, keys, classes)
     if zips := [file for file in others if file.name.lower().endswith(ZIP_SUFFIXES)]:
         return ZipSource(path, zips)
     if tars := [file for file in others if file.name.lower().endswith(TAR_SUFFIXES)]:

@@ -7,11 +7,14 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Self
 
+import pyarrow as pa
+
 from peculiar.errors import DataError, PictureError
 from peculiar.images.decode import PICTURE_SUFFIXES
 from peculiar.questions.question import question_for
 from peculiar.sources.names import Naming, clean, is_metadata, warn_of_parts
 from peculiar.sources.paths import as_text, files_digest, is_litter
+from peculiar.sources.sidecars import Sidecars, is_sidecar, together
 from peculiar.sources.stream import Row, Source, refuse
 
 Member = tuple[str, int, Callable[[], bytes]]
@@ -35,6 +38,8 @@ class ArchiveSource(Source):
     ----------
     metadata : dict of str to bytes
         The metadata files in the archives, by their paths; see `peculiar.sources.metadata`.
+    beside : pyarrow.Table or None
+        What files beside single pictures say of them; see `peculiar.sources.sidecars`.
 
     Raises
     ------
@@ -45,11 +50,13 @@ class ArchiveSource(Source):
     def __init__(self, path: Path, parts: Sequence[Path]) -> None:
         self._parts = list(parts)
         self.metadata: dict[str, bytes] = {}
+        self._beside: list[pa.Table] = []
         names = [self._survey(part) for part in self._parts]
         self._counts = [len(some) for some in names]
         if not len(self):
             message = f"{path}: there is no picture in it; expected members called .jpg, .png, .tif and the like"
             raise DataError(message)
+        self.beside = together(self._beside) if self._beside else None
         self._naming = Naming.of(name for some in names for name in some)
         labels = self._naming.labels
         super().__init__(path, question_for("class", labels).name if labels else None)
@@ -87,11 +94,12 @@ class ArchiveSource(Source):
         """Return the same source for one archive, or for part of its pictures."""
         piece = copy.copy(self)
         piece._parts, piece._counts, piece.metadata = [part], [count], {}
+        piece._beside, piece.beside = [], None
         return piece
 
     def _survey(self, part: Path) -> list[str]:
-        """Return the names of the pictures in an archive, and read its metadata files."""
-        names = []
+        """Return the names of the pictures in an archive, and read its metadata files and those beside pictures."""
+        names, sidecars = [], Sidecars(part)
         for path, _, read in self._files(part):
             if _is_picture(path):
                 names.append(path)
@@ -101,6 +109,11 @@ class ArchiveSource(Source):
                     message = f"{part}: {as_text(path)} cannot be read; pack the archive again"
                     raise DataError(message)
                 self.metadata[path] = content
+            elif is_sidecar(path):
+                content = _content(read)
+                sidecars.add(path, None if callable(content) else content)
+        if (table := sidecars.table(names)) is not None:
+            self._beside.append(table)
         return names
 
     def _pictures(self, part: Path) -> Iterator[Member]:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from peculiar.errors import UnknownNameError, UsageError
+from peculiar.errors import DataError, UnknownNameError, UsageError
 from peculiar.progress import counting
 from peculiar.sources import as_source
+from peculiar.sources.columns import LABEL_COLUMNS
 from peculiar.sources.cutouts import Fetched, fetch_cutouts
 from peculiar.sources.exercise import copy_galaxy_data
 from peculiar.sources.http import Manners
@@ -20,7 +21,8 @@ from peculiar.sources.npz import write_npz
 from peculiar.sources.positions import Positions
 from peculiar.sources.simulated import simulate
 from peculiar.sources.surveys import choose_frame, find_survey
-from peculiar.tables.reader import Keys
+from peculiar.sources.table import picture_column
+from peculiar.tables.reader import Keys, TableReader, entry_text, find_column, is_table
 from peculiar.text import counted, shown
 
 NAMES = {"exercise": ".npz", "simulated": ".npz", "mock": ".parquet"}
@@ -199,7 +201,7 @@ class Contents:
     ----------
     data : str
     kind : str
-        "npz", "folder", "table" ...
+        "npz", "folder", "table", "table without pictures" ...
     galaxies : int
     label : str or None
         Column of labels, or the name of the question that they answer; None without labels.
@@ -231,7 +233,7 @@ def describe(data: Any, *, label: str | None = None, id: str | None = None) -> C
     Parameters
     ----------
     data : path-like, sequence of path-like, array, list of PIL.Image.Image, or Source
-        As `predict` takes it.
+        As `predict` takes it, or a table without pictures, such as a catalogue.
     label, id : str, optional
         The columns of labels and ids of a table; by default those with the usual names.
 
@@ -252,9 +254,30 @@ def describe(data: Any, *, label: str | None = None, id: str | None = None) -> C
     >>> peculiar.describe("my_classes").classes
     {'edge_on': 12, 'face_on': 12}
     """
-    source = as_source(data, label=label, id=id)
-    counts = Counter(source.labels())
+    try:
+        source = as_source(data, label=label, id=id)
+    except DataError:
+        table = _table_without_pictures(data) if isinstance(data, str | os.PathLike) else None
+        if table is None:
+            raise
+        found = label or find_column(LABEL_COLUMNS, table.columns)
+        labels = [entry_text(entry) for entry in table.column(found)] if found else [None] * len(table)
+        return _counted(str(data), "table without pictures", found, labels)
+    place = data if isinstance(data, str | os.PathLike) else source.path
+    return _counted(str(place), source.kind, source.label, source.labels())
+
+
+def _counted(data: str, kind: str, label: str | None, labels: Sequence[str | None]) -> Contents:
+    counts = Counter(labels)
     unlabelled = counts.pop(None, 0)
     classes = {str(name): count for name, count in counts.most_common()}
-    place = data if isinstance(data, str | os.PathLike) else source.path
-    return Contents(str(place), source.kind, len(source), source.label, classes, unlabelled)
+    return Contents(data, kind, len(labels), label, classes, unlabelled)
+
+
+def _table_without_pictures(path: str | os.PathLike[str]) -> TableReader | None:
+    """Open a table such as a catalogue; None if it is none, is damaged, or has pictures that cannot be used."""
+    try:
+        table = TableReader(path) if is_table(Path(path)) else None
+    except DataError:
+        return None
+    return None if table is None or picture_column(table.schema) else table

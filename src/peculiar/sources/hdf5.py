@@ -1,26 +1,33 @@
 """HDF5 files in the layout of Galaxy10: ``images`` (n, height, width, 3) uint8 and ``ans`` (n,) integers.
 
 Leung & Bovy, https://github.com/henrysky/Galaxy10: 17,736 DECaLS pictures of 256 x 256, or 21,785 SDSS pictures of
-69 x 69, with ten classes each.
+69 x 69, with ten classes each. GalaxyMNIST, https://github.com/mwalmsley/galaxy_mnist, has ``labels`` of four classes,
+and 10,000 pictures of 64 x 64 or 224 x 224.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
-from peculiar.errors import DataError
+from peculiar.errors import DataError, UnknownNameError
 from peculiar.files.limits import CHUNK_BYTES
-from peculiar.questions.question import GALAXY10_DECALS, GALAXY10_SDSS
+from peculiar.questions.question import GALAXY10_DECALS, GALAXY10_SDSS, GALAXY_MNIST, Question
+from peculiar.sources.columns import known_sky, positions_of
 from peculiar.sources.paths import as_text
 from peculiar.sources.stack import Stack, StackSource, has_unknown
 from peculiar.sources.stream import MISSING, Row
+from peculiar.tables.column import Column
 from peculiar.tables.identifiers import ArrayIds, name_of_ids
+from peculiar.tables.reader import FOUND, TableReader, entry_text
+from peculiar.tables.sky import Sky
+from peculiar.tables.typed import typed_batches
 
 _ANSWERS = ("ans", "labels", "label")
 
@@ -32,8 +39,9 @@ class Hdf5Source(StackSource):
     """The pictures of an HDF5 file, read in small pieces. No other file is opened, even if it is referred to.
 
     Ids are those of a dataset with the name of a column of ids (``id``, ``objid`` ...), otherwise the name of the file
-    and the row. Classes have Galaxy10's names if the size of the pictures identifies the edition, otherwise their
-    numbers. ``ra`` and ``dec`` are positions in degrees.
+    and the row. Classes have the names of Galaxy10 or GalaxyMNIST if the size of the pictures identifies the edition,
+    otherwise their numbers. ``ra`` and ``dec``, or datasets with other usual names of positions, are in degrees, or in
+    the unit of their attribute ``unit``. Other datasets with a number or a text for each picture are columns.
 
     Parameters
     ----------
@@ -61,16 +69,19 @@ class Hdf5Source(StackSource):
                 if white is None:
                     stack = stack.whitened(_pieces(images, stack, 0, len(images)), "images", path)
                 self._stack = stack if white is None else replace(stack, white=white)
-                self._answers, self._ra, self._dec = _columns(file, path, len(images))
+                answers, self._answers = _answers(file, path, len(images))
+                self.table = _read_columns(file, path, len(images))
                 self._ids = ArrayIds.of(_read_ids(file, path), len(images), as_text(path.stem))
         except DataError:
             raise
         except _DAMAGE as error:
             message = f"{path}: cannot be read as HDF5 ({error}); it is damaged, cut short or of another kind"
             raise DataError(message) from error
-        self._question = {256: GALAXY10_DECALS, 69: GALAXY10_SDSS}.get(self._stack.picture[0])
+        self._question = _edition(answers, self._answers, self._stack.picture[0])
+        self._sky = known_sky(TableReader.of(self.table, str(path)), FOUND)
+        self.positioned = self._sky is not None
+        self._places = [] if self._sky is None else _positions(self._sky, self.table)
         name = self._question.name if self._question else "ans"
-        self.positioned = self._ra is not None and self._dec is not None
         super().__init__(path, None if self._answers is None else name)
 
     def labels(self) -> list[str | None]:
@@ -101,10 +112,29 @@ class Hdf5Source(StackSource):
                     )
                     number += 1
 
+    def column(self, name: str) -> list[str | None]:
+        """Return the entries of a dataset as text; all None where there is none with an entry for each picture."""
+        if name == self.label or name not in self.table.column_names:
+            return super().column(name)
+        return [entry_text(value) for value in self.table[name].to_pylist()]
+
+    def described(self, names: Sequence[str]) -> list[Column]:
+        """Return the datasets with a number or a text for each picture as columns."""
+        for name in names:
+            if name not in self.table.column_names:
+                raise UnknownNameError("column", name, self.table.column_names, where=f"in {self.path.name}")
+        return [Column.of(self.table.schema.field(name)) for name in names]
+
+    def carried(self, columns: Sequence[Column], start: int, stop: int | None) -> Iterator[pa.RecordBatch]:
+        """Yield columns of the rows from `start` to before `stop`; null if there is none of that name."""
+        if not self.table.num_columns:
+            yield from super().carried(columns, start, stop)
+            return
+        batches = self.table.slice(start, None if stop is None else stop - start).to_batches()
+        yield from typed_batches(batches, columns, text=False, path=self.path)
+
     def _position(self, number: int) -> tuple[float, float] | None:
-        if self._ra is None or self._dec is None:
-            return None
-        return float(self._ra[number]), float(self._dec[number])
+        return self._places[number] if self._places else None
 
     def _name(self, answer: int) -> str:
         if self._question and 0 <= answer < len(self._question.answers):
@@ -136,11 +166,8 @@ def _pieces(images: h5py.Dataset, stack: Stack, start: int, stop: int) -> Iterat
         yield images[first : min(first + stack.once, stop)]
 
 
-def _columns(
-    file: h5py.File, path: Path, count: int
-) -> tuple[NDArray[np.integer] | None, NDArray[np.floating] | None, NDArray[np.floating] | None]:
-    """Return the numbers of the classes and the positions, if there are any."""
-    answers = None
+def _answers(file: h5py.File, path: Path, count: int) -> tuple[str, NDArray[np.integer] | None]:
+    """Return the name of the dataset of classes, and their numbers; None if there is none."""
     for name in _ANSWERS:
         found = _dataset(file, name, path)
         if found is None:
@@ -149,9 +176,47 @@ def _columns(
         if kind not in "buif" or not shape or shape[0] != count or len(shape) > 2:
             message = f"{path}: {name!r} has to hold {count} integers, is {found.dtype} {shape}"
             raise DataError(message)
-        answers = _class_numbers(np.asarray(found), name, path)
-        break
-    return answers, _numbers(file, "ra", path, count), _numbers(file, "dec", path, count)
+        return name, _class_numbers(np.asarray(found), name, path)
+    return "", None
+
+
+def _edition(name: str, answers: NDArray[np.integer] | None, height: int) -> Question | None:
+    """Return the published set that a file is of, by the dataset of classes and the height of the pictures."""
+    if name == "labels" and height in {64, 224}:
+        few = answers is not None and bool((answers < len(GALAXY_MNIST.answers)).all())
+        return GALAXY_MNIST if few else None
+    return {256: GALAXY10_DECALS, 69: GALAXY10_SDSS}.get(height)
+
+
+def _read_columns(file: h5py.File, path: Path, count: int) -> pa.Table:
+    """Return the datasets with a number or a text for each picture, and their units."""
+    columns, fields = [], []
+    for name in file:
+        link = file.get(name, getlink=True)
+        found = _dataset(file, name, path) if isinstance(link, h5py.HardLink) else None
+        if found is None or found.shape != (count,) or found.dtype.kind not in "buifSO" or _is_large(found):
+            continue
+        values = np.asarray(found)
+        text = values.dtype.kind in "SO"
+        array = pa.array([entry_text(one) for one in values.tolist()] if text else _native(values))
+        unit = next((entry_text(found.attrs[key]) for key in ("unit", "units") if key in found.attrs), None)
+        columns.append(array)
+        fields.append(Column(name, array.type, unit=unit or "").field())
+    return pa.table(columns, schema=pa.schema(fields))
+
+
+def _is_large(dataset: h5py.Dataset) -> bool:
+    return bool(dataset.size * dataset.dtype.itemsize > CHUNK_BYTES)
+
+
+def _native(values: NDArray[Any]) -> NDArray[Any]:
+    """Return numbers in the order of bytes of this machine, halves as floats."""
+    values = values.astype(values.dtype.newbyteorder("="), copy=False)
+    return values.astype(np.float32) if values.dtype == np.float16 else values
+
+
+def _positions(sky: Sky, table: pa.Table) -> list[tuple[float, float] | None]:
+    return [position for batch in table.to_batches() for position in positions_of(sky, batch)]
 
 
 def _read_ids(file: h5py.File, path: Path) -> NDArray[Any] | None:
@@ -169,10 +234,3 @@ def _class_numbers(values: NDArray[Any], name: str, path: Path) -> NDArray[np.in
         return np.asarray(values.argmax(axis=1))
     message = f"{path}: {name!r} has to hold {len(values)} integers, is {values.dtype} {values.shape}"
     raise DataError(message)
-
-
-def _numbers(file: h5py.File, name: str, path: Path, count: int) -> NDArray[np.floating] | None:
-    found = _dataset(file, name, path)
-    if found is None or found.shape != (count,) or found.dtype.kind not in "uif":
-        return None
-    return np.asarray(found, np.float64)

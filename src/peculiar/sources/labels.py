@@ -14,10 +14,10 @@ from peculiar.questions.question import Question, question_for
 from peculiar.questions.votes import find_votes
 from peculiar.sources import as_source
 from peculiar.sources.answers import answers_to
+from peculiar.sources.columns import LABEL_COLUMNS as LABELS_OF_DATA
 from peculiar.sources.dataset import how_to_label, warn_of_names
 from peculiar.sources.joins import Join, join_ids
 from peculiar.sources.stream import Row, Source
-from peculiar.sources.table import LABEL_COLUMNS as LABELS_OF_DATA
 from peculiar.tables.column import Column
 from peculiar.tables.reader import TableReader, entry_text, is_table
 from peculiar.text import counted
@@ -85,6 +85,10 @@ class LabelledSource(Source):
     def ids(self) -> list[str]:
         """Return the id of every row."""
         return self._ids
+
+    def parts(self) -> dict[str, str]:
+        """Return the part of a split of each row by its id, where the source tells it beside the ids."""
+        return self._source.parts()
 
     def labels(self) -> list[str | None]:
         """Return the label of every row."""

@@ -5,7 +5,6 @@ A file ``metadata.csv``, ``metadata.jsonl`` or ``metadata.parquet`` has a row fo
 file. Every other column may hold labels, ids, positions, or anything else.
 """
 
-import math
 import posixpath
 import tempfile
 import unicodedata
@@ -19,14 +18,14 @@ import pyarrow as pa
 
 from peculiar.errors import DataError, PeculiarWarning, UnknownNameError
 from peculiar.images.fits import split_band
+from peculiar.sources.columns import LABEL_COLUMNS, class_names, known_sky, positions_of
 from peculiar.sources.names import is_metadata
 from peculiar.sources.paths import as_text, files_below, files_digest
 from peculiar.sources.stream import Row, Shard, Source
-from peculiar.sources.table import LABEL_COLUMNS, class_names, file_name_column, known_sky
+from peculiar.sources.table import file_name_column
 from peculiar.tables.column import Column
 from peculiar.tables.identifiers import type_of_ids, widest
 from peculiar.tables.reader import FOUND, Keys, TableReader, entry_text, find_column, warn_of_ids
-from peculiar.tables.sky import Sky
 from peculiar.tables.typed import kinds, typed_batches
 
 
@@ -111,7 +110,9 @@ class MetadataSource(Source):
         nothing: list[Any] = [None] * len(table)
         labels = self._entries(self.label, table) if self.label in self.columns else nothing
         ids = self._entries(self._id, table) if self._id else nothing
-        positions = nothing if self._sky is None else _positions(self._sky, table)
+        positions = nothing
+        if self._sky is not None:
+            positions = [one for batch in table.to_batches() for one in positions_of(self._sky, batch)]
         for row, id_, label, position in zip(self._pictures.rows(start, stop), ids, labels, positions, strict=True):
             yield replace(
                 row,
@@ -196,6 +197,7 @@ def with_metadata(
     pictures: Source,
     beside: Sequence[Path] = (),
     inside: Mapping[str, bytes] | None = None,
+    single: pa.Table | None = None,
     label: str | None = None,
     keys: Keys = FOUND,
 ) -> Source:
@@ -208,6 +210,8 @@ def with_metadata(
         Metadata files below the folder of the pictures.
     inside : mapping of str to bytes, optional
         Metadata files within archives, by their paths.
+    single : pyarrow.Table, optional
+        What files beside single pictures say of them; used if there is no metadata file.
     label, keys
         As for `MetadataSource`.
 
@@ -228,6 +232,8 @@ def with_metadata(
                 raise DataError(str(error).replace(str(copy), str(told))) from error
             table.path = told
             listings.append(Listing(posixpath.dirname(name), table))
+        if single is not None and not listings:
+            listings.append(Listing("", TableReader.of(single, f"{pictures.path} (.cls, .json)")))
         usable = [listing for listing in listings if file_name_column(listing.table.columns)]
         for listing in listings:
             if listing not in usable:
@@ -242,12 +248,6 @@ def with_metadata(
 def metadata_below(folder: Path) -> list[Path]:
     """Return the metadata files below a folder."""
     return sorted(path for path in files_below(folder) if is_metadata(path.name))
-
-
-def _positions(sky: Sky, table: pa.Table) -> Iterator[tuple[float, float] | None]:
-    for batch in table.to_batches():
-        for ra, dec in sky.read(batch).T.tolist():
-            yield None if math.isnan(ra) or math.isnan(dec) else (ra, dec)
 
 
 def _folder(path: Path, root: Path) -> str:

@@ -38,6 +38,10 @@ _METADATA = {"metadata.csv", "metadata.jsonl", "metadata.parquet"}
 _KNOWN = frozenset(answer for question in QUESTIONS.values() for answer in question.answers)
 
 
+KEPT_APART = ", except by `peculiar train` from a model, which keeps them apart"
+"""What `warn_of_parts` adds for sources whose parts training respects."""
+
+
 @dataclass(frozen=True, slots=True)
 class Naming:
     """Rules for reading the folders of pictures.
@@ -72,7 +76,7 @@ class Naming:
 
     def warn_of_parts(self, path: Path) -> None:
         """Warn if pictures of several parts of a split are read as one set."""
-        warn_of_parts(path, self.parts, ", except by `peculiar train` from a model, which keeps them apart")
+        warn_of_parts(path, self.parts, KEPT_APART)
 
 
 def warn_of_parts(path: Path, parts: Iterable[str], apart: str = "") -> None:

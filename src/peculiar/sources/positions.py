@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from peculiar.errors import DataError, NotFoundError
 from peculiar.tables.identifiers import type_of_ids
-from peculiar.tables.reader import FOUND, Keys, TableReader, entry_text, find_id, warn_of_no_ids
+from peculiar.tables.reader import FOUND, Keys, TableReader, entry_text, find_id, parts_below, warn_of_no_ids
 from peculiar.tables.sky import need_sky, position_fault
 from peculiar.text import counted
 
@@ -58,7 +58,7 @@ class Positions:
 
     def __init__(self, path: str | os.PathLike[str], keys: Keys = FOUND) -> None:
         self.path = Path(path)
-        if not self.path.exists() or self.path.is_dir():
+        if not self.path.exists() or (self.path.is_dir() and not parts_below(self.path)):
             raise NotFoundError(f"there is no file {path}; give a table with the columns ra and dec (--catalog)")
         self._reader = TableReader(self.path)
         self._sky = need_sky(self._reader, keys.ra, keys.dec)

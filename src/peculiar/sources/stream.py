@@ -278,6 +278,10 @@ class Source(ABC):
         """Return the id of every row."""
         return [row.id for row in self.rows()]
 
+    def parts(self) -> dict[str, str]:
+        """Return the part of a split of each row by its id, where the source tells it beside the ids."""
+        return {}
+
     def labels(self) -> list[str | None]:
         """Return the label of every row, without decoding a picture."""
         return [row.label for row in self.rows()]

@@ -6,25 +6,21 @@ binary column. Paths are relative to the table's folder.
 
 import contextlib
 import copy
-import json
-import math
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet
 
-from peculiar.errors import DataError, PeculiarWarning, PictureError, UnknownNameError
+from peculiar.errors import DataError, PictureError, UnknownNameError
 from peculiar.images.fits_file import looks_like_fits
 from peculiar.images.stretch import Stretch, notes_of_fits
 from peculiar.sources.cells import named_file
-from peculiar.sources.names import warn_of_parts
+from peculiar.sources.columns import LABEL_COLUMNS, class_names, known_sky, positions_of
+from peculiar.sources.names import KEPT_APART, part_of, warn_of_parts
 from peculiar.sources.paths import as_text, files_digest
 from peculiar.sources.stream import Flagged, Row, Shard, Source, read_flagged
 from peculiar.tables.column import Column
@@ -40,10 +36,9 @@ from peculiar.tables.reader import (
     warn_of_ids,
     warn_of_no_ids,
 )
-from peculiar.tables.sky import DEC_NAMES, RA_NAMES, Sky, find_sky
+from peculiar.tables.sky import DEC_NAMES, RA_NAMES
 from peculiar.tables.typed import carried, described
 
-LABEL_COLUMNS = ("four_class", "label", "labels", "class", "clean5", "gz2_argmax")
 PICTURE_COLUMNS = ("image", "picture", "img", "jpg", "file", "file_loc", "filename", "file_name", "filepath", "path")
 
 _OTHERS = (*PICTURE_COLUMNS, *LABEL_COLUMNS, *RA_NAMES, *DEC_NAMES)
@@ -68,6 +63,8 @@ class TableSource(Source):
         Stretch of FITS pictures, one for all; default: by the unit or noise of each picture.
     keys : Keys
         The columns of ids and positions.
+    classes : mapping of str to tuple of str
+        By column, the names of the classes that its integers stand for; default: those in the metadata of the file.
 
     Raises
     ------
@@ -92,6 +89,7 @@ class TableSource(Source):
         bands: Sequence[str] = (),
         stretch: Stretch | None = None,
         keys: Keys = FOUND,
+        classes: Mapping[str, tuple[str, ...]] | None = None,
     ) -> None:
         self._parts = list(parts)
         self._bands, self._stretch = tuple(bands), stretch
@@ -102,18 +100,19 @@ class TableSource(Source):
             first.check_column(name)
         super().__init__(path, label or find_column(LABEL_COLUMNS, first.columns))
         self.columns = first.columns
-        self._picture = _picture_column(first)
+        self._picture = _need_pictures(first)
         self._id = find_id(first.schema, keys.id)
         self._sky = known_sky(first, keys)
         self._position = () if self._sky is None else self._sky.names
         self.positioned = self._sky is not None
         if self._id is None:
             warn_of_no_ids(first, (self._picture, self.label, *self._position, *_OTHERS))
-        self._names = class_names(first.schema, self.label)
+        self._names = class_names(first.schema, self.label) or (classes or {}).get(str(self.label), ())
         if self._bands or stretch:
             self.notes = notes_of_fits(self._bands, stretch)
         if len(self._parts) > 1:
-            warn_of_parts(path, {name for part in self._parts for name in self._place(part).with_suffix("").parts})
+            named = {name for part in self._parts for name in self._place(part).with_suffix("").parts}
+            warn_of_parts(path, named, KEPT_APART)
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle as paths, with the properties that the first part decided for all."""
@@ -154,6 +153,15 @@ class TableSource(Source):
                     yield [id_ for value in batch.column(0).to_pylist() if (id_ := entry_text(value))]
             except DataError:  # its rows will be reported as damaged
                 continue
+
+    def parts(self) -> dict[str, str]:
+        """Return the part of a split of each row by its id, as the names of the files and folders tell it."""
+        told: dict[str, str] = {}
+        for part in self._parts if len(self._parts) > 1 else ():
+            found = next((one for name in self._place(part).with_suffix("").parts if (one := part_of(name))), None)
+            if found is not None:
+                told |= dict.fromkeys(self._piece([part]).ids(), found)
+        return told
 
     def labels(self) -> list[str | None]:
         """Return the label of every row."""
@@ -333,7 +341,7 @@ class TableSource(Source):
             unknown = [None] * len(pictures)
             ids = batch.column(self._id).to_pylist() if self._id else unknown
             labels = batch.column(self.label).to_pylist() if self.label else unknown
-            positions = _positions(self._sky, batch) if self._sky else unknown
+            positions = positions_of(self._sky, batch) if self._sky else unknown
             for picture, id_, label, position in zip(pictures, ids, labels, positions, strict=True):
                 content = self._as_wanted(_content(picture, part.path.parent))
                 yield Row(_name(self._place(part.path), number, id_), content, self._name(label), position)
@@ -358,49 +366,6 @@ def _name(part: Path, number: int, id_: Any) -> str:
     return entry_text(id_) or f"{as_text(part.with_suffix('').as_posix())}-{number}"
 
 
-def known_sky(table: TableReader, keys: Keys) -> Sky | None:
-    """Return the columns of positions; None if there are none, or none of the first rows can be read.
-
-    Warns
-    -----
-    PeculiarWarning
-        If positions cannot be read.
-    """
-    try:
-        sky = find_sky(table, keys.ra, keys.dec)
-    except DataError as error:
-        if keys.ra or keys.dec:
-            raise
-        warnings.warn(f"{error}. No position is known", PeculiarWarning, stacklevel=3)
-        return None
-    batch = None if sky is None else next(table.batches(sky.names), None)
-    if sky is None or batch is None:
-        return sky
-    unread = np.isnan(sky.read(batch))
-    strange = [
-        array.filter(pa.array(rows & array.is_valid().to_numpy(zero_copy_only=False)))
-        for array, rows in zip((batch.column(name) for name in sky.names), unread, strict=True)
-    ]
-    first = next((array[0] for array in strange if len(array) and not _is_nan(array[0])), None)
-    if first is None:
-        return sky
-    none = bool(unread.any(axis=0).all())
-    message = (
-        f"{table.path}: {' and '.join(sky.names)} are not angles (such as {str(first)[:40]!r}), so "
-        f"{'no position is known' if none else 'the position of such rows is not known'}; give degrees"
-    )
-    warnings.warn(message, PeculiarWarning, stacklevel=3)
-    return None if none else sky
-
-
-def _is_nan(value: pa.Scalar) -> bool:
-    return bool(pc.is_nan(value).as_py()) if pa.types.is_floating(value.type) else False
-
-
-def _positions(sky: Sky, batch: pa.RecordBatch) -> list[tuple[float, float] | None]:
-    return [None if math.isnan(ra) or math.isnan(dec) else (ra, dec) for ra, dec in sky.read(batch).T.tolist()]
-
-
 def _holds_bytes(type_: pa.DataType) -> bool:
     if pa.types.is_struct(type_):
         return bool(type_.get_field_index("bytes") >= 0)
@@ -416,11 +381,11 @@ def holds_galaxies(path: Path) -> bool:
         schema = pyarrow.parquet.read_schema(path)
     except (pa.ArrowException, OSError):
         return True
-    return MODEL_NOTE.encode() not in (schema.metadata or {}) and _find_pictures(schema) is not None
+    return MODEL_NOTE.encode() not in (schema.metadata or {}) and picture_column(schema) is not None
 
 
-def _picture_column(table: TableReader) -> str:
-    found = _find_pictures(table.schema)
+def _need_pictures(table: TableReader) -> str:
+    found = picture_column(table.schema)
     if found is None:
         message = (
             f"{table.path}: no column holds pictures. Give one with encoded bytes, or one with paths called "
@@ -430,7 +395,8 @@ def _picture_column(table: TableReader) -> str:
     return found
 
 
-def _find_pictures(schema: pa.Schema) -> str | None:
+def picture_column(schema: pa.Schema) -> str | None:
+    """Return the column of a table that holds pictures or their paths; None if there is none."""
     encoded = [field.name for field in schema if _holds_bytes(field.type)]
     return (
         find_column(PICTURE_COLUMNS, encoded)
@@ -460,13 +426,3 @@ def _names_files(schema: pa.Schema, column: str) -> bool:
     """Return whether a column of pictures holds paths rather than the pictures themselves."""
     type_ = next(field.type for field in schema if field.name == column)
     return not (_holds_bytes(type_) or pa.types.is_binary(type_) or pa.types.is_large_binary(type_))
-
-
-def class_names(schema: pa.Schema, column: str | None) -> tuple[str, ...]:
-    """Return the class names for a column of integers, from the Hugging Face metadata of a Parquet file."""
-    try:
-        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
-        names = features[column]["names"]
-    except (LookupError, TypeError, ValueError, RecursionError):
-        return ()
-    return tuple(names) if isinstance(names, list) and all(isinstance(name, str) for name in names) else ()

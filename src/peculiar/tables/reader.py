@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from peculiar.errors import DataError, NotFoundError, PeculiarError, PeculiarWarning, UnknownNameError, UsageError
-from peculiar.tables import astropy_io
+from peculiar.tables import astropy_io, hats
 from peculiar.tables.column import VOTABLE_CONTENT, Column
 from peculiar.tables.delimited import Delimited, decoded, not_utf8, open_unpacked, packed, read_layout
 from peculiar.tables.json_lines import read_lines
@@ -29,6 +29,7 @@ from peculiar.tables.json_lines import read_lines
 ID_COLUMNS = (
     *("id", "id_str", "object_id", "objid", "dr7objid", "dr8objid", "source_id", "target_id", "galaxy_id", "asset_id"),
     *("spec_obj_id", "photo_obj_id", "best_obj_id", "coadd_object_id", "coadd_objects_id", "ls_id", "unique_id"),
+    *("dia_object_id", "ss_object_id", "dia_source_id", "forced_source_id"),
     *(
         "iauname",
         "dr9_iauname",
@@ -141,7 +142,9 @@ def is_catalog(path: Path) -> bool:
 
 
 def parts_below(folder: Path) -> list[Path]:
-    """Return the Parquet files of a folder, in the order of their names."""
+    """Return the Parquet files of a folder, in the order of their names; of a HATS catalogue, in that of the sky."""
+    if hats.is_hats(folder):
+        return hats.parts_of(folder)
     return sorted(one for one in folder.glob("*.parquet") if one.is_file() and not one.name.startswith("."))
 
 
@@ -272,8 +275,8 @@ class TableReader:
     Parameters
     ----------
     path : path-like
-        A Parquet, CSV, ECSV, FITS, VOTable or JSON lines file, or a folder of Parquet files with the same columns. All
-        but Parquet may be compressed by gzip.
+        A Parquet, CSV, ECSV, FITS, VOTable or JSON lines file; a folder of Parquet files with the same columns, or of a
+        HATS catalogue. All but Parquet may be compressed by gzip.
     table : str, optional
         Name of a table in a FITS or VOTable file with several, or its number from 1 on. Default: the first, with a
         warning.
@@ -320,7 +323,7 @@ class TableReader:
         if self._parts:
             self.schema = TableReader(self._parts[0]).schema
         elif self.format == "parquet":
-            self.schema = self._guard(lambda: _described(pa.parquet.read_schema(self._file)))
+            self.schema = self._guard(lambda: described_schema(pa.parquet.read_schema(self._file), self._file))
             self._guard(lambda: _check_footer(self._file))
         elif self.format == "csv":
             self._text = text = self._guard(lambda: read_layout(self.path))
@@ -575,6 +578,11 @@ def _row_bytes(chunk: Any) -> float:
     packed_size = max(chunk.total_compressed_size, 1)
     dictionary = size * min(1.0, max(chunk.data_page_offset - chunk.dictionary_page_offset, 0) / packed_size)
     return dictionary * chunk.num_values if dictionary > _DICTIONARY_BYTES else size
+
+
+def described_schema(schema: pa.Schema, path: Path) -> pa.Schema:
+    """Return the schema of a Parquet file with the meanings that TOPCAT, astropy, or the properties of HATS give."""
+    return hats.described(_described(schema), path)
 
 
 def _described(schema: pa.Schema) -> pa.Schema:

@@ -100,7 +100,8 @@ def train_classes(
         return finished
     galaxies = _embed(task)
     same = same_galaxies(sources, galaxies.ids, threads=cores(), progress=_counter(watcher.comparing, galaxies))
-    parts = find_parts(galaxies.ids, same, validation_size=recipe.validation_size)
+    told = {id_: part for source in sources for id_, part in source.parts().items()}
+    parts = find_parts(galaxies.ids, same, validation_size=recipe.validation_size, told=told)
     notes = _notes(task, galaxies, parts, len(same))
     head, outcome = _fit(task, galaxies, parts, notes)
     reason = reason_against(task, galaxies, parts, fine_tune)

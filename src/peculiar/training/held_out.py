@@ -1,7 +1,7 @@
 """Held-out galaxies of classes of one's own: which they are, and how good models are on them."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,8 +60,14 @@ class Parts:
         return dict(zip(ids, self.names.tolist(), strict=True))
 
 
-def find_parts(ids: Sequence[str], same: Sequence[tuple[str, str]], *, validation_size: float) -> Parts:
-    """Choose the held-out galaxies: those that folders name, or else by a hash of their ids.
+def find_parts(
+    ids: Sequence[str],
+    same: Sequence[tuple[str, str]],
+    *,
+    validation_size: float,
+    told: Mapping[str, str] | None = None,
+) -> Parts:
+    """Choose the held-out galaxies: those that folders or files name, or else by a hash of their ids.
 
     Parameters
     ----------
@@ -69,9 +75,11 @@ def find_parts(ids: Sequence[str], same: Sequence[tuple[str, str]], *, validatio
     same : sequence of (str, str)
         Ids of the same galaxy, which stay in one part: the first of training, validation and test that one is in.
     validation_size : float
-        Share to hold out where no folder is called as a validation part.
+        Share to hold out where nothing is called as a validation part.
+    told : mapping of str to str, optional
+        Parts by id, as sources tell them; default: by the folders in the ids.
     """
-    called = {id_: _PART_NAMES.get(part_told(id_) or "", "") for id_ in ids}
+    called = {id_: _PART_NAMES.get((told or {}).get(id_) or part_told(id_) or "", "") for id_ in ids}
     validated = "validation" in called.values()
     first = {id_: group[0] for group in connected(same) for id_ in group}
     members: dict[str, list[str]] = defaultdict(list)
