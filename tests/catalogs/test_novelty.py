@@ -114,7 +114,7 @@ def test_a_catalogue_is_ranked_by_novelty(catalog: Path) -> None:
 def test_novelty_on_the_command_line(catalog: Path) -> None:
     done = CliRunner().invoke(app, ["search", "anomalies", str(catalog), "--novel", "--top", "3"])
     assert done.exit_code == 0, done.output
-    assert "2 galaxies are left out, whose picture is broken (flags)" in done.stderr
+    assert "2 galaxies are left out because of a broken picture (flags)" in done.stderr
     head, *rows = done.stdout.splitlines()
     assert head.split() == ["id", "novelty", "ood"]
     assert rows[0].split()[1] == "1"

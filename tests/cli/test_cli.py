@@ -49,7 +49,7 @@ def test_train_evaluate_explain_on_an_npz(peculiar_command: Any, fake_npz: Path)
     status, output, _ = peculiar_command("evaluate", fake_npz, "--model", "run", "--out", "scores")
     assert status == 0
     assert "32 galaxies are left out: the model was trained on them." in output
-    assert "Scores of run, its last weights (epoch 2) on 8 galaxies" in output
+    assert "Model: run, its last weights (epoch 2); scores on 8 galaxies" in output
     scored = re.search(r"accuracy +(\S+)", output)
     assert trained is not None
     assert scored is not None
@@ -394,7 +394,7 @@ def test_votes_are_learned_and_scored(peculiar_command: Any, tiny_survey: Path) 
     known = ("--labels", "votes.csv", "--model", "flat.onnx")
     status, output, progress = peculiar_command("calibrate", tiny_survey, *known, "--out", "calibrated.onnx")
     assert status == 0, progress
-    assert "prediction sets: flat; weights and biases: none" in output
+    assert "prediction sets: flat; vector scaling: none" in output
     known = ("--labels", "votes.csv", "--model", "calibrated.onnx")
     status, output, progress = peculiar_command("evaluate", tiny_survey, *known, "--out", "all", "--json")
     assert status == 0, progress
@@ -524,7 +524,7 @@ def test_a_search_writes_all_that_it_finds(peculiar_command: Any, tiny_catalog: 
     status, output, errors = peculiar_command("search", tiny_catalog, "--where", "dec < 9")
     assert status == 0
     assert "50 galaxies" in output
-    assert "there are more: --top" in errors
+    assert "more galaxies match: --top" in errors
     status, output, errors = peculiar_command("search", tiny_catalog, "--where", "dec < 9", "--out", "found.csv")
     assert (status, errors) == (0, "")
     found = re.search(r"(\d+) galaxies in found.csv", output)

@@ -106,5 +106,5 @@ def test_a_table_of_another_model_is_told_from_the_one_that_is_named(
 ) -> None:
     status, output, errors = judge(columns(model=["b" * 12] * COUNT), "--model", str(tiny_model))
     assert status == 0, errors
-    assert "Scores of bbbbbbbbbbbb on 24 galaxies" in output
+    assert "Model: bbbbbbbbbbbb; scores on 24 galaxies" in output
     assert "warning: t.parquet holds probabilities of bbbbbbbbbbbb, not of tiny" in errors

@@ -18,7 +18,7 @@ VERIFY_EXAMPLES = ("peculiar verify-files catalog.parquet mine.onnx labels.db",)
 
 
 def info(as_json: Json = False) -> None:
-    """Print versions, device and cache: for bug reports."""
+    """Print versions, device and cache, for bug reports."""
     from peculiar.files.writing import cache_folder
 
     result = {

@@ -61,6 +61,6 @@ def calibrate(
             progress=progress,
         )
     card = written.card
-    out.print(f"prediction sets: {', '.join(card.sets)}; weights and biases: {', '.join(card.scalings) or 'none'}")
+    out.print(f"prediction sets: {', '.join(card.sets)}; vector scaling: {', '.join(card.scalings) or 'none'}")
     out.print(f"novelty: {'measured' if card.familiar else 'not measured, too few training pictures'}")
     out.print(f"{file}: digest {card.digest[:12]}")

@@ -32,7 +32,7 @@ from peculiar.text import counted
 
 app = typer.Typer(
     cls=Group,
-    help="Describe, get, pack, convert and check sets of galaxies; pictures and tables in other formats.",
+    help="Describe, get, check, pack and convert sets of galaxies and tables.",
     no_args_is_help=True,
 )
 

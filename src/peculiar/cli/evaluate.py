@@ -107,7 +107,7 @@ def evaluate(
 def _print(found: "Assessment", page: Path) -> None:
     from peculiar.evaluation.evaluate import listed
 
-    out.print(f"Scores of {found.model} on {counted(found.scores.count, 'galaxy')}")
+    out.print(f"Model: {found.model}; scores on {counted(found.scores.count, 'galaxy')}")
     for note in found.notes:
         out.print(note)
     for id_, reason in found.scored.problems.items():

@@ -57,7 +57,7 @@ def explain(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Draw attribution maps for a model file, or feature maps for a run, on galaxies that it was not trained on."""
+    """Draw which regions of a picture an answer rests on; for a run of the exercise's network, what its filters see."""
     from peculiar.files.run_files import model_file_of
     from peculiar.sources import open_source
 

@@ -152,7 +152,7 @@ def search_query(
     shown = names or _named(found, where)
     _show(context, found, shown_by, shown, output, id=selection.id_column)
     if more:
-        err.print("there are more: --top sets another number, --out without --top writes all")
+        err.print("more galaxies match: --top NUMBER prints more, --out FILE without --top writes all")
 
 
 @app.command(
@@ -289,7 +289,7 @@ def search_anomalies(
         shown = ["ood", *shown]
         broken = int(found.notes["broken pictures left out"])
         if broken:
-            err.print(f"{counted(broken, 'galaxy', 'are', 'is')} left out, whose picture is broken (flags)")
+            err.print(f"{counted(broken, 'galaxy', 'are', 'is')} left out because of a broken picture (flags)")
     _show(context, found, shown_by, shown, output, id=pictured)
 
 

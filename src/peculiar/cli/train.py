@@ -68,7 +68,7 @@ def train(
     ] = "auto",
     time_limit: Annotated[
         float | None,
-        typer.Option(metavar="MINUTES", help="Time limit of this fine-tuning, in minutes; default: no limit."),
+        typer.Option(metavar="MINUTES", help="Time limit of the fine-tuning, in minutes; default: no limit."),
     ] = None,
     epochs: Annotated[
         int | None,
