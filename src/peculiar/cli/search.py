@@ -220,7 +220,7 @@ def search_odd(
     top: Top = 50,
     output: Output,
 ) -> None:
-    """Find galaxies that are probably odd, or of which the model is uncertain."""
+    """Find galaxies that are probably odd, or about which the model is uncertain."""
     from peculiar.catalogs.search import odd_column
 
     opened = selection.open(catalog)

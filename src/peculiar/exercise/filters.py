@@ -231,7 +231,7 @@ def _first(batches: Iterable[Any], count: int) -> tuple[NDArray[np.float32], lis
         if len(pictures) >= count:
             break
     if not pictures:
-        raise DataError("there is no picture in the batches; an iterator that has run out has to be made anew")
+        raise DataError("there is no picture in the batches; an iterator that has run out has to be created again")
     return np.stack(pictures[:count]), labels[:count]
 
 

@@ -341,7 +341,7 @@ def _through(
 ) -> float:
     """Take pictures through the network, and back where it is to learn; return the loss."""
     classes, count = logits.shape[1], len(rows)
-    # Cast, since numba would compile the functions below anew for every constant that they are called with.
+    # Cast, since numba would compile the functions below again for every constant that they are called with.
     start, colours, lanes, units = np.intp(0), np.intp(3), np.intp(_LANES), np.intp(_UNITS)
     side_1, side_2 = _side(size), _side(_side(size))
     taps_1, taps_2, values_1, values_2 = 9 * colours, 9 * lanes, side_1 * side_1 * lanes, side_2 * side_2 * lanes
