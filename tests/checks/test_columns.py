@@ -83,7 +83,7 @@ def test_an_impossible_value_is_found(name: str, value: float, word: str) -> Non
 
 
 def test_positions_outside_the_sky_and_swapped_ones() -> None:
-    (outside,) = faults({"RA": [*RA[:-1], 361.0], "DEC": DEC})
+    (outside,) = faults({"RA": [-0.5, *RA[1:-1], 361.0], "DEC": DEC})  # -0.5 is 359.5
     assert outside[2] == (99,)
     assert "swapped" not in outside[1]
     (swapped,) = faults({"ra": RANDOM.uniform(-80, 80, 100).tolist(), "dec": RANDOM.uniform(100, 300, 100).tolist()})

@@ -15,7 +15,7 @@ from peculiar.errors import DataError
 from peculiar.tables.column import Column
 from peculiar.tables.quantity import quantity_of
 from peculiar.tables.reader import TableReader
-from peculiar.tables.sky import sky_names
+from peculiar.tables.sky import RA_RANGE, sky_names
 from peculiar.text import counted
 
 # Numbers that commonly stand for "not known".
@@ -255,14 +255,13 @@ def _off_the_sky(
         if name in numbers:
             values[_stand_ins(numbers[name])] = np.nan
     steep = np.abs(dec) > 90
-    outside = np.flatnonzero((ra < 0) | (ra > 360) | steep)
+    outside = np.flatnonzero((ra < RA_RANGE[0]) | (ra > RA_RANGE[1]) | steep)
     if not len(outside):
         return
     # If the columns are swapped, every position is on the sky after swapping them back.
     swapped = steep.any() and not ((np.abs(ra) > 90) | (dec < 0) | (dec > 360)).any()
-    text = (
-        f"{names[0]} and {names[1]} lie outside the sky (0 to 360, -90 to 90 degrees) in {counted(len(outside), 'row')}"
-    )
+    sky = f"{RA_RANGE[0]} to {RA_RANGE[1]}, -90 to 90 degrees"
+    text = f"{names[0]} and {names[1]} lie outside the sky ({sky}) in {counted(len(outside), 'row')}"
     yield Problem.IMPOSSIBLE_VALUE, text + ("; they look swapped" if swapped else ""), _rows(outside)
 
 

@@ -164,10 +164,14 @@ def need_sky(table: TableReader, ra: str | None = None, dec: str | None = None) 
     return sky
 
 
+RA_RANGE = (-180, 360)
+"""Right ascensions that a table may have, in degrees: some count to the west as well."""
+
+
 def on_sky(degrees: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Return which positions (2, n) are on the sky: right ascension from -180 to 360, declination from -90 to 90."""
+    """Return which positions (2, n) are on the sky: right ascension in `RA_RANGE`, declination from -90 to 90."""
     with np.errstate(invalid="ignore"):
-        return np.asarray((degrees[0] >= -180) & (degrees[0] <= 360) & (np.abs(degrees[1]) <= 90))
+        return np.asarray((degrees[0] >= RA_RANGE[0]) & (degrees[0] <= RA_RANGE[1]) & (np.abs(degrees[1]) <= 90))
 
 
 def position_fault(degrees: Sequence[float], written: Sequence[Any]) -> str | None:
@@ -190,8 +194,8 @@ def position_fault(degrees: Sequence[float], written: Sequence[Any]) -> str | No
     if abs(dec) > 90:
         swapped = "; ra and dec look swapped" if abs(ra) <= 90 and 0 <= dec <= 360 else ""
         return f"dec {dec:g} is not between -90 and 90 degrees{swapped}"
-    if not -180 <= ra <= 360:
-        return f"ra {ra:g} is not between -180 and 360 degrees"
+    if not RA_RANGE[0] <= ra <= RA_RANGE[1]:
+        return f"ra {ra:g} is not between {RA_RANGE[0]} and {RA_RANGE[1]} degrees"
     return None
 
 
