@@ -48,7 +48,7 @@ def test_the_format_is_listed_and_predicted(format: Format, tmp_path: Path, pecu
     assert (status, f"{COUNT} galaxies" in told) == (0, True)
     status, _, said = peculiar_command("predict", path, "--out", tmp_path / "catalog.parquet")
     assert status == 0, said
-    catalog = peculiar.open_catalog(tmp_path / "catalog.parquet").to_arrow()
+    catalog = peculiar.Catalog(tmp_path / "catalog.parquet").to_arrow()
     assert catalog["class"].null_count == 0 == catalog["p_ringed"].null_count
     assert catalog.num_rows == COUNT
     if format.ids:

@@ -56,10 +56,10 @@ def test_positions_are_the_columns_that_the_properties_name(hats: Path) -> None:
 
 
 def test_every_search_takes_one(catalog: Path, hats: Path, tmp_path: Path, peculiar_command: Any) -> None:
-    found = peculiar.open_catalog(hats).query("p_odd > 0.5").to_arrow()
-    same = peculiar.open_catalog(catalog).query("p_odd > 0.5").to_arrow()
+    found = peculiar.Catalog(hats).query("p_odd > 0.5").to_arrow()
+    same = peculiar.Catalog(catalog).query("p_odd > 0.5").to_arrow()
     assert sorted(found["id"].to_pylist()) == sorted(same["id"].to_pylist())
-    near = peculiar.open_catalog(hats).query(
+    near = peculiar.Catalog(hats).query(
         cone=(TableReader(hats).column("lon")[5], TableReader(hats).column("lat")[5], 0.01)
     )
     assert near.to_arrow()["id"].to_pylist() == [TableReader(hats).column("id")[5]]
