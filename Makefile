@@ -22,7 +22,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: demo test test-all test-kernels test-slow fuzz train lint format docs site clean help
+.PHONY: demo test test-all test-kernels test-slow fuzz train lint format docs site release-check clean help
 
 demo: $(VENV)/.installed-demo ## run the exercise from beginning to end; open demo/index.html afterwards
 	$(BIN)/peculiar demo --out demo
@@ -85,6 +85,13 @@ docs: $(VENV)/.installed-dev ## renew what is generated: docs/cli.md, models.md,
 site: $(VENV)/.installed-site ## build the site; open build/site/index.html afterwards. Warnings and broken links fail
 	$(BIN)/python -m sphinx -q -n -W --keep-going docs build/site
 
+release-check: site $(VENV)/.installed-dev $(VENV)/.installed-release ## check all that a release needs: tests, site, sdist and wheel in dist
+	$(MAKE) --no-print-directory test
+	$(BIN)/pytest -m slow tests/test_release.py tests/test_site.py
+	rm -rf dist
+	$(BIN)/python -m build
+	$(BIN)/python -m twine check --strict dist/*
+
 clean: ## remove what the other targets made, except .venv
 	rm -rf demo build dist docs/api .coverage .coverage.* coverage.xml
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
@@ -110,6 +117,11 @@ $(VENV)/.installed-train: pyproject.toml constraints.txt | $(VENV)/bin/python
 $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(INSTALL) 'pip>=25.1' # the first that knows --group
 	$(INSTALL) -e '.[all]' --group dev
+	@touch $@
+
+$(VENV)/.installed-release: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(INSTALL) 'pip>=25.1' # the first that knows --group
+	$(INSTALL) --group release
 	@touch $@
 
 $(VENV)/.installed-site: pyproject.toml constraints.txt | $(VENV)/bin/python

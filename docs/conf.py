@@ -1,9 +1,11 @@
 """Settings of the site, which `make site` builds from this folder."""
 
 import hashlib
+import os
 import re
 import sys
 import tomllib
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -55,13 +57,15 @@ nitpick_ignore = [("py:obj", "astropy.table.Table"), ("py:obj", "pandas.DataFram
 myst_enable_extensions = ["attrs_block", "attrs_inline", "colon_fence", "deflist"]
 myst_heading_anchors = 4
 
-# Notebooks are executed again when they or the package have changed.
-_code = hashlib.sha256()
+# Notebooks are executed again when they, the package or the real galaxies have changed.
+_code = hashlib.sha256(os.environ.get("PECULIAR_DATA", "").encode())
 for _file in sorted((ROOT / "src" / "peculiar").rglob("*.py")):
     _code.update(_file.read_bytes())
 nb_execution_mode = "cache"
 nb_execution_cache_path = str(ROOT / "build" / "notebooks" / _code.hexdigest()[:16])
-nb_execution_timeout = 180
+nb_execution_in_temp = True
+nb_execution_timeout = 900  # seconds of one cell, also on a busy machine
+nb_execution_excludepatterns = [] if find_spec("keras") else ["notebooks/keras.md"]
 nb_execution_raise_on_error = True
 nb_merge_streams = True
 # The defaults name scripts of other hosts.
@@ -74,6 +78,7 @@ html_css_files = ["site.css"]
 html_js_files = ["site.js"]
 html_copy_source = False
 html_show_sourcelink = False
+html_show_search_summary = False  # it fetches the pages found, which a site opened from a disk may not
 html_context = {"default_mode": "auto"}
 html_sidebars = {"index": []}
 html_theme_options = {

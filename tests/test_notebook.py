@@ -15,16 +15,24 @@ from matplotlib.figure import Figure
 
 from peculiar.catalogs.catalog import Catalog
 from peculiar.catalogs.predict import predict
+from peculiar.catalogs.teach import Taught
 from peculiar.checks.check import check
 from peculiar.evaluation.evaluate import evaluate
-from peculiar.images.decode import encode_picture
+from peculiar.exercise.filters import visualize_activations
+from peculiar.exercise.network import Network
+from peculiar.exercise.run_folder import TrainedNet
+from peculiar.exercise.train import Trained
+from peculiar.images.decode import Framing, encode_picture
+from peculiar.metrics.scores import evaluate as evaluate_probabilities
 from peculiar.models.explain import explain
+from peculiar.models.linear_head import fit_head
 from peculiar.models.model_file import load_model
 from peculiar.notebook import bar, card, escaped, in_notebook, show_inline, table, thumbnail
-from peculiar.questions.question import Question
+from peculiar.questions.question import FOUR_CLASS, Question
 from peculiar.reports.plots import draw_history
 from peculiar.sources import open_source
 from peculiar.sources.dataset import Dataset, read_dataset
+from peculiar.sources.split import split
 from pictures import draw_galaxy
 from spots import SpotFinder
 
@@ -172,9 +180,9 @@ def test_explanations_and_figures_are_shown() -> None:
         assert shown._repr_png_().startswith(b"\x89PNG")  # type: ignore[attr-defined]
 
 
-def test_a_figure_is_shown_below_the_cell_of_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not in_notebook()
-    assert not show_inline(Figure())
+@pytest.fixture
+def displayed(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What a notebook, in which this process seems to run, is asked to show."""
     shown: list[Any] = []
     ipython = types.ModuleType("IPython")
     ipython.get_ipython = lambda: types.SimpleNamespace(kernel=None)  # type: ignore[attr-defined]
@@ -182,8 +190,49 @@ def test_a_figure_is_shown_below_the_cell_of_a_notebook(monkeypatch: pytest.Monk
     displays.display = shown.append  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "IPython", ipython)
     monkeypatch.setitem(sys.modules, "IPython.display", displays)
+    return shown
+
+
+def test_no_figure_is_shown_elsewhere() -> None:
+    assert not in_notebook()
+    assert not show_inline(Figure())
+
+
+def test_a_figure_is_shown_below_the_cell_of_a_notebook(displayed: list[Any]) -> None:
     assert show_inline(figure := Figure())
-    assert shown == [figure]
+    assert displayed == [figure]
+
+
+def test_what_filters_see_is_shown_and_printed_without_its_arrays(displayed: list[Any], galaxies: Dataset) -> None:
+    net = TrainedNet(Network(classes=4, size=32), FOUR_CLASS, Framing(32))
+    seen = visualize_activations(net, [(galaxies.pictures, galaxies.labels)], count=2)
+    (sheet,) = displayed
+    assert isinstance(sheet, Figure)
+    assert sheet.axes
+    assert re.fullmatch(
+        r"Activation: predicted \w+, actual Normal; maps: conv2d 15 x 15 x 8, conv2d_1 3 x 3 x 8", repr(seen[0])
+    )
+
+
+def test_a_run_of_the_exercise_is_printed_without_its_arrays(galaxies: Dataset) -> None:
+    net = TrainedNet(Network(classes=4, size=32), FOUR_CLASS, Framing(32))
+    scores = evaluate_probabilities(galaxies.labels, net.probabilities(galaxies.pictures), FOUR_CLASS.answers)
+    trained = Trained(Path("run"), net, [{"epoch": 1}], scores, galaxies, split(galaxies.labels))
+    check_lines(repr(trained))
+    assert repr(trained).splitlines()[0] == "Run run: 1 epoch, scored on 40 galaxies of the validation part"
+    assert check_html(trained._repr_html_()).tags.count("table") == 3
+
+
+def test_a_taught_model_is_printed_without_its_arrays() -> None:
+    labels = np.arange(60) % 2
+    embeddings = (np.random.default_rng(222).normal(size=(60, 4)) + labels[:, None]).astype(np.float32)
+    head = fit_head(embeddings, labels, Question("shape", ("flat", "round")))
+    taught = Taught(None, head, used=60, left_out=1, curve=None)
+    assert repr(taught).splitlines() == [
+        "Taught: shape, answers flat, round",
+        "  labels: 60, and 1 left out",
+        f"  cross-validated: balanced accuracy {head.scores.balanced_accuracy:.3f}",
+    ]
 
 
 def test_pieces_of_html() -> None:

@@ -19,7 +19,7 @@ BARE = {"index", *SECTIONS}
 SHOWN = (
     "index",
     "tutorials",
-    "lesson",
+    "notebooks/unusual",
     "predict",
     "scores",
     "cli",
@@ -43,12 +43,13 @@ def listed(page: str) -> list[str]:
 def test_every_page_is_in_one_section() -> None:
     assert tuple(listed("index")) == SECTIONS
     placed = [page for section in SECTIONS for page in listed(section)]
-    assert sorted(placed) == sorted({page.stem for page in DOCS.glob("*.md")} - BARE)
+    pages = [*DOCS.glob("*.md"), *DOCS.glob("notebooks/*.md")]
+    assert sorted(placed) == sorted({page.relative_to(DOCS).with_suffix("").as_posix() for page in pages} - BARE)
 
 
 @pytest.mark.parametrize("section", SECTIONS)
 def test_a_section_says_what_its_pages_hold(section: str) -> None:
-    assert re.findall(r"^\| \[[^]]+\]\(([\w-]+)\.md\) \|", read(section), flags=re.MULTILINE) == listed(section)
+    assert re.findall(r"^\| \[[^]]+\]\(([\w/-]+)\.md\) \|", read(section), flags=re.MULTILINE) == listed(section)
 
 
 def test_every_public_name_has_a_page_of_its_own() -> None:

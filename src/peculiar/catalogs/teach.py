@@ -22,6 +22,7 @@ from peculiar.sources.labels import find_question, open_labelled, question_of, r
 from peculiar.sources.stream import Source
 from peculiar.tables.reader import is_table
 from peculiar.tables.writers import format_to_write
+from peculiar.text import format_score, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,15 @@ class Taught:
     left_out: int
     curve: LearningCurve | None
     catalog: Catalog | None = None
+
+    def __repr__(self) -> str:
+        """Return the question, the labels and the cross-validated scores in a few lines."""
+        question, scores = self.head.question, self.head.scores
+        lines = [f"Taught: {question.name}, answers {', '.join(question.answers)}", f"  labels: {self.used:,}"]
+        if self.left_out:
+            lines[-1] += f", and {self.left_out:,} left out"
+        lines.append(f"  cross-validated: balanced accuracy {format_score(scores.balanced_accuracy)}")
+        return "\n".join(map(shown, lines))
 
 
 def teach(

@@ -17,6 +17,7 @@ from scipy import special
 
 from peculiar.errors import DataError, UsageError
 from peculiar.exercise.network import Network
+from peculiar.notebook import show_inline
 from peculiar.questions.question import FOUR_CLASS
 from peculiar.reports.plots import MOST_FILTERS, draw_contact_sheet, draw_galaxy, draw_maps, save
 from peculiar.text import shown
@@ -64,6 +65,11 @@ class Activation:
         known = "" if self.actual is None else f", actual {self.actual}"
         return f"predicted {self.predicted}{known}"
 
+    def __repr__(self) -> str:
+        """Return the prediction and the sizes of the maps, without the arrays."""
+        sizes = (f"{layer} {' x '.join(map(str, values.shape))}" for layer, values in self.maps.items())
+        return shown(f"Activation: {self.title}; maps: {', '.join(sizes)}")
+
 
 def visualize_activations(
     model: Any,
@@ -77,7 +83,7 @@ def visualize_activations(
 
     For each of the first galaxies, prints the prediction, the true label, and whether it was right; writes
     ``galaxy_1.png`` and one figure of the filters' maps a layer (``galaxy_1_conv2d.png``); then, for all of them,
-    ``contact_sheet.png``.
+    ``contact_sheet.png``, which a notebook shows.
 
     Parameters
     ----------
@@ -155,6 +161,7 @@ def visualize_activations(
         [(seen.picture, seen.title.replace(", ", "\n"), seen.right, seen.maps) for seen in looked]
     )
     save(sheet, folder / "contact_sheet.png")
+    show_inline(sheet)
     write(shown(f"Figures are in {folder}"), markup=False)
     return looked
 

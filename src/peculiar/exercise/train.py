@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from peculiar.errors import RunError
+from peculiar.evaluation.display import describe_scores, scores_html
 from peculiar.exercise import run_folder
 from peculiar.exercise.adam import Adam
 from peculiar.exercise.layers import Floats, cross_entropy, softmax
@@ -90,6 +91,19 @@ class Trained:
     scores: Scores
     data: Dataset
     split: Split
+
+    @property
+    def _title(self) -> str:
+        galaxies = counted(self.scores.count, "galaxy")
+        return f"Run {self.folder}: {counted(len(self.history), 'epoch')}, scored on {galaxies} of the validation part"
+
+    def __repr__(self) -> str:
+        """Return the scores in a few lines, without the arrays."""
+        return describe_scores(self._title, self.scores, [])
+
+    def _repr_html_(self) -> str:
+        """Return the scores for a notebook."""
+        return scores_html(self._title, self.scores, [])
 
 
 def train(
