@@ -1,9 +1,11 @@
 """Folders that mix kinds of files: what is not read is said, whichever kinds meet."""
 
 import itertools
+import os
 import re
 import shutil
 import tarfile
+import threading
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -148,3 +150,17 @@ def test_figures_among_the_pictures_are_no_galaxies(tmp_path: Path, tiny_model: 
     assert (tmp_path / "explained" / "overview.png").exists()
     after = open_source(tmp_path)
     assert (after.ids(), set(after.labels())) == (before, {"a", "b"})
+
+
+@pytest.mark.parametrize("name", ["a.png", "p.png", "p.jpg", "p.fits", "p.parquet", "p.tar", "p.zip", "p.npz", "p.h5"])
+def test_a_pipe_is_not_waited_for(name: str, tmp_path: Path) -> None:
+    (tmp_path / "b.png").write_bytes(CONTENTS[0])
+    (tmp_path / "below").mkdir()
+    for folder in (tmp_path, tmp_path / "below"):
+        os.mkfifo(folder / name)
+    opened: list[list[str]] = []
+    thread = threading.Thread(target=lambda: opened.append(open_source(tmp_path).ids()), daemon=True)
+    thread.start()
+    thread.join(30)
+    assert opened, "opening has not ended"
+    assert "b.png" in opened[0]

@@ -14,6 +14,9 @@ _HEAD = 512
 def is_figure(path: Path) -> bool:
     """Return whether a file is a figure that peculiar drew, by its beginning."""
     try:
+        # Opening a pipe would block.
+        if not path.is_file():
+            return False
         with path.open("rb") as file:
             head = file.read(_HEAD)
     except OSError:

@@ -367,7 +367,7 @@ def _open_directory(
     # There may be catalogues among the pictures, from `peculiar predict .`, and tables of labels.
     if shards := [part for part in parts_below(path) if not is_metadata(part.name) and holds_galaxies(part)]:
         return TableSource(path, shards, label, bands, stretch, keys, classes)
-    archives = [child for child in children(path) if child.name.lower().endswith(TAR_SUFFIXES)]
+    archives = [child for child in children(path) if child.name.lower().endswith(TAR_SUFFIXES) and child.is_file()]
     return TarSource(path, archives) if archives else _open_folder(path, label, bands, stretch, keys, classes)
 
 

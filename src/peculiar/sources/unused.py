@@ -53,7 +53,7 @@ def unused_below(folder: Path, used: Sequence[Path] = (), *, names_files: bool =
     found: dict[str, list[Path]] = {}
     for path in without_figures(files_below(folder)):
         kind = _kind(path)
-        if kind and kind not in complete and path not in known and not _is_ours(kind, path):
+        if kind and kind not in complete and path not in known and path.is_file() and not _is_ours(kind, path):
             found.setdefault(kind, []).append(path)
     fits = found.get("FITS file", [])
     if len(fits) <= _LOOKED_INTO:
