@@ -182,6 +182,84 @@ def test_sentences_of_trees_are_questions(name: str) -> None:
     assert all(question.asks.endswith("?") for question in find_tree(name).questions)
 
 
+@pytest.mark.parametrize(
+    ("name", "questions", "answers", "ends"),
+    [
+        ("gz_desi", 10, 34, {"merging"}),
+        ("gz_hubble", 13, 40, {"how-rounded", "clumps-embedded-larger-object", "bulge-shape", "bulge-size"}),
+        ("gz_candels", 12, 38, {"merging"}),
+        ("gz_cosmic_dawn", 13, 45, {"merging", "problem", "artifact"}),
+        ("gz_jwst", 13, 45, {"merging", "problem", "artifact"}),
+        ("gz_euclid", 13, 46, {"merging", "problem", "artifact"}),
+    ],
+)
+def test_trees_of_galaxy_zoo_s_campaigns(name: str, questions: int, answers: int, ends: set[str]) -> None:
+    tree = find_tree(name)
+    assert (tree.name, len(tree.questions)) == (name, questions)
+    assert sum(len(question.answers) for question in tree.questions) == answers
+    assert {path[-1] for path in paths(tree, tree.root) if len(path) > 1} == ends
+    after = {one.name: set(one.after) for one in tree.questions}
+    assert after == {one.name: {way for way, to in tree.leads.items() if to == one.name} for one in tree.questions}
+
+
+SEVERAL_TREE = """
+name = "odd"
+
+[[question]]
+name = "odd"
+answers = ["no", "yes"]
+then = { yes = "features" }
+
+[[question]]
+name = "features"
+asks = "Do you see any of these?"
+answers = ["ring", "lens"]
+meanings = ["a ring", "a gravitational lens"]
+several = true
+total = "features_total"
+then = "sure"
+
+[[question]]
+name = "sure"
+answers = ["no", "yes"]
+"""
+
+
+def test_several_answers_at_once_become_questions(tmp_path: Path) -> None:
+    path = tmp_path / "odd.toml"
+    path.write_text(SEVERAL_TREE)
+    tree = find_tree(str(path))
+    assert [one.name for one in tree.questions] == ["odd", "features_ring", "features_lens", "sure"]
+    ring = tree["features_ring"]
+    assert (ring.answers, ring.meanings, ring.total) == (("no", "yes"), ("", "a ring"), "features_total")
+    assert ring.asks == "Do you see any of these? ring?"
+    assert ring.after == (("odd", "yes"),)
+    for answer in ("no", "yes"):
+        assert tree.after("features_ring", answer) == tree["features_lens"]
+        assert tree.after("features_lens", answer) == tree["sure"]
+    alone = tmp_path / "alone.toml"
+    alone.write_text('name = "rare"\nanswers = ["ring", "lens"]\nseveral = true\n')
+    assert [one.name for one in find_tree(str(alone)).questions] == ["rare_ring", "rare_lens"]
+    assert find_tree(str(alone)).root.total == "rare_total-votes"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "match"),
+    [
+        ("several = true", "several = 1", "'several' has to be true or false"),
+        ("several = true\n", "", "'total' is the column with the number of people asked, for several answers"),
+        ('total = "features_total"', "total = 3", "'total' is the column"),
+        ('then = "sure"', 'then = { ring = "sure" }', "with several answers at once, 'then' has to be the name"),
+    ],
+)
+def test_bad_questions_with_several_answers_say_what_is_wrong(tmp_path: Path, old: str, new: str, match: str) -> None:
+    path = tmp_path / "odd.toml"
+    assert old in SEVERAL_TREE
+    path.write_text(SEVERAL_TREE.replace(old, new))
+    with pytest.raises(LabelError, match=match):
+        find_tree(str(path))
+
+
 TREE = """
 name = "shells"
 

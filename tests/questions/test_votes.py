@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from peculiar.questions.question import Question, find_tree
-from peculiar.questions.votes import UNKNOWN, count_votes, deviations, find_votes
+from peculiar.questions.votes import UNKNOWN, count_votes, deviations, find_votes, numbers_of_votes, reached
 
 BAR = Question("bar", ("strong", "weak", "no"))
 
@@ -111,3 +111,53 @@ def test_deviations_are_of_galaxies_as_they_count() -> None:
     off = deviations(votes, np.array([[0.9, 0.1], [0, 1], [0.3, 0.7]]))
     np.testing.assert_allclose(off, [np.sqrt((0.01 + 0.09) / 2)] * 2, rtol=1e-6)
     assert deviations(votes.of([1]), np.array([[0.5, 0.5]])).tolist() == [0, 0]
+
+
+@pytest.mark.parametrize(("name", "campaign"), [("gz_hubble", "hubble"), ("gz_euclid", "euclid"), ("gz_jwst", "jwst")])
+def test_columns_of_campaigns_are_found(name: str, campaign: str) -> None:
+    questions = find_tree(name).questions
+    counts = [f"{question.name}-{campaign}_{answer}" for question in questions for answer in question.answers]
+    for columns in (counts, [f"{one}_fraction" for one in counts]):
+        found = find_votes(questions, columns)
+        assert [name for question in found for name in question.votes] == columns
+
+
+def test_answers_are_not_taken_from_two_campaigns() -> None:
+    columns = ["bar-dr12_yes", "bar-dr12_no", "bar-dr5_strong", "bar-dr5_weak", "bar-dr5_no"]
+    assert find_votes([BAR], columns)[0].votes == ("bar-dr5_strong", "bar-dr5_weak", "bar-dr5_no")
+
+
+def test_columns_of_several_answers_are_found() -> None:
+    ring = Question("rare-features_ring", ("no", "yes"), total="rare-features_total-votes")
+    (found,) = find_votes([ring], ["rare-features_ring", "rare-features_ring_fraction", "rare-features_total-votes"])
+    assert (found.votes, found.total) == (("rare-features_ring",), "rare-features_total-votes")
+    (found,) = find_votes([ring], ["rare-features_ring_fraction"])
+    assert (found.votes, found.total, found.columns) == (("rare-features_ring_fraction",), "", found.votes)
+    assert find_votes([ring], ["rare-features_lens"]) == []
+
+
+def test_numbers_of_votes_follow_from_their_weights() -> None:
+    votes = count_votes(np.array([[0, 0], [1, 0], [3, 2], [30, 10], [300, 100]]))
+    np.testing.assert_allclose(votes.counts, [0, 1, 5, 40, 400], rtol=1e-4)
+    fractions = count_votes(np.array([[0.1, 0.1], [0.5, 0.5], [0.01, 0]]))
+    np.testing.assert_allclose(numbers_of_votes(fractions.trust), [8, 40, 0.4], rtol=1e-4)
+
+
+def test_shares_of_all_volunteers_add_up_along_the_tree() -> None:
+    tree = find_tree("gz2")
+    rng = np.random.default_rng(0)
+    chances = {one.name: rng.dirichlet(np.ones(len(one.answers)), 5) for one in tree.questions}
+    found = reached(tree.questions, chances)
+    assert set(found) == {one.name for one in tree.questions} - {tree.root.name}
+    featured, smooth = chances["t01_smooth_or_features"][:, 1], chances["t01_smooth_or_features"][:, 0]
+    np.testing.assert_allclose(found["t02_edgeon"], featured)
+    np.testing.assert_allclose(found["t03_bar"], featured * chances["t02_edgeon"][:, 1])
+    # Branches meet again: all but those who see a star are asked for anything odd.
+    np.testing.assert_allclose(found["t06_odd"], smooth + featured)
+
+
+def test_shares_are_not_known_where_a_branch_is_missing() -> None:
+    tree = find_tree("gz2")
+    some = [one for one in tree.questions if one.name in ("t01_smooth_or_features", "t02_edgeon", "t10_arms_winding")]
+    found = reached(some, {one.name: np.full((1, len(one.answers)), 0.5) for one in some})
+    assert set(found) == {"t02_edgeon"}

@@ -1,5 +1,6 @@
 """Many questions at once: rows answer those that they have labels for."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +76,33 @@ def test_an_entry_that_is_no_number_of_votes_is_named(tmp_path: Path, plain_pict
         LabelError, match=rf"1 entries of .* not numbers of votes; the first is '{entry}' in spiral_no, of g1"
     ):
         read_answered([source], [SPIRAL], Framing(16))
+
+
+RING = Question("rare_ring", ("no", "yes"), votes=("rare_ring",), total="rare_total")
+
+
+def test_votes_for_one_of_several_answers_have_a_total(tmp_path: Path, plain_pictures: list[bytes]) -> None:
+    source = voted(tmp_path / "v.parquet", plain_pictures, rare_ring=[9, 0, None, 2], rare_total=[10, 5, None, 2])
+    found = read_answered([source], [RING], Framing(16))
+    assert found.ids == ["g0", "g1", "g3"]
+    np.testing.assert_allclose(found.shares["rare_ring"], [[0.1, 0.9], [1, 0], [0, 1]], rtol=1e-6)
+    fractions = replace(RING, total="")
+    source = voted(tmp_path / "f.parquet", plain_pictures, rare_ring=[0.9, 0.0, None, 1.0])
+    found = read_answered([source], [fractions], Framing(16))
+    assert found.ids == ["g0", "g1", "g3"]
+    np.testing.assert_allclose(found.shares["rare_ring"], [[0.1, 0.9], [1, 0], [0, 1]], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("question", "told"),
+    [(RING, "than in rare_total; the first is g1"), (replace(RING, total=""), "than in 1, the total")],
+)
+def test_more_votes_than_people_are_named(
+    question: Question, told: str, tmp_path: Path, plain_pictures: list[bytes]
+) -> None:
+    source = voted(tmp_path / "v.parquet", plain_pictures, rare_ring=[1, 6], rare_total=[5, 5])
+    with pytest.raises(LabelError, match=rf"1 galaxy has more votes in rare_ring {told}"):
+        read_answered([source], [question], Framing(16))
 
 
 def test_several_sources_follow_each_other(tiny_survey: Path) -> None:

@@ -10,6 +10,8 @@ import pyarrow.csv
 import pytest
 import torch
 
+from peculiar.catalogs.predict import predict
+from peculiar.catalogs.vote_columns import vote_columns
 from peculiar.errors import LabelError, ModelError, PeculiarWarning, RunError, UnknownNameError, UsageError
 from peculiar.exercise.run_folder import load_run
 from peculiar.files import run_files
@@ -392,6 +394,44 @@ def test_votes_on_what_is_new_to_a_model_begin_with_a_fitted_head(tiny_survey: P
     few = recipe.make_recipe(start, epochs=1, batch_size=16, learning_rate=1e-6)
     history = train_network(sources, "run", few, questions=questions, start=start)
     assert max(history[0]["val_shape"]["deviation"]) < 0.33
+
+
+def test_the_spread_of_votes_is_learned_and_written(tiny_survey: Path, tiny_model: Path) -> None:
+    barred = Question("bar", ("no", "yes"), votes=("shape_long", "shape_round"), after=(("shape", "round"),))
+    sources, _ = told_questions([open_source(tiny_survey)], [SHAPE], vote("votes.csv"))
+    shape = Question("shape", SHAPE.answers, votes=("shape_round", "shape_long"))
+    start = load_model(tiny_model)
+    few = recipe.make_recipe(start, epochs=1, batch_size=16, learning_rate=1e-6, votes="dirichlet")
+    history = train_network(sources, "run", few, questions=[shape, barred], start=start)
+    assert history[0]["val_shape"]["votes_log_likelihood"] < 0
+    assert recipe.read_notes(Path("run"))["temperatures"] == {"shape": 1.0, "bar": 1.0}
+    model = export(Path("run"), "votes.onnx")
+    assert set(model.card.spreads) == {"shape", "bar"}
+    pictures = np.zeros((3, 32, 32, 3), np.uint8) + np.arange(3, dtype=np.uint8)[:, None, None, None]
+    answers = model.classify(pictures, framed=True)
+    found = answers.concentrations["shape"]
+    np.testing.assert_allclose(found / found.sum(axis=1, keepdims=True), answers.probabilities["shape"], rtol=1e-4)
+    table = predict(open_source(tiny_survey), None, model).to_arrow()
+    low, chance, high = (table[name].to_numpy() for name in ("low_shape_round", "p_shape_round", "high_shape_round"))
+    assert (low >= 0).all()
+    assert (low < chance).all()
+    assert (chance < high).all()
+    assert (high <= 1).all()
+    joint = table["p_shape_round"].to_numpy() * table["p_bar_yes"].to_numpy()
+    np.testing.assert_allclose(table["p_joint_bar_yes"].to_numpy(), joint, rtol=1e-5)
+    assert "p_joint_shape_round" not in table.column_names
+
+
+def test_shares_alone_have_no_spread(tiny_survey: Path, tiny_model: Path) -> None:
+    sources, questions = told_questions([open_source(tiny_survey)], [SHAPE], vote("votes.csv"))
+    start = load_model(tiny_model)
+    few = recipe.make_recipe(start, epochs=1, batch_size=16, learning_rate=1e-6)
+    train_network(sources, "run", few, questions=questions, start=start)
+    model = export(Path("run"), "votes.onnx")
+    assert (model.card.spreads, "low_shape_round" in {one.name for one in vote_columns(model)}) == ({}, False)
+    other = few.model_copy(update={"votes": "dirichlet"})
+    with pytest.raises(RunError, match="votes"):
+        train_network(sources, "run", other, questions=questions, start=start, resume=True)
 
 
 @pytest.mark.slow

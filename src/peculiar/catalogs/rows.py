@@ -13,6 +13,7 @@ import pyarrow.compute
 from numpy.typing import NDArray
 
 from peculiar.catalogs.tally import FLAG_MEANINGS, SHOWS_NOTHING, Flag, Tally, unlike
+from peculiar.catalogs.vote_columns import vote_columns, vote_values
 from peculiar.errors import DataError, UsageError
 from peculiar.images.artefacts import MEASURES, measure_artefacts
 from peculiar.images.decode import Framing
@@ -70,6 +71,7 @@ def catalog_columns(
         meaning = f": {question.meanings[number]}" if question.meanings else ""
         text = f"probability of the answer {question.answers[number]!r} to {_called(question)}{meaning}"
         columns.append(Column(name, pa.float32(), text, ucd="stat.probability"))
+    columns += vote_columns(model)
     main = _called(model.card.main_question)
     columns += [
         Column("class", pa.string(), f"most probable answer to {main}", ucd="meta.code.class"),
@@ -282,6 +284,7 @@ def _values(
     embedding = np.full((count, model.embedding_size), np.nan, dtype=np.float32)
     artefacts = np.full((count, len(MEASURES)), np.nan, dtype=np.float32)
     found = {question.name: np.full((count, len(question.answers)), np.nan, dtype=np.float32) for question in questions}
+    concentrations = {name: np.full_like(found[name], np.nan) for name in model.card.spreads}
     if pictures is not None:
         answers = model.classify(pictures, views=views, framed=True)
         blank = pictures.reshape(len(pictures), -1, 3)
@@ -292,6 +295,8 @@ def _values(
             artefacts[readable] = measure_artefacts(pictures)
         for name, probabilities in answers.probabilities.items():
             found[name][readable] = probabilities
+        for name, values in answers.concentrations.items():
+            concentrations[name][readable] = values
     flags |= np.array([galaxy.flags for galaxy in batch], dtype=np.int32)
     chances = found[main.name]
     positions = np.array([galaxy.position or (np.nan, np.nan) for galaxy in batch])
@@ -300,6 +305,7 @@ def _values(
         "dec": positions[:, 1],
         HEALPIX.name: _cells(positions),
         **{name: found[question.name][:, number] for question, number, name in _probability_columns(questions)},
+        **vote_values(model, found, concentrations),
         "class": _called_classes(main, chances),
         **{name: _called_classes(question, found[question.name]) for question, name in _class_columns(questions)},
         **_judgements(model, chances, embedding, artefacts),

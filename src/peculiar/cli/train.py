@@ -48,8 +48,9 @@ def train(
     question: Annotated[
         str | None,
         typer.Option(
-            help="Question or tree whose labels or votes the data or --labels hold: gz2, gz_decals, galaxy (those of "
-            "the model that ships), or a TOML file."
+            help="Question or tree whose labels or votes the data or --labels hold: gz2, gz_decals, gz_desi, "
+            "gz_hubble, gz_candels, gz_cosmic_dawn, gz_euclid, gz_jwst, galaxy (those of the model that ships), or a "
+            "TOML file."
         ),
     ] = None,
     teacher: Annotated[
@@ -78,6 +79,13 @@ def train(
         float | None,
         typer.Option(
             help="Peak learning rate; default: 0.0003 from a model, 0.0005 from other weights, 0.001 for the exercise."
+        ),
+    ] = None,
+    votes: Annotated[
+        str | None,
+        typer.Option(
+            help="Votes on questions: shares (expected fractions), or dirichlet (fractions and their spread: intervals "
+            "in the catalogue); default: shares."
         ),
     ] = None,
     precision: Annotated[str | None, typer.Option(help="Mixed precision: no or bf16; default: no.")] = None,
@@ -134,6 +142,7 @@ def train(
             batch_size=batch_size,
             learning_rate=learning_rate,
             precision=precision,
+            votes=votes,
             size=size,
             body=body,
             width=width,

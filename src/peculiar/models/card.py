@@ -41,6 +41,9 @@ class Card(BaseModel):
         By question, the temperature that divides its logits; see `peculiar.metrics.calibration`.
     scalings : dict of str to Scaling
         By question, weights and biases for logits that are already divided by the temperature, if they are better.
+    spreads : dict of str to float
+        By question that was trained with the Dirichlet-multinomial likelihood, the factor of the concentrations, which
+        are the exponentials of its logits; see `peculiar.metrics.dirichlet`.
     sets : dict of str to dict of str to tuple of float
         By question and level, the thresholds of prediction sets; see `peculiar.metrics.prediction_sets`.
     familiar : Novelty or None
@@ -70,6 +73,7 @@ class Card(BaseModel):
     questions: tuple[Question, ...] = Field(min_length=1)
     temperatures: dict[str, float]
     scalings: dict[str, Scaling] = {}
+    spreads: dict[str, float] = {}
     sets: dict[str, Thresholds] = {}
     familiar: Novelty | None = None
     views: int = Field(default=1, ge=1, le=8)
@@ -109,6 +113,8 @@ def _faults(card: Card) -> Iterator[str]:
             yield f"the question {name!r} does not have two or more different answers"
         if not least <= card.temperatures.get(name, math.nan) <= most:
             yield f"no temperature between {least:g} and {most:g} for {name!r}"
+        if not 0 < card.spreads.get(name, 1) < math.inf:
+            yield f"the spread of {name!r} has to be a finite number above 0"
         scaling = card.scalings.get(name)
         if scaling is not None:
             values = (*scaling.weights, *scaling.biases)

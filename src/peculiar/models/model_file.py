@@ -8,7 +8,7 @@ numbers become NaN.
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -49,10 +49,14 @@ class Answers:
         By question; rows sum to 1. NaN if the network returned values that are not numbers.
     embedding : ndarray of float32, shape (n, d)
         The vector that the network computes before its heads: similar for similar pictures.
+    concentrations : dict of str to ndarray of float32, shape (n, answers)
+        Those of a Dirichlet distribution of vote fractions, whose expectation is the probabilities; only for questions
+        that were trained with its likelihood.
     """
 
     probabilities: dict[str, NDArray[np.float32]]
     embedding: NDArray[np.float32]
+    concentrations: dict[str, NDArray[np.float32]] = field(default_factory=dict)
 
 
 class Model:
@@ -165,6 +169,10 @@ class Model:
                 for name, none in empty.items()
             },
             np.concatenate([np.empty((0, self.embedding_size), np.float32), *(part.embedding for part in parts)]),
+            {
+                name: np.concatenate([empty[name], *(part.concentrations[name] for part in parts)])
+                for name in self.card.spreads
+            },
         )
 
     def _classify(self, pictures: NDArray[np.uint8], views: int) -> Answers:
@@ -187,11 +195,17 @@ class Model:
             question.name: self._probabilities(question.name, values)
             for question, values in zip(self.card.questions, logits, strict=True)
         }
-        broken = ~np.isfinite(np.concatenate([embedding, *logits, *probabilities.values()], axis=1)).all(axis=1)
+        concentrations = {
+            question.name: self._concentrations(question.name, values)
+            for question, values in zip(self.card.questions, logits, strict=True)
+            if question.name in self.card.spreads
+        }
+        outputs = [embedding, *probabilities.values(), *concentrations.values()]
+        broken = ~np.isfinite(np.concatenate([*outputs, *logits], axis=1)).all(axis=1)
         if broken.any():
-            for values in (embedding, *probabilities.values()):
+            for values in outputs:
                 values[broken] = np.nan
-        return Answers(probabilities, embedding)
+        return Answers(probabilities, embedding, concentrations)
 
     def _check_shapes(self, count: int, embedding: NDArray[np.float32], logits: list[NDArray[np.float32]]) -> None:
         """Raise `ModelError` unless the outputs have the shapes stated in the card."""
@@ -213,6 +227,11 @@ class Model:
             cooled = logits / np.float32(self.card.temperatures[question])
             scaling = self.card.scalings.get(question)
             return softmax(cooled, axis=1) if scaling is None else scaling.probabilities(cooled)
+
+    def _concentrations(self, question: str, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        with np.errstate(invalid="ignore", over="ignore"):  # as above
+            cooled = logits / np.float32(self.card.temperatures[question])
+            return np.asarray(np.exp(cooled) * np.float32(self.card.spreads[question]))
 
     def asking(
         self,

@@ -51,12 +51,12 @@ def answer_columns(questions: Sequence[Question]) -> Columns:
     Returns
     -------
     dict of str to dict of str to str
-        By question and answer. A question with two answers and without votes has a column for the second only.
+        By question and answer. A question with two answers and without votes for both has a column for the second only.
     """
     taken: set[str] = set()
     found: Columns = {}
     for place, question in enumerate(questions):
-        whole = len(question.answers) != 2 or bool(question.votes)
+        whole = len(question.answers) != 2 or len(question.votes) == 2
         columns = found[question.name] = {}
         for number, answer in enumerate(question.answers):
             if number or whole:
@@ -64,6 +64,29 @@ def answer_columns(questions: Sequence[Question]) -> Columns:
                 long = f"p_{plain(question.name) or place}_{short}"
                 columns[answer] = _free([long] if question.votes else [f"p_{short}", long], taken)
     return found
+
+
+def derived_columns(questions: Sequence[Question], prefix: str) -> Columns:
+    """Name columns that belong to those of the probabilities, such as ``p_joint_bar_strong`` to ``p_bar_strong``.
+
+    Parameters
+    ----------
+    questions : sequence of Question
+        Of one model, in its order.
+    prefix : {"p_joint_", "low_", "high_"}
+        The beginning of their names, in place of ``p_``.
+
+    Returns
+    -------
+    dict of str to dict of str to str
+        By question and answer, as `answer_columns`.
+    """
+    known = answer_columns(questions)
+    taken = {name for columns in known.values() for name in columns.values()}
+    return {
+        question: {answer: _free([prefix + name.removeprefix("p_")], taken) for answer, name in columns.items()}
+        for question, columns in known.items()
+    }
 
 
 def class_columns(questions: Sequence[Question]) -> dict[str, str]:

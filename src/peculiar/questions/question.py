@@ -9,7 +9,7 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,12 @@ class Question:
         The question as people read it; default: its name.
     votes : tuple of str
         For a question with votes: the column of each answer, with counts or fractions. Then there is no column of
-        labels.
+        labels. If the first answer has none, its votes are the rest of `total`.
+    total : str
+        The column with the number of people asked, if the first answer has no column of votes; empty for fractions,
+        whose total is 1.
+    after : tuple of (str, str)
+        In a decision tree, the questions and answers that lead to it; empty if everyone is asked.
 
     Examples
     --------
@@ -60,6 +65,8 @@ class Question:
     trust: tuple[tuple[str, float], ...] = ()
     asks: str = ""
     votes: tuple[str, ...] = ()
+    total: str = ""
+    after: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         """Set the defaults of `column` and `asks` from the name."""
@@ -67,6 +74,11 @@ class Question:
             object.__setattr__(self, "column", self.name)
         if not self.asks:
             object.__setattr__(self, "asks", self.name.replace("_", " ") + "?")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that its answers are read from: those of the votes and of their total, or that of the labels."""
+        return (*self.votes, *filter(None, [self.total])) if self.votes else (self.column,)
 
     def check(self, labels: Iterable[str | None], path: Path) -> None:
         """Raise `LabelError` if labels, found in `path`, are not answers. None is an unknown label, and allowed."""
@@ -163,6 +175,10 @@ def _lost(names: list[str], following: Mapping[str, set[str]]) -> list[str]:
         reached |= new
         waiting += new
     return [f"no answer leads to {name!r}" for name in names if name not in reached]
+
+
+SEVERAL = ("no", "yes")
+"""Answers to the question whether an answer is among several that people gave at once."""
 
 
 FOUR_CLASS = Question(
@@ -300,7 +316,9 @@ def find_tree(name: str) -> Tree:
     A file of one question has ``name``, ``answers`` (a list of texts) and optionally ``asks``, ``meanings`` and
     ``votes`` (lists as long as ``answers``; the latter are columns of votes). A file of several has ``name`` and, for
     each question, a table ``[[question]]`` with the same entries and optionally ``then``: the name of the next
-    question, or a table of such names by answer.
+    question, or a table of such names by answer. With ``several = true`` people may give several answers at once: each
+    becomes a question of its own, named after both, with the answers "no" and "yes"; ``total`` names the column with
+    the number of people asked. A file with ``name`` and ``like`` has the questions of another tree of the package.
 
     Parameters
     ----------
@@ -336,6 +354,8 @@ def _read_tree(path: Path) -> Tree:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError, RecursionError) as error:
         message = f"{path}: cannot be read as TOML ({error})"
         raise LabelError(message) from error
+    if isinstance(like := told.get("like"), str) and set(told) == {"name", "like"} and _is_name(told["name"]):
+        return replace(find_tree(like), name=told["name"])
     if "question" not in told:
         tables, problems = [told], []
     else:
@@ -353,21 +373,44 @@ def _read_tree(path: Path) -> Tree:
     if problems:
         message = f"{path}: {'; '.join(problems)}"
         raise LabelError(message)
-    questions = tuple(
-        Question(
-            one["name"],
-            tuple(one["answers"]),
-            tuple(one.get("meanings", ())),
-            asks=one.get("asks", ""),
-            votes=tuple(one.get("votes", ())),
-        )
-        for one in tables
-    )
     try:
-        return Tree(told["name"], questions, {way: to for one in tables for way, to in _ways(one).items()})
+        return _tree_of(told["name"], tables)
     except LabelError as error:
         message = f"{path}: {error}"
         raise LabelError(message) from error
+
+
+def _tree_of(name: str, tables: Sequence[Mapping[str, Any]]) -> Tree:
+    """Return the tree of checked descriptions of questions."""
+    leads: dict[tuple[str, str], str] = {}
+    # Several answers at once are asked for one after the other; the first stands for all.
+    first = {
+        one["name"]: _part_name(one["name"], one["answers"][0]) if one.get("several") else one["name"] for one in tables
+    }
+    questions: list[Question] = []
+    for table in tables:
+        asks = table.get("asks", "")
+        if not table.get("several"):
+            leads |= {way: first.get(to, to) for way, to in _ways(table).items()}
+            answers, meanings = tuple(table["answers"]), tuple(table.get("meanings", ()))
+            questions.append(Question(table["name"], answers, meanings, asks=asks, votes=tuple(table.get("votes", ()))))
+            continue
+        parts = [_part_name(table["name"], answer) for answer in table["answers"]]
+        following = [*parts[1:], first.get(table.get("then", ""), table.get("then", ""))]
+        for number, (part, answer, to) in enumerate(zip(parts, table["answers"], following, strict=True)):
+            called = f"{asks or table['name'].replace('_', ' ') + '?'} {answer}?"
+            votes, total = table.get("votes", ()), table.get("total", f"{table['name']}_total-votes")
+            meant = ("", *table["meanings"][number : number + 1]) if table.get("meanings") else ()
+            one = Question(part, SEVERAL, meant, asks=called, votes=tuple(votes[number : number + 1]), total=total)
+            questions.append(one)
+            leads |= dict.fromkeys(((part, one) for one in SEVERAL), to) if to else {}
+    after = {one.name: tuple(way for way, to in leads.items() if to == one.name) for one in questions}
+    return Tree(name, tuple(replace(one, after=after[one.name]) for one in questions), leads)
+
+
+def _part_name(name: str, answer: str) -> str:
+    """Return the name of the question whether an answer is among several."""
+    return f"{name}_{answer}"
 
 
 def _ways(table: Mapping[str, Any]) -> dict[tuple[str, str], str]:
@@ -389,7 +432,8 @@ def _is_text(value: object) -> bool:
 
 def _faults(table: Mapping[str, Any], *, alone: bool) -> list[str]:
     """Return what is wrong with the description of one question."""
-    allowed = ("name", "answers", "meanings", "votes", "asks", *(() if alone else ("then",)))
+    several = table.get("several", False)
+    allowed = ("name", "answers", "meanings", "votes", "asks", "several", "total", *(() if alone else ("then",)))
     problems = [f"{key!r} is not known" for key in table if key not in allowed]
     if not _is_name(table.get("name")):
         problems.append(_NAMED)
@@ -402,6 +446,12 @@ def _faults(table: Mapping[str, Any], *, alone: bool) -> list[str]:
         problems.append("'asks' has to be text of at most 200 printable characters")
     if not isinstance(then, str) and not (isinstance(then, dict) and all(isinstance(to, str) for to in then.values())):
         problems.append("'then' has to be the name of the next question, or a table of such names by answer")
+    if not isinstance(several, bool):
+        problems.append("'several' has to be true or false")
+    elif several and not isinstance(then, str) and then:
+        problems.append("with several answers at once, 'then' has to be the name of the next question")
+    if "total" in table and not (several and _is_text(table["total"])):
+        problems.append("'total' is the column with the number of people asked, for several answers at once")
     if not problems:
         if not 2 <= len(set(answers)) == len(answers) <= 10:
             problems.append(f"2 to 10 different answers are needed, received {len(answers)}")
@@ -414,5 +464,8 @@ def _faults(table: Mapping[str, Any], *, alone: bool) -> list[str]:
 
 _TREES = Path(__file__).parent / "trees"
 
-TREES = ("gz2", "gz_decals")
-"""Names of the decision trees of the package: Galaxy Zoo 2 and Galaxy Zoo DECaLS."""
+TREES = (
+    *("gz2", "gz_decals", "gz_desi", "gz_hubble", "gz_candels"),
+    *("gz_cosmic_dawn", "gz_euclid", "gz_jwst"),
+)
+"""Names of the decision trees of the package, which are those of Galaxy Zoo's campaigns."""

@@ -5,13 +5,17 @@ predicts the fraction of people who would give an answer, which is more than the
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from peculiar.questions.question import Question
+
+# What Galaxy Zoo's campaigns add to the names of their questions where tables of several are put together, as in
+# ``bar-hubble_yes``; the last of two rounds first.
+_CAMPAIGNS = ("dr8", "dr5", "dr12", "gz2", "desi", "hubble", "candels", "cd", "h2o", "ukidss", "jwst", "euclid")
 
 # Names of columns in published tables: counts first, because fractions do not give the number of votes. The number
 # within a name is Galaxy Zoo 2's number of the answer.
@@ -20,7 +24,11 @@ _FORMS = (
     r"{question}_(a\d\d_)?{answer}_count",
     r"{question}_(a\d\d_)?{answer}",
     r"{question}_(a\d\d_)?{answer}_fraction",
+    *(f"{{question}}_{campaign}_{{answer}}{kind}" for campaign in _CAMPAIGNS for kind in ("", "_fraction")),
 )
+
+# Those of one answer among several that are given at once.
+_FORMS_OF_SEVERAL = ("{question}_count", "{question}", "{question}_fraction")
 
 # The Galaxy Challenge's names of answers to a question outside its tree.
 _GALAXY_CHALLENGE = {"odd": ("Class6.2", "Class6.1")}
@@ -54,6 +62,11 @@ class Votes:
     trust: NDArray[np.float32]
     labels: NDArray[np.int64]
 
+    @property
+    def counts(self) -> NDArray[np.float64]:
+        """Numbers of votes, shape (n,), from their weight: the inverse of what `count_votes` computes."""
+        return numbers_of_votes(self.trust)
+
     def of(self, rows: Sequence[int] | NDArray[np.integer]) -> "Votes":
         """Return those on some of the galaxies."""
         return Votes(self.shares[rows], self.trust[rows], self.labels[rows])
@@ -80,6 +93,62 @@ def count_votes(votes: NDArray[np.floating]) -> Votes:
     )
 
 
+def numbers_of_votes(trust: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return how many votes give fractions these weights; see `Votes.trust`."""
+    weights = np.minimum(trust.astype(np.float64), 1 - 1e-6)
+    return np.where(weights < _ALIKE, weights / _ALIKE, weights * (1 - _ALIKE) / (_ALIKE * (1 - weights)))
+
+
+def reached(
+    questions: Sequence[Question], probabilities: Mapping[str, NDArray[np.floating]]
+) -> dict[str, NDArray[np.float64]]:
+    """Return the share of all volunteers who reach each question of a decision tree.
+
+    A question is reached by those who give one of the answers that lead to it, so shares are multiplied along the
+    branches and added where branches meet.
+
+    Parameters
+    ----------
+    questions : sequence of Question
+    probabilities : mapping of str to ndarray, shape (n, answers)
+        By question, the share of each answer among those who reach it.
+
+    Returns
+    -------
+    dict of str to ndarray of float64, shape (n,)
+        Only of questions that not everyone is asked, and all of whose branches are known.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from peculiar.questions.question import Question
+    >>> from peculiar.questions.votes import reached
+    >>> disc, bar = Question("disc", ("no", "yes")), Question("bar", ("no", "yes"), after=(("disc", "yes"),))
+    >>> reached([disc, bar], {"disc": np.array([[0.2, 0.8]]), "bar": np.array([[0.5, 0.5]])})
+    {'bar': array([0.8])}
+    """
+    known = {question.name: question for question in questions}
+    found: dict[str, NDArray[np.float64] | None] = {}
+
+    def share(name: str) -> NDArray[np.float64] | None:
+        if name not in known:
+            return None
+        if name not in found:
+            after = known[name].after
+            total = np.zeros(len(probabilities[name])) if after else np.ones(len(probabilities[name]))
+            found[name] = None  # in case that the branches form a circle, which trees do not
+            for before, answer in after:
+                reaching = share(before)
+                if reaching is None or answer not in known[before].answers:
+                    return None
+                total = total + reaching * probabilities[before][:, known[before].answers.index(answer)]
+            found[name] = total
+        return found[name]
+
+    shares = {question.name: share(question.name) for question in questions if question.after}
+    return {name: values for name, values in shares.items() if values is not None}
+
+
 def find_votes(questions: Sequence[Question], columns: Sequence[str]) -> list[Question]:
     """Return the questions that have a column of votes for each answer, with these columns.
 
@@ -92,6 +161,9 @@ def find_votes(questions: Sequence[Question], columns: Sequence[str]) -> list[Qu
     plain = {_plain(column): column for column in reversed(columns)}
     found = []
     for question in questions:
+        if question.total:
+            found += _votes_of_several(question, columns, plain)
+            continue
         candidates = [question.votes, *(_matching(form, question, plain) for form in forms)]
         candidates += [
             tuple(f"Class{int(task)}.{number}" for number, _ in enumerate(question.answers, 1))
@@ -100,6 +172,14 @@ def find_votes(questions: Sequence[Question], columns: Sequence[str]) -> list[Qu
         candidates.append(_GALAXY_CHALLENGE.get(question.name, ()))
         found += [replace(question, votes=one) for one in candidates if one and set(one) <= set(columns)][:1]
     return found
+
+
+def _votes_of_several(question: Question, columns: Sequence[str], plain: dict[str, str]) -> list[Question]:
+    """Return the question whether an answer is among several, with the columns of its votes; empty without any."""
+    forms = [form.format(question=_plain(question.name)) for form in _FORMS_OF_SEVERAL]
+    named = [one for one in (*question.votes, *(plain.get(form, "") for form in forms)) if one in columns]
+    total = plain.get(_plain(question.total), "")
+    return [replace(question, votes=(named[0],), total=total)] if named else []
 
 
 def _matching(form: str, question: Question, plain: dict[str, str]) -> tuple[str, ...]:

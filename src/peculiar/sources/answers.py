@@ -13,6 +13,7 @@ from peculiar.questions.question import Question
 from peculiar.questions.votes import UNKNOWN, Votes, count_votes
 from peculiar.sources.dataset import warn_of_unreadable
 from peculiar.sources.stream import Source
+from peculiar.text import counted
 
 NOTHING_READABLE = "none of the pictures can be read, so there is nothing to learn from"
 
@@ -94,7 +95,7 @@ def read_answered(
     asked = tuple(question for question in questions if len(set(columns[question.name]) - {None}) > 1)
     places = " and ".join(str(source.path) for source in sources)
     if not asked:
-        names = ", ".join(name for question in questions for name in question.votes or (question.column,))
+        names = ", ".join(name for question in questions for name in question.columns)
         message = f"{places}: none of the columns {names} has two different answers to learn from"
         raise LabelError(message)
     rows = zip(*(columns[question.name] for question in asked), strict=True)
@@ -172,18 +173,40 @@ def read_votes(source: Source, question: Question) -> Votes:
     LabelError
         If a value is not a number of votes.
     """
-    columns = [[_number(entry) for entry in source.column(name)] for name in question.votes]
-    votes = np.array(columns, dtype=np.float64).T.reshape(len(source), len(question.votes))
+    entries = [source.column(name) for name in question.columns]
+    votes = np.array([[_number(entry) for entry in column] for column in entries], dtype=np.float64)
+    votes = votes.T.reshape(len(source), len(question.columns))
     wrong = np.argwhere(~(np.isfinite(votes) & (votes >= 0)))
     if len(wrong):
         row, column = wrong[0]
-        name = question.votes[column]
+        name = question.columns[column]
         message = (
-            f"{source.path}: {len(wrong):,} entries of {', '.join(question.votes)} are not numbers of votes; the first "
-            f"is {source.column(name)[row]!r} in {name}, of {source.ids()[row]}"
+            f"{source.path}: {len(wrong):,} entries of {', '.join(question.columns)} are not numbers of votes; the "
+            f"first is {entries[column][row]!r} in {name}, of {source.ids()[row]}"
         )
         raise LabelError(message)
-    return count_votes(votes)
+    if len(question.votes) == len(question.answers):
+        return count_votes(votes)
+    given = np.array([entry is not None for entry in entries[0]])
+    return count_votes(_with_rest(source, question, votes, given))
+
+
+def _with_rest(
+    source: Source, question: Question, votes: NDArray[np.float64], given: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Return votes with those for the first answer, which has no column: what the others leave of the total."""
+    others, total = (votes[:, :-1], votes[:, -1]) if question.total else (votes, given.astype(np.float64))
+    rest = total - others.sum(axis=1)
+    more = np.flatnonzero(rest < -1e-3)
+    if len(more):
+        what = question.total or "1, the total of fractions"
+        message = (
+            f"{source.path}: {counted(len(more), 'galaxy', 'have', 'has')} more votes in {', '.join(question.votes)} "
+            f"than in {what}; the first is {source.ids()[more[0]]}. Name the column with the number of people asked "
+            "(total = ..., in the TOML file)"
+        )
+        raise LabelError(message)
+    return np.column_stack([np.maximum(rest, 0), others])
 
 
 def _all_votes(sources: Sequence[Source], question: Question) -> Votes:

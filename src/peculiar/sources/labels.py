@@ -421,7 +421,7 @@ def told_questions(
     if len(set(ids)) < len(ids):
         message = f"{table}: some galaxies have several rows; the last of each counts"
         warnings.warn(message, PeculiarWarning, stacklevel=2)
-    wanted = dict.fromkeys(name for one in told for name in one.votes or (one.column,))
+    wanted = dict.fromkeys(name for one in told for name in one.columns)
     entries = {name: [entry_text(one) for one in reader.column(name)] for name in wanted}
     by_column = {
         name: {id_: one for id_, one in zip(ids, column, strict=True) if id_ and one is not None}

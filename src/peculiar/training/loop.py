@@ -12,16 +12,19 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from numpy.typing import NDArray
+from scipy.special import logsumexp, softmax
 from torch import Tensor
 from torch.nn import functional
 
 from peculiar.errors import RunError, UsageError
 from peculiar.files import run_files
 from peculiar.metrics.calibration import fit_temperature
+from peculiar.metrics.dirichlet import fit_factor
 from peculiar.models.linear_head import fit_head, fit_shares
 from peculiar.models.model_file import Model
 from peculiar.models.seen import SEEN
 from peculiar.questions.question import FOUR_CLASS, Question
+from peculiar.questions.votes import numbers_of_votes
 from peculiar.sources import Source, open_source
 from peculiar.sources.answers import Answered, read_answered
 from peculiar.sources.split import Split, data_digest
@@ -29,7 +32,7 @@ from peculiar.training.augment import middle, views
 from peculiar.training.balance import SURE, class_weights, draws
 from peculiar.training.dimensions import BODY
 from peculiar.training.lessons import ask_teachers, check_teacher, keep_lessons, kept_lessons
-from peculiar.training.losses import weighted_cross_entropy
+from peculiar.training.losses import dirichlet_multinomial, weighted_cross_entropy
 from peculiar.training.networks.bodies import imagenet_file, load_imagenet
 from peculiar.training.networks.galaxy import GalaxyNet, channels_last
 from peculiar.training.parts import check_parts, content, split_galaxies, told_split
@@ -336,6 +339,8 @@ class _Loop:
                 weights, bias = head.weights / head.temperature, head.bias / head.temperature
             else:
                 weights, bias = fit_shares(embeddings, shares[rows], trust[rows])
+                if self.record.recipe.votes == "dirichlet":
+                    bias = bias + _certainty(embeddings @ weights + bias, shares[rows], trust[rows])
             set_head(net, question, weights.T, bias)
         return net
 
@@ -428,13 +433,17 @@ class _Loop:
     def _question_loss(self, name: str, logits: Tensor, rows: NDArray[np.intp]) -> Tensor:
         recipe, weight = self.record.recipe, _QUESTION_WEIGHTS.get(name, 1.0)
         labels, shares, trust = self.data.labels[name][rows], self.data.shares.get(name), self.data.trust[name][rows]
-        loss = weighted_cross_entropy(
-            logits,
-            self._there(labels if shares is None else shares[rows]),
-            self._there(trust),
-            self.class_weights[name],
-            recipe.smoothing,
-        )
+        if shares is not None and recipe.votes == "dirichlet":
+            counts = numbers_of_votes(trust).astype(np.float32)
+            loss = dirichlet_multinomial(logits, self._there(shares[rows]), self._there(counts))
+        else:
+            loss = weighted_cross_entropy(
+                logits,
+                self._there(labels if shares is None else shares[rows]),
+                self._there(trust),
+                self.class_weights[name],
+                recipe.smoothing,
+            )
         if self.lessons:
             # For a galaxy with an uncertain label the teacher would only repeat the label that it was trained on.
             sure = (labels < 0) | (trust >= SURE) | (shares is not None)
@@ -458,17 +467,26 @@ class _Loop:
 
     def _validate(self) -> dict[str, Any]:
         """Score the averaged weights on the validation part."""
-        return {f"val_{name}": score(known) for name, known in self._known_answers().items()}
+        spread = self.record.recipe.votes == "dirichlet"
+        return {
+            f"val_{name}": score(known, spread=spread and known.is_voted)
+            for name, known in self._known_answers().items()
+        }
 
     def _conclude(self) -> dict[str, Any]:
-        """Fit the temperatures on the validation part."""
+        """Fit the temperatures on the validation part, and the spreads of votes."""
         known = self._known_answers()
+        spread = {name for name, one in known.items() if self.record.recipe.votes == "dirichlet" and one.is_voted}
         return {
             "temperatures": {
-                name: round(fit_temperature(one.logits, one.answers, one.trust), 4) if len(one.labels) else 1.0
+                # The logits of such questions also say how certain the shares are.
+                name: round(fit_temperature(one.logits, one.answers, one.trust), 4)
+                if len(one.labels) and name not in spread
+                else 1.0
                 for name, one in known.items()
             },
-            "scores": {name: score(one) for name, one in known.items()},
+            "spreads": {name: round(known[name].fit_spread(), 4) for name in known if name in spread},
+            "scores": {name: score(one, spread=name in spread) for name, one in known.items()},
         }
 
     def _known_answers(self) -> dict[str, Known]:
@@ -485,6 +503,13 @@ class _Loop:
                 labels[rows][known], None if shares is None else shares[rows][known], trust[known], logits[known]
             )
         return found
+
+
+def _certainty(logits: NDArray[np.floating], shares: NDArray[np.float32], trust: NDArray[np.float32]) -> float:
+    """Return what to add to logits so that votes are most likely under their exponentials as concentrations."""
+    ratios = softmax(logits, axis=1)
+    offset = float(np.log(fit_factor(shares * numbers_of_votes(trust)[:, None], ratios)))
+    return offset - float(np.median(logsumexp(logits, axis=1)))
 
 
 def _rate(progress: float) -> float:

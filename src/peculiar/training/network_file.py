@@ -78,6 +78,7 @@ def write_network(
             framing=record.recipe.framing,
             questions=record.questions,
             temperatures=notes["temperatures"],
+            spreads=notes.get("spreads", {}),
             views=views,
             training={
                 **record.model_dump(mode="json", exclude={"questions"}),

@@ -61,6 +61,9 @@ class Recipe(BaseModel):
     patience : int, optional
         Number of epochs without a fall of the log loss on the validation part after which training ends; the weights of
         the best epoch are taken. By default those of the last one are.
+    votes : {"shares", "dirichlet"}
+        How questions with votes are learned: their fractions by the cross-entropy, or fractions and spread by the
+        Dirichlet-multinomial likelihood; see `peculiar.training.losses.dirichlet_multinomial`.
     precision : {"no", "bf16"}
         Mixed precision. In bfloat16, processors with a matrix unit train the residual body three times as fast; the
         other body gains nothing.
@@ -83,6 +86,7 @@ class Recipe(BaseModel):
     averaging: float = Field(default=0.998, ge=0, lt=1)
     teaching: float = Field(default=0.5, ge=0, le=1)
     patience: int | None = Field(default=None, ge=1)
+    votes: Literal["shares", "dirichlet"] = "shares"
     precision: Literal["no", "bf16"] = "no"
     seed: int = Field(default=222, ge=0, lt=2**32)
     validation_size: float = Field(default=0.1, gt=0, lt=0.5)

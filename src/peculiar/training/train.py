@@ -29,7 +29,7 @@ SHIPPED_NAME = Path(SHIPPED).stem
 """Name of the model that ships, and of the set of its questions."""
 
 # Settings that one of the networks has and the other has not.
-_GALAXY, _EXERCISE = ("body", "width", "precision"), ("split_seed", "crop", "fast")
+_GALAXY, _EXERCISE = ("body", "width", "precision", "votes"), ("split_seed", "crop", "fast")
 
 # Names of settings on the command line, where these differ.
 _OPTIONS = {"start": "from", "teachers": "teacher"}
@@ -45,6 +45,7 @@ class Settings(TypedDict, total=False):
     learning_rate: float | None
     size: int | None
     precision: str | None
+    votes: str | None
     seed: int | None
     body: str | None
     width: int | None
@@ -158,8 +159,8 @@ def train(
         Without a watcher, write a line an epoch to standard error.
     **settings
         ``epochs``, ``batch_size``, ``learning_rate``, ``size`` (pixels), ``seed``; of the galaxy network ``body``
-        ("lite" or "residual"), ``width`` and ``precision`` ("no" or "bf16"), see `peculiar.training.recipe.Recipe`; of
-        the exercise's ``validation_size``, ``split_seed``, ``crop`` and ``fast``.
+        ("lite" or "residual"), ``width``, ``precision`` ("no" or "bf16") and ``votes`` ("shares" or "dirichlet"), see
+        `peculiar.training.recipe.Recipe`; of the exercise's ``validation_size``, ``split_seed``, ``crop`` and ``fast``.
 
     Returns
     -------

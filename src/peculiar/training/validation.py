@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax, softmax
 
 from peculiar.metrics.calibration import fit_temperature
+from peculiar.metrics.dirichlet import fit_factor, log_likelihood
 from peculiar.metrics.scores import class_auc
-from peculiar.questions.votes import Votes, deviations
+from peculiar.questions.votes import Votes, deviations, numbers_of_votes
 
 _NOTICEABLE = 0.002
 
@@ -23,6 +24,21 @@ class Known:
     shares: NDArray[np.float32] | None
     trust: NDArray[np.float32]
     logits: NDArray[np.float32]
+
+    @property
+    def is_voted(self) -> bool:
+        """Whether there are votes."""
+        return self.shares is not None
+
+    @property
+    def votes(self) -> NDArray[np.float64]:
+        """Numbers of votes by answer, shape (n, answers)."""
+        shares = np.zeros_like(self.logits) if self.shares is None else self.shares
+        return np.asarray(shares * numbers_of_votes(self.trust)[:, None])
+
+    def fit_spread(self) -> float:
+        """Return the factor of the exponentials of the logits under which the votes are most likely."""
+        return fit_factor(self.votes, np.exp(self.logits.astype(np.float64)))
 
     @property
     def answers(self) -> NDArray[np.int64] | NDArray[np.float32]:
@@ -60,14 +76,17 @@ def _log_loss(known: Known) -> float | None:
     return round(float(np.average(losses, weights=known.trust)), 4)
 
 
-def score(known: Known) -> dict[str, Any]:
-    """Return the scores of a question, for a line of the history."""
+def score(known: Known, *, spread: bool = False) -> dict[str, Any]:
+    """Return the scores of a question, for a line of the history; with `spread`, also the log likelihood of votes."""
     classes = known.logits.shape[1]
     probabilities, labels = softmax(known.logits, axis=1), known.labels
-    voted = {}
+    voted: dict[str, Any] = {}
     if known.shares is not None:
         off = deviations(Votes(known.shares, known.trust, labels), probabilities)
         voted = {"deviation": [round(value, 4) for value in off.tolist()]}
+        if spread and len(labels):
+            likelihood = log_likelihood(known.votes, np.exp(known.logits.astype(np.float64)))
+            voted["votes_log_likelihood"] = round(float(likelihood.mean()), 4)
         # Galaxies with tied votes have no right answer.
         probabilities, labels = probabilities[labels >= 0], labels[labels >= 0]
     chosen = probabilities.argmax(axis=1)
