@@ -15,6 +15,11 @@ export PECULIAR_DATA
 # What the model that ships is trained on.
 GALAXIES = $(PECULIAR_DATA)/stamps $(PECULIAR_DATA)/odd_native.parquet
 
+# Where runs are kept, and how many simulated galaxies are drawn for training, each as two looks show it.
+RUNS ?= runs
+SIMULATED ?= 6000
+LOOKS = $(RUNS)/simulated/any.parquet $(RUNS)/simulated/random.parquet
+
 # What Python compiles is kept, also where it is told otherwise: the demo's packages are installed uncompiled.
 export PYTHONDONTWRITEBYTECODE :=
 
@@ -22,7 +27,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: demo test test-all test-kernels test-slow fuzz train lint format docs site release-check clean help
+.PHONY: demo test test-all test-kernels test-slow fuzz train train-looks lint format docs site release-check clean help
 
 demo: $(VENV)/.installed-demo ## run the exercise from beginning to end; open demo/index.html afterwards
 	$(BIN)/peculiar demo --out demo
@@ -63,6 +68,16 @@ train: $(VENV)/.installed-train ## train the model that ships, on $PECULIAR_DATA
 		--credit "EfficientNet-lite0: Tan & Le 2019, arXiv:1905.11946; begun with weights learned on ImageNet (Apache-2.0)" \
 		--credit "Pictures: Sloan Digital Sky Survey; DESI Legacy Imaging Surveys"
 	$(BIN)/peculiar calibrate $(GALAXIES) --model runs/galaxy.onnx --eight-bits --out runs/galaxy.onnx
+
+$(LOOKS): | $(VENV)/.installed-train
+	mkdir -p $(@D)
+	$(BIN)/peculiar data get mock --look $(basename $(notdir $@)) --count $(SIMULATED) --size 192 --context 2 --seed 222 --out $@
+
+train-looks: $(VENV)/.installed-train $(LOOKS) ## train a candidate in RUNS, also on simulated galaxies, with two extents; goes on after a stop
+	$(BIN)/peculiar train $(GALAXIES) $(LOOKS) --question galaxy --from galaxy --context 2 --embedding 384 \
+		--consistency 0.2 --epochs 3 --seed 666 --out $(RUNS)/looks --resume
+	$(BIN)/peculiar export $(RUNS)/looks --out $(RUNS)/looks.onnx --views 1
+	$(BIN)/peculiar calibrate $(GALAXIES) --model $(RUNS)/looks.onnx --eight-bits --out $(RUNS)/looks.onnx
 
 lint: $(VENV)/.installed-dev ## check style, types, imports and dependencies
 	$(BIN)/ruff check

@@ -9,7 +9,7 @@ import torch
 
 from peculiar.errors import ModelError, RunError
 from peculiar.models.model_file import load_model
-from peculiar.training import loop, network_file, recipe
+from peculiar.training import build, network_file, recipe
 from peculiar.training.export import export
 from peculiar.training.weights import to_input
 from pictures import draw_galaxy
@@ -17,7 +17,7 @@ from pictures import draw_galaxy
 
 def test_probabilities_are_those_of_pytorch(tiny_run: Path, tiny_model: Path) -> None:
     pictures = np.stack([draw_galaxy(32, 4 + seed, 16, 16, seed=seed) for seed in range(12)])
-    net = loop.load_net(tiny_run, recipe.read_record(tiny_run))
+    net = build.load_net(tiny_run, recipe.read_record(tiny_run))
     temperatures = recipe.read_notes(tiny_run)["temperatures"]
     with torch.inference_mode():
         logits = net(to_input(torch.from_numpy(pictures), torch.device("cpu")))

@@ -23,7 +23,7 @@ from peculiar.sources import Source, open_source
 from peculiar.sources.answers import read_answered
 from peculiar.sources.labels import own_question, told_questions
 from peculiar.sources.split import part_of
-from peculiar.training import loop, recipe
+from peculiar.training import build, loop, recipe
 from peculiar.training.balance import class_weights, draws
 from peculiar.training.export import export
 from peculiar.training.loop import train_network
@@ -170,7 +170,7 @@ def test_weights_of_another_network(tiny_run: Path, tmp_path: Path) -> None:
     record = recipe.read_record(tiny_run)
     other = record.model_copy(update={"recipe": record.recipe.model_copy(update={"width": 16})})
     with pytest.raises(RunError, match=r"the weights do not match the network in run\.json"):
-        loop.load_net(tiny_run, other)
+        build.load_net(tiny_run, other)
 
 
 def test_a_galaxy_run_is_no_run_of_the_exercise(tiny_run: Path) -> None:

@@ -97,6 +97,22 @@ def train(
         int | None,
         typer.Option(help="Number of filters of the galaxy network's first layers; default: 32, or that of the model."),
     ] = None,
+    context: Annotated[
+        int | None,
+        typer.Option(help="Width of a second extent that the galaxy network sees, in squares of the galaxy: 1 or 2."),
+    ] = None,
+    embedding: Annotated[
+        int | None,
+        typer.Option(help="Numbers of the embedding, which is whitened; default: the features of the body."),
+    ] = None,
+    consistency: Annotated[
+        float | None,
+        typer.Option(help="Weight of the loss that draws two looks of a galaxy together (VICReg); default: 0."),
+    ] = None,
+    hints: Annotated[
+        float | None,
+        typer.Option(help="Weight of the loss that keeps the features of ImageNet; default: 0."),
+    ] = None,
     validation_size: Annotated[
         float | None, typer.Option(help="Exercise: share of the galaxies in the validation part; default: 0.2.")
     ] = None,
@@ -146,6 +162,10 @@ def train(
             size=size,
             body=body,
             width=width,
+            context=context,
+            embedding=embedding,
+            consistency=consistency,
+            hints=hints,
             crop=crop,
             fast=fast or None,
             validation_size=validation_size,

@@ -30,7 +30,7 @@ class Answered:
         The same galaxy may occur in several sources.
     origins : ndarray of int, shape (n,)
         Number of the source of each row.
-    pictures : ndarray of uint8, shape (n, size, size, 3)
+    pictures : ndarray of uint8, shape (n, size, size, 3 or more)
     labels : dict of str to ndarray of int, shape (n,)
         By question, the number of the answer, or `UNKNOWN`.
     trust : dict of str to ndarray of float32, shape (n,)
@@ -64,6 +64,7 @@ def read_answered(
     questions: Sequence[Question],
     framing: Framing,
     *,
+    prepare: Callable[[NDArray[np.uint8]], NDArray[np.uint8]] = lambda picture: picture,
     progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> Answered:
     """Read the pictures of sources that answer at least one of several questions.
@@ -75,6 +76,8 @@ def read_answered(
         Each is searched in its column, or its columns of votes, of every source.
     framing : Framing
         Crop and size of the pictures.
+    prepare : callable
+        Change of each framed picture before it is kept.
     progress : callable
         Called regularly with the numbers of pictures read and to read.
 
@@ -102,7 +105,8 @@ def read_answered(
     known = np.array([any(answer is not None for answer in answers) for answers in rows])
     for told in votes.values():
         known |= told.trust > 0
-    pictures = np.empty((int(known.sum()), framing.size, framing.size, 3), dtype=np.uint8)
+    blank = prepare(np.zeros((framing.size, framing.size, 3), dtype=np.uint8))
+    pictures = np.empty((int(known.sum()), *blank.shape), dtype=np.uint8)
     kept: list[int] = []
     ids: list[str] = []
     problems: dict[str, str] = {}
@@ -114,7 +118,7 @@ def read_answered(
         if galaxy.picture is None:
             problems[galaxy.id] = str(galaxy.problem)
             continue
-        pictures[len(kept)] = galaxy.picture
+        pictures[len(kept)] = prepare(galaxy.picture)
         kept.append(row)
         ids.append(galaxy.id)
         if len(kept) % 100 == 0 or len(kept) == len(pictures):

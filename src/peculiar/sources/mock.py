@@ -8,7 +8,7 @@ import pyarrow as pa
 from peculiar.errors import UsageError
 from peculiar.files.writing import writing
 from peculiar.images.decode import encode_picture
-from peculiar.simulation import simulate_views
+from peculiar.simulation import attributes, simulate_views
 from peculiar.simulation.truth import COLUMNS, columns_of_truth
 from peculiar.tables.column import ID, Column
 from peculiar.tables.writers import write_table
@@ -41,7 +41,7 @@ def write_mock(
         message = f"received count={count} and {len(looks)} looks; at least one galaxy and one look are needed"
         raise UsageError(message)
     image = Column("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())]), "picture of the galaxy")
-    columns = [ID, *COLUMNS, image]
+    columns = [ID, *COLUMNS, *attributes.COLUMNS, image]
 
     def batches() -> Iterator[pa.RecordBatch]:
         for start in range(0, count, _BATCH):
@@ -53,9 +53,11 @@ def write_mock(
                     simulate_views(row, seed=seed, looks=looks, features=features, size=size, contexts=(context,))
                 )
             ]
-            truth = columns_of_truth([view.truth for _, view in views])
+            truths = [view.truth for _, view in views]
+            truth = columns_of_truth(truths)
             pictures = [{"bytes": encode_picture(view.picture), "path": None} for _, view in views]
-            arrays = [pa.array([name for name, _ in views]), *truth.itercolumns(), pa.array(pictures, image.type)]
+            arrays = [pa.array([name for name, _ in views]), *truth.itercolumns()]
+            arrays += [*attributes.answer_columns(truths), pa.array(pictures, image.type)]
             yield pa.Table.from_arrays(arrays, schema=schema_of(columns)).combine_chunks().to_batches()[0]
             if progress is not None:
                 progress(len(rows))

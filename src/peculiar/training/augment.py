@@ -19,20 +19,22 @@ def views(pictures: Tensor, size: int) -> Tensor:
 
     Parameters
     ----------
-    pictures : Tensor of uint8, shape (n, height, width, 3)
+    pictures : Tensor of uint8, shape (n, height, width, 3 times the number of extents)
         Framed with a margin of `peculiar.training.dimensions.MARGIN`.
     size : int
         Side of the views, in pixels.
 
     Returns
     -------
-    Tensor of float32, shape (n, 3, size, size)
+    Tensor of float32, shape (n, 3 times the number of extents, size, size)
         From 0 to 1, in channels-last layout. Random numbers follow `torch.manual_seed`.
     """
     seen = _move(pictures.permute(0, 3, 1, 2).to(torch.float32).mul_(1 / 255), size)
     other = torch.rand(len(seen), device=seen.device) >= _AS_IT_IS
     if other.any():
-        seen[other] = _relight(seen[other])
+        # Extents lie below each other, so that the light of all changes alike.
+        below = torch.cat(seen[other].chunk(seen.shape[1] // 3, dim=1), dim=2)
+        seen[other] = torch.cat(_relight(below).chunk(seen.shape[1] // 3, dim=2), dim=1)
     return seen.contiguous(memory_format=torch.channels_last)
 
 
@@ -41,13 +43,13 @@ def middle(pictures: Tensor, size: int) -> Tensor:
 
     Parameters
     ----------
-    pictures : Tensor of uint8, shape (n, side, side, 3)
+    pictures : Tensor of uint8, shape (n, side, side, 3 times the number of extents)
         Framed with the same margin; `side` is `size` times the margin.
     size : int
 
     Returns
     -------
-    Tensor of float32, shape (n, 3, size, size)
+    Tensor of float32, shape (n, 3 times the number of extents, size, size)
     """
     rim = (pictures.shape[1] - size) // 2
     kept = pictures[:, rim : rim + size, rim : rim + size]
@@ -69,7 +71,8 @@ def _move(pictures: Tensor, size: int) -> Tensor:
 
 def _relight(seen: Tensor) -> Tensor:
     """Change flux, colours, contrast and noise, and blur or coarsen some pictures, to imitate other telescopes."""
-    count, size, device = len(seen), seen.shape[-1], seen.device
+    count, device = len(seen), seen.device
+    height, width = seen.shape[-2:]
     one, each = (count, 1, 1, 1), (count, 3, 1, 1)
     # Every seventh picture imitates a very different survey: other bands, stretch and sky.
     strange = (torch.rand(one, device=device) < 0.15).float()
@@ -86,9 +89,9 @@ def _relight(seen: Tensor) -> Tensor:
     # A quarter of a batch imitates a coarser telescope: light is summed over larger pixels.
     coarse = torch.rand(count, device=device) < 0.25
     if coarse.any():
-        fewer = int(size * _uniform((), 0.35, 0.9, device).item())
-        small = functional.interpolate(seen[coarse], (fewer, fewer), mode="area")
-        seen[coarse] = functional.interpolate(small, (size, size), mode="bilinear", align_corners=False)
+        fewer = int(width * _uniform((), 0.35, 0.9, device).item())
+        small = functional.interpolate(seen[coarse], (fewer * height // width, fewer), mode="area")
+        seen[coarse] = functional.interpolate(small, (height, width), mode="bilinear", align_corners=False)
     noise = 0.06 * torch.rand(one, device=device) ** 2 * (1 + strange)
     return (seen + torch.randn_like(seen) * noise).clamp_(0, 1)
 

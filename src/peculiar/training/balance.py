@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from peculiar.simulation.attributes import ATTRIBUTES
 from peculiar.sources.answers import Answered
 
 # Maximum factor by which a rare answer is oversampled, and minimum trust of its label: repeated wrong labels would be
@@ -18,7 +19,9 @@ _CLASS_WEIGHT_POWER = 1 / 2
 def draws(data: Answered, rows: NDArray[np.intp]) -> NDArray[np.intp]:
     """Return the rows of an epoch, repeated up to 3 times according to the rarity of their rarest trusted answer."""
     # By the square root of the rarity; oversampling by votes would bias the vote fractions.
-    labelled = {name: labels[rows] for name, labels in data.labels.items() if name not in data.shares}
+    # Of attributes the simulation can make as many as are wanted.
+    left_out = {*data.shares, *ATTRIBUTES}
+    labelled = {name: labels[rows] for name, labels in data.labels.items() if name not in left_out}
     counts = {name: np.bincount(labels[labels >= 0]) for name, labels in labelled.items()}
     most = max((count.max() for count in counts.values()), default=1)
     times = np.ones(len(rows))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from peculiar.errors import UsageError
 from peculiar.models.model_file import Model
+from peculiar.simulation.attributes import ATTRIBUTES
 from peculiar.sources.answers import Answered
 from peculiar.training.recipe import LESSONS, RunRecord
 from peculiar.training.watch import Watcher
@@ -21,13 +22,14 @@ _BATCH = 32
 
 def check_teacher(teacher: Model, record: RunRecord) -> None:
     """Raise an error for a teacher that does not fit, or that may have been trained on held-out galaxies."""
-    mine = {question.name: question.answers for question in record.questions}
+    # Simulated galaxies have the truth of their attributes, and need no teacher for it.
+    mine = {question.name: question.answers for question in record.questions if question.name not in ATTRIBUTES}
     its = {question.name: question.answers for question in teacher.card.questions if question.name in mine}
     if its != mine:
         message = f"the teacher {teacher.path} does not answer the same questions: {mine} are needed, it has {its}"
         raise UsageError(message)
-    if teacher.framing != record.recipe.framing:
-        message = f"the teacher {teacher.path} wants {teacher.framing}, and this run {record.recipe.framing}"
+    if teacher.framing != record.recipe.own_framing:
+        message = f"the teacher {teacher.path} wants {teacher.framing}, and this run {record.recipe.own_framing}"
         raise UsageError(message)
     if teacher.card.training.get("split_digest") != record.split_digest:
         message = (
@@ -43,10 +45,11 @@ def ask_teachers(
     """Return the mean probabilities of the teachers, by question, for some of the galaxies; other rows are 0."""
     size = teachers[0].framing.size
     rim = (data.pictures.shape[1] - size) // 2
-    lessons = {question.name: np.zeros((len(data), len(question.answers)), np.float32) for question in data.questions}
+    asked = [question for question in data.questions if question.name not in ATTRIBUTES]
+    lessons = {question.name: np.zeros((len(data), len(question.answers)), np.float32) for question in asked}
     for start in range(0, len(rows), _BATCH):
         some = rows[start : start + _BATCH]
-        pictures = data.pictures[some, rim : rim + size, rim : rim + size]
+        pictures = data.pictures[some, rim : rim + size, rim : rim + size, :3]
         answers = [teacher.classify(pictures, views=_VIEWS, framed=True).probabilities for teacher in teachers]
         for name, lesson in lessons.items():
             lesson[some] = np.mean([probabilities[name] for probabilities in answers], axis=0)
@@ -66,7 +69,8 @@ def kept_lessons(folder: Path, record: RunRecord) -> dict[str, NDArray[np.float3
     if not (folder / LESSONS).exists():
         return None
     tensors, _, notes = read_weights(folder / LESSONS)
-    names = {str(number): question.name for number, question in enumerate(record.questions)}
+    asked = [question.name for question in record.questions if question.name not in ATTRIBUTES]
+    names = {str(number): name for number, name in enumerate(asked)}
     if notes.get("of") != _asked(record) or set(tensors) != set(names):
         return None
     return {name: tensors[number].numpy() for number, name in names.items()}

@@ -25,17 +25,21 @@ from peculiar.models.model_file import Model
 from peculiar.models.seen import SEEN
 from peculiar.questions.question import FOUR_CLASS, Question
 from peculiar.questions.votes import numbers_of_votes
+from peculiar.simulation.attributes import ATTRIBUTES
 from peculiar.sources import Source, open_source
 from peculiar.sources.answers import Answered, read_answered
 from peculiar.sources.split import Split, data_digest
 from peculiar.training.augment import middle, views
 from peculiar.training.balance import SURE, class_weights, draws
+from peculiar.training.build import make_net
+from peculiar.training.consistency import vicreg
 from peculiar.training.dimensions import BODY
+from peculiar.training.hints import ImageNetHints, hint_loss
 from peculiar.training.lessons import ask_teachers, check_teacher, keep_lessons, kept_lessons
 from peculiar.training.losses import dirichlet_multinomial, weighted_cross_entropy
 from peculiar.training.networks.bodies import imagenet_file, load_imagenet
 from peculiar.training.networks.galaxy import GalaxyNet, channels_last
-from peculiar.training.parts import check_parts, content, split_galaxies, told_split
+from peculiar.training.parts import check_parts, content, other_looks, split_galaxies, told_split
 from peculiar.training.recipe import (
     AVERAGED,
     LESSONS,
@@ -69,6 +73,12 @@ _WARM_UP = 0.1
 _MEASURED_STEPS = 3
 
 _VALIDATION_BATCH = 128
+
+# The terms of VICReg are divided by the weight that the paper gives to invariance.
+_INVARIANCE = 25.0
+
+# Training galaxies whose embeddings tell how they are whitened.
+_WHITENED_BY = 8192
 
 
 def train_network(
@@ -149,12 +159,14 @@ def train_network(
     resuming = resume and (folder / run_files.LAST).exists()
     run_files.check_folder(folder, resume=resume, known=(run_files.RECORD, LESSONS))
     # Checked before anything is read.
-    if recipe.pretrained:
+    if recipe.pretrained or recipe.hints:
         imagenet_file()
     if start is not None:
         _check_start(start, recipe)
     sources = [one if isinstance(one, Source) else open_source(one) for one in data]
-    galaxies = read_answered(sources, questions, recipe.training_framing, progress=watcher.reading)
+    galaxies = read_answered(
+        sources, questions, recipe.training_framing, prepare=recipe.prepare, progress=watcher.reading
+    )
     if parts is None:
         split, duplicates = split_galaxies(galaxies, sources, recipe, progress=watcher.comparing)
     else:
@@ -201,7 +213,7 @@ def _check_start(start: Model, recipe: Recipe) -> None:
     for what, its, mine in (
         ("body", BODY, recipe.body),
         ("width", width_of(start), recipe.width),
-        ("pictures", start.framing, recipe.framing),
+        ("pictures", start.framing, recipe.own_framing),
     ):
         if its != mine:
             message = (
@@ -230,16 +242,18 @@ class _Loop:
         self.accelerator = Accelerator(mixed_precision=recipe.precision)
         self.device = self.accelerator.device
         torch.manual_seed(recipe.seed)
-        answers = {question.name: len(question.answers) for question in data.questions}
-        net = GalaxyNet(answers, recipe.width, recipe.body) if start is None else self._go_on_from(start)
+        net = make_net(record) if start is None else self._go_on_from(start)
         if start is None and recipe.pretrained:
             load_imagenet(net.body)
         if start is not None or recipe.pretrained:
             net.body[:_FIRST_LAYERS].requires_grad_(requires_grad=False)
         self.net = channels_last(net.to(self.device))
-        self.average = channels_last(GalaxyNet(answers, recipe.width, recipe.body).to(self.device)).eval()
+        self.average = channels_last(make_net(record).to(self.device)).eval()
         self.average.load_state_dict(self.net.state_dict())
+        self.hints = channels_last(ImageNetHints().to(self.device)) if recipe.hints else None
         self.drawn = draws(data, parts.training)
+        self.looks = other_looks(data.ids, parts.training) if recipe.consistency else {}
+        self.galaxies = recipe.batch_size // (2 if recipe.consistency else 1)
         # Class weights would bias the vote fractions that the network learns.
         self.class_weights = {
             question.name: self._there(
@@ -249,7 +263,7 @@ class _Loop:
             )
             for question in data.questions
         }
-        self.steps = len(self.drawn) // recipe.batch_size
+        self.steps = len(self.drawn) // self.galaxies
         if not self.steps:
             message = f"{len(self.drawn)} training galaxies are fewer than a batch of {recipe.batch_size}"
             raise UsageError(message)
@@ -257,7 +271,7 @@ class _Loop:
         groups: dict[tuple[bool, bool], list[Tensor]] = {}
         for name, parameter in self.net.named_parameters():
             if parameter.requires_grad:
-                groups.setdefault((name.startswith("heads."), parameter.ndim > 1), []).append(parameter)
+                groups.setdefault((not name.startswith("body."), parameter.ndim > 1), []).append(parameter)
         self.optimizer = torch.optim.AdamW(
             [
                 {
@@ -324,8 +338,15 @@ class _Loop:
         write_weights(self.folder / AVERAGED, self.average.state_dict())
 
     def _go_on_from(self, start: Model) -> GalaxyNet:
-        """Return the network of a model, with linear heads on its embeddings for new questions."""
+        """Return the network of a model, with linear heads on its embeddings for new questions.
+
+        In a network with another embedding, or with a second extent, only the body is the model's.
+        """
         net, new = restore(start, self.data.questions)
+        if self.record.recipe.embedding is not None or self.record.recipe.context > 1:
+            other = make_net(self.record)
+            other.body.load_state_dict(net.body.state_dict())
+            return other
         net.to(self.device).eval()
         for question in new:
             labels, shares = self.data.labels[question.name], self.data.shares.get(question.name)
@@ -405,7 +426,9 @@ class _Loop:
         torch.manual_seed(int(random.integers(2**63)))
         total = 0.0
         for step in range(self.steps):
-            rows = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
+            rows = order[step * self.galaxies : (step + 1) * self.galaxies]
+            if recipe.consistency:
+                rows = np.concatenate([rows, [random.choice(self.looks.get(row, [row])) for row in rows]])
             progress = ((epoch - 1) * self.steps + step) / (recipe.epochs * self.steps)
             for group in self.optimizer.param_groups:
                 group["lr"] = recipe.learning_rate * group["speed"] * _rate(progress)
@@ -426,12 +449,19 @@ class _Loop:
         pictures = torch.from_numpy(self.data.pictures[rows]).to(self.device)
         seen = views(pictures, recipe.size)
         with self.accelerator.autocast():
-            logits = self.net(seen)
+            embeddings = self.net.embed(seen)
+            logits = self.net.answer(embeddings)
         losses = [self._question_loss(name, answers.float(), rows) for name, answers in logits.items()]
+        if recipe.consistency:
+            one, other = embeddings.float().chunk(2)
+            losses.append(recipe.consistency * vicreg(one, other).loss() / _INVARIANCE)
+        if self.hints is not None:
+            losses.append(recipe.hints * hint_loss(self.net.hints(embeddings).float(), self.hints(seen[:, :3])))
         return torch.stack(losses).sum()
 
     def _question_loss(self, name: str, logits: Tensor, rows: NDArray[np.intp]) -> Tensor:
-        recipe, weight = self.record.recipe, _QUESTION_WEIGHTS.get(name, 1.0)
+        recipe = self.record.recipe
+        weight = recipe.attributes if name in ATTRIBUTES else _QUESTION_WEIGHTS.get(name, 1.0)
         labels, shares, trust = self.data.labels[name][rows], self.data.shares.get(name), self.data.trust[name][rows]
         if shares is not None and recipe.votes == "dirichlet":
             counts = numbers_of_votes(trust).astype(np.float32)
@@ -444,7 +474,7 @@ class _Loop:
                 self.class_weights[name],
                 recipe.smoothing,
             )
-        if self.lessons:
+        if name in self.lessons:
             # For a galaxy with an uncertain label the teacher would only repeat the label that it was trained on.
             sure = (labels < 0) | (trust >= SURE) | (shares is not None)
             lesson, asked = self._there(self.lessons[name][rows]), self._there(sure)
@@ -475,6 +505,8 @@ class _Loop:
 
     def _conclude(self) -> dict[str, Any]:
         """Fit the temperatures on the validation part, and the spreads of votes."""
+        if self.record.recipe.embedding is not None:
+            self._whiten()
         known = self._known_answers()
         spread = {name for name, one in known.items() if self.record.recipe.votes == "dirichlet" and one.is_voted}
         return {
@@ -488,6 +520,14 @@ class _Loop:
             "spreads": {name: round(known[name].fit_spread(), 4) for name in known if name in spread},
             "scores": {name: score(one, spread=name in spread) for name, one in known.items()},
         }
+
+    def _whiten(self) -> None:
+        """Whiten the embeddings of the averaged weights, as training galaxies have them."""
+        rows = np.random.default_rng(self.record.recipe.seed).permutation(self.parts.training)[:_WHITENED_BY]
+        with torch.inference_mode():
+            embeddings = torch.cat([self.average.embed(seen) for seen in self._seen(rows)])
+        self.average.whiten(embeddings.clone())
+        write_weights(self.folder / AVERAGED, self.average.state_dict())
 
     def _known_answers(self) -> dict[str, Known]:
         """Return the labels or votes of the validation galaxies with the outputs of the network, by question."""
@@ -517,16 +557,3 @@ def _rate(progress: float) -> float:
     if progress < _WARM_UP:
         return progress / _WARM_UP
     return (1 + math.cos(math.pi * (progress - _WARM_UP) / (1 - _WARM_UP))) / 2
-
-
-def load_net(folder: Path, record: RunRecord) -> GalaxyNet:
-    """Load the averaged weights of a run, for classification."""
-    answers = {question.name: len(question.answers) for question in record.questions}
-    net = GalaxyNet(answers, record.recipe.width, record.recipe.body)
-    tensors, _, _ = read_weights(folder / AVERAGED)
-    try:
-        net.load_state_dict(tensors)
-    except RuntimeError as error:
-        message = f"{folder}: the weights do not match the network in {run_files.RECORD} ({error})"
-        raise RunError(message) from error
-    return net.eval()

@@ -20,7 +20,7 @@ from peculiar.files.writing import writing
 from peculiar.models.card import FORMAT, Card, seal
 from peculiar.models.model_file import Model, load_model
 from peculiar.models.seen import SEEN, pack_ids
-from peculiar.training.loop import load_net
+from peculiar.training.build import load_net
 from peculiar.training.networks.galaxy import GalaxyNet
 from peculiar.training.recipe import read_notes, read_record
 from peculiar.training.weights import to_input
@@ -42,7 +42,7 @@ class _Graph(nn.Module):
         self.net = net
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
-        embedding = self.net.embed(pictures.permute(0, 3, 1, 2).to(torch.float32) * (1 / 255))
+        embedding = self.net.embed(self.net.extents(pictures.permute(0, 3, 1, 2).to(torch.float32) * (1 / 255)))
         return (embedding, *(head(embedding) for head in self.net.heads))
 
 
@@ -68,7 +68,7 @@ def write_network(
     record = read_record(folder)
     net = load_net(folder, record)
     notes = read_notes(folder)
-    size = record.recipe.size
+    size = record.recipe.framing.size
     whole = _to_onnx(net, size)
     try:
         card = Card(
@@ -177,7 +177,7 @@ def _wrong(model: Model, net: GalaxyNet, temperatures: dict[str, float]) -> dict
     pictures = np.concatenate([noise, smooth])
     found = model.classify(pictures, views=1, framed=True).probabilities
     with torch.inference_mode():
-        logits = net(to_input(torch.from_numpy(pictures), torch.device("cpu")))
+        logits = net(net.extents(to_input(torch.from_numpy(pictures), torch.device("cpu"))))
     furthest = {
         question: float(np.abs(found[question] - torch.softmax(values / temperatures[question], dim=1).numpy()).max())
         for question, values in logits.items()

@@ -65,3 +65,11 @@ def check_parts(data: Answered, parts: Split) -> None:
         if not (labels[parts.training] >= 0).any():
             message = f"no galaxy of the training part answers {name!r}; give more that do, or leave the question out"
             raise LabelError(message)
+
+
+def other_looks(ids: Sequence[str], rows: NDArray[np.intp]) -> dict[int, list[int]]:
+    """Return for each of some rows the others that show the same galaxy, where there are any."""
+    same: dict[str, list[int]] = {}
+    for row in rows.tolist():
+        same.setdefault(ids[row], []).append(row)
+    return {row: [one for one in group if one != row] for group in same.values() if len(group) > 1 for row in group}

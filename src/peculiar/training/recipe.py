@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from peculiar.errors import ModelError, RunError, UsageError
@@ -11,10 +13,16 @@ from peculiar.files import run_files
 from peculiar.images.decode import Framing
 from peculiar.models.model_file import Model
 from peculiar.questions.question import CLEAN5, FOUR_CLASS, ODD, Question
+from peculiar.simulation.attributes import ATTRIBUTES
 from peculiar.training.dimensions import BODY, LITE_WIDTH, MARGIN, WIDENING
 
 QUESTIONS: tuple[Question, ...] = (FOUR_CLASS, CLEAN5, ODD)
 """Questions of the model that ships."""
+
+ATTRIBUTE_QUESTIONS: tuple[Question, ...] = tuple(
+    Question(name, (f"no_{name}", name), column=f"{name}_answer") for name in ATTRIBUTES
+)
+"""What simulated galaxies teach: a question each, since several may be right at once."""
 
 AVERAGED = "averaged.safetensors"
 """File of the averaged weights, which are the ones to use."""
@@ -58,6 +66,18 @@ class Recipe(BaseModel):
         Decay of the exponential moving average of the weights.
     teaching : float
         Weight of the teachers in the loss, if there are any; the rest is the weight of the labels.
+    attributes : float
+        Weight of each attribute that simulated galaxies teach, relative to a question about real ones.
+    context : {1, 2}
+        Width of a second extent that the network sees, relative to the square around the galaxy; 1 for none.
+    embedding : int, optional
+        Numbers of the embedding, which is whitened after training; by default the features of the body, as they are.
+    consistency : float
+        Weight of the loss that draws two looks of one galaxy together (VICReg, divided by its weight of invariance); 0
+        for none. Then half of each batch are second looks: another picture of the galaxy, if there is one.
+    hints : float
+        Weight of the loss that keeps the features of ImageNet in the embedding; 0 for none. Needs the extra
+        `pretrained`.
     patience : int, optional
         Number of epochs without a fall of the log loss on the validation part after which training ends; the weights of
         the best epoch are taken. By default those of the last one are.
@@ -85,6 +105,11 @@ class Recipe(BaseModel):
     smoothing: float = Field(default=0.0, ge=0, lt=1)
     averaging: float = Field(default=0.998, ge=0, lt=1)
     teaching: float = Field(default=0.5, ge=0, le=1)
+    attributes: float = Field(default=0.2, ge=0)
+    context: int = Field(default=1, ge=1, le=2)
+    embedding: int | None = Field(default=None, ge=2, le=512)
+    consistency: float = Field(default=0.0, ge=0)
+    hints: float = Field(default=0.0, ge=0)
     patience: int | None = Field(default=None, ge=1)
     votes: Literal["shares", "dirichlet"] = "shares"
     precision: Literal["no", "bf16"] = "no"
@@ -105,15 +130,49 @@ class Recipe(BaseModel):
             raise ValueError(message)
         return value
 
+    @field_validator("consistency", "hints")
+    @classmethod
+    def _of_an_embedding(cls, value: float, info: ValidationInfo) -> float:
+        if value and info.data.get("embedding") is None:
+            message = f"{info.field_name} needs an embedding of its own; give its size (--embedding 384)"
+            raise ValueError(message)
+        return value
+
     @property
     def framing(self) -> Framing:
         """Framing of the network's input: the galaxy in the middle."""
+        return Framing(self.size * self.context, crop="galaxy", margin=float(self.context))
+
+    @property
+    def own_framing(self) -> Framing:
+        """Framing of the square around the galaxy alone, which is that of networks with one extent."""
         return Framing(self.size, crop="galaxy")
 
     @property
     def training_framing(self) -> Framing:
         """The same with a margin, from which augmentation takes its views."""
-        return Framing(round(self.size * MARGIN), crop="galaxy", margin=MARGIN)
+        return Framing(self.context * round(self.size * MARGIN), crop="galaxy", margin=self.context * MARGIN)
+
+    def prepare(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return what is kept of a picture for training.
+
+        Parameters
+        ----------
+        picture : ndarray of uint8, shape (context * side, context * side, 3)
+            Framed by `training_framing`.
+
+        Returns
+        -------
+        ndarray of uint8, shape (side, side, 3) or (side, side, 6)
+            The galaxy's own extent, and the wider one where the network sees it.
+        """
+        if self.context == 1:
+            return picture
+        side, times = len(picture) // self.context, self.context
+        rim = (len(picture) - side) // 2
+        wide = picture.reshape(side, times, side, times, 3).mean(axis=(1, 3))
+        own = picture[rim : rim + side, rim : rim + side]
+        return np.concatenate([own, np.rint(wide).astype(np.uint8)], axis=2)
 
 
 def make_recipe(start: Model | None = None, **values: Any) -> Recipe:
@@ -156,7 +215,8 @@ def width_of(model: Model) -> int:
 
 def trainable(model: Model) -> bool:
     """Return whether the network of a model can be trained further."""
-    return bool(model.card.training.get("recipe", {}).get("body") == BODY)
+    recipe = model.card.training.get("recipe", {})
+    return bool(recipe.get("body") == BODY and recipe.get("embedding") is None and recipe.get("context", 1) == 1)
 
 
 def unfit(model: Model) -> ModelError:

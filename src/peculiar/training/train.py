@@ -15,7 +15,7 @@ from peculiar.sources.dataset import Dataset
 from peculiar.sources.labels import find_question, open_labelled, told_questions
 from peculiar.training.classes import PATIENCE, VALIDATION_SIZE, train_classes
 from peculiar.training.fine_tuning import FINE_TUNE, FineTune
-from peculiar.training.recipe import LESSONS, QUESTIONS, make_recipe, read_notes, trainable
+from peculiar.training.recipe import ATTRIBUTE_QUESTIONS, LESSONS, QUESTIONS, make_recipe, read_notes, trainable
 from peculiar.training.run import Run
 from peculiar.training.watch import EpochLines, Watcher
 
@@ -29,7 +29,8 @@ SHIPPED_NAME = Path(SHIPPED).stem
 """Name of the model that ships, and of the set of its questions."""
 
 # Settings that one of the networks has and the other has not.
-_GALAXY, _EXERCISE = ("body", "width", "precision", "votes"), ("split_seed", "crop", "fast")
+_GALAXY = ("body", "width", "precision", "votes", "context", "embedding", "consistency", "hints")
+_EXERCISE = ("split_seed", "crop", "fast")
 
 # Names of settings on the command line, where these differ.
 _OPTIONS = {"start": "from", "teachers": "teacher"}
@@ -49,6 +50,10 @@ class Settings(TypedDict, total=False):
     seed: int | None
     body: str | None
     width: int | None
+    context: int | None
+    embedding: int | None
+    consistency: float | None
+    hints: float | None
     validation_size: float | None
     split_seed: int | None
     crop: str | None
@@ -159,8 +164,9 @@ def train(
         Without a watcher, write a line an epoch to standard error.
     **settings
         ``epochs``, ``batch_size``, ``learning_rate``, ``size`` (pixels), ``seed``; of the galaxy network ``body``
-        ("lite" or "residual"), ``width``, ``precision`` ("no" or "bf16") and ``votes`` ("shares" or "dirichlet"), see
-        `peculiar.training.recipe.Recipe`; of the exercise's ``validation_size``, ``split_seed``, ``crop`` and ``fast``.
+        ("lite" or "residual"), ``width``, ``precision`` ("no" or "bf16"), ``votes`` ("shares" or "dirichlet"),
+        ``context``, ``embedding``, ``consistency`` and ``hints``, see `peculiar.training.recipe.Recipe`; of the
+        exercise's ``validation_size``, ``split_seed``, ``crop`` and ``fast``.
 
     Returns
     -------
@@ -293,7 +299,9 @@ def _train_galaxy(
         raise UsageError(message)
     if start is None:
         # Another network than that of the model that ships, or one for pictures of another size, cannot go on from it.
-        other = set(given).intersection(("body", "width")) or given.get("size", _size()) != _size()
+        other = (
+            set(given).intersection(("body", "width", "context", "embedding")) or given.get("size", _size()) != _size()
+        )
         start = "imagenet" if question is not None or other else SHIPPED_NAME
     origin = _origin(start)
     own = question is None and not teachers and origin is not None
@@ -362,7 +370,8 @@ def _asked(
 ) -> tuple[list[Source], Sequence[Question]]:
     """Return the questions to learn, and sources that have their labels."""
     if question == SHIPPED_NAME and labels is None:
-        return sources, QUESTIONS
+        simulated = [one for one in ATTRIBUTE_QUESTIONS if any(any(source.column(one.column)) for source in sources)]
+        return sources, (*QUESTIONS, *simulated)
     if question is not None:
         asked = QUESTIONS if question == SHIPPED_NAME else find_tree(question).questions
         return told_questions(sources, asked, labels, id)
