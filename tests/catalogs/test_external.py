@@ -193,7 +193,7 @@ def test_teach_on_the_command_line(catalog: Path, table: Path) -> None:
     words = ["teach", "labels.csv", "--catalog", str(catalog), "--embeddings", str(table), "--out", "kinds.fits"]
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 0, done.output
-    assert "kinds.fits has the answers to kind for 120 galaxies" in done.stdout
+    assert "kinds.fits has the answers to 'kind' for 120 galaxies" in done.stdout
     assert "embeddings of zoobot.parquet" in done.stderr
     Path("kinds.fits").unlink()
     told = json.loads(CliRunner().invoke(app, [*words, "--json"]).stdout)

@@ -190,7 +190,7 @@ def test_info_names_versions(peculiar_command: Any) -> None:
         (["data", "check", "x", "--fix", "x.parquet"], 2, "give a name that ends in .csv"),
         (["predict", "x/*.jpg"], 2, r"nothing at x/\*\.jpg; give the folder, x, all"),
         (["data", "get", "simulatd", "--out", "x.npz"], 2, "no data set 'simulatd'. Did you mean 'simulated'"),
-        (["data", "list", "text.npz"], 1, "text.npz: no column holds pictures"),
+        (["predict", "text.npz"], 1, "text.npz: no column holds pictures"),
         (["demo", "--data", "nowhere.npz"], 2, "there is no file nowhere.npz"),
     ],
 )

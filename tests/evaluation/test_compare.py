@@ -163,7 +163,7 @@ def test_galaxies_in_one_or_repeated_are_left_out_and_counted(two: tuple[Path, P
     old, new, labels = two
     table = pa.parquet.read_table(new)
     pa.parquet.write_table(pa.concat_tables([table.slice(0, 40), table.slice(0, 1)]), tmp_path / "less.parquet")
-    with pytest.warns(PeculiarWarning, match="20 of 60 labels are of galaxies that are not in the data"):
+    with pytest.warns(PeculiarWarning, match="labels of galaxies that are not in the data: 20 of 60"):
         found = compare(old, tmp_path / "less.parquet", labels=labels)
     assert len(found.first.ids) == 39
     assert any("1 id occurs more than once" in note for note in found.notes)

@@ -36,7 +36,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_galaxies_are_drawn_and_told_as_data(folder: Path, tmp_path: Path) -> None:
-    with pytest.warns(UnreadablePictureWarning, match=r"1 pictures .* spot/1\.png: it is not a picture"):
+    with pytest.warns(UnreadablePictureWarning, match=r"1 of 3 pictures .* spot/1\.png: it is not a picture"):
         shown = explain(folder, SpotFinder(), tmp_path / "out", count=5, verbose=False)
     assert [one.id for one in shown] == ["no spot/0.png", "spot/2.png"]
     assert [one.label for one in shown] == ["no spot", "spot"]

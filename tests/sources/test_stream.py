@@ -230,8 +230,8 @@ def test_nothing_at_a_path_is_told(tmp_path: Path) -> None:
     [
         (b"", "is empty"),
         (b"\x7fELF\0\0", r"is of an unknown kind .* starts with b'\\x7fELF"),
-        (gzip.compress(b"id,file", mtime=0)[:-9], r"is of an unknown kind .* starts with b'\\x1f"),
-        (gzip.compress(b"", mtime=0)[:10] + b"\xff" * 40, r"is of an unknown kind .* starts with b'\\x1f"),
+        (gzip.compress(b"id,file", mtime=0)[:-9], "is compressed by gzip"),
+        (gzip.compress(b"", mtime=0)[:10] + b"\xff" * 40, "is compressed by gzip"),
     ],
 )
 def test_an_unknown_file_is_told_with_what_is_known(content: bytes, said: str, tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def test_a_head_is_taught_and_its_folder_has_a_model_and_a_page(classes: Path, t
     assert run.scores["class"]["accuracy"] > 0.9
     assert run.scores["class"]["intervals"]["accuracy"] is not None
     assert told.embedded[-1] == (100, 100)
-    assert told.notes[0].startswith("A head on the embeddings of tiny: balanced accuracy ")
+    assert told.notes[0].startswith("A head on the embeddings of the model tiny: balanced accuracy ")
     assert "by cross-validation (100 galaxies)" in told.notes[0]
     assert "too few to show that another model is better" in told.notes[1]
     card = run.model.card

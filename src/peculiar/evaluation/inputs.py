@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from peculiar.errors import UsageError
+from peculiar.errors import RunError, UsageError
 from peculiar.evaluation.candidates import Candidate, RunNet, file_candidate, run_candidate
 from peculiar.evaluation.scored import Scored, score_pictures, score_table
-from peculiar.files.run_files import model_file_of
+from peculiar.files.run_files import MODEL, RECORD, model_file_of
 from peculiar.models.model_file import Model, load_model
 from peculiar.questions.question import TREES, Question, find_tree
 from peculiar.questions.votes import find_votes
@@ -27,9 +27,14 @@ def candidate_of(
     Raises
     ------
     UsageError
-        If it is the folder of a run.
+        If it is the folder of a run without a model file.
+    RunError
+        If it is another folder.
     """
     if isinstance(model, str | os.PathLike) and model_file_of(Path(model)).is_dir():
+        if not (Path(model) / RECORD).exists():
+            message = f"{model} is not a training run: it has neither {RECORD} nor {MODEL}"
+            raise RunError(message)
         message = f"{model} is the folder of a run; give its network, load_run({str(model)!r}), or its model file"
         raise UsageError(message)
     if model is None or isinstance(model, str | os.PathLike):

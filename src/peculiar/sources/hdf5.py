@@ -26,7 +26,7 @@ from peculiar.sources.stream import MISSING, Row
 from peculiar.tables.column import Column
 from peculiar.tables.identifiers import ArrayIds, name_of_ids
 from peculiar.tables.reader import FOUND, TableReader, entry_text
-from peculiar.tables.sky import Sky
+from peculiar.tables.sky import DEC_NAMES, RA_NAMES, Sky
 from peculiar.tables.typed import typed_batches
 
 _ANSWERS = ("ans", "labels", "label")
@@ -193,7 +193,9 @@ def _read_columns(file: h5py.File, path: Path, count: int) -> pa.Table:
     columns, fields = [], []
     for name in file:
         link = file.get(name, getlink=True)
-        found = _dataset(file, name, path) if isinstance(link, h5py.HardLink) else None
+        # A link is not followed; one that stands for positions is refused, because they would be missed.
+        wanted = isinstance(link, h5py.HardLink) or name.lower() in (*RA_NAMES, *DEC_NAMES)
+        found = _dataset(file, name, path) if wanted else None
         if found is None or found.shape != (count,) or found.dtype.kind not in "buifSO" or _is_large(found):
             continue
         values = np.asarray(found)
