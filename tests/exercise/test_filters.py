@@ -128,6 +128,8 @@ def test_functional_keras_models_and_linear_layers(pictures: Pictures) -> None:
     hidden = keras.layers.Conv2D(2, 3, strides=8, name="linear")(inputs)
     outputs = keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(hidden))
     model = keras.Model(inputs, outputs)
+    # One filter whose map is positive, and one whose map is negative everywhere.
+    model.get_layer("linear").set_weights([np.full((3, 3, 3, 2), [0.1, -0.1]), np.zeros(2)])
 
     (activation,) = visualize_activations(model, [(pictures, LABELS % 3)], count=1)
 
