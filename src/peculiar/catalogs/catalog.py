@@ -6,8 +6,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from matplotlib.figure import Figure
-
 from peculiar.catalogs import search
 from peculiar.catalogs.anomalies import find_anomalies, read_answers
 from peculiar.catalogs.display import catalog_html, describe_catalog
@@ -29,6 +27,7 @@ from peculiar.tables.writers import format_to_write, write_table
 if TYPE_CHECKING:
     import pandas
     from astropy.table import Table
+    from matplotlib.figure import Figure
 
 Where = Cone | str | tuple[float, float, float]
 """A circle on the sky: a `Cone`, or right ascension, declination and radius in degrees, or these as text."""
@@ -367,7 +366,7 @@ class Catalog(GalaxyTable):
         by: str | None = None,
         count: int = 24,
         crop: str = "galaxy",
-    ) -> Figure:
+    ) -> "Figure":
         """Draw the first galaxies side by side, or the map of a catalogue with a layout.
 
         Parameters

@@ -5,9 +5,10 @@ embeddings; every other galaxy is placed between its most similar landmarks. Mem
 than for reading the catalogue.
 """
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pyarrow as pa
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from peculiar.catalogs.embeddings import Embeddings
@@ -16,9 +17,11 @@ from peculiar.catalogs.sheet import find_pictures
 from peculiar.catalogs.table import GalaxyTable
 from peculiar.errors import UsageError
 from peculiar.images.decode import Framing
-from peculiar.reports import plots
 from peculiar.sources.stream import Source
 from peculiar.tables.column import Column
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 LANDMARKS = 2_000
 
@@ -102,7 +105,7 @@ def lay_out(embeddings: Embeddings, *, landmarks: int = LANDMARKS, seed: int = 2
     return places
 
 
-def draw_layout(laid_out: GalaxyTable, source: Source | None = None) -> Figure:
+def draw_layout(laid_out: GalaxyTable, source: Source | None = None) -> "Figure":
     """Draw a map.
 
     Parameters
@@ -113,6 +116,8 @@ def draw_layout(laid_out: GalaxyTable, source: Source | None = None) -> Figure:
         The pictures: each cell of the map shows the galaxy nearest to its centre. Without it, every galaxy is a dot in
         the colour of its class.
     """
+    from peculiar.reports import plots  # Matplotlib takes a fifth of a second to import, and searches do not need it
+
     table = laid_out.to_arrow()
     x, y = (table[name].to_numpy() for name in "xy")
     if source is None:

@@ -2,24 +2,25 @@
 
 import itertools
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from peculiar.catalogs.table import GalaxyTable
 from peculiar.errors import DataError
 from peculiar.images.decode import Framing
-from peculiar.reports import plots
 from peculiar.sources.stream import Source, decode_row
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 MOST_ON_SHEET, MOST_OF_ID = 120, 22
 
 
 def draw_sheet(
     catalog: GalaxyTable, source: Source, framing: Framing, by: str | None = None, *, count: int = MOST_ON_SHEET
-) -> tuple[Figure, list[str]]:
+) -> tuple["Figure", list[str]]:
     """Draw the first galaxies side by side, with id and class below each.
 
     Parameters
@@ -61,6 +62,8 @@ def draw_sheet(
         ]
         for row, id_ in enumerate(ids)
     ]
+    from peculiar.reports import plots  # Matplotlib takes a fifth of a second to import, and searches do not need it
+
     figure = plots.draw_answers(np.stack([pictures.get(id_, missing) for id_ in ids]), captions)
     return figure, [id_ for id_ in ids if id_ not in pictures]
 

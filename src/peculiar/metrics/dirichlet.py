@@ -6,7 +6,6 @@ sum says how certain these are: Walmsley et al. 2022, MNRAS 509, 3966, section 4
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 from scipy.special import betaincinv, gammaln
 
 LEVEL = 0.9
@@ -65,6 +64,8 @@ def fit_factor(votes: NDArray[np.floating], concentrations: NDArray[np.floating]
     votes, concentrations : ndarray, shape (n, answers)
         As for `log_likelihood`.
     """
+    from scipy.optimize import minimize_scalar  # takes a tenth of a second to import, and classifying does not need it
+
     known = votes.sum(axis=1) > 0
     if not known.any():
         return 1.0

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft, ndimage
+from scipy import fft
 
 Floats = NDArray[np.float32]
 Rng = np.random.Generator
@@ -51,7 +51,11 @@ def expose(light: Floats, scale: float, rng: Rng) -> tuple[Floats, list[float]]:
     sky = SKY * ELECTRONS * scale**2 + (READ_NOISE * scale / PIXEL) ** 2
     sigma = 0.5 * PIXEL / scale
     white = rng.standard_normal(light.shape, np.float32)
-    grain = ndimage.gaussian_filter(white, (0, sigma, sigma), mode="wrap", truncate=3)
+    from scipy.ndimage import (
+        gaussian_filter,  # takes a fifth of a second to import, and reading pictures does not need it
+    )
+
+    grain = gaussian_filter(white, (0, sigma, sigma), mode="wrap", truncate=3)
     kernel = np.exp(-0.5 * (np.arange(-int(3 * sigma + 0.5), int(3 * sigma + 0.5) + 1) / sigma) ** 2)
     damping = float(np.sum(kernel**2) / np.sum(kernel) ** 2)  # factor of the rms by the filter, once per axis
     electrons = ELECTRONS[:, None, None]
