@@ -266,7 +266,7 @@ def compare(
 
 
 def _asked(side: Side, data: Any, *, part: str, views: int | None, include_training: bool) -> Asked:
-    """Return what is to be scored for one side: its own probabilities, or the pictures."""
+    """Return the input of one side: its own table of probabilities, or the pictures and its model."""
     options: dict[str, Any] = {"part": part, "views": views, "include_training": include_training}
     path = Path(side) if isinstance(side, str | os.PathLike) else None
     if table_of(side) is not None or (path is not None and path.suffix.lower() != ".onnx" and is_table(path)):

@@ -1,4 +1,4 @@
-"""How strongly the classes of a data set go with something else, such as the survey: odds ratios."""
+"""Odds ratios of the classes of a data set and other properties, such as the survey."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence

@@ -39,7 +39,7 @@ _KNOWN = frozenset(answer for question in QUESTIONS.values() for answer in quest
 
 
 KEPT_APART = ", except by `peculiar train` from a model, which keeps them apart"
-"""What `warn_of_parts` adds for sources whose parts training respects."""
+"""Further words of `warn_of_parts` for sources whose parts are kept apart in training."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,7 @@ def files_below(folder: Path) -> Iterator[Path]:
 
 
 def children(folder: Path) -> list[Path]:
-    """Return what lies in a folder, sorted by name, except what is hidden or belongs to an operating system.
+    """Return files and folders in a folder, sorted by name, without hidden ones and those of operating systems.
 
     Raises
     ------

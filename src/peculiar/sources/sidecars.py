@@ -95,7 +95,7 @@ def together(tables: Iterable[pa.Table]) -> pa.Table:
 
 
 def _key(path: str) -> str:
-    """Return what the files of one sample have in common: their path up to the first dot of the name."""
+    """Return the key that the files of one sample share: their path up to the first dot of the name."""
     folder, name = posixpath.split(path)
     return posixpath.join(folder, name.partition(".")[0])
 

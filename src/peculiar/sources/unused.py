@@ -31,7 +31,7 @@ _LOOKED_INTO = 8
 
 
 def unused_below(folder: Path, used: Sequence[Path] = (), *, names_files: bool = False) -> str:
-    """Return what a folder holds besides the files that are read, in words; empty if there is nothing.
+    """Describe the files of a folder that hold galaxies and are not read; empty if there are none.
 
     Parameters
     ----------

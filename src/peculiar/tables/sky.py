@@ -175,7 +175,7 @@ def on_sky(degrees: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 
 def position_fault(degrees: Sequence[float], written: Sequence[Any]) -> str | None:
-    """Return what is wrong with one position, None if it is on the sky.
+    """Describe the fault of one position; None if it is on the sky.
 
     Parameters
     ----------
