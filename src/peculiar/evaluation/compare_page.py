@@ -1,17 +1,17 @@
 """Page of a comparison: differences with intervals, reliability, and the galaxies whose class differs."""
 
-import io
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from peculiar.evaluation.page import facts_of
+from peculiar.evaluation.page import facts_of, keep_figure
 from peculiar.evaluation.pairs import PairedAnswers
 from peculiar.metrics.paired import LOWER_IS_BETTER, Difference
 from peculiar.reports import plots
-from peculiar.reports.page import Picture, Section, write_page
+from peculiar.reports.page import Section, write_page
 from peculiar.text import counted, format_score
 
 PAGE = "comparison.html"
@@ -40,13 +40,7 @@ def write_comparison(folder: Path, found: PairedAnswers, *, command: str = "") -
     path
         The page.
     """
-
-    def figure(drawn: Figure, name: str, caption: str) -> Picture:
-        for suffix in (".png", ".pdf"):
-            plots.save(drawn, folder / f"{name}{suffix}")
-        buffer = io.BytesIO()
-        drawn.savefig(buffer, dpi=120)
-        return Picture(f"{name}.pdf", caption, buffer.getvalue())
+    figure = partial(keep_figure, folder)
 
     first, second = found.names
     caption = f"Such galaxies: the class in {first}, the class in {second}, and the label; right answers are green."

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -83,12 +84,7 @@ def write_assessment(
     """
     answers = found.question.answers
 
-    def figure(drawn: Figure, name: str, caption: str) -> Picture:
-        for suffix in (".png", ".pdf"):
-            plots.save(drawn, folder / f"{name}{suffix}")
-        buffer = io.BytesIO()
-        drawn.savefig(buffer, dpi=120)
-        return Picture(f"{name}.pdf", caption, buffer.getvalue())
+    figure = partial(keep_figure, folder)
 
     sections = [
         _scores_section(found),
@@ -182,6 +178,15 @@ def write_assessment(
     if deviations:
         lead += f" The majority answer counts as right; the errors of the vote fractions are {deviations}."
     return write_page(folder / "report.html", "How good are the answers?", lead, sections)
+
+
+def keep_figure(folder: Path, drawn: Figure, name: str, caption: str) -> Picture:
+    """Write a figure as PNG and PDF into a folder, and return it for a page, which holds it and links to the PDF."""
+    for suffix in (".png", ".pdf"):
+        plots.save(drawn, folder / f"{name}{suffix}")
+    buffer = io.BytesIO()
+    drawn.savefig(buffer, dpi=120)
+    return Picture(f"{name}.pdf", caption, buffer.getvalue())
 
 
 def format_interval(interval: Interval) -> str:
