@@ -59,10 +59,14 @@ class Server:
         ]
         surroundings = {**os.environ, "PECULIAR_CACHE": str(own / "cache"), "no_proxy": "127.0.0.1"}
         self.process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, text=True, env=surroundings)
-        self.address = re.search(r"http://\S+?(?=/?\s)", self.process.stdout.readline())[0]
+        invitation = re.search(r"http://\S+", self.process.stdout.readline())[0]
+        self.address = invitation.partition("?")[0].rstrip("/")
+        # The address holds a token, which the first request turns into a cookie.
+        self.opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+        self.opener.open(invitation, timeout=900).close()
 
     def get(self, path: str, **query: object) -> bytes:
-        with urllib.request.urlopen(f"{self.address}{path}?{urlencode(query)}", timeout=900) as got:
+        with self.opener.open(f"{self.address}{path}?{urlencode(query)}", timeout=900) as got:
             return got.read()
 
     def seconds(self) -> float:

@@ -3,6 +3,7 @@
 import math
 import re
 import unicodedata
+from collections.abc import Sequence
 from itertools import takewhile
 
 _MOST_TOLD = 300
@@ -94,3 +95,8 @@ def changed(by: float, *, digits: int = 4) -> str:
 def format_score(value: float | None) -> str:
     """Return a score with three digits, or "undefined"."""
     return "undefined" if value is None or not math.isfinite(value) else f"{value:.3f}"
+
+
+def format_interval(interval: Sequence[float] | None) -> str:
+    """Return an interval with three digits, or an empty text if there is none."""
+    return "" if interval is None else f"{interval[0]:.3f}\u2013{interval[1]:.3f}"

@@ -22,7 +22,7 @@ from peculiar.errors import DataError, NotFoundError, PeculiarWarning, UnknownNa
 from peculiar.images.decode import encode_picture
 from peculiar.images.defects import Defect
 from peculiar.questions.question import FOUR_CLASS
-from peculiar.sources import simulate
+from peculiar.sources.simulated import simulate
 from peculiar.sources.split import split_by_id
 from peculiar.tables.reader import MODEL_NOTE
 

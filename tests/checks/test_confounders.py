@@ -11,7 +11,7 @@ import pytest
 from peculiar.checks.check import check
 from peculiar.checks.findings import Problem
 from peculiar.images.decode import encode_picture
-from peculiar.sources import simulate
+from peculiar.sources.simulated import simulate
 
 COUNT = 80
 PICTURES = simulate(COUNT, size=64, seed=222).pictures

@@ -252,11 +252,11 @@ def test_what_cannot_compile_is_no_error(gone: str) -> None:
 def test_what_cannot_be_kept_is_compiled_again(monkeypatch: pytest.MonkeyPatch) -> None:
     compile_ = kernel.njit
 
-    def without_a_place(*, cache: bool = False, **options: Any) -> Any:
+    def without_a_place(signature: Any, *, cache: bool = False, **options: Any) -> Any:
         def decorate(function: Any) -> Any:
             if cache:
                 raise RuntimeError(f"cannot cache function {function.__name__!r}: no locator available")
-            return compile_(**options)(function)
+            return compile_(signature, **options)(function)
 
         return decorate
 
@@ -265,7 +265,7 @@ def test_what_cannot_be_kept_is_compiled_again(monkeypatch: pytest.MonkeyPatch) 
     def twice(number: int) -> int:
         return 2 * number
 
-    assert kernel._cached(twice)(4) == 8
+    assert kernel._cached("int64(int64)")(twice)(4) == 8
 
 
 def test_compiled_code_is_kept_where_numba_is_told_to(tmp_path: Path) -> None:

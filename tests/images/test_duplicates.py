@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from peculiar.images.duplicates import PORTRAIT, find_duplicates, portrait
-from peculiar.sources import simulate
+from peculiar.sources.simulated import simulate
 
 GALAXIES = simulate(40, size=128, seed=3).pictures
 

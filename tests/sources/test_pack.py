@@ -13,8 +13,9 @@ from peculiar.catalogs.predict import predict
 from peculiar.cli import app
 from peculiar.errors import UsageError
 from peculiar.models.model_file import load_model
-from peculiar.sources import Source, open_mosaic, open_source, simulate
+from peculiar.sources import Source, open_mosaic, open_source
 from peculiar.sources.pack import pack
+from peculiar.sources.simulated import simulate
 from skies import header, planted, positions, sky
 
 

@@ -16,8 +16,9 @@ from peculiar.exercise.train import train as train_exercise
 from peculiar.images import duplicates
 from peculiar.images.decode import Framing
 from peculiar.questions.question import FOUR_CLASS
-from peculiar.sources import open_source, simulate
+from peculiar.sources import open_source
 from peculiar.sources.answers import read_answered
+from peculiar.sources.simulated import simulate
 from peculiar.sources.split import Split, keep_together
 from peculiar.training.parts import split_galaxies
 from peculiar.training.recipe import Recipe

@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 
-from peculiar.evaluation.page import format_interval
 from peculiar.metrics.scores import Scores
 from peculiar.notebook import Markup, bar, card, escaped, table
-from peculiar.text import counted, format_score, shown
+from peculiar.text import counted, format_interval, format_score, shown
 
 _SCORES = (
     ("accuracy", "accuracy"),

@@ -16,7 +16,7 @@ from peculiar.metrics.intervals import Interval
 from peculiar.metrics.scores import ClassScores, Scores
 from peculiar.reports import plots
 from peculiar.reports.page import Picture, Section, write_page
-from peculiar.text import changed, counted, format_score
+from peculiar.text import changed, counted, format_interval, format_score
 
 _CLASS_SCORES = (
     ("precision", "precision"),
@@ -187,11 +187,6 @@ def keep_figure(folder: Path, drawn: Figure, name: str, caption: str) -> Picture
     buffer = io.BytesIO()
     drawn.savefig(buffer, dpi=120)
     return Picture(f"{name}.pdf", caption, buffer.getvalue())
-
-
-def format_interval(interval: Interval) -> str:
-    """Return an interval with three digits, or an empty text if there is none."""
-    return "" if interval is None else f"{interval[0]:.3f}\u2013{interval[1]:.3f}"
 
 
 def _scores_section(found: Statistics) -> Section:

@@ -320,15 +320,27 @@ def _side(size: int) -> int:
     return ((size - 3) // 2 + 1) // 2
 
 
-def _cached(function: Callable[..., Any]) -> Any:
-    """Compile at the first call, and keep that for the next process where there is a folder to keep it in."""
-    try:
-        return njit(cache=True, error_model="numpy")(function)
-    except RuntimeError:
-        return njit(error_model="numpy")(function)
+def _cached(signature: Any) -> Callable[[Callable[..., Any]], Any]:
+    """Compile at once, and keep that for the next process where there is a folder to keep it in."""
+
+    def compiled(function: Callable[..., Any]) -> Any:
+        try:
+            return njit(signature, cache=True, error_model="numpy")(function)
+        except RuntimeError:
+            return njit(signature, error_model="numpy")(function)
+
+    return compiled
 
 
-@_cached
+_FLAT, _LOGITS = types.float32[::1], types.float32[:, ::1]
+# Arrays that may be written to are taken as well.
+_PIXELS, _ROWS, _LABELS = (
+    types.Array(kind, axes, "C", readonly=True)
+    for kind, axes in ((types.uint8, 2), (types.intp, 1), (types.int64, 1))
+)
+
+
+@_cached(types.float64(_PIXELS, types.intp, _ROWS, _LABELS, _FLAT, _FLAT, _LOGITS, types.boolean))
 def _through(
     pictures: NDArray[np.uint8],
     size: int,
@@ -411,7 +423,7 @@ def _through(
     return loss / count
 
 
-@_cached
+@_cached(types.none(*[_FLAT] * 4, *[types.float32] * 4))
 def _step(
     weights: _Numbers,
     gradients: _Numbers,
@@ -441,8 +453,6 @@ class Kernel(Steps):
         super().__init__(pictures, labels, net, optimizer)
         self._pixels = np.ascontiguousarray(pictures).reshape(len(pictures), -1)
         self._numbers = labels.astype(np.int64)
-        # One type whatever was given, so that numba compiles once; only a view of the caller's pictures is locked.
-        self._pixels.flags.writeable = False
 
     def learn(self, rows: NDArray[np.intp]) -> tuple[_Numbers, float]:
         """Take one step of training; see `Steps.learn`."""

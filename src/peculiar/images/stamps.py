@@ -141,6 +141,7 @@ class Field:
             raise DataError(message) from error
         self._shifts = [(0.0, 0.0) if sky is None else self._shift(sky, name) for sky in skies]
 
+    @np.errstate(over="ignore", invalid="ignore")
     def cut(self, column: float, row: float, side: int) -> Stamp:
         """Cut out a stamp around a place, without resampling: rows from the bottom up, in the mosaic's orientation.
 
@@ -168,9 +169,7 @@ class Field:
                 inside[:] = plane[window]
                 lacks = lacking(self._maps[band], window)
                 # A sum is finite if all values are, and faster to compute.
-                with np.errstate(over="ignore", invalid="ignore"):
-                    known = self.finished or math.isfinite(inside.sum())
-                if not known:
+                if not (self.finished or math.isfinite(inside.sum())):
                     unknown = ~np.isfinite(inside)
                     lacks = unknown if lacks is None else lacks | unknown
                 missing += 0 if lacks is None else int(np.count_nonzero(lacks))

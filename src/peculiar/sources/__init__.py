@@ -25,7 +25,6 @@ from peculiar.sources.mosaic import MosaicSource, parse_stamp_size
 from peculiar.sources.names import is_metadata
 from peculiar.sources.npz import NpzSource
 from peculiar.sources.paths import as_text, children, files_below
-from peculiar.sources.simulated import simulate, simulate_galaxy
 from peculiar.sources.stream import Galaxy, Row, Source
 from peculiar.sources.table import TableSource, holds_galaxies
 from peculiar.sources.tar import TAR_SUFFIXES, TarSource, looks_like_tar
@@ -50,8 +49,6 @@ __all__ = [
     "open_mosaic",
     "open_pictures",
     "open_source",
-    "simulate",
-    "simulate_galaxy",
 ]
 
 _SUFFIXES = {

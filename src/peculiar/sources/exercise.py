@@ -18,7 +18,6 @@ from peculiar.files.writing import writing
 from peculiar.questions.question import FOUR_CLASS
 from peculiar.sources.download import fetch
 from peculiar.sources.npz import NpzSource
-from peculiar.sources.simulated import simulate
 
 logger = logging.getLogger(__name__)
 
@@ -108,6 +107,8 @@ def _simulated(reason: Exception) -> tuple[NDArray[np.uint8], NDArray[np.float32
         f"say nothing about the sky. For the real galaxies, put {FILE} into a folder and set PECULIAR_DATA to it"
     )
     warnings.warn(message, SimulatedDataWarning, stacklevel=3)
+    from peculiar.sources.simulated import simulate  # for the few without the file
+
     simulation = simulate(COUNT)
     return simulation.pictures, simulation.labels
 

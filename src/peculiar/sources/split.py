@@ -1,6 +1,7 @@
 """Split galaxies into training, validation and test parts, by class and reproducibly."""
 
 import hashlib
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -68,9 +69,6 @@ def split(labels: ArrayLike, *, validation_size: float = 0.2, seed: int = 222, a
     UsageError
         If `validation_size` is not between 0 and 1.
     """
-    # Its import takes a second, which only those pay who split.
-    from sklearn.model_selection import train_test_split
-
     labels = np.asarray(labels)
     if not 0 < validation_size < 1:
         message = f"the share of the validation part has to be between 0 and 1, received {validation_size}"
@@ -88,19 +86,45 @@ def split(labels: ArrayLike, *, validation_size: float = 0.2, seed: int = 222, a
             "of that class or leave it out"
         )
         raise LabelError(message)
-    try:
-        training, validation = train_test_split(
-            np.arange(len(labels)), test_size=validation_size, stratify=one_hot, shuffle=True, random_state=seed
-        )
-    except ValueError as error:
-        classes = counted(int(np.count_nonzero(counts)), "class")
+    held_back = math.ceil(validation_size * len(labels))
+    classes = int(np.count_nonzero(counts))
+    if not len(labels) or classes > min(held_back, len(labels) - held_back):
         message = (
-            f"{counted(len(labels), 'galaxy')} of {classes} {'is' if len(labels) == 1 else 'are'} too few to hold back "
-            f"{validation_size:.0%} for validation with every class in both parts; add some, or hold back another "
-            f"share ({error})"
+            f"{counted(len(labels), 'galaxy')} of {counted(classes, 'class')} "
+            f"{'is' if len(labels) == 1 else 'are'} too few to hold back {validation_size:.0%} for validation with "
+            "every class in both parts; add some, or hold back another share"
         )
-        raise LabelError(message) from error
-    return Split(training, validation)
+        raise LabelError(message)
+    return _stratified(one_hot, held_back, np.random.RandomState(seed))
+
+
+def _stratified(one_hot: NDArray[Any], held_back: int, random: np.random.RandomState) -> Split:
+    """Draw the parts in the order of scikit-learn's `StratifiedShuffleSplit`, whose import takes half a second."""
+    # It orders classes by their one-hot rows as text, so the last column comes first.
+    members = [np.flatnonzero(column) for column in one_hot.T[::-1] if column.any()]
+    counts = np.array([len(rows) for rows in members])
+    trained = _proportional(counts, len(one_hot) - held_back, random)
+    held = _proportional(counts - trained, held_back, random)
+    shuffled = [rows[random.permutation(len(rows))] for rows in members]
+    training = [rows[:count] for rows, count in zip(shuffled, trained, strict=True)]
+    validation = [rows[start : start + count] for rows, start, count in zip(shuffled, trained, held, strict=True)]
+    return Split(random.permutation(np.concatenate(training)), random.permutation(np.concatenate(validation)))
+
+
+def _proportional(counts: NDArray[np.intp], draws: int, random: np.random.RandomState) -> NDArray[np.intp]:
+    """Share draws out in proportion to counts; what rounding leaves goes to the largest fractions, ties at random."""
+    exact = counts / counts.sum() * draws
+    shares = np.floor(exact)
+    fractions, left = exact - shares, int(draws - shares.sum())
+    for fraction in np.unique(fractions)[::-1]:
+        if not left:
+            break
+        tied = np.flatnonzero(fractions == fraction)
+        taken = random.choice(tied, size=min(left, len(tied)), replace=False)
+        shares[taken] += 1
+        left -= len(taken)
+    numbers: NDArray[np.intp] = shares.astype(np.intp)
+    return numbers
 
 
 def keep_together(parts: Split, same: Iterable[tuple[int, int]]) -> Split:

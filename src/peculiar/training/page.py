@@ -7,13 +7,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from peculiar.evaluation.page import format_interval
 from peculiar.files.run_files import MODEL
 from peculiar.metrics.scores import Scores
 from peculiar.models.model_file import Model
 from peculiar.reports import plots
 from peculiar.reports.page import Picture, Section, Strip, embedded, score_table, write_page
-from peculiar.text import counted, format_score
+from peculiar.text import counted, format_interval, format_score
 from peculiar.training.outcome import HELD_OUT, Outcome
 from peculiar.training.recipe import PAGE
 from peculiar.training.validation import best_epoch
