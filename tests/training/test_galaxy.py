@@ -61,3 +61,16 @@ def test_a_direction_of_nothing_but_rounding_is_not_blown_up() -> None:
     with torch.no_grad():
         net.whiten(net.embed(same))
         assert float(net.embed(same).abs().max()) < 20
+
+
+def test_an_embedding_of_its_own_also_joins_the_means_of_earlier_maps() -> None:
+    net = make(embedding=5)
+    pictures = torch.rand(2, 3, 32, 32)
+    with torch.inference_mode():
+        features = net._features(pictures)
+        stem = net.body[1](net.body[0](pictures))  # the last maps before the second halving
+        last = net.body(pictures)
+    assert features.shape == (2, net.join.in_features)
+    torch.testing.assert_close(features[:, : stem.shape[1]], stem.mean(dim=(2, 3)))
+    torch.testing.assert_close(features[:, -last.shape[1] :], last.mean(dim=(2, 3)))
+    assert make()._features(pictures).shape[1] == last.shape[1] < features.shape[1]

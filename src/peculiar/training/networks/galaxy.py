@@ -28,7 +28,8 @@ class GalaxyNet(nn.Module):
         Width of the second, wider extent relative to the galaxy's own square; 1 for none. Both go through the body as
         one batch, and their features lie side by side.
     embedding : int, optional
-        Numbers of the embedding, to which a linear layer joins the features; by default the features are the embedding.
+        Numbers of the embedding, to which a linear layer joins the features and the means of earlier maps, one for each
+        resolution. The last maps keep little but what answers the questions. By default the features are the embedding.
     hints : int
         Numbers of the features of another network that a linear layer predicts from the embedding in training; 0 for
         none.
@@ -52,7 +53,12 @@ class GalaxyNet(nn.Module):
         super().__init__()
         self.body = BODIES[body](width)
         self.context = context
-        features = WIDENING[body] * width * (2 if context > 1 else 1)
+        self.levels = embedding is not None
+        features = WIDENING[body] * width
+        if self.levels:
+            with torch.no_grad():
+                features = self._features(torch.zeros(2, 3, 64, 64)).shape[1]
+        features *= 2 if context > 1 else 1
         size = embedding or features
         self.join: nn.Module = nn.Identity() if embedding is None else nn.Linear(features, size)
         self.dropout = nn.Dropout(0.2)
@@ -77,12 +83,21 @@ class GalaxyNet(nn.Module):
     def embed(self, pictures: Tensor) -> Tensor:
         """Return the embeddings of pictures, float32 (n, values)."""
         seen = pictures if self.context == 1 else torch.cat([pictures[:, :3], pictures[:, 3:]])
-        features: Tensor = self.body(seen).mean(dim=(2, 3)).float()
+        features = self._features(seen)
         if self.context > 1:
             # Not `chunk`: the exporter does not know half of a batch of any size.
             features = features.reshape(2, -1, features.shape[1]).transpose(0, 1).flatten(1)
         joined: Tensor = self.join(features)
         return joined
+
+    def _features(self, maps: Tensor) -> Tensor:
+        """Return the means of the last maps; with `levels`, behind those of the last at each higher resolution."""
+        means = []
+        for number, layer in enumerate(self.body):
+            before, maps = maps, layer(maps)
+            if self.levels and number and maps.shape[-1] < before.shape[-1]:
+                means.append(before.mean(dim=(2, 3)))
+        return torch.cat([*means, maps.mean(dim=(2, 3))], dim=1).float()
 
     def answer(self, embeddings: Tensor) -> dict[str, Tensor]:
         """Return the logits of embeddings, by question."""
