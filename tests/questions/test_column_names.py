@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -27,6 +28,26 @@ def asked(draw: st.DrawFn) -> list[Question]:
         )
         for name in names
     ]
+
+
+@pytest.mark.parametrize("answer", [one for question in (FOUR_CLASS, CLEAN5, ODD) for one in question.answers])
+@pytest.mark.parametrize("spelt", [str.upper, str.lower])
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("more", [(), ("third",)])
+def test_an_answer_of_two_questions_has_no_column_that_could_be_taken_for_either(
+    answer: str, spelt: Callable[[str], str], first: bool, more: tuple[str, ...]
+) -> None:
+    # Of two answers, the first has no column: p_edge_on would still be read as its probability.
+    taught = Question("mine", (spelt(answer), "new", *more) if first else ("new", spelt(answer), *more))
+    found = answer_columns([FOUR_CLASS, CLEAN5, ODD, taught])
+    names = [name for columns in found.values() for name in columns.values()]
+    assert f"p_{plain(answer)}" not in names
+    if not first or more:
+        assert f"p_mine_{plain(answer)}" in names
+    for question in (FOUR_CLASS, CLEAN5, ODD, taught):
+        assert find_answer_columns(question, names, {}, [FOUR_CLASS, CLEAN5, ODD, taught])[1:] == [
+            found[question.name][one] for one in question.answers[1:]
+        ]
 
 
 @given(questions=asked())
@@ -72,9 +93,10 @@ def test_names_of_the_model_that_ships_and_of_a_taught_one() -> None:
     shape = Question("shape", ("flat", "round"))
     found = answer_columns([FOUR_CLASS, CLEAN5, ODD, shape])
     assert list(found["four_class"].values()) == ["p_normal", "p_ringed", "p_merger", "p_other"]
-    assert list(found["clean5"].values()) == ["p_round", "p_in_between", "p_cigar", "p_edge_on", "p_spiral"]
+    assert list(found["clean5"].values()) == ["p_clean5_round", "p_in_between", "p_cigar", "p_edge_on", "p_spiral"]
     assert found["odd"] == {"odd": "p_odd"}
     assert found["shape"] == {"round": "p_shape_round"}
+    assert list(answer_columns([FOUR_CLASS, CLEAN5, ODD])["clean5"].values())[0] == "p_round"
     assert class_columns([FOUR_CLASS, Question("Four class", ("a", "b"))]) == {
         "four_class": "class_four_class",
         "Four class": "class_four_class_2",

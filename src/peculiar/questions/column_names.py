@@ -8,6 +8,7 @@ which answer.
 import itertools
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from pydantic import TypeAdapter, ValidationError
@@ -39,8 +40,9 @@ def plain(text: str) -> str:
 def answer_columns(questions: Sequence[Question]) -> Columns:
     """Name the columns of probabilities.
 
-    A column is ``p_`` and the answer. If that name is taken, and for questions with votes, the question comes before
-    the answer, as in Galaxy Zoo's catalogues: ``p_shape_round``. If that is taken as well, a number follows:
+    A column is ``p_`` and the answer. If several questions have an answer of that name, and for questions with votes,
+    the question comes before the answer, as in Galaxy Zoo's catalogues: ``p_shape_round``. No column is called
+    ``p_round`` then, because it could be taken for either question's. If a name is taken, a number follows:
     ``p_shape_round_2``. A question or answer of which nothing remains becomes its number, counted from 0.
 
     Parameters
@@ -55,15 +57,32 @@ def answer_columns(questions: Sequence[Question]) -> Columns:
     """
     taken: set[str] = set()
     found: Columns = {}
+    shared = _shared(questions)
     for place, question in enumerate(questions):
         whole = len(question.answers) != 2 or len(question.votes) == 2
         columns = found[question.name] = {}
         for number, answer in enumerate(question.answers):
             if number or whole:
-                short = plain(answer) or str(number)
+                short = _short(answer, number)
                 long = f"p_{plain(question.name) or place}_{short}"
-                columns[answer] = _free([long] if question.votes else [f"p_{short}", long], taken)
+                columns[answer] = _free([long] if question.votes or short in shared else [f"p_{short}", long], taken)
     return found
+
+
+def _short(answer: str, number: int) -> str:
+    """Return an answer as part of a column name: its plain name, or its number if nothing of that remains."""
+    return plain(answer) or str(number)
+
+
+def _shared(questions: Sequence[Question]) -> set[str]:
+    """Return the names of answers that several questions without votes have, with a column or not."""
+    counts = Counter(
+        short
+        for question in questions
+        if not question.votes
+        for short in {_short(answer, number) for number, answer in enumerate(question.answers)}
+    )
+    return {short for short, count in counts.items() if count > 1}
 
 
 def derived_columns(questions: Sequence[Question], prefix: str) -> Columns:
@@ -125,7 +144,7 @@ def find_answer_columns(
             return [known.get(answer, f"p_{plain(answer)}") for answer in question.answers]
     found = []
     for number, answer in enumerate(question.answers):
-        short = plain(answer) or str(number)
+        short = _short(answer, number)
         called = (f"p_{plain(question.name)}_{short}", f"p_{short}", f"p_{answer.lower()}")
         found.append(next((name for name in called if name in columns), called[1]))
     return found
