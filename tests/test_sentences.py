@@ -1,12 +1,16 @@
 """Numbers in sentences, whatever their sign and number."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+import peculiar
 from peculiar.evaluation.assess import assess
 from peculiar.evaluation.page import _calibration_text
 from peculiar.questions.question import Question
-from peculiar.text import changed, counted
+from peculiar.text import changed, counted, nth_row
 from simulated_answers import draw
 
 
@@ -17,6 +21,13 @@ from simulated_answers import draw
 def test_things_are_counted(count: int, text: str) -> None:
     assert counted(count, "galaxy", "are", "is") == text
     assert counted(count, "galaxy") == text.rsplit(" ", 1)[0]
+
+
+def test_rows_are_counted_from_0_in_every_message() -> None:
+    assert nth_row(1200) == "row 1,200 (counted from 0)"
+    sources = Path(peculiar.__file__).parent.rglob("*.py")
+    rest = [text for path in sources for text in re.findall(r"\brow \{[^}]*\+ 1[^}]*\}", path.read_text())]
+    assert rest == []
 
 
 def test_plurals() -> None:

@@ -82,6 +82,11 @@ def counted(count: int, noun: str, verb: str = "", verb_of_one: str = "") -> str
     return f"{count:,} {plural} {verb}".rstrip()
 
 
+def nth_row(number: int) -> str:
+    """Return a row in words: "row 3 (counted from 0)". Rows are counted as in ids made of them, such as galaxies-3."""
+    return f"row {number:,} (counted from 0)"
+
+
 def changed(by: float, *, digits: int = 4) -> str:
     """Return how a value changes by a difference, such as "lower by 0.0362"; the sign decides the word."""
     if not math.isfinite(by):

@@ -41,8 +41,16 @@ def judge(peculiar_command: Any) -> Callable[..., tuple[int, str, str]]:
 @pytest.mark.parametrize(
     ("changed", "status", "words"),
     [
-        (first(-0.1), 1, "in t.parquet have to be non-negative and sum to 1; 1 do not, the first of them g0 (row 0)"),
-        (first(0.5), 1, "have to be non-negative and sum to 1; 1 do not, the first of them g0 (row 0): "),
+        (
+            first(-0.1),
+            1,
+            "in t.parquet have to be non-negative and sum to 1; 1 do not, the first of them g0, row 0 (counted from 0)",
+        ),
+        (
+            first(0.5),
+            1,
+            "have to be non-negative and sum to 1; 1 do not, the first of them g0, row 0 (counted from 0): ",
+        ),
         (
             {name: [100 * one for one in columns()[name]] for name in ("p_odd", "p_not_odd")},
             1,

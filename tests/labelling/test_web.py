@@ -439,7 +439,7 @@ def test_what_is_hostile_is_shown_as_text(tmp_path: Path, labels: Labels) -> Non
     opened.pictures.close()
 
 
-@pytest.mark.parametrize(("id_", "title"), [(None, "row 1"), (b"g0", "g0")])
+@pytest.mark.parametrize(("id_", "title"), [(None, "row 0"), (b"g0", "g0")])
 def test_a_galaxy_with_an_odd_id_has_a_page(id_: bytes | None, title: str, tmp_path: Path, labels: Labels) -> None:
     picture = encode_picture(draw_galaxy(32, 6, 16, 16))
     ids = [id_, *(f"g{number}".encode() for number in range(1, 9))]

@@ -95,7 +95,9 @@ def test_damaged_pictures_are_told_with_their_row(tmp_path: Path) -> None:
     path.write_bytes(content)
     rows = open_source(path).rows()
     assert [next(rows).id for _ in range(64)][-1] == "g-63"
-    with pytest.raises(DataError, match=r"g\.h5: is damaged from row 64 on \(.*; download or write it again"):
+    with pytest.raises(
+        DataError, match=r"g\.h5: is damaged from row 64 \(counted from 0\) on: .*; download or write it again"
+    ):
         next(rows)
 
 

@@ -289,12 +289,12 @@ def test_positions_that_are_none(tmp_path: Path) -> None:
     problems = [galaxy.problem for galaxy in open_mosaic(path, catalog, stamp_size="64px").galaxies()]
     assert problems == [
         None,
-        "row 1 of p.csv: ra 400 is not between -180 and 360 degrees",
-        "row 2 of p.csv: dec 150 is not between -90 and 90 degrees; ra and dec look swapped",
-        "row 3 of p.csv: ra is empty",
-        "row 4 of p.csv: ra 'nan' is not a number of degrees",
-        "row 5 of p.csv: ra 'north' is not a number of degrees",
-        "row 6 of p.csv: ra -355 is not between -180 and 360 degrees",
+        "row 1 (counted from 0) of p.csv: ra 400 is not between -180 and 360 degrees",
+        "row 2 (counted from 0) of p.csv: dec 150 is not between -90 and 90 degrees; ra and dec look swapped",
+        "row 3 (counted from 0) of p.csv: ra is empty",
+        "row 4 (counted from 0) of p.csv: ra 'nan' is not a number of degrees",
+        "row 5 (counted from 0) of p.csv: ra 'north' is not a number of degrees",
+        "row 6 (counted from 0) of p.csv: ra -355 is not between -180 and 360 degrees",
     ]
 
 
@@ -314,7 +314,8 @@ def test_no_position_matches(tmp_path: Path) -> None:
         open_mosaic(path, written(tmp_path / "a.csv", [10.0, 11.0], [2.0, 2.0]))
     swapped = written(tmp_path / "b.csv", [2.0, 2.0], [150.0, 150.0])
     with pytest.raises(
-        DataError, match=r"none of 2 positions can be used; the first: row 0 of b\.csv: .*; ra and dec look swapped"
+        DataError,
+        match=r"none of 2 positions can be used; the first: row 0 .* of b\.csv: .*; ra and dec look swapped",
     ):
         open_mosaic(path, swapped)
     pa.csv.write_csv(pa.table({"x": [1.0], "y": [1.0]}), tmp_path / "c.csv")

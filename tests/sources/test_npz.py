@@ -117,7 +117,10 @@ def changed(row: int, values: list[float]) -> NDArray[np.float32]:
         (np.linspace(0, 1, 8), r"received \(8,\)"),
         (one_hot(8).astype(str), "have to be numbers, received <U"),
         (one_hot(8).astype("f4,f4")[:, :2], r"have to be numbers, received \[\("),
-        (changed(5, [np.nan, 1, 0, 0]), r"not one-hot in 1 of 8 rows, the first of them row 5: \[nan, 1"),
+        (
+            changed(5, [np.nan, 1, 0, 0]),
+            r"not one-hot in 1 of 8 rows, the first of them row 5 \(counted from 0\): \[nan, 1",
+        ),
         (changed(3, [0.5, 0.5, 0, 0]), "row 3"),
         (changed(2, [1, 1, 0, 0]), "row 2"),
         (changed(1, [0, 0, 0, 0]), "row 1"),

@@ -37,8 +37,8 @@ def test_a_position_that_is_none_is_named(ra: object, dec: object, said: str) ->
         Positions(path)
     assert str(caught.value).splitlines() == [
         "positions.csv: positions that are not on the sky: 1 of 2, so nothing was downloaded; correct or remove these "
-        "rows (the first is row 1):",
-        f"  row 2 (bad one): {said}",
+        "rows (counted from 0):",
+        f"  row 1 (bad one): {said}",
     ]
 
 
@@ -49,7 +49,7 @@ def test_negative_right_ascensions_wrap() -> None:
 
 def test_nan_in_a_parquet_file_is_named() -> None:
     pa.parquet.write_table(pa.table({"ID": [7, 8], "RA": [1.0, float("nan")], "Dec": [1.0, 2.0]}), "positions.parquet")
-    with pytest.raises(DataError, match=r"row 2 \(8\): ra is nan"):
+    with pytest.raises(DataError, match=r"row 1 \(8\): ra is nan"):
         Positions("positions.parquet")
 
 
@@ -57,13 +57,15 @@ def test_of_many_bad_positions_ten_are_named() -> None:
     path = table([(row, row, 95) for row in range(25)])
     with pytest.raises(DataError, match=r"not on the sky: 25 of 25") as caught:
         Positions(path)
-    assert str(caught.value).count("row ") == 11
+    assert str(caught.value).count("row ") == 10
     assert str(caught.value).endswith("and 15 more")
 
 
 def test_ids_that_occur_twice_are_named() -> None:
     path = table([("a", 1, 1), ("b", 2, 2), ("a", 3, 3)])
-    with pytest.raises(DataError, match=r"1 id occurs more than once.*of its own: row 1 \(a\), row 3 \(a\)"):
+    with pytest.raises(
+        DataError, match=r"1 id occurs more than once.*of its own\. Rows, counted from 0: row 0 \(a\), row 2 \(a\)"
+    ):
         Positions(path)
 
 

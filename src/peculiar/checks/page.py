@@ -19,7 +19,7 @@ from peculiar.sources.stream import decode_row
 from peculiar.tables.column import Column
 from peculiar.tables.identifiers import typed_ids
 from peculiar.tables.writers import write_table
-from peculiar.text import counted
+from peculiar.text import counted, nth_row
 
 # Number of findings shown of each kind, and of pictures shown of each finding.
 MOST_SHOWN, MOST_PICTURES = 24, 3
@@ -120,7 +120,7 @@ def _pictures(found: CheckResult, wanted: Iterable[int], label: str | None) -> d
         if number not in wanted:
             continue
         if row.id != found.ids[number]:
-            message = f"{found.data} has changed since it was checked: row {number} is now {row.id}"
+            message = f"{found.data} has changed since it was checked: {nth_row(number)} is now {row.id}"
             raise DataError(message)
         galaxy = decode_row(row, framing)
         if galaxy.picture is not None:

@@ -16,7 +16,7 @@ from peculiar.sources import open_source
 from peculiar.sources.labels import ColumnsById, join_labels, joined_text, read_labels, warn_of_strangers
 from peculiar.tables.column import texts
 from peculiar.tables.reader import TableReader, as_table, entry_text, find_id
-from peculiar.text import counted
+from peculiar.text import counted, nth_row
 
 
 def read_probabilities(
@@ -188,7 +188,7 @@ def read_table(
     # Rows without an id get one as in `peculiar.sources`, so that no two galaxies have the same.
     named = [entry_text(given_ids[row]) or f"{path.stem}-{row}" for row in rows]
     classes = np.array([numbers[entries[row]] for row in rows], dtype=np.int64)
-    descriptions = [f"{name} (row {row})" for name, row in zip(named, rows, strict=True)]
+    descriptions = [f"{name}, {nth_row(row)}" for name, row in zip(named, rows, strict=True)]
     check_probabilities(probabilities[rows], f" in {path}", descriptions)
     without = sum(entry is not None for entry in entries) - len(rows)
     if without:

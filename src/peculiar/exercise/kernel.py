@@ -335,8 +335,7 @@ def _cached(signature: Any) -> Callable[[Callable[..., Any]], Any]:
 _FLAT, _LOGITS = types.float32[::1], types.float32[:, ::1]
 # Arrays that may be written to are taken as well.
 _PIXELS, _ROWS, _LABELS = (
-    types.Array(kind, axes, "C", readonly=True)
-    for kind, axes in ((types.uint8, 2), (types.intp, 1), (types.int64, 1))
+    types.Array(kind, axes, "C", readonly=True) for kind, axes in ((types.uint8, 2), (types.intp, 1), (types.int64, 1))
 )
 
 

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from peculiar.errors import DataError, LabelError
 from peculiar.metrics.intervals import Interval, ScoreIntervals, areas, score_intervals, weighted_calibration_error
+from peculiar.text import nth_row
 
 AUC_THRESHOLDS = 200
 
@@ -338,7 +339,7 @@ def check_probabilities(
     # Also true where a row holds NaN. Half precision sums to 1 within 1e-3.
     wrong = np.flatnonzero(~((np.abs(probabilities.sum(axis=1) - 1) < 1e-2) & (probabilities >= 0).all(axis=1)))
     if wrong.size:
-        first, row = probabilities[wrong[0]], f"row {wrong[0]}" if names is None else names[wrong[0]]
+        first, row = probabilities[wrong[0]], nth_row(int(wrong[0])) if names is None else names[wrong[0]]
         total = float(first.sum())
         hint = "; these seem to be per cent: divide them by 100" if abs(total - 100) < 1 and (first >= 0).all() else ""
         message = (

@@ -28,6 +28,7 @@ from peculiar.tables.identifiers import ArrayIds, name_of_ids
 from peculiar.tables.reader import FOUND, TableReader, entry_text
 from peculiar.tables.sky import DEC_NAMES, RA_NAMES, Sky
 from peculiar.tables.typed import typed_batches
+from peculiar.text import nth_row
 
 _ANSWERS = ("ans", "labels", "label")
 
@@ -104,7 +105,7 @@ class Hdf5Source(StackSource):
                 try:
                     piece = next(pieces)
                 except _DAMAGE as error:
-                    message = f"{self.path}: is damaged from row {number} on ({error}); download or write it again"
+                    message = f"{self.path}: is damaged from {nth_row(number)} on: {error}; download or write it again"
                     raise DataError(message) from error
                 for pixels, unknown in zip(self._stack.pixels(piece), has_unknown(piece), strict=True):
                     yield Row(

@@ -27,6 +27,7 @@ from peculiar.tables.quantity import quantity_of
 from peculiar.tables.reader import FOUND, Keys, TableReader, entry_text, find_id, warn_of_ids, warn_of_no_ids
 from peculiar.tables.sky import need_sky, on_sky, position_fault
 from peculiar.tables.typed import carried, described
+from peculiar.text import nth_row
 
 SMALLEST, LARGEST = 4, 4096
 """Allowed sides of stamps, in pixels."""
@@ -292,7 +293,7 @@ class MosaicSource(Source):
                 entry_text(labels[row]),
                 problem=None
                 if valid[row]
-                else f"row {number + row} of {self._catalog.name}: "
+                else f"{nth_row(number + row)} of {self._catalog.name}: "
                 f"{position_fault(sky[:, row].tolist(), [each[row] for each in written])}",
             )
             for row in range(count)

@@ -25,6 +25,7 @@ from peculiar.sources.paths import as_text
 from peculiar.sources.stack import Stack, StackSource, has_unknown
 from peculiar.sources.stream import MISSING, Row
 from peculiar.tables.identifiers import ArrayIds, name_of_ids
+from peculiar.text import nth_row
 
 T = TypeVar("T")
 
@@ -272,8 +273,8 @@ def _check_labels(labels: NDArray[Any], count: int, path: Path) -> NDArray[np.fl
     wrong = np.flatnonzero(~(np.isin(labels, (0, 1)).all(axis=1) & (labels.sum(axis=1) == 1)))
     if wrong.size:
         message = (
-            f"{path}: 'labels' are not one-hot in {wrong.size} of {count} rows, the first of them row {wrong[0]}: "
-            f"{labels[wrong[0]].tolist()}"
+            f"{path}: 'labels' are not one-hot in {wrong.size} of {count} rows, the first of them "
+            f"{nth_row(int(wrong[0]))}: {labels[wrong[0]].tolist()}"
         )
         raise LabelError(message)
     return labels.astype(np.float32)

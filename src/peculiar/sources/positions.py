@@ -106,13 +106,13 @@ class Positions:
             if fault := position_fault(degrees, written):
                 bad += 1
                 if len(faults) < 10:
-                    faults.append(f"row {row + 1} ({id_}): {fault}")
+                    faults.append(f"row {row} ({id_}): {fault}")
         if bad:
             more = f"\n  and {bad - len(faults):,} more" if bad > len(faults) else ""
             listed = "\n  ".join(faults)
             message = (
                 f"{self.path}: positions that are not on the sky: {bad:,} of {count:,}, so nothing was downloaded; "
-                f"correct or remove these rows (the first is row 1):\n  {listed}{more}"
+                f"correct or remove these rows (counted from 0):\n  {listed}{more}"
             )
             raise DataError(message)
         self._check_ids(digests)
@@ -123,10 +123,10 @@ class Positions:
         twice = {int(value) for value in values[counts > 1]}
         if not twice:
             return
-        rows = (f"row {row + 1} ({id_})" for row, id_, _, _ in self._rows() if _short_digest(id_) in twice)
+        rows = (f"row {row} ({id_})" for row, id_, _, _ in self._rows() if _short_digest(id_) in twice)
         message = (
             f"{self.path}: {counted(len(twice), 'id', 'occur', 'occurs')} more than once, so nothing was downloaded; "
-            f"each galaxy needs an id of its own: {', '.join(itertools.islice(rows, 10))}"
+            f"each galaxy needs an id of its own. Rows, counted from 0: {', '.join(itertools.islice(rows, 10))}"
         )
         raise DataError(message)
 

@@ -23,6 +23,7 @@ from peculiar.errors import DataError, UnknownNameError, UsageError
 from peculiar.files.limits import WHOLE_BYTES
 from peculiar.tables.identifiers import id_texts, name_of_ids
 from peculiar.tables.reader import TableReader, check_file, find_column, find_id, is_table, parts_below
+from peculiar.text import nth_row
 
 VECTOR_COLUMNS = (
     *("embedding", "embeddings", "image_embedding", "vector", "vectors", "features", "feature"),
@@ -170,7 +171,7 @@ class TableVectors(Vectors):
         if len(odd):
             message = (
                 f"{self.path}: vectors have different lengths: {self.width} numbers in the first, {lengths[odd[0]]} in "
-                f"row {first + odd[0]} (counted from 0); embeddings of one network have the same length"
+                f"{nth_row(first + int(odd[0]))}; embeddings of one network have the same length"
             )
             raise DataError(message)
         block = np.full((len(array), self.width), np.nan, dtype=np.float32)

@@ -272,7 +272,7 @@ class Gallery:
         """Return the values of a galaxy, by column, without pictures. A missing id is replaced by the row."""
         found = self.catalog.take(np.array([row]), self.catalog.plain).to_pylist()[0]
         known = {name: value for name, value in found.items() if value is not None and not isinstance(value, bytes)}
-        return known | {"id": entry_text(found["id"]) or f"row {row + 1}"}
+        return known | {"id": entry_text(found["id"]) or f"row {row}"}
 
     def neighbours(self, row: int, count: int = 12) -> list[int]:
         """Return the rows of the galaxies most similar to one, in descending order; none if it has no embedding."""
