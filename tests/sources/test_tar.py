@@ -42,7 +42,7 @@ def test_pictures_are_found_among_other_members(tmp_path: Path, members: dict[st
 def test_a_folder_of_archives_is_one_source_in_shards(tmp_path: Path, members: dict[str, bytes], mode: str) -> None:
     suffix = {"w": ".tar"}.get(mode, f".tar.{mode[2:]}")
     for part in ("b", "a"):
-        pack(tmp_path / f"{part}{suffix}", members, mode)
+        pack(tmp_path / f"{part}{suffix}", {f"{part}{name}": content for name, content in members.items()}, mode)
     source = open_source(tmp_path)
     assert len(source) == 12
     shards = list(source.shards(4))
