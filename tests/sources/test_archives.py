@@ -87,7 +87,7 @@ def test_each_archive_keeps_its_own_metadata_file(pack: Packer, tmp_path: Path, 
 def test_files_beside_pictures_follow_them(pack: Packer, tmp_path: Path, plain_pictures: list[bytes]) -> None:
     for number in range(2):
         pack(tmp_path / f"shard{number}.x", [("000.cls", b"%d" % (number + 3)), ("000.png", plain_pictures[number])])
-    with pytest.warns(PeculiarWarning, match="1 files have the path of a file in another archive"):
+    with pytest.warns(PeculiarWarning, match="1 file has the path of a file in another archive"):
         source = open_source(tmp_path)
     assert (source.ids(), source.labels()) == (["shard0/000.png", "shard1/000.png"], ["3", "4"])
 
@@ -97,5 +97,7 @@ def test_a_path_that_occurs_twice_in_one_archive_is_named(
     pack: Packer, tmp_path: Path, plain_pictures: list[bytes]
 ) -> None:
     path = pack(tmp_path / "a.x", [("a.png", plain_pictures[0]), ("a.png", plain_pictures[1])])
-    with pytest.warns(PeculiarWarning, match=r"1 files in it have the path of an earlier one, such as a\.png"):
+    with pytest.warns(
+        PeculiarWarning, match=r"1 file has the path of an earlier one in the same archive, such as a\.png"
+    ):
         assert open_source(path).ids() == ["a.png", "a.png"]

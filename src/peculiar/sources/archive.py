@@ -167,10 +167,10 @@ def _folders(path: Path, parts: Sequence[Path], found: Sequence[_Content]) -> li
     listings = Counter(name for one in found for name in one.metadata)
     if repeated.total() == within and max(listings.values(), default=1) == 1:
         return [""] * len(parts)
-    if repeated.total() > within:
+    if across := repeated.total() - within:
         message = (
-            f"{path}: {counted(repeated.total() - within, 'file', 'have', 'has')} the path of a file in another archive, "
-            f"such as {as_text(next(iter(repeated)))}; ids begin with the names of the archives"
+            f"{path}: {counted(across, 'file', 'have', 'has')} the path of a file in another archive, such as "
+            f"{as_text(next(iter(repeated)))}; ids begin with the names of the archives"
         )
         warnings.warn(message, PeculiarWarning, stacklevel=4)
     return [f"{name}/" for name in _different(parts)]
