@@ -33,6 +33,8 @@ __all__ = [
     "export_labels",
     "import_labels",
     "agreement",
+    "consensus",
+    "Consensus",
     # Galaxies: where they come from, and in which form.
     "open_source",
     "open_mosaic",
@@ -71,6 +73,7 @@ if TYPE_CHECKING:
     from peculiar.exercise.run_folder import Arguments, load_run
     from peculiar.images.decode import Framing
     from peculiar.labelling.answers import agreement, export_labels, import_labels
+    from peculiar.labelling.consensus import Consensus, consensus
     from peculiar.labelling.web.serve import label
     from peculiar.models.calibrate import calibrate
     from peculiar.models.explain import explain
@@ -101,6 +104,7 @@ else:
         "exercise.run_folder": ("Arguments", "load_run"),
         "images.decode": ("Framing",),
         "labelling.answers": ("agreement", "export_labels", "import_labels"),
+        "labelling.consensus": ("Consensus", "consensus"),
         "labelling.web.serve": ("label",),
         "models.calibrate": ("calibrate",),
         "models.explain": ("explain",),

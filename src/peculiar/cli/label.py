@@ -16,7 +16,7 @@ from peculiar.cli.options import (
     producing,
 )
 from peculiar.cli.terminal import out
-from peculiar.errors import extra
+from peculiar.errors import UsageError, extra
 from peculiar.text import counted
 
 app = typer.Typer(
@@ -116,6 +116,7 @@ def label(
     **with_examples(
         "peculiar labels export labels.db --out labels.csv",
         "peculiar labels export labels.db --out votes.parquet --as votes",
+        "peculiar labels export labels.db --out consensus.csv --as consensus --catalog catalog.parquet",
     ),
 )
 def export(
@@ -127,15 +128,40 @@ def export(
     question: Asked = None,
     what: Annotated[
         str,
-        typer.Option("--as", help="labels (majority answers), votes (counts of each answer) or events (everything)."),
+        typer.Option(
+            "--as",
+            help="labels (majority answers), votes (counts of each answer), events (everything) or consensus (labels "
+            "and probabilities by the skill of each annotator).",
+        ),
     ] = "labels",
+    catalog: Annotated[
+        Path | None,
+        typer.Option(help="Catalogue whose probabilities the consensus combines with the answers.", show_default=False),
+    ] = None,
+    id_column: IdColumn = None,
+    annotators: Annotated[
+        Path | None,
+        typer.Option(help="Table of the annotators' skills to write, with a consensus.", show_default=False),
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Write the answers as a table."""
     from peculiar.labelling.answers import export_labels
+    from peculiar.labelling.consensus import consensus
 
-    with producing(context, file):
-        count = export_labels(db, file, what, question=question)
+    if what != "consensus" and (catalog or annotators or id_column):
+        message = f"--catalog, --annotators and --id belong to --as consensus, received --as {what}"
+        raise UsageError(message)
+    with producing(context, file, annotators):
+        if what == "consensus":
+            found = consensus(db, question=question, catalog=catalog, id=id_column)
+            count = found.write(file)
+            if annotators is not None:
+                found.write_annotators(annotators)
+            for line in found.lines():
+                out.print(line)
+        else:
+            count = export_labels(db, file, what, question=question)
     out.print(f"{counted(count, 'row', 'are', 'is')} in {file}")
 
 

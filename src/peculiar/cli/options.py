@@ -175,7 +175,7 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
 
 # Options that do not affect the content of the output, and those that name it.
 _INDIFFERENT = {"overwrite", "as_json", "workers", "rate", "fail_on"}
-_WHERE = {"file", "folder", "target", "sheet", "curve", "fix"}
+_WHERE = {"file", "folder", "target", "sheet", "curve", "fix", "annotators"}
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from peculiar.errors import UnknownNameError, UsageError
+from peculiar.labelling.consensus import consensus
 from peculiar.labelling.database import Event, Labels
 from peculiar.labelling.zooniverse import Chosen, Imported, import_classifications
 from peculiar.metrics.agreement import Skill, kappas, krippendorff_alpha, skills
@@ -24,8 +24,8 @@ def export_labels(
         The database, as written by `label`.
     out : path-like
         Its suffix decides the format: ``.parquet``, ``.csv``, ``.fits``, ``.vot`` or ``.ecsv``.
-    what : {"labels", "votes", "events"}
-        Majority answers, counts of each answer, or all events.
+    what : {"labels", "votes", "events", "consensus"}
+        Majority answers, counts of each answer, all events, or what `consensus` returns without a catalogue.
     question : str, optional
         Name of the question; default: the only one.
 
@@ -42,6 +42,8 @@ def export_labels(
         If the question is unknown.
     UsageError
         If the database has several questions and none is named, or holds no answers.
+    LabelError
+        If there is nothing to make a consensus of.
 
     Examples
     --------
@@ -49,8 +51,10 @@ def export_labels(
     >>> peculiar.export_labels("labels.db", "labels.csv")
     2
     """
+    if what == "consensus":
+        return consensus(db, question=question).write(out)
     with Labels(db, create=False) as labels:
-        return labels.export(out, _only(labels, question, db), what)
+        return labels.export(out, labels.only(question).name, what)
 
 
 def import_labels(
@@ -180,7 +184,7 @@ def agreement(db: str | os.PathLike[str], *, question: str | None = None) -> Agr
     (2, 1)
     """
     with Labels(db, create=False) as labels:
-        asked = _only(labels, question, db)
+        asked = labels.only(question).name
         return agreement_of(asked, labels.current(asked))
 
 
@@ -197,18 +201,3 @@ def agreement_of(question: str, events: Iterable[Event]) -> Agreement:
 
 def _figure(value: float | None) -> str:
     return "not defined" if value is None else f"{value:.2f}"
-
-
-def _only(labels: Labels, name: str | None, db: str | os.PathLike[str]) -> str:
-    questions = labels.questions()
-    if name is not None:
-        if name not in questions:
-            raise UnknownNameError("question", name, questions, where=f"in {db}")
-        return name
-    if not questions:
-        message = f"{db} holds no answers yet; `peculiar label` and `peculiar labels import` add them"
-        raise UsageError(message)
-    if len(questions) > 1:
-        message = f"{db} has {len(questions)} questions; name one by --question: {', '.join(questions)}"
-        raise UsageError(message)
-    return next(iter(questions))

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from peculiar.errors import DataError, LabelError, NotFoundError, PeculiarWarning, UsageError
+from peculiar.errors import DataError, LabelError, NotFoundError, PeculiarWarning, UnknownNameError, UsageError
 from peculiar.files.writing import writing
 from peculiar.questions.question import Question
 from peculiar.tables.column import ID, Column
@@ -458,6 +458,29 @@ class Labels:
                 counted.setdefault(one.galaxy, Counter())[one.answer if one.kind == "answer" else None] += 1
         return counted
 
+    def only(self, name: str | None) -> Question:
+        """Return the question of a name, or the only one.
+
+        Raises
+        ------
+        UnknownNameError
+            If the question is unknown.
+        UsageError
+            If there are several questions and none is named, or none was asked.
+        """
+        questions = {question.name: question for question in self._asked()}
+        if name is not None:
+            if name not in questions:
+                raise UnknownNameError("question", name, questions, where=f"in {self.path}")
+            return questions[name]
+        if not questions:
+            message = f"{self.path} holds no answers yet; `peculiar label` and `peculiar labels import` add them"
+            raise UsageError(message)
+        if len(questions) > 1:
+            message = f"{self.path} has {len(questions)} questions; name one by --question: {', '.join(questions)}"
+            raise UsageError(message)
+        return next(iter(questions.values()))
+
     def _find(self, name: str) -> Question:
         known = {question.name: question for question in self._asked()}
         if name not in known:
@@ -492,7 +515,7 @@ class Labels:
         path = Path(path)
         format, asked = format_to_write(path), self._find(question)
         if what not in EXPORTS:
-            message = f"answers are exported as {', '.join(EXPORTS)}; received {what!r}"
+            message = f"answers are exported as {', '.join(EXPORTS)} or consensus; received {what!r}"
             raise UsageError(message)
         if what == "events":
             events = [one for _, one in self.history(question)]
@@ -502,7 +525,7 @@ class Labels:
             columns, values = (_votes if what == "votes" else _majorities)(self.votes(question), asked.answers)
         arrays = [pa.array(some, column.type) for column, some in zip(columns, values, strict=True)]
         at = _FIELDS.index("galaxy") if what == "events" else 0
-        arrays[at] = self._typed(arrays[at], question)
+        arrays[at] = self.typed(arrays[at], question)
         columns[at] = replace(columns[at], type=arrays[at].type)
         table = pa.table(arrays, schema=pa.schema([(column.name, column.type) for column in columns]))
         notes = {"question": question, "asked as": asked.asks, "answered in": self.path.name}
@@ -510,7 +533,7 @@ class Labels:
             write_table(temporary, format, columns, table.to_batches(), notes)
         return int(table.num_rows)
 
-    def _typed(self, ids: pa.Array, question: str) -> pa.Array:
+    def typed(self, ids: pa.Array, question: str) -> pa.Array:
         """Return ids in the type of the galaxies' table; as text if one of them does not fit the type."""
         with self._lock, self._explaining():
             known = self._id_type(question)
