@@ -12,6 +12,7 @@ __all__ = [
     "predict",
     "Catalog",
     "explain",
+    "publish",
     # Judge a model, and a set of galaxies.
     "evaluate",
     "Assessment",
@@ -63,6 +64,7 @@ __all__ = [
 if TYPE_CHECKING:
     from peculiar.catalogs.catalog import Catalog
     from peculiar.catalogs.predict import predict
+    from peculiar.catalogs.publish import publish
     from peculiar.catalogs.teach import teach
     from peculiar.catalogs.verify import verify_files
     from peculiar.checks.check import check
@@ -94,6 +96,7 @@ else:
     _HOMES = {
         "catalogs.catalog": ("Catalog",),
         "catalogs.predict": ("predict",),
+        "catalogs.publish": ("publish",),
         "catalogs.teach": ("teach",),
         "catalogs.verify": ("verify_files",),
         "checks.check": ("check",),

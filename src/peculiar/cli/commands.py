@@ -20,6 +20,7 @@ from peculiar.cli import (
     export,
     label,
     predict,
+    publish,
     search,
     teach,
     train,
@@ -60,6 +61,7 @@ for command, examples in (
     (explain.explain, explain.EXAMPLES),
     (teach.teach, teach.EXAMPLES),
     (label.label, label.EXAMPLES),
+    (publish.publish, publish.EXAMPLES),
     (about.verify_files, about.VERIFY_EXAMPLES),
     (about.info, about.INFO_EXAMPLES),
 ):
