@@ -27,6 +27,7 @@ from peculiar.training import build, loop, recipe
 from peculiar.training.balance import class_weights, draws
 from peculiar.training.export import export
 from peculiar.training.loop import train_network
+from peculiar.training.optimizer import set_rate
 from peculiar.training.parts import split_galaxies
 from peculiar.training.recipe import Recipe, RunRecord, read_record
 from peculiar.training.restore import restore
@@ -137,9 +138,13 @@ def test_rare_classes_weigh_more() -> None:
 
 
 def test_the_rate_rises_and_falls() -> None:
-    rates = [loop._rate(progress / 100) for progress in range(101)]
+    optimizer = torch.optim.SGD([{"params": [torch.nn.Parameter(torch.zeros(1))], "speed": 4.0}], lr=1.0)
+    rates = []
+    for progress in range(101):
+        set_rate(optimizer, TINY, progress / 100)
+        rates.append(optimizer.param_groups[0]["lr"])
     assert rates[0] == 0
-    assert rates[10] == 1
+    assert rates[10] == 4 * TINY.learning_rate
     assert rates[100] == pytest.approx(0)
     assert rates[:11] == sorted(rates[:11])
     assert rates[10:] == sorted(rates[10:], reverse=True)

@@ -37,6 +37,11 @@ COLUMNS = tuple(
 """Columns of the answers, for training."""
 
 
+def is_mock(columns: Iterable[str]) -> bool:
+    """Return whether columns are those of a table of mock observations."""
+    return {column.name for column in COLUMNS} <= set(columns)
+
+
 def answer(attribute: str, truth: Mapping[str, Any]) -> str | None:
     """Return the answer to an attribute that a picture holds.
 

@@ -29,6 +29,7 @@ from peculiar.simulation.attributes import ATTRIBUTES
 from peculiar.sources import Source, open_source
 from peculiar.sources.answers import Answered, read_answered
 from peculiar.sources.split import Split, data_digest
+from peculiar.training import checkpoint
 from peculiar.training.augment import middle, views
 from peculiar.training.balance import SURE, class_weights, draws
 from peculiar.training.build import make_net
@@ -39,6 +40,7 @@ from peculiar.training.lessons import ask_teachers, check_teacher, keep_lessons,
 from peculiar.training.losses import dirichlet_multinomial, weighted_cross_entropy
 from peculiar.training.networks.bodies import imagenet_file, load_imagenet
 from peculiar.training.networks.galaxy import GalaxyNet, channels_last
+from peculiar.training.optimizer import make_optimizer, set_rate
 from peculiar.training.parts import check_parts, content, other_looks, split_galaxies, told_split
 from peculiar.training.recipe import (
     AVERAGED,
@@ -55,19 +57,14 @@ from peculiar.training.recipe import (
 from peculiar.training.restore import restore, set_head
 from peculiar.training.validation import Known, best_epoch, score
 from peculiar.training.watch import Watcher
-from peculiar.training.weights import read_weights, write_weights
+from peculiar.training.weights import write_weights
 
 # A question with few labels, for which the model is made, has a higher weight.
 _QUESTION_WEIGHTS = {FOUR_CLASS.name: 2.0}
 
 # The first layers detect edges and colours, which are the same in all pictures: pretrained ones are frozen, which saves
-# a quarter of the time. Heads, which are mostly new, have a higher learning rate.
-_FIRST_LAYERS, _HEADS_SPEED = 4, 4.0
-
-# The average is also stored with the state of the optimiser, so that one file determines where a resumed run continues.
-_AVERAGE = "average."
-
-_WARM_UP = 0.1
+# a quarter of the time.
+_FIRST_LAYERS = 4
 
 # The first step is slower, because memory is allocated.
 _MEASURED_STEPS = 3
@@ -267,23 +264,7 @@ class _Loop:
         if not self.steps:
             message = f"{len(self.drawn)} training galaxies are fewer than a batch of {recipe.batch_size}"
             raise UsageError(message)
-        # Biases have no weight decay: it would not simplify the network.
-        groups: dict[tuple[bool, bool], list[Tensor]] = {}
-        for name, parameter in self.net.named_parameters():
-            if parameter.requires_grad:
-                groups.setdefault((not name.startswith("body."), parameter.ndim > 1), []).append(parameter)
-        self.optimizer = torch.optim.AdamW(
-            [
-                {
-                    "params": parameters,
-                    "weight_decay": recipe.weight_decay if matrices else 0.0,
-                    "speed": _HEADS_SPEED if heads else 1.0,
-                }
-                for (heads, matrices), parameters in groups.items()
-            ],
-            lr=recipe.learning_rate,
-            fused=True,
-        )
+        self.optimizer = make_optimizer(self.net, recipe)
 
     def seconds_a_step(self) -> float:
         """Measure the time of a step without changing the weights."""
@@ -305,16 +286,16 @@ class _Loop:
         keep_stopped: bool = False,
     ) -> list[dict[str, Any]]:
         self.lessons = lessons or {}
-        history = self._resume() if resuming else self._begin()
+        history = self._load() if resuming else self._begin()
         self.watcher.begin(self.record, sum(parameter.numel() for parameter in self.net.parameters()))
         try:
             self._epochs(history)
         except KeyboardInterrupt:
             if not (keep_stopped and (self.folder / run_files.LAST).exists()):
                 raise
-            history = self._resume()
+            history = self._load()
         if self.record.recipe.patience is not None:
-            self._take_best()
+            checkpoint.load_best(self.folder, self.average)
         run_files.write_json(self.folder / NOTES, self._conclude())
         return history
 
@@ -328,14 +309,9 @@ class _Loop:
             line = {"epoch": epoch, "loss": self._train(epoch), **self._validate()}
             line["seconds"] = round(time.perf_counter() - started, 1)
             history.append(line)
-            self._save(history)
+            best = patience is not None and best_epoch(history) == len(history)
+            checkpoint.save(self.folder, self.net, self.average, self.optimizer, history, best=best)
             self.watcher.epoch(line)
-
-    def _take_best(self) -> None:
-        """Let the averaged weights be those after the best epoch."""
-        tensors, _, _ = read_weights(self.folder / run_files.BEST)
-        self.average.load_state_dict(tensors)
-        write_weights(self.folder / AVERAGED, self.average.state_dict())
 
     def _go_on_from(self, start: Model) -> GalaxyNet:
         """Return the network of a model, with linear heads on its embeddings for new questions.
@@ -386,35 +362,8 @@ class _Loop:
         run_files.write_split(self.folder, parts)
         return []
 
-    def _resume(self) -> list[dict[str, Any]]:
-        tensors, state, notes = read_weights(self.folder / run_files.LAST)
-        history = run_files.parse_history(notes.get("history", ""), self.folder / run_files.LAST)
-        self.net.load_state_dict(tensors)
-        averaged = {name: value for name, value in state.items() if name.startswith(_AVERAGE)}
-        self.average.load_state_dict({name.removeprefix(_AVERAGE): value for name, value in averaged.items()})
-        self._restore_optimizer({name: value for name, value in state.items() if name not in averaged})
-        run_files.write_history(self.folder, history)
-        return history
-
-    def _save(self, history: list[dict[str, Any]]) -> None:
-        write_weights(self.folder / AVERAGED, self.average.state_dict())
-        if self.record.recipe.patience is not None and best_epoch(history) == len(history):
-            write_weights(self.folder / run_files.BEST, self.average.state_dict())
-        state = {_AVERAGE + name: value for name, value in self.average.state_dict().items()}
-        for number, values in self.optimizer.state_dict()["state"].items():
-            state.update({f"{number}.{name}": value for name, value in values.items()})
-        note = {"history": run_files.format_history(history)}
-        write_weights(self.folder / run_files.LAST, self.net.state_dict(), note, state)
-        run_files.write_history(self.folder, history)
-
-    def _restore_optimizer(self, tensors: dict[str, Tensor]) -> None:
-        state: dict[int, dict[str, Tensor]] = {}
-        for key, value in tensors.items():
-            number, name = key.split(".")
-            # The fused optimiser iterates over memory, so its state needs the memory layout of the weights.
-            laid_out = value.contiguous(memory_format=torch.channels_last) if value.ndim == 4 else value
-            state.setdefault(int(number), {})[name] = laid_out
-        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
+    def _load(self) -> list[dict[str, Any]]:
+        return checkpoint.load(self.folder, self.net, self.average, self.optimizer)
 
     def _train(self, epoch: int) -> float:
         recipe = self.record.recipe
@@ -430,8 +379,7 @@ class _Loop:
             if recipe.consistency:
                 rows = np.concatenate([rows, [random.choice(self.looks.get(row, [row])) for row in rows]])
             progress = ((epoch - 1) * self.steps + step) / (recipe.epochs * self.steps)
-            for group in self.optimizer.param_groups:
-                group["lr"] = recipe.learning_rate * group["speed"] * _rate(progress)
+            set_rate(self.optimizer, recipe, progress)
             loss = self._loss(rows)
             self.optimizer.zero_grad()
             torch.autograd.backward(loss)
@@ -550,10 +498,3 @@ def _certainty(logits: NDArray[np.floating], shares: NDArray[np.float32], trust:
     ratios = softmax(logits, axis=1)
     offset = float(np.log(fit_factor(shares * numbers_of_votes(trust)[:, None], ratios)))
     return offset - float(np.median(logsumexp(logits, axis=1)))
-
-
-def _rate(progress: float) -> float:
-    """Return the learning rate relative to its peak, after a share of the training."""
-    if progress < _WARM_UP:
-        return progress / _WARM_UP
-    return (1 + math.cos(math.pi * (progress - _WARM_UP) / (1 - _WARM_UP))) / 2

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from peculiar.checks.duplicates import same_galaxies
 from peculiar.errors import LabelError
 from peculiar.models.model_file import cores
+from peculiar.simulation.attributes import is_mock
 from peculiar.sources import Source
 from peculiar.sources.answers import NOTHING_READABLE, Answered
 from peculiar.sources.split import PARTS, Split, split_by_id
@@ -23,7 +24,8 @@ def split_galaxies(
 ) -> tuple[Split, int]:
     """Return the split of the galaxies of some sources, and the number of pairs of duplicates.
 
-    Pictures of one galaxy under different ids, however turned, mirrored or cropped, are in the same part.
+    Pictures of one galaxy under different ids, however turned, mirrored or cropped, are in the same part. Mock
+    observations are not compared: each id is another galaxy, and faint ones are so much alike that it would take hours.
     """
     places = {id_: row for row, id_ in enumerate(galaxies.ids)}
     done = 0
@@ -33,7 +35,8 @@ def split_galaxies(
         done += more
         progress(done, len(places))
 
-    pairs = same_galaxies(sources, places, threads=cores(), progress=count)
+    real = [source for source in sources if not is_mock(source.columns)]
+    pairs = same_galaxies(real, places, threads=cores(), progress=count)
     same = [(places[one], places[other]) for one, other in pairs]
     parts = split_by_id(galaxies.ids, same, validation_size=recipe.validation_size, test_size=recipe.test_size)
     return parts, len(pairs)
