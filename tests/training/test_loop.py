@@ -1,6 +1,7 @@
 """The training loop: honest parts, rare answers drawn more often, a killed run that goes on as if nothing happened."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,20 @@ def test_a_finished_run_is_only_concluded(tiny_survey: Path, tiny_run: Path) -> 
     (tiny_run / recipe.NOTES).unlink()
     assert train_network([tiny_survey], tiny_run, TINY, resume=True) == before
     assert recipe.read_notes(tiny_run)["scores"]["clean5"]["galaxies"] > 0
+
+
+def test_a_resumed_run_keeps_its_split_without_comparing_again(
+    tiny_survey: Path, tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(tiny_run, run)
+    monkeypatch.setattr(loop, "split_galaxies", lambda *_, **__: pytest.fail("compared again"))
+    train_network([tiny_survey], run, TINY, resume=True)
+    rows = (run / run_files.SPLIT).read_text().splitlines()
+    swapped = [row.replace("training", "validation") if number == 1 else row for number, row in enumerate(rows)]
+    (run / run_files.SPLIT).write_text("\n".join(swapped) + "\n")
+    with pytest.raises(RunError, match="split_digest"):
+        train_network([tiny_survey], run, TINY, resume=True)
 
 
 def test_another_recipe_is_not_resumed(tiny_survey: Path, tiny_run: Path) -> None:

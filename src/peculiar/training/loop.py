@@ -164,10 +164,15 @@ def train_network(
     galaxies = read_answered(
         sources, questions, recipe.training_framing, prepare=recipe.prepare, progress=watcher.reading
     )
-    if parts is None:
-        split, duplicates = split_galaxies(galaxies, sources, recipe, progress=watcher.comparing)
-    else:
+    before = read_record(folder) if resuming else None
+    digest = data_digest(galaxies.ids, content(galaxies), galaxies.pictures)
+    if parts is not None:
         split, duplicates = told_split(galaxies.ids, parts), 0
+    elif before is not None and before.data_digest == digest:
+        # Comparing tens of thousands of galaxies takes minutes.
+        split, duplicates = told_split(galaxies.ids, run_files.read_split(folder)), before.duplicates
+    else:
+        split, duplicates = split_galaxies(galaxies, sources, recipe, progress=watcher.comparing)
     check_parts(galaxies, split)
     few = len(split.training) < recipe.batch_size and "batch_size" not in recipe.model_fields_set
     if few:  # a small set needs no explicit batch size
@@ -176,7 +181,7 @@ def train_network(
         recipe=recipe,
         questions=galaxies.questions,
         data=tuple(source.path.name for source in sources),
-        data_digest=data_digest(galaxies.ids, content(galaxies), galaxies.pictures),
+        data_digest=digest,
         split_digest=split.digest(galaxies.ids),
         counts={"training": len(split.training), "validation": len(split.validation), "test": len(split.test)},
         duplicates=duplicates,
@@ -188,8 +193,8 @@ def train_network(
     )
     for teacher in teachers:
         check_teacher(teacher, record)
-    if resuming:
-        check_resumable(read_record(folder), record, folder)
+    if before is not None:
+        check_resumable(before, record, folder)
     with torch.random.fork_rng():
         # Made before the slow pass of the teachers, because it finds other errors.
         loop = _Loop(galaxies, split, record, folder, watcher, start)
