@@ -18,6 +18,7 @@ __all__ = [
     "Assessment",
     "compare",
     "Comparison",
+    "compare_classes",
     "check",
     "verify_files",
     # Learn.
@@ -68,6 +69,7 @@ if TYPE_CHECKING:
     from peculiar.catalogs.teach import teach
     from peculiar.catalogs.verify import verify_files
     from peculiar.checks.check import check
+    from peculiar.evaluation.agreement import compare_classes
     from peculiar.evaluation.compare import Comparison, compare
     from peculiar.evaluation.evaluate import Assessment, evaluate
     from peculiar.exercise.demo import demo
@@ -100,6 +102,7 @@ else:
         "catalogs.teach": ("teach",),
         "catalogs.verify": ("verify_files",),
         "checks.check": ("check",),
+        "evaluation.agreement": ("compare_classes",),
         "evaluation.compare": ("Comparison", "compare"),
         "evaluation.evaluate": ("Assessment", "evaluate"),
         "exercise.demo": ("demo",),

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from peculiar.errors import LabelError, PeculiarWarning, UnknownNameError
 from peculiar.images.decode import encode_picture
 from peculiar.questions.question import Question, find_tree
 from peculiar.sources import MemorySource, open_source
-from peculiar.sources.labels import open_labelled, own_question, told_questions, with_most
+from peculiar.sources.labels import ColumnsById, open_labelled, own_question, read_labels, told_questions, with_most
 from peculiar.sources.stream import Source
 
 
@@ -188,3 +189,29 @@ def test_a_column_of_ids_that_neither_table_has_is_told() -> None:
     folder = write_pictures("1.jpg")
     with pytest.raises(UnknownNameError, match=r"no column 'key' in labels\.csv"):
         open_labelled(folder, labels=write_labels(("1", "a")), id="key")
+
+
+@pytest.mark.parametrize("kind", ["folder", "tar", "zip", "npz", "metadata"])
+def test_labels_may_be_those_of_pictures(kind: str) -> None:
+    folder = write_pictures("ring/1.png", "plain/2.png", "ring/3.png")
+    data: Path = folder
+    if kind in ("tar", "zip"):
+        data = Path(shutil.make_archive("packed", kind, folder))
+    elif kind == "npz":
+        data = Path("packed.npz")
+        one_hot = np.eye(4, dtype=np.float32)[[1, 0, 1]]
+        pictures = np.zeros((3, 8, 8, 3), np.uint8)
+        np.savez(data, data=pictures, labels=one_hot, id=["ring/1.png", "plain/2.png", "ring/3.png"])
+    elif kind == "metadata":
+        lines = ["file_name,label,id", "ring/1.png,Ring,7", "plain/2.png,Plain,8", "ring/3.png,Ring,9"]
+        Path("pictures", "metadata.csv").write_text("\n".join(lines))
+    ring, plain = {"npz": ("Ringed", "Normal"), "metadata": ("Ring", "Plain")}.get(kind, ("ring", "plain"))
+    _, by_id = read_labels(data)
+    assert by_id == {"ring/1.png": ring, "plain/2.png": plain, "ring/3.png": ring}
+    assert dict(ColumnsById(data)[read_labels(data)[0]]) == by_id
+
+
+def test_pictures_without_labels_are_no_labels() -> None:
+    folder = write_pictures("1.png", "2.png")
+    with pytest.raises(LabelError, match="pictures: these pictures have no labels; put the pictures into"):
+        read_labels(folder)

@@ -64,7 +64,10 @@ Label = Annotated[
 ]
 Labels = Annotated[
     Path | None,
-    typer.Option(help="Table with ids and labels, for data without labels.", show_default=False),
+    typer.Option(
+        help="Table with ids and labels, or labelled pictures with the same ids, for data without labels.",
+        show_default=False,
+    ),
 ]
 IdColumn = Annotated[
     str | None,

@@ -10,11 +10,12 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from peculiar.errors import DataError, UsageError
+from peculiar.errors import DataError, NotFoundError, UsageError
 from peculiar.evaluation.assess import remarks
 from peculiar.evaluation.compare_page import draw_transitions, write_comparison
 from peculiar.evaluation.inputs import Asked, candidate_of, place_of, score, table_of
 from peculiar.evaluation.pairs import PairedAnswers, align
+from peculiar.evaluation.preparation import differing
 from peculiar.evaluation.scored import Scored
 from peculiar.files.run_files import write_json
 from peculiar.metrics.paired import Differences, differences
@@ -251,11 +252,13 @@ def compare(
         }
         for column, entries in columns.items()
     }
+    names = _names(first, second, ours, theirs)
+    notes += differing(ours.preparation, theirs.preparation, names)
     notes += remarks(ours.labels, ours.ids, ours.question.answers, groups)
     return Comparison(
         ours,
         theirs,
-        _names(first, second, ours, theirs),
+        names,
         found,
         parts,
         notes,
@@ -269,14 +272,23 @@ def _asked(side: Side, data: Any, *, part: str, views: int | None, include_train
     """Return the input of one side: its own table of probabilities, or the pictures and its model."""
     options: dict[str, Any] = {"part": part, "views": views, "include_training": include_training}
     path = Path(side) if isinstance(side, str | os.PathLike) else None
+    if path is not None and not path.exists():
+        raise NotFoundError(f"there is nothing at {path}; give a model file, a run, or a table of probabilities")
     if table_of(side) is not None or (path is not None and path.suffix.lower() != ".onnx" and is_table(path)):
-        beside = isinstance(data, str | os.PathLike) and is_table(Path(data))
-        return Asked(side, candidate_of(None, **options), None, Path(data) if beside else None, None, None)
+        return Asked(side, candidate_of(None, **options), None, _labels_in(data), None, None)
     candidate = candidate_of(side, **options)
     if data is None:
         message = f"{candidate.name} is a model; name labelled galaxies to compare on"
         raise UsageError(message)
     return Asked(data, candidate, None, None, None, None)
+
+
+def _labels_in(data: Any) -> Path | None:
+    """Return the path of the data if labels of a table of probabilities may be in it."""
+    if not isinstance(data, str | os.PathLike):
+        return None
+    pictures = None if is_table(Path(data)) else _pictures(data)
+    return None if pictures is not None and pictures.label is None else Path(data)
 
 
 def _column(name: str, first: Scored, second: Scored) -> list[str | None]:

@@ -14,7 +14,7 @@ from peculiar.models.model_file import Model, load_model
 from peculiar.questions.question import TREES, Question, find_tree
 from peculiar.questions.votes import find_votes
 from peculiar.sources.answers import read_votes
-from peculiar.sources.labels import LABEL_COLUMNS, open_labelled, own_question, with_most
+from peculiar.sources.labels import LABEL_COLUMNS, label_table, open_labelled, own_question, with_most
 from peculiar.sources.stream import Source
 from peculiar.tables.reader import TableReader, find_column
 
@@ -107,7 +107,7 @@ def _voted_on(asked: Asked) -> Question | None:
     elif question is not None:
         answered = tuple(one for one in answered if one.name == question)
     if labels is not None:
-        columns = TableReader(labels).columns
+        columns = label_table(labels, id=asked.id).columns
         if find_column([*LABEL_COLUMNS, *(one.column.lower() for one in answered)], columns) is None:
             found = [find_votes([one], columns) for one in answered]
             if voted := [one for some in found for one in some]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from peculiar.errors import DataError, LabelError, PeculiarWarning, UnknownNameError, UsageError
 from peculiar.evaluation.candidates import Candidate, Choice, table_candidate
+from peculiar.evaluation.preparation import of_pictures, of_table
 from peculiar.evaluation.probabilities import has_probabilities, read_table
 from peculiar.evaluation.robustness import MOST, Shifted, shift_scores
 from peculiar.models.predict import predict
@@ -52,6 +53,8 @@ class Scored:
         Reasons why pictures cannot be read, by id.
     votes : Votes, optional
         The votes, if labels are majority answers.
+    preparation : dict of str to str
+        How the pictures were prepared; see `peculiar.evaluation.preparation`.
     """
 
     candidate: Candidate
@@ -67,6 +70,7 @@ class Scored:
     choice: Choice = field(default_factory=lambda: Choice(np.empty(0, dtype=bool)))
     problems: dict[str, str] = field(default_factory=dict)
     votes: Votes | None = None
+    preparation: dict[str, str] = field(default_factory=dict)
 
     def column(self, name: str) -> list[str | None]:
         """Return a column of the scored galaxies; None for empty entries.
@@ -205,6 +209,7 @@ def score_pictures(
         source=source,
         choice=choice,
         problems=predictions.problems,
+        preparation=of_pictures(trained, candidate.settings.get("views"), source),
     )
 
 
@@ -252,6 +257,7 @@ def score_table(
         read_column=read.column,
         joined=read.joined,
         choice=choice,
+        preparation=of_table(table),
     )
 
 

@@ -144,7 +144,7 @@ def open_labelled(
     label : str, optional
         Column of labels.
     labels : path-like, optional
-        Table with ids and labels; the labels are joined by `own_question`, not here.
+        Table with ids and labels, or labelled pictures; the labels are joined by `own_question`, not here.
     id : str, optional
         Column of ids of the source; with `labels` it may be one of that table alone.
 
@@ -157,8 +157,33 @@ def open_labelled(
         return as_source(data, label=label, id=id)
     there = isinstance(data, str | os.PathLike) and is_table(Path(data)) and id in TableReader(data).columns
     if id is not None and not there:
-        TableReader(labels).check_column(id)
+        label_table(labels, id=id).check_column(id)
     return as_source(data, id=id if there else None)
+
+
+def label_table(path: str | os.PathLike[str], label: str | None = None, id: str | None = None) -> TableReader:
+    """Open a table with ids and labels; of labelled pictures, such as a folder of classes, their ids and columns.
+
+    Parameters
+    ----------
+    path : path-like
+    label, id : str, optional
+        Columns of labels and ids.
+
+    Raises
+    ------
+    LabelError
+        If they are pictures without labels.
+    """
+    path = Path(path)
+    if not path.exists() or is_table(path):
+        return TableReader(path)
+    source = as_source(path, label=label, id=id)
+    if source.label is None:
+        raise LabelError(f"{path}: these pictures have no labels; {how_to_label(source)}")
+    key = id or "id"
+    names = [name for name in dict.fromkeys([source.label, *source.columns]) if name != key]
+    return TableReader.of(pa.table({key: source.ids(), **{name: source.column(name) for name in names}}), str(path))
 
 
 def read_labels(
@@ -168,7 +193,7 @@ def read_labels(
 
     If a galaxy has several labels, the last counts, with a warning if they differ.
     """
-    reader = TableReader(path)
+    reader = label_table(path, label, id)
     column = reader.id_column(id)
     if label is None:
         others = [name for name in reader.columns if name != column]
@@ -200,7 +225,7 @@ class ColumnsById(Mapping[str, Mapping[str, str]]):
     """The columns of a table by id, read on demand; the last of several rows of an id counts."""
 
     def __init__(self, path: str | os.PathLike[str], id: str | None = None) -> None:
-        self._reader = TableReader(path)
+        self._reader = label_table(path, id=id)
         self._key = self._reader.id_column(id)
 
     def __getitem__(self, name: str) -> Mapping[str, str]:
@@ -401,7 +426,7 @@ def told_questions(
     LabelError
         If no question has columns, or no galaxy of a source is in the table.
     """
-    reader = None if table is None else TableReader(table)
+    reader = None if table is None else label_table(table, id=id)
     columns = [name for source in sources for name in source.columns] if reader is None else reader.columns
     voted = {question.name: question for question in find_votes(questions, columns)}
     told = [voted.get(one.name, one) for one in questions if one.name in voted or one.column in columns]
