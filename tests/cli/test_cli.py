@@ -520,6 +520,15 @@ def test_predict_fails_where_nothing_can_be_read(peculiar_command: Any, tiny_mod
     assert "none of the pictures can be read; paths in a table are relative to its folder" in errors
 
 
+def test_the_hint_on_paths_is_for_missing_files(peculiar_command: Any, tiny_model: Path) -> None:
+    Path("pictures").mkdir()
+    Path("pictures", "a.png").write_bytes(b"no picture")
+    status, _, errors = peculiar_command("predict", "pictures", "--model", tiny_model, "--workers", 1)
+    assert status == 1
+    assert "none of the pictures can be read" in errors
+    assert "paths in a table" not in errors
+
+
 def test_a_search_writes_all_that_it_finds(peculiar_command: Any, tiny_catalog: Path) -> None:
     status, output, errors = peculiar_command("search", tiny_catalog, "--where", "dec < 9")
     assert status == 0

@@ -132,7 +132,9 @@ def _print(summary: "Summary", file: Path) -> None:
     pace = "" if summary.already else f" in {summary.seconds:.1f} s ({new / summary.seconds:,.0f} a second)"
     out.print(f"{counted(tally.rows, 'galaxy')}{earlier}{pace}" + (f": {counts}" if counts else ""))
     if summary.all_unreadable:
-        err.print("none of the pictures can be read; paths in a table are relative to its folder")
+        missing = any("no such file" in why.lower() for why in tally.problems.values())
+        hint = "; paths in a table are relative to its folder" if missing else ""
+        err.print(f"none of the pictures can be read{hint}")
     flagged = dict(tally.flagged)
     unlike = flagged.pop("unlike", 0)
     if flagged:

@@ -53,7 +53,7 @@ class Agreement:
     Examples
     --------
     >>> import peculiar
-    >>> peculiar.compare_classes("survey.parquet", "survey.parquet").share
+    >>> peculiar.compare_classes("galaxies.parquet", "galaxies.parquet").share
     1.0
     """
 
@@ -213,7 +213,7 @@ def compare_classes(first: Any, second: Any, *, question: str | None = None, id:
     Examples
     --------
     >>> import peculiar
-    >>> found = peculiar.compare_classes("survey.parquet", "survey.parquet")
+    >>> found = peculiar.compare_classes("galaxies.parquet", "galaxies.parquet")
     >>> found.changed
     []
     """

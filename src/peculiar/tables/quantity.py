@@ -214,6 +214,12 @@ def stated_unit(column: Column) -> str:
     return ""
 
 
+def spelled_unit(text: str) -> str:
+    """Return the usual name of a unit of angles or pixels; any other text as it is. Nothing is parsed."""
+    text = text.strip()
+    return _KNOWN.get(text) or _KNOWN.get(text.lower()) or text
+
+
 def without_unit(name: str) -> str:
     """Return a column's name without the unit at its end."""
     return _UNIT_IN_NAME.sub("", name).strip()
@@ -231,8 +237,7 @@ def parse_unit(text: str) -> "UnitBase | None":
     from astropy.units import FunctionUnitBase
 
     text = text.strip()
-    spelled = _KNOWN.get(text) or _KNOWN.get(text.lower())
-    if spelled:
+    if (spelled := spelled_unit(text)) in _SPELLINGS:
         return units.Unit(spelled)
     for format in ("vounit", "cds", "generic", "fits", "ogip"):
         try:

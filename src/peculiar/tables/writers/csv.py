@@ -1,6 +1,7 @@
 """CSV: names and values. Text is quoted, null is an empty cell, a list is JSON."""
 
 import json
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,18 +11,44 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
+from peculiar.errors import PeculiarWarning
 from peculiar.files.formulas import marked, with_marks
 from peculiar.tables.column import Column
+from peculiar.tables.quantity import spelled_unit, stated_unit
+from peculiar.tables.sky import sky_names
 from peculiar.tables.writers.stream import INTEGERS, Repertoire, plain, refuse_nul, regroup, schema_of
 
 TYPES = Repertoire(INTEGERS, loose_lists=True)
 
 
 def write(path: Path, columns: Sequence[Column], batches: Iterable[pa.RecordBatch], notes: Mapping[str, str]) -> None:
-    """Write a table, without notes and meanings, which CSV cannot hold. See `peculiar.tables.writers.write_table`."""
+    """Write a table, without notes and meanings, which CSV cannot hold. See `peculiar.tables.writers.write_table`.
+
+    Warns
+    -----
+    PeculiarWarning
+        If positions or other angles would be read in another unit from the CSV file.
+    """
+    _warn_of_units(columns)
     columns = [replace(one, name=marked(one.name)) for one in plain(columns, TYPES)]
     with path.open("wb") as file:
         write_rows(file, columns, batches, for_spreadsheets=True)
+
+
+def _warn_of_units(columns: Sequence[Column]) -> None:
+    """Warn of columns that are read as degrees or arcsec where no unit is stated, and are in another unit."""
+    sky = sky_names(columns) or ()
+    # A name such as ra_rad keeps the unit.
+    units = {one.name: spelled_unit(one.unit) for one in columns if one.unit and not stated_unit(replace(one, unit=""))}
+    lost = {name: unit for name, unit in units.items() if unit != "deg" and (name in sky or unit in ("rad", "arcmin"))}
+    if lost:
+        listed = ", ".join(f"{name} ({unit})" for name, unit in lost.items())
+        renamed = ", ".join(f"{name}_{'hours' if unit == 'hourangle' else unit}" for name, unit in lost.items())
+        message = (
+            f"CSV states no units, and positions without one are read as degrees, radii as arcsec: {listed}. Call the "
+            f"columns {renamed}, or write FITS, VOTable, ECSV or Parquet"
+        )
+        warnings.warn(message, PeculiarWarning, stacklevel=4)
 
 
 def write_rows(
