@@ -27,7 +27,7 @@ from peculiar.catalogs.teach import raw_embeddings
 from peculiar.images.central_galaxy import central_extent
 from peculiar.images.decode import decode_picture
 from peculiar.models.model_file import Model, load_model
-from peculiar.reports import plots
+from peculiar.reports import drawing, galaxy_plots
 from peculiar.sources.split import part_of
 from score_search import FIRST, PLANTED, loop, told
 
@@ -137,7 +137,7 @@ def main() -> None:
     if options.sheet:
         framed = np.stack([decode_picture(one, model.framing) for one in shown])
         captions = [[(kind.__name__, None)] for kind in (cloud, jet, cross, nothing) for _ in range(SHOWN)]
-        plots.save(plots.draw_answers(framed, captions), options.sheet)
+        drawing.save(galaxy_plots.draw_answers(framed, captions), options.sheet)
     record(machine, *(row for name, values in found.items() for row in told(name, values)))
 
 

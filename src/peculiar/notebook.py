@@ -35,7 +35,7 @@ def show_inline(figure: Any) -> bool:
     Parameters
     ----------
     figure : object
-        Whatever a notebook can show, such as a figure of `peculiar.reports.plots`.
+        Whatever a notebook can show, such as a figure of `peculiar.reports`.
 
     Returns
     -------

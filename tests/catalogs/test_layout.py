@@ -10,7 +10,7 @@ from peculiar.catalogs.catalog import Catalog
 from peculiar.catalogs.embeddings import Embeddings
 from peculiar.catalogs.layout import CELLS, lay_out
 from peculiar.errors import UsageError
-from peculiar.reports.plots import save
+from peculiar.reports.drawing import save
 
 
 def test_kinds_lie_apart_and_those_between_landmarks_with_their_like() -> None:

@@ -25,7 +25,7 @@ from peculiar.errors import DataError, NotFoundError, PictureError, UnknownNameE
 from peculiar.images.decode import Framing
 from peculiar.labelling.web.gallery import Gallery, Selection
 from peculiar.models.model_file import load_model
-from peculiar.reports.plots import save
+from peculiar.reports.drawing import save
 from peculiar.sources import open_source
 from peculiar.tables.column import Column
 from peculiar.tables.reader import TableReader

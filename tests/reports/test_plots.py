@@ -15,7 +15,7 @@ from matplotlib.text import Text
 from numpy.typing import NDArray
 
 from peculiar.metrics.prediction_sets import coverage
-from peculiar.reports import plots
+from peculiar.reports import drawing, galaxy_plots, plots
 
 ANSWERS = ("Normal", "Ringed", "Merger", "Other")
 LAYERS = {"conv2d": (9, 8), "conv2d_1": (5, 3)}
@@ -44,7 +44,7 @@ def title_of(figure: Figure) -> tuple[str, str]:
 @pytest.mark.parametrize("name", ["figure.png", "figure.pdf"])
 def test_save_writes_the_kind_that_the_name_says(tmp_path: Path, picture: NDArray[Any], name: str) -> None:
     path = tmp_path / "new" / name
-    assert plots.save(plots.draw_galaxy(picture, "a galaxy", right=None), path) == path
+    assert drawing.save(galaxy_plots.draw_galaxy(picture, "a galaxy", right=None), path) == path
     content = path.read_bytes()
     assert content.startswith({".png": b"\x89PNG\r\n\x1a\n", ".pdf": b"%PDF-"}[path.suffix])
     if path.suffix == ".png":
@@ -61,7 +61,7 @@ class FullDisk(Figure):
 
 def test_save_leaves_nothing_half_written(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No space left"):
-        plots.save(FullDisk(), tmp_path / "new.png")
+        drawing.save(FullDisk(), tmp_path / "new.png")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -69,24 +69,26 @@ def test_save_keeps_the_old_figure_if_it_fails(tmp_path: Path) -> None:
     path = tmp_path / "figure.png"
     path.write_bytes(b"the old one")
     with pytest.raises(OSError, match="No space left"):
-        plots.save(FullDisk(), path)
+        drawing.save(FullDisk(), path)
     assert path.read_bytes() == b"the old one"
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize(("right", "colour"), [(True, plots.RIGHT), (False, plots.WRONG), (None, plots.STARLIGHT)])
+@pytest.mark.parametrize(
+    ("right", "colour"), [(True, drawing.RIGHT), (False, drawing.WRONG), (None, drawing.STARLIGHT)]
+)
 def test_galaxy(picture: NDArray[Any], right: bool | None, colour: str) -> None:
-    figure = plots.draw_galaxy(picture, "predicted Ringed", right=right)
+    figure = galaxy_plots.draw_galaxy(picture, "predicted Ringed", right=right)
     assert title_of(figure) == ("predicted Ringed", colour)
     (axes,) = shown(figure)
     np.testing.assert_array_equal(axes.images[0].get_array(), picture)
-    assert to_hex(figure.get_facecolor()) == plots.NIGHT
+    assert to_hex(figure.get_facecolor()) == drawing.NIGHT
 
 
 @pytest.mark.parametrize("filters", [1, 3, 8, 17])
 def test_maps_of_one_layer(picture: NDArray[Any], filters: int) -> None:
     layer = maps(9, filters)
-    figure = plots.draw_maps(picture, layer, "conv2d: what they see")
+    figure = galaxy_plots.draw_maps(picture, layer, "conv2d: what they see")
     assert title_of(figure)[0] == "conv2d: what they see"
     galaxy, *grid = shown(figure)
     assert galaxy.get_title() == "the galaxy"
@@ -101,21 +103,21 @@ def test_maps_of_one_layer(picture: NDArray[Any], filters: int) -> None:
 def test_silent_filters_are_called_so(picture: NDArray[Any]) -> None:
     layer = maps(9, 4)
     layer[:, :, 2] = 0
-    titles = [axes.get_title() for axes in shown(plots.draw_maps(picture, layer, ""))]
+    titles = [axes.get_title() for axes in shown(galaxy_plots.draw_maps(picture, layer, ""))]
     assert titles == ["the galaxy", "filter 1", "filter 2", "filter 3 (silent)", "filter 4"]
 
 
 def test_a_layer_that_is_silent_altogether(tmp_path: Path, picture: NDArray[Any]) -> None:
-    figure = plots.draw_maps(picture, np.zeros((5, 5, 2), np.float32), "silence")
-    plots.save(figure, tmp_path / "silence.png")
+    figure = galaxy_plots.draw_maps(picture, np.zeros((5, 5, 2), np.float32), "silence")
+    drawing.save(figure, tmp_path / "silence.png")
     # Dark, where a scale from 0 to 0 would be undefined.
     for axes in shown(figure)[1:]:
         assert axes.images[0].norm(0.0) == 0
 
 
 def test_a_layer_with_many_filters_is_cut(picture: NDArray[Any]) -> None:
-    figure = plots.draw_maps(picture, np.ones((1, 1, 500), np.float32), "")
-    assert len(shown(figure)) == 1 + plots.MOST_FILTERS
+    figure = galaxy_plots.draw_maps(picture, np.ones((1, 1, 500), np.float32), "")
+    assert len(shown(figure)) == 1 + galaxy_plots.MOST_FILTERS
     assert max(figure.get_size_inches()) < 30
 
 
@@ -128,7 +130,7 @@ def seen(picture: NDArray[Any]) -> list[tuple[NDArray[Any], str, bool | None, di
 
 def test_contact_sheet(picture: NDArray[Any]) -> None:
     rows = seen(picture)
-    figure = plots.draw_contact_sheet(rows)
+    figure = galaxy_plots.draw_contact_sheet(rows)
     axes = shown(figure)
     assert len(axes) == 3 * (1 + 8 + 3)
     per_row = [axes[start : start + 12] for start in (0, 12, 24)]
@@ -138,7 +140,7 @@ def test_contact_sheet(picture: NDArray[Any]) -> None:
         for cell, values in zip(row[1:], expected, strict=True):
             np.testing.assert_array_equal(cell.images[0].get_array(), values)
     colours = [to_hex(row[0].title.get_color()) for row in per_row]
-    assert colours == [plots.RIGHT, plots.WRONG, plots.STARLIGHT]
+    assert colours == [drawing.RIGHT, drawing.WRONG, drawing.STARLIGHT]
     # No map stands in the narrow columns that part the layers.
     ratios = axes[0].get_gridspec().get_width_ratios()
     assert {ratios[cell.get_subplotspec().colspan.start] for row in per_row for cell in row[1:]} == {1.0}
@@ -150,13 +152,13 @@ def test_contact_sheet(picture: NDArray[Any]) -> None:
 
 
 def test_contact_sheet_shows_the_first_eight_filters(picture: NDArray[Any]) -> None:
-    figure = plots.draw_contact_sheet([(picture, "", None, {"wide": maps(3, 20)})])
+    figure = galaxy_plots.draw_contact_sheet([(picture, "", None, {"wide": maps(3, 20)})])
     assert len(shown(figure)) == 1 + 8
 
 
 def test_samples_a_row_a_class() -> None:
     samples = {"Normal": np.full((3, 8, 8, 3), 0.2), "Ringed": np.full((1, 8, 8, 3), 0.7)}
-    figure = plots.draw_samples(samples)
+    figure = galaxy_plots.draw_samples(samples)
     assert len(figure.axes) == 6
     assert [bool(axes.images) for axes in figure.axes] == [True, True, True, True, False, False]
     assert [axes.get_ylabel() for axes in figure.axes] == ["Normal", "", "", "Ringed", "", ""]
@@ -219,11 +221,11 @@ def test_confusion() -> None:
 
 def test_answers_below_their_galaxies() -> None:
     pictures = np.full((7, 8, 8, 3), 90, dtype=np.uint8)
-    figure = plots.draw_answers(pictures, [[("one: Ringed 90%", True), ("two: Normal 51%", False)]] * 7)
+    figure = galaxy_plots.draw_answers(pictures, [[("one: Ringed 90%", True), ("two: Normal 51%", False)]] * 7)
     shown = [axes for axes in figure.axes if axes.get_visible()]
     assert len(shown) == 7
     assert [text.get_text() for text in shown[6].texts] == ["one: Ringed 90%", "two: Normal 51%"]
-    assert [text.get_color() for text in shown[6].texts] == [plots.RIGHT, plots.WRONG]
+    assert [text.get_color() for text in shown[6].texts] == [drawing.RIGHT, drawing.WRONG]
 
 
 def test_coverage_of_every_class_is_drawn() -> None:
@@ -255,17 +257,17 @@ def test_names_with_dollar_signs_are_no_formulas(tmp_path: Path, picture: NDArra
         plots.draw_scores({"recall": {name: (0.5, [0.4, 0.6]), "b": (0.5, None)}}),
         plots.draw_confusion([[1, 0], [0, 1]], [name, "b"]),
         plots.draw_coverage(coverage(np.array([0, 1]), inside, [name, "b"])),
-        plots.draw_answers(picture[None], [[(name, None)]]),
-        plots.draw_samples({name: picture[None]}),
-        plots.draw_galaxy(picture, name, right=None),
-        plots.draw_maps(picture, maps(4, 2), name),
-        plots.draw_contact_sheet([(picture, name, None, {"conv2d": maps(4, 2)})]),
+        galaxy_plots.draw_answers(picture[None], [[(name, None)]]),
+        galaxy_plots.draw_samples({name: picture[None]}),
+        galaxy_plots.draw_galaxy(picture, name, right=None),
+        galaxy_plots.draw_maps(picture, maps(4, 2), name),
+        galaxy_plots.draw_contact_sheet([(picture, name, None, {"conv2d": maps(4, 2)})]),
         plots.draw_map(np.array([0.1, 0.2]), np.array([0.1, 0.2]), [name, "b"]),
-        plots.draw_attribution(picture, told, name, name),
-        plots.draw_attributions([(picture, told, name, name)]),
+        galaxy_plots.draw_attribution(picture, told, name, name),
+        galaxy_plots.draw_attributions([(picture, told, name, name)]),
     ]
     for number, figure in enumerate(figures):
-        assert plots.save(figure, tmp_path / f"{number}.png").stat().st_size > 1000
+        assert drawing.save(figure, tmp_path / f"{number}.png").stat().st_size > 1000
         assert any(name in text.get_text() for text in figure.findobj(Text)), number
 
 
@@ -275,11 +277,11 @@ HOSTILE = "a\u202eb\u2066c\x1b[31m\x07"
 @pytest.mark.parametrize(
     "draw",
     [
-        lambda picture: plots.draw_galaxy(picture, HOSTILE, right=None),
-        lambda picture: plots.draw_maps(picture, maps(4, 2), HOSTILE),
-        lambda picture: plots.draw_contact_sheet([(picture, HOSTILE, True, {HOSTILE: maps(4, 2)})]),
-        lambda picture: plots.draw_samples({HOSTILE: np.stack([picture])}),
-        lambda picture: plots.draw_answers(np.stack([picture]), [[(HOSTILE, True)]]),
+        lambda picture: galaxy_plots.draw_galaxy(picture, HOSTILE, right=None),
+        lambda picture: galaxy_plots.draw_maps(picture, maps(4, 2), HOSTILE),
+        lambda picture: galaxy_plots.draw_contact_sheet([(picture, HOSTILE, True, {HOSTILE: maps(4, 2)})]),
+        lambda picture: galaxy_plots.draw_samples({HOSTILE: np.stack([picture])}),
+        lambda picture: galaxy_plots.draw_answers(np.stack([picture]), [[(HOSTILE, True)]]),
         lambda picture: plots.draw_confusion([[1, 0], [0, 1]], [HOSTILE, "b"]),
         lambda picture: plots.draw_map(np.arange(3.0), np.arange(3.0), [HOSTILE, "b", None]),
         lambda picture: plots.draw_scores({HOSTILE: {HOSTILE: (0.5, (0.4, 0.6))}}),
@@ -287,7 +289,7 @@ HOSTILE = "a\u202eb\u2066c\x1b[31m\x07"
 )
 def test_no_text_of_a_figure_controls_or_turns(draw: Any, picture: NDArray[np.float32], tmp_path: Path) -> None:
     figure = draw(picture)
-    plots.save(figure, tmp_path / "figure.png")
+    drawing.save(figure, tmp_path / "figure.png")
     texts = [text.get_text() for text in figure.findobj(Text)]
     assert all(line.isprintable() for text in texts for line in text.split("\n"))
     assert any(r"a\u202eb\u2066c\x1b[31m\x07" in text for text in texts)

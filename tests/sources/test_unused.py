@@ -21,7 +21,8 @@ from astropy.io import fits
 from peculiar.errors import DataError, PeculiarWarning
 from peculiar.images.decode import encode_picture
 from peculiar.models.explain import explain
-from peculiar.reports.plots import draw_confusion, save
+from peculiar.reports.drawing import save
+from peculiar.reports.plots import draw_confusion
 from peculiar.sources import open_source
 
 PICTURES = np.random.default_rng(222).integers(0, 255, (3, 32, 32, 3)).astype(np.uint8)

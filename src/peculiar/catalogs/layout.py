@@ -116,7 +116,8 @@ def draw_layout(laid_out: GalaxyTable, source: Source | None = None) -> "Figure"
         The pictures: each cell of the map shows the galaxy nearest to its centre. Without it, every galaxy is a dot in
         the colour of its class.
     """
-    from peculiar.reports import plots  # Matplotlib takes a fifth of a second to import, and searches do not need it
+    # Matplotlib takes a fifth of a second to import, and searches do not need it.
+    from peculiar.reports import galaxy_plots, plots
 
     table = laid_out.to_arrow()
     x, y = (table[name].to_numpy() for name in "xy")
@@ -125,7 +126,7 @@ def draw_layout(laid_out: GalaxyTable, source: Source | None = None) -> "Figure"
     ids = laid_out.ids
     cells = {cell: ids[row] for cell, row in _nearest_to_middles(x, y).items()}
     pictures = find_pictures(source, cells.values(), Framing(64, crop="galaxy"))
-    return plots.draw_mosaic({cell: pictures[id_] for cell, id_ in cells.items() if id_ in pictures}, CELLS)
+    return galaxy_plots.draw_mosaic({cell: pictures[id_] for cell, id_ in cells.items() if id_ in pictures}, CELLS)
 
 
 def _nearest_to_middles(x: NDArray[np.floating], y: NDArray[np.floating]) -> dict[tuple[int, int], int]:

@@ -62,9 +62,11 @@ def draw_sheet(
         ]
         for row, id_ in enumerate(ids)
     ]
-    from peculiar.reports import plots  # Matplotlib takes a fifth of a second to import, and searches do not need it
+    from peculiar.reports import (
+        galaxy_plots,  # Matplotlib takes a fifth of a second to import, and searches do not need it
+    )
 
-    figure = plots.draw_answers(np.stack([pictures.get(id_, missing) for id_ in ids]), captions)
+    figure = galaxy_plots.draw_answers(np.stack([pictures.get(id_, missing) for id_ in ids]), captions)
     return figure, [id_ for id_ in ids if id_ not in pictures]
 
 

@@ -308,7 +308,7 @@ def search_map(
 ) -> None:
     """Draw a map on which similar galaxies lie side by side."""
     from peculiar.catalogs.catalog import Catalog
-    from peculiar.reports import plots
+    from peculiar.reports import drawing
     from peculiar.sources import open_source
 
     if file is None and sheet is None:
@@ -320,7 +320,7 @@ def search_map(
         if file is not None:
             laid_out.write(file)
         if sheet is not None:
-            plots.save(laid_out.show(source), sheet)
+            drawing.save(laid_out.show(source), sheet)
     _say_whose(laid_out)
     there = ", ".join(str(one) for one in (file, sheet) if one)
     out.print(f"{counted(len(laid_out), 'galaxy', 'are', 'is')} on the map in {there}")
@@ -355,7 +355,7 @@ def _show(
 ) -> None:
     """Write the result to a table, a sheet of pictures, or the terminal."""
     from peculiar.catalogs.sheet import draw_sheet
-    from peculiar.reports import plots
+    from peculiar.reports import drawing
     from peculiar.sources import open_source
 
     file, sheet, pictures = output.file, output.sheet, output.pictures
@@ -370,7 +370,7 @@ def _show(
             figure, missing = draw_sheet(
                 found, open_source(pictures, id=id), framing(128, output.crop, fast=False), shown_by
             )
-            plots.save(figure, sheet)
+            drawing.save(figure, sheet)
     if output.as_json:
         rows = [{name: _json_value(value) for name, value in row.items()} for row in found]
         print_json({"found": rows, "without_picture": missing, **found.whose})

@@ -63,7 +63,7 @@ def teach(
     """Teach a model a new question from few labels, in seconds and without PyTorch."""
     from peculiar.catalogs.table import EMBEDDINGS_NOTE
     from peculiar.catalogs.teach import teach as run_teach
-    from peculiar.reports import plots
+    from peculiar.reports import drawing, plots
     from peculiar.tables.reader import TableReader
 
     if catalog is not None and id_column is not None:
@@ -86,7 +86,7 @@ def teach(
         scores, found, answers = taught.head.scores, taught.curve, taught.catalog
         digest = None if taught.model is None else taught.model.card.digest
         if curve is not None and found is not None:
-            plots.save(plots.draw_learning_curve(found.labels, found.auc, found.low, found.high), curve)
+            drawing.save(plots.draw_learning_curve(found.labels, found.auc, found.low, found.high), curve)
     if as_json:
         result = {"out": str(file), "question": taught.head.question.name, "used": taught.used}
         result |= {"left_out": taught.left_out, "digest": digest, "scores": scores.as_dict()}

@@ -213,11 +213,11 @@ def _show_run(run: "Run", *, as_json: bool) -> None:
 def _show_exercise(trained: "Trained", *, as_json: bool) -> None:
     """Write the figures of a run of the exercise's network, and print its scores."""
     from peculiar.files.run_files import best_epoch
-    from peculiar.reports import plots
+    from peculiar.reports import drawing, plots
 
-    plots.save(plots.draw_history(trained.history), trained.folder / "history.png")
+    drawing.save(plots.draw_history(trained.history), trained.folder / "history.png")
     answers = trained.model.question.answers
-    plots.save(plots.draw_confusion(trained.scores.confusion, answers), trained.folder / "confusion.png")
+    drawing.save(plots.draw_confusion(trained.scores.confusion, answers), trained.folder / "confusion.png")
     last, best = trained.history[-1], best_epoch(trained.history)
     if as_json:
         weights = {"weights": "last", "epoch": last["epoch"], "best_epoch": best["epoch"]}

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from peculiar.evaluation.page import facts_of, keep_figure
 from peculiar.evaluation.pairs import PairedAnswers
 from peculiar.metrics.paired import LOWER_IS_BETTER, Difference
-from peculiar.reports import plots
+from peculiar.reports import galaxy_plots, plots
 from peculiar.reports.page import Section, write_page
 from peculiar.text import counted, format_score
 
@@ -225,4 +225,4 @@ def _pictures(found: PairedAnswers) -> Figure | None:
         ]
         for row in pictures
     ]
-    return plots.draw_answers(np.stack(list(pictures.values())), captions)
+    return galaxy_plots.draw_answers(np.stack(list(pictures.values())), captions)

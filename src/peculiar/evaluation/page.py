@@ -14,7 +14,7 @@ from peculiar.evaluation.assess import Statistics
 from peculiar.evaluation.robustness import Shifted
 from peculiar.metrics.intervals import Interval
 from peculiar.metrics.scores import ClassScores, Scores
-from peculiar.reports import plots
+from peculiar.reports import drawing, galaxy_plots, plots
 from peculiar.reports.page import Picture, Section, write_page
 from peculiar.text import changed, counted, format_interval, format_score
 
@@ -161,7 +161,7 @@ def write_assessment(
             )
         )
     if mistakes:
-        drawn = plots.draw_answers(
+        drawn = galaxy_plots.draw_answers(
             np.stack([picture for picture, _ in mistakes]),
             [[(line, None) for line in text.split("\n")] for _, text in mistakes],
         )
@@ -183,7 +183,7 @@ def write_assessment(
 def keep_figure(folder: Path, drawn: Figure, name: str, caption: str) -> Picture:
     """Write a figure as PNG and PDF into a folder, and return it for a page, which holds it and links to the PDF."""
     for suffix in (".png", ".pdf"):
-        plots.save(drawn, folder / f"{name}{suffix}")
+        drawing.save(drawn, folder / f"{name}{suffix}")
     buffer = io.BytesIO()
     drawn.savefig(buffer, dpi=120)
     return Picture(f"{name}.pdf", caption, buffer.getvalue())

@@ -16,8 +16,10 @@ from peculiar.exercise.run_folder import Arguments
 from peculiar.exercise.train import Trained, Watcher, train
 from peculiar.models.model_file import load_model
 from peculiar.questions.question import FOUR_CLASS
+from peculiar.reports.drawing import save
+from peculiar.reports.galaxy_plots import draw_answers, draw_samples
 from peculiar.reports.page import Picture, Section, score_table, write_page
-from peculiar.reports.plots import draw_answers, draw_confusion, draw_history, draw_samples, save
+from peculiar.reports.plots import draw_confusion, draw_history
 from peculiar.sources import load_galaxy_data
 from peculiar.sources.dataset import Dataset
 from peculiar.text import counted, format_score

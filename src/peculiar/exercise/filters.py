@@ -19,7 +19,8 @@ from peculiar.errors import DataError, UsageError
 from peculiar.exercise.network import Network
 from peculiar.notebook import show_inline
 from peculiar.questions.question import FOUR_CLASS
-from peculiar.reports.plots import MOST_FILTERS, draw_contact_sheet, draw_galaxy, draw_maps, save
+from peculiar.reports.drawing import save
+from peculiar.reports.galaxy_plots import MOST_FILTERS, draw_contact_sheet, draw_galaxy, draw_maps
 from peculiar.text import shown
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ from peculiar.models.attribution import Attribution, attribute
 from peculiar.models.model_file import Model, load_model
 from peculiar.models.predict import Classifier
 from peculiar.progress import counting
-from peculiar.reports.plots import draw_attribution, draw_attributions, picture_of, save
+from peculiar.reports.drawing import picture_of, save
+from peculiar.reports.galaxy_plots import draw_attribution, draw_attributions
 from peculiar.sources import as_source
 from peculiar.sources.dataset import warn_of_unreadable
 from peculiar.sources.interleave import interleave_classes

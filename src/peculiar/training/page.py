@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from peculiar.files.run_files import MODEL
 from peculiar.metrics.scores import Scores
 from peculiar.models.model_file import Model
-from peculiar.reports import plots
+from peculiar.reports import drawing, plots
 from peculiar.reports.page import Picture, Section, Strip, embedded, score_table, write_page
 from peculiar.text import counted, format_interval, format_score
 from peculiar.training.outcome import HELD_OUT, Outcome
@@ -64,7 +64,7 @@ def write_outcome(folder: Path, outcome: Outcome, model: Model, pictures: Mappin
 
 def _figure(drawn: Figure, file: Path, caption: str) -> Picture:
     """Write a figure, and return it for the page, which holds it itself: so it can be sent as one file."""
-    plots.save(drawn, file)
+    drawing.save(drawn, file)
     return Picture(file.name, caption, file.read_bytes())
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from peculiar.errors import UsageError
 from peculiar.images.decode import encode_picture
-from peculiar.reports.plots import COLOURS
+from peculiar.reports.drawing import COLOURS
 
 WIDTH, HEIGHT = 720, 450
 """Sides of a picture, in pixels."""

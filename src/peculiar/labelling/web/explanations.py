@@ -11,7 +11,7 @@ from peculiar.labelling.web.limiter import Limiter, ResultCache
 from peculiar.labelling.web.pictures import LARGE, Pictures
 from peculiar.models.attribution import Attribution, attribute
 from peculiar.models.model_file import Model, load_model
-from peculiar.reports.plots import draw_overlay
+from peculiar.reports.galaxy_plots import draw_overlay
 
 _KEPT = 100
 
