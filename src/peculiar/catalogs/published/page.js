@@ -268,7 +268,9 @@ canvas.addEventListener("pointercancel", () => (drag = null));
 
 function remember() {
   const view = new URLSearchParams();
-  for (const [name, wanted] of filters) view.set(name, wanted instanceof Set ? [...wanted].map((one) => byName.get(name).categories[one]).join("|") : wanted.map((one) => +one.toPrecision(7)).join(".."));
+  for (const [name, wanted] of filters)
+    if (wanted instanceof Set) for (const one of wanted) view.append(name, byName.get(name).categories[one]);
+    else view.set(name, wanted.map((one) => +one.toPrecision(7)).join(".."));
   if (at("#find").value) view.set("find", at("#find").value);
   if (at("#by").value) view.set("by", (at("#rising").checked ? "" : "-") + at("#by").value);
   history.replaceState(null, "", `#${view}`);
@@ -281,7 +283,8 @@ function recall() {
     else if (name === "by") {
       at("#by").value = value.replace(/^-/, "");
       at("#rising").checked = !value.startsWith("-");
-    } else if (column?.kind === "category") filters.set(name, new Set(value.split("|").map((one) => column.categories.indexOf(one)).filter((one) => one >= 0)));
+    } else if (column?.kind === "category" && column.categories.includes(value))
+      filters.set(name, (filters.get(name) ?? new Set()).add(column.categories.indexOf(value)));
     else if (column?.kind === "number" && value.includes("..")) filters.set(name, value.split("..").map(Number));
   }
 }
