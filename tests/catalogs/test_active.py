@@ -181,3 +181,19 @@ def test_what_cannot_be_is_refused() -> None:
         Loop(embeddings, ("a", "b"), strategy="margn")
     with pytest.raises(UnknownNameError, match="bald"):
         choose(embeddings, np.ones(50, dtype=bool), None, 3, strategy="bld")
+
+
+def test_a_score_does_not_wait_for_the_rarest_answer() -> None:
+    embeddings, odd = cloud(4000, 0.3)
+    vectors = features(embeddings, slice(None))
+    labels = odd.copy()
+    labels[[0, 2000]] = 2  # one among those that are learned, one in the random sample
+    committee = fit_committee(vectors[:1000], labels[:1000], 3)
+    found = measure(
+        *(vectors[:1000], labels[:1000], vectors[2000:2100], labels[2000:2100]), ("plain", "odd", "rare"), committee
+    )
+    assert found.scored == ("plain", "odd")
+    assert found.score is not None
+    assert 0.5 < found.score <= 1
+    assert not found.may_stop
+    assert "1 of the 100 in the random sample are rare" in found.advice

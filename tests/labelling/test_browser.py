@@ -28,21 +28,24 @@ from pictures import draw_galaxy
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 
-# Every page: its address, the key that is pressed on it, and an element that it then shows. A new page needs a line
-# here.
+# Every page: who looks at it, its address, the key that is pressed on it, and an element that it then shows. A new page
+# needs a line here.
 PAGES = [
-    ("/", "", "#who"),
-    ("/?who=Ada", "", "#galaxy"),
-    ("/?who=Ada&row=3", "m", "#prediction meter"),
-    ("/?who=Ada&row=3", "h", "dialog[open]"),
-    ("/?who=Eve", "", "#content h1"),
-    ("/grid?who=Ada", "", ".tiles img"),
-    ("/progress?who=Ada", "", "svg.curve"),
-    ("/gallery?who=Ada", "", ".tiles img"),
-    ("/gallery?who=Ada&by=p_odd&where=p_odd+>+0.5&cone=150.3,1.7,0.5", "", ".tiles img"),
-    ("/gallery?who=Ada&where=nonsense", "", "[role=alert]:not([hidden])"),
-    ("/galaxy/7?who=Ada", "", ".chances"),
-    ("/map?who=Ada&by=p_odd", "", ".tiles img"),
+    ("", "/", "", "#who"),
+    ("Ada", "/who", "", ".people button"),
+    ("Ada", "/", "", "#galaxy"),
+    ("Ada", "/?row=3", "m", "#prediction meter"),
+    ("Ada", "/?row=3", "h", "dialog[open]"),
+    ("Eve", "/", "", "#content h1"),
+    ("Ada", "/grid", "", ".tiles img"),
+    ("Ada", "/grid?yes=0&no=1&stored=24", "", "main [role=status]"),
+    ("Ada", "/gallery?review=votes+>+1", "", ".tiles small"),
+    ("Ada", "/progress", "", "svg.curve"),
+    ("Ada", "/gallery", "", ".tiles img"),
+    ("Ada", "/gallery?by=p_odd&where=p_odd+>+0.5&cone=150.3,1.7,0.5", "", ".tiles img"),
+    ("Ada", "/gallery?where=nonsense", "", "[role=alert]:not([hidden])"),
+    ("Ada", "/galaxy/7", "", ".chances"),
+    ("Ada", "/map?by=p_odd", "", ".tiles img"),
 ]
 
 
@@ -76,10 +79,12 @@ def address(
         yield server.address
 
 
-def show(browser: Browser, address: str, page: tuple[str, str, str], **options: Any) -> Any:
+def show(browser: Browser, address: str, page: tuple[str, str, str, str], **options: Any) -> Any:
     """Open a page as the list above says."""
-    path, key, shown = page
+    who, path, key, shown = page
     window = browser.window(**options)
+    if who:
+        window.goto(f"{address}/?{urlencode({'who': who})}")
     window.goto(address + path)
     if key:
         window.keyboard.press(key)
@@ -87,12 +92,12 @@ def show(browser: Browser, address: str, page: tuple[str, str, str], **options: 
     return window
 
 
-def named(page: tuple[str, str, str]) -> str:
-    return "-".join(part for part in page[:2] if part)
+def named(page: tuple[str, str, str, str]) -> str:
+    return "-".join(part for part in page[:3] if part)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
-def test_a_narrow_page_has_no_barriers(browser: Browser, address: str, page: tuple[str, str, str]) -> None:
+def test_a_narrow_page_has_no_barriers(browser: Browser, address: str, page: tuple[str, str, str, str]) -> None:
     assert find_barriers(show(browser, address, page, width=400)) == []
 
 
@@ -101,7 +106,7 @@ def test_a_narrow_page_has_no_barriers(browser: Browser, address: str, page: tup
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("page", PAGES, ids=named)
 def test_no_page_has_barriers(
-    browser: Browser, address: str, page: tuple[str, str, str], width: int, scheme: str
+    browser: Browser, address: str, page: tuple[str, str, str, str], width: int, scheme: str
 ) -> None:
     window = show(browser, address, page, width=width, scheme=scheme)
     assert find_barriers(window) == []
@@ -367,8 +372,8 @@ def test_what_is_hostile_is_shown_as_text(
     who = urlencode({"who": HOSTILE[1]})
     asked = urlencode({"where": HOSTILE[1], "cone": HOSTILE[0], "by": HOSTILE[2]})
     for path in (
-        *("/", f"/?{who}&row=0", f"/?{who}&row=6", f"/progress?{who}", f"/grid?{who}"),
-        *(f"/gallery?{who}", f"/gallery?{asked}", f"/galaxy/0?{who}", f"/galaxy/6?{who}"),
+        *("/who", f"/?{who}&row=0", "/?row=6", "/progress", "/grid"),
+        *("/gallery", f"/gallery?{asked}", "/galaxy/0", "/galaxy/6"),
     ):
         page.goto(server.address + path)
         assert_harmless(page)
@@ -399,7 +404,7 @@ def test_names_of_files_are_shown_as_text(
             "old => document.querySelector('form.answers [name=event]')?.value !== old", arg=before[0]
         )
     assert found == {plain(shown(name)) for name in names}
-    page.goto(f"{server.address}/progress?who=Ada")
+    page.goto(f"{server.address}/progress")
     assert_harmless(page)
 
 

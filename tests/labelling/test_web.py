@@ -28,12 +28,12 @@ from peculiar.cli import app as cli
 from peculiar.errors import UsageError
 from peculiar.images.decode import encode_picture
 from peculiar.labelling.database import Event, Labels
-from peculiar.labelling.web.app import _Pages, make_app
+from peculiar.labelling.web.app import make_app
 from peculiar.labelling.web.explanations import open_explanations
-from peculiar.labelling.web.gallery import Gallery
 from peculiar.labelling.web.guard import Guard
 from peculiar.labelling.web.id_index import IdIndex
-from peculiar.labelling.web.serve import open_session
+from peculiar.labelling.web.pages import Pages
+from peculiar.labelling.web.serve import open_gallery, open_session
 from peculiar.labelling.web.session import Session
 from peculiar.models.model_file import load_model, shipped_model
 from pictures import draw_galaxy
@@ -57,7 +57,7 @@ def session(tiny_catalog: Path, tiny_survey: Path, labels: Labels) -> Iterator[S
 @pytest.fixture
 def client(session: Session, tiny_catalog: Path) -> Iterator[TestClient]:
     assert session.loop is not None
-    gallery = Gallery(Catalog(tiny_catalog), session.loop.embeddings, session.ids)
+    gallery = open_gallery(session, Catalog(tiny_catalog))
     with TestClient(Guard(make_app(session, gallery)), base_url=HERE, follow_redirects=False) as opened:
         yield opened
 
@@ -72,7 +72,7 @@ def answer(client: TestClient, page: str, choice: str = "1", **changed: str) -> 
 
 def test_pages_print_escapes_and_send_back_what_they_were_given(session: Session) -> None:
     hostile = 'a\u202eb\u2066"c\x1b[31m'
-    page = _Pages(session, has_gallery=False)._templates.from_string('{{ a }} <input value="{{ a | exact }}">')
+    page = Pages(session)._templates.from_string('{{ a }} <input value="{{ a | exact }}">')
     text, field = page.render(a=hostile).split(" <input value=")
     assert html.unescape(text) == r'a\u202eb\u2066"c\x1b[31m'
     assert html.unescape(field) == f'"{hostile}">'
@@ -132,9 +132,9 @@ def test_without_javascript_forms_lead_to_pages(client: TestClient) -> None:
     page = client.get("/?who=Ada").text
     done = client.post("/answer", data=form(page) | {"choice": "1"})
     assert done.status_code == 303
-    assert done.headers["location"] == "/?who=Ada"
+    assert done.headers["location"] == "/"
     done = client.post("/undo", data=form(client.get("/?who=Ada").text, "/undo"))
-    assert done.headers["location"] == f"/?who=Ada&row={form(page)['row']}"
+    assert done.headers["location"] == f"/?row={form(page)['row']}"
 
 
 def test_people_are_compared_on_what_was_drawn_by_chance(client: TestClient, labels: Labels) -> None:
@@ -148,7 +148,7 @@ def test_people_are_compared_on_what_was_drawn_by_chance(client: TestClient, lab
     both = [one for one in labels.current("odd") if one.galaxy in seen["Ada"] & seen["Bob"]]
     assert {one.chosen for one in both} == {"random"}
     assert len(both) == 12
-    told = client.get("/progress?who=Ada").text
+    told = client.get("/progress").text
     assert "Krippendorff" in told
     assert "Ada, Bob" in told
 
@@ -187,7 +187,8 @@ def test_the_model_is_silent_until_asked(client: TestClient) -> None:
 
 
 def test_a_grid_stores_ticked_ones_and_others(client: TestClient, labels: Labels) -> None:
-    page = client.get("/grid?who=Ada").text
+    client.get("/?who=Ada")
+    page = client.get("/grid").text
     fields = re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', page)
     sent: dict[str, Any] = {name: value for name, value in fields if name in ("csrf", "who", "event")}
     sent |= {name: [value for key, value in fields if key == name] for name in ("rows", "chosen")}
@@ -237,9 +238,9 @@ def test_a_tree_is_asked_question_after_question(tree_client: TestClient, labels
 
 def test_progress_and_tables_are_a_question_s(tree_client: TestClient) -> None:
     answer(tree_client, answer(tree_client, tree_client.get("/?who=Ada").text, "1"), "0")
-    page = tree_client.get("/progress?who=Ada&question=t02_edgeon").text
+    page = tree_client.get("/progress?question=t02_edgeon").text
     assert "Could this be a disk viewed edge-on?" in page
-    assert '<a href="/progress?question=t02_edgeon&amp;who=Ada" aria-current="page">' in page
+    assert '<a href="/progress?question=t02_edgeon" aria-current="page">' in page
     table = html.unescape(re.search(r'href="(/export/votes.csv[^"]*)"', page)[1])  # type: ignore[index]
     assert tree_client.get(table).text.splitlines()[0] == '"id","n_yes","n_no","unsure"'
     assert "n_smooth" in tree_client.get("/export/votes.csv").text
@@ -266,7 +267,7 @@ def test_a_hostile_tree_is_shown_as_text(tiny_survey: Path, tmp_path: Path, labe
     with TestClient(Guard(make_app(opened)), base_url=HERE, follow_redirects=False) as client:
         page = client.get("/?who=Ada").text
         second = answer(client, page, "0")
-        for text in (page, second, client.get("/grid?who=Ada").text, client.get("/progress?question=one").text):
+        for text in (page, second, client.get("/grid").text, client.get("/progress?question=one").text):
             assert not re.findall(r'<script>|<img src=x|<b>|" onclick', text)
         assert "&lt;img src=x&gt;" in second
     opened.pictures.close()
@@ -299,11 +300,12 @@ def test_a_wall_says_what_it_does_not_understand(client: TestClient, asked: dict
 
 
 def test_a_galaxy_is_shown_with_those_most_like_it(client: TestClient, tiny_catalog: Path) -> None:
-    page = client.get("/galaxy/7?who=Ada").text
+    client.get("/?who=Ada")
+    page = client.get("/galaxy/7").text
     near = [f"sim-{row:03d}" for row in shown(page)]
     assert near == Catalog(tiny_catalog).similar(["sim-007"], top=12).ids
     assert "skyserver.sdss.org" in page
-    assert 'href="/?who=Ada&amp;row=7"' in page
+    assert 'href="/?row=7"' in page
     assert form(client.get("/?who=Ada&row=7").text)["row"] == "7"
     assert client.get("/galaxy/100").status_code == 400
 
@@ -319,7 +321,7 @@ def test_embeddings_of_another_network_choose_and_are_named(
     assert session.loop.embeddings.vectors.shape == (100, 5)
     assert catalog.external is not None
     assert session.model == catalog.external.digest
-    gallery = Gallery(catalog, session.loop.embeddings, session.ids)
+    gallery = open_gallery(session, catalog)
     with TestClient(Guard(make_app(session, gallery)), base_url=HERE, follow_redirects=False) as client:
         page = client.get("/galaxy/7").text
         client.get("/map")  # begins the map
@@ -450,7 +452,7 @@ def test_a_galaxy_with_an_odd_id_has_a_page(id_: bytes | None, title: str, tmp_p
     pa.parquet.write_table(table, tmp_path / "c.parquet")
     session = open_session(tmp_path / "c.parquet", labels, pictures=tmp_path / "c.parquet")
     assert session.loop is not None
-    gallery = Gallery(Catalog(tmp_path / "c.parquet"), session.loop.embeddings, session.ids)
+    gallery = open_gallery(session, Catalog(tmp_path / "c.parquet"))
     with TestClient(Guard(make_app(session, gallery)), base_url=HERE) as client:
         page = client.get("/galaxy/0")
     assert page.status_code == 200
@@ -534,14 +536,16 @@ def test_several_pictures_are_asked_about_and_of_catalogues_there_is_one(
 @pytest.mark.parametrize("page", ["/", "/progress", "/gallery", "/map", "/galaxy/3"])
 @pytest.mark.parametrize("who", ["", "?who=Ada+%26+Bo"])
 def test_every_page_leads_to_the_others(client: TestClient, page: str, who: str) -> None:
-    text = client.get(page + who).text
+    client.get("/" + who)
+    text = client.get(page).text
     links = re.findall(r'href="(/[^"]*)"', text[text.index('<nav aria-label="Pages">') : text.index("</nav>")])
     own = ["/", "/grid"] if who else []
-    assert links == [one + who for one in [*own, "/progress", "/gallery", "/map"]] + ["/"]
+    assert links == [*own, "/progress", "/review", "/gallery", "/map", "/who"]
 
 
-@pytest.mark.parametrize("page", ["/?who=Ada", "/grid?who=Ada", "/gallery", "/galaxy/3"])
+@pytest.mark.parametrize("page", ["/", "/grid", "/gallery", "/galaxy/3"])
 def test_a_picture_of_an_earlier_desk_is_not_shown_again(client: TestClient, session: Session, page: str) -> None:
+    client.get("/?who=Ada")
     earlier = set(re.findall(r"/picture/\S*(?=[ \"])", client.get(page).text))
     session.id = "another-session"  # as of the next session, at the same address
     later = set(re.findall(r"/picture/\S*(?=[ \"])", client.get(page).text))
@@ -618,7 +622,7 @@ def test_no_request_breaks_the_desk(client: TestClient, data: st.DataObject) -> 
 def explaining(session: Session, catalog: Path, model: Path | None) -> TestClient:
     """A session with the model of its catalogue."""
     assert session.loop is not None
-    gallery = Gallery(Catalog(catalog), session.loop.embeddings, session.ids)
+    gallery = open_gallery(session, Catalog(catalog))
     explanations = None if model is None else open_explanations(session.model, session.pictures, model)
     return TestClient(Guard(make_app(session, gallery, explanations)), base_url=HERE, follow_redirects=False)
 

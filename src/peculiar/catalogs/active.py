@@ -210,7 +210,7 @@ class Progress:
     tested : int
         Number of answers that it is scored on.
     score : float or None
-        Average precision, mean over the answers that occur in both; None if undefined.
+        Average precision, mean over the answers in `scored`; None if undefined.
     low, high : float or None
         Its 95 % bootstrap interval.
     gain, gain_high : float or None
@@ -220,6 +220,9 @@ class Progress:
         hardly help.
     advice : str
         Whether to go on, and why, in words.
+    scored : tuple of str
+        The answers that the score is the mean of: those that the head was fitted to and of which the random sample has
+        enough.
     """
 
     learned: int
@@ -231,6 +234,7 @@ class Progress:
     gain_high: float | None
     may_stop: bool
     advice: str
+    scored: tuple[str, ...] = ()
 
 
 def measure(
@@ -263,16 +267,18 @@ def measure(
     asked = np.arange(len(answers))[np.isin(np.arange(len(answers)), labels)]
     rarest = int(asked[np.argmin(counts[asked])])
     advice = f"too early to say: {counts[rarest]} of the {sizes[1]} in the random sample are {answers[rarest]}"
-    if counts[rarest] < _FEWEST[0]:
-        advice += f"; a score needs {_FEWEST[0]} of each answer"
+    scored = asked[(counts[asked] >= _FEWEST[0]) & (sizes[1] - counts[asked] >= _FEWEST[0])]
+    if not len(scored):
+        advice += f"; a score needs {_FEWEST[0]} of one answer and {_FEWEST[0]} of others"
         return Progress(*sizes, None, None, None, None, None, False, advice)
+    names = tuple(answers[one] for one in scored)
     half = labels[: len(labels) // 2]
     before = fit_committee(vectors[: len(half)], half, len(answers)) if len(np.unique(half)) > 1 else None
     chances = [one.probabilities(apart) for one in (committee, before) if one is not None]
     random = np.random.default_rng(seed)
     draws = [np.arange(len(apart_labels))]
     draws += [random.integers(0, len(apart_labels), len(apart_labels)) for _ in range(_RESAMPLES)]
-    found = np.array([[mean_precision(apart_labels[one], each[one], asked) for each in chances] for one in draws])
+    found = np.array([[mean_precision(apart_labels[one], each[one], scored) for each in chances] for one in draws])
     score = float(found[0, 0])
     low, high = (float(end) for end in np.nanquantile(found[1:, 0], (0.025, 0.975)))
     gain = gain_high = None
@@ -281,16 +287,16 @@ def measure(
         gain, gain_high = float(gains[0]), float(np.nanquantile(gains[1:], 0.975))
     if counts[rarest] < _FEWEST[1]:
         advice += f"; the advice to stop needs {_FEWEST[1]} of each answer"
-        return Progress(*sizes, score, low, high, gain, gain_high, False, advice)
+        return Progress(*sizes, score, low, high, gain, gain_high, False, advice, names)
     if gain is None or gain_high is None or gain_high > _ENOUGH:
         hint = (
             ""
             if gain_high is None
             else f": the second half of the answers may have raised the score by up to {gain_high:.3f}"
         )
-        return Progress(*sizes, score, low, high, gain, gain_high, False, f"go on{hint}")
+        return Progress(*sizes, score, low, high, gain, gain_high, False, f"go on{hint}", names)
     advice = f"you may stop: the second half of the answers changed the score by {gain:+.3f}, at most {gain_high:+.3f}"
-    return Progress(*sizes, score, low, high, gain, gain_high, True, advice)
+    return Progress(*sizes, score, low, high, gain, gain_high, True, advice, names)
 
 
 def mean_precision(labels: NDArray[np.integer], chances: NDArray[np.floating], answers: Iterable[int]) -> float:

@@ -77,6 +77,14 @@ def label(
         str, typer.Option(help="Active learning strategy: margin, entropy, bald, rare or random.")
     ] = "margin",
     host: Annotated[str, typer.Option(help="Address to listen on; default: this machine only.")] = "127.0.0.1",
+    url: Annotated[
+        str | None,
+        typer.Option(
+            help="Address under which a trusted proxy shows the pages, such as "
+            "https://HUB/user/NAME/proxy/8222/ on a JupyterHub.",
+            show_default=False,
+        ),
+    ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 for any that is free.")] = 8222,
     no_token: Annotated[
         bool,
@@ -101,6 +109,7 @@ def label(
         id=id_column,
         strategy=by,
         host=host,
+        url=url,
         port=port,
         token=not no_token,
         browser=not no_browser,

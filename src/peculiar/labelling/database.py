@@ -431,6 +431,13 @@ class Labels:
         with self._lock, self._explaining():
             return [(row[0], Event(*row[1:])) for row in self._connection.execute(sql, (after, *questions))]
 
+    def about(self, galaxy: str, *questions: str) -> list[Event]:
+        """Return all events about a galaxy, in order."""
+        marks = ", ".join("?" * len(questions))
+        sql = f"SELECT {_LISTED} FROM events WHERE question IN ({marks}) AND galaxy = ? ORDER BY number"  # noqa: S608
+        with self._lock, self._explaining():
+            return [Event(*row) for row in self._connection.execute(sql, (*questions, galaxy))]
+
     def find(self, event: str) -> Event | None:
         """Return an event by its name, None if there is none."""
         with self._lock, self._explaining():

@@ -190,6 +190,7 @@ FOUR_CLASS = Question(
         "two or more galaxies merging",
         "irregular: disturbed, lensing, a dust lane or another oddity",
     ),
+    asks="What kind of galaxy is this?",
     basis="four_class_basis",
     # Only some of the DECaLS galaxies with a ring have the tag: plain rings and disturbed galaxies are among the
     # untagged. Automated looks agree with volunteers at 86-90 % if they were certain, and at 60-80 % if not.
@@ -207,6 +208,7 @@ CLEAN5 = Question(
         "a disc seen edge-on",
         "a disc with spiral arms",
     ),
+    asks="What shape does the galaxy have?",
 )
 """Five-way morphology of galaxies that Galaxy Zoo 2 volunteers agreed on (Willett et al. 2013)."""
 
@@ -214,6 +216,7 @@ ODD = Question(
     "odd",
     ("not_odd", "odd"),
     ("nothing odd about it", "something odd: a ring, a merger, a disturbance, a lens, a dust lane"),
+    asks="Is there anything odd about the galaxy?",
     column="gz2_argmax",
     silent=("smooth", "features", "artifact"),
 )
@@ -233,6 +236,7 @@ GALAXY10_DECALS = Question(
         "edge_on_without_bulge",
         "edge_on_with_bulge",
     ),
+    asks="What shape does the galaxy have?",
 )
 """The classes of Galaxy10 DECaLS, in the order of its numbers 0 to 9 (Leung & Bovy; Walmsley et al. 2022)."""
 
@@ -250,6 +254,7 @@ GALAXY10_SDSS = Question(
         "medium_spiral",
         "loose_spiral",
     ),
+    asks="What shape does the galaxy have?",
 )
 """The classes of Galaxy10 SDSS, in the order of its numbers 0 to 9 (Leung & Bovy; Lintott et al. 2011)."""
 
@@ -262,6 +267,7 @@ GALAXY_MNIST = Question(
         "a disc seen edge-on",
         "a disc with spiral arms and without a bar",
     ),
+    asks="What shape does the galaxy have?",
 )
 """The classes of GalaxyMNIST, in the order of its numbers 0 to 3 (Walmsley et al. 2022, MNRAS 509, 3966)."""
 

@@ -1,29 +1,27 @@
 """The labelling pages: forms for answers, progress, and agreement."""
 
-import hmac
-import secrets
 import uuid
 from collections.abc import Mapping
 from dataclasses import asdict
 from importlib import metadata
+from itertools import combinations
 from typing import Annotated, Any, Literal
-from urllib.parse import urlencode
 
-from fastapi import FastAPI, Form, HTTPException, Query, Request
-from fastapi.exceptions import RequestValidationError
+from fastapi import FastAPI, Form, Query, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
-from fastapi.staticfiles import StaticFiles
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
-from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from peculiar.catalogs.active import Progress
-from peculiar.errors import DataError, LabelError, PeculiarError
-from peculiar.labelling.database import Event
+from peculiar.errors import LabelError
 from peculiar.labelling.web.browse import add_gallery
 from peculiar.labelling.web.explanations import Explanations
+from peculiar.labelling.web.failures import add_errors
+from peculiar.labelling.web.galaxy import add_galaxy
 from peculiar.labelling.web.gallery import Gallery
+from peculiar.labelling.web.identity import Me, keep_name
+from peculiar.labelling.web.pages import Lasting, Pages
 from peculiar.labelling.web.pictures import LARGE, SMALL, UNREADABLE
+from peculiar.labelling.web.review import ANSWER, MODEL, Answers, Cell, matrix
 from peculiar.labelling.web.routes import (
     LEADS_ON,
     MEDIA,
@@ -38,18 +36,25 @@ from peculiar.labelling.web.routes import (
     give,
 )
 from peculiar.labelling.web.session import Session
-from peculiar.text import in_template, shown, shown_lines
 
 QuestionName = Annotated[Name | None, Query()]
+Choice = Annotated[int | None, Query(ge=0, le=9)]
+OtherChoice = Annotated[int, Query(ge=-1, le=9)]
+Stored = Annotated[int, Query(ge=0, le=1000)]
 
 ON_GRID = 24
 
+_MOST_PAIRS = 15
 
-class _Sent(BaseModel):
+
+class _Name(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     csrf: Csrf
     who: Who
+
+
+class _Sent(_Name):
     event: EventName
 
 
@@ -60,6 +65,7 @@ class _Answer(_Sent):
     choice: Annotated[str, StringConstraints(pattern=r"^(\d{1,2}|skip|unsure)$")]
     chosen: Annotated[str, StringConstraints(max_length=40, pattern=r"^[a-z ]*$")] = ""
     seconds: Annotated[float, Field(ge=0, le=86_400)] | None = None
+    back: Annotated[str, StringConstraints(pattern=r"^(galaxy)?$")] = ""
 
 
 class _Undo(_Sent):
@@ -75,47 +81,9 @@ class _Grid(_Sent):
     seconds: Annotated[float, Field(ge=0, le=86_400)] | None = None
 
 
-class _Pages:
-    """The pages of a session, and the token of its forms."""
-
-    def __init__(self, session: Session, *, has_gallery: bool) -> None:
-        self.csrf = secrets.token_urlsafe(24)
-        self._session, self._has_gallery = session, has_gallery
-        self._templates = Environment(
-            loader=PackageLoader("peculiar.labelling.web", "templates"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            finalize=in_template,
-        )
-        # Of what the browser sends back, no character may change.
-        self._templates.filters["exact"] = self._templates.filters["escape"]
-
-    def render(self, name: str, **values: Any) -> HTMLResponse:
-        always = {"csrf": self.csrf, "question": self._session.question, "session": self._session}
-        always |= {"has_gallery": self._has_gallery, "said": _said}
-        return HTMLResponse(self._templates.get_template(name).render(always | values))
-
-    def check(self, sent: _Sent) -> None:
-        if not hmac.compare_digest(sent.csrf.encode(), self.csrf.encode()):
-            raise HTTPException(403, "this page is of an earlier session; load it again")
-
-    def show(self, who: str, row: int | None, hx: str | None) -> Response:
-        """Show the galaxy of a row, or the next question."""
-        session = self._session
-        task = session.next(who) if row is None else session.show(who, row)
-        problem = "" if task is None else session.pictures.show(task.row).problem
-        values = {
-            "who": who,
-            "task": task,
-            "problem": problem,
-            "ahead": session.upcoming(who),
-            "progress": _last(session),
-        }
-        return self.render("question.html" if hx else "label.html", **values)
-
-
-def make_app(session: Session, gallery: Gallery | None = None, explanations: Explanations | None = None) -> FastAPI:
+def make_app(
+    session: Session, gallery: Gallery | None = None, explanations: Explanations | None = None, *, root: str = ""
+) -> FastAPI:
     """Return the application for a session; it has to be served behind `peculiar.labelling.web.guard.Guard`.
 
     Parameters
@@ -125,6 +93,8 @@ def make_app(session: Session, gallery: Gallery | None = None, explanations: Exp
         The gallery of the catalogue, if there is one.
     explanations : Explanations, optional
         Explanations of the model's answers.
+    root : str
+        Path under which a proxy shows the pages, as in ``/user/ada/proxy/8222``.
     """
     # FastAPI's own documentation pages load scripts from other hosts.
     app = FastAPI(
@@ -135,47 +105,61 @@ def make_app(session: Session, gallery: Gallery | None = None, explanations: Exp
         redirect_slashes=False,
         responses=REFUSALS,
     )
-    app.mount("/static", StaticFiles(packages=[("peculiar.labelling.web", "static")]), name="static")
-    pages = _Pages(session, has_gallery=gallery is not None)
-    _add_errors(app)
+    app.mount("/static", Lasting(packages=[("peculiar.labelling.web", "static")]), name="static")
+    pages = Pages(session, root=root, gallery=gallery)
+    add_errors(app, pages)
     _add_questions(app, session, pages)
-    _add_answers(app, session, pages)
+    _add_grid(app, session, pages)
+    _add_answers(app, session, gallery, pages)
     if gallery is not None:
-        add_gallery(app, session, gallery, explanations, pages.render, pages.check)
+        add_gallery(app, session, gallery, pages)
+        add_galaxy(app, session, gallery, explanations, pages)
     return app
 
 
-def _add_errors(app: FastAPI) -> None:
-    @app.exception_handler(PeculiarError)
-    def report(_: Request, error: PeculiarError) -> Response:
-        # An invalid request, or a failed write: the page keeps the answer and shows the message.
-        return PlainTextResponse(shown_lines(str(error)), 503 if type(error) is DataError else 400)
-
-    @app.exception_handler(RequestValidationError)
-    def refuse(_: Request, error: RequestValidationError) -> Response:
-        problems = "; ".join(f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in error.errors())
-        return PlainTextResponse(f"invalid request: {shown(problems[:500])}", 422)
-
-    @app.exception_handler(StarletteHTTPException)
-    def plain(_: Request, error: StarletteHTTPException) -> Response:
-        return PlainTextResponse(shown_lines(str(error.detail)), error.status_code, error.headers)
-
-
-def _add_questions(app: FastAPI, session: Session, pages: _Pages) -> None:
+def _add_questions(app: FastAPI, session: Session, pages: Pages) -> None:
     """Add the routes that show galaxies and take answers."""
 
-    def after(who: str, row: int | None, hx: str | None) -> Response:
-        # Without JavaScript, a form leads to a page that can be reloaded without sending the form again.
+    def after(request: Request, who: str, row: int | None, hx: str | None) -> Response:
         if hx:
-            return pages.show(who, row, hx)
-        return RedirectResponse(app.url_path_for("page") + "?" + _query(who=who, row=row), 303)
+            # The address names a galaxy only as long as it is shown because somebody asked for it.
+            shown = pages.show(who, row, hx)
+            shown.headers["HX-Replace-Url"] = pages.address("/", row=row)
+            return shown
+        # Without JavaScript, a form leads to a page that can be reloaded without sending the form again.
+        return pages.lead(request, who, "/", row=row)
 
     @app.get("/", response_class=HTMLResponse)
     def page(
-        who: Annotated[Who | None, Query()] = None, row: Annotated[Number | None, Query()] = None, hx: Hx = None
+        request: Request,
+        me: Me,
+        who: Annotated[Who | None, Query()] = None,
+        row: Annotated[Number | None, Query()] = None,
+        hx: Hx = None,
     ) -> Response:
         """Show the next galaxy, or ask for a name."""
-        return pages.render("who.html", annotators=session.annotators()) if who is None else pages.show(who, row, hx)
+        if (known := who or me) is None:
+            return pages.ask_name()
+        shown = pages.show(known, row, hx)
+        if who is not None:
+            keep_name(request, shown, who)
+        return shown
+
+    @app.get("/who", response_class=HTMLResponse)
+    def ask_name() -> Response:
+        """Ask for a name."""
+        return pages.ask_name()
+
+    @app.post("/who", status_code=303, response_class=RedirectResponse)
+    def name(request: Request, sent: Annotated[_Name, Form()]) -> Response:
+        """Remember the name of the annotator at this browser."""
+        pages.check(sent)
+        return pages.lead(request, sent.who, "/")
+
+    @app.get("/ahead", response_class=HTMLResponse)
+    def ahead(me: Me) -> Response:
+        """Return the questions after the next one, which a browser shows while it has no connection."""
+        return HTMLResponse("".join(pages.fragment(me, task) for task in session.kept(me))) if me else HTMLResponse("")
 
     @app.get("/csrf", response_class=PlainTextResponse)
     def renew() -> Response:
@@ -183,29 +167,38 @@ def _add_questions(app: FastAPI, session: Session, pages: _Pages) -> None:
         return PlainTextResponse(pages.csrf)
 
     @app.post("/answer", response_class=HTMLResponse, responses=LEADS_ON)
-    def answer(sent: Annotated[_Answer, Form()], hx: Hx = None) -> Response:
+    def answer(request: Request, sent: Annotated[_Answer, Form()], hx: Hx = None) -> Response:
         """Store an answer, then show the next galaxy."""
         pages.check(sent)
         session.check_page_token(sent.row, sent.galaxy)
         number = int(sent.choice) if sent.choice.isdecimal() else None
         kind = sent.choice if number is None else "answer"
         session.answer(sent.who, sent.row, sent.question, sent.event, kind, number, sent.seconds, sent.chosen)
-        return after(sent.who, None, hx)
+        if sent.back:
+            return pages.lead(request, sent.who, f"/galaxy/{sent.row}")
+        return after(request, sent.who, None, hx)
 
     @app.post("/undo", response_class=HTMLResponse, responses=LEADS_ON)
-    def undo(sent: Annotated[_Undo, Form()], hx: Hx = None) -> Response:
+    def undo(request: Request, sent: Annotated[_Undo, Form()], hx: Hx = None) -> Response:
         """Withdraw an answer, and show its galaxy again."""
         pages.check(sent)
-        return after(sent.who, session.undo(sent.who, sent.event, sent.undoes), hx)
+        return after(request, sent.who, session.undo(sent.who, sent.event, sent.undoes), hx)
+
+
+def _add_grid(app: FastAPI, session: Session, pages: Pages) -> None:
+    """Add the routes of the grid."""
 
     @app.get("/grid", response_class=HTMLResponse)
-    def grid(who: Annotated[Who, Query()]) -> Response:
+    def grid(me: Me, yes: Choice = None, no: OtherChoice = -1, stored: Stored = 0) -> Response:
         """Show many galaxies at once."""
-        some = session.grid(who, ON_GRID)
-        return pages.render("grid.html", who=who, some=some, event=uuid.uuid4().hex, progress=_last(session))
+        if me is None:
+            return pages.ask_name()
+        some, last = session.grid(me, ON_GRID), len(session.question.answers) - 1
+        chosen = {"yes": last if yes is None else min(yes, last), "no": min(no, last), "stored": stored}
+        return pages.render("grid.html", who=me, some=some, event=uuid.uuid4().hex, **chosen)
 
     @app.post("/grid", status_code=303, response_class=RedirectResponse)
-    def answer_grid(sent: Annotated[_Grid, Form()]) -> Response:
+    def answer_grid(request: Request, sent: Annotated[_Grid, Form()]) -> Response:
         """Store the answers of a grid."""
         pages.check(sent)
         if len(sent.chosen) != len(sent.rows) or not set(sent.ticked) <= set(sent.rows) or sent.yes == sent.no:
@@ -215,10 +208,10 @@ def _add_questions(app: FastAPI, session: Session, pages: _Pages) -> None:
         given = {row: sent.yes if row in set(sent.ticked) else others for row in sent.rows}
         chosen = dict(zip(sent.rows, sent.chosen, strict=True))
         session.answer_many(sent.who, given, sent.event, sent.seconds, chosen)
-        return RedirectResponse(app.url_path_for("grid") + "?" + _query(who=sent.who), 303)
+        return pages.lead(request, sent.who, "/grid", yes=sent.yes, no=sent.no, stored=len(given))
 
 
-def _add_answers(app: FastAPI, session: Session, pages: _Pages) -> None:
+def _add_answers(app: FastAPI, session: Session, gallery: Gallery | None, pages: Pages) -> None:
     """Add the routes of pictures and of given answers."""
 
     @app.get("/picture/{row}/{size}", response_class=Response, responses=content("image/jpeg", "image/svg+xml"))
@@ -237,17 +230,19 @@ def _add_answers(app: FastAPI, session: Session, pages: _Pages) -> None:
         return pages.render("prediction.html", predictions=session.prediction(row))
 
     @app.get("/progress", response_class=HTMLResponse)
-    def progress(who: Annotated[Who | None, Query()] = None, question: QuestionName = None) -> Response:
+    def progress(me: Me, question: QuestionName = None) -> Response:
         """Show answers, agreement and the score of the head."""
         about = session.question if question is None else session.tree[question]
         history = list(session.loop.progress) if session.loop is not None and about == session.question else []
         return pages.render(
             "progress.html",
-            who=who,
+            who=me,
             question=about,
             history=history,
             curve=_curve(history),
             summary=session.summary(about),
+            tables=[] if gallery is None else _matrices(gallery.answers(about.name)),
+            answers=None if gallery is None else gallery.answers(about.name),
         )
 
     @app.get("/progress.json")
@@ -264,17 +259,13 @@ def _add_answers(app: FastAPI, session: Session, pages: _Pages) -> None:
         return give(f"{what}.{kind}", lambda file: session.labels.export(file, name, what))
 
 
-def _said(event: Event) -> str:
-    """Return an event as text for a page; kinds other than answers are in brackets."""
-    return event.answer.replace("_", " ") if event.kind == "answer" else f"({event.kind})"
-
-
-def _query(**values: Any) -> str:
-    return urlencode({name: value for name, value in values.items() if value is not None})
-
-
-def _last(session: Session) -> Progress | None:
-    return session.loop.progress[-1] if session.loop is not None and session.loop.progress else None
+def _matrices(answers: Answers) -> list[tuple[str, str, list[list[Cell]]]]:
+    """Return confusion matrices: of the majority and the model, and of the pairs of annotators."""
+    people = [name.removeprefix("by ") for name in answers.names if name.startswith("by ")]
+    pairs = [(ANSWER, MODEL)] if MODEL in answers.codes else []
+    pairs += [(f"by {one}", f"by {other}") for one, other in list(combinations(people, 2))[:_MOST_PAIRS]]
+    tables = [(one, other, matrix(answers, one, other)) for one, other in pairs]
+    return [table for table in tables if any(cell.count for line in table[2] for cell in line)]
 
 
 def _curve(history: list[Progress], width: float = 600, height: float = 240) -> Mapping[str, Any] | None:

@@ -1,12 +1,10 @@
 """The pages of a catalogue: its gallery, its two maps, a galaxy, and the ticked galaxies."""
 
-from collections.abc import Callable
 from dataclasses import astuple, dataclass, replace
 from typing import Annotated, Any, Literal
-from urllib.parse import urlencode
 
 import numpy as np
-from fastapi import Depends, FastAPI, Form, Query
+from fastapi import Depends, FastAPI, Form, Query, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -25,9 +23,11 @@ from peculiar.labelling.web.charts import (
     parse_box,
     scale_colours,
 )
-from peculiar.labelling.web.explanations import Explanations, Overlay
-from peculiar.labelling.web.gallery import MOST_OF_TABLE, Gallery, Selection, Typed, links
+from peculiar.labelling.web.gallery import MOST_OF_TABLE, Gallery, Selection, Typed
+from peculiar.labelling.web.identity import Me
+from peculiar.labelling.web.pages import Pages
 from peculiar.labelling.web.pictures import SMALL
+from peculiar.labelling.web.review import VOTES
 from peculiar.labelling.web.routes import GONE, MEDIA, Csrf, Hx, Number, Who, content, give
 from peculiar.labelling.web.session import Session
 
@@ -35,7 +35,6 @@ ON_PAGE, MOST_TICKED = 60, 5_000
 """Number of galaxies on a page of the gallery, and maximum number of ticked galaxies, whose rows fit into a request."""
 
 Selected = Annotated[Selection, Depends()]
-OptionalWho = Annotated[Who | None, Query()]
 Start = Annotated[Number, Query()]
 
 
@@ -75,9 +74,10 @@ class _Chart:
     closer: str = ""
 
 
-def _page(session: Session, gallery: Gallery, selection: Selection, start: int, who: str | None) -> dict[str, Any]:
+def _page(session: Session, gallery: Gallery, selection: Selection, start: int, me: str | None) -> dict[str, Any]:
     """Return the content of a page of the gallery: galaxies from a given one on, and the start of the next page."""
     problem = ""
+    answers = gallery.answers(selection.about)
     try:
         rows = gallery.rows(selection)
     except PeculiarError as error:
@@ -86,21 +86,23 @@ def _page(session: Session, gallery: Gallery, selection: Selection, start: int, 
     start = min(start, last)
     some = [int(row) for row in rows[start : start + ON_PAGE]]
     session.pictures.prepare(some, SMALL)
-    following = selection.query(start=start + ON_PAGE, who=who) if start < last else None
+    following = selection.query(start=start + ON_PAGE) if start < last else None
     return {
-        "tiles": [(row, session.ids[row]) for row in some],
+        "tiles": [(row, session.ids[row], answers.note(row)) for row in some],
         "following": following,
-        "who": who,
+        "who": me,
         "selection": selection,
         "total": len(rows),
         "start": start,
         "last": last,
         "step": ON_PAGE,
-        "sorts": gallery.sorts,
+        "sorts": gallery.sorts(answers),
+        "presets": answers.presets(),
+        "columns": [*gallery.catalog.plain, *answers.columns],
         "problem": problem,
         "most_of_table": MOST_OF_TABLE,
         "most_ticked": MOST_TICKED,
-        "catalog": gallery.catalog.state,
+        "catalog": gallery.state,
     }
 
 
@@ -108,9 +110,7 @@ def add_gallery(
     app: FastAPI,
     session: Session,
     gallery: Gallery,
-    explanations: Explanations | None,
-    render: Callable[..., HTMLResponse],
-    check: Callable[[Any], None],
+    pages: Pages,
 ) -> None:
     """Add the pages of a catalogue.
 
@@ -119,20 +119,19 @@ def add_gallery(
     app : FastAPI
     session : Session
     gallery : Gallery
-    explanations : Explanations or None
-        Explanations of the model's answers.
-    render : callable
-        Renders a page from the name of a template and its values.
-    check : callable
-        Raises unless a form contains the token of its page.
+    pages : Pages
     """
 
     @app.get("/gallery", response_class=HTMLResponse)
-    def show_gallery(selection: Selected, start: Start = 0, who: OptionalWho = None, hx: Hx = None) -> Response:
+    def show_gallery(selection: Selected, me: Me, start: Start = 0, hx: Hx = None) -> Response:
         """Show the galaxies that meet a condition, page by page."""
-        return render(
-            "tiles.html" if hx else "gallery.html", **_page(session, gallery, selection, start, who), maps=None
-        )
+        values = _page(session, gallery, selection, start, me)
+        return pages.render("tiles.html" if hx else "gallery.html", **values, maps=None)
+
+    @app.get("/review", status_code=303, response_class=RedirectResponse)
+    def review() -> Response:
+        """Lead to the galaxies that have an answer."""
+        return RedirectResponse(pages.address("/gallery", review=f"{gallery.answers('').column(VOTES)} > 0"), 303)
 
     @app.get("/gallery/found.{kind}", response_class=Response, responses=content(*MEDIA.values()))
     def found(kind: Literal["csv", "parquet"], selection: Selected) -> Response:
@@ -141,44 +140,24 @@ def add_gallery(
         with gallery.limiter.slot():
             return give(f"found.{kind}", gallery.table(selection).write)
 
-    def show_galaxy(row: int, who: str | None, asked: str = "", drawn: Overlay | None = None) -> Response:
-        facts, problem = gallery.facts(row), session.pictures.show(row).problem
-        near = [(other, session.ids[other]) for other in gallery.neighbours(row)]
-        values = {
-            "row": row,
-            "facts": facts,
-            "problem": problem,
-            "neighbours": near,
-            "whose": gallery.whose,
-            "links": links(facts, gallery.catalog.sky),
-        }
-        choices = {} if explanations is None or problem else explanations.choices
-        return render("galaxy.html", **values, who=who, choices=choices, asked=asked, drawn=drawn)
-
-    @app.get("/galaxy/{row}", response_class=HTMLResponse)
-    def galaxy(row: Number, who: OptionalWho = None) -> Response:
-        """Show one galaxy, its columns, and the most similar galaxies."""
-        session.check(row)
-        return show_galaxy(row, who)
-
     @app.get("/map", response_class=HTMLResponse)
-    def show_maps(selection: Selected, colour: Typed = "", start: Start = 0, who: OptionalWho = None) -> Response:
+    def show_maps(selection: Selected, me: Me, colour: Typed = "", start: Start = 0) -> Response:
         """Show the galaxies that meet a condition on the sky, on the similarity map, and in the gallery."""
-        values = _page(session, gallery, selection, start, who)
+        values = _page(session, gallery, selection, start, me)
         # Invalid values are reported, and ignored in the pictures.
         colouring = counts = None
         drawn = replace(selection, **{kind: "" for kind in EXAMPLES if _box(selection, kind) is None})
         try:
-            colouring = gallery.colouring(colour)
+            colouring = gallery.colouring(colour, selection.about)
         except PeculiarError as error:
             values["problem"] = values["problem"] or str(error)
         waiting = gallery.layout.places is None
-        charts = _charts(gallery, selection, drawn, colour if colouring is not None else "", who)
+        charts = _charts(gallery, selection, drawn, colour if colouring is not None else "")
         if colouring is not None and colouring.names:
             counts = legend(colouring, np.empty(0, dtype=np.int32) if values["problem"] else gallery.rows(selection))
         maps = {
             "charts": charts,
-            "colours": gallery.colours,
+            "colours": gallery.colours(gallery.answers(selection.about)),
             "colour": colour,
             "examples": EXAMPLES,
             "colouring": colouring,
@@ -187,10 +166,10 @@ def add_gallery(
             "waiting": waiting and not gallery.layout.problem and "map" not in [chart.kind for chart in charts],
             "lacking": gallery.layout.problem,
             "seconds": int(gallery.layout.seconds),
-            "here": selection.query(colour=colour, start=start, who=who),
+            "here": selection.query(colour=colour, start=start),
             "size": (WIDTH, HEIGHT),
         }
-        return render("gallery.html", **values, maps=maps)
+        return pages.render("gallery.html", **values, maps=maps)
 
     @app.get("/map/{kind}.png", response_class=Response, responses=GONE | content("image/png"))
     def picture_of_map(kind: Literal["sky", "map"], selection: Selected, colour: Typed = "") -> Response:
@@ -202,7 +181,7 @@ def add_gallery(
             return PlainTextResponse("there is no such map, or not yet", 404)
         here = places[0][rows], places[1][rows]
         view = Sky.around(*here) if kind == "sky" else Plane()
-        colouring = gallery.colouring(colour)
+        colouring = gallery.colouring(colour, selection.about)
         mine = None if colouring is None else replace(colouring, values=colouring.values[rows])
         with gallery.limiter.slot():
             return Response(paint(view.place(*here), chosen, mine), media_type="image/png")
@@ -210,48 +189,19 @@ def add_gallery(
     @app.post("/gallery/ticked.{kind}", response_class=Response, responses=content(*MEDIA.values()))
     def ticked(kind: Literal["csv", "parquet"], sent: Annotated[_Ticked, Form()]) -> Response:
         """Return the ticked galaxies as a table."""
-        check(sent)
+        pages.check(sent)
         with gallery.limiter.slot():
             return give(f"ticked.{kind}", gallery.take(_rows(session, sent)).write)
 
     @app.post("/gallery/ask", status_code=303, response_class=RedirectResponse)
-    def ask(sent: Annotated[_Ticked, Form()]) -> Response:
+    def ask(request: Request, sent: Annotated[_Ticked, Form()]) -> Response:
         """Ask an annotator about the ticked galaxies before all others."""
-        check(sent)
+        pages.check(sent)
         if sent.who is None:
             message = "name the annotator who is to answer (who)"
             raise UsageError(message)
         session.ask_first(sent.who, [int(row) for row in _rows(session, sent)])
-        return RedirectResponse(app.url_path_for("page") + "?" + urlencode({"who": sent.who}), 303)
-
-    if explanations is not None:
-        _add_explanations(app, session, explanations, render, show_galaxy)
-
-
-def _add_explanations(
-    app: FastAPI,
-    session: Session,
-    explanations: Explanations,
-    render: Callable[..., Response],
-    show_galaxy: Callable[..., Response],
-) -> None:
-    Answer = Annotated[str, Query(max_length=200)]
-
-    @app.get("/galaxy/{row}/explanation", response_class=HTMLResponse)
-    def explain(row: Number, asked: Answer = "", who: OptionalWho = None, hx: Hx = None) -> Response:
-        """Show which regions of a galaxy's picture an answer rests on."""
-        session.check(row)
-        drawn = explanations.draw(row, asked)
-        return (
-            render("explanation.html", row=row, asked=asked, drawn=drawn) if hx else show_galaxy(row, who, asked, drawn)
-        )
-
-    @app.get("/galaxy/{row}/explanation.jpg", response_class=Response, responses=GONE | content("image/jpeg"))
-    def overlay(row: Number, asked: Answer = "") -> Response:
-        """Return the same as a picture."""
-        session.check(row)
-        headers = {"Cache-Control": "private, max-age=3600"}
-        return Response(explanations.draw(row, asked).content, media_type="image/jpeg", headers=headers)
+        return pages.lead(request, sent.who, "/")
 
 
 def _rows(session: Session, sent: _Ticked) -> NDArray[np.int64]:
@@ -284,7 +234,7 @@ def _closer(selection: Selection, box: Box) -> Selection:
     return replace(selection, sky="", where=f"({selection.where}) and {part}" if selection.where else part)
 
 
-def _charts(gallery: Gallery, selection: Selection, drawn: Selection, colour: str, who: str | None) -> list[_Chart]:
+def _charts(gallery: Gallery, selection: Selection, drawn: Selection, colour: str) -> list[_Chart]:
     """Return the maps of the galaxies that meet the condition; empty ones if it is invalid."""
     try:
         rows = gallery.before(selection)
@@ -308,8 +258,8 @@ def _charts(gallery: Gallery, selection: Selection, drawn: Selection, colour: st
                 "" if box is None else view.outline(box),
                 int(np.isfinite(here[0] + here[1]).sum()),
                 f"/map/{kind}.png?{drawn.query(colour=colour)}",
-                replace(selection, **{kind: ""}).query(colour=colour, who=who),
-                "" if box is None or kind == "map" else _closer(selection, box).query(colour=colour, who=who),
+                replace(selection, **{kind: ""}).query(colour=colour),
+                "" if box is None or kind == "map" else _closer(selection, box).query(colour=colour),
             )
         )
     return found

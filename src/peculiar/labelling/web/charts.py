@@ -155,7 +155,7 @@ class Sky:
                 lines.append(
                     Line(
                         self._points([(end, dec) for end in ends]),
-                        _degrees(dec, step) if y > 24 else "",
+                        _degrees(dec, step) if 24 < y < HEIGHT - 36 else "",
                         x + 6,
                         y - 6,
                         "start",

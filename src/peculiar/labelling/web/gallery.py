@@ -1,8 +1,9 @@
 """The gallery of a catalogue: sorted, filtered, one galaxy in detail, the result as a table."""
 
+import hashlib
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Annotated, Any
@@ -17,10 +18,13 @@ from peculiar.catalogs.catalog import Catalog
 from peculiar.catalogs.embeddings import Embeddings
 from peculiar.catalogs.layout import find_places
 from peculiar.catalogs.search import DISTANCE, added_column, find_rows, odd_column, parse_cone
+from peculiar.catalogs.where import read_where
 from peculiar.errors import PeculiarError, UnknownNameError, UsageError
 from peculiar.labelling.web.charts import Colouring, Places, Plane, Sky, parse_box
 from peculiar.labelling.web.limiter import Limiter, ResultCache
+from peculiar.labelling.web.review import Answers, no_answers
 from peculiar.tables import sky
+from peculiar.tables.column import Column
 from peculiar.tables.reader import entry_text
 
 _KEPT = 8
@@ -52,6 +56,10 @@ class Selection:
         A rectangle on the sky: right ascension from and to, eastwards, declination from and to, in degrees.
     map : str
         A rectangle on the similarity map: from and to, each 0 to 1, to the right and upwards.
+    review : str
+        A further condition, on the answers of annotators.
+    about : str
+        The question of a tree whose answers are meant; empty for the one that is learned.
     """
 
     where: Typed = ""
@@ -59,6 +67,8 @@ class Selection:
     by: Typed = ""
     sky: Numbers = ""
     map: Numbers = ""
+    review: Typed = ""
+    about: Annotated[str, StringConstraints(max_length=64)] = ""
 
     def query(self, **more: object) -> str:
         """Return the selection as the query string of an address."""
@@ -69,7 +79,7 @@ class Selection:
 class Layout:
     """Places of galaxies on the similarity map, computed in the background, once per catalogue."""
 
-    def __init__(self, catalog: Catalog, embeddings: Embeddings) -> None:
+    def __init__(self, catalog: Catalog, embeddings: Embeddings | None) -> None:
         self.catalog, self.embeddings, self.problem = catalog, embeddings, ""
         self._places: NDArray[np.float32] | None = None
         self._begun = 0.0
@@ -98,6 +108,9 @@ class Layout:
 
     def _lay_out(self) -> None:
         try:
+            if self.embeddings is None:
+                self.problem = "Similar galaxies are not known: that takes a catalogue with embeddings."
+                return
             self._places = find_places(self.catalog, self.embeddings)
         except (PeculiarError, OSError) as error:
             self.problem = str(error)
@@ -118,47 +131,66 @@ class Gallery:
     Parameters
     ----------
     catalog : Catalog
-    embeddings : Embeddings
+    embeddings : Embeddings or None
     ids : sequence of str
         Ids of its galaxies, in order.
+    answers : callable
+        Returns the answers to a question by its name, as `Review.answers` does.
 
     Attributes
     ----------
     layout : Layout
     """
 
-    def __init__(self, catalog: Catalog, embeddings: Embeddings, ids: Sequence[str]) -> None:
-        self.catalog, self.embeddings, self.ids = catalog, embeddings, ids
+    def __init__(
+        self,
+        catalog: Catalog,
+        embeddings: Embeddings | None,
+        ids: Sequence[str],
+        answers: Callable[[str], Answers] = no_answers,
+    ) -> None:
+        self.catalog, self.embeddings, self.ids, self.answers = catalog, embeddings, ids, answers
         self.layout = Layout(catalog, embeddings)
         self.limiter = Limiter()
-        self._found: ResultCache[Selection, tuple[NDArray[np.int32], NDArray[np.float64] | None]] = ResultCache(
-            self.limiter, _KEPT
-        )
-        self._colourings: ResultCache[str, Colouring] = ResultCache(self.limiter, _KEPT)
+        self._found: ResultCache[tuple[Selection, int], Found] = ResultCache(self.limiter, _KEPT)
+        self._colourings: ResultCache[tuple[str, str, int], Colouring] = ResultCache(self.limiter, _KEPT)
+
+    @property
+    def has_maps(self) -> bool:
+        """Whether there is a map of the sky or of similarity."""
+        return self.catalog.sky is not None or self.embeddings is not None
+
+    @cached_property
+    def state(self) -> str:
+        """Identifies the galaxies in their order, so that ticks are not taken for those of others."""
+        if self.catalog.state:
+            return self.catalog.state
+        return hashlib.sha256("\0".join(self.ids[:]).encode(errors="replace")).hexdigest()
 
     @property
     def whose(self) -> str:
         """Name of the table that the embeddings are from; empty if they are the catalogue's own."""
         return "" if self.catalog.external is None else self.catalog.external.path.name
 
-    @property
-    def sorts(self) -> dict[str, str]:
-        """Ways to sort: the value of `by`, and its label."""
+    def sorts(self, answers: Answers) -> dict[str, str]:
+        """Return ways to sort: the value of `by`, and its label."""
         uncertain = {odd_column(self.catalog, "uncertainty"): "least certain first"}
         likely = {name: f"{name[2:].replace('_', ' ')} first" for name in self.catalog.plain if name.startswith("p_")}
         known = {name: text for name, text in (uncertain | likely).items() if name in self.catalog.columns}
-        return {"": "as in the catalogue"} | known
+        votes, agreement = answers.called("votes"), answers.called("agreement")
+        return (
+            {"": "as in the catalogue"} | known | {f"-{agreement}": "least agreed first", votes: "most answers first"}
+        )
 
-    @property
-    def colours(self) -> dict[str, str]:
-        """Ways to colour the maps: the column, and its label."""
+    def colours(self, answers: Answers) -> dict[str, str]:
+        """Return ways to colour the maps: the column, and its label."""
         numbers = [
             name
             for name in self.catalog.plain
             if pa.types.is_floating(self.catalog.columns[name].type) and name not in ("ra", "dec")
         ]
         classes = ["class"] if "class" in self.catalog.columns else []
-        return {"": "how many"} | {name: name.replace("_", " ") for name in [*classes, *numbers]}
+        return {"": "how many"} | {name: name.replace("_", " ") for name in [*classes, *numbers, *answers.columns]}
 
     @cached_property
     def sky(self) -> Places | None:
@@ -202,14 +234,21 @@ class Gallery:
         return self._search(selection)[0]
 
     def table(self, selection: Selection) -> Catalog:
-        """Return the rows that meet a condition, with all columns except embeddings; at most a hundred thousand."""
+        """Return the rows that meet a condition, with all columns except embeddings; at most a hundred thousand.
+
+        If the selection is about answers, they are columns, too.
+        """
         rows, distances = self._search(selection)
         chosen = self.chosen(selection, rows)
         which = (np.arange(len(rows)) if chosen is None else np.flatnonzero(chosen))[:MOST_OF_TABLE]
         found = self.take(rows[which])
         found.notes.update(
-            {name: text for name in ("where", "cone", "sky", "map") if (text := getattr(selection, name))}
+            {name: text for name in ("where", "cone", "sky", "map", "review") if (text := getattr(selection, name))}
         )
+        answers = self.answers(selection.about)
+        if self._of_answers(selection, answers)[0]:
+            for name, column in answers.columns.items():
+                found = found.with_column(column, answers.values[name].take(pa.array(rows[which])))
         if distances is None:
             return found
         return found.with_column(added_column(DISTANCE, self.catalog), pa.array(distances[which]))
@@ -221,35 +260,34 @@ class Gallery:
             [self.catalog.columns[name] for name in names], self.catalog.take(rows, names), {}, rows
         )
 
-    def colouring(self, name: str) -> Colouring | None:
+    def colouring(self, name: str, about: str = "") -> Colouring | None:
         """Return the colours of all galaxies by a column; None if it is empty.
 
         Raises
         ------
         UnknownNameError
-            If the maps cannot be coloured by it.
+            If the maps cannot be coloured by it, or there is no such question.
         """
         if not name:
             return None
-        if name not in self.colours:
-            raise UnknownNameError("column to colour by", name, [one for one in self.colours if one])
-        return self._colourings.get(
-            name, lambda: self._classes() if name == "class" else Colouring.of_numbers(self._numbers(name))
-        )
+        answers = self.answers(about)
+        if name not in (known := self.colours(answers)):
+            raise UnknownNameError("column to colour by", name, [one for one in known if one])
+        if name not in answers.columns:
+            return self._colourings.get((name, "", 0), lambda: self._colours_of(name))
+        values = answers.values[name]
 
-    def _classes(self) -> Colouring:
-        codes: list[NDArray[np.int16]] = []
-        numbers: dict[str, int] = {}
-        for batch in self.catalog.batches(["class"]):
-            known = batch.column(0).cast(pa.string()).dictionary_encode()
-            # Classes beyond the first ones have no colour of their own.
-            news = [
-                numbers.setdefault(one, len(numbers)) if one in numbers or len(numbers) < _MOST_CLASSES else -1
-                for one in known.dictionary.to_pylist()
-            ]
-            places = known.indices.fill_null(len(news)).to_numpy(zero_copy_only=False)
-            codes.append(np.array([*news, -1], dtype=np.int16)[places])
-        return Colouring.of_classes(np.concatenate(codes), list(numbers))
+        def colour() -> Colouring:
+            if pa.types.is_string(values.type):
+                return _classes([values])
+            return Colouring.of_numbers(values.cast(pa.float64()).to_numpy(zero_copy_only=False))
+
+        return self._colourings.get((name, about, answers.state), colour)
+
+    def _colours_of(self, name: str) -> Colouring:
+        if name == "class":
+            return _classes(batch.column(0) for batch in self.catalog.batches([name]))
+        return Colouring.of_numbers(self._numbers(name))
 
     def _numbers(self, name: str) -> NDArray[np.float64]:
         parts = [batch.column(0).cast(pa.float64()) for batch in self.catalog.batches([name])]
@@ -258,15 +296,41 @@ class Gallery:
     def _search(self, selection: Selection) -> Found:
         """Return rows in order, and their distances from the centre of the cone."""
         selection = replace(selection, sky="", map="")
+        answers = self.answers(selection.about)
+        needed, where = self._of_answers(selection, answers)
 
         def search() -> Found:
             cone = parse_cone(selection.cone) if selection.cone else None
+            catalog = self._with(answers, needed) if needed else self.catalog
             rows, distances = find_rows(
-                self.catalog, selection.where or None, cone=cone, by=selection.by or None, seconds=MOST_SECONDS
+                catalog, where or None, cone=cone, by=selection.by or None, seconds=MOST_SECONDS
             )
             return rows.astype(np.int32), distances
 
-        return self._found.get(selection, search)
+        return self._found.get((selection, answers.state if needed else 0), search)
+
+    def _of_answers(self, selection: Selection, answers: Answers) -> tuple[frozenset[str], str]:
+        """Return the columns that a search among answers needs, none if it is not about answers, and the condition."""
+        where = " and ".join(
+            f"({one})" if selection.review else one for one in (selection.where, selection.review) if one
+        )
+        types = {name: column.type for name, column in (self.catalog.columns | answers.columns).items()}
+        used = read_where(where, types).columns if where else frozenset()
+        used |= {selection.by.removeprefix("-")} & types.keys()
+        if not used & answers.columns.keys():
+            return frozenset(), where
+        places = self.catalog.sky.names if selection.cone and self.catalog.sky is not None else ()
+        return used | {"id", *places}, where
+
+    def _with(self, answers: Answers, names: frozenset[str]) -> Catalog:
+        """Return some columns of the catalogue in memory, beside those of the answers."""
+        mine = [name for name in self.catalog.columns if name in names]
+        table = pa.Table.from_batches(self.catalog.batches(mine))
+        columns: list[Column] = [self.catalog.columns[name] for name in mine]
+        for name in names & answers.columns.keys():
+            columns.append(answers.columns[name])
+            table = table.append_column(name, answers.values[name])
+        return self.catalog.found(columns, table, {}, np.arange(len(self.catalog)))
 
     def facts(self, row: int) -> dict[str, Any]:
         """Return the values of a galaxy, by column, without pictures. A missing id is replaced by the row."""
@@ -274,9 +338,13 @@ class Gallery:
         known = {name: value for name, value in found.items() if value is not None and not isinstance(value, bytes)}
         return known | {"id": entry_text(found["id"]) or f"row {row}"}
 
+    def texts(self, facts: dict[str, Any]) -> dict[str, str]:
+        """Return the values of a galaxy as text, with all digits that their columns hold."""
+        return {name: _text(value, self.catalog.columns[name].type) for name, value in facts.items()}
+
     def neighbours(self, row: int, count: int = 12) -> list[int]:
         """Return the rows of the galaxies most similar to one, in descending order; none if it has no embedding."""
-        if not self.embeddings.known[row]:
+        if self.embeddings is None or not self.embeddings.known[row]:
             return []
         cosines = self.embeddings.cosines(np.asarray(self.embeddings.vectors[row]))
         cosines[row] = np.nan
@@ -284,6 +352,28 @@ class Gallery:
         if len(rows) > count:
             rows = rows[np.argpartition(-cosines[rows], count - 1)[:count]]
         return [int(one) for one in rows[np.argsort(-cosines[rows], kind="stable")]]
+
+
+def _classes(arrays: Iterable[pa.Array]) -> Colouring:
+    codes: list[NDArray[np.int16]] = []
+    numbers: dict[str, int] = {}
+    for array in arrays:
+        known = array.cast(pa.string()).dictionary_encode()
+        # Classes beyond the first ones have no colour of their own.
+        news = [
+            numbers.setdefault(one, len(numbers)) if one in numbers or len(numbers) < _MOST_CLASSES else -1
+            for one in known.dictionary.to_pylist()
+        ]
+        places = known.indices.fill_null(len(news)).to_numpy(zero_copy_only=False)
+        codes.append(np.array([*news, -1], dtype=np.int16)[places])
+    return Colouring.of_classes(np.concatenate(codes), list(numbers))
+
+
+def _text(value: Any, type_: pa.DataType) -> str:
+    if isinstance(value, float):
+        # Fewer digits would move a galaxy: the fourth one of a right ascension is a hundred arcseconds or more.
+        return str(np.float32(value) if pa.types.is_float32(type_) else value)
+    return entry_text(value) or ""
 
 
 def links(facts: dict[str, Any], places: "sky.Sky | None") -> dict[str, str]:

@@ -4,8 +4,11 @@ import asyncio
 import hmac
 import html
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+
+from peculiar.errors import UsageError
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -37,6 +40,56 @@ _HEADERS = (
 _WHERE_SAFE = (b"cross-origin-opener-policy", b"same-origin")
 
 
+@dataclass(frozen=True, slots=True)
+class Public:
+    """The address under which a trusted proxy shows the pages.
+
+    Parameters
+    ----------
+    scheme : {"http", "https"}
+    netloc : str
+        Host name, and port if it is not the usual one.
+    root : str
+        Path, without a slash at the end.
+    """
+
+    scheme: str
+    netloc: str
+    root: str
+
+    @classmethod
+    def parse(cls, address: str) -> "Public":
+        """Parse an address, as in ``https://hub.example.org/user/ada/proxy/8222/``.
+
+        Raises
+        ------
+        UsageError
+            If it is not the address of a page.
+        """
+        try:
+            found = urlsplit(address)
+            known = bool(found.hostname) and (found.port is None or found.port > 0)
+        except ValueError:
+            known = False
+        if not known or found.scheme not in ("http", "https") or found.query or found.fragment or "@" in found.netloc:
+            message = (
+                "the address of the proxy begins with https:// or http:// and has a host and a path, as in "
+                f"https://hub.example.org/user/ada/proxy/8222/; received {address[:200]!r}"
+            )
+            raise UsageError(message)
+        return cls(found.scheme, found.netloc.lower(), found.path.rstrip("/"))
+
+    @property
+    def origin(self) -> str:
+        """Scheme and host, as browsers send them."""
+        return f"{self.scheme}://{self.netloc}"
+
+    @property
+    def name(self) -> str:
+        """Name of the host."""
+        return _host_name(self.netloc)
+
+
 class Guard:
     """Middleware that guards an application.
 
@@ -51,10 +104,13 @@ class Guard:
     local : bool
         Answer to loopback names only, so that no other site can reach the pages under a name that its server resolves
         to this machine.
+    public : Public, optional
+        Address under which a trusted proxy shows the pages: its host name and origin are accepted, and its path may or
+        may not be part of the requests that it forwards.
     """
 
-    def __init__(self, app: App, token: str = "", *, local: bool = True) -> None:
-        self.app, self.token, self.local = app, token, local
+    def __init__(self, app: App, token: str = "", *, local: bool = True, public: Public | None = None) -> None:
+        self.app, self.token, self.local, self.public = app, token, local, public
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or pass it on."""
@@ -65,12 +121,14 @@ class Guard:
             return
         headers = _headers(scope)
         name = _host_name(headers.get("host", ""))
+        if self.public is not None:
+            scope = self._behind(self.public, scope, name)
         send = _with_headers(send, safe=scope["scheme"] == "https" or name in LOOPBACK)
         if (refused := self._refused(scope, name)) is not None:
             await _respond(send, *refused)
         elif self._has_token(scope):
             await self._set_cookie(scope, headers, send)
-        elif _is_foreign(scope, headers):
+        elif self._is_foreign(scope, headers):
             await _respond(
                 send,
                 403,
@@ -96,11 +154,31 @@ class Guard:
         await self.app(scope, _replay(body, receive), send)
 
     def _refused(self, scope: Scope, name: str) -> tuple[int, str] | None:
-        if self.local and name not in LOOPBACK:
+        if self.local and name not in LOOPBACK and (self.public is None or name != self.public.name):
             return 421, "these pages are served under 127.0.0.1 and localhost only"
         if len(scope["path"]) + len(scope["query_string"]) > MOST_OF_PATH:
             return 414, f"an address may have up to {MOST_OF_PATH} characters"
         return None
+
+    def _behind(self, public: Public, scope: Scope, name: str) -> Scope:
+        """Return a request with the whole path and the scheme that the browser used."""
+        path, root = scope["path"], unquote(public.root)
+        if not f"{path}/".startswith(f"{root}/"):
+            path = root + path
+        scheme = public.scheme if name == public.name else scope["scheme"]
+        return {**scope, "path": path, "raw_path": quote(path).encode(), "root_path": root, "scheme": scheme}
+
+    def _is_foreign(self, scope: Scope, headers: dict[str, str]) -> bool:
+        """Return whether a page of another site made a request; False for a typed address."""
+        here = {f"{scope['scheme']}://{headers.get('host', '')}"}
+        if self.public is not None:
+            here.add(self.public.origin)
+        if headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
+            return True
+        if "origin" in headers and headers["origin"] not in here:
+            return True
+        referrer = urlsplit(headers.get("referer", ""))
+        return bool(referrer.scheme) and f"{referrer.scheme}://{referrer.netloc}" not in here
 
     def _has_token(self, scope: Scope) -> bool:
         given = [value for name, value in _query(scope) if name == "token"]
@@ -115,12 +193,14 @@ class Guard:
         query = urlencode([(name, value) for name, value in _query(scope) if name != "token"])
         # A single slash at the beginning: two would lead to another host.
         place = html.escape("/" + quote(scope["path"].lstrip("/")) + (f"?{query}" if query else ""))
+        root = html.escape(quote(scope.get("root_path", "")))
         page = (
             f'<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="0; url={place}">'
-            f'<link rel="icon" href="/static/icon.svg"><title>peculiar label</title>'
+            f'<link rel="icon" href="{root}/static/icon.svg"><title>peculiar label</title>'
             f'<a href="{place}">Open the labelling pages</a></html>'
         )
-        cookie = f"{_cookie(headers)}={self.token}; HttpOnly; SameSite=Strict; Path=/"
+        cookie = f"{cookie_name(headers.get('host', ''))}={self.token}; HttpOnly; SameSite=Strict; Path={root}/"
+        cookie += "; Secure" if scope["scheme"] == "https" else ""
         # The address with the token is never sent as a referrer.
         more = [(b"set-cookie", cookie.encode()), (b"referrer-policy", b"no-referrer")]
         await _respond(send, 200, page, more, kind=b"text/html; charset=utf-8")
@@ -128,31 +208,21 @@ class Guard:
     def _has_cookie(self, headers: dict[str, str]) -> bool:
         # Other programs on this host may set malformed cookies, which would stop a strict parser.
         cookies = (part.partition("=") for part in headers.get("cookie", "").split(";"))
-        return any(name.strip() == _cookie(headers) and _same(value.strip(), self.token) for name, _, value in cookies)
+        mine = cookie_name(headers.get("host", ""))
+        return any(name.strip() == mine and _same(value.strip(), self.token) for name, _, value in cookies)
 
 
 _CLOSE = (b"connection", b"close")
 
 
-def _cookie(headers: dict[str, str]) -> str:
-    """Return the cookie's name, which contains the port: all ports of a host share cookies, sessions do not."""
-    port = headers.get("host", "").rpartition(":")[2]
-    return f"peculiar-{port}" if port.isdecimal() else "peculiar"
+def cookie_name(host: str, what: str = "") -> str:
+    """Return the name of a cookie, which contains the port: all ports of a host share cookies, sessions do not."""
+    port = host.rpartition(":")[2]
+    return "-".join(filter(None, ["peculiar", what, port if port.isdecimal() else ""]))
 
 
 def _query(scope: Scope) -> list[tuple[str, str]]:
     return parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True, max_num_fields=100)
-
-
-def _is_foreign(scope: Scope, headers: dict[str, str]) -> bool:
-    """Return whether a page of another site made a request; False for a typed address."""
-    here = f"{scope['scheme']}://{headers.get('host', '')}"
-    if headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
-        return True
-    if "origin" in headers and headers["origin"] != here:
-        return True
-    referrer = urlsplit(headers.get("referer", ""))
-    return bool(referrer.scheme) and f"{referrer.scheme}://{referrer.netloc}" != here
 
 
 def _same(one: str, other: str) -> bool:

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import threading
 import webbrowser
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 import uvicorn
+from numpy.typing import NDArray
 
 from peculiar.catalogs.active import APART, Loop
 from peculiar.catalogs.catalog import Catalog
@@ -25,9 +26,10 @@ from peculiar.labelling.database import Labels
 from peculiar.labelling.web.app import make_app
 from peculiar.labelling.web.explanations import open_explanations
 from peculiar.labelling.web.gallery import Gallery
-from peculiar.labelling.web.guard import LOOPBACK, Guard
+from peculiar.labelling.web.guard import LOOPBACK, Guard, Public
 from peculiar.labelling.web.id_index import IdIndex
 from peculiar.labelling.web.pictures import Pictures
+from peculiar.labelling.web.review import Review
 from peculiar.labelling.web.session import Session
 from peculiar.labelling.web.timeouts import TimeoutProtocol
 from peculiar.notebook import in_notebook
@@ -35,6 +37,7 @@ from peculiar.questions.column_names import find_answer_columns
 from peculiar.questions.question import find_tree
 from peculiar.sources import Paths, open_source
 from peculiar.sources.stream import Source
+from peculiar.tables.column import ID
 from peculiar.tables.identifiers import id_texts
 from peculiar.tables.reader import MODEL_NOTE, table_format
 
@@ -53,6 +56,7 @@ def label(
     apart: float = APART,
     every: int = 20,
     host: str = "127.0.0.1",
+    url: str | None = None,
     port: int = 8222,
     token: bool = True,
     browser: bool = True,
@@ -88,6 +92,9 @@ def label(
         Number of new answers after which the heads are refitted.
     host : str
         Address to listen on.
+    url : str, optional
+        Address under which a trusted proxy on the way shows the pages, as in
+        ``https://hub.example.org/user/ada/proxy/8222/`` on a JupyterHub with jupyter-server-proxy.
     port : int
         0 for any free port.
     token : bool
@@ -104,7 +111,7 @@ def label(
     Raises
     ------
     UsageError
-        If there are several catalogues, one has no embeddings or is from another model, or the address cannot be used,
+        If there are several catalogues, one has no embeddings or is from another model, or an address cannot be used,
         or can be reached by others without a token.
     UnknownNameError
         If there is no such question.
@@ -118,6 +125,10 @@ def label(
     """
     if not token and host not in LOOPBACK:
         message = f"other machines can reach {host} and could use the pages without a token; leave out --no-token"
+        raise UsageError(message)
+    public = None if url is None else Public.parse(url)
+    if public is not None and not token:
+        message = f"{url} can be reached by others, who could use the pages without a token; leave out --no-token"
         raise UsageError(message)
     with Labels(db) as labels, ExitStack() as stack:
         if embeddings is not None and pictures is None:
@@ -136,21 +147,26 @@ def label(
             every=every,
             seed=seed,
         )
-        gallery = (
-            None if catalog is None or session.loop is None else Gallery(catalog, session.loop.embeddings, session.ids)
+        gallery = open_gallery(session, catalog)
+        explanations = (
+            None if catalog is None else open_explanations(catalog.notes.get(MODEL_NOTE, ""), session.pictures, model)
         )
-        maker = "" if catalog is None else catalog.notes.get(MODEL_NOTE, "")
-        explanations = None if gallery is None else open_explanations(maker, session.pictures, model)
         secret = secrets.token_urlsafe(24) if token else ""
         listening = _listen(host, port)
         try:
             shown = f"[{host}]" if ":" in host else host
-            address = f"http://{shown}:{listening.getsockname()[1]}/" + (f"?token={secret}" if token else "")
+            place = f"http://{shown}:{listening.getsockname()[1]}" if public is None else public.origin + public.root
+            address = f"{place}/" + (f"?token={secret}" if token else "")
             (on_ready or _print)(address)
-            if browser:
+            if browser and public is None:
                 stack.enter_context(_opened(address))
             config = uvicorn.Config(
-                Guard(make_app(session, gallery, explanations), secret, local=host in LOOPBACK),
+                Guard(
+                    make_app(session, gallery, explanations, root="" if public is None else public.root),
+                    secret,
+                    local=host in LOOPBACK,
+                    public=public,
+                ),
                 http=TimeoutProtocol,
                 log_level=logging.WARNING,
                 access_log=False,
@@ -210,9 +226,38 @@ def open_session(
         loop=loop,
         model=catalog.notes.get(MODEL_NOTE, "") if catalog.external is None else catalog.external.digest,
         predictions=predictions,
+        predicted=_predicted(names, predictions),
         seed=seed,
         id_type=catalog.columns["id"].type,
     )
+
+
+def _predicted(names: Sequence[str], chances: Mapping[str, NDArray[np.floating]]) -> NDArray[np.int64] | None:
+    """Return the number of the most probable answer of each galaxy, -1 if unknown; None without probabilities."""
+    known = [chances.get(name) for name in names]
+    if len(known) == 2 and known[0] is None and known[1] is not None:
+        known[0] = 1 - known[1]
+    columns = [one for one in known if one is not None]
+    if len(columns) < len(names):
+        return None
+    table = np.stack([one.astype(np.float64) for one in columns])
+    return np.where(np.isfinite(table).all(axis=0), table.argmax(axis=0), -1)
+
+
+def open_gallery(session: Session, catalog: Catalog | None = None) -> Gallery:
+    """Return the gallery of a session's galaxies, with the answers as columns.
+
+    Parameters
+    ----------
+    session : Session
+    catalog : Catalog, optional
+        Their catalogue; default: their ids alone.
+    """
+    if catalog is None:
+        texts = session.ids.texts if isinstance(session.ids, IdIndex) else pa.array(session.ids, pa.string())
+        catalog = Catalog.of_rows([ID], pa.table({ID.name: texts}))
+    embeddings = None if session.loop is None else session.loop.embeddings
+    return Gallery(catalog, embeddings, session.ids, Review(session, list(catalog.columns)).answers)
 
 
 def _catalog(

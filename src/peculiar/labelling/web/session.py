@@ -22,7 +22,7 @@ from peculiar.labelling.web.id_index import IdIndex
 from peculiar.labelling.web.pictures import SMALL, Pictures
 from peculiar.questions.question import Question, Tree
 
-_AHEAD = 4
+_AHEAD = 10
 
 REQUESTED = "asked for"
 """How a galaxy was chosen that an annotator picked, as stored in the database."""
@@ -83,6 +83,8 @@ class Session:
         Digest of the model, or of the table, that the embeddings are from.
     predictions : mapping of str to ndarray, optional
         Probabilities in the catalogue, by the name of the column.
+    predicted : ndarray of int, shape (n,), optional
+        Number of the answer that is the most probable one in the catalogue; -1 if unknown.
     seed : int
         Of the random order.
     id_type : pyarrow.DataType, optional
@@ -100,13 +102,14 @@ class Session:
         loop: Loop | None = None,
         model: str = "",
         predictions: dict[str, NDArray[np.floating]] | None = None,
+        predicted: NDArray[np.int64] | None = None,
         seed: int = 222,
         id_type: pa.DataType | None = None,
     ) -> None:
         self.ids = self._rows = ids if isinstance(ids, IdIndex) else IdIndex(ids)
         self.pictures, self.tree, self.labels, self.loop = pictures, tree, labels, loop
         self.question = tree.root if learned is None else tree[learned]
-        self.model, self.predictions = model, predictions or {}
+        self.model, self.predictions, self.predicted = model, predictions or {}, predicted
         self.id = secrets.token_hex(8)
         labels.ask(*tree.questions, id_type=id_type)
         self._names = tuple(question.name for question in tree.questions)
@@ -214,6 +217,12 @@ class Session:
             if annotator is None:
                 return []
             return [row for row, _ in islice(annotator.ahead, 0 if annotator.begun else 1, _AHEAD)]
+
+    def kept(self, who: str) -> list[Task]:
+        """Return the tasks after the next one, for a browser that may lose its connection."""
+        with self._lock:
+            annotator, chosen = self._annotator(who), dict(self._annotator(who).ahead)
+            return [self._task(annotator, row, chosen[row]) for row in self.upcoming(who)]
 
     def check(self, row: int) -> None:
         """Raise `LabelError` if there is no such row."""
@@ -402,6 +411,34 @@ class Session:
         if model:
             found["the catalogue's model"] = model
         return found
+
+    def current(self, question: Question) -> tuple[int, dict[str, dict[int, Event]]]:
+        """Return the last event of each annotator for each row, and the number of the last event of all."""
+        with self._lock:
+            self._refresh()
+            found = {
+                who: {
+                    row: event
+                    for _, event in annotator.latest(question.name)
+                    if (row := self._rows.get(event.galaxy)) is not None
+                }
+                for who, annotator in sorted(self._annotators.items())
+            }
+            return self._seen_event, {who: events for who, events in found.items() if events}
+
+    def said(self, row: int) -> list[Event]:
+        """Return all events about a galaxy, in order."""
+        self.check(row)
+        return self.labels.about(self.ids[row], *self._names)
+
+    def asked(self, who: str, row: int) -> list[tuple[Question, Event | None]]:
+        """Return the questions that an annotator may answer about a galaxy, and the answers to them so far."""
+        self.check(row)
+        with self._lock:
+            self._refresh()
+            path, following = self._annotator(who).path(row)
+        known: list[tuple[Question, Event | None]] = [(self.tree[one.question], one) for one in path]
+        return [*known, *([] if following is None else [(following, None)])]
 
     def annotators(self) -> list[str]:
         """Return the names of the annotators who have answered."""

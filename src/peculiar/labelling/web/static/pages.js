@@ -1,9 +1,10 @@
-// Keys, the view of the picture, reading ahead, and sending again what did not arrive. All of it works without, by clicks.
+// Keys, the view of the picture, and reading ahead. All of it works without, by clicks.
 "use strict";
 (() => {
+  const root = document.documentElement.dataset.root;
   const fresh = { zoom: 1, bright: 1, contrast: 1, invert: 0 };
   const picture = () => document.getElementById("galaxy")?.getAttribute("src");
-  let view = { ...fresh }, shown = performance.now(), sent = null, seen = picture();
+  let view = { ...fresh }, shown = performance.now(), seen = picture();
 
   const draw = () => {
     const galaxy = document.getElementById("galaxy");
@@ -37,47 +38,53 @@
     draw();
   };
 
-  // Sent again with the name that it had, so that it counts once whether or not it had arrived.
-  const again = () => {
-    fetch("/csrf", { cache: "no-store" }).then((answer) => (answer.ok ? answer.text() : Promise.reject(answer))).then((csrf) => {
-      document.querySelectorAll('input[name="csrf"]').forEach((one) => { one.value = csrf; });
-      if (sent && sent.isConnected) { sent.click(); }
-    }).catch(() => { setTimeout(again, 1500); });
+  // Short news that nobody has to act upon.
+  const tell = (text) => { document.getElementById("told").textContent = text; };
+  const busy = () => document.querySelector("#content form[hx-post].htmx-request");
+
+  // A switch that stays as it is when the page is loaded again.
+  const KEYS = `keys of ${root}/`;
+  const remember = (place, value) => { try { localStorage.setItem(place, value); } catch { /* a browser that keeps nothing */ } };
+  const recall = (place) => { try { return localStorage.getItem(place); } catch { return null; } };
+  const keys = document.getElementById("keys");
+  if (keys) {
+    keys.checked = recall(KEYS) !== "off";
+    keys.addEventListener("change", () => remember(KEYS, keys.checked ? "on" : "off"));
+  }
+
+  // The digits of the upper row, also where they need Shift, as on French keyboards.
+  const named = (event) => {
+    const digit = /^Digit(\d)$/.exec(event.code || "");
+    return digit && !event.shiftKey ? digit[1] : event.key.toLowerCase();
   };
 
   document.addEventListener("click", (event) => {
     const button = event.target.closest("button");
     if (button?.dataset.view) { change(button.dataset.view); }
     if (button && "help" in button.dataset) { document.getElementById("help").showModal(); }
-    if (button?.type === "submit" && button.closest("[hx-post]")) { sent = button; }
+    if (button?.type === "submit" && button.closest("[hx-post]")) {
+      tell(busy() ? "Not taken: the last answer is still being stored, and the next galaxy is not shown yet." : "");
+    }
   });
   document.addEventListener("keydown", (event) => {
     const typing = event.target.matches("input:not([type=checkbox]), select, textarea") || document.querySelector("dialog[open]");
-    if (typing || event.ctrlKey || event.metaKey || event.altKey || event.repeat || document.getElementById("keys")?.checked === false) { return; }
-    const key = event.key.toLowerCase();
+    if (typing || event.ctrlKey || event.metaKey || event.altKey || event.repeat || keys?.checked === false) { return; }
+    const key = named(event);
     const button = document.querySelector(`#content button[data-key="${CSS.escape(key)}"]:not(:disabled)`);
     if (button) { event.preventDefault(); button.click(); } else if (key in steps && document.getElementById("galaxy")) { event.preventDefault(); change(key); }
   });
   document.addEventListener("htmx:configRequest", (event) => {
-    if (event.detail.path === "/answer") { event.detail.parameters.set?.("seconds", ((performance.now() - shown) / 1000).toFixed(2)); }
+    if (event.detail.path === `${root}/answer`) { event.detail.parameters.set?.("seconds", ((performance.now() - shown) / 1000).toFixed(2)); }
   });
-  document.addEventListener("htmx:afterSwap", (event) => {
-    if (event.detail.target.id !== "content") { return; }
+  // After a question has taken the place of another.
+  const arrive = () => {
     notice("");
     if (picture() !== seen) { view = { ...fresh }; } // the next question about the same galaxy keeps it
     seen = picture();
     begin();
     document.getElementById("content").focus({ preventScroll: true });
-  });
-  document.addEventListener("htmx:sendError", () => {
-    notice("The server does not respond. Your answer is not stored yet; it is sent again until it is.");
-    setTimeout(again, 1500);
-  });
-  document.addEventListener("htmx:responseError", (event) => {
-    const { status, responseText } = event.detail.xhr;
-    if (status === 403) { again(); return; }
-    notice(responseText);
-    if (status === 503) { setTimeout(again, 3000); }
-  });
+  };
+  document.addEventListener("htmx:afterSwap", (event) => { if (event.detail.target.id === "content") { arrive(); } });
+  window.labelling = { root, notice, tell, arrive };
   begin();
 })();

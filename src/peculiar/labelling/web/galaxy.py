@@ -1,0 +1,76 @@
+"""The page of a galaxy: its columns, its answers, similar galaxies, and why the model answers as it does."""
+
+import secrets
+from typing import Annotated
+
+from fastapi import FastAPI, Query
+from fastapi.responses import HTMLResponse, Response
+
+from peculiar.labelling.web.explanations import Explanations, Overlay
+from peculiar.labelling.web.gallery import Gallery, links
+from peculiar.labelling.web.identity import Me
+from peculiar.labelling.web.pages import Pages
+from peculiar.labelling.web.review import said_about
+from peculiar.labelling.web.routes import GONE, Hx, Number, content
+from peculiar.labelling.web.session import REQUESTED, Session
+
+Asked = Annotated[str, Query(max_length=200)]
+
+
+def add_galaxy(
+    app: FastAPI, session: Session, gallery: Gallery, explanations: Explanations | None, pages: Pages
+) -> None:
+    """Add the page of a galaxy.
+
+    Parameters
+    ----------
+    app : FastAPI
+    session : Session
+    gallery : Gallery
+    explanations : Explanations or None
+        Explanations of the model's answers.
+    pages : Pages
+    """
+
+    def show(row: int, me: str | None, asked: str = "", drawn: Overlay | None = None) -> Response:
+        session.check(row)
+        facts, problem = gallery.facts(row), session.pictures.show(row).problem
+        values = {
+            "row": row,
+            "facts": facts,
+            "texts": gallery.texts(facts),
+            "problem": problem,
+            "neighbours": [(other, session.ids[other]) for other in gallery.neighbours(row)],
+            "whose": gallery.whose,
+            "links": links(facts, gallery.catalog.sky),
+            "said_by": said_about(session.said(row)),
+            "open": [] if me is None else session.asked(me, row),
+            "event": secrets.token_hex(12),
+            "requested": REQUESTED,
+            "choices": {} if explanations is None or problem else explanations.choices,
+        }
+        return pages.render("galaxy.html", **values, who=me, asked=asked, drawn=drawn)
+
+    @app.get("/galaxy/{row}", response_class=HTMLResponse)
+    def galaxy(row: Number, me: Me) -> Response:
+        """Show one galaxy, its columns, the answers about it, and the most similar galaxies."""
+        return show(row, me)
+
+    if explanations is None:
+        return
+
+    @app.get("/galaxy/{row}/explanation", response_class=HTMLResponse)
+    def explain(row: Number, me: Me, asked: Asked = "", hx: Hx = None) -> Response:
+        """Show which regions of a galaxy's picture an answer rests on."""
+        session.check(row)
+        drawn = explanations.draw(row, asked)
+        if hx:
+            return pages.render("explanation.html", row=row, asked=asked, drawn=drawn)
+        return show(row, me, asked, drawn)
+
+    @app.get("/galaxy/{row}/explanation.jpg", response_class=Response, responses=GONE | content("image/jpeg"))
+    def overlay(row: Number, asked: Asked = "") -> Response:
+        """Return the same as a picture."""
+        session.check(row)
+        headers = {"Cache-Control": "private, max-age=3600"}
+        return Response(explanations.draw(row, asked).content, media_type="image/jpeg", headers=headers)
