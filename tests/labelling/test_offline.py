@@ -25,6 +25,7 @@ def page(browser: Browser, tiny_survey: Path, tmp_path: Path, servers: Servers) 
     opened = enter(browser, server)
     opened.server = server
     yield opened
+    browser.close()
     browser.wrong = [told for told in browser.wrong if not LOST.search(told)]
 
 

@@ -20,7 +20,7 @@ from peculiar.labelling.web.galaxy import add_galaxy
 from peculiar.labelling.web.gallery import Gallery
 from peculiar.labelling.web.identity import Me, keep_name
 from peculiar.labelling.web.pages import Lasting, Pages
-from peculiar.labelling.web.pictures import LARGE, SMALL, UNREADABLE
+from peculiar.labelling.web.pictures import LARGE, NATIVE, SMALL, UNREADABLE, WHOLE
 from peculiar.labelling.web.review import ANSWER, MODEL, Answers, Cell, matrix
 from peculiar.labelling.web.routes import (
     LEADS_ON,
@@ -45,6 +45,8 @@ Stored = Annotated[int, Query(ge=0, le=1000)]
 ON_GRID = 24
 
 _MOST_PAIRS = 15
+
+_SIZES = {"whole": WHOLE, "native": NATIVE, "large": LARGE, "small": SMALL}
 
 
 class _Name(BaseModel):
@@ -215,10 +217,10 @@ def _add_answers(app: FastAPI, session: Session, gallery: Gallery | None, pages:
     """Add the routes of pictures and of given answers."""
 
     @app.get("/picture/{row}/{size}", response_class=Response, responses=content("image/jpeg", "image/svg+xml"))
-    def picture(row: Number, size: Literal["large", "small"]) -> Response:
+    def picture(row: Number, size: Literal["whole", "native", "large", "small"]) -> Response:
         """Return a picture, or a substitute if it cannot be read."""
         session.check(row)
-        shown = session.pictures.show(row, LARGE if size == "large" else SMALL)
+        shown = session.pictures.show(row, _SIZES[size])
         if shown.problem:
             return Response(UNREADABLE, media_type="image/svg+xml", headers={"Cache-Control": "no-store"})
         # The address contains the session, because the next session may show other galaxies under the same numbers.

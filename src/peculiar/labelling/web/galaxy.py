@@ -34,12 +34,13 @@ def add_galaxy(
 
     def show(row: int, me: str | None, asked: str = "", drawn: Overlay | None = None) -> Response:
         session.check(row)
-        facts, problem = gallery.facts(row), session.pictures.show(row).problem
+        facts, shown = gallery.facts(row), session.pictures.show(row)
         values = {
             "row": row,
             "facts": facts,
             "texts": gallery.texts(facts),
-            "problem": problem,
+            "problem": shown.problem,
+            "sides": shown.sides,
             "neighbours": [(other, session.ids[other]) for other in gallery.neighbours(row)],
             "whose": gallery.whose,
             "links": links(facts, gallery.catalog.sky),
@@ -47,7 +48,7 @@ def add_galaxy(
             "open": [] if me is None else session.asked(me, row),
             "event": secrets.token_hex(12),
             "requested": REQUESTED,
-            "choices": {} if explanations is None or problem else explanations.choices,
+            "choices": {} if explanations is None or shown.problem else explanations.choices,
         }
         return pages.render("galaxy.html", **values, who=me, asked=asked, drawn=drawn)
 

@@ -17,6 +17,7 @@ from peculiar.catalogs.active import Progress
 from peculiar.labelling.database import Event
 from peculiar.labelling.web.gallery import Gallery
 from peculiar.labelling.web.identity import keep_name
+from peculiar.labelling.web.pictures import Shown
 from peculiar.labelling.web.session import Session, Task
 from peculiar.text import in_template
 
@@ -99,8 +100,9 @@ class Pages:
         return f'<template data-row="{task.row}">{bytes(page.body).decode()}</template>'
 
     def _question(self, who: str, task: Task | None) -> dict[str, Any]:
-        problem = "" if task is None else self._session.pictures.show(task.row).problem
-        return {"who": who, "task": task, "problem": problem, "progress": _last(self._session)}
+        shown = Shown(b"") if task is None else self._session.pictures.show(task.row)
+        values = {"problem": shown.problem, "sides": shown.sides}
+        return values | {"who": who, "task": task, "progress": _last(self._session)}
 
 
 class Lasting(StaticFiles):

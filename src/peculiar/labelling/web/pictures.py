@@ -8,13 +8,17 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from peculiar.errors import DataError, PeculiarError, PictureError
 from peculiar.images.decode import Framing, encode_picture
 from peculiar.sources.stream import Row, Source, decode_row
 
 LARGE, SMALL = 480, 128
-"""Sides of the displayed pictures, in pixels."""
+"""Sides of the squares around a galaxy, as the model sees them, in pixels."""
+
+WHOLE, NATIVE = -960, -4096
+"""Longest sides of whole pictures, in pixels, as negative numbers: on the screen, and for zooming."""
 
 UNREADABLE = (
     b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 128 128"><rect width="128" height="128" fill="#222"/>'
@@ -36,10 +40,13 @@ class Shown:
         JPEG, encoded again, so that only the pixels of the file reach the browser; empty if it cannot be read.
     problem : str
         Why it cannot be read.
+    sides : tuple of int, optional
+        Width and height of a whole picture before it was made smaller.
     """
 
     content: bytes
     problem: str = ""
+    sides: tuple[int, int] | None = None
 
 
 class Pictures:
@@ -59,9 +66,10 @@ class Pictures:
         self._kept: OrderedDict[tuple[int, int], Future[Shown]] = OrderedDict()
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="pictures")
 
-    def show(self, row: int, size: int = LARGE) -> Shown:
-        """Return the picture of a row, as a square of `size` pixels."""
-        return self._ask(row, size).result()
+    def show(self, row: int, size: int = WHOLE) -> Shown:
+        """Return the picture of a row: a square of `size` pixels, or with `WHOLE` and `NATIVE` the whole of it."""
+        # Pictures for zooming are large, and not kept: browsers do.
+        return self._read(row, size) if size == NATIVE else self._ask(row, size).result()
 
     def pixels(self, row: int) -> NDArray[np.uint8]:
         """Return the unframed picture of a row, (height, width, 3).
@@ -79,7 +87,7 @@ class Pictures:
             raise PictureError("it is not among the pictures")
         return found.pixels()
 
-    def prepare(self, rows: Iterable[int], size: int = LARGE) -> None:
+    def prepare(self, rows: Iterable[int], size: int = WHOLE) -> None:
         """Read pictures in the background."""
         for row in rows:
             self._ask(row, size)
@@ -107,9 +115,21 @@ class Pictures:
             found = self._row(row)
             if found is None:
                 return Shown(b"", "it is not among the pictures")
+            if size < 0:
+                return _whole(found.pixels(), -size)
             galaxy = decode_row(found, Framing(size))
         except (PeculiarError, OSError) as error:
             return Shown(b"", str(error))
         if galaxy.picture is None:
             return Shown(b"", galaxy.problem or "")
         return Shown(encode_picture(galaxy.picture, "JPEG"))
+
+
+def _whole(pixels: NDArray[np.uint8], longest: int) -> Shown:
+    """Encode a whole picture, made smaller if one of its sides is longer than `longest`."""
+    height, width = pixels.shape[:2]
+    if max(height, width) > longest:
+        small = Image.fromarray(pixels)
+        small.thumbnail((longest, longest), Image.Resampling.LANCZOS)
+        pixels = np.asarray(small)
+    return Shown(encode_picture(pixels, "JPEG"), sides=(width, height))

@@ -1,30 +1,8 @@
-// Keys, the view of the picture, and reading ahead. All of it works without, by clicks.
+// Keys, and reading ahead. All of it works without, by clicks.
 "use strict";
 (() => {
   const root = document.documentElement.dataset.root;
-  const fresh = { zoom: 1, bright: 1, contrast: 1, invert: 0 };
-  const picture = () => document.getElementById("galaxy")?.getAttribute("src");
-  let view = { ...fresh }, shown = performance.now(), seen = picture();
-
-  const draw = () => {
-    const galaxy = document.getElementById("galaxy");
-    if (galaxy) {
-      galaxy.style.transform = `scale(${view.zoom})`;
-      galaxy.style.filter = `brightness(${view.bright}) contrast(${view.contrast}) invert(${view.invert})`;
-    }
-  };
-  const steps = {
-    "+": () => { view.zoom = Math.min(view.zoom * 1.3, 8); },
-    "-": () => { view.zoom = Math.max(view.zoom / 1.3, 1); },
-    b: () => { view.bright = Math.min(view.bright * 1.25, 8); },
-    d: () => { view.bright = Math.max(view.bright / 1.25, 0.25); },
-    c: () => { view.contrast = Math.min(view.contrast * 1.2, 5); },
-    f: () => { view.contrast = Math.max(view.contrast / 1.2, 0.3); },
-    i: () => { view.invert = 1 - view.invert; },
-    r: () => { view = { ...fresh }; },
-  };
-  steps["="] = steps["+"];
-  const change = (step) => { steps[step](); draw(); };
+  let shown = performance.now();
 
   const notice = (text) => {
     const place = document.getElementById("notice");
@@ -35,7 +13,6 @@
     shown = performance.now();
     const content = document.getElementById("content");
     (content?.dataset.ahead || "").split(" ").filter(Boolean).forEach((address) => { new Image().src = address; });
-    draw();
   };
 
   // Short news that nobody has to act upon.
@@ -60,7 +37,7 @@
 
   document.addEventListener("click", (event) => {
     const button = event.target.closest("button");
-    if (button?.dataset.view) { change(button.dataset.view); }
+    if (button?.dataset.view) { window.view.press(button.dataset.view); }
     if (button && "help" in button.dataset) { document.getElementById("help").showModal(); }
     if (button?.type === "submit" && button.closest("[hx-post]")) {
       tell(busy() ? "Not taken: the last answer is still being stored, and the next galaxy is not shown yet." : "");
@@ -71,7 +48,7 @@
     if (typing || event.ctrlKey || event.metaKey || event.altKey || event.repeat || keys?.checked === false) { return; }
     const key = named(event);
     const button = document.querySelector(`#content button[data-key="${CSS.escape(key)}"]:not(:disabled)`);
-    if (button) { event.preventDefault(); button.click(); } else if (key in steps && document.getElementById("galaxy")) { event.preventDefault(); change(key); }
+    if (button) { event.preventDefault(); button.click(); } else if (window.view.press(key)) { event.preventDefault(); }
   });
   document.addEventListener("htmx:configRequest", (event) => {
     if (event.detail.path === `${root}/answer`) { event.detail.parameters.set?.("seconds", ((performance.now() - shown) / 1000).toFixed(2)); }
@@ -79,8 +56,7 @@
   // After a question has taken the place of another.
   const arrive = () => {
     notice("");
-    if (picture() !== seen) { view = { ...fresh }; } // the next question about the same galaxy keeps it
-    seen = picture();
+    window.view.renew();
     begin();
     document.getElementById("content").focus({ preventScroll: true });
   };
