@@ -183,7 +183,16 @@ def test_names_of_annotators_are_not_broken_letter_by_letter(browser: Browser, s
         page.keyboard.press("1")
         wait(page, old)
     page = enter(browser, server, "Narrow", "/progress", width=400)
-    lines = page.locator("tbody th").evaluate_all(
+    assert max(count_lines(page)) < 2
+    page.goto(f"{server.address}/galaxy/3")
+    for width in (400, 900):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert max(count_lines(page)) < 2
+
+
+def count_lines(page: Any) -> list[float]:
+    """Return the number of lines of each name of a row."""
+    found: list[float] = page.locator("tbody th").evaluate_all(
         "all => all.map(one => one.getBoundingClientRect().height / parseFloat(getComputedStyle(one).lineHeight))"
     )
-    assert max(lines) < 2
+    return found
