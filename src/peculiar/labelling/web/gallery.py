@@ -177,10 +177,11 @@ class Gallery:
         uncertain = {odd_column(self.catalog, "uncertainty"): "least certain first"}
         likely = {name: f"{name[2:].replace('_', ' ')} first" for name in self.catalog.plain if name.startswith("p_")}
         known = {name: text for name, text in (uncertain | likely).items() if name in self.catalog.columns}
+        known = {"": "as in the catalogue"} | known
+        if not answers.columns:
+            return known
         votes, agreement = answers.called("votes"), answers.called("agreement")
-        return (
-            {"": "as in the catalogue"} | known | {f"-{agreement}": "least agreed first", votes: "most answers first"}
-        )
+        return known | {f"-{agreement}": "least agreed first", votes: "most answers first"}
 
     def colours(self, answers: Answers) -> dict[str, str]:
         """Return ways to colour the maps: the column, and its label."""

@@ -95,7 +95,7 @@ class Answers:
 
     def note(self, row: int) -> str:
         """Return the answers for a galaxy in a few words; empty if there are none."""
-        votes = self.values[self.called(VOTES)][row].as_py()
+        votes = self.values[self.called(VOTES)][row].as_py() if self.values else 0
         if not votes:
             return ""
         said, model = self.codes[ANSWER][row], self.codes.get(MODEL)
