@@ -330,6 +330,8 @@ def test_a_catalogue_may_have_no_map_and_no_positions(
     catalog = Catalog(few)
     gallery = Gallery(catalog, catalog.embeddings(), table["id"].to_pylist())
     with TestClient(Guard(make_app(session, gallery)), base_url=HERE) as client:
+        client.get("/map")  # begins the map
+        gallery.layout.wait()
         page = client.get("/map", params={"colour": "class"}).text
         assert "a map needs 50 galaxies" in page
         assert 'data-kind="sky"' not in page
