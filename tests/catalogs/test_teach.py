@@ -213,7 +213,8 @@ def test_what_is_missing_is_told(classes: Path, labels: Path, tiny_model: Path) 
 
 
 def test_the_command_takes_folders(classes: Path, tiny_model: Path) -> None:
-    shown = CliRunner().invoke(app, ["teach", str(classes), "--from", str(tiny_model), "--out", "t.onnx"])
+    # Other commands call it --model.
+    shown = CliRunner().invoke(app, ["teach", str(classes), "--model", str(tiny_model), "--out", "t.onnx"])
     assert shown.exit_code == 0, shown.output
     assert "By cross-validation on 60 labelled galaxies:" in shown.stdout
     assert re.search(r"\naccuracy +[01]\.\d{3}   0\.\d{3} to", shown.stdout)

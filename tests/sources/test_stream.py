@@ -258,11 +258,15 @@ def test_a_file_that_may_not_be_opened_is_told(tmp_path: Path, monkeypatch: pyte
         open_source(tmp_path / "galaxies.npz")
 
 
-def test_a_pattern_is_told_to_be_a_folder(tmp_path: Path) -> None:
-    with pytest.raises(
-        NotFoundError, match=r"pictures/\*\.jpg; give the folder, .*pictures, all of whose pictures are"
-    ):
-        open_source(tmp_path / "pictures" / "*.jpg")
+@pytest.mark.parametrize("pattern", ["*.jpg", "*/g?.jpg", "*/[a-z]/*.png"])
+def test_a_pattern_is_told_to_be_a_folder(pattern: str, tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match=r"; give the folder, [^*?[]*pictures, all of .* pattern without quotes"):
+        open_source(tmp_path / "pictures" / pattern)
+
+
+def test_standard_input_is_told_to_be_saved() -> None:
+    with pytest.raises(NotFoundError, match="nothing at -; give a path: standard input is not read, so save it"):
+        open_source("-")
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def teach(
     ],
     model: Annotated[
         Path | None,
-        typer.Option("--from", metavar="MODEL", help="Model file to teach; default: the model that ships."),
+        typer.Option("--from", "--model", metavar="MODEL", help="Model file to teach; default: the model that ships."),
     ] = None,
     catalog: Annotated[
         Path | None,

@@ -65,6 +65,9 @@ _SEVERAL = {"a picture", *_SUFFIXES}
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 """One path, or several."""
 
+_WILDCARDS = "*?["
+"""Characters of a pattern that a shell replaces by paths, unless it is quoted."""
+
 
 def open_source(
     path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
@@ -133,8 +136,11 @@ def open_source(
     for one in paths:
         if not one.exists():
             wanted = "the path of a file or a folder with galaxy pictures"
-            if any(sign in one.name for sign in "*?["):
-                wanted = f"the folder, {one.parent}, all of whose pictures are read"
+            if any(sign in str(one) for sign in _WILDCARDS):
+                folder = next(above for above in one.parents if not any(sign in str(above) for sign in _WILDCARDS))
+                wanted = f"the folder, {folder}, all of whose pictures are read, or the pattern without quotes"
+            elif one.name == "-":
+                wanted = "a path: standard input is not read, so save it to a file first"
             raise NotFoundError(f"there is nothing at {one}; give {wanted}")
     keys = Keys(id, ra, dec)
     if len(paths) == 1:
