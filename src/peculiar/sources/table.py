@@ -6,6 +6,7 @@ binary column. Paths are relative to the table's folder.
 
 import contextlib
 import copy
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property, partial
@@ -15,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet
 
-from peculiar.errors import DataError, PictureError, UnknownNameError
+from peculiar.errors import DataError, PeculiarWarning, PictureError, UnknownNameError
 from peculiar.images.fits_file import looks_like_fits
 from peculiar.images.stretch import Stretch, notes_of_fits
 from peculiar.sources.cells import named_file
@@ -25,6 +26,7 @@ from peculiar.sources.paths import as_text, files_digest
 from peculiar.sources.stream import Flagged, Row, Shard, Source, read_flagged
 from peculiar.tables.column import Column
 from peculiar.tables.identifiers import type_of_ids, widest
+from peculiar.tables.quantity import same_unit
 from peculiar.tables.reader import (
     FOUND,
     MODEL_NOTE,
@@ -36,7 +38,7 @@ from peculiar.tables.reader import (
     warn_of_ids,
     warn_of_no_ids,
 )
-from peculiar.tables.sky import DEC_NAMES, RA_NAMES
+from peculiar.tables.sky import DEC_NAMES, RA_NAMES, Sky, find_sky
 from peculiar.tables.typed import carried, described
 
 PICTURE_COLUMNS = ("image", "picture", "img", "jpg", "file", "file_loc", "filename", "file_name", "filepath", "path")
@@ -95,7 +97,7 @@ class TableSource(Source):
         self._bands, self._stretch = tuple(bands), stretch
         self._readers: dict[Path, TableReader] = {}
         first = self._first_readable()
-        self._first = first.path.name
+        self._first, self._schema = first.path.name, first.schema
         for name in filter(None, (label, *keys.given())):
             first.check_column(name)
         super().__init__(path, label or find_column(LABEL_COLUMNS, first.columns))
@@ -142,7 +144,9 @@ class TableSource(Source):
         return told
 
     def check_ids(self) -> None:
-        """Warn if ids occur more than once; damaged parts are skipped."""
+        """Warn if ids occur more than once, or labels are of different kinds; damaged parts are skipped."""
+        if self.label is not None and len(self._parts) > 1:
+            self._warn_of_kinds()
         if self._id is not None:
             warn_of_ids(self.path, self._batches_of_ids)
 
@@ -167,7 +171,8 @@ class TableSource(Source):
         """Return the label of every row."""
         if self.label is None:
             return [None] * len(self)
-        return [self._name(value) for part in self._parts for value in self._reader(part).column(self.label)]
+        readers = [self._reader(part) for part in self._parts]
+        return [_class_of(value, self._names_in(one)) for one in readers for value in one.column(self.label)]
 
     def column(self, name: str) -> list[str | None]:
         """Return the entries of a column as text, None where empty; all None where there is no such column."""
@@ -241,12 +246,19 @@ class TableSource(Source):
         """Return the descriptions of columns; columns of a CSV file have the types that fit all of their values."""
         columns: dict[str, Column] = {}
         for part in self._parts:
-            with suppress(DataError):
+            try:
                 reader = self._reader(part, checked=False)
-                new = [name for name in names if name in reader.columns and name not in columns]
-                columns |= {column.name: column for column in described(reader, new)}
-            if len(columns) == len(set(names)):
-                break
+                there = [name for name in names if name in reader.columns]
+                columns |= {one.name: one for one in described(reader, [name for name in there if name not in columns])}
+            except DataError:  # its rows will be reported as damaged
+                continue
+            for name in there:
+                if not same_unit(own := Column.of(reader.schema.field(name)), columns[name]):
+                    message = (
+                        f"{part}: {name} is in {own.unit or 'no unit'}, but in {columns[name].unit or 'no unit'} in "
+                        "another file; leave it out of --keep, or write it in the same unit in all files"
+                    )
+                    raise DataError(message)
         for name in names:
             if name not in columns:
                 raise UnknownNameError("column", name, self.columns, where=f"in {self.path.name}")
@@ -335,16 +347,16 @@ class TableSource(Source):
 
     def _rows_of(self, part: TableReader, start: int, stop: int | None) -> Iterator[Row]:
         wanted = [self._picture, self._id, self.label, *self._position]
-        number = start
+        number, names, sky = start, self._names_in(part), self._sky_in(part)
         for batch in part.batches(list(dict.fromkeys(name for name in wanted if name is not None)), start, stop):
             pictures = batch.column(self._picture).to_pylist()
             unknown = [None] * len(pictures)
             ids = batch.column(self._id).to_pylist() if self._id else unknown
             labels = batch.column(self.label).to_pylist() if self.label else unknown
-            positions = positions_of(self._sky, batch) if self._sky else unknown
+            positions = positions_of(sky, batch) if sky else unknown
             for picture, id_, label, position in zip(pictures, ids, labels, positions, strict=True):
                 content = self._as_wanted(_content(picture, part.path.parent))
-                yield Row(_name(self._place(part.path), number, id_), content, self._name(label), position)
+                yield Row(_name(self._place(part.path), number, id_), content, _class_of(label, names), position)
                 number += 1
 
     def _as_wanted(
@@ -355,10 +367,40 @@ class TableSource(Source):
             return partial(read_flagged, (content,), self._bands, self._stretch)
         return content
 
-    def _name(self, value: Any) -> str | None:
-        if self._names and isinstance(value, int):
-            return self._names[value] if 0 <= value < len(self._names) else None
-        return entry_text(value)
+    def _names_in(self, part: TableReader) -> tuple[str, ...]:
+        """Return the names of classes that a part states, or else those of the first."""
+        return class_names(part.schema, self.label) or self._names
+
+    def _sky_in(self, part: TableReader) -> Sky | None:
+        """Return how to read the positions of a part, which may be in another unit than those of the first."""
+        if self._sky is None or all(
+            Column.of(part.schema.field(name)) == Column.of(self._schema.field(name)) for name in self._position
+        ):
+            return self._sky
+        return find_sky(part, *self._position)
+
+    def _warn_of_kinds(self) -> None:
+        """Warn if the labels are text in some files, and numbers without names in others."""
+        kinds: dict[bool, str] = {}
+        for part in self._parts:
+            with suppress(DataError):  # its rows will be reported as damaged
+                reader = self._reader(part)
+                type_ = reader.schema.field(str(self.label)).type
+                bare = (pa.types.is_integer(type_) or pa.types.is_floating(type_)) and not self._names_in(reader)
+                kinds.setdefault(bare, part.name)
+        if len(kinds) == 2:
+            message = (
+                f"{self.path}: labels in {self.label!r} are numbers in {kinds[True]} and text in {kinds[False]}, and "
+                "count as different classes; write them alike in all files"
+            )
+            warnings.warn(message, PeculiarWarning, stacklevel=3)
+
+
+def _class_of(value: Any, names: Sequence[str]) -> str | None:
+    """Return an entry of the column of labels as text; of a number, the name of its class, if names are known."""
+    if names and isinstance(value, int):
+        return names[value] if 0 <= value < len(names) else None
+    return entry_text(value)
 
 
 def _name(part: Path, number: int, id_: Any) -> str:

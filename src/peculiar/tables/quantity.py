@@ -220,6 +220,17 @@ def spelled_unit(text: str) -> str:
     return _KNOWN.get(text) or _KNOWN.get(text.lower()) or text
 
 
+def same_unit(one: Column, other: Column) -> bool:
+    """Return whether two columns that are put together are in the same unit.
+
+    A column without a unit may be in degrees, in arcsec, or in any unit that is no angle, but in no other angle.
+    """
+    units = {spelled_unit(column.unit) for column in (one, other)}
+    if len(units) == 1 or "" not in units:
+        return len(units) == 1
+    return not units & _SPELLINGS.keys() - {"deg", "arcsec"}
+
+
 def without_unit(name: str) -> str:
     """Return a column's name without the unit at its end."""
     return _UNIT_IN_NAME.sub("", name).strip()

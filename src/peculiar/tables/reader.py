@@ -25,6 +25,7 @@ from peculiar.tables import astropy_io, hats
 from peculiar.tables.column import VOTABLE_CONTENT, Column
 from peculiar.tables.delimited import Delimited, decoded, not_utf8, open_unpacked, packed, read_layout
 from peculiar.tables.json_lines import read_lines
+from peculiar.tables.quantity import same_unit
 
 ID_COLUMNS = (
     *("id", "id_str", "object_id", "objid", "dr7objid", "dr8objid", "source_id", "target_id", "galaxy_id", "asset_id"),
@@ -452,6 +453,14 @@ class TableReader:
                     "table; rewrite them, or give them separately"
                 )
                 raise DataError(message)
+            for name in columns:
+                its, own = (Column.of(schema.field(name)) for schema in (part.schema, self.schema))
+                if not same_unit(its, own):
+                    message = (
+                        f"{path}: {name} is in {its.unit or 'no unit'}, but in {own.unit or 'no unit'} in "
+                        f"{self._parts[0].name}, so they are not parts of one table; write both in the same unit"
+                    )
+                    raise DataError(message)
             end = begin + len(part)
             if end > start:
                 last = None if stop is None else stop - begin
