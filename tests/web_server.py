@@ -66,6 +66,8 @@ def listening(answer: Callable[[BaseHTTPRequestHandler], None], release: Callabl
             self.close_connection = True
             answer(self)
 
+        do_POST = do_GET
+
         def log_message(self, format: str, *args: object) -> None:
             """Log nothing."""
 

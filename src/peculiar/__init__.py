@@ -12,6 +12,8 @@ __all__ = [
     "predict",
     "Catalog",
     "explain",
+    "known",
+    "Known",
     "publish",
     # Judge a model, and a set of galaxies.
     "evaluate",
@@ -64,6 +66,7 @@ __all__ = [
 # What a type checker sees. The test of the public names compares it with what is loaded below.
 if TYPE_CHECKING:
     from peculiar.catalogs.catalog import Catalog
+    from peculiar.catalogs.known import Known, known
     from peculiar.catalogs.predict import predict
     from peculiar.catalogs.publish import publish
     from peculiar.catalogs.teach import teach
@@ -97,6 +100,7 @@ if TYPE_CHECKING:
 else:
     _HOMES = {
         "catalogs.catalog": ("Catalog",),
+        "catalogs.known": ("Known", "known"),
         "catalogs.predict": ("predict",),
         "catalogs.publish": ("publish",),
         "catalogs.teach": ("teach",),

@@ -67,7 +67,7 @@ def test_a_misspelt_option_of_an_example_would_be_found() -> None:
 
 
 # What needs the network, waits for a browser, or trains for long; `export` goes on from a run.
-UNATTENDED = ("demo", "train", "label", "data get", "export")
+UNATTENDED = ("demo", "train", "label", "data get", "export", "known")
 
 
 def furnish_examples() -> None:

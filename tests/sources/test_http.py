@@ -9,7 +9,7 @@ from email.utils import formatdate
 import pytest
 
 from peculiar.errors import UsageError
-from peculiar.sources.http import Client, Manners, Problem, _retry_after
+from peculiar.sources.http import Client, Manners, Problem, retry_after
 
 
 @pytest.mark.parametrize("rate", [0, -1, 51, float("nan"), float("inf")])
@@ -72,7 +72,7 @@ def test_those_who_wait_return_when_it_is_closed() -> None:
 def test_how_long_a_server_asks_to_be_left_alone(stated: str | int, least: float, most: float) -> None:
     headers = Message()
     headers["Retry-After"] = stated if isinstance(stated, str) else formatdate(time.time() + stated, usegmt=True)
-    asked = _retry_after(headers)
+    asked = retry_after(headers.get("Retry-After"))
     assert asked is not None
     assert least <= asked <= most
 
@@ -81,4 +81,4 @@ def test_how_long_a_server_asks_to_be_left_alone(stated: str | int, least: float
 def test_what_is_no_time_asks_for_nothing(stated: str) -> None:
     headers = Message()
     headers["Retry-After"] = stated
-    assert _retry_after(headers) is None
+    assert retry_after(headers.get("Retry-After")) is None

@@ -1,9 +1,6 @@
 """`peculiar data`: list, get, pack, convert and check data sets."""
 
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,7 +22,7 @@ from peculiar.cli.options import (
     already,
     producing,
 )
-from peculiar.cli.progress import counting
+from peculiar.cli.progress import counting, stopping
 from peculiar.cli.terminal import err, out, print_json, print_table, print_unreadable
 from peculiar.errors import UnknownNameError, UsageError
 from peculiar.text import counted
@@ -165,7 +162,7 @@ def _get_cutouts(catalog: Path, folder: Path, survey: str, options: dict[str, An
     from peculiar.sources.get import get_cutouts
     from peculiar.sources.surveys import find_survey
 
-    with _stopping() as stop, counting("fetching") as progress:
+    with stopping("finishing running downloads") as stop, counting("fetching") as progress:
         result = get_cutouts(catalog, folder, survey=survey, stop=stop, progress=progress, **options)
     if as_json:
         print_json(result.as_dict())
@@ -190,26 +187,6 @@ def _get_cutouts(catalog: Path, folder: Path, survey: str, options: dict[str, An
     if not result.complete:
         err.print("The same command continues with what is missing.")
         raise typer.Exit(130 if stop.is_set() and not result.closed else 1)
-
-
-@contextmanager
-def _stopping() -> Iterator[threading.Event]:
-    """Yield an event that Ctrl-C or SIGTERM sets; a second signal interrupts at once."""
-    stop = threading.Event()
-    former: dict[int, Any] = {}
-
-    def request_stop(number: int, _: Any) -> None:
-        signal.signal(number, former.pop(number))
-        err.print("finishing running downloads; press Ctrl-C again to abort")
-        stop.set()
-
-    for known in (signal.SIGINT, signal.SIGTERM):
-        former[known] = signal.signal(known, request_stop)
-    try:
-        yield stop
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)
 
 
 @app.command(

@@ -125,7 +125,7 @@ def label(
     **with_examples(
         "peculiar labels export labels.db --out labels.csv",
         "peculiar labels export labels.db --out votes.parquet --as votes",
-        "peculiar labels export labels.db --out consensus.csv --as consensus --catalog catalog.parquet",
+        "peculiar labels export labels.db --out consensus.csv --as consensus",
     ),
 )
 def export(
@@ -134,6 +134,11 @@ def export(
         Path, typer.Option("--out", help="Table to write (.parquet, .csv, .fits, .vot, .ecsv).", show_default=False)
     ],
     db: Database,
+    catalog: Annotated[
+        Path | None,
+        typer.Option(help="Catalogue whose probabilities the consensus combines with the answers.", show_default=False),
+    ] = None,
+    id_column: IdColumn = None,
     question: Asked = None,
     what: Annotated[
         str,
@@ -143,11 +148,6 @@ def export(
             "and probabilities by the skill of each annotator).",
         ),
     ] = "labels",
-    catalog: Annotated[
-        Path | None,
-        typer.Option(help="Catalogue whose probabilities the consensus combines with the answers.", show_default=False),
-    ] = None,
-    id_column: IdColumn = None,
     annotators: Annotated[
         Path | None,
         typer.Option(help="Table of the annotators' skills to write, with a consensus.", show_default=False),

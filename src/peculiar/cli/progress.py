@@ -1,5 +1,7 @@
 """Progress of long commands: a bar on a terminal, a line per epoch, advice after Ctrl-C."""
 
+import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -49,6 +51,26 @@ def bar(if_stopped: str, task: str = "reading") -> Iterator[Callable[..., None]]
         except KeyboardInterrupt as error:
             err.print(f"stopped{if_stopped}")
             raise typer.Exit(130) from error
+
+
+@contextmanager
+def stopping(task: str) -> Iterator[threading.Event]:
+    """Yield an event that Ctrl-C or SIGTERM sets; a second signal interrupts at once."""
+    stop = threading.Event()
+    former: dict[int, Any] = {}
+
+    def request_stop(number: int, _: Any) -> None:
+        signal.signal(number, former.pop(number))
+        err.print(f"{task}; press Ctrl-C again to abort")
+        stop.set()
+
+    for known in (signal.SIGINT, signal.SIGTERM):
+        former[known] = signal.signal(known, request_stop)
+    try:
+        yield stop
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

@@ -37,11 +37,21 @@ class Problem(enum.StrEnum):
     CONNECTION = "no connection"
     CUT = "cut short"
     WRONG = "not a whole picture"
+    DAMAGED = "not a whole table"
+    TOO_MANY = "too many objects"
     NOT_ASKED = "not asked"
 
 
 _WORTH_ANOTHER_TRY = frozenset(
-    {Problem.BUSY, Problem.SERVER, Problem.SLOW, Problem.CONNECTION, Problem.CUT, Problem.WRONG}
+    {
+        Problem.BUSY,
+        Problem.SERVER,
+        Problem.SLOW,
+        Problem.CONNECTION,
+        Problem.CUT,
+        Problem.WRONG,
+        Problem.DAMAGED,
+    }
 )
 
 
@@ -80,7 +90,7 @@ class Manners:
         if not 0 < self.rate <= _MOST_RATE:
             message = (
                 f"the rate has to be above 0 and at most {_MOST_RATE:.0f} requests a second, received {self.rate:g}; "
-                "for more pictures, use the survey's bulk download"
+                "for more, use the bulk download of the survey or the service"
             )
             raise UsageError(message)
         if self.tries < 1:
@@ -148,11 +158,21 @@ class Client:
         read : callable
             Converts a body; raises `DataError` if it is not what was expected, and the request is repeated.
         """
+        return self.run(lambda: self._attempt(url, read))
+
+    def run(self, send: Callable[[], tuple[Answer[Found], float | None]]) -> Answer[Found]:
+        """Request something with another client of HTTP, at the same rate and with the same retries; thread-safe.
+
+        Parameters
+        ----------
+        send : callable
+            Sends one request; returns the answer, and the pause in seconds that the server asks for.
+        """
         answer: Answer[Found] = Answer()
         for attempt in range(self.manners.tries):
             if not self._wait_for_turn():
                 return Answer(problem=Problem.NOT_ASKED, reason=self.closed or "stopped")
-            answer, asked_pause = self._attempt(url, read)
+            answer, asked_pause = send()
             if answer.problem not in _WORTH_ANOTHER_TRY:
                 break
             pause = self.manners.backoff * 2**attempt * (0.5 + secrets.randbelow(1000) / 2000)
@@ -183,14 +203,14 @@ class Client:
 
     def _attempt(self, url: str, read: Callable[[bytes], Found]) -> tuple[Answer[Found], float | None]:
         """Send one request; return the answer, and the pause in seconds that the server asks for."""
-        request = urllib.request.Request(url, headers={"User-Agent": _user_agent()})  # noqa: S310 - see _Redirects
+        request = urllib.request.Request(url, headers={"User-Agent": user_agent("galaxy cut-outs")})  # noqa: S310 - see _Redirects
         try:
             with self._opener.open(request, timeout=self.manners.timeout) as response:
                 content = _read_body(response, time.monotonic() + self.manners.timeout)
             return Answer(content, read(content)), None
         except urllib.error.HTTPError as error:
             with error:
-                return _refusal(error), _retry_after(error.headers)
+                return _refusal(error), retry_after(error.headers.get("Retry-After"))
         except DataError as error:
             problem, reason = Problem.WRONG, str(error)
         except http.client.HTTPException as error:
@@ -248,7 +268,13 @@ def _refusal(error: urllib.error.HTTPError) -> Answer[Found]:
         content = error.read(2000)
     except (OSError, http.client.HTTPException):
         content = b""
-    match error.code:
+    problem, reason = refused(error.code, str(error.reason))
+    return Answer(content, problem=problem, reason=reason)
+
+
+def refused(code: int, reason: str) -> tuple[Problem, str]:
+    """Return the kind of a problem that a server states by a status from 300 on, and the problem in words."""
+    match code:
         case 429 | 503:
             problem = Problem.BUSY
         case 408 | 425 | 500 | 502 | 504:
@@ -257,12 +283,12 @@ def _refusal(error: urllib.error.HTTPError) -> Answer[Found]:
             problem = Problem.REDIRECTS
         case code:
             problem = Problem.REFUSED if code < 500 else Problem.SERVER
-    return Answer(content, problem=problem, reason=f"{error.code} {' '.join(str(error.reason).split())}"[:200])
+    return problem, f"{code} {' '.join(reason.split())}"[:200]
 
 
-def _retry_after(headers: Message) -> float | None:
-    """Return the pause in seconds that a server asks for, in seconds or as a date."""
-    stated = (headers.get("Retry-After") or "").strip()
+def retry_after(header: str | None) -> float | None:
+    """Return the pause in seconds that a server asks for by a header, in seconds or as a date."""
+    stated = (header or "").strip()
     if stated.isdecimal():
         return float(stated)
     try:
@@ -272,6 +298,6 @@ def _retry_after(headers: Message) -> float | None:
 
 
 @functools.cache
-def _user_agent() -> str:
+def user_agent(task: str) -> str:
     """Identify the client: the operators of a service want to know the origin of its load."""
-    return f"peculiar/{metadata.version('peculiar')} (galaxy cut-outs)"
+    return f"peculiar/{metadata.version('peculiar')} ({task})"
