@@ -921,6 +921,11 @@ def options(stock: Stock) -> Made:
         ["evaluate", "t.parquet", "--label", "nope"], ["evaluate", "t.parquet", "--model", "there"],
         ["compare", "t.parquet"], ["compare", "t.parquet", "nothing"], ["compare", "there", "t.parquet", "t.parquet"],
         ["compare", "t.parquet", "c.parquet"], ["compare", "c.parquet", "c.parquet", "--labels", "nothing.csv"],
+        ["verify", "c.parquet"], ["verify", "nothing", "--score", "ra"], ["verify", "c.parquet", "--score", "nope"],
+        *(["verify", "c.parquet", "--score", "ra", *some] for some in (
+            ["--answers", "3"], ["--purity", "2"], ["--purity", "0.9", "--completeness", "0.9"], ["--seed", "-1"],
+            ["--labels", "nothing.csv"], ["--labels", "t.parquet"], ["--where", "ra >"], ["--pictures", "nothing"],
+        )),
         ["explain", "t.parquet", "--id", "nobody"], ["explain", "t.parquet", "--answer", "nope"],
         ["explain", "t.parquet", "--count", "0"], ["explain", "t.parquet", "--question", "nope"],
         ["teach", "nothing.csv", "--catalog", "c.parquet", "--out", "m.onnx"],
@@ -933,6 +938,7 @@ def options(stock: Stock) -> Made:
         ["data", "check", "t.parquet", "--fail-on", "nope"], ["data", "check", "there"], ["data", "list", "there"],
         ["label", "t.parquet", "--db", "there", "--no-browser", "--port", "0"],
         ["label", "t.parquet", "--port", "99999"], ["label", "t.parquet", "--question", "nope", "--no-browser"],
+        ["label", "t.parquet", "--only", "nothing.csv", "--no-browser"],
         ["nope"], ["--nope"], ["search"], ["data", "nope"],
     ]  # fmt: skip
     for command in commands:

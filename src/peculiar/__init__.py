@@ -22,7 +22,10 @@ __all__ = [
     "Comparison",
     "compare_classes",
     "check",
-    "verify_files",
+    "check_files",
+    "verify",
+    "Verification",
+    "draw_verification_sample",
     # Learn.
     "train",
     "teach",
@@ -66,11 +69,11 @@ __all__ = [
 # What a type checker sees. The test of the public names compares it with what is loaded below.
 if TYPE_CHECKING:
     from peculiar.catalogs.catalog import Catalog
+    from peculiar.catalogs.integrity import check_files
     from peculiar.catalogs.known import Known, known
     from peculiar.catalogs.predict import predict
     from peculiar.catalogs.publish import publish
     from peculiar.catalogs.teach import teach
-    from peculiar.catalogs.verify import verify_files
     from peculiar.checks.check import check
     from peculiar.evaluation.agreement import compare_classes
     from peculiar.evaluation.compare import Comparison, compare
@@ -97,6 +100,8 @@ if TYPE_CHECKING:
     from peculiar.training.export import export
     from peculiar.training.run import Run
     from peculiar.training.train import train
+    from peculiar.verification.sample import draw_verification_sample
+    from peculiar.verification.verify import Verification, verify
 else:
     _HOMES = {
         "catalogs.catalog": ("Catalog",),
@@ -104,11 +109,13 @@ else:
         "catalogs.predict": ("predict",),
         "catalogs.publish": ("publish",),
         "catalogs.teach": ("teach",),
-        "catalogs.verify": ("verify_files",),
+        "catalogs.integrity": ("check_files",),
         "checks.check": ("check",),
         "evaluation.agreement": ("compare_classes",),
         "evaluation.compare": ("Comparison", "compare"),
         "evaluation.evaluate": ("Assessment", "evaluate"),
+        "verification.verify": ("Verification", "verify"),
+        "verification.sample": ("draw_verification_sample",),
         "exercise.demo": ("demo",),
         "exercise.filters": ("visualize_activations",),
         "exercise.run_folder": ("Arguments", "load_run"),

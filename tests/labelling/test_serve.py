@@ -10,6 +10,7 @@ from peculiar.errors import DataError, UsageError
 from peculiar.images.decode import encode_picture
 from peculiar.labelling.database import Labels
 from peculiar.labelling.web.serve import label, open_session
+from peculiar.questions.question import Question
 from pictures import draw_galaxy
 
 here = pytest.mark.allow_hosts(["127.0.0.1", "::1"])
@@ -62,3 +63,22 @@ def test_pictures_of_other_galaxies_are_refused(drawn_catalog: Path, pictures: P
         pytest.raises(UsageError, match=r"none of the galaxies of .*sim-000"),
     ):
         open_session(drawn_catalog, labels, pictures=pictures, question="odd")
+
+
+def test_only_the_galaxies_of_a_table_are_asked_about(pictures: Path, tmp_path: Path) -> None:
+    question = Question("ring", ("no", "yes"))
+    with Labels(tmp_path / "labels.db") as labels:
+        session = open_session(pictures, labels, question=question, only=["2.png", "0.png", "elsewhere.png"])
+        asked = []
+        while (task := session.next("Ada")) is not None:
+            asked.append(task.id)
+            session.answer("Ada", task.row, "ring", task.event, "answer", 1, None, task.chosen)
+    assert sorted(asked) == ["0.png", "2.png"]
+
+
+def test_a_table_without_any_of_the_galaxies_is_refused(pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "only.csv").write_text("id,label\n77,\n")
+    with pytest.raises(
+        UsageError, match=r"none of the 1 galaxies to ask about, which are like '77'; its own are like '0"
+    ):
+        label(pictures, only=tmp_path / "only.csv", db=tmp_path / "labels.db", browser=False)

@@ -80,6 +80,11 @@ def test_all_are_drawn_if_there_are_fewer() -> None:
     assert (sample.probabilities == 1).all()
 
 
+def test_a_negative_seed_is_refused() -> None:
+    with pytest.raises(UsageError, match="0 or more; received -1"):
+        draw_sample(stratify(scores_of(50)), 10, seed=-1)
+
+
 def test_galaxies_without_a_score_are_left_out() -> None:
     scores = scores_of(100)
     scores[[3, 7]] = [np.nan, np.inf]

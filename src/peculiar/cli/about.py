@@ -1,4 +1,4 @@
-"""`peculiar info` and `peculiar verify-files`."""
+"""`peculiar info` and `peculiar check-files`."""
 
 import os
 import platform
@@ -14,7 +14,7 @@ from peculiar.cli.terminal import err, out, print_json, print_table
 from peculiar.text import counted
 
 INFO_EXAMPLES = ("peculiar info --json",)
-VERIFY_EXAMPLES = ("peculiar verify-files catalog.parquet mine.onnx labels.db",)
+CHECK_EXAMPLES = ("peculiar check-files catalog.parquet mine.onnx labels.db",)
 
 
 def info(as_json: Json = False) -> None:
@@ -41,7 +41,7 @@ def info(as_json: Json = False) -> None:
         print_table([[key, "not installed" if value is None else str(value)] for key, value in result.items()])
 
 
-def verify_files(
+def check_files(
     paths: Annotated[
         list[Path],
         typer.Argument(
@@ -52,14 +52,14 @@ def verify_files(
     ],
     as_json: Json = False,
 ) -> None:
-    """Verify that files are complete and unchanged: checksums, numbers of rows, readability.
+    """Check that files are complete and unchanged: checksums, numbers of rows, readability.
 
     The exit status is 1 if anything is wrong.
     """
-    from peculiar.catalogs.verify import verify_files as run_verify
+    from peculiar.catalogs.integrity import check_files as run_check
 
-    with counting("verifying") as progress:
-        found = [one for path in paths for one in run_verify(path, progress=progress)]
+    with counting("checking") as progress:
+        found = [one for path in paths for one in run_check(path, progress=progress)]
     wrong = [one for one in found if one.problems]
     if as_json:
         print_json({"files": [one.as_dict() for one in found], "wrong": len(wrong)})

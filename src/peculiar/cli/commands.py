@@ -25,6 +25,7 @@ from peculiar.cli import (
     search,
     teach,
     train,
+    verify,
 )
 from peculiar.cli.help import Group, with_examples
 from peculiar.cli.terminal import OneLine, err, keep_results_apart, out, show_warning, shown_warnings
@@ -58,13 +59,14 @@ for command, examples in (
     (predict.predict, predict.EXAMPLES),
     (evaluate.evaluate, evaluate.EXAMPLES),
     (compare.compare, compare.EXAMPLES),
+    (verify.verify, verify.EXAMPLES),
     (calibrate.calibrate, calibrate.EXAMPLES),
     (explain.explain, explain.EXAMPLES),
     (teach.teach, teach.EXAMPLES),
     (known.known, known.EXAMPLES),
     (label.label, label.EXAMPLES),
     (publish.publish, publish.EXAMPLES),
-    (about.verify_files, about.VERIFY_EXAMPLES),
+    (about.check_files, about.CHECK_EXAMPLES),
     (about.info, about.INFO_EXAMPLES),
 ):
     app.command(**with_examples(*examples))(command)

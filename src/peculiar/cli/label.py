@@ -73,6 +73,9 @@ def label(
             help="Question of a tree for active learning and the grid; default: the first.", show_default=False
         ),
     ] = None,
+    only: Annotated[
+        Path | None, typer.Option(help="Table with ids: ask about these galaxies only.", show_default=False)
+    ] = None,
     by: Annotated[
         str, typer.Option(help="Active learning strategy: margin, entropy, bald, rare or random.")
     ] = "margin",
@@ -105,6 +108,7 @@ def label(
         embeddings_id=embeddings_id,
         question=question,
         learned=learn,
+        only=only,
         db=db,
         id=id_column,
         strategy=by,

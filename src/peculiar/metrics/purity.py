@@ -208,10 +208,15 @@ def estimate_curves(cells: Cells, *, seed: int = 222) -> Curves:
     low, high = of_selected.ends()
     random = np.random.default_rng(seed)
     ours, theirs = of_selected.draw(random), of_others.draw(random)
+    # In whole galaxies: a single true one that was found below leaves it open whether there is another.
+    ends = np.stack(
+        [
+            np.quantile(_share(np.floor(ours), np.ceil(theirs)), _TAILS[0], axis=0),
+            np.quantile(_share(np.ceil(ours), np.floor(theirs)), _TAILS[1], axis=0),
+        ]
+    )
     with np.errstate(invalid="ignore"):
-        shares = np.where(ours + theirs > 0, ours / (ours + theirs), 0.0)
         completeness = found / found[0]
-    ends = np.quantile(shares, _TAILS, axis=0)
     ends[0, of_selected.least == 0] = 0.0
     ends[1, of_others.least == 0] = 1.0
     ends[:, 0] = 1.0  # the first threshold selects all
@@ -255,6 +260,10 @@ def answers_to_halve(cells: Cells, number: int, *, quantity: str = "purity", see
         middle = (low * high) ** 0.5
         low, high = (low, middle) if width(middle) <= now / 2 else (middle, high)
     return int(np.ceil((cells.grown(high).answered - cells.answered).sum()))
+
+
+def _share(part: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
+    return part / np.maximum(part + others, 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,8 @@ _BINS = 10
 # Part of the mean score in the expected share of true ones: the lowest scores are often too close to 0.
 _MIXED = 0.1
 
-# A stratum needs two answers for its variance.
-_FEWEST = 2
+_FEWEST = 1
+"""Number of galaxies that are drawn of each stratum."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,15 @@ def draw_sample(strata: Strata, count: int, *, seed: int = 222) -> Sample:
     Returns
     -------
     Sample
+
+    Raises
+    ------
+    UsageError
+        If the seed is negative.
     """
+    if seed < 0:
+        message = f"a seed is 0 or more; received {seed}"
+        raise UsageError(message)
     drawn = allocate(strata, count)
     luck = np.random.default_rng(seed).random(len(strata.numbers))
     order = np.lexsort((luck, strata.numbers))
@@ -138,7 +146,7 @@ def allocate(strata: Strata, count: int) -> NDArray[np.int64]:
     ----------
     strata : Strata
     count : int
-        Together; two of each stratum if this is less.
+        Together; one of each stratum if this is less.
     """
     sizes, whole = strata.sizes, np.zeros(len(strata.sizes), dtype=bool)
     wanted = strata.shares * count

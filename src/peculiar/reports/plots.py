@@ -236,6 +236,37 @@ def draw_differences(differences: Mapping[str, Any]) -> Figure:
     return figure
 
 
+def draw_thresholds(curves: Any, score: str, threshold: float | None) -> Figure:
+    """Draw purity and completeness by threshold with their bands, and the number of selected galaxies.
+
+    Parameters
+    ----------
+    curves : `peculiar.metrics.purity.Curves`
+    score : str
+        Name of the score.
+    threshold : float or None
+        The chosen one, as a line.
+    """
+    figure = Drawing(figsize=(6.4, 5.4), layout="constrained")
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    for name, colour in zip(("purity", "completeness"), COLOURS, strict=False):
+        band = getattr(curves, name)
+        upper.fill_between(curves.thresholds, band.low, band.high, color=colour, alpha=0.2, linewidth=0)
+        upper.plot(curves.thresholds, band.estimate, color=colour, label=name)
+    lower.plot(curves.thresholds, curves.selected, color="0.3", drawstyle="steps-pre")
+    lower.set_yscale("log")
+    upper.set(ylabel="share", ylim=(0, 1.02))
+    lower.set(ylabel="galaxies")
+    lower.set_xlabel(shown(score), parse_math=False)
+    for axes in (upper, lower):
+        if threshold is not None:
+            axes.axvline(threshold, color="0.4", linewidth=1, linestyle="--")
+        axes.grid(alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+    upper.legend(frameon=False)
+    return figure
+
+
 def draw_coverage(coverages: Sequence[Any]) -> Figure:
     """Draw the coverage of prediction sets against the stated level, by class, and their size.
 

@@ -34,12 +34,12 @@ from peculiar.labelling.web.session import Session
 from peculiar.labelling.web.timeouts import TimeoutProtocol
 from peculiar.notebook import in_notebook
 from peculiar.questions.column_names import find_answer_columns
-from peculiar.questions.question import find_tree
+from peculiar.questions.question import Question, Tree, find_tree
 from peculiar.sources import Paths, open_source
 from peculiar.sources.stream import Source
 from peculiar.tables.column import ID
 from peculiar.tables.identifiers import id_texts
-from peculiar.tables.reader import MODEL_NOTE, table_format
+from peculiar.tables.reader import MODEL_NOTE, TableReader, entry_text, table_format
 
 
 def label(
@@ -48,8 +48,9 @@ def label(
     pictures: str | os.PathLike[str] | None = None,
     embeddings: str | os.PathLike[str] | None = None,
     embeddings_id: str | None = None,
-    question: str = "four_class",
+    question: str | Question = "four_class",
     learned: str | None = None,
+    only: str | os.PathLike[str] | Sequence[str] | None = None,
     db: str | os.PathLike[str] = "labels.db",
     id: str | None = None,
     strategy: str = "margin",
@@ -76,10 +77,12 @@ def label(
     embeddings, embeddings_id : optional
         A table with embeddings of another network for the catalogue's galaxies, and its column of ids; see
         `peculiar.Catalog.with_embeddings`. Heads, the similarity map and similar galaxies are then by these.
-    question : str
+    question : str or Question
         Name of a question or a decision tree, or a TOML file; see `peculiar.questions.question.find_tree`.
     learned : str, optional
         The question of a tree for active learning and the grid; default: the first.
+    only : path-like or sequence of str, optional
+        A table with a column of ids, or ids, of the galaxies to ask about; default: all.
     db : path-like
         The database of answers; created if it does not exist.
     id : str, optional
@@ -141,6 +144,7 @@ def label(
             pictures=pictures,
             question=question,
             learned=learned,
+            only=_ids_of(only),
             id=id,
             strategy=strategy,
             apart=apart,
@@ -188,8 +192,9 @@ def open_session(
     labels: Labels,
     *,
     pictures: str | os.PathLike[str] | None = None,
-    question: str = "four_class",
+    question: str | Question = "four_class",
     learned: str | None = None,
+    only: Sequence[str] | None = None,
     id: str | None = None,
     strategy: str = "margin",
     apart: float = APART,
@@ -197,12 +202,14 @@ def open_session(
     seed: int = 222,
 ) -> Session:
     """Return the session for galaxies, or for a catalogue and its pictures; see `label`."""
-    tree = find_tree(question)
+    tree = find_tree(question) if isinstance(question, str) else Tree(question.name, (question,))
     asked = tree.root if learned is None else tree[learned]
     if pictures is None:
         source = _open_pictures(data, id)
+        ids = IdIndex(source.ids())
+        _check_only(only, ids, source.path)
         return Session(
-            source.ids(), Pictures(source), tree, labels, learned=asked.name, seed=seed, id_type=source.id_type
+            ids, Pictures(source), tree, labels, learned=asked.name, seed=seed, id_type=source.id_type, only=only
         )
     catalog = _catalog(data)
     source = open_source(pictures, id=id)
@@ -213,6 +220,7 @@ def open_session(
     if (places < 0).all():
         message = f"{pictures} holds none of the galaxies of {catalog.place}: {ids[0]} is not among them"
         raise UsageError(message)
+    _check_only(only, ids, catalog.place)
     loop = Loop(known, asked.answers, strategy=strategy, apart=apart, every=every, seed=seed)
     names = find_answer_columns(asked, list(catalog.columns), catalog.notes)
     table = catalog.take(np.arange(len(catalog)), [name for name in names if name in catalog.columns])
@@ -229,6 +237,7 @@ def open_session(
         predicted=_predicted(names, predictions),
         seed=seed,
         id_type=catalog.columns["id"].type,
+        only=only,
     )
 
 
@@ -258,6 +267,22 @@ def open_gallery(session: Session, catalog: Catalog | None = None) -> Gallery:
         catalog = Catalog.of_rows([ID], pa.table({ID.name: texts}))
     embeddings = None if session.loop is None else session.loop.embeddings
     return Gallery(catalog, embeddings, session.ids, Review(session, list(catalog.columns)).answers)
+
+
+def _ids_of(only: str | os.PathLike[str] | Sequence[str] | None) -> Sequence[str] | None:
+    """Return ids, or those of a table."""
+    if only is None or not isinstance(only, str | os.PathLike):
+        return only
+    reader = TableReader(only)
+    return [id_ for id_ in map(entry_text, reader.column(reader.id_column(None))) if id_]
+
+
+def _check_only(only: Sequence[str] | None, ids: IdIndex, place: str | os.PathLike[str]) -> None:
+    """Raise `UsageError` if none of the galaxies to ask about is there."""
+    if only is not None and not any(ids.get(id_) is not None for id_ in only):
+        like = f", which are like {only[0]!r}" if only else ""
+        message = f"{place} has none of the {len(only):,} galaxies to ask about{like}; its own are like {ids[0]!r}"
+        raise UsageError(message)
 
 
 def _catalog(

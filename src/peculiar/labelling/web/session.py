@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute
 from numpy.typing import NDArray
 
 from peculiar.catalogs.active import Loop, features
@@ -89,6 +90,8 @@ class Session:
         Of the random order.
     id_type : pyarrow.DataType, optional
         Type of the ids in the galaxies' table, used for exports.
+    only : sequence of str, optional
+        Ids of the galaxies to ask about; default: all.
     """
 
     def __init__(
@@ -105,6 +108,7 @@ class Session:
         predicted: NDArray[np.int64] | None = None,
         seed: int = 222,
         id_type: pa.DataType | None = None,
+        only: Sequence[str] | None = None,
     ) -> None:
         self.ids = self._rows = ids if isinstance(ids, IdIndex) else IdIndex(ids)
         self.pictures, self.tree, self.labels, self.loop = pictures, tree, labels, loop
@@ -119,6 +123,10 @@ class Session:
         self._never[self._rows.repeated] = True
         if pictures.places is not None:
             self._never |= pictures.places < 0
+        if only is not None:
+            self._never |= ~pa.compute.is_in(self._rows.texts, pa.array(only, pa.string())).to_numpy(
+                zero_copy_only=False
+            )
         order = np.random.default_rng(seed).permutation(len(ids))
         self._order = order[~self._never[order]]
         # Order of the galaxies in the random sample.

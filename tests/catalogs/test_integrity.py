@@ -1,4 +1,4 @@
-"""Verification: intact files pass, and each kind of damage is found."""
+"""Checks of files: intact files pass, and each kind of damage is found."""
 
 import functools
 import json
@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
+from peculiar.catalogs.integrity import check_files
 from peculiar.catalogs.ledger import Entry, Header, open_ledger
-from peculiar.catalogs.verify import verify_files
 from peculiar.errors import NotFoundError
 from peculiar.files.claims import Request, claiming, file_digest
 from peculiar.labelling.database import Event, Labels
@@ -33,7 +33,7 @@ def cut(path: Path) -> None:
 
 
 def problems(path: str | Path) -> list[str]:
-    return [problem for one in verify_files(path) for problem in one.problems]
+    return [problem for one in check_files(path) for problem in one.problems]
 
 
 def ledger(folder: Path) -> Path:
@@ -90,7 +90,7 @@ def count_otherwise(path: Path) -> None:
 def test_damage_in_a_folder_of_parts_is_found(tmp_path: Path, spoil: Callable[[Path], object], said: str) -> None:
     folder = ledger(tmp_path / "catalog")
     assert problems(folder) == []
-    assert [(one.kind, one.rows) for one in verify_files(folder)] == [("ledger", 297), *[("part", 99)] * 3]
+    assert [(one.kind, one.rows) for one in check_files(folder)] == [("ledger", 297), *[("part", 99)] * 3]
     spoil(folder / "a.parquet")
     found = problems(folder)
     assert any(said in one for one in found), found
@@ -104,7 +104,7 @@ def test_a_table_that_was_changed_since_is_found(
     path = Path(f"c{suffix}")
     with claiming(Request("data convert", "1")):
         convert(drawn_catalog, path, columns=["id", "ra", "dec", "p_odd"])
-    (whole,) = verify_files(path)
+    (whole,) = check_files(path)
     assert (whole.kind, whole.rows, whole.checksum, whole.problems) == ("table", 100, True, [])
     spoil(path)
     assert "has changed since `peculiar data convert` wrote it" in problems(path)
@@ -132,7 +132,7 @@ def test_a_database_of_answers_that_is_damaged_is_found() -> None:
         for n in range(400):
             name = f"event-{n:04d}"
             labels.record(Event(name, "answer", "ann", f"galaxy-{n}", FOUR_CLASS.name, "Normal", session="s"))
-    (whole,) = verify_files("labels.db")
+    (whole,) = check_files("labels.db")
     assert (whole.kind, whole.rows, whole.problems) == ("answers", 400, [])
     content = bytearray(Path("labels.db").read_bytes())
     content[8192:8292] = bytes(100)
@@ -144,20 +144,20 @@ def test_a_database_of_answers_that_is_damaged_is_found() -> None:
     assert "cannot be read as a database of answers" in problems("other.db")[0]
 
 
-def test_a_folder_is_verified_by_its_files(drawn_catalog: Path) -> None:
+def test_a_folder_is_checked_by_its_files(drawn_catalog: Path) -> None:
     Path("mixed").mkdir()
     shutil.copy(drawn_catalog, "mixed/c.parquet")
     Path("mixed/notes.txt").write_text("not peculiar's")
-    assert [one.path.name for one in verify_files("mixed")] == ["c.parquet"]
+    assert [one.path.name for one in check_files("mixed")] == ["c.parquet"]
     cut(Path("mixed/c.parquet"))
     assert problems("mixed")
     with pytest.raises(NotFoundError, match="nothing at nowhere"):
-        verify_files("nowhere")
+        check_files("nowhere")
 
 
 def test_the_command_prints_and_ends_with_what_was_found(peculiar_command: Any, tmp_path: Path) -> None:
     folder = ledger(tmp_path / "catalog")
-    call = functools.partial(peculiar_command, "verify-files")
+    call = functools.partial(peculiar_command, "check-files")
     status, said, _ = call(folder)
     assert status == 0
     assert "4 files, 0 with problems" in said

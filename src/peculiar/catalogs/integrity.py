@@ -1,4 +1,4 @@
-"""Verification that files are unchanged: catalogues, ledgers, model files, databases of answers."""
+"""Check that files are complete and unchanged: catalogues, ledgers, model files, databases of answers."""
 
 import os
 import sqlite3
@@ -22,8 +22,8 @@ _SQLITE = b"SQLite format 3\0"
 
 
 @dataclass(slots=True)
-class Verified:
-    """Result of verifying a file.
+class CheckedFile:
+    """Result of checking a file.
 
     Parameters
     ----------
@@ -55,10 +55,10 @@ class Verified:
         }
 
 
-def verify_files(
+def check_files(
     path: str | os.PathLike[str], *, progress: Callable[[int], object] = lambda done: None
-) -> list[Verified]:
-    """Verify a file, or the files that peculiar wrote into a folder.
+) -> list[CheckedFile]:
+    """Check that a file is complete and unchanged, or the files that peculiar wrote into a folder.
 
     A table is read from beginning to end. In a folder with a ledger, the size, checksum and rows of each part are
     compared with the ledger. A model file is compared with its own digest, and the integrity of a database is checked.
@@ -68,7 +68,7 @@ def verify_files(
     ----------
     path : path-like
     progress : callable
-        Called with the number of files verified since the last call.
+        Called with the number of files checked since the last call.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def verify_files(
     Examples
     --------
     >>> import peculiar
-    >>> (found,) = peculiar.verify_files("galaxies.parquet")
+    >>> (found,) = peculiar.check_files("galaxies.parquet")
     >>> found.rows, found.problems
     (60, [])
     """
@@ -98,12 +98,12 @@ def verify_files(
         if one.is_file() and not one.name.startswith(".") and (_kind(one) != "file" or recorded(one)):
             found.append(_file(one))
             progress(1)
-    return found or [Verified(path, "folder", problems=["holds nothing that can be verified"])]
+    return found or [CheckedFile(path, "folder", problems=["holds nothing that can be checked"])]
 
 
-def _ledger(folder: Path, progress: Callable[[int], object]) -> list[Verified]:
-    """Verify a ledger and its parts."""
-    ledger = Verified(folder / FILE, "ledger", checksum=True)
+def _ledger(folder: Path, progress: Callable[[int], object]) -> list[CheckedFile]:
+    """Check a ledger and its parts."""
+    ledger = CheckedFile(folder / FILE, "ledger", checksum=True)
     try:
         entries = read_entries(folder)
     except PeculiarError as error:
@@ -119,8 +119,8 @@ def _ledger(folder: Path, progress: Callable[[int], object]) -> list[Verified]:
     return found
 
 
-def _part(folder: Path, entry: Entry) -> Verified:
-    found = Verified(folder / entry.part, "part", checksum=True)
+def _part(folder: Path, entry: Entry) -> CheckedFile:
+    found = CheckedFile(folder / entry.part, "part", checksum=True)
     if not found.path.exists():
         found.problems.append("is gone")
         return found
@@ -135,8 +135,8 @@ def _part(folder: Path, entry: Entry) -> Verified:
     return found
 
 
-def _file(path: Path) -> Verified:
-    found = Verified(path, _kind(path))
+def _file(path: Path) -> CheckedFile:
+    found = CheckedFile(path, _kind(path))
     record = recorded(path)
     if record is not None:
         found.checksum = True
@@ -151,7 +151,7 @@ def _file(path: Path) -> Verified:
             _ask_database(found)
         case _ if record is None:
             found.problems.append(
-                "is of no kind that can be verified, and peculiar recorded no checksum for it on this machine"
+                "is of no kind that can be checked, and peculiar recorded no checksum for it on this machine"
             )
     return found
 
@@ -168,7 +168,7 @@ def _kind(path: Path) -> str:
     return "table" if known and (known != "csv" or path.suffix.lower() in texts) else "file"
 
 
-def _read(found: Verified) -> None:
+def _read(found: CheckedFile) -> None:
     """Read a table from beginning to end, and count its rows."""
     try:
         reader = TableReader(found.path)
@@ -182,14 +182,14 @@ def _read(found: Verified) -> None:
         found.problems.append(f"cannot be read to its end ({error})")
 
 
-def _open_model(found: Verified) -> None:
+def _open_model(found: CheckedFile) -> None:
     try:
         load_model(found.path)
     except PeculiarError as error:
         found.problems.append(str(error))
 
 
-def _ask_database(found: Verified) -> None:
+def _ask_database(found: CheckedFile) -> None:
     address = f"{found.path.absolute().as_uri()}?mode=ro"
     try:
         with closing(sqlite3.connect(address, uri=True)) as connection:

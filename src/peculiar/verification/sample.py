@@ -1,0 +1,220 @@
+"""Sample of a catalogue for verification: balanced over a score, without showing it."""
+
+import json
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from peculiar.catalogs.catalog import Catalog
+from peculiar.errors import UsageError
+from peculiar.files.writing import check_apart, writing
+from peculiar.metrics.stratified import Sample, Strata, draw_sample, stratify
+from peculiar.questions.column_names import COLUMNS_NOTE
+from peculiar.tables.column import Column
+from peculiar.tables.writers import format_to_write, write_table
+from peculiar.text import counted
+
+ANSWERS = 200
+"""Number of galaxies in a sample."""
+
+FEWEST = 40
+"""Number of galaxies that a sample needs: one of each stratum."""
+
+
+class VerificationSample:
+    """Galaxies of a catalogue to be answered for; see `draw_verification_sample`.
+
+    Attributes
+    ----------
+    ids : list of str
+        In random order, so that the first ones are a sample, too.
+    probabilities : ndarray, shape (n,)
+        The probability with which each was drawn.
+    score : str
+        The column that the sample is balanced over.
+    answer : str
+        The answer whose probability the score is, or the name of the score.
+
+    Examples
+    --------
+    >>> import peculiar
+    >>> sample = peculiar.draw_verification_sample("galaxies.parquet", "p_odd", count=50)
+    >>> len(sample.ids)
+    50
+    >>> sample.write("sample.csv")
+    """
+
+    def __init__(self, population: "Population", sample: Sample) -> None:
+        self._population, self.probabilities = population, sample.probabilities
+        self.score, self.answer = population.score, population.answer
+        self.ids = [population.ids[row] for row in sample.rows]
+
+    def __repr__(self) -> str:
+        """Return a description in one line."""
+        return f"{counted(len(self.ids), 'galaxy')} of {self._population.catalog.name}, balanced over {self.score}"
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write the ids as a table, with an empty column ``label`` for the answers.
+
+        Scores and probabilities, which would betray them, are not among its columns, so that they do not influence the
+        answers.
+
+        Parameters
+        ----------
+        path : path-like
+            Its suffix decides the format: ``.csv``, ``.parquet``, ``.fits``, ``.vot`` or ``.ecsv``.
+        """
+        path = Path(path)
+        check_apart(path, *self._population.catalog.files)
+        columns = [
+            self._population.catalog.columns["id"],
+            Column("label", pa.string(), "whether it is true: yes or no"),
+        ]
+        ids = pa.array(self.ids, pa.string()).cast(columns[0].type)
+        blank = pa.array([""] * len(self.ids), pa.string())
+        table = pa.table([ids, blank], names=[column.name for column in columns])
+        with writing(path) as temporary:
+            write_table(temporary, format_to_write(path), columns, table.to_batches(), {"score": self.score})
+
+
+def draw_verification_sample(
+    catalog: Catalog | str | os.PathLike[str],
+    score: str,
+    *,
+    where: str | None = None,
+    count: int = ANSWERS,
+    seed: int = 222,
+) -> VerificationSample:
+    """Draw galaxies that people shall answer for, so that `verify` can tell how pure and complete a selection is.
+
+    The sample is stratified by the score: half of it is balanced over the score, the other half is where true ones may
+    be missed; see `peculiar.metrics.stratified`. A larger sample with the same seed contains the smaller one.
+
+    Parameters
+    ----------
+    catalog : Catalog or path-like
+    score : str
+        A column of numbers: the higher, the more probably true. Scores from 0 to 1 count as probabilities; of others
+        only the order matters.
+    where : str, optional
+        A condition on the columns; only galaxies that meet it count.
+    count : int
+        Number of galaxies.
+    seed : int
+
+    Returns
+    -------
+    VerificationSample
+
+    Raises
+    ------
+    NotFoundError, DataError
+        If the catalogue does not exist or cannot be read.
+    UnknownNameError
+        If there is no such column.
+    UsageError
+        If it holds no numbers, all galaxies have the same score, or the count is below 40.
+
+    Examples
+    --------
+    >>> import peculiar
+    >>> sample = peculiar.draw_verification_sample("galaxies.parquet", "p_odd", count=40)
+    >>> len(sample.ids), bool((sample.probabilities > 0).all())
+    (40, True)
+    """
+    if count < FEWEST:
+        message = f"a sample has {FEWEST} galaxies or more; received {count}"
+        raise UsageError(message)
+    population = find_population(opened_catalog(catalog), score, where)
+    return VerificationSample(population, draw_sample(population.strata, count, seed=seed))
+
+
+@dataclass(frozen=True)
+class Population:
+    """Galaxies with a score: of which a sample is drawn, and for which the figures hold.
+
+    Parameters
+    ----------
+    catalog : Catalog
+    score : str
+        The column.
+    answer : str
+        The answer whose probability it is, or its name.
+    ids : list of str
+    rows : ndarray of int, shape (n,)
+        Of the catalogue.
+    scores : ndarray, shape (n,)
+        Finite numbers.
+    notes : list of str
+        Remarks on rows that are left out.
+    """
+
+    catalog: Catalog
+    score: str
+    answer: str
+    ids: list[str]
+    rows: NDArray[np.int64]
+    scores: NDArray[np.float64]
+    notes: list[str]
+
+    @cached_property
+    def strata(self) -> Strata:
+        """The galaxies in strata of their score; raises `UsageError` if all scores are the same."""
+        try:
+            return stratify(self.scores)
+        except UsageError as error:
+            message = f"{self.catalog.name}, column {self.score!r}: {error}"
+            raise UsageError(message) from error
+
+
+def opened_catalog(catalog: Catalog | str | os.PathLike[str]) -> Catalog:
+    """Return a catalogue that is given itself or by its path."""
+    return catalog if isinstance(catalog, Catalog) else Catalog(catalog)
+
+
+def find_population(catalog: Catalog, score: str, where: str | None) -> Population:
+    """Return the galaxies of a catalogue that have a number in the column `score` and meet the condition.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such column.
+    UsageError
+        If it holds no numbers, or no galaxy meets the condition.
+    """
+    catalog.check_numbers([score])
+    found = catalog.query(where, columns=[score]) if where is not None else catalog
+    values = [batch.column(0).cast(pa.float64()).to_numpy(zero_copy_only=False) for batch in found.batches([score])]
+    scores = np.concatenate([*values, np.empty(0)])
+    rows = found.rows if where is not None else np.arange(len(catalog))
+    if not len(scores):
+        message = f"no galaxy of {catalog.name} meets the condition {where!r}" if where else f"{catalog.name} is empty"
+        raise UsageError(message)
+    known = np.isfinite(scores)
+    ids = found.ids
+    # An answer is for an id, so of several rows with one id only the first counts.
+    first = np.zeros(len(ids), dtype=bool)
+    first[list({id_: row for row, id_ in reversed(list(enumerate(ids)))}.values())] = True
+    notes = []
+    if (without := int((~known).sum())) > 0:
+        notes.append(f"{counted(without, 'galaxy', 'are', 'is')} left out, without a number in {score}.")
+    if (repeated := int((known & ~first).sum())) > 0:
+        notes.append(f"{counted(repeated, 'row', 'are', 'is')} left out, because an earlier one has the same id.")
+    kept = np.flatnonzero(known & first)
+    return Population(
+        catalog, score, _answer_of(catalog, score), [ids[row] for row in kept], rows[kept], scores[kept], notes
+    )
+
+
+def _answer_of(catalog: Catalog, score: str) -> str:
+    """Return the answer whose probability a column holds, as the catalogue notes it; otherwise the column's name."""
+    try:
+        noted = json.loads(catalog.notes.get(COLUMNS_NOTE, "{}"))
+        return str(next(answer for columns in noted.values() for answer, name in columns.items() if name == score))
+    except (ValueError, AttributeError, StopIteration):  # none, or a note of this name from elsewhere
+        return score
