@@ -21,6 +21,7 @@ from peculiar.evaluation.page import write_assessment
 from peculiar.evaluation.robustness import Shifted
 from peculiar.questions.question import Question
 from peculiar.sources import open_source
+from peculiar.verification.verify import verify
 from simulated_answers import draw
 
 HOSTILE = "<script>window.hacked = true</script>"
@@ -64,6 +65,18 @@ def findings(tmp_path_factory: pytest.TempPathFactory, tiny_survey: Path) -> Pat
     return write_report(found, folder / "page")
 
 
+@pytest.fixture(scope="module")
+def verification(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a verification by a score with a hostile name, with a threshold in the middle."""
+    folder = tmp_path_factory.mktemp("verification")
+    scores = np.random.default_rng(1).beta(0.3, 1, 300)
+    pa.parquet.write_table(pa.table({"id": np.arange(300), HOSTILE: scores}), folder / "catalog.parquet")
+    answers = {str(number): bool(score > 0.4) for number, score in enumerate(scores)}
+    found = verify(folder / "catalog.parquet", HOSTILE, answers, purity=0.8, count=300)
+    assert found.threshold is not None
+    return found.write(folder, command=f"peculiar verify {HOSTILE}")
+
+
 def assert_readable(browser: Browser, file: Path, width: int, scheme: str) -> None:
     page = browser.window(width=width, scheme=scheme)
     page.goto(file.as_uri())
@@ -83,6 +96,11 @@ def test_the_report_of_an_evaluation(browser: Browser, report: Path, width: int)
 @pytest.mark.parametrize("width", [400, 1400])
 def test_the_page_of_the_checks(browser: Browser, findings: Path, width: int) -> None:
     assert_readable(browser, findings, width, "dark")
+
+
+@pytest.mark.parametrize("width", [400, 1400])
+def test_the_page_of_a_verification(browser: Browser, verification: Path, width: int) -> None:
+    assert_readable(browser, verification, width, "light")
 
 
 @pytest.mark.slow

@@ -100,11 +100,15 @@ def threshold_table(found: Outcome) -> list[list[str]]:
 
 def halving_text(found: Outcome) -> str:
     """Return how many more answers would halve the bands, as a sentence."""
-    told = [f"the band of the {quantity} {number:,}" for quantity, number in found.more.items() if number is not None]
-    where = "at this threshold" if found.number is not None else "in the middle"
+    told = [
+        f"about {number:,} more answers would halve the band of the {quantity}"
+        for quantity, number in found.more.items()
+        if number is not None
+    ]
+    where = "at this threshold" if found.number is not None else "at the middle threshold"
     if not told:
         return f"More answers cannot halve the bands {where}."
-    return f"To halve {where} {' and '.join(told)} more answers like these are needed."
+    return f"{where[0].upper()}{where[1:]}, {', and '.join(told)}."
 
 
 def draw_verification(found: Outcome) -> Figure:
