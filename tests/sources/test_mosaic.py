@@ -412,6 +412,29 @@ def test_pieces_and_processes_give_the_same(tmp_path: Path) -> None:
     assert other.fingerprint(0, 10) != before
 
 
+@pytest.mark.parametrize(("unit", "size"), [("nanomaggy", 1.0), ("uJy", 3.631), ("Jy", 3.631e-6), ("", 1.0)])
+@pytest.mark.parametrize("first", [True, False])
+def test_tiles_in_different_units_look_alike(tmp_path: Path, unit: str, size: float, first: bool) -> None:
+    for name, ra, factor, said in (("a", 150.0, 1.0, "nanomaggy"), ("b", 150.2, size, unit)):
+        wcs = sky(ra=ra, shape=SHAPE)
+        bands = {band: factor * planted(SHAPE, PLACES, seed=n) for n, band in enumerate("gri")}
+        place = tmp_path / (name if first else {"a": "b", "b": "a"}[name])
+        write_bands(place.with_suffix(".fits"), bands, wcs, **({"BUNIT": said} if said else {}))
+    places = [sky(ra=ra, shape=SHAPE).all_pix2world(PLACES[:1], 0)[0].tolist() for ra in (150.0, 150.2)]
+    catalog = written(tmp_path / "p.csv", *map(list, zip(*places, strict=True)))  # type: ignore[arg-type]
+    source = open_mosaic(tmp_path, catalog, stamp_size="64px")
+    one, other = (galaxy.picture for galaxy in source.galaxies(Framing(64)))
+    assert one is not None
+    assert other is not None
+    if unit:
+        assert np.abs(one.astype(int) - other).max() <= 2
+    else:  # of a tile without a unit, the noise decides, as if it were alone
+        alone = open_mosaic(tmp_path / ("b.fits" if first else "a.fits"), catalog, stamp_size="64px")
+        assert source.notes["stretch"].startswith("[{")
+        same = [galaxy.picture for galaxy in alone.galaxies(Framing(64))][1]
+        np.testing.assert_array_equal(other, same)
+
+
 def test_one_stretch_serves_for_all_and_is_recorded(tmp_path: Path) -> None:
     wcs = sky(shape=SHAPE, pixel=0.396)
     catalog = positions(tmp_path / "p.parquet", wcs, PLACES)

@@ -100,7 +100,7 @@ class MosaicSource(Source):
     bands : sequence of str
         Which bands, from the redder to the bluer; by default by the names that the files give them.
     stretch : Stretch, optional
-        Default: that of SDSS if the mosaic has a unit of flux, otherwise by the noise of the first mosaic.
+        Default: that of SDSS for a mosaic with a unit of flux, otherwise by the noise of the first mosaic without one.
     label : str, optional
         The table's column that holds the labels.
     keys : Keys
@@ -148,14 +148,21 @@ class MosaicSource(Source):
         if self._id is None:
             warn_of_no_ids(self._table, (label, size.column, *self._sky.names))
         self._given = stretch
-        self.stretch = stretch or _stretch_of(self.fields[0])
+        self._stretches = [stretch] * len(self.fields) if stretch else _stretches_of(self.fields)
+        self.stretch = self._stretches[0]
         self.notes = {
             "positions": catalog.name,
             "stamp size": str(size),
             "bands": ", ".join(name or "?" for name in self.fields[0].names),
             "pixel": f"{self.fields[0].sky.pixel:.6g} arcsec",
-            "stretch": "none: 8 bits already" if self.fields[0].finished else json.dumps(self.stretch.as_dict()),
+            "stretch": self._told_stretch(),
         }
+
+    def _told_stretch(self) -> str:
+        if self.fields[0].finished:
+            return "none: 8 bits already"
+        different = list(dict.fromkeys(json.dumps(one.as_dict()) for one in self._stretches))
+        return different[0] if len(different) == 1 else f"[{', '.join(different)}]"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as paths; the mosaics are mapped again."""
@@ -332,7 +339,7 @@ class MosaicSource(Source):
     def _site(self, number: int, pixel: NDArray[np.float64], radius: Any) -> "_Site":
         field = self.fields[number]
         column, row = pixel.tolist()
-        return _Site(field, column, row, self._side(field, radius))
+        return _Site(field, column, row, self._side(field, radius), self._stretches[number])
 
     def _side(self, field: Field, radius: Any) -> int:
         """Return the side of a stamp in pixels."""
@@ -352,24 +359,22 @@ class MosaicSource(Source):
 
     def _cut(self, places: "list[_Place]") -> list[Row]:
         """Cut stamps in the order of the files, and return them in the order of the table."""
-        stamps: dict[int, NDArray[Any]] = {}
+        stamps: dict[int, tuple[NDArray[Any], Stretch]] = {}
         for number in sorted(range(len(places)), key=lambda number: places[number].order):
             place = places[number]
             if place.sites:
                 try:
-                    stamp = _best_stamp(place.sites)
+                    stamp, stretch = _best_stamp(place.sites)
                 except DataError as error:  # a damaged tile
                     place.problem = f"the mosaic cannot be read there: {error}"
                     continue
-                stamps[number] = stamp.pixels
+                stamps[number] = stamp.pixels, stretch
                 gaps = stamp.missing or (not stamp.outside and lacks_band(stamp.pixels))
                 place.flags = (EDGE if stamp.outside else 0) | (MISSING if gaps else 0)
         return [
             Row(
                 place.id,
-                partial(_stretched, stamps[number], self.stretch)
-                if number in stamps
-                else partial(_refuse, place.problem or ""),
+                partial(_stretched, *stamps[number]) if number in stamps else partial(_refuse, place.problem or ""),
                 place.label,
                 place.position,
                 place.flags,
@@ -380,12 +385,13 @@ class MosaicSource(Source):
 
 @dataclass(frozen=True, slots=True)
 class _Site:
-    """The place of a galaxy on a mosaic, and the side of its stamp, in pixels."""
+    """The place of a galaxy on a mosaic, the side of its stamp, in pixels, and the stretch of the mosaic."""
 
     field: Field
     column: float
     row: float
     side: int
+    stretch: Stretch
 
 
 @dataclass(slots=True)
@@ -406,13 +412,13 @@ class _Place:
         return max((site.side for site in self.sites), default=0)
 
 
-def _best_stamp(sites: Sequence[_Site]) -> Stamp:
-    """Cut a stamp out of the mosaic with the most of its pixels; usually the first has all."""
+def _best_stamp(sites: Sequence[_Site]) -> tuple[Stamp, Stretch]:
+    """Cut a stamp out of the mosaic with the most of its pixels, usually the first; return its stretch as well."""
 
-    def lack(stamp: Stamp) -> float:
-        return (stamp.outside + stamp.missing) / stamp.pixels.size
+    def lack(found: tuple[Stamp, Stretch]) -> float:
+        return (found[0].outside + found[0].missing) / found[0].pixels.size
 
-    stamps = (site.field.cut(site.column, site.row, site.side) for site in sites)
+    stamps = ((site.field.cut(site.column, site.row, site.side), site.stretch) for site in sites)
     best = next(stamps)
     while lack(best) and (other := next(stamps, None)) is not None:
         best = min(best, other, key=lack)
@@ -427,10 +433,16 @@ def _listed(field: Field) -> str:
     return ", ".join(name or "?" for name in field.names)
 
 
-def _stretch_of(field: Field) -> Stretch:
-    if field.nanomaggies is not None:
-        return sdss_stretch(len(field.names), field.nanomaggies)
-    return noise_stretch(field.sample())
+def _stretches_of(fields: Sequence[Field]) -> list[Stretch]:
+    """Return a stretch for each mosaic, so that equal fluxes look alike: each may have a unit of its own."""
+    unknown = next((field for field in fields if field.nanomaggies is None), None)
+    common = None if unknown is None else noise_stretch(unknown.sample())
+    return [
+        common
+        if field.nanomaggies is None and common is not None
+        else sdss_stretch(len(field.names), field.nanomaggies or 1.0)
+        for field in fields
+    ]
 
 
 def _stretched(stamp: NDArray[Any], stretch: Stretch) -> NDArray[np.uint8]:
