@@ -178,6 +178,34 @@ def test_each_part_of_a_split_may_have_its_own_metadata(tmp_path: Path, plain_pi
         assert {row.id: row.label for row in source.rows()} == {"train/a.png": "train", "test/a.png": "test"}
 
 
+@pytest.mark.parametrize(
+    ("unit", "names", "said"),
+    [
+        ("deg", ["A", "B"], ""),
+        ("rad", ["A", "B"], r"ra is in rad, but in deg in .*metadata\.parquet; write both in the same unit"),
+        ("deg", ["B", "A"], r"the names of the classes in 'label' are not those of .*; write names instead of numbers"),
+    ],
+)
+def test_metadata_files_that_mean_different_things_are_refused(
+    unit: str, names: list[str], said: str, tmp_path: Path, plain_pictures: list[bytes]
+) -> None:
+    files = {}
+    for part, of_part, classes in (("x", "deg", ["A", "B"]), ("y", unit, names)):
+        table = pa.table({"file_name": ["a.png"], "ra": [1.0], "dec": [0.5], "label": pa.array([0])})
+        fields = [one.with_metadata({"unit": of_part}) if one.name in ("ra", "dec") else one for one in table.schema]
+        told = json.dumps({"info": {"features": {"label": {"names": classes}}}})
+        buffer = io.BytesIO()
+        pa.parquet.write_table(table.cast(pa.schema(fields, {"huggingface": told})), buffer)
+        files |= {f"{part}/a.png": plain_pictures[0], f"{part}/metadata.parquet": buffer.getvalue()}
+    for place, make in PLACES.items():
+        path = make(tmp_path / place, files)
+        if said:
+            with pytest.raises(DataError, match=said):
+                open_source(path)
+        else:
+            assert open_source(path).labels() == ["A", "A"]
+
+
 def test_metadata_without_labels_leave_those_of_the_folders(tmp_path: Path, plain_pictures: list[bytes]) -> None:
     files = {"ring/a.png": plain_pictures[0], "bar/b.png": plain_pictures[1]}
     source = open_source(as_folder(tmp_path, {**files, "metadata.csv": b"file_name,z\nring/a.png,1\nbar/b.png,2\n"}))

@@ -3,12 +3,15 @@
 import json
 import math
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from peculiar.errors import DataError, PeculiarWarning
+from peculiar.tables.column import Column
+from peculiar.tables.quantity import same_unit
 from peculiar.tables.reader import Keys, TableReader
 from peculiar.tables.sky import Sky, find_sky
 
@@ -48,6 +51,37 @@ def known_sky(table: TableReader, keys: Keys) -> Sky | None:
     )
     warnings.warn(message, PeculiarWarning, stacklevel=3)
     return None if none else sky
+
+
+def check_alike(tables: Sequence[TableReader], columns: Sequence[str], label: str | None) -> None:
+    """Raise `DataError` unless tables that are put together mean the same: units of columns, and names of classes.
+
+    Parameters
+    ----------
+    tables : sequence of TableReader
+    columns : sequence of str
+        Names of columns, which a table may lack.
+    label : str, optional
+        The column of labels.
+    """
+    first = tables[0]
+    for table in tables[1:]:
+        for name in columns:
+            if name not in first.columns or name not in table.columns:
+                continue
+            own, its = (Column.of(one.schema.field(name)) for one in (first, table))
+            if not same_unit(own, its):
+                message = (
+                    f"{table.path}: {name} is in {its.unit or 'no unit'}, but in {own.unit or 'no unit'} in "
+                    f"{first.path}; write both in the same unit"
+                )
+                raise DataError(message)
+        if label in table.columns and class_names(table.schema, label) != class_names(first.schema, label):
+            message = (
+                f"{table.path}: the names of the classes in {label!r} are not those of {first.path}; write names "
+                "instead of numbers in both"
+            )
+            raise DataError(message)
 
 
 def positions_of(sky: Sky, batch: pa.RecordBatch) -> list[tuple[float, float] | None]:

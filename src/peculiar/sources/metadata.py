@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from peculiar.errors import DataError, PeculiarWarning, UnknownNameError
 from peculiar.images.fits import split_band
-from peculiar.sources.columns import LABEL_COLUMNS, class_names, known_sky, positions_of
+from peculiar.sources.columns import LABEL_COLUMNS, check_alike, class_names, known_sky, positions_of
 from peculiar.sources.names import is_metadata
 from peculiar.sources.paths import as_text, files_below, files_digest
 from peculiar.sources.stream import Row, Shard, Source
@@ -86,6 +86,7 @@ class MetadataSource(Source):
         self._names = class_names(first.schema, found)
         self._id = keys.id
         self._sky = known_sky(first, keys)
+        check_alike([listing.table for listing in listings], self._sky.names if self._sky else (), found)
         self.positioned = self._sky is not None or pictures.positioned
         rows, there = _match(pictures.ids(), listings)
         # One row for each picture, in their order, so that a shard needs a part of it only.

@@ -21,7 +21,7 @@ from peculiar.errors import DataError, UnknownNameError, extra
 from peculiar.files.limits import ZARR_CHUNK_BYTES
 from peculiar.images.decode import compose_picture
 from peculiar.images.fits import Bands
-from peculiar.sources.columns import LABEL_COLUMNS, class_names, known_sky, positions_of
+from peculiar.sources.columns import LABEL_COLUMNS, check_alike, class_names, known_sky, positions_of
 from peculiar.sources.paths import as_text, files_digest
 from peculiar.sources.stack import Stack, has_unknown
 from peculiar.sources.stream import MISSING, Row, Shard, Source, refuse
@@ -160,6 +160,9 @@ class ZarrSource(Source):
         self._id = None if first is None else find_id(first.schema, keys.id)
         self._sky = None if first is None else known_sky(first, keys)
         self._names = () if first is None else class_names(first.schema, self.label)
+        if first is not None:
+            tables = [batch.reader for batch in self._batches if batch.reader is not None]
+            check_alike(tables, self._sky.names if self._sky else (), self.label)
         self.positioned = self._sky is not None
         self._bottom_up = _OF_CUTANA in self.columns
         array = self._batches[0].array
