@@ -139,7 +139,8 @@ def test_ticks_of_a_grid_do_not_come_back_on_another_galaxy(browser: Browser, se
     page.wait_for_selector("main [role=status]")
     assert page.input_value("[name=no]") == "0"
     page.go_back()
-    page.wait_for_load_state()
+    page.wait_for_selector("main:not(:has([role=status])) .tiles")
+    page.wait_for_load_state("networkidle")
     again = ticked.evaluate_all("all => all.map(one => [one.value, one.checked])")
     assert {row for row, _ in again}.isdisjoint(rows)
     assert not any(checked for _, checked in again)

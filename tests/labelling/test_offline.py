@@ -120,6 +120,24 @@ def test_when_nothing_is_left_to_show_the_page_waits(page: Any) -> None:
     assert page.inner_text("figcaption .id") not in dict(said)
 
 
+def test_a_grid_keeps_its_ticks_until_it_is_stored(page: Any) -> None:
+    page.goto(f"{page.server.address}/grid")
+    page.wait_for_load_state("networkidle")
+    ticked = page.locator("[name=ticked]")
+    ticked.nth(2).check()
+    row = ticked.nth(2).get_attribute("value")
+    page.context.set_offline(True)
+    page.click("button.main")
+    page.wait_for_selector("#notice:not([hidden])")
+    assert ticked.nth(2).is_checked()
+    assert history(page) == []
+    page.context.set_offline(False)
+    page.wait_for_selector("main [role=status]")
+    odd = [one.galaxy for one in history(page) if one.answer == "odd"]
+    assert odd == [f"sim-{int(row):03d}"]
+    assert len(history(page)) == 24
+
+
 def test_a_killed_server_gets_what_was_answered_meanwhile(page: Any, tiny_survey: Path, servers: Servers) -> None:
     said = [press(page, "2")]
     page.wait_for_load_state("networkidle")
