@@ -225,11 +225,13 @@ def surroundings(furnished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.fixture
-def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Servers]:
+def servers(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Servers]:
     """Start labelling servers on this machine; needs the marker ``allow_hosts(["127.0.0.1"])``."""
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with serving() as started:
         yield started
+        if "browser" in request.fixturenames:  # windows ask for pages to come, and would complain
+            request.getfixturevalue("browser").close()
 
 
 @pytest.fixture(scope="module")

@@ -249,6 +249,7 @@ def test_two_people_and_a_server_that_is_killed(
         page.reload()
         assert told(tmp_path / "labels.db", who) == said[who]
         assert len({galaxy for galaxy, _, _ in said[who]}) == 50
+    browser.close()
     browser.wrong = [told for told in browser.wrong if not OF_A_KILL.search(told)]
 
 

@@ -81,6 +81,21 @@ def test_answers_without_a_connection_are_stored_once_and_in_order(page: Any) ->
     assert page.inner_text("figcaption .id") == said[-1][0]
 
 
+def test_no_galaxy_that_was_read_ahead_is_shown_twice(page: Any) -> None:
+    said = [press(page, key) for key in "12"]  # those were among the ones read ahead
+    page.context.set_offline(True)
+    said += [press(page, key) for key in "12"]
+    page.context.set_offline(False)
+    assert stored(page, 4) == said
+    page.wait_for_function("() => document.getElementById('notice').hidden")
+    said += [press(page, key) for key in "121"]
+    page.context.set_offline(True)
+    said += [press(page, key) for key in "2"]
+    page.context.set_offline(False)
+    assert stored(page, len(said)) == said
+    assert len(dict(said)) == len(said)
+
+
 def test_an_undo_without_a_connection_shows_the_galaxy_again(page: Any) -> None:
     page.context.set_offline(True)
     first, second = press(page, "1"), press(page, "2")

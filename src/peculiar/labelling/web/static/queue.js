@@ -12,15 +12,21 @@
 
   // Questions for later, and those that were answered without a connection, to go back to them.
   let kept = [], shown = [], waiting = 0, sending = false, fetching = false;
+  // Rows that this page has shown: none of them is shown again because it was read ahead.
+  const seen = new Set();
+  const look = () => {
+    const row = content()?.querySelector("form.answers [name=row]")?.value;
+    if (row) { seen.add(row); }
+    kept = kept.filter((one) => one.dataset.row !== row);
+  };
   const fetchKept = () => {
     if (fetching || kept.length >= FEW || !content()?.querySelector("form.answers")) { return; }
     fetching = true;
     fetch(`${root}/ahead`, { cache: "no-store" }).then((answer) => (answer.ok ? answer.text() : "")).then((text) => {
-      const known = new Set(read().map((item) => field(item, "row")));
-      const now = content()?.querySelector("form.answers [name=row]")?.value;
+      const known = new Set([...seen, ...read().map((item) => field(item, "row"))]);
       const holder = document.createElement("template");
       holder.innerHTML = text;
-      kept = [...holder.content.children].filter((one) => !known.has(one.dataset.row) && one.dataset.row !== now);
+      kept = [...holder.content.children].filter((one) => !known.has(one.dataset.row));
       kept.forEach((one) => { const image = one.content.querySelector("#galaxy"); if (image) { new Image().src = image.getAttribute("src"); } });
     }).catch(() => {}).finally(() => { fetching = false; });
   };
@@ -31,6 +37,7 @@
     const back = main.querySelector("[data-back]");
     if (back) { back.disabled = !shown.length; }
     arrive();
+    look();
     say();
   };
   const say = () => {
@@ -163,8 +170,9 @@
     if (away(status)) { lost(event); return; }
     notice(responseText);
   });
-  document.addEventListener("htmx:afterSwap", (event) => { if (event.detail.target.id === "content") { setTimeout(fetchKept, 300); } });
+  document.addEventListener("htmx:afterSwap", (event) => { if (event.detail.target.id === "content") { look(); setTimeout(fetchKept, 300); } });
   window.addEventListener("online", send);
+  look();
   if (read().length) { send(); }
   setTimeout(fetchKept, 300);
 })();
