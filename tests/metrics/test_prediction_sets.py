@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from peculiar.errors import LabelError
+from peculiar.metrics.intervals import wilson
 from peculiar.metrics.prediction_sets import (
     LEVELS,
     RISK,
@@ -136,3 +137,21 @@ def test_refusals() -> None:
         fit_sets(np.empty(0, int), np.empty((0, 2)))
     with pytest.raises(LabelError, match="at least two different galaxies, received 1"):
         cross_fitted_sets(np.zeros(3, int), np.full((3, 2), 0.5), groups=["a", "a", "a"])
+
+
+def test_of_the_decided_galaxies_the_right_ones_are_counted() -> None:
+    sets = np.array([[True, False], [True, False], [False, True], [True, True]])
+    (one,) = coverage(np.array([0, 1, 1, 0]), {"90": sets}, ("a", "b"))
+    assert one.single == 0.75
+    assert one.single_accuracy == pytest.approx(2 / 3)
+    assert one.single_interval == pytest.approx(wilson(2, 3))
+    (none,) = coverage(np.array([0, 1]), {"99": np.ones((2, 2), dtype=bool)}, ("a", "b"))
+    assert (none.single, none.single_accuracy, none.single_interval) == (0, None, None)
+
+
+def test_decided_galaxies_are_more_often_right_than_all() -> None:
+    labels, probabilities = draw(np.random.default_rng(4), 3000)
+    found = coverage(labels, cross_fitted_sets(labels, probabilities), "abc")
+    whole = (probabilities.argmax(axis=1) == labels).mean()
+    assert all(one.single_interval[0] > whole for one in found if one.single_accuracy is not None and one.single < 0.9)
+    assert sum(one.single < 0.9 for one in found) >= 2

@@ -129,6 +129,7 @@ def write_assessment(
                 [
                     "Sets of answers that contain the right one with the stated coverage, in each class. A set of one "
                     f"answer is decided. Thresholds are from {found.sets_from}.",
+                    _decided_text(found),
                 ],
                 table=_sets_table(found),
                 figures=[
@@ -266,6 +267,17 @@ def _calibration_text(found: Statistics) -> list[str]:
             "fall."
         )
     return text
+
+
+def _decided_text(found: Statistics) -> str:
+    """Return how many galaxies are decided at each level, and how many of these rightly, as a sentence."""
+    told = []
+    for one in found.sets:
+        right = "none" if one.single_accuracy is None else f"{one.single_accuracy:.1%} of them right"
+        ends = f" ({one.single_interval[0]:.1%} to {one.single_interval[1]:.1%})" if one.single_interval else ""
+        told.append(f"{one.single:.0%} at {one.level} %, {right}{ends}")
+    whole = format_score(found.scores.accuracy)
+    return f"If the others are left open, these are decided: {'; '.join(told)}. The accuracy of all is {whole}."
 
 
 def _sets_table(found: Statistics) -> list[list[str]]:

@@ -48,7 +48,11 @@ class Coverage:
     size : float
         Mean number of answers in a set.
     single : float
-        Share of the sets with one answer.
+        Share of the sets with one answer: of the galaxies that are answered, if more than one answer means to abstain.
+    single_accuracy : float or None
+        Share of these sets whose answer is right; None if there are none.
+    single_interval : list of float or None
+        Wilson's 95 % interval of it.
     classes : dict of str to dict
         By class: ``count``, and ``coverage``, its ``interval`` and ``size``, which are None if it has no galaxy.
     """
@@ -58,6 +62,8 @@ class Coverage:
     interval: Interval
     size: float
     single: float
+    single_accuracy: float | None
+    single_interval: Interval
     classes: dict[str, dict[str, Any]]
 
     def as_dict(self) -> dict[str, Any]:
@@ -155,13 +161,16 @@ def coverage(
                 "interval": wilson(int(covered[of_class].sum()), count),
                 "size": float(sizes[of_class].mean()) if count else None,
             }
+        alone = sizes == 1
         result.append(
             Coverage(
                 level=int(level),
                 coverage=float(covered.mean()),
                 interval=wilson(int(covered.sum()), len(labels)),
                 size=float(sizes.mean()),
-                single=float((sizes == 1).mean()),
+                single=float(alone.mean()),
+                single_accuracy=float(covered[alone].mean()) if alone.any() else None,
+                single_interval=wilson(int(covered[alone].sum()), int(alone.sum())),
                 classes=classes,
             )
         )
