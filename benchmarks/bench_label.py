@@ -49,7 +49,7 @@ def main() -> None:
             with sync_playwright() as playwright:
                 browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
                 page = browser.new_page(viewport={"width": 1600, "height": 900})
-                page.goto(f"{address}?who=Ada")
+                page.goto(f"{address}&who=Ada")
                 page.wait_for_function(NEXT, arg="")
                 times = []
                 for number in range(options.answers):

@@ -160,6 +160,16 @@ def test_every_count_leads_to_as_many_galaxies(client: TestClient) -> None:
     assert set(cells) <= {"0"}
 
 
+def test_annotators_may_be_named_like_columns(client: TestClient, session: Session) -> None:
+    for number, who in enumerate(("answer", "model_answer", "by Ada", "ada")):
+        session.answer(who, 0, "odd", f"event-named-{number}", "answer", 0, None, "random")
+    assert found(client, review="\"by by Ada\" = 'not_odd' and \"by ada\" = 'not_odd' and \"by Ada\" = 'odd'") == [0]
+    assert found(client, review="answer is null and votes = 7") == []
+    assert found(client, review="answer = 'not_odd' and votes = 7") == [0]
+    for count, address in linked(client.get("/progress").text):
+        assert len(shown(client.get(address).text)) == count, address
+
+
 def test_a_galaxy_tells_who_said_what_and_when_and_lets_one_change_it(client: TestClient, labels: Labels) -> None:
     client.get("/?who=Ada")
     page = client.get("/galaxy/1").text

@@ -17,6 +17,8 @@ from peculiar.tables.column import Column
 
 _KEPT = 4
 
+_KINDS = ("answer", "unsure", "skip")
+
 VOTES, AGREEMENT, ANSWER, MODEL = "votes", "agreement", "answer", "model_answer"
 
 
@@ -37,8 +39,7 @@ class Answers:
     names : mapping of str to str
         Name of a column, which differs from the usual one if the catalogue has a column of that name.
     codes : dict of str to ndarray of int, shape (n,)
-        Numbers of the answers, -1 where there is none: by annotator, by "others than" an annotator, "answer" and
-        "model_answer".
+        Numbers of the answers, -1 where there is none, of the columns "answer", "model_answer" and "by" an annotator.
     """
 
     question: Question
@@ -136,10 +137,10 @@ class Review:
             If there is no such question.
         """
         asked = self.session.tree[question] if question else self.session.question
-        state, given = self.session.current(asked)
         with self._lock:
             known = self._kept.get(asked.name)
-            if known is None or known.state != state:
+            if known is None or known.state != self.session.state():
+                state, given = self.session.current(asked)
                 known = self._kept[asked.name] = self._columns(asked, state, given)
                 while len(self._kept) > _KEPT:
                     del self._kept[next(iter(self._kept))]
@@ -151,36 +152,44 @@ class Review:
         usual = [VOTES, AGREEMENT, ANSWER, MODEL]
         usual += [f"{what} {who}" for who in given for what in ("by", "kind by", "others than")]
         found = Answers(asked, state, {name: self._free(name) for name in usual}, tuple(given))
-        votes = np.zeros((len(numbers), count), dtype=np.int16)
+        # Of a million galaxies few have answers: what is counted is counted for these alone.
+        rows = np.array(sorted(set().union(*given.values())), dtype=np.int64)
+        places = {int(row): place for place, row in enumerate(rows)}
+
+        def spread(codes: NDArray[np.integer]) -> NDArray[np.int64]:
+            whole = np.full(count, -1)
+            whole[rows] = codes
+            return whole
+
+        votes = np.zeros((len(numbers), len(rows)), dtype=np.int16)
+        said: dict[str, tuple[NDArray[np.int64], NDArray[np.int64]]] = {}
         for who, events in given.items():
-            codes = np.full(count, -1)
+            codes, kinds = np.full(len(rows), -1), np.full(len(rows), -1)
             for row, event in events.items():
-                codes[row] = numbers.get(event.answer, -1) if event.kind == "answer" else -1
-            found.codes[who] = codes
-            rows = np.flatnonzero(codes >= 0)
-            votes[codes[rows], rows] += 1
-        total = votes.sum(axis=0)
-        found.codes[ANSWER] = _most(votes)
-        found.add(VOTES, pa.int32(), pa.array(total.astype(np.int32)), "how many annotators answered")
-        share = np.divide(votes.max(axis=0), total, where=total > 0, out=np.full(count, np.nan))
-        shares = pa.array(share.astype(np.float32), mask=total == 0)
+                kinds[places[row]] = _KINDS.index(event.kind)
+                codes[places[row]] = numbers.get(event.answer, -1) if event.kind == "answer" else -1
+            said[who] = codes, kinds
+            here = np.flatnonzero(codes >= 0)
+            votes[codes[here], here] += 1
+        total, share = np.zeros(count, dtype=np.int32), np.zeros(count, dtype=np.float32)
+        total[rows] = votes.sum(axis=0)
+        share[rows] = votes.max(axis=0) / np.maximum(total[rows], 1)
+        found.codes[ANSWER] = spread(_most(votes))
+        found.add(VOTES, pa.int32(), pa.array(total), "how many annotators answered")
+        shares = pa.array(share, mask=total == 0)
         found.add(AGREEMENT, pa.float32(), shares, "share of the most frequent answer")
         found.add(ANSWER, pa.string(), _texts(found.codes[ANSWER], asked.answers), "the answer of most")
         if self.session.predicted is not None and asked == self.session.question:
             found.codes[MODEL] = self.session.predicted
             found.add(MODEL, pa.string(), _texts(found.codes[MODEL], asked.answers), "the model's answer")
-        for who, events in given.items():
-            codes = found.codes[who]
-            rows = np.flatnonzero(codes >= 0)
-            votes[codes[rows], rows] -= 1
-            others = _most(votes)
-            votes[codes[rows], rows] += 1
-            found.codes[f"others than {who}"] = others
-            kinds, places = ("answer", "unsure", "skip"), np.full(count, -1)
-            for row, event in events.items():
-                places[row] = kinds.index(event.kind)
-            found.add(f"by {who}", pa.string(), _texts(codes, asked.answers), f"the answer of {who}")
-            found.add(f"kind by {who}", pa.string(), _texts(places, kinds), f"answer, unsure or skip, by {who}")
+        for who, (codes, kinds) in said.items():
+            here = np.flatnonzero(codes >= 0)
+            votes[codes[here], here] -= 1
+            others = spread(_most(votes))
+            votes[codes[here], here] += 1
+            found.codes[f"by {who}"] = spread(codes)
+            found.add(f"by {who}", pa.string(), _texts(found.codes[f"by {who}"], asked.answers), f"the answer of {who}")
+            found.add(f"kind by {who}", pa.string(), _texts(spread(kinds), _KINDS), f"answer, unsure or skip, by {who}")
             text = f"the answer of most, without {who}"
             found.add(f"others than {who}", pa.string(), _texts(others, asked.answers), text)
         return found
@@ -228,7 +237,7 @@ def matrix(answers: Answers, rows: str, columns: str) -> list[list[Cell]]:
         Columns of answers: "answer", "model_answer" or "by" an annotator.
     """
     names = answers.question.answers
-    counts = answers.counts(rows.removeprefix("by "), columns.removeprefix("by "))
+    counts = answers.counts(rows, columns)
     return [
         [
             Cell(int(counts[i, j]), f"{answers.equal(rows, names[i])} and {answers.equal(columns, names[j])}")

@@ -420,6 +420,12 @@ class Session:
             found["the catalogue's model"] = model
         return found
 
+    def state(self) -> int:
+        """Return the number of the last event, which changes whenever something was said."""
+        with self._lock:
+            self._refresh()
+            return self._seen_event
+
     def current(self, question: Question) -> tuple[int, dict[str, dict[int, Event]]]:
         """Return the last event of each annotator for each row, and the number of the last event of all."""
         with self._lock:
