@@ -87,6 +87,24 @@ def test_the_pages_ask_about_the_sample_and_answers_are_continued(
     assert again["thresholds"] == told["thresholds"]
 
 
+def test_answers_may_be_filled_in_beside_the_sample(folder: Path) -> None:
+    run("--answers", "60", "--out", "mine")
+    with (folder / "mine" / "sample.csv").open(newline="") as file:
+        ids = [row["id"] for row in csv.DictReader(file)]
+    filled = [f"{id_},{'yes' if is_true(id_) else 'no'}" for id_ in ids]
+    text = "\n".join(["id,label", *filled]) + "\n"
+    (folder / "mine" / "sample.csv").write_text(text)
+    told = json.loads(run("--answers", "60", "--out", "mine", "--purity", "0.6", "--json"))
+    assert told["answers"] == 60
+    assert told["threshold"] is not None
+    assert (folder / "mine" / "accepted.parquet").exists()
+    # Another promise, which no threshold keeps: nothing of the earlier one stays, and no answer is lost.
+    told = json.loads(run("--answers", "60", "--out", "mine", "--purity", "0.999", "--json"))
+    assert told["threshold"] is None
+    assert not (folder / "mine" / "accepted.parquet").exists()
+    assert (folder / "mine" / "sample.csv").read_text() == text
+
+
 def test_files_of_others_are_kept(folder: Path) -> None:
     (folder / "verification").mkdir()
     (folder / "verification" / "sample.csv").write_text("mine")
@@ -100,6 +118,8 @@ def test_files_of_others_are_kept(folder: Path) -> None:
     [
         (["--labels", "a.csv", "--pictures", "p"], "not both"),
         (["--purity", "0.9", "--completeness", "0.5"], "not both"),
+        (["--purity", "90"], "between 0 and 1; received 90"),
+        (["--completeness", "nan"], "between 0 and 1; received nan"),
         (["--labels", "nothing.csv"], "nothing.csv"),
     ],
 )

@@ -182,7 +182,7 @@ _WHERE = {"file", "folder", "target", "sheet", "curve", "fix", "annotators"}
 
 
 @contextmanager
-def producing(context: typer.Context, *outputs: Path | None) -> Iterator["Request"]:
+def producing(context: typer.Context, *outputs: Path | None, renew: bool = False) -> Iterator["Request"]:
     """Allow the running command to write files, and to replace only files that it wrote for the same request.
 
     Earlier output in the default place is replaced whatever the request was, unless the user names a place.
@@ -193,6 +193,8 @@ def producing(context: typer.Context, *outputs: Path | None) -> Iterator["Reques
         Context of the command; its option ``overwrite`` allows replacing any file.
     outputs : path or None
         Files that will be written; they are checked before the work starts.
+    renew : bool
+        Replace earlier output of the command in a place that the user names as well, whatever the request was.
 
     Raises
     ------
@@ -210,7 +212,7 @@ def producing(context: typer.Context, *outputs: Path | None) -> Iterator["Reques
     digest = request_digest(command, decisive, inputs, written)
     sources = [context.get_parameter_source(name) for name in _WHERE & {*context.params}]
     unnamed = all(source is None or source.name == "DEFAULT" for source in sources)
-    request = Request(command, digest, inputs, overwrite=context.params["overwrite"], renew=unnamed)
+    request = Request(command, digest, inputs, overwrite=context.params["overwrite"], renew=renew or unnamed)
     for path in written:
         request.check(path)
     with claiming(request):

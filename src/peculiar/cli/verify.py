@@ -83,23 +83,22 @@ def verify(
     """
     from peculiar.verification.page import PAGE
     from peculiar.verification.sample import draw_verification_sample
-    from peculiar.verification.verify import VERIFICATION
+    from peculiar.verification.verify import VERIFICATION, aim_of
     from peculiar.verification.verify import verify as run_verify
 
     if pictures is not None and labels is not None:
         message = "answers are given on the pages (--pictures) or come from a table (--labels), not both"
         raise UsageError(message)
-    if purity is not None and completeness is not None:
-        message = "give --purity or --completeness, not both; the other one is told for every threshold"
-        raise UsageError(message)
+    aim_of(purity, completeness)
     command = shlex.join(["peculiar", *sys.argv[1:]])
-    outputs = (folder / name for name in (VERIFICATION, PAGE, SAMPLE, ACCEPTED))
-    with producing(context, *outputs):
+    # A verification goes on in its folder: first the sample, then the answers, perhaps another promise.
+    with producing(context, *(folder / name for name in (VERIFICATION, PAGE, ACCEPTED)), renew=True):
         table = labels
         if table is None:
             sample = draw_verification_sample(catalog, score, where=where, count=answers, seed=seed)
             folder.mkdir(parents=True, exist_ok=True)
-            sample.write(folder / SAMPLE)
+            if not _is_sample(folder / SAMPLE, sample.ids):
+                sample.write(folder / SAMPLE)
             if pictures is not None:
                 _ask(sample, pictures, folder / DATABASE, host=host, port=port, browser=not no_browser, id=id_column)
             table = _answers(folder)
@@ -109,7 +108,7 @@ def verify(
                 return
             out.print(f"The sample, {counted(len(sample.ids), 'galaxy')}, is in {folder / SAMPLE}. To answer:")
             out.print("- on the labelling pages: the same command with --pictures DATA")
-            out.print("- elsewhere: a table with the columns id and label (yes or no), and --labels TABLE")
+            out.print("- elsewhere: fill in the column label of the sample (yes or no), or give --labels TABLE")
             return
         found = run_verify(
             catalog,
@@ -125,6 +124,8 @@ def verify(
             seed=seed,
         )
         found.write(folder, command=command)
+        if found.threshold is None:
+            (folder / ACCEPTED).unlink(missing_ok=True)  # of an earlier promise
         accepted = found.write_accepted(folder / ACCEPTED) if found.threshold is not None else None
     if as_json:
         print_json(found.as_dict(command=command))
@@ -158,12 +159,26 @@ def _ask(
 
 
 def _answers(folder: Path) -> Path | None:
-    """Return the answers that were given on the labelling pages as a table; None if there are none."""
-    if not (folder / DATABASE).exists():
-        return None
-    with extra("labelling", "web"):
-        from peculiar.labelling.answers import export_labels
-    return folder / ANSWERS if export_labels(folder / DATABASE, folder / ANSWERS) else None
+    """Return the answers from the labelling pages, or those filled in beside the sample; None if there are none."""
+    from peculiar.tables.reader import TableReader, entry_text
+
+    if (folder / DATABASE).exists():
+        with extra("labelling", "web"):
+            from peculiar.labelling.answers import export_labels
+        return folder / ANSWERS if export_labels(folder / DATABASE, folder / ANSWERS) else None
+    table = TableReader(folder / SAMPLE)
+    filled = "label" in table.columns and any((entry_text(one) or "").strip() for one in table.column("label"))
+    return folder / SAMPLE if filled else None
+
+
+def _is_sample(path: Path, ids: list[str]) -> bool:
+    """Return whether a table has these ids: the sample, in which somebody may have filled in answers."""
+    from peculiar.tables.reader import TableReader, entry_text, is_table
+
+    if not path.exists() or not is_table(path):
+        return False
+    table = TableReader(path)
+    return "id" in table.columns and {entry_text(one) for one in table.column("id")} == set(ids)
 
 
 def _print(found: "Verification", page: Path, accepted: int | None) -> None:

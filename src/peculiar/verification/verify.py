@@ -251,7 +251,7 @@ def verify(
     >>> float(found.curves.completeness.estimate[0])
     1.0
     """
-    aim, wanted = _aim(purity, completeness)
+    aim, wanted = aim_of(purity, completeness)
     population = find_population(opened_catalog(catalog), score, where)
     answers, notes = _answers(population, labels, label, true, id)
     rows = np.array(list(answers), dtype=np.int64)
@@ -290,7 +290,8 @@ def verify(
     )
 
 
-def _aim(purity: float | None, completeness: float | None) -> tuple[Aim, float]:
+def aim_of(purity: float | None, completeness: float | None) -> tuple[Aim, float]:
+    """Return what is wanted and how much of it; raises `UsageError` if it is both, or not between 0 and 1."""
     if purity is not None and completeness is not None:
         message = "give a wanted purity or a wanted completeness, not both; the other one is told for every threshold"
         raise UsageError(message)
