@@ -9,7 +9,7 @@ from peculiar.catalogs.catalog import Catalog
 from peculiar.errors import DataError, UsageError
 from peculiar.images.decode import encode_picture
 from peculiar.labelling.database import Labels
-from peculiar.labelling.web.serve import label, open_session
+from peculiar.labelling.web.serve import hub_advice, label, open_session
 from peculiar.questions.question import Question
 from pictures import draw_galaxy
 
@@ -30,6 +30,26 @@ def test_a_port_in_use_is_refused_and_another_advised(pictures: Path) -> None:
         port = taken.getsockname()[1]
         with pytest.raises(UsageError, match=rf"cannot listen on 127\.0\.0\.1, port {port} \(.*in use.*--port"):
             label(pictures, question="odd", port=port, browser=False)
+
+
+@pytest.mark.parametrize(
+    ("variables", "url"),
+    [
+        ({}, ""),
+        (
+            {"JUPYTERHUB_SERVICE_PREFIX": "/user/ada/"},
+            "--url https://HUB/user/ada/proxy/8222/ with the host of the hub",
+        ),
+        (
+            {"JUPYTERHUB_SERVICE_PREFIX": "/user/ada/", "JUPYTERHUB_PUBLIC_URL": "https://h.org/user/ada/"},
+            "--url https://h.org/user/ada/proxy/8222/",
+        ),
+    ],
+)
+def test_on_a_jupyterhub_the_address_of_the_proxy_is_advised(variables: dict[str, str], url: str) -> None:
+    advice = hub_advice(variables, 8222)
+    assert bool(advice) == bool(variables)
+    assert url in advice
 
 
 @here

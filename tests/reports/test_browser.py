@@ -3,6 +3,7 @@
 The fixture `browser` adds to every test: nothing goes wrong in the console, and no request leaves the machine.
 """
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from browser import SCHEMES, WIDTHS, Browser, find_barriers, find_unreachable
@@ -120,3 +122,24 @@ def test_pages_that_the_commands_write(
             for scheme in SCHEMES:
                 browser.asked.clear()
                 assert_readable(browser, file, width, scheme)
+
+
+def test_a_table_that_goes_on_shows_it(browser: Browser, report: Path) -> None:
+    """The right end of a table that is wider than the page is shaded, until it is reached."""
+    window = browser.window(width=400)
+    window.goto(report.as_uri())
+    wide = window.locator(".wide")
+    number = wide.evaluate_all("all => all.findIndex(one => one.scrollWidth > one.clientWidth + 20)")
+    assert number >= 0
+
+    def edge() -> tuple[int, ...]:
+        """Return the colour of the empty right edge of a table, beside its last row."""
+        box = wide.nth(number).bounding_box()
+        clip = {"x": box["x"] + box["width"] - 2, "y": box["y"] + 3, "width": 1, "height": 1}
+        shot = Image.open(io.BytesIO(window.screenshot(clip=clip, full_page=True))).convert("RGB")
+        return tuple(shot.getpixel((0, 0)))
+
+    window.evaluate("scrollTo(0, 0)")
+    shaded = edge()
+    wide.nth(number).evaluate("one => one.scrollTo(one.scrollWidth, 0)")
+    assert sum(edge()) > sum(shaded) + 60

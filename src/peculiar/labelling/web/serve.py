@@ -162,6 +162,8 @@ def label(
             place = f"http://{shown}:{listening.getsockname()[1]}" if public is None else public.origin + public.root
             address = f"{place}/" + (f"?token={secret}" if token else "")
             (on_ready or _print)(address)
+            if public is None and (advice := hub_advice(os.environ, listening.getsockname()[1])):
+                sys.stderr.write(f"{advice}\n")
             if browser and public is None:
                 stack.enter_context(_opened(address))
             config = uvicorn.Config(
@@ -311,6 +313,19 @@ def _open_pictures(data: Paths | Catalog, id: str | None) -> Source:
             message = f"{path} is a catalogue without pictures; name them (--pictures DATA)"
             raise UsageError(message) from error
         raise
+
+
+def hub_advice(variables: Mapping[str, str], port: int) -> str:
+    """Return how to see the pages from a JupyterHub; empty if this is none."""
+    path = variables.get("JUPYTERHUB_SERVICE_PREFIX", "")
+    if not path:
+        return ""
+    place = variables.get("JUPYTERHUB_PUBLIC_URL", "").rstrip("/") or f"https://HUB{path.rstrip('/')}"
+    return (
+        "This is a JupyterHub: a browser elsewhere does not reach that address. With jupyter-server-proxy it reaches "
+        f"{place}/proxy/{port}/; stop this, and add --port {port} --url {place}/proxy/{port}/"
+        + ("" if "JUPYTERHUB_PUBLIC_URL" in variables else " with the host of the hub for HUB")
+    )
 
 
 def _print(address: str) -> None:
