@@ -122,7 +122,7 @@ def test_what_conditions_mean(text: str, expected: str) -> None:
         ("$1 = 1", "there is '\\$'"),
         ("class = ?", "there is '\\?'"),
         ("p_ringed::text = '1'", "there is ':'"),
-        ("rows.id = 'a'", "there is '.'"),
+        ("rows.id = 'a'", r"there is '\.', which has no meaning; a column with it in its name goes in double quotes"),
     ],
 )
 def test_what_is_no_condition_is_refused(text: str, says: str) -> None:

@@ -284,7 +284,7 @@ def test_types_that_only_parquet_has(tmp_path: Path) -> None:
         assert read(write(tmp_path / "t.parquet", [[value]], columns))["image"].to_pylist() == [value]
         for suffix in ("fits", "vot", "csv", "ecsv"):
             with pytest.raises(
-                UsageError, match=r"the column 'image' holds .*, which this format cannot; select the others"
+                UsageError, match=r"the column 'image' holds .*, which this format cannot hold; write Parquet, or"
             ):
                 write(tmp_path / f"t.{suffix}", [[value]], columns)
 

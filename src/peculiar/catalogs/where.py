@@ -182,7 +182,9 @@ class _Reader:
             match = _TOKEN.match(self.text, place)
             if match is None:
                 character = self.text[place]
-                what = "a quote that is never closed" if character in "'\"" else f"{character!r}, which has no meaning"
+                what = "a quote that is never closed"
+                if character not in "'\"":
+                    what = f"{character!r}, which has no meaning; a column with it in its name goes in double quotes"
                 self._stop(place, f"there is {what}")
             kind = str(match.lastgroup)
             token = _Token(kind, match[kind], place)

@@ -549,6 +549,8 @@ def as_table(table: Path | TableReader) -> TableReader:
 def _no_table(path: Path) -> str:
     with path.open("rb") as file:
         head = file.read(1024).lstrip().lower()
+    if not head:
+        return f"{path}: this file is empty; download or write it again"
     if head.startswith(b"<"):
         return (
             f"{path}: is a web page or XML, not a table, perhaps the error message of a server; look at it in a "

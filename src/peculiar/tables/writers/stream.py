@@ -140,7 +140,8 @@ def _plain(name: str, type: pa.DataType, format: Repertoire) -> pa.DataType:
             if format.loose_lists:
                 return pa.list_(inner)
     message = (
-        f"the column {name!r} holds {type}, which this format cannot; select the others with --column, or write Parquet"
+        f"the column {name!r} holds {type}, which this format cannot hold; write Parquet, or leave it out (name the "
+        "others by --column in `peculiar data convert`, by --keep in `peculiar predict`)"
     )
     raise UsageError(message)
 
