@@ -168,32 +168,6 @@ def test_explain_and_resume(survey: Path, model: Model) -> None:
         assert shown[0].attribution.question == name
 
 
-@pytest.mark.slow
-def test_old_runs_are_still_read(survey: Path, model: Model, tmp_path: Path) -> None:
-    """Runs of before have their heads by name, names of PyTorch's own parts with a word more."""
-    import shutil
-
-    import torch
-
-    from peculiar.training.export import export
-    from peculiar.training.recipe import AVERAGED
-    from peculiar.training.weights import read_weights, write_weights
-
-    folder = tmp_path / "run"
-    shutil.copytree(survey.parent / "run", folder)
-    tensors, _, _ = read_weights(folder / AVERAGED)
-    renamed = {}
-    for key, values in tensors.items():
-        parts = key.split(".")
-        if parts[0] == "heads":
-            name = ODD_NAMES[int(parts[1])]
-            old = f"{name.replace('.', ' ')} head" if "." in name or hasattr(torch.nn.ModuleDict(), name) else name
-            key = f"heads.{old}.{parts[2]}"
-        renamed[key] = values
-    write_weights(folder / AVERAGED, renamed)
-    assert export(folder, tmp_path / "again.onnx").card.digest == model.card.digest
-
-
 def test_a_folder_of_classes_by_the_commands(tmp_path: Path) -> None:
     """`fit FOLDER --label class` is what every folder leads to, and `class` is a word of Python."""
     random = np.random.default_rng(222)
@@ -223,5 +197,5 @@ def test_a_folder_of_classes_by_the_commands(tmp_path: Path) -> None:
     run("calibrate", "data", "--model", "m.onnx", "--out", "r.onnx")
     run("teach", "labels.csv", "--catalog", "c.parquet", "--from", "m.onnx", "--question", "import", "--out", "t.onnx")
     run("predict", "data", "--model", "t.onnx", "--out", "t.parquet")
-    run("search", "t.parquet", "--where", "class_import = 'a b' and p_import_none < 0.9 and \"p_u-1\" < 1")
+    run("search", "t.parquet", "--where", "class_import = 'a b' and p_import_none < 0.9 and \"p_class_u-1\" < 1")
     run("explain", "data", "--model", "t.onnx", "--count", "1", "--views", "1")

@@ -114,6 +114,19 @@ def test_ids_of_any_type_find_their_pictures(kind: pa.DataType, tmp_path: Path) 
     assert read_columns(result.folder)["columns"][0]["values"] == ids
 
 
+def test_pictures_in_files_named_after_the_ids_are_found(tmp_path: Path) -> None:
+    folder = tmp_path / "survey"
+    folder.mkdir()
+    for number in range(3):
+        Image.fromarray(np.full((40, 40, 3), 80 * number, np.uint8)).save(folder / f"{number}.png")
+    result = publish(write_catalog(tmp_path / "c.parquet", [2, 0, 1]), tmp_path / "wall", pictures=folder)
+    assert result.missing == ()
+    shown = [
+        np.asarray(Image.open(tmp_path / "wall" / "pictures" / "000" / f"{row}.jpg"))[96, 96, 0] for row in range(3)
+    ]
+    np.testing.assert_allclose(shown, [160, 0, 80], atol=3)
+
+
 @pytest.mark.parametrize("values", [[1.5, None, float("nan")], [float("inf"), -1.0, 2.0], [None, None, None]])
 def test_numbers_that_are_none_are_left_empty(values: list[float | None], tmp_path: Path) -> None:
     ids = ["a", "b", "c"]

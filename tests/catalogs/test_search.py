@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from peculiar.catalogs.catalog import Catalog
 from peculiar.catalogs.embeddings import Embeddings
 from peculiar.catalogs.search import Cone, added_column, embed, find_rows, parse_cone, selected
-from peculiar.catalogs.sheet import draw_sheet
+from peculiar.catalogs.sheet import draw_sheet, find_pictures
 from peculiar.catalogs.sql import run_sql
 from peculiar.cli import app
 from peculiar.errors import DataError, NotFoundError, PictureError, UnknownNameError, UsageError
@@ -333,6 +333,16 @@ def test_odd_by_class_and_by_uncertainty(tiny_catalog: Path, tmp_path: Path) -> 
     assert least == table["id"][int(np.argmin(table["p_normal"].to_numpy()))].as_py()
     with pytest.raises(UnknownNameError, match="no way to be odd 'colour'"):
         Catalog(tiny_catalog).odd("colour")
+
+
+def test_pictures_in_files_named_after_the_ids_are_found(tiny_survey: Path, tmp_path: Path) -> None:
+    ids = ["sim-003", "sim-001"]
+    for row in pa.parquet.read_table(tiny_survey).slice(0, 5).to_pylist():
+        (tmp_path / f"{row['id'].upper()}.png").write_bytes(row["image"]["bytes"])
+    named, exact = (find_pictures(open_source(one), ids, Framing(32)) for one in (tmp_path, tiny_survey))
+    assert set(named) == set(ids)
+    for id_ in ids:
+        np.testing.assert_array_equal(named[id_], exact[id_])
 
 
 def test_a_sheet_shows_the_pictures_and_names_those_that_are_missing(

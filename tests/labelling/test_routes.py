@@ -58,6 +58,8 @@ def make_sense(case: Any, csrf: str, session: Session) -> None:
             part |= {name: value for name, value in fitting.items() if name in part}
 
 
+# What the session learns in the background may take random numbers while Hypothesis looks after their state.
+@pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
 @pytest.mark.parametrize("mode", ["positive", "negative"])
 @pytest.mark.parametrize(
     ("guard", "examples"),

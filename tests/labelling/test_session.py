@@ -313,3 +313,14 @@ def test_any_course_of_answers_and_undos_is_where_one_is_by_hand(
                 ask(session, who).row,
                 ask(session, who).question,
             )
+
+
+def test_pictures_in_files_named_after_the_ids_are_found(
+    drawn_catalog: Path, tiny_survey: Path, labels: Labels, tmp_path: Path
+) -> None:
+    (tmp_path / "files").mkdir()
+    for row in pa.parquet.read_table(tiny_survey).slice(0, 5).to_pylist():
+        (tmp_path / "files" / f"{row['id']}.png").write_bytes(row["image"]["bytes"])
+    session = open_session(drawn_catalog, labels, pictures=tmp_path / "files", question="odd")
+    assert [session.pictures._row(row) is not None for row in range(7)] == [True] * 5 + [False] * 2
+    session.pictures.close()

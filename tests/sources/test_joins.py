@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from peculiar.errors import DataError, LabelError
-from peculiar.sources.joins import WAYS, Ids, join_ids, join_rows
+from peculiar.sources.joins import WAYS, Ids, join_ids, join_rows, partners_of
 
 AS_THEY_ARE, TRIMMED, FOLDERS, NAMES = WAYS
 
@@ -100,3 +100,12 @@ def test_rows_are_joined_as_ids_are() -> None:
 
 def test_doubled_ids_are_counted() -> None:
     assert join_rows(rows_of(["a"]), rows_of(["a", "b", "a", "a", None, None])).doubled == 2
+
+
+def test_partners_of_some_wanted_ids() -> None:
+    files = ["a/1.png", "a/2.png", "b/3.png"]
+    assert partners_of(files, ["2", "9"]) == {"a/2.png": "2"}
+    assert partners_of(files, ["a/2.png"]) == {"a/2.png": "a/2.png"}
+    assert partners_of(files, []) == {}
+    with pytest.raises(LabelError, match="not known which belongs to which"):
+        partners_of(["a/1.png", "b/1.png"], ["1"])

@@ -14,13 +14,13 @@ import pyarrow as pa
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from peculiar.catalogs.catalog import Catalog, Where
+from peculiar.catalogs.sheet import find_rows
 from peculiar.errors import DataError, UsageError
 from peculiar.files.writing import writing_folder
 from peculiar.images.decode import Framing, encode_picture
 from peculiar.models.provenance import NAME_NOTE
 from peculiar.sources import Paths, as_source
-from peculiar.sources.stream import Source, in_order
-from peculiar.sources.stream import decode_row as decoded
+from peculiar.sources.stream import Row, Source, decode_row, in_order
 from peculiar.tables.column import Column
 from peculiar.tables.reader import MODEL_NOTE
 from peculiar.tables.writers import write_table
@@ -160,20 +160,18 @@ def _write_pictures(
         (folder / "pictures" / f"{number // _A_FOLDER:03}").mkdir(parents=True)
     missing = set(range(len(ids)))
 
-    def wanted() -> Iterator[Any]:
-        left = set(rows)
-        for row in source.rows():
-            if row.id in left:
-                left.remove(row.id)
-                yield row
-            if not left:
-                return
+    asked: dict[str, str] = {}
 
-    def encoded(row: Any) -> tuple[str, bytes]:
-        picture = decoded(row, framing).picture
-        return row.id, b"" if picture is None else encode_picture(picture, "JPEG")
+    def found() -> Iterator[Row]:
+        for id_, row in find_rows(source, rows):
+            asked[row.id] = id_
+            yield row
 
-    for id_, content in in_order(encoded, wanted(), 2):
+    def encoded(row: Row) -> tuple[str, bytes]:
+        picture = decode_row(row, framing).picture
+        return asked[row.id], b"" if picture is None else encode_picture(picture, "JPEG")
+
+    for id_, content in in_order(encoded, found(), 2):
         for row in rows[id_] if content else ():
             (folder / "pictures" / f"{row // _A_FOLDER:03}" / f"{row}.jpg").write_bytes(content)
             missing.discard(row)

@@ -1,7 +1,7 @@
 """Contact sheets: pictures of galaxies of a catalogue, side by side."""
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from peculiar.catalogs.table import GalaxyTable
 from peculiar.errors import DataError
 from peculiar.images.decode import Framing
-from peculiar.sources.stream import Source, decode_row
+from peculiar.sources.joins import partners_of
+from peculiar.sources.stream import Row, Source, decode_row
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -79,6 +80,7 @@ def find_pictures(
     ----------
     source : Source
     ids : iterable of str
+        Ids of galaxies, if necessary compared without regard to case, folders and suffixes.
     framing : Framing
     most : int, optional
         Maximum number of rows of the source to look at.
@@ -88,17 +90,31 @@ def find_pictures(
     dict of str to ndarray of uint8, shape (size, size, 3)
         Pictures by id; missing and unreadable ones are left out.
     """
-    wanted = set(ids)
     found: dict[str, NDArray[np.uint8]] = {}
-    for row in itertools.islice(source.rows(), most):
-        if row.id in wanted:
-            wanted.remove(row.id)
-            galaxy = decode_row(row, framing)
-            if galaxy.picture is not None:
-                found[row.id] = galaxy.picture
-        if not wanted:
-            break
+    for id_, row in find_rows(source, set(ids), most):
+        galaxy = decode_row(row, framing)
+        if galaxy.picture is not None:
+            found[id_] = galaxy.picture
     return found
+
+
+def find_rows(source: Source, ids: Collection[str], most: int | None = None) -> Iterator[tuple[str, Row]]:
+    """Yield the rows of a source that show some galaxies, each with the id that was asked for.
+
+    Parameters
+    ----------
+    source : Source
+    ids : collection of str
+        Compared as by `peculiar.sources.joins.partners_of`; the first of several rows with one id counts.
+    most : int, optional
+        Maximum number of rows to look at.
+    """
+    left = partners_of(source.ids()[:most], ids, f"{source.path} and the catalogue")
+    for row in itertools.islice(source.rows(), most) if left else ():
+        if (id_ := left.pop(row.id, None)) is not None:
+            yield id_, row
+        if not left:
+            return
 
 
 def _short(value: Any) -> str:

@@ -179,7 +179,7 @@ def export(
 
 
 @app.command(
-    "import", **with_examples("peculiar labels import classifications.csv --db labels.db --question clean5 --task T0")
+    "import", **with_examples("peculiar labels import classifications.csv --db labels.db --question odd --task T0")
 )
 def import_(
     file: Annotated[

@@ -15,7 +15,7 @@ from peculiar.text import counted
 
 EXAMPLES = (
     "peculiar publish catalog.parquet --pictures survey/ --out wall",
-    'peculiar publish catalog.parquet --where "p_ringed > 0.9" --by p_ringed --title "Rings" --out rings',
+    'peculiar publish catalog.parquet --pictures survey/ --where "p_ringed > 0.9" --title Rings --out rings',
 )
 
 

@@ -89,6 +89,28 @@ def join_ids(ids: Iterable[str], others: Collection[str], where: str = "the two 
     return best
 
 
+def partners_of(ids: Sequence[str], wanted: Collection[str], where: str = "the two files") -> dict[str, str]:
+    """Return the ids that match some wanted ones, each with that one, in the strictest way that gives the most matches.
+
+    Parameters
+    ----------
+    ids : sequence of str
+        All ids of a file.
+    wanted : collection of str
+    where : str
+        Name of the two files in messages.
+
+    Raises
+    ------
+    LabelError
+        If every way with matches is ambiguous.
+    """
+    exact = set(wanted).intersection(ids)
+    if len(exact) == len(set(wanted)):  # no way finds more
+        return {id_: id_ for id_ in exact}
+    return join_ids(ids, wanted, where).partners
+
+
 def _unclear(where: str, doubtful: str) -> str:
     return f"{where}: no id is the same in both, and {doubtful}, so that it is not known which belongs to which"
 

@@ -26,6 +26,7 @@ from peculiar.labelling.web.routes import (
     LEADS_ON,
     MEDIA,
     REFUSALS,
+    Absent,
     Csrf,
     EventName,
     Hx,
@@ -37,8 +38,8 @@ from peculiar.labelling.web.routes import (
 )
 from peculiar.labelling.web.session import Session
 
-QuestionName = Annotated[Name | None, Query()]
-Choice = Annotated[int | None, Query(ge=0, le=9)]
+QuestionName = Annotated[Name | Absent, Query()]
+Choice = Annotated[int | Absent, Query(ge=0, le=9)]
 OtherChoice = Annotated[int, Query(ge=-1, le=9)]
 Stored = Annotated[int, Query(ge=0, le=1000)]
 
@@ -66,7 +67,7 @@ class _Answer(_Sent):
     question: Name
     choice: Annotated[str, StringConstraints(pattern=r"^(\d{1,2}|skip|unsure)$")]
     chosen: Annotated[str, StringConstraints(max_length=40, pattern=r"^[a-z ]*$")] = ""
-    seconds: Annotated[float, Field(ge=0, le=86_400)] | None = None
+    seconds: Annotated[float, Field(ge=0, le=86_400)] | Absent = None
     back: Annotated[str, StringConstraints(pattern=r"^(galaxy)?$")] = ""
 
 
@@ -80,7 +81,7 @@ class _Grid(_Sent):
     ticked: Annotated[list[Number], Field(max_length=ON_GRID)] = []
     yes: Annotated[int, Field(ge=0, le=9)]
     no: Annotated[int, Field(ge=-1, le=9)]
-    seconds: Annotated[float, Field(ge=0, le=86_400)] | None = None
+    seconds: Annotated[float, Field(ge=0, le=86_400)] | Absent = None
 
 
 def make_app(
@@ -135,8 +136,8 @@ def _add_questions(app: FastAPI, session: Session, pages: Pages) -> None:
     def page(
         request: Request,
         me: Me,
-        who: Annotated[Who | None, Query()] = None,
-        row: Annotated[Number | None, Query()] = None,
+        who: Annotated[Who | Absent, Query()] = None,
+        row: Annotated[Number | Absent, Query()] = None,
         hx: Hx = None,
     ) -> Response:
         """Show the next galaxy, or ask for a name."""

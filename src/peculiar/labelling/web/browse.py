@@ -28,7 +28,7 @@ from peculiar.labelling.web.identity import Me
 from peculiar.labelling.web.pages import Pages
 from peculiar.labelling.web.pictures import SMALL
 from peculiar.labelling.web.review import VOTES
-from peculiar.labelling.web.routes import GONE, MEDIA, Csrf, Hx, Number, Who, content, give
+from peculiar.labelling.web.routes import GONE, MEDIA, Absent, Csrf, Hx, Number, Who, content, give
 from peculiar.labelling.web.session import Session
 
 ON_PAGE, MOST_TICKED = 60, 5_000
@@ -44,7 +44,7 @@ class _Ticked(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     csrf: Csrf
-    who: Who | None = None
+    who: Who | Absent = None
     rows: Annotated[
         list[Annotated[str, StringConstraints(max_length=60_000, pattern=r"^\d{1,12}( \d{1,12})*$")]],
         Field(max_length=MOST_TICKED),

@@ -8,12 +8,16 @@ from typing import Annotated, Any
 from fastapi import Header
 from fastapi.responses import Response
 from pydantic import Field, StringConstraints
+from pydantic.json_schema import SkipJsonSchema
 
 Who = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80, pattern=r"^[^\x00-\x1f]*$")]
 EventName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{8,48}$")]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 Csrf = Annotated[str, StringConstraints(max_length=100)]
 Number = Annotated[int, Field(ge=0, le=1 << 40)]
+
+Absent = SkipJsonSchema[None]
+"""What a parameter is that was left out: nothing that an address or a form could say."""
 
 Hx = Annotated[str | None, Header(alias="HX-Request")]
 

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute
 import uvicorn
 from numpy.typing import NDArray
 
@@ -36,6 +35,7 @@ from peculiar.notebook import in_notebook
 from peculiar.questions.column_names import find_answer_columns
 from peculiar.questions.question import Question, Tree, find_tree
 from peculiar.sources import Paths, open_source
+from peculiar.sources.joins import join_rows
 from peculiar.sources.stream import Source
 from peculiar.tables.column import ID
 from peculiar.tables.identifiers import id_texts
@@ -217,8 +217,8 @@ def open_session(
     source = open_source(pictures, id=id)
     known = catalog.embeddings()
     ids = IdIndex(pa.concat_arrays([id_texts(batch.column(0)) for batch in catalog.batches(["id"])]))
-    found = pa.compute.index_in(ids.texts, value_set=pa.array(source.ids(), pa.string()))
-    places = found.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    others = source.ids()
+    places = join_rows(lambda: [ids[:]], lambda: [others], f"{pictures} and {catalog.place}").partners
     if (places < 0).all():
         message = f"{pictures} holds none of the galaxies of {catalog.place}: {ids[0]} is not among them"
         raise UsageError(message)
