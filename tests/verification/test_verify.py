@@ -245,3 +245,10 @@ def test_answers_for_other_galaxies_are_warned_of(catalog: Path, truths: np.ndar
         found = peculiar.verify(catalog, "p_ringed", {**answers, "elsewhere": True})
     assert isinstance(found, Verification)
     assert found.cells.answered.sum() == 200
+
+
+def test_ids_that_are_written_in_another_way_are_joined(tmp_path: Path, catalog: Path, truths: np.ndarray) -> None:
+    answers = {f"stamps/{id_}.jpg": one for id_, one in answers_for(catalog, truths).items()}
+    found = verify(catalog, "p_ringed", write_table(tmp_path / "a.csv", answers))
+    assert found.cells.answered.sum() == 200
+    assert found.notes == []

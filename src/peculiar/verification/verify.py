@@ -320,9 +320,11 @@ def _answers(
         unsure = len(entries) - len(given)
         meaning = _true_labels(given.values(), true, population, place)
         by_id = {id_: entry in meaning for id_, entry in given.items()}
-    join = join_ids(population.ids, by_id, f"{population.catalog.name} and {place}") if by_id else None
     row_of = {id_: row for row, id_ in enumerate(population.ids)}
-    found = {} if join is None else {row_of[mine]: by_id[its] for mine, its in join.partners.items()}
+    partners = {id_: id_ for id_ in by_id}
+    if not by_id.keys() <= row_of.keys():  # other ways to write ids take seconds per million
+        partners = join_ids(population.ids, by_id, f"{population.catalog.name} and {place}").partners
+    found = {row_of[mine]: by_id[its] for mine, its in partners.items()}
     if len(found) < _FEWEST:
         have = f"{len(found)} of its galaxies have" if len(found) != 1 else "1 of its galaxies has"
         message = (
