@@ -192,8 +192,8 @@ def test_names_of_annotators_are_not_broken_letter_by_letter(browser: Browser, s
 
 
 def count_lines(page: Any) -> list[float]:
-    """Return the number of lines of each name of a row."""
-    found: list[float] = page.locator("tbody th").evaluate_all(
+    """Return the number of lines of each name of a row, and of each value of a galaxy."""
+    found: list[float] = page.locator("tbody :is(th, .chances td:not(:has(meter)))").evaluate_all(
         "all => all.map(one => one.getBoundingClientRect().height / parseFloat(getComputedStyle(one).lineHeight))"
     )
     return found
