@@ -2,6 +2,8 @@
 
 import errno
 import os
+import re
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import pytest
 
 from peculiar.catalogs.catalog import Catalog
 from peculiar.catalogs.store import BLOCK
-from peculiar.errors import DataError, NotFoundError, UnknownNameError, UsageError
+from peculiar.errors import DataError, NotFoundError, PeculiarWarning, UnknownNameError, UsageError
 from peculiar.files.writing import cache_folder
 
 
@@ -153,6 +155,31 @@ def test_the_disk_has_room_before_an_array_is_mapped(drawn_catalog: Path, monkey
     Catalog(drawn_catalog).embeddings()
     (file,) = (cache_folder() / "embeddings").glob("*.npy")
     assert file.stat().st_blocks * 512 >= file.stat().st_size
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({}, None),
+        ({"created": "yesterday"}, None),
+        ({"crop": "whole"}, r"crop galaxy, whole"),
+        ({"model digest": "b" * 60, "views": "1"}, r"model digest a{12}, b{12}; views 2, 1"),
+    ],
+)
+def test_parts_that_were_made_in_different_ways_are_named(
+    changed: dict[str, str], said: str | None, tmp_path: Path
+) -> None:
+    notes = {"model digest": "a" * 60, "crop": "galaxy", "views": "2", "created": "today"}
+    for number, its in enumerate((notes, notes | changed)):
+        table = pa.table({"id": [f"g{number}"], "p_odd": [0.5]}).replace_schema_metadata(its)
+        pa.parquet.write_table(table, tmp_path / f"{number}.parquet")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert len(Catalog(tmp_path)) == 2
+    told = [str(one.message) for one in caught if issubclass(one.category, PeculiarWarning)]
+    assert len(told) == (said is not None)
+    if said:
+        assert re.search(rf"its parts were made in different ways \({said}\), so their probabilities are not", told[0])
 
 
 def test_parts_of_other_columns_are_named(tmp_path: Path) -> None:

@@ -98,6 +98,9 @@ def test_what_cannot_be_compared_is_said(two: tuple[Path, Path], tmp_path: Path)
         compare_classes(two[0], write(tmp_path / "x.parquet", {"z": "Disc"}))
     with pytest.raises(UsageError, match=r"one\.parquet has the classes Disc, Ring, y\.parquet Bar; name a question"):
         compare_classes(two[0], write(tmp_path / "y.parquet", {"a": "Bar"}))
+    pa.parquet.write_table(pa.table({"id": ["a", "a"], "class": ["Disc", "Ring"]}), tmp_path / "twice.parquet")
+    with pytest.raises(LabelError, match=r"twice\.parquet: no galaxy has a class and an id of its own"):
+        compare_classes(two[0], tmp_path / "twice.parquet")
     pa.parquet.write_table(pa.table({"id": ["a"], "p_disc": [0.3]}), tmp_path / "z.parquet")
     with pytest.raises(UnknownNameError, match="no column 'class'"):
         compare_classes(two[0], tmp_path / "z.parquet")

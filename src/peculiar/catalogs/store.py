@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -13,14 +14,18 @@ import pyarrow.dataset
 import pyarrow.parquet
 from numpy.typing import NDArray
 
-from peculiar.errors import DataError, NotFoundError, UsageError
-from peculiar.tables.column import Column, notes_of
-from peculiar.tables.reader import TableReader, check_file, described_schema, parts_below, table_format
+from peculiar.errors import DataError, NotFoundError, PeculiarWarning, UsageError
+from peculiar.tables.column import Column, notes_of, texts
+from peculiar.tables.reader import MODEL_NOTE, TableReader, check_file, described_schema, parts_below, table_format
 from peculiar.tables.typed import carried, described
 from peculiar.tables.writers.stream import schema_of
 
 BLOCK = 16_384
 """Number of rows per block: 25 MB of embeddings of 384 values."""
+
+
+_MADE_BY = (MODEL_NOTE, "crop", "views")
+"""Notes of a catalogue that have to be the same in all of its parts, so that their probabilities are comparable."""
 
 
 class Store(ABC):
@@ -149,6 +154,19 @@ class ParquetStore(Store):
                     "catalogue need the same columns"
                 )
                 raise DataError(message)
+        self._warn_of_makers([schema for _, schema in parts])
+
+    def _warn_of_makers(self, schemas: Sequence[pa.Schema]) -> None:
+        """Warn if parts were made by different models, or from differently prepared pictures."""
+        notes = [texts(schema.metadata) for schema in schemas]
+        made = {name: dict.fromkeys(one[name] for one in notes if name in one) for name in _MADE_BY}
+        if unlike := {name: list(values) for name, values in made.items() if len(values) > 1}:
+            listed = "; ".join(f"{name} {', '.join(one[:12] for one in values)}" for name, values in unlike.items())
+            message = (
+                f"{self.path}: its parts were made in different ways ({listed}), so their probabilities are not "
+                "comparable; put each kind into a folder of its own"
+            )
+            warnings.warn(message, PeculiarWarning, stacklevel=4)
 
     @property
     def files(self) -> Sequence[Path]:

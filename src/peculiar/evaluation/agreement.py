@@ -226,6 +226,9 @@ def compare_classes(first: Any, second: Any, *, question: str | None = None, id:
         by_id, more = _by_id(table, column, id, name)
         classes.append(by_id)
         notes += more
+    for by_id, name in zip(classes, names, strict=True):
+        if not by_id:
+            raise LabelError(f"{name}: no galaxy has a class and an id of its own, so there is nothing to compare")
     common = [id_ for id_ in classes[0] if id_ in classes[1]]
     if not common:
         like = [next(iter(by_id), "") for by_id in classes]

@@ -226,6 +226,9 @@ def compare(
     >>> page = found.write("comparison")
     """
     labels = None if labels is None else Path(labels)
+    for side in (first, second):
+        if isinstance(side, str | os.PathLike) and not Path(side).exists():
+            raise NotFoundError(f"there is nothing at {side}; give a model file, a run, or a table of probabilities")
     with ExitStack() as stack:
         if progress is None:
             progress = stack.enter_context(stages(verbose=verbose))
@@ -272,8 +275,6 @@ def _asked(side: Side, data: Any, *, part: str, views: int | None, include_train
     """Return the input of one side: its own table of probabilities, or the pictures and its model."""
     options: dict[str, Any] = {"part": part, "views": views, "include_training": include_training}
     path = Path(side) if isinstance(side, str | os.PathLike) else None
-    if path is not None and not path.exists():
-        raise NotFoundError(f"there is nothing at {path}; give a model file, a run, or a table of probabilities")
     if table_of(side) is not None or (path is not None and path.suffix.lower() != ".onnx" and is_table(path)):
         return Asked(side, candidate_of(None, **options), None, _labels_in(data), None, None)
     candidate = candidate_of(side, **options)
