@@ -125,7 +125,8 @@ def test_the_examples_do_what_they_say(surroundings: Path, tmp_path: Path, monke
     failed = []
     for number, (name, line) in enumerate(EXAMPLES):
         words = shlex.split(line)[1:]
-        if name in UNATTENDED or "--split" in line:
+        asks = name == "verify" and "--pictures" in words
+        if name in UNATTENDED or asks or "--split" in line:
             continue
         folder = tmp_path / f"example-{number}"
         shutil.copytree(surroundings, folder)

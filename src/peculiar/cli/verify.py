@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = (
     "peculiar verify catalog.parquet --score p_ringed --pictures pictures/",
-    "peculiar verify catalog.parquet --score p_ringed --labels answers.csv --completeness 0.8",
+    "peculiar verify catalog.parquet --score p_ringed --labels labels.csv --completeness 0.8",
 )
 
 ACCEPTED, SAMPLE, DATABASE, ANSWERS = "accepted.parquet", "sample.csv", "answers.db", "answers.csv"
@@ -44,10 +44,10 @@ def verify(
         Path | None,
         typer.Option(help="Pictures of the galaxies: opens the labelling pages for the sample.", show_default=False),
     ] = None,
+    label: Label = None,
     labels: Annotated[
         Path | None, typer.Option(help="Table with ids and answers, given elsewhere.", show_default=False)
     ] = None,
-    label: Label = None,
     true: Annotated[
         list[str] | None,
         typer.Option(
