@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from peculiar.catalogs.catalog import Catalog
 from peculiar.catalogs.embeddings import Embeddings
-from peculiar.catalogs.search import Cone, added_column, embed, find_rows, parse_cone, selected
+from peculiar.catalogs.search import Cone, added_column, embed, find_rows, odd_column, parse_cone, selected
 from peculiar.catalogs.sheet import draw_sheet, find_pictures
 from peculiar.catalogs.sql import run_sql
 from peculiar.cli import app
@@ -429,3 +429,20 @@ def test_a_column_of_the_catalogue_is_not_replaced_by_one_of_a_search(tmp_path: 
     assert added_column(added, catalog).name == "similarity_2"
     assert added_column(Column("distance", pa.float32()), catalog).name == "distance"
     assert selected(catalog).tolist() == [True]
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        (["p_odd", "p_normal"], "p_odd"),
+        (["p_odd_odd", "p_mine_odd", "p_normal"], "p_odd_odd"),
+        (["p_normal"], "-p_normal"),
+        (["p_four_class_normal", "p_mine_normal"], "-p_four_class_normal"),
+        (["p_other"], "p_odd"),
+    ],
+)
+def test_the_odd_are_found_if_a_taught_question_has_an_answer_of_that_name(
+    columns: list[str], expected: str, tmp_path: Path
+) -> None:
+    pa.parquet.write_table(pa.table({"id": ["a"], **{name: [0.5] for name in columns}}), tmp_path / "c.parquet")
+    assert odd_column(Catalog(tmp_path / "c.parquet"), "class") == expected

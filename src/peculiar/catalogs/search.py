@@ -436,7 +436,10 @@ def odd_column(catalog: GalaxyTable, by: str) -> str:
     """Return the column that `odd` sorts by, in the form that `query` takes."""
     if by == "uncertainty":
         return "entropy"
-    return "p_odd" if "p_odd" in catalog.columns or "p_normal" not in catalog.columns else "-p_normal"
+    # With the question before the answer, if the model was taught the same answer again.
+    known = ("p_odd", "p_odd_odd", "p_normal", "p_four_class_normal")
+    found = next((name for name in known if name in catalog.columns), known[0])
+    return f"-{found}" if found.endswith("normal") else found
 
 
 def best(
