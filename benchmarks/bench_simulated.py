@@ -4,7 +4,7 @@ import time
 
 from machine import describe, make_parser, record
 from peculiar.simulation import simulate_galaxies
-from peculiar.sources import simulate
+from peculiar.sources.simulated import simulate
 
 
 def main() -> None:
