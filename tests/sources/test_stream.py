@@ -175,6 +175,7 @@ def test_one_picture_is_a_source_of_its_own(tmp_path: Path, plain_pictures: list
 
 @pytest.mark.parametrize("kind", ["folder", "parquet", "tar", "zip"])
 @pytest.mark.filterwarnings("ignore:.*ids that occur more than once")
+@pytest.mark.filterwarnings("ignore:.*begin with the names of the archives")
 def test_several_files_are_read_as_if_they_lay_alone(
     kind: str, plain_pictures: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
