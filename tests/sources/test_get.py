@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from peculiar.errors import NotFoundError, UnknownNameError, UsageError
+from peculiar.errors import DataError, NotFoundError, UnknownNameError, UsageError
 from peculiar.sources import open_source
 from peculiar.sources.get import describe, get, get_cutouts
 
@@ -46,3 +46,11 @@ def test_what_a_set_holds(tiny_survey: Path, fake_pictures: NDArray[np.uint8]) -
     bare = describe(fake_pictures)
     assert (bare.kind, bare.classes, bare.unlabelled) == ("memory", {}, 40)
     assert repr(bare) == "pictures in memory: 40 galaxies (memory)\nno labels"
+
+
+def test_a_line_of_text_is_no_set(tmp_path: Path) -> None:
+    (tmp_path / "note").write_text("a file")
+    with pytest.raises(DataError, match=r"no column holds pictures.*there are: a file"):
+        describe(tmp_path / "note")
+    (tmp_path / "empty.csv").write_text("id,ra,dec\n")
+    assert describe(tmp_path / "empty.csv").galaxies == 0

@@ -280,4 +280,7 @@ def _table_without_pictures(path: str | os.PathLike[str]) -> TableReader | None:
         table = TableReader(path) if is_table(Path(path)) else None
     except DataError:
         return None
-    return None if table is None or picture_column(table.schema) else table
+    if table is None or picture_column(table.schema):
+        return None
+    # Any line of text is a table of one column without rows.
+    return None if table.format == "csv" and len(table.columns) < 2 and not len(table) else table
