@@ -59,7 +59,7 @@ _MEANINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What a service or table lists near the galaxies.
+    """Objects that a service or a table lists near the galaxies.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""How the pictures behind two sets of answers were prepared (crop, views, bands), and what differs."""
+"""Preparation of the pictures behind two sets of answers (crop, views, bands), and its differences."""
 
 from collections.abc import Mapping, Sequence
 

@@ -23,7 +23,7 @@ _LEAST = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class RaterSkill:
-    """How often a person, or a model, is right.
+    """Accuracy of a person, or of a model.
 
     Parameters
     ----------

@@ -55,7 +55,7 @@ class Cells:
 
     @property
     def complete(self) -> NDArray[np.bool_]:
-        """Whether all galaxies of a cell have an answer, shape (cells,)."""
+        """True for cells whose galaxies all have an answer, shape (cells,)."""
         return np.asarray(self.answered == self.sizes)
 
     def grown(self, times: float) -> "Cells":

@@ -70,7 +70,7 @@ def answer_columns(questions: Sequence[Question]) -> Columns:
 
 
 def _short(answer: str, number: int) -> str:
-    """Return an answer as part of a column name: its plain name, or its number if nothing of that remains."""
+    """Return the part of a column name that stands for an answer: its plain name or, if that is empty, its number."""
     return plain(answer) or str(number)
 
 

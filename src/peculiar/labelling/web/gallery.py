@@ -157,7 +157,7 @@ class Gallery:
 
     @property
     def has_maps(self) -> bool:
-        """Whether there is a map of the sky or of similarity."""
+        """True if there is a map of the sky or of similarity."""
         return self.catalog.sky is not None or self.embeddings is not None
 
     @cached_property

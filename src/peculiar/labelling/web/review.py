@@ -249,7 +249,7 @@ def matrix(answers: Answers, rows: str, columns: str) -> list[list[Cell]]:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What an annotator said about a galaxy.
+    """Answer of an annotator about a galaxy.
 
     Parameters
     ----------

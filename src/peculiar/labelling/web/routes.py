@@ -17,7 +17,7 @@ Csrf = Annotated[str, StringConstraints(max_length=100)]
 Number = Annotated[int, Field(ge=0, le=1 << 40)]
 
 Absent = SkipJsonSchema[None]
-"""What a parameter is that was left out: nothing that an address or a form could say."""
+"""Type of a parameter that was left out; the description of the API does not offer it as a value."""
 
 Hx = Annotated[str | None, Header(alias="HX-Request")]
 
