@@ -14,6 +14,7 @@ __all__ = [
     "explain",
     "known",
     "Known",
+    "measure",
     "publish",
     # Judge a model, and a set of galaxies.
     "evaluate",
@@ -85,6 +86,7 @@ if TYPE_CHECKING:
     from peculiar.labelling.answers import agreement, export_labels, import_labels
     from peculiar.labelling.consensus import Consensus, consensus
     from peculiar.labelling.web.serve import label
+    from peculiar.measurement.measure import measure
     from peculiar.models.calibrate import calibrate
     from peculiar.models.explain import explain
     from peculiar.models.model_file import Model, load_model
@@ -123,6 +125,7 @@ else:
         "labelling.answers": ("agreement", "export_labels", "import_labels"),
         "labelling.consensus": ("Consensus", "consensus"),
         "labelling.web.serve": ("label",),
+        "measurement.measure": ("measure",),
         "models.calibrate": ("calibrate",),
         "models.explain": ("explain",),
         "models.model_file": ("Model", "load_model"),

@@ -7,29 +7,28 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, Future
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from peculiar.catalogs import engines
+from peculiar.catalogs import engines, rows
 from peculiar.catalogs.engines import Count, Job, Made, open_engine, run_jobs
-from peculiar.catalogs.rows import Settings
+from peculiar.catalogs.rows import Classification, Settings
 from peculiar.errors import DataError, MissingExtraError, ModelError
-from peculiar.models.model_file import load_model, shipped_model
+from peculiar.models.model_file import load_model
 from peculiar.sources import open_source
 from peculiar.sources.stream import Shard
 
 
-def make_job(pictures: Path, folder: Path, *, rows: int = 2, digest: str = "") -> Job:
+def make_job(pictures: Path, folder: Path, *, stop: int = 2) -> Job:
     """A job on the first rows of a source, for the model that ships."""
     model = load_model()
-    shard = Shard("survey:0-2", open_source(pictures), 0, rows)
-    settings = Settings(model.framing, 1, embeddings=False)
-    return Job(
-        shard, shard.fingerprint(), folder, settings, [], {}, shipped_model(), digest or model.card.digest, 2, threads=1
-    )
+    shard = Shard("survey:0-2", open_source(pictures), 0, stop)
+    task = Classification(model, Settings(model.framing, 1, embeddings=False), batch_size=2)
+    return Job(shard, shard.fingerprint(), folder, task, [], {})
 
 
 @pytest.fixture
@@ -45,9 +44,9 @@ def nothing(done: int, total: int | None) -> None:
 
 
 def test_a_source_that_ends_early_makes_no_part(pictures: Path, tmp_path: Path) -> None:
-    job = make_job(pictures, tmp_path, rows=5)
+    job = make_job(pictures, tmp_path, stop=5)
     count = Count(0, 5, nothing)
-    with open_engine(load_model(), count, 1, None) as engine:
+    with open_engine(count, 1, None) as engine:
         error = engine.submit(job).exception()
     assert isinstance(error, DataError)
     assert "ended after 2 of 5 rows" in str(error)
@@ -55,19 +54,29 @@ def test_a_source_that_ends_early_makes_no_part(pictures: Path, tmp_path: Path) 
     assert count.done == 0
 
 
+class _Reopening:
+    """Work that is pickled with a digest of another model."""
+
+    def __init__(self, told: tuple[Any, ...]) -> None:
+        self.told = told
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return rows._reopened, self.told
+
+
 def test_a_worker_makes_a_part_with_the_model_of_the_caller_only(pictures: Path, tmp_path: Path) -> None:
     job = make_job(pictures, tmp_path)
     made = engines._make_elsewhere(pickle.dumps(job))
     assert (made.entry.rows, made.entry.part) == (2, job.part)
     assert (tmp_path / job.part).is_file()
-    other = make_job(pictures, tmp_path, digest="0" * 64)
+    _, (path, _, *how) = job.task.__reduce__()
+    other = replace(job, task=_Reopening((path, "0" * 64, *how)))
     with pytest.raises(ModelError, match="is another model on this worker than in the calling process"):
         engines._make_elsewhere(pickle.dumps(other))
 
 
 def test_workers_are_asked_to_stop_when_the_caller_is_interrupted() -> None:
-    model: Any = None
-    opened = open_engine(model, Count(0, None, nothing), 2, None)
+    opened = open_engine(Count(0, None, nothing), 2, None)
     engine = opened.__enter__()
     assert isinstance(engine, engines._Processes)
     assert not engine._stop.is_set()
@@ -92,10 +101,9 @@ def test_a_worker_leaves_ctrl_c_to_its_parent_and_ends_on_request(monkeypatch: p
 
 def test_without_dask_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
-    model: Any = None
     with (
         pytest.raises(MissingExtraError, match=r"Dask cluster needs .* pip install 'peculiar\[dask\]'"),
-        open_engine(model, Count(0, None, nothing), 1, "local"),
+        open_engine(Count(0, None, nothing), 1, "local"),
     ):
         pass
 

@@ -1,7 +1,6 @@
 """Engines that make the parts of a catalogue: this process, several processes, or a Dask cluster, with retries."""
 
 import errno
-import functools
 import hashlib
 import itertools
 import multiprocessing
@@ -26,12 +25,11 @@ import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
 from peculiar.catalogs.ledger import Entry, Ledger
-from peculiar.catalogs.rows import Settings, classified, columns_of
 from peculiar.catalogs.tally import Tally
-from peculiar.errors import DataError, MissingExtraError, ModelError, PeculiarError, UsageError
+from peculiar.catalogs.task import Task
+from peculiar.errors import DataError, MissingExtraError, PeculiarError, UsageError
 from peculiar.files.claims import file_digest
 from peculiar.files.writing import replacing
-from peculiar.models.model_file import Model, load_model
 from peculiar.sources.stream import Shard
 from peculiar.tables.column import Column
 from peculiar.tables.writers import write_table
@@ -46,7 +44,7 @@ _PROBLEMS_A_SHARD = 20
 # Errors of the output's file system, with which every other shard would fail as well.
 _NO_PLACE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 
-CHANGED = "it changed while the catalogue was made; the same command classifies it again"
+CHANGED = "it changed while the catalogue was made; the same command reads it again"
 """Why a shard of the input is not in the catalogue."""
 
 
@@ -70,13 +68,9 @@ class Job:
     shard: Shard
     fingerprint: str
     folder: Path
-    settings: Settings
+    task: Task
     carried: list[Column]
     notes: dict[str, str]
-    model: Path
-    digest: str
-    batch_size: int
-    threads: int
 
     @property
     def part(self) -> str:
@@ -98,20 +92,17 @@ class Made:
     warned: list[tuple[type[Warning], str]]
 
 
-def _make(job: Job, model: Model, *, decoders: int, watch: Callable[[int], object]) -> Entry:
+def _make(job: Job, *, decoders: int | None = None, watch: Callable[[int], object]) -> Entry:
     """Make one part of a catalogue."""
     started, shard, tally = time.perf_counter(), job.shard, Tally()
     _check_unchanged(job)
-    columns = columns_of(shard.source, model, job.settings)
-    batches = classified(
+    columns = job.task.columns(shard.source)
+    batches = job.task.rows(
         shard.source,
-        model,
-        job.settings,
         tally,
         carried=job.carried,
         start=shard.start,
         stop=shard.stop,
-        batch_size=job.batch_size,
         decoders=decoders,
         name=shard.name,
     )
@@ -152,7 +143,7 @@ def _check_unchanged(job: Job) -> None:
 
 
 def _make_elsewhere(pickled: bytes) -> Made:
-    """Make one part in a worker, which opens the model only once.
+    """Make one part in a worker.
 
     The job is unpickled here, because a source opens its files then: an error is attributed to the shard, whereas in
     the unpickling of the pool it would kill the worker.
@@ -160,13 +151,7 @@ def _make_elsewhere(pickled: bytes) -> Made:
 
     def make() -> Entry:
         job: Job = pickle.loads(pickled)  # noqa: S301 - from the process that started this one
-        model = _model(job.model, job.threads)
-        if model.card.digest != job.digest:
-            message = (
-                f"{job.model} is another model on this worker than in the calling process: {model.card.digest[:12]}"
-            )
-            raise ModelError(message)
-        return _make(job, model, decoders=job.threads, watch=_stop_on_request)
+        return _make(job, watch=_stop_on_request)
 
     return _listening(make)
 
@@ -176,11 +161,6 @@ def _listening(make: Callable[[], Entry]) -> Made:
     with warnings.catch_warnings(record=True) as caught:
         entry = make()
     return Made(entry, [(one.category, str(one.message)) for one in caught])
-
-
-@functools.cache
-def _model(path: Path, threads: int) -> Model:
-    return load_model(path, threads=threads)
 
 
 class Engine(Protocol):
@@ -196,24 +176,24 @@ class Engine(Protocol):
         """Replace dead workers."""
 
 
-def open_engine(model: Model, count: Count, workers: int, dask: str | None) -> AbstractContextManager[Engine]:
+def open_engine(count: Count, workers: int, dask: str | None) -> AbstractContextManager[Engine]:
     """Open the requested engine."""
     if dask is not None:
         return _dask(dask, workers)
-    return _processes(workers) if workers > 1 else nullcontext(_Here(model, count))
+    return _processes(workers) if workers > 1 else nullcontext(_Here(count))
 
 
 class _Here:
-    """The calling process, which makes one part after the other, with all cores for the network."""
+    """The calling process, which makes one part after the other, with all cores."""
 
-    def __init__(self, model: Model, count: Count) -> None:
-        self._model, self._count = model, count
+    def __init__(self, count: Count) -> None:
+        self._count = count
 
     def submit(self, job: Job) -> "Future[Made]":
         future: Future[Made] = Future()
         before = self._count.done
         try:
-            made = _listening(lambda: _make(job, self._model, decoders=2, watch=self._count.add))
+            made = _listening(lambda: _make(job, decoders=2, watch=self._count.add))
         except Exception as error:  # noqa: BLE001 - like an executor; `run_jobs` handles the exception
             future.set_exception(error)
         else:

@@ -1,28 +1,17 @@
 """Classify galaxies into a catalogue, in memory or on disk."""
 
 import os
-import time
-import warnings
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-from threadpoolctl import threadpool_limits
-
 from peculiar.catalogs.catalog import Catalog
-from peculiar.catalogs.rows import Settings, carried_columns, classified, columns_of, provenance
-from peculiar.catalogs.survey import write_survey
-from peculiar.catalogs.tally import Summary, Tally
-from peculiar.errors import IncompleteError, PeculiarWarning, UsageError
+from peculiar.catalogs.make import absolute, make_catalog
+from peculiar.catalogs.rows import Classification, Settings
 from peculiar.images.decode import parse_crop
 from peculiar.models.model_file import Model, load_model
-from peculiar.progress import reporting
-from peculiar.sources import MemorySource, open_pictures
-from peculiar.sources.stream import Source
-from peculiar.tables.writers.stream import schema_of
+from peculiar.sources import open_pictures
 
 
 def predict(
@@ -152,94 +141,25 @@ def predict(
     """
     model = model if isinstance(model, Model) else load_model(model)
     if dask is not None:  # the workers of a cluster may have other working directories
-        data, positions = _absolute(data), None if positions is None else Path(positions).absolute()
+        data, positions = absolute(data), None if positions is None else Path(positions).absolute()
     source = open_pictures(data, positions, stamp_size=stamp_size, bands=bands, id=id, ra=ra, dec=dec)
     framing = replace(model.framing, fast=fast)
     if crop is not None:
         framing = replace(framing, crop=parse_crop(crop) if isinstance(crop, str) else crop)
     settings = Settings(framing, model.card.views if views is None else views, embeddings)
     model.check_views(settings.views)
-    with ExitStack() as stack:
-        if progress is None:
-            progress = stack.enter_context(reporting("classified")) if verbose else _silent
-        if out is None or isinstance(source, MemorySource):
-            on_disk = {"workers": workers > 1, "dask": dask, "shard_rows": shard_rows, "restart": restart}
-            stray = [name for name, value in {**on_disk, "partial": partial}.items() if value]
-            if stray:
-                message = f"{', '.join(stray)}: only for pictures in files and a catalogue on disk (out)"
-                raise UsageError(message)
-            catalog = _in_memory(source, model, settings, keep, batch_size, progress)
-            if out is not None:
-                catalog.write(out)
-            _warn_of_nothing(source, len(catalog))
-            return catalog
-        summary = write_survey(
-            source,
-            Path(out),
-            model,
-            settings,
-            keep=keep,
-            batch_size=batch_size,
-            workers=workers,
-            dask=dask,
-            shard_rows=shard_rows,
-            restart=restart,
-            overwrite=overwrite,
-            partial=partial,
-            progress=progress,
-        )
-    if summary.failed and not partial:
-        raise IncompleteError(_failure_message(summary), summary)
-    catalog = Catalog.of_file(Path(out), pictures=source)
-    catalog.summary = summary
-    _warn_of_nothing(source, summary.tally.rows)
-    return catalog
-
-
-def _warn_of_nothing(source: Source, rows: int) -> None:
-    if not rows:
-        warnings.warn(f"{source.path} holds no galaxies; the catalogue is empty", PeculiarWarning, stacklevel=3)
-
-
-def _in_memory(
-    source: Source,
-    model: Model,
-    settings: Settings,
-    keep: Sequence[str],
-    batch_size: int,
-    progress: Callable[[int, int | None], object],
-) -> Catalog:
-    started, tally, total = time.perf_counter(), Tally(), len(source)
-    columns = columns_of(source, model, settings)
-    carried = carried_columns(source, columns, keep)
-    batches = []
-    made = classified(source, model, settings, tally, carried=carried, batch_size=batch_size, name=source.name)
-    with threadpool_limits(1):  # as in `peculiar.catalogs.engines`
-        for batch in made:
-            batches.append(batch)
-            progress(tally.rows, total)
-    columns += carried
-    table = pa.Table.from_batches(batches, schema_of(columns))
-    catalog = Catalog.of_rows(columns, table, provenance(source, model, settings), pictures=source)
-    catalog.summary = Summary(None, tally, {}, 0, time.perf_counter() - started)
-    return catalog
-
-
-def _failure_message(summary: Summary) -> str:
-    name, reason = next(iter(summary.failed.items()))
-    count = len(summary.failed)
-    which = "1 part of the data failed" if count == 1 else f"{count:,} parts of the data failed, the first"
-    return (
-        f"{which}: {name}: {reason}; repair it, and the same call continues with the "
-        "rest. partial=True writes the catalogue without the failed parts"
+    return make_catalog(
+        Classification(model, settings, batch_size),
+        source,
+        out,
+        done="classified",
+        keep=keep,
+        workers=workers,
+        dask=dask,
+        shard_rows=shard_rows,
+        restart=restart,
+        overwrite=overwrite,
+        partial=partial,
+        progress=progress,
+        verbose=verbose,
     )
-
-
-def _silent(done: int, total: int | None) -> None:
-    """Ignore the progress."""
-
-
-def _absolute(data: Any) -> Any:
-    if isinstance(data, str | os.PathLike):
-        return Path(data).absolute()
-    return [_absolute(one) for one in data] if isinstance(data, list | tuple) else data

@@ -1,11 +1,14 @@
 """Rows of a catalogue: probabilities, classes, novelty and flags of each galaxy."""
 
+import functools
 import json
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -14,11 +17,11 @@ from numpy.typing import NDArray
 
 from peculiar.catalogs.tally import FLAG_MEANINGS, SHOWS_NOTHING, Flag, Tally, unlike
 from peculiar.catalogs.vote_columns import vote_columns, vote_values
-from peculiar.errors import DataError, UsageError
+from peculiar.errors import DataError, ModelError, UsageError
 from peculiar.images.artefacts import MEASURES, measure_artefacts
 from peculiar.images.decode import Framing
 from peculiar.metrics.prediction_sets import name_sets, prediction_sets
-from peculiar.models.model_file import Model
+from peculiar.models.model_file import Model, load_model
 from peculiar.models.predict import NO_ANSWER, readable_batches
 from peculiar.questions.column_names import COLUMNS_NOTE, answer_columns, class_columns
 from peculiar.questions.question import Question
@@ -88,11 +91,6 @@ def catalog_columns(
         text = "embedding of the picture; similar pictures have similar embeddings"
         columns.append(Column("embedding", pa.list_(pa.float32(), model.embedding_size), text))
     return columns
-
-
-def columns_of(source: Source, model: Model, settings: Settings) -> list[Column]:
-    """Return the columns of the catalogue of a source, without the columns copied from the source."""
-    return catalog_columns(model, positions=source.positioned, embeddings=settings.embeddings, id_type=source.id_type)
 
 
 def carried_columns(source: Source, columns: Sequence[Column], keep: Sequence[str]) -> list[Column]:
@@ -211,49 +209,17 @@ def catalog_batches(
         yield pa.RecordBatch.from_arrays(arrays, names=names)
 
 
-def classified(
-    source: Source,
-    model: Model,
-    settings: Settings,
-    tally: Tally,
-    *,
-    carried: Sequence[Column] = (),
-    start: int = 0,
-    stop: int | None = None,
-    batch_size: int = 32,
-    decoders: int = 2,
-    name: str = "",
+def side_by_side(
+    batches: Iterator[pa.RecordBatch], carried: Iterator[pa.RecordBatch], name: str
 ) -> Iterator[pa.RecordBatch]:
-    """Classify rows of a source into rows of a catalogue, with the columns copied from the source.
+    """Yield batches joined with the columns of other batches, which have the same rows in different chunks.
 
     Parameters
     ----------
-    source : Source
-    model : Model
-    settings : Settings
-    tally : Tally
-        Counts the rows that were yielded.
-    carried : sequence of Column
-        As returned by `carried_columns`.
-    start, stop : int
-        Range of rows; default: all.
-    batch_size : int
-        Number of pictures per batch; it changes only the speed.
-    decoders : int
-        Number of threads that decode pictures.
+    batches, carried : iterator of pyarrow.RecordBatch
     name : str
         Name of the rows, for messages.
     """
-    galaxies = source.galaxies(settings.framing, threads=decoders, start=start, stop=stop)
-    columns = columns_of(source, model, settings)
-    batches = catalog_batches(galaxies, columns, model, settings, tally, batch_size=batch_size)
-    return _side_by_side(batches, source.carried(carried, start, stop), name) if carried else batches
-
-
-def _side_by_side(
-    batches: Iterator[pa.RecordBatch], carried: Iterator[pa.RecordBatch], name: str
-) -> Iterator[pa.RecordBatch]:
-    """Yield batches joined with the columns of other batches, which have the same rows in different chunks."""
     held: pa.Table | None = None
     for batch in batches:
         while held is None or len(held) < len(batch):
@@ -372,3 +338,96 @@ def provenance(source: Source, model: Model, settings: Settings) -> dict[str, st
         "credits": "; ".join(model.card.credits),
         **source.notes,
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """The work of `predict`; see `peculiar.catalogs.task.Task`.
+
+    Parameters
+    ----------
+    model : Model
+    how : Settings
+    batch_size : int
+        Number of pictures per batch; it changes only the speed.
+    threads : int
+        Number of cores of a worker.
+    """
+
+    model: Model
+    how: Settings
+    batch_size: int = 32
+    threads: int = 1
+
+    shard_rows: ClassVar[tuple[int, int]] = (128, 2048)
+    command: ClassVar[str] = "predict"
+
+    def __post_init__(self) -> None:
+        """Check the range before anything is written."""
+        if self.batch_size < 1:
+            message = f"batch_size has to be at least 1; received {self.batch_size}"
+            raise UsageError(message)
+
+    @property
+    def digest(self) -> str:
+        """Digest of the model."""
+        return self.model.card.digest
+
+    def settings(self) -> dict[str, Any]:
+        """Return the settings that decide the result."""
+        framing = self.how.framing
+        return {
+            "crop": framing.crop,
+            "size": framing.size,
+            "margin": framing.margin,
+            "fast": framing.fast,
+            "views": self.how.views,
+            "embeddings": self.how.embeddings,
+        }
+
+    def columns(self, source: Source) -> list[Column]:
+        """Return the columns of the catalogue of a source, without the columns copied from the source."""
+        embeddings = self.how.embeddings
+        return catalog_columns(self.model, positions=source.positioned, embeddings=embeddings, id_type=source.id_type)
+
+    def notes(self, source: Source) -> dict[str, str]:
+        """Return the notes on how a catalogue was made."""
+        return provenance(source, self.model, self.how)
+
+    def rows(
+        self,
+        source: Source,
+        tally: Tally,
+        *,
+        carried: Sequence[Column] = (),
+        start: int = 0,
+        stop: int | None = None,
+        decoders: int | None = None,
+        name: str = "",
+    ) -> Iterator[pa.RecordBatch]:
+        """Classify rows of a source into rows of a catalogue, with the columns copied from the source."""
+        galaxies = source.galaxies(self.how.framing, threads=decoders or self.threads, start=start, stop=stop)
+        columns = self.columns(source)
+        batches = catalog_batches(galaxies, columns, self.model, self.how, tally, batch_size=self.batch_size)
+        return side_by_side(batches, source.carried(carried, start, stop), name) if carried else batches
+
+    def with_threads(self, threads: int) -> "Classification":
+        """Return the same work for a worker with so many cores."""
+        return replace(self, threads=threads)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the path of the model, which a worker opens only once."""
+        return _reopened, (self.model.path, self.digest, self.how, self.batch_size, self.threads)
+
+
+def _reopened(path: Path, digest: str, how: Settings, batch_size: int, threads: int) -> Classification:
+    model = _model(path, threads)
+    if model.card.digest != digest:
+        message = f"{path} is another model on this worker than in the calling process: {model.card.digest[:12]}"
+        raise ModelError(message)
+    return Classification(model, how, batch_size, threads)
+
+
+@functools.cache
+def _model(path: Path, threads: int) -> Model:
+    return load_model(path, threads=threads)

@@ -1,4 +1,4 @@
-"""Classification of a survey into a catalogue: shard by shard on any executor, resumable, merged at the end.
+"""Work on the galaxies of a survey, made into a table: shard by shard on any executor, resumable, merged at the end.
 
 One shard of the input makes one part of the catalogue. A part gets its final name when it is complete and on disk, and
 then its line in the ledger; a killed run loses only the shards in progress.
@@ -17,30 +17,28 @@ import pyarrow as pa
 
 from peculiar.catalogs.engines import CHANGED, Count, Job, open_engine, run_jobs
 from peculiar.catalogs.ledger import Entry, Header, Ledger, open_ledger, read_header
-from peculiar.catalogs.rows import Settings, carried_columns, columns_of, provenance
+from peculiar.catalogs.rows import carried_columns
 from peculiar.catalogs.tally import Summary, Tally
+from peculiar.catalogs.task import Task
 from peculiar.errors import PeculiarWarning, UsageError
 from peculiar.files.claims import Request, claiming, inputs_digest
 from peculiar.files.writing import check_apart, writing
-from peculiar.models.model_file import Model, cores
+from peculiar.models.model_file import cores
 from peculiar.sources.stream import Shard, Source
 from peculiar.tables.column import Column
 from peculiar.tables.reader import TableReader
 from peculiar.tables.writers import format_to_write, write_table
 
-# Rows per shard: a few seconds of work, which a crash may cost; fewer if several workers would otherwise be idle
-# towards the end.
-_MOST_ROWS, _LEAST_ROWS, _FEWEST_SHARDS = 2048, 128, 16
+# A task's largest shards are made smaller if several workers would otherwise be idle towards the end.
+_FEWEST_SHARDS = 16
 
 
 def write_survey(
     source: Source,
     out: Path,
-    model: Model,
-    settings: Settings,
+    task: Task,
     *,
     keep: Sequence[str] = (),
-    batch_size: int = 32,
     workers: int = 1,
     dask: str | None = None,
     shard_rows: int | None = None,
@@ -49,21 +47,19 @@ def write_survey(
     partial: bool = False,
     progress: Callable[[int, int | None], object] = lambda done, total: None,
 ) -> Summary:
-    """Classify every galaxy of a source into a catalogue on disk, in constant memory.
+    """Work on every galaxy of a source, and write a table of the results, in constant memory.
 
-    A killed run continues when it is started again. Shard size, batch size, workers and engine do not change the
-    result.
+    A killed run continues when it is started again. Shard size, workers and engine do not change the result.
 
     Parameters
     ----------
     source : Source
     out : path
-        The catalogue: a table of any format, which appears once it is complete (until then, finished parts are in the
+        The result: a table of any format, which appears once it is complete (until then, finished parts are in the
         folder ``<out>.parts``); or, without a suffix, a folder of Parquet parts.
-    model : Model
-    settings : Settings
-        Settings that decide the catalogue.
-    keep, batch_size, workers, dask, shard_rows, restart, overwrite, partial
+    task : Task
+        The work, such as a classification.
+    keep, workers, dask, shard_rows, restart, overwrite, partial
         As in `peculiar.catalogs.predict.predict`.
     progress : callable
         Called with the number of finished galaxies and the total; the total is None if a damaged file cannot be
@@ -92,9 +88,9 @@ def write_survey(
     Warns
     -----
     PeculiarWarning
-        If part of the input has changed since the run was started, and is classified again.
+        If part of the input has changed since the run was started, and is read again.
     """
-    for name, number in (("workers", workers), ("shard_rows", shard_rows), ("batch_size", batch_size)):
+    for name, number in (("workers", workers), ("shard_rows", shard_rows)):
         if number is not None and number < 1:
             message = f"{name} has to be at least 1; received {number}"
             raise UsageError(message)
@@ -102,13 +98,13 @@ def write_survey(
     check_apart(out, source.path, *source.files())
     format = format_to_write(out) if out.suffix else None
     folder = out.with_name(f"{out.name}.parts") if format else out
-    shard_rows = shard_rows or _shard_rows(source, read_header(folder, restart=restart))
+    shard_rows = shard_rows or _shard_rows(task, source, read_header(folder, restart=restart))
     plan = list(source.shards(shard_rows))
     prints = {shard.name: shard.fingerprint() for shard in plan}
-    columns = columns_of(source, model, settings)
+    columns = task.columns(source)
     carried = carried_columns(source, columns, keep)
-    header = _header(source, model, settings, shard_rows, keep)
-    request = _request(source, header, partial=partial, overwrite=overwrite)
+    header = _header(source, task, shard_rows, keep)
+    request = _request(task.command, source, header, partial=partial, overwrite=overwrite)
     if format:
         request.check(out)
         if request.done(out) and not restart:
@@ -119,24 +115,10 @@ def write_survey(
         count = Count(kept, _rows(plan), progress)
         missing = [shard for shard in plan if shard.name not in ledger.entries]
         workers = max(1, min(workers, len(missing)))
-        notes, threads = provenance(source, model, settings), max(1, cores() // workers)
-        jobs = (
-            Job(
-                shard,
-                prints[shard.name],
-                folder.resolve(),
-                settings,
-                carried,
-                notes,
-                model.path,
-                model.card.digest,
-                batch_size,
-                threads,
-            )
-            for shard in missing
-        )
+        notes, task = task.notes(source), task.with_threads(max(1, cores() // workers))
+        jobs = (Job(shard, prints[shard.name], folder.resolve(), task, carried, notes) for shard in missing)
         warned: Counter[tuple[type[Warning], str]] = Counter()
-        with open_engine(model, count, workers, dask) as engine:
+        with open_engine(count, workers, dask) as engine:
             failed = run_jobs(jobs, engine, ledger, count, warned)
         failed |= _changed_meanwhile(plan, prints, ledger)
         tally = _sum(ledger.entries.values())
@@ -150,12 +132,12 @@ def write_survey(
     return result
 
 
-def _request(source: Source, header: Header, *, partial: bool, overwrite: bool) -> Request:
+def _request(command: str, source: Source, header: Header, *, partial: bool, overwrite: bool) -> Request:
     """Return an identifier of this call, from everything that decides the catalogue."""
     settings = {name: value for name, value in header.settings.items() if name != "shard_rows"}
     facts = [metadata.version("peculiar"), header.model, settings, partial, inputs_digest(source.behind(0, None))]
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-    return Request("predict", digest, (source.path, *source.files()), overwrite=overwrite)
+    return Request(command, digest, (source.path, *source.files()), overwrite=overwrite)
 
 
 def _done(out: Path, request: Request, folder: Path, header: Header, seconds: float) -> Summary:
@@ -169,35 +151,22 @@ def _done(out: Path, request: Request, folder: Path, header: Header, seconds: fl
     return Summary(out, tally, facts.get("failed", {}), tally.rows, seconds, already=True)
 
 
-def _shard_rows(source: Source, begun: Header | None) -> int:
+def _shard_rows(task: Task, source: Source, begun: Header | None) -> int:
     """Return the number of rows per shard: as before for a continued run, else enough shards for all workers."""
+    least, most = task.shard_rows
     if begun is not None:
-        return int(begun.settings.get("shard_rows", _MOST_ROWS))
-    known = sum((shard.stop or 0) - shard.start for shard in source.shards(_MOST_ROWS))
-    return min(max(-(-known // _FEWEST_SHARDS), _LEAST_ROWS), _MOST_ROWS)
+        return int(begun.settings.get("shard_rows", most))
+    known = sum((shard.stop or 0) - shard.start for shard in source.shards(most))
+    return min(max(-(-known // _FEWEST_SHARDS), least), most)
 
 
-def _header(source: Source, model: Model, settings: Settings, shard_rows: int, keep: Sequence[str]) -> Header:
-    framing = settings.framing
-    return Header(
-        source=source.name,
-        model=model.card.digest,
-        settings={
-            "crop": framing.crop,
-            "size": framing.size,
-            "margin": framing.margin,
-            "fast": framing.fast,
-            "views": settings.views,
-            "embeddings": settings.embeddings,
-            "keep": ", ".join(keep),
-            "shard_rows": shard_rows,
-            **source.notes,
-        },
-    )
+def _header(source: Source, task: Task, shard_rows: int, keep: Sequence[str]) -> Header:
+    settings = {**task.settings(), "keep": ", ".join(keep), "shard_rows": shard_rows, **source.notes}
+    return Header(source=source.name, model=task.digest, settings=settings)
 
 
 def _drop_changed(plan: list[Shard], prints: dict[str, str], ledger: Ledger, source: Source) -> None:
-    """Drop the parts of shards that have changed since the run was started, to classify them again.
+    """Drop the parts of shards that have changed since the run was started, to read them again.
 
     Files are recognised by name, size and time, or else by content.
     """
@@ -223,13 +192,13 @@ def _drop_changed(plan: list[Shard], prints: dict[str, str], ledger: Ledger, sou
     if changed:
         message = (
             f"{source.path} has changed since the run in {ledger.folder} was started: {_listed(changed)}. The changed "
-            "files are classified again"
+            "files are read again"
         )
         warnings.warn(message, PeculiarWarning, stacklevel=3)
 
 
 def _changed_meanwhile(plan: list[Shard], prints: dict[str, str], ledger: Ledger) -> dict[str, str]:
-    """Return the shards whose input changed after they were classified, with the reason of failure."""
+    """Return the shards whose input changed after they were read, with the reason of failure."""
     failed = {}
     for shard in plan:
         entry = ledger.entries.get(shard.name)
@@ -258,7 +227,7 @@ def _repeat(warned: Counter[tuple[type[Warning], str]]) -> None:
 
 
 def _rows(plan: list[Shard]) -> int | None:
-    """Return the number of rows to classify; None if a file is damaged."""
+    """Return the number of rows to work on; None if a file is damaged."""
     stops = [shard.stop for shard in plan]
     return None if None in stops else sum((shard.stop or 0) - shard.start for shard in plan)
 

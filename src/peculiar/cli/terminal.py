@@ -81,13 +81,13 @@ def show_warning(message: Warning | str, category: type[Warning], *_: Any) -> No
         err.print(str(message))
 
 
-def print_unreadable(problems: Mapping[str, str], count: int) -> None:
-    """Print why pictures cannot be read: the first few, and the number of the others."""
+def print_unreadable(problems: Mapping[str, str], count: int, work: str = "read") -> None:
+    """Print why pictures cannot be read, or measured: the first few, and the number of the others."""
     listed = list(problems.items())[:10]
     for id_, reason in listed:
-        err.print(f"{id_} cannot be read: {reason}")
+        err.print(f"{id_} cannot be {work}: {reason}")
     if count > len(listed):
-        err.print(f"and {count - len(listed):,} more cannot be read")
+        err.print(f"and {count - len(listed):,} more cannot be {work}")
 
 
 def print_json(value: Any) -> None:

@@ -7,7 +7,7 @@ import logging
 import math
 import re
 from collections.abc import Container, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -131,21 +131,27 @@ class Plane:
             its ``EXTVER`` or the only image, and those of the other files. One that is damaged is left out.
         """
         found = []
+        for file, hdu in self.companions(beside):
+            bits = mask_bits(hdu.header)
+            weight = is_weight(hdu.header) if file is self.file else not bits
+            fits = hdu.shape[-2:] == self.shape and math.prod(hdu.shape[:-2]) in (1, math.prod(self.hdu.shape[:-2]))
+            if fits and (bits or weight):
+                try:
+                    pixels = file.pixels(hdu, self.index if math.prod(hdu.shape[:-2]) > 1 else 0)
+                except PictureError:  # the image itself may be whole
+                    logger.debug("a companion of %s is damaged", self.label, exc_info=True)
+                else:
+                    found.append(Map(pixels, bits))
+        return found
+
+    def companions(self, beside: Sequence[FitsFile] = ()) -> Iterator[tuple[FitsFile, Any]]:
+        """Yield the other images of its file that belong to it, and those of companion files, with their files."""
         for file in (self.file, *beside):
             for number, hdu in enumerate(file.hdus):
-                if not hdu.is_image or not _has_data(hdu) or hdu is self.hdu or hdu.shape[-2:] != self.shape:
+                if not hdu.is_image or not _has_data(hdu) or hdu is self.hdu:
                     continue
-                bits = mask_bits(hdu.header)
-                weight = is_weight(hdu.header) if file is self.file else not bits
-                mine = self._has_companion(hdu) if file is self.file else self._has_partner(file, number)
-                if (bits or weight) and mine and math.prod(hdu.shape[:-2]) in (1, math.prod(self.hdu.shape[:-2])):
-                    try:
-                        pixels = file.pixels(hdu, self.index if math.prod(hdu.shape[:-2]) > 1 else 0)
-                    except PictureError:  # the image itself may be whole
-                        logger.debug("a companion of %s is damaged", self.label, exc_info=True)
-                    else:
-                        found.append(Map(pixels, bits))
-        return found
+                if self._has_companion(hdu) if file is self.file else self._has_partner(file, number):
+                    yield file, hdu
 
     def _has_companion(self, hdu: Any) -> bool:
         """Return whether an extension of its file is a companion of this image rather than of another one."""
@@ -213,34 +219,38 @@ def read_bands(
     PictureError
         If there is no image, it is damaged, or the bands do not fit together.
     """
+    with reporting_damage(), quietly(), ExitStack() as opened:
+        found = [plane for file in files for plane in find_planes(opened.enter_context(FitsFile(file)), wanted=wanted)]
+        if not wanted:
+            _check_same_sky(found)
+        planes = choose_planes(found, wanted)
+        _check_same_sky(planes)
+        if len(planes) * math.prod(planes[0].shape) > most:
+            bands = f" in {len(planes)} bands" if len(planes) > 1 else ""
+            reason = (
+                f"it has {planes[0].shape[1]} x {planes[0].shape[0]} pixels{bands}, more than "
+                f"{most / 1e6:.0f} million; cut stamps out of it at the positions of galaxies (--catalog)"
+            )
+            raise PictureError(reason)
+        values = [plane.pixels().whole() for plane in planes]
+        units = {plane.nanomaggies() for plane in planes}
+        uncovered = any(_lacks_data(plane, weights or {}) for plane in planes)
+    unit = units.pop() if len(units) == 1 else None
+    kind = np.uint8 if all(plane.dtype == np.uint8 for plane in values) else np.float32
+    return Bands(np.stack(values, dtype=kind), tuple(plane.name for plane in planes), unit, uncovered)
+
+
+@contextmanager
+def reporting_damage() -> Iterator[None]:
+    """Turn any error in reading a FITS file into a `PictureError`."""
     try:
-        with quietly(), ExitStack() as opened:
-            found = [
-                plane for file in files for plane in find_planes(opened.enter_context(FitsFile(file)), wanted=wanted)
-            ]
-            if not wanted:
-                _check_same_sky(found)
-            planes = choose_planes(found, wanted)
-            _check_same_sky(planes)
-            if len(planes) * math.prod(planes[0].shape) > most:
-                bands = f" in {len(planes)} bands" if len(planes) > 1 else ""
-                reason = (
-                    f"it has {planes[0].shape[1]} x {planes[0].shape[0]} pixels{bands}, more than "
-                    f"{most / 1e6:.0f} million; cut stamps out of it at the positions of galaxies (--catalog)"
-                )
-                raise PictureError(reason)
-            values = [plane.pixels().whole() for plane in planes]
-            units = {plane.nanomaggies() for plane in planes}
-            uncovered = any(_lacks_data(plane, weights or {}) for plane in planes)
+        yield
     except PictureError:
         raise
     except DataError as error:
         raise PictureError(str(error)) from error
     except Exception as error:  # astropy reports damage with various exceptions
         raise PictureError(f"it is damaged FITS, or cut short ({error})") from error
-    unit = units.pop() if len(units) == 1 else None
-    kind = np.uint8 if all(plane.dtype == np.uint8 for plane in values) else np.float32
-    return Bands(np.stack(values, dtype=kind), tuple(plane.name for plane in planes), unit, uncovered)
 
 
 def _lacks_data(plane: Plane, weights: Mapping[Path, Sequence[Path]]) -> bool:

@@ -5,6 +5,7 @@ import logging
 import math
 import weakref
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from peculiar.files.limits import MOSAIC_BYTES
 from peculiar.images.coverage import lacking
 from peculiar.images.fits import TWIST, choose_planes, find_images, find_planes, open_maps
 from peculiar.images.fits_file import FitsFile, Pixels, quietly
+from peculiar.images.linear import Exposure, Linear
 from peculiar.images.wcs import Sky, check_back, read_sky
 
 logger = logging.getLogger(__name__)
@@ -31,6 +33,13 @@ class Layer(NamedTuple):
     extension: int
     weights: tuple[Path, ...] = ()
     """Its weight maps in files of their own."""
+    companions: tuple[tuple[Path, tuple[str, ...]], ...] = ()
+    """All companions in files of their own, with the words that name them."""
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Its file, and those of its companions."""
+        return tuple(dict.fromkeys((self.path, *self.weights, *(path for path, _ in self.companions))))
 
 
 class Stamp(NamedTuple):
@@ -85,6 +94,7 @@ class Field:
 
     def __init__(self, layers: Sequence[Layer], wanted: Sequence[str] = ()) -> None:
         files = list(dict.fromkeys(layer.path for layer in layers))
+        self._layers, self._wanted = tuple(layers), tuple(wanted)
         name = files[0].name if len(files) == 1 else f"{files[0].name} and {len(files) - 1} more"
         with quietly():
             opened = {path: FitsFile(path, mapped=True, most=MOSAIC_BYTES) for path in files}
@@ -174,6 +184,37 @@ class Field:
                     lacks = unknown if lacks is None else lacks | unknown
                 missing += 0 if lacks is None else int(np.count_nonzero(lacks))
         return Stamp(stamp, outside, missing)
+
+    @cached_property
+    def exposure(self) -> Exposure:
+        """One of the bands, unstretched, with its noise."""
+        only: dict[Path, set[int]] = {}
+        beside: dict[Path, dict[Path, Sequence[str]]] = {}
+        for layer in self._layers:
+            only.setdefault(layer.path, set()).add(layer.extension)
+            beside.setdefault(layer.path, {}).update(layer.companions)
+        opened = Exposure(list(only), self._wanted, beside, only=only, mapped=True)
+        weakref.finalize(self, opened.close)
+        return opened
+
+    def linear(self, ra: float, dec: float, side: int) -> Linear:
+        """Cut a stamp of one band around a position, unstretched, with its noise.
+
+        Parameters
+        ----------
+        ra, dec : float
+            ICRS, in degrees.
+        side : int
+            Of the stamp, in pixels.
+
+        Raises
+        ------
+        PictureError
+            If the image is damaged there.
+        """
+        sky = self.exposure.sky or self.sky
+        ((column, row),) = sky.place(np.array([ra]), np.array([dec])).tolist()
+        return self.exposure.cut(column, row, side)
 
     def sample(self) -> NDArray[np.float32]:
         """Return pixels from all over the mosaic, (bands, n), the same at every call."""

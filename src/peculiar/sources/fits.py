@@ -11,6 +11,7 @@ from peculiar.images.companions import companion_files, companions_of
 from peculiar.images.coverage import weights_among
 from peculiar.images.fits import file_band, known_bands, split_band, split_suffix
 from peculiar.images.fits_file import FITS_SUFFIXES
+from peculiar.images.linear import read_linear
 from peculiar.images.stamps import sky_centre
 from peculiar.images.stretch import Stretch, notes_of_fits
 from peculiar.questions.question import question_for
@@ -68,7 +69,7 @@ class FitsSource(Source):
             )
         pictures = sorted(file for file in files if file not in beside)
         companions = companions_of(files, self._root, known_bands(self._bands))
-        self._weights = {file: found for file in pictures if (found := weights_among(companions.get(file, {})))}
+        self._companions = {file: companions[file] for file in pictures if file in companions}
         self._galaxies = list(group_files(pictures, self._root, self._bands).items())
         self._naming = Naming.of(id_ for id_, _ in self._galaxies)
         labels = self._naming.labels
@@ -84,10 +85,12 @@ class FitsSource(Source):
     def rows(self, start: int = 0, stop: int | None = None) -> Iterator[Row]:
         """Yield rows whose files are not yet read."""
         for id_, files in self._galaxies[start:stop]:
-            weights = {file: self._weights[file] for file in files if file in self._weights}
+            beside = {file: self._companions[file] for file in files if file in self._companions}
+            weights = {file: weights_among(found) for file, found in beside.items()}
             picture = partial(read_flagged, files, self._bands, self._stretch, weights)
             position = sky_centre(files[0]) if self.positioned else None
-            yield Row(id_, picture, self._naming.label(id_), position)
+            linear = partial(read_linear, files, self._bands, beside)
+            yield Row(id_, picture, self._naming.label(id_), position, linear=linear)
 
     def ids(self) -> list[str]:
         """Return the id of every galaxy, without opening files."""
@@ -103,11 +106,11 @@ class FitsSource(Source):
             piece = copy.copy(self)
             piece._galaxies = self._galaxies[start : start + rows]
             own = {file for _, files in piece._galaxies for file in files}
-            piece._weights = {file: weights for file, weights in self._weights.items() if file in own}
+            piece._companions = {file: found for file, found in self._companions.items() if file in own}
             yield Shard(f"{self.name}:{start}-{start + len(piece)}", piece, 0, len(piece))
 
     def files(self) -> Sequence[Path]:
-        """Return the files of all galaxies, with their weight maps."""
+        """Return the files of all galaxies, with their companions: weight maps and the like."""
         return self._read(0, None)
 
     def fingerprint(self, start: int, stop: int | None) -> str:
@@ -116,7 +119,7 @@ class FitsSource(Source):
 
     def _read(self, start: int, stop: int | None) -> list[Path]:
         images = [file for _, files in self._galaxies[start:stop] for file in files]
-        return [path for file in images for path in (file, *self._weights.get(file, ()))]
+        return [path for file in images for path in (file, *self._companions.get(file, ()))]
 
 
 def fits_below(folder: Path) -> Iterator[Path]:

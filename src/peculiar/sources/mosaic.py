@@ -209,8 +209,8 @@ class MosaicSource(Source):
         return [entry_text(value) for value in self._table.column(name)]
 
     def files(self) -> Sequence[Path]:
-        """Return the mosaics' files, those of their weight maps, and the table."""
-        images = (path for layers in self._layers for layer in layers for path in (layer.path, *layer.weights))
+        """Return the mosaics' files, those of their companions, and the table."""
+        images = (path for layers in self._layers for layer in layers for path in layer.files)
         return [*dict.fromkeys(images), self._catalog]
 
     def described(self, names: Sequence[str]) -> list[Column]:
@@ -359,28 +359,29 @@ class MosaicSource(Source):
 
     def _cut(self, places: "list[_Place]") -> list[Row]:
         """Cut stamps in the order of the files, and return them in the order of the table."""
-        stamps: dict[int, tuple[NDArray[Any], Stretch]] = {}
+        stamps: dict[int, tuple[NDArray[Any], _Site]] = {}
         for number in sorted(range(len(places)), key=lambda number: places[number].order):
             place = places[number]
             if place.sites:
                 try:
-                    stamp, stretch = _best_stamp(place.sites)
+                    stamp, site = _best_stamp(place.sites)
                 except DataError as error:  # a damaged tile
                     place.problem = f"the mosaic cannot be read there: {error}"
                     continue
-                stamps[number] = stamp.pixels, stretch
+                stamps[number] = stamp.pixels, site
                 gaps = stamp.missing or (not stamp.outside and lacks_band(stamp.pixels))
                 place.flags = (EDGE if stamp.outside else 0) | (MISSING if gaps else 0)
-        return [
-            Row(
-                place.id,
-                partial(_stretched, *stamps[number]) if number in stamps else partial(_refuse, place.problem or ""),
-                place.label,
-                place.position,
-                place.flags,
-            )
-            for number, place in enumerate(places)
-        ]
+        return [self._row(place, stamps.get(number)) for number, place in enumerate(places)]
+
+    def _row(self, place: "_Place", found: "tuple[NDArray[Any], _Site] | None") -> Row:
+        if found is None or place.position is None:
+            return Row(place.id, partial(_refuse, place.problem or ""), place.label, place.position, place.flags)
+        stamp, site = found
+        content, linear = (
+            partial(_stretched, stamp, site.stretch),
+            partial(site.field.linear, *place.position, site.side),
+        )
+        return Row(place.id, content, place.label, place.position, place.flags, linear)
 
 
 @dataclass(frozen=True, slots=True)
@@ -412,13 +413,13 @@ class _Place:
         return max((site.side for site in self.sites), default=0)
 
 
-def _best_stamp(sites: Sequence[_Site]) -> tuple[Stamp, Stretch]:
-    """Cut a stamp out of the mosaic with the most of its pixels, usually the first; return its stretch as well."""
+def _best_stamp(sites: Sequence[_Site]) -> tuple[Stamp, _Site]:
+    """Cut a stamp out of the mosaic with the most of its pixels, usually the first."""
 
-    def lack(found: tuple[Stamp, Stretch]) -> float:
+    def lack(found: tuple[Stamp, _Site]) -> float:
         return (found[0].outside + found[0].missing) / found[0].pixels.size
 
-    stamps = ((site.field.cut(site.column, site.row, site.side), site.stretch) for site in sites)
+    stamps = ((site.field.cut(site.column, site.row, site.side), site) for site in sites)
     best = next(stamps)
     while lack(best) and (other := next(stamps, None)) is not None:
         best = min(best, other, key=lack)

@@ -32,6 +32,7 @@ from peculiar.images.decode import (
     read_fits_bands,
 )
 from peculiar.images.fits_file import looks_like_fits
+from peculiar.images.linear import Linear
 from peculiar.images.stretch import Stretch
 from peculiar.sources.paths import as_text, files_digest
 from peculiar.tables.column import Column
@@ -76,6 +77,9 @@ class Row:
         Right ascension and declination, ICRS, in degrees, if known.
     flags : int
         Flags known to the source: `EDGE`, `OFF_MOSAIC` and `MISSING`.
+    linear : callable, optional
+        Function that returns one band unstretched, or raises `PictureError`; for FITS images whose bands or companions
+        the source knows.
     """
 
     id: str
@@ -83,6 +87,7 @@ class Row:
     label: str | None = None
     position: tuple[float, float] | None = None
     flags: int = 0
+    linear: Callable[[], Linear] | None = None
 
     def read(self) -> bytes | NDArray[np.uint8]:
         """Return the encoded picture, or its pixels; raises `PictureError` if this fails."""

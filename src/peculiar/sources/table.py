@@ -18,6 +18,7 @@ import pyarrow.parquet
 
 from peculiar.errors import DataError, PeculiarWarning, PictureError, UnknownNameError
 from peculiar.images.fits_file import looks_like_fits
+from peculiar.images.linear import read_linear
 from peculiar.images.stretch import Stretch, notes_of_fits
 from peculiar.sources.cells import named_file
 from peculiar.sources.columns import LABEL_COLUMNS, class_names, known_sky, positions_of
@@ -355,8 +356,10 @@ class TableSource(Source):
             labels = batch.column(self.label).to_pylist() if self.label else unknown
             positions = positions_of(sky, batch) if sky else unknown
             for picture, id_, label, position in zip(pictures, ids, labels, positions, strict=True):
-                content = self._as_wanted(_content(picture, part.path.parent))
-                yield Row(_name(self._place(part.path), number, id_), content, _class_of(label, names), position)
+                raw = _content(picture, part.path.parent)
+                linear = None if callable(raw) or not self._bands else partial(read_linear, (raw,), self._bands)
+                name, class_ = _name(self._place(part.path), number, id_), _class_of(label, names)
+                yield Row(name, self._as_wanted(raw), class_, position, linear=linear)
                 number += 1
 
     def _as_wanted(

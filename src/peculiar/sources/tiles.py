@@ -4,7 +4,7 @@ import glob
 import logging
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -107,7 +107,7 @@ def find_fields(paths: Sequence[Path], wanted: Sequence[str] = ()) -> list[tuple
     images = []
     for file in files:
         if file not in beside:
-            found, reason = _images(file, wanted, weights_among(companions.get(file, {})))
+            found, reason = _images(file, wanted, companions.get(file, {}))
             images += found
             unused.update({file.name: reason} if reason else {})
     if not images:
@@ -141,8 +141,9 @@ def _files_of(paths: Sequence[Path]) -> list[Path]:
     return sorted(files)
 
 
-def _images(path: Path, wanted: Sequence[str], weights: tuple[Path, ...]) -> tuple[list[_Image], str]:
+def _images(path: Path, wanted: Sequence[str], companions: Mapping[Path, Sequence[str]]) -> tuple[list[_Image], str]:
     """Return the images of a file, reading only its headers; or why there is none."""
+    weights, beside = weights_among(companions), tuple((file, tuple(words)) for file, words in companions.items())
     try:
         with quietly(), FitsFile(path, mapped=True, headers_only=True) as file:
             try:
@@ -158,7 +159,9 @@ def _images(path: Path, wanted: Sequence[str], weights: tuple[Path, ...]) -> tup
                 unpack = file.packed or ("funpack" if planes[0].compressed else "")
                 name = f"{path.name}[{planes[0].label}]" if len(numbers) > 1 else path.name
                 sky = read_sky(hdu.header, file.hdus, shape)
-                images.append(_Image(Layer(path, number, weights), name, shape, sky, bands, planes[0].primary, unpack))
+                images.append(
+                    _Image(Layer(path, number, weights, beside), name, shape, sky, bands, planes[0].primary, unpack)
+                )
     except PictureError as error:
         message = f"{path.name}: {error.reason}"
         raise DataError(message) from error
@@ -186,8 +189,12 @@ def _without_companions(images: list[_Image], unused: dict[str, str]) -> list[_I
         partner = id(image) in doubtful and next((one for one in clear if _same_sky(one, image)), None)
         if partner:
             unused[image.path.name] = f"has the name of a companion image, of {partner.path.name}"
-            if weights_among({image.path: companion_words(image.path)}):
-                partner.layer = partner.layer._replace(weights=(*partner.layer.weights, image.path))
+            words = {image.path: companion_words(image.path)}
+            layer = partner.layer
+            partner.layer = layer._replace(
+                weights=(*layer.weights, *weights_among(words)),
+                companions=(*layer.companions, (image.path, tuple(words[image.path]))),
+            )
         else:
             kept.append(image)
     return kept

@@ -1,0 +1,142 @@
+"""`peculiar measure`: measure sizes, fluxes and shapes of galaxies."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from peculiar.cli.options import DataFiles, DecColumn, IdColumn, Json, Overwrite, Positions, RaColumn, StampSize
+from peculiar.cli.progress import bar
+from peculiar.cli.terminal import err, out, print_json, print_unreadable
+from peculiar.text import counted
+
+if TYPE_CHECKING:
+    from peculiar.catalogs.tally import Summary
+
+EXAMPLES = (
+    "peculiar measure stamps/ --out measures.parquet",
+    "peculiar measure tiles/ --catalog positions.csv --psf 1.2arcsec --out measures.fits",
+)
+
+
+def measure(
+    data: DataFiles,
+    file: Annotated[
+        Path,
+        typer.Option(
+            "--out", help="Table to write: .parquet, .csv, .fits, .vot or .ecsv; or a folder for Parquet parts."
+        ),
+    ] = Path("measures.parquet"),
+    band: Annotated[
+        str | None,
+        typer.Option(
+            help="Band of FITS images to measure: r; default: the middle one of those that predict would use."
+        ),
+    ] = None,
+    positions: Positions = None,
+    stamp_size: StampSize = "128px",
+    psf: Annotated[
+        str | None,
+        typer.Option(
+            help="Width (FWHM) of the point spread function, for images without one of their own: 1.2arcsec or 3px.",
+            show_default=False,
+        ),
+    ] = None,
+    deblend: Annotated[
+        float | None,
+        typer.Option(
+            help="Separate touching objects above this contrast, 0 to 1; default: they count as one galaxy.",
+            show_default=False,
+        ),
+    ] = None,
+    keep_sky: Annotated[
+        bool, typer.Option("--keep-sky", help="Do not subtract the sky: it is subtracted exactly already.")
+    ] = False,
+    id_column: IdColumn = None,
+    ra: RaColumn = None,
+    dec: DecColumn = None,
+    keep: Annotated[
+        str, typer.Option(help="Columns of the data to copy into the table, separated by commas: mag,z,tile.")
+    ] = "",
+    dask: Annotated[
+        str | None,
+        typer.Option(help="Use a Dask cluster: address of its scheduler, or local to start one.", show_default=False),
+    ] = None,
+    shard_rows: Annotated[
+        int | None,
+        typer.Option(
+            help="Approximate number of galaxies per shard, the most that a crash can lose; default: 8 to 256.",
+            show_default=False,
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Number of processes; default: one per core.", show_default=False)
+    ] = None,
+    restart: Annotated[bool, typer.Option("--restart", help="Start over, ignoring earlier results.")] = False,
+    overwrite: Overwrite = False,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Write the table even if parts of the data cannot be read.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Measure galaxies: flux, radii, asymmetry, Sersic fit; the same command continues a run that was stopped."""
+    from peculiar.errors import IncompleteError
+    from peculiar.measurement.measure import measure as run_measure
+    from peculiar.models.model_file import cores
+
+    with bar("; the same command continues from there", task="measuring") as show:
+        try:
+            summary = run_measure(
+                data,
+                file,
+                band=band,
+                positions=positions,
+                stamp_size=stamp_size,
+                psf=psf,
+                deblend=deblend,
+                subtract_sky=not keep_sky,
+                keep=[name.strip() for name in keep.split(",") if name.strip()],
+                id=id_column,
+                ra=ra,
+                dec=dec,
+                workers=cores() if workers is None else workers,
+                dask=dask,
+                shard_rows=shard_rows,
+                restart=restart,
+                overwrite=overwrite,
+                partial=partial,
+                progress=lambda done, total: show(completed=done, total=total),
+            ).summary
+        except IncompleteError as error:
+            summary = error.summary
+    if as_json:
+        print_json(
+            {"out": str(file), **{name: value for name, value in summary.as_dict().items() if name != "classes"}}
+        )
+    else:
+        _print(summary, file)
+    if summary.failed or summary.all_unreadable:
+        raise typer.Exit(1)
+
+
+def _print(summary: "Summary", file: Path) -> None:
+    from peculiar.measurement.columns import UNMEASURED
+
+    if summary.already:
+        out.print(f"Already done: the same command wrote {file} (--restart repeats it)")
+    tally, new = summary.tally, summary.tally.rows - summary.kept
+    print_unreadable(tally.problems, sum(tally.flagged.get(name, 0) for name in UNMEASURED), "measured")
+    earlier = f", {summary.kept:,} of them by an earlier run, {new:,}" if summary.kept and not summary.already else ""
+    pace = "" if summary.already else f" in {summary.seconds:.1f} s ({new / summary.seconds:,.1f} a second)"
+    out.print(f"{counted(tally.rows, 'galaxy')}{earlier}{pace}")
+    if tally.flagged:
+        out.print(f"flagged: {', '.join(f'{name} {count:,}' for name, count in tally.flagged.items())}")
+    for name, reason in summary.failed.items():
+        err.print(f"{name} failed: {reason}")
+    if file.exists():
+        out.print(f"The measures are in {file}")
+    if summary.failed:
+        err.print(
+            f"failed parts of the data: {len(summary.failed):,}; repair them, and the same command continues with the "
+            "rest. --partial writes the table without them"
+        )

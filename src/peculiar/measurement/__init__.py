@@ -1,0 +1,1 @@
+"""Classical measures of galaxies: sizes, fluxes, shapes, asymmetry, Sérsic fits."""
