@@ -347,7 +347,7 @@ def test_names_of_columns_that_headers_of_fits_cannot_hold(tmp_path: Path) -> No
     assert fits.getheader(written, 1)["TTYPE1"] == "\\u03bc_e"
     for name in ("", "x" * 69, "'" * 35, "天" * 12):
         with pytest.raises(
-            UsageError, match=r"has a name that (FITS|this format) cannot hold.* the others with --column"
+            UsageError, match=r"has a name that (FITS|this format) cannot hold.* the others by --column"
         ):
             write(tmp_path / "b.fits", [[1.5]], [Column(name, pa.float64())])
 

@@ -8,6 +8,7 @@ which answer.
 import itertools
 import re
 import unicodedata
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -20,6 +21,9 @@ COLUMNS_NOTE = "answer columns"
 
 _LONGEST = 24
 """Characters that are kept of a question or an answer: a FITS header has room for two such names and more."""
+
+_LONGEST_COUNT = 60
+"""Characters of an answer in the name of a column of votes, as FITS headers write it."""
 
 Columns = dict[str, dict[str, str]]
 """Names of columns, by question and answer."""
@@ -115,6 +119,32 @@ def class_columns(questions: Sequence[Question]) -> dict[str, str]:
         question.name: _free([f"class_{plain(question.name) or place}"], taken)
         for place, question in enumerate(questions)
     }
+
+
+def vote_columns(answers: Sequence[str]) -> dict[str, str]:
+    """Name the columns of votes of a single question: ``n_`` and the answer.
+
+    An answer that a FITS header cannot hold, or that differs from another one only in case, is replaced by its plain
+    name and a checksum. So the name does not depend on the order of the answers.
+
+    Parameters
+    ----------
+    answers : sequence of str
+
+    Returns
+    -------
+    dict of str to str
+        By answer.
+    """
+    folded = Counter(answer.casefold() for answer in answers)
+
+    def name(answer: str) -> str:
+        written = len(answer.encode("ascii", "backslashreplace")) + answer.count("'")  # headers double it
+        if answer == answer.strip() and folded[answer.casefold()] == 1 and written <= _LONGEST_COUNT:
+            return f"n_{answer}"
+        return f"n_{plain(answer)}_{zlib.crc32(answer.encode()):08x}"
+
+    return {answer: name(answer) for answer in answers}
 
 
 def find_answer_columns(

@@ -7,10 +7,12 @@ predicts the fraction of people who would give an answer, which is more than the
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
+from peculiar.questions.column_names import vote_columns
 from peculiar.questions.question import Question
 
 # What Galaxy Zoo's campaigns add to the names of their questions where tables of several are put together, as in
@@ -157,20 +159,24 @@ def find_votes(questions: Sequence[Question], columns: Sequence[str]) -> list[Qu
     `peculiar.labelling.database` (``n_smooth``), and of the tree ``gz2`` and the question ``odd`` by those of the
     Galaxy Challenge (``Class1.1``). Columns that a question names itself come first.
     """
-    forms = (*_FORMS, *(_OF_ONE_QUESTION if len(questions) == 1 else ()))
+    single = len(questions) == 1
+    forms = (*_FORMS, *(_OF_ONE_QUESTION if single else ()))
     plain = {_plain(column): column for column in reversed(columns)}
     found = []
     for question in questions:
         if question.total:
             found += _votes_of_several(question, columns, plain)
             continue
-        candidates = [question.votes, *(_matching(form, question, plain) for form in forms)]
+        candidates = [question.votes, tuple(vote_columns(question.answers).values()) if single else ()]
+        candidates += (_matching(form, question, plain) for form in forms)
         candidates += [
             tuple(f"Class{int(task)}.{number}" for number, _ in enumerate(question.answers, 1))
             for task in re.findall(r"^t(\d\d)_", question.name)
         ]
         candidates.append(_GALAXY_CHALLENGE.get(question.name, ()))
-        found += [replace(question, votes=one) for one in candidates if one and set(one) <= set(columns)][:1]
+        # Answers that differ only in other characters than letters and digits, such as + and -, need exact names.
+        told = (one for one in candidates if one and set(one) <= set(columns) and len({*one}) == len(one))
+        found += [replace(question, votes=one) for one in islice(told, 1)]
     return found
 
 

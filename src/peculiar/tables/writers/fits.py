@@ -22,7 +22,7 @@ from peculiar.errors import DataError, UsageError
 from peculiar.tables.cards import EQUALS, ESCAPED, NOTE, escaped
 from peculiar.tables.column import Column
 from peculiar.tables.writers.records import Extent, measure, records, row_type, shape
-from peculiar.tables.writers.stream import Repertoire, cast, element, plain, schema_of, spool, with_element
+from peculiar.tables.writers.stream import LEAVE_OUT, Repertoire, cast, element, plain, schema_of, spool, with_element
 
 if TYPE_CHECKING:
     from astropy.io import fits
@@ -119,8 +119,7 @@ def _check_names(columns: Sequence[Column]) -> None:
         if not 1 <= len(found) + found.count("'") <= _LONGEST_NAME:  # headers double it
             message = (
                 f"the column {column.name!r} has a name that FITS cannot hold: it takes from 1 to {_LONGEST_NAME} "
-                "characters of ASCII, and others as Python escapes them; select the others with --column, or write "
-                "Parquet"
+                f"characters of ASCII, and others as Python escapes them; write Parquet, or {LEAVE_OUT}"
             )
             raise UsageError(message)
 

@@ -10,7 +10,7 @@ import pyarrow.parquet
 
 from peculiar.errors import UsageError
 from peculiar.tables.column import VOTABLE_CONTENT, VOTABLE_VERSION, WIDTH, Column
-from peculiar.tables.writers.stream import element, regroup, schema_of
+from peculiar.tables.writers.stream import LEAVE_OUT, element, regroup, schema_of
 from peculiar.tables.writers.votable import describe
 
 
@@ -25,7 +25,7 @@ def write(path: Path, columns: Sequence[Column], batches: Iterable[pa.RecordBatc
             message = f"the column {column.name!r} holds lists of length 0, which Parquet cannot; leave it out"
             raise UsageError(message)
         if not column.name:
-            message = "a column has no name (''), and Parquet needs one; select the others with --column"
+            message = f"a column has no name (''), and Parquet needs one; {LEAVE_OUT}"
             raise UsageError(message)
     schema = schema_of(columns)
     widths = {column.name: len("None") for column in columns if pa.types.is_string(column.type)}

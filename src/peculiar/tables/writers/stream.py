@@ -18,6 +18,12 @@ GROUP_ROWS = 1 << 16
 GROUP_BYTES = 1 << 26
 """A piece ends at so many rows or bytes: a row group of Parquet, and the buffer in memory."""
 
+LEAVE_OUT = (
+    "leave it out (name the others by --column in `peculiar data convert`, by --keep in `peculiar predict`, by "
+    "--columns in `peculiar search`)"
+)
+"""How to write a table without a column, for messages."""
+
 
 def schema_of(columns: Sequence[Column], notes: Mapping[str, str] | None = None) -> pa.Schema:
     """Return the columns as a schema."""
@@ -110,7 +116,7 @@ def plain(columns: Sequence[Column], format: Repertoire) -> list[Column]:
         if not column.name or any(unicodedata.category(sign) == "Cc" for sign in column.name):
             message = (
                 f"the column {column.name!r} has a name that this format cannot hold (empty, or with control "
-                "characters); select the others with --column, or rename it"
+                f"characters); rename it, or {LEAVE_OUT}"
             )
             raise UsageError(message)
     return [replace(column, type=_plain(column.name, column.type, format)) for column in columns]
@@ -140,8 +146,7 @@ def _plain(name: str, type: pa.DataType, format: Repertoire) -> pa.DataType:
             if format.loose_lists:
                 return pa.list_(inner)
     message = (
-        f"the column {name!r} holds {type}, which this format cannot hold; write Parquet, or leave it out (name the "
-        "others by --column in `peculiar data convert`, by --keep in `peculiar predict`)"
+        f"the column {name!r} holds {type}, which this format cannot hold; write Parquet, or {LEAVE_OUT}"
     )
     raise UsageError(message)
 
