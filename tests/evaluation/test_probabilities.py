@@ -49,6 +49,16 @@ def test_the_probability_of_the_second_answer_is_enough() -> None:
     assert found.labels.tolist() == [1, 0]
 
 
+@pytest.mark.parametrize(("column", "ringed"), [("p_yes", 0.75), ("p_no", 0.25), ("p_ring_no", 0.25)])
+def test_the_probability_of_either_answer_is_enough_whatever_their_order(column: str, ringed: float) -> None:
+    """A question of the user may be asked as yes or no; labels alone are in alphabetical order."""
+    for questions in ([], [Question("ring", ("yes", "no"))], [Question("ring", ("no", "yes"))]):
+        found = read_table(write(f"id,ring,{column}", f"a,yes,{ringed}", "b,no,0.5"), "ring", questions)
+        yes = found.question.answers.index("yes")
+        assert found.probabilities[:, yes].tolist() == [0.75, 0.5]
+        assert found.labels.tolist() == [yes, 1 - yes]
+
+
 RING = Question("ring", ("none", "ring"))
 
 

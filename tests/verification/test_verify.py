@@ -70,6 +70,20 @@ def test_a_sample_and_its_answers_give_a_threshold_that_holds(
     assert found.more["purity"] is None or found.more["purity"] > 0
 
 
+@pytest.mark.parametrize(("answers", "true"), [(("Ringed", "unsure"), ()), (("unsure", "Ringed"), ["unsure"])])
+def test_an_answer_may_be_called_unsure(
+    tmp_path: Path, catalog: Path, truths: np.ndarray, answers: tuple[str, str], true: list[str]
+) -> None:
+    columns = {"Ringed": "p_ringed", "unsure": "p_unsure"}
+    table = pa.parquet.read_table(catalog)
+    notes = {"answer columns": json.dumps({"four_class": columns})}
+    pa.parquet.write_table(table.replace_schema_metadata(notes), catalog)
+    given = answers_for(catalog, truths, *answers)
+    found = verify(catalog, "p_ringed", write_table(tmp_path / "answers.csv", given), true=true)
+    assert found.cells.answered.sum() == len(given)
+    assert found.notes == []
+
+
 def test_a_wanted_completeness_gives_a_lower_threshold(catalog: Path, truths: np.ndarray) -> None:
     answers = {id_: one == "yes" for id_, one in answers_for(catalog, truths, count=400).items()}
     found = verify(catalog, "p_ringed", answers, completeness=0.6, count=400)

@@ -23,6 +23,7 @@ from peculiar.models.provenance import read_maker
 from peculiar.questions.column_names import plain
 from peculiar.reports import plots
 from peculiar.reports.page import Section, write_page
+from peculiar.sources.joins import partners_of
 from peculiar.tables.column import texts
 from peculiar.tables.reader import TableReader, entry_text
 from peculiar.text import counted, format_score
@@ -229,7 +230,8 @@ def compare_classes(first: Any, second: Any, *, question: str | None = None, id:
     for by_id, name in zip(classes, names, strict=True):
         if not by_id:
             raise LabelError(f"{name}: no galaxy has a class and an id of its own, so there is nothing to compare")
-    common = [id_ for id_ in classes[0] if id_ in classes[1]]
+    partners = partners_of([*classes[0]], classes[1], " and ".join(names))
+    common = [id_ for id_ in classes[0] if id_ in partners]
     if not common:
         like = [next(iter(by_id), "") for by_id in classes]
         message = f"no galaxy is in both: ids of {names[0]} are like {like[0]!r}, those of {names[1]} like {like[1]!r}"
@@ -248,7 +250,8 @@ def compare_classes(first: Any, second: Any, *, question: str | None = None, id:
     notes += differing(of_table(tables[0]), of_table(tables[1]), names)
     answers = tuple(sorted(sets[0] | sets[1]))
     numbers = {answer: number for number, answer in enumerate(answers)}
-    ours, theirs = (np.array([numbers[by_id[id_]] for id_ in common], dtype=np.intp) for by_id in classes)
+    ours = np.array([numbers[classes[0][id_]] for id_ in common], dtype=np.intp)
+    theirs = np.array([numbers[classes[1][partners[id_]]] for id_ in common], dtype=np.intp)
     makers = str(read_maker(tables[0])), str(read_maker(tables[1]))
     return Agreement(names, question or asked[0] or "class", answers, common, ours, theirs, makers, notes)
 

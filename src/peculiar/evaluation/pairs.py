@@ -14,6 +14,7 @@ from peculiar.images.decode import Framing
 from peculiar.metrics.calibration import Bin, reliability
 from peculiar.metrics.paired import Differences, mcnemar
 from peculiar.questions.question import Question
+from peculiar.sources.joins import partners_of
 from peculiar.sources.stream import Source
 from peculiar.text import counted, format_score
 
@@ -120,9 +121,11 @@ class PairedAnswers:
         if self.source is None:
             return {}
         places = {id_: place for place, id_ in enumerate(self.source.ids())}
+        wanted = dict.fromkeys(self.first.ids[row] for row in rows.tolist())
+        own = {its: mine for mine, its in partners_of([*places], wanted, "the pictures and the galaxies").items()}
         found = {}
         for row in rows.tolist():
-            place = places.get(self.first.ids[row])
+            place = places.get(own.get(self.first.ids[row], ""))
             for galaxy in () if place is None else self.source.galaxies(Framing(), start=place, stop=place + 1):
                 if galaxy.picture is not None:
                     found[row] = galaxy.picture
@@ -177,10 +180,11 @@ def align(first: Scored, second: Scored) -> tuple[Scored, Scored, list[str]]:
     places[order] = np.arange(len(order))
     counts = [Counter(one.ids) for one in (first, second)]
     rows_of = {id_: row for row, id_ in enumerate(second.ids)}
+    partners = partners_of(first.ids, rows_of, "the two")
     pairs = [
-        (row, rows_of[id_])
+        (row, rows_of[partners[id_]])
         for row, id_ in enumerate(first.ids)
-        if id_ in rows_of and counts[0][id_] == counts[1][id_] == 1
+        if id_ in partners and counts[0][id_] == counts[1][partners[id_]] == 1
     ]
     if not pairs:
         message = (

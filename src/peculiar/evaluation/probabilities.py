@@ -28,7 +28,7 @@ def read_probabilities(
     ----------
     path : path or TableReader
     question : Question
-        See `peculiar.questions.column_names.find_answer_columns`; for two answers the column of the second is enough.
+        See `peculiar.questions.column_names.find_answer_columns`; for two answers the column of one is enough.
     model : str
         Digest of the model that has to have made it, if known.
     questions : sequence of Question
@@ -50,9 +50,12 @@ def read_probabilities(
     table = as_table(path)
     path = table.path
     names = find_answer_columns(question, table.columns, texts(table.schema.metadata), questions)
-    if len(names) == 2 and names[0] not in table.columns:
-        second = _numbers(table, names[1], question.answers[1])
-        values = np.stack([1 - second, second], axis=1)
+    there = [number for number, name in enumerate(names) if name in table.columns]
+    # Of two answers one has a column: the second of the question, which the labels may name in another order.
+    if len(names) == 2 and len(there) < 2:
+        number = there[0] if there else 1
+        value = _numbers(table, names[number], question.answers[number])
+        values = np.stack([1 - value, value][:: 1 if number else -1], axis=1)
     else:
         values = np.stack(
             [_numbers(table, name, answer) for name, answer in zip(names, question.answers, strict=True)], axis=1

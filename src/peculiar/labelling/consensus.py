@@ -18,6 +18,7 @@ from peculiar.labelling.database import Labels
 from peculiar.metrics.consensus import Answers, RaterSkill, estimate_consensus
 from peculiar.questions.column_names import COLUMNS_NOTE, answer_columns
 from peculiar.questions.question import Question
+from peculiar.sources.joins import partners_of
 from peculiar.tables.column import ID, Column
 from peculiar.tables.identifiers import typed_ids
 from peculiar.tables.reader import TableReader, entry_text
@@ -255,8 +256,10 @@ def _model_of(
     column = table.id_column(id)
     values, known = read_probabilities(table, question)
     model = np.full((len(places), len(question.answers)), np.nan)
-    rows = [(places.get(entry_text(entry) or ""), row) for row, entry in enumerate(table.column(column))]
-    for place, row in rows:
+    ids = [entry_text(entry) or "" for entry in table.column(column)]
+    partners = partners_of(ids, places, f"{catalog} and the answers")
+    for row, id_ in enumerate(ids):
+        place = places.get(partners.get(id_, ""))
         if place is not None and known[row]:
             model[place] = values[row]
     count = int(np.isfinite(model[:, 0]).sum())

@@ -145,6 +145,8 @@ class Population:
         The column.
     answer : str
         The answer whose probability it is, or its name.
+    answers : tuple of str
+        All answers to its question that the catalogue notes.
     ids : list of str
     rows : ndarray of int, shape (n,)
         Of the catalogue.
@@ -157,6 +159,7 @@ class Population:
     catalog: Catalog
     score: str
     answer: str
+    answers: tuple[str, ...]
     ids: list[str]
     rows: NDArray[np.int64]
     scores: NDArray[np.float64]
@@ -206,15 +209,18 @@ def find_population(catalog: Catalog, score: str, where: str | None) -> Populati
     if (repeated := int((known & ~first).sum())) > 0:
         notes.append(f"{counted(repeated, 'row', 'are', 'is')} left out, because an earlier one has the same id.")
     kept = np.flatnonzero(known & first)
+    noted = _answers_of(catalog, score)
+    answer = noted.get(score, score)
     return Population(
-        catalog, score, _answer_of(catalog, score), [ids[row] for row in kept], rows[kept], scores[kept], notes
+        catalog, score, answer, tuple(noted.values()), [ids[row] for row in kept], rows[kept], scores[kept], notes
     )
 
 
-def _answer_of(catalog: Catalog, score: str) -> str:
-    """Return the answer whose probability a column holds, as the catalogue notes it; otherwise the column's name."""
+def _answers_of(catalog: Catalog, score: str) -> dict[str, str]:
+    """Return the answers by column of the question whose probabilities a catalogue notes; empty if it notes none."""
     try:
         noted = json.loads(catalog.notes.get(COLUMNS_NOTE, "{}"))
-        return str(next(answer for columns in noted.values() for answer, name in columns.items() if name == score))
+        columns = next(columns for columns in noted.values() if score in columns.values())
     except (ValueError, AttributeError, StopIteration):  # none, or a note of this name from elsewhere
-        return score
+        return {}
+    return {str(name): str(answer) for answer, name in columns.items()}

@@ -316,7 +316,9 @@ def _answers(
     else:
         place = str(labels)
         _, entries = read_labels(labels, label, id)
-        given = {id_: entry.strip() for id_, entry in entries.items() if entry.strip().casefold() not in _NONE}
+        trimmed = {id_: entry.strip() for id_, entry in entries.items()}
+        meant = {*true, *population.answers}  # an answer of the question may be called unsure
+        given = {id_: entry for id_, entry in trimmed.items() if entry in meant or entry.casefold() not in _NONE}
         unsure = len(entries) - len(given)
         meaning = _true_labels(given.values(), true, population, place)
         by_id = {id_: entry in meaning for id_, entry in given.items()}

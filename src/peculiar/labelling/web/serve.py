@@ -35,7 +35,7 @@ from peculiar.notebook import in_notebook
 from peculiar.questions.column_names import find_answer_columns
 from peculiar.questions.question import Question, Tree, find_tree
 from peculiar.sources import Paths, open_source
-from peculiar.sources.joins import join_rows
+from peculiar.sources.joins import join_rows, partners_of
 from peculiar.sources.stream import Source
 from peculiar.tables.column import ID
 from peculiar.tables.identifiers import id_texts
@@ -144,7 +144,7 @@ def label(
             pictures=pictures,
             question=question,
             learned=learned,
-            only=_ids_of(only),
+            only=_ids_of(only, id),
             id=id,
             strategy=strategy,
             apart=apart,
@@ -209,7 +209,7 @@ def open_session(
     if pictures is None:
         source = _open_pictures(data, id)
         ids = IdIndex(source.ids())
-        _check_only(only, ids, source.path)
+        only = _joined_only(only, ids, source.path)
         return Session(
             ids, Pictures(source), tree, labels, learned=asked.name, seed=seed, id_type=source.id_type, only=only
         )
@@ -222,7 +222,7 @@ def open_session(
     if (places < 0).all():
         message = f"{pictures} holds none of the galaxies of {catalog.place}: {ids[0]} is not among them"
         raise UsageError(message)
-    _check_only(only, ids, catalog.place)
+    only = _joined_only(only, ids, catalog.place)
     loop = Loop(known, asked.answers, strategy=strategy, apart=apart, every=every, seed=seed)
     names = find_answer_columns(asked, list(catalog.columns), catalog.notes)
     table = catalog.take(np.arange(len(catalog)), [name for name in names if name in catalog.columns])
@@ -246,8 +246,8 @@ def open_session(
 def _predicted(names: Sequence[str], chances: Mapping[str, NDArray[np.floating]]) -> NDArray[np.int64] | None:
     """Return the number of the most probable answer of each galaxy, -1 if unknown; None without probabilities."""
     known = [chances.get(name) for name in names]
-    if len(known) == 2 and known[0] is None and known[1] is not None:
-        known[0] = 1 - known[1]
+    if len(known) == 2:
+        known = [1 - other if one is None and other is not None else one for one, other in zip(known, known[::-1], strict=True)]
     columns = [one for one in known if one is not None]
     if len(columns) < len(names):
         return None
@@ -271,20 +271,28 @@ def open_gallery(session: Session, catalog: Catalog | None = None) -> Gallery:
     return Gallery(catalog, embeddings, session.ids, Review(session, list(catalog.columns)).answers)
 
 
-def _ids_of(only: str | os.PathLike[str] | Sequence[str] | None) -> Sequence[str] | None:
+def _ids_of(only: str | os.PathLike[str] | Sequence[str] | None, id: str | None) -> Sequence[str] | None:
     """Return ids, or those of a table."""
     if only is None or not isinstance(only, str | os.PathLike):
         return only
     reader = TableReader(only)
-    return [id_ for id_ in map(entry_text, reader.column(reader.id_column(None))) if id_]
+    column = reader.id_column(id if id in reader.columns else None)
+    return [id_ for id_ in map(entry_text, reader.column(column)) if id_]
 
 
-def _check_only(only: Sequence[str] | None, ids: IdIndex, place: str | os.PathLike[str]) -> None:
-    """Raise `UsageError` if none of the galaxies to ask about is there."""
-    if only is not None and not any(ids.get(id_) is not None for id_ in only):
+def _joined_only(only: Sequence[str] | None, ids: IdIndex, place: str | os.PathLike[str]) -> Sequence[str] | None:
+    """Return the galaxies to ask about by their own ids; `UsageError` if none of them is there."""
+    if only is None:
+        return None
+    if all(ids.get(id_) is not None for id_ in only):
+        found = list(only)
+    else:  # other ways to write ids take seconds per million
+        found = list(partners_of(ids[:], only, f"{place} and the galaxies to ask about"))
+    if not found:
         like = f", which are like {only[0]!r}" if only else ""
         message = f"{place} has none of the {len(only):,} galaxies to ask about{like}; its own are like {ids[0]!r}"
         raise UsageError(message)
+    return found
 
 
 def _catalog(
