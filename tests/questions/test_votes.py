@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peculiar.questions.column_names import vote_columns
+from peculiar.questions.column_names import count_columns
 from peculiar.questions.question import Question, find_tree
 from peculiar.questions.votes import UNKNOWN, count_votes, deviations, find_votes, numbers_of_votes, reached
 
@@ -59,11 +59,11 @@ def test_columns_of_the_desk_are_those_of_one_question() -> None:
 @pytest.mark.parametrize("answers", [("+", "-"), ("<2", ">2"), ("Yes", "yes"), ("ü", "u"), ("x" * 200, "x" * 199)])
 def test_columns_of_answers_that_are_alike_but_for_signs(answers: tuple[str, ...]) -> None:
     for order in (answers, answers[::-1]):
-        named = vote_columns(order)
+        named = count_columns(order)
         assert len({name.lower() for name in named.values()}) == 2
         assert all(len(name.encode("ascii", "backslashreplace")) <= 62 for name in named.values())
-        assert named == vote_columns(order[::-1])
-        (found,) = find_votes([Question("q", order)], ["id", *vote_columns(answers).values()])
+        assert named == count_columns(order[::-1])
+        (found,) = find_votes([Question("q", order)], ["id", *count_columns(answers).values()])
         assert found.votes == tuple(named[answer] for answer in order)
     if len({re.sub(r"\W", "_", answer).lower() for answer in answers}) == 1:
         assert find_votes([Question("q", answers)], ["q_" + answers[0], "q_" + answers[1]]) == []

@@ -70,6 +70,20 @@ def test_a_sample_and_its_answers_give_a_threshold_that_holds(
     assert found.more["purity"] is None or found.more["purity"] > 0
 
 
+@pytest.mark.parametrize("kind", [pa.int64(), pa.uint64(), pa.string(), pa.float64()])
+def test_galaxies_without_an_id_are_left_out_and_ids_keep_their_type(tmp_path: Path, kind: pa.DataType) -> None:
+    first = 2**53 if kind == pa.float64() else 2**63 - 100
+    ids = pa.array([None, None, *(str(first + 2 * number) for number in range(48))]).cast(kind)
+    pa.parquet.write_table(pa.table({"id": ids, "p_ringed": np.linspace(0, 1, 50)}), tmp_path / "nameless.parquet")
+    sample = draw_verification_sample(tmp_path / "nameless.parquet", "p_ringed", count=40)
+    assert sample.notes[0] == "2 galaxies are left out, without an id."
+    assert "" not in sample.ids
+    sample.write(tmp_path / "sample.parquet")
+    written = pa.parquet.read_table(tmp_path / "sample.parquet")["id"]
+    assert (written.type, written.null_count) == (kind, 0)
+    assert set(written.to_pylist()) <= set(ids.to_pylist())
+
+
 @pytest.mark.parametrize(("answers", "true"), [(("Ringed", "unsure"), ()), (("unsure", "Ringed"), ["unsure"])])
 def test_an_answer_may_be_called_unsure(
     tmp_path: Path, catalog: Path, truths: np.ndarray, answers: tuple[str, str], true: list[str]

@@ -4,7 +4,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata, resources
 from pathlib import Path
@@ -134,16 +134,16 @@ def publish(
         raise UsageError(message)
     out = Path(out)
     columns = [chosen.columns[name] for name in chosen.plain]
-    table, ids = chosen.to_arrow().select(chosen.plain), chosen.ids
+    table, ids, axes = chosen.to_arrow().select(chosen.plain), chosen.ids, _axes(chosen)
     with writing_folder(out) as folder:
         missing = _write_pictures(folder, source, ids, framing or Framing(192, crop="galaxy"), progress)
         if len(missing) == len(ids):
             message = f"none of the {counted(len(ids), 'galaxy')} has a readable picture in {source.path}"
             raise DataError(message)
-        _write_columns(folder / "columns.js", table, columns, missing)
+        _write_columns(folder / "columns.js", table, columns, missing, axes)
         for format in ("parquet", "csv"):
             write_table(folder / f"catalog.{format}", format, columns, table.to_batches(), chosen.notes)
-        _write_page(folder, title or Path(whole.name).stem, chosen, command)
+        _write_page(folder, title or Path(whole.name).stem, chosen, command, axes)
         credits = [one for one in chosen.notes.get("credits", "").split("; ") if one]
         (folder / "citation.bib").write_text(_citation(chosen.notes, credits), encoding="utf-8")
     return Published(out, len(ids), tuple(ids[row] for row in missing))
@@ -179,12 +179,20 @@ def _write_pictures(
     return sorted(missing)
 
 
-def _write_columns(file: Path, table: pa.Table, columns: Iterable[Column], missing: list[int]) -> None:
+def _axes(catalog: Catalog) -> list[str]:
+    """Return the two columns that the map shows: of the similarity map, or of positions; empty if there are none."""
+    if catalog.numeric("x") and catalog.numeric("y"):
+        return ["x", "y"]
+    return list(catalog.sky.names) if catalog.sky is not None else []
+
+
+def _write_columns(
+    file: Path, table: pa.Table, columns: Iterable[Column], missing: list[int], axes: Sequence[str]
+) -> None:
     """Write the columns as a script, since a page on a disk may load scripts but no data."""
     told = [_column(column, table[column.name]) for column in columns]
-    names = {column["name"] for column in told if column["kind"] == "number"}
-    axes = next((pair for pair in (["x", "y"], ["ra", "dec"]) if names.issuperset(pair)), [])
-    content = {"rows": len(table), "missing": missing, "axes": axes, "columns": told}
+    numbers = {column["name"] for column in told if column["kind"] == "number"}
+    content = {"rows": len(table), "missing": missing, "axes": axes if numbers.issuperset(axes) else [], "columns": told}
     text = json.dumps(content, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     file.write_text(f"window.published = {text};\n", encoding="ascii")
 
@@ -213,7 +221,7 @@ def _number(value: float | None, digits: int) -> float | None:
     return float(f"{value:.{digits}g}") if math.isfinite(value) else None
 
 
-def _write_page(folder: Path, title: str, chosen: Catalog, command: str) -> None:
+def _write_page(folder: Path, title: str, chosen: Catalog, command: str, axes: Sequence[str]) -> None:
     environment = Environment(
         loader=PackageLoader("peculiar.catalogs", "published"),
         autoescape=True,
@@ -223,13 +231,12 @@ def _write_page(folder: Path, title: str, chosen: Catalog, command: str) -> None
     notes = chosen.notes
     facts = {told: notes[name] for name, told in _FACTS.items() if notes.get(name)}
     searched = {name: notes[name] for name in ("where", "cone", "similar to", "anomalies by") if notes.get(name)}
-    map_on = "The similarity map" if {"x", "y"} <= chosen.columns.keys() else "The sky"
     page = environment.get_template("page.html").render(
         title=title,
         lead=counted(len(chosen), "galaxy") + (f" of {len(chosen.root):,}" if len(chosen) < len(chosen.root) else ""),
         count=counted(len(chosen), "galaxy"),
-        map_title=map_on,
-        axes="x and y" if map_on != "The sky" else "ra and dec",
+        map_title="The similarity map" if axes == ["x", "y"] else "The sky",
+        axes=" and ".join(axes),
         credits=[one for one in notes.get("credits", "").split("; ") if one],
         facts={**facts, **searched, **({"command": command} if command else {})},
     )

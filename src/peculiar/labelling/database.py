@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from peculiar.errors import DataError, LabelError, NotFoundError, PeculiarWarning, UnknownNameError, UsageError
 from peculiar.files.writing import writing
-from peculiar.questions.column_names import vote_columns
+from peculiar.questions.column_names import count_columns
 from peculiar.questions.question import Question
 from peculiar.tables.column import ID, Column
 from peculiar.tables.identifiers import typed_ids, whole_type, widest
@@ -557,7 +557,7 @@ UNSURE = "unsure"
 
 def _votes(votes: dict[str, Votes], answers: Sequence[str]) -> tuple[list[Column], list[Sequence[object]]]:
     # Columns of answers begin with n_, so that they cannot clash with the other columns.
-    named = [(one, name, f"votes for {one}") for one, name in vote_columns(answers).items()]
+    named = [(one, name, f"votes for {one}") for one, name in count_columns(answers).items()]
     counted = [*named, (None, UNSURE, "how many were unsure")]
     columns = [ID, *(Column(name, pa.int32(), meaning, ucd="meta.number") for _, name, meaning in counted)]
     return columns, [list(votes), *([one[answer] for one in votes.values()] for answer, _, _ in counted)]

@@ -121,7 +121,7 @@ def class_columns(questions: Sequence[Question]) -> dict[str, str]:
     }
 
 
-def vote_columns(answers: Sequence[str]) -> dict[str, str]:
+def count_columns(answers: Sequence[str]) -> dict[str, str]:
     """Name the columns of votes of a single question: ``n_`` and the answer.
 
     An answer that a FITS header cannot hold, or that differs from another one only in case, is replaced by its plain

@@ -12,7 +12,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from peculiar.questions.column_names import vote_columns
+from peculiar.questions.column_names import count_columns
 from peculiar.questions.question import Question
 
 # What Galaxy Zoo's campaigns add to the names of their questions where tables of several are put together, as in
@@ -167,7 +167,7 @@ def find_votes(questions: Sequence[Question], columns: Sequence[str]) -> list[Qu
         if question.total:
             found += _votes_of_several(question, columns, plain)
             continue
-        candidates = [question.votes, tuple(vote_columns(question.answers).values()) if single else ()]
+        candidates = [question.votes, tuple(count_columns(question.answers).values()) if single else ()]
         candidates += (_matching(form, question, plain) for form in forms)
         candidates += [
             tuple(f"Class{int(task)}.{number}" for number, _ in enumerate(question.answers, 1))

@@ -16,6 +16,7 @@ from peculiar.files.writing import check_apart, writing
 from peculiar.metrics.stratified import Sample, Strata, draw_sample, stratify
 from peculiar.questions.column_names import COLUMNS_NOTE
 from peculiar.tables.column import Column
+from peculiar.tables.identifiers import typed_ids
 from peculiar.tables.writers import format_to_write, write_table
 from peculiar.text import counted
 
@@ -75,7 +76,7 @@ class VerificationSample:
             self._population.catalog.columns["id"],
             Column("label", pa.string(), "whether it is true: yes or no"),
         ]
-        ids = pa.array(self.ids, pa.string()).cast(columns[0].type)
+        ids = typed_ids(self.ids, columns[0].type)
         blank = pa.array([""] * len(self.ids), pa.string())
         table = pa.table([ids, blank], names=[column.name for column in columns])
         with writing(path) as temporary:
@@ -201,14 +202,17 @@ def find_population(catalog: Catalog, score: str, where: str | None) -> Populati
     known = np.isfinite(scores)
     ids = found.ids
     # An answer is for an id, so of several rows with one id only the first counts.
+    named = np.array([bool(id_) for id_ in ids], dtype=bool)
     first = np.zeros(len(ids), dtype=bool)
     first[list({id_: row for row, id_ in reversed(list(enumerate(ids)))}.values())] = True
     notes = []
+    if (nameless := int((known & ~named).sum())) > 0:
+        notes.append(f"{counted(nameless, 'galaxy', 'are', 'is')} left out, without an id.")
     if (without := int((~known).sum())) > 0:
         notes.append(f"{counted(without, 'galaxy', 'are', 'is')} left out, without a number in {score}.")
-    if (repeated := int((known & ~first).sum())) > 0:
+    if (repeated := int((known & named & ~first).sum())) > 0:
         notes.append(f"{counted(repeated, 'row', 'are', 'is')} left out, because an earlier one has the same id.")
-    kept = np.flatnonzero(known & first)
+    kept = np.flatnonzero(known & named & first)
     noted = _answers_of(catalog, score)
     answer = noted.get(score, score)
     return Population(
