@@ -69,6 +69,29 @@ def published(tmp_path: Path) -> Path:
     return tmp_path / "wall"
 
 
+@pytest.mark.parametrize("names", [("ra", "dec"), ("RAJ2000", "DEJ2000"), ("lon", "lat")])
+@pytest.mark.parametrize("kind", [pa.int64(), pa.uint64(), pa.string()])
+def test_ids_and_positions_of_any_table(tmp_path: Path, names: tuple[str, str], kind: pa.DataType) -> None:
+    first = 2**63 - 10
+    ids = pa.array([str(first + number) for number in range(3)]).cast(kind)
+    table = pa.table({"id": ids, names[0]: [10.5, 11, 12], names[1]: [1.0, 2, 3], "other": ids, "count": [1, 2, 3]})
+    pa.parquet.write_table(table, tmp_path / "c.parquet")
+    ra, dec = names if names == ("lon", "lat") else (None, None)
+    catalog = Catalog(tmp_path / "c.parquet", ra=ra, dec=dec)
+    publish(catalog, tmp_path / "wall", pictures=pictures_of([str(one) for one in ids.to_pylist()]))
+    found = read_columns(tmp_path / "wall")
+    assert (found["axes"], found["missing"]) == ([*names], [])
+    by_name = {column["name"]: column for column in found["columns"]}
+    for name in ("id", "other"):  # JavaScript's numbers would lose their last digits
+        column = by_name[name]
+        values = (
+            [column["categories"][code] for code in column["values"]] if "categories" in column else column["values"]
+        )
+        assert values == [str(first + number) for number in range(3)]
+    assert by_name["count"]["kind"] == "number"
+    assert pa.parquet.read_table(tmp_path / "wall" / "catalog.parquet")["other"].type == kind
+
+
 def test_the_folder_holds_pictures_tables_and_what_to_cite(published: Path) -> None:
     assert {file.name for file in published.iterdir()} == {
         *(PAGE, "page.css", "page.js", "columns.js", "catalog.parquet", "catalog.csv", "citation.bib", "pictures")

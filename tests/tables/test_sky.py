@@ -13,6 +13,7 @@ from astropy.table import Table
 from astropy.wcs import WCS
 
 from peculiar.catalogs.catalog import Catalog
+from peculiar.catalogs.known import known
 from peculiar.catalogs.search import parse_cone
 from peculiar.checks.columns import described_columns, read_columns, sky_positions
 from peculiar.errors import DataError, PeculiarWarning, UnknownNameError
@@ -101,8 +102,19 @@ def places_of_hats(path: Path, folder: Path) -> Any:
     return np.stack([table["ra"], table["dec"]], axis=1)
 
 
+def places_of_known(path: Path, folder: Path) -> Any:
+    """As the catalogue, and as the table that it is compared with."""
+    plain = folder / "plain.parquet"
+    pa.parquet.write_table(pa.table({"id": ["a", "b", "c"], "ra": RA, "dec": DEC}), plain)
+    assert known(plain, tables=[path], radius=0.001, verbose=False).listed.all()
+    found = known(path, tables=[plain], radius=0.001, verbose=False)
+    assert found.listed.all()
+    return np.stack([found.ra, found.dec], axis=1)
+
+
 USES = [
-    places_of_pictures, places_of_positions, places_of_check, places_of_search, places_of_cells, places_of_hats
+    places_of_pictures, places_of_positions, places_of_check, places_of_search, places_of_cells, places_of_hats,
+    places_of_known,
 ]  # fmt: skip
 
 
@@ -114,7 +126,7 @@ def test_units_are_converted_wherever_positions_are_used(use: Any, ra: Any, dec:
 
 
 @pytest.mark.parametrize(
-    "use", [places_of_positions, places_of_check, places_of_search, places_of_cells, places_of_hats]
+    "use", [places_of_positions, places_of_check, places_of_search, places_of_cells, places_of_hats, places_of_known]
 )
 def test_a_unit_that_is_no_angle_is_refused_wherever_positions_are_used(use: Any, tmp_path: Path) -> None:
     path = tmp_path / "sky.parquet"

@@ -32,6 +32,7 @@ MOST = 100_000
 PAGE = "index.html"
 
 # A column of text with more values than these has no boxes to tick.
+_MOST_INTEGER = 2**53 - 1
 _MOST_CATEGORIES = 60
 
 _A_FOLDER = 1000
@@ -192,7 +193,12 @@ def _write_columns(
     """Write the columns as a script, since a page on a disk may load scripts but no data."""
     told = [_column(column, table[column.name]) for column in columns]
     numbers = {column["name"] for column in told if column["kind"] == "number"}
-    content = {"rows": len(table), "missing": missing, "axes": axes if numbers.issuperset(axes) else [], "columns": told}
+    content = {
+        "rows": len(table),
+        "missing": missing,
+        "axes": axes if numbers.issuperset(axes) else [],
+        "columns": told,
+    }
     text = json.dumps(content, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     file.write_text(f"window.published = {text};\n", encoding="ascii")
 
@@ -205,7 +211,9 @@ def _column(column: Column, values: pa.ChunkedArray) -> dict[str, Any]:
         digits = 9 if kind == pa.float64() or pa.types.is_integer(kind) else 5
         numbers = [_number(one, digits) for one in values.to_pylist()]
         known = [one for one in numbers if one is not None]
-        if column.name != "id" and known:
+        # JavaScript's numbers skip integers beyond 2^53, such as identifiers of other surveys.
+        exact = not pa.types.is_integer(kind) or max(map(abs, known), default=0) <= _MOST_INTEGER
+        if column.name != "id" and known and exact:
             return {**about, "kind": "number", "values": numbers, "low": min(known), "high": max(known)}
     texts = ["" if one is None else shown(str(one)) for one in values.to_pylist()]
     categories = sorted(set(texts))

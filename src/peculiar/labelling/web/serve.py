@@ -247,7 +247,10 @@ def _predicted(names: Sequence[str], chances: Mapping[str, NDArray[np.floating]]
     """Return the number of the most probable answer of each galaxy, -1 if unknown; None without probabilities."""
     known = [chances.get(name) for name in names]
     if len(known) == 2:
-        known = [1 - other if one is None and other is not None else one for one, other in zip(known, known[::-1], strict=True)]
+        known = [
+            1 - other if one is None and other is not None else one
+            for one, other in zip(known, known[::-1], strict=True)
+        ]
     columns = [one for one in known if one is not None]
     if len(columns) < len(names):
         return None

@@ -145,9 +145,7 @@ def _plain(name: str, type: pa.DataType, format: Repertoire) -> pa.DataType:
                 return pa.list_(inner, type.list_size)
             if format.loose_lists:
                 return pa.list_(inner)
-    message = (
-        f"the column {name!r} holds {type}, which this format cannot hold; write Parquet, or {LEAVE_OUT}"
-    )
+    message = f"the column {name!r} holds {type}, which this format cannot hold; write Parquet, or {LEAVE_OUT}"
     raise UsageError(message)
 
 
