@@ -147,11 +147,14 @@ def data_get(
     check_suffix(target, NAMES[name])
     chosen: dict[str, Any] = {"looks": _listed(look), "features": _listed(feature), "context": frame_width}
     with producing(context, target) as request:
-        if already(request, target):
+        if already(request, target, as_json=as_json):
             return
         with counting("simulating", count) if name == "mock" else nullcontext() as progress:
             get(name, target, count=count, size=size, seed=seed, **chosen, progress=progress)
-    out.print(f"Written to {target}")
+    if as_json:
+        print_json({"written": str(target), "already": False})
+    else:
+        out.print(f"Written to {target}")
 
 
 def _listed(names: str) -> tuple[str, ...]:

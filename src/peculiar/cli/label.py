@@ -238,7 +238,6 @@ def manifest(
     folder: Annotated[Path, typer.Option("--out", help="Folder to write, new or empty.", show_default=False)],
     id_column: IdColumn = None,
     size: Annotated[int, typer.Option(help="Side of the pictures, in pixels.")] = 480,
-    overwrite: Overwrite = False,
 ) -> None:
     """Write pictures and a manifest for Zooniverse."""
     from peculiar.labelling.zooniverse import export_manifest

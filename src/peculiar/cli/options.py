@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-from peculiar.cli.terminal import out
+from peculiar.cli.terminal import out, print_json
 from peculiar.errors import UsageError, extra
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ def producing(context: typer.Context, *outputs: Path | None, renew: bool = False
     Parameters
     ----------
     context : typer.Context
-        Context of the command; its option ``overwrite`` allows replacing any file.
+        Context of the command; its option ``overwrite``, if it has one, allows replacing any file.
     outputs : path or None
         Files that will be written; they are checked before the work starts.
     renew : bool
@@ -212,7 +212,7 @@ def producing(context: typer.Context, *outputs: Path | None, renew: bool = False
     digest = request_digest(command, decisive, inputs, written)
     sources = [context.get_parameter_source(name) for name in _WHERE & {*context.params}]
     unnamed = all(source is None or source.name == "DEFAULT" for source in sources)
-    request = Request(command, digest, inputs, overwrite=context.params["overwrite"], renew=renew or unnamed)
+    request = Request(command, digest, inputs, overwrite=context.params.get("overwrite", False), renew=renew or unnamed)
     for path in written:
         request.check(path)
     with claiming(request):
@@ -227,10 +227,12 @@ def _paths(values: "Iterable[Any]") -> Iterator[Path]:
             yield value
 
 
-def already(request: "Request", path: Path) -> bool:
-    """Return whether the same command wrote a file before, and print a message if so."""
+def already(request: "Request", path: Path, *, as_json: bool = False) -> bool:
+    """Return whether the same command wrote a file or folder before, and print a message if so."""
     done = request.done(path)
-    if done:
+    if done and as_json:
+        print_json({"written": str(path), "already": True})
+    elif done:
         out.print(f"Already done: the same command wrote {path}")
     return done
 

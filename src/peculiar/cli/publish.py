@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from peculiar.cli.options import Json, grouped
+from peculiar.cli.options import Json, already, grouped, producing
 from peculiar.cli.progress import counting
 from peculiar.cli.search import CatalogOption, Pictures, Selection, Shown
 from peculiar.cli.terminal import err, out, print_json
@@ -21,6 +21,7 @@ EXAMPLES = (
 
 @grouped
 def publish(
+    context: typer.Context,
     catalog: CatalogOption,
     *,
     folder: Annotated[Path, typer.Option("--out", help="Folder for the pages, new or empty.", show_default=False)],
@@ -38,7 +39,9 @@ def publish(
     from peculiar.images.decode import Framing, parse_crop
 
     command = shlex.join(["peculiar", *sys.argv[1:]])
-    with counting("writing") as progress:
+    with producing(context) as request, counting("writing") as progress:
+        if already(request, folder, as_json=as_json):
+            return
         written = run_publish(
             selection.open(catalog),
             folder,
