@@ -8,12 +8,15 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+import typer
 from astropy.io import fits
 from typer.testing import CliRunner
 
@@ -77,7 +80,26 @@ VERBS = [
     ("teach", "labels.csv", "--label", "mine", "--catalog", "catalog.parquet", "--out", "mine.onnx", "--json"),
     ("train", "classes", "--net", "exercise", "--out", "run", "--epochs", "1", "--json"),
     ("info", "--json"),
+    ("compare", "catalog.parquet", "catalog.parquet", "--out", "compared", "--json"),
+    ("known", "catalog.parquet", "--table", "catalog.parquet", "--out", "known.parquet", "--json"),
+    ("verify", "catalog.parquet", "--score", "p_odd", "--out", "verified", "--json"),
+    ("publish", "catalog.parquet", "--pictures", "data", "--out", "wall", "--json"),
+    ("check-files", "catalog.parquet", "--json"),
+    ("data", "get", "simulated", "--count", "4", "--size", "16", "--out", "simulated.npz", "--json"),
 ]
+
+
+def test_every_command_that_prints_json_is_tried() -> None:
+    def with_json(command: Any, *words: str) -> Iterator[tuple[str, ...]]:
+        for name, below in getattr(command, "commands", {}).items():
+            yield from with_json(below, *words, name)
+        if any("--json" in parameter.opts for parameter in command.params):
+            yield words
+
+    short = {("search", "query"): ("search", "catalog.parquet")}
+    for words in with_json(typer.main.get_command(app)):
+        named = short.get(words, words)
+        assert any(verb[: len(named)] == named for verb in VERBS), words
 
 
 @pytest.mark.slow
