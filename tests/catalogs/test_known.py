@@ -24,7 +24,7 @@ from peculiar.catalogs.known import Known, known
 from peculiar.errors import DataError, NotFoundError, PeculiarWarning, UnknownNameError, UsageError
 from peculiar.sources.http import Manners
 from peculiar.tables.convert import convert
-from peculiar.tables.reader import TableReader
+from peculiar.tables.reader import TableReader, entry_text
 from tap_server import Service, serve_tap, sky
 
 asks = pytest.mark.allow_hosts(["127.0.0.1"])
@@ -357,3 +357,28 @@ def test_services_need_pyvo(objects: Table) -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, env=os.environ)
     assert "asking services about known objects needs packages" in done.stderr
     assert "pip install 'peculiar[known]'" in done.stderr
+
+
+@pytest.mark.parametrize("kind", [pa.int64(), pa.uint64(), pa.string()], ids=str)
+@pytest.mark.parametrize("suffix", ["parquet", "fits", "vot", "ecsv"])
+def test_ids_of_the_catalogue_and_of_a_table_keep_their_type(tmp_path: Path, kind: pa.DataType, suffix: str) -> None:
+    last = 2**64 - 1 if kind == pa.uint64() else 2**63 - 1
+    exact = [str(last - number) for number in range(4)]
+    ids = pa.array(exact, pa.string()).cast(kind)
+    pa.parquet.write_table(pa.table({"id": ids, "ra": [1.0, 2, 3, 4], "dec": [0.0] * 4}), tmp_path / "own.parquet")
+    others = pa.table({"objid": ids, "ra": [1.0, 2, 3, 9], "dec": [0.0] * 4})
+    pa.parquet.write_table(others, tmp_path / "others.parquet")
+    quick(tmp_path / "own.parquet", tables=[tmp_path / "others.parquet"]).write(tmp_path / f"known.{suffix}")
+    reader = TableReader(tmp_path / f"known.{suffix}")
+    found = {name: [entry_text(one) for one in reader.column(name)] for name in ("id", "others_id")}
+    assert found == {"id": exact, "others_id": [*exact[:3], None]}
+    # FITS has no nulls in unsigned columns, and VOTable no unsigned 64 bits.
+    if kind != pa.uint64() or suffix in ("parquet", "ecsv"):
+        assert all(pa.types.is_integer(reader.schema.field(name).type) == (kind != pa.string()) for name in found)
+
+
+def test_a_table_whose_positions_are_not_recognised_is_told_what_to_do(tmp_path: Path) -> None:
+    pa.parquet.write_table(pa.table({"id": [1], "ra": [1.0], "dec": [0.0]}), tmp_path / "own.parquet")
+    pa.parquet.write_table(pa.table({"id": [1], "lon": [1.0], "lat": [0.0]}), tmp_path / "others.parquet")
+    with pytest.raises(UnknownNameError, match=r"others\.parquet.*rename its columns of positions to ra and dec"):
+        quick(tmp_path / "own.parquet", tables=[tmp_path / "others.parquet"])

@@ -23,7 +23,7 @@ from peculiar.sources.positions import Positions
 from peculiar.sources.tap_services import ROLES, UCDS, TapService, find_service
 from peculiar.tables.column import DEC, ID, RA, Column
 from peculiar.tables.healpix import healpix_29
-from peculiar.tables.identifiers import id_texts, typed_ids
+from peculiar.tables.identifiers import id_texts, type_of_ids, typed_ids
 from peculiar.tables.reader import Keys, TableReader, find_column, find_id
 from peculiar.tables.sky import need_sky, on_sky
 from peculiar.tables.writers import format_to_write, write_table
@@ -75,6 +75,8 @@ class Listing:
         Acknowledgement that the service asks for.
     problem : str
         Why it was not asked about all galaxies; empty if it was.
+    id_type : pyarrow.DataType
+        Type of the identifiers in a table.
     """
 
     title: str
@@ -83,6 +85,7 @@ class Listing:
     objects: pa.Table
     credit: str = ""
     problem: str = ""
+    id_type: pa.DataType = field(default_factory=pa.string)
 
     @property
     def listed(self) -> NDArray[np.bool_]:
@@ -205,6 +208,8 @@ class Known:
         for name, one in self.listings.items():
             for role, (type_, meaning, unit, ucd) in _MEANINGS.items():
                 values = pa.array(one.separation, mask=~one.listed) if role == "separation" else one.objects[role]
+                if role == "id":
+                    type_, values = one.id_type, typed_ids(values.combine_chunks(), one.id_type)
                 if role in ("id", "separation") or values.null_count < len(values):
                     columns.append((Column(f"{name}_{role}", type_, f"{meaning} in {one.title}", unit, ucd), values))
         table = pa.table([one for _, one in columns], names=[column.name for column, _ in columns])
@@ -368,7 +373,7 @@ class _Reference:
     def __init__(self, path: Path) -> None:
         self._table = TableReader(path)
         self.title = path.name if path.is_dir() else path.stem
-        self._sky = need_sky(self._table)
+        self._sky = need_sky(self._table, advice="rename its columns of positions to ra and dec")
         meanings = {Column.of(one).ucd.lower().replace(" ", ""): one.name for one in reversed(list(self._table.schema))}
         self._columns: dict[str, str] = {}
         for role, names in _NAMES.items():
@@ -393,7 +398,8 @@ class _Reference:
                 numbers.append(first + rows)
         place = {number: row for row, number in enumerate(np.concatenate(numbers).tolist())}
         near.object = np.array([place.get(number, -1) for number in near.object.tolist()])
-        return _listing(self.title, near, pa.concat_tables(kept), np.ones(len(places), dtype=bool))
+        listing = _listing(self.title, near, pa.concat_tables(kept), np.ones(len(places), dtype=bool))
+        return replace(listing, id_type=type_of_ids(self._table, self._columns.get("id")))
 
     def _batches(self) -> Iterator[tuple[int, pa.RecordBatch]]:
         first = 0

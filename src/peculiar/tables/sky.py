@@ -155,11 +155,16 @@ def find_sky(table: TableReader, ra: str | None = None, dec: str | None = None) 
     return sky
 
 
-def need_sky(table: TableReader, ra: str | None = None, dec: str | None = None) -> Sky:
-    """Return the columns of positions like `find_sky`; raise `UnknownNameError` if there are none."""
+def need_sky(
+    table: TableReader,
+    ra: str | None = None,
+    dec: str | None = None,
+    advice: str = "name them with --ra COLUMN and --dec COLUMN",
+) -> Sky:
+    """Return the columns of positions like `find_sky`; raise `UnknownNameError` with `advice` if there are none."""
     sky = find_sky(table, ra, dec)
     if sky is None:
-        where = f"in {table.path.name}, and none else of positions; name them with --ra COLUMN and --dec COLUMN"
+        where = f"in {table.path.name}, and none else of positions; {advice}"
         raise UnknownNameError("column", "ra", table.columns, where=where)
     return sky
 
