@@ -46,6 +46,7 @@ def _head(model: Model) -> str:
         for question in card.questions
     ]
     size = shipped_model().stat().st_size / 1e6
+    embedding = f"\nThe embedding: {card.embedding}.\n" if card.embedding else ""
     return f"""\
 # The model that ships
 
@@ -58,7 +59,7 @@ bits, and its embedding has {model.embedding_size} values. `peculiar predict`, `
 | question | answers | temperature |
 |---|---|---|
 {chr(10).join(rows)}
-"""
+{embedding}"""
 
 
 def _scores(model: Model) -> str:

@@ -39,6 +39,16 @@ def calibrate(
     eight_bits: Annotated[
         bool, typer.Option("--eight-bits", help="Let the network compute in eight bits, in about half the time.")
     ] = False,
+    embedding: Annotated[
+        int | None,
+        typer.Option(
+            help="Numbers of an embedding that joins the means of earlier maps, at most 512; answers do not change. "
+            "Default: keep the embedding.",
+            min=2,
+            max=512,
+            show_default=False,
+        ),
+    ] = None,
     scores: Scores = None,
     overwrite: Overwrite = False,
 ) -> None:
@@ -57,10 +67,13 @@ def calibrate(
             labels=labels,
             id=id_column,
             eight_bits=eight_bits,
+            embedding=embedding,
             scores=kept,
             progress=progress,
         )
     card = written.card
     out.print(f"prediction sets: {', '.join(card.sets)}; vector scaling: {', '.join(card.scalings) or 'none'}")
     out.print(f"novelty: {'measured' if card.familiar else 'not measured, too few training pictures'}")
+    if card.embedding:
+        out.print(f"embedding: {card.embedding}")
     out.print(f"{file}: digest {card.digest[:12]}")

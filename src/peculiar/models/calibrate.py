@@ -1,7 +1,7 @@
 """Calibrate a model file on labelled galaxies: temperature, prediction sets and novelty threshold.
 
-The network does not change, or is quantized to eight bits. Everything is fitted to the validation part of the model's
-own split, on which it was not trained.
+The network does not change, or is quantized to eight bits, and may get another embedding. Everything is fitted to the
+validation part of the model's own split, on which it was not trained.
 """
 
 import os
@@ -19,6 +19,7 @@ from peculiar.errors import LabelError, ModelError
 from peculiar.images.artefacts import measure_artefacts
 from peculiar.metrics.calibration import Scaling, choose_scaling, cross_fitted, fit_scaling
 from peculiar.metrics.prediction_sets import Thresholds, fit_sets
+from peculiar.models.joined_embedding import check_size, describe_join, fit_join, join_means, set_join
 from peculiar.models.model_file import Answers, Model, load_model, write_model
 from peculiar.models.novelty import DIRECTIONS, fit_novelty
 from peculiar.models.predict import readable_batches
@@ -45,6 +46,7 @@ def calibrate(
     labels: str | os.PathLike[str] | None = None,
     id: str | None = None,
     eight_bits: bool = False,
+    embedding: int | None = None,
     parts: Mapping[str, str] | None = None,
     scores: dict[str, Any] | None = None,
     progress: Callable[[int], object] = lambda done: None,
@@ -66,6 +68,10 @@ def calibrate(
     eight_bits : bool
         Quantize the network to eight bits, with ranges from some of the training pictures; see
         `peculiar.models.quantize`. Calibration follows quantization.
+    embedding : int, optional
+        Give it an embedding of so many numbers, up to 512, that joins the means of earlier maps to those of the last,
+        fitted to the validation part; see `peculiar.models.joined_embedding`. The answers do not change; questions that
+        it was taught on embeddings keep theirs, too. By default the embedding stays as it is.
     parts : mapping of str to str, optional
         The part of each galaxy in the model's training, "training", "validation" or "test", by its id; default: by the
         hash of the id, as in training.
@@ -84,9 +90,12 @@ def calibrate(
     Raises
     ------
     ModelError
-        If the model does not state its validation part, or is already in eight bits.
+        If the model does not state its validation part, is already in eight bits, or its embedding is not the mean of
+        its last maps.
     LabelError
-        If no question has an answer in the validation part.
+        If no question has an answer in the validation part, or it has too few galaxies for the embedding.
+    UsageError
+        If the network does not have so many numbers for an embedding.
 
     Examples
     --------
@@ -96,12 +105,23 @@ def calibrate(
     >>> calibrated.card.digest != model.card.digest
     True
     """
+    if embedding is not None:
+        check_size(embedding)
     model = model if isinstance(model, Model) else load_model(model)
     given = [data] if isinstance(data, str | os.PathLike | Source) else data
     sources = [open_labelled(one, labels=labels, id=id) for one in given]
     if labels is not None:
         sources, _ = told_questions(sources, model.card.questions, labels, id)
-    return _calibrate(model, sources, Path(out), eight_bits=eight_bits, parts=parts, scores=scores, progress=progress)
+    return _calibrate(
+        model,
+        sources,
+        Path(out),
+        eight_bits=eight_bits,
+        embedding=embedding,
+        parts=parts,
+        scores=scores,
+        progress=progress,
+    )
 
 
 def _calibrate(
@@ -110,6 +130,7 @@ def _calibrate(
     out: Path,
     *,
     eight_bits: bool,
+    embedding: int | None,
     parts: Mapping[str, str] | None,
     scores: dict[str, Any] | None,
     progress: Callable[[int], object],
@@ -119,17 +140,19 @@ def _calibrate(
     if not sizes["validation_size"]:
         message = f"{model.path}: its card has no validation part, so no galaxy is known to be unseen"
         raise ModelError(message)
+    graph, seen = onnx.load(model.path), model
+    del graph.metadata_props[:]
     if eight_bits:
-        with tempfile.TemporaryDirectory() as folder:
-            pictures = pictures_for_ranges(model, sources, sizes)
-            graph = quantize(model, pictures).SerializeToString(deterministic=True)
-            inner = write_model(graph, model.card, Path(folder) / "model.onnx")
-            return _calibrate(inner, sources, out, eight_bits=False, parts=parts, scores=scores, progress=progress)
+        graph = quantize(model, pictures_for_ranges(model, sources, sizes))
+    if embedding is not None:
+        join_means(graph, embedding, model.path)
+    if eight_bits or embedding is not None:
+        seen = _opened(graph, model)
 
     def part_in(id_: str) -> str:
         return part_of(id_, **sizes) if parts is None else parts.get(id_, "")
 
-    unscaled = model.with_card(model.card.model_copy(update={"scalings": {}}))
+    unscaled = seen.with_card(model.card.model_copy(update={"scalings": {}}))
     embeddings: dict[str, list[NDArray[np.float32]]] = {"training": [], "validation": []}
     artefacts: dict[str, list[NDArray[np.float32]]] = {"training": [], "validation": []}
     surveys: list[str] = []
@@ -178,14 +201,23 @@ def _calibrate(
         "familiar": None,
         "scores": scores or model.card.scores,
     }
+    vectors = {part: np.array(some) for part, some in embeddings.items()}
+    if embedding is not None:
+        join = fit_join(vectors["validation"], model.embedding_size, embedding)
+        set_join(graph, join)
+        updates["embedding"] = describe_join(embedding, len(vectors["validation"]))
+        vectors = {part: join(some) for part, some in vectors.items() if len(some)}
     if len(embeddings["training"]) >= 10 * DIRECTIONS:
-        training, held_back = (
-            (np.array(embeddings[part]), np.array(artefacts[part])) for part in ("training", "validation")
-        )
+        training, held_back = ((vectors[part], np.array(artefacts[part])) for part in ("training", "validation"))
         updates["familiar"] = fit_novelty(training, held_back, surveys)
-    graph = onnx.load(model.path)
-    del graph.metadata_props[:]
     return write_model(graph.SerializeToString(deterministic=True), model.card.model_copy(update=updates), out)
+
+
+def _opened(graph: onnx.ModelProto, model: Model) -> Model:
+    """Return a model with the graph, and the card of another whose novelty does not fit it."""
+    card = model.card.model_copy(update={"familiar": None})
+    with tempfile.TemporaryDirectory() as folder:
+        return write_model(graph.SerializeToString(deterministic=True), card, Path(folder) / model.path.name)
 
 
 def _answered(

@@ -48,6 +48,8 @@ class Card(BaseModel):
         By question and level, the thresholds of prediction sets; see `peculiar.metrics.prediction_sets`.
     familiar : Novelty or None
         The distribution of the training pictures; see `peculiar.models.novelty`.
+    embedding : str
+        What its embedding is made of, and which similarity it stands for; empty for the mean of the last maps.
     views : int
         Default number of views in test-time augmentation; see `Model.classify`.
     about : str
@@ -76,6 +78,7 @@ class Card(BaseModel):
     spreads: dict[str, float] = {}
     sets: dict[str, Thresholds] = {}
     familiar: Novelty | None = None
+    embedding: str = ""
     views: int = Field(default=1, ge=1, le=8)
     training: dict[str, Any] = {}
     scores: dict[str, Any] = {}

@@ -48,7 +48,8 @@ class Answers:
     probabilities : dict of str to ndarray of float32, shape (n, answers)
         By question; rows sum to 1. NaN if the network returned values that are not numbers.
     embedding : ndarray of float32, shape (n, d)
-        The vector that the network computes before its heads: similar for similar pictures.
+        The vector that the network computes for a picture: similar for similar pictures. The card says what it is made
+        of.
     concentrations : dict of str to ndarray of float32, shape (n, answers)
         Those of a Dirichlet distribution of vote fractions, whose expectation is the probabilities; only for questions
         that were trained with its likelihood.

@@ -22,7 +22,7 @@ from peculiar.models.model_file import Model, load_model
 from peculiar.models.seen import SEEN, pack_ids
 from peculiar.training.build import load_net
 from peculiar.training.networks.galaxy import GalaxyNet
-from peculiar.training.recipe import read_notes, read_record
+from peculiar.training.recipe import Recipe, read_notes, read_record
 from peculiar.training.weights import to_input
 
 # Half precision keeps three digits of a weight, and halves the file; arithmetic stays in single precision. The few
@@ -79,6 +79,7 @@ def write_network(
             questions=record.questions,
             temperatures=notes["temperatures"],
             spreads=notes.get("spreads", {}),
+            embedding=_about_embedding(record.recipe),
             views=views,
             training={
                 **record.model_dump(mode="json", exclude={"questions"}),
@@ -108,6 +109,14 @@ def write_network(
             message = f"the exported network answers otherwise than PyTorch: {listed}"
             raise ModelError(message)
     return load_model(out)
+
+
+def _about_embedding(recipe: Recipe) -> str:
+    """Return what the card says of an embedding of its own."""
+    if recipe.embedding is None:
+        return ""
+    looks = "; trained to be near for two looks of one galaxy" if recipe.consistency else ""
+    return f"{recipe.embedding} numbers, whitened, of the means of the last maps and of earlier ones{looks}"
 
 
 def _to_onnx(net: GalaxyNet, size: int) -> onnx.ModelProto:

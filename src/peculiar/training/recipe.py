@@ -14,7 +14,7 @@ from peculiar.images.decode import Framing
 from peculiar.models.model_file import Model
 from peculiar.questions.question import CLEAN5, FOUR_CLASS, ODD, Question
 from peculiar.simulation.attributes import ATTRIBUTES
-from peculiar.training.dimensions import BODY, LITE_WIDTH, MARGIN, WIDENING
+from peculiar.training.dimensions import BODY, LITE_WIDTH, MARGIN
 
 QUESTIONS: tuple[Question, ...] = (FOUR_CLASS, CLEAN5, ODD)
 """Questions of the model that ships."""
@@ -210,7 +210,7 @@ def width_of(model: Model) -> int:
     """
     if not trainable(model):
         raise unfit(model)
-    return model.embedding_size // WIDENING[BODY]
+    return int(model.card.training["recipe"]["width"])
 
 
 def trainable(model: Model) -> bool:
