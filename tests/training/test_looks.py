@@ -102,6 +102,7 @@ def test_a_stopped_run_goes_on_to_the_same_weights(run: Path, tiny_survey: Path,
 def test_the_file_has_two_extents_and_a_whitened_embedding_without_pytorch(run: Path, tiny_survey: Path) -> None:
     model = export(run, "looks.onnx", views=1)
     assert (model.framing.size, model.framing.margin, model.embedding_size) == (64, 2, 12)
+    assert model.card.embedding.startswith("12 numbers, whitened")
     pictures = np.random.default_rng(222).integers(0, 256, (16, 64, 64, 3), dtype=np.uint8)
     net = load_net(run, recipe.read_record(run))
     with torch.inference_mode():

@@ -174,7 +174,33 @@ def _calibrate(
                     labels[question.name].append(question.answers.index(entry))
                     ids[question.name].append(name)
         progress(len(galaxies))
-    voted = {question.name for question in model.card.questions if question.votes}
+    scalings, sets = _fit_answers(model.card.questions, chances, labels, ids)
+    updates: dict[str, Any] = {
+        "scalings": scalings,
+        "sets": sets,
+        "familiar": None,
+        "scores": scores or model.card.scores,
+    }
+    vectors = {part: np.array(some) for part, some in embeddings.items()}
+    if embedding is not None:
+        join = fit_join(vectors["validation"], model.embedding_size, embedding)
+        set_join(graph, join)
+        updates["embedding"] = describe_join(embedding, len(vectors["validation"]))
+        vectors = {part: join(some) for part, some in vectors.items() if len(some)}
+    if len(embeddings["training"]) >= 10 * DIRECTIONS:
+        training, held_back = ((vectors[part], np.array(artefacts[part])) for part in ("training", "validation"))
+        updates["familiar"] = fit_novelty(training, held_back, surveys)
+    return write_model(graph.SerializeToString(deterministic=True), model.card.model_copy(update=updates), out)
+
+
+def _fit_answers(
+    questions: Sequence[Question],
+    chances: dict[str, list[NDArray[np.float32]]],
+    labels: dict[str, list[int]],
+    ids: dict[str, list[str]],
+) -> tuple[dict[str, Scaling], dict[str, Thresholds]]:
+    """Return scalings where they are better, and thresholds of prediction sets, by question."""
+    voted = {question.name for question in questions if question.votes}
     scalings: dict[str, Scaling] = {}
     sets: dict[str, Thresholds] = {}
     for name, numbers in labels.items():
@@ -195,22 +221,7 @@ def _calibrate(
             "model was trained on, or train with more galaxies"
         )
         raise LabelError(message)
-    updates: dict[str, Any] = {
-        "scalings": scalings,
-        "sets": sets,
-        "familiar": None,
-        "scores": scores or model.card.scores,
-    }
-    vectors = {part: np.array(some) for part, some in embeddings.items()}
-    if embedding is not None:
-        join = fit_join(vectors["validation"], model.embedding_size, embedding)
-        set_join(graph, join)
-        updates["embedding"] = describe_join(embedding, len(vectors["validation"]))
-        vectors = {part: join(some) for part, some in vectors.items() if len(some)}
-    if len(embeddings["training"]) >= 10 * DIRECTIONS:
-        training, held_back = ((vectors[part], np.array(artefacts[part])) for part in ("training", "validation"))
-        updates["familiar"] = fit_novelty(training, held_back, surveys)
-    return write_model(graph.SerializeToString(deterministic=True), model.card.model_copy(update=updates), out)
+    return scalings, sets
 
 
 def _opened(graph: onnx.ModelProto, model: Model) -> Model:
