@@ -136,6 +136,20 @@ def test_a_table_of_another_model_is_told(tiny_catalog: Path, tiny_survey: Path,
         evaluate(tiny_catalog, load_model(), labels=tmp_path / "labels.parquet", label="clean5")
 
 
+def test_scores_by_the_columns_of_a_joined_table(tiny_catalog: Path, tiny_survey: Path, tmp_path: Path) -> None:
+    survey = pa.parquet.read_table(tiny_survey)
+    pa.parquet.write_table(survey.select(["id", "clean5"]), tmp_path / "labels.parquet")
+    ids = survey["id"].to_pylist()
+    (tmp_path / "more.csv").write_text("id,half\n" + "".join(f"{id_},{row % 2}\n" for row, id_ in enumerate(ids)))
+    given = {"labels": tmp_path / "labels.parquet", "label": "clean5", "by": ["half"], "verbose": False}
+    found = evaluate(tiny_catalog, join=tmp_path / "more.csv", **given)
+    parts = found.statistics.by["half"]
+    assert [*parts] == ["0", "1"]
+    assert sum(one.count for one in parts.values()) == found.scores.count
+    with pytest.raises(UnknownNameError, match="no column 'half'"):
+        evaluate(tiny_catalog, **given)
+
+
 def test_what_is_not_there_is_told(tiny_survey: Path, tiny_model: Path) -> None:
     with pytest.raises(UnknownNameError, match="no column 'colour'"):
         evaluate(tiny_survey, tiny_model, label="clean5", by=["colour"], verbose=False)

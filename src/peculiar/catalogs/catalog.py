@@ -6,6 +6,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+import numpy as np
+
 from peculiar.catalogs import search
 from peculiar.catalogs.anomalies import find_anomalies, read_answers
 from peculiar.catalogs.display import catalog_html, describe_catalog
@@ -20,6 +22,7 @@ from peculiar.files.writing import check_apart, writing
 from peculiar.images.decode import Framing, parse_crop
 from peculiar.models.model_file import Model, load_model
 from peculiar.sources import Paths, as_source
+from peculiar.sources.beside import columns_beside
 from peculiar.sources.stream import Source
 from peculiar.tables.to_astropy import to_astropy
 from peculiar.tables.writers import format_to_write, write_table
@@ -127,6 +130,46 @@ class Catalog(GalaxyTable):
         'zoobot.npz'
         """
         return self.with_external(ExternalEmbeddings(table, id))
+
+    def join(self, table: str | os.PathLike[str], id: str | None = None) -> Self:
+        """Return the same galaxies with the columns of another table, such as that of `peculiar.measure`.
+
+        Galaxies are matched by id, if necessary without regard to case, folders and suffixes. Columns that the
+        catalogue has itself are left out.
+
+        Parameters
+        ----------
+        table : path-like
+            A table of any format with a column of ids.
+        id : str, optional
+            The column of ids; default: the first with a usual name.
+
+        Returns
+        -------
+        Catalog
+            All rows in their order; null in the further columns of a galaxy that the table lacks.
+
+        Raises
+        ------
+        NotFoundError, DataError
+            If the table does not exist or cannot be read, or none of the galaxies is in it.
+        UnknownNameError
+            If there is no column of ids.
+
+        Examples
+        --------
+        >>> from peculiar import Catalog
+        >>> catalog = Catalog("galaxies.parquet").join("labels.csv")
+        >>> catalog.query("four_class = 'Ringed' and p_ringed < 0.1").columns["four_class"].name
+        'four_class'
+        """
+        columns, values = columns_beside(table, self._id_batches, self.place, self.columns, id)
+        names = self.plain
+        joined = self.to_arrow().select(names)
+        for column in columns:
+            joined = joined.append_column(column.name, values.column(column.name))
+        kept = [self.columns[name] for name in names]
+        return self.found([*kept, *columns], joined, {"joined": Path(table).name}, np.arange(len(self)))
 
     def query(
         self,

@@ -25,6 +25,7 @@ def predict(
     fast: bool = False,
     keep: Sequence[str] = (),
     positions: str | os.PathLike[str] | None = None,
+    detect: bool = False,
     stamp_size: str = "128px",
     bands: str | Sequence[str] = (),
     id: str | None = None,
@@ -71,6 +72,9 @@ def predict(
         Columns of the data to copy to the catalogue.
     positions : path-like, optional
         A table with the columns ``ra`` and ``dec``: stamps are cut from the mosaics `data`.
+    detect : bool
+        Cut stamps around the objects, galaxies and stars, that photutils detects in the mosaics `data`; needs the extra
+        ``measure``.
     stamp_size : str
         Side of a stamp: "128px", "30arcsec", or "4xR50" (four times the column ``R50``).
     bands : str or sequence of str
@@ -142,7 +146,7 @@ def predict(
     model = model if isinstance(model, Model) else load_model(model)
     if dask is not None:  # the workers of a cluster may have other working directories
         data, positions = absolute(data), None if positions is None else Path(positions).absolute()
-    source = open_pictures(data, positions, stamp_size=stamp_size, bands=bands, id=id, ra=ra, dec=dec)
+    source = open_pictures(data, positions, detect=detect, stamp_size=stamp_size, bands=bands, id=id, ra=ra, dec=dec)
     framing = replace(model.framing, fast=fast)
     if crop is not None:
         framing = replace(framing, crop=parse_crop(crop) if isinstance(crop, str) else crop)

@@ -13,6 +13,7 @@ from peculiar.cli.options import (
     GroupColumn,
     IdColumn,
     IncludeTraining,
+    Join,
     Json,
     Label,
     Labels,
@@ -60,6 +61,7 @@ def evaluate(
     weights: Weights = "last",
     include_training: IncludeTraining = False,
     by: By = None,
+    join: Join = None,
     group: GroupColumn = None,
     catalog: Annotated[
         Path | None,
@@ -91,6 +93,7 @@ def evaluate(
             include_training=include_training,
             views=views,
             by=by or (),
+            join=join,
             group=group,
             fractions=catalog,
             shift=push,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from peculiar.cli.options import DataFiles, DecColumn, IdColumn, Json, Overwrite, Positions, RaColumn, StampSize
+from peculiar.cli.options import DataFiles, DecColumn, Detect, IdColumn, Json, Overwrite, Positions, RaColumn, StampSize
 from peculiar.cli.progress import bar
 from peculiar.cli.terminal import err, out, print_json, print_unreadable
 from peculiar.text import counted
@@ -34,6 +34,7 @@ def measure(
         ),
     ] = None,
     positions: Positions = None,
+    detect: Detect = False,
     stamp_size: StampSize = "128px",
     psf: Annotated[
         str | None,
@@ -91,6 +92,7 @@ def measure(
                 file,
                 band=band,
                 positions=positions,
+                detect=detect,
                 stamp_size=stamp_size,
                 psf=psf,
                 deblend=deblend,

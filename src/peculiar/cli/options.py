@@ -52,6 +52,10 @@ Positions = Annotated[
     Path | None,
     typer.Option("--catalog", help="Table with ra and dec, to cut stamps out of a FITS mosaic.", show_default=False),
 ]
+Detect = Annotated[
+    bool,
+    typer.Option("--detect", help="Cut stamps around the objects that are detected in a FITS mosaic."),
+]
 StampSize = Annotated[
     str,
     typer.Option(help="Side of a stamp: 128px, 30arcsec, or 4xR50 (radii in the column R50: in its unit, or arcsec)."),
@@ -135,6 +139,13 @@ By = Annotated[
     typer.Option(
         metavar="<str>",
         help="Also score by the values of this column, numbers in four bins; may be given several times.",
+    ),
+]
+Join = Annotated[
+    Path | None,
+    typer.Option(
+        help="Table with ids and further columns of the galaxies, such as that of `peculiar measure`.",
+        show_default=False,
     ),
 ]
 GroupColumn = Annotated[

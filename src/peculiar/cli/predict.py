@@ -9,6 +9,7 @@ from peculiar.cli.options import (
     Bands,
     DataFiles,
     DecColumn,
+    Detect,
     Fast,
     IdColumn,
     Json,
@@ -42,6 +43,7 @@ def predict(
     ] = Path("catalog.parquet"),
     model: Annotated[Path | None, typer.Option(help="Model file (.onnx); default: the model that ships.")] = None,
     positions: Positions = None,
+    detect: Detect = False,
     embeddings: Annotated[
         bool, typer.Option("--embeddings", help="Keep the embedding of each picture, for searching.")
     ] = False,
@@ -98,6 +100,7 @@ def predict(
                 fast=fast,
                 keep=[name.strip() for name in keep.split(",") if name.strip()],
                 positions=positions,
+                detect=detect,
                 stamp_size=stamp_size,
                 bands=bands,
                 id=id_column,

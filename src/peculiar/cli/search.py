@@ -14,6 +14,7 @@ from peculiar.cli.options import (
     Embeddings,
     EmbeddingsId,
     IdColumn,
+    Join,
     Json,
     OnlyIdColumn,
     Overwrite,
@@ -86,12 +87,14 @@ class Selection:
     id_column: IdColumn = None
     ra: RaColumn = None
     dec: DecColumn = None
+    join: Join = None
 
     def open(self, catalog: Path, embeddings: Path | None = None, embeddings_id: str | None = None) -> "Catalog":
         """Open the catalogue."""
         from peculiar.catalogs.catalog import Catalog
 
-        return Catalog(catalog, ra=self.ra, dec=self.dec, embeddings=embeddings, embeddings_id=embeddings_id)
+        opened = Catalog(catalog, ra=self.ra, dec=self.dec, embeddings=embeddings, embeddings_id=embeddings_id)
+        return opened if self.join is None else opened.join(self.join)
 
 
 @dataclass(frozen=True, slots=True)

@@ -188,6 +188,7 @@ def evaluate(
     include_training: bool = False,
     views: int | None = None,
     by: Sequence[str] = (),
+    join: str | os.PathLike[str] | None = None,
     group: str | None = None,
     fractions: str | os.PathLike[str] | Rows | None = None,
     shift: bool = False,
@@ -221,6 +222,8 @@ def evaluate(
         Number of turned and mirrored views to average over, 1 to 8; default: as in the model's card.
     by : sequence of str
         Columns to score by as well; numbers in four bins.
+    join : path-like, optional
+        A table with ids and further columns of the galaxies, for `by` and `group`, such as that of `peculiar.measure`.
     group : str, optional
         Column of groups of galaxies that are not independent, such as fields; it affects the intervals.
     fractions : path-like or Catalog, optional
@@ -270,6 +273,8 @@ def evaluate(
             message = f"{place_of(data)} holds probabilities of {scored.candidate.name}, not of {candidate.name}"
             warnings.warn(message, PeculiarWarning, stacklevel=2)
         candidate = scored.candidate
+        if join is not None:
+            scored = scored.join(join)
         notes = [*filter(None, [scored.joined]), *scored.choice.sentences(part)]
         unlabelled = None
         if fractions is not None:

@@ -1,5 +1,6 @@
 """Probabilities of a model for labelled galaxies, from pictures or from a table."""
 
+import os
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -17,6 +18,7 @@ from peculiar.evaluation.robustness import MOST, Shifted, shift_scores
 from peculiar.models.predict import predict
 from peculiar.questions.question import Question
 from peculiar.questions.votes import Votes, deviations
+from peculiar.sources.beside import columns_beside
 from peculiar.sources.stream import Galaxy, Source
 from peculiar.tables.reader import TableReader, as_table, entry_text, is_table
 
@@ -84,6 +86,21 @@ class Scored:
             raise UnknownNameError("column", name, self.columns)
         entries = self.read_column(name)
         return [entry_text(entries[row]) for row in self.rows]
+
+    def join(self, table: str | os.PathLike[str]) -> "Scored":
+        """Return the same galaxies with further columns of a table; see `peculiar.sources.beside.columns_beside`."""
+        columns, values = columns_beside(table, lambda: iter([self.ids]), "the scored galaxies", self.columns)
+        added = {column.name for column in columns}
+
+        def read(name: str) -> list[Any]:
+            if name not in added:
+                return self.read_column(name)
+            entries: list[Any] = [None] * (max(self.rows, default=-1) + 1)
+            for row, value in zip(self.rows, values.column(name).to_pylist(), strict=True):
+                entries[row] = value
+            return entries
+
+        return replace(self, columns=(*self.columns, *added), read_column=read)
 
     def deviations(self) -> dict[str, float]:
         """Return the root mean square errors of the vote fractions, by answer; empty without votes."""

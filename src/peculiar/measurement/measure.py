@@ -21,6 +21,7 @@ def measure(
     *,
     band: str | None = None,
     positions: str | os.PathLike[str] | None = None,
+    detect: bool = False,
     stamp_size: str = "128px",
     psf: str | None = None,
     deblend: float | None = None,
@@ -58,6 +59,9 @@ def measure(
         use, the middle one, of two the redder one.
     positions : path-like, optional
         A table with the columns ``ra`` and ``dec``: stamps are cut from the mosaics `data`.
+    detect : bool
+        Cut stamps around the objects, galaxies and stars, that photutils detects in the mosaics `data`; needs the extra
+        ``measure``.
     stamp_size : str
         Side of a stamp: "128px", "30arcsec", or "4xR50" (four times the column ``R50``). The sky has to be visible
         around the galaxy.
@@ -119,7 +123,7 @@ def measure(
     if dask is not None:  # the workers of a cluster may have other working directories
         data, positions = absolute(data), None if positions is None else Path(positions).absolute()
     bands = () if band is None else (band,)
-    source = open_pictures(data, positions, stamp_size=stamp_size, bands=bands, id=id, ra=ra, dec=dec)
+    source = open_pictures(data, positions, detect=detect, stamp_size=stamp_size, bands=bands, id=id, ra=ra, dec=dec)
     return make_catalog(
         Measurement(Settings(deblend, subtract_sky, width, unit)),
         source,

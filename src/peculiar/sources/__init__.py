@@ -14,6 +14,7 @@ from peculiar.images.decode import PICTURE_SUFFIXES, looks_like_picture
 from peculiar.images.fits import holds_image
 from peculiar.images.fits_file import FITS_SUFFIXES, looks_like_fits
 from peculiar.images.stretch import Stretch
+from peculiar.sources.detection import detected_positions
 from peculiar.sources.exercise import load_galaxy_data
 from peculiar.sources.fits import FitsSource, fits_below
 from peculiar.sources.folder import FolderSource, is_picture, pictures_below
@@ -202,13 +203,14 @@ def open_pictures(
     data: Any,
     positions: str | os.PathLike[str] | None = None,
     *,
+    detect: bool = False,
     stamp_size: str = "128px",
     bands: str | Sequence[str] = (),
     id: str | None = None,
     ra: str | None = None,
     dec: str | None = None,
 ) -> Source:
-    """Open galaxy pictures, or with `positions`, mosaics to cut stamps from.
+    """Open galaxy pictures, or with `positions` or `detect`, mosaics to cut stamps from.
 
     Parameters
     ----------
@@ -216,15 +218,20 @@ def open_pictures(
         See `as_source`; with `positions`, see `open_mosaic`.
     positions : path-like, optional
         A table of positions.
+    detect : bool
+        Take the positions of the objects that are detected in the mosaics.
     stamp_size, bands, id, ra, dec
         As in `open_mosaic` and `open_source`.
 
     Raises
     ------
     UsageError
-        If positions are given for pictures in memory.
+        If positions are given for pictures in memory, or are to be detected although they are given.
     """
-    if positions is None:
+    if detect and positions is not None:
+        message = "positions are given, so none are to be detected; leave out one of the two (--catalog, --detect)"
+        raise UsageError(message)
+    if positions is None and not detect:
         return as_source(data, bands=bands, id=id, ra=ra, dec=dec)
     if not isinstance(data, str | os.PathLike | list | tuple):
         message = "positions are for mosaics that are given by their paths"
@@ -234,7 +241,7 @@ def open_pictures(
 
 def open_mosaic(
     mosaic: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
-    catalog: str | os.PathLike[str],
+    catalog: str | os.PathLike[str] | None = None,
     *,
     stamp_size: str = "128px",
     bands: str | Sequence[str] = (),
@@ -251,9 +258,9 @@ def open_mosaic(
     mosaic : path-like, or sequence of path-like
         A FITS image with celestial coordinates (WCS), its bands in extensions or in a cube; the files of its bands; or
         files of several mosaics, or folders of such. Images of the same sky in different bands form one mosaic.
-    catalog : path-like
+    catalog : path-like, optional
         A table with the columns ``ra`` and ``dec`` (ICRS, in degrees unless they state another unit), and optionally
-        ids, labels and radii.
+        ids, labels and radii. Default: the objects that photutils detects, with the column ``radius`` in arcsec.
     stamp_size : str
         "128px", "30arcsec", or a multiple of a column of radii: "4xR50". Radii are in arcsec, unless the column states
         another unit of angles, or pixels.
@@ -286,7 +293,7 @@ def open_mosaic(
     """
     given = [mosaic] if isinstance(mosaic, str | os.PathLike) else list(mosaic)
     paths = [path for one in given for path in matching_paths(one)]
-    if not Path(catalog).exists():
+    if catalog is not None and not Path(catalog).exists():
         raise NotFoundError(f"there is nothing at {catalog}; give a FITS mosaic and a table of positions")
     if not paths:
         message = "no mosaic was given; give a FITS file or a folder of them"
@@ -294,7 +301,8 @@ def open_mosaic(
     wanted = _listed(bands)
     fields = find_fields(paths, wanted)
     size, keys = parse_stamp_size(stamp_size), Keys(id, ra, dec)
-    source = MosaicSource(paths[0], fields, Path(catalog), size, wanted, stretch, label, keys)
+    catalog = detected_positions(fields, wanted) if catalog is None else Path(catalog)
+    source = MosaicSource(paths[0], fields, catalog, size, wanted, stretch, label, keys)
     unused = sorted({name for field in source.fields for name in field.unused})
     if unused:
         logger.warning("not used: the bands %s; name those to take (--bands)", ", ".join(unused))
