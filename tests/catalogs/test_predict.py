@@ -37,6 +37,8 @@ TOLD: dict[str, list[Any]] = {
         "Normal|Other",
         "Normal",
     ],
+    "safe_class": [None] * 8,
+    "why": ["unlike the training set"] * 8,
     "flags": [0, 0, 0, 0, 0, 0, 0, 0],
     "p_merger": [0.9592, 0.6584, 0.002, 0.0005, 0.451, 0.0083, 0.0076, 0.019],
     "p_round": [0.0033, 0.0013, 0.0, 0.0, 0.0198, 0.0, 0.0003, 0.0],
@@ -46,7 +48,7 @@ TOLD: dict[str, list[Any]] = {
 }
 COLUMNS = (
     "id p_normal p_ringed p_merger p_other p_round p_in_between p_cigar p_edge_on p_spiral p_odd "
-    "class class_four_class class_clean5 class_odd set_90 ood entropy flags model embedding"
+    "class class_four_class class_clean5 class_odd set_90 safe_class why ood entropy flags model embedding"
 )
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 from scipy.special import entr
 
+from peculiar.catalogs.abstention import abstain, abstention_columns
 from peculiar.catalogs.catalog import Catalog
 from peculiar.catalogs.rows import SET_LEVEL
 from peculiar.catalogs.store import BLOCK
@@ -28,8 +29,8 @@ def answer_catalog(catalog: Catalog, head: Head) -> Catalog:
     -------
     Catalog
         In memory, all rows in their order: ``id``, ``ra`` and ``dec`` if the catalogue has them, a probability for each
-        answer (for two answers that of the second), ``class``, ``set_90`` and ``entropy``; null if a galaxy has no
-        embedding.
+        answer (for two answers that of the second), ``class``, ``set_90``, ``safe_class``, ``why`` and ``entropy``; null
+        if a galaxy has no embedding.
 
     Raises
     ------
@@ -58,18 +59,23 @@ def answer_catalog(catalog: Catalog, head: Head) -> Catalog:
             values = pa.array(chances[:, number], pa.float32(), from_pandas=True)
             add(Column(name, pa.float32(), text, ucd="stat.probability"), values)
     classes: list[str | None] = [None] * len(chances)
-    sets = classes.copy()
     called = chances[known].argmax(axis=1)
     thresholds = head.sets.get(SET_LEVEL)
-    inside = prediction_sets(chances[known], thresholds) if thresholds else np.empty((0, 0), dtype=bool)
+    inside = np.zeros(chances.shape, dtype=bool)
+    if thresholds:
+        inside[known] = prediction_sets(chances[known], thresholds)
     for row, number in zip(known.tolist(), called.tolist(), strict=True):
         classes[row] = question.answers[number]
-    for row, name in zip(known.tolist(), name_sets(inside, question.answers), strict=False):
-        sets[row] = name
+    named = zip(name_sets(inside, question.answers), inside.any(axis=1), strict=True)
+    sets = [name if some else None for name, some in named]
     text = f"most probable answer to {question.name}"
     add(Column("class", pa.string(), text, ucd="meta.code.class"), pa.array(classes, pa.string()))
     text = f"answers to {question.name} that cannot be ruled out: the right one is among them in {SET_LEVEL} of 100"
     add(Column(f"set_{SET_LEVEL}", pa.string(), f"{text} cases", ucd="meta.code.class"), pa.array(sets, pa.string()))
+    if thresholds:
+        abstained = abstain(question.answers, inside)
+        for column, values in zip(abstention_columns(question.answers, question.name), abstained, strict=True):
+            add(column, pa.array(values, pa.string()))
     text = f"entropy of the probabilities of {question.name}, in nats"
     entropy = pa.array(entr(chances).sum(axis=1), pa.float32(), from_pandas=True)
     add(Column("entropy", pa.float32(), text, ucd="stat.value"), entropy)

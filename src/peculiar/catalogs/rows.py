@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute
 from numpy.typing import NDArray
 
+from peculiar.catalogs.abstention import SAFE_CLASS, WHY, abstain, abstention_columns
 from peculiar.catalogs.tally import FLAG_MEANINGS, SHOWS_NOTHING, Flag, Tally, unlike
 from peculiar.catalogs.vote_columns import vote_columns, vote_values
 from peculiar.errors import DataError, ModelError, UsageError
@@ -112,7 +113,7 @@ def carried_columns(source: Source, columns: Sequence[Column], keep: Sequence[st
 
 
 def _judgement_columns(model: Model) -> list[Column]:
-    """Return the columns of prediction sets and novelty, if the model file is calibrated for them."""
+    """Return the columns of prediction sets, abstention and novelty, if the model file is calibrated for them."""
     columns, main = [], model.card.main_question
     if SET_LEVEL in model.card.sets.get(main.name, {}):
         text = (
@@ -120,6 +121,7 @@ def _judgement_columns(model: Model) -> list[Column]:
             f"the right one is among them in {SET_LEVEL} of 100 cases"
         )
         columns.append(Column(f"set_{SET_LEVEL}", pa.string(), text, ucd="meta.code.class"))
+        columns += abstention_columns(main.answers, _called(main))
     if model.card.familiar is not None:
         text = "novelty: distance from the training set; about 5 % of ordinary galaxies exceed 1"
         columns.append(Column("ood", pa.float32(), text, ucd="stat.value"))
@@ -127,18 +129,26 @@ def _judgement_columns(model: Model) -> list[Column]:
 
 
 def _judgements(
-    model: Model, probabilities: NDArray[np.float32], embedding: NDArray[np.float32], artefacts: NDArray[np.float32]
+    model: Model,
+    probabilities: NDArray[np.float32],
+    embedding: NDArray[np.float32],
+    artefacts: NDArray[np.float32],
+    flags: NDArray[np.int32],
 ) -> dict[str, NDArray[np.generic] | list[str | None]]:
     """Return the values of `_judgement_columns`; None and NaN if a picture cannot be read."""
     main = model.card.main_question
     result: dict[str, NDArray[np.generic] | list[str | None]] = {}
+    ood = None if model.card.familiar is None else model.card.familiar.ood(embedding, artefacts)
+    if ood is not None:
+        result["ood"] = ood
     thresholds = model.card.sets.get(main.name, {}).get(SET_LEVEL)
     if thresholds is not None:
+        sets = np.zeros(probabilities.shape, dtype=bool)
         readable = ~np.isnan(probabilities[:, 0])
-        names = iter(name_sets(prediction_sets(probabilities[readable], thresholds), main.answers))
-        result[f"set_{SET_LEVEL}"] = [next(names) if known else None for known in readable]
-    if model.card.familiar is not None:
-        result["ood"] = model.card.familiar.ood(embedding, artefacts)
+        sets[readable] = prediction_sets(probabilities[readable], thresholds)
+        named = zip(name_sets(sets, main.answers), readable, strict=True)
+        result[f"set_{SET_LEVEL}"] = [name if known else None for name, known in named]
+        result[SAFE_CLASS], result[WHY] = abstain(main.answers, sets, flags, ood)
     return result
 
 
@@ -274,7 +284,7 @@ def _values(
         **vote_values(model, found, concentrations),
         "class": _called_classes(main, chances),
         **{name: _called_classes(question, found[question.name]) for question, name in _class_columns(questions)},
-        **_judgements(model, chances, embedding, artefacts),
+        **_judgements(model, chances, embedding, artefacts, flags),
         "entropy": -(chances * np.log(np.maximum(chances, 1e-30))).sum(axis=1),
         "flags": flags,
         "model": [model.card.digest[:12]] * count,

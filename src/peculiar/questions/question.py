@@ -198,6 +198,9 @@ FOUR_CLASS = Question(
 )
 """The exercise's four classes."""
 
+KINDS_OF_ODD = FOUR_CLASS.answers[1:]
+"""The answers to `FOUR_CLASS` that mean that a galaxy is odd."""
+
 CLEAN5 = Question(
     "clean5",
     ("round", "in_between", "cigar", "edge_on", "spiral"),
