@@ -29,8 +29,8 @@ def answer_catalog(catalog: Catalog, head: Head) -> Catalog:
     -------
     Catalog
         In memory, all rows in their order: ``id``, ``ra`` and ``dec`` if the catalogue has them, a probability for each
-        answer (for two answers that of the second), ``class``, ``set_90``, ``safe_class``, ``why`` and ``entropy``; null
-        if a galaxy has no embedding.
+        answer (for two answers that of the second), ``class``, ``set_90``, ``safe_class``, ``why`` and ``entropy``;
+        null if a galaxy has no embedding.
 
     Raises
     ------

@@ -25,7 +25,7 @@ _AT_EDGE = 0.05
 _SATURATED = 4
 
 _SAME = (
-    *("ellipticity_asymmetry", "concentration", "asymmetry", "smoothness", "gini", "m20", "gini_m20_bulge"),
+    *("concentration", "asymmetry", "smoothness", "gini", "m20", "gini_m20_bulge"),
     *("gini_m20_merger", "multimode", "intensity", "deviation", "outer_asymmetry", "shape_asymmetry"),
     *("sersic_n", "sersic_amplitude"),
 )
@@ -35,7 +35,6 @@ _NAMES = {
     **{"half_light_radius": "rhalf_ellip", "petrosian_radius": "rpetro_ellip", "r20": "r20", "r80": "r80"},
     **{"sersic_radius": "sersic_rhalf", "sersic_ellipticity": "sersic_ellip", "sersic_chi2": "sersic_chi2_dof"},
 }
-del _NAMES["ellipticity_asymmetry"]
 """Columns that are attributes of statmorph's result."""
 
 _NOTHING = -99.0
