@@ -66,7 +66,7 @@ def answer_catalog(catalog: Catalog, head: Head) -> Catalog:
         inside[known] = prediction_sets(chances[known], thresholds)
     for row, number in zip(known.tolist(), called.tolist(), strict=True):
         classes[row] = question.answers[number]
-    named = zip(name_sets(inside, question.answers), inside.any(axis=1).tolist(), strict=True)
+    named = zip(name_sets(inside, question.answers), inside.sum(axis=1), strict=True)
     sets = [name if some else None for name, some in named]
     text = f"most probable answer to {question.name}"
     add(Column("class", pa.string(), text, ucd="meta.code.class"), pa.array(classes, pa.string()))
