@@ -10,6 +10,8 @@ import pyarrow.parquet
 import pytest
 from PIL import Image
 
+from peculiar.catalogs.catalog import Catalog
+from peculiar.catalogs.teach import teach
 from peculiar.evaluation.agreement import compare_classes
 from peculiar.evaluation.compare import compare
 from peculiar.labelling.consensus import consensus
@@ -55,7 +57,9 @@ def catalog(tmp_path: Path, truths: np.ndarray) -> Path:
     ids = [FORMS["as they are"](number) for number in range(COUNT)]
     odd = np.where(truths, 0.9, 0.1) + np.arange(COUNT) / 1000
     classes = [ODD.answers[int(one)] for one in truths]
-    return write(tmp_path / "catalog.parquet", ids, p_odd=odd, **{"class": classes})
+    vectors = np.random.default_rng(2).normal(size=COUNT * 4).astype(np.float32)
+    embedding = pa.FixedSizeListArray.from_arrays(pa.array(vectors), 4)
+    return write(tmp_path / "catalog.parquet", ids, p_odd=odd, embedding=embedding, **{"class": classes})
 
 
 @pytest.fixture
@@ -64,9 +68,9 @@ def other(tmp_path: Path, truths: np.ndarray, form: Callable[[int], str]) -> Pat
     order = np.random.default_rng(1).permutation(COUNT).tolist()
     classes = [ODD.answers[int(truths[number])] for number in order]
     ids = [form(number) for number in order]
-    return write(
-        tmp_path / "other.parquet", ids, p_odd=np.where(truths[order], 0.8, 0.2), label=classes, **{"class": classes}
-    )
+    interesting = [("no", "yes")[int(truths[number])] for number in order]
+    columns = {"label": classes, "class": classes, "interesting": interesting}
+    return write(tmp_path / "other.parquet", ids, p_odd=np.where(truths[order], 0.8, 0.2), **columns)
 
 
 def test_compare(catalog: Path, other: Path) -> None:
@@ -97,6 +101,17 @@ def test_consensus_with_a_catalogue(catalog: Path, truths: np.ndarray, form: Cal
         labels.record(given)
     found = consensus("labels.db", catalog=catalog)
     assert found.annotators["Ada"].compared == COUNT
+
+
+def test_teach_by_a_catalogue(catalog: Path, other: Path) -> None:
+    found = teach(other, "answers.csv", catalog=catalog, embeddings=catalog, label="label", question="odder")
+    assert (found.used, found.left_out) == (COUNT, 0)
+
+
+def test_ratings_of_anomalies(catalog: Path, other: Path) -> None:
+    found = Catalog(catalog).anomalies([other], top=COUNT).to_arrow()
+    assert len(found) == COUNT
+    assert found["interesting"].null_count == 0
 
 
 def test_only_the_galaxies_of_a_table(tmp_path: Path, form: Callable[[int], str]) -> None:

@@ -85,6 +85,7 @@ VERBS = [
     ("verify", "catalog.parquet", "--score", "p_odd", "--out", "verified", "--json"),
     ("publish", "catalog.parquet", "--pictures", "data", "--out", "wall", "--json"),
     ("check-files", "catalog.parquet", "--json"),
+    ("measure", "data", "--workers", "1", "--out", "measures.parquet", "--json"),
     ("data", "get", "simulated", "--count", "4", "--size", "16", "--out", "simulated.npz", "--json"),
 ]
 

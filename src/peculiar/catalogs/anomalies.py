@@ -82,7 +82,9 @@ def find_anomalies(
         raise UsageError(message)
     answers, root = dict(answers or {}), catalog.root
     embeddings = root.embeddings()
-    rows = root.rows_of(list(answers))
+    rows = root.rows_of(list(answers), lenient=True)
+    if (rows < 0).any():
+        root.rows_of([id_ for id_, row in zip(answers, rows.tolist(), strict=True) if row < 0])  # raises an error
     notes = {"anomalies by": "novelty" if novel else method, "answers": str(len(answers)), **root.whose}
     if novel:
         broken = _broken(root)
@@ -108,8 +110,11 @@ def find_anomalies(
         text = "share of the galaxies of the catalogue that are less novel"
         ranks = pa.array(before[found.rows], pa.float32(), from_pandas=True)
         found = found.with_column(Column("novelty", pa.float32(), text, ucd="stat.rank"), ranks)
-    given = pa.array([answers.get(id_) for id_ in found.ids], pa.float32())
-    return found.with_column(Column("interesting", pa.float32(), "how interesting people found it, 0 to 1"), given)
+    rated = dict(zip(rows.tolist(), answers.values(), strict=True))
+    given = [rated.get(row, answers.get(id_)) for row, id_ in zip(found.rows.tolist(), found.ids, strict=True)]
+    return found.with_column(
+        Column("interesting", pa.float32(), "how interesting people found it, 0 to 1"), pa.array(given, pa.float32())
+    )
 
 
 def _broken(catalog: GalaxyTable) -> NDArray[np.bool_]:

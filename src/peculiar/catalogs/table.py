@@ -22,6 +22,7 @@ from peculiar.catalogs.external import ExternalEmbeddings
 from peculiar.catalogs.store import LaterStore, MemoryStore, ParquetStore, Store
 from peculiar.errors import DataError, PeculiarWarning, UnknownNameError, UsageError
 from peculiar.files.writing import cache_folder
+from peculiar.sources.joins import partners_of
 from peculiar.sources.stream import Source
 from peculiar.tables.column import Column, notes_of
 from peculiar.tables.identifiers import id_texts
@@ -329,7 +330,8 @@ class GalaxyTable:
         ids : sequence of str
             Ids; a repeated one counts once.
         lenient : bool
-            Return -1 for missing ids instead of raising an error.
+            The ids are those of another table: compare them as `peculiar.sources.joins.join_ids` does, and return -1
+            for missing ones instead of raising an error.
 
         Returns
         -------
@@ -340,6 +342,8 @@ class GalaxyTable:
         ------
         UnknownNameError
             If an id does not exist.
+        LabelError
+            If it is not clear which ids of the other table belong together.
         """
         wanted = pa.array(ids, pa.string())
         found: dict[str, int] = {}
@@ -350,7 +354,13 @@ class GalaxyTable:
                 found.setdefault(values[int(row)].as_py(), start + int(row))
             start += batch.num_rows
         lacking = [id_ for id_ in ids if id_ not in found]
-        if lacking and not lenient:
+        if lacking and lenient:  # other ways to write ids take seconds per million
+            every = self.ids
+            partners = partners_of(every, ids, f"{self.name} and the table of ids")
+            for row, id_ in enumerate(every):
+                if id_ in partners:
+                    found.setdefault(partners[id_], row)
+        elif lacking:
             more = f" (nor {len(lacking) - 1} more of those given)" if len(lacking) > 1 else ""
             some = [entry_text(one) or "" for one in self.dataset.head(20, columns=["id"])["id"].to_pylist()]
             raise UnknownNameError("galaxy", lacking[0], some, where=f"in {self.name}{more}")
