@@ -357,9 +357,9 @@ class GalaxyTable:
         if lacking and lenient:  # other ways to write ids take seconds per million
             every = self.ids
             partners = partners_of(every, ids, f"{self.name} and the table of ids")
-            for row, id_ in enumerate(every):
+            for number, id_ in enumerate(every):
                 if id_ in partners:
-                    found.setdefault(partners[id_], row)
+                    found.setdefault(partners[id_], number)
         elif lacking:
             more = f" (nor {len(lacking) - 1} more of those given)" if len(lacking) > 1 else ""
             some = [entry_text(one) or "" for one in self.dataset.head(20, columns=["id"])["id"].to_pylist()]
