@@ -28,7 +28,7 @@ from peculiar.errors import UsageError
 from peculiar.labelling.database import Labels
 from peculiar.labelling.web import gallery as gallery_module
 from peculiar.labelling.web.app import make_app
-from peculiar.labelling.web.charts import HEIGHT, PALETTE, WIDTH, Box, Colouring, Plane, Sky, legend, paint, parse_box
+from peculiar.labelling.web.charts import HEIGHT, PALETTE, WIDTH, Box, Colouring, Plane, Sky, legend, paint, parse_shape
 from peculiar.labelling.web.gallery import Gallery, Selection
 from peculiar.labelling.web.guard import MOST_OF_BODY, Guard
 from peculiar.labelling.web.id_index import IdIndex
@@ -127,21 +127,22 @@ def test_what_a_rectangle_holds_lies_in_its_outline(left: float, width: float, l
     across = (np.abs(dec - edge) for edge in (box.low, box.high))
     sure = np.min([*along, *across], axis=0) > 0.2 * pixel
     assert sure.mean() > 0.5
-    assert (outline.contains_points(places) == Sky.holds(box, ra, dec))[sure].all()
+    assert (outline.contains_points(places) == sky.holds(box, ra, dec))[sure].all()
 
 
 def test_a_rectangle_may_be_the_whole_sky_or_cross_the_origin() -> None:
     ra, dec = np.array([359.5, 0.5, 180.0, np.nan]), np.array([0.0, 0, 0, 0])
-    assert Sky.holds(Box(0, 360, -90, 90), ra, dec).tolist()[:3] == [True] * 3
-    assert Sky.holds(Box(359, 1, -1, 1), ra, dec).tolist() == [True, True, False, False]
-    assert Sky.holds(Box(-1, 1, -1, 1), ra, dec).tolist() == [True, True, False, False]
-    assert parse_box("1, 2, 9, 3", "sky") == Box(1, 2, 3, 9)
+    sky = Sky.around(ra, dec)
+    assert sky.holds(Box(0, 360, -90, 90), ra, dec).tolist()[:3] == [True] * 3
+    assert sky.holds(Box(359, 1, -1, 1), ra, dec).tolist() == [True, True, False, False]
+    assert sky.holds(Box(-1, 1, -1, 1), ra, dec).tolist() == [True, True, False, False]
+    assert parse_shape("1, 2, 9, 3", "sky") == Box(1, 2, 3, 9)
 
 
-@pytest.mark.parametrize("text", ["", "1,2,3", "1,2,3,4,5", "a,b,c,d", "1,2,3,nan", "1,2,3,inf"])
+@pytest.mark.parametrize("text", ["", "1,2", "1,2,3", "1,2,3,4,5", "a,b,c,d", "1,2,3,nan", "1,2,3,inf"])
 def test_what_is_no_rectangle_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match=r"four numbers, as in 150.*; received"):
-        parse_box(text, "sky")
+        parse_shape(text, "sky")
 
 
 @pytest.mark.parametrize("spread", [0.0005, 0.3, 40, 179])

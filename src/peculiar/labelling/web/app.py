@@ -15,6 +15,7 @@ from peculiar.catalogs.active import Progress
 from peculiar.errors import LabelError
 from peculiar.labelling.web.browse import add_gallery
 from peculiar.labelling.web.explanations import Explanations
+from peculiar.labelling.web.explore import add_explore
 from peculiar.labelling.web.failures import add_errors
 from peculiar.labelling.web.galaxy import add_galaxy
 from peculiar.labelling.web.gallery import Gallery
@@ -116,6 +117,7 @@ def make_app(
     _add_answers(app, session, gallery, pages)
     if gallery is not None:
         add_gallery(app, session, gallery, pages)
+        add_explore(app, session, gallery, pages)
         add_galaxy(app, session, gallery, explanations, pages)
     return app
 

@@ -1,10 +1,12 @@
 """The pages of a catalogue: its gallery, its two maps, a galaxy, and the ticked galaxies."""
 
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass, replace
 from typing import Annotated, Any, Literal
+from urllib.parse import urlencode
 
 import numpy as np
-from fastapi import Depends, FastAPI, Form, Query, Request
+from fastapi import FastAPI, Form, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -13,29 +15,29 @@ from peculiar.errors import PeculiarError, UsageError
 from peculiar.labelling.web.charts import (
     EXAMPLES,
     HEIGHT,
+    PALETTE,
     WIDTH,
     Box,
     Line,
     Plane,
+    Shape,
     Sky,
     legend,
     paint,
-    parse_box,
+    parse_shape,
     scale_colours,
 )
-from peculiar.labelling.web.gallery import MOST_OF_TABLE, Gallery, Selection, Typed
+from peculiar.labelling.web.gallery import MOST_OF_TABLE, Gallery
 from peculiar.labelling.web.identity import Me
 from peculiar.labelling.web.pages import Pages
-from peculiar.labelling.web.pictures import SMALL
+from peculiar.labelling.web.pictures import LARGE, SMALL
 from peculiar.labelling.web.review import VOTES
-from peculiar.labelling.web.routes import GONE, MEDIA, Absent, Csrf, Hx, Number, Who, content, give
+from peculiar.labelling.web.routes import GONE, MEDIA, Absent, Csrf, On, Selected, Start, Who, content, give
+from peculiar.labelling.web.selection import Selection, Typed
 from peculiar.labelling.web.session import Session
 
 ON_PAGE, MOST_TICKED = 60, 5_000
 """Number of galaxies on a page of the gallery, and maximum number of ticked galaxies, whose rows fit into a request."""
-
-Selected = Annotated[Selection, Depends()]
-Start = Annotated[Number, Query()]
 
 
 class _Ticked(BaseModel):
@@ -61,6 +63,8 @@ class _Chart:
         Also the name of the field with its rectangle.
     frame : str
         What the browser needs to locate a place on it: the parameters of `Sky`, or the margin of the map.
+    points, chosen, colours : str
+        Addresses of the arrays that the browser draws; the others are for browsers without JavaScript.
     """
 
     kind: str
@@ -71,10 +75,35 @@ class _Chart:
     drawn: int
     image: str
     without: str
-    closer: str = ""
+    closer: str
+    points: str
+    chosen: str
+    colours: str
 
 
-def _page(session: Session, gallery: Gallery, selection: Selection, start: int, me: str | None) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A galaxy in the gallery: its row, its place in the order, and a few words about it."""
+
+    row: int
+    id: str
+    place: int
+    key: str
+    note: str
+
+
+def _tiles(session: Session, gallery: Gallery, selection: Selection, rows: Sequence[int], start: int) -> list[Tile]:
+    """Return galaxies of a selection with the values that they are sorted by, and the answers about them."""
+    answers, keys = gallery.answers(selection.about), gallery.keys(selection, rows, start)
+    return [
+        Tile(row, session.ids[row], start + number, key, answers.note(row))
+        for number, (row, key) in enumerate(zip(rows, keys, strict=True))
+    ]
+
+
+def _page(
+    session: Session, gallery: Gallery, selection: Selection, start: int, me: str | None, on: str = "gallery"
+) -> dict[str, Any]:
     """Return the content of a page of the gallery: galaxies from a given one on, and the start of the next page."""
     problem = ""
     answers = gallery.answers(selection.about)
@@ -85,11 +114,12 @@ def _page(session: Session, gallery: Gallery, selection: Selection, start: int, 
     last = max(0, len(rows) - 1) // ON_PAGE * ON_PAGE
     start = min(start, last)
     some = [int(row) for row in rows[start : start + ON_PAGE]]
-    session.pictures.prepare(some, SMALL)
+    session.pictures.prepare(some, LARGE if selection.size == "l" else SMALL)
     following = selection.query(start=start + ON_PAGE) if start < last else None
     return {
-        "tiles": [(row, session.ids[row], answers.note(row)) for row in some],
+        "tiles": _tiles(session, gallery, selection, some, start),
         "following": following,
+        "on": on,
         "who": me,
         "selection": selection,
         "total": len(rows),
@@ -123,10 +153,14 @@ def add_gallery(
     """
 
     @app.get("/gallery", response_class=HTMLResponse)
-    def show_gallery(selection: Selected, me: Me, start: Start = 0, hx: Hx = None) -> Response:
+    def show_gallery(selection: Selected, me: Me, start: Start = 0) -> Response:
         """Show the galaxies that meet a condition, page by page."""
-        values = _page(session, gallery, selection, start, me)
-        return pages.render("tiles.html" if hx else "gallery.html", **values, maps=None)
+        return pages.render("gallery.html", **_page(session, gallery, selection, start, me), maps=None)
+
+    @app.get("/gallery/tiles", response_class=HTMLResponse)
+    def more(selection: Selected, me: Me, start: Start = 0, on: On = "gallery", colour: Typed = "") -> Response:
+        """Return the galaxies of a page of the gallery, which is appended to the one before."""
+        return pages.render("tiles.html", **_page(session, gallery, selection, start, me, on), colour=colour)
 
     @app.get("/review", status_code=303, response_class=RedirectResponse)
     def review() -> Response:
@@ -143,7 +177,7 @@ def add_gallery(
     @app.get("/map", response_class=HTMLResponse)
     def show_maps(selection: Selected, me: Me, colour: Typed = "", start: Start = 0) -> Response:
         """Show the galaxies that meet a condition on the sky, on the similarity map, and in the gallery."""
-        values = _page(session, gallery, selection, start, me)
+        values = _page(session, gallery, selection, start, me, "map")
         # Invalid values are reported, and ignored in the pictures.
         colouring = counts = None
         drawn = replace(selection, **{kind: "" for kind in EXAMPLES if _box(selection, kind) is None})
@@ -163,6 +197,7 @@ def add_gallery(
             "colouring": colouring,
             "legend": counts,
             "scale": ["#{:02x}{:02x}{:02x}".format(*one) for one in scale_colours(24)],
+            "palette": [] if counts is None else PALETTE,
             "waiting": waiting and not gallery.layout.problem and "map" not in [chart.kind for chart in charts],
             "lacking": gallery.layout.problem,
             "seconds": int(gallery.layout.seconds),
@@ -176,7 +211,7 @@ def add_gallery(
         """Return the picture of a map."""
         rows = gallery.before(selection)
         chosen = gallery.chosen(selection, rows)
-        places = gallery.sky if kind == "sky" else _both(gallery.layout.places)
+        places = gallery.places(kind)
         if places is None:
             return PlainTextResponse("there is no such map, or not yet", 404)
         here = places[0][rows], places[1][rows]
@@ -214,14 +249,10 @@ def _rows(session: Session, sent: _Ticked) -> NDArray[np.int64]:
     return np.array(rows, dtype=np.int64)
 
 
-def _both(places: NDArray[np.float32] | None) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
-    return None if places is None else (places[:, 0], places[:, 1])
-
-
-def _box(selection: Selection, kind: str) -> Box | None:
-    """Return a rectangle; None if there is none, or it is invalid."""
+def _box(selection: Selection, kind: str) -> Shape | None:
+    """Return a rectangle or a lasso; None if there is none, or it is invalid."""
     try:
-        return parse_box(getattr(selection, kind), kind)
+        return parse_shape(getattr(selection, kind), kind)
     except UsageError:
         return None
 
@@ -242,24 +273,32 @@ def _charts(gallery: Gallery, selection: Selection, drawn: Selection, colour: st
         rows = np.empty(0, dtype=np.int32)
     found = []
     similarity = f"Similarity by the embeddings of {gallery.whose}" if gallery.whose else "Similarity"
+    answers = gallery.answers(selection.about).state
+    chosen = f"/map/chosen.bin?{replace(drawn, by='', size='').query(answers=answers)}"
+    colours = f"/map/colour.bin?{urlencode({'colour': colour, 'about': selection.about, 'answers': answers})}"
     for kind, title in (("sky", "Sky"), ("map", similarity)):
-        places = gallery.sky if kind == "sky" else _both(gallery.layout.places)
+        places = gallery.places(kind)
         if places is None:
             continue
         here = places[0][rows], places[1][rows]
         view = Sky.around(*here) if kind == "sky" else Plane()
-        box = _box(selection, kind)
+        shape = _box(selection, kind)
         found.append(
             _Chart(
-                kind,
-                title,
-                " ".join(map(str, astuple(view))),
-                view.graticule(),
-                "" if box is None else view.outline(box),
-                int(np.isfinite(here[0] + here[1]).sum()),
-                f"/map/{kind}.png?{drawn.query(colour=colour)}",
-                replace(selection, **{kind: ""}).query(colour=colour),
-                "" if box is None or kind == "map" else _closer(selection, box).query(colour=colour),
+                kind=kind,
+                title=title,
+                frame=" ".join(map(str, astuple(gallery.frame(kind)))),
+                lines=view.graticule(),
+                outline="" if shape is None else view.outline(shape),
+                drawn=int(np.isfinite(here[0] + here[1]).sum()),
+                image=f"/map/{kind}.png?{drawn.query(colour=colour)}",
+                without=replace(selection, **{kind: ""}).query(colour=colour),
+                closer=_closer(selection, shape).query(colour=colour)
+                if isinstance(shape, Box) and kind == "sky"
+                else "",
+                points=f"/points/{kind}.bin?{gallery.state[:16]}",
+                chosen=chosen,
+                colours=colours if colour else "",
             )
         )
     return found

@@ -43,21 +43,43 @@ class Box:
     high: float
 
 
-def parse_box(text: str, kind: str) -> Box:
-    """Parse a rectangle on a map, "sky" or "map": four numbers, two for each axis.
+@dataclass(frozen=True, slots=True)
+class Lasso:
+    """A closed line around galaxies on a map: its corners, each two coordinates, joined by straight lines."""
+
+    corners: tuple[tuple[float, float], ...]
+
+
+Shape = Box | Lasso
+
+
+def parse_shape(text: str, kind: str) -> Shape:
+    """Parse a rectangle on a map, "sky" or "map", or a lasso.
+
+    Parameters
+    ----------
+    text : str
+        A rectangle is four numbers, two for each axis; a lasso six or more, the coordinates of its corners by turns.
+    kind : {"sky", "map"}
 
     Raises
     ------
     UsageError
-        If it is not a rectangle.
+        If it is neither.
     """
     try:
-        left, right, low, high = (float(part) for part in text.split(","))
+        numbers = [float(part) for part in text.split(",")]
     except ValueError:
-        left = right = low = high = math.nan
-    if not all(map(math.isfinite, (left, right, low, high))):
-        message = f"a rectangle on the {kind} is four numbers, as in {EXAMPLES[kind]}; received {text!r}"
+        numbers = []
+    if not all(map(math.isfinite, numbers)) or len(numbers) < 4 or len(numbers) % 2:
+        message = (
+            f"a rectangle on the {kind} is four numbers, as in {EXAMPLES[kind]}, and a lasso two for each of its "
+            f"corners; received {text!r}"
+        )
         raise UsageError(message)
+    if len(numbers) > 4:
+        return Lasso(tuple(zip(numbers[::2], numbers[1::2], strict=True)))
+    left, right, low, high = numbers
     return Box(left, right, min(low, high), max(low, high))
 
 
@@ -113,16 +135,25 @@ class Sky:
         x = _turned(self.middle - ra) * np.cos(np.radians(dec))
         return WIDTH / 2 + (x - self.x) * self.scale, HEIGHT / 2 - (dec - self.y) * self.scale
 
+    def holds(self, shape: Shape, ra: NDArray[np.floating], dec: NDArray[np.floating]) -> NDArray[np.bool_]:
+        """Return a mask of the galaxies in a lasso as this view draws it, or in a rectangle.
+
+        A rectangle is a range of right ascension, eastwards from left to right, and one of declination.
+        """
+        return _surrounds(self, shape, ra, dec) if isinstance(shape, Lasso) else self._within(shape, ra, dec)
+
     @staticmethod
-    def holds(box: Box, ra: NDArray[np.floating], dec: NDArray[np.floating]) -> NDArray[np.bool_]:
-        """Return a mask of the galaxies in ranges of right ascension, eastwards from left to right, and declination."""
+    def _within(box: Box, ra: NDArray[np.floating], dec: NDArray[np.floating]) -> NDArray[np.bool_]:
         inside = (dec >= box.low) & (dec <= box.high)
         if abs(box.right - box.left) < 360:
             inside &= (ra - box.left) % 360 <= (box.right - box.left) % 360
         return inside
 
-    def outline(self, box: Box) -> str:
-        """Return a rectangle as points of a drawing."""
+    def outline(self, shape: Shape) -> str:
+        """Return a rectangle or a lasso as points of a drawing."""
+        if isinstance(shape, Lasso):
+            return _drawn(self, shape.corners)
+        box = shape
         width = 360 if abs(box.right - box.left) >= 360 else (box.right - box.left) % 360
         middle = (box.left + width / 2) % 360
         # Angles are measured from the middle of the rectangle, so that it stays in one piece.
@@ -193,20 +224,42 @@ class Plane:
         wide, tall = WIDTH - 2 * self.margin, HEIGHT - 2 * self.margin
         return self.margin + x * wide, HEIGHT - self.margin - y * tall
 
-    @staticmethod
-    def holds(box: Box, x: NDArray[np.floating], y: NDArray[np.floating]) -> NDArray[np.bool_]:
-        """Return a mask of the galaxies in a rectangle."""
+    def holds(self, shape: Shape, x: NDArray[np.floating], y: NDArray[np.floating]) -> NDArray[np.bool_]:
+        """Return a mask of the galaxies in a rectangle or a lasso."""
+        if isinstance(shape, Lasso):
+            return _surrounds(self, shape, x, y)
+        box = shape
         return (x >= min(box.left, box.right)) & (x <= max(box.left, box.right)) & (y >= box.low) & (y <= box.high)
 
-    def outline(self, box: Box) -> str:
-        """Return a rectangle as points of a drawing."""
-        corners = [(box.left, box.low), (box.left, box.high), (box.right, box.high), (box.right, box.low)]
-        x, y = self.place(*np.array(corners).T)
-        return " ".join(f"{one:.1f},{other:.1f}" for one, other in zip(x, y, strict=True))
+    def outline(self, shape: Shape) -> str:
+        """Return a rectangle or a lasso as points of a drawing."""
+        if isinstance(shape, Lasso):
+            return _drawn(self, shape.corners)
+        low, high = shape.low, shape.high
+        return _drawn(self, [(shape.left, low), (shape.left, high), (shape.right, high), (shape.right, low)])
 
     def graticule(self) -> list[Line]:
         """Return no lines: the axes have no meaning."""
         return []
+
+
+View = Sky | Plane
+
+
+def _drawn(view: View, corners: Sequence[tuple[float, float]]) -> str:
+    x, y = view.place(*np.array(corners).T)
+    return " ".join(f"{one:.1f},{other:.1f}" for one, other in zip(x, y, strict=True))
+
+
+def _surrounds(view: View, lasso: Lasso, *places: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Return a mask of the galaxies that lie in a lasso as a view draws it."""
+    from matplotlib.path import Path  # importing it takes time
+
+    corners = np.column_stack(view.place(*np.array(lasso.corners).T))
+    points = np.column_stack(view.place(*(one.astype(np.float64) for one in places)))
+    inside = ((points >= corners.min(axis=0)) & (points <= corners.max(axis=0))).all(axis=1)
+    inside[inside] = Path(corners).contains_points(points[inside])
+    return np.asarray(inside)
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +296,13 @@ class Colouring:
         known = values[np.isfinite(values)]
         low, high = (float(end) for end in np.quantile(known, (0.01, 0.99))) if len(known) else (0.0, 1.0)
         return cls(((values - low) / max(high - low, 1e-12)).clip(0, 1).astype(np.float32), ends=(low, high))
+
+    def codes(self) -> NDArray[np.uint8]:
+        """Return the colours as bytes: the class from 1 on, or 1 to 255 on the scale; 0 if unknown."""
+        if self.names:
+            return (np.asarray(self.values) + 1).astype(np.uint8)
+        values = np.asarray(self.values, dtype=np.float64)
+        return np.where(np.isfinite(values), 1 + np.round(254 * values), 0).astype(np.uint8)
 
 
 def scale_colours(steps: int = 256) -> NDArray[np.uint8]:

@@ -1,20 +1,58 @@
 """The page of a galaxy: its columns, its answers, similar galaxies, and why the model answers as it does."""
 
 import secrets
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import FastAPI, Query
 from fastapi.responses import HTMLResponse, Response
 
+from peculiar.errors import PeculiarError
+from peculiar.labelling.web.browse import ON_PAGE
 from peculiar.labelling.web.explanations import Explanations, Overlay
 from peculiar.labelling.web.gallery import Gallery, links
 from peculiar.labelling.web.identity import Me
 from peculiar.labelling.web.pages import Pages
 from peculiar.labelling.web.review import said_about
-from peculiar.labelling.web.routes import GONE, Hx, Number, content
+from peculiar.labelling.web.routes import GONE, Absent, Hx, Number, On, Selected, content
+from peculiar.labelling.web.selection import Selection, Typed
 from peculiar.labelling.web.session import REQUESTED, Session
 
 Asked = Annotated[str, Query(max_length=200)]
+Place = Annotated[Number | Absent, Query()]
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """The way through a selection of galaxies: addresses of the wall, and of the galaxies before and after one."""
+
+    place: int
+    total: int
+    wall: str
+    before: str
+    after: str
+
+
+def _way(gallery: Gallery, selection: Selection, row: int, place: int, on: str, colour: str) -> Way | None:
+    """Return the way through a selection; None if the galaxy is no longer at this place."""
+    try:
+        rows = gallery.rows(selection)
+    except PeculiarError:
+        return None
+    if place >= len(rows) or rows[place] != row:
+        found = (rows == row).nonzero()[0]
+        if not len(found):
+            return None
+        place = int(found[0])
+
+    def lead(other: int) -> str:
+        if not 0 <= other < len(rows):
+            return ""
+        return f"/galaxy/{rows[other]}?{selection.query(place=other, on=on, colour=colour)}"
+
+    start = place // ON_PAGE * ON_PAGE
+    wall = f"/{on}?{selection.query(colour=colour, start=start or None)}#g{row}"
+    return Way(place, len(rows), wall, lead(place - 1), lead(place + 1))
 
 
 def add_galaxy(
@@ -32,7 +70,9 @@ def add_galaxy(
     pages : Pages
     """
 
-    def show(row: int, me: str | None, asked: str = "", drawn: Overlay | None = None) -> Response:
+    def show(
+        row: int, me: str | None, asked: str = "", drawn: Overlay | None = None, way: Way | None = None
+    ) -> Response:
         session.check(row)
         facts, shown = gallery.facts(row), session.pictures.show(row)
         values = {
@@ -50,12 +90,15 @@ def add_galaxy(
             "requested": REQUESTED,
             "choices": {} if explanations is None or shown.problem else explanations.choices,
         }
-        return pages.render("galaxy.html", **values, who=me, asked=asked, drawn=drawn)
+        return pages.render("galaxy.html", **values, who=me, asked=asked, drawn=drawn, way=way)
 
     @app.get("/galaxy/{row}", response_class=HTMLResponse)
-    def galaxy(row: Number, me: Me) -> Response:
+    def galaxy(
+        row: Number, me: Me, selection: Selected, place: Place = None, on: On = "gallery", colour: Typed = ""
+    ) -> Response:
         """Show one galaxy, its columns, the answers about it, and the most similar galaxies."""
-        return show(row, me)
+        session.check(row)
+        return show(row, me, way=None if place is None else _way(gallery, selection, row, place, on, colour))
 
     if explanations is None:
         return

@@ -4,15 +4,13 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import urlencode
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from pydantic import StringConstraints
 
 from peculiar.catalogs.catalog import Catalog
 from peculiar.catalogs.embeddings import Embeddings
@@ -20,60 +18,28 @@ from peculiar.catalogs.layout import find_places
 from peculiar.catalogs.search import DISTANCE, added_column, find_rows, odd_column, parse_cone
 from peculiar.catalogs.where import read_where
 from peculiar.errors import PeculiarError, UnknownNameError, UsageError
-from peculiar.labelling.web.charts import Colouring, Places, Plane, Sky, parse_box
+from peculiar.labelling.web.charts import Colouring, Places, Plane, Sky, View, parse_shape
+from peculiar.labelling.web.id_index import IdIndex
 from peculiar.labelling.web.limiter import Limiter, ResultCache
 from peculiar.labelling.web.review import Answers, no_answers
+from peculiar.labelling.web.selection import Selection
 from peculiar.tables import sky
 from peculiar.tables.column import Column
 from peculiar.tables.reader import entry_text
 
-_KEPT = 8
+_KEPT = 16
 
 MOST_OF_TABLE = 100_000
 
 MOST_SECONDS = 30.0
 """Time limit of a search."""
 
-_MOST_CLASSES = 40
+MOST_CLASSES = 40
+"""Maximum number of classes that have a colour of their own."""
 
-
-Typed = Annotated[str, StringConstraints(max_length=1000)]
-Numbers = Annotated[str, StringConstraints(max_length=100)]
 
 Found = tuple[NDArray[np.int32], NDArray[np.float64] | None]
 """Rows in order, and their distances from the centre of the cone, if there is one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """The galaxies to show and their order, as text.
-
-    Parameters
-    ----------
-    where, cone, by : str
-        As for `peculiar search`; empty for all galaxies, everywhere, in the order of the catalogue.
-    sky : str
-        A rectangle on the sky: right ascension from and to, eastwards, declination from and to, in degrees.
-    map : str
-        A rectangle on the similarity map: from and to, each 0 to 1, to the right and upwards.
-    review : str
-        A further condition, on the answers of annotators.
-    about : str
-        The question of a tree whose answers are meant; empty for the one that is learned.
-    """
-
-    where: Typed = ""
-    cone: Numbers = ""
-    by: Typed = ""
-    sky: Numbers = ""
-    map: Numbers = ""
-    review: Typed = ""
-    about: Annotated[str, StringConstraints(max_length=64)] = ""
-
-    def query(self, **more: object) -> str:
-        """Return the selection as the query string of an address."""
-        fields = {name: getattr(self, name) for name in self.__slots__} | more
-        return urlencode({name: value for name, value in fields.items() if value not in ("", None)})
 
 
 class Layout:
@@ -198,8 +164,22 @@ class Gallery:
         """Right ascension and declination, each of shape (n,), NaN if unknown; None if all are unknown."""
         if self.catalog.sky is None:
             return None
-        ra, dec = (one.convert(self._numbers(one.name)) for one in (self.catalog.sky.ra, self.catalog.sky.dec))
+        ra, dec = (one.convert(self.numbers(one.name)) for one in (self.catalog.sky.ra, self.catalog.sky.dec))
         return (ra, dec) if bool(np.isfinite(ra + dec).any()) else None
+
+    def places(self, kind: str) -> Places | None:
+        """Return the coordinates of all galaxies on a map, "sky" or "map"; None if there is no such map, or not yet."""
+        if kind == "sky":
+            return self.sky
+        return None if self.layout.places is None else (self.layout.places[:, 0], self.layout.places[:, 1])
+
+    def frame(self, kind: str) -> View:
+        """Return the part of a map, "sky" or "map", in which all galaxies lie."""
+        return Plane() if kind == "map" else self._whole_sky
+
+    @cached_property
+    def _whole_sky(self) -> Sky:
+        return Sky.around(*(self.sky or (np.empty(0), np.empty(0))))
 
     def rows(self, selection: Selection) -> NDArray[np.int32]:
         """Return the rows that meet a condition, in order; the last few searches are kept.
@@ -220,15 +200,34 @@ class Gallery:
             if self.sky is None:
                 message = "the catalogue has no positions, so a part of the sky contains no galaxies"
                 raise UsageError(message)
-            box = parse_box(selection.sky, "sky")
-            inside &= Sky.holds(box, *(values[rows] for values in self.sky))
+            shape = parse_shape(selection.sky, "sky")
+            inside &= self.frame("sky").holds(shape, *(values[rows] for values in self.sky))
         if selection.map:
-            box = parse_box(selection.map, "map")
+            shape = parse_shape(selection.map, "map")
             places = self.layout.places
             if places is None:
                 raise UsageError(self.layout.problem or "the map is being computed; try again in a minute")
-            inside &= Plane.holds(box, *places[rows].T)
+            inside &= self.frame("map").holds(shape, *places[rows].T)
         return inside if selection.sky or selection.map else None
+
+    def keys(self, selection: Selection, rows: Sequence[int], start: int) -> list[str]:
+        """Return the values that some rows of a selection, from a place on, are sorted by, as text."""
+        name = selection.by.removeprefix("-")
+        if not len(rows):
+            return []
+        if name:
+            answers = self.answers(selection.about)
+            values = (
+                answers.values[name].take(pa.array(rows))
+                if name in answers.columns
+                else self.catalog.take(np.array(rows), [name])[name]
+            ).to_pylist()
+            return [f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}" for value in values]
+        if selection.cone:
+            distances = self._search(selection)[1]
+            if distances is not None and not (selection.sky or selection.map):
+                return [f"{_angle(one)} away" for one in distances[start : start + len(rows)]]
+        return [""] * len(rows)
 
     def before(self, selection: Selection) -> NDArray[np.int32]:
         """Return the result of `rows` without rectangles."""
@@ -244,7 +243,11 @@ class Gallery:
         which = (np.arange(len(rows)) if chosen is None else np.flatnonzero(chosen))[:MOST_OF_TABLE]
         found = self.take(rows[which])
         found.notes.update(
-            {name: text for name in ("where", "cone", "sky", "map", "review") if (text := getattr(selection, name))}
+            {
+                name: text
+                for name in ("where", "cone", "sky", "map", "review", "narrow")
+                if (text := getattr(selection, name))
+            }
         )
         answers = self.answers(selection.about)
         if self._of_answers(selection, answers)[0]:
@@ -280,23 +283,24 @@ class Gallery:
 
         def colour() -> Colouring:
             if pa.types.is_string(values.type):
-                return _classes([values])
+                return code_texts([values])
             return Colouring.of_numbers(values.cast(pa.float64()).to_numpy(zero_copy_only=False))
 
         return self._colourings.get((name, about, answers.state), colour)
 
     def _colours_of(self, name: str) -> Colouring:
         if name == "class":
-            return _classes(batch.column(0) for batch in self.catalog.batches([name]))
-        return Colouring.of_numbers(self._numbers(name))
+            return code_texts(batch.column(0) for batch in self.catalog.batches([name]))
+        return Colouring.of_numbers(self.numbers(name))
 
-    def _numbers(self, name: str) -> NDArray[np.float64]:
+    def numbers(self, name: str) -> NDArray[np.float64]:
+        """Return a column of numbers, NaN where it is unknown."""
         parts = [batch.column(0).cast(pa.float64()) for batch in self.catalog.batches([name])]
         return np.concatenate([part.to_numpy(zero_copy_only=False) for part in parts])
 
     def _search(self, selection: Selection) -> Found:
         """Return rows in order, and their distances from the centre of the cone."""
-        selection = replace(selection, sky="", map="")
+        selection = selection.found
         answers = self.answers(selection.about)
         needed, where = self._of_answers(selection, answers)
 
@@ -312,9 +316,7 @@ class Gallery:
 
     def _of_answers(self, selection: Selection, answers: Answers) -> tuple[frozenset[str], str]:
         """Return the columns that a search among answers needs, none if it is not about answers, and the condition."""
-        where = " and ".join(
-            f"({one})" if selection.review else one for one in (selection.where, selection.review) if one
-        )
+        where = selection.condition(self.catalog.columns)
         types = {name: column.type for name, column in (self.catalog.columns | answers.columns).items()}
         used = read_where(where, types).columns if where else frozenset()
         used |= {selection.by.removeprefix("-")} & types.keys()
@@ -332,6 +334,15 @@ class Gallery:
             columns.append(answers.columns[name])
             table = table.append_column(name, answers.values[name])
         return self.catalog.found(columns, table, {}, np.arange(len(self.catalog)))
+
+    def row_of(self, id_: str) -> int | None:
+        """Return the row of an id; None if there is none."""
+        return self.ids.get(id_) if isinstance(self.ids, IdIndex) else None
+
+    def is_text(self, name: str) -> bool:
+        """Return whether a column holds text."""
+        type_ = self.catalog.columns[name].type
+        return bool(pa.types.is_string(type_) or pa.types.is_large_string(type_))
 
     def facts(self, row: int) -> dict[str, Any]:
         """Return the values of a galaxy, by column, without pictures. A missing id is replaced by the row."""
@@ -355,14 +366,21 @@ class Gallery:
         return [int(one) for one in rows[np.argsort(-cosines[rows], kind="stable")]]
 
 
-def _classes(arrays: Iterable[pa.Array]) -> Colouring:
+def _angle(degrees: float) -> str:
+    """Return an angle in the unit that suits its size."""
+    factor, unit = (3600, "″") if degrees < 1 / 60 else (60, "′") if degrees < 1 else (1, "°")
+    return f"{degrees * factor:.3g}{unit}"
+
+
+def code_texts(arrays: Iterable[pa.Array]) -> Colouring:
+    """Return texts as classes, the most frequent first; those beyond the first forty have none."""
     codes: list[NDArray[np.int16]] = []
     numbers: dict[str, int] = {}
     for array in arrays:
         known = array.cast(pa.string()).dictionary_encode()
         # Classes beyond the first ones have no colour of their own.
         news = [
-            numbers.setdefault(one, len(numbers)) if one in numbers or len(numbers) < _MOST_CLASSES else -1
+            numbers.setdefault(one, len(numbers)) if one in numbers or len(numbers) < MOST_CLASSES else -1
             for one in known.dictionary.to_pylist()
         ]
         places = known.indices.fill_null(len(news)).to_numpy(zero_copy_only=False)

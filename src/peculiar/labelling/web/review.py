@@ -58,6 +58,13 @@ class Answers:
         """Return the name of a column."""
         return self.names.get(name, name)
 
+    def facets(self) -> tuple[list[str], list[str]]:
+        """Return the columns of texts, and those of numbers, that all annotators have in common; none without them."""
+        if not self.people:
+            return [], []
+        texts = [self.called(name) for name in (ANSWER, MODEL) if name in self.codes]
+        return texts, [self.called(name) for name in (VOTES, AGREEMENT)]
+
     def column(self, name: str) -> str:
         """Return a column as conditions name it."""
         called = self.called(name)

@@ -3,12 +3,14 @@
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from fastapi import Header
+from fastapi import Depends, Header, Query
 from fastapi.responses import Response
 from pydantic import Field, StringConstraints
 from pydantic.json_schema import SkipJsonSchema
+
+from peculiar.labelling.web.selection import Selection
 
 Who = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80, pattern=r"^[^\x00-\x1f]*$")]
 EventName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{8,48}$")]
@@ -20,6 +22,11 @@ Absent = SkipJsonSchema[None]
 """Type of a parameter that was left out; the description of the API does not offer it as a value."""
 
 Hx = Annotated[str | None, Header(alias="HX-Request")]
+
+Selected = Annotated[Selection, Depends()]
+Start = Annotated[Number, Query()]
+On = Literal["gallery", "map"]
+"""The page from which a galaxy is opened."""
 
 Answers = dict[int | str, dict[str, Any]]
 

@@ -48,7 +48,9 @@
     if (typing || event.ctrlKey || event.metaKey || event.altKey || event.repeat || keys?.checked === false) { return; }
     const key = named(event);
     const button = document.querySelector(`#content button[data-key="${CSS.escape(key)}"]:not(:disabled)`);
-    if (button) { event.preventDefault(); button.click(); } else if (window.view.press(key)) { event.preventDefault(); }
+    if (button) { event.preventDefault(); button.click(); } else if (window.view.press(key)) { event.preventDefault(); } else {
+      document.querySelector(`#content a[data-key="${CSS.escape(key)}"]`)?.click();
+    }
   });
   document.addEventListener("htmx:configRequest", (event) => {
     if (event.detail.path === `${root}/answer`) { event.detail.parameters.set?.("seconds", ((performance.now() - shown) / 1000).toFixed(2)); }
