@@ -1,6 +1,5 @@
 """The labelling pages: forms for answers, progress, and agreement."""
 
-import uuid
 from collections.abc import Mapping
 from dataclasses import asdict
 from importlib import metadata
@@ -12,7 +11,7 @@ from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse,
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from peculiar.catalogs.active import Progress
-from peculiar.errors import LabelError
+from peculiar.labelling.web.batches import add_batches
 from peculiar.labelling.web.browse import add_gallery
 from peculiar.labelling.web.explanations import Explanations
 from peculiar.labelling.web.explore import add_explore
@@ -40,11 +39,6 @@ from peculiar.labelling.web.routes import (
 from peculiar.labelling.web.session import Session
 
 QuestionName = Annotated[Name | Absent, Query()]
-Choice = Annotated[int | Absent, Query(ge=0, le=9)]
-OtherChoice = Annotated[int, Query(ge=-1, le=9)]
-Stored = Annotated[int, Query(ge=0, le=1000)]
-
-ON_GRID = 24
 
 _MOST_PAIRS = 15
 
@@ -76,15 +70,6 @@ class _Undo(_Sent):
     undoes: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{8,64}$")]
 
 
-class _Grid(_Sent):
-    rows: Annotated[list[Number], Field(min_length=1, max_length=ON_GRID)]
-    chosen: Annotated[list[Annotated[str, StringConstraints(max_length=40)]], Field(max_length=ON_GRID)]
-    ticked: Annotated[list[Number], Field(max_length=ON_GRID)] = []
-    yes: Annotated[int, Field(ge=0, le=9)]
-    no: Annotated[int, Field(ge=-1, le=9)]
-    seconds: Annotated[float, Field(ge=0, le=86_400)] | Absent = None
-
-
 def make_app(
     session: Session, gallery: Gallery | None = None, explanations: Explanations | None = None, *, root: str = ""
 ) -> FastAPI:
@@ -113,7 +98,7 @@ def make_app(
     pages = Pages(session, root=root, gallery=gallery)
     add_errors(app, pages)
     _add_questions(app, session, pages)
-    _add_grid(app, session, pages)
+    add_batches(app, session, gallery, pages)
     _add_answers(app, session, gallery, pages)
     if gallery is not None:
         add_gallery(app, session, gallery, pages)
@@ -188,32 +173,6 @@ def _add_questions(app: FastAPI, session: Session, pages: Pages) -> None:
         """Withdraw an answer, and show its galaxy again."""
         pages.check(sent)
         return after(request, sent.who, session.undo(sent.who, sent.event, sent.undoes), hx)
-
-
-def _add_grid(app: FastAPI, session: Session, pages: Pages) -> None:
-    """Add the routes of the grid."""
-
-    @app.get("/grid", response_class=HTMLResponse)
-    def grid(me: Me, yes: Choice = None, no: OtherChoice = -1, stored: Stored = 0) -> Response:
-        """Show many galaxies at once."""
-        if me is None:
-            return pages.ask_name()
-        some, last = session.grid(me, ON_GRID), len(session.question.answers) - 1
-        chosen = {"yes": last if yes is None else min(yes, last), "no": min(no, last), "stored": stored}
-        return pages.render("grid.html", who=me, some=some, event=uuid.uuid4().hex, **chosen)
-
-    @app.post("/grid", status_code=303, response_class=RedirectResponse)
-    def answer_grid(request: Request, sent: Annotated[_Grid, Form()]) -> Response:
-        """Store the answers of a grid."""
-        pages.check(sent)
-        if len(sent.chosen) != len(sent.rows) or not set(sent.ticked) <= set(sent.rows) or sent.yes == sent.no:
-            message = "the fields of the form do not fit together; load the page again"
-            raise LabelError(message)
-        others = None if sent.no < 0 else sent.no
-        given = {row: sent.yes if row in set(sent.ticked) else others for row in sent.rows}
-        chosen = dict(zip(sent.rows, sent.chosen, strict=True))
-        session.answer_many(sent.who, given, sent.event, sent.seconds, chosen)
-        return pages.lead(request, sent.who, "/grid", yes=sent.yes, no=sent.no, stored=len(given))
 
 
 def _add_answers(app: FastAPI, session: Session, gallery: Gallery | None, pages: Pages) -> None:

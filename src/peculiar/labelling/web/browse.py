@@ -1,5 +1,6 @@
 """The pages of a catalogue: its gallery, its two maps, a galaxy, and the ticked galaxies."""
 
+import uuid
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, replace
 from typing import Annotated, Any, Literal
@@ -9,7 +10,7 @@ import numpy as np
 from fastapi import FastAPI, Form, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict
 
 from peculiar.errors import PeculiarError, UsageError
 from peculiar.labelling.web.charts import (
@@ -32,25 +33,37 @@ from peculiar.labelling.web.identity import Me
 from peculiar.labelling.web.pages import Pages
 from peculiar.labelling.web.pictures import LARGE, SMALL
 from peculiar.labelling.web.review import VOTES
-from peculiar.labelling.web.routes import GONE, MEDIA, Absent, Csrf, On, Selected, Start, Who, content, give
+from peculiar.labelling.web.routes import (
+    GONE,
+    MEDIA,
+    MOST_ROWS,
+    Absent,
+    Csrf,
+    On,
+    Rows,
+    Selected,
+    Start,
+    Who,
+    content,
+    give,
+    sent_rows,
+)
 from peculiar.labelling.web.selection import Selection, Typed
 from peculiar.labelling.web.session import Session
 
-ON_PAGE, MOST_TICKED = 60, 5_000
-"""Number of galaxies on a page of the gallery, and maximum number of ticked galaxies, whose rows fit into a request."""
+ON_PAGE = 60
+"""Number of galaxies on a page of the gallery."""
 
 
 class _Ticked(BaseModel):
-    """Rows of galaxies, in one field or several, separated by spaces."""
-
     model_config = ConfigDict(extra="forbid")
 
     csrf: Csrf
     who: Who | Absent = None
-    rows: Annotated[
-        list[Annotated[str, StringConstraints(max_length=60_000, pattern=r"^\d{1,12}( \d{1,12})*$")]],
-        Field(max_length=MOST_TICKED),
-    ] = []
+    rows: Rows = []
+    # Fields of the same form that are meant for other addresses.
+    event: str = ""
+    catalog: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +144,8 @@ def _page(
         "columns": [*gallery.catalog.plain, *answers.columns],
         "problem": problem,
         "most_of_table": MOST_OF_TABLE,
-        "most_ticked": MOST_TICKED,
+        "most_ticked": MOST_ROWS,
+        "event": uuid.uuid4().hex,
         "catalog": gallery.state,
     }
 
@@ -241,9 +255,9 @@ def add_gallery(
 
 def _rows(session: Session, sent: _Ticked) -> NDArray[np.int64]:
     """Return the rows in a form, each once, in order."""
-    rows = sorted({int(row) for some in sent.rows for row in some.split()})
-    if not 0 < len(rows) <= MOST_TICKED:
-        message = f"tick from 1 to {MOST_TICKED:,} galaxies; received {len(rows):,}; for more, use a condition instead"
+    rows = sent_rows(sent.rows)
+    if not 0 < len(rows) <= MOST_ROWS:
+        message = f"tick from 1 to {MOST_ROWS:,} galaxies; received {len(rows):,}; for more, use a condition instead"
         raise UsageError(message)
     session.check(rows[-1])
     return np.array(rows, dtype=np.int64)

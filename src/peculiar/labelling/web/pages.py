@@ -18,7 +18,8 @@ from peculiar.labelling.database import Event
 from peculiar.labelling.web.gallery import Gallery
 from peculiar.labelling.web.identity import keep_name
 from peculiar.labelling.web.pictures import Shown
-from peculiar.labelling.web.session import Session, Task
+from peculiar.labelling.web.session import Session
+from peculiar.labelling.web.task import Task
 from peculiar.text import in_template
 
 

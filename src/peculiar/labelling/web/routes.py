@@ -18,6 +18,15 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 Csrf = Annotated[str, StringConstraints(max_length=100)]
 Number = Annotated[int, Field(ge=0, le=1 << 40)]
 
+MOST_ROWS = 5_000
+"""Maximum number of galaxies in a form, whose rows fit into a request."""
+
+Rows = Annotated[
+    list[Annotated[str, StringConstraints(max_length=60_000, pattern=r"^\d{1,12}( \d{1,12})*$")]],
+    Field(max_length=MOST_ROWS),
+]
+"""Rows of galaxies, in one field or several, separated by spaces."""
+
 Absent = SkipJsonSchema[None]
 """Type of a parameter that was left out; the description of the API does not offer it as a value."""
 
@@ -58,6 +67,11 @@ REFUSALS: Answers = {
 GONE: Answers = {404: _text("not found, or not computed yet")}
 
 LEADS_ON: Answers = {303: {"description": "stored; without htmx, load the page that is named"}}
+
+
+def sent_rows(rows: list[str]) -> list[int]:
+    """Return the rows in a form, each once, in order."""
+    return sorted({int(row) for some in rows for row in some.split()})
 
 
 def give(name: str, write: Callable[[Path], object]) -> Response:

@@ -4,8 +4,8 @@ import hashlib
 import secrets
 import threading
 from collections import Counter, deque
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -21,46 +21,13 @@ from peculiar.labelling.database import Event, Labels
 from peculiar.labelling.web.annotator import Annotator
 from peculiar.labelling.web.id_index import IdIndex
 from peculiar.labelling.web.pictures import SMALL, Pictures
+from peculiar.labelling.web.task import Task
 from peculiar.questions.question import Question, Tree
 
 _AHEAD = 10
 
 REQUESTED = "asked for"
 """How a galaxy was chosen that an annotator picked, as stored in the database."""
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """A galaxy and the question to answer about it.
-
-    Parameters
-    ----------
-    row : int
-    id : str
-    question : Question
-    path : tuple of Event
-        The annotator's answers for this galaxy on the path to the question.
-    chosen : str
-        How it was chosen; empty for a galaxy that was already begun.
-    event : str
-        Name of the event for the answer.
-    done : int
-        Number of galaxies that the annotator has finished.
-    last : Event or None
-        The event that an undo would withdraw.
-    before : Event or None
-        The annotator's earlier answer to this question for this galaxy.
-    """
-
-    row: int
-    id: str
-    question: Question
-    path: tuple[Event, ...]
-    chosen: str
-    event: str
-    done: int
-    last: Event | None
-    before: Event | None
 
 
 class Session:
@@ -299,13 +266,26 @@ class Session:
             self._store([stored])
 
     def answer_many(
-        self, who: str, rows: dict[int, int | None], event: str, seconds: float | None, chosen: dict[int, str]
+        self,
+        who: str,
+        rows: Mapping[int, int | None],
+        event: str,
+        seconds: float | None,
+        chosen: Mapping[int, str],
+        otherwise: str = "skip",
     ) -> None:
-        """Store the answers to a grid, all or none: numbers of answers by row, None for a skipped one."""
+        """Store many answers, all or none: numbers of answers by row; where there is None, `otherwise`."""
         each = None if seconds is None else seconds / max(len(rows), 1)
         events = [
             self._event(
-                who, row, self.question, f"{event}-{row}", "skip" if one is None else "answer", one, each, chosen[row]
+                who,
+                row,
+                self.question,
+                f"{event}-{row}",
+                otherwise if one is None else "answer",
+                one,
+                each,
+                chosen[row],
             )
             for row, one in rows.items()
         ]
@@ -380,6 +360,40 @@ class Session:
             if row is not None and row not in annotator.begun:
                 annotator.ahead.appendleft((row, known.chosen))
             return row
+
+    def batch(self, who: str, name: str) -> list[Event]:
+        """Return the events of an annotator that were stored together, without those that were withdrawn."""
+        with self._lock:
+            self._refresh()
+            return [one for _, one in self._annotator(who).events.values() if one.event.startswith(f"{name}-")]
+
+    def undo_batch(self, who: str, event: str, undoes: str) -> int:
+        """Withdraw what was stored together, and later answers on its paths, all or none; return how many galaxies."""
+        with self._lock:
+            known = self.batch(who, undoes)
+            if not known and self.labels.find(f"{event}-1") is None:
+                message = "there is nothing to undo"
+                raise LabelError(message)
+            below = {other.event: other for one in known for other in self._below(one)}
+            self.labels.record(_undos(event, [*below.values(), *(one for one in known if one.event not in below)]))
+            self._refresh()
+            return len({one.galaxy for one in known})
+
+    def untouched(self, who: str) -> NDArray[np.bool_]:
+        """Return which galaxies an annotator has not seen and is not about to be asked about, shape (n,).
+
+        Galaxies with an answer of anybody, and those of the random sample, are left out as well.
+        """
+        with self._lock:
+            self._refresh()
+            annotator, free = self._annotator(who), ~self._never
+            if self.loop is not None:
+                free &= ~self.loop.kept
+            answered = (self._rows.get(id_) for id_, count in self._answered.items() if count)
+            requested = (row for row, chosen in annotator.ahead if chosen == REQUESTED)
+            taken = annotator.done.union(annotator.begun, requested, (row for row in answered if row is not None))
+            free[list(taken)] = False
+            return free
 
     def _majority_answers(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return rows and majority answers, in the order of answering.

@@ -229,6 +229,7 @@
     } catch (error) { field.querySelector(".state").textContent = `The map cannot be drawn: ${error.message}`; return; }
     field.querySelector(".state").textContent = "";
     draw(field);
+    document.dispatchEvent(new CustomEvent("map"));
   };
 
   // --- Zoom and pan
@@ -439,6 +440,14 @@
     begin();
     if (used) { document.querySelector(`.field[data-kind="${used}"]`)?.focus({ preventScroll: true }); used = null; }
   });
-  window.maps = { draw, under, zoom, pan };
+  // The galaxies that a rectangle or lasso holds, as text; none without one.
+  const around = () => {
+    const field = fields().find((one) => "ready" in one.dataset), rows = [];
+    if (!field || !fields().some((one) => typed(one).value)) { return rows; }
+    const { chosen } = loaded.get(field.dataset.kind);
+    for (let row = 0; row < 8 * chosen.length; row += 1) { if (chosen[row >> 3] >> (7 - (row & 7)) & 1) { rows.push(String(row)); } }
+    return rows;
+  };
+  window.maps = { draw, under, zoom, pan, around };
   begin();
 })();
