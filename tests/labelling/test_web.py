@@ -277,7 +277,7 @@ def test_a_wall_is_sorted_and_filtered(client: TestClient, tiny_catalog: Path) -
     chances = pa.parquet.read_table(tiny_catalog)["p_odd"].to_pylist()
     page = client.get("/gallery", params={"by": "p_odd", "who": "Ada"}).text
     first = shown(page)
-    more = html.unescape(re.search(r'hx-get="([^"]+)"', page)[1])  # type: ignore[index]
+    more = html.unescape(re.search(r'hx-get="([^"]+/tiles[^"]+)"', page)[1])  # type: ignore[index]
     rest = client.get(more, headers={"HX-Request": "true"}).text
     assert "<main" not in rest
     assert len(first) == 60
