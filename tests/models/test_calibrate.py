@@ -86,4 +86,8 @@ def test_what_cannot_be_calibrated(tmp_path: Path, tiny_survey: Path, tiny_model
     unknown = model.with_card(model.card.model_copy(update={"training": {}}))
     with pytest.raises(ModelError, match="has no validation part"):
         calibrate([source], tmp_path / "new.onnx", unknown)
+    training = {**model.card.training, "recipe": {**model.card.training["recipe"], "body": "timm:convnext_nano"}}
+    encoder = model.with_card(model.card.model_copy(update={"training": training}))
+    with pytest.raises(ModelError, match="has the body timm:convnext_nano, whose answers may change in eight bits"):
+        calibrate([source], tmp_path / "new.onnx", encoder, eight_bits=True)
     assert not (tmp_path / "new.onnx").exists()

@@ -21,6 +21,7 @@ EXAMPLES = (
     "peculiar train my_classes/",
     "peculiar train pictures.parquet --labels labels.csv --label morphology --out runs/mine",
     "peculiar train galaxies.parquet --labels votes.parquet --question gz_decals --from galaxy",
+    "peculiar train galaxies.parquet --label morphology --net timm:convnext_nano --freeze 6",
     "peculiar train galaxydata.npz --net exercise --epochs 12",
 )
 
@@ -30,14 +31,29 @@ def train(
     folder: Annotated[
         Path | None, typer.Option("--out", help="Folder for the run; default: runs/NAME, named after the data.")
     ] = None,
-    net: Annotated[str, typer.Option(help="Network: galaxy (that of the model that ships) or exercise.")] = "galaxy",
+    net: Annotated[
+        str,
+        typer.Option(
+            help="Network: galaxy (that of the model that ships), exercise, timm:NAME (an encoder of timm) or "
+            "hf-hub:OWNER/NAME (one of the hub of Hugging Face, such as Zoobot's)."
+        ),
+    ] = "galaxy",
     start: Annotated[
         str | None,
         typer.Option(
             "--from",
             metavar="MODEL",
             help="Starting weights of the galaxy network: galaxy (the model that ships), a model file, imagenet or "
-            "scratch; default: galaxy; with --question or another --size: imagenet.",
+            "scratch; default: galaxy; with --question or another --size: imagenet. Of an encoder of timm: pretrained "
+            "(published weights, the default where there are any) or scratch.",
+        ),
+    ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Starting weights of an encoder of timm: safetensors, or a checkpoint of PyTorch, Lightning or "
+            "Zoobot. Nothing in it is executed.",
         ),
     ] = None,
     label: Annotated[
@@ -81,6 +97,25 @@ def train(
             help="Peak learning rate; default: 0.0003 from a model, 0.0005 from other weights, 0.001 for the exercise."
         ),
     ] = None,
+    layer_decay: Annotated[
+        float | None,
+        typer.Option(
+            help="Learning rate of each block of the body relative to the next one; default: 1; 0.75 for an encoder of "
+            "timm with trained weights."
+        ),
+    ] = None,
+    freeze: Annotated[
+        str | None,
+        typer.Option(
+            metavar="BLOCKS",
+            help="Number of blocks of the body, from the first on, that do not learn, or all; default: 0; 4 for the "
+            "body lite with trained weights.",
+        ),
+    ] = None,
+    checkpointing: Annotated[
+        bool,
+        typer.Option("--checkpointing", help="Compute maps again for the gradients: less memory, more time."),
+    ] = False,
     votes: Annotated[
         str | None,
         typer.Option(
@@ -123,8 +158,8 @@ def train(
     crop: Annotated[
         str | None,
         typer.Option(
-            help="Exercise: crop of the pictures: whole (the largest square), galaxy (a square around it), or pixels "
-            "in the middle; default: whole."
+            help="Crop of the pictures: whole (the largest square), galaxy (a square around it), or pixels in the "
+            "middle; default: galaxy, or that of the model; whole for the exercise."
         ),
     ] = None,
     fast: Annotated[
@@ -147,6 +182,7 @@ def train(
             folder,
             net=net,
             start=start,
+            weights=weights,
             label=label,
             labels=labels,
             id=id_column,
@@ -158,6 +194,9 @@ def train(
             batch_size=batch_size,
             learning_rate=learning_rate,
             precision=precision,
+            layer_decay=layer_decay,
+            freeze=freeze,
+            checkpointing=checkpointing or None,
             votes=votes,
             size=size,
             body=body,

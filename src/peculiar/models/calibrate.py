@@ -23,7 +23,7 @@ from peculiar.models.joined_embedding import check_size, describe_join, fit_join
 from peculiar.models.model_file import Answers, Model, load_model, write_model
 from peculiar.models.novelty import DIRECTIONS, fit_novelty
 from peculiar.models.predict import readable_batches
-from peculiar.models.quantize import pictures_for_ranges, quantize
+from peculiar.models.quantize import check_body, pictures_for_ranges, quantize
 from peculiar.questions.question import Question
 from peculiar.sources.answers import answers_to
 from peculiar.sources.labels import open_labelled, told_questions
@@ -143,6 +143,7 @@ def _calibrate(
     graph, seen = onnx.load(model.path), model
     del graph.metadata_props[:]
     if eight_bits:
+        check_body(model)
         graph = quantize(model, pictures_for_ranges(model, sources, sizes))
     if embedding is not None:
         join_means(graph, embedding, model.path)

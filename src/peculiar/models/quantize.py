@@ -80,6 +80,17 @@ def quantize(model: Model, pictures: NDArray[np.uint8]) -> onnx.ModelProto:
     return quantized
 
 
+def check_body(model: Model) -> None:
+    """Raise `ModelError` for a model whose body was not made to be quantized."""
+    body = str(model.card.training.get("recipe", {}).get("body", ""))
+    if body.startswith("timm:"):
+        message = (
+            f"{model.path} has the body {body}, whose answers may change in eight bits; leave its weights as they are, "
+            "or train the body lite"
+        )
+        raise ModelError(message)
+
+
 def pictures_for_ranges(model: Model, sources: Sequence[Source], sizes: dict[str, float]) -> NDArray[np.uint8]:
     """Return framed pictures of training galaxies of the model, from all over the data.
 

@@ -4,9 +4,11 @@ from pathlib import Path
 
 from peculiar.errors import RunError
 from peculiar.files import run_files
+from peculiar.training.dimensions import TIMM
 from peculiar.training.hints import HINTS
 from peculiar.training.networks.galaxy import GalaxyNet
-from peculiar.training.recipe import AVERAGED, RunRecord
+from peculiar.training.networks.timm_body import TimmBody
+from peculiar.training.recipe import AVERAGED, Recipe, RunRecord
 from peculiar.training.weights import read_weights
 
 
@@ -16,11 +18,18 @@ def make_net(record: RunRecord) -> GalaxyNet:
     return GalaxyNet(
         {question.name: len(question.answers) for question in record.questions},
         recipe.width,
-        recipe.body,
+        make_body(recipe),
         context=recipe.context,
         embedding=recipe.embedding,
         hints=HINTS if recipe.hints else 0,
     )
+
+
+def make_body(recipe: Recipe) -> str | TimmBody:
+    """Make the body of a run if it is one of timm; otherwise return its name."""
+    if not recipe.of_timm:
+        return recipe.body
+    return TimmBody(recipe.body.removeprefix(TIMM), recipe.size, recipe.body_arguments)
 
 
 def load_net(folder: Path, record: RunRecord) -> GalaxyNet:

@@ -9,5 +9,8 @@ LITE_WIDTH = 32
 WIDENING = {"lite": 12, "residual": 8}
 """Size of the embedding relative to the number of filters of the first layer, by body."""
 
+TIMM, HUB = "timm:", "hf-hub:"
+"""Prefixes of the names of bodies from timm, and from the hub of Hugging Face."""
+
 MARGIN = 1.5
 """Side of the pictures to augment relative to the side of the network's input; 1.5 leaves room for rotation."""

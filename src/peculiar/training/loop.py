@@ -12,15 +12,12 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from numpy.typing import NDArray
-from scipy.special import logsumexp, softmax
 from torch import Tensor
 from torch.nn import functional
 
 from peculiar.errors import RunError, UsageError
 from peculiar.files import run_files
 from peculiar.metrics.calibration import fit_temperature
-from peculiar.metrics.dirichlet import fit_factor
-from peculiar.models.linear_head import fit_head, fit_shares
 from peculiar.models.model_file import Model
 from peculiar.models.seen import SEEN
 from peculiar.questions.question import FOUR_CLASS, Question
@@ -30,16 +27,18 @@ from peculiar.sources import Source, open_source
 from peculiar.sources.answers import Answered, read_answered
 from peculiar.sources.split import Split, data_digest
 from peculiar.training import checkpoint
-from peculiar.training.augment import middle, views
+from peculiar.training.augment import views
 from peculiar.training.balance import SURE, class_weights, draws
+from peculiar.training.begin import first_net, unchanged
 from peculiar.training.build import make_net
 from peculiar.training.consistency import vicreg
 from peculiar.training.dimensions import BODY
+from peculiar.training.encoder_weights import FirstWeights
 from peculiar.training.hints import ImageNetHints, hint_loss
 from peculiar.training.lessons import ask_teachers, check_teacher, keep_lessons, kept_lessons
 from peculiar.training.losses import dirichlet_multinomial, weighted_cross_entropy
-from peculiar.training.networks.bodies import imagenet_file, load_imagenet
-from peculiar.training.networks.galaxy import GalaxyNet, channels_last
+from peculiar.training.networks.bodies import imagenet_file
+from peculiar.training.networks.galaxy import channels_last
 from peculiar.training.optimizer import make_optimizer, set_rate
 from peculiar.training.parts import check_parts, content, other_looks, split_galaxies, told_split
 from peculiar.training.recipe import (
@@ -54,7 +53,6 @@ from peculiar.training.recipe import (
     read_record,
     width_of,
 )
-from peculiar.training.restore import restore, set_head
 from peculiar.training.validation import Known, best_epoch, score
 from peculiar.training.watch import Watcher
 from peculiar.training.weights import write_weights
@@ -62,14 +60,8 @@ from peculiar.training.weights import write_weights
 # A question with few labels, for which the model is made, has a higher weight.
 _QUESTION_WEIGHTS = {FOUR_CLASS.name: 2.0}
 
-# The first layers detect edges and colours, which are the same in all pictures: pretrained ones are frozen, which saves
-# a quarter of the time.
-_FIRST_LAYERS = 4
-
 # The first step is slower, because memory is allocated.
 _MEASURED_STEPS = 3
-
-_VALIDATION_BATCH = 128
 
 # The terms of VICReg are divided by the weight that the paper gives to invariance.
 _INVARIANCE = 25.0
@@ -86,6 +78,7 @@ def train_network(
     questions: Sequence[Question] = QUESTIONS,
     teachers: Sequence[Model] = (),
     start: Model | None = None,
+    first: FirstWeights | None = None,
     parts: Mapping[str, str] | None = None,
     plan: Callable[[float, int], int] | None = None,
     keep_stopped: bool = False,
@@ -116,6 +109,8 @@ def train_network(
         A model to fine-tune, instead of ImageNet weights; see `recipe`. A question that it does not answer starts from
         a linear head fitted by `peculiar.models.linear_head`, so that the first steps do not distort the features of
         the body (Kumar et al. 2022).
+    first : FirstWeights, optional
+        The weights that an encoder of timm begins with.
     parts : mapping of str to str, optional
         The part of each galaxy, "training", "validation" or "test", by id, instead of the hash.
     plan : callable, optional
@@ -156,7 +151,7 @@ def train_network(
     resuming = resume and (folder / run_files.LAST).exists()
     run_files.check_folder(folder, resume=resume, known=(run_files.RECORD, LESSONS))
     # Checked before anything is read.
-    if recipe.pretrained or recipe.hints:
+    if (recipe.pretrained and not recipe.of_timm) or recipe.hints:
         imagenet_file()
     if start is not None:
         _check_start(start, recipe)
@@ -188,6 +183,7 @@ def train_network(
         teachers=tuple(teacher.card.digest for teacher in teachers),
         start=start and start.card.digest,
         seen=tuple(start.card.training.get(SEEN, ())) if start else (),
+        weights=first.name if first else None,
         notes=tuple(dict(source.notes) for source in sources),
         versions=run_files.versions("torch", "accelerate"),
     )
@@ -197,7 +193,7 @@ def train_network(
         check_resumable(before, record, folder)
     with torch.random.fork_rng():
         # Made before the slow pass of the teachers, because it finds other errors.
-        loop = _Loop(galaxies, split, record, folder, watcher, start)
+        loop = _Loop(galaxies, split, record, folder, watcher, start, first.state if first else None)
         if plan is not None and not resuming:
             epochs = plan(loop.seconds_a_step(), loop.steps)
             if not epochs:
@@ -236,6 +232,7 @@ class _Loop:
         folder: Path,
         watcher: Watcher,
         start: Model | None = None,
+        body: Mapping[str, Tensor] | None = None,
     ) -> None:
         self.data, self.parts, self.record, self.folder, self.watcher = data, parts, record, folder, watcher
         self.lessons: dict[str, NDArray[np.float32]] = {}
@@ -244,11 +241,7 @@ class _Loop:
         self.accelerator = Accelerator(mixed_precision=recipe.precision)
         self.device = self.accelerator.device
         torch.manual_seed(recipe.seed)
-        net = make_net(record) if start is None else self._go_on_from(start)
-        if start is None and recipe.pretrained:
-            load_imagenet(net.body)
-        if start is not None or recipe.pretrained:
-            net.body[:_FIRST_LAYERS].requires_grad_(requires_grad=False)
+        net = first_net(record, data, parts.training, self.device, start=start, body=body)
         self.net = channels_last(net.to(self.device))
         self.average = channels_last(make_net(record).to(self.device)).eval()
         self.average.load_state_dict(self.net.state_dict())
@@ -317,40 +310,6 @@ class _Loop:
             best = patience is not None and best_epoch(history) == len(history)
             checkpoint.save(self.folder, self.net, self.average, self.optimizer, history, best=best)
             self.watcher.epoch(line)
-
-    def _go_on_from(self, start: Model) -> GalaxyNet:
-        """Return the network of a model, with linear heads on its embeddings for new questions.
-
-        In a network with another embedding, or with a second extent, only the body is the model's.
-        """
-        net, new = restore(start, self.data.questions)
-        if self.record.recipe.embedding is not None or self.record.recipe.context > 1:
-            other = make_net(self.record)
-            other.body.load_state_dict(net.body.state_dict())
-            return other
-        net.to(self.device).eval()
-        for question in new:
-            labels, shares = self.data.labels[question.name], self.data.shares.get(question.name)
-            trust = self.data.trust[question.name]
-            rows = self.parts.training
-            rows = rows[labels[rows] >= 0 if shares is None else trust[rows] > 0]
-            with torch.inference_mode():
-                embeddings = torch.cat([net.embed(seen).cpu() for seen in self._seen(rows)]).numpy()
-            if shares is None:
-                head = fit_head(embeddings, labels[rows], question, seed=self.record.recipe.seed)
-                weights, bias = head.weights / head.temperature, head.bias / head.temperature
-            else:
-                weights, bias = fit_shares(embeddings, shares[rows], trust[rows])
-                if self.record.recipe.votes == "dirichlet":
-                    bias = bias + _certainty(embeddings @ weights + bias, shares[rows], trust[rows])
-            set_head(net, question, weights.T, bias)
-        return net
-
-    def _seen(self, rows: NDArray[np.intp]) -> Iterator[Tensor]:
-        """Yield batches of galaxies without augmentation."""
-        for start in range(0, len(rows), _VALIDATION_BATCH):
-            some = torch.from_numpy(self.data.pictures[rows[start : start + _VALIDATION_BATCH]])
-            yield middle(some.to(self.device), self.record.recipe.size)
 
     def _begin(self) -> list[dict[str, Any]]:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -435,6 +394,9 @@ class _Loop:
             loss = loss.lerp(taught, recipe.teaching)
         return weight * loss
 
+    def _unchanged(self, rows: NDArray[np.intp]) -> Iterator[Tensor]:
+        return unchanged(self.data, rows, self.record.recipe.size, self.device)
+
     def _there(self, values: NDArray[Any]) -> Tensor:
         return torch.from_numpy(values).to(self.device)
 
@@ -478,7 +440,7 @@ class _Loop:
         """Whiten the embeddings of the averaged weights, as training galaxies have them."""
         rows = np.random.default_rng(self.record.recipe.seed).permutation(self.parts.training)[:_WHITENED_BY]
         with torch.inference_mode():
-            embeddings = torch.cat([self.average.embed(seen) for seen in self._seen(rows)])
+            embeddings = torch.cat([self.average.embed(seen) for seen in self._unchanged(rows)])
         self.average.whiten(embeddings.clone())
         write_weights(self.folder / AVERAGED, self.average.state_dict())
 
@@ -486,7 +448,7 @@ class _Loop:
         """Return the labels or votes of the validation galaxies with the outputs of the network, by question."""
         rows = self.parts.validation
         with torch.inference_mode():
-            answers: list[dict[str, Tensor]] = [self.average(seen) for seen in self._seen(rows)]
+            answers: list[dict[str, Tensor]] = [self.average(seen) for seen in self._unchanged(rows)]
         found = {}
         for name, labels in self.data.labels.items():
             shares, trust = self.data.shares.get(name), self.data.trust[name][rows]
@@ -496,10 +458,3 @@ class _Loop:
                 labels[rows][known], None if shares is None else shares[rows][known], trust[known], logits[known]
             )
         return found
-
-
-def _certainty(logits: NDArray[np.floating], shares: NDArray[np.float32], trust: NDArray[np.float32]) -> float:
-    """Return what to add to logits so that votes are most likely under their exponentials as concentrations."""
-    ratios = softmax(logits, axis=1)
-    offset = float(np.log(fit_factor(shares * numbers_of_votes(trust)[:, None], ratios)))
-    return offset - float(np.median(logsumexp(logits, axis=1)))

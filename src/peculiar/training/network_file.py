@@ -116,7 +116,8 @@ def _about_embedding(recipe: Recipe) -> str:
     if recipe.embedding is None:
         return ""
     looks = "; trained to be near for two looks of one galaxy" if recipe.consistency else ""
-    return f"{recipe.embedding} numbers, whitened, of the means of the last maps and of earlier ones{looks}"
+    features = "the features of the encoder" if recipe.of_timm else "the means of the last maps and of earlier ones"
+    return f"{recipe.embedding} numbers, whitened, of {features}{looks}"
 
 
 def _to_onnx(net: GalaxyNet, size: int) -> onnx.ModelProto:

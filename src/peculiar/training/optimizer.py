@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor
 
+from peculiar.training.networks.blocks import speeds
 from peculiar.training.networks.galaxy import GalaxyNet
 from peculiar.training.recipe import Recipe
 
@@ -17,18 +18,20 @@ _HEADS_SPEED = 4.0
 def make_optimizer(net: GalaxyNet, recipe: Recipe) -> torch.optim.AdamW:
     """Make AdamW (Loshchilov & Hutter 2019) for the weights of a network that are not frozen."""
     # Biases have no weight decay: it would not simplify the network.
-    groups: dict[tuple[bool, bool], list[Tensor]] = {}
+    slower = speeds(net, recipe.layer_decay)
+    groups: dict[tuple[float, bool], list[Tensor]] = {}
     for name, parameter in net.named_parameters():
         if parameter.requires_grad:
-            groups.setdefault((not name.startswith("body."), parameter.ndim > 1), []).append(parameter)
+            speed = slower.get(name, 1.0) if name.startswith("body.") else _HEADS_SPEED
+            groups.setdefault((speed, parameter.ndim > 1), []).append(parameter)
     return torch.optim.AdamW(
         [
             {
                 "params": parameters,
                 "weight_decay": recipe.weight_decay if matrices else 0.0,
-                "speed": _HEADS_SPEED if heads else 1.0,
+                "speed": speed,
             }
-            for (heads, matrices), parameters in groups.items()
+            for (speed, matrices), parameters in groups.items()
         ],
         lr=recipe.learning_rate,
         fused=True,

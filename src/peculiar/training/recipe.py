@@ -10,11 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 
 from peculiar.errors import ModelError, RunError, UsageError
 from peculiar.files import run_files
-from peculiar.images.decode import Framing
+from peculiar.images.decode import Framing, parse_crop
 from peculiar.models.model_file import Model
 from peculiar.questions.question import CLEAN5, FOUR_CLASS, ODD, Question
 from peculiar.simulation.attributes import ATTRIBUTES
-from peculiar.training.dimensions import BODY, LITE_WIDTH, MARGIN
+from peculiar.training.dimensions import BODY, LITE_WIDTH, MARGIN, TIMM, WIDENING
 
 QUESTIONS: tuple[Question, ...] = (FOUR_CLASS, CLEAN5, ODD)
 """Questions of the model that ships."""
@@ -39,18 +39,26 @@ PAGE = "report.html"
 # For fine-tuning: large steps would destroy what the network has learned.
 _GOING_ON = {"epochs": 30, "learning_rate": 0.0003}
 
+# The same for encoders of timm that begin with trained weights.
+_TRAINED = {"learning_rate": 0.0003, "layer_decay": 0.75}
+
 
 class Recipe(BaseModel):
     """Settings of a training run.
 
     Parameters
     ----------
-    body : {"lite", "residual"}
-        EfficientNet-lite0, as in the model that ships, or the residual network that was one of its teachers.
+    body : str
+        "lite" (EfficientNet-lite0, as in the model that ships), "residual" (the network that was one of its teachers),
+        or ``timm:NAME``, an encoder of timm.
+    body_arguments : dict
+        Arguments of an encoder of timm, where its published configuration has some.
     width : int
-        Number of filters of the first layers.
+        Number of filters of the first layers; not of encoders of timm.
     size : int
         Side of the input pictures, in pixels.
+    crop : str
+        Square of the pictures that the network sees: "galaxy", "whole", or a number of pixels in the middle.
     epochs : int
         Number of epochs; in each, a galaxy is shown once, or up to three times if its answers are rare.
     batch_size : int
@@ -58,8 +66,16 @@ class Recipe(BaseModel):
         Peak learning rate: it rises over the first tenth of all steps, then falls to zero along a cosine.
     weight_decay : float
         Weight decay of AdamW (Loshchilov & Hutter 2019).
+    layer_decay : float
+        Learning rate of each block of the body, relative to the next one.
+    freeze : int or "all", optional
+        Number of blocks of the body, from the first on, that do not learn; by default 4 of the body lite where it
+        begins with trained weights, otherwise none.
+    checkpointing : bool
+        Compute maps again for the gradients instead of storing them: less memory, about a third more time.
     pretrained : bool
-        Start from ImageNet weights rather than random ones; only for the default body and width.
+        Start from trained weights rather than random ones: those of ImageNet for the default body and width, published
+        ones or those of a file for encoders of timm.
     smoothing : float
         Share of each label that is spread over all answers.
     averaging : float
@@ -94,13 +110,18 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    body: Literal["lite", "residual"] = "lite"
+    body: str = "lite"
+    body_arguments: dict[str, Any] = {}
     width: int = Field(default=LITE_WIDTH, ge=8, le=256)
-    size: int = Field(default=128, ge=32, le=512, multiple_of=2)
+    size: int = Field(default=128, ge=32, le=1024, multiple_of=2)
+    crop: str = "galaxy"
     epochs: int = Field(default=12, ge=1)
     batch_size: int = Field(default=64, ge=2)
     learning_rate: float = Field(default=0.0005, gt=0, lt=1)
     weight_decay: float = Field(default=0.05, ge=0)
+    layer_decay: float = Field(default=1.0, gt=0, le=1)
+    freeze: int | Literal["all"] | None = None
+    checkpointing: bool = False
     pretrained: bool = Field(default=True, validate_default=True)
     smoothing: float = Field(default=0.0, ge=0, lt=1)
     averaging: float = Field(default=0.998, ge=0, lt=1)
@@ -117,12 +138,38 @@ class Recipe(BaseModel):
     validation_size: float = Field(default=0.1, gt=0, lt=0.5)
     test_size: float = Field(default=0.15, ge=0, lt=0.5)
 
+    @field_validator("body")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in WIDENING and not value.startswith(TIMM):
+            message = f"input should be {' or '.join(map(repr, WIDENING))}, received {value!r}"
+            raise ValueError(message)
+        return value
+
+    @field_validator("crop")
+    @classmethod
+    def _can_be_parsed(cls, value: str) -> str:
+        try:
+            Framing(crop=parse_crop(value))
+        except UsageError as error:
+            raise ValueError(str(error)) from error
+        return value
+
+    @field_validator("freeze", mode="before")
+    @classmethod
+    def _number_or_all(cls, value: object) -> object:
+        told = int(value) if isinstance(value, str) and value.isdecimal() else value
+        if told not in (None, "all") and not (isinstance(told, int) and told >= 0):
+            message = f"a number of blocks from 0 on, or 'all', received {value!r}"
+            raise ValueError(message)
+        return told
+
     @field_validator("pretrained")
     @classmethod
     def _of_one_body(cls, value: bool, info: ValidationInfo) -> bool:
         # An invalid body or width is reported elsewhere.
         wanted = info.data.get("body", "lite"), info.data.get("width", LITE_WIDTH)
-        if value and wanted != ("lite", LITE_WIDTH):
+        if value and wanted != ("lite", LITE_WIDTH) and not str(wanted[0]).startswith(TIMM):
             message = (
                 f"ImageNet weights exist for the body lite of width {LITE_WIDTH}, not for {wanted[0]} of "
                 f"width {wanted[1]}; start from random weights (--from scratch, pretrained=False)"
@@ -139,19 +186,25 @@ class Recipe(BaseModel):
         return value
 
     @property
+    def of_timm(self) -> bool:
+        """Whether the body is an encoder of timm."""
+        return self.body.startswith(TIMM)
+
+    @property
     def framing(self) -> Framing:
         """Framing of the network's input: the galaxy in the middle."""
-        return Framing(self.size * self.context, crop="galaxy", margin=float(self.context))
+        return Framing(self.size * self.context, crop=parse_crop(self.crop), margin=float(self.context))
 
     @property
     def own_framing(self) -> Framing:
         """Framing of the square around the galaxy alone, which is that of networks with one extent."""
-        return Framing(self.size, crop="galaxy")
+        return Framing(self.size, crop=parse_crop(self.crop))
 
     @property
     def training_framing(self) -> Framing:
         """The same with a margin, from which augmentation takes its views."""
-        return Framing(self.context * round(self.size * MARGIN), crop="galaxy", margin=self.context * MARGIN)
+        side = self.context * round(self.size * MARGIN)
+        return Framing(side, crop=parse_crop(self.crop), margin=self.context * MARGIN)
 
     def prepare(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return what is kept of a picture for training.
@@ -192,8 +245,11 @@ def make_recipe(start: Model | None = None, **values: Any) -> Recipe:
     """
     given = {name: value for name, value in values.items() if value is not None}
     if start is not None:
-        its = {"width": width_of(start), "size": start.framing.size, "pretrained": False}
+        crop = "whole" if start.framing.crop is None else str(start.framing.crop)
+        its = {"width": width_of(start), "size": start.framing.size, "crop": crop, "pretrained": False}
         given = {**its, **_GOING_ON, **given}
+    elif str(given.get("body")).startswith(TIMM) and given.get("pretrained"):
+        given = {**_TRAINED, **given}
     try:
         return Recipe(**given)
     except ValidationError as error:
@@ -228,7 +284,11 @@ def unfit(model: Model) -> ModelError:
 
 
 class RunRecord(BaseModel):
-    """Record of a run in ``run.json``; `seen` identifies the galaxies that the starting model had been trained on."""
+    """Record of a run in ``run.json``.
+
+    `seen` identifies the galaxies that the starting model had been trained on, and `weights` the first weights of an
+    encoder of timm.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -242,6 +302,7 @@ class RunRecord(BaseModel):
     teachers: tuple[str, ...] = ()
     start: str | None = None
     seen: tuple[str, ...] = ()
+    weights: str | None = None
     notes: tuple[dict[str, str], ...] = ()
     versions: dict[str, str]
 
@@ -306,5 +367,5 @@ def check_resumable(old: RunRecord, new: RunRecord, folder: Path) -> None:
 
 def _compared(record: RunRecord) -> dict[str, Any]:
     told = record.model_dump()
-    named = {name: told[name] for name in ("data_digest", "split_digest", "teachers", "start")}
+    named = {name: told[name] for name in ("data_digest", "split_digest", "teachers", "start", "weights")}
     return {**told["recipe"], **named, "questions": ", ".join(one.name for one in record.questions)}

@@ -14,6 +14,7 @@ from peculiar.sources import Source, open_source
 from peculiar.sources.dataset import Dataset
 from peculiar.sources.labels import find_question, open_labelled, told_questions
 from peculiar.training.classes import PATIENCE, VALIDATION_SIZE, train_classes
+from peculiar.training.dimensions import HUB, TIMM
 from peculiar.training.fine_tuning import FINE_TUNE, FineTune
 from peculiar.training.recipe import ATTRIBUTE_QUESTIONS, LESSONS, QUESTIONS, make_recipe, read_notes, trainable
 from peculiar.training.run import Run
@@ -22,15 +23,20 @@ from peculiar.training.watch import EpochLines, Watcher
 if TYPE_CHECKING:
     from peculiar.exercise.train import Trained
     from peculiar.exercise.train import Watcher as ExerciseWatcher
+    from peculiar.training.networks.timm_body import Encoder
 
 NETS = ("galaxy", "exercise")
+"""Networks of peculiar; the others are encoders of timm and of the hub of Hugging Face."""
 
 SHIPPED_NAME = Path(SHIPPED).stem
 """Name of the model that ships, and of the set of its questions."""
 
 # Settings that one of the networks has and the other has not.
-_GALAXY = ("body", "width", "precision", "votes", "context", "embedding", "consistency", "hints")
-_EXERCISE = ("split_seed", "crop", "fast")
+_GALAXY = (
+    *("body", "width", "precision", "votes", "context", "embedding", "consistency", "hints"),
+    *("layer_decay", "freeze", "checkpointing"),
+)
+_EXERCISE = ("split_seed", "fast")
 
 # Names of settings on the command line, where these differ.
 _OPTIONS = {"start": "from", "teachers": "teacher"}
@@ -54,6 +60,9 @@ class Settings(TypedDict, total=False):
     embedding: int | None
     consistency: float | None
     hints: float | None
+    layer_decay: float | None
+    freeze: int | str | None
+    checkpointing: bool | None
     validation_size: float | None
     split_seed: int | None
     crop: str | None
@@ -67,6 +76,7 @@ def train(
     *,
     net: Literal["galaxy"] = "galaxy",
     start: str | os.PathLike[str] | Model | None = None,
+    weights: str | os.PathLike[str] | None = None,
     label: str | None = None,
     labels: str | os.PathLike[str] | None = None,
     id: str | None = None,
@@ -106,6 +116,7 @@ def train(
     *,
     net: str = "galaxy",
     start: str | os.PathLike[str] | Model | None = None,
+    weights: str | os.PathLike[str] | None = None,
     label: str | None = None,
     labels: str | os.PathLike[str] | None = None,
     id: str | None = None,
@@ -133,12 +144,17 @@ def train(
         set, or a `Dataset`.
     out : path-like, optional
         Folder of the run; by default ``runs/NAME``, after the data.
-    net : {"galaxy", "exercise"}
-        The network of the model that ships, or the exercise's.
+    net : str
+        The network: "galaxy" (that of the model that ships), "exercise", ``timm:NAME`` (any image encoder of timm) or
+        ``hf-hub:OWNER/NAME`` (an encoder that the hub of Hugging Face has in timm's form, such as Zoobot's).
     start : str, path-like or Model, optional
         Where the galaxy network begins: "galaxy" (the model that ships), a model file, "imagenet" (weights learned on
-        ImageNet) or "scratch" (random weights). By default "galaxy"; "imagenet" with `question`, `body`, `width`
-        or another `size`.
+        ImageNet) or "scratch" (random weights). By default "galaxy"; "imagenet" with `question`, `body`, `width`,
+        `crop` or another `size`. Of an encoder of timm "pretrained" (the published weights, or `weights`), the default
+        where there are any, or "scratch".
+    weights : path-like, optional
+        File of the weights that an encoder begins with: safetensors, or what PyTorch or Lightning saved. Nothing in it
+        is executed.
     label : str, optional
         Column of labels; by default the first of the usual names, or the folders that pictures lie in.
     labels : path-like, optional
@@ -165,8 +181,9 @@ def train(
     **settings
         ``epochs``, ``batch_size``, ``learning_rate``, ``size`` (pixels), ``seed``; of the galaxy network ``body``
         ("lite" or "residual"), ``width``, ``precision`` ("no" or "bf16"), ``votes`` ("shares" or "dirichlet"),
-        ``context``, ``embedding``, ``consistency`` and ``hints``, see `peculiar.training.recipe.Recipe`; of the
-        exercise's ``validation_size``, ``split_seed``, ``crop`` and ``fast``.
+        ``context``, ``embedding``, ``consistency``, ``hints``, ``layer_decay``, ``freeze``, ``checkpointing`` and
+        ``crop``, see `peculiar.training.recipe.Recipe`; of the exercise's ``validation_size``, ``split_seed``, ``crop``
+        and ``fast``.
 
     Returns
     -------
@@ -182,7 +199,11 @@ def train(
     LabelError
         If labels are missing, or too few.
     MissingExtraError
-        If PyTorch is needed and not installed.
+        If PyTorch or timm is needed and not installed.
+    ModelError
+        If the file of weights is damaged, of another network, or would execute code.
+    DownloadError
+        If published weights cannot be fetched.
     RunError
         If the run in `out` had other settings or data, or is damaged.
 
@@ -196,8 +217,12 @@ def train(
     >>> trained.model.question.answers
     ('Normal', 'Ringed', 'Merger', 'Other')
     """
-    if net not in NETS:
-        raise UnknownNameError("network", net, NETS)
+    of_timm = net.startswith((TIMM, HUB))
+    if net not in NETS and not of_timm:
+        raise UnknownNameError("network", net, (*NETS, f"{TIMM}NAME", f"{HUB}OWNER/NAME"))
+    if weights is not None and not of_timm:
+        message = f"--weights: for encoders of timm (--net {TIMM}NAME); another network begins with --from MODEL"
+        raise UsageError(message)
     given = {name: value for name, value in settings.items() if value is not None}
     if net == "exercise":
         others: dict[str, Any] = {
@@ -214,6 +239,8 @@ def train(
     if isinstance(data, Dataset):
         message = "a Dataset is for the exercise's network (net='exercise'); give the path or the Source that it is of"
         raise UsageError(message)
+    if of_timm:
+        _refuse([name for name in given if name in ("body", "width")], net)
     if label is not None and question is not None:
         message = "--label names a column of labels and --question what was voted on; give one of them"
         raise UsageError(message)
@@ -221,7 +248,9 @@ def train(
         [data] if isinstance(data, str | os.PathLike | Source) else list(data),
         out,
         given,
+        net=net,
         start=start,
+        weights=None if weights is None else Path(weights),
         label=label,
         labels=labels,
         id=id,
@@ -281,7 +310,9 @@ def _train_galaxy(
     out: str | os.PathLike[str] | None,
     given: dict[str, Any],
     *,
+    net: str,
     start: str | os.PathLike[str] | Model | None,
+    weights: Path | None,
     label: str | None,
     labels: str | os.PathLike[str] | None,
     id: str | None,
@@ -297,20 +328,30 @@ def _train_galaxy(
     if time_limit is not None and not time_limit > 0:
         message = f"the time limit has to be a number of minutes above 0, received {time_limit}"
         raise UsageError(message)
-    if start is None:
+    encoder = None
+    if net not in NETS:
+        with extra("training", "train"):
+            from peculiar.training.networks.timm_body import look_up
+        encoder = look_up(net)
+        start = _start_of(encoder, start, weights, watcher)
+        its = {"body": f"{TIMM}{encoder.name}", "body_arguments": encoder.arguments, "size": encoder.size}
+        given = {**its, **given}
+    elif start is None:
         # Another network than that of the model that ships, or one for pictures of another size, cannot go on from it.
         other = (
-            set(given).intersection(("body", "width", "context", "embedding")) or given.get("size", _size()) != _size()
+            set(given).intersection(("body", "width", "context", "embedding", "crop"))
+            or given.get("size", _size()) != _size()
         )
         start = "imagenet" if question is not None or other else SHIPPED_NAME
-    origin = _origin(start)
+    origin = _origin(start) if encoder is None else None
     own = question is None and not teachers and origin is not None
     if own:
         given = {"validation_size": VALIDATION_SIZE, "test_size": 0.0, "patience": PATIENCE} | given
     if own and origin is not None and not trainable(origin):
         recipe = make_recipe(size=origin.framing.size, pretrained=False, **given)
     else:
-        recipe = make_recipe(origin, pretrained=False if start == "scratch" else None, **given)
+        trained = {"scratch": False, "pretrained": True}.get(start) if isinstance(start, str) else None
+        recipe = make_recipe(origin, pretrained=trained, **given)
     folder = _default_folder(data[0]) if out is None else Path(out)
     check_folder(folder, resume=resume, known=(RECORD, LESSONS))
     sources = [one if isinstance(one, Source) else open_labelled(one, labels=labels, id=id) for one in data]
@@ -331,7 +372,11 @@ def _train_galaxy(
             watcher=watcher,
         )
     with extra("training", "train"):
+        from peculiar.training.encoder_weights import first_weights
         from peculiar.training.loop import train_network
+    first = None
+    if encoder is not None and recipe.pretrained:
+        first = first_weights(encoder, recipe.size, weights, recipe.seed)
     history = train_network(
         sources,
         folder,
@@ -339,10 +384,35 @@ def _train_galaxy(
         questions=questions,
         teachers=[one if isinstance(one, Model) else load_model(one) for one in teachers],
         start=origin,
+        first=first,
         resume=resume,
         watcher=watcher,
     )
     return Run(folder, history, read_notes(folder)["scores"])
+
+
+def _start_of(
+    encoder: "Encoder", start: str | os.PathLike[str] | Model | None, weights: Path | None, watcher: Watcher
+) -> str:
+    """Return where an encoder of timm begins: "pretrained" or "scratch"."""
+    if start not in (None, "pretrained", "scratch"):
+        message = (
+            f"--from {start}: an encoder of timm begins with published weights (pretrained), with random ones "
+            "(scratch), or with those of a file (--weights)"
+        )
+        raise UsageError(message)
+    if weights is not None:
+        if start == "scratch":
+            message = "--from scratch and --weights exclude each other"
+            raise UsageError(message)
+        return "pretrained"
+    if not encoder.published:
+        if start == "pretrained":
+            message = f"no weights of {encoder.name} are published; give a file of them (--weights), or --from scratch"
+            raise UsageError(message)
+        watcher.note(f"No weights of {encoder.name} are published: it begins with random ones.")
+        return "scratch"
+    return "pretrained" if start is None else str(start)
 
 
 def _size() -> int:

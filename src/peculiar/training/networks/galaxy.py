@@ -1,14 +1,16 @@
 """The galaxy network: a body, and a head for each question."""
 
 from collections.abc import Mapping
-from typing import TypeVar, cast
+from typing import Self, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 from peculiar.training.dimensions import LITE_WIDTH, WIDENING
 from peculiar.training.networks.bodies import BODIES
+from peculiar.training.networks.timm_body import TimmBody
 
 Net = TypeVar("Net", bound=nn.Module)
 
@@ -22,8 +24,8 @@ class GalaxyNet(nn.Module):
         Name of each question and number of its answers.
     width : int
         Number of filters of the first layers.
-    body : str
-        One of `peculiar.training.networks.bodies.BODIES`.
+    body : str or TimmBody
+        One of `peculiar.training.networks.bodies.BODIES`, or an encoder of timm.
     context : int
         Width of the second, wider extent relative to the galaxy's own square; 1 for none. Both go through the body as
         one batch, and their features lie side by side.
@@ -44,17 +46,21 @@ class GalaxyNet(nn.Module):
         self,
         questions: Mapping[str, int],
         width: int = LITE_WIDTH,
-        body: str = "lite",
+        body: str | TimmBody = "lite",
         *,
         context: int = 1,
         embedding: int | None = None,
         hints: int = 0,
     ) -> None:
         super().__init__()
-        self.body = BODIES[body](width)
+        self.body = BODIES[body](width) if isinstance(body, str) else body
         self.context = context
-        self.levels = embedding is not None
-        features = WIDENING[body] * width
+        # An encoder of timm gives its last features alone.
+        self.levels = embedding is not None and isinstance(body, str)
+        # Normalisation that training leaves alone, and whether the maps of a block are computed again for gradients.
+        self.still: list[nn.Module] = []
+        self.recompute = False
+        features = WIDENING[body] * width if isinstance(body, str) else body.features
         if self.levels:
             with torch.no_grad():
                 features = self._features(torch.zeros(2, 3, 64, 64)).shape[1]
@@ -90,11 +96,25 @@ class GalaxyNet(nn.Module):
         joined: Tensor = self.join(features)
         return joined
 
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode of training, except of normalisation that is frozen."""
+        super().train(mode)
+        for module in self.still:
+            module.eval()
+        return self
+
     def _features(self, maps: Tensor) -> Tensor:
         """Return the means of the last maps; with `levels`, behind those of the last at each higher resolution."""
+        if not isinstance(self.body, nn.Sequential):
+            vectors: Tensor = self.body(maps)
+            return vectors.float()
         means = []
         for number, layer in enumerate(self.body):
-            before, maps = maps, layer(maps)
+            before = maps
+            if self.recompute and self.training:
+                maps = cast(Tensor, checkpoint(layer, maps, use_reentrant=False))
+            else:
+                maps = layer(maps)
             if self.levels and number and maps.shape[-1] < before.shape[-1]:
                 means.append(before.mean(dim=(2, 3)))
         return torch.cat([*means, maps.mean(dim=(2, 3))], dim=1).float()
