@@ -30,7 +30,8 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 
 from machine import data_folder, describe, make_parser, record
-from peculiar.files.writing import cache_folder, replacing
+from peculiar.files.cache import cache_folder
+from peculiar.files.writing import replacing
 from peculiar.images.decode import Framing, frame_pixels
 from peculiar.models.model_file import Model, load_model
 from peculiar.simulation import ALL_FEATURES, simulate_views

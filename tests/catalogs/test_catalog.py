@@ -15,7 +15,7 @@ import pytest
 from peculiar.catalogs.catalog import Catalog
 from peculiar.catalogs.store import BLOCK
 from peculiar.errors import DataError, NotFoundError, PeculiarWarning, UnknownNameError, UsageError
-from peculiar.files.writing import cache_folder
+from peculiar.files.cache import cache_folder
 
 
 def write(path: Path, ids: list[str], vectors: list[list[float] | None]) -> Path:

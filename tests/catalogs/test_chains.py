@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from peculiar.catalogs.catalog import Catalog
 from peculiar.catalogs.search import Cone
 from peculiar.errors import DataError, UsageError
-from peculiar.files.writing import cache_folder
+from peculiar.files.cache import cache_folder
 from peculiar.tables.column import Column
 from peculiar.tables.reader import TableReader
 from peculiar.tables.writers import write_table

@@ -17,7 +17,7 @@ from peculiar.catalogs.index import near
 from peculiar.catalogs.search import Cone
 from peculiar.cli import app
 from peculiar.errors import MissingExtraError
-from peculiar.files.writing import cache_folder
+from peculiar.files.cache import cache_folder
 
 ROWS, WIDTH, KINDS = 20_000, 16, 60
 

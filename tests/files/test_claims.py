@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from peculiar.errors import PeculiarWarning, UsageError
+from peculiar.files.cache import cache_folder
 from peculiar.files.claims import Request, claiming, inputs_digest
-from peculiar.files.writing import cache_folder, writing
+from peculiar.files.writing import writing
 from peculiar.labelling.database import Event, Labels
 from peculiar.models.model_file import load_model
 from peculiar.questions.question import FOUR_CLASS

@@ -10,7 +10,8 @@ import pytest
 
 from peculiar.errors import UsageError
 from peculiar.files import writing as writing_module
-from peculiar.files.writing import cache_folder, sweep, sync, writing, writing_folder
+from peculiar.files.cache import cache_folder
+from peculiar.files.writing import sweep, sync, writing, writing_folder
 
 
 def test_the_cache_lies_where_the_environment_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

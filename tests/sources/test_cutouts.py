@@ -27,7 +27,7 @@ from typer.testing import CliRunner
 from cutout_server import Service, draw, serve_cutouts
 from peculiar.cli import app
 from peculiar.errors import DownloadError, UnknownNameError, UsageError
-from peculiar.files.writing import cache_folder
+from peculiar.files.cache import cache_folder
 from peculiar.sources import cutouts, open_source
 from peculiar.sources.cutouts import INDEX, Fetched, fetch_cutouts
 from peculiar.sources.get import get_cutouts

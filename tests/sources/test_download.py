@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from peculiar.errors import DataError, DownloadError
-from peculiar.files.writing import cache_folder
+from peculiar.files.cache import cache_folder
 from peculiar.sources.download import fetch
 from web_server import Published
 

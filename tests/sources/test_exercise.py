@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from peculiar.errors import DataError, DownloadError, NotFoundError, SimulatedDataWarning
-from peculiar.files.writing import cache_folder
+from peculiar.files.cache import cache_folder
 from peculiar.sources import exercise, load_galaxy_data
 from peculiar.sources.exercise import copy_galaxy_data, find_galaxy_data
 from web_server import Published

@@ -14,7 +14,7 @@ import pytest
 pytest.importorskip("pyvo", reason="pyvo is not installed: pip install 'peculiar[known]'")
 
 from peculiar.errors import UnknownNameError, UsageError
-from peculiar.files.writing import cache_folder
+from peculiar.files.cache import cache_folder
 from peculiar.sources.http import Client, Manners, Problem
 from peculiar.sources.tap import OBJECTS, Tap
 from peculiar.sources.tap_services import find_service

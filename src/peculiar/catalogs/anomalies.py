@@ -22,6 +22,7 @@ from peculiar.catalogs.search import Cone, Kind, among, best, own
 from peculiar.catalogs.table import GalaxyTable
 from peculiar.catalogs.tally import BROKEN
 from peculiar.errors import LabelError, UnknownNameError, UsageError
+from peculiar.files.places import place
 from peculiar.tables.column import Column
 from peculiar.tables.reader import TableReader, entry_text
 
@@ -168,7 +169,7 @@ def read_answers(paths: Iterable[str | os.PathLike[str]], id: str | None = None)
         If an entry is not a rating, or there are no ratings.
     """
     answers: dict[str, float] = {}
-    files = [Path(path) for path in paths]
+    files = [place(path) for path in paths]
     for path in files:
         reader = TableReader(path)
         if id is not None:

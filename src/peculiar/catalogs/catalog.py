@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -18,6 +17,7 @@ from peculiar.catalogs.sheet import draw_sheet
 from peculiar.catalogs.table import GalaxyTable
 from peculiar.catalogs.tally import TALLIED, Summary, tally_of
 from peculiar.errors import UsageError
+from peculiar.files.places import place
 from peculiar.files.writing import check_apart, writing
 from peculiar.images.decode import Framing, parse_crop
 from peculiar.models.model_file import Model, load_model
@@ -396,7 +396,7 @@ class Catalog(GalaxyTable):
             If the suffix is unknown, the file is the one that the catalogue is read from, or the format lacks the type
             of a column.
         """
-        path = Path(path)
+        path = place(path)
         format = format_to_write(path)
         check_apart(path, *self.files)
         with writing(path) as temporary:

@@ -14,8 +14,9 @@ from peculiar.catalogs.cache import cached
 from peculiar.catalogs.embeddings import Embeddings, prepare
 from peculiar.catalogs.store import state_of
 from peculiar.errors import DataError
+from peculiar.files.cache import cache_folder
 from peculiar.files.claims import file_digest
-from peculiar.files.writing import cache_folder
+from peculiar.files.places import place
 from peculiar.sources.joins import Ids, RowJoin, join_rows
 from peculiar.tables.vectors import open_vectors
 from peculiar.text import counted
@@ -46,7 +47,7 @@ class ExternalEmbeddings:
     """
 
     def __init__(self, path: str | os.PathLike[str], id: str | None = None) -> None:
-        self.path, self._id = Path(path), id
+        self.path, self._id = place(path), id
         self._vectors = open_vectors(self.path, id)
         self.width = self._vectors.width
         self._state = state_of(self.path, self._vectors.files)

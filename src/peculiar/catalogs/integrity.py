@@ -14,6 +14,7 @@ import pyarrow.parquet
 from peculiar.catalogs.ledger import FILE, Entry, read_entries
 from peculiar.errors import DataError, NotFoundError, PeculiarError
 from peculiar.files.claims import file_digest, recorded
+from peculiar.files.places import place
 from peculiar.models.model_file import load_model
 from peculiar.tables.reader import TableReader, parts_below, table_format
 from peculiar.text import counted
@@ -82,7 +83,7 @@ def check_files(
     >>> found.rows, found.problems
     (60, [])
     """
-    path = Path(path)
+    path = place(path)
     if not path.exists():
         raise NotFoundError(
             f"there is nothing at {path}; give a catalogue, a folder of parts, a model file or a database"

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from peculiar.catalogs.nearest import Nearest
 from peculiar.errors import UsageError, extra
+from peculiar.files.places import place
 from peculiar.files.writing import check_apart, writing
 from peculiar.progress import counting
 from peculiar.questions.column_names import plain
@@ -196,7 +197,7 @@ class Known:
         int
             Number of rows.
         """
-        path = Path(path)
+        path = place(path)
         format = format_to_write(path)
         state = pa.array(self.listed, mask=~self.listed & ~self.unknown)
         columns: list[tuple[Column, Any]] = [
@@ -292,8 +293,8 @@ def known(
     if not asked and not tables:
         raise UsageError("name a service or a table to compare with")
     manners = [Manners(one.rate if rate is None else rate, timeout=_TIMEOUT) for one in asked]
-    opened = [_Reference(Path(table)) for table in tables]
-    where = Positions(Path(catalog), Keys(id, ra, dec))
+    opened = [_Reference(place(table)) for table in tables]
+    where = Positions(place(catalog), Keys(id, ra, dec))
     rows = list(where)
     if not rows:
         message = f"{catalog} has no rows, so there is nothing to look for"

@@ -5,7 +5,6 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -17,6 +16,7 @@ from peculiar.catalogs.survey import write_survey
 from peculiar.catalogs.tally import Summary, Tally
 from peculiar.catalogs.task import Task
 from peculiar.errors import IncompleteError, PeculiarWarning, UsageError
+from peculiar.files.places import place
 from peculiar.progress import reporting
 from peculiar.sources import MemorySource
 from peculiar.sources.stream import Source
@@ -80,7 +80,7 @@ def make_catalog(
             return catalog
         summary = write_survey(
             source,
-            Path(out),
+            place(out),
             task,
             keep=keep,
             workers=workers,
@@ -93,7 +93,7 @@ def make_catalog(
         )
     if summary.failed and not partial:
         raise IncompleteError(_failure_message(summary), summary)
-    catalog = Catalog.of_file(Path(out), pictures=source)
+    catalog = Catalog.of_file(place(out), pictures=source)
     catalog.summary = summary
     _warn_of_nothing(source, summary.tally.rows)
     return catalog
@@ -139,5 +139,5 @@ def _silent(done: int, total: int | None) -> None:
 def absolute(data: Any) -> Any:
     """Return paths as absolute ones, for workers in other working directories; other data as they are."""
     if isinstance(data, str | os.PathLike):
-        return Path(data).absolute()
+        return place(data).absolute()
     return [absolute(one) for one in data] if isinstance(data, list | tuple) else data

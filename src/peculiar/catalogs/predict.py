@@ -3,12 +3,12 @@
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from peculiar.catalogs.catalog import Catalog
 from peculiar.catalogs.make import absolute, make_catalog
 from peculiar.catalogs.rows import Classification, Settings
+from peculiar.files.places import place
 from peculiar.images.decode import parse_crop
 from peculiar.models.model_file import Model, load_model
 from peculiar.sources import open_pictures
@@ -145,7 +145,7 @@ def predict(
     """
     model = model if isinstance(model, Model) else load_model(model)
     if dask is not None:  # the workers of a cluster may have other working directories
-        data, positions = absolute(data), None if positions is None else Path(positions).absolute()
+        data, positions = absolute(data), None if positions is None else place(positions).absolute()
     source = open_pictures(data, positions, detect=detect, stamp_size=stamp_size, bands=bands, id=id, ra=ra, dec=dec)
     framing = replace(model.framing, fast=fast)
     if crop is not None:

@@ -16,6 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from peculiar.catalogs.catalog import Catalog, Where
 from peculiar.catalogs.sheet import find_rows
 from peculiar.errors import DataError, UsageError
+from peculiar.files.places import place
 from peculiar.files.writing import writing_folder
 from peculiar.images.decode import Framing, encode_picture
 from peculiar.models.provenance import NAME_NOTE
@@ -133,7 +134,7 @@ def publish(
     if source is None:
         message = f"the pictures of {whole.place} are not known; give them (--pictures)"
         raise UsageError(message)
-    out = Path(out)
+    out = place(out)
     columns = [chosen.columns[name] for name in chosen.plain]
     table, ids, axes = chosen.to_arrow().select(chosen.plain), chosen.ids, _axes(chosen)
     with writing_folder(out) as folder:

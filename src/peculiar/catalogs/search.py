@@ -5,7 +5,6 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -18,6 +17,7 @@ from peculiar.catalogs.sql import MOST_SECONDS, run_sql, sql_names
 from peculiar.catalogs.table import GalaxyTable
 from peculiar.catalogs.where import quoted, read_where
 from peculiar.errors import NotFoundError, PictureError, UnknownNameError, UsageError
+from peculiar.files.places import place
 from peculiar.images.decode import Framing, frame_pixels, parse_crop, read_picture
 from peculiar.models.model_file import Model
 from peculiar.sources.given import pixels_of
@@ -393,7 +393,7 @@ def embed(catalog: GalaxyTable, model: Model, pictures: Sequence[Any]) -> NDArra
 def _read(picture: Any, framing: Framing) -> NDArray[np.uint8]:
     if not isinstance(picture, str | os.PathLike):
         return frame_pixels(pixels_of(picture), framing)
-    path = Path(picture)
+    path = place(picture)
     if not path.is_file():
         raise NotFoundError(f"there is no picture at {path}")
     try:

@@ -15,6 +15,7 @@ import pyarrow.parquet
 from numpy.typing import NDArray
 
 from peculiar.errors import DataError, NotFoundError, PeculiarWarning, UsageError
+from peculiar.files.places import fetched
 from peculiar.tables.column import Column, notes_of, texts
 from peculiar.tables.reader import MODEL_NOTE, TableReader, check_file, described_schema, parts_below, table_format
 from peculiar.tables.typed import carried, described
@@ -138,7 +139,9 @@ class ParquetStore(Store):
         self._files = _parts(path)
         self._opened_state = self._state()
         try:
-            self._dataset = pa.dataset.dataset([str(file.absolute()) for file in self._files], format="parquet")
+            self._dataset = pa.dataset.dataset(
+                [str(fetched(file).absolute()) for file in self._files], format="parquet"
+            )
             self._rows = int(self._dataset.count_rows())
             parts = [(one.path, one.physical_schema) for one in self._dataset.get_fragments()]
         except (pa.ArrowException, OSError) as error:
@@ -206,7 +209,7 @@ class ParquetStore(Store):
         try:
             # Neither as a data set nor with read-ahead, which would both hold gigabytes of embeddings in memory.
             for file in self._files:
-                parquet = pa.parquet.ParquetFile(file, pre_buffer=False, buffer_size=1 << 20)
+                parquet = pa.parquet.ParquetFile(fetched(file), pre_buffer=False, buffer_size=1 << 20)
                 yield from parquet.iter_batches(batch_size=BLOCK, columns=list(columns))
         except (pa.ArrowException, OSError) as error:
             raise self.damaged(error) from error

@@ -21,7 +21,8 @@ from peculiar.catalogs.embeddings import Embeddings, of_column, prepare
 from peculiar.catalogs.external import ExternalEmbeddings
 from peculiar.catalogs.store import LaterStore, MemoryStore, ParquetStore, Store
 from peculiar.errors import DataError, PeculiarWarning, UnknownNameError, UsageError
-from peculiar.files.writing import cache_folder
+from peculiar.files.cache import cache_folder
+from peculiar.files.places import place
 from peculiar.sources.joins import partners_of
 from peculiar.sources.stream import Source
 from peculiar.tables.column import Column, notes_of
@@ -87,7 +88,7 @@ class GalaxyTable:
         pictures: Source | None = None,
         external: ExternalEmbeddings | None = None,
     ) -> None:
-        self._open(Path(path), ParquetStore(Path(path)), (ra, dec), pictures=pictures, external=external)
+        self._open(place(path), ParquetStore(place(path)), (ra, dec), pictures=pictures, external=external)
 
     def _open(
         self,

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from peculiar.catalogs.answers import answer_catalog
 from peculiar.catalogs.catalog import Catalog
 from peculiar.errors import DataError, LabelError, UsageError
+from peculiar.files.places import place
 from peculiar.models.container import split_card
 from peculiar.models.embed import Embedded, embed_labelled
 from peculiar.models.linear_head import Head, LearningCurve, fit_head, head_graph, learning_curve
@@ -131,7 +132,7 @@ def teach(
     >>> taught.head.question.answers, taught.used
     (('edge_on', 'face_on'), 24)
     """
-    out = Path(out)
+    out = place(out)
     if embeddings is not None and catalog is None:
         message = "embeddings of another network are joined to a catalogue; give that one as well (--catalog)"
         raise UsageError(message)
@@ -209,7 +210,7 @@ def _opened(
     try:
         return open_labelled(data, label=label, labels=labels, id=id)
     except DataError as error:
-        if not is_table(Path(data)):
+        if not is_table(place(data)):
             raise
         message = f"{error}. A table of labels needs a catalogue with embeddings of its galaxies (--catalog)"
         raise DataError(message) from error

@@ -18,6 +18,7 @@ from peculiar.checks.duplicates import Examined, duplicates_among, examine
 from peculiar.checks.findings import KINDS, CheckResult, Finding, Problem
 from peculiar.checks.label_issues import LEAST_OF_A_CLASS, Suspect, rank_labels
 from peculiar.errors import DataError, NotFoundError, PeculiarWarning, UsageError
+from peculiar.files.places import place
 from peculiar.images.defects import Remedy
 from peculiar.models.model_file import load_model
 from peculiar.models.predict import readable_batches
@@ -96,7 +97,7 @@ def check(
     if not 0 <= radius < 3600 * 180:
         message = f"the radius has to be 0 arcseconds or more, received {radius}"
         raise UsageError(message)
-    started, path = time.perf_counter(), Path(data)
+    started, path = time.perf_counter(), place(data)
     keys = Keys(id, ra, dec)
     source, reason = _open(path, label, keys)
     # A folder may hold a catalogue among its tables, which the source leaves out.
@@ -224,7 +225,7 @@ def _parts(
         return None
     if str(split) in columns:
         return [{part} if (part := entry_text(entry)) else set() for entry in columns[str(split)]]
-    path = Path(split)
+    path = place(split)
     path = path / "split.csv" if path.is_dir() else path
     if not path.is_file():
         there = ", ".join(columns) or "none"

@@ -19,7 +19,7 @@ CHECK_EXAMPLES = ("peculiar check-files catalog.parquet mine.onnx labels.db",)
 
 def info(as_json: Json = False) -> None:
     """Print versions, device and cache, for bug reports."""
-    from peculiar.files.writing import cache_folder
+    from peculiar.files.cache import cache_folder
 
     result = {
         "peculiar": metadata.version("peculiar"),

@@ -5,6 +5,7 @@ from typing import Any
 from typer.core import TyperCommand, TyperGroup
 
 from peculiar.cli.terminal import out
+from peculiar.files.places import is_address, place, places
 
 
 class _Types:
@@ -31,6 +32,19 @@ class Command(_Types, TyperCommand):
     def __init__(self, *args: Any, epilog: str | None = None, **settings: Any) -> None:
         super().__init__(*args, **settings)
         self.examples = epilog or ""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the arguments; an address is one as it was typed, where a path would lose one of its slashes."""
+        for arg in args:
+            text = arg.partition("=")[2] if arg.startswith("-") else arg
+            if is_address(text):
+                place(text)
+        return list(super().parse_args(ctx, args))
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command, with paths of this machine or in stores."""
+        ctx.params = {name: places(value) for name, value in ctx.params.items()}
+        return super().invoke(ctx)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help; examples stay on one line each, to be copied."""

@@ -16,6 +16,7 @@ from peculiar.evaluation.compare_page import PAGE
 from peculiar.evaluation.inputs import table_of
 from peculiar.evaluation.page import facts_of, keep_figure
 from peculiar.evaluation.preparation import differing, of_table
+from peculiar.files.places import place
 from peculiar.files.run_files import write_json
 from peculiar.metrics.agreement import cohen_kappa
 from peculiar.metrics.intervals import Interval, wilson
@@ -146,7 +147,7 @@ class Agreement:
         path
             The page.
         """
-        folder = Path(folder)
+        folder = place(folder)
         write_json(folder / "comparison.json", self.as_dict(command=command))
         names, rows = self.names, self.rows_changed[:_LISTED].tolist()
         listed = [[self.ids[row], self.answers[self.first[row]], self.answers[self.second[row]]] for row in rows]

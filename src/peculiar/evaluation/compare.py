@@ -17,6 +17,7 @@ from peculiar.evaluation.inputs import Asked, candidate_of, place_of, score, tab
 from peculiar.evaluation.pairs import PairedAnswers, align
 from peculiar.evaluation.preparation import differing
 from peculiar.evaluation.scored import Scored
+from peculiar.files.places import place
 from peculiar.files.run_files import write_json
 from peculiar.metrics.paired import Differences, differences
 from peculiar.metrics.scores import strata
@@ -132,7 +133,7 @@ class Comparison(PairedAnswers):
         path
             The page.
         """
-        folder = Path(folder)
+        folder = place(folder)
         write_json(folder / COMPARISON, self.as_dict(command=command))
         return write_comparison(folder, self, command=command)
 
@@ -225,9 +226,9 @@ def compare(
     'galaxies.parquet'
     >>> page = found.write("comparison")
     """
-    labels = None if labels is None else Path(labels)
+    labels = None if labels is None else place(labels)
     for side in (first, second):
-        if isinstance(side, str | os.PathLike) and not Path(side).exists():
+        if isinstance(side, str | os.PathLike) and not place(side).exists():
             raise NotFoundError(f"there is nothing at {side}; give a model file, a run, or a table of probabilities")
     with ExitStack() as stack:
         if progress is None:
@@ -274,7 +275,7 @@ def compare(
 def _asked(side: Side, data: Any, *, part: str, views: int | None, include_training: bool) -> Asked:
     """Return the input of one side: its own table of probabilities, or the pictures and its model."""
     options: dict[str, Any] = {"part": part, "views": views, "include_training": include_training}
-    path = Path(side) if isinstance(side, str | os.PathLike) else None
+    path = place(side) if isinstance(side, str | os.PathLike) else None
     if table_of(side) is not None or (path is not None and path.suffix.lower() != ".onnx" and is_table(path)):
         return Asked(side, candidate_of(None, **options), None, _labels_in(data), None, None)
     candidate = candidate_of(side, **options)
@@ -288,8 +289,8 @@ def _labels_in(data: Any) -> Path | None:
     """Return the path of the data if labels of a table of probabilities may be in it."""
     if not isinstance(data, str | os.PathLike):
         return None
-    pictures = None if is_table(Path(data)) else _pictures(data)
-    return None if pictures is not None and pictures.label is None else Path(data)
+    pictures = None if is_table(place(data)) else _pictures(data)
+    return None if pictures is not None and pictures.label is None else place(data)
 
 
 def _column(name: str, first: Scored, second: Scored) -> list[str | None]:

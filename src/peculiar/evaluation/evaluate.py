@@ -22,6 +22,7 @@ from peculiar.evaluation.page import facts_of, write_assessment
 from peculiar.evaluation.probabilities import read_probabilities
 from peculiar.evaluation.robustness import Shifted
 from peculiar.evaluation.scored import Scored, push_pictures
+from peculiar.files.places import place
 from peculiar.files.run_files import write_json
 from peculiar.metrics.association import associations
 from peculiar.metrics.scores import Scores
@@ -142,7 +143,7 @@ class Assessment:
         path
             The page.
         """
-        folder, candidate = Path(folder), self.scored.candidate
+        folder, candidate = place(folder), self.scored.candidate
         figures = self.as_dict(command=command)
         write_json(folder / SCORES, figures)
         named = ("data", "model", *candidate.settings, "question", "left_out", "seed", "command")
@@ -267,7 +268,7 @@ def evaluate(
     with ExitStack() as stack:
         if progress is None:
             progress = stack.enter_context(stages(verbose=verbose))
-        asked = Asked(data, candidate, label, None if labels is None else Path(labels), question, id)
+        asked = Asked(data, candidate, label, None if labels is None else place(labels), question, id)
         scored = score(asked, lambda done: progress("classifying", done))
         if scored.candidate is not candidate and model is not None:
             message = f"{place_of(data)} holds probabilities of {scored.candidate.name}, not of {candidate.name}"
@@ -278,7 +279,7 @@ def evaluate(
         notes = [*filter(None, [scored.joined]), *scored.choice.sentences(part)]
         unlabelled = None
         if fractions is not None:
-            unlabelled, more = _unlabelled(table_of(fractions) or TableReader(Path(str(fractions))), scored)
+            unlabelled, more = _unlabelled(table_of(fractions) or TableReader(place(str(fractions))), scored)
             notes += more
         wanted = dict.fromkeys(["survey", scored.question.basis, *by])
         columns = {name: scored.column(name) for name in wanted if name and (name in scored.columns or name in by)}

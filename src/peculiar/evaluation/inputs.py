@@ -9,6 +9,7 @@ from typing import Any
 from peculiar.errors import RunError, UsageError
 from peculiar.evaluation.candidates import Candidate, RunNet, file_candidate, run_candidate
 from peculiar.evaluation.scored import Scored, score_pictures, score_table
+from peculiar.files.places import place
 from peculiar.files.run_files import MODEL, RECORD, model_file_of
 from peculiar.models.model_file import Model, load_model
 from peculiar.questions.question import TREES, Question, find_tree
@@ -31,8 +32,8 @@ def candidate_of(
     RunError
         If it is another folder.
     """
-    if isinstance(model, str | os.PathLike) and model_file_of(Path(model)).is_dir():
-        if not (Path(model) / RECORD).exists():
+    if isinstance(model, str | os.PathLike) and model_file_of(place(model)).is_dir():
+        if not (place(model) / RECORD).exists():
             message = f"{model} is not a training run: it has neither {RECORD} nor {MODEL}"
             raise RunError(message)
         message = f"{model} is the folder of a run; give its network, load_run({str(model)!r}), or its model file"
@@ -78,7 +79,7 @@ class Asked:
 def score(asked: Asked, progress: Callable[[int], object]) -> Scored:
     """Read the probabilities of galaxies from a table, or classify them."""
     data, candidate, labels = asked.data, asked.candidate, asked.labels
-    table = Path(data) if isinstance(data, str | os.PathLike) else table_of(data)
+    table = place(data) if isinstance(data, str | os.PathLike) else table_of(data)
     if table is not None:
         read = score_table(table, candidate, label=asked.label, labels=labels, id=asked.id)
         if read is not None:

@@ -14,6 +14,7 @@ from peculiar.exercise.filters import visualize_activations
 from peculiar.exercise.network import Network
 from peculiar.exercise.run_folder import Arguments
 from peculiar.exercise.train import Trained, Watcher, train
+from peculiar.files.places import on_this_machine
 from peculiar.models.model_file import load_model
 from peculiar.questions.question import FOUR_CLASS
 from peculiar.reports.drawing import save
@@ -72,7 +73,7 @@ def demo(
     'index.html'
     """
     started = time.perf_counter()
-    folder = Path(out)
+    folder = on_this_machine(out, "the demo")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", SimulatedDataWarning)
         pictures, one_hot = load_galaxy_data(data)

@@ -17,6 +17,7 @@ from scipy import special
 
 from peculiar.errors import DataError, UsageError
 from peculiar.exercise.network import Network
+from peculiar.files.places import place
 from peculiar.notebook import show_inline
 from peculiar.questions.question import FOUR_CLASS
 from peculiar.reports.drawing import save
@@ -136,7 +137,7 @@ def visualize_activations(
             "give labels of the question that it was trained on"
         )
         raise DataError(message)
-    folder, looked = Path(out), []
+    folder, looked = place(out), []
     # Lines stay whole, so that paths can be copied.
     write = functools.partial(Console(highlight=False).print, soft_wrap=True)
     for index, (picture, label, row) in enumerate(zip(pictures, labels, probabilities, strict=True)):

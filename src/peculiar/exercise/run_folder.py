@@ -11,6 +11,7 @@ from peculiar.errors import DataError, NotFoundError, RunError, UnknownNameError
 from peculiar.exercise.layers import Floats, softmax
 from peculiar.exercise.network import Network
 from peculiar.exercise.weights import read_weights
+from peculiar.files.places import on_this_machine
 from peculiar.files.run_files import (
     BEST,
     HISTORY,
@@ -208,7 +209,7 @@ def load_run(folder: str | os.PathLike[str], *, weights: str = "last") -> Traine
     >>> network.probabilities(np.zeros((2, 128, 128, 3), np.uint8)).shape
     (2, 4)
     """
-    folder = Path(folder)
+    folder = on_this_machine(folder, "the folder of a run")
     named = {"best": BEST, "last": LAST}
     if weights not in named:
         raise UnknownNameError("set of weights", weights, named)

@@ -21,6 +21,7 @@ from peculiar.exercise.run_folder import Arguments, Record, TrainedNet
 from peculiar.exercise.steps import Steps
 from peculiar.exercise.weights import read_weights, write_weights
 from peculiar.files import run_files
+from peculiar.files.places import on_this_machine
 from peculiar.metrics.scores import Scores, class_auc, evaluate, pooled_auc
 from peculiar.sources import Source, open_source
 from peculiar.sources.dataset import Dataset, read_dataset
@@ -160,7 +161,7 @@ def train(
     arguments, watcher, folder = (
         arguments or Arguments(),
         watcher or (EpochLines() if verbose else Watcher()),
-        Path(out),
+        on_this_machine(out, "the folder of a run"),
     )
     run_files.check_folder(folder, resume=resume)
     resuming = resume and (folder / run_files.LAST).exists()

@@ -4,6 +4,7 @@ The cache keeps a record of each file: its size and digest, and the command and 
 record, or one that was changed since, belongs to somebody else.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -17,7 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from peculiar.errors import PeculiarWarning, UsageError
-from peculiar.files.writing import cache_folder, claimed, replacing
+from peculiar.files.cache import cache_folder
+from peculiar.files.places import is_remote, same, states, there, within
+from peculiar.files.writing import claimed, replacing
 
 CONTENT_BYTES = 1 << 28
 """Inputs of up to this total size are identified by content; larger ones by names, sizes and times."""
@@ -62,10 +65,10 @@ class Request:
         UsageError
             If it is an input, a folder or write-protected; or if it has another origin and `overwrite` is not set.
         """
-        if not os.path.lexists(path) or _key(path) in self._written:
+        if not there(path) or _key(path) in self._written:
             return
         for read in self.inputs:
-            if path.exists() and read.exists() and path.samefile(read):
+            if same(path, read):
                 message = f"{path} is the input of this command and would be lost; choose another output (--out)"
                 raise UsageError(message)
         if path.is_dir():
@@ -81,7 +84,7 @@ class Request:
 
     def done(self, path: Path) -> bool:
         """Return whether this very request wrote the file at `path`."""
-        record = _record(path) if os.path.lexists(path) and not path.is_symlink() else None
+        record = _record(path) if there(path) and not path.is_symlink() else None
         return record is not None and (record["command"], record["request"]) == (self.command, self.digest)
 
     def facts_of(self, path: Path) -> dict[str, Any]:
@@ -156,11 +159,12 @@ def inputs_digest(inputs: Iterable[Path], outputs: Iterable[Path] = ()) -> str:
     for path in inputs:
         own = {place for place in written if path.absolute() in place.parents}
         files += [(path, file) for file in _files(path) if own.isdisjoint([file.absolute(), *file.absolute().parents])]
-    states = [file.stat() for _, file in files]
-    small = sum(state.st_size for state in states) <= CONTENT_BYTES
+    found = [one or _gone(file) for (_, file), one in zip(files, states(file for _, file in files), strict=True)]
+    small = sum(size for size, _ in found) <= CONTENT_BYTES
     digest = hashlib.sha256()
-    for (path, file), state in zip(files, states, strict=True):
-        told = (os.path.relpath(file, path.parent), state.st_size, file_digest(file) if small else state.st_mtime_ns)
+    for (path, file), (size, time) in zip(files, found, strict=True):
+        # A store says by the tag of a file that its content changed.
+        told = (within(file, path.parent), size, file_digest(file) if small and not is_remote(file) else time)
         digest.update(repr(told).encode(errors="surrogateescape"))
     return digest.hexdigest()
 
@@ -175,6 +179,10 @@ def file_digest(path: Path) -> str:
     """Return the SHA-256 of a file, hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _gone(file: Path) -> tuple[int, int]:
+    raise FileNotFoundError(errno.ENOENT, "it is gone", str(file))
 
 
 def _files(path: Path) -> list[Path]:
@@ -213,7 +221,7 @@ def _records(path: Path) -> list[dict[str, Any]]:
 
 
 def _key(path: Path) -> str:
-    return os.fsencode(path.parent.resolve() / path.name).decode(errors="backslashreplace")
+    return os.fsencode(str(path.parent.resolve() / path.name)).decode(errors="backslashreplace")
 
 
 def _place(path: Path) -> Path:

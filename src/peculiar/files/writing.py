@@ -7,22 +7,18 @@ import os
 import re
 import shutil
 import socket
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Protocol
 
-import platformdirs
-
 from peculiar.errors import PeculiarError, UsageError
+from peculiar.files.places import same
+from peculiar.files.remote import RemotePath
 
 logger = logging.getLogger(__name__)
-
-
-def cache_folder() -> Path:
-    """Return the folder of the cache: ``$PECULIAR_CACHE``, or the cache folder of the system."""
-    return Path(os.environ.get("PECULIAR_CACHE") or platformdirs.user_cache_dir("peculiar"))
 
 
 class Claim(Protocol):
@@ -64,12 +60,21 @@ def writing(path: Path) -> Iterator[Path]:
 def replacing(path: Path, *, before: Callable[[Path], object] = lambda temporary: None) -> Iterator[Path]:
     """Like `writing`, but replace files of any origin: for the cache, and for folders with a ledger.
 
+    A file in a store is written on this machine, and sent in one step.
+
     Parameters
     ----------
     path : path
     before : callable
         Called with the temporary path once it is complete and on disk, before it is renamed.
     """
+    if isinstance(path, RemotePath):
+        with tempfile.TemporaryDirectory(prefix="peculiar-") as folder:
+            temporary = Path(folder) / path.name
+            yield temporary
+            before(temporary)
+            path.put(temporary)
+        return
     temporary = _temporary(path)
     with _told_of(path, temporary):
         try:
@@ -96,6 +101,9 @@ def writing_folder(path: Path) -> Iterator[Path]:
     UsageError
         If `path` is neither new nor an empty folder.
     """
+    if isinstance(path, RemotePath):
+        message = f"{path} is in a store, and this command writes a folder; write it on this machine, and copy it there"
+        raise UsageError(message)
     if os.path.lexists(path) and (path.is_symlink() or not path.is_dir() or any(path.iterdir())):
         message = f"{path} has to be new, or an empty folder; choose another one"
         raise UsageError(message)
@@ -151,6 +159,8 @@ def sweep(folder: Path, of: Path | None = None, *, alone: bool = False) -> None:
     alone : bool
         No other process works here, so all temporary files are left over.
     """
+    if isinstance(folder, RemotePath):  # what is sent appears whole
+        return
     begin = f".{of.stem}." if of else "."
     with os.scandir(folder) as entries:
         names = [entry.name for entry in entries if entry.name.startswith(begin)]
@@ -197,6 +207,6 @@ def check_apart(out: Path, *read: Path) -> None:
         If `out` is one of the inputs, under any name.
     """
     for path in read if out.exists() else ():
-        if path.exists() and out.samefile(path):
+        if same(out, path):
             message = f"{out} is the input of this command and would be lost; choose another output (--out)"
             raise UsageError(message)

@@ -21,6 +21,8 @@ from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from peculiar.errors import PictureError, UsageError
 from peculiar.files.limits import LARGE_PIXELS, PICTURE_BYTES, PIXELS, SCANS
+from peculiar.files.places import is_remote
+from peculiar.files.remote import RemotePath
 from peculiar.images.central_galaxy import central_extent
 from peculiar.images.depth import colours_to_bytes, grey_to_bytes, has_wide_colours
 from peculiar.images.fits import Bands, read_bands
@@ -406,6 +408,8 @@ def read_picture(path: str | os.PathLike[str], framing: Framing) -> NDArray[np.u
 def read_encoded(path: str | os.PathLike[str]) -> bytes:
     """Return the content of a picture file; raise `PictureError` also for pipes, devices and large files."""
     try:
+        if is_remote(path):
+            return _of_store(path)
         # Do not wait: a pipe may never send anything.
         with open(path, "rb", buffering=0, opener=_open_at_once) as file:
             state = os.fstat(file.fileno())
@@ -418,6 +422,13 @@ def read_encoded(path: str | os.PathLike[str]) -> bytes:
         if isinstance(error, PictureError):
             raise
         raise PictureError(f"{path} cannot be opened ({getattr(error, 'strerror', None) or error})") from error
+
+
+def _of_store(path: RemotePath) -> bytes:
+    size = path.stat().st_size
+    if size > PICTURE_BYTES:
+        raise PictureError(f"{path} has {size:,} bytes, more than the {PICTURE_BYTES:,} of a picture")
+    return path.read_bytes()
 
 
 def _open_at_once(path: str, flags: int) -> int:

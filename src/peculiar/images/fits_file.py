@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from peculiar.errors import DataError, PictureError
 from peculiar.files.fits_layout import in_order, lists_lie_within
 from peculiar.files.limits import PICTURE_BYTES, TILE_PIXELS
+from peculiar.files.places import fetched
 
 _PACKED: dict[bytes, tuple[Callable[..., Any], str]] = {
     b"\x1f\x8b": (gzip.open, "gunzip"),
@@ -116,6 +117,7 @@ class FitsFile:
         most: int = PICTURE_BYTES,
     ) -> None:
         self.path = file if isinstance(file, Path) else None
+        self._local = file
         self.mapped = mapped
         self._content: bytes | memoryview | None = None
         self._raw: IO[bytes] = io.BytesIO()
@@ -129,7 +131,9 @@ class FitsFile:
     def _open(self, file: Path | bytes, *, headers_only: bool, most: int) -> Any:
         from astropy.io import fits
 
-        self._raw = io.BytesIO(file) if isinstance(file, bytes) else file.open("rb")
+        # A file in a store is fetched: headers and pixels are read in many pieces.
+        self._local = file if isinstance(file, bytes) else fetched(file)
+        self._raw = io.BytesIO(file) if isinstance(file, bytes) else self._local.open("rb")
         try:
             head = self._raw.read(len(_START))
             self._raw.seek(0)
@@ -188,16 +192,16 @@ class FitsFile:
         if self._content is not None:
             stored = np.frombuffer(self._content, dtype, math.prod(shape[-2:]), start).reshape(shape[-2:])
         elif self.mapped:
-            stored = np.memmap(str(self.path), dtype, "r", start, shape[-2:]).view(np.ndarray)
+            stored = np.memmap(str(self._local), dtype, "r", start, shape[-2:]).view(np.ndarray)
         else:
-            stored = np.fromfile(str(self.path), dtype, math.prod(shape[-2:]), offset=start).reshape(shape[-2:])
+            stored = np.fromfile(str(self._local), dtype, math.prod(shape[-2:]), offset=start).reshape(shape[-2:])
         return Pixels(stored, hdu)
 
     def _length(self) -> int:
         """Return the length of the decompressed content in bytes."""
         if self._content is not None:
             return len(self._content)
-        return self.path.stat().st_size if self.path is not None else 0
+        return self._local.stat().st_size if isinstance(self._local, Path) else 0
 
 
 class _Stored(Protocol):

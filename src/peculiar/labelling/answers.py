@@ -3,8 +3,8 @@
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
+from peculiar.files.places import place
 from peculiar.labelling.consensus import consensus
 from peculiar.labelling.database import Event, Labels
 from peculiar.labelling.zooniverse import Chosen, Imported, import_classifications
@@ -108,7 +108,7 @@ def import_labels(
     tree = find_tree(question)
     asked = {task: name or tree.root.name for task, name in (tasks or {}).items()}
     with Labels(db) as labels:
-        return import_classifications(Path(file), labels, tree, Chosen(asked, workflow, version, id))
+        return import_classifications(place(file), labels, tree, Chosen(asked, workflow, version, id))
 
 
 @dataclass(frozen=True, slots=True, repr=False)

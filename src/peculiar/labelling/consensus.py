@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from peculiar.errors import LabelError
 from peculiar.evaluation.probabilities import read_probabilities
+from peculiar.files.places import place
 from peculiar.files.writing import writing
 from peculiar.labelling.database import Labels
 from peculiar.metrics.consensus import Answers, RaterSkill, estimate_consensus
@@ -219,7 +220,7 @@ def consensus(
         len(people),
         len(asked.answers),
     )
-    model, notes = (None, []) if catalog is None else _model_of(Path(catalog), asked, places, id)
+    model, notes = (None, []) if catalog is None else _model_of(place(catalog), asked, places, id)
     votes = np.bincount(given.galaxy, minlength=len(ids))
     if model is None and votes.max() < 2:
         message = (
@@ -259,9 +260,9 @@ def _model_of(
     ids = [entry_text(entry) or "" for entry in table.column(column)]
     partners = partners_of(ids, places, f"{catalog} and the answers")
     for row, id_ in enumerate(ids):
-        place = places.get(partners.get(id_, ""))
-        if place is not None and known[row]:
-            model[place] = values[row]
+        at = places.get(partners.get(id_, ""))
+        if at is not None and known[row]:
+            model[at] = values[row]
     count = int(np.isfinite(model[:, 0]).sum())
     if not count:
         message = (
@@ -282,7 +283,7 @@ def _told(name: str, skill: RaterSkill) -> str:
 
 
 def _write(path: str | os.PathLike[str], columns: Sequence[tuple[Column, Any]], notes: dict[str, str]) -> int:
-    path = Path(path)
+    path = place(path)
     format = format_to_write(path)
     arrays = [one if isinstance(one, pa.Array) else pa.array(one, column.type) for column, one in columns]
     table = pa.table(arrays, schema=pa.schema([(column.name, column.type) for column, _ in columns]))

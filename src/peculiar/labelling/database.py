@@ -16,6 +16,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from peculiar.errors import DataError, LabelError, NotFoundError, PeculiarWarning, UnknownNameError, UsageError
+from peculiar.files.places import on_this_machine, place
 from peculiar.files.writing import writing
 from peculiar.questions.column_names import count_columns
 from peculiar.questions.question import Question
@@ -156,7 +157,7 @@ class Labels:
     """
 
     def __init__(self, path: str | os.PathLike[str], *, create: bool = True) -> None:
-        self.path = Path(path)
+        self.path = on_this_machine(path, "a database of answers")
         if not create and not self.path.exists():
             raise NotFoundError(f"there are no answers at {self.path}; `peculiar label` writes them")
         self._lock = threading.Lock()
@@ -520,7 +521,7 @@ class Labels:
         UsageError
             If the suffix or `what` is unknown.
         """
-        path = Path(path)
+        path = place(path)
         format, asked = format_to_write(path), self._find(question)
         if what not in EXPORTS:
             message = f"answers are exported as {', '.join(EXPORTS)} or consensus; received {what!r}"

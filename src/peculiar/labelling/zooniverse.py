@@ -11,6 +11,7 @@ from pathlib import Path
 
 from peculiar.errors import DataError, NotFoundError, UsageError
 from peculiar.files.formulas import marked
+from peculiar.files.places import place
 from peculiar.files.writing import writing_folder
 from peculiar.images.decode import Framing, encode_picture
 from peculiar.labelling.classifications import (
@@ -131,7 +132,7 @@ def import_classifications(
     DataError
         If it is not such an export, or no classification answers a question.
     """
-    path, chosen = Path(path), chosen or Chosen()
+    path, chosen = place(path), chosen or Chosen()
     if not path.is_file():
         raise NotFoundError(f"there is no export of classifications at {path}")
     if not chosen.tasks and len(tree.questions) > 1:
@@ -303,7 +304,7 @@ def export_manifest(source: Source, folder: str | os.PathLike[str], *, size: int
     UsageError
         If the folder is not empty, or the size is out of range.
     """
-    folder = Path(folder)
+    folder = place(folder)
     if not 1 <= size <= 1024:
         message = f"the side has to be from 1 to 1024 pixels; received {size}"
         raise UsageError(message)

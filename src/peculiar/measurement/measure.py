@@ -4,12 +4,12 @@ import math
 import os
 import re
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from peculiar.catalogs.catalog import Catalog
 from peculiar.catalogs.make import absolute, make_catalog
 from peculiar.errors import UsageError, extra
+from peculiar.files.places import place
 from peculiar.measurement.galaxy import Settings
 from peculiar.measurement.rows import Measurement
 from peculiar.sources import open_pictures
@@ -121,7 +121,7 @@ def measure(
         raise UsageError(message)
     width, unit = (None, "arcsec") if psf is None else parse_psf(psf)
     if dask is not None:  # the workers of a cluster may have other working directories
-        data, positions = absolute(data), None if positions is None else Path(positions).absolute()
+        data, positions = absolute(data), None if positions is None else place(positions).absolute()
     bands = () if band is None else (band,)
     source = open_pictures(data, positions, detect=detect, stamp_size=stamp_size, bands=bands, id=id, ra=ra, dec=dec)
     return make_catalog(

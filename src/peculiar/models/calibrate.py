@@ -16,6 +16,7 @@ import onnx
 from numpy.typing import NDArray
 
 from peculiar.errors import LabelError, ModelError
+from peculiar.files.places import place
 from peculiar.images.artefacts import measure_artefacts
 from peculiar.metrics.calibration import Scaling, choose_scaling, cross_fitted, fit_scaling
 from peculiar.metrics.prediction_sets import Thresholds, fit_sets
@@ -115,7 +116,7 @@ def calibrate(
     return _calibrate(
         model,
         sources,
-        Path(out),
+        place(out),
         eight_bits=eight_bits,
         embedding=embedding,
         parts=parts,

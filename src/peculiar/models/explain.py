@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from peculiar.errors import DataError, PictureError, UnknownNameError, UsageError
+from peculiar.files.places import place
 from peculiar.files.run_files import MODEL, model_file_of
 from peculiar.models.attribution import Attribution, attribute
 from peculiar.models.model_file import Model, load_model
@@ -210,7 +211,7 @@ def explain(
     wanted = set(ids)
     if wanted and (missing := wanted.difference(source.ids())):
         raise UnknownNameError("galaxy", min(missing), source.ids(), where=f"in {source.path.name}")
-    folder = None if out is None else Path(out)
+    folder = None if out is None else place(out)
     shown: list[Explained] = []
     problems: dict[str, str] = {}
     with ExitStack() as stack:
@@ -247,7 +248,7 @@ def _asked(
     model: Model | Classifier | str | os.PathLike[str] | None, source: Source, question: str | None, views: int | None
 ) -> tuple[Classifier, Classifier | None]:
     """Return what is asked about pictures, and what is asked about those with a region hidden."""
-    if isinstance(model, str | os.PathLike) and model_file_of(Path(model)).is_dir():
+    if isinstance(model, str | os.PathLike) and model_file_of(place(model)).is_dir():
         message = (
             f"{model} is a folder without {MODEL}: visualize_activations(load_run({str(model)!r}), ...) shows what the "
             "filters of the exercise's network see; `peculiar export` writes the model file of another run"

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from peculiar.errors import ModelError, NotFoundError, UnknownNameError, UsageError
+from peculiar.files.places import fetched, place
 from peculiar.files.run_files import MODEL, model_file_of
 from peculiar.files.writing import writing
 from peculiar.images.decode import Framing
@@ -328,7 +329,7 @@ def load_model(path: str | os.PathLike[str] | None = None, *, threads: int | Non
     >>> model.card.main_question.answers
     ('Normal', 'Ringed', 'Merger', 'Other')
     """
-    path = shipped_model() if path is None else model_file_of(Path(path))
+    path = shipped_model() if path is None else model_file_of(place(path))
     graph, text, content = _read(path)
     card = read_card(text, path)
     check_digest(graph, text, card, path)
@@ -377,7 +378,7 @@ def write_model(graph: bytes, card: Card, out: str | os.PathLike[str]) -> Model:
     ModelError
         If the result could not be opened; then nothing is written.
     """
-    out = Path(out)
+    out = place(out)
     with writing(out) as temporary:
         temporary.write_bytes(seal(graph, card))
         model = load_model(temporary)
@@ -395,7 +396,7 @@ def _read(path: Path) -> tuple[bytes, str, bytes]:
         if not path.is_file() or path.stat().st_size > _LARGEST:
             message = f"{path} is not a model file, but something else, or too large for one"
             raise ModelError(message)
-        content = path.read_bytes()
+        content = fetched(path).read_bytes()
         graph, text = split_card(content)
     except (OSError, ModelError) as error:
         message = f"{path} is not a model file, or is damaged; download or export it again ({_brief(error)})"

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from peculiar.errors import LabelError, NotFoundError, UnknownNameError
+from peculiar.files.places import place
 from peculiar.questions.spelling import number_meanings
 from peculiar.text import counted
 
@@ -344,7 +345,7 @@ def find_tree(name: str) -> Tree:
         If the file does not describe a question, or its questions do not form a tree.
     """
     if name.lower().endswith(".toml"):
-        return _read_tree(Path(name))
+        return _read_tree(place(name))
     known = {**QUESTIONS, ODD.name: ODD}
     if name in known:
         return Tree(name, (known[name],))

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from peculiar.errors import DataError, NotFoundError, PeculiarWarning, UnknownNameError, UsageError
+from peculiar.files.places import common_folder, place
 from peculiar.images.decode import PICTURE_SUFFIXES, looks_like_picture
 from peculiar.images.fits import holds_image
 from peculiar.images.fits_file import FITS_SUFFIXES, looks_like_fits
@@ -130,7 +131,7 @@ def open_source(
     >>> len(source), sorted(set(source.labels()))
     (24, ['edge_on', 'face_on'])
     """
-    paths = [Path(path)] if isinstance(path, str | os.PathLike) else [Path(one) for one in path]
+    paths = [place(path)] if isinstance(path, str | os.PathLike) else [place(one) for one in path]
     if not paths:
         message = "no path was given; give that of a file or a folder with galaxy pictures"
         raise UsageError(message)
@@ -293,7 +294,7 @@ def open_mosaic(
     """
     given = [mosaic] if isinstance(mosaic, str | os.PathLike) else list(mosaic)
     paths = [path for one in given for path in matching_paths(one)]
-    if catalog is not None and not Path(catalog).exists():
+    if catalog is not None and not place(catalog).exists():
         raise NotFoundError(f"there is nothing at {catalog}; give a FITS mosaic and a table of positions")
     if not paths:
         message = "no mosaic was given; give a FITS file or a folder of them"
@@ -301,7 +302,7 @@ def open_mosaic(
     wanted = _listed(bands)
     fields = find_fields(paths, wanted)
     size, keys = parse_stamp_size(stamp_size), Keys(id, ra, dec)
-    catalog = detected_positions(fields, wanted) if catalog is None else Path(catalog)
+    catalog = detected_positions(fields, wanted) if catalog is None else place(catalog)
     source = MosaicSource(paths[0], fields, catalog, size, wanted, stretch, label, keys)
     unused = sorted({name for field in source.fields for name in field.unused})
     if unused:
@@ -349,7 +350,7 @@ def _open(path: Path, label: str | None, bands: tuple[str, ...], stretch: Stretc
         return TarSource(path, [path])
     if head.startswith(b"\x93NUMPY"):
         return NpzSource(path)
-    if head.startswith((b"PK\x03\x04", b"PK\x05\x06")) or zipfile.is_zipfile(path):
+    if head.startswith((b"PK\x03\x04", b"PK\x05\x06")) or _ends_as_zip(path):
         return _open_zip(path)
     if table_format(path):
         return TableSource(path, [path], label, bands, stretch, keys)
@@ -361,6 +362,11 @@ def _open(path: Path, label: str | None, bands: tuple[str, ...], stretch: Stretc
         "ECSV in UTF-8"
     )
     raise DataError(message)
+
+
+def _ends_as_zip(path: Path) -> bool:
+    with path.open("rb") as file:
+        return zipfile.is_zipfile(file)
 
 
 def _open_directory(
@@ -449,7 +455,7 @@ def _open_several(
         )
         raise UsageError(message)
     files = sorted({path.absolute() for path in paths})
-    folder = Path(os.path.commonpath([file.parent for file in files]))
+    folder = common_folder(files)
     match next(iter(kinds)):
         case "a picture":
             return FolderSource(folder, files)

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Collection, Iterator
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -46,7 +45,7 @@ def columns_beside(
     UnknownNameError
         If there is no column `id`.
     """
-    table = TableReader(Path(path))
+    table = TableReader(place(path))
     key = find_id(table.schema, id)
     if key is None:
         raise UnknownNameError("column", "id", table.columns, where=f"in {path}, by which it could be joined")

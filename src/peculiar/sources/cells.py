@@ -1,6 +1,5 @@
 """The file that a cell of a table names, for paths of any operating system."""
 
-import os
 import re
 import unicodedata
 from collections.abc import Callable, Iterator
@@ -8,6 +7,8 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from peculiar.errors import MissingExtraError, UsageError
+from peculiar.files.places import exists, is_address, is_remote, place, there
 from peculiar.sources.stream import refuse
 
 # All other cells are paths as they are, which need no access to the disk.
@@ -23,11 +24,13 @@ def named_file(cell: str, folder: Path) -> Path | Callable[[], bytes]:
     If the file does not exist, its name is tried without surrounding blanks, with slashes for backslashes, with accents
     in the other normal form, without ``file://``, and with ``%20`` as a blank.
     """
-    if not _ODD.search(cell) or os.path.lexists(folder / cell):
+    if is_remote(folder) and (is_address(cell) or cell.startswith("/")):
+        return _in_store(cell, folder)
+    if not _ODD.search(cell) or there(folder / cell):
         return folder / cell
     for reading in _readings(cell.strip()):
         path = folder / reading
-        if os.path.exists(path):  # noqa: PTH110 - a name that is too long is none that exists
+        if exists(path):
             return path
     text = _local(cell.strip())
     if _WINDOWS.match(text):
@@ -35,6 +38,17 @@ def named_file(cell: str, folder: Path) -> Path | Callable[[], bytes]:
     if _ADDRESS.match(text):
         return partial(refuse, f"{text} is a URL, which is not downloaded; download the pictures and write their paths")
     return folder / text
+
+
+def _in_store(cell: str, folder: Path) -> Path | Callable[[], bytes]:
+    """Return the file of an address in a table that is in a store itself, if it is in the same bucket or host."""
+    try:
+        file = place(cell)
+    except (UsageError, MissingExtraError):
+        file = Path(cell)
+    if file.parts[:2] == folder.parts[:2]:
+        return file
+    return partial(refuse, "it is not in the store of its table, and is not fetched; write paths relative to the table")
 
 
 def _readings(text: str) -> Iterator[str]:

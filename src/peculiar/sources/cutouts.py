@@ -27,7 +27,9 @@ import pyarrow.parquet
 from PIL import Image
 
 from peculiar.errors import DownloadError, PictureError, UsageError
-from peculiar.files.writing import cache_folder, replacing, sweep
+from peculiar.files.cache import cache_folder
+from peculiar.files.places import place
+from peculiar.files.writing import replacing, sweep
 from peculiar.images.decode import Framing, decode_picture
 from peculiar.sources.http import Client, Manners, Problem
 from peculiar.sources.positions import Position, Positions
@@ -197,7 +199,7 @@ def fetch_cutouts(
         message = f"the address of a service begins with http:// or https://, received {address!r}"
         raise UsageError(message)
     begin = time.monotonic()
-    folder = Path(folder)
+    folder = place(folder)
     client = Client(manners or Manners(survey.rate), stop)
     task = _Task(folder, survey, frame, address, client)
     result = Fetched(folder)

@@ -11,7 +11,8 @@ import pyarrow.parquet
 from numpy.typing import NDArray
 
 from peculiar.errors import DataError
-from peculiar.files.writing import cache_folder, replacing
+from peculiar.files.cache import cache_folder
+from peculiar.files.writing import replacing
 from peculiar.images.detection import detect
 from peculiar.images.stamps import Field, Layer
 from peculiar.sources.paths import files_digest

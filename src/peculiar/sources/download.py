@@ -13,7 +13,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from peculiar.errors import DataError, DownloadError
-from peculiar.files.writing import cache_folder
+from peculiar.files.cache import cache_folder
 
 logger = logging.getLogger(__name__)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from peculiar.errors import DataError, UnknownNameError, UsageError
+from peculiar.files.places import place
 from peculiar.progress import counting
 from peculiar.sources import as_source
 from peculiar.sources.columns import LABEL_COLUMNS
@@ -83,7 +84,7 @@ def get(
     >>> len(peculiar.open_source(file))
     8
     """
-    out = Path(out)
+    out = place(out)
     if name not in NAMES:
         raise UnknownNameError("data set", name, NAMES)
     check_suffix(out, NAMES[name])
@@ -176,7 +177,7 @@ def get_cutouts(
     chosen = find_survey(survey)
     frame = choose_frame(chosen, size_arcsec=size_arcsec, pixels=pixels, pixel_scale=pixel_scale)
     manners = Manners(chosen.rate if rate is None else rate)
-    where = Positions(Path(positions), Keys(id, ra, dec))
+    where = Positions(place(positions), Keys(id, ra, dec))
     with ExitStack() as stack:
         if progress is None:
             progress = stack.enter_context(counting("fetched", len(where), verbose=verbose))
@@ -277,7 +278,7 @@ def _counted(data: str, kind: str, label: str | None, labels: Sequence[str | Non
 def _table_without_pictures(path: str | os.PathLike[str]) -> TableReader | None:
     """Open a table such as a catalogue; None if it is none, is damaged, or has pictures that cannot be used."""
     try:
-        table = TableReader(path) if is_table(Path(path)) else None
+        table = TableReader(path) if is_table(place(path)) else None
     except DataError:
         return None
     if table is None or picture_column(table.schema):

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from peculiar.errors import LabelError, PeculiarWarning, UnknownNameError
+from peculiar.files.places import place
 from peculiar.questions.question import Question, question_for
 from peculiar.questions.votes import find_votes
 from peculiar.sources import as_source
@@ -155,7 +156,7 @@ def open_labelled(
     """
     if labels is None:
         return as_source(data, label=label, id=id)
-    there = isinstance(data, str | os.PathLike) and is_table(Path(data)) and id in TableReader(data).columns
+    there = isinstance(data, str | os.PathLike) and is_table(place(data)) and id in TableReader(data).columns
     if id is not None and not there:
         label_table(labels, id=id).check_column(id)
     return as_source(data, id=id if there else None)
@@ -175,7 +176,7 @@ def label_table(path: str | os.PathLike[str], label: str | None = None, id: str 
     LabelError
         If they are pictures without labels.
     """
-    path = Path(path)
+    path = place(path)
     if not path.exists() or is_table(path):
         return TableReader(path)
     source = as_source(path, label=label, id=id)
@@ -381,7 +382,7 @@ def own_question(
     if label not in there:
         raise UnknownNameError("column", label or "", there, where=f"in {' and '.join(one.path.name for one in found)}")
     entries = [entry for source in found for entry in source.column(label) if entry is not None]
-    warn_of_names(found[0].path if labels is None else Path(labels), entries, label)
+    warn_of_names(found[0].path if labels is None else place(labels), entries, label)
     return found, question_of(label, entries)
 
 

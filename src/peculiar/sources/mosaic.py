@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from peculiar.errors import DataError, PictureError, UsageError
+from peculiar.files.places import common_folder
 from peculiar.images.decode import compose_picture, lacks_band
 from peculiar.images.fits import Bands, wavelength
 from peculiar.images.stamps import Field, Layer, Stamp
@@ -226,8 +226,7 @@ class MosaicSource(Source):
     def fingerprint(self, start: int, stop: int | None) -> str:
         """Return a digest that changes when mosaics, positions, size, bands or stretch do."""
         files = [file.resolve() for file in self.files()]
-        root = Path(os.path.commonpath([file.parent for file in files]))
-        return files_digest(files, root, start, stop, str(self._size), self._bands, self.stretch)
+        return files_digest(files, common_folder(files), start, stop, str(self._size), self._bands, self.stretch)
 
     def rows(self, start: int = 0, stop: int | None = None) -> Iterator[Row]:
         """Yield rows in the table's order, with their stamps not yet stretched."""

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from peculiar.errors import PictureError, UsageError
+from peculiar.files.places import place
 from peculiar.files.writing import check_apart, writing
 from peculiar.images.decode import encode_picture
 from peculiar.sources import as_source
@@ -74,7 +75,7 @@ def pack(
     >>> packed.rows
     12
     """
-    source, out = as_source(data), Path(out)
+    source, out = as_source(data), place(out)
     if out.suffix.lower() != ".parquet" or out.is_dir():
         message = f"{out}: pictures are packed into a Parquet file; name one that ends with .parquet"
         raise UsageError(message)

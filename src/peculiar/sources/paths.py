@@ -1,13 +1,13 @@
 """Files below a folder: their names, which of them count, and a digest of their state."""
 
 import hashlib
-import os
 import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from peculiar.errors import DataError, PeculiarWarning
+from peculiar.files.places import Entry, entries, states, within
 
 _LITTER = {"__macosx", "@eadir", "$recycle.bin", "system volume information", "thumbs.db", "desktop.ini"}
 
@@ -45,23 +45,23 @@ def files_below(folder: Path) -> Iterator[Path]:
             continue
         here = folders.popleft()
         try:
+            found = _entries(here)
             state = here.stat()
-            if (state.st_dev, state.st_ino) in entered:
+            if state.st_ino and (state.st_dev, state.st_ino) in entered:  # folders of stores have no number
                 continue
             entered.add((state.st_dev, state.st_ino))
-            found = _entries(here)
         except OSError as error:
             if here == folder:
                 raise _unreadable(here, error) from error
             warnings.warn(f"{_unreadable(here, error)} and is skipped", PeculiarWarning, stacklevel=2)
             continue
         for entry in found:
-            if entry.is_symlink():
-                links.append(Path(entry.path))
-            elif entry.is_dir():
-                folders.append(Path(entry.path))
+            if entry.is_link:
+                links.append(entry.path)
+            elif entry.is_folder:
+                folders.append(entry.path)
             else:
-                yield Path(entry.path)
+                yield entry.path
 
 
 def children(folder: Path) -> list[Path]:
@@ -73,14 +73,13 @@ def children(folder: Path) -> list[Path]:
         If the folder cannot be read.
     """
     try:
-        return [Path(entry.path) for entry in _entries(folder)]
+        return [entry.path for entry in _entries(folder)]
     except OSError as error:
         raise _unreadable(folder, error) from error
 
 
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
-    with os.scandir(folder) as entries:
-        return sorted((entry for entry in entries if not is_litter(entry.name)), key=lambda entry: entry.name)
+def _entries(folder: Path) -> list[Entry]:
+    return [entry for entry in entries(folder) if not is_litter(entry.path.name)]
 
 
 def _unreadable(folder: Path, error: OSError) -> DataError:
@@ -105,13 +104,8 @@ def _leads_beside(link: Path) -> bool:
 
 def files_digest(files: Iterable[Path], root: Path, *more: object) -> str:
     """Return a digest of the names (within `root`), sizes and times of files, and of further values."""
-    digest = hashlib.sha256(repr(more).encode())
-    for file in files:
-        name = as_text(os.path.relpath(file, root))
-        try:
-            state = file.stat()
-        except OSError:  # a broken link, or a removed file: its row reports it
-            digest.update(f"{name}\0\n".encode())
-        else:
-            digest.update(f"{name}\0{state.st_size}\0{state.st_mtime_ns}\n".encode())
+    digest, listed = hashlib.sha256(repr(more).encode()), list(files)
+    for file, state in zip(listed, states(listed), strict=True):
+        told = "" if state is None else f"{state[0]}\0{state[1]}"
+        digest.update(f"{as_text(within(file, root))}\0{told}\n".encode())
     return digest.hexdigest()

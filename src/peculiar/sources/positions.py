@@ -6,13 +6,13 @@ import os
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from peculiar.errors import DataError, NotFoundError
+from peculiar.files.places import place
 from peculiar.tables.identifiers import type_of_ids
 from peculiar.tables.reader import FOUND, Keys, TableReader, entry_text, find_id, parts_below, warn_of_no_ids
 from peculiar.tables.sky import need_sky, position_fault
@@ -57,7 +57,7 @@ class Positions:
     """
 
     def __init__(self, path: str | os.PathLike[str], keys: Keys = FOUND) -> None:
-        self.path = Path(path)
+        self.path = place(path)
         if not self.path.exists() or (self.path.is_dir() and not parts_below(self.path)):
             raise NotFoundError(f"there is no file {path}; give a table with the columns ra and dec (--catalog)")
         self._reader = TableReader(self.path)

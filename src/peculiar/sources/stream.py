@@ -2,7 +2,6 @@
 
 import functools
 import hashlib
-import os
 import stat
 from abc import ABC, abstractmethod
 from collections import deque
@@ -21,6 +20,7 @@ from peculiar.errors import (
     UnknownNameError,
 )
 from peculiar.files.limits import AHEAD_BYTES
+from peculiar.files.places import full
 from peculiar.images.decode import (
     Framing,
     compose_picture,
@@ -227,7 +227,7 @@ class Source(ABC):
     @property
     def name(self) -> str:
         """The name of the file or folder as text; for the path ".", the name of the current folder."""
-        return as_text(Path(os.path.abspath(self.path)).name)  # noqa: PTH100 - a link keeps its own name
+        return as_text(full(self.path).name)
 
     @property
     def id_type(self) -> pa.DataType:

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from peculiar.errors import DataError, PeculiarWarning, PictureError, UnknownNameError
+from peculiar.files.places import arrow_file
 from peculiar.images.fits_file import looks_like_fits
 from peculiar.images.linear import read_linear
 from peculiar.images.stretch import Stretch, notes_of_fits
@@ -423,7 +424,7 @@ def holds_galaxies(path: Path) -> bool:
     A damaged file counts, so that it is reported.
     """
     try:
-        schema = pyarrow.parquet.read_schema(path)
+        schema = pyarrow.parquet.read_schema(arrow_file(path))
     except (pa.ArrowException, OSError):
         return True
     return MODEL_NOTE.encode() not in (schema.metadata or {}) and picture_column(schema) is not None

@@ -19,7 +19,8 @@ from pyvo.dal import DALFormatError, DALQueryError, DALServiceError, TAPService
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from peculiar.errors import DataError, DownloadError
-from peculiar.files.writing import cache_folder, replacing
+from peculiar.files.cache import cache_folder
+from peculiar.files.writing import replacing
 from peculiar.sources.http import Answer, Client, Problem, refused, retry_after, user_agent
 from peculiar.sources.tap_services import ROLES, UCDS, TapService
 from peculiar.text import reason

@@ -1,6 +1,5 @@
 """Group files and extensions into mosaics, by the sky that they show and by their bands."""
 
-import glob
 import logging
 import math
 import os
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from peculiar.errors import DataError, NotFoundError, PictureError
+from peculiar.files.places import common_folder, matching, place
 from peculiar.images.companions import companion_files, companion_words, companions_of
 from peculiar.images.coverage import weights_among
 from peculiar.images.fits import TWIST, Plane, find_images, find_planes, known_bands, split_suffix, wavelength
@@ -100,7 +100,7 @@ def find_fields(paths: Sequence[Path], wanted: Sequence[str] = ()) -> list[tuple
         If there is no image, one is damaged, or two of the same sky and band cannot be distinguished.
     """
     files = _files_of(paths)
-    root = Path(os.path.commonpath([file.parent for file in files]))
+    root = common_folder(files)
     beside = companion_files(files, root, known_bands(wanted))
     companions = companions_of(files, root, known_bands(wanted))
     unused = {file.name: f"is a companion image ({told})" for file, told in beside.items()}
@@ -127,7 +127,8 @@ def matching_paths(path: str | os.PathLike[str]) -> list[Path]:
     NotFoundError
         If there is none.
     """
-    found = [Path(path)] if Path(path).exists() else sorted(map(Path, glob.glob(os.fspath(path))))  # noqa: PTH207
+    given = place(path)
+    found = [given] if given.exists() else matching(given)
     if not found:
         raise NotFoundError(f"there is nothing at {path}; give a FITS mosaic and a table of positions")
     return found

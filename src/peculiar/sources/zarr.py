@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from peculiar.errors import DataError, UnknownNameError, extra
 from peculiar.files.limits import ZARR_CHUNK_BYTES
+from peculiar.files.places import on_this_machine
 from peculiar.images.decode import compose_picture
 from peculiar.images.fits import Bands
 from peculiar.sources.columns import LABEL_COLUMNS, check_alike, class_names, known_sky, positions_of
@@ -88,6 +89,7 @@ class _Batch:
         """The array of pictures; only `_CODECS` will be used to read it."""
         with extra("reading Zarr", "zarr"):
             import zarr
+        on_this_machine(self.path, "a Zarr archive")
         try:
             array = zarr.open(store=self.path, mode="r")
             array = array[_ARRAY] if isinstance(array, zarr.Group) else array

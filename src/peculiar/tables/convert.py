@@ -14,6 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from peculiar.errors import PeculiarWarning, UsageError
+from peculiar.files.places import place
 from peculiar.files.writing import check_apart, writing, writing_folder
 from peculiar.tables.column import Column, notes_of
 from peculiar.tables.healpix import HEALPIX, healpix_29
@@ -108,9 +109,9 @@ def convert(
     >>> peculiar.convert("galaxies.parquet", "galaxies.fits", columns=["id", "ra", "dec", "class"]).rows
     60
     """
-    out = Path(out)
+    out = place(out)
     format = "hats" if as_hats else format_to_write(out)
-    check_apart(out, Path(table))
+    check_apart(out, place(table))
     rows = _Rows(TableReader(table, name), columns, progress)
     if sort or as_hats:
         rows.add_cells(ra, dec, in_degrees=as_hats)

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from peculiar.errors import DataError
 from peculiar.files.formulas import unmarked, without_marks
+from peculiar.files.places import arrow_file
 from peculiar.tables.column import Column
 
 SAMPLE_BYTES = 1 << 18
@@ -164,7 +165,7 @@ class Delimited:
         with self.path.open("rb") as opened:
             head = opened.read(6)
         if not packed(head) and self.encoding == "utf-8" and self.delimiter != " ":
-            plain = pa.OSFile(str(self.path.absolute()))
+            plain = arrow_file(self.path)
             plain.seek(self.begin)
             return plain
         file: Any = open_unpacked(self.path)

@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from peculiar.errors import DataError, NotFoundError, PeculiarError, PeculiarWarning, UnknownNameError, UsageError
+from peculiar.files.places import arrow_file, fetched, place
 from peculiar.tables import astropy_io, hats
 from peculiar.tables.column import VOTABLE_CONTENT, Column
 from peculiar.tables.delimited import Delimited, decoded, not_utf8, open_unpacked, packed, read_layout
@@ -92,7 +93,7 @@ def table_format(path: str | os.PathLike[str]) -> str | None:
     {"parquet", "fits", "votable", "ecsv", "ipac", "mrt", "jsonl", "csv"} or None
         None for a file that is not text either. Text in another encoding than UTF-8 is "csv", too.
     """
-    path = Path(path)
+    path = place(path)
     if not path.is_file():
         return None
     try:
@@ -137,7 +138,7 @@ def check_file(path: Path) -> None:
 def is_catalog(path: Path) -> bool:
     """Return whether a Parquet file is a catalogue of a model; False for a damaged file."""
     try:
-        return MODEL_NOTE.encode() in (pyarrow.parquet.read_schema(path).metadata or {})
+        return MODEL_NOTE.encode() in (pyarrow.parquet.read_schema(arrow_file(path)).metadata or {})
     except (pa.ArrowException, OSError):
         return False
 
@@ -302,9 +303,8 @@ class TableReader:
     """
 
     def __init__(self, path: str | os.PathLike[str], table: str | None = None) -> None:
-        self.path = Path(path)
+        self.path = place(path)
         check_file(self.path)
-        # Arrow would read the part before a colon in a relative path as a URL scheme.
         self._file = self.path.absolute()
         self._parts = parts_below(self.path) if self.path.is_dir() else []
         if self.path.is_dir() and not self._parts:
@@ -324,8 +324,8 @@ class TableReader:
         if self._parts:
             self.schema = TableReader(self._parts[0]).schema
         elif self.format == "parquet":
-            self.schema = self._guard(lambda: described_schema(pa.parquet.read_schema(self._file), self._file))
-            self._guard(lambda: _check_footer(self._file))
+            self.schema = self._guard(lambda: described_schema(self._footer().schema.to_arrow_schema(), self._file))
+            self._guard(lambda: _check_footer(self._footer(), self._file))
         elif self.format == "csv":
             self._text = text = self._guard(lambda: read_layout(self.path))
             self.schema = pa.schema([column.field() for column in text.columns])
@@ -349,13 +349,17 @@ class TableReader:
 
     def _open_astro(self, table: str | None) -> None:
         if self.format == "fits":
-            self._binary = self._guard(lambda: astropy_io.open_fits(self._file, table))
+            self._binary = self._guard(lambda: astropy_io.open_fits(fetched(self._file), table))
         if self._binary is not None:
             self.schema = self._binary.schema
             return
         self._check_size()
         self._whole = self._guard(lambda: astropy_io.read_whole(self._content(), str(self.format), table))
         self.schema = self._whole.schema
+
+    def _footer(self) -> Any:
+        """Return the metadata of a Parquet file, as it is now."""
+        return pa.parquet.read_metadata(arrow_file(self._file))
 
     def _lines(self) -> pa.Table:
         with open_unpacked(self._file) as file:
@@ -365,7 +369,7 @@ class TableReader:
         """Return the file, or its decompressed content, up to a limit of memory."""
         with self._file.open("rb") as file:
             if not packed(file.read(6)):
-                return self._file
+                return fetched(self._file)  # astropy would open the address of a store by itself
         with open_unpacked(self._file) as unpacked:
             return io.BytesIO(unpacked.read())
 
@@ -379,7 +383,7 @@ class TableReader:
         if self._parts:
             return sum(len(TableReader(part)) for part in self._parts)
         if self.format == "parquet":
-            return int(self._guard(lambda: pa.parquet.read_metadata(self._file).num_rows))
+            return int(self._guard(self._footer).num_rows)
         if self._whole is not None:
             return int(self._whole.num_rows)
         if self._binary is not None:
@@ -471,7 +475,7 @@ class TableReader:
         """Return the rows at which the pieces of the file end: the row groups of Parquet."""
         if self.format != "parquet":
             return [len(self)]
-        metadata = self._guard(lambda: pa.parquet.read_metadata(self._file))
+        metadata = self._guard(self._footer)
         return list(
             itertools.accumulate(metadata.row_group(number).num_rows for number in range(metadata.num_row_groups))
         )
@@ -505,7 +509,7 @@ class TableReader:
             return self._text.batches(columns), 0
         groups, begin = self._groups(start, stop)
         # Pre-buffering would keep every row group in memory until the end.
-        file = self._guard(lambda: pa.parquet.ParquetFile(self._file, pre_buffer=False))
+        file = self._guard(lambda: pa.parquet.ParquetFile(arrow_file(self._file), pre_buffer=False))
         size = self._guard(lambda: _fitting_rows(file.metadata, columns, rows))
         return file.iter_batches(batch_size=size, row_groups=groups, columns=columns), begin
 
@@ -559,9 +563,8 @@ def _no_table(path: Path) -> str:
     return f"{path}: not a known kind of table (Parquet, FITS, VOTable, JSON lines, or CSV or ECSV in UTF-8)"
 
 
-def _check_footer(file: Path) -> None:
+def _check_footer(metadata: Any, file: Path) -> None:
     """Raise `DataError` if a Parquet file claims more rows than its bytes can hold."""
-    metadata = pa.parquet.read_metadata(file)
     groups = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
     if min(groups, default=0) < 0 or sum(groups) != metadata.num_rows:
         raise DataError(f"says that it has {metadata.num_rows:,} rows, and its parts say otherwise; write it again")

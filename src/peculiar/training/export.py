@@ -2,10 +2,10 @@
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from peculiar.errors import extra
+from peculiar.files.places import on_this_machine, place
 from peculiar.files.run_files import MODEL
 from peculiar.models.container import split_card
 from peculiar.models.model_file import Model, load_model, write_model
@@ -63,7 +63,7 @@ def export(
     >>> model.card.name
     'galaxy'
     """
-    folder, out = Path(folder), Path(out)
+    folder, out = on_this_machine(folder, "the folder of a run"), place(out)
     if not (folder / MODEL).is_file():
         with extra("exporting a network", "train"):
             from peculiar.training.network_file import write_network

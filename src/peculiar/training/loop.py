@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from peculiar.errors import RunError, UsageError
 from peculiar.files import run_files
+from peculiar.files.places import on_this_machine
 from peculiar.metrics.calibration import fit_temperature
 from peculiar.models.model_file import Model
 from peculiar.models.seen import SEEN
@@ -144,7 +145,7 @@ def train_network(
         If there are no labels, no labels for a question in the training part, no galaxy in the validation part, or
         fewer than five galaxies for an answer to a question that is new to the model to fine-tune.
     """
-    recipe, folder = recipe or make_recipe(start), Path(out)
+    recipe, folder = recipe or make_recipe(start), on_this_machine(out, "the folder of a run")
     watcher = watcher or Watcher()
     if start is not None:
         recipe = recipe.model_copy(update={"pretrained": False})

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 
 from peculiar.errors import UnknownNameError, UsageError, extra
+from peculiar.files.places import on_this_machine, place
 from peculiar.files.run_files import RECORD, check_folder
 from peculiar.images.decode import Framing, parse_crop
 from peculiar.models.model_file import SHIPPED, Model, load_model
@@ -301,7 +302,7 @@ def _default_folder(data: Given | Dataset) -> Path:
     if isinstance(data, Dataset):
         message = "a Dataset has no name to call the run's folder by; give a folder (out)"
         raise UsageError(message)
-    path = data.path if isinstance(data, Source) else Path(data)
+    path = data.path if isinstance(data, Source) else place(data)
     return Path("runs") / (path.resolve().name.partition(".")[0] or "run")
 
 
@@ -352,7 +353,7 @@ def _train_galaxy(
     else:
         trained = {"scratch": False, "pretrained": True}.get(start) if isinstance(start, str) else None
         recipe = make_recipe(origin, pretrained=trained, **given)
-    folder = _default_folder(data[0]) if out is None else Path(out)
+    folder = _default_folder(data[0]) if out is None else on_this_machine(out, "the folder of a run")
     check_folder(folder, resume=resume, known=(RECORD, LESSONS))
     sources = [one if isinstance(one, Source) else open_labelled(one, labels=labels, id=id) for one in data]
     sources, questions = _asked(sources, label=label, labels=labels, id=id, question=question, model=origin)

@@ -4,7 +4,6 @@ import json
 import os
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from peculiar.catalogs.catalog import Catalog
 from peculiar.errors import UsageError
+from peculiar.files.places import place
 from peculiar.files.writing import check_apart, writing
 from peculiar.metrics.stratified import Sample, Strata, draw_sample, stratify
 from peculiar.questions.column_names import COLUMNS_NOTE
@@ -70,7 +70,7 @@ class VerificationSample:
         path : path-like
             Its suffix decides the format: ``.csv``, ``.parquet``, ``.fits``, ``.vot`` or ``.ecsv``.
         """
-        path = Path(path)
+        path = place(path)
         check_apart(path, *self._population.catalog.files)
         columns = [
             self._population.catalog.columns["id"],

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from peculiar.catalogs.catalog import Catalog
 from peculiar.errors import LabelError, PeculiarWarning, UsageError
+from peculiar.files.places import place
 from peculiar.files.run_files import write_json
 from peculiar.files.writing import check_apart, writing
 from peculiar.metrics.purity import count_answers, divide_by_answers, estimate_curves
@@ -135,7 +136,7 @@ class Verification(Outcome):
         path
             The page.
         """
-        folder = Path(folder)
+        folder = place(folder)
         write_json(folder / VERIFICATION, self.as_dict(command=command))
         return write_verification(folder, self, command=command)
 
@@ -159,7 +160,7 @@ class Verification(Outcome):
         """
         if self.threshold is None:
             raise UsageError(self.verdict)
-        path, catalog = Path(path), self.catalog
+        path, catalog = place(path), self.catalog
         check_apart(path, *catalog.files)
         chosen = np.zeros(len(catalog), dtype=bool)
         population = find_population(catalog, self.score, self.where)

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from peculiar.catalogs.active import APART, Loop
 from peculiar.catalogs.catalog import Catalog
 from peculiar.errors import DataError, UsageError
+from peculiar.files.places import place
 from peculiar.labelling.database import Labels
 from peculiar.labelling.web.app import make_app
 from peculiar.labelling.web.explanations import open_explanations
@@ -319,7 +320,7 @@ def _open_pictures(data: Paths | Catalog, id: str | None) -> Source:
     try:
         return open_source(data, id=id)
     except DataError as error:
-        path = Path(data if isinstance(data, str | os.PathLike) else data[0])
+        path = place(data if isinstance(data, str | os.PathLike) else data[0])
         if path.is_file() and table_format(path) == "parquet" and "no column holds" in str(error):
             message = f"{path} is a catalogue without pictures; name them (--pictures DATA)"
             raise UsageError(message) from error

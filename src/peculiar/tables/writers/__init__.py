@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from peculiar.errors import UsageError
+from peculiar.files.places import place
 from peculiar.tables.column import Column
 from peculiar.tables.writers import csv, ecsv, fits, parquet, votable
 
@@ -41,7 +42,7 @@ def format_to_write(path: str | os.PathLike[str]) -> str:
     if suffix not in FORMATS:
         message = f"{path}: a catalogue is written as {', '.join(FORMATS)}; received the suffix {suffix!r}"
         raise UsageError(message)
-    if Path(path).is_dir():
+    if place(path).is_dir():
         message = f"{path}: a table is to be written here, but there is a folder of that name; name another file"
         raise UsageError(message)
     return FORMATS[suffix]
