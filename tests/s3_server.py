@@ -48,7 +48,10 @@ class Store:
         }
 
 
-def _error(start: Callable[..., Any], status: str, code: str) -> list[bytes]:
+def _error(start: Callable[..., Any], status: str, code: str, method: str) -> list[bytes]:
+    if method == "HEAD":
+        start(status, [("Content-Length", "0")])
+        return []
     body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>{code}</Message></Error>".encode()
     start(status, [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))])
     return [body]
@@ -61,10 +64,10 @@ def misbehaving(application: Application, store: Store) -> Application:
         method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
         store.asked.append((method, path, environ.get("HTTP_RANGE", "")))
         if f"Credential={KEY}/" not in environ.get("HTTP_AUTHORIZATION", ""):
-            return _error(start, "403 Forbidden", "InvalidAccessKeyId")
+            return _error(start, "403 Forbidden", "InvalidAccessKeyId", method)
         content = method in ("GET", "PUT") and path.count("/") > 1 and re.search(store.hits, path) is not None
         if content and store.takes("busy"):
-            return _error(start, "503 Service Unavailable", "SlowDown")
+            return _error(start, "503 Service Unavailable", "SlowDown", method)
         if content and store.takes("slow"):
             time.sleep(store.seconds)
         if content and method == "GET" and store.takes("cut"):

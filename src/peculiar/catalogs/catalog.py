@@ -169,7 +169,7 @@ class Catalog(GalaxyTable):
         for column in columns:
             joined = joined.append_column(column.name, values.column(column.name))
         kept = [self.columns[name] for name in names]
-        return self.found([*kept, *columns], joined, {"joined": Path(table).name}, np.arange(len(self)))
+        return self.found([*kept, *columns], joined, {"joined": place(table).name}, np.arange(len(self)))
 
     def query(
         self,

@@ -139,9 +139,8 @@ class ParquetStore(Store):
         self._files = _parts(path)
         self._opened_state = self._state()
         try:
-            self._dataset = pa.dataset.dataset(
-                [str(fetched(file).absolute()) for file in self._files], format="parquet"
-            )
+            here = [str(fetched(file).absolute()) for file in self._files]
+            self._dataset = pa.dataset.dataset(here, format="parquet")
             self._rows = int(self._dataset.count_rows())
             parts = [(one.path, one.physical_schema) for one in self._dataset.get_fragments()]
         except (pa.ArrowException, OSError) as error:

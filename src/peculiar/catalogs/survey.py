@@ -22,6 +22,7 @@ from peculiar.catalogs.tally import Summary, Tally
 from peculiar.catalogs.task import Task
 from peculiar.errors import PeculiarWarning, UsageError
 from peculiar.files.claims import Request, claiming, inputs_digest
+from peculiar.files.places import on_this_machine
 from peculiar.files.writing import check_apart, writing
 from peculiar.models.model_file import cores
 from peculiar.sources.stream import Shard, Source
@@ -96,6 +97,7 @@ def write_survey(
             raise UsageError(message)
     started = time.perf_counter()
     check_apart(out, source.path, *source.files())
+    out = on_this_machine(out, "the catalogue")
     format = format_to_write(out) if out.suffix else None
     folder = out.with_name(f"{out.name}.parts") if format else out
     shard_rows = shard_rows or _shard_rows(task, source, read_header(folder, restart=restart))

@@ -16,7 +16,7 @@ import posixpath
 import re
 import stat
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PosixPath, PurePath, PurePosixPath
@@ -45,7 +45,12 @@ _AT_ONCE = 32
 
 _WEB = ("http", "https")
 
-_EXTRAS = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "hf": "huggingface_hub", "http": "aiohttp"}
+_SIGNATURE = re.compile(
+    r"(X-(Amz|Goog)-[^=]*|Signature|sig|se|sp|sv|sr|st|sks|skt|ske|skv|skoid|sktid|spr|Expires|Policy|Key-Pair-Id"
+    r"|AWSAccessKeyId|GoogleAccessId|[a-z_]*token|download)(=|$)",
+    re.IGNORECASE,
+)
+"""Entries of a query that sign it, or do not say which file is meant."""
 
 _LACKS = {
     "s3": "bucket",
@@ -121,9 +126,30 @@ def remember(scheme: str, rest: str) -> str:
         message = f"{scheme}:// names no {_LACKS.get(scheme, 'folder')}; give an address such as {_example(scheme)}"
         raise UsageError(message)
     plain = f"{scheme}://{host}{slash}{path}".rstrip("/")
-    if (at or query) and scheme in _WEB:
-        _hidden[str(RemotePath(plain))] = f"{scheme}://{user}{at}{host}{slash}{path}{query}"
+    if scheme in _WEB:
+        _hide(plain, f"{scheme}://{user}{at}{host}{slash}{path}{query}")
     return plain
+
+
+def _hide(plain: str, address: str) -> None:
+    """Remember an address with its credentials; a path of `pathlib` has lost one of two slashes in a row."""
+    known = _hidden.get(plain)
+    if known is not None and _shortened(known) == address:
+        return
+    if known is not None and _file_query(known) != _file_query(address):
+        message = f"{plain} is given for two files that differ only in its query; download them, and give their paths"
+        raise UsageError(message)
+    _hidden[plain] = address
+
+
+def _shortened(address: str) -> str:
+    scheme, _, rest = address.partition("://")
+    return f"{scheme}://{re.sub('/+', '/', rest)}"
+
+
+def _file_query(address: str) -> list[str]:
+    """Return the part of a query that is no signature and may say which file is meant."""
+    return sorted(one for one in address.partition("?")[2].split("&") if one and not _SIGNATURE.match(one))
 
 
 def _example(scheme: str) -> str:
@@ -135,8 +161,10 @@ def _where(scheme: str) -> str:
     return _WHERE.get({"s3a": "s3", "gcs": "gs", "http": "https"}.get(scheme, scheme), "see fsspec")
 
 
-_VERSIONS = ("ETag", "etag", "Content-MD5", "Digest", "LastModified", "Last-Modified", "mtime", "updated", "created")
-_VERSIONS += ("generation", "blob_id")
+_VERSIONS = (
+    *("ETag", "etag", "Content-MD5", "Digest", "LastModified", "Last-Modified"),
+    *("mtime", "updated", "created", "generation", "blob_id"),
+)
 """What stores call the version of an object, or its time."""
 
 
@@ -187,7 +215,7 @@ class RemotePath(PosixPath):
 
     def __new__(cls, *parts: Any) -> "RemotePath":
         """Make a path, also where there are no POSIX paths."""
-        return cast("RemotePath", PurePath.__new__(cls, *parts))
+        return PurePath.__new__(cls, *parts)
 
     def __str__(self) -> str:
         """Return the address, without credentials."""
@@ -344,7 +372,7 @@ class RemotePath(PosixPath):
         """Return the content as text, in UTF-8 by default."""
         return self.read_bytes().decode(encoding or "utf-8", errors or "strict")
 
-    def iterdir(self) -> Iterator["RemotePath"]:
+    def iterdir(self) -> Generator["RemotePath", None, None]:
         """Yield the files and folders in the folder."""
         system = _filesystem(self.scheme)
         system.invalidate_cache()
@@ -657,7 +685,7 @@ def _as_fetched(target: Path, record: Path, told: dict[str, Any]) -> bool:
         return False
     if {name: kept.get(name) for name in told} != told:
         return False
-    return _digest(target, state.st_size, state.st_mtime_ns) == kept.get("sha256")
+    return bool(_digest(target, state.st_size, state.st_mtime_ns) == kept.get("sha256"))
 
 
 @functools.lru_cache(maxsize=64)

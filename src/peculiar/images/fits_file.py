@@ -132,8 +132,8 @@ class FitsFile:
         from astropy.io import fits
 
         # A file in a store is fetched: headers and pixels are read in many pieces.
-        self._local = file if isinstance(file, bytes) else fetched(file)
-        self._raw = io.BytesIO(file) if isinstance(file, bytes) else self._local.open("rb")
+        self._local = local = file if isinstance(file, bytes) else fetched(file)
+        self._raw = io.BytesIO(local) if isinstance(local, bytes) else local.open("rb")
         try:
             head = self._raw.read(len(_START))
             self._raw.seek(0)
