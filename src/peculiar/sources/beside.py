@@ -45,7 +45,7 @@ def columns_beside(
     UnknownNameError
         If there is no column `id`.
     """
-    table = TableReader(place(path))
+    table = TableReader(path)
     key = find_id(table.schema, id)
     if key is None:
         raise UnknownNameError("column", "id", table.columns, where=f"in {path}, by which it could be joined")
