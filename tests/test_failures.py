@@ -36,6 +36,12 @@ LONG = {
     "map": ("search map catalog.parquet --out OUT", "m.fits", "--sheet m.png"),
     "teach": (f"teach survey.parquet {TAUGHT} --label gz2_argmax --out OUT", "t.onnx", "--question q"),
     "export": ("export run --out OUT", "m.onnx", "--licence mine"),
+    "known": ("known catalog.parquet --table survey.parquet --out OUT", "k.fits", "--unknown"),
+    "consensus": ("labels export labels.db --as consensus --catalog catalog.parquet --out OUT", "s.vot", ""),
+    "verify": (
+        "verify catalog.parquet --score p_odd --labels survey.parquet --label gz2_argmax --true odd --out OUT",
+        "v/verification.json", "--purity 0.8",
+    ),
     "calibrate": ("calibrate survey.parquet --model model.onnx --out OUT", "r.onnx", "--scores scores.json"),
 }  # fmt: skip
 

@@ -18,7 +18,7 @@ from peculiar.catalogs.catalog import Catalog
 from peculiar.catalogs.publish import MOST, PAGE, publish
 from peculiar.cli import app
 from peculiar.errors import DataError, UsageError
-from peculiar.images.decode import Framing
+from peculiar.images.decode import Framing, encode_picture
 from peculiar.sources.memory import MemorySource
 
 HOSTILE = "</script><script>window.hacked = true</script>"
@@ -234,6 +234,20 @@ def test_the_command(tiny_catalog: Path, tiny_survey: Path, tmp_path: Path) -> N
     assert "galaxy" in page
     result = CliRunner().invoke(app, [*map(str, words[:-1]), str(tmp_path / "again"), "--json"])
     assert json.loads(result.output) == {"page": str(tmp_path / "again" / PAGE), "galaxies": 5, "missing": []}
+
+
+def test_the_column_of_ids_of_the_pictures_is_named(tmp_path: Path) -> None:
+    ids = [2**63 - 1 - number for number in range(3)]
+    catalog = write_catalog(tmp_path / "catalog.parquet", ids, p_odd=[0.1, 0.5, 0.9])
+    images = [encode_picture(np.full((32, 32, 3), 60 * number + 60, np.uint8)) for number in range(3)]
+    table = pa.table({"key": ids[::-1], "image": images[::-1]})
+    pa.parquet.write_table(table, tmp_path / "pictures.parquet")
+    words = ["publish", catalog, "--pictures", tmp_path / "pictures.parquet", "--id", "key", "--out", tmp_path / "wall"]
+    result = CliRunner().invoke(app, [*map(str, words), "--json"])
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.output)["missing"] == []
+    shades = [np.asarray(Image.open(tmp_path / f"wall/pictures/000/{row}.jpg")).mean() for row in range(3)]
+    np.testing.assert_allclose(shades, [60, 120, 180], atol=3)
 
 
 # In a browser

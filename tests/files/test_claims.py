@@ -60,7 +60,7 @@ def stand_ins(tmp_path: Path, tiny_survey: Path, drawn_catalog: Path) -> dict[st
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "predict": ("predict {survey} --model {model} --workers 1 --out OUT", "c.parquet", "--views 1"),
     "predict csv": ("predict {survey} --model {model} --workers 1 --out OUT", "c.csv", "--embeddings"),
-    "measure": ("measure {survey} --workers 1 --out OUT", "measures.parquet", "--keep ra"),
+    "measure": ("measure {survey} --workers 1 --out OUT", "measures.parquet", "--keep survey"),
     "get": ("data get simulated --count 5 --size 16 --out OUT", "g.npz", "--seed 1"),
     "pack": ("data pack {survey} --out OUT", "p.parquet", "--bands=") ,
     "convert": ("data convert {catalog} OUT", "c.csv", "--column id"),

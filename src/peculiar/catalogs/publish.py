@@ -76,6 +76,7 @@ def publish(
     top: int | None = None,
     title: str | None = None,
     framing: Framing | None = None,
+    id: str | None = None,
     command: str = "",
     progress: Callable[[int], object] = lambda done: None,
 ) -> Published:
@@ -98,6 +99,8 @@ def publish(
         Title of the page; default: the name of the catalogue.
     framing : Framing, optional
         Part and size of the pictures; default: the galaxy in the middle, 192 pixels.
+    id : str, optional
+        The column of ids, if the pictures are in a table; default: the first of the usual names.
     command : str
         Command that repeats it, for the page.
     progress : callable
@@ -124,7 +127,7 @@ def publish(
     """
     whole = catalog if isinstance(catalog, Catalog) else Catalog(catalog)
     chosen = whole.query(where, cone=cone, by=by, top=min(top or MOST + 1, MOST + 1))
-    source = whole.pictures if pictures is None else as_source(pictures)
+    source = whole.pictures if pictures is None else as_source(pictures, id=id)
     if not len(chosen):
         message = f"no galaxy of {whole.place} meets the conditions"
         raise UsageError(message)

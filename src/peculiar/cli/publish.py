@@ -52,6 +52,7 @@ def publish(
             top=top,
             title=title,
             framing=Framing(size, parse_crop(crop)),
+            id=selection.id_column,
             command=command,
             progress=progress,
         )
