@@ -67,7 +67,7 @@ train: $(VENV)/.installed-train ## train the model that ships, on $PECULIAR_DATA
 		--credit "Galaxy Challenge: Kaggle 2014" \
 		--credit "EfficientNet-lite0: Tan & Le 2019, arXiv:1905.11946; begun with weights learned on ImageNet (Apache-2.0)" \
 		--credit "Pictures: Sloan Digital Sky Survey; DESI Legacy Imaging Surveys"
-	$(BIN)/peculiar calibrate $(GALAXIES) --model runs/galaxy.onnx --eight-bits --out runs/galaxy.onnx
+	$(BIN)/peculiar calibrate $(GALAXIES) --model runs/galaxy.onnx --eight-bits --embedding 384 --out runs/galaxy.onnx
 
 $(LOOKS): | $(VENV)/.installed-train
 	mkdir -p $(@D)

@@ -105,7 +105,7 @@ def test_what_is_undefined_is_said(
     assert found["sets_from"] != "the model file"
     assert found["trained_on"]["count"] is None
     page = Path("evaluation/report.html").read_text(encoding="utf-8")
-    assert "galaxy 24c46ec9b7ad" not in page
+    assert "galaxy d0745ae7d5cc" not in page
     assert "is not known which galaxies" in page
 
 
