@@ -22,6 +22,7 @@ from peculiar.errors import DataError, ModelError, UsageError
 from peculiar.images.artefacts import MEASURES, measure_artefacts
 from peculiar.images.decode import Framing
 from peculiar.metrics.prediction_sets import name_sets, prediction_sets
+from peculiar.models.devices import CPU
 from peculiar.models.model_file import Model, load_model
 from peculiar.models.predict import NO_ANSWER, readable_batches
 from peculiar.questions.column_names import COLUMNS_NOTE, answer_columns, class_columns
@@ -358,15 +359,15 @@ class Classification:
     ----------
     model : Model
     how : Settings
-    batch_size : int
-        Number of pictures per batch; it changes only the speed.
+    batch_size : int, optional
+        Number of pictures per batch; it changes only the speed. Default: as the device takes.
     threads : int
         Number of cores of a worker.
     """
 
     model: Model
     how: Settings
-    batch_size: int = 32
+    batch_size: int | None = None
     threads: int = 1
 
     shard_rows: ClassVar[tuple[int, int]] = (128, 2048)
@@ -374,7 +375,7 @@ class Classification:
 
     def __post_init__(self) -> None:
         """Check the range before anything is written."""
-        if self.batch_size < 1:
+        if self.batch_size is not None and self.batch_size < 1:
             message = f"batch_size has to be at least 1; received {self.batch_size}"
             raise UsageError(message)
 
@@ -393,6 +394,8 @@ class Classification:
             "fast": framing.fast,
             "views": self.how.views,
             "embeddings": self.how.embeddings,
+            # GPUs round differently, so that a catalogue is of one device.
+            **({} if self.model.device.name == CPU else {"device": self.model.device.name}),
         }
 
     def columns(self, source: Source) -> list[Column]:
@@ -416,9 +419,12 @@ class Classification:
         name: str = "",
     ) -> Iterator[pa.RecordBatch]:
         """Classify rows of a source into rows of a catalogue, with the columns copied from the source."""
-        galaxies = source.galaxies(self.how.framing, threads=decoders or self.threads, start=start, stop=stop)
-        columns = self.columns(source)
-        batches = catalog_batches(galaxies, columns, self.model, self.how, tally, batch_size=self.batch_size)
+        device = self.model.device
+        # A GPU waits for pictures, so that all cores of the worker decode; otherwise the network needs them.
+        threads = decoders or self.threads if device.name == CPU else max(decoders or 1, self.threads)
+        galaxies = source.galaxies(self.how.framing, threads=threads, start=start, stop=stop)
+        columns, together = self.columns(source), self.batch_size or device.batch_size
+        batches = catalog_batches(galaxies, columns, self.model, self.how, tally, batch_size=together)
         return side_by_side(batches, source.carried(carried, start, stop), name) if carried else batches
 
     def with_threads(self, threads: int) -> "Classification":
@@ -427,11 +433,20 @@ class Classification:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the path of the model, which a worker opens only once."""
-        return _reopened, (self.model.path, self.digest, self.how, self.batch_size, self.threads)
+        return _reopened, (
+            self.model.path,
+            self.digest,
+            self.how,
+            self.batch_size,
+            self.threads,
+            self.model.device.name,
+        )
 
 
-def _reopened(path: Path, digest: str, how: Settings, batch_size: int, threads: int) -> Classification:
-    model = _model(path, threads)
+def _reopened(
+    path: Path, digest: str, how: Settings, batch_size: int | None, threads: int, device: str
+) -> Classification:
+    model = _model(path, threads, device)
     if model.card.digest != digest:
         message = f"{path} is another model on this worker than in the calling process: {model.card.digest[:12]}"
         raise ModelError(message)
@@ -439,5 +454,5 @@ def _reopened(path: Path, digest: str, how: Settings, batch_size: int, threads: 
 
 
 @functools.cache
-def _model(path: Path, threads: int) -> Model:
-    return load_model(path, threads=threads)
+def _model(path: Path, threads: int, device: str) -> Model:
+    return load_model(path, threads=threads, device=device)

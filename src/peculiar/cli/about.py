@@ -20,6 +20,7 @@ CHECK_EXAMPLES = ("peculiar check-files catalog.parquet mine.onnx labels.db",)
 def info(as_json: Json = False) -> None:
     """Print versions, device and cache, for bug reports."""
     from peculiar.files.cache import cache_folder
+    from peculiar.models.devices import choose, devices
 
     result = {
         "peculiar": metadata.version("peculiar"),
@@ -33,7 +34,9 @@ def info(as_json: Json = False) -> None:
             for name in ("numpy", "onnxruntime", "pillow", "pyarrow", "astropy", "scikit-learn", "simplejpeg", "numba")
         },
         **{name: _version(name) for name in ("torch", "accelerate", "safetensors", "keras")},
-        "device": _device(),
+        "device": str(choose()),
+        "devices": ", ".join(devices()),
+        "device of training": _training_device(),
     }
     if as_json:
         print_json(result)
@@ -82,11 +85,11 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _device() -> str:
+def _training_device() -> str | None:
     try:
         import torch
     except ImportError:
-        return "cpu"
+        return None
     if torch.cuda.is_available():
         return f"cuda ({torch.cuda.device_count()} x {torch.cuda.get_device_name()})"
     return "mps" if torch.backends.mps.is_available() else f"cpu ({torch.get_num_threads()} threads)"

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from peculiar.cli.options import (
+    Device,
     IdColumn,
     Labels,
     ModelOut,
@@ -34,6 +35,7 @@ def calibrate(
     ],
     file: ModelOut,
     model: Annotated[Path | None, typer.Option(help="Model file (.onnx); default: the model that ships.")] = None,
+    device: Device = "auto",
     labels: Labels = None,
     id_column: IdColumn = None,
     eight_bits: Annotated[

@@ -9,6 +9,7 @@ import typer
 
 from peculiar.cli.options import (
     By,
+    Device,
     GroupColumn,
     IdColumn,
     IncludeTraining,
@@ -72,6 +73,7 @@ def compare(
     views: Views = None,
     seed: Seed = 222,
     overwrite: Overwrite = False,
+    device: Device = "auto",
     as_json: Json = False,
 ) -> None:
     """Compare two models on the same labelled galaxies, or two catalogues, also without labels."""

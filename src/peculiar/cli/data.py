@@ -12,6 +12,7 @@ from peculiar.cli.options import (
     Data,
     DataFiles,
     DecColumn,
+    Device,
     IdColumn,
     Json,
     Label,
@@ -289,6 +290,7 @@ def data_check(
     model: Annotated[
         Path | None, typer.Option(help="Model file whose embeddings judge the labels; default: the model that ships.")
     ] = None,
+    device: Device = "auto",
     label: Label = None,
     id_column: IdColumn = None,
     ra: RaColumn = None,

@@ -10,6 +10,7 @@ import typer
 from peculiar.cli.options import (
     By,
     Data,
+    Device,
     GroupColumn,
     IdColumn,
     IncludeTraining,
@@ -72,6 +73,7 @@ def evaluate(
     ] = False,
     views: Views = None,
     overwrite: Overwrite = False,
+    device: Device = "auto",
     as_json: Json = False,
 ) -> None:
     """Score a model on labelled galaxies, leaving out those that it was trained on; or a table of probabilities."""

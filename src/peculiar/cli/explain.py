@@ -8,6 +8,7 @@ import typer
 
 from peculiar.cli.options import (
     DataFiles,
+    Device,
     Json,
     Label,
     ModelOrRun,
@@ -55,6 +56,7 @@ def explain(
     weights: Annotated[str, typer.Option(help="Weights of a run: last (epoch) or best.")] = "last",
     views: Views = None,
     overwrite: Overwrite = False,
+    device: Device = "auto",
     as_json: Json = False,
 ) -> None:
     """Draw which regions of a picture an answer rests on; for a run of the exercise's network, what its filters see."""

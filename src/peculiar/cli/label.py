@@ -8,6 +8,7 @@ import typer
 from peculiar.cli.help import Group, with_examples
 from peculiar.cli.options import (
     DataFiles,
+    Device,
     Embeddings,
     EmbeddingsId,
     IdColumn,
@@ -51,6 +52,7 @@ def label(
             help="Model file that made the catalogue, to explain its answers; default: the model that ships, if it did."
         ),
     ] = None,
+    device: Device = "auto",
     db: Annotated[Path, typer.Option(help="Database of the answers; created if it does not exist.")] = Path(
         "labels.db"
     ),

@@ -101,6 +101,27 @@ Crop = Annotated[
         help="Crop of the pictures: whole (the largest square), galaxy (a square around it), or pixels in the middle."
     ),
 ]
+
+
+def _use_device(context: typer.Context, name: str) -> str:
+    """Let the command run on a device, and refuse one that is not there before anything else is done."""
+    from peculiar.models.devices import using
+
+    if not context.resilient_parsing:
+        context.with_resource(using(name))
+    return name
+
+
+Device = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        metavar="<str>",
+        callback=_use_device,
+        help="Device of the network: auto (a GPU if ONNX Runtime has a provider for it), cpu, cuda, or another of "
+        "`peculiar info`.",
+    ),
+]
 Fast = Annotated[bool, typer.Option("--fast", help="Decode JPEGs at reduced size: faster, pixels differ slightly.")]
 Embeddings = Annotated[
     Path | None,

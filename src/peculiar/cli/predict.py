@@ -10,6 +10,7 @@ from peculiar.cli.options import (
     DataFiles,
     DecColumn,
     Detect,
+    Device,
     Fast,
     IdColumn,
     Json,
@@ -72,10 +73,15 @@ def predict(
         typer.Option(help="Crop of the pictures: galaxy, whole, or a number of pixels; default: that of the model."),
     ] = None,
     fast: Fast = False,
-    batch_size: Annotated[int, typer.Option(help="Number of pictures per batch.")] = 32,
-    workers: Annotated[
-        int | None, typer.Option(help="Number of processes; default: one per core.", show_default=False)
+    batch_size: Annotated[
+        int | None,
+        typer.Option(help="Number of pictures per batch; default: 32, or 256 on a GPU.", show_default=False),
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Number of processes; default: one per core, or one for a GPU.", show_default=False),
+    ] = None,
+    device: Device = "auto",
     restart: Annotated[bool, typer.Option("--restart", help="Start over, ignoring earlier results.")] = False,
     overwrite: Overwrite = False,
     partial: Annotated[
@@ -86,6 +92,7 @@ def predict(
     """Classify galaxies into a catalogue; the same command continues a run that was stopped."""
     from peculiar.catalogs.predict import predict as run_predict
     from peculiar.errors import IncompleteError
+    from peculiar.models.devices import CPU, choose
     from peculiar.models.model_file import cores
 
     with bar("; the same command continues from there", task="classifying") as show:
@@ -107,7 +114,7 @@ def predict(
                 ra=ra,
                 dec=dec,
                 batch_size=batch_size,
-                workers=cores() if workers is None else workers,
+                workers=(cores() if choose().name == CPU else 1) if workers is None else workers,
                 dask=dask,
                 shard_rows=shard_rows,
                 restart=restart,

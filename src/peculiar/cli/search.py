@@ -11,6 +11,7 @@ import typer
 from peculiar.cli.help import Group, with_examples
 from peculiar.cli.options import (
     DecColumn,
+    Device,
     Embeddings,
     EmbeddingsId,
     IdColumn,
@@ -183,6 +184,7 @@ def search_similar(
     model: Annotated[
         Path | None, typer.Option(help="For --picture: the model file of the catalogue; default: the model that ships.")
     ] = None,
+    device: Device = "auto",
     embeddings: Embeddings = None,
     embeddings_id: EmbeddingsId = None,
     selection: SelectionBesideIds,

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from peculiar.cli.options import (
+    Device,
     Embeddings,
     EmbeddingsId,
     IdColumn,
@@ -58,6 +59,7 @@ def teach(
         Path | None, typer.Option(help="PNG of how the score grows with labels, and what twice as many would bring.")
     ] = None,
     overwrite: Overwrite = False,
+    device: Device = "auto",
     as_json: Json = False,
 ) -> None:
     """Teach a model a new question from few labels, in seconds and without PyTorch."""

@@ -25,6 +25,7 @@ from peculiar.files.writing import writing
 from peculiar.images.decode import Framing
 from peculiar.models.card import Card, check_digest, read_card, seal
 from peculiar.models.container import split_card
+from peculiar.models.devices import CPU, PROVIDERS, Device, choose, lacks_memory, settled
 from peculiar.notebook import card as printed
 from peculiar.notebook import escaped
 from peculiar.questions.question import Question, answering
@@ -69,6 +70,8 @@ class Model:
     path : path
     card : Card
     session : onnxruntime.InferenceSession
+    device : Device, optional
+        The device that the session runs on; default: the processor.
 
     Examples
     --------
@@ -80,10 +83,14 @@ class Model:
     (2, 4)
     """
 
-    def __init__(self, path: Path, card: Card, session: onnxruntime.InferenceSession) -> None:
+    def __init__(
+        self, path: Path, card: Card, session: onnxruntime.InferenceSession, device: Device | None = None
+    ) -> None:
         self.path = path
         self.card = card
+        self.device = device or Device(CPU, "as asked for")
         self._session = session
+        self._most: int | None = None
 
     def _lines(self) -> list[str]:
         card, main = self.card, self.card.main_question.name
@@ -129,7 +136,7 @@ class Model:
 
     def with_card(self, card: Card) -> "Model":
         """Return the same network with another card."""
-        return Model(self.path, card, self._session)
+        return Model(self.path, card, self._session, self.device)
 
     def classify(self, pictures: Any, *, views: int | None = None, framed: bool = False) -> Answers:
         """Answer all questions about pictures.
@@ -187,7 +194,7 @@ class Model:
         turned = [
             np.rot90(pictures if view < 4 else pictures[:, :, ::-1], view % 4, axes=(1, 2)) for view in range(views)
         ]
-        runs = [self._session.run(None, {"pictures": np.ascontiguousarray(view)}) for view in turned]
+        runs = [self._run(np.ascontiguousarray(view)) for view in turned]
         with np.errstate(invalid="ignore", over="ignore"):  # values that are not numbers are marked below
             embedding, *logits = (
                 np.mean(outputs, axis=0) if views > 1 else outputs[0] for outputs in zip(*runs, strict=True)
@@ -208,6 +215,22 @@ class Model:
             for values in outputs:
                 values[broken] = np.nan
         return Answers(probabilities, embedding, concentrations)
+
+    def _run(self, pictures: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+        """Return the outputs of the network, in smaller batches from the first on that exceeds the device's memory."""
+        parts: list[list[NDArray[np.float32]]] = []
+        done = 0
+        while done < len(pictures) or not parts:
+            some = pictures[done : done + (self._most or len(pictures))]
+            try:
+                parts.append(self._session.run(None, {"pictures": some}))
+            except Exception as error:  # ONNX Runtime has one class for all failures
+                if len(some) < 2 or not lacks_memory(error):
+                    raise
+                self._most = len(some) // 2
+            else:
+                done += len(some)
+        return parts[0] if len(parts) == 1 else [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
 
     def _check_shapes(self, count: int, embedding: NDArray[np.float32], logits: list[NDArray[np.float32]]) -> None:
         """Raise `ModelError` unless the outputs have the shapes stated in the card."""
@@ -301,7 +324,9 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def load_model(path: str | os.PathLike[str] | None = None, *, threads: int | None = None) -> Model:
+def load_model(
+    path: str | os.PathLike[str] | None = None, *, threads: int | None = None, device: str | None = None
+) -> Model:
     """Open a model file.
 
     Parameters
@@ -310,6 +335,9 @@ def load_model(path: str | os.PathLike[str] | None = None, *, threads: int | Non
         An ``.onnx`` file, or the folder of a run that holds one; default: the model that ships.
     threads : int, optional
         Number of threads of the network; default: one per core.
+    device : str, optional
+        "cpu", "cuda" or another device of ONNX Runtime; default: "auto", a GPU for which a provider is installed,
+        otherwise the processor.
 
     Returns
     -------
@@ -317,6 +345,8 @@ def load_model(path: str | os.PathLike[str] | None = None, *, threads: int | Non
 
     Raises
     ------
+    UnknownNameError, UsageError
+        If the device is unknown, or is not there.
     NotFoundError
         If nothing is there.
     ModelError
@@ -329,6 +359,7 @@ def load_model(path: str | os.PathLike[str] | None = None, *, threads: int | Non
     >>> model.card.main_question.answers
     ('Normal', 'Ringed', 'Merger', 'Other')
     """
+    chosen = choose(device)
     path = shipped_model() if path is None else model_file_of(place(path))
     graph, text, content = _read(path)
     card = read_card(text, path)
@@ -341,7 +372,8 @@ def load_model(path: str | os.PathLike[str] | None = None, *, threads: int | Non
     # Spinning threads would take cores from those that decode pictures.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        providers = list(dict.fromkeys([chosen.provider, PROVIDERS[CPU]]))
+        session = onnxruntime.InferenceSession(content, options, providers=providers)
     except Exception as error:  # any error of ONNX Runtime for a file that it cannot use
         message = f"{path} is not a model file, or is damaged; download or export it again ({_brief(error)})"
         raise ModelError(message) from error
@@ -357,7 +389,7 @@ def load_model(path: str | os.PathLike[str] | None = None, *, threads: int | Non
             f"and gives {', '.join(outputs)}"
         )
         raise ModelError(message)
-    model = Model(path, card, session)
+    model = Model(path, card, session, settled(chosen, session, asked=device))
     _probe(model)
     return model
 
@@ -382,7 +414,7 @@ def write_model(graph: bytes, card: Card, out: str | os.PathLike[str]) -> Model:
     with writing(out) as temporary:
         temporary.write_bytes(seal(graph, card))
         model = load_model(temporary)
-    return Model(out, model.card, model._session)
+    return Model(out, model.card, model._session, model.device)
 
 
 def _read(path: Path) -> tuple[bytes, str, bytes]:
