@@ -18,7 +18,7 @@ from peculiar.sources import Source, open_source
 from peculiar.sources.answers import Answered, read_answered
 from peculiar.sources.split import Split
 from peculiar.training import augment
-from peculiar.training.loop import _Loop
+from peculiar.training.epochs import Loop
 from peculiar.training.parts import split_galaxies
 from peculiar.training.recipe import Recipe, RunRecord
 from peculiar.training.watch import Watcher
@@ -70,7 +70,7 @@ def main() -> None:
                 recipe=recipe, questions=known.questions, data=("sdss",), data_digest="", split_digest="",
                 counts={}, duplicates=0, versions={},
             )  # fmt: skip
-            run = _Loop(known, own, note, Path(folder) / "run", Watcher())
+            run = Loop(known, own, note, Path(folder) / "run", Watcher())
             run.run()
         with torch.inference_mode():
             parts_of = [

@@ -18,7 +18,7 @@ from sklearn.model_selection import StratifiedKFold
 from machine import describe, make_parser, record
 from peculiar.questions.question import FOUR_CLASS
 from peculiar.sources.split import Split
-from peculiar.training.loop import _Loop
+from peculiar.training.epochs import Loop
 from peculiar.training.recipe import Recipe, RunRecord
 from peculiar.training.watch import Watcher
 from peculiar.training.weights import to_input
@@ -64,7 +64,7 @@ def main() -> None:
             counts={}, duplicates=0, versions={},
         )  # fmt: skip
         with tempfile.TemporaryDirectory() as folder:
-            run = _Loop(galaxies, own, note, Path(folder) / "run", Watcher())
+            run = Loop(galaxies, own, note, Path(folder) / "run", Watcher())
 
             def ask(run=run, held=held):
                 with torch.inference_mode():

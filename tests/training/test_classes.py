@@ -233,16 +233,16 @@ def test_ctrl_c_before_an_epoch_is_whole_leaves_the_head(classes: Path, tiny_mod
 def test_the_time_limit_shortens_or_prevents_fine_tuning(
     classes: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from peculiar.training.loop import _Loop
+    from peculiar.training.epochs import Loop
 
-    monkeypatch.setattr(_Loop, "seconds_a_step", lambda _: 6.0)
+    monkeypatch.setattr(Loop, "seconds_a_step", lambda _: 6.0)
     words: dict[str, Any] = {"start": tiny_model, "fine_tune": "always", "batch_size": 40}
     run = train(classes, "run", time_limit=1, epochs=30, verbose=False, **words)
     assert 0 < len(run.history) == read_record(run.folder).recipe.epochs < 10
     told = Told()
     run = train(classes, "short", time_limit=0.01, watcher=told, **words)
     assert told.notes[-1] == "Not fine-tuned: one epoch takes longer than the time limit of 1 s."
-    monkeypatch.setattr(_Loop, "seconds_a_step", lambda _: 1e-6)
+    monkeypatch.setattr(Loop, "seconds_a_step", lambda _: 1e-6)
     monkeypatch.setattr(fine_tuning.time, "monotonic", iter(range(0, 10**6, 50)).__next__)
     run = train(classes, "over", time_limit=2, epochs=30, verbose=False, **words)
     assert "the time limit was reached after epoch" in result(run)["why"]

@@ -12,6 +12,7 @@ from peculiar.text import counted, format_score
 
 if TYPE_CHECKING:
     from peculiar.exercise.train import Trained
+    from peculiar.training.find_rate import Rates
     from peculiar.training.run import Run
 
 _INTERRUPTED = 130
@@ -97,6 +98,29 @@ def train(
             help="Peak learning rate; default: 0.0003 from a model, 0.0005 from other weights, 0.001 for the exercise."
         ),
     ] = None,
+    patience: Annotated[
+        int | None,
+        typer.Option(
+            help="Epochs without a lower log loss on held-out galaxies after which training ends, with the weights of "
+            "the best epoch; default: 8 for your own classes, otherwise no end before --epochs."
+        ),
+    ] = None,
+    accumulate: Annotated[
+        int | None,
+        typer.Option(help="Pieces of a batch that are computed one after another, with less memory; default: 1."),
+    ] = None,
+    find_rate: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Train nothing: try learning rates from 1e-6 to 1, a step each, draw the loss into this PNG or PDF, "
+            "and tell the rate at which it falls fastest.",
+        ),
+    ] = None,
+    log: Annotated[
+        str | None,
+        typer.Option(help="Write the history after each epoch for other programs, too: csv or tensorboard."),
+    ] = None,
     layer_decay: Annotated[
         float | None,
         typer.Option(
@@ -173,6 +197,8 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train a network on labelled galaxies."""
+    from peculiar.training.find_rate import Rates
+    from peculiar.training.processes import is_first
     from peculiar.training.run import Run
     from peculiar.training.train import train as run_train
 
@@ -190,8 +216,12 @@ def train(
             teachers=teacher or (),
             fine_tune=fine_tune,
             time_limit=time_limit,
+            log=log,
+            find_rate=find_rate,
             epochs=epochs,
             batch_size=batch_size,
+            accumulate=accumulate,
+            patience=patience,
             learning_rate=learning_rate,
             precision=precision,
             layer_decay=layer_decay,
@@ -213,12 +243,25 @@ def train(
             resume=resume,
             watcher=watcher,
         )
-    if not isinstance(trained, Run):
+    if not is_first():
+        return
+    if isinstance(trained, Rates):
+        _show_rates(trained, find_rate, as_json=as_json)
+    elif not isinstance(trained, Run):
         _show_exercise(trained, as_json=as_json)
     else:
         _show_run(trained, as_json=as_json)
         if trained.stopped:
             raise typer.Exit(_INTERRUPTED)
+
+
+def _show_rates(found: "Rates", file: Path | None, *, as_json: bool) -> None:
+    """Print the learning rate that was found."""
+    if as_json:
+        print_json({"best": found.best, "rates": found.rates, "losses": found.losses, "figure": str(file)})
+    else:
+        out.print(f"The loss falls fastest at {found.best:.1g}: --learning-rate {found.best:.1g}")
+        out.print(f"Figure: {file}")
 
 
 def _show_run(run: "Run", *, as_json: bool) -> None:

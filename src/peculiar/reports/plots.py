@@ -32,6 +32,21 @@ def draw_history(history: Sequence[Mapping[str, Any]]) -> Figure:
     return figure
 
 
+def draw_rates(rates: Sequence[float], losses: Sequence[float], best: float) -> Figure:
+    """Draw the loss against the learning rate, and mark the one at which it falls fastest."""
+    figure = Drawing(figsize=(6.4, 3.6), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(rates, losses, color=COLOURS[0])
+    axes.axvline(best, color=COLOURS[1], linestyle="--", label=f"falls fastest: {best:.1g}")
+    axes.set_xscale("log")
+    axes.set_xlabel("learning rate")
+    axes.set_ylabel("loss, smoothed")
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
+    return figure
+
+
 def draw_training(
     history: Sequence[Mapping[str, Any]],
     question: str,

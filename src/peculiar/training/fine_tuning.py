@@ -26,7 +26,7 @@ from peculiar.training.held_out import LEAST_MISTAKES, Parts, compare, guessing,
 from peculiar.training.outcome import HELD_OUT, Outcome
 from peculiar.training.recipe import Recipe, RunRecord, read_record, trainable, unfit
 from peculiar.training.validation import best_epoch
-from peculiar.training.watch import Watcher
+from peculiar.training.watch import Forwarder, Watcher, duration_text
 
 FineTune = Literal["auto", "always", "never"]
 FINE_TUNE: tuple[FineTune, ...] = get_args(FineTune)
@@ -81,13 +81,12 @@ class Ending:
     interrupted: bool = False
 
 
-class _Deadline(Watcher):
+class _Deadline(Forwarder):
     """Passes on what training tells, and ends it when its time is over."""
 
     def __init__(self, inner: Watcher, seconds: float) -> None:
-        for name in ("note", "reading", "comparing", "asking", "epoch"):
-            setattr(self, name, getattr(inner, name))
-        self._inner, self._seconds, self._end = inner, seconds, math.inf
+        super().__init__(inner)
+        self._seconds, self._end = seconds, math.inf
         self.over = False
 
     def begin(self, record: RunRecord, parameters: int) -> None:
@@ -208,7 +207,7 @@ def _train(
         if epochs:
             task.watcher.note(
                 f"Fine-tuning: {counted(epochs, 'epoch')} of {counted(steps, 'step')} take about "
-                f"{_duration(epochs * epoch)} ({step:.2f} s a step). Ctrl-C keeps what there is."
+                f"{duration_text(epochs * epoch)} ({step:.2f} s a step). Ctrl-C keeps what there is."
             )
         return epochs
 
@@ -229,18 +228,12 @@ def _train(
         by = "the time limit was reached" if deadline.over else "it was stopped"
         return [], Ending(f"{by} before the first epoch ended", interrupted=not deadline.over)
     if not history:
-        return [], Ending(f"one epoch takes longer than the time limit of {_duration(limit)}")
+        return [], Ending(f"one epoch takes longer than the time limit of {duration_text(limit)}")
     planned = read_record(task.folder).recipe.epochs
     if len(history) in (planned, best_epoch(history) + (recipe.patience or planned)):
         return history, Ending()
     by = "the time limit was reached" if deadline.over else "it was stopped"
     return history, Ending(f"{by} after epoch {len(history)} of {planned}", interrupted=not deadline.over)
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _answers(task: Task, model: Model, galaxies: Embedded, rows: NDArray[np.intp]) -> NDArray[np.float32]:

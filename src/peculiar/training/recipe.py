@@ -62,6 +62,9 @@ class Recipe(BaseModel):
     epochs : int
         Number of epochs; in each, a galaxy is shown once, or up to three times if its answers are rare.
     batch_size : int
+    accumulate : int
+        Number of pieces of a batch that are computed one after another: less memory, the same steps. Normalisation by
+        batches, and the terms of `consistency`, see the pieces.
     learning_rate : float
         Peak learning rate: it rises over the first tenth of all steps, then falls to zero along a cosine.
     weight_decay : float
@@ -117,6 +120,7 @@ class Recipe(BaseModel):
     crop: str = "galaxy"
     epochs: int = Field(default=12, ge=1)
     batch_size: int = Field(default=64, ge=2)
+    accumulate: int = Field(default=1, ge=1)
     learning_rate: float = Field(default=0.0005, gt=0, lt=1)
     weight_decay: float = Field(default=0.05, ge=0)
     layer_decay: float = Field(default=1.0, gt=0, le=1)

@@ -9,31 +9,31 @@ from peculiar.errors import UnknownNameError, UsageError, extra
 from peculiar.files.places import on_this_machine, place
 from peculiar.files.run_files import RECORD, check_folder
 from peculiar.images.decode import Framing, parse_crop
-from peculiar.models.model_file import SHIPPED, Model, load_model
-from peculiar.questions.question import Question, find_tree
+from peculiar.models.model_file import Model, load_model
 from peculiar.sources import Source, open_source
 from peculiar.sources.dataset import Dataset
-from peculiar.sources.labels import find_question, open_labelled, told_questions
-from peculiar.training.classes import PATIENCE, VALIDATION_SIZE, train_classes
+from peculiar.training.classes import train_classes
 from peculiar.training.dimensions import HUB, TIMM
+from peculiar.training.find_rate import Rates
+from peculiar.training.find_rate import find_rate as try_rates
 from peculiar.training.fine_tuning import FINE_TUNE, FineTune
-from peculiar.training.recipe import ATTRIBUTE_QUESTIONS, LESSONS, QUESTIONS, make_recipe, read_notes, trainable
+from peculiar.training.logs import Logged
+from peculiar.training.plan import Asked, Given, first_of, make_plan, open_asked
+from peculiar.training.processes import is_first, refuse_several
+from peculiar.training.recipe import LESSONS, read_notes
 from peculiar.training.run import Run
 from peculiar.training.watch import EpochLines, Watcher
 
 if TYPE_CHECKING:
     from peculiar.exercise.train import Trained
     from peculiar.exercise.train import Watcher as ExerciseWatcher
-    from peculiar.training.networks.timm_body import Encoder
 
 NETS = ("galaxy", "exercise")
 """Networks of peculiar; the others are encoders of timm and of the hub of Hugging Face."""
 
-SHIPPED_NAME = Path(SHIPPED).stem
-"""Name of the model that ships, and of the set of its questions."""
-
 # Settings that one of the networks has and the other has not.
 _GALAXY = (
+    *("accumulate", "patience"),
     *("body", "width", "precision", "votes", "context", "embedding", "consistency", "hints"),
     *("layer_decay", "freeze", "checkpointing"),
 )
@@ -41,8 +41,6 @@ _EXERCISE = ("split_seed", "fast")
 
 # Names of settings on the command line, where these differ.
 _OPTIONS = {"start": "from", "teachers": "teacher"}
-
-Given = str | os.PathLike[str] | Source
 
 
 class Settings(TypedDict, total=False):
@@ -61,6 +59,8 @@ class Settings(TypedDict, total=False):
     embedding: int | None
     consistency: float | None
     hints: float | None
+    accumulate: int | None
+    patience: int | None
     layer_decay: float | None
     freeze: int | str | None
     checkpointing: bool | None
@@ -85,6 +85,7 @@ def train(
     teachers: Sequence[str | os.PathLike[str] | Model] = (),
     fine_tune: FineTune = "auto",
     time_limit: float | None = None,
+    log: str | None = None,
     resume: bool = False,
     watcher: Watcher | None = None,
     verbose: bool = True,
@@ -108,7 +109,9 @@ def train(
 
 
 @overload
-def train(data: Any, out: str | os.PathLike[str] | None = None, *, net: str, **settings: Any) -> "Run | Trained": ...
+def train(
+    data: Any, out: str | os.PathLike[str] | None = None, *, net: str = "galaxy", **settings: Any
+) -> "Run | Trained | Rates": ...
 
 
 def train(
@@ -125,11 +128,13 @@ def train(
     teachers: Sequence[str | os.PathLike[str] | Model] = (),
     fine_tune: FineTune = "auto",
     time_limit: float | None = None,
+    log: str | None = None,
+    find_rate: str | os.PathLike[str] | None = None,
     resume: bool = False,
     watcher: Any = None,
     verbose: bool = True,
     **settings: Any,
-) -> "Run | Trained":
+) -> "Run | Trained | Rates":
     """Train a network on labelled galaxies.
 
     On classes of one's own, the default, a head is fitted to the embeddings of the model that ships first, in seconds
@@ -173,6 +178,11 @@ def train(
         another model to be shown to be better. It is kept only if it is better.
     time_limit : float, optional
         Minutes that this fine-tuning may take.
+    log : {"csv", "tensorboard"}, optional
+        Also write the history after each epoch as ``history.csv``, or for TensorBoard into the folder ``tensorboard``.
+    find_rate : path-like, optional
+        Try learning rates instead of training, and draw the loss into this file, PNG or PDF; see
+        `peculiar.training.find_rate.find_rate`.
     resume : bool
         Go on with the run in `out`, if there is one.
     watcher : Watcher, optional
@@ -182,14 +192,15 @@ def train(
     **settings
         ``epochs``, ``batch_size``, ``learning_rate``, ``size`` (pixels), ``seed``; of the galaxy network ``body``
         ("lite" or "residual"), ``width``, ``precision`` ("no" or "bf16"), ``votes`` ("shares" or "dirichlet"),
+        ``accumulate`` (pieces of a batch), ``patience`` (epochs without a gain after which training ends),
         ``context``, ``embedding``, ``consistency``, ``hints``, ``layer_decay``, ``freeze``, ``checkpointing`` and
         ``crop``, see `peculiar.training.recipe.Recipe`; of the exercise's ``validation_size``, ``split_seed``, ``crop``
         and ``fast``.
 
     Returns
     -------
-    Run, or peculiar.exercise.train.Trained
-        The latter of the exercise's network.
+    Run, or peculiar.exercise.train.Trained, or peculiar.training.find_rate.Rates
+        The second of the exercise's network, the third with `find_rate`.
 
     Raises
     ------
@@ -233,8 +244,10 @@ def train(
             "teachers": list(teachers) or None,
         }
         others |= {"fine_tune": None if fine_tune == "auto" else fine_tune, "time_limit": time_limit}
+        others |= {"log": log, "find_rate": find_rate}
         strange = [name for name, value in others.items() if value is not None]
         _refuse([*strange, *(name for name in given if name in _GALAXY)], net)
+        refuse_several("the exercise's network")
         return _train_exercise(data, out, given, label=label, id=id, resume=resume, watcher=watcher, verbose=verbose)
     _refuse([name for name in given if name in _EXERCISE], net)
     if isinstance(data, Dataset):
@@ -245,9 +258,8 @@ def train(
     if label is not None and question is not None:
         message = "--label names a column of labels and --question what was voted on; give one of them"
         raise UsageError(message)
-    return _train_galaxy(
+    asked = Asked(
         [data] if isinstance(data, str | os.PathLike | Source) else list(data),
-        out,
         given,
         net=net,
         start=start,
@@ -256,11 +268,19 @@ def train(
         labels=labels,
         id=id,
         question=question,
+    )
+    watcher = (watcher or (EpochLines() if verbose else Watcher())) if is_first() else Watcher()
+    if find_rate is not None:
+        return try_rates(asked, find_rate, watcher=watcher)
+    return _train_galaxy(
+        asked,
+        out,
         teachers=teachers,
         fine_tune=fine_tune,
         time_limit=time_limit,
+        log=log,
         resume=resume,
-        watcher=watcher or (EpochLines() if verbose else Watcher()),
+        watcher=watcher,
     )
 
 
@@ -307,20 +327,13 @@ def _default_folder(data: Given | Dataset) -> Path:
 
 
 def _train_galaxy(
-    data: Sequence[Given],
+    asked: Asked,
     out: str | os.PathLike[str] | None,
-    given: dict[str, Any],
     *,
-    net: str,
-    start: str | os.PathLike[str] | Model | None,
-    weights: Path | None,
-    label: str | None,
-    labels: str | os.PathLike[str] | None,
-    id: str | None,
-    question: str | None,
     teachers: Sequence[str | os.PathLike[str] | Model],
     fine_tune: FineTune,
     time_limit: float | None,
+    log: str | None,
     resume: bool,
     watcher: Watcher,
 ) -> Run:
@@ -329,123 +342,37 @@ def _train_galaxy(
     if time_limit is not None and not time_limit > 0:
         message = f"the time limit has to be a number of minutes above 0, received {time_limit}"
         raise UsageError(message)
-    encoder = None
-    if net not in NETS:
-        with extra("training", "train"):
-            from peculiar.training.networks.timm_body import look_up
-        encoder = look_up(net)
-        start = _start_of(encoder, start, weights, watcher)
-        its = {"body": f"{TIMM}{encoder.name}", "body_arguments": encoder.arguments, "size": encoder.size}
-        given = {**its, **given}
-    elif start is None:
-        # Another network than that of the model that ships, or one for pictures of another size, cannot go on from it.
-        other = (
-            set(given).intersection(("body", "width", "context", "embedding", "crop"))
-            or given.get("size", _size()) != _size()
-        )
-        start = "imagenet" if question is not None or other else SHIPPED_NAME
-    origin = _origin(start) if encoder is None else None
-    own = question is None and not teachers and origin is not None
-    if own:
-        given = {"validation_size": VALIDATION_SIZE, "test_size": 0.0, "patience": PATIENCE} | given
-    if own and origin is not None and not trainable(origin):
-        recipe = make_recipe(size=origin.framing.size, pretrained=False, **given)
-    else:
-        trained = {"scratch": False, "pretrained": True}.get(start) if isinstance(start, str) else None
-        recipe = make_recipe(origin, pretrained=trained, **given)
-    folder = _default_folder(data[0]) if out is None else on_this_machine(out, "the folder of a run")
+    plan = make_plan(asked, watcher, teachers=bool(teachers))
+    folder = _default_folder(asked.data[0]) if out is None else on_this_machine(out, "the folder of a run")
     check_folder(folder, resume=resume, known=(RECORD, LESSONS))
-    sources = [one if isinstance(one, Source) else open_labelled(one, labels=labels, id=id) for one in data]
-    sources, questions = _asked(sources, label=label, labels=labels, id=id, question=question, model=origin)
-    for source in sources:
-        if source.joined:
-            watcher.note(source.joined)
-    if own and origin is not None:
+    if plan.own:
+        refuse_several("fitting a head to classes of one's own")
+    if log is not None:
+        watcher = Logged(watcher, folder, log)
+    sources, questions = open_asked(asked, plan, watcher)
+    if plan.own and plan.origin is not None:
         return train_classes(
             sources,
             questions[0],
             folder,
-            start=origin,
-            recipe=recipe,
+            start=plan.origin,
+            recipe=plan.recipe,
             fine_tune=fine_tune,
             time_limit=time_limit,
             resume=resume,
             watcher=watcher,
         )
     with extra("training", "train"):
-        from peculiar.training.encoder_weights import first_weights
         from peculiar.training.loop import train_network
-    first = None
-    if encoder is not None and recipe.pretrained:
-        first = first_weights(encoder, recipe.size, weights, recipe.seed)
     history = train_network(
         sources,
         folder,
-        recipe,
+        plan.recipe,
         questions=questions,
         teachers=[one if isinstance(one, Model) else load_model(one) for one in teachers],
-        start=origin,
-        first=first,
+        start=plan.origin,
+        first=first_of(asked, plan),
         resume=resume,
         watcher=watcher,
     )
     return Run(folder, history, read_notes(folder)["scores"])
-
-
-def _start_of(
-    encoder: "Encoder", start: str | os.PathLike[str] | Model | None, weights: Path | None, watcher: Watcher
-) -> str:
-    """Return where an encoder of timm begins: "pretrained" or "scratch"."""
-    if start not in (None, "pretrained", "scratch"):
-        message = (
-            f"--from {start}: an encoder of timm begins with published weights (pretrained), with random ones "
-            "(scratch), or with those of a file (--weights)"
-        )
-        raise UsageError(message)
-    if weights is not None:
-        if start == "scratch":
-            message = "--from scratch and --weights exclude each other"
-            raise UsageError(message)
-        return "pretrained"
-    if not encoder.published:
-        if start == "pretrained":
-            message = f"no weights of {encoder.name} are published; give a file of them (--weights), or --from scratch"
-            raise UsageError(message)
-        watcher.note(f"No weights of {encoder.name} are published: it begins with random ones.")
-        return "scratch"
-    return "pretrained" if start is None else str(start)
-
-
-def _size() -> int:
-    """Return the side of the pictures that the model that ships takes, in pixels."""
-    return load_model().framing.size
-
-
-def _origin(start: str | os.PathLike[str] | Model) -> Model | None:
-    """Return the model that training goes on from, None where it begins with other weights."""
-    if isinstance(start, Model):
-        return start
-    if start in ("imagenet", "scratch"):
-        return None
-    return load_model(None if start == SHIPPED_NAME else start)
-
-
-def _asked(
-    sources: list[Source],
-    *,
-    label: str | None,
-    labels: str | os.PathLike[str] | None,
-    id: str | None,
-    question: str | None,
-    model: Model | None,
-) -> tuple[list[Source], Sequence[Question]]:
-    """Return the questions to learn, and sources that have their labels."""
-    if question == SHIPPED_NAME and labels is None:
-        simulated = [one for one in ATTRIBUTE_QUESTIONS if any(any(source.column(one.column)) for source in sources)]
-        return sources, (*QUESTIONS, *simulated)
-    if question is not None:
-        asked = QUESTIONS if question == SHIPPED_NAME else find_tree(question).questions
-        return told_questions(sources, asked, labels, id)
-    taken = [] if model is None else [one.name for one in model.card.questions]
-    sources, own = find_question(sources, taken, label=label, labels=labels, id=id)
-    return sources, (own,)

@@ -35,6 +35,16 @@ class Watcher:
         """Receive the line of the history that an epoch added."""
 
 
+class Forwarder(Watcher):
+    """Listener that passes everything on to another one."""
+
+    def __init__(self, inner: Watcher) -> None:
+        for name in ("note", "reading", "comparing", "embedding", "asking", "begin", "batch", "epoch"):
+            if getattr(type(self), name) is getattr(Watcher, name):  # not what a sub-class does itself
+                setattr(self, name, getattr(inner, name))
+        self._inner = inner
+
+
 class EpochLines(Watcher):
     """Listener that writes a line per epoch to standard error; the default for a run from Python."""
 
@@ -57,6 +67,19 @@ def record_text(record: RunRecord, parameters: int) -> str:
     counts = ", ".join(f"{part} {count:,}" for part, count in record.counts.items())
     questions = ", ".join(question.name for question in record.questions)
     return f"pictures: {counts}; questions: {questions}; {parameters:,} parameters"
+
+
+def duration_text(seconds: float) -> str:
+    """Return a duration in words.
+
+    Examples
+    --------
+    >>> duration_text(75), duration_text(600), duration_text(9000)
+    ('75 s', '10 min', '2.5 h')
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def epoch_text(line: dict[str, Any], epochs: int) -> str:

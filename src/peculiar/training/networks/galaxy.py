@@ -67,6 +67,7 @@ class GalaxyNet(nn.Module):
         features *= 2 if context > 1 else 1
         size = embedding or features
         self.join: nn.Module = nn.Identity() if embedding is None else nn.Linear(features, size)
+        self.size = size
         self.dropout = nn.Dropout(0.2)
         self.questions = tuple(questions)
         # By number: PyTorch restricts the names of modules, but questions may have any name.
@@ -119,9 +120,9 @@ class GalaxyNet(nn.Module):
                 means.append(before.mean(dim=(2, 3)))
         return torch.cat([*means, maps.mean(dim=(2, 3))], dim=1).float()
 
-    def answer(self, embeddings: Tensor) -> dict[str, Tensor]:
-        """Return the logits of embeddings, by question."""
-        hidden = self.dropout(embeddings)
+    def answer(self, embeddings: Tensor, kept: Tensor | None = None) -> dict[str, Tensor]:
+        """Return the logits of embeddings, by question; with the factors `kept` of dropout, if drawn before."""
+        hidden = self.dropout(embeddings) if kept is None else embeddings * kept
         return {name: head(hidden) for name, head in zip(self.questions, self.heads, strict=True)}
 
     def forward(self, pictures: Tensor) -> dict[str, Tensor]:
