@@ -10,7 +10,7 @@ from peculiar.sources import open_source
 from peculiar.sources.hub import read_configuration
 
 OTHERS = r"2 tables are read, but not 1 Parquet table .tiny/train-00000-of-00001\.parquet.; give the paths"
-PARTS = "are taken for parts of a split.*except by `peculiar train` from a model"
+PARTS = "are taken for parts of a split.*except by `peculiar train` and `calibrate`"
 
 
 def test_the_default_configuration_is_read_and_the_others_are_named(tmp_path: Path) -> None:

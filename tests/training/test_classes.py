@@ -185,7 +185,7 @@ def test_folders_of_a_split_are_kept_apart(classes: Path, tiny_model: Path) -> N
         to.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(file, to)
     with pytest.warns(
-        PeculiarWarning, match="read together, except by `peculiar train` from a model, which keeps them apart"
+        PeculiarWarning, match="read together, except by `peculiar train` and `calibrate`, which keep them apart"
     ):
         run = train("split", "run", start=tiny_model, fine_tune="always", epochs=1, batch_size=16, verbose=False)
     names = {"train": "training", "valid": "validation", "test": "test"}

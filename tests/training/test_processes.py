@@ -13,10 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from peculiar.errors import MissingExtraError, UnknownNameError, UsageError
+from peculiar.errors import MissingExtraError, PeculiarWarning, UnknownNameError, UsageError
 from peculiar.files import run_files
 from peculiar.images.decode import encode_picture
 from peculiar.questions.question import CLEAN5
+from peculiar.sources import open_source
+from peculiar.sources.split import told_parts
 from peculiar.training import processes
 from peculiar.training.logs import flat
 from peculiar.training.train import train
@@ -122,6 +124,23 @@ def test_tensorboard_reads_what_is_written(different: Path) -> None:
     np.testing.assert_allclose(
         [value for _, value in found], [line["val_clean5"]["log_loss"] for line in run.history], rtol=1e-6
     )
+
+
+def test_folders_of_parts_are_the_parts(different: Path) -> None:
+    for number, row in enumerate(pyarrow.parquet.read_table(different).to_pylist()):
+        part = ("train", "train", "train", "train", "valid", "valid", "test", "test")[number % 8]
+        file = Path("classes", part, row["clean5"], f"{number}.png")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(row["image"]["bytes"])
+    settings = {name: value for name, value in SMALL.items() if name != "label"} | {"epochs": 1}
+    with pytest.warns(PeculiarWarning, match="train"):
+        run = train("classes", "run", verbose=False, **settings)
+    split = run_files.read_split(run.folder)
+    names = {"train": "training", "valid": "validation", "test": "test"}
+    assert {id_: names[id_.partition("/")[0]] for id_ in split} == split
+    assert len(split) == 80
+    with pytest.warns(PeculiarWarning, match="train"):
+        assert told_parts([open_source("classes")]) == split
 
 
 @pytest.mark.slow

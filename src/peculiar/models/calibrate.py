@@ -28,7 +28,7 @@ from peculiar.models.quantize import check_body, pictures_for_ranges, quantize
 from peculiar.questions.question import Question
 from peculiar.sources.answers import answers_to
 from peculiar.sources.labels import open_labelled, told_questions
-from peculiar.sources.split import part_of
+from peculiar.sources.split import part_of, told_parts
 from peculiar.sources.stream import Galaxy, Source
 
 # So many pictures of a survey are enough to know their distribution.
@@ -151,7 +151,14 @@ def _calibrate(
     if eight_bits or embedding is not None:
         seen = _opened(graph, model)
 
+    told = told_parts(sources) if parts is None else {}
+    named = "validation" in told.values()
+
     def part_in(id_: str) -> str:
+        if told and (named or told.get(id_) == "test"):
+            return told.get(id_, "training")
+        if told:  # by a hash, as in training
+            return part_of(id_, validation_size=sizes["validation_size"], test_size=0)
         return part_of(id_, **sizes) if parts is None else parts.get(id_, "")
 
     unscaled = seen.with_card(model.card.model_copy(update={"scalings": {}}))

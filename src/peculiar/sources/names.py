@@ -38,7 +38,7 @@ _METADATA = {"metadata.csv", "metadata.jsonl", "metadata.parquet"}
 _KNOWN = frozenset(answer for question in QUESTIONS.values() for answer in question.answers)
 
 
-KEPT_APART = ", except by `peculiar train` from a model, which keeps them apart"
+KEPT_APART = ", except by `peculiar train` and `calibrate`, which keep them apart"
 """Further words of `warn_of_parts` for sources whose parts are kept apart in training."""
 
 

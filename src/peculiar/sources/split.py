@@ -10,9 +10,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from peculiar.errors import LabelError, UsageError
+from peculiar.sources.names import part_told
+from peculiar.sources.stream import Source
 from peculiar.text import counted
 
 PARTS = ("training", "validation", "test")
+
+# The parts as folders and files name them; folds are none of them.
+_TOLD = {"train": "training", "validation": "validation", "test": "test"}
 
 
 T = TypeVar("T", int, str)
@@ -193,6 +198,17 @@ def part_of(id_: str, *, validation_size: float, test_size: float) -> str:
     if place < test_size:
         return "test"
     return "validation" if place < test_size + validation_size else "training"
+
+
+def told_parts(sources: Iterable[Source]) -> dict[str, str]:
+    """Return the part of each galaxy that folders or files name one for, one of `PARTS`, by its id."""
+    found = {}
+    for source in sources:
+        beside = source.parts()
+        for id_ in source.ids():
+            if part := _TOLD.get(beside.get(id_) or part_told(id_) or ""):
+                found[id_] = part
+    return found
 
 
 def _one_hot(labels: NDArray[Any], classes: int) -> NDArray[Any]:

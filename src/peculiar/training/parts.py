@@ -11,7 +11,8 @@ from peculiar.models.model_file import cores
 from peculiar.simulation.attributes import is_mock
 from peculiar.sources import Source
 from peculiar.sources.answers import NOTHING_READABLE, Answered
-from peculiar.sources.split import PARTS, Split, split_by_id
+from peculiar.sources.split import PARTS, Split, split_by_id, told_parts
+from peculiar.training.held_out import find_parts
 from peculiar.training.recipe import Recipe
 
 
@@ -24,6 +25,7 @@ def split_galaxies(
 ) -> tuple[Split, int]:
     """Return the split of the galaxies of some sources, and the number of pairs of duplicates.
 
+    Galaxies stay in the parts that folders or files name (train, valid, test); otherwise a hash of their ids decides.
     Pictures of one galaxy under different ids, however turned, mirrored or cropped, are in the same part. Mock
     observations are not compared: each id is another galaxy, and faint ones are so much alike that it would take hours.
     """
@@ -37,6 +39,10 @@ def split_galaxies(
 
     real = [source for source in sources if not is_mock(source.columns)]
     pairs = same_galaxies(real, places, threads=cores(), progress=count)
+    if told_parts(sources):
+        told = {id_: part for source in sources for id_, part in source.parts().items()}
+        found = find_parts(galaxies.ids, pairs, validation_size=recipe.validation_size, told=told)
+        return Split(*(found.rows(part) for part in PARTS)), len(pairs)
     same = [(places[one], places[other]) for one, other in pairs]
     parts = split_by_id(galaxies.ids, same, validation_size=recipe.validation_size, test_size=recipe.test_size)
     return parts, len(pairs)
