@@ -40,6 +40,7 @@ PAGES = [
     ("Ada", "/grid", "", ".tiles img"),
     ("Ada", "/grid?yes=0&no=1", "", ".tiles img"),
     ("Ada", "/likely?yes=1", "", ".ways [aria-current]"),
+    ("Ada", "/anomalies", "", ".numbers button"),
     ("Eve", "/stored?batch=event-of-eve", "", "form.stored"),
     ("Ada", "/gallery?review=votes+>+1", "", ".tiles small"),
     ("Ada", "/progress", "", "svg.curve"),

@@ -1,5 +1,6 @@
 """Every route under schemathesis: responses match the OpenAPI description, whatever is sent."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from starlette.testclient import TestClient
 
 from peculiar.catalogs.catalog import Catalog
-from peculiar.labelling.database import Labels
+from peculiar.labelling.database import Event, Labels
 from peculiar.labelling.web.app import make_app
 from peculiar.labelling.web.guard import Guard
+from peculiar.labelling.web.interest import QUESTION
 from peculiar.labelling.web.serve import open_gallery, open_session
 from peculiar.labelling.web.session import Session
 
@@ -35,17 +37,23 @@ def app(session: Session, drawn_catalog: Path) -> Any:
     return make_app(session, open_gallery(session, Catalog(drawn_catalog)))
 
 
-def make_sense(case: Any, csrf: str, session: Session) -> None:
+def make_sense(case: Any, csrf: str, catalog: str, session: Session) -> None:
     """Let what is well formed also fit what is there: the page's own token, rows and answers that there are."""
     rows = len(session)
     for part in (case.path_parameters, case.query, case.body):
         if isinstance(part, dict):
-            fitting: dict[str, Any] = {"csrf": csrf, "undoes": "event-to-undo", "question": "odd"}
+            fitting: dict[str, Any] = {"csrf": csrf, "undoes": "event-to-undo", "question": "odd", "catalog": catalog}
+            if str(case.path).startswith("/anomalies"):
+                fitting["undoes"] = "rating-to-undo"
+            if str(case.path).startswith("/map/"):  # whatever is chosen by a condition is tested on other pages
+                fitting |= dict.fromkeys(
+                    ("where", "cone", "by", "sky", "map", "review", "about", "narrow", "colour"), ""
+                )
             if "undoes" in part:
                 fitting["who"] = "Ada"
             if part.get("kind") == "map":  # it may still be in the making
                 fitting["kind"] = "sky"
-            if "csrf" in part and str(case.path).startswith("/gallery"):  # of galaxies that were ticked
+            if "csrf" in part and str(case.path).startswith(("/gallery", "/batch")) and "undoes" not in part:
                 part |= {"who": "Ada", "rows": ["0 2"]}
             if "row" in part:
                 fitting["row"] = int(part["row"]) % rows
@@ -78,7 +86,11 @@ def test_the_description_is_true(app: Any, session: Session, guard: str, example
         app = Guard(app, TOKEN if guard == "token" else "")
     with TestClient(app, base_url="http://127.0.0.1:8222", headers=HEADERS) as client:
         csrf = client.get("/csrf").text
+        catalog = re.search(r'id="ticked"[^>]* data-catalog="(\w+)"', client.get("/gallery").text)[1]  # type: ignore[index]
     session.answer("Ada", 0, "odd", "event-to-undo", "answer", 1, None, "random")
+    session.answer_many("Ada", {1: 1}, "event-to-undo", None, {1: ""})
+    session.labels.ask(QUESTION)
+    session.labels.record(Event("rating-to-undo", "answer", "Ada", session.ids[2], QUESTION.name, "3"))
     schema = schemathesis.openapi.from_asgi("/openapi.json", app, headers=HEADERS)
     # Whatever is too long for the guard is refused before anybody looks into it.
     schema.config.checks.negative_data_rejection.expected_statuses = ["4xx"]
@@ -98,7 +110,7 @@ def test_the_description_is_true(app: Any, session: Session, guard: str, example
         @given(case=operation.as_strategy(generation_mode=schemathesis.GenerationMode(mode)))
         def ask(case: Any) -> None:
             if mode == "positive":
-                make_sense(case, csrf, session)
+                make_sense(case, csrf, catalog, session)
             # What is well formed may still be refused: a condition on a column that is not there, an undo of nothing.
             got = case.call_and_validate(headers=HEADERS, excluded_checks=[positive_data_acceptance])
             answers.setdefault(case.operation.label, set()).add(got.status_code)
@@ -124,6 +136,10 @@ def test_whatever_changes_something_needs_the_token_of_the_page(app: Any, sessio
         "/answer": {"row": 0, "galaxy": "0" * 16, "question": "odd", "choice": "1"},
         "/undo": {"undoes": "event-0000"},
         "/grid": {"rows": 0, "chosen": "random", "yes": 1, "no": 0},
+        "/batch": {"rows": "0", "catalog": "", "choice": "1"},
+        "/batch/undo": {"undoes": "event-0000"},
+        "/anomalies": {"row": 0, "galaxy": "0" * 16, "interest": "5"},
+        "/anomalies/undo": {"undoes": "event-0000"},
     }
     with TestClient(Guard(app), base_url="http://127.0.0.1:8222") as client:
         for path, form in forms.items():

@@ -19,8 +19,10 @@ from peculiar.labelling.web.failures import add_errors
 from peculiar.labelling.web.galaxy import add_galaxy
 from peculiar.labelling.web.gallery import Gallery
 from peculiar.labelling.web.identity import Me, keep_name
+from peculiar.labelling.web.interest import Interest
 from peculiar.labelling.web.pages import Lasting, Pages
 from peculiar.labelling.web.pictures import LARGE, NATIVE, SMALL, UNREADABLE, WHOLE
+from peculiar.labelling.web.rating import add_rating
 from peculiar.labelling.web.review import ANSWER, MODEL, Answers, Cell, matrix
 from peculiar.labelling.web.routes import (
     LEADS_ON,
@@ -104,6 +106,8 @@ def make_app(
         add_gallery(app, session, gallery, pages)
         add_explore(app, session, gallery, pages)
         add_galaxy(app, session, gallery, explanations, pages)
+        if gallery.embeddings is not None:
+            add_rating(app, session, Interest(session, gallery.embeddings, gallery.limiter), pages)
     return app
 
 

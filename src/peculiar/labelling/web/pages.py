@@ -60,6 +60,7 @@ class Pages:
         always |= {
             "has_gallery": self._gallery is not None,
             "has_maps": self._gallery is not None and self._gallery.has_maps,
+            "has_anomalies": self._gallery is not None and self._gallery.embeddings is not None,
         }
         always |= {"said": _said, "root": self.root, "static": self._static}
         return HTMLResponse(self._templates.get_template(name).render(always | values))

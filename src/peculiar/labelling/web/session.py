@@ -205,6 +205,10 @@ class Session:
             message = f"there is no galaxy {row}; they are counted from 0 to {len(self) - 1}"
             raise LabelError(message)
 
+    def shown(self) -> NDArray[np.bool_]:
+        """Return which galaxies have a picture and an id of their own, shape (n,)."""
+        return ~self._never
+
     def page_token(self, row: int) -> str:
         """Return a token that a page sends with an answer, to identify the galaxy that it showed."""
         return hashlib.sha256(self.ids[row].encode()).hexdigest()[:16]
