@@ -102,7 +102,7 @@ def add_rating(app: FastAPI, session: Session, interest: Interest, pages: Pages)
 
     @app.get("/anomalies/ratings.csv", response_class=Response, responses=content(MEDIA[".csv"]))
     def ratings() -> Response:
-        """Return the ratings as a table, which `peculiar search anomalies --answers` takes."""
+        """Return the ratings as a table, which `peculiar search anomalies --interesting` takes."""
         text = io.StringIO()
         table = csv.writer(text)
         table.writerow(["id", "interesting"])
