@@ -86,7 +86,7 @@ def test_the_description_is_true(app: Any, session: Session, guard: str, example
         app = Guard(app, TOKEN if guard == "token" else "")
     with TestClient(app, base_url="http://127.0.0.1:8222", headers=HEADERS) as client:
         csrf = client.get("/csrf").text
-        catalog = re.search(r'id="ticked"[^>]* data-catalog="(\w+)"', client.get("/gallery").text)[1]  # type: ignore[index]
+        catalog = re.search(r'id="ticked"[^>]* data-catalog="([^"]+)"', client.get("/gallery").text)[1]  # type: ignore[index]
     session.answer("Ada", 0, "odd", "event-to-undo", "answer", 1, None, "random")
     session.answer_many("Ada", {1: 1}, "event-to-undo", None, {1: ""})
     session.labels.ask(QUESTION)
@@ -136,7 +136,7 @@ def test_whatever_changes_something_needs_the_token_of_the_page(app: Any, sessio
         "/answer": {"row": 0, "galaxy": "0" * 16, "question": "odd", "choice": "1"},
         "/undo": {"undoes": "event-0000"},
         "/grid": {"rows": 0, "chosen": "random", "yes": 1, "no": 0},
-        "/batch": {"rows": "0", "catalog": "", "choice": "1"},
+        "/batch": {"rows": "0", "catalog": "another", "choice": "1"},
         "/batch/undo": {"undoes": "event-0000"},
         "/anomalies": {"row": 0, "galaxy": "0" * 16, "interest": "5"},
         "/anomalies/undo": {"undoes": "event-0000"},
