@@ -84,6 +84,7 @@ VERBS = [
     ("known", "catalog.parquet", "--table", "catalog.parquet", "--out", "known.parquet", "--json"),
     ("verify", "catalog.parquet", "--score", "p_odd", "--out", "verified", "--json"),
     ("publish", "catalog.parquet", "--pictures", "data", "--out", "wall", "--json"),
+    ("measure", "data", "--out", "measures.parquet", "--json"),
     ("check-files", "catalog.parquet", "--json"),
     ("measure", "data", "--workers", "1", "--out", "measures.parquet", "--json"),
     ("data", "get", "simulated", "--count", "4", "--size", "16", "--out", "simulated.npz", "--json"),

@@ -137,6 +137,13 @@ def test_damage_is_told(tmp_path: Path) -> None:
         read_linear([tmp_path / "whole.fits"], ["z"])
 
 
+def test_coordinates_that_cannot_be_understood_do_not_count(tmp_path: Path) -> None:
+    image(CTYPE1="RA---TAN", CTYPE2="DEC--TAN", CDELT1="wide", CDELT2=1.0).writeto(tmp_path / "galaxy.fits")
+    found = read_linear([tmp_path / "galaxy.fits"])
+    assert found.sky is None
+    assert found.pixels.shape == SHAPE
+
+
 def test_a_point_spread_function_has_a_middle_and_a_sum() -> None:
     found = usable_psf(np.ones((4, 6)))
     assert found is not None

@@ -48,6 +48,7 @@ def test_the_numbers_are_those_of_statmorph() -> None:
         (np.full((40, 40), np.nan), "no pixel has a value", Flag.BLANK),
         (np.full((40, 40), 65535.0), "all pixels have the same value", Flag.BLANK),
         (galaxy()[:12, :12], "it has 12 x 12 pixels; at least 16", Flag.TOO_SMALL),
+        (np.zeros((20, 5000)), "it has 5000 x 20 pixels; at most 4,096 a side", Flag.TOO_LARGE),
         (np.random.default_rng(0).normal(0, 1, (40, 40)), "no galaxy is found in the middle", Flag.NO_GALAXY),
         (np.where(np.arange(40) < 39, np.nan, np.arange(1600).reshape(40, 40)), "no galaxy is found", Flag.NO_GALAXY),
     ],

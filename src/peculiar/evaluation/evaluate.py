@@ -18,6 +18,7 @@ from peculiar.evaluation.assess import Statistics, assess, remarks
 from peculiar.evaluation.candidates import RunNet
 from peculiar.evaluation.display import describe_scores, scores_html, title_of
 from peculiar.evaluation.inputs import Asked, candidate_of, place_of, score, table_of
+from peculiar.evaluation.measured import Disagreement, compare_measures, pictures_of
 from peculiar.evaluation.page import facts_of, write_assessment
 from peculiar.evaluation.probabilities import read_probabilities
 from peculiar.evaluation.robustness import Shifted
@@ -53,6 +54,8 @@ class Assessment:
         Remarks on which galaxies were scored.
     shifts : dict of str to Shifted
         Scores on corrupted pictures by corruption; empty unless requested.
+    measured : list of Disagreement
+        Answers compared with measures; empty without a joined table of measures.
     seed : int
         Seed of the bootstrap and all other random choices.
 
@@ -70,6 +73,7 @@ class Assessment:
     statistics: Statistics
     notes: list[str] = field(default_factory=list)
     shifts: dict[str, Shifted] = field(default_factory=dict)
+    measured: list[Disagreement] = field(default_factory=list)
     seed: int = 222
 
     @property
@@ -126,6 +130,7 @@ class Assessment:
             **self.statistics.as_dict(),
             "deviations": scored.deviations(),
             "shifts": {name: of.as_dict() for name, of in self.shifts.items()},
+            "measures": [one.as_dict() for one in self.measured],
         }
 
     def write(self, folder: str | os.PathLike[str], *, command: str = "") -> Path:
@@ -157,6 +162,7 @@ class Assessment:
             facts_of(facts),
             mistakes=self.scored.mistakes(self.statistics.mistakes),
             shifts=self.shifts,
+            measured=[(one, pictures_of(one, self.scored)) for one in self.measured],
             deviations=listed(self.scored.deviations()),
         )
 
@@ -300,7 +306,7 @@ def evaluate(
             unlabelled=unlabelled,
         )
         shifts = push_pictures(scored, progress=lambda done: progress("pushing", done)) if shift else {}
-    return Assessment(place_of(data), scored, found, notes, shifts)
+    return Assessment(place_of(data), scored, found, notes, shifts, compare_measures(scored))
 
 
 def _unlabelled(catalog: TableReader, scored: Scored) -> tuple[NDArray[np.float64], list[str]]:

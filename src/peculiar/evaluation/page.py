@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from peculiar.evaluation.assess import Statistics
+from peculiar.evaluation.measured import Disagreement
 from peculiar.evaluation.robustness import Shifted
 from peculiar.metrics.intervals import Interval
 from peculiar.metrics.scores import ClassScores, Scores
@@ -60,6 +61,7 @@ def write_assessment(
     *,
     mistakes: Sequence[tuple[NDArray[np.uint8], str]] = (),
     shifts: Mapping[str, Shifted] | None = None,
+    measured: Sequence[tuple[Disagreement, Sequence[tuple[NDArray[np.uint8], str]]]] = (),
     deviations: str = "",
 ) -> Path:
     """Write the figures of an assessment, each as PNG and PDF, and the page ``report.html``.
@@ -74,6 +76,8 @@ def write_assessment(
         Pictures of the most confident mistakes, with captions.
     shifts : mapping of str to Shifted, optional
         Scores on corrupted pictures, by corruption.
+    measured : sequence of (Disagreement, sequence of (ndarray of uint8 (height, width, 3), str))
+        Answers compared with measures, and pictures of the galaxies on which they disagree, with captions.
     deviations : str
         Errors of the vote fractions in words, if the labels are votes.
 
@@ -161,6 +165,8 @@ def write_assessment(
                 figures=[figure(plots.draw_shifts(shifts), "shifts", "Accuracy, calibration error and agreement.")],
             )
         )
+    if measured:
+        sections.append(_measures_section(folder, measured))
     if mistakes:
         drawn = galaxy_plots.draw_answers(
             np.stack([picture for picture, _ in mistakes]),
@@ -319,6 +325,52 @@ def _fractions_section(found: Statistics) -> Section:
             "of a class look alike in both sets. If the two differ by more than their intervals, this is in doubt.",
         ],
         table=rows,
+    )
+
+
+def _measures_section(
+    folder: Path, measured: Sequence[tuple[Disagreement, Sequence[tuple[NDArray[np.uint8], str]]]]
+) -> Section:
+    rows = [["answer", "measure", "galaxies", "rank correlation", "AUC of the model", "AUC of the measure"]]
+    rows += [
+        [
+            one.answer,
+            one.measure,
+            f"{one.galaxies:,}",
+            f"{one.correlation:.2f}",
+            format_score(one.auc_network),
+            format_score(one.auc_measure),
+        ]
+        for one, _ in measured
+    ]
+    figures = []
+    for one, pictures in measured:
+        if pictures:
+            drawn = galaxy_plots.draw_answers(
+                np.stack([picture for picture, _ in pictures]),
+                [[(line, None) for line in text.split("\n")] for _, text in pictures],
+            )
+            caption = (
+                f"Largest differences of the ranks by the probability of {one.answer} and by {one.measure}: first "
+                "galaxies for which the probability is higher, then those for which the measure is higher."
+            )
+            name = "".join(sign if sign.isalnum() else "_" for sign in f"{one.answer}_{one.measure}")
+            figures.append(keep_figure(folder, drawn, f"measure_{name}", caption))
+    return Section(
+        "Where network and measure disagree",
+        [
+            "Measures of the joined table that should be high for an answer, compared with its probability. A low "
+            "correlation is no fault: a measure also reacts to neighbours, arms and noise, and the model to features "
+            "that no measure sees. Only good and suspect measures count (quality 0 and 1).",
+            *(
+                f"{one.answer} and {one.measure}: the probability is higher for {', '.join(one.network_higher)}; the "
+                f"measure for {', '.join(one.measure_higher)}."
+                for one, _ in measured
+            ),
+        ],
+        table=rows,
+        figures=figures,
+        text_columns=2,
     )
 
 

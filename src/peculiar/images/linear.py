@@ -1,5 +1,6 @@
 """Read one band of a FITS image unstretched, with its noise, masks, segments and point spread function."""
 
+import logging
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +20,8 @@ from peculiar.images.coverage import lacking, names_weight
 from peculiar.images.fits import Plane, choose_planes, find_planes, nanomaggies_of, open_maps, reporting_damage
 from peculiar.images.fits_file import FitsFile, Pixels, quietly
 from peculiar.images.wcs import Sky, read_sky
+
+logger = logging.getLogger(__name__)
 
 _END = r"(map|maps|image|img|\d)?"
 _ROLES = {
@@ -178,8 +181,13 @@ class Exposure:
 
     @cached_property
     def sky(self) -> Sky | None:
-        """Celestial coordinates; None if there are none."""
-        return read_sky(self._plane.hdu.header, self._plane.file.hdus, self._plane.shape)
+        """Celestial coordinates; None if there are none, or they cannot be understood."""
+        try:
+            sky = read_sky(self._plane.hdu.header, self._plane.file.hdus, self._plane.shape)
+            return sky if sky is not None and math.isfinite(sky.pixel) and sky.pixel > 0 else None
+        except Exception:  # a header may be wrong in any way; the pixels can be measured all the same
+            logger.debug("%s has no usable coordinates", self._plane.label, exc_info=True)
+            return None
 
     @cached_property
     def _unit(self) -> str:

@@ -30,9 +30,10 @@ class Flag(enum.IntFlag):
     SATURATED = 1024
     FAILED = 2048
     NO_FIT = 4096
+    TOO_LARGE = 8192
 
 
-UNMEASURED = ("unreadable", "blank", "too_small", "no_galaxy", "failed")
+UNMEASURED = ("unreadable", "blank", "too_small", "too_large", "no_galaxy", "failed")
 """Names of the flags of galaxies without measures."""
 
 MEANINGS = {
@@ -44,6 +45,7 @@ MEANINGS = {
     Flag.SATURATED: "pixels of the galaxy are saturated",
     Flag.FAILED: "the measurement failed",
     Flag.NO_FIT: "the Sersic fit failed or did not converge",
+    Flag.TOO_LARGE: "the picture is too large to measure",
 }
 
 

@@ -12,8 +12,8 @@ from peculiar.images.linear import Linear
 from peculiar.measurement.columns import FLUX, PICTURE, RADII, Flag
 from peculiar.measurement.segments import Found, central_label, find_objects
 
-# Sides of images that are measured, in pixels.
-_SMALLEST = 16
+# Sides of images that are measured, in pixels; statmorph needs some hundred bytes per pixel.
+_SMALLEST, _LARGEST = 16, 4096
 
 # Noise of rounding to whole numbers.
 _ROUNDING = 1 / math.sqrt(12)
@@ -94,13 +94,17 @@ def measure_image(image: Linear, settings: Settings) -> dict[str, Any]:
         "flux_unit": image.unit or None,
         "pixel": None if image.sky is None else image.sky.pixel,
     }
+    height, width = image.pixels.shape
+    if min(height, width) < _SMALLEST:
+        reason = f"it has {width} x {height} pixels; at least {_SMALLEST} a side are needed"
+        raise Unmeasured(reason, Flag.TOO_SMALL)
+    if max(height, width) > _LARGEST:
+        reason = f"it has {width} x {height} pixels; at most {_LARGEST:,} a side can be measured, so cut it out"
+        raise Unmeasured(reason, Flag.TOO_LARGE)
     light = image.pixels.astype(np.float64)
     bad = ~np.isfinite(light)
     if image.lacks is not None:
         bad |= image.lacks
-    if min(light.shape) < _SMALLEST:
-        reason = f"it has {light.shape[1]} x {light.shape[0]} pixels; at least {_SMALLEST} a side are needed"
-        raise Unmeasured(reason, Flag.TOO_SMALL)
     if bad.all():
         raise Unmeasured("no pixel has a value", Flag.BLANK)
     if np.ptp(light[~bad]) == 0:
