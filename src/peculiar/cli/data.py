@@ -12,6 +12,7 @@ from peculiar.cli.options import (
     Data,
     DataFiles,
     DecColumn,
+    Detect,
     Device,
     IdColumn,
     Json,
@@ -201,6 +202,7 @@ def data_pack(
     data: DataFiles,
     file: Annotated[Path, typer.Option("--out", help="Parquet file to write.", show_default=False)],
     positions: Positions = None,
+    detect: Detect = False,
     id_column: IdColumn = None,
     ra: RaColumn = None,
     dec: DecColumn = None,
@@ -213,7 +215,9 @@ def data_pack(
     from peculiar.sources import open_pictures
     from peculiar.sources.pack import pack
 
-    source = open_pictures(data, positions, stamp_size=stamp_size, bands=bands, id=id_column, ra=ra, dec=dec)
+    source = open_pictures(
+        data, positions, detect=detect, stamp_size=stamp_size, bands=bands, id=id_column, ra=ra, dec=dec
+    )
     with producing(context, file) as request, counting("packing", total=len(source)) as progress:
         if already(request, file):
             return
