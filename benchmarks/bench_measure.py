@@ -19,11 +19,15 @@ from sersic_galaxies import draw_sersic, write_stamp
 
 
 def loop() -> float:
-    """Return the seconds of a core that two million additions take."""
-    before, total = time.process_time(), 0
-    for number in range(2_000_000):
-        total += number
-    return time.process_time() - before
+    """Return the seconds of a core that two million additions take: the least of sixty shares, which is undisturbed."""
+
+    def share() -> float:
+        before, total = time.process_time(), 0
+        for number in range(100_000):
+            total += number
+        return time.process_time() - before
+
+    return 20 * min(share() for _ in range(60))
 
 
 def main() -> None:

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-import statmorph
 from astropy.io import fits
 from astropy.table import Table
 
@@ -38,7 +37,7 @@ class Quick:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(statmorph, "SourceMorphology", Quick)
+    monkeypatch.setattr(galaxy, "_morphology", lambda _: Quick)
 
 
 @pytest.fixture
@@ -157,7 +156,7 @@ def test_the_same_call_continues_and_other_settings_start_over(stamps: Path, tmp
 
 
 def test_a_run_that_was_stopped_goes_on(stamps: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(statmorph, "SourceMorphology", Quick)
+    monkeypatch.setattr(galaxy, "_morphology", lambda _: Quick)
     measured: list[str] = []
     real = rows.Measurement._measured
 
@@ -239,7 +238,7 @@ def test_the_reference_values_of_statmorph_are_measured(tmp_path: Path) -> None:
     fits.HDUList([image, *(fits.ImageHDU(values, name=name) for name, values in companions.items())]).writeto(
         tmp_path / "slice.fits"
     )
-    (row,) = peculiar.measure(tmp_path / "slice.fits", subtract_sky=False, verbose=False)
+    (row,) = peculiar.measure(tmp_path / "slice.fits", subtract_sky=False, multimode=True, verbose=False)
     for column, name in galaxy._NAMES.items():
         # statmorph fits the pixels in single precision, as they are there.
         tolerance = 2e-4 if column.startswith("sersic") else 1e-5

@@ -53,6 +53,9 @@ def measure(
     keep_sky: Annotated[
         bool, typer.Option("--keep-sky", help="Do not subtract the sky: it is subtracted exactly already.")
     ] = False,
+    multimode: Annotated[
+        bool, typer.Option("--multimode", help="Also compute the multimode statistic, which doubles the time.")
+    ] = False,
     id_column: IdColumn = None,
     ra: RaColumn = None,
     dec: DecColumn = None,
@@ -97,6 +100,7 @@ def measure(
                 psf=psf,
                 deblend=deblend,
                 subtract_sky=not keep_sky,
+                multimode=multimode,
                 keep=[name.strip() for name in keep.split(",") if name.strip()],
                 id=id_column,
                 ra=ra,
@@ -129,7 +133,7 @@ def _print(summary: "Summary", file: Path) -> None:
     tally, new = summary.tally, summary.tally.rows - summary.kept
     print_unreadable(tally.problems, sum(tally.flagged.get(name, 0) for name in UNMEASURED), "measured")
     earlier = f", {summary.kept:,} of them by an earlier run, {new:,}" if summary.kept and not summary.already else ""
-    pace = "" if summary.already else f" in {summary.seconds:.1f} s ({new / summary.seconds:,.1f} a second)"
+    pace = "" if summary.already else f" in {summary.seconds:.1f} s ({summary.seconds / max(new, 1):.2f} s each)"
     out.print(f"{counted(tally.rows, 'galaxy')}{earlier}{pace}")
     if tally.flagged:
         out.print(f"flagged: {', '.join(f'{name} {count:,}' for name, count in tally.flagged.items())}")

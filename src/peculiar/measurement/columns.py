@@ -102,7 +102,10 @@ _SHAPE = (
     Column("gini_m20_bulge", _F, "bulge statistic F of Gini and M20", ucd="src.morph.param"),
     Column("gini_m20_merger", _F, "merger statistic S of Gini and M20; mergers are above 0", ucd="src.morph.param"),
     Column(
-        "multimode", _F, "multimode statistic M: ratio of the areas of the two largest regions", ucd="src.morph.param"
+        "multimode",
+        _F,
+        "multimode statistic M, if requested: ratio of the two largest regions",
+        ucd="src.morph.param",
     ),
     Column("intensity", _F, "intensity statistic I: ratio of the two brightest peaks", ucd="src.morph.param"),
     Column("deviation", _F, "deviation statistic D: distance of the peak from the centroid", ucd="src.morph.param"),

@@ -1,5 +1,6 @@
 """Measure the galaxy in the middle of an image with statmorph."""
 
+import functools
 import math
 import warnings
 from dataclasses import dataclass
@@ -54,12 +55,15 @@ class Settings:
     psf : float or None
         Full width at half maximum of a Gaussian point spread function, for images that do not have one of their own.
     psf_unit : {"px", "arcsec"}
+    multimode : bool
+        Compute the multimode statistic, which takes as long as all others together.
     """
 
     deblend: float | None = None
     subtract_sky: bool = True
     psf: float | None = None
     psf_unit: str = "arcsec"
+    multimode: bool = False
 
 
 class Unmeasured(Exception):
@@ -119,8 +123,8 @@ def measure_image(image: Linear, settings: Settings) -> dict[str, Any]:
             level = found.level if settings.subtract_sky else 0.0
             values |= {"sky": level, "sky_noise": found.noise}
             psf = _psf(image, settings)
-            morphology = _statmorph(image, light - level, bad, found, psf, values)
-            values |= _results(morphology, image)
+            made = _statmorph(_morphology(settings.multimode), image, light - level, bad, found, psf, values)
+            values |= _results(made, image)
             values["psf"] = "none" if psf is None else "given" if image.psf is None else "image"
         except Unmeasured:
             raise
@@ -150,7 +154,18 @@ def _given(image: Linear, found: Found) -> Found:
     return Found(found.level, found.noise, segments, label) if label else found
 
 
+@functools.cache
+def _morphology(multimode: bool) -> Any:
+    """Return statmorph's class, on request without its slowest statistic."""
+    import statmorph
+
+    if multimode:
+        return statmorph.SourceMorphology
+    return type("SourceMorphology", (statmorph.SourceMorphology,), {"multimode": math.nan})
+
+
 def _statmorph(
+    morphology: Any,
     image: Linear,
     light: NDArray[np.float64],
     bad: NDArray[np.bool_],
@@ -158,7 +173,6 @@ def _statmorph(
     psf: NDArray[np.float64] | None,
     values: dict[str, Any],
 ) -> Any:
-    import statmorph
     from photutils.segmentation import SegmentationImage
 
     gain, weights = None, None
@@ -172,7 +186,7 @@ def _statmorph(
     values["noise"] = kind
     if not (found.segments[~bad] == found.label).any():
         raise Unmeasured("no pixel of the galaxy has a value and a noise", Flag.MISSING)
-    return statmorph.SourceMorphology(
+    return morphology(
         np.where(bad, 0.0, light),
         SegmentationImage(found.segments),
         found.label,

@@ -26,6 +26,7 @@ def measure(
     psf: str | None = None,
     deblend: float | None = None,
     subtract_sky: bool = True,
+    multimode: bool = False,
     keep: Sequence[str] = (),
     id: str | None = None,
     ra: str | None = None,
@@ -73,6 +74,8 @@ def measure(
         a merger count.
     subtract_sky : bool
         Subtract the sky; set it to False for images whose sky is subtracted exactly.
+    multimode : bool
+        Also compute the multimode statistic, which takes as long as all other measures together.
     keep : sequence of str
         Columns of the data to copy to the table.
     id, ra, dec : str, optional
@@ -125,7 +128,7 @@ def measure(
     bands = () if band is None else (band,)
     source = open_pictures(data, positions, detect=detect, stamp_size=stamp_size, bands=bands, id=id, ra=ra, dec=dec)
     return make_catalog(
-        Measurement(Settings(deblend, subtract_sky, width, unit)),
+        Measurement(Settings(deblend, subtract_sky, width, unit, multimode)),
         source,
         out,
         done="measured",
