@@ -1,5 +1,6 @@
 """Find the galaxy in the middle of an image: the sky, its noise, and the pixels of each object."""
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,11 +87,13 @@ def _segments(
     from scipy import ndimage
 
     smooth = ndimage.gaussian_filter(light, _SMOOTHING)
-    found = detect_sources(smooth, threshold, _LEAST_PIXELS, mask=bad)
-    if found is None:
-        return np.zeros(light.shape, np.int32)
-    if deblend is not None:
-        found = deblend_sources(smooth, found, _LEAST_PIXELS, contrast=deblend, progress_bar=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that nothing is found
+        found = detect_sources(smooth, threshold, _LEAST_PIXELS, mask=bad)
+        if found is None:
+            return np.zeros(light.shape, np.int32)
+        if deblend is not None:
+            found = deblend_sources(smooth, found, _LEAST_PIXELS, contrast=deblend, progress_bar=False)
     return np.asarray(found.data, np.int32)
 
 
