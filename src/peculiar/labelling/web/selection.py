@@ -13,7 +13,7 @@ from peculiar.errors import UsageError
 Typed = Annotated[str, StringConstraints(max_length=1000)]
 Numbers = Annotated[str, StringConstraints(max_length=100)]
 Outline = Annotated[str, StringConstraints(max_length=1000)]
-Size = Annotated[str, StringConstraints(pattern=r"^[sml]?$")]
+Size = Annotated[str, StringConstraints(pattern=r"^[sl]?$")]
 
 FLAGS = "flags"
 """Column whose values are sums of bits."""
