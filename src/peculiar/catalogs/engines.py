@@ -121,13 +121,14 @@ def _make(job: Job, *, decoders: int | None = None, watch: Callable[[int], objec
             message = f"{shard.name}: ended after {tally.rows} of {shard.stop - shard.start} rows"
             raise DataError(message)
         _check_unchanged(job)
+        size, digest = temporary.stat().st_size, file_digest(temporary)
     return Entry(
         shard=shard.name,
         fingerprint=job.fingerprint,
         content=shard.content(),
         part=path.name,
-        size=path.stat().st_size,
-        sha256=file_digest(path),
+        size=size,
+        sha256=digest,
         rows=tally.rows,
         seconds=round(time.perf_counter() - started, 3),
         classes=tally.classes,

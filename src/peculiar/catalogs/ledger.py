@@ -5,9 +5,10 @@ decides the result; each further line announces a part, or records it as complet
 ledger names every part, and nothing else in the folder is ever removed.
 """
 
+import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -16,6 +17,9 @@ from filelock import FileLock, Timeout
 from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from peculiar.errors import LedgerError, UsageError
+from peculiar.files.cache import cache_folder
+from peculiar.files.log import open_log
+from peculiar.files.places import is_remote, states
 from peculiar.files.writing import replacing, sweep
 
 _LOCK = ".lock"
@@ -126,10 +130,22 @@ class Ledger:
     def __init__(self, folder: Path, entries: dict[str, Entry]) -> None:
         self.folder = folder
         self.entries = entries
+        self._log = open_log(folder / FILE)
+        self._announced: set[str] = set()
+
+    def announce(self, parts: Iterable[str]) -> None:
+        """Record all parts that will be made in a store, where one line at a time would take too long."""
+        if is_remote(self.folder):
+            self._announced = set(parts)
+            for part in sorted(self._announced):
+                self._log.append(_line(Begun(begun=part)))
+            self._log.flush()
 
     def begin(self, part: str) -> None:
         """Record that a part is about to be made."""
-        _append(self.folder / FILE, Begun(begun=part))
+        if part not in self._announced:
+            self._log.append(_line(Begun(begun=part)))
+            self._log.flush()
 
     def drop(self, shard: str) -> None:
         """Remove the part of a shard whose input has changed."""
@@ -143,9 +159,13 @@ class Ledger:
         with suppress(OSError):  # the folder contains other files
             self.folder.rmdir()
 
+    def flush(self) -> None:
+        """Store entries that wait for it."""
+        self._log.flush()
+
     def add(self, entry: Entry) -> None:
-        """Record that a part is complete; the entry is on disk when this returns."""
-        _append(self.folder / FILE, entry)
+        """Record that a part is complete; on a disk, the entry is stored when this returns."""
+        self._log.append(_line(entry))
         self.entries[entry.shard] = entry
 
 
@@ -184,8 +204,8 @@ def open_ledger(folder: Path, header: Header, *, restart: bool, overwrite: bool 
     if folder.exists() and (not folder.is_dir() or (_holds_files(folder) and not file.exists())):
         message = f"{folder} holds other files than the parts of a catalogue; choose another output (--out)"
         raise UsageError(message)
-    lock = FileLock(folder / _LOCK)
     try:
+        lock = FileLock(_lock_of(folder))
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire(blocking=False)
     except Timeout as error:  # a subclass of OSError
@@ -198,9 +218,11 @@ def open_ledger(folder: Path, header: Header, *, restart: bool, overwrite: bool 
         sweep(folder, alone=True)
         if restart:
             _begin(file, header)
+        ledger = Ledger(folder, _read(file, header, overwrite=overwrite))
         try:
-            yield Ledger(folder, _read(file, header, overwrite=overwrite))
+            yield ledger
         finally:
+            ledger.flush()
             if folder.is_dir():
                 sweep(folder, alone=True)
 
@@ -241,16 +263,17 @@ def part_names(folder: Path) -> set[str]:
     return names
 
 
-def _append(file: Path, line: BaseModel) -> None:
-    with file.open("ab") as opened:
-        before = opened.tell()
-        try:
-            opened.write(line.model_dump_json().encode() + b"\n")
-            opened.flush()
-            os.fsync(opened.fileno())
-        except OSError as error:  # a full disk must not leave half a line before the next one
-            os.truncate(file, before)
-            raise OSError(error.errno, error.strerror, str(file)) from error
+def _line(line: BaseModel) -> bytes:
+    return line.model_dump_json().encode()
+
+
+def _lock_of(folder: Path) -> Path:
+    """Return the file that is locked: in the folder, or for one in a store, in the cache of this machine."""
+    if not is_remote(folder):
+        return folder / _LOCK
+    place = cache_folder() / "locks" / hashlib.sha256(str(folder).encode()).hexdigest()[:24]
+    place.parent.mkdir(parents=True, exist_ok=True)
+    return place
 
 
 def _read(file: Path, header: Header, *, overwrite: bool) -> dict[str, Entry]:
@@ -273,7 +296,12 @@ def _read(file: Path, header: Header, *, overwrite: bool) -> dict[str, Entry]:
         )
         raise UsageError(message)
     parsed = {one.shard: one for number, line in enumerate(lines[1:], 2) if (one := _entry(line, file, number))}
-    return {entry.shard: entry for entry in parsed.values() if _size(file.parent / entry.part) == entry.size}
+    found = states(file.parent / entry.part for entry in parsed.values())
+    return {
+        entry.shard: entry
+        for entry, state in zip(parsed.values(), found, strict=True)
+        if state is not None and state[0] == entry.size
+    }
 
 
 def read_entries(folder: Path) -> list[Entry]:
@@ -313,7 +341,3 @@ def _parse(kind: type[Line], line: bytes, file: Path, number: int) -> Line:
 
 def _holds_files(folder: Path) -> bool:
     return any(not child.name.startswith(".") for child in folder.iterdir())
-
-
-def _size(path: Path) -> int | None:
-    return path.stat().st_size if path.exists() else None

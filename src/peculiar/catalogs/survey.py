@@ -22,7 +22,6 @@ from peculiar.catalogs.tally import Summary, Tally
 from peculiar.catalogs.task import Task
 from peculiar.errors import PeculiarWarning, UsageError
 from peculiar.files.claims import Request, claiming, inputs_digest
-from peculiar.files.places import on_this_machine
 from peculiar.files.writing import check_apart, writing
 from peculiar.models.model_file import cores
 from peculiar.sources.stream import Shard, Source
@@ -97,7 +96,6 @@ def write_survey(
             raise UsageError(message)
     started = time.perf_counter()
     check_apart(out, source.path, *source.files())
-    out = on_this_machine(out, "the catalogue")
     format = format_to_write(out) if out.suffix else None
     folder = out.with_name(f"{out.name}.parts") if format else out
     shard_rows = shard_rows or _shard_rows(task, source, read_header(folder, restart=restart))
@@ -118,10 +116,11 @@ def write_survey(
         missing = [shard for shard in plan if shard.name not in ledger.entries]
         workers = max(1, min(workers, len(missing)))
         notes, task = task.notes(source), task.with_threads(max(1, cores() // workers))
-        jobs = (Job(shard, prints[shard.name], folder.resolve(), task, carried, notes) for shard in missing)
+        jobs = [Job(shard, prints[shard.name], folder.resolve(), task, carried, notes) for shard in missing]
+        ledger.announce(job.part for job in jobs)
         warned: Counter[tuple[type[Warning], str]] = Counter()
         with open_engine(count, workers, dask) as engine:
-            failed = run_jobs(jobs, engine, ledger, count, warned)
+            failed = run_jobs(iter(jobs), engine, ledger, count, warned)
         failed |= _changed_meanwhile(plan, prints, ledger)
         tally = _sum(ledger.entries.values())
         result = Summary(out, tally, failed, kept, time.perf_counter() - started)

@@ -19,6 +19,9 @@ _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(//?)(.*)", re.DOTALL)
 """An address. A path of `pathlib` has lost one of its two slashes."""
 
 
+_PICTURES_AT_ONCE = 16
+
+
 class Entry(NamedTuple):
     """A file or folder in a folder."""
 
@@ -156,6 +159,11 @@ def on_this_machine(given: str | os.PathLike[str], what: str) -> Path:
 def there(path: Path) -> bool:
     """Return whether something is at a path, also a link that leads nowhere."""
     return path.exists() if isinstance(path, RemotePath) else os.path.lexists(path)
+
+
+def at_once(path: Path) -> int:
+    """Return the number of pictures to read at a time so that none waits for a store to answer; 1 on a disk."""
+    return _PICTURES_AT_ONCE if isinstance(path, RemotePath) else 1
 
 
 def arrow_file(path: Path) -> Any:

@@ -20,7 +20,7 @@ from peculiar.errors import (
     UnknownNameError,
 )
 from peculiar.files.limits import AHEAD_BYTES
-from peculiar.files.places import full
+from peculiar.files.places import at_once, full
 from peculiar.images.decode import (
     Framing,
     compose_picture,
@@ -319,7 +319,7 @@ class Source(ABC):
         start, stop : int
             The rows to yield, from `start` to before `stop`; default: all.
         """
-        framing = framing or Framing()
+        framing, threads = framing or Framing(), max(threads, at_once(self.path))
         rows = (row for row in self.rows(start, stop) if row.label is not None or not labelled_only)
         if threads <= 1:
             yield from (decode_row(row, framing) for row in rows)
