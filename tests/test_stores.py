@@ -1,10 +1,16 @@
 """Commands whose data, tables and models are in stores: each works as with files on the disk, or refuses in words."""
 
 import io
+import os
+import signal
+import subprocess
+import sys
 import tarfile
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +20,7 @@ import pytest
 from peculiar.files import remote
 from peculiar.images.decode import encode_picture
 from pictures import draw_galaxy
+from s3_server import SECRET, Store, serving_s3
 
 fsspec = pytest.importorskip("fsspec")
 
@@ -102,6 +109,10 @@ TABLE = [
     ("data pack {s}/pictures --out {s}/packed.parquet", 0, "memory://survey/packed.parquet"),
     ("data check {s}/pictures", 0, "12"),
     ("train {s}/pictures --out {s}/run", 2, "has to be on this machine"),
+    ("predict {s}/stamps.parquet --out {s}/parts --workers 1 --views 1", 0, "memory://survey/parts"),
+    ("predict {d}/stamps.parquet --out {s}/whole.fits --workers 1 --views 1", 0, "memory://survey/whole.fits"),
+    ("predict {d}/stamps.parquet --out {s}/stamps.parquet --workers 1", 2, "was not written by peculiar"),
+    ("predict {d}/stamps.parquet --out https://host/x.parquet --workers 1", 2, "nothing can be written there"),
     ("label {s}/pictures --db {s}/labels.db", 2, "has to be on this machine"),
     ("labels export {s}/labels.db --out x.csv", 2, "memory://survey/labels.db"),
     ("export {s}/run --out x.onnx", 2, "has to be on this machine"),
@@ -121,3 +132,142 @@ def test_each_command_reads_and_writes_stores_or_says_why_not(
     assert "Traceback" not in said
     assert "sec--ret" not in told + said
     assert not Path("memory:").exists()
+
+
+def test_a_folder_of_parts_in_a_store_is_continued_and_read_back(memory: str, peculiar_command: Command) -> None:
+    words = ("predict", f"{memory}/stamps.parquet", "--workers", 1, "--views", 1, "--shard-rows", 5)
+    status, _, said = peculiar_command(*words, "--out", f"{memory}/parts")
+    assert status == 0, said
+    system = fsspec.filesystem("memory")
+    parts = sorted(one for one in system.ls("/survey/parts", detail=False) if one.endswith(".parquet"))
+    assert len(parts) == 3
+    system.rm_file(parts[1])
+    status, told, _ = peculiar_command(*words, "--out", f"{memory}/parts")
+    assert (status, "5 of them" in told or "7 of them" in told) == (0, True)
+    assert sorted(one for one in system.ls("/survey/parts", detail=False) if one.endswith(".parquet")) == parts
+    assert peculiar_command("predict", f"{memory}/stamps.parquet", "--out", "disk.parquet", *words[2:])[0] == 0
+    status, told, said = peculiar_command("search", f"{memory}/parts", "--out", "found.csv", "--top", 100)
+    assert status == 0, said
+    stored = pa.concat_tables([pa.parquet.read_table(io.BytesIO(system.cat(part))) for part in parts])
+    disk = pa.parquet.read_table("disk.parquet")
+    assert stored.select(disk.column_names).to_pylist() == disk.to_pylist()
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    """An S3 server on this machine with an empty bucket, and the environment that names it."""
+    s3fs = pytest.importorskip("s3fs")
+    pytest.importorskip("moto")
+    with serving_s3() as store:
+        for name, value in store.environment().items():
+            monkeypatch.setenv(name, value)
+        s3fs.S3FileSystem.clear_instance_cache()
+        s3fs.S3FileSystem(use_listings_cache=False).mkdir("survey")
+        yield store
+    s3fs.S3FileSystem.clear_instance_cache()
+    remote._filesystem.cache_clear()
+
+
+def fill(folder: Path, *, count: int, group: int) -> Any:
+    """Write galaxies to a folder, copy it to the bucket, and return access to the store."""
+    import s3fs
+
+    folder.mkdir()
+    furnish(folder, count, group=group)
+    system = s3fs.S3FileSystem(use_listings_cache=False)
+    for file in folder.rglob("*.*"):
+        system.put_file(str(file), f"survey/{file.relative_to(folder).as_posix()}")
+    return system
+
+
+def start(tmp_path: Path, *words: object, **environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "peculiar", *map(str, words)],
+        cwd=tmp_path,
+        env=os.environ | {"PECULIAR_CACHE": str(tmp_path / "cache")} | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def end(process: subprocess.Popen[str]) -> tuple[int, str]:
+    told, _ = process.communicate(timeout=600)
+    assert "Traceback" not in told
+    assert SECRET not in told
+    return process.returncode, told
+
+
+@pytest.mark.slow
+@pytest.mark.allow_hosts(["127.0.0.1"])
+class TestS3:
+    """Against moto's server."""
+
+    @pytest.mark.parametrize("name", ["stamps.parquet", "stamps.tar", "pictures"])
+    def test_a_busy_slow_and_breaking_store_gives_the_catalogue_of_the_disk(
+        self, name: str, s3: Store, tmp_path: Path
+    ) -> None:
+        fill(tmp_path / "survey", count=60, group=20)
+        assert end(start(tmp_path, "predict", tmp_path / "survey" / name, "--out", "disk.parquet"))[0] == 0
+        s3.busy, s3.cut, s3.slow, s3.seconds = 3, 3, 2, 1.0
+        status, told = end(start(tmp_path, "predict", f"s3://survey/{name}", "--out", "s3://survey/out.parquet"))
+        assert status == 0, told
+        assert (s3.busy, s3.cut, s3.slow) == (0, 0, 0)
+        status, told = end(start(tmp_path, "data", "convert", "s3://survey/out.parquet", "store.parquet"))
+        assert status == 0, told
+        disk, store = (pa.parquet.read_table(tmp_path / f"{one}.parquet") for one in ("disk", "store"))
+        assert store.equals(disk)
+
+    def test_a_killed_run_continues_without_losing_or_doubling_a_galaxy(self, s3: Store, tmp_path: Path) -> None:
+        system = fill(tmp_path / "survey", count=120, group=10)
+        words = ("--workers", 1, "--shard-rows", 10)
+        data = "s3://survey/stamps.parquet"
+        assert end(start(tmp_path, "predict", tmp_path / "survey/stamps.parquet", "--out", "disk.parquet"))[0] == 0
+        for kill in range(3):
+            process = start(tmp_path, "predict", data, "--out", "s3://survey/out", *words)
+            sent = len([one for one in s3.asked if one[0] == "PUT"])
+            while process.poll() is None and len([one for one in s3.asked if one[0] == "PUT"]) < sent + 4 + kill:
+                time.sleep(0.01)
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+        status, told = end(start(tmp_path, "predict", data, "--out", "s3://survey/out", *words))
+        assert status == 0, told
+        assert "of them by an earlier run" in told
+        names = sorted(one for one in system.ls("survey/out", detail=False) if one.endswith(".parquet"))
+        assert len(names) == 12
+        parts = pa.concat_tables([pa.parquet.read_table(io.BytesIO(system.cat_file(name))) for name in names])
+        assert parts.to_pylist() == pa.parquet.read_table(tmp_path / "disk.parquet").to_pylist()
+        status, told = end(start(tmp_path, "check-files", "s3://survey/out"))
+        assert status == 0, told
+
+    def test_what_is_missing_or_denied_is_said_without_secrets(self, s3: Store, tmp_path: Path) -> None:
+        fill(tmp_path / "survey", count=12, group=5)
+        line = ("predict", "s3://survey/stamps.parquet", "--out", "x.parquet", "--workers", 1)
+        for environment, data, said in (
+            ({"AWS_ACCESS_KEY_ID": "AKIAWRONG"}, None, "access is denied"),
+            ({}, "s3://nowhere/stamps.parquet", "there is no bucket 'nowhere'"),
+            ({}, "s3://survey/nothing.parquet", "there is nothing at s3://survey/nothing.parquet"),
+            ({"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, None, "connection to the store failed"),
+        ):
+            words = (line[0], data or line[1], *line[2:])
+            status, told = end(start(tmp_path, *words, **environment))
+            assert status in (1, 2), told
+            assert said in told, told
+            assert not (tmp_path / "x.parquet").exists()
+        without = dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "")
+        status, told = end(start(tmp_path, *line, HOME=str(tmp_path), **without))
+        assert (status, "credentials" in told) == (1, True), told
+
+    def test_an_object_that_vanishes_is_named_and_the_others_are_kept(self, s3: Store, tmp_path: Path) -> None:
+        system = fill(tmp_path / "survey", count=60, group=20)
+        for name in ("a", "b"):
+            system.copy("survey/stamps.parquet", f"survey/two/{name}.parquet")
+        words = ("predict", "s3://survey/two", "--out", "s3://survey/found", "--workers", 1, "--shard-rows", 20)
+        process = start(tmp_path, *words)
+        while process.poll() is None and not any("found/a.parquet" in path for _, path, _ in s3.asked):
+            time.sleep(0.01)
+        system.rm_file("survey/two/b.parquet")
+        status, told = end(process)
+        assert (status, "b.parquet" in told) == (1, True), told
+        assert len([one for one in system.ls("survey/found", detail=False) if "/a.parquet" in one]) == 3
