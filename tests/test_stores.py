@@ -210,7 +210,7 @@ class TestS3:
     ) -> None:
         fill(tmp_path / "survey", count=60, group=20)
         assert end(start(tmp_path, "predict", tmp_path / "survey" / name, "--out", "disk.parquet"))[0] == 0
-        s3.busy, s3.cut, s3.slow, s3.seconds = 3, 3, 2, 1.0
+        s3.busy, s3.cut, s3.slow, s3.seconds = 2, 2, 2, 1.0
         status, told = end(start(tmp_path, "predict", f"s3://survey/{name}", "--out", "s3://survey/out.parquet"))
         assert status == 0, told
         assert (s3.busy, s3.cut, s3.slow) == (0, 0, 0)
