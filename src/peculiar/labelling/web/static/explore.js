@@ -64,7 +64,8 @@
     }
     told(facet);
   });
-  let focus = null;
+  // Keys move an end step by step: the galaxies are renewed once it rests.
+  let focus = null, moved = 0;
   document.addEventListener("change", (event) => {
     const facet = event.target.closest?.("fieldset.facet");
     if (!facet) { return; }
@@ -73,7 +74,8 @@
     if (low || high < last) { narrow[facet.dataset.column] = [low ? at[low] : null, high < last ? at[high] : null]; }
     form().elements.narrow.value = Object.keys(narrow).length ? JSON.stringify(narrow) : "";
     focus = event.target.id;
-    form().requestSubmit();
+    clearTimeout(moved);
+    moved = setTimeout(() => form().requestSubmit(), 300);
   });
   const facets = async () => {
     const place = page("facets");
