@@ -46,7 +46,7 @@ def put(path: Path, image: NDArray[np.generic], wcs: WCS | None, **cards: object
 def names(paths: object, wanted: tuple[str, ...] = ()) -> list[list[str]]:
     """What belongs together: the files' names, with the number of the extension where it is not the first."""
     fields = find_fields(paths if isinstance(paths, list) else [paths], wanted)
-    return [[path.name + (f"[{number}]" if number else "") for path, number, _ in field] for field in fields]
+    return [[one.path.name + (f"[{one.extension}]" if one.extension else "") for one in field] for field in fields]
 
 
 def expected(folder: Path, table: Path) -> list[tuple[str | None, int, NDArray[np.float32] | None]]:
