@@ -73,7 +73,7 @@ peculiar.predict(picture="x")
 """
 
 REVEALED = (
-    'Revealed type is "def (path: str | os.PathLike[str] | None =, *, threads: int | None =) -> ',
+    'Revealed type is "def (path: str | os.PathLike[str] | None =, *, threads: int | None =, device: str | None =) -> ',
     'Revealed type is "peculiar.catalogs.catalog.Catalog"',
     'Revealed type is "pathlib.Path"',
     'Revealed type is "peculiar.models.model_file.Model"',

@@ -539,8 +539,8 @@ def test_every_page_leads_to_the_others(client: TestClient, page: str, who: str)
     client.get("/" + who)
     text = client.get(page).text
     links = re.findall(r'href="(/[^"]*)"', text[text.index('<nav aria-label="Pages">') : text.index("</nav>")])
-    own = ["/", "/grid"] if who else []
-    assert links == [*own, "/progress", "/review", "/gallery", "/map", "/who"]
+    own, rated = (["/", "/grid"], ["/anomalies"]) if who else ([], [])
+    assert links == [*own, "/progress", "/review", "/gallery", "/map", *rated, "/who"]
 
 
 @pytest.mark.parametrize("page", ["/", "/grid", "/gallery", "/galaxy/3"])

@@ -69,8 +69,6 @@ def rank_labels(embeddings: NDArray[np.float32], labels: Sequence[str], groups: 
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
 
     try:
         from cleanlab.filter import find_label_issues
@@ -85,11 +83,14 @@ def rank_labels(embeddings: NDArray[np.float32], labels: Sequence[str], groups: 
         raise LabelError(message)
     classes, numbers = np.unique(np.asarray(labels), return_inverse=True)
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=SEED)
-    classifier = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=200))
+    # One scale for all directions: each at a scale of its own, noise would count as much as galaxies do.
+    centred = embeddings - embeddings.mean(axis=0)
+    scaled = centred / max(float(centred.std()), 1e-12)
+    classifier = LogisticRegression(C=0.01, max_iter=200)
     with warnings.catch_warnings():
         # The last digits of a probability do not affect the ranking.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        chances = cross_val_predict(classifier, embeddings, numbers, groups=groups, cv=folds, method="predict_proba")
+        chances = cross_val_predict(classifier, scaled, numbers, groups=groups, cv=folds, method="predict_proba")
     quality = get_label_quality_scores(numbers, chances, method="normalized_margin")
     doubted = find_label_issues(numbers, chances, n_jobs=1)
     others = chances.copy()
