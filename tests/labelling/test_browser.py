@@ -48,7 +48,7 @@ PAGES = [
     ("Ada", "/gallery?by=p_odd&where=p_odd+>+0.5&cone=150.3,1.7,0.5", "", ".tiles img"),
     ("Ada", "/gallery?where=nonsense", "", "[role=alert]:not([hidden])"),
     ("Ada", "/galaxy/7", "", ".chances"),
-    ("Ada", "/gallery?narrow=%7B%22p_odd%22:[0.5,null]%7D&size=l", "", ".tiles.big img"),
+    ("Ada", "/gallery?narrow=%7B%22p_odd%22:[0.5,null]%7D&size=l", "", ".tiles[data-size=l] img"),
     ("Ada", "/galaxy/7?place=7", "", ".way a"),
     ("Ada", "/facets", "", ".facet"),
     ("Ada", "/map?by=p_odd&colour=p_odd", "", ".field[data-ready]"),

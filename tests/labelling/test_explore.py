@@ -270,7 +270,7 @@ def test_tiles_say_what_they_are_sorted_by(client: TestClient) -> None:
     assert "away</small>" in client.get("/gallery", params={"cone": "150.1,1.9,1"}).text
     assert "<small>" not in client.get("/gallery").text
     large = client.get("/gallery", params={"size": "l"}).text
-    assert 'class="tiles big"' in large
+    assert 'class="tiles" data-size="l"' in large
     assert "/large?" in large
 
 
