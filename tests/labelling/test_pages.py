@@ -95,7 +95,7 @@ def test_a_grid_keeps_its_choices_and_says_what_it_stored(client: TestClient) ->
     chosen = [re.search(rf'name="{name}".*?<option value="(-?\d)" selected', page) for name in ("yes", "no")]
     assert [one[1] for one in chosen if one] == ["0", "1"]
     told = re.sub(r"<[^>]+>", "", page)
-    assert "Stored: not odd for 3, odd for 21." in told
+    assert "Stored: odd for 21, not odd for 3." in told
     assert "stored" not in client.get("/grid").text.partition("<form")[0]
 
 
