@@ -1,4 +1,4 @@
-"""Where data are: the path of a file or folder on this machine, or the address of one in a store.
+"""Paths of files and folders, on this machine or in a store.
 
 Everything that a user names is opened through `place`. An address (``s3://``, ``gs://``, ``https://``, ``hf://`` or
 another of fsspec's) becomes a `peculiar.files.remote.RemotePath`, which is a path whose methods ask the store, so that
@@ -62,7 +62,7 @@ def place(given: str | os.PathLike[str]) -> Path:
 
 
 def places(given: Any) -> Any:
-    """Return what was given with each path, also within lists, as `place` returns it; other values as they are."""
+    """Apply `place` to each path, also within lists; return other values unchanged."""
     if isinstance(given, Path):
         return place(given)
     return [places(one) for one in given] if isinstance(given, list | tuple) else given

@@ -68,7 +68,7 @@ _WHERE = {
     "hf": "HF_TOKEN or hf auth login",
     "https": "~/.netrc, or a signed address",
 }
-"""Where credentials come from."""
+"""Sources of credentials, by scheme."""
 
 # The parts of addresses that no message shows, by the addresses without them. They are pickled with a path, so that
 # worker processes can read.
@@ -165,7 +165,7 @@ _VERSIONS = (
     *("ETag", "etag", "Content-MD5", "Digest", "LastModified", "Last-Modified"),
     *("mtime", "updated", "created", "generation", "blob_id"),
 )
-"""What stores call the version of an object, or its time."""
+"""Names, in the answers of stores, of the version of an object or its time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from peculiar.labelling.web.session import REQUESTED, Session
 ON_GRID, ON_LIKELY = 24, 40
 
 LATER, SKIPPED = -2, -1
-"""What becomes of galaxies that were struck out: they are asked about one by one, or skipped; else an answer."""
+"""Choices for galaxies that were struck out: ask about them one by one, or skip them; other numbers are an answer."""
 
 Choice = Annotated[int | Absent, Query(ge=0, le=9)]
 OtherChoice = Annotated[int, Query(ge=-2, le=9)]
@@ -78,7 +78,7 @@ def add_batches(app: FastAPI, session: Session, gallery: Gallery | None, pages: 
 
 
 def _stored(session: Session, me: str | None, batch: str) -> dict[str, Any]:
-    """Return what was stored together, for `stored.html`."""
+    """Return the answers of one batch, counted, for `stored.html`."""
     events = session.batch(me, batch) if me and batch else []
     counts = Counter(one.answer if one.kind == "answer" else f"({one.kind})" for one in events)
     return {
