@@ -48,7 +48,8 @@ def noise(values: NDArray[np.floating[Any]], level: Any = None, *, axis: int | N
     2.0
     """
     middle = np.median(values, axis=axis, keepdims=axis is not None) if level is None else level
-    return _NORMAL * np.median(np.abs(values - middle), axis=axis)
+    away = np.abs(values - middle)
+    return _NORMAL * (_median(away.ravel()) if axis is None else np.median(away, axis=axis))
 
 
 def sky(light: NDArray[np.floating[Any]]) -> tuple[float, float]:
