@@ -17,6 +17,8 @@ from pictures import draw_galaxy
 os.environ.setdefault("KERAS_BACKEND", "torch")
 # Before anything makes a console: messages are plain text, whatever the terminal that the tests run in.
 os.environ["TTY_COMPATIBLE"] = "0"
+# Tests run in as many processes as there are cores; more threads of matrix products would only spin.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A shell that runs the tests in the background makes them ignore Ctrl-C, and the programs that they start, too.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
