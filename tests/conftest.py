@@ -271,6 +271,15 @@ def peculiar_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mon
 
 
 @pytest.fixture
+def memory_store(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """fsspec's store in memory, empty; all its instances share their files and folders."""
+    system = pytest.importorskip("fsspec").filesystem("memory")
+    monkeypatch.setattr(type(system), "store", {})
+    monkeypatch.setattr(type(system), "pseudo_dirs", [""])
+    return system
+
+
+@pytest.fixture
 def full_disk() -> Path:
     device = Path("/dev/full")
     if not device.is_char_device():

@@ -62,15 +62,12 @@ def furnished_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def memory(furnished_store: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def memory(furnished_store: Path, memory_store: Any, monkeypatch: pytest.MonkeyPatch) -> str:
     """The address of a store in memory that holds the furnished folder."""
     monkeypatch.setattr(remote, "WAITS", (0.0,))
-    system = fsspec.filesystem("memory")
-    system.store.clear()
     for file in furnished_store.rglob("*.*"):
-        system.pipe_file(f"/survey/{file.relative_to(furnished_store).as_posix()}", file.read_bytes())
-    yield "memory://survey"
-    system.store.clear()
+        memory_store.pipe_file(f"/survey/{file.relative_to(furnished_store).as_posix()}", file.read_bytes())
+    return "memory://survey"
 
 
 READ = ["stamps.parquet", "stamps.tar", "pictures"]

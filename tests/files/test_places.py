@@ -2,7 +2,6 @@
 
 import errno
 import pickle
-from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -18,14 +17,11 @@ fsspec = pytest.importorskip("fsspec")
 
 
 @pytest.fixture
-def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """fsspec's store in memory, with three files, and no waiting between attempts."""
+def store(memory_store: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A store in memory with three files, and no waiting between attempts."""
     monkeypatch.setattr(remote, "WAITS", (0.0, 0.0))
-    system = fsspec.filesystem("memory")
-    system.store.clear()
-    system.pipe({"/b/a.txt": b"0123456789" * 50_000, "/b/x/one.parquet": b"1", "/b/x/y/two.parquet": b"2"})
-    yield system
-    system.store.clear()
+    memory_store.pipe({"/b/a.txt": b"0123456789" * 50_000, "/b/x/one.parquet": b"1", "/b/x/y/two.parquet": b"2"})
+    return memory_store
 
 
 @pytest.mark.parametrize(
