@@ -723,18 +723,18 @@ def searches(stock: Stock) -> Made:
     )
     good = (stock.folder / "cat.parquet").read_bytes()
     for name, content in {"no embeddings": bare, "embeddings of NaN": nan, "embeddings of many widths": ragged}.items():
-        for verb in (["similar", "c.parquet", "--id", "g0"], ["anomalies", "c.parquet"], ["map", "c.parquet"]):
+        for verb in (["similar", "c.parquet", "--galaxy", "g0"], ["anomalies", "c.parquet"], ["map", "c.parquet"]):
             yield f"{verb[0]}, {name}", {"c.parquet": content}, ["search", *verb, "--out", "out.csv"]
     here = {"c.parquet": good, "t.csv": b"a,b\n1,2\n", "bad.png": b"no picture"}
     for verb in (
-        ["similar", "c.parquet", "--id", "nobody"],
+        ["similar", "c.parquet", "--galaxy", "nobody"],
         ["similar", "c.parquet"],
         ["similar", "c.parquet", "--picture", "nothing.png"],
         ["similar", "c.parquet", "--picture", "bad.png"],
-        ["similar", "c.parquet", "--id", "g0", "--top", "0"],
-        ["similar", "c.parquet", "--id", "g0", "--out", "out.xyz"],
-        ["similar", "c.parquet", "--id", "g0", "--sheet", "s.png"],
-        ["similar", "c.parquet", "--id", "g0", "--sheet", "s.png", "--pictures", "nowhere"],
+        ["similar", "c.parquet", "--galaxy", "g0", "--top", "0"],
+        ["similar", "c.parquet", "--galaxy", "g0", "--out", "out.xyz"],
+        ["similar", "c.parquet", "--galaxy", "g0", "--sheet", "s.png"],
+        ["similar", "c.parquet", "--galaxy", "g0", "--sheet", "s.png", "--pictures", "nowhere"],
         ["anomalies", "c.parquet", "--interesting", "t.csv"],
         ["anomalies", "c.parquet", "--method", "magic"],
         ["odd", "c.parquet", "--by", "magic"],
@@ -926,7 +926,7 @@ def options(stock: Stock) -> Made:
             ["--answers", "3"], ["--purity", "2"], ["--purity", "0.9", "--completeness", "0.9"], ["--seed", "-1"],
             ["--labels", "nothing.csv"], ["--labels", "t.parquet"], ["--where", "ra >"], ["--pictures", "nothing"],
         )),
-        ["explain", "t.parquet", "--id", "nobody"], ["explain", "t.parquet", "--answer", "nope"],
+        ["explain", "t.parquet", "--galaxy", "nobody"], ["explain", "t.parquet", "--answer", "nope"],
         ["explain", "t.parquet", "--count", "0"], ["explain", "t.parquet", "--question", "nope"],
         ["teach", "nothing.csv", "--catalog", "c.parquet", "--out", "m.onnx"],
         ["data", "get", "nope", "--out", "x.npz"], ["data", "get", "simulated", "--count", "0", "--out", "x.npz"],

@@ -169,8 +169,8 @@ def test_a_head_on_a_table_answers_for_the_whole_catalogue(catalog: Path, table:
 @pytest.mark.parametrize(
     "words",
     [
-        ["similar", "--id", "G-003.jpg", "--out", "found.parquet"],
-        ["similar", "--id", "G-003.jpg", "--json"],
+        ["similar", "--galaxy", "G-003.jpg", "--out", "found.parquet"],
+        ["similar", "--galaxy", "G-003.jpg", "--json"],
         ["anomalies", "--method", "neighbours"],
         ["map", "--out", "map.parquet"],
     ],

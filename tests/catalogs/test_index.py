@@ -117,14 +117,14 @@ def test_without_faiss_it_is_said_what_to_install(heaps: Path, monkeypatch: pyte
     monkeypatch.setitem(sys.modules, "faiss", None)
     with pytest.raises(MissingExtraError, match=r"approximate search needs .* pip install 'peculiar\[faiss\]'"):
         Catalog(heaps).similar(["g0"], approximate=True)
-    result = CliRunner().invoke(app, ["search", "similar", str(heaps), "--id", "g0", "--approximate"])
+    result = CliRunner().invoke(app, ["search", "similar", str(heaps), "--galaxy", "g0", "--approximate"])
     assert result.exit_code == 1
 
 
 @pytest.mark.usefixtures("indexed")
 def test_the_command_says_what_share_it_finds(heaps: Path, tmp_path: Path) -> None:
     out = tmp_path / "found.csv"
-    command = ["search", "similar", str(heaps), "--id", "g0", "--approximate", "--top", "5", "--out", str(out)]
+    command = ["search", "similar", str(heaps), "--galaxy", "g0", "--approximate", "--top", "5", "--out", str(out)]
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 0
     assert "% of the nearest 50" in result.output

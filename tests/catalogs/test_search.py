@@ -392,7 +392,7 @@ def test_the_commands(tiny_catalog: Path, tiny_survey: Path) -> None:
     assert run(catalog, "--columns", "id,p_ringed", "--top", "3").split()[:2] == ["id", "p_ringed"]
     assert '"without_picture": []' in run(catalog, "--top", "1", "--json")
     assert "sim-000" in run(catalog, "--cone", "150,2,1arcsec")
-    run("similar", catalog, "--id", "sim-001", "--out", "s.csv", "--sheet", "s.png", "--pictures", survey)
+    run("similar", catalog, "--galaxy", "sim-001", "--out", "s.csv", "--sheet", "s.png", "--pictures", survey)
     assert Path("s.csv").is_file()
     assert Path("s.png").is_file()
     assert "entropy" in run("odd", catalog, "--by", "uncertainty")

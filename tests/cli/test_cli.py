@@ -661,13 +661,11 @@ def test_ratings_and_pictures_by_another_column_of_ids(
     pa.parquet.write_table(table.rename_columns(names).append_column("id", [["x"] * len(table)]), "p.parquet")
     Path("r.csv").write_text("id,other,interesting\n1,sim-001,yes\n2,sim-002,no\n")
     sheet = ("--sheet", "s.png", "--pictures", "p.parquet", "--top", 3)
-    for words in (("query",), ("odd",), ("similar", "--id", "sim-003"), ("anomalies", "--interesting", "r.csv")):
-        given = ("--id-column", "other", "--json", "--overwrite")
+    for words in (("query",), ("odd",), ("similar", "--galaxy", "sim-003"), ("anomalies", "--interesting", "r.csv")):
+        given = ("--id", "other", "--json", "--overwrite")
         status, output, errors = peculiar_command("search", words[0], tiny_catalog, *words[1:], *sheet, *given)
         assert status == 0, errors
         assert json.loads(output)["without_picture"] == []
-    status, _, errors = peculiar_command(
-        "search", "anomalies", tiny_catalog, "--interesting", "r.csv", "--id-column", "nope"
-    )
+    status, _, errors = peculiar_command("search", "anomalies", tiny_catalog, "--interesting", "r.csv", "--id", "nope")
     assert status == 2
     assert "no column 'nope'" in errors

@@ -140,10 +140,19 @@ def test_the_examples_do_what_they_say(surroundings: Path, tmp_path: Path, monke
     assert not failed, "\n".join(failed)
 
 
+def test_id_names_a_column_in_every_command() -> None:
+    given = {
+        (name, option.name): option.help
+        for name, command in COMMANDS.items()
+        for option in command.params
+        if "--id" in option.opts
+    }
+    assert len(given) > 15
+    assert not [one for one, text in given.items() if not text.startswith(("Column of ids", "Field of a subject"))]
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_common_options_have_one_order(name: str) -> None:
     options = [option.opts[0] for option in COMMANDS[name].params]
-    if name in ("explain", "search similar"):  # there --id names galaxies
-        options.remove("--id")
     common = [option for option in options if option in ORDER + LATER]
     assert common == sorted(common, key=(ORDER + LATER).index)

@@ -74,7 +74,7 @@ VERBS = [
     ("evaluate", "data", "--labels", "labels.csv", "--out", "report", "--json"),
     ("explain", "data", "--count", "1", "--out", "explained", "--json"),
     ("search", "catalog.parquet", "--json"),
-    ("search", "similar", "catalog.parquet", "--id", "g1.fits", "--json"),
+    ("search", "similar", "catalog.parquet", "--galaxy", "g1.fits", "--json"),
     ("search", "odd", "catalog.parquet", "--json"),
     ("search", "anomalies", "catalog.parquet", "--json"),
     ("teach", "labels.csv", "--label", "mine", "--catalog", "catalog.parquet", "--out", "mine.onnx", "--json"),

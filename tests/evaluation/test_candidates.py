@@ -27,7 +27,6 @@ def model(digest: str = MINE) -> Candidate:
         name=f"mine {digest[:12]}",
         folder=Path("somewhere"),
         about=lambda _, __: pytest.fail("a table is not classified"),
-        in_part=lambda _: True,
         settings={"part": "all", "views": 2},
         trained_on=Seen((pack_ids(["g0"]),)).among,
         digest=digest,
@@ -125,9 +124,28 @@ def test_what_was_trained_on_is_scored_on_request_and_said() -> None:
         LabelError, match=r"none of the 1 labelled galaxies of c is left to score; .*--include-training"
     ):
         model().choose(["g0"], Path("c"))
-    nowhere = replace(model(), in_part=lambda _: False, settings={"part": "test"})
+    nowhere = replace(model(), part="test", sizes={"validation_size": 0.0, "test_size": 0.0})
     with pytest.raises(LabelError, match="none is in the part test; score all"):
         nowhere.choose(["g0"], Path("c"))
+
+
+@pytest.mark.parametrize(
+    ("ids", "told", "part", "there"),
+    [
+        (["test/1", "train/2", "valid/3"], None, "test", [True, False, False]),
+        (["test/1", "train/2", "valid/3"], None, "validation", [False, False, True]),
+        (["test/1", "train/2", "valid/3"], None, "training", [False, True, False]),
+        (["test/1", "train/2", "valid/3"], None, "all", [True, True, True]),
+        (["1", "2", "3"], {"1": "test", "3": "validation"}, "training", [False, True, False]),
+        (["test/1", "2", "3"], {"test/1": "test"}, "test", [True, False, False]),
+    ],
+)
+def test_folders_that_name_parts_are_believed(
+    ids: list[str], told: dict[str, str] | None, part: str, there: list[bool]
+) -> None:
+    # All others would be in the test part by the hash of their ids.
+    one = replace(model(), part=part, sizes={"validation_size": 0.0, "test_size": 1.0}, trained_on=None)
+    assert one.choose(ids, Path("c"), told).taken.tolist() == there
 
 
 @pytest.mark.parametrize(

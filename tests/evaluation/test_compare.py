@@ -215,3 +215,17 @@ def test_files_of_one_name_are_told_apart(two: tuple[Path, Path, Path], tmp_path
     assert found.names == (str(two[0]), str(again))
     assert compare(two[0], two[0], labels=two[2]).names == ("old.parquet (first)", "old.parquet (second)")
     assert peculiar.compare is compare
+
+
+@pytest.mark.parametrize("damage", [b"", b"PAR1 cut short", b"\0\0\0\0 damaged"])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_damaged_catalogue_is_named_and_not_taken_for_a_model(
+    peculiar_command: Any, two: tuple[Path, Path, Path], damage: bytes, *, first: bool
+) -> None:
+    Path("bad.parquet").write_bytes(damage)
+    sides = ("bad.parquet", two[0]) if first else (two[0], "bad.parquet")
+    for labels in (("--labels", two[2]), ()):
+        status, _, errors = peculiar_command("compare", *sides, *labels)
+        assert status == 1
+        assert errors.startswith("error: bad.parquet: ")
+        assert "model" not in errors

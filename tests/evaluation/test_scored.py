@@ -90,6 +90,24 @@ def test_the_parts_of_a_model_file_make_up_the_whole(tiny_survey: Path, tiny_mod
         file_candidate(model, part="tset")
 
 
+def test_folders_of_parts_are_scored_by_their_names(tiny_model: Path, plain_pictures: list[bytes]) -> None:
+    for folder in ("train", "valid", "test"):
+        for number, picture in enumerate(plain_pictures):
+            file = Path("all", folder, ("round", "edge_on")[number % 2], f"{number}.png")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(picture)
+    model = load_model(tiny_model)
+
+    def ids(path: str, part: str) -> list[str]:
+        return score_pictures(open_source(path), file_candidate(model, part=part), question="clean5").ids
+
+    with pytest.warns(PeculiarWarning, match="are taken for parts of a split"):
+        assert {id_.split("/")[0] for id_ in ids("all", "test")} == {"test"}
+    assert len(ids("all/test", "test")) == len(ids("all/valid", "validation")) == len(plain_pictures)
+    with pytest.raises(LabelError, match="none is in the part training"):
+        ids("all/test", "training")
+
+
 def test_columns_follow_the_rows_that_are_scored(tiny_survey: Path, tiny_model: Path) -> None:
     source = open_source(tiny_survey, label="four_class")
     scored = score_pictures(source, file_candidate(load_model(tiny_model), part="test"))

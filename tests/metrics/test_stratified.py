@@ -65,12 +65,24 @@ def test_inclusion_probabilities_are_those_of_repeated_draws() -> None:
     assert (np.abs(counts / 400 - told) < 5 * np.sqrt(told * (1 - told) / 400) + 1e-9).all()
 
 
-def test_a_larger_sample_contains_the_smaller_one() -> None:
-    strata = stratify(scores_of())
-    small, large = (set(draw_sample(strata, count, seed=5).rows.tolist()) for count in (100, 250))
-    assert len(small) == 100
-    assert len(large) == 250
-    assert small < large
+@pytest.mark.parametrize(
+    "scores",
+    [
+        scores_of(),
+        scores_of(60),
+        np.repeat([0.0, 0.2, 0.9], [900, 90, 10]),
+        np.random.default_rng(2).lognormal(0, 2, 1024),
+    ],
+    ids=["many", "few", "equal", "no probabilities"],
+)
+def test_as_many_are_drawn_as_asked_and_a_larger_sample_contains_the_smaller_one(scores: np.ndarray) -> None:
+    strata, before = stratify(scores), set[int]()
+    for count in (1, 39, 40, 41, 42, 59, 100, 250, 10_000):
+        drawn = draw_sample(strata, count, seed=5).rows.tolist()
+        assert len(drawn) == len({*drawn}) == min(max(count, len(strata.sizes)), len(scores))
+        assert before <= {*drawn}
+        assert {*strata.numbers[drawn]} == {*range(len(strata.sizes))}
+        before = {*drawn}
 
 
 def test_all_are_drawn_if_there_are_fewer() -> None:

@@ -96,7 +96,8 @@ def run(*words: object) -> Any:
 
 
 def test_the_command_explains_a_model_file(tiny_survey: Path, tiny_model: Path, tmp_path: Path) -> None:
-    words = ("explain", tiny_survey, "--model", tiny_model, "--label", "clean5", "--id", "sim-007", "--id", "sim-010")
+    chosen = ("--galaxy", "sim-007", "--galaxy", "sim-010")
+    words = ("explain", tiny_survey, "--model", tiny_model, "--label", "clean5", *chosen)
     done = run(*words, "--out", tmp_path / "out", "--json")
     assert done.exit_code == 0, done.output
     one, other = json.loads(done.stdout)

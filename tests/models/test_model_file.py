@@ -189,6 +189,25 @@ def test_a_missing_file_a_folder_and_garbage(tiny_model: Path, tmp_path: Path) -
             load_model("bad.onnx")
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "kind"),
+    [
+        ("c.parquet", b"PAR1 cut short", "a table"),
+        ("c.parquet", b"\0\0\0\0 damaged", r"a damaged table, going by its suffix \.parquet"),
+        ("c.fits", b"\0\0\0\0 damaged", r"a damaged table, going by its suffix \.fits"),
+        ("c.csv", b"id,p_odd\n1,0.5\n", "a table"),
+        ("notes.txt", b"id,p_odd\n1,0.5\n", "text"),
+        ("m.onnx", b"no model", "text"),
+        ("m.onnx", b"", "an empty file"),
+        ("c.parquet", b"", "an empty file"),
+    ],
+)
+def test_another_kind_of_file_is_called_by_its_kind(name: str, content: bytes, kind: str) -> None:
+    Path(name).write_bytes(content)
+    with pytest.raises(ModelError, match=rf"{re.escape(name)} is not a model file, but {kind}.*; give an \.onnx file"):
+        load_model(name)
+
+
 def test_the_folder_of_a_run_stands_for_its_model_file(tiny_model: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     folder.mkdir()

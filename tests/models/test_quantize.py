@@ -11,7 +11,7 @@ from peculiar.models.calibrate import calibrate
 from peculiar.models.model_file import Model, load_model
 from peculiar.models.quantize import pictures_for_ranges, quantize
 from peculiar.sources import open_source
-from peculiar.sources.split import part_of
+from peculiar.sources.split import part_rule
 
 
 def read(model: Model, path: Path) -> np.ndarray:
@@ -51,9 +51,9 @@ def test_weights_are_bytes_and_the_batch_changes_nothing(tmp_path: Path, tiny_su
 
 def test_ranges_are_those_of_training_pictures(tiny_survey: Path, tiny_model: Path) -> None:
     model, source = load_model(tiny_model), open_source(tiny_survey)
-    sizes = {"validation_size": 0.3, "test_size": 0.3}
-    training = [part_of(id_, **sizes) == "training" for id_ in source.ids()]
-    np.testing.assert_array_equal(pictures_for_ranges(model, [source], sizes), read(model, tiny_survey)[training])
+    part_in = part_rule({}, validation_size=0.3, test_size=0.3)
+    training = [part_in(id_) == "training" for id_ in source.ids()]
+    np.testing.assert_array_equal(pictures_for_ranges(model, [source], part_in), read(model, tiny_survey)[training])
 
 
 def test_what_is_in_eight_bits_already(tmp_path: Path, tiny_survey: Path, tiny_model: Path) -> None:

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from peculiar.models.embed import Embedded
 from peculiar.questions.question import Question
+from peculiar.sources.split import PARTS, part_rule, parts_in, split_by_id
 from peculiar.training.held_out import compare, find_parts, guessing, head_without, too_few
 
 SHAPE = Question("shape", ("round", "flat"))
@@ -104,3 +105,19 @@ def test_guessing_knows_how_frequent_classes_are() -> None:
     found = guessing(np.repeat([0, 1], [75, 25]), 3)
     assert found["log_loss"] == pytest.approx(-(0.75 * np.log(0.75) + 0.25 * np.log(0.25)))
     assert found["balanced_accuracy"] == 0.5
+
+
+@pytest.mark.parametrize(
+    "folders", ["other", "train", "test", "train test", "train valid", "test valid", "train valid test"]
+)
+def test_scoring_and_calibration_know_the_parts_of_training(folders: str) -> None:
+    ids = [f"{folder}/{number}.png" for folder in folders.split() for number in range(60)]
+    told, sizes = parts_in(ids), {"validation_size": 0.2, "test_size": 0.3}
+    by_hash = split_by_id(ids, **sizes)
+    trained = (
+        find_parts(ids, [], validation_size=0.2).by_id(ids)
+        if told
+        else {ids[row]: part for part in PARTS for row in getattr(by_hash, part)}
+    )
+    part_in = part_rule(told, **sizes)
+    assert {id_: part_in(id_) for id_ in ids} == trained

@@ -121,9 +121,10 @@ def compare(
 
 def _has_classes(path: Path) -> bool:
     """Return whether a path is a table with a column ``class``, such as a catalogue."""
-    from peculiar.tables.reader import TableReader, is_table
+    from peculiar.evaluation.compare import is_answers
+    from peculiar.tables.reader import TableReader
 
-    return path.suffix.lower() != ".onnx" and is_table(path) and "class" in TableReader(path).columns
+    return is_answers(path) and "class" in TableReader(path).columns
 
 
 def _refuse_without_labels(**options: object) -> None:

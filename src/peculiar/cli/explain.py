@@ -9,10 +9,10 @@ import typer
 from peculiar.cli.options import (
     DataFiles,
     Device,
+    IdColumn,
     Json,
     Label,
     ModelOrRun,
-    OnlyIdColumn,
     Overwrite,
     Views,
     producing,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = (
     "peculiar explain pictures/",
-    "peculiar explain galaxies.npz --id galaxies-12 --id galaxies-345 --answer Merger",
+    "peculiar explain galaxies.npz --galaxy galaxies-12 --galaxy galaxies-345 --answer Merger",
 )
 
 
@@ -39,13 +39,15 @@ def explain(
     ] = None,
     model: ModelOrRun = None,
     label: Label = None,
+    id_column: IdColumn = None,
     ids: Annotated[
         list[str] | None,
         typer.Option(
-            "--id", metavar="<str>", help="Explain this galaxy; may be given several times. Model files only."
+            "--galaxy",
+            metavar="<str>",
+            help="Id of a galaxy to explain; may be given several times. Model files only.",
         ),
     ] = None,
-    id_column: OnlyIdColumn = None,
     question: Annotated[
         str | None, typer.Option(help="Question of a model file; default: the one that the labels answer.")
     ] = None,
@@ -64,8 +66,8 @@ def explain(
     from peculiar.sources import open_source
 
     if model is not None and model_file_of(model).is_dir():
-        given = {"--id": ids, "--question": question, "--answer": answer, "--views": views, "--json": as_json or None}
-        stray = [name for name, value in given.items() if value is not None]
+        given = {"galaxy": ids, "question": question, "answer": answer, "views": views, "json": as_json or None}
+        stray = [f"--{name}" for name, value in given.items() if value is not None]
         if stray:
             message = f"{', '.join(stray)}: only for model files; {model} is a run, whose feature maps are drawn"
             raise UsageError(message)

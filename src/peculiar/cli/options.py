@@ -77,14 +77,9 @@ IdColumn = Annotated[
     str | None,
     typer.Option(
         "--id",
-        "--id-column",
         help="Column of ids of a table; default: found by name.",
         show_default=False,
     ),
-]
-OnlyIdColumn = Annotated[
-    str | None,
-    typer.Option("--id-column", help="Column of ids of a table; default: found by name.", show_default=False),
 ]
 RaColumn = Annotated[
     str | None,
@@ -149,7 +144,11 @@ Views = Annotated[
     typer.Option(help="Views per picture to average over, 1 to 8: turned and mirrored; default: that of the model."),
 ]
 Part = Annotated[
-    str, typer.Option(help="Part of the model file's split to score, by the ids: test, validation, training, or all.")
+    str,
+    typer.Option(
+        help="Part of the model file's split to score, by folders of that name or else by the ids: test, "
+        "validation, training, or all."
+    ),
 ]
 Weights = Annotated[str, typer.Option(help="Weights of a run: last (epoch) or best.")]
 IncludeTraining = Annotated[

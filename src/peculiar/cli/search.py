@@ -17,7 +17,6 @@ from peculiar.cli.options import (
     IdColumn,
     Join,
     Json,
-    OnlyIdColumn,
     Overwrite,
     RaColumn,
     framing,
@@ -99,13 +98,6 @@ class Selection:
 
 
 @dataclass(frozen=True, slots=True)
-class SelectionBesideIds(Selection):
-    """The same where ``--id`` names a galaxy."""
-
-    id_column: OnlyIdColumn = None
-
-
-@dataclass(frozen=True, slots=True)
 class Output:
     """Options that say where the result goes."""
 
@@ -162,7 +154,7 @@ def search_query(
 @app.command(
     "similar",
     **with_examples(
-        "peculiar search similar catalog.parquet --id 12 --id 345",
+        "peculiar search similar catalog.parquet --galaxy 12 --galaxy 345",
         "peculiar search similar catalog.parquet --picture ring.png --sheet similar.png --pictures stamps/",
     ),
 )
@@ -173,12 +165,12 @@ def search_similar(
     *,
     ids: Annotated[
         list[str] | None,
-        typer.Option("--id", metavar="<str>", help="Id of an example galaxy; may be given several times."),
+        typer.Option("--galaxy", metavar="<str>", help="Id of an example galaxy; may be given several times."),
     ] = None,
     picture: Annotated[
         list[Path] | None,
         typer.Option(
-            metavar="<path>", help="Picture of your own as an example; may be given several times, and with --id."
+            metavar="<path>", help="Picture of your own as an example; may be given several times, and with --galaxy."
         ),
     ] = None,
     model: Annotated[
@@ -187,7 +179,7 @@ def search_similar(
     device: Device = "auto",
     embeddings: Embeddings = None,
     embeddings_id: EmbeddingsId = None,
-    selection: SelectionBesideIds,
+    selection: Selection,
     top: Top = 50,
     approximate: Annotated[
         bool,

@@ -1,6 +1,6 @@
 """Models that can be scored (a run, a model file, the model behind a table), and the galaxies to score them on."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,7 +15,7 @@ from peculiar.models.predict import Classifier
 from peculiar.models.provenance import Maker, read_maker
 from peculiar.models.seen import SEEN, Seen, pack_ids
 from peculiar.questions.question import Question
-from peculiar.sources.split import PARTS, part_of
+from peculiar.sources.split import PARTS, part_rule, parts_in
 from peculiar.sources.stream import Source
 from peculiar.tables.reader import TableReader, as_table
 from peculiar.text import counted
@@ -33,8 +33,10 @@ class Candidate:
     about : callable
         Function of the name of a question, or None, and a source, that returns the classifier for the question;
         default: the question that the labels of the source answer.
-    in_part : callable
-        Function of an id that returns whether the galaxy is in the requested part.
+    part : str
+        The requested part, one of `peculiar.sources.split.PARTS`, or "all".
+    sizes : dict of str to float
+        ``validation_size`` and ``test_size`` of its split.
     settings : dict
         Settings by the names of the options.
     trained_on : callable
@@ -61,8 +63,9 @@ class Candidate:
     name: str
     folder: Path
     about: Callable[[str | None, Source], Classifier]
-    in_part: Callable[[str], bool]
     settings: dict[str, Any]
+    part: str = "all"
+    sizes: dict[str, float] = field(default_factory=dict)
     trained_on: Callable[[Sequence[str]], NDArray[np.bool_]] | None = None
     include_training: bool = False
     digest: str = ""
@@ -79,22 +82,33 @@ class Candidate:
         """Description of the model."""
         return f"{self.name}, {self.weights}" if self.weights else self.name
 
-    def choose(self, ids: Sequence[str], path: Path) -> "Choice":
-        """Return the choice of galaxies that it may be scored on; `path` is for messages.
+    def choose(self, ids: Sequence[str], path: Path, told: Mapping[str, str] | None = None) -> "Choice":
+        """Return the choice of galaxies that it may be scored on.
+
+        Parameters
+        ----------
+        ids : sequence of str
+        path : path
+            For messages.
+        told : mapping of str to str, optional
+            The parts that folders or files name, by id; default: those of the folders in the ids.
 
         Raises
         ------
         LabelError
             If no galaxy is left.
         """
-        there = np.array([self.in_part(id_) for id_ in ids], dtype=bool)
+        there = np.ones(len(ids), dtype=bool)
+        if self.part != "all":
+            part_in = part_rule(parts_in(ids) if told is None else told, **self.sizes)
+            there = np.array([part_in(id_) == self.part for id_ in ids], dtype=bool)
         known = None if self.trained_on is None else self.trained_on(ids) & there
         taken = there if known is None or self.include_training else there & ~known
         if not taken.any():
             advice = (
                 "the model was trained on all of them; give others, or score these as well (--include-training)"
                 if there.any()
-                else f"none is in the part {self.settings.get('part')}; score all (--part all)"
+                else f"none is in the part {self.part}; score all (--part all)"
             )
             message = f"none of the {len(ids):,} labelled galaxies of {path} is left to score; {advice}"
             raise LabelError(message)
@@ -173,7 +187,6 @@ def run_candidate(trained: RunNet, *, include_training: bool = False) -> Candida
             "a network in memory",
             Path("evaluation"),
             about=lambda _, __: trained,
-            in_part=lambda _: True,
             settings={},
             questions=(trained.question,),
         )
@@ -182,7 +195,6 @@ def run_candidate(trained: RunNet, *, include_training: bool = False) -> Candida
         name=str(origin.folder),
         folder=origin.folder / "evaluation",
         about=lambda _, __: trained,
-        in_part=lambda _: True,
         settings={"weights": origin.weights, "epoch": epoch},
         weights=f"its {origin.weights} weights" + (f" (epoch {epoch})" if epoch else ""),
         trained_on=Seen((pack_ids(origin.trained_on),)).among,
@@ -201,7 +213,8 @@ def file_candidate(
     ----------
     model : Model
     part : str
-        One of `peculiar.sources.split.PARTS`, as assigned by id when the model was trained; or "all".
+        One of `peculiar.sources.split.PARTS`, as assigned when the model was trained: by folders named like parts, or
+        else by id; or "all".
     views : int, optional
         Number of turned and mirrored views to average over; default: as in the model's card.
     include_training : bool
@@ -224,7 +237,8 @@ def file_candidate(
         about=lambda question, source: model.asking(
             question, labels=source.label, entries=() if question else source.labels(), views=views
         ),
-        in_part=lambda id_: part in ("all", part_of(id_, **sizes)),
+        part=part,
+        sizes=sizes,
         settings={"part": part, "views": views or card.views},
         trained_on=seen.among if seen else None,
         include_training=include_training or part == "training",

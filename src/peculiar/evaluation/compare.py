@@ -25,6 +25,7 @@ from peculiar.progress import stages
 from peculiar.sources import as_source
 from peculiar.sources.stream import Source
 from peculiar.tables.reader import is_table
+from peculiar.tables.writers import FORMATS
 from peculiar.text import counted
 
 COMPARISON = "comparison.json"
@@ -276,13 +277,19 @@ def _asked(side: Side, data: Any, *, part: str, views: int | None, include_train
     """Return the input of one side: its own table of probabilities, or the pictures and its model."""
     options: dict[str, Any] = {"part": part, "views": views, "include_training": include_training}
     path = place(side) if isinstance(side, str | os.PathLike) else None
-    if table_of(side) is not None or (path is not None and path.suffix.lower() != ".onnx" and is_table(path)):
+    if table_of(side) is not None or (path is not None and is_answers(path)):
         return Asked(side, candidate_of(None, **options), None, _labels_in(data), None, None)
     candidate = candidate_of(side, **options)
     if data is None:
         message = f"{candidate.name} is a model; name labelled galaxies to compare on"
         raise UsageError(message)
     return Asked(data, candidate, None, None, None, None)
+
+
+def is_answers(path: Path) -> bool:
+    """Return whether a path stands for a table of answers, not for a model: a damaged table, by its suffix."""
+    suffix = path.suffix.lower()
+    return suffix != ".onnx" and (is_table(path) or (suffix in FORMATS and path.is_file()))
 
 
 def _labels_in(data: Any) -> Path | None:

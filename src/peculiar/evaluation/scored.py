@@ -19,6 +19,8 @@ from peculiar.models.predict import predict
 from peculiar.questions.question import Question
 from peculiar.questions.votes import Votes, deviations
 from peculiar.sources.beside import columns_beside
+from peculiar.sources.names import part_of
+from peculiar.sources.split import told_parts
 from peculiar.sources.stream import Galaxy, Source
 from peculiar.tables.reader import TableReader, as_table, entry_text, is_table
 
@@ -186,7 +188,7 @@ def score_pictures(
         )
         raise LabelError(message)
     ids = source.ids()
-    choice = candidate.choose([ids[row] for row in labelled], source.path)
+    choice = candidate.choose([ids[row] for row in labelled], source.path, _told(source))
     rows = [row for row, taken in zip(labelled, choice.taken, strict=True) if taken]
     wanted = set(rows)
 
@@ -228,6 +230,13 @@ def score_pictures(
         problems=predictions.problems,
         preparation=of_pictures(trained, candidate.settings.get("views"), source),
     )
+
+
+def _told(source: Source) -> dict[str, str]:
+    """Return the part of each galaxy that folders or files name one for; all are in that of a folder "test"."""
+    named = part_of(source.path.name) if source.path.is_dir() else None
+    # A folder "train" may be all that there is, from which training drew a validation part.
+    return told_parts([source]) or (dict.fromkeys(source.ids(), named) if named in ("validation", "test") else {})
 
 
 def score_table(

@@ -140,26 +140,24 @@ def draw_sample(strata: Strata, count: int, *, seed: int = 222) -> Sample:
 
 
 def allocate(strata: Strata, count: int) -> NDArray[np.int64]:
-    """Return how many galaxies of each stratum to draw: by their shares, but no more than there are.
+    """Return how many galaxies of each stratum to draw: one, and then by their shares, but no more than there are.
+
+    Galaxies are given out one by one, each to the stratum that is farthest behind its share (Webster's method), so a
+    larger count takes none back.
 
     Parameters
     ----------
     strata : Strata
     count : int
-        Together; one of each stratum if this is less.
+        Together; one of each stratum if this is less, and all galaxies if it is more.
     """
-    sizes, whole = strata.sizes, np.zeros(len(strata.sizes), dtype=bool)
-    wanted = strata.shares * count
-    while (over := (wanted > sizes) & ~whole).any():
-        whole |= over
-        left = max(count - sizes[whole].sum(), 0)
-        rest = strata.shares[~whole].sum()
-        wanted = np.where(whole, sizes, strata.shares * left / rest if rest else 0)
-    drawn = np.floor(wanted).astype(np.int64)
-    missing = min(count, int(sizes.sum())) - int(drawn.sum())
-    room = np.argsort(np.where(drawn < sizes, drawn - wanted, np.inf), kind="stable")[: max(missing, 0)]
-    drawn[room] += 1
-    return np.minimum(np.maximum(drawn, _FEWEST), sizes)
+    most = np.minimum(strata.sizes, max(count, _FEWEST))
+    first = np.cumsum(most) - most
+    stratum = np.repeat(np.arange(len(most)), most)
+    number = np.arange(len(stratum)) - first[stratum]
+    due = np.where(number < _FEWEST, np.inf, strata.shares[stratum] / (number + 0.5))
+    given = np.argsort(-due, kind="stable")[: max(count, _FEWEST * len(most))]
+    return np.bincount(stratum[given], minlength=len(most)).astype(np.int64)
 
 
 def _shares(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -28,7 +28,7 @@ from peculiar.models.quantize import check_body, pictures_for_ranges, quantize
 from peculiar.questions.question import Question
 from peculiar.sources.answers import answers_to
 from peculiar.sources.labels import open_labelled, told_questions
-from peculiar.sources.split import part_of, told_parts
+from peculiar.sources.split import part_rule, told_parts
 from peculiar.sources.stream import Galaxy, Source
 
 # So many pictures of a survey are enough to know their distribution.
@@ -141,25 +141,16 @@ def _calibrate(
     if not sizes["validation_size"]:
         message = f"{model.path}: its card has no validation part, so no galaxy is known to be unseen"
         raise ModelError(message)
+    part_in = part_rule(told_parts(sources), **sizes) if parts is None else lambda id_: parts.get(id_, "")
     graph, seen = onnx.load(model.path), model
     del graph.metadata_props[:]
     if eight_bits:
         check_body(model)
-        graph = quantize(model, pictures_for_ranges(model, sources, sizes))
+        graph = quantize(model, pictures_for_ranges(model, sources, part_in))
     if embedding is not None:
         join_means(graph, embedding, model.path)
     if eight_bits or embedding is not None:
         seen = _opened(graph, model)
-
-    told = told_parts(sources) if parts is None else {}
-    named = "validation" in told.values()
-
-    def part_in(id_: str) -> str:
-        if told and (named or told.get(id_) == "test"):
-            return told.get(id_, "training")
-        if told:  # by a hash, as in training
-            return part_of(id_, validation_size=sizes["validation_size"], test_size=0)
-        return part_of(id_, **sizes) if parts is None else parts.get(id_, "")
 
     unscaled = seen.with_card(model.card.model_copy(update={"scalings": {}}))
     embeddings: dict[str, list[NDArray[np.float32]]] = {"training": [], "validation": []}

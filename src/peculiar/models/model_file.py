@@ -30,6 +30,8 @@ from peculiar.notebook import card as printed
 from peculiar.notebook import escaped
 from peculiar.questions.question import Question, answering
 from peculiar.sources.given import framed_batches
+from peculiar.tables.reader import table_format
+from peculiar.tables.writers import FORMATS
 from peculiar.text import counted, shown
 
 SHIPPED = "galaxy.onnx"
@@ -431,12 +433,30 @@ def _read(path: Path) -> tuple[bytes, str, bytes]:
         content = fetched(path).read_bytes()
         graph, text = split_card(content)
     except (OSError, ModelError) as error:
-        message = f"{path} is not a model file, or is damaged; download or export it again ({_brief(error)})"
-        raise ModelError(message) from error
+        reason = f"{path} is not a model file, or is damaged; download or export it again ({_brief(error)})"
+        raise ModelError(_other_kind(path) or reason) from error
     if text is None:
-        message = f"{path} was not written by `peculiar export`: it lacks the questions that it answers"
-        raise ModelError(message)
+        reason = f"{path} was not written by `peculiar export`: it lacks the questions that it answers"
+        raise ModelError(_other_kind(path) or reason)
     return graph, text, content
+
+
+def _other_kind(path: Path) -> str:
+    """Return a message if a file that cannot be read as a model file is of another known kind; otherwise nothing."""
+    if not path.is_file():
+        return ""
+    suffix, found = path.suffix.lower(), table_format(path)
+    if path.stat().st_size == 0:
+        kind = "an empty file"
+    elif found == "csv" and suffix not in FORMATS:
+        kind = "text"
+    elif found is not None:
+        kind = "a table, such as a catalogue"
+    elif suffix in FORMATS:
+        kind = f"a damaged table, going by its suffix {suffix}"
+    else:
+        return ""
+    return f"{path} is not a model file, but {kind}; give an .onnx file that `peculiar export` wrote"
 
 
 def _probe(model: Model) -> None:

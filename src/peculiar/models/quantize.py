@@ -7,7 +7,7 @@ heads.
 
 import logging
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,7 +19,6 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 
 from peculiar.errors import LabelError, ModelError
 from peculiar.models.model_file import Model
-from peculiar.sources.split import part_of
 from peculiar.sources.stream import Source
 
 _IN_BYTES = ("Conv", "Clip", "Add")
@@ -91,15 +90,15 @@ def check_body(model: Model) -> None:
         raise ModelError(message)
 
 
-def pictures_for_ranges(model: Model, sources: Sequence[Source], sizes: dict[str, float]) -> NDArray[np.uint8]:
+def pictures_for_ranges(model: Model, sources: Sequence[Source], part_in: Callable[[str], str]) -> NDArray[np.uint8]:
     """Return framed pictures of training galaxies of the model, from all over the data.
 
     Parameters
     ----------
     model : Model
     sources : sequence of Source
-    sizes : dict of str to float
-        ``validation_size`` and ``test_size`` of its split.
+    part_in : callable
+        Function of an id that returns the part of the galaxy, one of `peculiar.sources.split.PARTS`.
     """
     found = []
     for source in sources:
@@ -107,9 +106,7 @@ def pictures_for_ranges(model: Model, sources: Sequence[Source], sizes: dict[str
         for start in range(0, len(source), step):
             galaxies = source.galaxies(model.framing, start=start, stop=min(start + step, start + 4 * _OF_A_PIECE))
             fitting = [
-                galaxy.picture
-                for galaxy in galaxies
-                if galaxy.picture is not None and part_of(galaxy.id, **sizes) == "training"
+                galaxy.picture for galaxy in galaxies if galaxy.picture is not None and part_in(galaxy.id) == "training"
             ]
             found += fitting[:_OF_A_PIECE]
     if not found:

@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -204,11 +204,43 @@ def told_parts(sources: Iterable[Source]) -> dict[str, str]:
     """Return the part of each galaxy that folders or files name one for, one of `PARTS`, by its id."""
     found = {}
     for source in sources:
-        beside = source.parts()
-        for id_ in source.ids():
-            if part := _TOLD.get(beside.get(id_) or part_told(id_) or ""):
-                found[id_] = part
+        found |= parts_in(source.ids(), source.parts())
     return found
+
+
+def parts_in(ids: Iterable[str], beside: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the part of each id that has one, one of `PARTS`: as told beside it, or by the folders in the id."""
+    named = {id_: (beside or {}).get(id_) or part_told(id_) for id_ in ids}
+    return {id_: _TOLD[part] for id_, part in named.items() if part in _TOLD}
+
+
+def part_rule(told: Mapping[str, str], *, validation_size: float, test_size: float) -> Callable[[str], str]:
+    """Return the function that gives the part of a galaxy, one of `PARTS`, by its id, as training assigns it.
+
+    Parameters
+    ----------
+    told : mapping of str to str
+        The parts that folders or files name; see `told_parts`. If they name a validation part, galaxies without a part
+        are in training; otherwise the validation part is drawn from all that are not in the test part.
+    validation_size, test_size : float
+        Shares of the parts that are drawn by the hash of the ids; the test part is drawn if nothing is told at all.
+
+    Examples
+    --------
+    >>> part = part_rule({"test/12.png": "test"}, validation_size=0.1, test_size=0.15)
+    >>> part("test/12.png")
+    'test'
+    """
+    drawn = 0 if told else test_size
+    validated = "validation" in told.values()
+
+    def part(id_: str) -> str:
+        known = told.get(id_, "training")
+        if validated or known == "test":
+            return known
+        return part_of(id_, validation_size=validation_size, test_size=drawn)
+
+    return part
 
 
 def _one_hot(labels: NDArray[Any], classes: int) -> NDArray[Any]:
