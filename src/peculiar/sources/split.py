@@ -202,7 +202,7 @@ def part_of(id_: str, *, validation_size: float, test_size: float) -> str:
 
 def told_parts(sources: Iterable[Source]) -> dict[str, str]:
     """Return the part of each galaxy that folders or files name one for, one of `PARTS`, by its id."""
-    found = {}
+    found: dict[str, str] = {}
     for source in sources:
         found |= parts_in(source.ids(), source.parts())
     return found
