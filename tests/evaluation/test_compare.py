@@ -223,7 +223,9 @@ def test_a_damaged_catalogue_is_named_and_not_taken_for_a_model(
     peculiar_command: Any, two: tuple[Path, Path, Path], damage: bytes, *, first: bool
 ) -> None:
     Path("bad.parquet").write_bytes(damage)
-    sides = ("bad.parquet", two[0]) if first else (two[0], "bad.parquet")
+    good = pa.parquet.read_table(two[0])
+    pa.parquet.write_table(good.append_column("class", [["Disc"] * len(good)]), "good.parquet")
+    sides = ("bad.parquet", "good.parquet") if first else ("good.parquet", "bad.parquet")
     for labels in (("--labels", two[2]), ()):
         status, _, errors = peculiar_command("compare", *sides, *labels)
         assert status == 1
