@@ -5,11 +5,13 @@ import gzip
 import lzma
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.csv
 import pytest
 
 from peculiar.errors import DataError
 from peculiar.tables.column import Column
-from peculiar.tables.delimited import open_unpacked
+from peculiar.tables.delimited import open_unpacked, read_layout
 from peculiar.tables.reader import TableReader
 from peculiar.tables.sky import need_sky
 
@@ -193,3 +195,13 @@ def test_what_is_unpacked_is_bounded_and_whole(tmp_path: Path, monkeypatch: pyte
     path.write_bytes(gzip.compress(content[:1000])[:-4])
     with open_unpacked(path) as file, pytest.raises(DataError, match="is compressed, and damaged"):
         file.read()
+
+
+def test_a_compressed_table_is_read_no_further_once_it_is_left() -> None:
+    text = "id,ra\n" + "1,2.5\n" * 2_000_000  # more than Arrow reads ahead
+    Path("long.csv.gz").write_bytes(gzip.compress(text.encode(), 1))
+    opened = read_layout(Path("long.csv.gz"))._open()
+    next(iter(pa.csv.open_csv(opened)))
+    opened.close()
+    assert opened._file.closed
+    assert opened.read(10) == b""

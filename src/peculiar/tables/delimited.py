@@ -13,6 +13,7 @@ import gzip
 import io
 import lzma
 import re
+import threading
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -36,6 +37,9 @@ SAMPLE_BYTES = 1 << 18
 _PACKED: dict[bytes, Callable[[Path], Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
 _MOST_UNPACKED, _MOST_TIMES = 1 << 28, 200
 """Beyond so many bytes, a compressed file is read only while it grows by at most this factor."""
+
+_IDLE_SECONDS = 0.1
+"""Arrow's thread that has not read for so long waits for batches to be taken, or has ended."""
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -172,7 +176,7 @@ class Delimited:
         if self.encoding != "utf-8":
             file = io.BufferedReader(_Recoded(file, self.encoding))
         file.read(self.begin)
-        return io.BufferedReader(_Tabbed(file)) if self.delimiter == " " else file
+        return _Halting(io.BufferedReader(_Tabbed(file)) if self.delimiter == " " else file)
 
     def _cleaned(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         arrays = []
@@ -357,6 +361,39 @@ def _filled(batch: pa.RecordBatch) -> NDArray[np.bool_]:
             break
         known |= array.is_valid().to_numpy(zero_copy_only=False)
     return known
+
+
+class _Halting(io.RawIOBase):
+    """A file that Arrow reads ahead in its own thread, which has left Python once the file is closed.
+
+    If it were still reading when the process ends, the process would hang or abort.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file, self._halted = file, False
+        self._reading, self._ended = threading.Lock(), threading.Event()
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        some = b""
+        try:
+            with self._reading:
+                if not self._halted:
+                    some = self._file.read(-1 if size is None else size)
+        finally:
+            if not some:
+                self._ended.set()
+        return some
+
+    def close(self) -> None:
+        if not self.closed:
+            self._halted = True
+            with self._reading:
+                self._file.close()
+            self._ended.wait(_IDLE_SECONDS)
+        super().close()
 
 
 class _Read(io.RawIOBase):
