@@ -193,6 +193,26 @@ def test_the_faults_of_the_published_galaxy10_catalogue(tmp_path: Path) -> None:
     assert "no column holds pictures" in found.skipped["pictures"]
 
 
+@pytest.mark.parametrize(
+    ("columns", "label", "kinds"),
+    [
+        ({"label": "Merger"}, None, {"label spelling", "imbalance"}),
+        ({"kind": "Merger"}, "kind", {"label spelling", "imbalance"}),
+        ({"kind": "Merger"}, None, set()),
+        ({"class": "Merger", "p_merger": 0.5}, None, set()),  # the answers of a model
+        ({"class": "Merger", "p_merger": 0.5}, "class", {"label spelling", "imbalance"}),
+    ],
+)
+def test_labels_of_a_table_without_pictures_are_looked_at(
+    columns: dict[str, Any], label: str | None, kinds: set[str], tmp_path: Path
+) -> None:
+    rows: list[dict[str, Any]] = [{"id": f"g{row}", "z": row / 10, **columns} for row in range(44)]
+    name = next(iter(columns))
+    rows[0][name], rows[1][name] = "merger ", "Other"
+    found = check(write(tmp_path / "g.parquet", rows), label=label)
+    assert {str(one.kind) for one in found.findings} & {"label spelling", "imbalance"} == kinds
+
+
 def test_ids_of_a_table_are_those_of_its_first_usual_name(tmp_path: Path) -> None:
     rows = [{"name": "Virgo", "z": row / 10, "objid": 1237 + row} for row in range(3)]
     found = check(write(tmp_path / "g.parquet", rows))

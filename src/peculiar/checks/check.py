@@ -24,6 +24,7 @@ from peculiar.models.model_file import load_model
 from peculiar.models.predict import readable_batches
 from peculiar.questions.spelling import alike, spelled
 from peculiar.sources import Source, open_source
+from peculiar.sources.columns import LABEL_COLUMNS
 from peculiar.sources.joins import join_ids
 from peculiar.sources.split import connected
 from peculiar.sources.stream import in_order
@@ -104,7 +105,8 @@ def check(
     files = source.files() if source else parts_below(path) if path.is_dir() else [path]
     columns = read_columns(files, source.kind if source else "table")
     if source is None:
-        rows = _catalogue_rows(path, columns, keys)
+        label = label or _label_of(columns)
+        rows = _catalogue_rows(path, columns, keys, label)
     else:
         rows = _examined(source, threads, lambda done: progress("looking at pictures", done))
     if not rows:
@@ -148,7 +150,7 @@ def _open(path: Path, label: str | None, keys: Keys) -> tuple[Source | None, str
         table = TableReader(path)
         for name in table.columns:
             table.check_column(name)
-        for name in keys.given():
+        for name in (*keys.given(), *filter(None, [label])):
             table.check_column(name)
         return None, str(error)
 
@@ -165,11 +167,20 @@ def open_examined(path: Path, label: str | None, keys: Keys = FOUND) -> Source:
         return open_source(path, label=label, id=keys.id, ra=keys.ra, dec=keys.dec)
 
 
-def _catalogue_rows(path: Path, columns: Mapping[str, Sequence[Any]], keys: Keys) -> list[Examined]:
+def _label_of(columns: Mapping[str, Sequence[Any]]) -> str | None:
+    """Return the column of labels; the class beside probabilities is the answer of a model."""
+    return None if any(name.startswith("p_") for name in columns) else find_column(LABEL_COLUMNS, list(columns))
+
+
+def _catalogue_rows(path: Path, columns: Mapping[str, Sequence[Any]], keys: Keys, label: str | None) -> list[Examined]:
+    """Return the rows of a table without pictures."""
     count = max((len(values) for values in columns.values()), default=0)
     name = keys.id or find_column(ID_COLUMNS, list(columns))
-    ids = [None] * count if name is None else columns[name]
-    return [Examined(entry_text(id_) or f"{path.stem}-{row}", None) for row, id_ in enumerate(ids)]
+    ids, labels = ([None] * count if one is None else columns[one] for one in (name, label))
+    return [
+        Examined(entry_text(id_) or f"{path.stem}-{row}", entry_text(entry))
+        for row, (id_, entry) in enumerate(zip(ids, labels, strict=True))
+    ]
 
 
 def _examined(source: Source, threads: int, progress: Callable[[int], object]) -> list[Examined]:
