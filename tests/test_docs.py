@@ -22,6 +22,7 @@ README = ROOT / "README.md"
 _BESIDE = [ROOT / name for name in ("CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")]
 PAGES = [README, *_BESIDE, *sorted((ROOT / "docs").glob("*.md"))]
 OWN_TESTS = {"lesson.md", "python.md", "train.md"}
+LONG = {"compare", "explain", "scores", "search"}  # pages whose commands take longer than ten seconds
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -101,6 +102,7 @@ def fake_surroundings(
 
 
 @pytest.mark.usefixtures("fake_surroundings")
+@pytest.mark.slow
 def test_the_lesson_runs_as_it_stands() -> None:
     namespace = run_page(ROOT / "docs" / "lesson.md")
     assert Path("activations/contact_sheet.png").is_file()
@@ -145,7 +147,14 @@ def test_class_folders_become_a_model_in_one_command() -> None:
 # Its training leaves out a broken picture, and warns.
 @pytest.mark.filterwarnings("ignore::peculiar.errors.UnreadablePictureWarning")
 @pytest.mark.usefixtures("fake_surroundings")
-@pytest.mark.parametrize("page", [page for page in PAGES if page.name not in OWN_TESTS], ids=page_name)
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=[pytest.mark.slow] if page.stem in LONG else [], id=page_name(page))
+        for page in PAGES
+        if page.name not in OWN_TESTS
+    ],
+)
 def test_snippets_and_commands_run(page: Path) -> None:
     run_page(page)
 

@@ -95,7 +95,7 @@ def test_every_question_is_answered(survey: Path, model: Model, catalog: Path) -
         )
 
 
-@pytest.mark.parametrize("suffix", ["csv", "fits", "vot", "ecsv"])
+@pytest.mark.parametrize("suffix", ["csv", pytest.param("fits", marks=pytest.mark.slow), "vot", "ecsv"])
 def test_every_format_holds_the_columns(survey: Path, model: Model, catalog: Path, suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"c.{suffix}"
     predict(open_source(survey), path, model, views=1)
@@ -135,7 +135,7 @@ def test_conditions_on_every_column(model: Model, catalog: Path) -> None:
         assert len(Catalog(catalog).query(f'"{name}" in ({quoted})', top=None)) == 60
 
 
-@pytest.mark.parametrize("eight_bits", [False, True])
+@pytest.mark.parametrize("eight_bits", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_calibrate_and_eight_bits(survey: Path, model: Model, tmp_path: Path, eight_bits: bool) -> None:
     found = calibrate([open_source(survey)], tmp_path / "new.onnx", model, eight_bits=eight_bits)
     assert list(found.card.sets) == list(ODD_NAMES)
@@ -162,12 +162,14 @@ def test_teach_further_questions(survey: Path, model: Model, catalog: Path, tmp_
     np.testing.assert_allclose(found, taught.head.probabilities(raw), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_explain_and_resume(survey: Path, model: Model) -> None:
     for name in ODD_NAMES[::9]:
         shown = explain(survey, model.asking(name, views=1), "explained", count=1)
         assert shown[0].attribution.question == name
 
 
+@pytest.mark.slow
 def test_a_folder_of_classes_by_the_commands(tmp_path: Path) -> None:
     """`fit FOLDER --label class` is what every folder leads to, and `class` is a word of Python."""
     random = np.random.default_rng(222)

@@ -132,6 +132,7 @@ print("done")
 
 @asks
 @pytest.mark.parametrize("count", [2_000, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_many_positions_a_killed_run_and_a_bad_day_of_the_service(service: Service, count: int) -> None:
     service.objects = sky(count)
     path = candidates(service.objects[: count - 500], nowhere=500)

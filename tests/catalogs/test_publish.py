@@ -275,6 +275,7 @@ def names(page: Any) -> list[str]:
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(400, "dark"), (1440, "light")])
+@pytest.mark.slow
 def test_the_page_is_readable(browser: Browser, published: Path, width: int, scheme: str) -> None:
     page = open_page(browser, published, width=width, scheme=scheme)
     assert page.evaluate("document.querySelector('#filters').open") == (width > 900)
@@ -287,6 +288,7 @@ def test_the_page_is_readable(browser: Browser, published: Path, width: int, sch
     assert all(address.startswith(published.as_uri()) for address in browser.asked)
 
 
+@pytest.mark.slow
 def test_filters_sorting_and_the_address(browser: Browser, published: Path) -> None:
     page = open_page(browser, published, width=1440)
     assert page.locator("#count").text_content() == "60 of 60 galaxies"

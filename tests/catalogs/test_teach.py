@@ -60,6 +60,7 @@ def test_a_taught_model_answers_the_new_question_and_the_old(
     assert again.card.training["taught"] == {"shape": 60, "form": 60}
 
 
+@pytest.mark.slow
 def test_the_question_taught_last_is_what_everything_is_about(
     labels: Path, tiny_catalog: Path, tiny_model: Path, tiny_survey: Path, tmp_path: Path
 ) -> None:

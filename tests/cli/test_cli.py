@@ -36,6 +36,7 @@ def pictures_folder(fake_pictures: NDArray[np.uint8]) -> Path:
     return Path("pictures")
 
 
+@pytest.mark.slow
 def test_train_evaluate_explain_on_an_npz(peculiar_command: Any, fake_npz: Path) -> None:
     status, output, progress = peculiar_command("train", fake_npz, "--net", "exercise", "--out", "run", "--epochs", 2)
     assert status == 0
@@ -294,6 +295,7 @@ def test_a_missing_extra_is_named(peculiar_command: Any, fake_npz: Path, monkeyp
         assert f"{task} needs packages that are not installed. Type: pip install 'peculiar[exercise]'" in errors
 
 
+@pytest.mark.slow
 def test_the_demo_leaves_a_page_whose_pictures_are_there(peculiar_command: Any, fake_npz: Path) -> None:
     for _ in range(2):  # the second replaces the first
         status, output, _ = peculiar_command("demo", "--data", fake_npz, "--epochs", 1, "--out", "shown")
@@ -414,6 +416,7 @@ def test_what_cannot_be_both_is_told(peculiar_command: Any, tiny_survey: Path) -
     assert "--label names a column of labels and --question what was voted on" in progress
 
 
+@pytest.mark.slow
 def test_train_export_predict_evaluate(peculiar_command: Any, tiny_survey: Path) -> None:
     words = ("--epochs", 1, "--width", 8, "--size", 32, "--batch-size", 16, "--from", "scratch")
     status, output, progress = peculiar_command("train", tiny_survey, "--question", "galaxy", "--out", "run", *words)
@@ -461,6 +464,7 @@ def test_train_export_predict_evaluate(peculiar_command: Any, tiny_survey: Path)
     assert 0 < stored["scores"]["count"] < 40
 
 
+@pytest.mark.slow
 def test_labels_of_a_table_become_a_model_file(peculiar_command: Any, tiny_survey: Path, tiny_model: Path) -> None:
     marked = "".join(f"sim-{number:03d},{'plain' if number % 2 else 'marked'}\n" for number in range(80))
     Path("labels.csv").write_text("id,mark\n" + marked)
@@ -486,6 +490,7 @@ def test_labels_that_say_nothing_are_not_scored(peculiar_command: Any, tiny_surv
     assert json.loads(output)["question"] == "odd"
 
 
+@pytest.mark.slow
 def test_the_command_of_a_report_can_be_pasted(peculiar_command: Any, tiny_model: Path) -> None:
     table = pa.table({"id": ["x", "y"], "p_odd": [0.9, 0.2], "odd class": ["odd", "not_odd"]})
     pa.parquet.write_table(table, "my table.parquet")
@@ -653,6 +658,7 @@ def test_the_column_of_ids_can_be_named_wherever_a_table_with_ids_is_read(comman
     assert "id_column" in options or not options & _WITH_IDS, command
 
 
+@pytest.mark.slow
 def test_ratings_and_pictures_by_another_column_of_ids(
     peculiar_command: Any, tiny_catalog: Path, tiny_survey: Path
 ) -> None:

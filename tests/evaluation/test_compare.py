@@ -108,6 +108,7 @@ def test_galaxies_that_either_was_trained_on_are_left_out(tiny_survey: Path, tin
     assert len(whole.first.ids) > len(found.first.ids)
 
 
+@pytest.mark.slow
 def test_the_command_writes_a_page_and_prints_what_the_function_returns(
     tiny_survey: Path, tiny_model: Path, tiny_catalog: Path, tmp_path: Path, peculiar_command: Any
 ) -> None:
@@ -131,6 +132,7 @@ def test_the_command_writes_a_page_and_prints_what_the_function_returns(
     assert found.verdict in " ".join(said.split())
 
 
+@pytest.mark.slow
 def test_the_page_shows_the_galaxies_of_another_class(tiny_survey: Path, tiny_model: Path, tmp_path: Path) -> None:
     table = pa.parquet.read_table(tiny_survey)
     names = ("round", "in_between", "spiral", "edge_on", "cigar")

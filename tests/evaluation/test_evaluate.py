@@ -24,11 +24,14 @@ from peculiar.sources import open_source
     ("options", "words"),
     [
         ({"label": "clean5"}, ["--label", "clean5"]),
-        (
+        pytest.param(
             {"label": "clean5", "by": ["survey"], "group": "survey", "views": 2},
             ["--label", "clean5", "--by", "survey", "--group", "survey", "--views", "2"],
+            marks=pytest.mark.slow,
         ),
-        ({"label": "gz2_argmax", "shift": True}, ["--label", "gz2_argmax", "--shift"]),
+        pytest.param(
+            {"label": "gz2_argmax", "shift": True}, ["--label", "gz2_argmax", "--shift"], marks=pytest.mark.slow
+        ),
     ],
 )
 def test_the_command_prints_what_the_function_returns(
@@ -109,6 +112,7 @@ def test_pictures_in_memory_have_labels_in_a_table(tiny_model: Path, tmp_path: P
     assert (found.data, found.scored.ids) == ("pictures", ["picture-0", "picture-1", "picture-3"])
 
 
+@pytest.mark.slow
 def test_a_run_is_scored_by_its_network(fake_npz: Path, peculiar_command: Any) -> None:
     trained = train(open_source(fake_npz), "run", Arguments(epochs=1))
     status, said, _ = peculiar_command("evaluate", fake_npz, "--model", "run", "--json")

@@ -268,6 +268,7 @@ def test_what_cannot_be_kept_is_compiled_again(monkeypatch: pytest.MonkeyPatch) 
     assert kernel._cached("int64(int64)")(twice)(4) == 8
 
 
+@pytest.mark.slow
 def test_compiled_code_is_kept_where_numba_is_told_to(tmp_path: Path) -> None:
     program = (
         "import numpy as np\nfrom peculiar.exercise.adam import Adam\n"

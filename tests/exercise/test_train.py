@@ -323,6 +323,7 @@ def test_a_run_from_python_writes_a_line_an_epoch(galaxies: Dataset, capsys: pyt
     assert capsys.readouterr() == ("", "")
 
 
+@pytest.mark.slow
 def test_neither_pytorch_nor_keras_is_needed(fake_npz: Path) -> None:
     program = (
         "import sys\n"

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 
 from peculiar.errors import PeculiarWarning, UsageError
@@ -31,7 +33,9 @@ def call(peculiar_command: Any) -> Call:
 
 
 def copies(folder: Path, **places: Path) -> dict[str, Path]:
-    """Copy inputs, which a test may spoil, and make a database of answers beside them."""
+    """Copy inputs, which a test may spoil, and make a database of answers and a smaller survey beside them."""
+    few = pa.parquet.read_table(places["survey"]).slice(0, 3)
+    pa.parquet.write_table(few, folder / "few.parquet")
     copied = {name: Path(shutil.copy(place, folder / f"{name}{place.suffix}")) for name, place in places.items()}
     with Labels(folder / "labels.db") as labels:
         labels.ask(FOUR_CLASS)
@@ -40,7 +44,7 @@ def copies(folder: Path, **places: Path) -> dict[str, Path]:
             labels.record(
                 Event(f"event-{n:04d}", "answer", "ann", f"sim-{n:03d}", FOUR_CLASS.name, answer, session="s")
             )
-    return copied | {"database": folder / "labels.db"}
+    return copied | {"database": folder / "labels.db", "few": folder / "few.parquet"}
 
 
 @pytest.fixture
@@ -60,7 +64,7 @@ def stand_ins(tmp_path: Path, tiny_survey: Path, drawn_catalog: Path) -> dict[st
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "predict": ("predict {survey} --model {model} --workers 1 --out OUT", "c.parquet", "--views 1"),
     "predict csv": ("predict {survey} --model {model} --workers 1 --out OUT", "c.csv", "--embeddings"),
-    "measure": ("measure {survey} --workers 1 --out OUT", "measures.parquet", "--keep survey"),
+    "measure": ("measure {few} --workers 1 --out OUT", "measures.parquet", "--keep survey"),
     "get": ("data get simulated --count 5 --size 16 --out OUT", "g.npz", "--seed 1"),
     "pack": ("data pack {survey} --out OUT", "p.parquet", "--bands=") ,
     "convert": ("data convert {catalog} OUT", "c.csv", "--column id"),
@@ -94,6 +98,10 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "publish": ("publish {catalog} --pictures {survey} --size 32 --out OUT", "wall/", "--top 3"),
     "manifest": ("labels manifest {survey} --size 8 --out OUT", "manifest/", "--size 9"),
 }  # fmt: skip
+
+
+# Take longer than ten seconds five times in a row.
+LONG = ("measure", "evaluate", "compare", "compare page", "export", "sheet")
 
 
 def words(command: str, made: dict[str, Path], *, more: bool = False) -> tuple[list[str], Path]:
@@ -151,7 +159,12 @@ def test_an_input_is_never_replaced(command: str, stand_ins: dict[str, Path], ca
 
 
 @pytest.mark.parametrize(
-    "command", [name for name in COMMANDS if name not in ("predict csv", "report", "overview", "check page", "fix")]
+    "command",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name in LONG else [])
+        for name in COMMANDS
+        if name not in ("predict csv", "report", "overview", "check page", "fix")
+    ],
 )
 def test_the_same_command_is_told_from_another(command: str, made: dict[str, Path], call: Call) -> None:
     line, target = words(command, made)
@@ -201,6 +214,7 @@ def test_other_content_of_an_input_is_another_request_and_another_time_is_not(
     assert call(*line)[0] == 2
 
 
+@pytest.mark.slow
 def test_the_default_folder_holds_the_latest_evaluation(made: dict[str, Path], call: Call) -> None:
     words = ["evaluate", str(made["survey"]), "--model", str(made["model"]), "--label", "four_class"]
     assert call(*words)[0] == 0
@@ -213,6 +227,7 @@ def test_the_default_folder_holds_the_latest_evaluation(made: dict[str, Path], c
     assert "was changed since peculiar wrote it" in told
 
 
+@pytest.mark.slow
 def test_figures_of_before_are_cleared_away_and_those_of_others_are_not(made: dict[str, Path], call: Call) -> None:
     line = ["explain", made["survey"], "--model", made["model"], "--out", "x"]
     assert call(*line, "--count", "3")[0] == 0

@@ -103,6 +103,7 @@ def named(page: tuple[str, str, str, str]) -> str:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
+@pytest.mark.slow
 def test_a_narrow_page_has_no_barriers(browser: Browser, address: str, page: tuple[str, str, str, str]) -> None:
     assert find_barriers(show(browser, address, page, width=400)) == []
 
@@ -361,6 +362,7 @@ def assert_harmless(page: Any) -> None:
     assert (page.url, find_barriers(page)) == (page.url, [])
 
 
+@pytest.mark.slow
 def test_what_is_hostile_is_shown_as_text(
     browser: Browser, hostile_catalog: Path, hostile_question: Path, tmp_path: Path, servers: Servers
 ) -> None:

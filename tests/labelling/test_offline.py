@@ -81,6 +81,7 @@ def test_answers_without_a_connection_are_stored_once_and_in_order(page: Any) ->
     assert page.inner_text("figcaption .id") == said[-1][0]
 
 
+@pytest.mark.slow
 def test_no_galaxy_that_was_read_ahead_is_shown_twice(page: Any) -> None:
     said = [press(page, key) for key in "12"]  # those were among the ones read ahead
     page.context.set_offline(True)
@@ -96,6 +97,7 @@ def test_no_galaxy_that_was_read_ahead_is_shown_twice(page: Any) -> None:
     assert len(dict(said)) == len(said)
 
 
+@pytest.mark.slow
 def test_an_undo_without_a_connection_shows_the_galaxy_again(page: Any) -> None:
     page.context.set_offline(True)
     first, second = press(page, "1"), press(page, "2")
@@ -107,6 +109,7 @@ def test_an_undo_without_a_connection_shows_the_galaxy_again(page: Any) -> None:
     assert changed == (second[0], "not_odd")
 
 
+@pytest.mark.slow
 def test_answers_outlast_the_page_that_kept_them(page: Any) -> None:
     page.context.set_offline(True)
     said = [press(page, key) for key in "12"]
@@ -119,6 +122,7 @@ def test_answers_outlast_the_page_that_kept_them(page: Any) -> None:
     assert stored(again, 2) == said
 
 
+@pytest.mark.slow
 def test_when_nothing_is_left_to_show_the_page_waits(page: Any) -> None:
     page.context.set_offline(True)
     said = []
@@ -153,6 +157,7 @@ def test_a_grid_keeps_its_ticks_until_it_is_stored(page: Any) -> None:
     assert len(history(page)) == 24
 
 
+@pytest.mark.slow
 def test_a_killed_server_gets_what_was_answered_meanwhile(page: Any, tiny_survey: Path, servers: Servers) -> None:
     said = [press(page, "2")]
     page.wait_for_load_state("networkidle")

@@ -160,6 +160,7 @@ def test_every_count_leads_to_as_many_galaxies(client: TestClient) -> None:
     assert set(cells) <= {"0"}
 
 
+@pytest.mark.slow
 def test_annotators_may_be_named_like_columns(client: TestClient, session: Session) -> None:
     for number, who in enumerate(("answer", "model_answer", "by Ada", "ada")):
         session.answer(who, 0, "odd", f"event-named-{number}", "answer", 0, None, "random")

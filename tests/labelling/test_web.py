@@ -555,6 +555,7 @@ def test_a_picture_of_an_earlier_desk_is_not_shown_again(client: TestClient, ses
 
 
 @pytest.mark.allow_hosts(["127.0.0.1"])
+@pytest.mark.slow
 def test_a_kill_loses_and_doubles_nothing(tiny_survey: Path, tmp_path: Path, servers: Servers) -> None:
     server = servers(tiny_survey, tmp_path, "--question", "odd", "--port", "0")
     page, said = server.get("/?who=Ada"), []

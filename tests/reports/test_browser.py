@@ -96,6 +96,7 @@ def test_the_report_of_an_evaluation(browser: Browser, report: Path, width: int)
 
 
 @pytest.mark.parametrize("width", [400, 1400])
+@pytest.mark.slow
 def test_the_page_of_the_checks(browser: Browser, findings: Path, width: int) -> None:
     assert_readable(browser, findings, width, "dark")
 

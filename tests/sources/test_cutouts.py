@@ -379,6 +379,7 @@ fetch_cutouts(Positions("positions.csv"), "out", find_survey("legacy"), Frame(64
 """
 
 
+@pytest.mark.slow
 def test_killed_again_and_again_it_ends_as_if_undisturbed(service: Service) -> None:
     path = some(60)
     fetch(service, path, out="undisturbed")

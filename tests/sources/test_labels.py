@@ -101,6 +101,7 @@ def test_other_columns_of_the_table_of_labels_are_seen_where_the_data_have_none(
     assert source.column("z") == ["5", None, None]
 
 
+@pytest.mark.slow
 def test_a_report_by_and_in_groups_of_columns_beside_the_labels(
     peculiar_command: Any,
     tiny_survey: Path,

@@ -419,6 +419,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.slow
 def test_the_memory_does_not_grow_with_the_rows(suffix: str, tmp_path: Path) -> None:
     few, many = (
         int(subprocess.check_output([sys.executable, "-c", MEMORY, tmp_path / f"t.{suffix}", str(count)]))

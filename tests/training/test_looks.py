@@ -84,6 +84,7 @@ def test_the_loss_falls_and_attributes_are_scored(run: Path) -> None:
     assert {"val_bar", "val_ring", "val_four_class"} <= set(last)
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on_to_the_same_weights(run: Path, tiny_survey: Path, simulated: list[Path]) -> None:
     class Stop(Watcher):
         def batch(self, epoch: int, done: int, total: int, loss: float) -> None:
@@ -146,6 +147,7 @@ def test_what_needs_an_embedding_says_so() -> None:
         make_recipe(consistency=1.0)
 
 
+@pytest.mark.slow
 def test_such_a_network_is_not_fine_tuned_yet(run: Path) -> None:
     model = export(run, "looks.onnx")
     assert not recipe.trainable(load_model(model.path))

@@ -48,6 +48,7 @@ def losses(folder: str) -> list[float]:
     return [loss for line in history for loss in (line["loss"], line["val_clean5"]["log_loss"])]
 
 
+@pytest.mark.slow
 def test_pieces_of_a_batch_give_the_losses_of_the_whole(different: Path) -> None:
     notes = []
 
@@ -72,6 +73,7 @@ def test_the_history_is_written_for_other_programs(different: Path) -> None:
     assert "val_clean5/log_loss" in rows[0]
 
 
+@pytest.mark.slow
 def test_a_learning_rate_is_found_without_training(different: Path, peculiar_command: Any) -> None:
     words = f"train {different} --label clean5 --from scratch --width 8 --size 32 --batch-size 16 --find-rate r.png"
     status, told, said = peculiar_command(*words.split(), "--json")
@@ -113,6 +115,7 @@ def test_what_cannot_be_is_refused(different: Path, monkeypatch: pytest.MonkeyPa
     assert not Path("run").exists()
 
 
+@pytest.mark.slow
 def test_tensorboard_reads_what_is_written(different: Path) -> None:
     pytest.importorskip("tensorboard", exc_type=ModuleNotFoundError)
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
