@@ -1,12 +1,13 @@
-"""Measure the labelling pages with a million galaxies: gallery pages, filters, sorting, both maps, peak memory.
+"""Measure the labelling pages with a million galaxies: gallery pages, filters, facets, both maps by hand, peak memory.
 
     python benchmarks/bench_gallery.py [--rows 1000000] [--width 384] [--folder FOLDER]
 
 Catalogue and pictures are made in a temporary folder, or in FOLDER if it lacks them (1.6 GB for a million galaxies, and
 as much again for the cache): random numbers, and the same JPEG for every galaxy. The server runs in its own process and
-receives HTTP requests as from a browser. Wall-clock and CPU seconds are given; other work on the machine hardly changes
-the CPU seconds. Memory is read from the system: private memory, and the peak including the pages of mapped files, which
-the system can take back.
+receives HTTP requests as from a browser. Zoom, pan and hover of a map are measured in Chromium, from the input to the
+picture that is drawn, with a million points in view. Wall-clock and CPU seconds are given; other work on the machine
+hardly changes the CPU seconds. Memory is read from the system: private memory, and the peak including the pages of
+mapped files, which the system can take back.
 """
 
 import os
@@ -22,12 +23,34 @@ from urllib.parse import urlencode
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
+from playwright.sync_api import sync_playwright
 
 from bench_search import make
 from machine import describe, make_parser, record
 from peculiar.images.decode import encode_picture
 
 TIMES = 3
+
+# Seconds from an input to the end of the frame that shows its effect, for each of some inputs.
+BY_HAND = """async ([kind, count]) => {
+    const field = document.querySelector(`.field[data-kind="${kind}"]`), took = { zoom: [], pan: [], hover: [] };
+    const frame = () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+    const acts = {
+        zoom: (turn) => maps.zoom(field, turn % 2 ? 0.8 : 1.25, 100, 100),
+        pan: (turn) => maps.pan(field, turn % 2 ? 9 : -9, 5),
+        hover: (turn) => maps.under(field, 60 + turn, 90),
+    };
+    for (const [name, act] of Object.entries(acts)) {
+        for (let turn = 0; turn < count; turn += 1) {
+            await frame();
+            const begun = performance.now();
+            act(turn);
+            if (name !== "hover") { await frame(); }
+            took[name].push((performance.now() - begun) / 1000);
+        }
+    }
+    return took;
+}"""
 
 
 def make_pictures(path: Path, rows: int) -> None:
@@ -60,6 +83,7 @@ class Server:
         surroundings = {**os.environ, "PECULIAR_CACHE": str(own / "cache"), "no_proxy": "127.0.0.1"}
         self.process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, text=True, env=surroundings)
         invitation = re.search(r"http://\S+", self.process.stdout.readline())[0]
+        self.invitation = invitation
         self.address = invitation.partition("?")[0].rstrip("/")
         # The address holds a token, which the first request turns into a cookie.
         self.opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
@@ -115,6 +139,12 @@ def main() -> None:
                 "gallery, order": ("/gallery", {"by": "p_ringed"}),
                 "gallery, order, page in the middle": ("/gallery", {"by": "p_ringed", "start": middle}),
                 "gallery, rectangle on the sky": ("/gallery", box),
+                "facets": ("/facets", {}),
+                "facets, filter": ("/facets", {"where": "p_ringed > 0.5 and class = 'Ringed'"}),
+                "facets, narrowed": ("/facets", {"narrow": '{"p_ringed": [0.5, null], "class": ["Ringed"]}'}),
+                "points of the sky": ("/points/sky.bin", {}),
+                "galaxies of a filter on the map": ("/map/chosen.bin", {"where": "p_ringed > 0.5"}),
+                "colours of the map": ("/map/colour.bin", {"colour": "class"}),
                 "galaxy": (f"/galaxy/{middle}", {}),
                 "sky, picture": ("/map/sky.png", {}),
                 "sky, picture by class with a rectangle": ("/map/sky.png", {**box, "colour": "class"}),
@@ -143,12 +173,40 @@ def main() -> None:
                 "first 100,000 as Parquet": ("/gallery/found.parquet", {"by": "p_ringed"}),
             }
             ask(server, asked, found)
+            found += by_hand(server)
             found.append(("memory of its own at the end", server.memory("RssAnon"), "GiB"))
             found.append(("peak memory with mapped files", server.memory("VmHWM"), "GiB"))
         finally:
             server.process.terminate()
             server.process.wait()
     record(machine, *((f"{what}, {options.rows:,} galaxies", value, unit) for what, value, unit in found))
+
+
+def by_hand(server: Server) -> list[tuple[str, float, str]]:
+    """Return the medians of zoom, pan and hover on both maps, and the time until a wall and its pictures are there."""
+    found = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        page.goto(server.invitation)
+        for _ in range(TIMES):
+            begun = time.perf_counter()
+            page.goto(f"{server.address}/gallery", wait_until="load")
+            page.wait_for_function(
+                "[...document.querySelectorAll('.tiles img')].slice(0, 24).every(one => one.complete)"
+            )
+            loaded = time.perf_counter() - begun
+        found.append(("first wall with its pictures in a browser, warm", loaded, "s"))
+        for colour in ("", "class"):
+            page.goto(f"{server.address}/map?colour={colour}")
+            for kind in ("sky", "map"):
+                page.wait_for_selector(f'.field[data-kind="{kind}"][data-ready]', timeout=120_000)
+                for name, took in page.evaluate(BY_HAND, [kind, 30]).items():
+                    what = f"{kind}, {name}, coloured by {colour or 'number'}, median"
+                    found.append((what, float(np.median(took)), "s"))
+        browser.close()
+    print(*found, sep="\n", flush=True)
+    return found
 
 
 def ask(server: Server, asked: dict[str, tuple[str, dict[str, object]]], found: list[tuple[str, float, str]]) -> None:

@@ -17,7 +17,7 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 # What the keyboard has to reach: of radio buttons that belong together the keyboard reaches the chosen one.
 REACHABLE = """() => [...document.querySelectorAll(
     'a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex]:not([tabindex^="-"])')]
-    .filter(one => !one.disabled && one.getClientRects().length && getComputedStyle(one).visibility === 'visible'
+    .filter(one => !one.disabled && one.getClientRects().length && one.checkVisibility({visibilityProperty: true})
         && !one.closest('[inert]') && (!document.querySelector('dialog[open]') || one.closest('dialog[open]'))
         && (one.type !== 'radio' || one.checked))
     .map((one, place) => { one.dataset.place = place; return one.outerHTML.slice(0, 160); })"""

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from browser import SCHEMES, WIDTHS, Browser, find_barriers, find_unreachable
+from browser import Browser, find_barriers, find_unreachable
 from labelling_server import Servers, serving
 from peculiar.images.decode import encode_picture
 from peculiar.labelling.database import Labels
@@ -102,20 +102,23 @@ def named(page: tuple[str, str, str, str]) -> str:
     return "-".join(part for part in page[:3] if part)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=named)
-@pytest.mark.slow
-def test_a_narrow_page_has_no_barriers(browser: Browser, address: str, page: tuple[str, str, str, str]) -> None:
-    assert find_barriers(show(browser, address, page, width=400)) == []
+# Windows: a small phone, phones, a window of 1,440 pixels at 200 %, tablets, large ones.
+WINDOWS = [
+    (320, 640, "light"),
+    (400, 900, "dark"),
+    (720, 450, "light"),
+    (900, 900, "dark"),
+    (1600, 900, "light"),
+    (1600, 900, "dark"),
+]
 
-
 @pytest.mark.slow
-@pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize(("width", "height", "scheme"), WINDOWS)
 @pytest.mark.parametrize("page", PAGES, ids=named)
 def test_no_page_has_barriers(
-    browser: Browser, address: str, page: tuple[str, str, str, str], width: int, scheme: str
+    browser: Browser, address: str, page: tuple[str, str, str, str], width: int, height: int, scheme: str
 ) -> None:
-    window = show(browser, address, page, width=width, scheme=scheme)
+    window = show(browser, address, page, width=width, height=height, scheme=scheme)
     assert find_barriers(window) == []
     assert find_unreachable(window) == []
 

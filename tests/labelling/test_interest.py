@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
+from browser import Browser, find_barriers, find_unreachable
 from labelling_pages import HERE, form
+from labelling_server import Servers
 from peculiar.catalogs.catalog import Catalog
 from peculiar.errors import LabelError
 from peculiar.labelling.database import Labels
@@ -21,6 +24,7 @@ from peculiar.labelling.web.interest import QUESTION, Interest
 from peculiar.labelling.web.limiter import Limiter
 from peculiar.labelling.web.serve import open_gallery, open_session
 from peculiar.labelling.web.session import Session
+from prefix_proxy import proxying
 
 
 @pytest.fixture
@@ -143,3 +147,68 @@ def test_a_question_of_that_name_is_no_rating(tiny_survey: Path, drawn_catalog: 
         with pytest.raises(LabelError, match="asked with the answers no, yes"):
             interest.rate("Ada", 1, "rating-one", 5)
         session.pictures.close()
+
+
+@pytest.mark.slow
+@pytest.mark.allow_hosts(["127.0.0.1"])
+def test_anomalies_map_and_likely_galaxies_by_touch_under_a_path(
+    browser: Browser, drawn_catalog: Path, tiny_survey: Path, tmp_path: Path, servers: Servers
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with proxying("/user/ada/proxy/8222", whole=False) as proxy:
+        more = ("--pictures", tiny_survey, "--question", "odd", "--port", port, "--url", f"{proxy.address}/")
+        server = servers(drawn_catalog, tmp_path, *more, token=True)
+        proxy.target = port
+        page = browser.window(width=400, height=800, has_touch=True, is_mobile=True)
+        page.goto(server.address)
+        page.goto(f"{proxy.address}/?who=Ada")
+        page.goto(f"{proxy.address}/anomalies")
+
+        def act(act: Any) -> str:
+            """Rate or undo; return the galaxy that was shown."""
+            page.wait_for_selector(".numbers")
+            old, event = page.inner_text("figcaption .id"), page.get_attribute("[name=event]", "value")
+            act()
+            page.wait_for_function("old => document.querySelector('[name=event]')?.value !== old", arg=event)
+            return str(old)
+
+        rated = [act(lambda: page.tap("[data-key='5']")), act(lambda: page.tap("[data-key='s']"))]
+        box = page.locator("[data-key='5']").bounding_box()
+        assert box["y"] + box["height"] < 800
+        act(lambda: page.tap("[data-key='z']"))
+        assert page.inner_text("figcaption .id") == rated[1]
+        rated.append(act(lambda: page.keyboard.press("0")))
+        assert rated[2] == rated[1]
+        # Widths of a small phone, and of a window of 1,440 pixels at 200 %.
+        for width, height in ((320, 640), (720, 450)):
+            page.set_viewport_size({"width": width, "height": height})
+            for path, part in (
+                ("/anomalies", ".numbers"),
+                ("/likely?yes=1", ".strike"),
+                ("/map", ".field[data-ready]"),
+            ):
+                page.goto(proxy.address + path)
+                page.wait_for_selector(part)
+                assert (path, width, find_barriers(page), find_unreachable(page)) == (path, width, [], [])
+        page.goto(f"{proxy.address}/map")
+        page.wait_for_selector(".field[data-ready]")
+        x, y = np.frombuffer(page.request.get(f"{proxy.address}/points/sky.bin").body(), "<f4").reshape(-1, 2)[17]
+        page.locator(".field[data-kind='sky']").scroll_into_view_if_needed()
+        field = page.locator(".field[data-kind='sky']").bounding_box()
+        page.touchscreen.tap(
+            field["x"] + float(x) / 720 * field["width"], field["y"] + float(y) / 450 * field["height"]
+        )
+        page.wait_for_selector(".card-name")
+        page.goto(f"{proxy.address}/likely?yes=1")
+        page.locator(".strike label").nth(3).tap()
+        page.tap("button.main")
+        page.wait_for_selector("form.stored")
+        assert proxy.outside == []
+    with Labels(tmp_path / "labels.db") as labels:
+        assert [(one.galaxy, one.answer) for one in labels.current(QUESTION.name)] == [
+            (rated[0], "5"),
+            (rated[1], "0"),
+        ]
+        kinds = [one.answer for _, one in labels.history("odd")]
+    assert kinds == ["odd"] * 39

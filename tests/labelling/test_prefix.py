@@ -27,6 +27,7 @@ HUB = "https://hub.example.org"
 ROOT = "/user/ada%40x.org/proxy/8222"
 
 PAGES = ["/", "/who", "/grid", "/progress", "/gallery", "/map", "/galaxy/3", "/?row=2", "/gallery?review=votes+%3E+0"]
+PAGES += ["/likely?yes=1", "/anomalies?row=3", "/facets", "/galaxy/3/card"]
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ def test_every_address_is_under_the_path(guarded: Any, forwarded: str) -> None:
             got = client.get(forwarded + page, headers={"Cookie": cookies})
             assert got.status_code == 200
             addresses = re.findall(r'(?:href|src|action|hx-\w+|formaction)="(/[^"]*|\?[^"]*)"', html.unescape(got.text))
-            assert len(addresses) > 5
+            assert addresses
             for address in addresses:
                 assert address.startswith(f"{ROOT}/"), (page, address)
                 if "/static/" in address or "/picture/" in address:
@@ -118,6 +119,7 @@ def test_behind_a_proxy_a_token_is_needed(tiny_survey: Path, tmp_path: Path) -> 
         label(tiny_survey, db=tmp_path / "labels.db", url=HUB, token=False, browser=False)
 
 
+@pytest.mark.slow
 @pytest.mark.allow_hosts(["127.0.0.1"])
 @pytest.mark.parametrize("whole", [False, True], ids=["stripped", "whole"])
 def test_all_forms_work_behind_a_proxy(

@@ -192,9 +192,10 @@ def add_gallery(
     def show_maps(selection: Selected, me: Me, colour: Typed = "", start: Start = 0) -> Response:
         """Show the galaxies that meet a condition on the sky, on the similarity map, and in the gallery."""
         values = _page(session, gallery, selection, start, me, "map")
-        # Invalid values are reported, and ignored in the pictures.
+        # Invalid values are reported, and ignored in the pictures, as is a rectangle on a map that is still computed.
         colouring = counts = None
-        drawn = replace(selection, **{kind: "" for kind in EXAMPLES if _box(selection, kind) is None})
+        left_out = [kind for kind in EXAMPLES if _box(selection, kind) is None or gallery.places(kind) is None]
+        drawn = replace(selection, **dict.fromkeys(left_out, ""))
         try:
             colouring = gallery.colouring(colour, selection.about)
         except PeculiarError as error:
