@@ -33,11 +33,13 @@ TIMES = 3
 
 # Seconds from an input to the end of the frame that shows its effect, for each of some inputs.
 BY_HAND = """async ([kind, count]) => {
-    const field = document.querySelector(`.field[data-kind="${kind}"]`), took = { zoom: [], pan: [], hover: [] };
+    const field = document.querySelector(`.field[data-kind="${kind}"]`);
+    const took = { zoom: [], pan: [], rest: [], hover: [] };
     const frame = () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
     const acts = {
         zoom: (turn) => maps.zoom(field, turn % 2 ? 0.8 : 1.25, 100, 100),
         pan: (turn) => maps.pan(field, turn % 2 ? 9 : -9, 5),
+        rest: () => maps.draw(field),
         hover: (turn) => maps.under(field, 60 + turn, 90),
     };
     for (const [name, act] of Object.entries(acts)) {
@@ -45,7 +47,7 @@ BY_HAND = """async ([kind, count]) => {
             await frame();
             const begun = performance.now();
             act(turn);
-            if (name !== "hover") { await frame(); }
+            if (name === "zoom" || name === "pan") { await frame(); }
             took[name].push((performance.now() - begun) / 1000);
         }
     }

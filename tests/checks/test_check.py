@@ -1,6 +1,7 @@
 """Checks: planted defects of every kind are found, a clean set has none, and the cleaned list and the page agree."""
 
 import csv
+import html
 import json
 import re
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet
 import pytest
 from PIL import Image
@@ -151,6 +153,12 @@ def test_the_page_needs_no_other_file(sick: Path, tiny_model: Path, tmp_path: Pa
     written = json.loads((tmp_path / "report" / "check.json").read_text())
     assert written == json.loads(json.dumps(found.as_dict()))
     assert written["counts"]["same file"] == 1
+    # Each galaxy of a finding, in the order of the page, for the labelling pages.
+    table = pa.csv.read_csv(tmp_path / "report" / "findings.csv")
+    rows = [row for one in found.findings for row in one.rows]
+    assert table["row"].to_pylist() == rows
+    assert table["id"].to_pylist() == [found.ids[row] for row in rows]
+    assert f"peculiar label {sick} --only {tmp_path}/report/findings.csv --in-order" in html.unescape(page)
 
 
 def test_a_page_of_data_that_changed_is_refused(sick: Path, tiny_model: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """A model scored from Python: the same figures as on the command line, as an object."""
 
+import html
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet
 import pytest
 from matplotlib.figure import Figure
@@ -63,6 +65,11 @@ def test_an_assessment_is_written(tiny_survey: Path, tiny_model: Path, tmp_path:
         if row.argmax() != label
     ]
     assert sorted(found.mistakes) == sorted(wrong)
+    table = pa.csv.read_csv(page.parent / "mistakes.csv")
+    assert table["id"].to_pylist() == found.mistakes
+    assert (np.diff(table["probability"]) <= 0).all()
+    command = f"peculiar label {tiny_survey} --question clean5 --only {page.parent}/mistakes.csv --in-order"
+    assert command in html.unescape(page.read_text(encoding="utf-8"))
 
 
 def test_a_catalogue_is_scored_against_a_table_of_labels(tiny_catalog: Path, tiny_survey: Path, tmp_path: Path) -> None:

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from peculiar.errors import LabelError, UnknownNameError
+from peculiar.errors import LabelError, UnknownNameError, UsageError
 from peculiar.labelling.database import Labels
 from peculiar.labelling.web.id_index import IdIndex
 from peculiar.labelling.web.pictures import Pictures
 from peculiar.labelling.web.serve import open_session
-from peculiar.labelling.web.session import Session, Task
+from peculiar.labelling.web.session import REQUESTED, Session, Task
 from peculiar.questions.question import Question, Tree, find_tree
 from peculiar.sources import open_source
 
@@ -324,3 +324,20 @@ def test_pictures_in_files_named_after_the_ids_are_found(
     session = open_session(drawn_catalog, labels, pictures=tmp_path / "files", question="odd")
     assert [session.pictures._row(row) is not None for row in range(7)] == [True] * 5 + [False] * 2
     session.pictures.close()
+
+
+@pytest.mark.parametrize("embeddings", [False, True])
+def test_galaxies_of_a_table_are_asked_about_in_its_order(
+    drawn_catalog: Path, tiny_survey: Path, labels: Labels, tmp_path: Path, embeddings: bool
+) -> None:
+    data, pictures = (drawn_catalog, tiny_survey) if embeddings else (tiny_survey, None)
+    wanted = ["sim-071", "sim-003", "sim-071", "sim-042"]
+    opened = open_session(data, labels, pictures=pictures, question="odd", only=wanted, in_order=True)
+    asked = [[say(opened, "odd", who).id for _ in range(3)] for who in ("Ada", "Bob")]
+    assert asked == [["sim-071", "sim-003", "sim-042"]] * 2  # what somebody answered is asked of others, too
+    assert opened.next("Ada") is None
+    assert opened.grid("Eve", 24)[0].id == "sim-071"
+    assert {one.chosen for one in labels.current("odd")} == {REQUESTED}
+    opened.pictures.close()
+    with pytest.raises(UsageError, match=r"name it \(--only TABLE\)"):
+        open_session(data, labels, pictures=pictures, question="odd", in_order=True)

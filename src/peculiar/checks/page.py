@@ -1,7 +1,9 @@
 """The findings of a check as a page with pictures, as JSON, and as a cleaned list."""
 
 import json
+import shlex
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +30,9 @@ _SIDE = 112
 
 
 def write_report(found: CheckResult, folder: Path, *, label: str | None = None) -> Path:
-    """Write ``check.json`` with all findings, and ``index.html``, one file that shows the first of each kind.
+    """Write all findings as JSON and CSV, and ``index.html``, one file that shows the first of each kind.
+
+    ``findings.csv`` has a row for each galaxy of a finding, in their order, for ``peculiar label --only``.
 
     Parameters
     ----------
@@ -46,6 +50,7 @@ def write_report(found: CheckResult, folder: Path, *, label: str | None = None) 
     folder.mkdir(parents=True, exist_ok=True)
     with writing(folder / "check.json") as temporary:
         temporary.write_text(json.dumps(found.as_dict(), indent=1) + "\n", encoding="utf-8")
+    table = _write_findings(found, folder / "findings.csv")
     counts = found.counts()
     shown = {kind: found.of(kind)[:MOST_SHOWN] for kind in counts}
     wanted = {row for some in shown.values() for one in some for row in one.rows[:MOST_PICTURES]}
@@ -55,9 +60,38 @@ def write_report(found: CheckResult, folder: Path, *, label: str | None = None) 
         text=[_summary(found), *(f"Not looked for: {what} ({why})." for what, why in found.skipped.items())],
         table=[["finding", "count"], *([kind, f"{count:,}"] for kind, count in counts.items())] if counts else (),
     )
+    if table and "pictures" not in found.skipped:
+        command = shlex.join(["peculiar", "label", str(found.data), "--only", str(table), "--in-order"])
+        text = ["Answer for the galaxies of these findings one by one, in this order, with the question of --question:"]
+        summary = replace(summary, text=[*summary.text, *text], code=command)
     sections = [_section(kind, some, counts[kind], found, pictures) for kind, some in shown.items()]
     lead = f"{counted(len(found.ids), 'galaxy')}, looked at in {counted(round(found.seconds), 'second')}."
     return write_page(folder / "index.html", f"Check of {found.data.name}", lead, [summary, *sections])
+
+
+def _write_findings(found: CheckResult, path: Path) -> Path | None:
+    """Write a row for each galaxy of a finding; return the path, None if there are none."""
+    listed = [(row, one) for one in found.findings for row in one.rows]
+    if not listed:
+        path.unlink(missing_ok=True)
+        return None
+    ids = typed_ids(found.ids, found.id_type)
+    values = {
+        "id": ids.take(pa.array([row for row, _ in listed])),
+        "row": pa.array([row for row, _ in listed], pa.int64()),
+        "finding": pa.array([str(one.kind) for _, one in listed]),
+        "what": pa.array([one.text for _, one in listed]),
+        "score": pa.array([one.score for _, one in listed], pa.float64()),
+    }
+    with writing(path) as temporary:
+        write_table(
+            temporary,
+            "csv",
+            [Column(name, array.type) for name, array in values.items()],
+            pa.table(values).to_batches(),
+            {},
+        )
+    return path
 
 
 def write_cleaned(found: CheckResult, path: Path) -> Path:

@@ -34,6 +34,7 @@ Asked = Annotated[str | None, typer.Option(help="Name of the question; default: 
 EXAMPLES = (
     "peculiar label pictures/ --question four_class",
     "peculiar label catalog.parquet --pictures pictures/ --question odd",
+    "peculiar label pictures/ --question odd --only check/findings.csv --in-order",
 )
 
 
@@ -78,6 +79,10 @@ def label(
     only: Annotated[
         Path | None, typer.Option(help="Table with ids: ask about these galaxies only.", show_default=False)
     ] = None,
+    in_order: Annotated[
+        bool,
+        typer.Option("--in-order", help="Ask about the galaxies of --only in the order of the table."),
+    ] = False,
     by: Annotated[
         str, typer.Option(help="Active learning strategy: margin, entropy, bald, rare or random.")
     ] = "margin",
@@ -111,6 +116,7 @@ def label(
         question=question,
         learned=learn,
         only=only,
+        in_order=in_order,
         db=db,
         id=id_column,
         strategy=by,

@@ -1,6 +1,7 @@
 """Evaluation of a model on labelled galaxies, or of a table of probabilities."""
 
 import os
+import shlex
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -25,6 +26,7 @@ from peculiar.evaluation.robustness import Shifted
 from peculiar.evaluation.scored import Scored, push_pictures
 from peculiar.files.places import place
 from peculiar.files.run_files import write_json
+from peculiar.files.writing import writing
 from peculiar.metrics.association import associations
 from peculiar.metrics.scores import Scores
 from peculiar.models.model_file import Model
@@ -32,7 +34,9 @@ from peculiar.models.provenance import check_maker, read_maker
 from peculiar.progress import stages
 from peculiar.questions.question import Question
 from peculiar.reports import plots
+from peculiar.tables.column import Column
 from peculiar.tables.reader import TableReader
+from peculiar.tables.writers import write_table
 
 SCORES, REPORT = "scores.json", "report.html"
 """Files that `Assessment.write` writes, besides figures."""
@@ -136,6 +140,8 @@ class Assessment:
     def write(self, folder: str | os.PathLike[str], *, command: str = "") -> Path:
         """Write the figures as JSON, and a page with diagrams and explanations.
 
+        ``mistakes.csv`` has the misclassified galaxies, the most confident first, for ``peculiar label --only``.
+
         Parameters
         ----------
         folder : path-like
@@ -156,6 +162,7 @@ class Assessment:
         facts["galaxies"] = " ".join(self.notes)
         facts["digest of the galaxies scored"] = self.statistics.digest
         facts |= candidate.digests
+        mistakes = self._write_mistakes(folder / "mistakes.csv")
         return write_assessment(
             folder,
             self.statistics,
@@ -164,7 +171,33 @@ class Assessment:
             shifts=self.shifts,
             measured=[(one, pictures_of(one, self.scored)) for one in self.measured],
             deviations=listed(self.scored.deviations()),
+            review="" if mistakes is None else self._review(mistakes),
         )
+
+    def _write_mistakes(self, path: Path) -> Path | None:
+        """Write the misclassified galaxies; return the path, None if there are none."""
+        numbers, answers = self.statistics.mistakes, self.question.answers
+        if not len(numbers):
+            path.unlink(missing_ok=True)
+            return None
+        called = self.scored.probabilities[numbers].argmax(axis=1)
+        values = {
+            "id": pa.array(self.mistakes, pa.string()),
+            "label": pa.array([answers[one] for one in self.scored.labels[numbers]]),
+            "predicted": pa.array([answers[one] for one in called]),
+            "probability": pa.array(self.scored.probabilities[numbers, called].astype(np.float64)),
+        }
+        with writing(path) as temporary:
+            columns = [Column(name, array.type) for name, array in values.items()]
+            write_table(temporary, "csv", columns, pa.table(values).to_batches(), {})
+        return path
+
+    def _review(self, mistakes: Path) -> str:
+        """Return the command that asks about the mistakes, in their order; empty without files of pictures."""
+        if self.scored.source is None or not Path(self.data).exists():
+            return ""
+        asked = ["--question", self.question.name, "--only", str(mistakes), "--in-order"]
+        return shlex.join(["peculiar", "label", self.data, *asked])
 
     def show(self) -> Figure:
         """Draw the confusion matrix.

@@ -63,6 +63,7 @@ def write_assessment(
     shifts: Mapping[str, Shifted] | None = None,
     measured: Sequence[tuple[Disagreement, Sequence[tuple[NDArray[np.uint8], str]]]] = (),
     deviations: str = "",
+    review: str = "",
 ) -> Path:
     """Write the figures of an assessment, each as PNG and PDF, and the page ``report.html``.
 
@@ -80,6 +81,8 @@ def write_assessment(
         Answers compared with measures, and pictures of the galaxies on which they disagree, with captions.
     deviations : str
         Errors of the vote fractions in words, if the labels are votes.
+    review : str
+        Command that opens the mistakes in the labelling pages.
 
     Returns
     -------
@@ -173,7 +176,9 @@ def write_assessment(
             [[(line, None) for line in text.split("\n")] for _, text in mistakes],
         )
         caption = "Confident but wrong answers: look here first for wrong labels and for weaknesses of the model."
-        sections.append(Section("The most confident mistakes", figures=[figure(drawn, "mistakes", caption)]))
+        text = ["The labelling pages ask about all mistakes one by one, in this order:"] if review else []
+        figures = [figure(drawn, "mistakes", caption)]
+        sections.append(Section("The most confident mistakes", text=text, code=review, figures=figures))
     sections.append(
         Section("What was scored", table=[["", ""], *([name, text] for name, text in facts.items())], text_columns=2)
     )

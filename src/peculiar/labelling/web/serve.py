@@ -52,6 +52,7 @@ def label(
     question: str | Question = "four_class",
     learned: str | None = None,
     only: str | os.PathLike[str] | Sequence[str] | None = None,
+    in_order: bool = False,
     db: str | os.PathLike[str] = "labels.db",
     id: str | None = None,
     strategy: str = "margin",
@@ -84,6 +85,8 @@ def label(
         The question of a tree for active learning and the grid; default: the first.
     only : path-like or sequence of str, optional
         A table with a column of ids, or ids, of the galaxies to ask about; default: all.
+    in_order : bool
+        Ask about the galaxies of `only` in the order of the table, also about those that somebody has answered.
     db : path-like
         The database of answers; created if it does not exist.
     id : str, optional
@@ -146,6 +149,7 @@ def label(
             question=question,
             learned=learned,
             only=_ids_of(only, id),
+            in_order=in_order,
             id=id,
             strategy=strategy,
             apart=apart,
@@ -198,6 +202,7 @@ def open_session(
     question: str | Question = "four_class",
     learned: str | None = None,
     only: Sequence[str] | None = None,
+    in_order: bool = False,
     id: str | None = None,
     strategy: str = "margin",
     apart: float = APART,
@@ -205,6 +210,9 @@ def open_session(
     seed: int = 222,
 ) -> Session:
     """Return the session for galaxies, or for a catalogue and its pictures; see `label`."""
+    if in_order and only is None:
+        message = "the order is that of a table of galaxies to ask about; name it (--only TABLE)"
+        raise UsageError(message)
     tree = find_tree(question) if isinstance(question, str) else Tree(question.name, (question,))
     asked = tree.root if learned is None else tree[learned]
     if pictures is None:
@@ -212,7 +220,15 @@ def open_session(
         ids = IdIndex(source.ids())
         only = _joined_only(only, ids, source.path)
         return Session(
-            ids, Pictures(source), tree, labels, learned=asked.name, seed=seed, id_type=source.id_type, only=only
+            ids,
+            Pictures(source),
+            tree,
+            labels,
+            learned=asked.name,
+            seed=seed,
+            id_type=source.id_type,
+            only=only,
+            in_order=in_order,
         )
     catalog = _catalog(data)
     source = open_source(pictures, id=id)
@@ -241,6 +257,7 @@ def open_session(
         seed=seed,
         id_type=catalog.columns["id"].type,
         only=only,
+        in_order=in_order,
     )
 
 

@@ -59,6 +59,8 @@ class Session:
         Type of the ids in the galaxies' table, used for exports.
     only : sequence of str, optional
         Ids of the galaxies to ask about; default: all.
+    in_order : bool
+        Ask everybody about the galaxies of `only` in their order, also about those that somebody has answered.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class Session:
         seed: int = 222,
         id_type: pa.DataType | None = None,
         only: Sequence[str] | None = None,
+        in_order: bool = False,
     ) -> None:
         self.ids = self._rows = ids if isinstance(ids, IdIndex) else IdIndex(ids)
         self.pictures, self.tree, self.labels, self.loop = pictures, tree, labels, loop
@@ -94,6 +97,8 @@ class Session:
             self._never |= ~pa.compute.is_in(self._rows.texts, pa.array(only, pa.string())).to_numpy(
                 zero_copy_only=False
             )
+        given = (self._rows.get(id_) for id_ in dict.fromkeys(only if only is not None and in_order else ()))
+        self._given = [row for row in given if row is not None and not self._never[row]]
         order = np.random.default_rng(seed).permutation(len(ids))
         self._order = order[~self._never[order]]
         # Order of the galaxies in the random sample.
@@ -145,6 +150,9 @@ class Session:
 
     def _choose(self, annotator: Annotator) -> tuple[int, str] | None:
         passed = annotator.done.union(annotator.begun, (row for row, _ in annotator.ahead))
+        if self._given:
+            row = next((row for row in self._given if row not in passed), None)
+            return None if row is None else (row, REQUESTED)
         if self.loop is None:
             row = next((int(row) for row in self._order if int(row) not in passed), None)
             return None if row is None else (row, "random")

@@ -103,30 +103,49 @@
   };
   const REACHES = [[1000, 4], [10000, 2.5], [100000, 1]];
 
-  const draw = (field) => {
+  // Galaxies in the part of the map that is seen: their number, and every `step`th of them.
+  const lines = (field, { starts }) => {
+    const [[left, top], [right, bottom]] = [toMap(field, 0, 0), toMap(field, field.clientWidth, field.clientHeight)], found = [];
+    const cell = (at, most) => Math.max(0, Math.min(most - 1, at / CELL | 0));
+    for (let v = cell(top, TALL); v <= cell(bottom, TALL); v += 1) { found.push([starts[v * WIDE + cell(left, WIDE)], starts[v * WIDE + cell(right, WIDE) + 1]]); }
+    return found;
+  };
+
+  // While a map moves, a share of its galaxies stands for all, so that each picture takes a few hundredths of a second.
+  const WHILE_MOVING = 50000;
+
+  // Draw a map; return how many galaxies each point stands for.
+  const draw = (field, moving = false) => {
     const data = loaded.get(field.dataset.kind), canvas = field.querySelector("canvas");
-    if (!canvas) { return; }
+    if (!canvas) { return 1; }
     const ratio = Math.min(window.devicePixelRatio || 1, 2), W = Math.max(1, Math.round(field.clientWidth * ratio)), H = Math.max(1, Math.round(field.clientHeight * ratio));
     if (canvas.width !== W || canvas.height !== H) { canvas.width = W; canvas.height = H; }
     const context = canvas.getContext("2d"), image = context.createImageData(W, H), pixels = image.data, { palette, ramp, classes } = look();
     const paint = (pixel, colour, strength = 1) => { for (let part = 0; part < 3; part += 1) { pixels[4 * pixel + part] = colour[part] * strength; } };
     for (let place = 0; place < pixels.length; place += 4) { pixels[place] = PAPER[0]; pixels[place + 1] = PAPER[1]; pixels[place + 2] = PAPER[2]; pixels[place + 3] = 255; }
+    let step = 1;
     if (data) {
-      const { xy } = data.points, { chosen, colours } = data, { zoom, x, y } = viewOf(field), scale = zoom * W / BASE[0], left = W / 2 - x * scale, top = H / 2 - y * scale;
+      const { xy, rows } = data.points, there = lines(field, data.points), many = there.reduce((sum, [from, to]) => sum + to - from, 0);
+      if (moving) { step = Math.max(1, Math.ceil(many / WHILE_MOVING)); }
+      const { chosen, colours } = data, { zoom, x, y } = viewOf(field), scale = zoom * W / BASE[0], left = W / 2 - x * scale, top = H / 2 - y * scale;
       const hidden = new Uint8Array(256);
       off.forEach((code) => { hidden[code] = 1; });
-      const others = new Uint32Array(W * H), seen = new Uint32Array(xy.length / 2);
-      let count = 0, behind = 0;
-      for (let row = 0, place = 0; place < xy.length; row += 1, place += 2) {
-        const px = xy[place] * scale + left, py = xy[place + 1] * scale + top;
-        if (!(px >= 0 && px < W && py >= 0 && py < H)) { continue; }
-        if (chosen[row >> 3] >> (7 - (row & 7)) & 1 && !(colours && hidden[colours[row]])) { seen[count++] = row; } else { others[(py | 0) * W + (px | 0)] += 1; behind += 1; }
+      const others = new Uint32Array(W * H), seen = new Uint32Array(Math.ceil(many / step));
+      let count = 0, behind = 0, over = 0;
+      for (const [from, to] of there) {
+        let place = from + over;
+        for (; place < to; place += step) {
+          const row = rows[place], px = xy[2 * row] * scale + left, py = xy[2 * row + 1] * scale + top;
+          if (!(px >= 0 && px < W && py >= 0 && py < H)) { continue; }
+          if (chosen[row >> 3] >> (7 - (row & 7)) & 1 && !(colours && hidden[colours[row]])) { seen[count++] = row; } else { others[(py | 0) * W + (px | 0)] += step; behind += 1; }
+        }
+        over = place - to;
       }
       if (behind) {
         const shade = light(others, 0.4);
         for (let pixel = 0; pixel < others.length; pixel += 1) { if (others[pixel]) { paint(pixel, GREY, shade(others[pixel])); } }
       }
-      const reach = (REACHES.find(([most]) => count <= most) || [0, 0])[1] * ratio, counts = new Uint32Array(W * H), values = new Float32Array(colours ? W * H : 0);
+      const reach = (REACHES.find(([most]) => count * step <= most) || [0, 0])[1] * ratio, counts = new Uint32Array(W * H), values = new Float32Array(colours ? W * H : 0);
       const disc = [];
       for (let down = -Math.ceil(reach); down <= reach; down += 1) { for (let right = -Math.ceil(reach); right <= reach; right += 1) { if (Math.hypot(down, right) <= reach + 0.3) { disc.push([right, down]); } } }
       for (let one = 0; one < count; one += 1) {
@@ -135,9 +154,9 @@
           const u = px + right, v = py + down;
           if (u < 0 || u >= W || v < 0 || v >= H) { continue; }
           const pixel = v * W + u;
-          counts[pixel] += 1;
+          counts[pixel] += step;
           // The rare class of those in a pixel, or the mean of the numbers.
-          if (colours) { values[pixel] = classes ? Math.max(values[pixel], colours[row]) : values[pixel] + colours[row]; }
+          if (colours) { values[pixel] = classes ? Math.max(values[pixel], colours[row]) : values[pixel] + colours[row] * step; }
         }
       }
       const shade = light(counts, colours ? 0.65 : 0.4);
@@ -151,6 +170,7 @@
     context.putImageData(image, 0, 0);
     if (data && field.dataset.kind === "sky") { graticule(field, context, ratio); }
     overlay(field);
+    return step;
   };
 
   const STEPS = [45, 30, 15, 10, 5, 2, 1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001, 0.0005, 0.0002, 0.0001];
@@ -210,9 +230,19 @@
     return line;
   };
 
-  const waiting = new Set();
+  const waiting = new Set(), rough = new Set();
+  let rest = 0;
+  const refine = () => { const left = [...rough].filter((one) => one.isConnected); rough.clear(); left.forEach((one) => draw(one)); };
   const soon = (field) => {
-    if (!waiting.size) { requestAnimationFrame(() => { const all = [...waiting]; waiting.clear(); all.filter((one) => one.isConnected).forEach(draw); }); }
+    if (!waiting.size) {
+      requestAnimationFrame(() => {
+        const some = [...waiting].filter((one) => one.isConnected);
+        waiting.clear();
+        some.filter((one) => draw(one, true) > 1).forEach((one) => rough.add(one));
+        clearTimeout(rest);
+        rest = setTimeout(refine, 250);
+      });
+    }
     waiting.add(field);
   };
   const all = () => fields().forEach(soon);
