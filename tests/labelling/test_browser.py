@@ -112,6 +112,7 @@ WINDOWS = [
     (1600, 900, "dark"),
 ]
 
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("width", "height", "scheme"), WINDOWS)
 @pytest.mark.parametrize("page", PAGES, ids=named)
