@@ -57,7 +57,7 @@ def judge(peculiar_command: Any) -> Callable[..., tuple[int, str, str]]:
             "these seem to be per cent: divide them by 100",
         ),
         ({"p_odd": ["high"] * COUNT}, 1, "the column 'p_odd' has to hold probabilities, numbers from 0 to 1"),
-        ({"p_odd": []}, 2, "there is no column 'p_odd' in t.parquet with the probability of 'odd'"),
+        ({"p_odd": [], "p_not_odd": []}, 1, "t.parquet: no column holds pictures"),
         ({"odd": []}, 2, "there is no column 'odd'"),
         ({"odd": [None] * COUNT}, 1, "no galaxy has both a label in 'odd' and probabilities"),
         ({"odd": ["maybe"] * COUNT}, 1, "24 galaxies have labels that are not answers to 'odd'"),

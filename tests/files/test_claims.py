@@ -115,7 +115,7 @@ def words(command: str, made: dict[str, Path], *, more: bool = False) -> tuple[l
 
 def content(path: Path) -> Any:
     if path.is_dir():
-        return {one.name: one.read_bytes() for one in path.iterdir()}
+        return {one.relative_to(path): one.read_bytes() for one in path.rglob("*") if one.is_file()}
     return path.read_bytes()
 
 

@@ -53,7 +53,7 @@ def untouched() -> Iterator[None]:
         ({"net": "exercise", "start": "galaxy"}, UsageError, "--from: not for the network 'exercise'"),
         ({"net": "exercise", "teachers": ["a.onnx"]}, UsageError, "--teacher: not for the network 'exercise'"),
         ({"net": "exercise", "time_limit": 3, "width": 8}, UsageError, "--time-limit, --width: not for"),
-        ({"crop": "0.5"}, UsageError, "--crop: not for the network 'galaxy'"),
+        ({"crop": "0.5"}, UsageError, "crop has to be whole, galaxy or a number of pixels, received '0.5'"),
         ({"label": "clean5", "question": "gz2"}, UsageError, "give one of them"),
         ({"fine_tune": "maybe"}, UnknownNameError, "no way to fine-tune 'maybe'"),
         ({"time_limit": 0.0}, UsageError, "a number of minutes above 0, received 0"),
