@@ -58,3 +58,26 @@ def test_questions_that_are_not_there_are_told(db: Path, tmp_path: Path) -> None
         pass
     with pytest.raises(UsageError, match="holds no answers yet"):
         export_labels(tmp_path / "new.db", tmp_path / "x.csv")
+
+
+def test_a_wide_table_has_all_questions(tmp_path: Path) -> None:
+    tree = [SHELL, Question("where", ("inside", "outside")), Question("sides", ("one", "two"))]
+    given = [("Ada", "7", "shell", "shell"), ("Ada", "7", "where", "inside"), ("Bob", "7", "where", "inside")]
+    given += [("Ada", "12", "shell", "no shell"), ("Bob", "12", "where", "")]
+    with Labels(tmp_path / "labels.db") as labels:
+        labels.ask(*tree)
+        labels.record(
+            Event(f"event-{number:06d}", "answer" if answer else "unsure", who, galaxy, question, answer)
+            for number, (who, galaxy, question, answer) in enumerate(given)
+        )
+    for name in ("wide.parquet", "wide.fits", "wide.csv"):
+        assert export_labels(tmp_path / "labels.db", tmp_path / name, "wide") == 2
+        table = TableReader(tmp_path / name)
+        assert len(set(table.columns)) == 1 + 6 + 3
+        found = {column: [int(one) for one in table.column(column)] for column in table.columns}
+        assert found["id"] == [7, 12]
+        assert (found["n_where_inside"], found["n_where_outside"]) == ([2, 0], [0, 0])
+        assert (found["n_shell_shell"], found["n_shell_no shell"]) == ([1, 0], [0, 1])
+        assert found["unsure_where"] == [0, 1]
+    with pytest.raises(UsageError, match="all questions"):
+        export_labels(tmp_path / "labels.db", tmp_path / "wide.csv", "wide", question="where")

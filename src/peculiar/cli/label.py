@@ -156,8 +156,8 @@ def export(
         str,
         typer.Option(
             "--as",
-            help="labels (majority answers), votes (counts of each answer), events (everything) or consensus (labels "
-            "and probabilities by the skill of each annotator).",
+            help="labels (majority answers), votes (counts of each answer), wide (those of all questions of a tree), "
+            "events (everything) or consensus (labels and probabilities by the skill of each annotator).",
         ),
     ] = "labels",
     annotators: Annotated[

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from peculiar.errors import UsageError
 from peculiar.files.places import place
 from peculiar.labelling.consensus import consensus
 from peculiar.labelling.database import Event, Labels
@@ -24,8 +25,9 @@ def export_labels(
         The database, as written by `label`.
     out : path-like
         Its suffix decides the format: ``.parquet``, ``.csv``, ``.fits``, ``.vot`` or ``.ecsv``.
-    what : {"labels", "votes", "events", "consensus"}
-        Majority answers, counts of each answer, all events, or what `consensus` returns without a catalogue.
+    what : {"labels", "votes", "events", "wide", "consensus"}
+        Majority answers, counts of each answer, all events, counts of the answers to all questions (of a decision
+        tree), or what `consensus` returns without a catalogue.
     question : str, optional
         Name of the question; default: the only one.
 
@@ -54,6 +56,11 @@ def export_labels(
     if what == "consensus":
         return consensus(db, question=question).write(out)
     with Labels(db, create=False) as labels:
+        if what == "wide":
+            if question is not None:
+                message = f"a wide table has all questions; received {question!r} for one of them"
+                raise UsageError(message)
+            return labels.export_wide(out)
         return labels.export(out, labels.only(question).name, what)
 
 

@@ -524,7 +524,7 @@ class Labels:
         path = place(path)
         format, asked = format_to_write(path), self._find(question)
         if what not in EXPORTS:
-            message = f"answers are exported as {', '.join(EXPORTS)} or consensus; received {what!r}"
+            message = f"answers are exported as {', '.join(EXPORTS)}, wide or consensus; received {what!r}"
             raise UsageError(message)
         if what == "events":
             events = [one for _, one in self.history(question)]
@@ -540,6 +540,51 @@ class Labels:
         notes = {"question": question, "asked as": asked.asks, "answered in": self.path.name}
         with writing(path) as temporary:
             write_table(temporary, format, columns, table.to_batches(), notes)
+        return int(table.num_rows)
+
+    def export_wide(self, path: str | os.PathLike[str]) -> int:
+        """Write the counts of the answers to all questions, with one row per galaxy.
+
+        Columns are ``n_QUESTION_ANSWER`` and ``unsure_QUESTION``; a galaxy that never reached a question has zeros.
+
+        Parameters
+        ----------
+        path : path-like
+            ``.parquet``, ``.csv`` or another kind of table.
+
+        Returns
+        -------
+        int
+            Number of rows.
+
+        Raises
+        ------
+        UsageError
+            If the suffix is unknown, or no question was asked.
+        """
+        path = place(path)
+        format, asked = format_to_write(path), self._asked()
+        if not asked:
+            self.only(None)
+        votes = {question.name: self.votes(question.name) for question in asked}
+        galaxies = list(dict.fromkeys(galaxy for some in votes.values() for galaxy in some))
+        pairs = [(question.name, answer) for question in asked for answer in question.answers]
+        texts = ["_".join(pair) for pair in pairs]
+        if len(set(texts)) < len(texts):
+            texts = [": ".join(pair) for pair in pairs]
+        named = count_columns(texts)
+        counted = [(*pair, named[text], f"votes for {text}") for pair, text in zip(pairs, texts, strict=True)]
+        counted += [(one.name, None, f"unsure_{one.name}", f"how many were unsure of {one.name}") for one in asked]
+        ids = self.typed(pa.array(galaxies, pa.string()), asked[0].name)
+        columns = [replace(ID, type=ids.type)]
+        columns += [Column(name, pa.int32(), meaning, ucd="meta.number") for _, _, name, meaning in counted]
+        arrays = [ids]
+        for question, answer, _, _ in counted:
+            some = votes[question]
+            arrays.append(pa.array([some[one][answer] if one in some else 0 for one in galaxies], pa.int32()))
+        table = pa.table(arrays, names=[column.name for column in columns])
+        with writing(path) as temporary:
+            write_table(temporary, format, columns, table.to_batches(), {"answered in": self.path.name})
         return int(table.num_rows)
 
     def typed(self, ids: pa.Array, question: str) -> pa.Array:
