@@ -573,7 +573,9 @@ class Labels:
         if len(set(texts)) < len(texts):
             texts = [": ".join(pair) for pair in pairs]
         named = count_columns(texts)
-        counted = [(*pair, named[text], f"votes for {text}") for pair, text in zip(pairs, texts, strict=True)]
+        counted: list[tuple[str, str | None, str, str]] = [
+            (*pair, named[text], f"votes for {text}") for pair, text in zip(pairs, texts, strict=True)
+        ]
         counted += [(one.name, None, f"unsure_{one.name}", f"how many were unsure of {one.name}") for one in asked]
         ids = self.typed(pa.array(galaxies, pa.string()), asked[0].name)
         columns = [replace(ID, type=ids.type)]
