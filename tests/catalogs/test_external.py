@@ -152,7 +152,7 @@ def test_a_head_on_a_table_answers_for_the_whole_catalogue(catalog: Path, table:
     assert (taught.used, taught.left_out) == (32, 0)
     answers = Catalog("kinds.parquet")
     assert answers.notes["embeddings"].startswith("zoobot.parquet")
-    assert list(answers.columns) == ["id", "p_b", "class", "set_90", "entropy"]
+    assert list(answers.columns) == ["id", "p_b", "class", "set_90", "safe_class", "why", "entropy"]
     chances = answers.to_arrow()["p_b"].to_numpy()
     assert chances[:20].min() > chances[20:].max()
     assert answers.to_arrow()["class"].to_pylist() == ["b"] * 20 + ["a"] * 100
