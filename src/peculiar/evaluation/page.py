@@ -1,6 +1,5 @@
 """Page of an assessment: figures, JSON and HTML in a folder."""
 
-import io
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -194,11 +193,10 @@ def write_assessment(
 
 def keep_figure(folder: Path, drawn: Figure, name: str, caption: str) -> Picture:
     """Write a figure as PNG and PDF into a folder, and return it for a page, which holds it and links to the PDF."""
-    for suffix in (".png", ".pdf"):
-        drawing.save(drawn, folder / f"{name}{suffix}")
-    buffer = io.BytesIO()
-    drawn.savefig(buffer, dpi=120)
-    return Picture(f"{name}.pdf", caption, buffer.getvalue())
+    shown = drawing.save(drawn, folder / f"{name}.png").read_bytes()
+    drawn.set_layout_engine("none")  # the PDF has the layout of the PNG, which takes as long as the drawing
+    drawing.save(drawn, folder / f"{name}.pdf")
+    return Picture(f"{name}.pdf", caption, shown)
 
 
 def _scores_section(found: Statistics) -> Section:
