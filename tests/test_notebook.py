@@ -185,6 +185,7 @@ def displayed(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What a notebook, in which this process seems to run, is asked to show."""
     shown: list[Any] = []
     ipython = types.ModuleType("IPython")
+    ipython.version_info = (9, 0)  # type: ignore[attr-defined] # Matplotlib asks when it is imported
     ipython.get_ipython = lambda: types.SimpleNamespace(kernel=None)  # type: ignore[attr-defined]
     displays = types.ModuleType("IPython.display")
     displays.display = shown.append  # type: ignore[attr-defined]
