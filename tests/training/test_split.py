@@ -1,6 +1,7 @@
 """Pictures of one galaxy under different ids are on one side of every training run's split."""
 
 import json
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,10 +18,10 @@ from peculiar.images import duplicates
 from peculiar.images.decode import Framing
 from peculiar.questions.question import FOUR_CLASS
 from peculiar.sources import open_source
-from peculiar.sources.answers import read_answered
+from peculiar.sources.answers import Answered, read_answered
 from peculiar.sources.simulated import simulate
 from peculiar.sources.split import Split, keep_together
-from peculiar.training.parts import split_galaxies
+from peculiar.training.parts import check_parts, split_galaxies
 from peculiar.training.recipe import Recipe
 
 TINY = Recipe(width=8, size=32, epochs=1, batch_size=16, pretrained=False, validation_size=0.2, test_size=0.2)
@@ -101,3 +102,23 @@ def test_many_galaxies_are_compared_by_landmarks(monkeypatch: pytest.MonkeyPatch
     assert searched == 3000
     assert sum((row, 2900 + row) in found for row in range(100)) >= 97
     assert len(found) < 3000 * 20
+
+
+@pytest.mark.parametrize(
+    ("labels", "ids", "lonely"),
+    [
+        ([0, 0, 1, 1, 2], "abcde", "Merger"),
+        ([0, 0, 1, 1, 2, 2], "abcdee", "Merger"),  # two pictures of one galaxy
+        ([0, 0, 1, 1, 2, 2], "abcdef", ""),
+        ([0, 1, 2, 3, -1], "abcde", "Normal, Ringed, Merger, Other"),
+    ],
+)
+def test_a_class_of_one_galaxy_is_named(labels: list[int], ids: str, lonely: str) -> None:
+    rows = np.arange(len(ids))
+    answers = {"four_class": np.array(labels)}
+    blank = np.zeros((len(ids), 4, 4, 3), dtype=np.uint8)
+    data = Answered((FOUR_CLASS,), [*ids], rows, blank, answers, {}, {}, [None] * len(ids))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        check_parts(data, Split(rows[:-1], rows[-1:]))
+    assert [str(one.message).split(": ")[1] for one in caught] == ([lonely] if lonely else [])

@@ -1,12 +1,14 @@
 """The split of a training run; all pictures of a galaxy are in one part."""
 
+import warnings
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from peculiar.checks.duplicates import same_galaxies
-from peculiar.errors import LabelError
+from peculiar.errors import LabelError, PeculiarWarning
 from peculiar.models.model_file import cores
 from peculiar.simulation.attributes import is_mock
 from peculiar.sources import Source
@@ -61,7 +63,7 @@ def content(galaxies: Answered) -> NDArray[np.int64]:
 
 
 def check_parts(data: Answered, parts: Split) -> None:
-    """Raise an error if too few galaxies have answers for training or validation."""
+    """Raise an error if too few galaxies have answers for training or validation; warn of answers of one galaxy."""
     if not len(data.ids):
         raise LabelError(NOTHING_READABLE)
     if not len(parts.validation):
@@ -74,6 +76,16 @@ def check_parts(data: Answered, parts: Split) -> None:
         if not (labels[parts.training] >= 0).any():
             message = f"no galaxy of the training part answers {name!r}; give more that do, or leave the question out"
             raise LabelError(message)
+    for question in data.questions:
+        labels = data.labels[question.name]
+        galaxies = Counter(label for label, _ in set(zip(labels.tolist(), data.ids, strict=True)))
+        lonely = [answer for number, answer in enumerate(question.answers) if galaxies[number] == 1]
+        if lonely and not question.votes:
+            message = (
+                f"{question.name}: {', '.join(lonely)}: one galaxy only, which cannot be both learned and validated; "
+                "add another of that class or leave it out"
+            )
+            warnings.warn(message, PeculiarWarning, stacklevel=2)
 
 
 def other_looks(ids: Sequence[str], rows: NDArray[np.intp]) -> dict[int, list[int]]:
