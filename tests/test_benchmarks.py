@@ -53,6 +53,7 @@ def test_results_change_only_on_request(words: list[str], added: list[list[str]]
     assert [[row[2], row[5]] for row in csv.reader(after[len(before) :].splitlines())] == added
 
 
+@pytest.mark.slow
 def test_a_benchmark_leaves_the_results_alone() -> None:
     before = (FOLDER / "results.csv").read_bytes()
     done = subprocess.run(

@@ -22,7 +22,7 @@ README = ROOT / "README.md"
 _BESIDE = [ROOT / name for name in ("CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")]
 PAGES = [README, *_BESIDE, *sorted((ROOT / "docs").glob("*.md"))]
 OWN_TESTS = {"lesson.md", "python.md", "train.md"}
-LONG = {"compare", "explain", "scores", "search"}  # pages whose commands take longer than ten seconds
+LONG = {"compare", "explain", "scores", "search"}  # pages whose commands take longer than five seconds
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 

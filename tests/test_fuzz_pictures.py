@@ -149,6 +149,7 @@ def add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
 
 
 @pytest.mark.parametrize("holder", HOLDERS)
+@pytest.mark.slow
 def test_a_hostile_picture_loses_its_row_alone(holder: str, tmp_path: Path) -> None:
     paths = {}
     for number, (name, make) in enumerate(ROWS.items()):

@@ -124,6 +124,7 @@ REFERENCES = [
 
 
 @pytest.mark.parametrize("inside", [False, True], ids=["votable", "parquet"])
+@pytest.mark.slow
 def test_nothing_is_fetched_for_a_table(inside: bool, tmp_path: Path) -> None:
     addresses = ("http://127.0.0.1:9/rows", "file:///etc/hostname", "ftp://127.0.0.1:9/rows")
     paths = []

@@ -57,6 +57,7 @@ def own(catalog: Path, vectors: NDArray[np.float32]) -> Catalog:
     return Catalog(path)
 
 
+@pytest.mark.slow
 def test_searches_find_what_the_same_embeddings_of_a_catalogue_find(
     catalog: Path, table: Path, vectors: NDArray[np.float32]
 ) -> None:
@@ -143,6 +144,7 @@ def test_tables_that_do_not_fit_are_refused(catalog: Path, tmp_path: Path) -> No
         Catalog(catalog, embeddings="other.npz").similar(examples=[np.zeros((64, 64, 3), np.uint8)])
 
 
+@pytest.mark.slow
 def test_a_head_on_a_table_answers_for_the_whole_catalogue(catalog: Path, table: Path) -> None:
     Path("labels.csv").write_text(
         "id,kind\n" + "".join(f"G-{row:03d}.jpg,{'b' if row < 20 else 'a'}\n" for row in range(8, 40))

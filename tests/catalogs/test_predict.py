@@ -89,6 +89,7 @@ def test_every_form_gives_the_same_rows(pictures: NDArray[np.uint8], tiny_model:
 
 
 @pytest.mark.parametrize("options", [{}, {"embeddings": True, "views": 2, "keep": ["survey"]}, {"crop": "whole"}])
+@pytest.mark.slow
 def test_in_memory_as_on_the_disk(tiny_survey: Path, tiny_model: Path, options: dict[str, Any]) -> None:
     memory = predict(tiny_survey, None, tiny_model, verbose=False, **options)
     disk = predict(tiny_survey, "c.parquet", tiny_model, verbose=False, shard_rows=30, **options)

@@ -376,6 +376,7 @@ def test_json_holds_what_json_has_no_word_for(tmp_path: Path) -> None:
     assert found == {"id": "a", "p": None, "q": 0.5, "n": 3, "at": "1970-01-01 00:00:00", "far": None}
 
 
+@pytest.mark.slow
 def test_the_commands(tiny_catalog: Path, tiny_survey: Path) -> None:
     def run(*words: str) -> str:
         result = CliRunner().invoke(app, ["search", *words])

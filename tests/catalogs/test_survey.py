@@ -133,6 +133,7 @@ def test_none_of_several_files_is_written_over(
 
 
 @pytest.mark.allow_hosts(["127.0.0.1"])
+@pytest.mark.slow
 def test_dask_changes_no_bit(survey_folder: Path, tiny_model: Path, undisturbed: pa.Table) -> None:
     result = run(survey_folder, "c.parquet", tiny_model, dask="local", workers=2)
     assert catalogue("c.parquet").equals(undisturbed)
@@ -212,6 +213,7 @@ def children(pid: int) -> list[int]:
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks processes up in /proc")
+@pytest.mark.slow
 def test_a_killed_worker_is_replaced_and_orphans_end(
     survey_folder: Path, tiny_model: Path, undisturbed: pa.Table
 ) -> None:
@@ -254,6 +256,7 @@ def entries_so_far(folder: str) -> int:
     return len(entries(folder)) if Path(folder, "_ledger.jsonl").exists() else 0
 
 
+@pytest.mark.slow
 def test_a_shard_that_kills_its_worker_does_not_stop_the_others(tiny_model: Path, tmp_path: Path) -> None:
     (tmp_path / "deadly").touch()
     result = classify(Deadly(tmp_path / "deadly"), "catalog", load_model(tiny_model), workers=2, shard_rows=5)
@@ -273,6 +276,7 @@ def own_folder(tmp_path: Path, survey_folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.slow
 def test_a_corrupt_shard_is_reported_and_the_others_are_kept(
     own_folder: Path, tiny_model: Path, undisturbed: pa.Table, workers: int
 ) -> None:
@@ -448,6 +452,7 @@ def test_small_files_go_together(own_folder: Path, tiny_model: Path, undisturbed
     assert catalogue("catalog").equals(undisturbed)
 
 
+@pytest.mark.slow
 def test_columns_are_carried_along(own_folder: Path, tiny_model: Path) -> None:
     for number in range(5):
         file = own_folder / f"part-{number}.parquet"
@@ -625,6 +630,7 @@ def test_sources_of_all_kinds_may_not_change_meanwhile(
 
 
 @pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.slow
 def test_a_model_file_that_is_replaced_meanwhile_is_not_mixed_in(
     own_folder: Path, tiny_model: Path, undisturbed: pa.Table, workers: int
 ) -> None:

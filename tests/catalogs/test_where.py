@@ -400,6 +400,7 @@ def numbers() -> Iterator[duckdb.DuckDBPyConnection]:
 
 @settings(deadline=None, max_examples=200)
 @given(made=st.recursive(_compared, _truths, max_leaves=8))
+@pytest.mark.slow
 def test_any_condition_means_what_it_says(numbers: duckdb.DuckDBPyConnection, made: Made) -> None:
     condition = read_where(made.text, NUMBERS)
     assert len(condition.sql) <= 4 * len(made.text) + 40

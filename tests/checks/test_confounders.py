@@ -50,6 +50,7 @@ CHANGES: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize("kind", CHANGES)
+@pytest.mark.slow
 def test_what_the_pictures_show_is_found(kind: str, tmp_path: Path) -> None:
     change, words = CHANGES[kind]
     found = check(write(tmp_path / "g.parquet", change)).of(Problem.CONFOUNDER)

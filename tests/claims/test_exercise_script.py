@@ -53,6 +53,7 @@ def check_figures(folder: Path, count: int) -> None:
             assert np.asarray(picture.convert("L")).std() > 5
 
 
+@pytest.mark.slow
 def test_the_script_runs_to_its_end(data_folder: Path, tmp_path: Path) -> None:
     environment = {
         **os.environ,

@@ -93,6 +93,7 @@ def test_train_prints_json_and_nothing_else_on_standard_output(peculiar_command:
     assert result["scores"]["count"] == 8
 
 
+@pytest.mark.slow
 def test_a_broken_picture_is_reported_and_the_rest_goes_on(peculiar_command: Any, pictures_folder: Path) -> None:
     broken = pictures_folder / "Merger" / "25.jpg"
     broken.write_bytes(broken.read_bytes()[:500])
@@ -107,6 +108,7 @@ def test_a_broken_picture_is_reported_and_the_rest_goes_on(peculiar_command: Any
     assert "Other/text.jpg cannot be read: it is not a picture" in output
 
 
+@pytest.mark.slow
 def test_loose_pictures_are_explained_without_a_verdict(
     peculiar_command: Any, fake_npz: Path, pictures_folder: Path
 ) -> None:
@@ -482,6 +484,7 @@ def test_labels_of_a_table_become_a_model_file(peculiar_command: Any, tiny_surve
     assert (json.loads(output)["question"], json.loads(output)["scores"]["count"]) == ("mark", 80)
 
 
+@pytest.mark.slow
 def test_labels_that_say_nothing_are_not_scored(peculiar_command: Any, tiny_survey: Path, tiny_model: Path) -> None:
     words = ("evaluate", tiny_survey, "--model", tiny_model, "--label", "gz2_argmax", "--json")
     status, output, _ = peculiar_command(*words, "--include-training")

@@ -94,6 +94,7 @@ def test_bad_tables_are_refused(
         ),
     ],
 )
+@pytest.mark.slow
 def test_what_is_undefined_is_said(
     judge: Callable[..., tuple[int, str, str]], changed: dict[str, list[Any]], options: tuple[str, ...], note: str
 ) -> None:

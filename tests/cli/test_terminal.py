@@ -112,6 +112,7 @@ def test_standard_output_is_json_and_nothing_else(talking: Path, words: tuple[st
     assert json.loads(done.stdout) is not None
 
 
+@pytest.mark.slow
 def test_help_is_a_result(tmp_path: Path) -> None:
     for words in (("--help",), ("search", "query", "--help"), ("--version",)):
         done = run(tmp_path, *words)
@@ -182,6 +183,7 @@ def many(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("more", [[], ["--json"]])
+@pytest.mark.slow
 def test_a_reader_that_goes_is_no_error(many: Path, more: list[str]) -> None:
     words = [*COMMAND, "search", "c.parquet", "--top", "20000", *more]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=many) as process:

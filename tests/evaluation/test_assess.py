@@ -19,6 +19,7 @@ from simulated_answers import draw
 QUESTION = Question("shape", ("a", "b", "c"))
 
 
+@pytest.mark.slow
 def test_an_assessment_and_its_page(tmp_path: Path) -> None:
     labels, probabilities = draw(np.random.default_rng(2), 300)
     _, others = draw(np.random.default_rng(3), 200)
@@ -44,6 +45,7 @@ def test_an_assessment_and_its_page(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("labels", [[0], [1, 1, 1, 1]])
+@pytest.mark.slow
 def test_one_row_or_one_class_is_undefined_not_zero(tmp_path: Path, labels: list[int]) -> None:
     probabilities = np.tile([0.2, 0.5, 0.3], (len(labels), 1))
     ids = [str(number) for number in range(len(labels))]

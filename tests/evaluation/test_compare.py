@@ -145,6 +145,7 @@ def test_the_page_shows_the_galaxies_of_another_class(tiny_survey: Path, tiny_mo
     assert told["changed"][0]["id"] in page.read_text()
 
 
+@pytest.mark.slow
 def test_the_pictures_of_two_catalogues_are_those_of_the_data(
     tiny_survey: Path, tiny_catalog: Path, tmp_path: Path
 ) -> None:

@@ -164,6 +164,7 @@ def test_mistakes_show_the_picture_of_their_row(fake_npz: Path, fake_pictures: N
     assert len(scored.mistakes(np.arange(39))) == 12
 
 
+@pytest.mark.slow
 def test_pictures_are_pushed_and_tables_are_not(fake_npz: Path) -> None:
     scored = score_pictures(open_source(fake_npz), guess())
     shifts = push_pictures(scored)

@@ -417,6 +417,7 @@ def test_labels_of_another_question(net: Network, pictures: Pictures, tmp_path: 
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_figures_are_written(torch_net: TorchNet, pictures: Pictures, tmp_path: Path) -> None:
     out = tmp_path / "deep" / "figures"
     seen = visualize_activations(nn.Sequential(torch_net), iter([(pictures, one_hot())]), count=2, out=out)

@@ -100,7 +100,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 }  # fmt: skip
 
 
-# Take longer than ten seconds five times in a row.
+# Take longer than five seconds, five times in a row.
 LONG = ("measure", "evaluate", "compare", "compare page", "export", "sheet")
 
 

@@ -177,4 +177,4 @@ def test_options_of_a_consensus_are_refused_elsewhere(db: Path, tmp_path: Path, 
         status, _, said = peculiar_command("labels", "export", db, "--out", out, option, tmp_path / "c.csv")
         assert (status, "belong to --as consensus" in said, out.exists()) == (2, True, False)
     status, _, said = peculiar_command("labels", "export", db, "--out", out, "--as", "consensu")
-    assert (status, "votes, labels, events or consensus" in said) == (2, True)
+    assert (status, "votes, labels, events, wide or consensus" in said) == (2, True)

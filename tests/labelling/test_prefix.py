@@ -46,6 +46,7 @@ def open_client(guarded: Any, base: str = HUB) -> TestClient:
 
 
 @pytest.mark.parametrize("forwarded", ["", ROOT], ids=["stripped", "whole"])
+@pytest.mark.slow
 def test_every_address_is_under_the_path(guarded: Any, forwarded: str) -> None:
     with open_client(guarded) as client:
         cookies = f"peculiar={TOKEN}; peculiar-who=Ada"

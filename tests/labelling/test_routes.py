@@ -78,6 +78,7 @@ def make_sense(case: Any, csrf: str, catalog: str, session: Session) -> None:
         pytest.param("token", 60, marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.slow
 def test_the_description_is_true(app: Any, session: Session, guard: str, examples: int, mode: str) -> None:
     schemathesis = pytest.importorskip("schemathesis", reason="the package schemathesis is not installed")
     from schemathesis.specs.openapi.checks import positive_data_acceptance

@@ -53,6 +53,7 @@ def test_a_pair_tells_more_than_two_samples() -> None:
 
 
 @pytest.mark.parametrize("group_size", [1, 4])
+@pytest.mark.slow
 def test_intervals_cover_the_true_difference(group_size: int) -> None:
     def sample(rng: np.random.Generator, galaxies: int) -> tuple[NDArray[np.int64], NDArray[np.float64], ...]:
         groups = galaxies // group_size

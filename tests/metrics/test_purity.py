@@ -36,6 +36,7 @@ def test_with_all_answers_everything_is_known() -> None:
 
 
 @pytest.mark.parametrize(("prevalence", "skill", "count"), [(0.01, 2.5, 400), (0.05, 2, 200), (0.3, 1.5, 200)])
+@pytest.mark.slow
 def test_estimates_are_unbiased_and_bands_cover(prevalence: float, skill: float, count: int) -> None:
     scores, truths = catalogue(prevalence, skill)
     strata = stratify(scores)

@@ -46,6 +46,7 @@ def test_too_few_answers_promise_nothing() -> None:
 
 
 @pytest.mark.parametrize(("prevalence", "skill", "wanted"), [(0.02, 2.5, 0.5), (0.1, 2.5, 0.7), (0.4, 3, 0.9)])
+@pytest.mark.slow
 def test_promises_are_kept_in_nineteen_of_twenty_samples(prevalence: float, skill: float, wanted: float) -> None:
     scores, truths = catalogue(prevalence, skill)
     strata = stratify(scores)

@@ -217,6 +217,7 @@ def test_nobody_listens(service: Service) -> None:
 
 
 @pytest.mark.parametrize("trick", ["429:2", "503:2", "429:date"])
+@pytest.mark.slow
 def test_all_threads_leave_a_server_alone_for_as_long_as_it_asks(trick: str, service: Service) -> None:
     service.trick(2, trick)
     fetch(service, some(8), workers=4, manners=Manners(50.0, backoff=0.01))
@@ -234,6 +235,7 @@ def test_a_server_that_asks_for_too_long_a_rest_is_asked_no_more(service: Servic
     assert (result.waiting, result.complete, index()[0]["reason"]) == (50, False, result.closed)
 
 
+@pytest.mark.slow
 def test_a_service_that_fails_throughout_is_asked_no_more(service: Service) -> None:
     service.always = "403"
     result = fetch(service, some(300), workers=2)
@@ -642,6 +644,7 @@ def test_the_command_in_json(command: Callable[..., Any]) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.slow
 def test_an_interruption_leaves_everything_in_order(
     number: signal.Signals, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -42,6 +42,7 @@ def test_the_format_is_read(format: Format, tmp_path: Path) -> None:
         assert np.abs(galaxy.picture.astype(int) - pictures()[at]).max() <= (0 if format.exact else 64)
 
 
+@pytest.mark.slow
 def test_the_format_is_listed_and_predicted(format: Format, tmp_path: Path, peculiar_command: Any) -> None:
     path = format.write(tmp_path)
     status, told, _ = peculiar_command("data", "list", path)

@@ -90,6 +90,7 @@ def parameters(text: str) -> dict[str, str]:
 
 @needs_stilts
 @pytest.mark.parametrize("suffix", ["fits", "vot", "parquet"])
+@pytest.mark.slow
 def test_stilts_reads_all_of_a_table(suffix: str, tmp_path: Path) -> None:
     path = write(tmp_path / f"t.{suffix}")
     told = stilts("tpipe", f"in={path}", "omode=meta")

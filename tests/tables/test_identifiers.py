@@ -147,6 +147,7 @@ def test_arrays_that_hold_no_id_a_picture_are_none(tmp_path: Path) -> None:
         assert told == (["a", "g3-1", "b"] if number == 3 else [f"g{number}-{row}" for row in range(3)])
 
 
+@pytest.mark.slow
 def test_stamps_of_a_mosaic_have_the_ids_of_their_table(tmp_path: Path) -> None:
     shape, places = (200, 200), [(60.0, 50.0), (150.0, 160.0)]
     fits.PrimaryHDU(planted(shape, places), header(sky(shape=shape), BUNIT="nanomaggy", FILTER="r")).writeto(

@@ -136,6 +136,7 @@ def test_twelve_pictures_make_a_head(tiny_survey: Path, tiny_model: Path) -> Non
     assert "Not fine-tuned: there are too few galaxies" in told.notes[-1]
 
 
+@pytest.mark.slow
 def test_the_network_is_fine_tuned_and_compared_on_held_out_galaxies(classes: Path, tiny_model: Path) -> None:
     told = Told()
     run = train(classes, "run", start=tiny_model, fine_tune="always", epochs=2, batch_size=16, watcher=told)
@@ -158,6 +159,7 @@ def better(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("better")
+@pytest.mark.slow
 def test_a_better_network_is_exported_and_calibrated(classes: Path, tiny_model: Path) -> None:
     run = train(classes, "run", start=tiny_model, fine_tune="always", epochs=1, batch_size=16, verbose=False)
     card, split = run.model.card, run_files.read_split(run.folder)

@@ -33,6 +33,7 @@ def test_large_weights_are_stored_in_half_precision(tiny_model: Path) -> None:
     assert kinds == {onnx.TensorProto.FLOAT16}
 
 
+@pytest.mark.slow
 def test_where_half_precision_changes_answers_all_weights_are_whole(
     tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -50,12 +51,14 @@ def test_the_file_names_nothing_of_the_machine(tiny_model: Path) -> None:
     assert b"site-packages" not in content
 
 
+@pytest.mark.slow
 def test_the_digest_follows_from_what_decides_the_answers(tiny_run: Path, tiny_model: Path) -> None:
     one, again = load_model(tiny_model).card, export(tiny_run, "again.onnx", scores={"part": "test"}).card
     assert again.digest == one.digest
     assert (again.name, again.scores) == ("again", {"part": "test"})
 
 
+@pytest.mark.slow
 def test_a_file_that_answers_otherwise_is_not_written(tiny_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(network_file, "TOLERANCE", 0.0)
     with pytest.raises(ModelError, match="otherwise than PyTorch"):

@@ -153,6 +153,7 @@ def test_such_a_network_is_not_fine_tuned_yet(run: Path) -> None:
     assert not recipe.trainable(load_model(model.path))
 
 
+@pytest.mark.slow
 def test_only_the_body_comes_from_a_model_with_another_embedding(
     tiny_survey: Path, simulated: list[Path], tiny_model: Path
 ) -> None:

@@ -235,6 +235,7 @@ def test_a_teacher_is_asked_about_the_training_part_alone(
     np.testing.assert_allclose(lessons[1]["clean5"], lessons[0]["clean5"], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_run_stopped_in_its_first_epoch_does_not_ask_its_teachers_again(tiny_survey: Path, tiny_model: Path) -> None:
     asked: list[int] = []
 
@@ -308,6 +309,7 @@ def test_a_teacher_that_may_know_what_is_held_back_is_refused(tiny_survey: Path,
         train_network([tiny_survey], "run", TINY, questions=[GALAXY_MOOD], teachers=[teacher])
 
 
+@pytest.mark.slow
 def test_training_goes_on_from_a_model(tiny_survey: Path, tiny_model: Path) -> None:
     start = load_model(tiny_model)
     gentle = recipe.make_recipe(start, epochs=1, batch_size=16, learning_rate=1e-6)
@@ -416,6 +418,7 @@ def test_votes_on_what_is_new_to_a_model_begin_with_a_fitted_head(tiny_survey: P
     assert max(history[0]["val_shape"]["deviation"]) < 0.33
 
 
+@pytest.mark.slow
 def test_the_spread_of_votes_is_learned_and_written(tiny_survey: Path, tiny_model: Path) -> None:
     barred = Question("bar", ("no", "yes"), votes=("shape_long", "shape_round"), after=(("shape", "round"),))
     sources, _ = told_questions([open_source(tiny_survey)], [SHAPE], vote("votes.csv"))
@@ -442,6 +445,7 @@ def test_the_spread_of_votes_is_learned_and_written(tiny_survey: Path, tiny_mode
     assert "p_joint_shape_round" not in table.column_names
 
 
+@pytest.mark.slow
 def test_shares_alone_have_no_spread(tiny_survey: Path, tiny_model: Path) -> None:
     sources, questions = told_questions([open_source(tiny_survey)], [SHAPE], vote("votes.csv"))
     start = load_model(tiny_model)
@@ -537,6 +541,7 @@ def test_what_goes_on_from_a_model_is_not_said_to_begin_with_imagenet(tiny_surve
 
 
 @pytest.mark.parametrize("name", ["type", "training", "my.col", "embedding"])
+@pytest.mark.slow
 def test_a_question_may_be_called_as_a_part_of_the_network(tiny_survey: Path, name: str) -> None:
     pa.csv.write_csv(pa.table({"id": [f"sim-{n:03d}" for n in range(100)], name: ["a", "b"] * 50}), "labels.csv")
     sources, question = own_question([open_source(tiny_survey)], labels="labels.csv")
