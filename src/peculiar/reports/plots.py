@@ -205,7 +205,8 @@ def draw_scores(scores: Mapping[str, Mapping[str, tuple[float | None, Sequence[f
     """
     lines = max(len(of) for of in scores.values())
     figure = Drawing(figsize=(1.6 + 2.1 * len(scores), 0.9 + 0.32 * lines), layout="constrained")
-    grid = figure.subplots(1, len(scores), squeeze=False, sharey=True)[0]
+    # One axis for all, so that long and short intervals of different scores can be compared.
+    grid = figure.subplots(1, len(scores), squeeze=False, sharex=True, sharey=True)[0]
     for axes, (score, of), colour in zip(grid, scores.items(), COLOURS, strict=False):
         for line, (value, interval) in enumerate(of.values()):
             if value is None:
