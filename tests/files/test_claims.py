@@ -197,7 +197,7 @@ def test_the_product_of_another_command_is_not_replaced(stand_ins: dict[str, Pat
     before = Path("table.csv").read_bytes()
     status, said = call("search", stand_ins["catalog"], "--out", "table.csv")
     assert status == 2
-    assert "table.csv was written by `peculiar data convert`; choose another output (--out), or replace it" in said
+    assert "table.csv was written by `peculiar data convert`; choose another output, or replace it" in said
     assert Path("table.csv").read_bytes() == before
 
 

@@ -69,17 +69,17 @@ class Request:
             return
         for read in self.inputs:
             if same(path, read):
-                message = f"{path} is the input of this command and would be lost; choose another output (--out)"
+                message = f"{path} is the input of this command and would be lost; choose another output"
                 raise UsageError(message)
         if path.is_dir():
             message = f"{path} is a folder; choose a file for the output (--out)"
             raise UsageError(message)
         if path.exists() and not path.is_symlink() and not stat.S_IMODE(path.stat().st_mode) & 0o222:
-            message = f"{path} is write-protected; make it writable, or choose another output (--out)"
+            message = f"{path} is write-protected; make it writable, or choose another output"
             raise UsageError(message)
         reason = None if self.overwrite else self._stranger(path)
         if reason is not None:
-            message = f"{path} {reason}; choose another output (--out), or replace it (--overwrite)"
+            message = f"{path} {reason}; choose another output, or replace it (--overwrite)"
             raise UsageError(message)
 
     def done(self, path: Path) -> bool:

@@ -208,5 +208,5 @@ def check_apart(out: Path, *read: Path) -> None:
     """
     for path in read if out.exists() else ():
         if same(out, path):
-            message = f"{out} is the input of this command and would be lost; choose another output (--out)"
+            message = f"{out} is the input of this command and would be lost; choose another output"
             raise UsageError(message)
