@@ -209,7 +209,7 @@ def told_parts(sources: Iterable[Source]) -> dict[str, str]:
 
 
 def parts_in(ids: Iterable[str], beside: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the part of each id that has one, one of `PARTS`: as told beside it, or by the folders in the id."""
+    """Return the known parts by id, each one of `PARTS`: as given in `beside`, or by a folder in the id."""
     named = {id_: (beside or {}).get(id_) or part_told(id_) for id_ in ids}
     return {id_: _TOLD[part] for id_, part in named.items() if part in _TOLD}
 
