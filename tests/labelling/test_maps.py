@@ -444,8 +444,8 @@ def test_maps_and_ticks_in_a_browser(
     left, top = field["x"] + field["width"] * 0.3, field["y"] + field["height"] * 0.2
     page.mouse.move(left, top)
     page.mouse.down()
-    page.mouse.move(left + 100, top + 150)
-    page.mouse.move(left + 160, top + 120)
+    page.mouse.move(left + 50, top + 150)
+    page.mouse.move(left + 80, top + 120)
     page.mouse.up()
     page.wait_for_url("**sky=*")
     page.wait_for_function("() => document.activeElement.dataset.kind === 'sky'")
@@ -457,7 +457,7 @@ def test_maps_and_ticks_in_a_browser(
     outline = page.get_attribute('.field[data-kind="sky"] .box', "points")
     corners = np.array([tuple(map(float, one.split(","))) for one in outline.split()])
     scale = WIDTH / field["width"]
-    dragged = np.array([left - field["x"], top - field["y"], left + 160 - field["x"], top + 120 - field["y"]]) * scale
+    dragged = np.array([left - field["x"], top - field["y"], left + 80 - field["x"], top + 120 - field["y"]]) * scale
     np.testing.assert_allclose([*corners.min(axis=0), *corners.max(axis=0)], dragged, atol=4)
     # By keyboard: one step to the right and one back is where it was; narrower holds fewer.
     for key in ("ArrowRight", "ArrowLeft", "Shift+ArrowLeft", "Shift+ArrowLeft", "Enter"):

@@ -429,14 +429,15 @@
     const [right, down] = arrows[key];
     if (mode() === "move") { pan(field, -60 * right, -60 * down); return; }
     // The rectangle around what is chosen now, or one in the middle of what is seen.
-    const line = outline(field), fresh = [[0.4, 0.4], [0.6, 0.6]].map(([x, y]) => toMap(field, x * field.clientWidth, y * field.clientHeight));
+    // By its corners, not by its outline: in the sky that is wider towards the equator, and would grow with every step.
+    const axis = axes(field), found = numbers(field), fresh = [[0.4, 0.4], [0.6, 0.6]].map(([x, y]) => toMap(field, x * field.clientWidth, y * field.clientHeight));
+    const line = found.length === 4 ? axis.corners(found).map((one) => axis.place(...one)) : outline(field);
     const xs = (line.length ? line : fresh).map((one) => one[0]), ys = (line.length ? line : fresh).map((one) => one[1]);
     const box = [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)], step = 18 / viewOf(field).zoom;
     if (event.shiftKey) {
       box[2] = Math.max(box[0] + step / 3, box[2] + right * step);
       box[3] = Math.max(box[1] + step / 3, box[3] + down * step);
     } else if (line.length) { box[0] += right * step; box[2] += right * step; box[1] += down * step; box[3] += down * step; }
-    const axis = axes(field);
     write(field, axis.box(axis.read(box[0], box[1]), axis.read(box[2], box[3])));
     overlay(field);
   });
