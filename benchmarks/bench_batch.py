@@ -11,7 +11,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from machine import data_folder, describe, make_parser, record
+from memory import Memory
 
 FILES, GROUP = 10, 1024
 
@@ -42,37 +42,6 @@ def _stamps() -> Iterator[bytes]:
     for part in sorted((data_folder() / "stamps").glob("*.parquet")):
         for batch in pa.parquet.ParquetFile(part).iter_batches(columns=["image"]):
             yield from (row["bytes"] for row in batch.column(0).to_pylist())
-
-
-class Memory(threading.Thread):
-    """Recorder of the peak memory of a process and its children, in MiB."""
-
-    def __init__(self, pid: int) -> None:
-        super().__init__(daemon=True)
-        self.pid, self.highest = pid, {}
-
-    def run(self) -> None:
-        while Path(f"/proc/{self.pid}").exists():
-            for process in self._family():
-                try:
-                    status = Path(f"/proc/{process}/status").read_text()
-                    peak = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
-                except (OSError, StopIteration):
-                    continue
-                self.highest[process] = max(self.highest.get(process, 0), peak / 1024)
-            time.sleep(0.2)
-
-    def _family(self) -> list[int]:
-        parents = {}
-        for stat in Path("/proc").glob("[0-9]*/stat"):
-            try:
-                parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
-            except OSError:
-                continue
-        family = [self.pid]
-        for process in family:
-            family += [child for child, parent in parents.items() if parent == process]
-        return family
 
 
 def measure(data: Path, out: Path, workers: int, options: list[str]) -> tuple[float, float]:
