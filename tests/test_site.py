@@ -12,7 +12,7 @@ from browser import Browser, find_barriers
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
-SECTIONS = ("tutorials", "how-to", "explanation", "reference", "develop")
+SECTIONS = ("tutorials", "how-to", "gallery", "explanation", "reference", "develop")
 BARE = {"index", *SECTIONS}
 
 # Ten kinds of pages, narrow and wide, that everybody can read.
@@ -43,7 +43,7 @@ def listed(page: str) -> list[str]:
 def test_every_page_is_in_one_section() -> None:
     assert tuple(listed("index")) == SECTIONS
     placed = [page for section in SECTIONS for page in listed(section)]
-    pages = [*DOCS.glob("*.md"), *DOCS.glob("notebooks/*.md")]
+    pages = [page for folder in (".", "notebooks", "gallery") for page in DOCS.glob(f"{folder}/*.md")]
     assert sorted(placed) == sorted({page.relative_to(DOCS).with_suffix("").as_posix() for page in pages} - BARE)
 
 

@@ -156,6 +156,16 @@ def test_columns_to_keep_have_to_be_there(tiny_survey: Path, tiny_model: Path) -
         predict(tiny_survey, None, tiny_model, keep=["colour"], verbose=False)
 
 
+@pytest.mark.parametrize("out", [None, "c.parquet", "c.csv", "parts"])
+def test_labels_of_what_is_not_a_table_are_kept(out: str | None, tiny_model: Path) -> None:
+    drawn = simulate(6, size=32)
+    np.savez("labelled.npz", data=drawn.pictures, labels=drawn.labels)
+    catalog = predict("labelled.npz", out, tiny_model, keep=["four_class"], shard_rows=out and 4, verbose=False)
+    assert catalog.to_arrow()["four_class"].to_pylist() == open_source("labelled.npz").labels()
+    with pytest.raises(UnknownNameError, match=r"which is not a table\. There are: four_class"):
+        predict("labelled.npz", None, tiny_model, keep=["mag"], verbose=False)
+
+
 def test_what_failed_is_told_and_done_again(tiny_survey: Path, tiny_model: Path) -> None:
     Path("survey").mkdir()
     table = pa.parquet.read_table(tiny_survey)

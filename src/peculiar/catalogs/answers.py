@@ -12,7 +12,7 @@ from peculiar.catalogs.rows import SET_LEVEL
 from peculiar.catalogs.store import BLOCK
 from peculiar.metrics.prediction_sets import name_sets, prediction_sets
 from peculiar.models.linear_head import Head
-from peculiar.questions.column_names import COLUMNS_NOTE, answer_columns
+from peculiar.questions.column_names import COLUMNS_NOTE, MAIN_NOTE, answer_columns
 from peculiar.tables.column import Column
 
 
@@ -79,5 +79,5 @@ def answer_catalog(catalog: Catalog, head: Head) -> Catalog:
     text = f"entropy of the probabilities of {question.name}, in nats"
     entropy = pa.array(entr(chances).sum(axis=1), pa.float32(), from_pandas=True)
     add(Column("entropy", pa.float32(), text, ucd="stat.value"), entropy)
-    notes = {"question": question.name, COLUMNS_NOTE: json.dumps(names), **catalog.whose}
+    notes = {MAIN_NOTE: question.name, COLUMNS_NOTE: json.dumps(names), **catalog.whose}
     return Catalog.of_rows(columns, table, notes)

@@ -13,7 +13,7 @@ from peculiar.errors import PeculiarError
 from peculiar.images.decode import Framing, encode_picture
 from peculiar.models.provenance import NAME_NOTE
 from peculiar.notebook import Markup, bar, card, counts, escaped, table, thumbnail
-from peculiar.questions.column_names import COLUMNS_NOTE
+from peculiar.questions.column_names import COLUMNS_NOTE, MAIN_NOTE
 from peculiar.tables.reader import MODEL_NOTE
 from peculiar.text import counted, shown
 
@@ -125,7 +125,7 @@ def _first_rows(catalog: GalaxyTable) -> Markup:
 def _chances(catalog: GalaxyTable) -> list[str]:
     """Return the columns of probabilities of the main question, if the notes name it."""
     try:
-        own = json.loads(catalog.notes[COLUMNS_NOTE])[catalog.notes["question"]].values()
+        own = json.loads(catalog.notes[COLUMNS_NOTE])[catalog.notes[MAIN_NOTE]].values()
     except (KeyError, ValueError, TypeError, AttributeError):  # another program's notes
         return [name for name in catalog.columns if name.startswith("p_")]
     return [name for name in catalog.columns if name in own]

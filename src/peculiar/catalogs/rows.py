@@ -25,7 +25,7 @@ from peculiar.metrics.prediction_sets import name_sets, prediction_sets
 from peculiar.models.devices import CPU
 from peculiar.models.model_file import Model, load_model
 from peculiar.models.predict import NO_ANSWER, readable_batches
-from peculiar.questions.column_names import COLUMNS_NOTE, answer_columns, class_columns
+from peculiar.questions.column_names import COLUMNS_NOTE, MAIN_NOTE, answer_columns, class_columns
 from peculiar.questions.question import Question
 from peculiar.sources.stream import Galaxy, Source
 from peculiar.tables.column import DEC, ID, RA, Column
@@ -340,7 +340,7 @@ def provenance(source: Source, model: Model, settings: Settings) -> dict[str, st
         "source": source.name,
         "model name": model.card.name,
         MODEL_NOTE: model.card.digest,
-        "question": model.card.main_question.name,
+        MAIN_NOTE: model.card.main_question.name,
         COLUMNS_NOTE: json.dumps(answer_columns(model.card.questions)),
         "model licence": model.card.licence,
         "views": str(settings.views),

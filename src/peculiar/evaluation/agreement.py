@@ -21,7 +21,7 @@ from peculiar.files.run_files import write_json
 from peculiar.metrics.agreement import cohen_kappa
 from peculiar.metrics.intervals import Interval, wilson
 from peculiar.models.provenance import read_maker
-from peculiar.questions.column_names import plain
+from peculiar.questions.column_names import main_question, noted_columns, plain
 from peculiar.reports import plots
 from peculiar.reports.page import Section, write_page
 from peculiar.sources.joins import partners_of
@@ -220,8 +220,8 @@ def compare_classes(first: Any, second: Any, *, question: str | None = None, id:
     []
     """
     tables = [table_of(one) or TableReader(one) for one in (first, second)]
-    asked = [_question_of(table) for table in tables]
-    columns = [_column_of(table, its, question or asked[0]) for table, its in zip(tables, asked, strict=True)]
+    asked = _questions_of(*tables) if question is None else (question, question)
+    columns = [_column_of(table, its) for table, its in zip(tables, asked, strict=True)]
     classes, notes = [], []
     names = _names([table.path for table in tables])
     for table, column, name in zip(tables, columns, names, strict=True):
@@ -257,13 +257,20 @@ def compare_classes(first: Any, second: Any, *, question: str | None = None, id:
     return Agreement(names, question or asked[0] or "class", answers, common, ours, theirs, makers, notes)
 
 
-def _question_of(table: TableReader) -> str:
-    """Return the main question that a catalogue states; empty if it states none."""
-    return next((text for name, text in texts(table.schema.metadata).items() if name.lower() == "question"), "")
+def _questions_of(first: TableReader, second: TableReader) -> tuple[str, str]:
+    """Return the questions that two catalogues are about; of the second that of the first if the answers differ.
+
+    A question with two answers has one column, "yes" for example, which says little about what was asked.
+    """
+    notes = [texts(table.schema.metadata) for table in (first, second)]
+    names = [main_question(one) for one in notes]
+    answers = [{*noted_columns(one).get(name, ())} for one, name in zip(notes, names, strict=True)]
+    return names[0], names[len(answers[0]) > 1 and answers[0] == answers[1]]
 
 
-def _column_of(table: TableReader, own: str, asked: str) -> str:
+def _column_of(table: TableReader, asked: str) -> str:
     """Return the column of the most probable answers to a question."""
+    own = main_question(texts(table.schema.metadata))
     name = f"class_{plain(asked)}"
     if name in table.columns:
         return name

@@ -81,7 +81,7 @@ def score(asked: Asked, progress: Callable[[int], object]) -> Scored:
     data, candidate, labels = asked.data, asked.candidate, asked.labels
     table = place(data) if isinstance(data, str | os.PathLike) else table_of(data)
     if table is not None:
-        read = score_table(table, candidate, label=asked.label, labels=labels, id=asked.id)
+        read = score_table(table, candidate, label=asked.label, labels=labels, id=asked.id, question=asked.question)
         if read is not None:
             return read
     voted, question = None, asked.question

@@ -1,7 +1,7 @@
 """Tables of probabilities, such as catalogues, and the labels of their galaxies."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from peculiar.errors import DataError, LabelError, UnknownNameError
 from peculiar.metrics.scores import check_probabilities
-from peculiar.questions.column_names import find_answer_columns
+from peculiar.questions.column_names import find_answer_columns, is_for, noted_columns, taught_question
 from peculiar.questions.question import Question, answering, question_for
 from peculiar.sources import open_source
 from peculiar.sources.labels import ColumnsById, join_labels, joined_text, read_labels, warn_of_strangers
@@ -116,6 +116,8 @@ def read_table(
     questions: Sequence[Question],
     labels: Path | None = None,
     id: str | None = None,
+    *,
+    name: str | None = None,
 ) -> ProbabilityTable:
     """Read probabilities and labels of galaxies from a table without pictures.
 
@@ -130,11 +132,13 @@ def read_table(
         A table with a column of ids and one of labels, if the table of probabilities has no labels.
     id : str, optional
         The column of ids in either table; default: the first of the usual names.
+    name : str, optional
+        Of the question; default: the one that the labels answer.
 
     Raises
     ------
     UnknownNameError
-        If a column is missing.
+        If a column is missing, or the table has no answers to the question.
     LabelError
         If no column of labels is named, or no galaxy has both a label and probabilities.
     """
@@ -170,7 +174,7 @@ def read_table(
             f"{', '.join(table.columns)}"
         )
         raise LabelError(message)
-    question = answering(questions, label, entries) or question_for(label, [one for one in entries if one is not None])
+    question = _question_of(table, questions, label, entries, name)
     entries = [None if entry in question.silent else entry for entry in entries]
     question.check(entries, path)
     if len(question.answers) < 2:
@@ -198,6 +202,26 @@ def read_table(
         lacking = counted(without, "labelled galaxy", "have", "has")
         joined = f"{joined} {lacking} no probabilities in {path}, or not all of them.".strip()
     return ProbabilityTable(question, rows, named, classes, probabilities[rows], columns, read_column, joined)
+
+
+def _question_of(
+    table: TableReader, questions: Sequence[Question], label: str, entries: Sequence[str | None], name: str | None
+) -> Question:
+    """Return the question of a name, or the one that labels answer, by the name under which the table has it."""
+    known = {one.name: one for one in questions}
+    if name in known:
+        return known[name]
+    notes = texts(table.schema.metadata)
+    noted, taught = noted_columns(notes), taught_question(notes)
+    question = answering(questions, label, entries, taught=known.get(taught or ""))
+    question = question or question_for(label, [one for one in entries if one is not None])
+    if name is not None and name not in noted:
+        raise UnknownNameError("question", name, [*noted] or [*known], where=f"in {table.path}")
+    # The model may be unknown, but not the columns of what it was taught last.
+    named = question.yes_or_no and label in (question.name, question.column)
+    if name is None and taught is not None and is_for(question, noted[taught]) and not named:
+        name = taught
+    return question if name is None else replace(question, name=name)
 
 
 def _numbers(table: TableReader, name: str, answer: str) -> NDArray[np.float64]:

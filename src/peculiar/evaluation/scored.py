@@ -246,6 +246,7 @@ def score_table(
     label: str | None = None,
     labels: Path | None = None,
     id: str | None = None,
+    question: str | None = None,
 ) -> Scored | None:
     """Read labels and probabilities from a table without pictures; None if it is not such a table.
 
@@ -259,16 +260,20 @@ def score_table(
         A table with a column of ids and one of labels, if the table of probabilities has no labels.
     id : str, optional
         The column of ids in either table; default: the first of the usual names.
+    question : str, optional
+        Name of the question; default: the one that the labels answer.
 
     Raises
     ------
+    UnknownNameError
+        If the table has no answers to the question.
     LabelError
         If no column of labels is named, or no galaxy is left to score.
     """
     if isinstance(path, Path) and not (is_table(path) and has_probabilities(path, label, candidate.questions)):
         return None
     table = as_table(path)
-    read = read_table(table, label, candidate.questions, labels, id)
+    read = read_table(table, label, candidate.questions, labels, id, name=question)
     candidate = table_candidate(candidate, table)
     choice = candidate.choose(read.ids, table.path)
     taken = np.flatnonzero(choice.taken).tolist()

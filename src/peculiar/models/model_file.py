@@ -288,11 +288,9 @@ class Model:
         """
         questions = {question.name: question for question in self.card.questions}
         if name is None:
-            main, entries = self.card.main_question, list(entries)
-            others = [one for one in self.card.questions if one != main]
-            # What a model was taught last is what it is about, also where an older question has the same answers.
-            taught = answering([main], None, entries) if self.card.about else None
-            name = (taught or answering([main, *others], labels, entries) or main).name
+            main = self.card.main_question
+            taught = main if self.card.about else None
+            name = (answering(self.card.questions, labels, entries, taught=taught) or main).name
         if name not in questions:
             raise UnknownNameError("question", name, questions, where=f"in {self.path.name}")
         return OneQuestion(self, questions[name], views)

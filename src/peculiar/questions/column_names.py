@@ -19,6 +19,9 @@ from peculiar.questions.question import Question
 COLUMNS_NOTE = "answer columns"
 """Note of a catalogue, JSON: by question and answer, the column of the probability."""
 
+MAIN_NOTE = "question"
+"""Note of a catalogue: the question that its column ``class`` answers."""
+
 _LONGEST = 24
 """Characters that are kept of a question or an answer: a FITS header has room for two such names and more."""
 
@@ -180,16 +183,39 @@ def find_answer_columns(
     return found
 
 
-def _noted(question: Question, notes: Mapping[str, str]) -> Mapping[str, str]:
-    """Return the columns that a table notes for a question of this name, or for the last one with the same answers."""
-    # FITS headers write their keywords in capitals.
-    text = next((text for key, text in notes.items() if key.lower() == COLUMNS_NOTE), "{}")
+def noted_columns(notes: Mapping[str, str]) -> Columns:
+    """Return the columns of probabilities that a table notes; empty if it notes none."""
     try:
-        noted = _NOTE.validate_json(text)
+        return _NOTE.validate_json(_note(notes, COLUMNS_NOTE) or "{}")
     except ValidationError:  # a note of this name from elsewhere
         return {}
+
+
+def main_question(notes: Mapping[str, str]) -> str:
+    """Return the name of the question that a table is about; empty if it notes none."""
+    return _note(notes, MAIN_NOTE)
+
+
+def taught_question(notes: Mapping[str, str]) -> str | None:
+    """Return the name of the question that the model of a catalogue was taught last; None if it was taught none."""
+    noted, name = noted_columns(notes), main_question(notes)
+    return name if name in noted and name != next(iter(noted)) else None
+
+
+def is_for(question: Question, columns: Mapping[str, str]) -> bool:
+    """Return whether columns, by answer, are those of a question: all, or the one that one of two answers has."""
     needed = {len(question.answers), len(question.answers) - (len(question.answers) == 2)}
-    alike = {name: one for name, one in noted.items() if set(one) <= set(question.answers) and len(one) in needed}
+    return set(columns) <= set(question.answers) and len(columns) in needed
+
+
+def _note(notes: Mapping[str, str], name: str) -> str:
+    # FITS headers write their keywords in capitals.
+    return next((text for key, text in notes.items() if key.lower() == name), "")
+
+
+def _noted(question: Question, notes: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the columns that a table notes for a question of this name, or for the last one with the same answers."""
+    alike = {name: one for name, one in noted_columns(notes).items() if is_for(question, one)}
     return alike.get(question.name) or next(reversed(alike.values()), {})
 
 

@@ -81,6 +81,11 @@ class Question:
         """The columns that its answers are read from: those of the votes and of their total, or that of the labels."""
         return (*self.votes, *filter(None, [self.total])) if self.votes else (self.column,)
 
+    @property
+    def yes_or_no(self) -> bool:
+        """True if its answers are yes and no, which many questions have."""
+        return {answer.casefold() for answer in self.answers} == {*SEVERAL}
+
     def check(self, labels: Iterable[str | None], path: Path) -> None:
         """Raise `LabelError` if labels, found in `path`, are not answers. None is an unknown label, and allowed."""
         strange = Counter(label for label in labels if label is not None and label not in self.answers)
@@ -301,11 +306,18 @@ def question_for(name: str, labels: Iterable[str]) -> Question:
     return Question(name, tuple(sorted(found)))
 
 
-def answering(questions: Sequence[Question], column: str | None, labels: Iterable[str | None]) -> Question | None:
+def answering(
+    questions: Sequence[Question],
+    column: str | None,
+    labels: Iterable[str | None],
+    *,
+    taught: Question | None = None,
+) -> Question | None:
     """Return the question that a column of labels answers; None if there is none.
 
-    A question whose answers include all labels: the one with the name of the column, or the first. If there is none,
-    the question with the name of the column.
+    A question whose answers include all labels: the one that a model was taught last, the one with the name of the
+    column, or the first. If there is none, the question with the name of the column. Yes and no do not tell questions
+    apart, so if these were taught, the question with the name of the column comes first.
 
     Parameters
     ----------
@@ -313,10 +325,13 @@ def answering(questions: Sequence[Question], column: str | None, labels: Iterabl
     column : str or None
     labels : iterable of (str or None)
         Values of the column; None is an unknown label.
+    taught : Question, optional
+        Which of them a model was taught last.
     """
     found = {label for label in labels if label is not None}
     called = [one for one in questions if column in (one.name, one.column)]
-    fitting = [one for one in (*called, *questions) if found and found <= {*one.answers, *one.silent}]
+    last = [] if taught is None or (called and taught.yes_or_no) else [taught]
+    fitting = [one for one in (*last, *called, *questions) if found and found <= {*one.answers, *one.silent}]
     return next(iter((*fitting, *called)), None)
 
 

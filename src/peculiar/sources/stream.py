@@ -264,22 +264,26 @@ class Source(ABC):
         return files_digest([self.path], self.path.parent, start, stop)
 
     def described(self, names: Sequence[str]) -> list[Column]:
-        """Return the descriptions of columns of a table, to be copied into a catalogue.
+        """Return the descriptions of columns, to be copied into a catalogue; of what is not a table, the labels.
 
         Raises
         ------
         UnknownNameError
             If there is no such column.
         """
+        there = [self.label] if self.label is not None else []
         for name in names:
-            raise UnknownNameError("column", name, [], where=f"in {self.path.name}, which is not a table")
-        return []
+            if name not in there:
+                raise UnknownNameError("column", name, there, where=f"in {self.path.name}, which is not a table")
+        return [Column(name, pa.string(), "label of the picture", ucd="meta.code.class") for name in names]
 
     def carried(self, columns: Sequence[Column], start: int, stop: int | None) -> Iterator[pa.RecordBatch]:
         """Yield columns of the rows from `start` to before `stop`; null if the source has none of that name."""
-        count = max((len(self) if stop is None else min(stop, len(self))) - start, 0)
+        labels = [row.label for row in self.rows(start, stop)]
+        entries = [pa.array(labels if one.name == self.label else [None] * len(labels), pa.string()) for one in columns]
         schema = pa.schema([column.field() for column in columns])
-        yield pa.RecordBatch.from_arrays([pa.nulls(count, field.type) for field in schema], schema=schema)
+        arrays = [one.cast(field.type) for one, field in zip(entries, schema, strict=True)]
+        yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
     def ids(self) -> list[str]:
         """Return the id of every row."""
