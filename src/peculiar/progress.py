@@ -5,10 +5,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
-from typing import Any
+from typing import Any, TypeVar
 
 from peculiar.notebook import escaped, in_notebook
 from peculiar.text import shown
+
+Total = TypeVar("Total")
 
 # Seconds between lines: a terminal and a notebook replace the last line, a log adds one.
 _RENEWED, _ELSEWHERE = 0.2, 10.0
@@ -50,16 +52,20 @@ def counting(task: str, total: int | None = None, *, verbose: bool = True) -> It
     verbose : bool
         Otherwise nothing is shown.
     """
-    count = 0
-    with reporting(task) if verbose else nullcontext() as tell:
+    with reporting(task) if verbose else nullcontext(lambda done, total: None) as tell:
+        yield adding(tell, total)
 
-        def add(more: int) -> None:
-            nonlocal count
-            count += more
-            if tell is not None:
-                tell(count, total)
 
-        yield add
+def adding(tell: Callable[[int, Total], object], total: Total) -> Callable[[int], None]:
+    """Return a function that takes how many more are done, and tells how many that are, and the total."""
+    done = 0
+
+    def add(more: int) -> None:
+        nonlocal done
+        done += more
+        tell(done, total)
+
+    return add
 
 
 @contextmanager

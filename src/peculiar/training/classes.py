@@ -1,7 +1,6 @@
 """Train on classes of one's own: a head on embeddings first, then fine-tuning, which is kept only if it is better."""
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from peculiar.models.embed import Embedded, embed_labelled
 from peculiar.models.linear_head import Head, fit_head
 from peculiar.models.model_file import Model, cores, load_model
 from peculiar.models.seen import SEEN, Seen
+from peculiar.progress import adding
 from peculiar.questions.question import Question
 from peculiar.sources.dataset import warn_of_unreadable
 from peculiar.sources.split import PARTS, data_digest
@@ -24,7 +24,7 @@ from peculiar.sources.stream import Source, decode_row, in_order
 from peculiar.text import counted
 from peculiar.training.fine_tuning import Ending, FineTune, Task, reason_against, score_rows
 from peculiar.training.fine_tuning import fine_tune as tune
-from peculiar.training.held_out import Parts, find_parts
+from peculiar.training.held_out import RESAMPLES, Parts, find_parts
 from peculiar.training.outcome import Outcome
 from peculiar.training.page import MOST_MISTAKES, write_outcome
 from peculiar.training.parts import told_split
@@ -37,8 +37,6 @@ VALIDATION_SIZE = 0.2
 
 PATIENCE = 8
 """Epochs without a lower log loss after which fine-tuning ends."""
-
-_RESAMPLES = 1000
 
 
 def train_classes(
@@ -99,7 +97,7 @@ def train_classes(
     if resume and (finished := _finished(task)) is not None:
         return finished
     galaxies = _embed(task)
-    same = same_galaxies(sources, galaxies.ids, threads=cores(), progress=_counter(watcher.comparing, galaxies))
+    same = same_galaxies(sources, galaxies.ids, threads=cores(), progress=adding(watcher.comparing, len(galaxies.ids)))
     told = {id_: part for source in sources for id_, part in source.parts().items()}
     parts = find_parts(galaxies.ids, same, validation_size=recipe.validation_size, told=told)
     notes = _notes(task, galaxies, parts, len(same))
@@ -146,29 +144,10 @@ def _run(task: Task, *, stopped: bool) -> Run:
     return Run(task.folder, history, {result["question"]: result["scores"]}, stopped)
 
 
-def _counter(tell: Callable[[int, int], object], galaxies: Embedded) -> Callable[[int], None]:
-    """Return what is told how many more are done, and tells how many are."""
-    done = 0
-
-    def count(more: int) -> None:
-        nonlocal done
-        done += more
-        tell(done, len(galaxies.ids))
-
-    return count
-
-
 def _embed(task: Task) -> Embedded:
     column, answers = task.question.column, set(task.question.answers)
     total = sum(entry in answers for source in task.sources for entry in source.column(column))
-    done = 0
-
-    def count(more: int) -> None:
-        nonlocal done
-        done += more
-        task.watcher.embedding(done, total)
-
-    galaxies = embed_labelled(task.sources, task.question, task.start, progress=count)
+    galaxies = embed_labelled(task.sources, task.question, task.start, progress=adding(task.watcher.embedding, total))
     if galaxies.problems:
         warn_of_unreadable(galaxies.problems, total, stacklevel=5)
     return galaxies
@@ -207,13 +186,12 @@ def _notes(task: Task, galaxies: Embedded, parts: Parts, pairs: int) -> list[str
 def _fit(task: Task, galaxies: Embedded, parts: Parts, notes: list[str]) -> tuple[Head, Outcome]:
     """Fit the head to all galaxies but those of the test part, and score it."""
     question, rows = task.question, parts.rows("training", "validation")
-    groups = [parts.groups[row] for row in rows]
     head = fit_head(
         galaxies.embeddings[rows],
         galaxies.labels[rows],
         question,
-        groups=groups,
-        resamples=_RESAMPLES,
+        groups=parts.groups[rows].tolist(),
+        resamples=RESAMPLES,
         seed=task.recipe.seed,
     )
     test = parts.rows("test")

@@ -125,18 +125,11 @@ def read_state(file: Path) -> dict[str, Tensor]:
 
 def _tensors(state: Any, file: Path) -> dict[str, Tensor]:
     """Return the tensors of a checkpoint, of the innermost entry that holds weights."""
-    while isinstance(state, Mapping) and (inner := next((one for one in _INNER if _holds(state, one)), None)):
-        state = state[inner]
-    found = {str(name): value for name, value in state.items() if isinstance(value, Tensor)} if _is_map(state) else {}
+    entries = state if isinstance(state, Mapping) else {}
+    while inner := next((entries[one] for one in _INNER if isinstance(entries.get(one), Mapping)), None):
+        entries = inner
+    found = {str(name): value for name, value in entries.items() if isinstance(value, Tensor)}
     if not found:
         message = f"{file} holds no weights by name; give what torch.save(model.state_dict(), FILE) writes"
         raise ModelError(message)
     return found
-
-
-def _is_map(state: Any) -> bool:
-    return isinstance(state, Mapping)
-
-
-def _holds(state: Mapping[Any, Any], name: str) -> bool:
-    return isinstance(state.get(name), Mapping)

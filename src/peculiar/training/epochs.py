@@ -35,11 +35,7 @@ from peculiar.training.losses import dirichlet_multinomial, weighted_cross_entro
 from peculiar.training.networks.galaxy import channels_last
 from peculiar.training.optimizer import make_optimizer, set_rate
 from peculiar.training.parts import other_looks
-from peculiar.training.recipe import (
-    AVERAGED,
-    NOTES,
-    RunRecord,
-)
+from peculiar.training.recipe import AVERAGED, NOTES, RunRecord
 from peculiar.training.validation import Known, best_epoch, score
 from peculiar.training.watch import Watcher, duration_text
 from peculiar.training.weights import write_weights

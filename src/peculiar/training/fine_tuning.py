@@ -22,7 +22,7 @@ from peculiar.models.predict import predict
 from peculiar.questions.question import Question
 from peculiar.sources.stream import Galaxy, Source, decode_row, in_order
 from peculiar.text import counted
-from peculiar.training.held_out import LEAST_MISTAKES, Parts, compare, guessing, head_without, too_few
+from peculiar.training.held_out import LEAST_MISTAKES, RESAMPLES, Parts, compare, guessing, head_without, too_few
 from peculiar.training.outcome import HELD_OUT, Outcome
 from peculiar.training.recipe import Recipe, RunRecord, read_record, trainable, unfit
 from peculiar.training.validation import best_epoch
@@ -30,8 +30,6 @@ from peculiar.training.watch import Forwarder, Watcher, duration_text
 
 FineTune = Literal["auto", "always", "never"]
 FINE_TUNE: tuple[FineTune, ...] = get_args(FineTune)
-
-_RESAMPLES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +57,8 @@ def score_rows(
         galaxies.labels[rows],
         probabilities,
         task.question.answers,
-        resamples=_RESAMPLES,
-        groups=[parts.groups[row] for row in rows],
+        resamples=RESAMPLES,
+        groups=parts.groups[rows].tolist(),
         seed=task.recipe.seed,
     )
 
@@ -172,7 +170,7 @@ def fine_tune(
             head.probabilities(galaxies.embeddings[rows]),
             _answers(task, network, galaxies, rows),
             task.question.answers,
-            groups=[parts.groups[row] for row in rows],
+            groups=parts.groups[rows].tolist(),
             seed=task.recipe.seed,
         )
         if comparison.network_is_better:

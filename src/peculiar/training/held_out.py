@@ -25,7 +25,8 @@ _LEAST_HELD_OUT = 2
 # Standard errors by which a network has to be better to be kept: chance alone rarely gives so much.
 _ERRORS = 2.0
 
-_RESAMPLES = 1000
+RESAMPLES = 1000
+"""Bootstrap samples of the intervals of scores."""
 
 # Of a probability, so that one answer that is thought impossible does not decide alone.
 _LEAST = 1e-6
@@ -41,14 +42,14 @@ class Parts:
     ----------
     names : ndarray of str, shape (n,)
         One of `peculiar.sources.split.PARTS`.
-    groups : list of int
+    groups : ndarray of int, shape (n,)
         Rows with the same number show the same galaxy.
     moved : int
         Number of galaxies whose folder names another part, but that show a galaxy of the training part.
     """
 
     names: NDArray[np.str_]
-    groups: list[int]
+    groups: NDArray[np.intp]
     moved: int
 
     def rows(self, *names: str) -> NDArray[np.intp]:
@@ -99,7 +100,7 @@ def find_parts(
     moved = sum(
         called[id_] in ("validation", "test") and called[id_] != part for id_, part in zip(ids, parts, strict=True)
     )
-    return Parts(np.array(parts), [numbers[first.get(id_, id_)] for id_ in ids], moved)
+    return Parts(np.array(parts), np.array([numbers[first.get(id_, id_)] for id_ in ids], dtype=np.intp), moved)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,7 @@ def head_without(galaxies: Embedded, parts: Parts, question: Question, seed: int
         If a class has too few galaxies in the training part.
     """
     rows = parts.rows("training")
-    groups = [parts.groups[row] for row in rows]
+    groups = parts.groups[rows].tolist()
     return fit_head(galaxies.embeddings[rows], galaxies.labels[rows], question, groups=groups, seed=seed)
 
 
@@ -157,7 +158,7 @@ def too_few(galaxies: Embedded, parts: Parts, question: Question) -> str:
     told = []
     for name, least in (("training", LEAST_OF_A_CLASS), ("validation", _LEAST_HELD_OUT)):
         rows = parts.rows(name)
-        pairs = {(int(galaxies.labels[row]), parts.groups[row]) for row in rows}
+        pairs = set(zip(galaxies.labels[rows].tolist(), parts.groups[rows].tolist(), strict=True))
         counts = Counter(label for label, _ in pairs)
         few = [f"{answer} {counts[number]}" for number, answer in enumerate(question.answers) if counts[number] < least]
         if few:
@@ -192,7 +193,7 @@ def compare(
     rows = np.arange(len(labels))
     gains = np.log(np.maximum(fitted[rows, labels], _LEAST)) - np.log(np.maximum(head[rows, labels], _LEAST))
     of_head, of_network = (
-        evaluate(labels, one, answers, resamples=_RESAMPLES, groups=groups, seed=seed) for one in (head, fitted)
+        evaluate(labels, one, answers, resamples=RESAMPLES, groups=groups, seed=seed) for one in (head, fitted)
     )
     return Comparison(of_head, of_network, float(gains.mean()), float(gains.std(ddof=1) / len(gains) ** 0.5), fitted)
 

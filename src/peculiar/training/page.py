@@ -8,7 +8,6 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from peculiar.files.run_files import MODEL
-from peculiar.metrics.scores import Scores
 from peculiar.models.model_file import Model
 from peculiar.reports import drawing, plots
 from peculiar.reports.page import Picture, Section, Strip, embedded, score_table, write_page
@@ -21,11 +20,7 @@ MOST_MISTAKES = 48
 """Pictures of mistakes that a page shows."""
 
 _SCORES = (
-    (
-        "balanced accuracy",
-        "balanced_accuracy",
-        "mean recall of the classes, rare ones as much as common ones",
-    ),
+    ("balanced accuracy", "balanced_accuracy", "mean recall of the classes, rare ones as much as common ones"),
     ("accuracy", "accuracy", "share of the galaxies whose most probable class is the right one"),
     ("AUC", "auc", "area under the ROC curve of each class against the others, averaged over the classes"),
     ("log loss", "log_loss", "mean of -ln of the probability that the right class was given; 0 is best"),
@@ -96,8 +91,9 @@ def _choice(folder: Path, outcome: Outcome) -> Section:
     )
     rows = [["score", "head", "95 % interval", "fine-tuned network", "95 % interval"]]
     for name, key, _ in _SCORES:
-        cells = [(_value(of, key), format_interval(of.intervals.get(key))) for of in _pair(outcome)]
-        rows.append([name, *cells[0], *cells[1]])
+        rows.append([name])
+        for scores in (outcome.comparison.head, outcome.comparison.network):
+            rows[-1] += [format_score(getattr(scores, key)), format_interval(scores.intervals.get(key))]
     best = best_epoch(outcome.history)
     head = {key: float(getattr(outcome.comparison.head, key)) for key in ("log_loss", "balanced_accuracy")}
     drawn = plots.draw_training(outcome.history, outcome.question.name, guessing=outcome.guessing, best=best, head=head)
@@ -108,14 +104,6 @@ def _choice(folder: Path, outcome: Outcome) -> Section:
     return Section(
         "Head or fine-tuned network", text, table=rows, figures=[_figure(drawn, folder / "curves.png", caption)]
     )
-
-
-def _pair(outcome: Outcome) -> tuple[Scores, ...]:
-    return () if outcome.comparison is None else (outcome.comparison.head, outcome.comparison.network)
-
-
-def _value(scores: Scores, key: str) -> str:
-    return format_score(getattr(scores, key))
 
 
 def _classes(folder: Path, outcome: Outcome) -> Section:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from peculiar.checks.duplicates import same_galaxies
 from peculiar.errors import LabelError, PeculiarWarning
 from peculiar.models.model_file import cores
+from peculiar.progress import adding
 from peculiar.simulation.attributes import is_mock
 from peculiar.sources import Source
 from peculiar.sources.answers import NOTHING_READABLE, Answered
@@ -32,15 +33,8 @@ def split_galaxies(
     observations are not compared: each id is another galaxy, and faint ones are so much alike that it would take hours.
     """
     places = {id_: row for row, id_ in enumerate(galaxies.ids)}
-    done = 0
-
-    def count(more: int) -> None:
-        nonlocal done
-        done += more
-        progress(done, len(places))
-
     real = [source for source in sources if not is_mock(source.columns)]
-    pairs = same_galaxies(real, places, threads=cores(), progress=count)
+    pairs = same_galaxies(real, places, threads=cores(), progress=adding(progress, len(places)))
     if told_parts(sources):
         told = {id_: part for source in sources for id_, part in source.parts().items()}
         found = find_parts(galaxies.ids, pairs, validation_size=recipe.validation_size, told=told)

@@ -96,9 +96,7 @@ def open_asked(asked: Asked, plan: Plan, watcher: Watcher) -> tuple[list[Source]
     sources = [
         one if isinstance(one, Source) else open_labelled(one, labels=asked.labels, id=asked.id) for one in asked.data
     ]
-    sources, questions = _questions(
-        sources, label=asked.label, labels=asked.labels, id=asked.id, question=asked.question, model=plan.origin
-    )
+    sources, questions = _questions(sources, asked, plan.origin)
     for source in sources:
         if source.joined:
             watcher.note(source.joined)
@@ -152,22 +150,14 @@ def origin_of(start: str | os.PathLike[str] | Model) -> Model | None:
     return load_model(None if start == SHIPPED_NAME else start)
 
 
-def _questions(
-    sources: list[Source],
-    *,
-    label: str | None,
-    labels: str | os.PathLike[str] | None,
-    id: str | None,
-    question: str | None,
-    model: Model | None,
-) -> tuple[list[Source], Sequence[Question]]:
-    """Return the questions to learn, and sources that have their labels."""
-    if question == SHIPPED_NAME and labels is None:
+def _questions(sources: list[Source], asked: Asked, model: Model | None) -> tuple[list[Source], Sequence[Question]]:
+    """Return sources that have the labels, and the questions to learn."""
+    if asked.question == SHIPPED_NAME and asked.labels is None:
         simulated = [one for one in ATTRIBUTE_QUESTIONS if any(any(source.column(one.column)) for source in sources)]
         return sources, (*QUESTIONS, *simulated)
-    if question is not None:
-        asked = QUESTIONS if question == SHIPPED_NAME else find_tree(question).questions
-        return told_questions(sources, asked, labels, id)
+    if asked.question is not None:
+        known = QUESTIONS if asked.question == SHIPPED_NAME else find_tree(asked.question).questions
+        return told_questions(sources, known, asked.labels, asked.id)
     taken = [] if model is None else [one.name for one in model.card.questions]
-    sources, own = find_question(sources, taken, label=label, labels=labels, id=id)
+    sources, own = find_question(sources, taken, label=asked.label, labels=asked.labels, id=asked.id)
     return sources, (own,)

@@ -31,10 +31,10 @@ NOTES = "notes.json"
 """File of temperatures and scores on the validation part."""
 
 LESSONS = "lessons.safetensors"
-"""What teachers said, so that a resumed run need not ask them again."""
+"""File of the probabilities of teachers, so that a resumed run need not ask them again."""
 
 PAGE = "report.html"
-"""Files in the folder of a run on the user's classes: the model file and its page."""
+"""Page about a model of classes of one's own."""
 
 # For fine-tuning: large steps would destroy what the network has learned.
 _GOING_ON = {"epochs": 30, "learning_rate": 0.0003}

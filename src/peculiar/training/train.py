@@ -242,9 +242,11 @@ def train(
             "labels": labels,
             "question": question,
             "teachers": list(teachers) or None,
+            "fine_tune": None if fine_tune == "auto" else fine_tune,
+            "time_limit": time_limit,
+            "log": log,
+            "find_rate": find_rate,
         }
-        others |= {"fine_tune": None if fine_tune == "auto" else fine_tune, "time_limit": time_limit}
-        others |= {"log": log, "find_rate": find_rate}
         strange = [name for name, value in others.items() if value is not None]
         _refuse([*strange, *(name for name in given if name in _GALAXY)], net)
         refuse_several("the exercise's network")

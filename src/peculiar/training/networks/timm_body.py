@@ -1,7 +1,6 @@
 """Bodies from timm: an image encoder with the size and the normalisation of pictures that belong to it."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -260,22 +259,15 @@ def _without_prefix(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> d
     return max(taken, key=len, default={})
 
 
-@contextmanager
-def _with_timm() -> Iterator[None]:
-    """Turn a failed import of timm into an error that says what to install."""
+def _timm() -> Any:
+    """Import timm, which takes seconds."""
     try:
         with extra("a body of timm", "bodies"):
-            yield
+            import timm
     except (RuntimeError, OSError) as error:
         message = (
             f"timm cannot be used, because the installed torchvision is not of the same build as PyTorch "
             f"({reason(error)}); install both from one place: pip install --force-reinstall torch torchvision"
         )
         raise UsageError(message) from error
-
-
-def _timm() -> Any:
-    """Import timm, which takes seconds."""
-    with _with_timm():
-        import timm
     return timm
