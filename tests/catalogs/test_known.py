@@ -24,7 +24,8 @@ from peculiar.catalogs.known import Known, known
 from peculiar.errors import DataError, NotFoundError, PeculiarWarning, UnknownNameError, UsageError
 from peculiar.sources.http import Manners
 from peculiar.tables.convert import convert
-from peculiar.tables.reader import TableReader, entry_text
+from peculiar.tables.identifiers import entry_text
+from peculiar.tables.reader import TableReader
 from tap_server import Service, serve_tap, sky
 
 asks = pytest.mark.allow_hosts(["127.0.0.1"])

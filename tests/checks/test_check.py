@@ -26,7 +26,7 @@ from peculiar.images.defects import Defect
 from peculiar.questions.question import FOUR_CLASS
 from peculiar.sources.simulated import simulate
 from peculiar.sources.split import split_by_id
-from peculiar.tables.reader import MODEL_NOTE
+from peculiar.tables.formats import MODEL_NOTE
 
 COUNT = 40
 SIMULATED = simulate(COUNT, size=96, seed=3)

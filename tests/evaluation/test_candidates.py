@@ -15,7 +15,8 @@ from peculiar.models.provenance import Maker, check_maker, read_maker
 from peculiar.models.seen import Seen, pack_ids
 from peculiar.questions.question import ODD
 from peculiar.tables.convert import convert
-from peculiar.tables.reader import MODEL_NOTE, TableReader
+from peculiar.tables.formats import MODEL_NOTE
+from peculiar.tables.reader import TableReader
 
 FORMATS = ("parquet", "csv", "fits", "ecsv", "vot")
 MINE, OTHER = "d0745ae7d5cc" + "0" * 52, "b" * 64

@@ -7,8 +7,9 @@ import pyarrow as pa
 import pytest
 
 from peculiar.errors import DataError
+from peculiar.tables.formats import table_format
 from peculiar.tables.json_lines import read_lines
-from peculiar.tables.reader import TableReader, table_format
+from peculiar.tables.reader import TableReader
 
 LARGE = (1 << 53) + 1
 

@@ -15,7 +15,8 @@ from astropy.table import MaskedColumn, Table
 from astropy.time import Time
 
 from peculiar.errors import DataError, NotFoundError, UnknownNameError, UsageError
-from peculiar.tables.reader import BATCH_ROWS, TableReader, table_format
+from peculiar.tables.formats import table_format
+from peculiar.tables.reader import BATCH_ROWS, TableReader
 
 FORMATS = ("parquet", "csv", "ecsv", "fits", "votable")
 IDS = ["0017", "NGC 1300", "587722981736251392"]

@@ -24,7 +24,8 @@ from peculiar.catalogs.tally import BROKEN
 from peculiar.errors import LabelError, UnknownNameError, UsageError
 from peculiar.files.places import place
 from peculiar.tables.column import Column
-from peculiar.tables.reader import TableReader, entry_text
+from peculiar.tables.identifiers import entry_text
+from peculiar.tables.reader import TableReader
 
 METHODS = ("isolation", "neighbours")
 

@@ -14,7 +14,7 @@ from peculiar.images.decode import Framing, encode_picture
 from peculiar.models.provenance import NAME_NOTE
 from peculiar.notebook import Markup, bar, card, counts, escaped, table, thumbnail
 from peculiar.questions.column_names import COLUMNS_NOTE, MAIN_NOTE
-from peculiar.tables.reader import MODEL_NOTE
+from peculiar.tables.formats import MODEL_NOTE
 from peculiar.text import counted, shown
 
 _MOST_COUNTED = 5_000_000

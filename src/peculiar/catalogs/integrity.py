@@ -16,7 +16,8 @@ from peculiar.errors import DataError, NotFoundError, PeculiarError
 from peculiar.files.claims import file_digest, recorded
 from peculiar.files.places import place
 from peculiar.models.model_file import load_model
-from peculiar.tables.reader import TableReader, parts_below, table_format
+from peculiar.tables.formats import parts_below, table_format
+from peculiar.tables.reader import TableReader
 from peculiar.text import counted
 
 _SQLITE = b"SQLite format 3\0"

@@ -25,7 +25,8 @@ from peculiar.sources.tap_services import ROLES, UCDS, TapService, find_service
 from peculiar.tables.column import DEC, ID, RA, Column
 from peculiar.tables.healpix import healpix_29
 from peculiar.tables.identifiers import id_texts, type_of_ids, typed_ids
-from peculiar.tables.reader import Keys, TableReader, find_column, find_id
+from peculiar.tables.key_columns import Keys, find_column, find_id
+from peculiar.tables.reader import TableReader
 from peculiar.tables.sky import need_sky, on_sky
 from peculiar.tables.writers import format_to_write, write_table
 from peculiar.text import counted, shown

@@ -23,7 +23,7 @@ from peculiar.models.provenance import NAME_NOTE
 from peculiar.sources import Paths, as_source
 from peculiar.sources.stream import Row, Source, decode_row, in_order
 from peculiar.tables.column import Column
-from peculiar.tables.reader import MODEL_NOTE
+from peculiar.tables.formats import MODEL_NOTE
 from peculiar.tables.writers import write_table
 from peculiar.text import counted, in_template, shown
 

@@ -29,9 +29,9 @@ from peculiar.questions.column_names import COLUMNS_NOTE, MAIN_NOTE, answer_colu
 from peculiar.questions.question import Question
 from peculiar.sources.stream import Galaxy, Source
 from peculiar.tables.column import DEC, ID, RA, Column
+from peculiar.tables.formats import MODEL_NOTE
 from peculiar.tables.healpix import HEALPIX, healpix_29
 from peculiar.tables.identifiers import typed_ids
-from peculiar.tables.reader import MODEL_NOTE
 
 SET_LEVEL = "90"
 """Coverage of the prediction sets that are written, in per cent."""

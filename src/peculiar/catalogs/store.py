@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from peculiar.errors import DataError, NotFoundError, PeculiarWarning, UsageError
 from peculiar.files.places import fetched
 from peculiar.tables.column import Column, notes_of, texts
-from peculiar.tables.reader import MODEL_NOTE, TableReader, check_file, described_schema, parts_below, table_format
+from peculiar.tables.formats import MODEL_NOTE, check_file, parts_below, table_format
+from peculiar.tables.parquet import described_schema
+from peculiar.tables.reader import TableReader
 from peculiar.tables.typed import carried, described
 from peculiar.tables.writers.stream import schema_of
 

@@ -26,9 +26,9 @@ from peculiar.files.places import place
 from peculiar.sources.joins import partners_of
 from peculiar.sources.stream import Source
 from peculiar.tables.column import Column, notes_of
-from peculiar.tables.identifiers import id_texts
+from peculiar.tables.formats import MODEL_NOTE
+from peculiar.tables.identifiers import entry_text, id_texts
 from peculiar.tables.quantity import quantity_of
-from peculiar.tables.reader import MODEL_NOTE, entry_text
 from peculiar.tables.sky import Sky, sky_names
 from peculiar.tables.writers.stream import schema_of
 

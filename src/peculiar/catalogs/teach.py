@@ -21,7 +21,7 @@ from peculiar.models.seen import SEEN, pack_ids
 from peculiar.questions.question import Question
 from peculiar.sources.labels import find_question, open_labelled, question_of, read_labels
 from peculiar.sources.stream import Source
-from peculiar.tables.reader import is_table
+from peculiar.tables.formats import is_table
 from peculiar.tables.writers import format_to_write
 from peculiar.text import format_score, shown
 

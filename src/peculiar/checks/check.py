@@ -28,18 +28,10 @@ from peculiar.sources.columns import LABEL_COLUMNS
 from peculiar.sources.joins import join_ids
 from peculiar.sources.split import connected
 from peculiar.sources.stream import in_order
-from peculiar.tables.identifiers import type_of_ids
-from peculiar.tables.reader import (
-    FOUND,
-    ID_COLUMNS,
-    Keys,
-    TableReader,
-    entry_text,
-    find_column,
-    find_id,
-    is_table,
-    parts_below,
-)
+from peculiar.tables.formats import is_table, parts_below
+from peculiar.tables.identifiers import entry_text, type_of_ids
+from peculiar.tables.key_columns import FOUND, ID_COLUMNS, Keys, find_column, find_id
+from peculiar.tables.reader import TableReader
 
 
 def check(

@@ -7,7 +7,7 @@ from typing import Any
 from peculiar.checks.duplicates import Examined
 from peculiar.checks.findings import Finding, Problem
 from peculiar.metrics.association import Trait, associations
-from peculiar.tables.reader import entry_text
+from peculiar.tables.identifiers import entry_text
 
 _ORIGIN = re.compile(
     r"(?:.*_)?(?:survey|telescope|instrument|camera|detector|band|filter|field|tile|source|origin|dataset|format)(?:_.*)?"

@@ -331,7 +331,8 @@ def _say_whose(found: "Catalog") -> None:
 
 def _has_column(data: Path, name: str | None) -> bool:
     """Return whether data are a table with a column of this name."""
-    from peculiar.tables.reader import TableReader, is_table
+    from peculiar.tables.formats import is_table
+    from peculiar.tables.reader import TableReader
 
     return is_table(data) and name in TableReader(data).columns
 

@@ -160,7 +160,8 @@ def _ask(
 
 def _answers(folder: Path) -> Path | None:
     """Return the answers from the labelling pages, or those filled in beside the sample; None if there are none."""
-    from peculiar.tables.reader import TableReader, entry_text
+    from peculiar.tables.identifiers import entry_text
+    from peculiar.tables.reader import TableReader
 
     if (folder / DATABASE).exists():
         with extra("labelling", "web"):
@@ -173,7 +174,9 @@ def _answers(folder: Path) -> Path | None:
 
 def _is_sample(path: Path, ids: list[str]) -> bool:
     """Return whether a table has these ids: the sample, in which somebody may have filled in answers."""
-    from peculiar.tables.reader import TableReader, entry_text, is_table
+    from peculiar.tables.formats import is_table
+    from peculiar.tables.identifiers import entry_text
+    from peculiar.tables.reader import TableReader
 
     if not path.exists() or not is_table(path):
         return False

@@ -26,7 +26,8 @@ from peculiar.reports import plots
 from peculiar.reports.page import Section, write_page
 from peculiar.sources.joins import partners_of
 from peculiar.tables.column import texts
-from peculiar.tables.reader import TableReader, entry_text
+from peculiar.tables.identifiers import entry_text
+from peculiar.tables.reader import TableReader
 from peculiar.text import counted, format_score
 
 _LISTED = 50

@@ -24,7 +24,7 @@ from peculiar.metrics.scores import strata
 from peculiar.progress import stages
 from peculiar.sources import as_source
 from peculiar.sources.stream import Source
-from peculiar.tables.reader import is_table
+from peculiar.tables.formats import is_table
 from peculiar.tables.writers import FORMATS
 from peculiar.text import counted
 

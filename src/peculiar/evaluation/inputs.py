@@ -17,7 +17,8 @@ from peculiar.questions.votes import find_votes
 from peculiar.sources.answers import read_votes
 from peculiar.sources.labels import LABEL_COLUMNS, label_table, open_labelled, own_question, with_most
 from peculiar.sources.stream import Source
-from peculiar.tables.reader import TableReader, find_column
+from peculiar.tables.key_columns import find_column
+from peculiar.tables.reader import TableReader
 
 
 def candidate_of(

@@ -15,7 +15,9 @@ from peculiar.questions.question import Question, answering, question_for
 from peculiar.sources import open_source
 from peculiar.sources.labels import ColumnsById, join_labels, joined_text, read_labels, warn_of_strangers
 from peculiar.tables.column import texts
-from peculiar.tables.reader import TableReader, as_table, entry_text, find_id
+from peculiar.tables.identifiers import entry_text
+from peculiar.tables.key_columns import find_id
+from peculiar.tables.reader import TableReader, as_table
 from peculiar.text import counted, nth_row
 
 

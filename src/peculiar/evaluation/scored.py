@@ -22,7 +22,9 @@ from peculiar.sources.beside import columns_beside
 from peculiar.sources.names import part_of
 from peculiar.sources.split import told_parts
 from peculiar.sources.stream import Galaxy, Source
-from peculiar.tables.reader import TableReader, as_table, entry_text, is_table
+from peculiar.tables.formats import is_table
+from peculiar.tables.identifiers import entry_text
+from peculiar.tables.reader import TableReader, as_table
 
 MISTAKES = 12
 """Number of mistakes that are shown."""

@@ -21,8 +21,8 @@ from peculiar.questions.column_names import COLUMNS_NOTE, answer_columns
 from peculiar.questions.question import Question
 from peculiar.sources.joins import partners_of
 from peculiar.tables.column import ID, Column
-from peculiar.tables.identifiers import typed_ids
-from peculiar.tables.reader import TableReader, entry_text
+from peculiar.tables.identifiers import entry_text, typed_ids
+from peculiar.tables.reader import TableReader
 from peculiar.tables.writers import format_to_write, write_table
 from peculiar.text import counted, shown
 

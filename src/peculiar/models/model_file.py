@@ -30,7 +30,7 @@ from peculiar.notebook import card as printed
 from peculiar.notebook import escaped
 from peculiar.questions.question import Question, answering
 from peculiar.sources.given import framed_batches
-from peculiar.tables.reader import table_format
+from peculiar.tables.formats import table_format
 from peculiar.tables.writers import FORMATS
 from peculiar.text import counted, shown
 

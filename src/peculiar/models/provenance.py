@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from peculiar.errors import DataError
-from peculiar.tables.reader import MODEL_NOTE, TableReader, entry_text
+from peculiar.tables.formats import MODEL_NOTE
+from peculiar.tables.identifiers import entry_text
+from peculiar.tables.reader import TableReader
 
 NAME_NOTE = "model name"
 """Note of a catalogue with the name of its model."""

@@ -34,8 +34,9 @@ from peculiar.sources.tiles import find_fields, matching_paths
 from peculiar.sources.unused import unused_below
 from peculiar.sources.zarr import ZarrSource, archives_in
 from peculiar.sources.zip import ZIP_SUFFIXES, ZipSource, member_name, open_zip
+from peculiar.tables.formats import is_catalog, parts_below, table_format
 from peculiar.tables.hats import is_hats
-from peculiar.tables.reader import Keys, is_catalog, parts_below, table_format
+from peculiar.tables.key_columns import Keys
 from peculiar.text import counted
 
 logger = logging.getLogger(__name__)

@@ -10,7 +10,8 @@ from peculiar.errors import DataError, UnknownNameError
 from peculiar.sources.joins import Ids, join_rows
 from peculiar.tables.column import Column
 from peculiar.tables.identifiers import id_texts
-from peculiar.tables.reader import TableReader, find_id
+from peculiar.tables.key_columns import find_id
+from peculiar.tables.reader import TableReader
 from peculiar.tables.typed import carried, described
 
 

@@ -11,8 +11,9 @@ import pyarrow.compute as pc
 
 from peculiar.errors import DataError, PeculiarWarning
 from peculiar.tables.column import Column
+from peculiar.tables.key_columns import Keys
 from peculiar.tables.quantity import same_unit
-from peculiar.tables.reader import Keys, TableReader
+from peculiar.tables.reader import TableReader
 from peculiar.tables.sky import Sky, find_sky
 
 LABEL_COLUMNS = ("four_class", "label", "labels", "class", "clean5", "gz2_argmax", "cls")

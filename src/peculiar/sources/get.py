@@ -23,7 +23,10 @@ from peculiar.sources.positions import Positions
 from peculiar.sources.simulated import simulate
 from peculiar.sources.surveys import choose_frame, find_survey
 from peculiar.sources.table import picture_column
-from peculiar.tables.reader import Keys, TableReader, entry_text, find_column, is_table
+from peculiar.tables.formats import is_table
+from peculiar.tables.identifiers import entry_text
+from peculiar.tables.key_columns import Keys, find_column
+from peculiar.tables.reader import TableReader
 from peculiar.text import counted, shown
 
 NAMES = {"exercise": ".npz", "simulated": ".npz", "mock": ".parquet"}

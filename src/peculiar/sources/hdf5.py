@@ -24,8 +24,9 @@ from peculiar.sources.paths import as_text
 from peculiar.sources.stack import Stack, StackSource, has_unknown
 from peculiar.sources.stream import MISSING, Row
 from peculiar.tables.column import Column
-from peculiar.tables.identifiers import ArrayIds, name_of_ids
-from peculiar.tables.reader import FOUND, TableReader, entry_text
+from peculiar.tables.identifiers import ArrayIds, entry_text, name_of_ids
+from peculiar.tables.key_columns import FOUND
+from peculiar.tables.reader import TableReader
 from peculiar.tables.sky import DEC_NAMES, RA_NAMES, Sky
 from peculiar.tables.typed import typed_batches
 from peculiar.text import nth_row

@@ -20,7 +20,9 @@ from peculiar.sources.dataset import how_to_label, warn_of_names
 from peculiar.sources.joins import Join, join_ids
 from peculiar.sources.stream import Row, Source
 from peculiar.tables.column import Column
-from peculiar.tables.reader import TableReader, entry_text, is_table
+from peculiar.tables.formats import is_table
+from peculiar.tables.identifiers import entry_text
+from peculiar.tables.reader import TableReader
 from peculiar.text import counted
 
 LABEL_COLUMNS = (*LABELS_OF_DATA, "answer", "target")

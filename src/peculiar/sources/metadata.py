@@ -24,8 +24,9 @@ from peculiar.sources.paths import as_text, files_below, files_digest
 from peculiar.sources.stream import Row, Shard, Source
 from peculiar.sources.table import file_name_column
 from peculiar.tables.column import Column
-from peculiar.tables.identifiers import type_of_ids, widest
-from peculiar.tables.reader import FOUND, Keys, TableReader, entry_text, find_column, warn_of_ids
+from peculiar.tables.identifiers import entry_text, type_of_ids, warn_of_ids, widest
+from peculiar.tables.key_columns import FOUND, Keys, find_column
+from peculiar.tables.reader import TableReader
 from peculiar.tables.typed import kinds, typed_batches
 
 

@@ -22,9 +22,10 @@ from peculiar.images.stretch import Stretch, noise_stretch, sdss_stretch
 from peculiar.sources.paths import files_digest
 from peculiar.sources.stream import EDGE, MISSING, OFF_MOSAIC, Row, Source
 from peculiar.tables.column import Column
-from peculiar.tables.identifiers import type_of_ids
+from peculiar.tables.identifiers import entry_text, type_of_ids, warn_of_ids, warn_of_no_ids
+from peculiar.tables.key_columns import FOUND, Keys, find_id
 from peculiar.tables.quantity import quantity_of
-from peculiar.tables.reader import FOUND, Keys, TableReader, entry_text, find_id, warn_of_ids, warn_of_no_ids
+from peculiar.tables.reader import TableReader
 from peculiar.tables.sky import need_sky, on_sky, position_fault
 from peculiar.tables.typed import carried, described
 from peculiar.text import nth_row

@@ -13,8 +13,10 @@ import pyarrow as pa
 
 from peculiar.errors import DataError, NotFoundError
 from peculiar.files.places import place
-from peculiar.tables.identifiers import type_of_ids
-from peculiar.tables.reader import FOUND, Keys, TableReader, entry_text, find_id, parts_below, warn_of_no_ids
+from peculiar.tables.formats import parts_below
+from peculiar.tables.identifiers import entry_text, type_of_ids, warn_of_no_ids
+from peculiar.tables.key_columns import FOUND, Keys, find_id
+from peculiar.tables.reader import TableReader
 from peculiar.tables.sky import need_sky, position_fault
 from peculiar.text import counted
 

@@ -27,19 +27,11 @@ from peculiar.sources.names import KEPT_APART, part_of, warn_of_parts
 from peculiar.sources.paths import as_text, files_digest
 from peculiar.sources.stream import Flagged, Row, Shard, Source, read_flagged
 from peculiar.tables.column import Column
-from peculiar.tables.identifiers import type_of_ids, widest
+from peculiar.tables.formats import MODEL_NOTE
+from peculiar.tables.identifiers import entry_text, type_of_ids, warn_of_ids, warn_of_no_ids, widest
+from peculiar.tables.key_columns import FOUND, Keys, find_column, find_id
 from peculiar.tables.quantity import same_unit
-from peculiar.tables.reader import (
-    FOUND,
-    MODEL_NOTE,
-    Keys,
-    TableReader,
-    entry_text,
-    find_column,
-    find_id,
-    warn_of_ids,
-    warn_of_no_ids,
-)
+from peculiar.tables.reader import TableReader
 from peculiar.tables.sky import DEC_NAMES, RA_NAMES, Sky, find_sky
 from peculiar.tables.typed import carried, described
 

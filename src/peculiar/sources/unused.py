@@ -11,7 +11,7 @@ from peculiar.sources.names import is_metadata
 from peculiar.sources.paths import as_text, files_below
 from peculiar.sources.tar import TAR_SUFFIXES
 from peculiar.sources.zip import ZIP_SUFFIXES
-from peculiar.tables.reader import is_catalog
+from peculiar.tables.formats import is_catalog
 from peculiar.text import counted
 
 _KINDS = {

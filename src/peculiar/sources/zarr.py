@@ -27,8 +27,9 @@ from peculiar.sources.paths import as_text, files_digest
 from peculiar.sources.stack import Stack, has_unknown
 from peculiar.sources.stream import MISSING, Row, Shard, Source, refuse
 from peculiar.tables.column import Column
-from peculiar.tables.identifiers import type_of_ids
-from peculiar.tables.reader import FOUND, Keys, TableReader, entry_text, find_column, find_id, warn_of_ids
+from peculiar.tables.identifiers import entry_text, type_of_ids, warn_of_ids
+from peculiar.tables.key_columns import FOUND, Keys, find_column, find_id
+from peculiar.tables.reader import TableReader
 from peculiar.tables.typed import carried, described
 
 _ARRAY = "images"

@@ -18,13 +18,11 @@ from peculiar.files.places import place
 from peculiar.files.writing import check_apart, writing, writing_folder
 from peculiar.tables.column import Column, notes_of
 from peculiar.tables.healpix import HEALPIX, healpix_29
-from peculiar.tables.reader import TableReader
+from peculiar.tables.reader import MANY_ROWS, TableReader
 from peculiar.tables.sky import Sky, find_sky
 from peculiar.tables.typed import kinds, of_text
 from peculiar.tables.writers import format_to_write, hats, write_table
 from peculiar.tables.writers.stream import Spool, schema_of, spool
-
-BATCH_ROWS = 1 << 14
 
 SHARE_BYTES = 1 << 26
 """Bytes of rows that are sorted at a time."""
@@ -197,7 +195,7 @@ class _Rows:
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield the rows."""
-        for batch in self.reader.batches(self._names, rows=BATCH_ROWS):
+        for batch in self.reader.batches(self._names, rows=MANY_ROWS):
             arrays = list(batch.columns)
             degrees = None if self._sky is None else self._sky.read(batch)
             if degrees is not None and self._in_degrees:

@@ -5,8 +5,10 @@ for other programs has the type of the column from which the ids were read, beca
 numbers and text with text.
 """
 
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,14 +16,86 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from peculiar.tables.reader import ID_COLUMNS, TableReader, entry_text, find_column
+from peculiar.errors import PeculiarWarning
+from peculiar.tables.key_columns import ID_COLUMNS, find_column, simple_name
+from peculiar.tables.reader import MANY_ROWS, TableReader
 
 WHOLE_NUMBER = r"^(0|-?[1-9][0-9]*)$"
 """An integer in canonical form: 0017, +1 and -0 would change when read as integers."""
 
 _NUMBER = r"^-?[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?$|^-?inf$"
 
-BATCH_ROWS = 1 << 14
+
+def entry_text(value: Any) -> str | None:
+    """Return a value as text, None if it is empty: bytes are decoded, and integers have no decimals."""
+    if value is None or value != value:  # noqa: PLR0124 - NaN and NaT differ from themselves, whatever their type
+        return None
+    if isinstance(value, bytes):
+        value = value.decode(errors="replace")
+    elif isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value) or None
+
+
+def repeated_ids(read: Callable[[], Iterable[Sequence[str]]]) -> tuple[int, list[str]]:
+    """Count the ids that occur more than once.
+
+    Parameters
+    ----------
+    read : callable
+        Returns the ids, batch by batch. Eight bytes of each are kept; if some occur twice, the ids are read again.
+
+    Returns
+    -------
+    count : int
+    first : list of str
+        Up to three of them.
+    """
+    kept = [np.fromiter(map(hash, batch), np.int64, len(batch)) for batch in read()]
+    values, counts = np.unique(np.concatenate([np.empty(0, np.int64), *kept]), return_counts=True)
+    twice = set(values[counts > 1].tolist())
+    found = (id_ for batch in (read() if twice else ()) for id_ in batch if hash(id_) in twice)
+    first: dict[str, None] = {}
+    for id_ in found:
+        first[id_] = None
+        if len(first) == min(3, len(twice)):
+            break
+    return len(twice), list(first)
+
+
+def warn_of_ids(path: Path, read: Callable[[], Iterable[Sequence[str]]]) -> None:
+    """Warn of ids that occur more than once; `read` is as in `repeated_ids`."""
+    count, first = repeated_ids(read)
+    if count:
+        message = (
+            f"{path}: ids that occur more than once: {count:,}, such as {', '.join(map(repr, first))}; joins by id "
+            "will confuse their rows. Name another column with --id COLUMN, or make the ids unique"
+        )
+        warnings.warn(message, PeculiarWarning, stacklevel=3)
+
+
+def warn_of_no_ids(table: TableReader, other: Iterable[str | None]) -> None:
+    """Warn that rows are numbered, if a column may hold ids under another name.
+
+    Parameters
+    ----------
+    table : TableReader
+    other : iterable of str or None
+        Columns that hold something else.
+    """
+    taken = {simple_name(name) for name in other if name}
+    left = [field.name for field in table.schema if _may_be_id(field.type) and simple_name(field.name) not in taken]
+    if left:
+        message = (
+            f"{table.path}: no column of ids was recognised, so rows are numbered; name one with --id COLUMN. "
+            f"There are: {', '.join(left[:20])}" + (f" and {len(left) - 20} more" if len(left) > 20 else "")
+        )
+        warnings.warn(message, PeculiarWarning, stacklevel=3)
+
+
+def _may_be_id(kind: pa.DataType) -> bool:
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(pa.types.is_integer(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def id_texts(array: pa.Array) -> pa.Array:
@@ -100,7 +174,7 @@ def type_of_ids(table: TableReader, column: str | None) -> pa.DataType:
     if column is None:
         return pa.string()
     if table.format == "csv":
-        return whole_type(batch.column(0) for batch in table.batches([column], rows=BATCH_ROWS))
+        return whole_type(batch.column(0) for batch in table.batches([column], rows=MANY_ROWS))
     type = table.schema.types[table.columns.index(column)]
     if pa.types.is_dictionary(type):
         type = type.value_type

@@ -1,271 +1,38 @@
 """Read tables of every format as streams of record batches.
 
-A table is recognised by its content: Parquet, FITS, VOTable, ECSV, JSON lines, or text; see
-`peculiar.tables.delimited`. For every format, the meanings of the columns are in the fields of the schema; see
-`Column.of`. `peculiar.tables.writers` writes tables.
+`peculiar.tables.formats` recognises the format. For every format, the meanings of the columns are in the fields of the
+schema; see `Column.of`. `peculiar.tables.writers` writes tables.
 """
 
 import io
 import itertools
 import os
-import re
-import stat
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 
-from peculiar.errors import DataError, NotFoundError, PeculiarError, PeculiarWarning, UnknownNameError, UsageError
+from peculiar.errors import DataError, PeculiarError, UnknownNameError, UsageError
 from peculiar.files.places import arrow_file, fetched, place
-from peculiar.tables import astropy_io, hats
-from peculiar.tables.column import VOTABLE_CONTENT, Column
-from peculiar.tables.delimited import Delimited, decoded, not_utf8, open_unpacked, packed, read_layout
+from peculiar.tables import astropy_io
+from peculiar.tables.column import Column
+from peculiar.tables.delimited import Delimited, not_utf8, open_unpacked, packed, read_layout
+from peculiar.tables.formats import check_file, parts_below, table_format, why_no_table
 from peculiar.tables.json_lines import read_lines
+from peculiar.tables.key_columns import find_id
+from peculiar.tables.parquet import check_footer, described_schema, fitting_rows
 from peculiar.tables.quantity import same_unit
-
-ID_COLUMNS = (
-    *("id", "id_str", "object_id", "objid", "dr7objid", "dr8objid", "source_id", "target_id", "galaxy_id", "asset_id"),
-    *("spec_obj_id", "photo_obj_id", "best_obj_id", "coadd_object_id", "coadd_objects_id", "ls_id", "unique_id"),
-    *("dia_object_id", "ss_object_id", "dia_source_id", "forced_source_id"),
-    *(
-        "iauname",
-        "dr9_iauname",
-        "cata_id",
-        "catalog_id",
-        "cat_id",
-        "gal_id",
-        "src_id",
-        "obj_no",
-        "plate_ifu",
-        "mangaid",
-    ),
-    *(
-        "plate_ifu",
-        "mangaid",
-        "subject_id",
-        "main_id",
-        "designation",
-        "objname",
-        "object_name",
-        "galaxy_name",
-        "source_name",
-        "name",
-    ),
-    *("number", "recno"),
-)
-"""Names of columns of ids, the most usual first; case and characters such as _ do not matter."""
-
-_ID_WORDS = ("meta.id;meta.main", "id_main")
-"""UCDs of such columns."""
-
-MODEL_NOTE = "model digest"
-"""Note of a catalogue with the digest of its model."""
 
 BATCH_ROWS = 1024
 """Maximum number of rows per batch. Small, because a row may hold an encoded picture."""
 
+MANY_ROWS = 1 << 14
+"""The same, for columns of numbers and text."""
+
 WHOLE_BYTES = 1 << 30
 """Maximum size of a file that can only be read whole (VOTable, ECSV, JSON lines), in several times as much memory."""
-
-_HEAD_BYTES = 1 << 12
-_BATCH_BYTES = 1 << 27
-"""Approximate maximum size of a batch of a Parquet file, in bytes."""
-
-_DICTIONARY_BYTES = 5 << 18
-"""Writers do not make larger dictionaries, and each row of a batch may hold all of one."""
-
-_ROWS_A_BYTE = 1 << 16
-"""Maximum number of rows per byte in a Parquet file: a page of 20 bytes can repeat one value so often."""
-
-_FORMATS = "a Parquet, CSV, ECSV, FITS, VOTable or JSON lines file"
-
-
-def table_format(path: str | os.PathLike[str]) -> str | None:
-    """Recognise a table by the beginning of its file, decompressed if necessary.
-
-    Returns
-    -------
-    {"parquet", "fits", "votable", "ecsv", "ipac", "mrt", "jsonl", "csv"} or None
-        None for a file that is not text either. Text in another encoding than UTF-8 is "csv", too.
-    """
-    path = place(path)
-    if not path.is_file():
-        return None
-    try:
-        with open_unpacked(path) as file:
-            head = file.read(_HEAD_BYTES)
-    except DataError:  # damaged
-        return None
-    if head.startswith(b"PAR1"):
-        return "parquet"
-    if head.startswith(b"SIMPLE  ="):
-        return "fits"
-    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    if text.startswith(b"<"):
-        return "votable" if b"VOTABLE" in head else None
-    if text.startswith(b"# %ECSV"):
-        return "ecsv"
-    if re.match(rb"(\\[^\n]*\n|\|[^\n]*\|[ \r]*\n){2}", text):
-        return "ipac"
-    if b"Byte-by-byte Description" in head:
-        return "mrt"
-    if re.match(rb'\{\s*("|\}\s*$)', text):
-        return "jsonl"
-    return "csv" if decoded(head) else None
-
-
-def check_file(path: Path) -> None:
-    """Raise `NotFoundError` if nothing is at a path, and `DataError` if it is a pipe, a device or a socket.
-
-    Opening a pipe may take forever, and a device may return any number of bytes.
-    """
-    try:
-        mode = path.stat().st_mode
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise NotFoundError(f"there is no table at {path}; give the path of {_FORMATS}") from error
-    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-        kinds = {stat.S_ISFIFO: "a pipe", stat.S_ISSOCK: "a socket", stat.S_ISCHR: "a device", stat.S_ISBLK: "a device"}
-        kind = next((name for test, name in kinds.items() if test(mode)), "no file")
-        message = f"{path}: is {kind}, which cannot be read more than once; save its output to a file first"
-        raise DataError(message)
-
-
-def is_catalog(path: Path) -> bool:
-    """Return whether a Parquet file is a catalogue of a model; False for a damaged file."""
-    try:
-        return MODEL_NOTE.encode() in (pyarrow.parquet.read_schema(arrow_file(path)).metadata or {})
-    except (pa.ArrowException, OSError):
-        return False
-
-
-def parts_below(folder: Path) -> list[Path]:
-    """Return the Parquet files of a folder, in the order of their names; of a HATS catalogue, in that of the sky."""
-    if hats.is_hats(folder):
-        return hats.parts_of(folder)
-    return sorted(one for one in folder.glob("*.parquet") if one.is_file() and not one.name.startswith("."))
-
-
-def is_table(path: Path) -> bool:
-    """Return whether a path is a table that `TableReader` accepts, judged by its beginning."""
-    return bool(parts_below(path)) if path.is_dir() else path.is_file() and table_format(path) is not None
-
-
-def simple_name(name: str) -> str:
-    """Return the name of a column for comparison: without case, blanks and punctuation."""
-    return re.sub(r"[^a-z0-9]", "", name.lower())
-
-
-def find_column(names: Sequence[str], columns: Sequence[str]) -> str | None:
-    """Return the first of `names` that is a column, ignoring case and characters such as _."""
-    simple = {simple_name(column): column for column in reversed(columns)}
-    exact = dict.fromkeys(columns)
-    return next(
-        (name if name in exact else simple[key] for name in names if (key := simple_name(name)) in simple), None
-    )
-
-
-def find_id(schema: pa.Schema, given: str | None = None) -> str | None:
-    """Return the column of ids of a table: the given one, or the first with a usual name or UCD."""
-    if given is not None:
-        return given
-    meanings = {Column.of(field).ucd.lower().replace(" ", ""): field.name for field in reversed(list(schema))}
-    return find_column(ID_COLUMNS, schema.names) or next(
-        (meanings[word] for word in _ID_WORDS if word in meanings), None
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Keys:
-    """The columns of ids and positions of a table; None means to find them by the usual names."""
-
-    id: str | None = None
-    ra: str | None = None
-    dec: str | None = None
-
-    def given(self) -> list[str]:
-        """Return the given names."""
-        return [name for name in (self.id, self.ra, self.dec) if name is not None]
-
-
-FOUND = Keys()
-"""All columns are found by the usual names."""
-
-
-def repeated_ids(read: Callable[[], Iterable[Sequence[str]]]) -> tuple[int, list[str]]:
-    """Count the ids that occur more than once.
-
-    Parameters
-    ----------
-    read : callable
-        Returns the ids, batch by batch. Eight bytes of each are kept; if some occur twice, the ids are read again.
-
-    Returns
-    -------
-    count : int
-    first : list of str
-        Up to three of them.
-    """
-    kept = [np.fromiter(map(hash, batch), np.int64, len(batch)) for batch in read()]
-    values, counts = np.unique(np.concatenate([np.empty(0, np.int64), *kept]), return_counts=True)
-    twice = set(values[counts > 1].tolist())
-    found = (id_ for batch in (read() if twice else ()) for id_ in batch if hash(id_) in twice)
-    first: dict[str, None] = {}
-    for id_ in found:
-        first[id_] = None
-        if len(first) == min(3, len(twice)):
-            break
-    return len(twice), list(first)
-
-
-def warn_of_ids(path: Path, read: Callable[[], Iterable[Sequence[str]]]) -> None:
-    """Warn of ids that occur more than once; `read` is as in `repeated_ids`."""
-    count, first = repeated_ids(read)
-    if count:
-        message = (
-            f"{path}: ids that occur more than once: {count:,}, such as {', '.join(map(repr, first))}; joins by id "
-            "will confuse their rows. Name another column with --id COLUMN, or make the ids unique"
-        )
-        warnings.warn(message, PeculiarWarning, stacklevel=3)
-
-
-def warn_of_no_ids(table: "TableReader", other: Iterable[str | None]) -> None:
-    """Warn that rows are numbered, if a column may hold ids under another name.
-
-    Parameters
-    ----------
-    table : TableReader
-    other : iterable of str or None
-        Columns that hold something else.
-    """
-    taken = {simple_name(name) for name in other if name}
-    left = [field.name for field in table.schema if _may_be_id(field.type) and simple_name(field.name) not in taken]
-    if left:
-        message = (
-            f"{table.path}: no column of ids was recognised, so rows are numbered; name one with --id COLUMN. "
-            f"There are: {', '.join(left[:20])}" + (f" and {len(left) - 20} more" if len(left) > 20 else "")
-        )
-        warnings.warn(message, PeculiarWarning, stacklevel=3)
-
-
-def _may_be_id(kind: pa.DataType) -> bool:
-    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-    return bool(pa.types.is_integer(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind))
-
-
-def entry_text(value: Any) -> str | None:
-    """Return a value as text, None if it is empty: bytes are decoded, and integers have no decimals."""
-    if value is None or value != value:  # noqa: PLR0124 - NaN and NaT differ from themselves, whatever their type
-        return None
-    if isinstance(value, bytes):
-        value = value.decode(errors="replace")
-    elif isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return str(value) or None
 
 
 class TableReader:
@@ -312,7 +79,7 @@ class TableReader:
             raise UsageError(message)
         self.format = "parquet" if self._parts else table_format(path)
         if self.format is None:
-            raise DataError(_no_table(self.path))
+            raise DataError(why_no_table(self.path))
         if table is not None and self.format not in ("fits", "votable"):
             message = f"{self.path}: is one table, of the format {self.format}; leave out --table"
             raise UsageError(message)
@@ -325,7 +92,7 @@ class TableReader:
             self.schema = TableReader(self._parts[0]).schema
         elif self.format == "parquet":
             self.schema = self._guard(lambda: described_schema(self._footer().schema.to_arrow_schema(), self._file))
-            self._guard(lambda: _check_footer(self._footer(), self._file))
+            self._guard(lambda: check_footer(self._footer(), self._file))
         elif self.format == "csv":
             self._text = text = self._guard(lambda: read_layout(self.path))
             self.schema = pa.schema([column.field() for column in text.columns])
@@ -510,7 +277,7 @@ class TableReader:
         groups, begin = self._groups(start, stop)
         # Pre-buffering would keep every row group in memory until the end.
         file = self._guard(lambda: pa.parquet.ParquetFile(arrow_file(self._file), pre_buffer=False))
-        size = self._guard(lambda: _fitting_rows(file.metadata, columns, rows))
+        size = self._guard(lambda: fitting_rows(file.metadata, columns, rows))
         return file.iter_batches(batch_size=size, row_groups=groups, columns=columns), begin
 
     def _check_size(self) -> None:
@@ -548,70 +315,6 @@ class TableReader:
 def as_table(table: Path | TableReader) -> TableReader:
     """Return a table, which is opened if its path is given."""
     return table if isinstance(table, TableReader) else TableReader(table)
-
-
-def _no_table(path: Path) -> str:
-    with path.open("rb") as file:
-        head = file.read(1024).lstrip().lower()
-    if not head:
-        return f"{path}: this file is empty; download or write it again"
-    if head.startswith(b"<"):
-        return (
-            f"{path}: is a web page or XML, not a table, perhaps the error message of a server; look at it in a "
-            "browser, and download the table again"
-        )
-    return f"{path}: not a known kind of table (Parquet, FITS, VOTable, JSON lines, or CSV or ECSV in UTF-8)"
-
-
-def _check_footer(metadata: Any, file: Path) -> None:
-    """Raise `DataError` if a Parquet file claims more rows than its bytes can hold."""
-    groups = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
-    if min(groups, default=0) < 0 or sum(groups) != metadata.num_rows:
-        raise DataError(f"says that it has {metadata.num_rows:,} rows, and its parts say otherwise; write it again")
-    if metadata.num_rows > _ROWS_A_BYTE * file.stat().st_size:
-        message = f"says that it has {metadata.num_rows:,} rows, more than {file.stat().st_size:,} bytes can hold"
-        raise DataError(message)
-
-
-def _fitting_rows(metadata: Any, columns: Sequence[str], rows: int) -> int:
-    """Return how many rows of a Parquet file to read at a time, so that the columns fit into memory."""
-    wanted, most = set(columns), 0.0
-    for number in range(metadata.num_row_groups):
-        group = metadata.row_group(number)
-        chunks = [group.column(at) for at in range(group.num_columns)]
-        sizes = [_row_bytes(one) for one in chunks if one.path_in_schema.partition(".")[0] in wanted]
-        most = max(most, sum(sizes) / max(group.num_rows, 1))
-    return max(1, min(rows, int(_BATCH_BYTES // most))) if most else rows
-
-
-def _row_bytes(chunk: Any) -> float:
-    """Return the size of a column's rows in memory; each row may hold all of a large dictionary."""
-    size = float(max(chunk.total_uncompressed_size, 0))
-    if not chunk.has_dictionary_page:
-        return size
-    packed_size = max(chunk.total_compressed_size, 1)
-    dictionary = size * min(1.0, max(chunk.data_page_offset - chunk.dictionary_page_offset, 0) / packed_size)
-    return dictionary * chunk.num_values if dictionary > _DICTIONARY_BYTES else size
-
-
-def described_schema(schema: pa.Schema, path: Path) -> pa.Schema:
-    """Return the schema of a Parquet file with the meanings that TOPCAT, astropy, or the properties of HATS give."""
-    return hats.described(_described(schema), path)
-
-
-def _described(schema: pa.Schema) -> pa.Schema:
-    """Return a schema with the meanings that TOPCAT or astropy stored, for columns without their own."""
-    notes = schema.metadata or {}
-    if any(Column.of(field).field().metadata for field in schema):
-        return schema
-    if content := notes.get(VOTABLE_CONTENT.encode()):
-        known = {field.name: field for field in astropy_io.read_fields(content)}
-    elif content := notes.get(b"table_meta_yaml"):
-        known = {column.name: column.field() for column in astropy_io.read_yaml(content)}
-    else:
-        return schema
-    fields = [known[field.name].with_type(field.type) if field.name in known else field for field in schema]
-    return pa.schema(fields, metadata=schema.metadata)
 
 
 def _next_valid(source: Iterator[pa.RecordBatch]) -> pa.RecordBatch | None:

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from peculiar.errors import PeculiarWarning, UnknownNameError
 from peculiar.tables.column import Column
+from peculiar.tables.key_columns import find_column
 from peculiar.tables.quantity import Quantity, is_text, quantity_of, without_unit
-from peculiar.tables.reader import TableReader, find_column
+from peculiar.tables.reader import TableReader
 
 _PAIRS = (
     ("ra", "dec"),

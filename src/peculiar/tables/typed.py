@@ -9,16 +9,15 @@ import pyarrow.compute as pc
 from peculiar.errors import DataError
 from peculiar.tables.column import Column
 from peculiar.tables.identifiers import WHOLE_NUMBER
-from peculiar.tables.reader import ID_COLUMNS, TableReader, find_column
-
-BATCH_ROWS = 1 << 14
+from peculiar.tables.key_columns import ID_COLUMNS, find_column
+from peculiar.tables.reader import MANY_ROWS, TableReader
 
 
 def described(reader: TableReader, names: Sequence[str]) -> list[Column]:
     """Return the types, units and meanings of columns. A CSV file is read once for this."""
     fields = [reader.schema.field(name) for name in names]
     types = (
-        kinds(reader.batches(names, rows=BATCH_ROWS), names)
+        kinds(reader.batches(names, rows=MANY_ROWS), names)
         if reader.format == "csv" and names
         else [field.type for field in fields]
     )
@@ -37,7 +36,7 @@ def carried(
     """
     there = [column.name for column in columns if column.name in reader.columns]
     # Any column of the table serves to count its rows.
-    batches = reader.batches(there or reader.columns[:1], start, stop, rows=BATCH_ROWS)
+    batches = reader.batches(there or reader.columns[:1], start, stop, rows=MANY_ROWS)
     return typed_batches(batches, columns, text=reader.format == "csv", path=reader.path)
 
 

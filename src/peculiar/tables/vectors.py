@@ -21,8 +21,10 @@ from numpy.typing import NDArray
 
 from peculiar.errors import DataError, UnknownNameError, UsageError
 from peculiar.files.limits import WHOLE_BYTES
+from peculiar.tables.formats import check_file, is_table, parts_below
 from peculiar.tables.identifiers import id_texts, name_of_ids
-from peculiar.tables.reader import TableReader, check_file, find_column, find_id, is_table, parts_below
+from peculiar.tables.key_columns import find_column, find_id
+from peculiar.tables.reader import TableReader
 from peculiar.text import nth_row
 
 VECTOR_COLUMNS = (

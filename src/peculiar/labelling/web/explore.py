@@ -18,7 +18,7 @@ from peculiar.labelling.web.pages import Pages
 from peculiar.labelling.web.routes import GONE, Hx, Number, On, Selected, content
 from peculiar.labelling.web.selection import Selection, Typed
 from peculiar.labelling.web.session import Session
-from peculiar.tables.reader import entry_text
+from peculiar.tables.identifiers import entry_text
 
 BYTES = "application/octet-stream"
 

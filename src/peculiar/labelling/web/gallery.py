@@ -25,7 +25,7 @@ from peculiar.labelling.web.review import Answers, no_answers
 from peculiar.labelling.web.selection import Selection
 from peculiar.tables import sky
 from peculiar.tables.column import Column
-from peculiar.tables.reader import entry_text
+from peculiar.tables.identifiers import entry_text
 
 _KEPT = 16
 

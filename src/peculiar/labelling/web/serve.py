@@ -39,8 +39,9 @@ from peculiar.sources import Paths, open_source
 from peculiar.sources.joins import join_rows, partners_of
 from peculiar.sources.stream import Source
 from peculiar.tables.column import ID
-from peculiar.tables.identifiers import id_texts
-from peculiar.tables.reader import MODEL_NOTE, TableReader, entry_text, table_format
+from peculiar.tables.formats import MODEL_NOTE, table_format
+from peculiar.tables.identifiers import entry_text, id_texts
+from peculiar.tables.reader import TableReader
 
 
 def label(
