@@ -41,7 +41,7 @@ from peculiar.catalogs.anomalies import METHODS, outlier_ranks
 from peculiar.catalogs.embeddings import Embeddings
 from peculiar.catalogs.novelty import novelty
 from peculiar.files.cache import cache_folder
-from peculiar.files.claims import file_digest
+from peculiar.files.digests import file_digest
 from peculiar.files.writing import replacing
 from peculiar.images.decode import Framing, decode_picture
 from peculiar.models.model_file import Model, load_model

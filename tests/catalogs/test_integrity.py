@@ -15,7 +15,8 @@ import pytest
 from peculiar.catalogs.integrity import check_files
 from peculiar.catalogs.ledger import Entry, Header, open_ledger
 from peculiar.errors import NotFoundError
-from peculiar.files.claims import Request, claiming, file_digest
+from peculiar.files.claims import Request, claiming
+from peculiar.files.digests import file_digest
 from peculiar.labelling.database import Event, Labels
 from peculiar.models.model_file import load_model
 from peculiar.questions.question import FOUR_CLASS

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from peculiar.errors import MissingExtraError, UsageError
-from peculiar.files import remote
+from peculiar.files import addresses, remote
 from peculiar.files.places import common_folder, entries, on_this_machine, place, same, states, within
 from peculiar.files.remote import RemotePath
 from peculiar.files.writing import writing, writing_folder
@@ -51,7 +51,7 @@ def test_credentials_of_an_address_reach_the_store_and_other_processes(monkeypat
     address = "https://ada:secret@host/a.fits?X-Amz-Signature=of//it"
     path = place(address)
     pickled = pickle.dumps(path)
-    monkeypatch.setattr(remote, "_hidden", {})
+    monkeypatch.setattr(addresses, "_hidden", {})
     assert pickle.loads(pickled)._full == address
     # The command line's paths have lost a slash of two, and are the addresses that were typed.
     assert place(Path(address))._full == address  # type: ignore[attr-defined]

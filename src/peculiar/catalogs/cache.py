@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from peculiar.files.claims import file_digest
+from peculiar.files.digests import file_digest
 from peculiar.files.writing import replacing
 
 

@@ -28,7 +28,7 @@ from peculiar.catalogs.ledger import Entry, Ledger
 from peculiar.catalogs.tally import Tally
 from peculiar.catalogs.task import Task
 from peculiar.errors import DataError, MissingExtraError, PeculiarError, UsageError
-from peculiar.files.claims import file_digest
+from peculiar.files.digests import file_digest
 from peculiar.files.writing import replacing
 from peculiar.sources.stream import Shard
 from peculiar.tables.column import Column

@@ -15,7 +15,7 @@ from peculiar.catalogs.embeddings import Embeddings, prepare
 from peculiar.catalogs.store import state_of
 from peculiar.errors import DataError
 from peculiar.files.cache import cache_folder
-from peculiar.files.claims import file_digest
+from peculiar.files.digests import file_digest
 from peculiar.files.places import place
 from peculiar.sources.joins import Ids, RowJoin, join_rows
 from peculiar.tables.vectors import open_vectors

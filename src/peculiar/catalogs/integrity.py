@@ -13,7 +13,8 @@ import pyarrow.parquet
 
 from peculiar.catalogs.ledger import FILE, Entry, read_entries
 from peculiar.errors import DataError, NotFoundError, PeculiarError
-from peculiar.files.claims import file_digest, recorded
+from peculiar.files.claims import recorded
+from peculiar.files.digests import file_digest
 from peculiar.files.places import place
 from peculiar.models.model_file import load_model
 from peculiar.tables.formats import parts_below, table_format

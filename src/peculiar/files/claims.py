@@ -19,6 +19,7 @@ from typing import Any
 
 from peculiar.errors import PeculiarWarning, UsageError
 from peculiar.files.cache import cache_folder
+from peculiar.files.digests import file_digest
 from peculiar.files.places import is_remote, same, states, there, within
 from peculiar.files.writing import claimed, replacing
 
@@ -173,12 +174,6 @@ def recorded(path: Path) -> dict[str, Any] | None:
     """Return the latest record of a file, even if the file was changed since; None if there is none."""
     records = _records(path)
     return records[0] if records else None
-
-
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file, hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _gone(file: Path) -> tuple[int, int]:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard
 
 from peculiar.errors import UsageError
-from peculiar.files.remote import RemotePath, check_scheme, remember
+from peculiar.files.addresses import check_scheme, remember
+from peculiar.files.remote import RemotePath
 
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(//?)(.*)", re.DOTALL)
 """An address. A path of `pathlib` has lost one of its two slashes."""

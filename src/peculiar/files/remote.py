@@ -11,9 +11,7 @@ import hashlib
 import io
 import json
 import logging
-import os
 import posixpath
-import re
 import stat
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -24,8 +22,12 @@ from typing import IO, Any, TypeVar, cast
 
 from filelock import FileLock
 
-from peculiar.errors import MissingExtraError, PeculiarError, UsageError
+from peculiar.errors import PeculiarError, UsageError
+from peculiar.files.addresses import WEB, full_address, restore
 from peculiar.files.cache import cache_folder
+from peculiar.files.digests import digest_of_state
+from peculiar.files.ranges import LEAST_AHEAD, MOST_AHEAD, Ranges
+from peculiar.files.store_errors import CutShortError, failure_of
 
 logger = logging.getLogger(__name__)
 
@@ -37,128 +39,9 @@ WAITS = (0.3, 1.0, 3.0, 10.0)
 _SECONDS = 30
 """Without an answer, after which an attempt counts as failed."""
 
-_LEAST_AHEAD, _MOST_AHEAD = 1 << 16, 1 << 23
-"""Bytes of a request: the first of a file, and at the most for one that is read from its beginning to its end."""
 
 _AT_ONCE = 32
 """Requests in progress at a time."""
-
-_WEB = ("http", "https")
-
-_SIGNATURE = re.compile(
-    r"(X-(Amz|Goog)-[^=]*|Signature|sig|se|sp|sv|sr|st|sks|skt|ske|skv|skoid|sktid|spr|Expires|Policy|Key-Pair-Id"
-    r"|AWSAccessKeyId|GoogleAccessId|[a-z_]*token|download)(=|$)",
-    re.IGNORECASE,
-)
-"""Entries of a query that sign it, or do not say which file is meant."""
-
-_LACKS = {
-    "s3": "bucket",
-    "s3a": "bucket",
-    "gs": "bucket",
-    "gcs": "bucket",
-    "http": "host",
-    "https": "host",
-    "hf": "repository",
-}
-
-_WHERE = {
-    "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE or ~/.aws; for a public bucket FSSPEC_S3_ANON=true",
-    "gs": "GOOGLE_APPLICATION_CREDENTIALS or gcloud auth application-default login",
-    "hf": "HF_TOKEN or hf auth login",
-    "https": "~/.netrc, or a signed address",
-}
-"""Sources of credentials, by scheme."""
-
-# The parts of addresses that no message shows, by the addresses without them. They are pickled with a path, so that
-# worker processes can read.
-_hidden: dict[str, str] = {}
-
-
-def check_scheme(scheme: str) -> None:
-    """Check that the packages for a scheme are installed.
-
-    Raises
-    ------
-    UsageError
-        If fsspec does not know the scheme.
-    MissingExtraError
-        If fsspec, or its package for the scheme, is not installed.
-    """
-    try:
-        import fsspec
-    except ImportError as error:
-        raise MissingExtraError(f"reading {scheme}:// addresses", "remote") from error
-    try:
-        fsspec.get_filesystem_class(scheme)
-    except ValueError as error:
-        message = (
-            f"addresses of the kind {scheme}:// are unknown; give one that begins with s3://, gs://, https:// or "
-            "hf://datasets/, or a path"
-        )
-        raise UsageError(message) from error
-    except ImportError as error:
-        raise MissingExtraError(f"reading {scheme}:// addresses", "remote") from error
-
-
-def remember(scheme: str, rest: str) -> str:
-    """Return an address without user name, password and query, which are remembered.
-
-    Raises
-    ------
-    UsageError
-        If it names no bucket, host or repository, or has credentials where the store does not take them.
-    """
-    host, slash, path = rest.lstrip("/").partition("/")
-    user, at, host = host.rpartition("@")
-    query = ""
-    if scheme in _WEB:
-        path, sign, query = path.partition("?")
-        query = sign + query
-        path = path.partition("#")[0]
-    elif at:
-        message = (
-            f"{scheme}://{host}/{path}: credentials in an address would be seen by others; set them in the "
-            f"environment ({_where(scheme)})"
-        )
-        raise UsageError(message)
-    if not host:
-        message = f"{scheme}:// names no {_LACKS.get(scheme, 'folder')}; give an address such as {_example(scheme)}"
-        raise UsageError(message)
-    plain = f"{scheme}://{host}{slash}{path}".rstrip("/")
-    if scheme in _WEB:
-        _hide(plain, f"{scheme}://{user}{at}{host}{slash}{path}{query}")
-    return plain
-
-
-def _hide(plain: str, address: str) -> None:
-    """Remember an address with its credentials; a path of `pathlib` has lost one of two slashes in a row."""
-    known = _hidden.get(plain)
-    if known is not None and _shortened(known) == address:
-        return
-    if known is not None and _file_query(known) != _file_query(address):
-        message = f"{plain} is given for two files that differ only in its query; download them, and give their paths"
-        raise UsageError(message)
-    _hidden[plain] = address
-
-
-def _shortened(address: str) -> str:
-    scheme, _, rest = address.partition("://")
-    return f"{scheme}://{re.sub('/+', '/', rest)}"
-
-
-def _file_query(address: str) -> list[str]:
-    """Return the part of a query that is no signature and may say which file is meant."""
-    return sorted(one for one in address.partition("?")[2].split("&") if one and not _SIGNATURE.match(one))
-
-
-def _example(scheme: str) -> str:
-    examples = {"s3": "s3://bucket/folder", "gs": "gs://bucket/folder", "hf": "hf://datasets/owner/name"}
-    return examples.get(scheme, f"{scheme}://host/file")
-
-
-def _where(scheme: str) -> str:
-    return _WHERE.get({"s3a": "s3", "gcs": "gs", "http": "https"}.get(scheme, scheme), "see fsspec")
 
 
 _VERSIONS = (
@@ -236,7 +119,7 @@ class RemotePath(PosixPath):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the address, with its credentials if it has any of its own."""
-        return _rebuilt, (str(self), _hidden.get(str(self)))
+        return _rebuilt, (str(self), full_address(str(self)))
 
     def __fspath__(self) -> str:
         """Return the path of a copy on this machine."""
@@ -254,7 +137,7 @@ class RemotePath(PosixPath):
         if ".." in self.parts:
             below = posixpath.normpath("/".join(("", *self.parts[2:])))
             name = f"{self.scheme}://{self.parts[1]}{below}"
-        return _hidden.get(name, name)
+        return full_address(name)
 
     @property
     def _key(self) -> Any:
@@ -342,10 +225,10 @@ class RemotePath(PosixPath):
             raise IsADirectoryError(errno.EISDIR, "it is a folder", str(self))
         if not state.ranged:
             return self.fetched().open(mode, buffering, encoding, errors, newline)
-        raw = _Ranges(self._range, state.st_size, ahead=buffering != 0)
+        raw = Ranges(self._range, state.st_size, ahead=buffering != 0)
         if buffering == 0:
             return cast("IO[Any]", raw)
-        buffered = io.BufferedReader(raw, _LEAST_AHEAD)
+        buffered = io.BufferedReader(raw, LEAST_AHEAD)
         return buffered if "b" in mode else io.TextIOWrapper(buffered, encoding or "utf-8", errors, newline)
 
     def _range(self, start: int, stop: int) -> bytes:
@@ -358,7 +241,7 @@ class RemotePath(PosixPath):
                 content = content[start:stop]
             if len(content) < stop - start:
                 message = f"the answer ended after {len(content):,} of {stop - start:,} bytes"
-                raise _CutShortError(errno.EIO, message, str(self))
+                raise CutShortError(errno.EIO, message, str(self))
             return content
 
         return self._asked(get)
@@ -429,8 +312,8 @@ class RemotePath(PosixPath):
                 content = bytes(self._asked(lambda: _filesystem(self.scheme).cat_file(self._key)))
                 digest.update(content)
                 file.write(content)
-            for start in range(0, state.st_size if state.ranged else 0, _MOST_AHEAD):
-                content = self._range(start, min(start + _MOST_AHEAD, state.st_size))
+            for start in range(0, state.st_size if state.ranged else 0, MOST_AHEAD):
+                content = self._range(start, min(start + MOST_AHEAD, state.st_size))
                 digest.update(content)
                 file.write(content)
         return digest.hexdigest()
@@ -445,7 +328,7 @@ class RemotePath(PosixPath):
         OSError
             If the store refuses it.
         """
-        if self.scheme in (*_WEB, "hf"):
+        if self.scheme in (*WEB, "hf"):
             message = f"{self}: nothing can be written there; choose a place on this machine or in a bucket (--out)"
             raise UsageError(message)
         system, size = _filesystem(self.scheme), file.stat().st_size
@@ -456,7 +339,7 @@ class RemotePath(PosixPath):
             stored = int(system.info(self._key)["size"])
             if stored != size:
                 message = f"{stored:,} of {size:,} bytes arrived"
-                raise _CutShortError(errno.EIO, message, str(self))
+                raise CutShortError(errno.EIO, message, str(self))
 
         self._asked(send)
 
@@ -497,13 +380,13 @@ class RemotePath(PosixPath):
             except Exception as error:
                 if isinstance(error, PeculiarError):
                     raise
-                told = _told(error, self)
-            if wait is None or not told.passing:
+                failure = failure_of(error, str(self))
+            if wait is None or not failure.passing:
                 break
-            logger.debug("%s: %s; trying again", self, told.error.strerror)
+            logger.debug("%s: %s; trying again", self, failure.error.strerror)
             time.sleep(wait)
         # Not from the original, whose text may hold credentials.
-        raise told.error from None
+        raise failure.error from None
 
     def _refused(self, what: str) -> UsageError:
         return UsageError(f"{self} is in a store, where it cannot be {what}; choose a place on this machine")
@@ -515,9 +398,8 @@ class RemotePath(PosixPath):
     readlink = owner = group = _refuse
 
 
-def _rebuilt(address: str, hidden: str | None) -> RemotePath:
-    if hidden is not None:
-        _hidden[address] = hidden
+def _rebuilt(address: str, full: str) -> RemotePath:
+    restore(address, full)
     return RemotePath(address)
 
 
@@ -544,138 +426,6 @@ def _matching(folder: RemotePath, parts: tuple[str, ...]) -> Iterator[RemotePath
             yield from _matching(child, rest)
 
 
-class _Ranges(io.RawIOBase):
-    """A file that is read by ranges of bytes, more at a time the longer it is read on without a jump."""
-
-    def __init__(self, get: Callable[[int, int], bytes], size: int, *, ahead: bool) -> None:
-        self._get, self._size, self._ahead = get, size, ahead
-        self._position, self._begin, self._held = 0, 0, b""
-        self._step = _LEAST_AHEAD
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, place: int, whence: int = os.SEEK_SET) -> int:
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
-        if base + place < 0:
-            raise OSError(errno.EINVAL, "the place is before the beginning of the file")
-        self._position = base + place
-        return self._position
-
-    def readinto(self, buffer: Any) -> int:
-        view = memoryview(buffer).cast("B")
-        wanted = min(len(view), max(self._size - self._position, 0))
-        offset = self._position - self._begin
-        if wanted and not 0 <= offset < len(self._held):
-            self._fill(wanted)
-            offset = 0
-        some = self._held[offset : offset + wanted]
-        view[: len(some)] = some
-        self._position += len(some)
-        return len(some)
-
-    def read(self, size: int = -1) -> bytes:
-        """Return so many bytes, or those up to the end."""
-        wanted = max(self._size - self._position, 0)
-        wanted = wanted if size is None or size < 0 else min(size, wanted)
-        content = bytearray(wanted)
-        done = 0
-        while done < wanted:
-            done += self.readinto(memoryview(content)[done:])
-        return bytes(content)
-
-    def _fill(self, wanted: int) -> None:
-        """Get the bytes from the position on, more than before if the last ones were read to their end."""
-        end = self._begin + len(self._held)
-        on = 0 <= self._position - end <= self._step and self._held
-        self._step = min(2 * self._step, _MOST_AHEAD) if on else _LEAST_AHEAD
-        more = max(wanted, self._step) if self._ahead else wanted
-        stop = min(self._position + min(more, _MOST_AHEAD), self._size)
-        self._held, self._begin = self._get(self._position, stop), self._position
-
-
-class _CutShortError(OSError):
-    """An answer that ended early."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """An error in peculiar's words, and whether it may pass."""
-
-    error: OSError
-    passing: bool
-
-
-# Classes of errors after which the same request may succeed, by their names in the libraries of the stores.
-_BROKEN = re.compile(
-    r"Timeout|ConnectionError|ConnectionClosed|EndpointConnection|IncompleteRead|PayloadError|Disconnected|ServerOS"
-    r"|ClientConnector|ClientOSError|ResponseStreaming|HTTPClientError|ConnectError|ReadError|RemoteProtocol|CutShort"
-    r"|ConnectionReset|BrokenPipe|ContentLength"
-)
-
-
-def _told(error: BaseException, path: RemotePath) -> _Told:
-    """Return an error of a library as an `OSError` that shows no credentials."""
-    name, where = str(path), _where(path.scheme)
-    chain = list(_causes(error))
-    status = next((code for one in chain if (code := _status(one))), 0)
-    text = " ".join(str(one) for one in chain)
-    kinds = " ".join(type(one).__name__ for one in chain)
-    if re.search(r"NoCredentials|CredentialRetrieval|DefaultCredentialsError|PartialCredentials", kinds):
-        return _Told(PermissionError(errno.EACCES, f"no credentials were found; set {where}", name), False)
-    if status in (401, 403) or isinstance(error, PermissionError) or "GatedRepo" in kinds:
-        reason = f"access is denied; check the credentials in the environment ({where})"
-        return _Told(PermissionError(errno.EACCES, reason, name), False)
-    if "bucket does not exist" in text or "NoSuchBucket" in text:
-        bucket = f"there is no bucket {path.parts[1]!r}; check its name and the endpoint (AWS_ENDPOINT_URL)"
-        return _Told(OSError(errno.ENXIO, bucket, name), False)
-    if status == 429 or status >= 500 or "SlowDown" in text or (isinstance(error, OSError) and error.errno in _BUSY):
-        busy = f"the store is busy or failing (status {status or 503}), also when asked again; try later"
-        return _Told(OSError(errno.EIO, busy, name), True)
-    if status in (404, 410) or (isinstance(error, FileNotFoundError) and not _BROKEN.search(kinds)):
-        return _Told(FileNotFoundError(errno.ENOENT, "there is no such object", name), False)
-    if isinstance(error, _CutShortError):
-        return _Told(OSError(errno.EIO, f"{error.strerror}, also when asked again", name), True)
-    if "Timeout" in kinds:
-        late = "the store gave no answer in time, also when asked again; try later"
-        return _Told(TimeoutError(errno.ETIMEDOUT, late, name), True)
-    if _BROKEN.search(kinds):
-        reason = "the connection to the store failed, also when tried again; check the address, endpoint and network"
-        return _Told(OSError(errno.EIO, reason, name), True)
-    said = f" ({status})" if status else ""
-    return _Told(OSError(errno.EIO, f"the store answered with an error: {type(error).__name__}{said}", name), False)
-
-
-_BUSY = (errno.EBUSY, getattr(errno, "EREMOTEIO", errno.EBUSY))
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        yield error
-        error = error.__cause__ or error.__context__
-
-
-def _status(error: BaseException) -> int:
-    """Return the status of HTTP that an error tells; 0 if none."""
-    response = getattr(error, "response", None)
-    if isinstance(response, dict):
-        return int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    for holder in (error, response):
-        for field in ("status", "status_code", "code"):
-            value = getattr(holder, field, None)
-            if isinstance(value, int) and not isinstance(value, bool) and 100 <= value < 600:
-                return value
-    return 0
-
-
 def _as_fetched(target: Path, record: Path, told: dict[str, Any]) -> bool:
     """Return whether the copy in the cache is that of the object, unharmed."""
     try:
@@ -685,14 +435,7 @@ def _as_fetched(target: Path, record: Path, told: dict[str, Any]) -> bool:
         return False
     if {name: kept.get(name) for name in told} != told:
         return False
-    return bool(_digest(target, state.st_size, state.st_mtime_ns) == kept.get("sha256"))
-
-
-@functools.lru_cache(maxsize=64)
-def _digest(file: Path, size: int, time_: int) -> str:
-    """Return the digest of a file of this size and time, computed once."""
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
+    return bool(digest_of_state(target, state.st_size, state.st_mtime_ns) == kept.get("sha256"))
 
 
 @functools.cache
@@ -704,7 +447,7 @@ def _filesystem(scheme: str) -> Any:
     if scheme in ("s3", "s3a"):
         timeouts = {"connect_timeout": _SECONDS // 2, "read_timeout": _SECONDS}
         options["config_kwargs"] = {"retries": {"max_attempts": 0}, **timeouts}
-    elif scheme in _WEB:
+    elif scheme in WEB:
         import aiohttp
 
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_SECONDS // 2, sock_read=_SECONDS)

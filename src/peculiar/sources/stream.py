@@ -1,6 +1,5 @@
 """The interface of every source: a stream of (id, picture, label)."""
 
-import functools
 import hashlib
 import stat
 from abc import ABC, abstractmethod
@@ -19,6 +18,7 @@ from peculiar.errors import (
     PictureError,
     UnknownNameError,
 )
+from peculiar.files.digests import digest_of_state
 from peculiar.files.limits import AHEAD_BYTES
 from peculiar.files.places import at_once, full, is_remote
 from peculiar.images.decode import (
@@ -38,7 +38,6 @@ from peculiar.sources.paths import as_text, files_digest
 from peculiar.tables.column import Column
 
 Made = TypeVar("Made")
-
 
 EDGE = 4
 """Flag of a picture that extends beyond its mosaic; pixels outside are black."""
@@ -168,7 +167,7 @@ class Shard:
             regular = all(stat.S_ISREG(state.st_mode) for _, state in states)
             if not regular or sum(state.st_size for _, state in states) > room:
                 return ""
-            told = [(file.name, _digest(file, state.st_size, state.st_mtime_ns)) for file, state in states]
+            told = [(file.name, digest_of_state(file, state.st_size, state.st_mtime_ns)) for file, state in states]
         except OSError:
             return ""
         return hashlib.sha256(repr((self.start, self.stop, told)).encode(errors="surrogateescape")).hexdigest()
@@ -176,13 +175,6 @@ class Shard:
 
 # Up to so many bytes per row, content is read to detect changes.
 _CONTENT_BYTES = 1 << 22
-
-
-@functools.lru_cache(maxsize=64)
-def _digest(file: Path, size: int, time: int) -> str:
-    """Return the digest of a file of this size and time; read once for all of its shards."""
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 class Source(ABC):

@@ -1,6 +1,5 @@
 """First weights of an encoder: published ones, or those of a file, which is read without executing anything."""
 
-import hashlib
 import pickle
 import re
 import warnings
@@ -15,6 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from peculiar.errors import ModelError, NotFoundError
+from peculiar.files.digests import file_digest
 from peculiar.text import reason
 from peculiar.training.networks.timm_body import Encoder, TimmBody, fetch, fill
 
@@ -79,8 +79,7 @@ def name_of(file: Path) -> str:
     if not file.is_file():
         message = f"there is no file of weights {file}"
         raise NotFoundError(message)
-    with file.open("rb") as content:
-        return f"{file.name}, sha256 {hashlib.file_digest(content, 'sha256').hexdigest()}"
+    return f"{file.name}, sha256 {file_digest(file)}"
 
 
 def read_state(file: Path) -> dict[str, Tensor]:
