@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from peculiar.images.decode import _galaxy_square, frame_pixels
+from peculiar.images.framing import _galaxy_square, frame_pixels
 
 
 def _bleeding_column(picture, random):

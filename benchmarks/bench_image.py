@@ -8,7 +8,8 @@ import numpy as np
 from PIL import Image
 
 from machine import data_folder, describe, make_parser, record
-from peculiar.images.decode import Framing, decode_picture
+from peculiar.images.decode import decode_picture
+from peculiar.images.framing import Framing
 from peculiar.sources import open_source
 
 COUNT, ROUNDS = 400, 5

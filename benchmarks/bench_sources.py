@@ -4,7 +4,7 @@ import resource
 import time
 
 from machine import data_folder, describe, make_parser, record
-from peculiar.images.decode import Framing
+from peculiar.images.framing import Framing
 from peculiar.sources import open_source
 
 

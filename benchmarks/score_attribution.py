@@ -18,7 +18,7 @@ import numpy as np
 from scipy import ndimage
 
 from machine import data_folder, describe, make_parser, record
-from peculiar.images.decode import Framing, frame_pixels
+from peculiar.images.framing import Framing, frame_pixels
 from peculiar.models.attribution import PLACES, SHARE, attribute, hide
 from peculiar.models.model_file import OneQuestion, load_model
 from peculiar.sources import open_source

@@ -43,7 +43,8 @@ from peculiar.catalogs.novelty import novelty
 from peculiar.files.cache import cache_folder
 from peculiar.files.digests import file_digest
 from peculiar.files.writing import replacing
-from peculiar.images.decode import Framing, decode_picture
+from peculiar.images.decode import decode_picture
+from peculiar.images.framing import Framing
 from peculiar.models.model_file import Model, load_model
 from peculiar.sources.split import part_of
 from peculiar.training.dimensions import LITE_WIDTH

@@ -32,7 +32,7 @@ from sklearn.preprocessing import StandardScaler
 from machine import data_folder, describe, make_parser, record
 from peculiar.files.cache import cache_folder
 from peculiar.files.writing import replacing
-from peculiar.images.decode import Framing, frame_pixels
+from peculiar.images.framing import Framing, frame_pixels
 from peculiar.models.model_file import Model, load_model
 from peculiar.simulation import ALL_FEATURES, simulate_views
 from peculiar.sources.split import part_of

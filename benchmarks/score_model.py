@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.metrics import balanced_accuracy_score, recall_score, roc_auc_score
 
-from peculiar.images.decode import Framing, frame_pixels
+from peculiar.images.framing import Framing, frame_pixels
 from peculiar.models.model_file import load_model
 from peculiar.questions.question import CLEAN5, FOUR_CLASS, ODD
 from peculiar.sources import open_source

@@ -22,7 +22,8 @@ from sklearn.datasets import load_sample_images
 from artefacts import FIRST, SECOND, THIRD, UNSEEN, spoil
 from machine import data_folder, describe, make_parser, record
 from peculiar.images.artefacts import measure_artefacts
-from peculiar.images.decode import Framing, decode_whole, frame_pixels
+from peculiar.images.decode import decode_whole
+from peculiar.images.framing import Framing, frame_pixels
 from peculiar.models.model_file import load_model
 from peculiar.models.predict import readable_batches
 from peculiar.questions.question import FOUR_CLASS

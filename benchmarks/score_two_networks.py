@@ -19,7 +19,7 @@ from machine import data_folder
 from peculiar import load_galaxy_data
 from peculiar.exercise.run_folder import Arguments
 from peculiar.exercise.train import train
-from peculiar.images.decode import frame_pixels
+from peculiar.images.framing import frame_pixels
 from peculiar.models.model_file import load_model
 from peculiar.questions.question import FOUR_CLASS
 from peculiar.sources import open_source

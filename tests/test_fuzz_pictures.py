@@ -21,7 +21,8 @@ from PIL import Image
 
 from fuzz import damaged, faults, read_all
 from peculiar.errors import PeculiarError
-from peculiar.images.decode import Framing, decode_picture, encode_picture
+from peculiar.images.decode import decode_picture, encode_picture
+from peculiar.images.framing import Framing
 from peculiar.sources import open_source
 from pictures import draw_galaxy, png16, tiff
 

@@ -22,7 +22,8 @@ from peculiar.exercise.filters import visualize_activations
 from peculiar.exercise.network import Network
 from peculiar.exercise.run_folder import TrainedNet
 from peculiar.exercise.train import Trained
-from peculiar.images.decode import Framing, encode_picture
+from peculiar.images.decode import encode_picture
+from peculiar.images.framing import Framing
 from peculiar.metrics.scores import evaluate as evaluate_probabilities
 from peculiar.models.explain import explain
 from peculiar.models.linear_head import fit_head

@@ -12,7 +12,8 @@ import pytest
 
 from peculiar import load_galaxy_data
 from peculiar.catalogs.predict import predict
-from peculiar.images.decode import Framing, decode_picture
+from peculiar.images.decode import decode_picture
+from peculiar.images.framing import Framing
 from peculiar.models.model_file import load_model
 from peculiar.sources import open_source
 from peculiar.sources.npz import NpzSource
@@ -65,7 +66,7 @@ def test_streaming_all_stamps_takes_little_memory(real_data: Path) -> None:
     program = """
 import sys
 from pathlib import Path
-from peculiar.images.decode import Framing
+from peculiar.images.framing import Framing
 from peculiar.sources import open_source
 stream = open_source(sys.argv[1]).galaxies(Framing(64, fast=True))
 read = sum(galaxy.picture is not None for galaxy in stream)

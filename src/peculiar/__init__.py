@@ -82,7 +82,7 @@ if TYPE_CHECKING:
     from peculiar.exercise.demo import demo
     from peculiar.exercise.filters import visualize_activations
     from peculiar.exercise.run_folder import Arguments, load_run
-    from peculiar.images.decode import Framing
+    from peculiar.images.framing import Framing
     from peculiar.labelling.answers import agreement, export_labels, import_labels
     from peculiar.labelling.consensus import Consensus, consensus
     from peculiar.labelling.web.serve import label
@@ -121,7 +121,7 @@ else:
         "exercise.demo": ("demo",),
         "exercise.filters": ("visualize_activations",),
         "exercise.run_folder": ("Arguments", "load_run"),
-        "images.decode": ("Framing",),
+        "images.framing": ("Framing",),
         "labelling.answers": ("agreement", "export_labels", "import_labels"),
         "labelling.consensus": ("Consensus", "consensus"),
         "labelling.web.serve": ("label",),

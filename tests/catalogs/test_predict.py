@@ -13,7 +13,8 @@ from PIL import Image
 from peculiar.catalogs.catalog import Catalog
 from peculiar.catalogs.predict import predict
 from peculiar.errors import IncompleteError, UnknownNameError, UsageError
-from peculiar.images.decode import Framing, encode_picture
+from peculiar.images.decode import encode_picture
+from peculiar.images.framing import Framing
 from peculiar.sources import open_source
 from peculiar.sources.simulated import simulate
 

@@ -18,7 +18,8 @@ from peculiar.catalogs.catalog import Catalog
 from peculiar.catalogs.publish import MOST, PAGE, publish
 from peculiar.cli import app
 from peculiar.errors import DataError, UsageError
-from peculiar.images.decode import Framing, encode_picture
+from peculiar.images.decode import encode_picture
+from peculiar.images.framing import Framing
 from peculiar.sources.memory import MemorySource
 
 HOSTILE = "</script><script>window.hacked = true</script>"

@@ -22,7 +22,7 @@ from peculiar.catalogs.sheet import draw_sheet, find_pictures
 from peculiar.catalogs.sql import run_sql
 from peculiar.cli import app
 from peculiar.errors import DataError, NotFoundError, PictureError, UnknownNameError, UsageError
-from peculiar.images.decode import Framing
+from peculiar.images.framing import Framing
 from peculiar.labelling.web.gallery import Gallery, Selection
 from peculiar.models.model_file import load_model
 from peculiar.reports.drawing import save

@@ -16,7 +16,7 @@ from sklearn.model_selection import train_test_split
 from peculiar import load_galaxy_data, visualize_activations
 from peculiar.exercise.network import Network
 from peculiar.exercise.run_folder import TrainedNet
-from peculiar.images.decode import Framing
+from peculiar.images.framing import Framing
 from peculiar.questions.question import FOUR_CLASS
 
 SCRIPT = Path(__file__).with_name("exercise_keras.py")

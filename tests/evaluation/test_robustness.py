@@ -5,7 +5,8 @@ import pytest
 from numpy.typing import NDArray
 
 from peculiar.evaluation.robustness import SHIFTS, Shifted, shift_scores
-from peculiar.images.decode import Framing, encode_picture
+from peculiar.images.decode import encode_picture
+from peculiar.images.framing import Framing
 from peculiar.questions.question import Question
 from peculiar.sources.stream import Row
 from pictures import draw_galaxy

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from peculiar.errors import DataError, LabelError, PeculiarWarning, UnknownNameError, UsageError
 from peculiar.evaluation.candidates import Candidate, file_candidate, run_candidate
 from peculiar.evaluation.scored import push_pictures, score_pictures, score_table
-from peculiar.images.decode import Framing
+from peculiar.images.framing import Framing
 from peculiar.models.model_file import load_model
 from peculiar.questions.question import FOUR_CLASS, ODD
 from peculiar.sources import open_source

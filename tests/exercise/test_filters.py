@@ -21,7 +21,7 @@ from peculiar.exercise.filters import Activation, visualize_activations
 from peculiar.exercise.keras_network import to_keras
 from peculiar.exercise.network import Network
 from peculiar.exercise.run_folder import TrainedNet
-from peculiar.images.decode import Framing
+from peculiar.images.framing import Framing
 from peculiar.questions.question import Question
 from pytorch_network import TorchNet, to_torch
 

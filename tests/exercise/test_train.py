@@ -20,7 +20,8 @@ from peculiar.exercise.steps import Steps
 from peculiar.exercise.train import Watcher, train
 from peculiar.exercise.weights import read_weights
 from peculiar.files import run_files
-from peculiar.images.decode import Framing, encode_picture
+from peculiar.images.decode import encode_picture
+from peculiar.images.framing import Framing
 from peculiar.questions.question import FOUR_CLASS
 from peculiar.sources.dataset import Dataset
 

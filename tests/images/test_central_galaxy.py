@@ -7,7 +7,7 @@ from scipy import ndimage
 
 from peculiar.images.background import rim
 from peculiar.images.central_galaxy import central_extent
-from peculiar.images.decode import Framing, frame_pixels
+from peculiar.images.framing import Framing, frame_pixels
 from pictures import draw_galaxy
 
 

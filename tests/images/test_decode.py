@@ -17,16 +17,9 @@ from PIL import Image
 
 from peculiar.errors import PictureError, UsageError
 from peculiar.images import decode, jpeg
-from peculiar.images.decode import (
-    Framing,
-    decode_picture,
-    encode_picture,
-    frame_pixels,
-    kept_square,
-    looks_like_picture,
-    parse_crop,
-    read_picture,
-)
+from peculiar.images.decode import decode_picture, encode_picture, read_picture
+from peculiar.images.framing import Framing, frame_pixels, kept_square, parse_crop
+from peculiar.images.picture_file import looks_like_picture
 from pictures import draw_galaxy
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
@@ -313,7 +306,8 @@ def test_200_megapixels_are_refused_before_they_are_decoded(tmp_path: Path) -> N
 import json, sys, time
 from pathlib import Path
 from peculiar.errors import PictureError
-from peculiar.images.decode import Framing, decode_picture, encode_picture
+from peculiar.images.decode import decode_picture, encode_picture
+from peculiar.images.framing import Framing
 import numpy as np
 def peak():
     return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])

@@ -13,8 +13,9 @@ from PIL import Image
 from peculiar.catalogs.tally import Flag
 from peculiar.checks.check import check
 from peculiar.errors import PictureError
-from peculiar.images.decode import Framing, decode_remarked
+from peculiar.images.decode import decode_remarked
 from peculiar.images.depth import to_bytes, white_of
+from peculiar.images.framing import Framing
 from peculiar.sources import open_source
 from pictures import draw_galaxy, png16, tiff
 

@@ -10,9 +10,10 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from peculiar.errors import PictureError
-from peculiar.images.decode import Framing, decode_picture
+from peculiar.images.decode import decode_picture
 from peculiar.images.fits import holds_image, nanomaggies_of, read_bands, split_band, wavelength
 from peculiar.images.fits_file import looks_like_fits
+from peculiar.images.framing import Framing
 from peculiar.images.wcs import pixel_side
 from skies import header, sky, write_bands
 

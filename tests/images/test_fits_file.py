@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 import fuzz
 from peculiar.errors import DataError, PictureError
 from peculiar.files.limits import PIXELS
-from peculiar.images.decode import Framing
 from peculiar.images.fits import find_planes, read_bands
 from peculiar.images.fits_file import FitsFile, looks_like_fits, quietly
+from peculiar.images.framing import Framing
 from peculiar.images.stamps import sky_centre
 from peculiar.sources import open_mosaic, open_source
 from skies import header, planted, positions, sky, write_bands

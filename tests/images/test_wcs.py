@@ -10,8 +10,8 @@ from astropy.wcs import WCS
 from astropy.wcs.utils import pixel_to_skycoord
 
 from peculiar.errors import DataError, PictureError
-from peculiar.images.decode import Framing
 from peculiar.images.fits import read_bands
+from peculiar.images.framing import Framing
 from peculiar.images.stamps import sky_centre
 from peculiar.images.wcs import check_back, pixel_side, read_sky
 from peculiar.sources import open_mosaic, open_source

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from peculiar.errors import UnknownNameError, UsageError
-from peculiar.images.decode import Framing
+from peculiar.images.framing import Framing
 from peculiar.models.attribution import PLACES, WIDTH, attribute, hide
 from peculiar.models.model_file import load_model
 from peculiar.sources.simulated import simulate_galaxy

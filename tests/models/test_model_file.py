@@ -20,7 +20,7 @@ from PIL import Image
 
 from peculiar.catalogs import predict as catalogs
 from peculiar.errors import ModelError, NotFoundError, UnknownNameError, UsageError
-from peculiar.images.decode import Framing, frame_pixels
+from peculiar.images.framing import Framing, frame_pixels
 from peculiar.metrics.calibration import Scaling
 from peculiar.models.card import seal
 from peculiar.models.container import join_card, split_card

@@ -11,7 +11,7 @@ from PIL import Image
 from peculiar.errors import UsageError
 from peculiar.exercise.network import Network
 from peculiar.exercise.run_folder import TrainedNet
-from peculiar.images.decode import Framing
+from peculiar.images.framing import Framing
 from peculiar.models.predict import Predictions, predict
 from peculiar.questions.question import FOUR_CLASS, Question
 from peculiar.sources import open_source

@@ -8,7 +8,8 @@ import pytest
 
 from peculiar.checks.check import check
 from peculiar.errors import LabelError, PeculiarWarning
-from peculiar.images.decode import Framing, encode_picture
+from peculiar.images.decode import encode_picture
+from peculiar.images.framing import Framing
 from peculiar.questions.question import FOUR_CLASS
 from peculiar.questions.spelling import alike, number_meanings, odd_names, one_hot
 from peculiar.sources import open_source

@@ -9,7 +9,8 @@ import pyarrow.parquet
 import pytest
 
 from peculiar.errors import LabelError, UnreadablePictureWarning
-from peculiar.images.decode import Framing, encode_picture
+from peculiar.images.decode import encode_picture
+from peculiar.images.framing import Framing
 from peculiar.questions.question import CLEAN5, FOUR_CLASS, ODD, Question
 from peculiar.sources import Source, open_source
 from peculiar.sources.answers import UNKNOWN, answers_to, read_answered

@@ -9,7 +9,7 @@ import pytest
 import peculiar
 from field_formats import COUNT, DEC, FORMATS, IDS, RA, Format, pictures
 from peculiar.errors import DataError
-from peculiar.images.decode import Framing
+from peculiar.images.framing import Framing
 from peculiar.sources import open_source
 
 pytestmark = pytest.mark.filterwarnings("ignore::peculiar.errors.PeculiarWarning")

@@ -11,15 +11,18 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 from astropy.io import fits
+from numpy.typing import NDArray
 
 from peculiar.catalogs.predict import predict
 from peculiar.errors import DataError, PeculiarWarning, UsageError
-from peculiar.images.decode import Framing, encode_picture, read_fits_picture
+from peculiar.images.decode import encode_picture
+from peculiar.images.framing import Framing
 from peculiar.images.stretch import Stretch, sdss_stretch
 from peculiar.models.model_file import load_model
 from peculiar.sources import open_source
 from peculiar.sources.fits import FitsSource
 from peculiar.sources.folder import FolderSource
+from peculiar.sources.stream import read_flagged
 from peculiar.sources.table import TableSource
 from peculiar.tables.reader import TableReader
 from skies import centroid, header, planted, sky, write_bands
@@ -30,6 +33,10 @@ SHAPE = (60, 80)
 def galaxy(column: float = 60, row: float = 50, seed: int = 1) -> dict[str, np.ndarray]:
     """Three bands of a galaxy near the top right of a picture as FITS counts."""
     return {band: planted(SHAPE, [(column, row)], seed=seed + n) for n, band in enumerate("gri")}
+
+
+def _picture(files: list[Path], bands: tuple[str, ...] = ()) -> NDArray[np.uint8]:
+    return read_flagged(files, bands).pixels
 
 
 def test_one_file(tmp_path: Path) -> None:
@@ -67,7 +74,7 @@ def test_positions_are_those_of_the_middle(frame: str, tmp_path: Path) -> None:
 
 def test_the_origin_is_turned_from_the_bottom_to_the_top(tmp_path: Path) -> None:
     path = write_bands(tmp_path / "one.fits", galaxy(60, 50), sky(shape=SHAPE), BUNIT="nanomaggy")
-    picture = read_fits_picture([path])
+    picture = _picture([path])
     assert picture.shape == (60, 80, 3)
     column, row = centroid(picture)
     assert column == pytest.approx(60, abs=0.2)
@@ -82,7 +89,7 @@ def test_the_origin_is_turned_from_the_bottom_to_the_top(tmp_path: Path) -> None
 def test_the_redder_band_is_red(tmp_path: Path) -> None:
     bands = galaxy()
     bands["i"] = bands["i"] * 4
-    picture = read_fits_picture([write_bands(tmp_path / "one.fits", bands, BUNIT="nanomaggy")])
+    picture = _picture([write_bands(tmp_path / "one.fits", bands, BUNIT="nanomaggy")])
     red, green, blue = picture[9, 60].tolist()
     assert red > green
     assert red > blue
@@ -90,8 +97,8 @@ def test_the_redder_band_is_red(tmp_path: Path) -> None:
 
 def test_units_decide_the_stretch_and_any_unit_of_flux_gives_the_same(tmp_path: Path) -> None:
     bands = galaxy()
-    maggies = read_fits_picture([write_bands(tmp_path / "a.fits", bands, BUNIT="nanomaggy")])
-    jansky = read_fits_picture(
+    maggies = _picture([write_bands(tmp_path / "a.fits", bands, BUNIT="nanomaggy")])
+    jansky = _picture(
         [write_bands(tmp_path / "b.fits", {name: data * 3.631 for name, data in bands.items()}, BUNIT="uJy")]
     )
     assert np.abs(maggies.astype(int) - jansky).max() <= 1
@@ -101,7 +108,7 @@ def test_units_decide_the_stretch_and_any_unit_of_flux_gives_the_same(tmp_path: 
 
 def test_counts_are_stretched_by_their_noise(tmp_path: Path) -> None:
     counts = {name: data * 500 + 1200 for name, data in galaxy().items()}
-    picture = read_fits_picture([write_bands(tmp_path / "a.fits", counts, BUNIT="adu")])
+    picture = _picture([write_bands(tmp_path / "a.fits", counts, BUNIT="adu")])
     assert np.median(picture) < 15
     assert picture[9, 60].min() > 100
 
@@ -151,9 +158,9 @@ def test_a_named_stretch_and_named_bands(tmp_path: Path) -> None:
 def test_a_picture_of_bytes_is_not_stretched_again(tmp_path: Path) -> None:
     rgb = np.random.default_rng(1).integers(0, 256, (3, 20, 30), dtype=np.uint8)
     fits.PrimaryHDU(rgb).writeto(tmp_path / "rgb.fits")
-    np.testing.assert_array_equal(read_fits_picture([tmp_path / "rgb.fits"]), np.moveaxis(rgb, 0, -1)[::-1])
+    np.testing.assert_array_equal(_picture([tmp_path / "rgb.fits"]), np.moveaxis(rgb, 0, -1)[::-1])
     fits.PrimaryHDU(rgb[0]).writeto(tmp_path / "grey.fits")
-    np.testing.assert_array_equal(read_fits_picture([tmp_path / "grey.fits"])[..., 2], rgb[0][::-1])
+    np.testing.assert_array_equal(_picture([tmp_path / "grey.fits"])[..., 2], rgb[0][::-1])
 
 
 def test_a_table_of_paths(tmp_path: Path) -> None:
@@ -266,7 +273,7 @@ def test_bands_of_a_table_of_fits(tmp_path: Path, inside: bool) -> None:
     assert source.notes["bands"] == "g, r, i"
     assert source.fingerprint(0, 2) != open_source(table).fingerprint(0, 2)
     for row, plain, file in zip(source.rows(), open_source(table).rows(), files, strict=True):
-        np.testing.assert_array_equal(row.read(), read_fits_picture([file], ["g", "r", "i"]))
+        np.testing.assert_array_equal(row.read(), _picture([file], ("g", "r", "i")))
         assert plain.content == (file.read_bytes() if inside else file)
 
 

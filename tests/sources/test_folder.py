@@ -9,7 +9,7 @@ import pyarrow.parquet
 import pytest
 
 from peculiar.errors import DataError, PeculiarWarning
-from peculiar.images.decode import Framing
+from peculiar.images.framing import Framing
 from peculiar.questions.question import CLEAN5
 from peculiar.sources import open_source
 from peculiar.sources.dataset import read_dataset

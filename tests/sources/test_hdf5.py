@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from peculiar.errors import DataError, UnknownNameError
-from peculiar.images.decode import Framing
+from peculiar.images.framing import Framing
 from peculiar.questions.question import GALAXY10_DECALS, GALAXY10_SDSS, GALAXY_MNIST, Question
 from peculiar.sources import open_source
 

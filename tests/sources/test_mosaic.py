@@ -20,7 +20,7 @@ from peculiar.catalogs.predict import predict
 from peculiar.catalogs.tally import Flag
 from peculiar.cli import app
 from peculiar.errors import DataError, NotFoundError, UnknownNameError, UsageError
-from peculiar.images.decode import Framing
+from peculiar.images.framing import Framing
 from peculiar.images.stamps import Field, layers_of
 from peculiar.images.stretch import Stretch
 from peculiar.models.model_file import load_model

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from peculiar.errors import DataError, LabelError, PeculiarError, PeculiarWarning
-from peculiar.images.decode import Framing
+from peculiar.images.framing import Framing
 from peculiar.questions.question import FOUR_CLASS
 from peculiar.sources import open_source
 from peculiar.sources.npz import NpzSource, write_npz

@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from peculiar.errors import DataError, PeculiarWarning
-from peculiar.images.decode import Framing
+from peculiar.images.framing import Framing
 from peculiar.sources import Source, open_source
 from peculiar.sources.stream import MISSING
 

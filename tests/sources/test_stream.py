@@ -30,7 +30,8 @@ from peculiar.errors import (
     UnreadablePictureWarning,
     UsageError,
 )
-from peculiar.images.decode import Framing, decode_picture, encode_picture
+from peculiar.images.decode import decode_picture, encode_picture
+from peculiar.images.framing import Framing
 from peculiar.questions.question import FOUR_CLASS, Question
 from peculiar.sources import Galaxy, MemorySource, Row, Source, open_mosaic, open_source
 from peculiar.sources.dataset import read_dataset

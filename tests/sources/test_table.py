@@ -12,7 +12,7 @@ import pytest
 from astropy.table import Table
 
 from peculiar.errors import DataError, PeculiarWarning, UnknownNameError
-from peculiar.images.decode import Framing
+from peculiar.images.framing import Framing
 from peculiar.sources import Source, open_source
 from peculiar.sources.labels import read_labels
 from peculiar.tables.reader import BATCH_ROWS

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from peculiar.errors import DataError
-from peculiar.images.decode import Framing
+from peculiar.images.framing import Framing
 from peculiar.sources import open_source
 
 

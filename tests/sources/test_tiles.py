@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from peculiar.catalogs.predict import predict
 from peculiar.catalogs.tally import Flag
 from peculiar.errors import DataError, PictureError
-from peculiar.images.decode import Framing
+from peculiar.images.framing import Framing
 from peculiar.models.model_file import load_model
 from peculiar.sources import open_mosaic, open_source
 from peculiar.sources.mosaic import MosaicSource

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from field_formats import cutana, pictures
 from peculiar.errors import DataError, MissingExtraError, UnknownNameError
-from peculiar.images.decode import Framing
+from peculiar.images.framing import Framing
 from peculiar.sources import open_source
 
 zarr = pytest.importorskip("zarr", reason="zarr is not installed")

@@ -16,7 +16,7 @@ from peculiar.catalogs.vote_columns import vote_columns
 from peculiar.errors import LabelError, ModelError, PeculiarWarning, RunError, UnknownNameError, UsageError
 from peculiar.exercise.run_folder import load_run
 from peculiar.files import run_files
-from peculiar.images.decode import Framing
+from peculiar.images.framing import Framing
 from peculiar.models.model_file import load_model
 from peculiar.models.seen import SEEN, Seen
 from peculiar.questions.question import CLEAN5, FOUR_CLASS, ODD, Question

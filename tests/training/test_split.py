@@ -15,7 +15,7 @@ from peculiar.cli import app
 from peculiar.exercise.run_folder import arguments
 from peculiar.exercise.train import train as train_exercise
 from peculiar.images import duplicates
-from peculiar.images.decode import Framing
+from peculiar.images.framing import Framing
 from peculiar.questions.question import FOUR_CLASS
 from peculiar.sources import open_source
 from peculiar.sources.answers import Answered, read_answered

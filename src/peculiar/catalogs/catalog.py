@@ -19,7 +19,7 @@ from peculiar.catalogs.tally import TALLIED, Summary, tally_of
 from peculiar.errors import UsageError
 from peculiar.files.places import place
 from peculiar.files.writing import check_apart, writing
-from peculiar.images.decode import Framing, parse_crop
+from peculiar.images.framing import Framing, parse_crop
 from peculiar.models.model_file import Model, load_model
 from peculiar.sources import Paths, as_source
 from peculiar.sources.beside import columns_beside

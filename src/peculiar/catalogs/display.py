@@ -10,7 +10,8 @@ from peculiar.catalogs.sheet import find_pictures
 from peculiar.catalogs.table import GalaxyTable
 from peculiar.catalogs.tally import Summary
 from peculiar.errors import PeculiarError
-from peculiar.images.decode import Framing, encode_picture
+from peculiar.images.decode import encode_picture
+from peculiar.images.framing import Framing
 from peculiar.models.provenance import NAME_NOTE
 from peculiar.notebook import Markup, bar, card, counts, escaped, table, thumbnail
 from peculiar.questions.column_names import COLUMNS_NOTE, MAIN_NOTE

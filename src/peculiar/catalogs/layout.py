@@ -16,7 +16,7 @@ from peculiar.catalogs.search import Kind, own
 from peculiar.catalogs.sheet import find_pictures
 from peculiar.catalogs.table import GalaxyTable
 from peculiar.errors import UsageError
-from peculiar.images.decode import Framing
+from peculiar.images.framing import Framing
 from peculiar.sources.stream import Source
 from peculiar.tables.column import Column
 

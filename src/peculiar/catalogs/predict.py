@@ -9,7 +9,7 @@ from peculiar.catalogs.catalog import Catalog
 from peculiar.catalogs.make import absolute, make_catalog
 from peculiar.catalogs.rows import Classification, Settings
 from peculiar.files.places import place
-from peculiar.images.decode import parse_crop
+from peculiar.images.framing import parse_crop
 from peculiar.models.model_file import Model, load_model
 from peculiar.sources import open_pictures
 

@@ -18,7 +18,8 @@ from peculiar.catalogs.sheet import find_rows
 from peculiar.errors import DataError, UsageError
 from peculiar.files.places import place
 from peculiar.files.writing import writing_folder
-from peculiar.images.decode import Framing, encode_picture
+from peculiar.images.decode import encode_picture
+from peculiar.images.framing import Framing
 from peculiar.models.provenance import NAME_NOTE
 from peculiar.sources import Paths, as_source
 from peculiar.sources.stream import Row, Source, decode_row, in_order

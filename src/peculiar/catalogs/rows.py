@@ -20,7 +20,7 @@ from peculiar.catalogs.tally import FLAG_MEANINGS, SHOWS_NOTHING, Flag, Tally, u
 from peculiar.catalogs.vote_columns import vote_columns, vote_values
 from peculiar.errors import DataError, ModelError, UsageError
 from peculiar.images.artefacts import MEASURES, measure_artefacts
-from peculiar.images.decode import Framing
+from peculiar.images.framing import Framing
 from peculiar.metrics.prediction_sets import name_sets, prediction_sets
 from peculiar.models.devices import CPU
 from peculiar.models.model_file import Model, load_model

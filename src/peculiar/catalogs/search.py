@@ -18,7 +18,8 @@ from peculiar.catalogs.table import GalaxyTable
 from peculiar.catalogs.where import quoted, read_where
 from peculiar.errors import NotFoundError, PictureError, UnknownNameError, UsageError
 from peculiar.files.places import place
-from peculiar.images.decode import Framing, frame_pixels, parse_crop, read_picture
+from peculiar.images.decode import read_picture
+from peculiar.images.framing import Framing, frame_pixels, parse_crop
 from peculiar.models.model_file import Model
 from peculiar.sources.given import pixels_of
 from peculiar.tables.column import Column

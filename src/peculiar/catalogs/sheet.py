@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from peculiar.catalogs.table import GalaxyTable
 from peculiar.errors import DataError
-from peculiar.images.decode import Framing
+from peculiar.images.framing import Framing
 from peculiar.sources.joins import partners_of
 from peculiar.sources.stream import Row, Source, decode_row
 

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from peculiar.checks.findings import Finding, Problem
 from peculiar.errors import PictureError
 from peculiar.images.background import sky
-from peculiar.images.decode import decode_remarked, kind_of_picture
+from peculiar.images.decode import decode_remarked
 from peculiar.images.defects import Defect, Rule, find_defect
 from peculiar.images.duplicates import find_duplicates, portrait
+from peculiar.images.picture_file import kind_of_picture
 from peculiar.sources.stream import Row, Source, in_order
 
 # Pictures with one of these defects show enough to find duplicates; those with other defects resemble each other.

@@ -14,8 +14,8 @@ from peculiar.checks.check import open_examined
 from peculiar.checks.findings import CheckResult, Finding
 from peculiar.errors import DataError
 from peculiar.files.writing import writing
-from peculiar.images.decode import Framing
 from peculiar.images.defects import Rule
+from peculiar.images.framing import Framing
 from peculiar.reports.page import Section, Strip, embedded, write_page
 from peculiar.sources.stream import decode_row
 from peculiar.tables.column import Column

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from peculiar.exercise.run_folder import TrainedNet
     from peculiar.files.claims import Request
-    from peculiar.images.decode import Framing
+    from peculiar.images.framing import Framing
 
 Data = Annotated[
     Path,
@@ -270,7 +270,7 @@ def already(request: "Request", path: Path, *, as_json: bool = False) -> bool:
 
 def framing(size: int, crop: str, *, fast: bool) -> "Framing":
     """Return the framing of pictures from the options."""
-    from peculiar.images.decode import Framing, parse_crop
+    from peculiar.images.framing import Framing, parse_crop
 
     return Framing(size, parse_crop(crop), fast)
 

@@ -36,7 +36,7 @@ def publish(
 ) -> None:
     """Write galaxies of a catalogue as static pages with pictures, filters, a map, tables and what to cite."""
     from peculiar.catalogs.publish import publish as run_publish
-    from peculiar.images.decode import Framing, parse_crop
+    from peculiar.images.framing import Framing, parse_crop
 
     command = shlex.join(["peculiar", *sys.argv[1:]])
     with producing(context) as request, counting("writing") as progress:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from peculiar.errors import LabelError, UsageError
 from peculiar.evaluation.scored import Scored
-from peculiar.images.decode import Framing
+from peculiar.images.framing import Framing
 from peculiar.metrics.calibration import Bin, reliability
 from peculiar.metrics.paired import Differences, mcnemar
 from peculiar.questions.question import Question

@@ -13,7 +13,7 @@ from scipy.ndimage import gaussian_filter, rotate, shift
 
 from peculiar.errors import PictureError
 from peculiar.images.background import noise, rim
-from peculiar.images.decode import Framing, frame_pixels
+from peculiar.images.framing import Framing, frame_pixels
 from peculiar.metrics.scores import calibration_error
 from peculiar.models.predict import Classifier
 from peculiar.sources.stream import Row

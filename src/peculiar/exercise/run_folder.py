@@ -22,7 +22,7 @@ from peculiar.files.run_files import (
     Origin,
     wrong_values,
 )
-from peculiar.images.decode import Framing
+from peculiar.images.framing import Framing
 from peculiar.questions.question import Question
 from peculiar.sources.given import framed_batches
 

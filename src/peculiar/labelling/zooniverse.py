@@ -13,7 +13,8 @@ from peculiar.errors import DataError, NotFoundError, UsageError
 from peculiar.files.formulas import marked
 from peculiar.files.places import place
 from peculiar.files.writing import writing_folder
-from peculiar.images.decode import Framing, encode_picture
+from peculiar.images.decode import encode_picture
+from peculiar.images.framing import Framing
 from peculiar.labelling.classifications import (
     Choices,
     Classification,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from peculiar.errors import UnknownNameError
-from peculiar.images.decode import frame_pixels, kept_square
+from peculiar.images.framing import frame_pixels, kept_square
 from peculiar.models.predict import Classifier
 from peculiar.sources.given import pixels_of
 

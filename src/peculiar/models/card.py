@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from peculiar.errors import ModelError
-from peculiar.images.decode import Framing
+from peculiar.images.framing import Framing
 from peculiar.metrics.calibration import Scaling
 from peculiar.metrics.prediction_sets import Thresholds
 from peculiar.models.container import digest_of, join_card

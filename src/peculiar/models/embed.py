@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from peculiar.errors import LabelError
-from peculiar.images.decode import Framing
+from peculiar.images.framing import Framing
 from peculiar.models.model_file import Model
 from peculiar.models.predict import NO_ANSWER, readable_batches
 from peculiar.questions.question import Question

@@ -22,7 +22,7 @@ from peculiar.errors import ModelError, NotFoundError, UnknownNameError, UsageEr
 from peculiar.files.places import fetched, place
 from peculiar.files.run_files import MODEL, model_file_of
 from peculiar.files.writing import writing
-from peculiar.images.decode import Framing
+from peculiar.images.framing import Framing
 from peculiar.models.card import Card, check_digest, read_card, seal
 from peculiar.models.container import split_card
 from peculiar.models.devices import CPU, PROVIDERS, Device, choose, lacks_memory, settled

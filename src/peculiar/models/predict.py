@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from peculiar.errors import UsageError
-from peculiar.images.decode import Framing
+from peculiar.images.framing import Framing
 from peculiar.questions.question import Question
 from peculiar.sources.stream import Galaxy, Source
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from peculiar.errors import DataError, NotFoundError, PeculiarWarning, UnknownNameError, UsageError
 from peculiar.files.places import common_folder, place
-from peculiar.images.decode import PICTURE_SUFFIXES, looks_like_picture
 from peculiar.images.fits import holds_image
 from peculiar.images.fits_file import FITS_SUFFIXES, looks_like_fits
+from peculiar.images.picture_file import PICTURE_SUFFIXES, looks_like_picture
 from peculiar.images.stretch import Stretch
 from peculiar.sources.detection import detected_positions
 from peculiar.sources.exercise import load_galaxy_data

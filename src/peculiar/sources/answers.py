@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from peculiar.errors import LabelError
-from peculiar.images.decode import Framing
+from peculiar.images.framing import Framing
 from peculiar.questions.question import Question
 from peculiar.questions.votes import UNKNOWN, Votes, count_votes
 from peculiar.sources.dataset import warn_of_unreadable

@@ -13,7 +13,7 @@ from typing import Self
 import pyarrow as pa
 
 from peculiar.errors import DataError, PeculiarWarning, PictureError
-from peculiar.images.decode import PICTURE_SUFFIXES
+from peculiar.images.picture_file import PICTURE_SUFFIXES
 from peculiar.questions.question import question_for
 from peculiar.sources.names import Naming, clean, is_metadata, warn_of_parts
 from peculiar.sources.paths import as_text, files_digest, is_litter

@@ -30,7 +30,8 @@ from peculiar.errors import DownloadError, PictureError, UsageError
 from peculiar.files.cache import cache_folder
 from peculiar.files.places import place
 from peculiar.files.writing import replacing, sweep
-from peculiar.images.decode import Framing, decode_picture
+from peculiar.images.decode import decode_picture
+from peculiar.images.framing import Framing
 from peculiar.sources.http import Client, Manners, Problem
 from peculiar.sources.positions import Position, Positions
 from peculiar.sources.surveys import Frame, Survey

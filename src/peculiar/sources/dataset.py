@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from peculiar.errors import LabelError, PeculiarWarning, UnreadablePictureWarning
-from peculiar.images.decode import Framing, encode_picture
+from peculiar.images.decode import encode_picture
+from peculiar.images.framing import Framing
 from peculiar.notebook import Markup, bar, card, escaped, table, thumbnail
 from peculiar.questions.question import QUESTIONS, Question, question_for
 from peculiar.questions.spelling import odd_names, one_hot

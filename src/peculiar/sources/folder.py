@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from peculiar.files.figures import is_figure
-from peculiar.images.decode import PICTURE_SUFFIXES, looks_like_picture
+from peculiar.images.picture_file import PICTURE_SUFFIXES, looks_like_picture
 from peculiar.questions.question import question_for
 from peculiar.sources.names import Naming
 from peculiar.sources.paths import as_text, files_below, files_digest

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from peculiar.errors import PictureError, UsageError
-from peculiar.images.decode import Framing, frame_pixels, picture_pixels
+from peculiar.images.decode import picture_pixels
+from peculiar.images.framing import Framing, frame_pixels
 
 _TAKEN = (
     "give an array of uint8, (n, height, width, 3) or (height, width, 3), or a list of such pictures or of Pillow's; "

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from peculiar.errors import DataError, LabelError
-from peculiar.images.decode import PICTURE_SUFFIXES
 from peculiar.images.fits_file import FITS_SUFFIXES
+from peculiar.images.picture_file import PICTURE_SUFFIXES
 
 _ENDINGS = tuple(sorted({*PICTURE_SUFFIXES, *FITS_SUFFIXES}, key=len, reverse=True))
 

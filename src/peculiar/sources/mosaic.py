@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from peculiar.errors import DataError, PictureError, UsageError
 from peculiar.files.places import common_folder
-from peculiar.images.decode import compose_picture, lacks_band
+from peculiar.images.compose import compose_picture, lacks_band
 from peculiar.images.fits import Bands, wavelength
 from peculiar.images.stamps import Field, Layer, Stamp
 from peculiar.images.stretch import Stretch, noise_stretch, sdss_stretch

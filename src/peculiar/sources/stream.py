@@ -21,18 +21,12 @@ from peculiar.errors import (
 from peculiar.files.digests import digest_of_state
 from peculiar.files.limits import AHEAD_BYTES
 from peculiar.files.places import at_once, full, is_remote
-from peculiar.images.decode import (
-    Framing,
-    compose_picture,
-    decode_remarked,
-    decode_whole,
-    frame_pixels,
-    has_gaps,
-    read_encoded,
-    read_fits_bands,
-)
+from peculiar.images.compose import compose_picture, has_gaps, read_fits_bands
+from peculiar.images.decode import decode_remarked, decode_whole
 from peculiar.images.fits_file import looks_like_fits
+from peculiar.images.framing import Framing, frame_pixels
 from peculiar.images.linear import Linear
+from peculiar.images.picture_file import read_encoded
 from peculiar.images.stretch import Stretch
 from peculiar.sources.paths import as_text, files_digest
 from peculiar.tables.column import Column

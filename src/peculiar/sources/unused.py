@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from peculiar.images.decode import PICTURE_SUFFIXES
 from peculiar.images.fits import holds_image
 from peculiar.images.fits_file import FITS_SUFFIXES
+from peculiar.images.picture_file import PICTURE_SUFFIXES
 from peculiar.sources.folder import without_figures
 from peculiar.sources.names import is_metadata
 from peculiar.sources.paths import as_text, files_below

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from peculiar.errors import DataError, UnknownNameError, extra
 from peculiar.files.limits import ZARR_CHUNK_BYTES
 from peculiar.files.places import on_this_machine
-from peculiar.images.decode import compose_picture
+from peculiar.images.compose import compose_picture
 from peculiar.images.fits import Bands
 from peculiar.sources.columns import LABEL_COLUMNS, check_alike, class_names, known_sky, positions_of
 from peculiar.sources.paths import as_text, files_digest
@@ -127,7 +127,7 @@ class ZarrSource(Source):
     Ids, labels and positions are those of the table beside each archive; without a table, ids are made of the path of
     the archive and the row. Bytes are finished pictures, and so are floats from 0 to 1. Other floats are the flux of
     one to three bands, from the reddest to the bluest, and are stretched as FITS images are; see
-    `peculiar.images.decode.compose_picture`. A picture whose chunk is damaged or missing keeps its row.
+    `peculiar.images.compose.compose_picture`. A picture whose chunk is damaged or missing keeps its row.
 
     Parameters
     ----------

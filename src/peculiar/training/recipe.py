@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 
 from peculiar.errors import ModelError, RunError, UsageError
 from peculiar.files import run_files
-from peculiar.images.decode import Framing, parse_crop
+from peculiar.images.framing import Framing, parse_crop
 from peculiar.models.model_file import Model
 from peculiar.questions.question import CLEAN5, FOUR_CLASS, ODD, Question
 from peculiar.simulation.attributes import ATTRIBUTES

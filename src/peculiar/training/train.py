@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 from peculiar.errors import UnknownNameError, UsageError, extra
 from peculiar.files.places import on_this_machine, place
 from peculiar.files.run_files import RECORD, check_folder
-from peculiar.images.decode import Framing, parse_crop
+from peculiar.images.framing import Framing, parse_crop
 from peculiar.models.model_file import Model, load_model
 from peculiar.sources import Source, open_source
 from peculiar.sources.dataset import Dataset

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
 from peculiar.errors import UsageError
-from peculiar.images.decode import Framing, kept_square
+from peculiar.images.framing import Framing, kept_square
 from peculiar.labelling.web.limiter import Limiter, ResultCache
 from peculiar.labelling.web.pictures import LARGE, Pictures
 from peculiar.models.attribution import Attribution, attribute

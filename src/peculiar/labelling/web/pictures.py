@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from peculiar.errors import DataError, PeculiarError, PictureError
-from peculiar.images.decode import Framing, encode_picture
+from peculiar.images.decode import encode_picture
+from peculiar.images.framing import Framing
 from peculiar.sources.stream import Row, Source, decode_row
 
 LARGE, SMALL = 480, 128
