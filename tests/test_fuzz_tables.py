@@ -1,6 +1,7 @@
 """Damaged, hostile and odd tables of every format: rows or an error, in little memory and time; nothing is fetched."""
 
 import gzip
+import io
 import os
 import socket
 from collections.abc import Callable
@@ -155,12 +156,40 @@ def wide_dictionary(path: Path) -> None:
     pa.parquet.write_table(pa.table({"id": column}), path, dictionary_pagesize_limit=1 << 30)
 
 
-def endless_rows(path: Path) -> None:
-    pa.parquet.write_table(pa.table({"id": pa.array([1] * 1000)}), path, compression="none")
-    content = path.read_bytes()
-    path.write_bytes(
-        content.replace(b"\x16\xd0\x0f", b"\x16\x80\xa0\x94\xa5\x8d\x1d")
-    )  # 1000 to 10^12, as thrift has it
+def varint(number: int) -> bytes:
+    """Return a number as Thrift writes it, after the mark of a field of 64 bits."""
+    rest, found = 2 * number, bytearray(b"\x16")
+    while rest > 127:
+        found.append(rest & 127 | 128)
+        rest >>= 7
+    return bytes([*found, rest])
+
+
+def claim_rows(path: Path, rows: int, lies: slice = slice(None)) -> None:
+    """Write a table of 1,000 rows whose footer states another number, in the places that hold it."""
+    content = io.BytesIO()
+    table = pa.table({"id": range(1000), "ra": np.arange(1000.0), "dec": np.zeros(1000), "image": [b"x"] * 1000})
+    pa.parquet.write_table(table, content, compression="none", store_schema=False)
+    whole = content.getvalue()
+    begin = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")
+    pieces = whole[begin:-8].split(varint(1000))
+    numbers = [1000] * (len(pieces) - 1)
+    numbers[lies] = [rows] * len(numbers[lies])
+    footer = pieces[0] + b"".join(varint(one) + piece for one, piece in zip(numbers, pieces[1:], strict=True))
+    path.write_bytes(whole[:begin] + footer + len(footer).to_bytes(4, "little") + b"PAR1")
+
+
+@pytest.mark.parametrize("use", [TableReader, open_source, Catalog, check])
+@pytest.mark.parametrize("rows", [10**9, 10**12, 2**62])
+@pytest.mark.parametrize("lies", [slice(1), slice(1, None), slice(None)], ids=["file", "groups", "both"])
+def test_a_number_of_rows_that_the_bytes_cannot_hold_is_refused(
+    use: Callable[[Path], object], rows: int, lies: slice, tmp_path: Path
+) -> None:
+    claim_rows(tmp_path / "a.parquet", rows, lies)
+    with pytest.raises(DataError, match=r"a\.parquet.*says that it has [\d,]+ rows"):
+        use(tmp_path / "a.parquet")
+    claim_rows(tmp_path / "a.parquet", 1000)
+    assert len(TableReader(tmp_path / "a.parquet")) == 1000  # which only the number spoils
 
 
 BOMBS: dict[str, Callable[[Path], object]] = {
@@ -169,7 +198,7 @@ BOMBS: dict[str, Callable[[Path], object]] = {
     "aliases in YAML": lambda path: path.write_bytes(yaml_bomb(merge=False)),
     "merges in YAML": lambda path: path.write_bytes(yaml_bomb(merge=True)),
     "a wide dictionary": wide_dictionary,
-    "10^12 rows in the footer": endless_rows,
+    "10^12 rows in the footer": lambda path: claim_rows(path, 10**12),
     "astropy's YAML in Parquet": lambda path: pa.parquet.write_table(
         pa.table({"id": [1]}).replace_schema_metadata({"table_meta_yaml": yaml_bomb(merge=True)}), path
     ),

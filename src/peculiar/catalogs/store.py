@@ -18,10 +18,11 @@ from peculiar.errors import DataError, NotFoundError, PeculiarWarning, UsageErro
 from peculiar.files.places import fetched
 from peculiar.tables.column import Column, notes_of, texts
 from peculiar.tables.formats import MODEL_NOTE, check_file, parts_below, table_format
-from peculiar.tables.parquet import described_schema
+from peculiar.tables.parquet import check_footer, described_schema
 from peculiar.tables.reader import TableReader
 from peculiar.tables.typed import carried, described
 from peculiar.tables.writers.stream import schema_of
+from peculiar.text import reason
 
 BLOCK = 16_384
 """Number of rows per block: 25 MB of embeddings of 384 values."""
@@ -116,7 +117,7 @@ class MemoryStore(Store):
 
     def damaged(self, error: Exception) -> DataError:
         """Return the message for a failed read."""
-        return DataError(f"the catalogue in memory cannot be read ({_line(error)})")
+        return DataError(f"the catalogue in memory cannot be read ({reason(error)})")
 
 
 class ParquetStore(Store):
@@ -144,7 +145,10 @@ class ParquetStore(Store):
             here = [str(fetched(file).absolute()) for file in self._files]
             self._dataset = pa.dataset.dataset(here, format="parquet")
             self._rows = int(self._dataset.count_rows())
-            parts = [(one.path, one.physical_schema) for one in self._dataset.get_fragments()]
+            fragments = list(self._dataset.get_fragments())
+            parts = [(one.path, one.physical_schema) for one in fragments]
+            for file, fragment in zip(self._files, fragments, strict=True):
+                _check_rows(fragment.metadata, file)
         except (pa.ArrowException, OSError) as error:
             raise self.damaged(error) from error
         self._schema = described_schema(self._dataset.schema, self._files[0])
@@ -231,7 +235,7 @@ class ParquetStore(Store):
     def damaged(self, error: Exception) -> DataError:
         """Return the message for a failed read."""
         return DataError(
-            f"{self.path}: cannot be read as Parquet ({_line(error)}); it is damaged, cut short or of another kind"
+            f"{self.path}: cannot be read as Parquet ({reason(error)}); it is damaged, cut short or of another kind"
         )
 
     def _state(self) -> str:
@@ -328,12 +332,16 @@ def _parts(path: Path) -> list[Path]:
     return [path]
 
 
+def _check_rows(metadata: pa.parquet.FileMetaData, file: Path) -> None:
+    """Raise `DataError` if a file claims more rows than it holds, which DuckDB would make room for."""
+    try:
+        check_footer(metadata, file)
+    except DataError as error:
+        raise DataError(f"{file}: {error}") from error
+
+
 def _alike(one: pa.DataType | None, other: pa.DataType) -> bool:
     """Return whether a column may have these types in two parts: numbers may differ, lengths of lists may not."""
     if one is None or not pa.types.is_fixed_size_list(other):
         return one is not None
     return bool(pa.types.is_fixed_size_list(one) and one.list_size == other.list_size)
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]

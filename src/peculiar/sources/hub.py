@@ -15,6 +15,7 @@ import yaml
 
 from peculiar.errors import DataError, PeculiarWarning
 from peculiar.sources.paths import as_text
+from peculiar.text import reason
 
 _CARD = "README.md"
 
@@ -98,7 +99,7 @@ def _header(card: Path) -> Mapping[str, Any]:
     try:
         header = yaml.load(found[1].decode("utf-8"), _Loader) if found else {}  # noqa: S506 - it is a safe loader
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        message = f"{card}: its header is no YAML ({' '.join(str(error).split())[:200]}), and is ignored"
+        message = f"{card}: its header is no YAML ({reason(error)}), and is ignored"
         warnings.warn(message, PeculiarWarning, stacklevel=4)
         return {}
     return header if isinstance(header, dict) else {}

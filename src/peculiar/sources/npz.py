@@ -25,7 +25,7 @@ from peculiar.sources.paths import as_text
 from peculiar.sources.stack import Stack, StackSource, has_unknown
 from peculiar.sources.stream import MISSING, Row
 from peculiar.tables.identifiers import ArrayIds, name_of_ids
-from peculiar.text import nth_row
+from peculiar.text import nth_row, reason
 
 T = TypeVar("T")
 
@@ -202,7 +202,7 @@ def _header(member: IO[bytes], path: Path, name: str) -> tuple[tuple[int, ...], 
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, fortran_order, dtype = read(member)
     except _DAMAGE as error:
-        message = f"{path}: {name!r} is damaged ({str(error)[:200]})"
+        message = f"{path}: {name!r} is damaged ({reason(error)})"
         raise DataError(message) from error
     if dtype.hasobject:
         message = (

@@ -16,8 +16,8 @@ _BATCH_BYTES = 1 << 27
 _DICTIONARY_BYTES = 5 << 18
 """Writers do not make larger dictionaries, and each row of a batch may hold all of one."""
 
-_ROWS_A_BYTE = 1 << 16
-"""Maximum number of rows per byte in a Parquet file: a page of 20 bytes can repeat one value so often."""
+_ROWS_A_BYTE = 1 << 12
+"""Maximum number of rows per byte in a Parquet file; of equal values, DuckDB writes 1,400."""
 
 
 def check_footer(metadata: Any, file: Path) -> None:

@@ -24,6 +24,7 @@ from peculiar.tables.json_lines import read_lines
 from peculiar.tables.key_columns import find_id
 from peculiar.tables.parquet import check_footer, described_schema, fitting_rows
 from peculiar.tables.quantity import same_unit
+from peculiar.text import reason
 
 BATCH_ROWS = 1024
 """Maximum number of rows per batch. Small, because a row may hold an encoded picture."""
@@ -306,7 +307,7 @@ class TableReader:
             if self.format == "csv" and "invalid UTF8" in str(error):
                 raise not_utf8(self.path) from error
             message = (
-                f"{self.path}: cannot be read as {self.format} ({_line(error)}); it is damaged, cut short or of "
+                f"{self.path}: cannot be read as {self.format} ({reason(error)}); it is damaged, cut short or of "
                 "another kind"
             )
             raise DataError(message) from error
@@ -322,7 +323,3 @@ def _next_valid(source: Iterator[pa.RecordBatch]) -> pa.RecordBatch | None:
     if batch is not None:
         batch.validate(full=True)  # text in a damaged Parquet file may not be UTF-8
     return batch
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__

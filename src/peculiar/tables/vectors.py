@@ -25,7 +25,7 @@ from peculiar.tables.formats import check_file, is_table, parts_below
 from peculiar.tables.identifiers import id_texts, name_of_ids
 from peculiar.tables.key_columns import find_column, find_id
 from peculiar.tables.reader import TableReader
-from peculiar.text import nth_row
+from peculiar.text import nth_row, reason
 
 VECTOR_COLUMNS = (
     *("embedding", "embeddings", "image_embedding", "vector", "vectors", "features", "feature"),
@@ -338,7 +338,7 @@ def _guarded(path: Path) -> Iterator[None]:
     except DataError:
         raise
     except _DAMAGE as error:
-        message = f"{path}: is damaged ({' '.join(str(error).split())[:200]}); write it again"
+        message = f"{path}: is damaged ({reason(error)}); write it again"
         raise DataError(message) from error
 
 
