@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pytest
 
-from peculiar.errors import DataError
+from peculiar.errors import DataError, PeculiarWarning
 from peculiar.tables.column import Column
 from peculiar.tables.delimited import open_unpacked, read_layout
 from peculiar.tables.reader import TableReader
@@ -65,6 +65,24 @@ def test_rows_come_out_of_every_way_to_write_them(way: str, tmp_path: Path) -> N
     assert {name: [str(value) for value in values] for name, values in found.items()} == WANTED
     sky = need_sky(TableReader(path))
     assert sky.names == ("ra", "dec")
+
+
+@pytest.mark.parametrize("way", ["plain", "tabs", "bars", "sep of Excel", "decimal commas", "blanks behind commas"])
+@pytest.mark.parametrize("places", [(1,), (2, 3), (1, 5)])
+def test_headers_between_rows_are_left_out_and_told(way: str, places: tuple[int, ...], tmp_path: Path) -> None:
+    lines = WAYS[way].splitlines(keepends=True)
+    begin = len(lines) - 3
+    for place in places:
+        lines.insert(begin + place, lines[begin])
+    (tmp_path / "a.txt").write_text("".join(lines))
+    with pytest.warns(PeculiarWarning, match="the header occurs again between the rows"):
+        found = rows(tmp_path / "a.txt")
+    assert {name: [str(value) for value in values] for name, values in found.items()} == WANTED
+
+
+def test_a_row_that_repeats_part_of_the_header_is_a_row(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id,ra,dec\nid,ra,1\n,ra,dec\n")
+    assert rows(tmp_path / "a.csv") == {"id": ["id", None], "ra": ["ra", "ra"], "dec": ["1", "dec"]}
 
 
 ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"]

@@ -51,6 +51,7 @@ def columns_beside(
     if key is None:
         raise UnknownNameError("column", "id", table.columns, where=f"in {path}, by which it could be joined")
     table.check_column(key)
+    table.warn_of_lost_digits(key)
 
     def its_ids() -> Iterator[list[str | None]]:
         return (id_texts(batch.column(0)).to_pylist() for batch in table.batches([key]))

@@ -3,18 +3,26 @@
 import json
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from peculiar.errors import DataError, PeculiarWarning
 from peculiar.tables.column import Column
 from peculiar.tables.key_columns import Keys
 from peculiar.tables.quantity import same_unit
 from peculiar.tables.reader import TableReader
-from peculiar.tables.sky import Sky, find_sky
+from peculiar.tables.sky import Sky, find_sky, on_sky, position_fault
+
+_FEWEST = 20
+"""Number of positions whose range tells something about their unit."""
+
+_OTHER_UNITS = (("hours", (1, 22.5), 24, 90), ("radians", (0.3, 6), 2 * math.pi, math.pi / 2))
+"""Units of right ascensions all around the sky: where they begin and end, a whole turn, and the pole's declination."""
 
 LABEL_COLUMNS = ("four_class", "label", "labels", "class", "clean5", "gz2_argmax", "cls")
 
@@ -54,6 +62,34 @@ def known_sky(table: TableReader, keys: Keys) -> Sky | None:
     return None if none else sky
 
 
+def warn_of_positions(path: Path, sky: Sky, positions: Iterable[NDArray[np.float64]]) -> None:
+    """Warn of positions (2, n) that are not on the sky, and of right ascensions that look like hours or radians."""
+    count, off, fault = 0, 0, None
+    low, high = np.full(2, np.inf), np.full(2, -np.inf)
+    for degrees in positions:
+        known = degrees[:, ~np.isnan(degrees).any(axis=0)]
+        there = on_sky(known)
+        count, off = count + len(there), off + int((~there).sum())
+        if fault is None and not there.all():
+            first = known[:, ~there][:, 0].tolist()
+            fault = position_fault(first, first)
+        low = np.minimum(low, known[:, there].min(axis=1, initial=np.inf))
+        high = np.maximum(high, known[:, there].max(axis=1, initial=-np.inf))
+    if off:
+        message = f"{path}: {off:,} of {count:,} positions are not on the sky (such as: {fault}) and taken as unknown"
+        warnings.warn(message, PeculiarWarning, stacklevel=4)
+    if sky.ra.stated or count < _FEWEST:
+        return
+    for unit, (begin, end), turn, pole in _OTHER_UNITS:
+        if 0 <= low[0] < begin and end < high[0] <= turn and max(-low[1], high[1]) <= pole:
+            message = (
+                f"{path}: {sky.ra.name} runs from {low[0]:.4g} to {high[0]:.4g} and states no unit; degrees are "
+                f"assumed. If these are {unit}, state it in the name of the column: {sky.ra.name}_{unit}"
+            )
+            warnings.warn(message, PeculiarWarning, stacklevel=4)
+            return
+
+
 def check_alike(tables: Sequence[TableReader], columns: Sequence[str], label: str | None) -> None:
     """Raise `DataError` unless tables that are put together mean the same: units of columns, and names of classes.
 
@@ -86,8 +122,10 @@ def check_alike(tables: Sequence[TableReader], columns: Sequence[str], label: st
 
 
 def positions_of(sky: Sky, batch: pa.RecordBatch) -> list[tuple[float, float] | None]:
-    """Return the positions of a batch in degrees; None where one is not known."""
-    return [None if math.isnan(ra) or math.isnan(dec) else (ra, dec) for ra, dec in sky.read(batch).T.tolist()]
+    """Return the positions of a batch in degrees, right ascensions from 0 on; None if unknown or not on the sky."""
+    degrees = sky.read(batch)
+    rows = zip(*degrees.tolist(), on_sky(degrees).tolist(), strict=True)
+    return [(ra if ra >= 0 else ra + 360, dec) if there else None for ra, dec, there in rows]
 
 
 def class_names(schema: pa.Schema, column: str | None) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from peculiar.errors import DataError, UnknownNameError
 from peculiar.files.limits import CHUNK_BYTES
 from peculiar.questions.question import GALAXY10_DECALS, GALAXY10_SDSS, GALAXY_MNIST, Question
-from peculiar.sources.columns import known_sky, positions_of
+from peculiar.sources.columns import known_sky, positions_of, warn_of_positions
 from peculiar.sources.paths import as_text
 from peculiar.sources.stack import Stack, StackSource, has_unknown
 from peculiar.sources.stream import MISSING, Row
@@ -83,6 +83,8 @@ class Hdf5Source(StackSource):
         self._sky = known_sky(TableReader.of(self.table, str(path)), FOUND)
         self.positioned = self._sky is not None
         self._places = [] if self._sky is None else _positions(self._sky, self.table)
+        if self._sky is not None:
+            warn_of_positions(path, self._sky, map(self._sky.read, self.table.to_batches()))
         name = self._question.name if self._question else "ans"
         super().__init__(path, None if self._answers is None else name)
 

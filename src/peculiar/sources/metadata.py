@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from peculiar.errors import DataError, PeculiarWarning, UnknownNameError
 from peculiar.images.fits import split_band
-from peculiar.sources.columns import LABEL_COLUMNS, check_alike, class_names, known_sky, positions_of
+from peculiar.sources.columns import LABEL_COLUMNS, check_alike, class_names, known_sky, positions_of, warn_of_positions
 from peculiar.sources.names import is_metadata
 from peculiar.sources.paths import as_text, files_below, files_digest
 from peculiar.sources.stream import Row, Shard, Source
@@ -94,6 +94,9 @@ class MetadataSource(Source):
         self._table = _together(listings).take(pa.array(rows, pa.int64())).combine_chunks()
         self._first = 0
         self._id_type = pa.string()
+        if self._id is not None:
+            for listing in listings:
+                listing.table.warn_of_lost_digits(self._id)
         if self._id is not None and there:
             self._id_type = widest(type_of_ids(listing.table, self._id) for listing in listings)
 
@@ -131,8 +134,10 @@ class MetadataSource(Source):
         return [id_ or path for id_, path in zip(self._entries(self._id, self._part()), paths, strict=True)]
 
     def check_ids(self) -> None:
-        """Warn if ids occur more than once."""
+        """Warn of ids and positions that cannot be right."""
         warn_of_ids(self.path, lambda: [self.ids()])
+        if self._sky is not None:
+            warn_of_positions(self.path, self._sky, map(self._sky.read, self._table.to_batches()))
 
     def labels(self) -> list[str | None]:
         """Return the label of every row, without reading a picture."""

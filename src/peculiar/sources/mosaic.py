@@ -252,6 +252,7 @@ class MosaicSource(Source):
         """
         if self._id is not None:
             warn_of_ids(self._catalog, self._batches_of_ids)
+            self._table.warn_of_lost_digits(self._id)
         number, first = 0, None
         low, high = np.full(2, np.inf), np.full(2, -np.inf)
         for batch in self._batches(0, None):

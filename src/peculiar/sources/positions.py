@@ -67,8 +67,9 @@ class Positions:
         self._id = find_id(self._reader.schema, keys.id)
         if self._id is None:
             warn_of_no_ids(self._reader, self._sky.names)
-        elif keys.id:
-            self._reader.check_column(keys.id)
+        else:
+            self._reader.check_column(self._id)
+            self._reader.warn_of_lost_digits(self._id)
         self._count = self._check()
 
     @property

@@ -13,8 +13,10 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
+from numpy.typing import NDArray
 
 from peculiar.errors import DataError, PeculiarWarning, PictureError, UnknownNameError
 from peculiar.files.places import arrow_file
@@ -22,7 +24,7 @@ from peculiar.images.fits_file import looks_like_fits
 from peculiar.images.linear import read_linear
 from peculiar.images.stretch import Stretch, notes_of_fits
 from peculiar.sources.cells import named_file
-from peculiar.sources.columns import LABEL_COLUMNS, class_names, known_sky, positions_of
+from peculiar.sources.columns import LABEL_COLUMNS, class_names, known_sky, positions_of, warn_of_positions
 from peculiar.sources.names import KEPT_APART, part_of, warn_of_parts
 from peculiar.sources.paths import as_text, files_digest
 from peculiar.sources.stream import Flagged, Row, Shard, Source, read_flagged
@@ -138,11 +140,14 @@ class TableSource(Source):
         return told
 
     def check_ids(self) -> None:
-        """Warn if ids occur more than once, or labels are of different kinds; damaged parts are skipped."""
+        """Warn of ids, labels and positions that cannot be right; damaged parts are skipped."""
         if self.label is not None and len(self._parts) > 1:
             self._warn_of_kinds()
         if self._id is not None:
             warn_of_ids(self.path, self._batches_of_ids)
+            self._first_readable().warn_of_lost_digits(self._id)
+        if self._sky is not None:
+            warn_of_positions(self.path, self._sky, self._batches_of_positions())
 
     def _batches_of_ids(self) -> Iterator[list[str]]:
         for part in self._parts:
@@ -151,6 +156,13 @@ class TableSource(Source):
                     yield [id_ for value in batch.column(0).to_pylist() if (id_ := entry_text(value))]
             except DataError:  # its rows will be reported as damaged
                 continue
+
+    def _batches_of_positions(self) -> Iterator[NDArray[np.float64]]:
+        for part in self._parts:
+            with contextlib.suppress(DataError):
+                reader = self._reader(part)
+                if sky := self._sky_in(reader):
+                    yield from map(sky.read, reader.batches(sky.names))
 
     def parts(self) -> dict[str, str]:
         """Return the part of a split of each row by its id, as the names of the files and folders tell it."""

@@ -22,7 +22,7 @@ from peculiar.files.limits import ZARR_CHUNK_BYTES
 from peculiar.files.places import on_this_machine
 from peculiar.images.compose import compose_picture
 from peculiar.images.fits import Bands
-from peculiar.sources.columns import LABEL_COLUMNS, check_alike, class_names, known_sky, positions_of
+from peculiar.sources.columns import LABEL_COLUMNS, check_alike, class_names, known_sky, positions_of, warn_of_positions
 from peculiar.sources.paths import as_text, files_digest
 from peculiar.sources.stack import Stack, has_unknown
 from peculiar.sources.stream import MISSING, Row, Shard, Source, refuse
@@ -220,8 +220,13 @@ class ZarrSource(Source):
         ]
 
     def check_ids(self) -> None:
-        """Warn if ids occur more than once."""
+        """Warn of ids and positions that cannot be right."""
         warn_of_ids(self.path, lambda: [self.ids()])
+        for reader in [batch.reader for batch in self._batches if batch.reader is not None]:
+            if self._id is not None:
+                reader.warn_of_lost_digits(self._id)
+            if self._sky is not None:
+                warn_of_positions(reader.path, self._sky, map(self._sky.read, reader.batches(self._sky.names)))
 
     def labels(self) -> list[str | None]:
         """Return the label of every picture, without reading one."""

@@ -14,6 +14,7 @@ import io
 import lzma
 import re
 import threading
+import warnings
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 from numpy.typing import NDArray
 
-from peculiar.errors import DataError
+from peculiar.errors import DataError, PeculiarWarning
 from peculiar.files.formulas import unmarked, without_marks
 from peculiar.files.places import arrow_file
 from peculiar.tables.column import Column
@@ -126,7 +127,10 @@ class Delimited:
     padded: bool
 
     def batches(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        """Yield rows as text, null if empty; drop rows without any value at the end, as spreadsheets leave."""
+        """Yield rows as text, null if empty.
+
+        Rows without any value at the end, as spreadsheets leave, and repeated headers are left out.
+        """
         all_names = [column.name for column in self.columns]
         # Named by number, because two columns may have the same name.
         numbers = [str(number) for number in range(len(all_names))]
@@ -153,7 +157,7 @@ class Delimited:
         """Yield columns of a stream, without rows at its end that have no value."""
         schema = pa.schema([self.columns[int(number)].field() for number in wanted])
         held = 0
-        for batch in stream:
+        for batch in map(self._without_headers, stream):
             filled = np.flatnonzero(_filled(batch))
             if not len(filled):
                 held += batch.num_rows
@@ -163,6 +167,17 @@ class Delimited:
             some = self._cleaned(batch.slice(0, int(filled[-1]) + 1).select(list(wanted)))
             yield pa.RecordBatch.from_arrays(some.columns, schema=schema)
             held = batch.num_rows - int(filled[-1]) - 1
+
+    def _without_headers(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Drop rows that repeat the header, as in files that were put together, with a warning."""
+        again = np.ones(batch.num_rows, bool)
+        for array, column in zip(batch.columns, self.columns, strict=True):
+            again &= pc.equal(pc.utf8_trim_whitespace(array), column.name).fill_null(False).to_numpy(False)
+            if not again.any():
+                return batch
+        message = f"{self.path}: the header occurs again between the rows; these lines are left out"
+        warnings.warn(message, PeculiarWarning, stacklevel=4)
+        return batch.filter(pa.array(~again))
 
     def _open(self) -> Any:
         """Return a stream of UTF-8 that begins with the first row."""

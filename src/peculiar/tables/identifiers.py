@@ -88,7 +88,8 @@ def warn_of_no_ids(table: TableReader, other: Iterable[str | None]) -> None:
     if left:
         message = (
             f"{table.path}: no column of ids was recognised, so rows are numbered; name one with --id COLUMN. "
-            f"There are: {', '.join(left[:20])}" + (f" and {len(left) - 20} more" if len(left) > 20 else "")
+            f"There are: {', '.join(one or repr(one) for one in left[:20])}"
+            + (f" and {len(left) - 20} more" if len(left) > 20 else "")
         )
         warnings.warn(message, PeculiarWarning, stacklevel=3)
 

@@ -7,14 +7,16 @@ schema; see `Column.of`. `peculiar.tables.writers` writes tables.
 import io
 import itertools
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet
 
-from peculiar.errors import DataError, PeculiarError, UnknownNameError, UsageError
+from peculiar.errors import DataError, PeculiarError, PeculiarWarning, UnknownNameError, UsageError
 from peculiar.files.places import arrow_file, fetched, place
 from peculiar.tables import astropy_io
 from peculiar.tables.column import Column
@@ -31,6 +33,12 @@ BATCH_ROWS = 1024
 
 MANY_ROWS = 1 << 14
 """The same, for columns of numbers and text."""
+
+_EXACT = 2.0**53
+"""Integers up to here are exact as floats of 64 bits."""
+
+_ROUNDED = r"^\s*[0-9](\.[0-9]+[eE]\+?|[eE]\+)[0-9]{2}\s*$"
+"""Long integers as spreadsheets write them."""
 
 WHOLE_BYTES = 1 << 30
 """Maximum size of a file that can only be read whole (VOTable, ECSV, JSON lines), in several times as much memory."""
@@ -187,10 +195,35 @@ class TableReader:
         ------
         UnknownNameError
             If there is no such column.
+
+        Warns
+        -----
+        PeculiarWarning
+            If its ids were rounded.
         """
         name = find_id(self.schema, given if given in self.columns else None) or given or "id"
         self.check_column(name)
+        self.warn_of_lost_digits(name)
         return name
+
+    def warn_of_lost_digits(self, column: str) -> None:
+        """Warn of ids that were rounded: floats beyond 2^53, or text such as 1.2376e+18; the first rows tell."""
+        batch = next(self.batches([column]), None)
+        if batch is None:
+            return
+        array, type = batch.column(0), batch.schema.types[0]
+        if pa.types.is_floating(type):
+            lost = pc.greater_equal(pc.abs(array.cast(pa.float64())), _EXACT)
+        elif pa.types.is_string(type) or pa.types.is_large_string(type):
+            lost = pc.match_substring_regex(array, _ROUNDED)
+        else:
+            return
+        if first := array.filter(lost, null_selection_behavior="drop")[:1].to_pylist():
+            message = (
+                f"{self.path}: the ids in {column!r} were rounded (such as {first[0]!r}), so joins by id may fail or "
+                "confuse galaxies; write them as integers or as text, not as floating-point numbers"
+            )
+            warnings.warn(message, PeculiarWarning, stacklevel=3)
 
     def batches(
         self, columns: Sequence[str], start: int = 0, stop: int | None = None, *, rows: int = BATCH_ROWS

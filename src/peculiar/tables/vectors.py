@@ -348,6 +348,7 @@ def _id_column(reader: TableReader, id: str | None) -> str:
         where = f"in {reader.path.name}, nor one of another usual name of ids; name one with --embeddings-id"
         raise UnknownNameError("column", "id", reader.columns, where=where)
     reader.check_column(name)
+    reader.warn_of_lost_digits(name)
     return name
 
 
