@@ -648,5 +648,5 @@ _ADVICE = {
     "not a database": "it is not a database of answers, or it is damaged; name another file (--db)",
     "malformed": "it is damaged; restore a copy",
     "decode": "it is damaged; restore a copy",
-    "I/O": "the disk reports an error",
+    "I/O": "the disk is full or damaged; free some space, or name a file on another disk (--db)",
 }
