@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 from numpy.typing import NDArray
 
 from peculiar.reports.drawing import COLOURS, STARLIGHT, Drawing, bare, night, take_literally
@@ -252,6 +253,15 @@ def draw_differences(differences: Mapping[str, Any]) -> Figure:
     return figure
 
 
+def _count_on_log_axis(axis: Any, counts: NDArray[np.integer]) -> None:
+    """Make an axis logarithmic, with few labels, in whole numbers."""
+    few = counts.max() < 1000 * max(counts.min(), 1)  # a label at each power of ten would leave one or two
+    axis.axes.set_yscale("log")
+    axis.set_major_locator(LogLocator(subs=(1, 3) if few else (1,), numticks=6))
+    axis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
 def draw_thresholds(curves: Any, score: str, threshold: float | None) -> Figure:
     """Draw purity and completeness by threshold with their bands, and the number of selected galaxies.
 
@@ -270,7 +280,7 @@ def draw_thresholds(curves: Any, score: str, threshold: float | None) -> Figure:
         upper.fill_between(curves.thresholds, band.low, band.high, color=colour, alpha=0.2, linewidth=0)
         upper.plot(curves.thresholds, band.estimate, color=colour, label=name)
     lower.plot(curves.thresholds, curves.selected, color="0.3", drawstyle="steps-pre")
-    lower.set_yscale("log")
+    _count_on_log_axis(lower.yaxis, curves.selected)
     upper.set(ylabel="share", ylim=(0, 1.02))
     lower.set(ylabel="galaxies")
     lower.set_xlabel(shown(score), parse_math=False)
