@@ -14,7 +14,7 @@ from PIL import Image
 
 from peculiar.catalogs.predict import predict
 from peculiar.catalogs.rows import catalog_columns
-from peculiar.errors import UsageError
+from peculiar.errors import PeculiarWarning, UsageError
 from peculiar.images.decode import encode_picture
 from peculiar.models.model_file import load_model
 from peculiar.questions.column_names import find_answer_columns
@@ -188,8 +188,11 @@ def test_the_page_lists_the_columns() -> None:
 def test_impossible_positions_have_no_cell(tiny_model: Path, plain_pictures: list[bytes]) -> None:
     columns = {"id": list("abcd"), "image": plain_pictures[:4], "ra": [150.0, None, 9999, -1], "dec": [2.0, 2.0, 2, 2]}
     pa.parquet.write_table(pa.table(columns), "t.parquet")
-    predict(open_source("t.parquet"), "c.parquet", load_model(tiny_model))
+    with pytest.warns(PeculiarWarning, match="1 of 3 positions are not on the sky"):
+        source = open_source("t.parquet")
+    predict(source, "c.parquet", load_model(tiny_model))
     table = pa.parquet.read_table("c.parquet")
+    assert table["ra"].to_pylist() == [150.0, None, None, 359.0]
     assert [value is None for value in table["_healpix_29"].to_pylist()] == [False, True, True, False]
     assert table["_healpix_29"][0].as_py() == healpix_29(150.0, 2.0)
 
