@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 from astropy import units
-from astropy.coordinates import SkyCoord
+from astropy.coordinates import Angle, Latitude, Longitude, SkyCoord
 from astropy.table import Table
 
 from peculiar.catalogs import known as module
@@ -291,6 +291,72 @@ def test_tables_of_one_name_keep_apart_and_objects_without_ids_are_numbered(obje
         "list_2_id",
         "list_2_separation",
     )
+
+
+@pytest.fixture
+def halves() -> dict[str, str]:
+    """Footprints of the northern and the southern sky, by the name of the hemisphere."""
+    mocpy = pytest.importorskip("mocpy", reason="mocpy is not installed: pip install 'peculiar[known]'")
+    files = {"north": "north.fits", "south": "south.json"}
+    for file, pole in zip(files.values(), ("90d", "-90d"), strict=True):
+        cap = mocpy.MOC.from_cone(lon=Longitude("0d"), lat=Latitude(pole), radius=Angle("89d"), max_depth=9)
+        cap.save(file, format=file.partition(".")[2])
+    return {name: str(Path(file).absolute()) for name, file in files.items()}
+
+
+@pytest.mark.parametrize(
+    ("footprints", "known_", "unknown", "unobserved"),
+    [
+        ((), [True, False, False, False], 3, 0),
+        (("north",), [True, False, False, False], 3, 0),  # the other table may have observed everything
+        (("north", "south"), [True, False, False, None], 2, 1),  # the last lies between the two
+    ],
+)
+def test_what_no_footprint_contains_is_not_unknown(
+    footprints: tuple[str, ...],
+    known_: list[bool | None],
+    unknown: int,
+    unobserved: int,
+    halves: dict[str, str],
+    peculiar_command: Any,
+) -> None:
+    Path("candidates.csv").write_text("id,ra,dec\n1,10,40\n2,20,40\n3,20,-40\n4,20,0\n")
+    for name in ("north", "south"):
+        Path(f"{name}.csv").write_text("id,ra,dec\n7,10,40\n")
+    options = [word for name in footprints for word in ("--footprint", f"{name}={halves[name]}")]
+    words = ("known", "candidates.csv", "--table", "north.csv", "--table", "south.csv", *options)
+    status, told, said = peculiar_command(*words, "--out", "known.parquet", "--json")
+    assert status == 0, said
+    found = json.loads(told)
+    assert (found["unknown"], found["unobserved"]) == (unknown, unobserved)
+    table = pa.parquet.read_table("known.parquet")
+    assert table["known"].to_pylist() == known_
+    assert [name for name in table.column_names if name.endswith("_observed")] == [
+        f"{one}_observed" for one in footprints
+    ]
+    if footprints:
+        assert table["north_observed"].to_pylist() == [True, True, False, False]
+    status, told, _ = peculiar_command(*words, "--out", "unknown.csv", "--unknown")
+    assert ("outside all footprints" in told) == (unobserved > 0)
+    assert len(TableReader("unknown.csv")) == unknown
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("west=north.fits", "no service or table 'west' to have a footprint."),
+        ("list=nothing.fits", "no footprint at nothing.fits"),
+        ("list=list.csv", "list.csv: is not a footprint"),
+        ("north.fits", "a footprint is the name of a service or table and a file"),
+        ("=north.fits", "a footprint is the name of a service or table and a file"),
+    ],
+)
+def test_wrong_footprints_are_told(given: str, message: str, halves: dict[str, str], peculiar_command: Any) -> None:
+    Path("list.csv").write_text("id,ra,dec\n7,10,40\n")
+    words = ("known", "list.csv", "--table", "list.csv", "--footprint", given, "--out", "x.csv")
+    status, told, said = peculiar_command(*words)
+    assert (status, message in " ".join((told + said).split())) == (2 if "is not a" not in message else 1, True), said
+    assert not Path("x.csv").exists()
 
 
 def test_the_radius_decides(objects: Table) -> None:

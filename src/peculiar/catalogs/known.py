@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from peculiar.catalogs.nearest import Nearest
-from peculiar.errors import UsageError, extra
+from peculiar.errors import UnknownNameError, UsageError, extra
 from peculiar.files.places import place
 from peculiar.files.writing import check_apart, writing
 from peculiar.progress import counting
@@ -23,6 +23,7 @@ from peculiar.sources.http import Client, Manners, Problem
 from peculiar.sources.positions import Positions
 from peculiar.sources.tap_services import ROLES, UCDS, TapService, find_service
 from peculiar.tables.column import DEC, ID, RA, Column
+from peculiar.tables.footprint import contains
 from peculiar.tables.healpix import healpix_29
 from peculiar.tables.identifiers import id_texts, type_of_ids, typed_ids
 from peculiar.tables.key_columns import Keys, find_column, find_id
@@ -79,6 +80,8 @@ class Listing:
         Why it was not asked about all galaxies; empty if it was.
     id_type : pyarrow.DataType
         Type of the identifiers in a table.
+    observed : ndarray of bool, shape (galaxies,), optional
+        False outside the footprint; None if the footprint is not known, which counts as the whole sky.
     """
 
     title: str
@@ -88,6 +91,7 @@ class Listing:
     credit: str = ""
     problem: str = ""
     id_type: pa.DataType = field(default_factory=pa.string)
+    observed: NDArray[np.bool_] | None = None
 
     @property
     def listed(self) -> NDArray[np.bool_]:
@@ -136,8 +140,15 @@ class Known:
 
     @property
     def unknown(self) -> NDArray[np.bool_]:
-        """True for galaxies that all services and tables were asked about, and none lists."""
-        return np.asarray(~self.listed & np.all([one.asked for one in self.listings.values()], axis=0))
+        """True for galaxies that nobody lists: all were asked, and at least one has observed the position."""
+        asked = np.all([one.asked for one in self.listings.values()], axis=0)
+        return np.asarray(~self.listed & asked & ~self.unobserved)
+
+    @property
+    def unobserved(self) -> NDArray[np.bool_]:
+        """True for galaxies outside the footprints of all services and tables; False if a footprint is not known."""
+        outside = [np.False_ if one.observed is None else ~one.observed for one in self.listings.values()]
+        return np.broadcast_to(np.logical_and.reduce(np.broadcast_arrays(*outside)), len(self.ids))
 
     @property
     def complete(self) -> bool:
@@ -158,6 +169,8 @@ class Known:
             lines.append(f"{one.title} lists {int(one.listed.sum()):,} of {counted(len(self.ids), 'galaxy')}{waiting}")
         nobody = int(self.unknown.sum())
         lines.append(f"nobody lists {nobody:,} within {self.radius:g} arcsec")
+        if outside := int((self.unobserved & ~self.listed).sum()):
+            lines.append(f"{outside:,} more lie outside all footprints, so they are not known to be unknown")
         return lines
 
     def __repr__(self) -> str:
@@ -171,6 +184,7 @@ class Known:
             "radius_arcsec": self.radius,
             "listed": int(self.listed.sum()),
             "unknown": int(self.unknown.sum()),
+            "unobserved": int((self.unobserved & ~self.listed).sum()),
             "complete": self.complete,
             "listings": {
                 name: {
@@ -191,7 +205,7 @@ class Known:
         path : path-like
             Its suffix decides the format: ``.parquet``, ``.csv``, ``.fits``, ``.vot`` or ``.ecsv``.
         unknown : bool
-            Only galaxies that nobody lists.
+            Only galaxies that nobody lists, and that lie in a footprint.
 
         Returns
         -------
@@ -201,13 +215,17 @@ class Known:
         path = place(path)
         format = format_to_write(path)
         state = pa.array(self.listed, mask=~self.listed & ~self.unknown)
+        meaning = "listed within the radius; null where a service has not answered, and outside all footprints"
         columns: list[tuple[Column, Any]] = [
             (replace(ID, type=self.id_type), typed_ids(self.ids, self.id_type)),
             (RA, pa.array(self.ra)),
             (DEC, pa.array(self.dec)),
-            (Column("known", pa.bool_(), "listed within the radius; null where a service has not answered"), state),
+            (Column("known", pa.bool_(), meaning), state),
         ]
         for name, one in self.listings.items():
+            if one.observed is not None:
+                text = f"in the footprint of {one.title}"
+                columns.append((Column(f"{name}_observed", pa.bool_(), text), pa.array(one.observed)))
             for role, (type_, meaning, unit, ucd) in _MEANINGS.items():
                 values = pa.array(one.separation, mask=~one.listed) if role == "separation" else one.objects[role]
                 if role == "id":
@@ -230,6 +248,7 @@ def known(
     *,
     services: Sequence[str] | None = None,
     tables: Sequence[str | os.PathLike[str]] = (),
+    footprints: Mapping[str, str | os.PathLike[str]] | None = None,
     radius: float = RADIUS,
     id: str | None = None,
     ra: str | None = None,
@@ -252,6 +271,9 @@ def known(
         if there are tables.
     tables : sequence of path-like
         Tables with positions, also folders of HATS catalogues.
+    footprints : mapping of str to path-like, optional
+        Files of the part of the sky that a service or table has observed (MOC, as FITS, JSON or text), by the name with
+        which its columns begin, such as ``simbad``. A galaxy outside all footprints is unobserved, not unknown.
     radius : float
         Largest angle to an object, in arcsec.
     id, ra, dec : str, optional
@@ -274,11 +296,11 @@ def known(
     NotFoundError, DataError
         If a table does not exist or cannot be read, or a position is not on the sky.
     UnknownNameError
-        If there is no such service or column.
+        If there is no such service or column, or a footprint is of something that is not compared with.
     UsageError
         If the catalogue has no rows, or an option is out of range.
     MissingExtraError
-        If services are to be asked, and pyvo is not installed.
+        If services are to be asked, and pyvo is not installed, or mocpy, which reads footprints.
 
     Examples
     --------
@@ -302,22 +324,32 @@ def known(
         raise UsageError(message)
     places = np.array([[one.ra, one.dec] for one in rows])
     listings: dict[str, Listing] = {}
+    names = _named([table.title for table in opened] + [service.name for service in asked])
+    for name in footprints or {}:
+        if name not in names:
+            raise UnknownNameError("service or table", name, names, where="to have a footprint")
+    observed = {name: contains(place(path), *places.T) for name, path in (footprints or {}).items()}
     with ExitStack() as stack:
         if progress is None:
             total = len(rows) * (len(asked) + len(opened))
             progress = stack.enter_context(counting("compared", total, verbose=verbose))
-        for table in opened:
-            listings[_free(plain(table.title) or "table", listings)] = table.list(places, radius / 3600)
+        for name, table in zip(names, opened, strict=False):
+            listings[name] = table.list(places, radius / 3600)
             progress(len(rows))
-        for service, how in zip(asked, manners, strict=True):
-            name = _free(service.name, listings)
+        for name, service, how in zip(names[len(opened) :], asked, manners, strict=True):
             listings[name] = _ask(service, Client(how, stop), places, radius / 3600, progress)
+    listings = {name: replace(one, observed=observed.get(name)) for name, one in listings.items()}
     return Known([one.id for one in rows], places[:, 0], places[:, 1], listings, radius, where.id_type)
 
 
-def _free(name: str, taken: dict[str, Listing]) -> str:
-    names = (f"{name}_{number}" if number > 1 else name for number in range(1, len(taken) + 2))
-    return next(one for one in names if one not in taken)
+def _named(titles: Sequence[str]) -> list[str]:
+    """Return the names of services and tables, with which their columns begin; no two are the same."""
+    names: list[str] = []
+    for title in titles:
+        name = plain(title) or "table"
+        numbered = (f"{name}_{number}" if number > 1 else name for number in range(1, len(titles) + 1))
+        names.append(next(one for one in numbered if one not in names))
+    return names
 
 
 def _ask(

@@ -8,12 +8,15 @@ import typer
 from peculiar.cli.options import DecColumn, IdColumn, Json, Overwrite, RaColumn, producing
 from peculiar.cli.progress import counting, stopping
 from peculiar.cli.terminal import err, out, print_json
+from peculiar.errors import UsageError
+from peculiar.files.places import place
 from peculiar.text import counted
 
 EXAMPLES = (
     "peculiar known candidates.parquet --out known.parquet",
     "peculiar known candidates.parquet --service simbad --service vizier:VII/237/pgc --unknown",
     "peculiar known candidates.parquet --table published.fits --radius 3",
+    "peculiar known candidates.parquet --table published.fits --footprint published=moc.fits --unknown",
 )
 
 
@@ -45,8 +48,19 @@ def known(
             show_default=False,
         ),
     ] = None,
+    footprint: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="<name>=<path>",
+            help="Part of the sky that a service or table has observed, as a MOC file; the name is that with which its "
+            "columns begin. May be given several times. Galaxies outside all footprints are not called unknown.",
+            show_default=False,
+        ),
+    ] = None,
     radius: Annotated[float, typer.Option(help="Largest angle to an object, in arcsec.")] = 5.0,
-    unknown: Annotated[bool, typer.Option("--unknown", help="Write only galaxies that nobody lists.")] = False,
+    unknown: Annotated[
+        bool, typer.Option("--unknown", help="Write only galaxies that nobody lists, in a footprint if there are any.")
+    ] = False,
     id_column: IdColumn = None,
     ra: RaColumn = None,
     dec: DecColumn = None,
@@ -62,13 +76,15 @@ def known(
     from peculiar.catalogs.known import known as run_known
 
     tables = table or []
-    check_out(file, catalog, tables)
+    footprints = dict(map(_name_and_path, footprint or []))
+    check_out(file, catalog, [*tables, *footprints.values()])
     with producing(context, file), stopping("finishing the running query") as stop:
         with counting("comparing") as progress:
             found = run_known(
                 catalog,
                 services=service,
                 tables=tables,
+                footprints=footprints,
                 radius=radius,
                 id=id_column,
                 ra=ra,
@@ -92,3 +108,14 @@ def known(
     if not found.complete:
         err.print("The same command continues with what is missing.")
         raise typer.Exit(130 if stop.is_set() and not found.failed else 1)
+
+
+def _name_and_path(text: str) -> tuple[str, Path]:
+    """Return the two parts of ``NAME=PATH``."""
+    name, equals, path = text.partition("=")
+    if not (name and equals and path):
+        message = (
+            f"a footprint is the name of a service or table and a file, as in published=moc.fits; received {text!r}"
+        )
+        raise UsageError(message)
+    return name, place(path)
