@@ -24,7 +24,9 @@ from typer.testing import CliRunner
 from peculiar.cli import app
 from peculiar.errors import DataError, LabelError, NotFoundError, PeculiarWarning, UnknownNameError, UsageError
 from peculiar.labelling import database as labels_module
-from peculiar.labelling.database import APPLICATION_ID, VERSION, Event, Labels, majority
+from peculiar.labelling.database import Event, Labels
+from peculiar.labelling.export import export_answers, majority
+from peculiar.labelling.schema import APPLICATION_ID, VERSION
 from peculiar.questions.question import Question
 from peculiar.tables.reader import TableReader
 
@@ -182,21 +184,21 @@ def test_votes_and_labels_are_exported(labels: Labels, tmp_path: Path) -> None:
     ):
         labels.record(said(number, answer, galaxy=galaxy, who=who))
     labels.record([said(7, galaxy="b", who="Cy", kind="unsure"), said(8, galaxy="c", kind="skip")])
-    assert labels.export(tmp_path / "votes.csv", "shell", "votes") == 2
+    assert export_answers(labels, tmp_path / "votes.csv", "shell", "votes") == 2
     reader = TableReader(tmp_path / "votes.csv")
     assert reader.columns == ("id", "n_no shell", "n_shell", "unsure")
     assert [reader.column(name) for name in reader.columns] == [["a", "b"], ["1", "1"], ["2", "1"], ["0", "1"]]
-    assert labels.export(tmp_path / "labels.parquet", "shell", "labels") == 1
+    assert export_answers(labels, tmp_path / "labels.parquet", "shell", "labels") == 1
     (row,) = pyarrow.parquet.read_table(tmp_path / "labels.parquet").to_pylist()
     assert (row["id"], row["label"], row["votes"]) == ("a", "shell", 3)
     assert row["agreement"] == pytest.approx(2 / 3)
-    assert labels.export(tmp_path / "events.csv", "shell", "events") == 7
+    assert export_answers(labels, tmp_path / "events.csv", "shell", "events") == 7
     with pytest.raises(LabelError, match="was not asked"):
-        labels.export(tmp_path / "x.csv", "ring")
+        export_answers(labels, tmp_path / "x.csv", "ring")
     with pytest.raises(UsageError, match="exported as"):
-        labels.export(tmp_path / "x.csv", "shell", "all")
+        export_answers(labels, tmp_path / "x.csv", "shell", "all")
     with pytest.raises(UsageError, match="suffix"):
-        labels.export(tmp_path / "x.txt", "shell")
+        export_answers(labels, tmp_path / "x.txt", "shell")
 
 
 def test_a_majority_needs_one_answer_ahead() -> None:
@@ -336,7 +338,7 @@ def test_several_desks_bring_a_database_up_to_date_once(old: Path) -> None:
 def test_a_migration_that_fails_leaves_the_database_as_it_was(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = (*labels_module._MIGRATIONS, "ALTER TABLE questions ADD COLUMN more TEXT;\nALTER TABLE gone ADD COLUMN x;")
     monkeypatch.setattr("peculiar.labelling.database._MIGRATIONS", broken)
-    monkeypatch.setattr("peculiar.labelling.database.VERSION", VERSION + 1)
+    monkeypatch.setattr("peculiar.labelling.schema.VERSION", VERSION + 1)
     with pytest.raises(DataError, match=r"old\.db: no such table: gone"):
         Labels(old)
     monkeypatch.undo()
@@ -371,7 +373,7 @@ def test_the_history_of_several_questions_is_in_the_order_of_the_answers(labels:
 def test_an_export_says_how_the_question_was_asked(labels: Labels, tmp_path: Path) -> None:
     labels.ask(Question("shell", SHELL.answers, asks="Is there a shell?"))
     labels.record(said(1))
-    labels.export(tmp_path / "labels.parquet", "shell", "labels")
+    export_answers(labels, tmp_path / "labels.parquet", "shell", "labels")
     notes = pyarrow.parquet.read_table(tmp_path / "labels.parquet").schema.metadata
     assert notes[b"asked as"] == b"Is there a shell?"
 
@@ -396,7 +398,7 @@ def test_another_question_of_the_same_name_is_refused(
             labels.ask(again)
         return
     labels.ask(again)
-    labels.export(tmp_path / "labels.parquet", "ring", "labels")
+    export_answers(labels, tmp_path / "labels.parquet", "ring", "labels")
     assert pyarrow.parquet.read_schema(tmp_path / "labels.parquet").metadata[b"asked as"].decode() == kept
 
 
@@ -413,7 +415,7 @@ def _use(path: Path, out: Path) -> None:
             opened.votes(question)
             opened.last(question, "p1")
             for what in ("votes", "labels", "events"):
-                opened.export(out, question, what)
+                export_answers(opened, out, question, what)
             opened.record(Event("event-of-today", "answer", "Zoe", "g1", question, answers[0]))
 
 
@@ -490,7 +492,7 @@ def test_an_export_holds_no_formulas(labels: Labels, tmp_path: Path, hostile: st
     galaxy = hostile
     labels.record([said(1, galaxy=galaxy), said(2, galaxy=galaxy, who="Bob")])
     for what in ("votes", "labels", "events"):
-        labels.export(tmp_path / f"{what}.csv", "shell", what)
+        export_answers(labels, tmp_path / f"{what}.csv", "shell", what)
         with (tmp_path / f"{what}.csv").open(newline="") as file:
             row = next(csv.DictReader(file))
         assert row.get("id", row.get("galaxy")) == f"'{galaxy}"

@@ -17,6 +17,7 @@ from peculiar.catalogs.predict import predict
 from peculiar.checks.findings import CheckResult
 from peculiar.checks.page import write_cleaned
 from peculiar.labelling.database import Event, Labels
+from peculiar.labelling.export import export_answers
 from peculiar.labelling.web.id_index import IdIndex
 from peculiar.models.model_file import load_model
 from peculiar.questions.question import Question
@@ -212,7 +213,7 @@ def test_answers_are_exported_with_the_ids_of_the_catalogue(kind: str, what: str
         labels.ask(SHELL, id_type=type)
         for number, value in enumerate(values):
             labels.record(Event(f"event-{number:04d}", "answer", "Ada", str(value), "shell", "yes"))
-        labels.export(tmp_path / "l.parquet", "shell", what)
+        export_answers(labels, tmp_path / "l.parquet", "shell", what)
     ids = pa.parquet.read_table(tmp_path / "l.parquet")["galaxy" if what == "events" else "id"]
     assert (ids.type, ids.to_pylist()) == (type, values)
     if what == "labels":
@@ -237,7 +238,7 @@ def test_answers_on_several_tables_have_the_widest_type(
             labels.ask(SHELL, id_type=one)
         for number, galaxy in enumerate(galaxies):
             labels.record(Event(f"event-{number:04d}", "answer", "Ada", galaxy, "shell", "yes"))
-        labels.export(tmp_path / "l.parquet", "shell")
+        export_answers(labels, tmp_path / "l.parquet", "shell")
     ids = pa.parquet.read_table(tmp_path / "l.parquet")["id"]
     assert (ids.type, [str(one) for one in ids.to_pylist()]) == (type, galaxies)
 

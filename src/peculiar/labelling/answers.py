@@ -2,12 +2,14 @@
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from peculiar.errors import UsageError
 from peculiar.files.places import place
 from peculiar.labelling.consensus import consensus
 from peculiar.labelling.database import Event, Labels
+from peculiar.labelling.export import export_answers, export_wide
+from peculiar.labelling.gold import gold_lines, gold_skills
 from peculiar.labelling.zooniverse import Chosen, Imported, import_classifications
 from peculiar.metrics.agreement import Skill, kappas, krippendorff_alpha, skills
 from peculiar.questions.question import find_tree
@@ -60,8 +62,8 @@ def export_labels(
             if question is not None:
                 message = f"a wide table has all questions; received {question!r} for one of them"
                 raise UsageError(message)
-            return labels.export_wide(out)
-        return labels.export(out, labels.only(question).name, what)
+            return export_wide(labels, out)
+        return export_answers(labels, out, labels.only(question).name, what)
 
 
 def import_labels(
@@ -133,6 +135,8 @@ class Agreement:
         Cohen's kappa by pair of annotators, and the number of galaxies that both answered for.
     skills : list of Skill
         How often each annotator agrees with the majority of the others.
+    gold : list of Skill
+        How often each annotator is right on known galaxies; empty without such galaxies.
     """
 
     question: str
@@ -141,6 +145,7 @@ class Agreement:
     alpha: float | None
     kappas: dict[tuple[str, str], tuple[float | None, int]] = field(default_factory=dict)
     skills: list[Skill] = field(default_factory=list)
+    gold: list[Skill] = field(default_factory=list)
 
     def lines(self) -> list[str]:
         """Return the agreement as text, one line per figure."""
@@ -153,7 +158,7 @@ class Agreement:
         for skill in self.skills:
             interval = "" if skill.low is None else f" ({skill.low:.2f} to {skill.high:.2f})"
             lines.append(f"{skill.who} agrees with the majority of the others: {_figure(skill.agreed)}{interval}")
-        return lines
+        return lines + gold_lines(self.gold)
 
     def __repr__(self) -> str:
         """Return the agreement as text."""
@@ -192,7 +197,11 @@ def agreement(db: str | os.PathLike[str], *, question: str | None = None) -> Agr
     """
     with Labels(db, create=False) as labels:
         asked = labels.only(question).name
-        return agreement_of(asked, labels.current(asked))
+        found = agreement_of(asked, labels.current(asked))
+        known = labels.gold(asked)
+        return (
+            replace(found, gold=gold_skills((event for _, event in labels.history(asked)), known)) if known else found
+        )
 
 
 def agreement_of(question: str, events: Iterable[Event]) -> Agreement:

@@ -16,6 +16,8 @@ from peculiar.evaluation.probabilities import read_probabilities
 from peculiar.files.places import place
 from peculiar.files.writing import writing
 from peculiar.labelling.database import Labels
+from peculiar.labelling.gold import gold_lines, gold_skills
+from peculiar.metrics.agreement import Skill
 from peculiar.metrics.consensus import Answers, RaterSkill, estimate_consensus
 from peculiar.questions.column_names import COLUMNS_NOTE, answer_columns
 from peculiar.questions.question import Question
@@ -25,6 +27,13 @@ from peculiar.tables.identifiers import entry_text, typed_ids
 from peculiar.tables.reader import TableReader
 from peculiar.tables.writers import format_to_write, write_table
 from peculiar.text import counted, shown
+
+_ON_GOLD = (
+    ("gold_answers", "compared", pa.int32(), "number of known galaxies answered for", "meta.number"),
+    ("gold_accuracy", "agreed", pa.float32(), "share of right answers among these", "stat.value"),
+    ("gold_low", "low", pa.float32(), "lower end of its 95 % interval", "stat.min"),
+    ("gold_high", "high", pa.float32(), "upper end of its 95 % interval", "stat.max"),
+)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -51,6 +60,8 @@ class Consensus:
         Remarks on what the consensus rests on.
     id_type : pyarrow.DataType
         Type of the ids in the galaxies' table.
+    gold : list of Skill
+        How often each annotator is right on known galaxies; empty without such galaxies.
 
     Examples
     --------
@@ -72,13 +83,14 @@ class Consensus:
     model: RaterSkill | None = None
     notes: list[str] = field(default_factory=list)
     id_type: pa.DataType = field(default_factory=pa.string)
+    gold: list[Skill] = field(default_factory=list)
 
     def lines(self) -> list[str]:
         """Return the skills as text, one line for each annotator."""
         how_many = f"{counted(len(self.ids), 'galaxy')}, {counted(len(self.annotators), 'annotator')}"
         first = f"{self.ids[0]} ({self.labels[0]}, {self.probabilities[0].max():.2f})"
         lines = [f"{self.question.name}: {how_many}; the most disputed is {first}", *self.notes]
-        return lines + [_told(name, skill) for name, skill in self._raters()]
+        return [*lines, *(_told(name, skill) for name, skill in self._raters()), *gold_lines(self.gold)]
 
     def __repr__(self) -> str:
         """Return the skills as text."""
@@ -150,6 +162,13 @@ class Consensus:
             (Column(name, type_, meaning, ucd=ucd), [getattr(one, name) for one in skills])
             for name, type_, meaning, ucd in meanings
         ]
+        if self.gold:
+            known = {one.who: one for one in self.gold}
+            on_gold = [known.get(name) for name, _ in self._raters()]
+            columns += [
+                (Column(name, type_, meaning, ucd=ucd), [None if one is None else getattr(one, of) for one in on_gold])
+                for name, of, type_, meaning, ucd in _ON_GOLD
+            ]
         return _write(path, columns, {"question": self.question.name})
 
 
@@ -204,6 +223,8 @@ def consensus(
         events = [one for one in labels.current(asked.name) if one.kind == "answer"]
         ids = list(dict.fromkeys(one.galaxy for one in events))
         id_type = labels.typed(pa.array(ids, pa.string()), asked.name).type
+        known = labels.gold(asked.name)
+        gold = gold_skills((event for _, event in labels.history(asked.name)), known) if known else []
     if not events:
         message = (
             f"{db}: nobody has answered {asked.name!r} yet; `peculiar label` and `peculiar labels import` add answers"
@@ -246,6 +267,7 @@ def consensus(
         found.model,
         notes,
         id_type,
+        gold,
     )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from peculiar.errors import LabelError, NotFoundError, UnknownNameError
 from peculiar.files.places import place
@@ -335,6 +335,11 @@ def answering(
     return next(iter((*fitting, *called)), None)
 
 
+def is_file(name: object) -> TypeGuard[str]:
+    """Return whether a question is named by a TOML file."""
+    return isinstance(name, str) and name.lower().endswith(".toml")
+
+
 def find_tree(name: str) -> Tree:
     """Return questions by name: a question of this module, a decision tree of the package, or a TOML file.
 
@@ -343,7 +348,8 @@ def find_tree(name: str) -> Tree:
     each question, a table ``[[question]]`` with the same entries and optionally ``then``: the name of the next
     question, or a table of such names by answer. With ``several = true`` people may give several answers at once: each
     becomes a question of its own, named after both, with the answers "no" and "yes"; ``total`` names the column with
-    the number of people asked. A file with ``name`` and ``like`` has the questions of another tree of the package.
+    the number of people asked. A file with ``name`` and ``like`` has the questions of another tree of the package. The
+    tables ``[campaign]`` and ``[[guide]]`` are for the labelling pages; see `peculiar.labelling.campaign`.
 
     Parameters
     ----------
@@ -359,7 +365,7 @@ def find_tree(name: str) -> Tree:
     LabelError
         If the file does not describe a question, or its questions do not form a tree.
     """
-    if name.lower().endswith(".toml"):
+    if is_file(name):
         return _read_tree(place(name))
     known = {**QUESTIONS, ODD.name: ODD}
     if name in known:
@@ -369,16 +375,21 @@ def find_tree(name: str) -> Tree:
     raise UnknownNameError("question", name, [*known, *TREES], "(for a question of your own, give a TOML file)")
 
 
-def _read_tree(path: Path) -> Tree:
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return the content of the file of a question; raises `NotFoundError` or `LabelError` if it cannot be read."""
     if not path.is_file():
         raise NotFoundError(
             f"there is no question at {path}; write name, answers and perhaps meanings into it, as TOML"
         )
     try:
-        told = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError, RecursionError) as error:
         message = f"{path}: cannot be read as TOML ({error})"
         raise LabelError(message) from error
+
+
+def _read_tree(path: Path) -> Tree:
+    told = {key: value for key, value in read_toml(path).items() if key not in LABELLING}
     if isinstance(like := told.get("like"), str) and set(told) == {"name", "like"} and _is_name(told["name"]):
         return replace(find_tree(like), name=told["name"])
     if "question" not in told:
@@ -443,6 +454,9 @@ def _ways(table: Mapping[str, Any]) -> dict[tuple[str, str], str]:
     by_answer = dict.fromkeys(table["answers"], then) if isinstance(then, str) else then
     return {(table["name"], answer): following for answer, following in by_answer.items()}
 
+
+LABELLING = ("campaign", "guide")
+"""Tables in the file of a question that only labelling uses."""
 
 _NAMED = "'name' has to be text of up to 64 letters, digits, spaces, hyphens and underscores"
 

@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse,
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from peculiar.catalogs.active import Progress
+from peculiar.labelling.export import export_answers
 from peculiar.labelling.web.batches import add_batches
 from peculiar.labelling.web.browse import add_gallery
 from peculiar.labelling.web.explanations import Explanations
@@ -18,6 +19,7 @@ from peculiar.labelling.web.explore import add_explore
 from peculiar.labelling.web.failures import add_errors
 from peculiar.labelling.web.galaxy import add_galaxy
 from peculiar.labelling.web.gallery import Gallery
+from peculiar.labelling.web.guide import add_guide, read_guide
 from peculiar.labelling.web.identity import Me, keep_name
 from peculiar.labelling.web.interest import Interest
 from peculiar.labelling.web.pages import Lasting, Pages
@@ -100,6 +102,8 @@ def make_app(
     pages = Pages(session, root=root, gallery=gallery)
     add_errors(app, pages)
     _add_questions(app, session, pages)
+    if session.campaign.guide:
+        add_guide(app, read_guide(session.campaign.guide), pages)
     add_batches(app, session, gallery, pages)
     _add_answers(app, session, gallery, pages)
     if gallery is not None:
@@ -114,14 +118,15 @@ def make_app(
 def _add_questions(app: FastAPI, session: Session, pages: Pages) -> None:
     """Add the routes that show galaxies and take answers."""
 
-    def after(request: Request, who: str, row: int | None, hx: str | None) -> Response:
+    def after(request: Request, who: str, row: int | None, hx: str | None, answered: str | None = None) -> Response:
         if hx:
             # The address names a galaxy only as long as it is shown because somebody asked for it.
-            shown = pages.show(who, row, hx)
+            shown = pages.show(who, row, hx, answered)
             shown.headers["HX-Replace-Url"] = pages.address("/", row=row)
             return shown
         # Without JavaScript, a form leads to a page that can be reloaded without sending the form again.
-        return pages.lead(request, who, "/", row=row)
+        told = answered if answered is not None and session.campaign.feedback else None
+        return pages.lead(request, who, "/", row=row, answered=told)
 
     @app.get("/", response_class=HTMLResponse)
     def page(
@@ -129,12 +134,13 @@ def _add_questions(app: FastAPI, session: Session, pages: Pages) -> None:
         me: Me,
         who: Annotated[Who | Absent, Query()] = None,
         row: Annotated[Number | Absent, Query()] = None,
+        answered: Annotated[EventName | Absent, Query()] = None,
         hx: Hx = None,
     ) -> Response:
         """Show the next galaxy, or ask for a name."""
         if (known := who or me) is None:
             return pages.ask_name()
-        shown = pages.show(known, row, hx)
+        shown = pages.show(known, row, hx, answered)
         if who is not None:
             keep_name(request, shown, who)
         return shown
@@ -170,7 +176,7 @@ def _add_questions(app: FastAPI, session: Session, pages: Pages) -> None:
         session.answer(sent.who, sent.row, sent.question, sent.event, kind, number, sent.seconds, sent.chosen)
         if sent.back:
             return pages.lead(request, sent.who, f"/galaxy/{sent.row}")
-        return after(request, sent.who, None, hx)
+        return after(request, sent.who, None, hx, sent.event)
 
     @app.post("/undo", response_class=HTMLResponse, responses=LEADS_ON)
     def undo(request: Request, sent: Annotated[_Undo, Form()], hx: Hx = None) -> Response:
@@ -224,7 +230,7 @@ def _add_answers(app: FastAPI, session: Session, gallery: Gallery | None, pages:
     ) -> Response:
         """Return the answers to a question as a table."""
         name = session.question.name if question is None else session.tree[question].name
-        return give(f"{what}.{kind}", lambda file: session.labels.export(file, name, what))
+        return give(f"{what}.{kind}", lambda file: export_answers(session.labels, file, name, what))
 
 
 def _matrices(answers: Answers) -> list[tuple[str, str, list[list[Cell]]]]:

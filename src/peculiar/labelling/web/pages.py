@@ -89,16 +89,27 @@ class Pages:
         """Show the page that asks for a name."""
         return self.render("who.html", annotators=self._session.annotators())
 
-    def show(self, who: str, row: int | None, hx: str | None) -> HTMLResponse:
-        """Show the galaxy of a row, or the next question."""
+    def show(self, who: str, row: int | None, hx: str | None, answered: str | None = None) -> HTMLResponse:
+        """Show the galaxy of a row, or the next question; after an answer for a known galaxy, tell whether it is right.
+
+        Parameters
+        ----------
+        who : str
+        row : int or None
+        hx : str or None
+            Set if a page asks that is shown already.
+        answered : str, optional
+            Event of the answer that was given before.
+        """
         session = self._session
         task = session.next(who) if row is None else session.show(who, row)
         values = self._question(who, task) | {"ahead": session.upcoming(who), "kept": False}
+        values["feedback"] = None if answered is None else session.feedback(who, answered)
         return self.render("question.html" if hx else "label.html", **values)
 
     def fragment(self, who: str, task: Task) -> str:
         """Return a later question as a template, which a browser keeps."""
-        page = self.render("question.html", **self._question(who, task), ahead=[], kept=True)
+        page = self.render("question.html", **self._question(who, task), ahead=[], kept=True, feedback=None)
         return f'<template data-row="{task.row}">{bytes(page.body).decode()}</template>'
 
     def _question(self, who: str, task: Task | None) -> dict[str, Any]:

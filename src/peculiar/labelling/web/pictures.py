@@ -117,7 +117,7 @@ class Pictures:
             if found is None:
                 return Shown(b"", "it is not among the pictures")
             if size < 0:
-                return _whole(found.pixels(), -size)
+                return encode_whole(found.pixels(), -size)
             galaxy = decode_row(found, Framing(size))
         except (PeculiarError, OSError) as error:
             return Shown(b"", str(error))
@@ -126,7 +126,7 @@ class Pictures:
         return Shown(encode_picture(galaxy.picture, "JPEG"))
 
 
-def _whole(pixels: NDArray[np.uint8], longest: int) -> Shown:
+def encode_whole(pixels: NDArray[np.uint8], longest: int) -> Shown:
     """Encode a whole picture, made smaller if one of its sides is longer than `longest`."""
     height, width = pixels.shape[:2]
     if max(height, width) > longest:

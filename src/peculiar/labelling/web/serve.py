@@ -11,6 +11,7 @@ import threading
 import webbrowser
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from peculiar.catalogs.active import APART, Loop
 from peculiar.catalogs.catalog import Catalog
 from peculiar.errors import DataError, UsageError
 from peculiar.files.places import place
+from peculiar.labelling.campaign import Campaign, read_campaign
 from peculiar.labelling.database import Labels
 from peculiar.labelling.web.app import make_app
 from peculiar.labelling.web.explanations import open_explanations
@@ -34,7 +36,7 @@ from peculiar.labelling.web.session import Session
 from peculiar.labelling.web.timeouts import TimeoutProtocol
 from peculiar.notebook import in_notebook
 from peculiar.questions.column_names import find_answer_columns
-from peculiar.questions.question import Question, Tree, find_tree
+from peculiar.questions.question import Question, Tree, find_tree, is_file
 from peculiar.sources import Paths, open_source
 from peculiar.sources.joins import join_rows, partners_of
 from peculiar.sources.stream import Source
@@ -216,6 +218,7 @@ def open_session(
         raise UsageError(message)
     tree = find_tree(question) if isinstance(question, str) else Tree(question.name, (question,))
     asked = tree.root if learned is None else tree[learned]
+    campaign = read_campaign(question, tree) if is_file(question) else None
     if pictures is None:
         source = _open_pictures(data, id)
         ids = IdIndex(source.ids())
@@ -230,6 +233,7 @@ def open_session(
             id_type=source.id_type,
             only=only,
             in_order=in_order,
+            campaign=_joined_gold(campaign, ids, source.path),
         )
     catalog = _catalog(data)
     source = open_source(pictures, id=id)
@@ -259,6 +263,7 @@ def open_session(
         id_type=catalog.columns["id"].type,
         only=only,
         in_order=in_order,
+        campaign=_joined_gold(campaign, ids, catalog.place),
     )
 
 
@@ -315,6 +320,20 @@ def _joined_only(only: Sequence[str] | None, ids: IdIndex, place: str | os.PathL
         message = f"{place} has none of the {len(only):,} galaxies to ask about{like}; its own are like {ids[0]!r}"
         raise UsageError(message)
     return found
+
+
+def _joined_gold(campaign: Campaign | None, ids: IdIndex, place: str | os.PathLike[str]) -> Campaign | None:
+    """Return a campaign with the known galaxies that are there by their own ids; `UsageError` if there is none."""
+    if campaign is None or not campaign.gold:
+        return campaign
+    partners = partners_of(ids[:], campaign.gold, f"{place} and the known galaxies")
+    if not partners:
+        message = (
+            f"{place} has none of the {len(campaign.gold):,} known galaxies, which are like "
+            f"{next(iter(campaign.gold))!r}; its own are like {ids[0]!r}"
+        )
+        raise UsageError(message)
+    return replace(campaign, gold={own: campaign.gold[given] for own, given in partners.items()})
 
 
 def _catalog(

@@ -17,11 +17,14 @@ from numpy.typing import NDArray
 from peculiar.catalogs.active import Loop, features
 from peculiar.errors import LabelError
 from peculiar.labelling.answers import agreement_of
+from peculiar.labelling.campaign import Campaign
 from peculiar.labelling.database import Event, Labels
+from peculiar.labelling.gold import GOLD, GOLD_TOLD, gold_skills
 from peculiar.labelling.web.annotator import Annotator
 from peculiar.labelling.web.id_index import IdIndex
 from peculiar.labelling.web.pictures import SMALL, Pictures
-from peculiar.labelling.web.task import Task
+from peculiar.labelling.web.redundancy import Gold, Redundancy
+from peculiar.labelling.web.task import Feedback, Task
 from peculiar.questions.question import Question, Tree
 
 _AHEAD = 10
@@ -61,6 +64,8 @@ class Session:
         Ids of the galaxies to ask about; default: all.
     in_order : bool
         Ask everybody about the galaxies of `only` in their order, also about those that somebody has answered.
+    campaign : Campaign, optional
+        Rules by which annotators share the galaxies. The ids of its known galaxies are those of this session.
     """
 
     def __init__(
@@ -79,6 +84,7 @@ class Session:
         id_type: pa.DataType | None = None,
         only: Sequence[str] | None = None,
         in_order: bool = False,
+        campaign: Campaign | None = None,
     ) -> None:
         self.ids = self._rows = ids if isinstance(ids, IdIndex) else IdIndex(ids)
         self.pictures, self.tree, self.labels, self.loop = pictures, tree, labels, loop
@@ -86,6 +92,9 @@ class Session:
         self.model, self.predictions, self.predicted = model, predictions or {}, predicted
         self.id = secrets.token_hex(8)
         labels.ask(*tree.questions, id_type=id_type)
+        self.campaign = campaign or Campaign()
+        if self.campaign.gold:
+            labels.set_gold(self.campaign.gold)
         self._names = tuple(question.name for question in tree.questions)
         self._numbers = {answer: number for number, answer in enumerate(self.question.answers)}
         # An answer is stored by id, so of several rows with one id only the first can be finished.
@@ -93,14 +102,21 @@ class Session:
         self._never[self._rows.repeated] = True
         if pictures.places is not None:
             self._never |= pictures.places < 0
+        self._without_picture = self._never.copy()
         if only is not None:
             self._never |= ~pa.compute.is_in(self._rows.texts, pa.array(only, pa.string())).to_numpy(
                 zero_copy_only=False
             )
+        known = ((self._rows.get(id_), answers) for id_, answers in self.campaign.gold.items())
+        there = {row: answers for row, answers in known if row is not None and not self._without_picture[row]}
+        self._gold = Gold(there, self.campaign, seed)
+        self._redundancy = Redundancy(self.campaign.answers, self.campaign.agree)
         given = (self._rows.get(id_) for id_ in dict.fromkeys(only if only is not None and in_order else ()))
         self._given = [row for row in given if row is not None and not self._never[row]]
         order = np.random.default_rng(seed).permutation(len(ids))
-        self._order = order[~self._never[order]]
+        ordinary = ~self._never
+        ordinary[list(there)] = False
+        self._order = order[ordinary[order]]
         # Order of the galaxies in the random sample.
         self._sample_order = {int(row): place for place, row in enumerate(loop.apart)} if loop is not None else {}
         self._annotators: dict[str, Annotator] = {}
@@ -126,6 +142,8 @@ class Session:
             else:
                 annotator.add(number, event, row)
                 self._answered[event.galaxy] += event.kind == "answer"
+            if row is not None:
+                self._redundancy.update(row, event.who, annotator)
 
     def _annotator(self, who: str) -> Annotator:
         return self._annotators.setdefault(who, Annotator(self.tree))
@@ -137,7 +155,7 @@ class Session:
             annotator = self._annotator(who)
             while annotator.ahead and not self._wanted(annotator, *annotator.ahead[0]):
                 annotator.ahead.popleft()
-            while len(annotator.ahead) < _AHEAD and (more := self._choose(annotator)) is not None:
+            while len(annotator.ahead) < _AHEAD and (more := self._choose(who, annotator)) is not None:
                 annotator.ahead.append(more)
             self.pictures.prepare(row for row, _ in islice(annotator.ahead, _AHEAD))
             if annotator.begun:
@@ -145,21 +163,36 @@ class Session:
             return self._task(annotator, *annotator.ahead[0]) if annotator.ahead else None
 
     def _wanted(self, annotator: Annotator, row: int, chosen: str) -> bool:
-        seen = row in annotator.done or row in annotator.begun
-        return not seen and (chosen in ("random", REQUESTED) or not self._answered[self.ids[row]])
+        if row in annotator.done or row in annotator.begun:
+            return False
+        if chosen == REQUESTED or row in self._gold.answers:
+            return True
+        if self.campaign.answers is not None:
+            return row not in self._redundancy.retired
+        return chosen == "random" or not self._answered[self.ids[row]]
 
-    def _choose(self, annotator: Annotator) -> tuple[int, str] | None:
+    def _choose(self, who: str, annotator: Annotator) -> tuple[int, str] | None:
+        """Return the row of the next galaxy, and how it was chosen; None if none is left."""
         passed = annotator.done.union(annotator.begun, (row for row, _ in annotator.ahead))
+        usual = REQUESTED if self._given else "random" if self.loop is None else self.loop.strategy
+        # On the page, known galaxies are like the others.
+        if (known := self._gold.next(who, passed)) is not None:
+            return known, usual
+        taken = passed.union(self._gold.answers, self._redundancy.retired)
         if self._given:
-            row = next((row for row in self._given if row not in passed), None)
+            row = next((row for row in self._given if row not in taken), None)
             return None if row is None else (row, REQUESTED)
+        for row, chosen in self._redundancy.begun():
+            if row not in taken and not self._never[row]:
+                return row, usual if chosen == REQUESTED else chosen
         if self.loop is None:
-            row = next((int(row) for row in self._order if int(row) not in passed), None)
+            row = next((int(row) for row in self._order if int(row) not in taken), None)
             return None if row is None else (row, "random")
         done, elsewhere = self._never.copy(), np.zeros(len(self), dtype=bool)
-        done[list(passed)] = True
-        answered = (self._rows.get(id_) for id_, count in self._answered.items() if count)
-        elsewhere[[row for row in answered if row is not None]] = True
+        done[list(taken)] = True
+        if self.campaign.answers is None:
+            answered = (self._rows.get(id_) for id_, count in self._answered.items() if count)
+            elsewhere[[row for row in answered if row is not None]] = True
         return self.loop.next(done, len(passed), elsewhere)
 
     def grid(self, who: str, count: int) -> list[Task]:
@@ -168,7 +201,7 @@ class Session:
             self._refresh()
             annotator = self._annotator(who)
             kept, annotator.ahead = annotator.ahead, deque()
-            while len(annotator.ahead) < count and (more := self._choose(annotator)) is not None:
+            while len(annotator.ahead) < count and (more := self._choose(who, annotator)) is not None:
                 annotator.ahead.append(more)
             found = [self._task(annotator, *one) for one in annotator.ahead]
             annotator.ahead = kept
@@ -324,7 +357,9 @@ class Session:
             message = f"the answers have the numbers 0 to {len(question.answers) - 1}; received {answer}"
             raise LabelError(message)
         # Only galaxies of the random sample may count as random, whatever a form says.
-        if self.loop is not None and chosen == "random" and not self.loop.kept[row]:
+        if row in self._gold.answers:
+            chosen = GOLD_TOLD if self.campaign.feedback else GOLD
+        elif self.loop is not None and chosen == "random" and not self.loop.kept[row]:
             chosen = self.loop.strategy
         return Event(
             event,
@@ -404,7 +439,7 @@ class Session:
             answered = (self._rows.get(id_) for id_, count in self._answered.items() if count)
             requested = (row for row, chosen in annotator.ahead if chosen == REQUESTED)
             taken = annotator.done.union(annotator.begun, requested, (row for row in answered if row is not None))
-            free[list(taken)] = False
+            free[list(taken.union(self._gold.answers, self._redundancy.retired))] = False
             return free
 
     def _majority_answers(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -424,6 +459,8 @@ class Session:
             waiting = self.loop.apart[1 + max((self._sample_order[row] for row in random), default=-1) :]
             known = known.copy()
             known[waiting] = False
+            # Known galaxies were not drawn at random.
+            known[[row for row in self._gold.answers if self.loop.kept[row]]] = False
         given = [(row, counts.most_common(1)[0][0]) for row, counts in votes.items() if known[row]]
         return np.array([row for row, _ in given], dtype=np.int64), np.array([one for _, one in given], dtype=np.int64)
 
@@ -445,6 +482,27 @@ class Session:
         if model:
             found["the catalogue's model"] = model
         return found
+
+    def feedback(self, who: str, event: str) -> Feedback | None:
+        """Return what is told after an answer for a known galaxy; None after others, or if nothing is told."""
+        if not self.campaign.feedback:
+            return None
+        with self._lock:
+            self._refresh()
+            _, answer = self._annotator(who).events.get(event, (0, None))
+        row = None if answer is None else self._rows.get(answer.galaxy)
+        if answer is None or row is None or answer.kind not in ("answer", "unsure"):
+            return None
+        known = self._gold.answers.get(row, {}).get(answer.question)
+        if known is None:
+            return None
+        return Feedback(row, answer, known, self.campaign.note(self.tree[answer.question], known))
+
+    def retired(self) -> int:
+        """Return the number of galaxies that need no further answers by the rules of the campaign."""
+        with self._lock:
+            self._refresh()
+            return len(self._redundancy.retired)
 
     def state(self) -> int:
         """Return the number of the last event, which changes whenever something was said."""
@@ -494,7 +552,9 @@ class Session:
         # By kind as well, because an answer may have the name of a kind.
         counts = {who: Counter((one.kind, one.answer) for _, one in events) for who, events in last.items() if events}
         found = agreement_of(question.name, (event for events in last.values() for _, event in events))
-        return {"annotators": counts, "agreement": found}
+        known = self.labels.gold(question.name)
+        events = (event for _, event in self.labels.history(question.name)) if known else ()
+        return {"annotators": counts, "agreement": found, "gold": gold_skills(events, known)}
 
 
 def _undo(name: str, event: Event) -> Event:

@@ -38,3 +38,23 @@ class Task:
     done: int
     last: Event | None
     before: Event | None
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """What an annotator is told after an answer for a known galaxy.
+
+    Parameters
+    ----------
+    row : int
+    answer : Event
+    known : str
+        The known answer.
+    note : str
+        What the field guide says of the known answer; may be empty.
+    """
+
+    row: int
+    answer: Event
+    known: str
+    note: str

@@ -36,6 +36,8 @@
   };
 
   document.addEventListener("click", (event) => {
+    const link = event.target.closest("a[data-opens]"), opened = link && document.getElementById(link.dataset.opens);
+    if (opened) { event.preventDefault(); opened.showModal(); }
     const button = event.target.closest("button");
     if (button?.dataset.view) { window.view.press(button.dataset.view); }
     if (button && "help" in button.dataset) { document.getElementById("help").showModal(); }
