@@ -38,6 +38,8 @@ __all__ = [
     "Run",
     # Label.
     "label",
+    "open_desk",
+    "Desk",
     "export_labels",
     "import_labels",
     "agreement",
@@ -85,6 +87,7 @@ if TYPE_CHECKING:
     from peculiar.images.framing import Framing
     from peculiar.labelling.answers import agreement, export_labels, import_labels
     from peculiar.labelling.consensus import Consensus, consensus
+    from peculiar.labelling.web.desk import Desk, open_desk
     from peculiar.labelling.web.serve import label
     from peculiar.measurement.measure import measure
     from peculiar.models.calibrate import calibrate
@@ -124,6 +127,7 @@ else:
         "images.framing": ("Framing",),
         "labelling.answers": ("agreement", "export_labels", "import_labels"),
         "labelling.consensus": ("Consensus", "consensus"),
+        "labelling.web.desk": ("Desk", "open_desk"),
         "labelling.web.serve": ("label",),
         "measurement.measure": ("measure",),
         "models.calibrate": ("calibrate",),

@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 
 from peculiar.cli import app
 from peculiar.errors import DataError, LabelError, NotFoundError, PeculiarWarning, UnknownNameError, UsageError
-from peculiar.labelling import database as labels_module
+from peculiar.labelling import schema as labels_module
 from peculiar.labelling.database import Event, Labels
 from peculiar.labelling.export import export_answers, majority
 from peculiar.labelling.schema import APPLICATION_ID, VERSION
@@ -230,7 +230,7 @@ def test_bad_databases_are_refused_in_words(tmp_path: Path) -> None:
 
 
 def test_a_locked_database_says_so(labels: Labels, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("peculiar.labelling.database._WAIT", 0.1)
+    monkeypatch.setattr("peculiar.labelling.database.WAIT", 0.1)
     with Labels(labels.path) as hasty, sqlite3.connect(labels.path, isolation_level=None) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(DataError, match="locked; another program is writing to it"):
@@ -337,7 +337,7 @@ def test_several_desks_bring_a_database_up_to_date_once(old: Path) -> None:
 
 def test_a_migration_that_fails_leaves_the_database_as_it_was(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = (*labels_module._MIGRATIONS, "ALTER TABLE questions ADD COLUMN more TEXT;\nALTER TABLE gone ADD COLUMN x;")
-    monkeypatch.setattr("peculiar.labelling.database._MIGRATIONS", broken)
+    monkeypatch.setattr("peculiar.labelling.schema._MIGRATIONS", broken)
     monkeypatch.setattr("peculiar.labelling.schema.VERSION", VERSION + 1)
     with pytest.raises(DataError, match=r"old\.db: no such table: gone"):
         Labels(old)

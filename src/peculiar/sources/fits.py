@@ -14,6 +14,7 @@ from peculiar.images.fits_file import FITS_SUFFIXES
 from peculiar.images.linear import read_linear
 from peculiar.images.stamps import sky_centre
 from peculiar.images.stretch import Stretch, notes_of_fits
+from peculiar.images.unstretched import read_unstretched
 from peculiar.questions.question import question_for
 from peculiar.sources.names import Naming
 from peculiar.sources.paths import as_text, files_below, files_digest
@@ -90,7 +91,8 @@ class FitsSource(Source):
             picture = partial(read_flagged, files, self._bands, self._stretch, weights)
             position = sky_centre(files[0]) if self.positioned else None
             linear = partial(read_linear, files, self._bands, beside)
-            yield Row(id_, picture, self._naming.label(id_), position, linear=linear)
+            unstretched = partial(read_unstretched, files, self._bands)
+            yield Row(id_, picture, self._naming.label(id_), position, linear=linear, unstretched=unstretched)
 
     def ids(self) -> list[str]:
         """Return the id of every galaxy, without opening files."""

@@ -19,6 +19,7 @@ from peculiar.images.compose import compose_picture, lacks_band
 from peculiar.images.fits import Bands, wavelength
 from peculiar.images.stamps import Field, Layer, Stamp
 from peculiar.images.stretch import Stretch, noise_stretch, sdss_stretch
+from peculiar.images.unstretched import Unstretched
 from peculiar.sources.paths import files_digest
 from peculiar.sources.stream import EDGE, MISSING, OFF_MOSAIC, Row, Source
 from peculiar.tables.column import Column
@@ -382,7 +383,8 @@ class MosaicSource(Source):
             partial(_stretched, stamp, site.stretch),
             partial(site.field.linear, *place.position, site.side),
         )
-        return Row(place.id, content, place.label, place.position, place.flags, linear)
+        unstretched = partial(site.unstretched, stamp)
+        return Row(place.id, content, place.label, place.position, place.flags, linear, unstretched)
 
 
 @dataclass(frozen=True, slots=True)
@@ -394,6 +396,16 @@ class _Site:
     row: float
     side: int
     stretch: Stretch
+
+    def unstretched(self, stamp: NDArray[Any]) -> Unstretched:
+        """Return the bands of a stamp that was cut here."""
+        names = tuple(name or str(number) for number, name in enumerate(self.field.names, start=1))
+
+        def read(numbers: Sequence[int]) -> Bands:
+            chosen = stamp[list(numbers)]
+            return Bands(chosen, tuple(names[number] for number in numbers), self.field.nanomaggies)
+
+        return Unstretched(names, tuple(range(len(names))), read, self.field.sky, (self.column, self.row))
 
 
 @dataclass(slots=True)

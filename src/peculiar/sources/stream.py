@@ -28,6 +28,7 @@ from peculiar.images.framing import Framing, frame_pixels
 from peculiar.images.linear import Linear
 from peculiar.images.picture_file import read_encoded
 from peculiar.images.stretch import Stretch
+from peculiar.images.unstretched import Unstretched, read_unstretched
 from peculiar.sources.paths import as_text, files_digest
 from peculiar.tables.column import Column
 
@@ -73,6 +74,10 @@ class Row:
     linear : callable, optional
         Function that returns one band unstretched, or raises `PictureError`; for FITS images whose bands or companions
         the source knows.
+    unstretched : callable, optional
+        Function that returns the bands of a FITS picture before they are stretched, or raises `PictureError`.
+    pixel : float, optional
+        Side of a pixel of the picture in arcsec, where the source knows it and the picture does not tell.
     """
 
     id: str
@@ -81,6 +86,8 @@ class Row:
     position: tuple[float, float] | None = None
     flags: int = 0
     linear: Callable[[], Linear] | None = None
+    unstretched: Callable[[], Unstretched] | None = None
+    pixel: float | None = None
 
     def read(self) -> bytes | NDArray[np.uint8]:
         """Return the encoded picture, or its pixels; raises `PictureError` if this fails."""
@@ -386,6 +393,22 @@ def read_flagged(
     """Read FITS bands as a colour picture, flagged if pixels are missing; see `peculiar.images.fits.read_bands`."""
     found = read_fits_bands(files, bands, weights)
     return Flagged(compose_picture(found, stretch), MISSING if found.uncovered or has_gaps(found.planes) else 0)
+
+
+def unstretched_of(row: Row) -> Unstretched | None:
+    """Return the bands of a row's picture before they are stretched; None if it is no FITS image.
+
+    Raises
+    ------
+    PictureError
+        If it cannot be read.
+    """
+    if row.unstretched is not None:
+        return row.unstretched()
+    if not isinstance(row.content, bytes | Path):
+        return None
+    content = row.read()
+    return read_unstretched([content]) if isinstance(content, bytes) and looks_like_fits(content) else None
 
 
 def refuse(reason: str) -> bytes:

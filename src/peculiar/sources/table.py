@@ -6,6 +6,7 @@ binary column. Paths are relative to the table's folder.
 
 import contextlib
 import copy
+import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -23,6 +24,7 @@ from peculiar.files.places import arrow_file
 from peculiar.images.fits_file import looks_like_fits
 from peculiar.images.linear import read_linear
 from peculiar.images.stretch import Stretch, notes_of_fits
+from peculiar.images.unstretched import read_unstretched
 from peculiar.sources.cells import named_file
 from peculiar.sources.columns import LABEL_COLUMNS, class_names, known_sky, positions_of, warn_of_positions
 from peculiar.sources.names import KEPT_APART, part_of, warn_of_parts
@@ -38,6 +40,9 @@ from peculiar.tables.sky import DEC_NAMES, RA_NAMES, Sky, find_sky
 from peculiar.tables.typed import carried, described
 
 PICTURE_COLUMNS = ("image", "picture", "img", "jpg", "file", "file_loc", "filename", "file_name", "filepath", "path")
+
+SCALE_COLUMNS = ("pixel_arcsec", "pixscale")
+"""Columns with the side of a pixel of the picture, in arcsec."""
 
 _OTHERS = (*PICTURE_COLUMNS, *LABEL_COLUMNS, *RA_NAMES, *DEC_NAMES)
 """Columns that hold no ids."""
@@ -101,6 +106,7 @@ class TableSource(Source):
         self._picture = _need_pictures(first)
         self._id = find_id(first.schema, keys.id)
         self._sky = known_sky(first, keys)
+        self._scale = find_column(SCALE_COLUMNS, first.columns)
         self._position = () if self._sky is None else self._sky.names
         self.positioned = self._sky is not None
         if self._id is None:
@@ -352,7 +358,8 @@ class TableSource(Source):
         return reader
 
     def _rows_of(self, part: TableReader, start: int, stop: int | None) -> Iterator[Row]:
-        wanted = [self._picture, self._id, self.label, *self._position]
+        side = self._scale if self._scale in part.columns else None
+        wanted = [self._picture, self._id, self.label, *self._position, side]
         number, names, sky = start, self._names_in(part), self._sky_in(part)
         for batch in part.batches(list(dict.fromkeys(name for name in wanted if name is not None)), start, stop):
             pictures = batch.column(self._picture).to_pylist()
@@ -360,11 +367,16 @@ class TableSource(Source):
             ids = batch.column(self._id).to_pylist() if self._id else unknown
             labels = batch.column(self.label).to_pylist() if self.label else unknown
             positions = positions_of(sky, batch) if sky else unknown
-            for picture, id_, label, position in zip(pictures, ids, labels, positions, strict=True):
+            scales = batch.column(side).to_pylist() if side else unknown
+            for picture, id_, label, position, scale in zip(pictures, ids, labels, positions, scales, strict=True):
                 raw = _content(picture, part.path.parent)
-                linear = None if callable(raw) or not self._bands else partial(read_linear, (raw,), self._bands)
+                linear, unstretched = None, None
+                if not callable(raw) and (self._bands or self._stretch):
+                    linear = partial(read_linear, (raw,), self._bands) if self._bands else None
+                    unstretched = partial(read_unstretched, (raw,), self._bands)
                 name, class_ = _name(self._place(part.path), number, id_), _class_of(label, names)
-                yield Row(name, self._as_wanted(raw), class_, position, linear=linear)
+                content = self._as_wanted(raw)
+                yield Row(name, content, class_, position, 0, linear, unstretched, _pixel_side(scale))
                 number += 1
 
     def _as_wanted(
@@ -402,6 +414,15 @@ class TableSource(Source):
                 "count as different classes; write them alike in all files"
             )
             warnings.warn(message, PeculiarWarning, stacklevel=3)
+
+
+def _pixel_side(value: Any) -> float | None:
+    """Return an entry of a column of pixel sides; None if it is not a positive number."""
+    try:
+        side = float(value)
+    except (TypeError, ValueError):
+        return None
+    return side if math.isfinite(side) and side > 0 else None
 
 
 def _class_of(value: Any, names: Sequence[str]) -> str | None:

@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse,
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from peculiar.catalogs.active import Progress
+from peculiar.images.unstretched import Look
 from peculiar.labelling.export import export_answers
 from peculiar.labelling.web.batches import add_batches
 from peculiar.labelling.web.browse import add_gallery
@@ -189,10 +190,18 @@ def _add_answers(app: FastAPI, session: Session, gallery: Gallery | None, pages:
     """Add the routes of pictures and of given answers."""
 
     @app.get("/picture/{row}/{size}", response_class=Response, responses=content("image/jpeg", "image/svg+xml"))
-    def picture(row: Number, size: Literal["whole", "native", "large", "small"]) -> Response:
-        """Return a picture, or a substitute if it cannot be read."""
+    def picture(
+        row: Number,
+        size: Literal["whole", "native", "large", "small"],
+        bands: Annotated[str, Query(max_length=200)] = "",
+        look: Annotated[Look, Query()] = "",
+    ) -> Response:
+        """Return a picture, or a substitute if it cannot be read; a whole one in chosen bands and stretch."""
         session.check(row)
-        shown = session.pictures.show(row, _SIZES[size])
+        if _SIZES[size] < 0 and (bands or look):
+            shown = session.pictures.show_as(row, _SIZES[size], [one for one in bands.split(",") if one], look)
+        else:
+            shown = session.pictures.show(row, _SIZES[size])
         if shown.problem:
             return Response(UNREADABLE, media_type="image/svg+xml", headers={"Cache-Control": "no-store"})
         # The address contains the session, because the next session may show other galaxies under the same numbers.

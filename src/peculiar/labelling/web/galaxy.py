@@ -80,7 +80,7 @@ def add_galaxy(
             "facts": facts,
             "texts": gallery.texts(facts),
             "problem": shown.problem,
-            "sides": shown.sides,
+            "picture": shown,
             "neighbours": [(other, session.ids[other]) for other in gallery.neighbours(row)],
             "whose": gallery.whose,
             "links": links(facts, gallery.catalog.sky),

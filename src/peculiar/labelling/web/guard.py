@@ -24,11 +24,12 @@ BODY_SECONDS = 20.0
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
+_POLICY = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors {}; object-src 'none'"
+
+NOTEBOOKS = "'self' http://localhost:* http://127.0.0.1:*"
+"""Pages that may show the labelling pages in a frame: those of this machine, and of the proxy before it."""
+
 _HEADERS = (
-    (
-        b"content-security-policy",
-        b"default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'",
-    ),
     (b"x-content-type-options", b"nosniff"),
     # Not "no-referrer", which would hide the origin of forms.
     (b"referrer-policy", b"same-origin"),
@@ -107,10 +108,15 @@ class Guard:
     public : Public, optional
         Address under which a trusted proxy shows the pages: its host name and origin are accepted, and its path may or
         may not be part of the requests that it forwards.
+    frames : str
+        Pages that may show these in a frame, as a Content-Security-Policy names them.
     """
 
-    def __init__(self, app: App, token: str = "", *, local: bool = True, public: Public | None = None) -> None:
+    def __init__(
+        self, app: App, token: str = "", *, local: bool = True, public: Public | None = None, frames: str = "'none'"
+    ) -> None:
         self.app, self.token, self.local, self.public = app, token, local, public
+        self._policy = (b"content-security-policy", _POLICY.format(frames).encode())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or pass it on."""
@@ -123,7 +129,8 @@ class Guard:
         name = _host_name(headers.get("host", ""))
         if self.public is not None:
             scope = self._behind(self.public, scope, name)
-        send = _with_headers(send, safe=scope["scheme"] == "https" or name in LOOPBACK)
+        safe = scope["scheme"] == "https" or name in LOOPBACK
+        send = _with_headers(send, [*_HEADERS, self._policy, *([_WHERE_SAFE] if safe else [])])
         if (refused := self._refused(scope, name)) is not None:
             await _respond(send, *refused)
         elif self._has_token(scope):
@@ -238,11 +245,11 @@ def _host_name(host: str) -> str:
     return name.lower()
 
 
-def _with_headers(send: Send, *, safe: bool) -> Send:
+def _with_headers(send: Send, headers: Sequence[tuple[bytes, bytes]]) -> Send:
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
             present = {name.lower() for name, _ in message.get("headers", [])}
-            more = [one for one in (*_HEADERS, *([_WHERE_SAFE] if safe else [])) if one[0] not in present]
+            more = [one for one in headers if one[0] not in present]
             if b"cache-control" not in present:  # the content changes with every answer
                 more.append((b"cache-control", b"no-store"))
             message = {**message, "headers": [*message.get("headers", []), *more]}

@@ -114,7 +114,7 @@ class Pages:
 
     def _question(self, who: str, task: Task | None) -> dict[str, Any]:
         shown = Shown(b"") if task is None else self._session.pictures.show(task.row)
-        values = {"problem": shown.problem, "sides": shown.sides}
+        values = {"problem": shown.problem, "picture": shown}
         return values | {"who": who, "task": task, "progress": _last(self._session)}
 
 

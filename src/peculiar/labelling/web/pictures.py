@@ -2,9 +2,9 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,8 @@ from PIL import Image
 from peculiar.errors import DataError, PeculiarError, PictureError
 from peculiar.images.decode import encode_picture
 from peculiar.images.framing import Framing
-from peculiar.sources.stream import Row, Source, decode_row
+from peculiar.images.unstretched import Compass, Look
+from peculiar.sources.stream import Row, Source, decode_row, unstretched_of
 
 LARGE, SMALL = 480, 128
 """Sides of the squares around a galaxy, as the model sees them, in pixels."""
@@ -43,11 +44,23 @@ class Shown:
         Why it cannot be read.
     sides : tuple of int, optional
         Width and height of a whole picture before it was made smaller.
+    bands : tuple of tuple of str
+        Further choices of bands, if it is a FITS image with several.
+    stretched : bool
+        Whether the stretch can be chosen: a FITS image that is no finished picture.
+    pixel : float, optional
+        Side of a pixel in arcsec, before the picture was made smaller, if known.
+    compass : Compass, optional
+        North and east, if known.
     """
 
     content: bytes
     problem: str = ""
     sides: tuple[int, int] | None = None
+    bands: tuple[tuple[str, ...], ...] = ()
+    stretched: bool = False
+    pixel: float | None = None
+    compass: Compass | None = None
 
 
 class Pictures:
@@ -71,6 +84,25 @@ class Pictures:
         """Return the picture of a row: a square of `size` pixels, or with `WHOLE` and `NATIVE` the whole of it."""
         # Pictures for zooming are large, and not kept: browsers do.
         return self._read(row, size) if size == NATIVE else self._ask(row, size).result()
+
+    def show_as(self, row: int, size: int, bands: Sequence[str], look: Look) -> Shown:
+        """Return the whole picture of a row in other bands or another stretch; as usual if it is no FITS image.
+
+        Parameters
+        ----------
+        row : int
+        size : {WHOLE, NATIVE}
+        bands, look
+            See `peculiar.images.unstretched.Unstretched.picture`.
+        """
+        try:
+            found = self._row(row)
+            fits = None if found is None else unstretched_of(found)
+            if fits is not None:
+                return encode_whole(fits.picture(bands, look), -size)
+        except (PeculiarError, OSError) as error:
+            return Shown(b"", str(error))
+        return self.show(row, size)
 
     def pixels(self, row: int) -> NDArray[np.uint8]:
         """Return the unframed picture of a row, (height, width, 3).
@@ -117,13 +149,22 @@ class Pictures:
             if found is None:
                 return Shown(b"", "it is not among the pictures")
             if size < 0:
-                return encode_whole(found.pixels(), -size)
+                return _described(encode_whole(found.pixels(), -size), found)
             galaxy = decode_row(found, Framing(size))
         except (PeculiarError, OSError) as error:
             return Shown(b"", str(error))
         if galaxy.picture is None:
             return Shown(b"", galaxy.problem or "")
         return Shown(encode_picture(galaxy.picture, "JPEG"))
+
+
+def _described(shown: Shown, row: Row) -> Shown:
+    """Return a picture with its scale, its orientation and its bands, where they are known."""
+    fits = unstretched_of(row)
+    if fits is None:
+        return replace(shown, pixel=row.pixel)
+    offered = tuple(fits.offered())
+    return replace(shown, bands=offered, stretched=True, pixel=fits.pixel or row.pixel, compass=fits.compass)
 
 
 def encode_whole(pixels: NDArray[np.uint8], longest: int) -> Shown:

@@ -68,7 +68,7 @@ def add_rating(app: FastAPI, session: Session, interest: Interest, pages: Pages)
             "current": found[0] if found else None,
             "following": [(row, session.ids[row], score) for row, score in found[1 : _NEXT + 1]],
             "problem": "" if shown is None else shown.problem,
-            "sides": None if shown is None else shown.sides,
+            "picture": shown,
             "ready": ready,
             "lacking": interest.problem,
             "seconds": int(interest.seconds),

@@ -10,8 +10,8 @@ import tempfile
 import threading
 import webbrowser
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -133,14 +133,90 @@ def label(
     >>> import peculiar
     >>> peculiar.label("pictures", db="answers.db")  # doctest: +SKIP
     """
+    with ready(
+        data,
+        pictures=pictures,
+        embeddings=embeddings,
+        embeddings_id=embeddings_id,
+        question=question,
+        learned=learned,
+        only=only,
+        in_order=in_order,
+        db=db,
+        id=id,
+        strategy=strategy,
+        apart=apart,
+        every=every,
+        host=host,
+        url=url,
+        port=port,
+        token=token,
+        model=model,
+        seed=seed,
+    ) as found:
+        (on_ready or _print)(found.address)
+        if url is None and (advice := hub_advice(os.environ, found.port)):
+            sys.stderr.write(f"{advice}\n")
+        with _opened(found.address) if browser and url is None else nullcontext():
+            (_run_apart if in_notebook() else uvicorn.Server.run)(found.server, [found.listening])
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Labelling pages that are ready to be served.
+
+    Parameters
+    ----------
+    server : uvicorn.Server
+    listening : socket.socket
+    address : str
+        With the token.
+    """
+
+    server: uvicorn.Server
+    listening: socket.socket
+    address: str
+
+    @property
+    def port(self) -> int:
+        """The port."""
+        return int(self.listening.getsockname()[1])
+
+
+@contextmanager
+def ready(
+    data: Paths | Catalog,
+    *,
+    pictures: str | os.PathLike[str] | None = None,
+    embeddings: str | os.PathLike[str] | None = None,
+    embeddings_id: str | None = None,
+    question: str | Question = "four_class",
+    learned: str | None = None,
+    only: str | os.PathLike[str] | Sequence[str] | None = None,
+    in_order: bool = False,
+    db: str | os.PathLike[str] = "labels.db",
+    id: str | None = None,
+    strategy: str = "margin",
+    apart: float = APART,
+    every: int = 20,
+    host: str = "127.0.0.1",
+    url: str | Callable[[int], str | None] | None = None,
+    port: int = 8222,
+    token: bool = True,
+    model: str | os.PathLike[str] | None = None,
+    seed: int = 222,
+    frames: str = "'none'",
+) -> Iterator[Ready]:
+    """Open what is labelled, and listen; see `label`. `url` may also be a function of the port."""
     if not token and host not in LOOPBACK:
         message = f"other machines can reach {host} and could use the pages without a token; leave out --no-token"
         raise UsageError(message)
-    public = None if url is None else Public.parse(url)
-    if public is not None and not token:
+    if url is not None and not token:
         message = f"{url} can be reached by others, who could use the pages without a token; leave out --no-token"
         raise UsageError(message)
-    with Labels(db) as labels, ExitStack() as stack:
+    if isinstance(url, str):
+        Public.parse(url)
+    with Labels(db) as labels:
         if embeddings is not None and pictures is None:
             message = "embeddings of another network are for a catalogue; give it, and its pictures (--pictures DATA)"
             raise UsageError(message)
@@ -166,21 +242,15 @@ def label(
         secret = secrets.token_urlsafe(24) if token else ""
         listening = _listen(host, port)
         try:
+            number = listening.getsockname()[1]
+            told = url(number) if callable(url) else url
+            public = None if told is None else Public.parse(told)
             shown = f"[{host}]" if ":" in host else host
-            place = f"http://{shown}:{listening.getsockname()[1]}" if public is None else public.origin + public.root
-            address = f"{place}/" + (f"?token={secret}" if token else "")
-            (on_ready or _print)(address)
-            if public is None and (advice := hub_advice(os.environ, listening.getsockname()[1])):
-                sys.stderr.write(f"{advice}\n")
-            if browser and public is None:
-                stack.enter_context(_opened(address))
+            place = f"http://{shown}:{number}" if public is None else public.origin + public.root
+            root = "" if public is None else public.root
+            app = make_app(session, gallery, explanations, root=root)
             config = uvicorn.Config(
-                Guard(
-                    make_app(session, gallery, explanations, root="" if public is None else public.root),
-                    secret,
-                    local=host in LOOPBACK,
-                    public=public,
-                ),
+                Guard(app, secret, local=host in LOOPBACK, public=public, frames=frames),
                 http=TimeoutProtocol,
                 log_level=logging.WARNING,
                 access_log=False,
@@ -189,7 +259,7 @@ def label(
                 timeout_graceful_shutdown=3,
                 h11_max_incomplete_event_size=16_384,
             )
-            (_run_apart if in_notebook() else uvicorn.Server.run)(uvicorn.Server(config), [listening])
+            yield Ready(uvicorn.Server(config), listening, f"{place}/" + (f"?token={secret}" if token else ""))
         finally:
             listening.close()
             session.pictures.close()

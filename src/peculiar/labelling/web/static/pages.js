@@ -12,7 +12,7 @@
   const begin = () => {
     shown = performance.now();
     const content = document.getElementById("content");
-    (content?.dataset.ahead || "").split(" ").filter(Boolean).forEach((address) => { new Image().src = address; });
+    (content?.dataset.ahead || "").split(" ").filter(Boolean).forEach((address) => { new Image().src = window.view.dressed(address); });
   };
 
   // Short news that nobody has to act upon.
@@ -28,6 +28,13 @@
     keys.checked = recall(KEYS) !== "off";
     keys.addEventListener("change", () => remember(KEYS, keys.checked ? "on" : "off"));
   }
+
+  // Bands and stretch, chosen by mouse: the keys are again those of the answers.
+  document.addEventListener("change", (event) => {
+    if (!event.target.matches("[data-pick]")) { return; }
+    window.view.pick(event.target.dataset.pick, event.target.value);
+    if (!event.target.matches(":focus-visible")) { document.getElementById("content").focus({ preventScroll: true }); }
+  });
 
   // The digits of the upper row, also where they need Shift, as on French keyboards.
   const named = (event) => {

@@ -1,4 +1,5 @@
-// The view of a picture: zoom by wheel, pinch, keys and double click, drag, brightness and contrast both ways.
+// The view of a picture: zoom by wheel, pinch, keys and double click, drag, brightness and contrast both ways; bands and
+// stretch of FITS images; scale bar and compass.
 "use strict";
 (() => {
   const fresh = { zoom: 1, x: 0, y: 0, bright: 1, contrast: 1, invert: 0 };
@@ -7,11 +8,89 @@
   const frame = () => picture()?.closest(".frame");
   let view = { ...fresh }, seen = picture()?.dataset.row;
 
-  // Pixels of the picture to one of the screen, where the whole picture fits the frame.
+  // Bands and stretch stay from galaxy to galaxy, in this window of the browser.
+  const PLACE = `picture of ${document.documentElement.dataset.root}/`;
+  const recall = () => { try { return JSON.parse(sessionStorage.getItem(PLACE)) || {}; } catch { return {}; } };
+  let chosen = { bands: "", look: "", ...recall() };
+  const choices = (what) => document.querySelector(`select[data-pick="${what}"]`);
+  const dressed = (address) => {
+    if (!choices("look")) { return address; }
+    const more = new URLSearchParams(Object.entries(chosen).filter(([, value]) => value)).toString();
+    return more ? `${address}&${more}` : address;
+  };
+  const dress = () => {
+    const image = picture();
+    if (!image) { return; }
+    for (const what of ["bands", "look"]) {
+      const select = choices(what);
+      if (select) { select.value = [...select.options].some((one) => one.value === chosen[what]) ? chosen[what] : ""; }
+    }
+    const wanted = dressed(view.zoom > 1 ? image.dataset.native : image.dataset.whole);
+    if (image.dataset.shown !== "square" && image.getAttribute("src") !== wanted) { image.src = wanted; }
+  };
+  const pick = (what, value) => {
+    chosen = { ...chosen, [what]: value };
+    try { sessionStorage.setItem(PLACE, JSON.stringify(chosen)); } catch { /* a browser that keeps nothing */ }
+    if (picture()?.dataset.shown === "square") { steps.a(); }
+    dress();
+  };
+  const next = (what) => {
+    const select = choices(what);
+    if (!select) { return; }
+    select.selectedIndex = (select.selectedIndex + 1) % select.options.length;
+    pick(what, select.value);
+    window.labelling.tell(`${what === "look" ? "Stretch" : "Bands"}: ${select.options[select.selectedIndex].text}`);
+  };
+
+  // Pixels of the picture to one of the screen, where the picture fits the frame.
   const fit = () => {
     const image = picture(), box = frame().getBoundingClientRect();
     const wide = Number(image.dataset.wide) || image.naturalWidth || 1, tall = Number(image.dataset.tall) || image.naturalHeight || 1;
-    return Math.min(box.width / wide, box.height / tall);
+    const square = image.dataset.shown === "square";
+    return square ? box.width / Math.min(wide, tall) : Math.min(box.width / wide, box.height / tall);
+  };
+
+  // A scale bar of a round length, at most a quarter of the frame wide, and the directions of north and east.
+  const LENGTHS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600];
+  const SVG = "http://www.w3.org/2000/svg";
+  const shape = (parent, name, values, text = "") => {
+    const one = document.createElementNS(SVG, name);
+    Object.entries(values).forEach(([key, value]) => one.setAttribute(key, value));
+    one.textContent = text;
+    parent.append(one);
+  };
+  const measure = () => {
+    const image = picture(), pixel = Number(image.dataset.pixel), box = frame().getBoundingClientRect();
+    let over = frame().querySelector("svg.over-picture");
+    if (!pixel && !image.dataset.north) { return; }
+    if (!over) {
+      over = document.createElementNS(SVG, "svg");
+      over.setAttribute("class", "over-picture");
+      over.setAttribute("role", "img");
+      frame().append(over);
+    }
+    over.replaceChildren();
+    over.setAttribute("viewBox", `0 0 ${box.width} ${box.height}`);
+    const told = [];
+    if (pixel) {
+      const scale = fit() * view.zoom / pixel;
+      const length = LENGTHS.findLast((one) => one * scale <= box.width / 4) ?? LENGTHS[0];
+      const text = length >= 3600 ? `${length / 3600}°` : length >= 60 ? `${length / 60}′` : `${length}″`;
+      const x = 12, y = box.height - 12, end = x + length * scale;
+      shape(over, "path", { d: `M${x} ${y - 5}V${y}H${end}V${y - 5}` });
+      shape(over, "text", { x, y: y - 10 }, text);
+      told.push(`the bar is ${text} long`);
+    }
+    if (image.dataset.north) {
+      const x = box.width - 38, y = box.height - 38;
+      for (const [name, angle] of [["N", Number(image.dataset.north)], ["E", Number(image.dataset.east)]]) {
+        const [right, up] = [Math.sin(angle * Math.PI / 180), Math.cos(angle * Math.PI / 180)];
+        shape(over, "path", { d: `M${x} ${y}L${x + 18 * right} ${y - 18 * up}` });
+        shape(over, "text", { x: x + 27 * right, y: y - 27 * up, class: "way-name" }, name);
+      }
+      told.push(`north is ${Math.round(image.dataset.north)}° clockwise from up`);
+    }
+    over.setAttribute("aria-label", `Scale and orientation: ${told.join("; ")}`);
   };
   const draw = () => {
     const image = picture();
@@ -25,9 +104,11 @@
     frame().classList.toggle("near", view.zoom > 1);
     // Single pixels are shown as they are once they are large.
     image.classList.toggle("pixels", view.zoom * fit() >= 6);
-    if (view.zoom > 1 && image.dataset.native && image.getAttribute("src") !== image.dataset.native && image.dataset.shown !== "square") {
-      image.src = image.dataset.native;
+    const native = dressed(image.dataset.native);
+    if (view.zoom > 1 && image.getAttribute("src") !== native && image.dataset.shown !== "square") {
+      image.src = native;
     }
+    measure();
   };
   const zoom = (factor, x = 0, y = 0) => {
     const before = view.zoom;
@@ -45,16 +126,19 @@
     c: () => { view.contrast = Math.min(view.contrast * 1.2, 5); },
     f: () => { view.contrast = Math.max(view.contrast / 1.2, 0.3); },
     i: () => { view.invert = 1 - view.invert; },
-    r: () => { view = { ...fresh }; },
+    r: () => { view = { ...fresh }; pick("bands", ""); pick("look", ""); },
     a: () => {
       const image = picture(), square = image.dataset.shown !== "square";
       image.dataset.shown = square ? "square" : "whole";
       image.src = square ? image.dataset.square : image.dataset.whole;
       view = { ...view, zoom: 1, x: 0, y: 0 };
+      if (!square) { dress(); }
       document.querySelector('[data-view="a"]')?.setAttribute("aria-pressed", String(square));
     },
   };
   steps["="] = steps["+"];
+  steps.w = () => next("bands");
+  steps.e = () => next("look");
   const arrows = { arrowleft: [1, 0], arrowright: [-1, 0], arrowup: [0, 1], arrowdown: [0, -1] };
 
   // Does what a key says; false if it says nothing here.
@@ -73,6 +157,7 @@
     const now = picture()?.dataset.row;
     if (now !== seen) { view = { ...fresh }; }
     seen = now;
+    dress();
     draw();
   };
 
@@ -114,6 +199,7 @@
   document.addEventListener("dragstart", (event) => { if (inside(event)) { event.preventDefault(); } });
   document.addEventListener("load", (event) => { if (event.target === picture()) { draw(); } }, true);
   window.addEventListener("resize", draw);
-  window.view = { press, renew };
+  window.view = { press, renew, dressed, pick };
+  dress();
   draw();
 })();
