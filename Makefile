@@ -27,7 +27,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: demo test coverage test-all test-kernels test-slow fuzz train train-looks lint format docs site release-check clean help
+.PHONY: demo test coverage test-all test-kernels test-slow screenshots fuzz train train-looks lint format docs site release-check clean help
 
 demo: $(VENV)/.installed-demo ## run the exercise from beginning to end; open demo/index.html afterwards
 	$(BIN)/peculiar demo --out demo
@@ -49,6 +49,9 @@ test-all: ## run the tests with each of PYTHONS, in virtual environments of thei
 
 test-slow: $(VENV)/.installed-dev ## run the tests that take longer than five seconds
 	$(BIN)/pytest -m slow
+
+screenshots: $(VENV)/.installed-dev ## show every labelling page at three widths, light and dark, as pictures in build/screenshots
+	SCREENSHOTS=$(CURDIR)/build/screenshots $(BIN)/pytest -n 0 -m slow -k screenshots tests/labelling/test_browser.py
 
 fuzz: $(VENV)/.installed-dev ## read damaged files for hours: FUZZ_COUNT of them for each reader, another FUZZ_SEED each time
 	FUZZ_COUNT=$${FUZZ_COUNT:-200000} FUZZ_SEED=$${FUZZ_SEED:-$$(date +%s)} $(BIN)/pytest -n 0 -m slow -k damaged $(wildcard tests/test_fuzz*.py)

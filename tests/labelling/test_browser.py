@@ -18,13 +18,14 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from browser import Browser, find_barriers, find_unreachable
+from browser import SCHEMES, Browser, find_barriers, find_unreachable
 from labelling_server import Servers, serving
 from peculiar.images.decode import encode_picture
 from peculiar.labelling.database import Labels
 from peculiar.labelling.web.serve import open_session
 from peculiar.text import shown
 from pictures import draw_galaxy
+from skies import planted, sky, write_bands
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 
@@ -53,6 +54,66 @@ PAGES = [
     ("Ada", "/facets", "", ".facet"),
     ("Ada", "/map?by=p_odd&colour=p_odd", "", ".field[data-ready]"),
 ]
+
+
+# The same of a campaign on FITS images.
+CAMPAIGN = [
+    ("Ada", "/", "", ".view select"),
+    ("Ada", "/", "g", "#guide[open] img"),
+    ("Ada", "/?answered=event-of-ada-0", "", ".feedback"),
+    ("Ada", "/guide", "", ".guide img"),
+    ("Ada", "/progress", "", "[aria-label='Known galaxies']"),
+]
+
+
+@pytest.fixture(scope="module")
+def campaign(tmp_path_factory: pytest.TempPathFactory, chromium: Browser) -> Iterator[str]:
+    """A campaign on FITS images with known galaxies, a field guide, and the answers of two people."""
+    folder = tmp_path_factory.mktemp("campaign")
+    (folder / "pictures").mkdir()
+    for number in range(12):
+        bands = {name: planted((96, 120), [(60, 48)], flux=60 * (1 + at), seed=number) for at, name in enumerate("grz")}
+        write_bands(
+            folder / "pictures" / f"g{number:02d}.fits", bands, sky(shape=(96, 120), turn=20), BUNIT="nanomaggy"
+        )
+    (folder / "known.csv").write_text("id,shell\n" + "".join(f"g{number:02d}.fits,shell\n" for number in range(4)))
+    for name in ("shell", "smooth"):
+        (folder / f"{name}.png").write_bytes(encode_picture(draw_galaxy(96, 20, 48, 48, seed=len(name))))
+    (folder / "shell.toml").write_text(QUESTION)
+    with pytest.MonkeyPatch.context() as patch, Labels(folder / "labels.db") as labels, serving() as start:
+        patch.setenv("no_proxy", "127.0.0.1")
+        session = open_session(folder / "pictures", labels, question=str(folder / "shell.toml"))
+        for who in ("Ada", "Bob"):
+            for number in range(5):
+                asked = session.next(who)
+                assert asked is not None
+                session.answer(who, asked.row, "shell", asked.event, "answer", number % 2, 1.0, asked.chosen)
+        session.answer("Ada", 0, "shell", "event-of-ada-0", "answer", 0, 1.0, "")
+        session.pictures.close()
+        yield start(folder / "pictures", folder, "--question", folder / "shell.toml", "--port", 0).address
+
+
+QUESTION = """
+name = "shell"
+asks = "Is there a shell around the galaxy?"
+answers = ["no shell", "shell"]
+meanings = ["smooth out to the sky", "arcs or edges in the outskirts"]
+[campaign]
+answers = 3
+agree = 2
+gold = "known.csv"
+gold_every = 3
+feedback = true
+[[guide]]
+answer = "shell"
+note = "Arcs or sharp edges outside of the disc. Press e until faint light is shown."
+picture = "shell.png"
+[[guide]]
+answer = "no shell"
+picture = "smooth.png"
+[[guide]]
+note = "Satellites and stars on top of the galaxy do not count."
+"""
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +183,59 @@ def test_no_page_has_barriers(
     window = show(browser, address, page, width=width, height=height, scheme=scheme)
     assert find_barriers(window) == []
     assert find_unreachable(window) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("width", "height", "scheme"), [WINDOWS[0], WINDOWS[2], WINDOWS[5]])
+@pytest.mark.parametrize("page", CAMPAIGN, ids=named)
+def test_no_page_of_a_campaign_has_barriers(
+    browser: Browser, campaign: str, page: tuple[str, str, str, str], width: int, height: int, scheme: str
+) -> None:
+    window = show(browser, campaign, page, width=width, height=height, scheme=scheme)
+    assert find_barriers(window) == []
+    assert find_unreachable(window) == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("SCREENSHOTS" not in os.environ, reason="SCREENSHOTS names no folder; `make screenshots` does")
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("width", [400, 900, 1440])
+def test_screenshots_of_all_pages(browser: Browser, address: str, campaign: str, width: int, scheme: str) -> None:
+    folder = Path(os.environ["SCREENSHOTS"])
+    folder.mkdir(parents=True, exist_ok=True)
+    for place, pages, kind in ((address, PAGES, "desk"), (campaign, CAMPAIGN, "campaign")):
+        for number, page in enumerate(pages):
+            window = show(browser, place, page, width=width, height=900, scheme=scheme)
+            window.wait_for_load_state("networkidle")
+            window.screenshot(path=folder / f"{kind}-{number:02d}-{width}-{scheme}.png")
+            window.context.close()
+
+
+@pytest.mark.slow
+def test_bands_and_stretch_stay_from_galaxy_to_galaxy(browser: Browser, campaign: str) -> None:
+    window = browser.window(has_touch=True)
+    window.goto(f"{campaign}/?who=Cy")
+    window.wait_for_selector("svg.over-picture text")
+    assert "north is 20°" in window.get_attribute("svg.over-picture", "aria-label")
+    assert "the bar is 10″" in window.get_attribute("svg.over-picture", "aria-label")
+    window.keyboard.press("w")
+    window.keyboard.press("e")
+    # By mouse; the keys are those of the answers again at once.
+    window.select_option("[data-pick=bands]", "g")
+    window.evaluate("() => document.getElementById('content').focus()")
+    wanted = "img[src*='bands=g&look=faint']"
+    window.wait_for_selector(wanted)
+    for _ in range(2):
+        old = now(window)
+        window.keyboard.press("1")
+        wait(window, old)
+        window.wait_for_selector(wanted)
+        assert window.input_value("[data-pick=look]") == "faint"
+        assert window.evaluate("() => document.getElementById('galaxy').complete")
+    window.keyboard.press("+")
+    window.wait_for_selector("img[src*='/native'][src*='bands=g']")
+    window.keyboard.press("r")
+    window.wait_for_selector("#galaxy:not([src*=look])")
 
 
 def begin(browser: Browser, address: str, who: str) -> Any:

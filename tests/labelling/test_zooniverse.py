@@ -17,6 +17,8 @@ from peculiar.labelling.database import Labels
 from peculiar.labelling.zooniverse import Chosen, Imported, export_manifest, import_classifications
 from peculiar.questions.question import Question, Tree
 from peculiar.sources import MemorySource, open_source
+from peculiar.sources.answers import read_votes
+from peculiar.sources.labels import told_questions
 
 SHELL = Tree("shell", (Question("shell", ("no_shell", "shell")),))
 
@@ -388,3 +390,15 @@ def test_a_manifest_leaves_out_what_cannot_be_read(tmp_path: Path, plain_picture
     for size in (0, 1025):
         with pytest.raises(UsageError, match=f"from 1 to 1024 pixels; received {size}"):
             export_manifest(source, tmp_path / "other", size=size)
+
+
+def test_reduced_tables_of_panoptes_aggregation_are_votes(tmp_path: Path) -> None:
+    path = tmp_path / "question_reducer_shell.csv"
+    path.write_text(
+        "subject_id,workflow_id,task,reducer_key,data.no,data.yes,data.aggregation_version\n"
+        "901,101,T0,default,3.0,1.0,4.1.0\n902,101,T0,default,,5.0,4.1.0\n"
+    )
+    question = Question("shell", ("no", "yes"), votes=("data.no", "data.yes"))
+    source = MemorySource([np.zeros((4, 4, 3), np.uint8)] * 2, ["901", "902"])
+    (voted,), (told,) = told_questions([source], [question], path, "subject_id")
+    assert read_votes(voted, told).shares.tolist() == [[0.75, 0.25], [0, 1]]

@@ -16,6 +16,7 @@ from peculiar.questions.question import (
     Question,
     Tree,
     find_tree,
+    question_file,
     question_for,
 )
 
@@ -358,3 +359,15 @@ def test_a_bad_question_says_what_is_wrong(tmp_path: Path, text: str, match: str
     path.write_text(text)
     with pytest.raises(LabelError, match=match):
         find_tree(str(path))
+
+
+@pytest.mark.parametrize("answers", [("no", "yes"), ('a "b"', "c\\d", "é ∞")])
+def test_a_question_is_the_same_after_it_was_a_file(tmp_path: Path, answers: tuple[str, ...]) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(question_file(Question("my kind", answers)), encoding="utf-8")
+    assert find_tree(str(path)).root == Question("my kind", answers)
+
+
+def test_a_question_with_one_answer_is_no_file() -> None:
+    with pytest.raises(LabelError, match="2 to 10 different answers are needed, received 1"):
+        question_file(Question("kind", ("yes",)))

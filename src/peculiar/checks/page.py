@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from peculiar.checks.check import open_examined
 from peculiar.checks.findings import CheckResult, Finding
-from peculiar.errors import DataError
+from peculiar.errors import DataError, LabelError
 from peculiar.files.writing import writing
 from peculiar.images.defects import Rule
 from peculiar.images.framing import Framing
+from peculiar.questions.question import QUESTIONS, question_file, question_for
 from peculiar.reports.page import Section, Strip, embedded, write_page
 from peculiar.sources.stream import decode_row
 from peculiar.tables.column import Column
@@ -32,7 +33,8 @@ _SIDE = 112
 def write_report(found: CheckResult, folder: Path, *, label: str | None = None) -> Path:
     """Write all findings as JSON and CSV, and ``index.html``, one file that shows the first of each kind.
 
-    ``findings.csv`` has a row for each galaxy of a finding, in their order, for ``peculiar label --only``.
+    ``findings.csv`` has a row for each galaxy of a finding, in their order, for ``peculiar label --only``, and
+    ``question.toml`` the classes as answers, unless a known question has them.
 
     Parameters
     ----------
@@ -61,12 +63,28 @@ def write_report(found: CheckResult, folder: Path, *, label: str | None = None) 
         table=[["finding", "count"], *([kind, f"{count:,}"] for kind, count in counts.items())] if counts else (),
     )
     if table and "pictures" not in found.skipped:
-        command = shlex.join(["peculiar", "label", str(found.data), "--only", str(table), "--in-order"])
-        text = ["Answer for the galaxies of these findings one by one, in this order, with the question of --question:"]
-        summary = replace(summary, text=[*summary.text, *text], code=command)
+        asked = _write_question(found, folder / "question.toml", label)
+        words = ["peculiar", "label", str(found.data), *asked, "--only", str(table), "--in-order"]
+        text = "Answer for the galaxies of these findings one by one, in this order"
+        text += ":" if asked else ", with a question of your own (--question):"
+        summary = replace(summary, text=[*summary.text, text], code=shlex.join(words))
     sections = [_section(kind, some, counts[kind], found, pictures) for kind, some in shown.items()]
     lead = f"{counted(len(found.ids), 'galaxy')}, looked at in {counted(round(found.seconds), 'second')}."
     return write_page(folder / "index.html", f"Check of {found.data.name}", lead, [summary, *sections])
+
+
+def _write_question(found: CheckResult, path: Path, label: str | None) -> list[str]:
+    """Return the option with the question that the labels answer, written as a file unless it is a known one."""
+    question = question_for(label or "class", {text for text in found.labels if text is not None})
+    if question.name in QUESTIONS:
+        return ["--question", question.name]
+    try:
+        text = question_file(question)
+    except LabelError:  # a single class, too many, or names that are no answers
+        return []
+    with writing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return ["--question", str(path)]
 
 
 def _write_findings(found: CheckResult, path: Path) -> Path | None:

@@ -5,6 +5,7 @@ network, in the columns of a catalogue. Questions whose answers lead to further 
 """
 
 import difflib
+import json
 import re
 import tomllib
 from collections import Counter
@@ -373,6 +374,21 @@ def find_tree(name: str) -> Tree:
     if name in TREES:
         return _read_tree(_TREES / f"{name}.toml")
     raise UnknownNameError("question", name, [*known, *TREES], "(for a question of your own, give a TOML file)")
+
+
+def question_file(question: Question) -> str:
+    """Return name and answers of a question as the TOML file that `find_tree` reads.
+
+    Raises
+    ------
+    LabelError
+        If a file cannot hold them: a single answer, more than ten, or texts that are too long.
+    """
+    told = {"name": question.name, "answers": list(question.answers)}
+    if problems := _faults(told, alone=True):
+        raise LabelError("; ".join(problems))
+    # A text or a list of texts in JSON is one in TOML as well.
+    return "".join(f"{key} = {json.dumps(value)}\n" for key, value in told.items())
 
 
 def read_toml(path: Path) -> dict[str, Any]:
