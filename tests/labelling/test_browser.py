@@ -231,7 +231,7 @@ def test_bands_and_stretch_stay_from_galaxy_to_galaxy(browser: Browser, campaign
         wait(window, old)
         window.wait_for_selector(wanted)
         assert window.input_value("[data-pick=look]") == "faint"
-        assert window.evaluate("() => document.getElementById('galaxy').complete")
+        window.wait_for_function("() => document.getElementById('galaxy').naturalWidth === 120")
     window.keyboard.press("+")
     window.wait_for_selector("img[src*='/native'][src*='bands=g']")
     window.keyboard.press("r")

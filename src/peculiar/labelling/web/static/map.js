@@ -188,7 +188,8 @@
     context.shadowColor = "#070a14";
     context.shadowBlur = 4;
     const along = (places) => { context.beginPath(); places.forEach(([ra, dec]) => context.lineTo(...toScreen(field, ...axis.place(ra, dec)))); context.stroke(); };
-    const rows = step(top - bottom, 4), columns = step(east - west, 4);
+    // Names of right ascensions stand side by side: none may touch the next.
+    const rows = step(top - bottom, 4), columns = STEPS.findLast((one) => one / (east - west) * W >= 64) || STEPS[0];
     for (let dec = Math.ceil(bottom / rows) * rows; dec <= top; dec += rows) {
       along(Array.from({ length: 33 }, (_, part) => [west + (east - west) * part / 32, dec]));
       const [, at] = toScreen(field, ...axis.place(east, dec));
