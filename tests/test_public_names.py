@@ -19,7 +19,7 @@ CONSTANTS = {"FOUR_CLASS", "CLEAN5", "ODD"}
 DOCUMENTED = sorted(set(peculiar.__all__) - CONSTANTS)
 
 # Commands that ask people or the network.
-UNATTENDED = {"label", "get_cutouts"}
+UNATTENDED = {"label", "open_desk", "Desk", "get_cutouts"}
 SLOW = {"demo", "Run", "export", "calibrate"}
 
 

@@ -85,6 +85,8 @@ def test_a_page_of_this_machine_shows_the_desk_in_a_frame(
             frame.locator("body").press("2")
             frame.locator("figcaption", has_text="1 seen").wait_for()
         browser.close()
+        # Chromium tells that a frame of another port may not take the focus by itself.
+        browser.wrong = [one for one in browser.wrong if "autofocusing" not in one]
     if not page:
         with Labels(tmp_path / "l.db") as labels:
             assert [one.answer for one in labels.current("odd")] == ["odd"]

@@ -31,9 +31,8 @@ class Desk:
     Examples
     --------
     >>> import peculiar
-    >>> with peculiar.open_desk("pictures", question="odd", db="answers.db") as desk:
-    ...     print(desk.address.partition("?")[0].rpartition(":")[0])
-    http://127.0.0.1
+    >>> with peculiar.open_desk("pictures", question="odd", db="answers.db") as desk:  # doctest: +SKIP
+    ...     print(desk.address)
     """
 
     def __init__(self, address: str, height: int, stop: Callable[[], None]) -> None:
@@ -108,8 +107,8 @@ def open_desk(
     Examples
     --------
     >>> import peculiar
-    >>> desk = peculiar.open_desk("pictures", question="odd", db="answers.db")
-    >>> desk.close()
+    >>> desk = peculiar.open_desk("pictures", question="odd", db="answers.db")  # doctest: +SKIP
+    >>> desk.close()  # doctest: +SKIP
     """
     stack = ExitStack()
     public = url or (lambda number: hub_url(os.environ, number))
