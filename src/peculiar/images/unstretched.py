@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from peculiar.errors import PictureError
 from peculiar.files.limits import PIXELS
-from peculiar.images.decode import compose_picture
+from peculiar.images.compose import compose_picture
 from peculiar.images.fits import Bands, choose_planes, find_planes, reporting_damage, wavelength
 from peculiar.images.fits_file import FitsFile, quietly
 from peculiar.images.stretch import Stretch, border, noise_stretch, sdss_stretch

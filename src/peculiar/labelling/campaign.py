@@ -10,7 +10,9 @@ from peculiar.files.places import place
 from peculiar.labelling.classifications import match
 from peculiar.questions.question import Question, Tree, read_toml
 from peculiar.sources.labels import LABEL_COLUMNS
-from peculiar.tables.reader import TableReader, entry_text, find_column
+from peculiar.tables.identifiers import entry_text
+from peculiar.tables.key_columns import find_column
+from peculiar.tables.reader import TableReader
 
 _MOST_ANSWERS, _MOST_EVERY, _MOST_NOTE = 1_000, 1_000, 2_000
 

@@ -9,7 +9,8 @@ from fastapi import Path as InPath
 from fastapi.responses import HTMLResponse, Response
 
 from peculiar.errors import LabelError, PictureError
-from peculiar.images.decode import decode_whole, read_encoded
+from peculiar.images.decode import decode_whole
+from peculiar.images.picture_file import read_encoded
 from peculiar.labelling.campaign import Entry
 from peculiar.labelling.web.identity import Me
 from peculiar.labelling.web.pages import Pages
