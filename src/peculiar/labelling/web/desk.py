@@ -57,10 +57,11 @@ class Desk:
     def _repr_html_(self) -> str:
         name, address = f"desk-{secrets.token_hex(4)}", html.escape(self.address)
         # Browsers send the cookie in a frame only if notebook and pages are under one host name.
+        place = json.dumps(self.address).replace("<", "\\u003c")
         script = (
-            f"(f => {{ if (location.hostname === 'localhost') {{ f.src = {json.dumps(self.address)}"
+            f"(f => {{ if (location.hostname === 'localhost') {{ f.src = {place}"
             f".replace('//127.0.0.1:', '//localhost:'); }} }})(document.getElementById('{name}'))"
-        ).replace("</", "<\\/")
+        )
         return (
             f'<iframe id="{name}" src="{address}" width="100%" height="{self.height}" title="Labelling pages" '
             f'style="border:1px solid #8884;border-radius:6px"></iframe><script>{script}</script>'
