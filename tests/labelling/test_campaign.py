@@ -1,4 +1,4 @@
-"""Campaigns: answers a galaxy, known galaxies among the others, feedback, and the field guide."""
+"""Campaigns: answers per galaxy, known galaxies among the others, feedback, and the field guide."""
 
 import itertools
 import re

@@ -1,4 +1,4 @@
-"""Campaigns of several annotators: answers a galaxy, known galaxies and a field guide, from the file of a question."""
+"""Campaigns of several annotators: answers per galaxy, known galaxies and a field guide, from a question's file."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
