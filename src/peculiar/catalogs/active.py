@@ -31,9 +31,17 @@ _POOL = 4
 # a single one does not generalise.
 _STRENGTH = 0.1
 
-# With fewer than five galaxies of an answer in the random sample a score means nothing; with fewer than ten, too little
-# to advise stopping.
-_RESAMPLES, _FEWEST, _ENOUGH = 400, (5, 10), 0.01
+# Bootstrap samples of the interval of a score.
+_RESAMPLES = 400
+
+# With fewer galaxies of an answer in the random sample a score means nothing, or too little to advise stopping.
+_FEWEST_TO_SCORE, _FEWEST_TO_STOP = 5, 10
+
+# Increase of the score below which more answers hardly help.
+_ENOUGH = 0.01
+
+# Number of galaxies that are chosen ahead: enough for several annotators while the committee is fitted.
+_AHEAD = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,17 +217,17 @@ class Progress:
         Number of answers that the head was fitted to.
     tested : int
         Number of answers that it is scored on.
-    score : float or None
+    advice : str
+        Whether to go on, and why, in words.
+    score : float, optional
         Average precision, mean over the answers in `scored`; None if undefined.
-    low, high : float or None
+    low, high : float, optional
         Its 95 % bootstrap interval.
-    gain, gain_high : float or None
+    gain, gain_high : float, optional
         Increase of the score from the second half of the answers, and the upper end of its interval.
     may_stop : bool
         Whether the second half of the answers raised the score by at most 0.01, so that as many answers again would
         hardly help.
-    advice : str
-        Whether to go on, and why, in words.
     scored : tuple of str
         The answers that the score is the mean of: those that the head was fitted to and of which the random sample has
         enough.
@@ -227,13 +235,13 @@ class Progress:
 
     learned: int
     tested: int
-    score: float | None
-    low: float | None
-    high: float | None
-    gain: float | None
-    gain_high: float | None
-    may_stop: bool
     advice: str
+    score: float | None = None
+    low: float | None = None
+    high: float | None = None
+    gain: float | None = None
+    gain_high: float | None = None
+    may_stop: bool = False
     scored: tuple[str, ...] = ()
 
 
@@ -260,18 +268,17 @@ def measure(
     seed : int
         Of the bootstrap.
     """
-    sizes = len(labels), len(apart_labels)
+    learned, tested = len(labels), len(apart_labels)
     counts = np.bincount(apart_labels, minlength=len(answers))
     if committee is None:
-        return Progress(*sizes, None, None, None, None, None, False, "two different answers are needed to fit a head")
-    asked = np.arange(len(answers))[np.isin(np.arange(len(answers)), labels)]
+        return Progress(learned, tested, "two different answers are needed to fit a head")
+    asked = np.unique(labels)
     rarest = int(asked[np.argmin(counts[asked])])
-    advice = f"too early to say: {counts[rarest]} of the {sizes[1]} in the random sample are {answers[rarest]}"
-    scored = asked[(counts[asked] >= _FEWEST[0]) & (sizes[1] - counts[asked] >= _FEWEST[0])]
+    early = f"too early to say: {counts[rarest]} of the {tested} in the random sample are {answers[rarest]}"
+    scored = asked[(counts[asked] >= _FEWEST_TO_SCORE) & (tested - counts[asked] >= _FEWEST_TO_SCORE)]
     if not len(scored):
-        advice += f"; a score needs {_FEWEST[0]} of one answer and {_FEWEST[0]} of others"
-        return Progress(*sizes, None, None, None, None, None, False, advice)
-    names = tuple(answers[one] for one in scored)
+        advice = f"{early}; a score needs {_FEWEST_TO_SCORE} of one answer and {_FEWEST_TO_SCORE} of others"
+        return Progress(learned, tested, advice)
     half = labels[: len(labels) // 2]
     before = fit_committee(vectors[: len(half)], half, len(answers)) if len(np.unique(half)) > 1 else None
     chances = [one.probabilities(apart) for one in (committee, before) if one is not None]
@@ -285,18 +292,20 @@ def measure(
     if before is not None:
         gains = found[:, 0] - found[:, 1]
         gain, gain_high = float(gains[0]), float(np.nanquantile(gains[1:], 0.975))
-    if counts[rarest] < _FEWEST[1]:
-        advice += f"; the advice to stop needs {_FEWEST[1]} of each answer"
-        return Progress(*sizes, score, low, high, gain, gain_high, False, advice, names)
-    if gain is None or gain_high is None or gain_high > _ENOUGH:
-        hint = (
-            ""
-            if gain_high is None
-            else f": the second half of the answers may have raised the score by up to {gain_high:.3f}"
+    may_stop = False
+    if counts[rarest] < _FEWEST_TO_STOP:
+        advice = f"{early}; the advice to stop needs {_FEWEST_TO_STOP} of each answer"
+    elif gain is None or gain_high is None:
+        advice = "go on"
+    elif gain_high > _ENOUGH:
+        advice = f"go on: the second half of the answers may have raised the score by up to {gain_high:.3f}"
+    else:
+        may_stop = True
+        advice = (
+            f"you may stop: the second half of the answers changed the score by {gain:+.3f}, at most {gain_high:+.3f}"
         )
-        return Progress(*sizes, score, low, high, gain, gain_high, False, f"go on{hint}", names)
-    advice = f"you may stop: the second half of the answers changed the score by {gain:+.3f}, at most {gain_high:+.3f}"
-    return Progress(*sizes, score, low, high, gain, gain_high, True, advice, names)
+    names = tuple(answers[one] for one in scored)
+    return Progress(learned, tested, advice, score, low, high, gain, gain_high, may_stop, names)
 
 
 def mean_precision(labels: NDArray[np.integer], chances: NDArray[np.floating], answers: Iterable[int]) -> float:
@@ -437,7 +446,3 @@ class Loop:
         """Wait until a running fit is done."""
         if self._worker is not None:
             self._worker.join()
-
-
-# Number of galaxies that are chosen ahead: enough for several annotators while the committee is fitted.
-_AHEAD = 200

@@ -33,8 +33,10 @@ MOST = 100_000
 
 PAGE = "index.html"
 
-# A column of text with more values than these has no boxes to tick.
+# JavaScript's numbers skip integers beyond, such as identifiers of other surveys.
 _MOST_INTEGER = 2**53 - 1
+
+# A column of text with more values has no boxes to tick.
 _MOST_CATEGORIES = 60
 
 _A_FOLDER = 1000
@@ -150,8 +152,7 @@ def publish(
         for format in ("parquet", "csv"):
             write_table(folder / f"catalog.{format}", format, columns, table.to_batches(), chosen.notes)
         _write_page(folder, title or Path(whole.name).stem, chosen, command, axes)
-        credits = [one for one in chosen.notes.get("credits", "").split("; ") if one]
-        (folder / "citation.bib").write_text(_citation(chosen.notes, credits), encoding="utf-8")
+        (folder / "citation.bib").write_text(_citation(chosen.notes), encoding="utf-8")
     return Published(out, len(ids), tuple(ids[row] for row in missing))
 
 
@@ -165,7 +166,6 @@ def _write_pictures(
     for number in range(0, len(ids), _A_FOLDER):
         (folder / "pictures" / f"{number // _A_FOLDER:03}").mkdir(parents=True)
     missing = set(range(len(ids)))
-
     asked: dict[str, str] = {}
 
     def found() -> Iterator[Row]:
@@ -216,7 +216,6 @@ def _column(column: Column, values: pa.ChunkedArray) -> dict[str, Any]:
         digits = 9 if kind == pa.float64() or pa.types.is_integer(kind) else 5
         numbers = [_number(one, digits) for one in values.to_pylist()]
         known = [one for one in numbers if one is not None]
-        # JavaScript's numbers skip integers beyond 2^53, such as identifiers of other surveys.
         exact = not pa.types.is_integer(kind) or max(map(abs, known), default=0) <= _MOST_INTEGER
         if column.name != "id" and known and exact:
             return {**about, "kind": "number", "values": numbers, "low": min(known), "high": max(known)}
@@ -250,7 +249,7 @@ def _write_page(folder: Path, title: str, chosen: Catalog, command: str, axes: S
         count=counted(len(chosen), "galaxy"),
         map_title="The similarity map" if axes == ["x", "y"] else "The sky",
         axes=" and ".join(axes),
-        credits=[one for one in notes.get("credits", "").split("; ") if one],
+        credits=_credits(notes),
         facts={**facts, **searched, **({"command": command} if command else {})},
     )
     (folder / PAGE).write_text(page, encoding="utf-8")
@@ -258,7 +257,11 @@ def _write_page(folder: Path, title: str, chosen: Catalog, command: str, axes: S
         (folder / file).write_bytes(resources.files("peculiar.catalogs").joinpath("published", file).read_bytes())
 
 
-def _citation(notes: Mapping[str, str], credits: Iterable[str]) -> str:
+def _credits(notes: Mapping[str, str]) -> list[str]:
+    return [one for one in notes.get("credits", "").split("; ") if one]
+
+
+def _citation(notes: Mapping[str, str]) -> str:
     """Return BibTeX of the software and the model; data that have no entry of their own are notes."""
     version = metadata.version("peculiar")
     lines = [
@@ -268,10 +271,13 @@ def _citation(notes: Mapping[str, str], credits: Iterable[str]) -> str:
         f"  version = {{{version}}},",
     ]
     if digest := notes.get(MODEL_NOTE):
-        name = re.sub(r"[{}\\]", "", notes.get(NAME_NOTE, ""))
-        lines.append(f"  note = {{Model {name} {digest}}},")
+        lines.append(f"  note = {{Model {_plain(notes.get(NAME_NOTE, ''))} {digest}}},")
     lines += ["}", ""]
-    told = [re.sub(r"[{}\\]", "", one) for one in credits]
-    for number, credit in enumerate(told, 1):
-        lines += [f"@misc{{source{number},", f"  note = {{{credit}}},", "}", ""]
+    for number, credit in enumerate(_credits(notes), 1):
+        lines += [f"@misc{{source{number},", f"  note = {{{_plain(credit)}}},", "}", ""]
     return "\n".join(lines)
+
+
+def _plain(text: str) -> str:
+    """Return text without the signs that BibTeX reads as its own."""
+    return re.sub(r"[{}\\]", "", text)

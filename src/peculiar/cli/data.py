@@ -22,6 +22,7 @@ from peculiar.cli.options import (
     RaColumn,
     StampSize,
     already,
+    listed,
     producing,
 )
 from peculiar.cli.progress import counting, stopping
@@ -147,7 +148,7 @@ def data_get(
     if name not in NAMES:
         raise UnknownNameError("data set", name, NAMES)
     check_suffix(target, NAMES[name])
-    chosen: dict[str, Any] = {"looks": _listed(look), "features": _listed(feature), "context": frame_width}
+    chosen: dict[str, Any] = {"looks": listed(look), "features": listed(feature), "context": frame_width}
     with producing(context, target) as request:
         if already(request, target, as_json=as_json):
             return
@@ -157,10 +158,6 @@ def data_get(
         print_json({"written": str(target), "already": False})
     else:
         out.print(f"Written to {target}")
-
-
-def _listed(names: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in names.split(",") if name.strip())
 
 
 def _get_cutouts(catalog: Path, folder: Path, survey: str, options: dict[str, Any], *, as_json: bool) -> None:

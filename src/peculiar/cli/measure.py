@@ -5,9 +5,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from peculiar.cli.options import DataFiles, DecColumn, Detect, IdColumn, Json, Overwrite, Positions, RaColumn, StampSize
+from peculiar.cli.options import (
+    Dask,
+    DataFiles,
+    DecColumn,
+    Detect,
+    IdColumn,
+    Json,
+    Overwrite,
+    Positions,
+    RaColumn,
+    Restart,
+    StampSize,
+    listed,
+)
 from peculiar.cli.progress import bar
-from peculiar.cli.terminal import err, out, print_json, print_unreadable
+from peculiar.cli.terminal import out, print_failures, print_json, print_unreadable
 from peculiar.text import counted
 
 if TYPE_CHECKING:
@@ -62,10 +75,7 @@ def measure(
     keep: Annotated[
         str, typer.Option(help="Columns of the data to copy into the table, separated by commas: mag,z,tile.")
     ] = "",
-    dask: Annotated[
-        str | None,
-        typer.Option(help="Use a Dask cluster: address of its scheduler, or local to start one.", show_default=False),
-    ] = None,
+    dask: Dask = None,
     shard_rows: Annotated[
         int | None,
         typer.Option(
@@ -76,7 +86,7 @@ def measure(
     workers: Annotated[
         int | None, typer.Option(help="Number of processes; default: one per core.", show_default=False)
     ] = None,
-    restart: Annotated[bool, typer.Option("--restart", help="Start over, ignoring earlier results.")] = False,
+    restart: Restart = False,
     overwrite: Overwrite = False,
     partial: Annotated[
         bool, typer.Option("--partial", help="Write the table even if parts of the data cannot be read.")
@@ -101,7 +111,7 @@ def measure(
                 deblend=deblend,
                 subtract_sky=not keep_sky,
                 multimode=multimode,
-                keep=[name.strip() for name in keep.split(",") if name.strip()],
+                keep=listed(keep),
                 id=id_column,
                 ra=ra,
                 dec=dec,
@@ -137,12 +147,6 @@ def _print(summary: "Summary", file: Path) -> None:
     out.print(f"{counted(tally.rows, 'galaxy')}{earlier}{pace}")
     if tally.flagged:
         out.print(f"flagged: {', '.join(f'{name} {count:,}' for name, count in tally.flagged.items())}")
-    for name, reason in summary.failed.items():
-        err.print(f"{name} failed: {reason}")
     if file.exists():
         out.print(f"The measures are in {file}")
-    if summary.failed:
-        err.print(
-            f"failed parts of the data: {len(summary.failed):,}; repair them, and the same command continues with the "
-            "rest. --partial writes the table without them"
-        )
+    print_failures(summary, "table")

@@ -90,12 +90,11 @@ DecColumn = Annotated[
     typer.Option("--dec", help="Column of declinations of a table; default: found by name.", show_default=False),
 ]
 Size = Annotated[int, typer.Option(help="Side of the pictures that the network sees, in pixels.")]
-Crop = Annotated[
-    str,
-    typer.Option(
-        help="Crop of the pictures: whole (the largest square), galaxy (a square around it), or pixels in the middle."
-    ),
+Dask = Annotated[
+    str | None,
+    typer.Option(help="Use a Dask cluster: address of its scheduler, or local to start one.", show_default=False),
 ]
+Restart = Annotated[bool, typer.Option("--restart", help="Start over, ignoring earlier results.")]
 
 
 def _use_device(context: typer.Context, name: str) -> str:
@@ -210,6 +209,11 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
 # Options that do not affect the content of the output, and those that name it.
 _INDIFFERENT = {"overwrite", "as_json", "workers", "rate", "fail_on"}
 _WHERE = {"file", "folder", "target", "sheet", "curve", "fix", "annotators"}
+
+
+def listed(names: str) -> tuple[str, ...]:
+    """Return names that are separated by commas."""
+    return tuple(name.strip() for name in names.split(",") if name.strip())
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import typer
 
 from peculiar.cli.options import (
     Bands,
+    Dask,
     DataFiles,
     DecColumn,
     Detect,
@@ -17,11 +18,13 @@ from peculiar.cli.options import (
     Overwrite,
     Positions,
     RaColumn,
+    Restart,
     StampSize,
     Views,
+    listed,
 )
 from peculiar.cli.progress import bar
-from peculiar.cli.terminal import err, out, print_json, print_unreadable
+from peculiar.cli.terminal import err, out, print_failures, print_json, print_unreadable
 from peculiar.text import counted
 
 if TYPE_CHECKING:
@@ -53,10 +56,7 @@ def predict(
     dec: DecColumn = None,
     stamp_size: StampSize = "128px",
     bands: Bands = "",
-    dask: Annotated[
-        str | None,
-        typer.Option(help="Use a Dask cluster: address of its scheduler, or local to start one.", show_default=False),
-    ] = None,
+    dask: Dask = None,
     shard_rows: Annotated[
         int | None,
         typer.Option(
@@ -82,7 +82,7 @@ def predict(
         typer.Option(help="Number of processes; default: one per core, or one for a GPU.", show_default=False),
     ] = None,
     device: Device = "auto",
-    restart: Annotated[bool, typer.Option("--restart", help="Start over, ignoring earlier results.")] = False,
+    restart: Restart = False,
     overwrite: Overwrite = False,
     partial: Annotated[
         bool, typer.Option("--partial", help="Write the catalogue even if parts of the data cannot be read.")
@@ -105,7 +105,7 @@ def predict(
                 views=views,
                 crop=crop,
                 fast=fast,
-                keep=[name.strip() for name in keep.split(",") if name.strip()],
+                keep=listed(keep),
                 positions=positions,
                 detect=detect,
                 stamp_size=stamp_size,
@@ -152,12 +152,6 @@ def _print(summary: "Summary", file: Path) -> None:
     if unlike:
         galaxies = counted(unlike, "galaxy", "look", "looks")
         out.print(f"{galaxies} unlike the training set (ood > 1; about 5 % of ordinary galaxies do)")
-    for name, reason in summary.failed.items():
-        err.print(f"{name} failed: {reason}")
     if file.exists():
         out.print(f"The catalogue is in {file}")
-    if summary.failed:
-        err.print(
-            f"failed parts of the data: {len(summary.failed):,}; repair them, and the same command continues with the "
-            "rest. --partial writes the catalogue without them"
-        )
+    print_failures(summary, "catalogue")

@@ -6,13 +6,16 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from peculiar.cli import PipeClosed
 from peculiar.errors import PeculiarWarning
 from peculiar.text import shown, width
+
+if TYPE_CHECKING:
+    from peculiar.catalogs.tally import Summary
 
 
 class _Terminal(Console):
@@ -88,6 +91,17 @@ def print_unreadable(problems: Mapping[str, str], count: int, work: str = "read"
         err.print(f"{id_} cannot be {work}: {reason}")
     if count > len(listed):
         err.print(f"and {count - len(listed):,} more cannot be {work}")
+
+
+def print_failures(summary: "Summary", output: str) -> None:
+    """Print which parts of the data failed, why, and how to continue; `output` is the kind of output: "table"."""
+    for name, reason in summary.failed.items():
+        err.print(f"{name} failed: {reason}")
+    if summary.failed:
+        err.print(
+            f"failed parts of the data: {len(summary.failed):,}; repair them, and the same command continues with the "
+            f"rest. --partial writes the {output} without them"
+        )
 
 
 def print_json(value: Any) -> None:
