@@ -207,7 +207,7 @@ def _serve(reader: str, megabytes: int) -> None:
     )
     limited = False
     for line in sys.stdin:
-        told = _outcome(read, Path(json.loads(line)))
+        told = outcome(read, Path(json.loads(line)))
         if connections:
             told = f"fault: {'; '.join(connections)}"
             connections.clear()
@@ -220,7 +220,7 @@ def _serve(reader: str, megabytes: int) -> None:
         answers.flush()
 
 
-def _outcome(read: Callable[[Path], object], file: Path) -> str:
+def outcome(read: Callable[[Path], object], file: Path) -> str:
     from peculiar.errors import PeculiarError
 
     try:

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.main import get_command
 
+from peculiar.cli import app
 from peculiar.labelling.database import Event, Labels
 from peculiar.questions.question import FOUR_CLASS
 
@@ -43,7 +45,20 @@ LONG = {
         "v/verification.json", "--purity 0.8",
     ),
     "calibrate": ("calibrate survey.parquet --model model.onnx --out OUT", "r.onnx", "--scores scores.json"),
+    "compare": (
+        "compare catalog.parquet catalog.parquet --labels survey.parquet --label four_class --out OUT",
+        "w/comparison.json", "--seed 3",
+    ),
 }  # fmt: skip
+# Commands that write and are tried elsewhere, or what they write goes through that of another command.
+ELSEWHERE = {
+    "train": "exercise/test_train.py: a_full_disk_leaves_the_last_whole_epoch, and test_kills.py",
+    "demo": "runs train and evaluate",
+    "measure": "shards and ledger of predict",
+    "publish": "catalogs/test_publish.py: what_cannot_be_published_is_refused_and_leaves_nothing",
+    "labels manifest": "folders as those of publish",
+    **dict.fromkeys(("search odd", "search similar", "search anomalies"), "as search query"),
+}
 
 Call = Callable[..., tuple[int, str]]
 
@@ -148,6 +163,26 @@ def check(line: str, target: str, more: str, what: str, call: Call) -> None:
     status, said = call(f"{line} {more} --overwrite", out)
     assert status == 0, said
     assert path.stat().st_mtime_ns > written
+
+
+def commands(group: Any, before: str = "") -> dict[str, set[str]]:
+    """Return the options and arguments of all commands, by their words."""
+    found: dict[str, set[str]] = {}
+    for name, one in group.commands.items():
+        words = f"{before} {name}".strip()
+        found |= (
+            commands(one, words)
+            if hasattr(one, "commands")
+            else {words: {opt.strip("-") for param in one.params for opt in param.opts}}
+        )
+    return found
+
+
+def test_every_command_that_writes_is_tried() -> None:
+    writing = {name for name, given in commands(get_command(app)).items() if given & {"out", "fix", "sheet"}}
+    tried = [line.replace("search catalog", "search query catalog") for line, *_ in (QUICK | LONG).values()]
+    missed = {name for name in writing if not any(f"{line} ".startswith(f"{name} ") for line in tried)}
+    assert missed == set(ELSEWHERE)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full, which stands in for a full disk")

@@ -124,7 +124,9 @@ def test_a_model_file_that_is_damaged_is_found() -> None:
     shutil.copy(load_model().path, "model.onnx")
     assert problems("model.onnx") == []
     cut(Path("model.onnx"))
-    assert problems("model.onnx")
+    (found,) = check_files("model.onnx")
+    assert found.problems
+    assert not any("model.onnx" in problem for problem in found.problems)  # the name of the file stands before them
 
 
 def test_a_database_of_answers_that_is_damaged_is_found() -> None:

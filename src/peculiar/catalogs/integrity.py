@@ -189,7 +189,7 @@ def _open_model(found: CheckedFile) -> None:
     try:
         load_model(found.path)
     except PeculiarError as error:
-        found.problems.append(str(error))
+        found.problems.append(str(error).removeprefix(f"{found.path} "))
 
 
 def _ask_database(found: CheckedFile) -> None:

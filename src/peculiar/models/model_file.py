@@ -60,7 +60,7 @@ class Answers:
     """
 
     probabilities: dict[str, NDArray[np.float32]]
-    embedding: NDArray[np.float32]
+    embedding: NDArray[np.float32] = field(repr=False)
     concentrations: dict[str, NDArray[np.float32]] = field(default_factory=dict)
 
 
