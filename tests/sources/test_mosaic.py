@@ -21,7 +21,7 @@ from peculiar.catalogs.tally import Flag
 from peculiar.cli import app
 from peculiar.errors import DataError, NotFoundError, UnknownNameError, UsageError
 from peculiar.images.framing import Framing
-from peculiar.images.stamps import Field, layers_of
+from peculiar.images.stamps import Field, Layer
 from peculiar.images.stretch import Stretch
 from peculiar.models.model_file import load_model
 from peculiar.sources import MosaicSource, open_mosaic
@@ -37,6 +37,11 @@ PLACES = [(100.0, 80.0), (333.3, 250.7), (249.5, 199.5), (410.2, 90.4)]
 def mosaic(path: Path, wcs: WCS, places: list[tuple[float, float]] = PLACES) -> Path:
     bands = {band: planted(SHAPE, places, seed=n) for n, band in enumerate("gri")}
     return write_bands(path, bands, wcs, BUNIT="nanomaggy")
+
+
+def field_of(path: Path) -> Field:
+    with fits.open(path) as hdus:
+        return Field([Layer(path, number) for number, hdu in enumerate(hdus) if hdu.data is not None])
 
 
 def written(path: Path, ra: list[object], dec: list[object], **columns: list[object]) -> Path:
@@ -74,7 +79,7 @@ def test_a_galaxy_comes_out_in_the_middle(tmp_path: Path, kind: str) -> None:
 def test_stamps_equal_those_of_astropy(tmp_path: Path, side: int) -> None:
     wcs = sky(shape=SHAPE, sip=2.0, turn=20.0)
     path = mosaic(tmp_path / "m.fits", wcs)
-    field = Field(layers_of([path]))
+    field = field_of(path)
     assert field.names == ("i", "r", "g")
     rng = np.random.default_rng(3)
     with fits.open(path) as hdus:
@@ -90,7 +95,7 @@ def test_stamps_equal_those_of_astropy(tmp_path: Path, side: int) -> None:
 
 def test_places_equal_those_of_astropy(tmp_path: Path) -> None:
     wcs = sky(shape=SHAPE, sip=3.0, turn=120.0)
-    field = Field(layers_of([mosaic(tmp_path / "m.fits", wcs)]))
+    field = field_of(mosaic(tmp_path / "m.fits", wcs))
     pixels = np.random.default_rng(1).uniform((0, 0), SHAPE[::-1], (500, 2))
     np.testing.assert_allclose(field.sky.place(*wcs.all_pix2world(pixels, 0).T), pixels, atol=1e-3)
     far = field.sky.place(np.array([330.0, 150.0, 20.0]), np.array([-2.0, 80.0, 0.0]))
@@ -172,7 +177,7 @@ def test_every_way_of_storage(tmp_path: Path, kind: str, caplog: pytest.LogCaptu
 def test_a_cube_with_distortions(tmp_path: Path) -> None:
     wcs = sky(shape=SHAPE, sip=3.0, turn=20.0)
     fits.PrimaryHDU(np.stack([planted(SHAPE, PLACES)] * 3), header(wcs)).writeto(tmp_path / "m.fits")
-    field = Field(layers_of([tmp_path / "m.fits"]))
+    field = field_of(tmp_path / "m.fits")
     np.testing.assert_allclose(field.sky.place(*wcs.all_pix2world(PLACES, 0).T), PLACES, atol=1e-3)
 
 
@@ -197,7 +202,7 @@ def test_positions_that_cannot_be_used_come_first(tmp_path: Path) -> None:
 
 
 def test_a_plain_mosaic_is_mapped_not_read(tmp_path: Path) -> None:
-    field = Field(layers_of([mosaic(tmp_path / "m.fits", sky(shape=SHAPE))]))
+    field = field_of(mosaic(tmp_path / "m.fits", sky(shape=SHAPE)))
     assert all(isinstance(plane.stored.base, np.memmap) for plane in field._planes)
 
 

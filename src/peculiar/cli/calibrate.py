@@ -5,17 +5,7 @@ from typing import Annotated
 
 import typer
 
-from peculiar.cli.options import (
-    Device,
-    IdColumn,
-    Labels,
-    ModelOut,
-    Overwrite,
-    Scores,
-    already,
-    producing,
-    read_scores,
-)
+from peculiar.cli.options import Device, IdColumn, Labels, ModelOut, Overwrite, Scores, already, producing, read_scores
 from peculiar.cli.progress import counting
 from peculiar.cli.terminal import out
 from peculiar.errors import extra

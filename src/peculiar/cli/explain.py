@@ -6,17 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from peculiar.cli.options import (
-    DataFiles,
-    Device,
-    IdColumn,
-    Json,
-    Label,
-    ModelOrRun,
-    Overwrite,
-    Views,
-    producing,
-)
+from peculiar.cli.options import DataFiles, Device, IdColumn, Json, Label, ModelOrRun, Overwrite, Views, producing
 from peculiar.cli.progress import counting
 from peculiar.cli.terminal import out, print_json
 from peculiar.errors import UsageError, extra

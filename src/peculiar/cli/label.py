@@ -6,16 +6,7 @@ from typing import Annotated
 import typer
 
 from peculiar.cli.help import Group, with_examples
-from peculiar.cli.options import (
-    DataFiles,
-    Device,
-    Embeddings,
-    EmbeddingsId,
-    IdColumn,
-    Overwrite,
-    already,
-    producing,
-)
+from peculiar.cli.options import DataFiles, Device, Embeddings, EmbeddingsId, IdColumn, Overwrite, already, producing
 from peculiar.cli.terminal import out
 from peculiar.errors import UsageError, extra
 from peculiar.text import counted

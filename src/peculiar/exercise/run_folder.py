@@ -12,16 +12,7 @@ from peculiar.exercise.layers import Floats, softmax
 from peculiar.exercise.network import Network
 from peculiar.exercise.weights import read_weights
 from peculiar.files.places import on_this_machine
-from peculiar.files.run_files import (
-    BEST,
-    HISTORY,
-    LAST,
-    RECORD,
-    SCORES,
-    SPLIT,
-    Origin,
-    wrong_values,
-)
+from peculiar.files.run_files import BEST, HISTORY, LAST, RECORD, SCORES, SPLIT, Origin, wrong_values
 from peculiar.images.framing import Framing
 from peculiar.questions.question import Question
 from peculiar.sources.given import framed_batches

@@ -4,7 +4,7 @@ import itertools
 import logging
 import math
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -250,21 +250,6 @@ def _sampled(plane: Pixels, window: tuple[slice, slice]) -> NDArray[Any]:
     except PictureError:  # a damaged tile affects only the stamps on it
         sides = (len(range(*part.indices(length))) for part, length in zip(window, plane.shape, strict=True))
         return np.full(math.prod(sides), np.nan, np.float32)
-
-
-def layers_of(paths: Iterable[Path]) -> list[Layer]:
-    """Return all images of files, without companions.
-
-    Raises
-    ------
-    DataError
-        If a file cannot be read.
-    """
-    layers = []
-    for path in paths:
-        with quietly(), FitsFile(path, headers_only=True) as file:
-            layers += [Layer(path, number) for number, _ in find_images(file)]
-    return layers
 
 
 def sky_centre(path: Path) -> tuple[float, float] | None:

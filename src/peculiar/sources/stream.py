@@ -14,10 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from peculiar.errors import (
-    PictureError,
-    UnknownNameError,
-)
+from peculiar.errors import PictureError, UnknownNameError
 from peculiar.files.digests import digest_of_state
 from peculiar.files.limits import AHEAD_BYTES
 from peculiar.files.places import at_once, full, is_remote

@@ -20,31 +20,7 @@ Aim = Literal["purity", "completeness"]
 
 @dataclass(frozen=True, repr=False)
 class Outcome:
-    """Purity and completeness of a catalogue above each threshold of a score.
-
-    Parameters
-    ----------
-    catalog : Catalog
-    score : str
-        The column.
-    answer : str
-        What a true galaxy is: the answer whose probability the score is, or the name of the score.
-    where : str or None
-        The condition on the galaxies that count.
-    aim : {"purity", "completeness"}
-    wanted : float
-        The promised purity or completeness, 0 to 1.
-    cells : Cells
-        The answers, counted by score.
-    curves : Curves
-        Purity, completeness and number of true ones by threshold.
-    number : int or None
-        Of the lowest threshold that keeps the promised purity, or the highest that keeps the completeness; None if no
-        threshold does.
-    notes : list of str
-        Remarks on the galaxies and answers.
-    seed : int
-    """
+    """Figures of a verification; see `peculiar.verification.verify.Verification` for the attributes."""
 
     catalog: Catalog
     score: str
