@@ -48,6 +48,18 @@ def test_a_desk_serves_until_it_is_closed(tiny_survey: Path, tmp_path: Path, mon
         urllib.request.urlopen(desk.address, timeout=20)
 
 
+@pytest.mark.allow_hosts(["127.0.0.1"])
+def test_a_desk_of_this_machine_may_do_without_a_token(
+    tiny_survey: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with peculiar.open_desk(tiny_survey, question="odd", db=tmp_path / "l.db", token=False) as desk:
+        assert desk.address.endswith("/")
+    monkeypatch.setenv("JUPYTERHUB_SERVICE_PREFIX", "/user/ada/")
+    monkeypatch.setenv("JUPYTERHUB_PUBLIC_URL", "https://hub.example.org/user/ada/")
+    with pytest.raises(UsageError, match="can be reached by others"):
+        peculiar.open_desk(tiny_survey, question="odd", db=tmp_path / "l.db", token=False)
+
+
 def test_an_address_cannot_leave_its_place_in_the_cell() -> None:
     shown = Desk("http://127.0.0.1:1/?a=\"><script>'</script>", 100, lambda: None)._repr_html_()
     assert shown.count("<script>") == shown.count("</script>") == 1

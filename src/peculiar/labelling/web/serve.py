@@ -211,11 +211,8 @@ def ready(
     if not token and host not in LOOPBACK:
         message = f"other machines can reach {host} and could use the pages without a token; leave out --no-token"
         raise UsageError(message)
-    if url is not None and not token:
-        message = f"{url} can be reached by others, who could use the pages without a token; leave out --no-token"
-        raise UsageError(message)
-    if isinstance(url, str):
-        Public.parse(url)
+    if isinstance(url, str):  # before anything is opened
+        _public(url, token)
     with Labels(db) as labels:
         if embeddings is not None and pictures is None:
             message = "embeddings of another network are for a catalogue; give it, and its pictures (--pictures DATA)"
@@ -244,7 +241,7 @@ def ready(
         try:
             number = listening.getsockname()[1]
             told = url(number) if callable(url) else url
-            public = None if told is None else Public.parse(told)
+            public = None if told is None else _public(told, token)
             shown = f"[{host}]" if ":" in host else host
             place = f"http://{shown}:{number}" if public is None else public.origin + public.root
             root = "" if public is None else public.root
@@ -265,6 +262,14 @@ def ready(
             session.pictures.close()
             if session.loop is not None:
                 session.loop.wait()
+
+
+def _public(url: str, token: bool) -> Public:
+    """Return the address of a proxy; raises `UsageError` if it is none, or if there is no token."""
+    if not token:
+        message = f"{url} can be reached by others, who could use the pages without a token; leave out --no-token"
+        raise UsageError(message)
+    return Public.parse(url)
 
 
 def open_session(
