@@ -23,9 +23,10 @@ from peculiar.errors import (
 from peculiar.files import run_files
 from peculiar.models.model_file import load_model
 from peculiar.models.seen import SEEN, Seen
+from peculiar.training import classes as training_classes
 from peculiar.training import fine_tuning
 from peculiar.training.held_out import Comparison
-from peculiar.training.recipe import read_record
+from peculiar.training.recipe import PAGE, read_record
 from peculiar.training.run import Run
 from peculiar.training.train import train
 from peculiar.training.watch import Watcher
@@ -303,3 +304,18 @@ def test_a_run_of_other_galaxies_is_not_resumed(classes: Path, tiny_model: Path)
     (classes / "flat" / "sim-001.png").unlink()
     with pytest.raises(RunError, match=r"it was trained on other galaxies \(0 are new, 1 are gone\)"):
         train(classes, "run", resume=True, **words)
+
+
+def test_a_run_without_its_page_is_not_finished(
+    classes: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words: dict[str, Any] = {"start": tiny_model, "fine_tune": "never", "resume": True, "verbose": False}
+
+    def killed(*_: object) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as changed, pytest.raises(SystemExit):
+        changed.setattr(training_classes, "write_outcome", killed)
+        train(classes, "run", **words)
+    train(classes, "run", **words)
+    assert (Path("run") / PAGE).is_file()

@@ -249,8 +249,7 @@ def _write_head(task: Task, galaxies: Embedded, parts: Parts, head: Head, pairs:
 
 
 def _write(task: Task, outcome: Outcome, *, finished: bool) -> None:
-    """Write the scores and the page."""
-    write_result(task.folder, outcome.as_dict() | {"finished": finished})
+    """Write the page and the scores; these come last, because by them a run counts as finished."""
     wanted = {outcome.ids[row] for row in outcome.mistakes()[:MOST_MISTAKES]}
     pictures: dict[str, NDArray[np.uint8]] = {}
     for source in task.sources:
@@ -259,3 +258,4 @@ def _write(task: Task, outcome: Outcome, *, finished: bool) -> None:
             if galaxy.picture is not None:
                 pictures.setdefault(galaxy.id, galaxy.picture)
     write_outcome(task.folder, outcome, load_model(task.folder / MODEL), pictures)
+    write_result(task.folder, outcome.as_dict() | {"finished": finished})
