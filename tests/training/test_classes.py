@@ -314,8 +314,9 @@ def test_a_run_without_its_page_is_not_finished(
     def killed(*_: object) -> None:
         raise SystemExit
 
-    with monkeypatch.context() as changed, pytest.raises(SystemExit):
+    with monkeypatch.context() as changed:
         changed.setattr(training_classes, "write_outcome", killed)
-        train(classes, "run", **words)
+        with pytest.raises(SystemExit):
+            train(classes, "run", **words)
     train(classes, "run", **words)
     assert (Path("run") / PAGE).is_file()
