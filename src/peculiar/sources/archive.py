@@ -63,7 +63,10 @@ class ArchiveSource(Source):
         names = [one.names for one in found]
         self._counts = [len(some) for some in names]
         if not len(self):
-            message = f"{path}: there is no picture in it; expected members called .jpg, .png, .tif and the like"
+            message = (
+                f"{path}: there is no picture in it; expected members called .jpg, .png, .tif and the like (FITS images "
+                "are read from folders, so unpack them)"
+            )
             raise DataError(message)
         self._folders = _folders(path, self._parts, found)
         placed = list(zip(self._folders, found, strict=True))
