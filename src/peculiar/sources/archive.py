@@ -64,8 +64,8 @@ class ArchiveSource(Source):
         self._counts = [len(some) for some in names]
         if not len(self):
             message = (
-                f"{path}: there is no picture in it; expected members called .jpg, .png, .tif and the like (FITS images "
-                "are read from folders, so unpack them)"
+                f"{path}: there is no picture in it; expected members called .jpg, .png, .tif and the like (FITS "
+                "images are read from folders, so unpack them)"
             )
             raise DataError(message)
         self._folders = _folders(path, self._parts, found)
