@@ -47,6 +47,7 @@ def read(path: Path) -> None:
         ("connect", "fault: socket.connect"),
     ],
 )
+@pytest.mark.slow
 def test_what_a_reader_does_is_told(tmp_path: Path, what: str, told: str) -> None:
     files = [tmp_path / "first", tmp_path / "second", tmp_path / "third"]
     for file, content in zip(files, ("fine", what, "fine"), strict=True):

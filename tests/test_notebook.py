@@ -168,6 +168,7 @@ def test_a_dataset_is_printed(tiny_survey: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_explanations_and_figures_are_shown() -> None:
     pictures = np.stack([draw_galaxy(48, 8, 24, 24, seed=seed) for seed in range(2)])
     found = explain(pictures, SpotFinder(), count=2, verbose=False)
@@ -205,6 +206,7 @@ def test_a_figure_is_shown_below_the_cell_of_a_notebook(displayed: list[Any]) ->
     assert displayed == [figure]
 
 
+@pytest.mark.slow
 def test_what_filters_see_is_shown_and_printed_without_its_arrays(displayed: list[Any], galaxies: Dataset) -> None:
     net = TrainedNet(Network(classes=4, size=32), FOUR_CLASS, Framing(32))
     seen = visualize_activations(net, [(galaxies.pictures, galaxies.labels)], count=2)

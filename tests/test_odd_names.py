@@ -136,6 +136,7 @@ def test_conditions_on_every_column(model: Model, catalog: Path) -> None:
 
 
 @pytest.mark.parametrize("eight_bits", [pytest.param(False, marks=pytest.mark.slow), True])
+@pytest.mark.slow
 def test_calibrate_and_eight_bits(survey: Path, model: Model, tmp_path: Path, eight_bits: bool) -> None:
     found = calibrate([open_source(survey)], tmp_path / "new.onnx", model, eight_bits=eight_bits)
     assert list(found.card.sets) == list(ODD_NAMES)
@@ -146,6 +147,7 @@ def test_calibrate_and_eight_bits(survey: Path, model: Model, tmp_path: Path, ei
 
 
 @pytest.mark.parametrize("name", ["colour", "logits_36", "embedding.weights", "Mean", "ÜÜ", 'x"; y', "relu", "\n"])
+@pytest.mark.slow
 def test_teach_further_questions(survey: Path, model: Model, catalog: Path, tmp_path: Path, name: str) -> None:
     labels = tmp_path / "labels.csv"
     with labels.open("w", newline="", encoding="utf-8") as file:

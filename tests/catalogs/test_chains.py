@@ -48,6 +48,7 @@ SEARCHES: dict[str, Callable[..., Catalog]] = {
 
 
 @pytest.mark.parametrize("search", SEARCHES)
+@pytest.mark.slow
 def test_a_search_among_what_was_found_is_a_search_with_that_condition(catalog: Catalog, search: str) -> None:
     find = SEARCHES[search]
     expected = find(catalog, where=WHERE, cone=CONE)

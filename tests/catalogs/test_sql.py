@@ -58,6 +58,7 @@ def test_what_the_thread_raises_is_raised_where_it_was_asked(catalog: Path) -> N
         run_sql(Catalog(catalog), "SELECT no_column FROM catalog", [], "x > 1")
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_a_query(catalog: Path, tmp_path: Path) -> None:
     words = [sys.executable, "-m", "peculiar", "search", str(catalog), "--where", SLOW, "--by", "x"]
     with (tmp_path / "log").open("w") as log:

@@ -92,6 +92,7 @@ def catalogue(path: str | Path) -> pa.Table:
     ],
     ids=str,
 )
+@pytest.mark.slow
 def test_shards_batches_and_workers_change_no_bit(
     survey_folder: Path, tiny_model: Path, undisturbed: pa.Table, options: dict[str, Any]
 ) -> None:
@@ -373,6 +374,7 @@ def change_appended(path: Path) -> None:
 
 @pytest.mark.parametrize("number", [0, 2, 4])
 @pytest.mark.parametrize("change", [change_replaced, change_cut, change_appended, change_removed])
+@pytest.mark.slow
 def test_an_input_that_changes_meanwhile_is_in_no_catalogue(
     own_folder: Path, tiny_model: Path, undisturbed: pa.Table, change: Callable[[Path], object], number: int
 ) -> None:
@@ -410,6 +412,7 @@ def test_pictures_that_a_table_names_may_not_change_meanwhile(tiny_model: Path, 
     assert run(Path("list.csv"), "c.csv", tiny_model, shard_rows=2).kept == 4
 
 
+@pytest.mark.slow
 def test_the_parts_of_a_user_stay(own_folder: Path, tiny_model: Path) -> None:
     mine = pa.table({"id": ["mine"]})
     run(own_folder, "catalog", tiny_model)
@@ -604,6 +607,7 @@ def made_mosaic(pictures: list[bytes]) -> tuple[Source, list[Path]]:
 @pytest.mark.parametrize(
     "make", [made_folder, made_tar, made_npz, made_hdf5, made_table, made_list, made_fits, made_mosaic]
 )
+@pytest.mark.slow
 def test_sources_of_all_kinds_may_not_change_meanwhile(
     make: Callable[[list[bytes]], tuple[Source, list[Path]]], tiny_model: Path, plain_pictures: list[bytes]
 ) -> None:

@@ -62,6 +62,7 @@ def test_what_the_pictures_show_is_found(kind: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["survey", "Telescope", "FILTER", "field_name", "tile", "source", "image_format"])
+@pytest.mark.slow
 def test_a_column_of_the_origin_is_looked_at(name: str, tmp_path: Path) -> None:
     origin = np.where(RING ^ (np.arange(COUNT) % 10 == 0), "decals", "sdss")
     found = check(write(tmp_path / "g.parquet", plain, **{name: origin})).of(Problem.CONFOUNDER)

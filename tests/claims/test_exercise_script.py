@@ -91,6 +91,7 @@ def test_the_script_runs_to_its_end(data_folder: Path, tmp_path: Path) -> None:
     check_figures(tmp_path / "activations", 5)
 
 
+@pytest.mark.slow
 def test_our_network_gets_the_same_treatment(
     data_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -347,6 +347,7 @@ def test_help_imports_nothing_heavy() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+@pytest.mark.slow
 def test_the_using_side_works_without_pytorch(fake_npz: Path) -> None:
     program = (
         "import sys\n"

@@ -110,6 +110,7 @@ def test_what_is_undefined_is_said(
     assert "is not known which galaxies" in page
 
 
+@pytest.mark.slow
 def test_a_table_of_another_model_is_told_from_the_one_that_is_named(
     judge: Callable[..., tuple[int, str, str]], tiny_model: Path
 ) -> None:

@@ -37,6 +37,7 @@ def run(*words: str) -> str:
     return result.output
 
 
+@pytest.mark.slow
 def test_first_the_sample_then_the_figures(folder: Path) -> None:
     output = run("--answers", "100")
     assert "The sample, 100 galaxies, is in verification/sample.csv" in output
@@ -87,6 +88,7 @@ def test_the_pages_ask_about_the_sample_and_answers_are_continued(
     assert again["thresholds"] == told["thresholds"]
 
 
+@pytest.mark.slow
 def test_answers_may_be_filled_in_beside_the_sample(folder: Path) -> None:
     run("--answers", "60", "--out", "mine")
     with (folder / "mine" / "sample.csv").open(newline="") as file:

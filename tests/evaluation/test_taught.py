@@ -28,7 +28,6 @@ FORMS: dict[str, Form] = {
     "parquet": lambda path: path,
     "fits": lambda path: convert(path, path.with_suffix(".fits")).path,
     "vot": lambda path: convert(path, path.with_suffix(".vot")).path,
-    "ecsv": lambda path: convert(path, path.with_suffix(".ecsv")).path,
     "memory": Catalog,
 }
 

@@ -166,6 +166,7 @@ def test_an_input_is_never_replaced(command: str, stand_ins: dict[str, Path], ca
         if name not in ("predict csv", "report", "overview", "check page", "fix")
     ],
 )
+@pytest.mark.slow
 def test_the_same_command_is_told_from_another(command: str, made: dict[str, Path], call: Call) -> None:
     line, target = words(command, made)
     status, said = call(*line)

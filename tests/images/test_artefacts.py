@@ -65,6 +65,7 @@ DAMAGES = [
     ("damage", "artefact"), DAMAGES, ids=[f"{damage.__name__}: {artefact}" for damage, artefact in DAMAGES]
 )
 @pytest.mark.parametrize("columns", [False, True])
+@pytest.mark.slow
 def test_each_measure_answers_to_its_damage(damage: Callable[[Picture], None], artefact: str, columns: bool) -> None:
     whole, damaged = galaxies(), galaxies()
     for picture in damaged:

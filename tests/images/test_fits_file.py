@@ -322,6 +322,7 @@ def fuzzed(tmp_path: Path, count: int, seed: int) -> dict[Path, str]:
     return fuzz.read_all("images.test_fits_file:read_file", files, seconds=20, megabytes=1000)
 
 
+@pytest.mark.slow
 def test_damaged_files_are_rows_or_refused(tmp_path: Path) -> None:
     found = fuzzed(tmp_path, 90, 19)
     assert not fuzz.faults(found), fuzz.faults(found)

@@ -62,6 +62,7 @@ def answers(server: Server, who: str) -> list[str]:
         ("Numpad", "2", "Numpad2", False),
     ],
 )
+@pytest.mark.slow
 def test_digits_are_digits_on_every_keyboard(
     browser: Browser, server: Server, who: str, key: str, code: str, shift: bool
 ) -> None:
@@ -79,6 +80,7 @@ def test_signs_of_the_upper_row_are_no_digits_on_an_american_keyboard(browser: B
     assert answers(server, "Bang") == []
 
 
+@pytest.mark.slow
 def test_keys_stay_off_when_the_page_is_loaded_again(browser: Browser, server: Server) -> None:
     page = enter(browser, server, "Off")
     page.keyboard.press("h")
@@ -129,6 +131,7 @@ def test_after_an_answer_the_address_names_no_galaxy(browser: Browser, server: S
     page.wait_for_url(f"{server.address}/?row=5")
 
 
+@pytest.mark.slow
 def test_ticks_of_a_grid_do_not_come_back_on_another_galaxy(browser: Browser, server: Server) -> None:
     page = enter(browser, server, "Back", "/grid")
     ticked = page.locator("[name=ticked]")
@@ -146,6 +149,7 @@ def test_ticks_of_a_grid_do_not_come_back_on_another_galaxy(browser: Browser, se
     assert not any(checked for _, checked in again)
 
 
+@pytest.mark.slow
 def test_the_bar_of_ticked_galaxies_is_reached_by_keyboard(browser: Browser, server: Server) -> None:
     page = enter(browser, server, "Tab", "/gallery")
     page.focus(".tiles input >> nth=0")
@@ -160,6 +164,7 @@ def test_the_bar_of_ticked_galaxies_is_reached_by_keyboard(browser: Browser, ser
     assert {"Clear", "Parquet", "CSV"} <= set(reached[1:])
 
 
+@pytest.mark.slow
 def test_a_note_of_waiting_is_not_a_box(browser: Browser, server: Server) -> None:
     """The class of the note was also that of the box that stands where a map will be."""
     page = enter(browser, server, "Note", "/gallery")
@@ -170,6 +175,7 @@ def test_a_note_of_waiting_is_not_a_box(browser: Browser, server: Server) -> Non
     assert height < 40
 
 
+@pytest.mark.slow
 def test_a_map_says_that_it_is_being_drawn(browser: Browser, server: Server) -> None:
     page = enter(browser, server, "Map")
     page.route("**/points/*", lambda route: None)
@@ -182,6 +188,7 @@ def test_a_map_says_that_it_is_being_drawn(browser: Browser, server: Server) -> 
     assert not page.locator(".field[data-ready] .state").first.is_visible()
 
 
+@pytest.mark.slow
 def test_names_of_annotators_are_not_broken_letter_by_letter(browser: Browser, server: Server) -> None:
     for who in ("Constantine", "Christabel"):
         page = enter(browser, server, who)

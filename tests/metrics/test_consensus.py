@@ -32,6 +32,7 @@ def answers(rows: list[list[int]], classes: int = 2) -> Answers:
     ("galaxies", "each", "shares"),
     [(500, None, FOUR), (500, 3, FOUR), (100, None, FOUR), (500, None, (0.7, 0.3)), (100, 3, (0.7, 0.3))],
 )
+@pytest.mark.slow
 def test_consensus_beats_the_majority_where_two_of_five_are_careless(
     galaxies: int, each: int | None, shares: tuple[float, ...]
 ) -> None:

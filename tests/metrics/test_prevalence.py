@@ -55,6 +55,7 @@ RATES = np.array([[0.92, 0.07, 0.01], [0.06, 0.86, 0.08], [0.04, 0.16, 0.8]])
     ],
     ids=["hundreds", "few", "many, one class rare", "one class nearly gone", "rare here and there"],
 )
+@pytest.mark.slow
 def test_intervals_of_counts_cover(labelled: tuple[int, ...], others: int, shares: tuple[float, ...] | None) -> None:
     random = np.random.default_rng(len(labelled) + others)
     covered, widths = [], []

@@ -131,6 +131,7 @@ def test_where_all_is_hidden_the_median_is_shown() -> None:
 
 
 @pytest.mark.parametrize("seed", [3, 6, 7, 18, 21])
+@pytest.mark.slow
 def test_a_companion_makes_the_model_that_ships_say_merger(seed: int) -> None:
     """A simulated pair: what counts most is one of the two galaxies, and the companion at its known place counts."""
     picture, truth = simulate_galaxy("Merger", np.random.default_rng(seed), size=128)
@@ -144,6 +145,7 @@ def test_a_companion_makes_the_model_that_ships_say_merger(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", [2, 3, 5])
+@pytest.mark.slow
 def test_a_ring_makes_the_model_that_ships_say_ringed(seed: int) -> None:
     """A simulated galaxy with a ring of known place: on it hiding lowers the answer, beyond it next to nothing does."""
     picture, truth = simulate_galaxy("Ringed", np.random.default_rng(seed), size=128)

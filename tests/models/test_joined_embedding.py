@@ -88,6 +88,7 @@ def test_it_is_the_principal_components_of_the_standardised_means(
     assert np.abs(ours.mean(axis=0)).max() < 0.01 * np.sqrt(spread[0])
 
 
+@pytest.mark.slow
 def test_with_eight_bits_in_one_command(tmp_path: Path, tiny_survey: Path, tiny_model: Path) -> None:
     model = load_model(tiny_model)
     pictures = read(tiny_survey, model)

@@ -33,6 +33,7 @@ def test_it_answers_nearly_the_same(tmp_path: Path, tiny_survey: Path, tiny_mode
     assert (tmp_path / "small.onnx").stat().st_size < 0.75 * tiny_model.stat().st_size
 
 
+@pytest.mark.slow
 def test_weights_are_bytes_and_the_batch_changes_nothing(tmp_path: Path, tiny_survey: Path, tiny_model: Path) -> None:
     model = load_model(tiny_model)
     pictures = read(model, tiny_survey)

@@ -124,6 +124,7 @@ def test_stilts_reads_all_of_a_table(suffix: str, tmp_path: Path) -> None:
 
 @needs_stilts
 @pytest.mark.parametrize("suffix", ["fits", "vot", "csv", "ecsv", "parquet"])
+@pytest.mark.slow
 def test_stilts_joins_on_ids_of_nineteen_digits(suffix: str, tmp_path: Path) -> None:
     path = write(tmp_path / f"t.{suffix}")
     Table({"objid": np.array(IDS[::-1]), "mag": [15.0, 16, 17, 18, 19]}).write(tmp_path / "other.fits")

@@ -84,6 +84,7 @@ def catalogue(source: Source, out: Path, **more: Any) -> pa.Table:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.slow
 def test_a_catalogue_keeps_the_type_through_all_formats(kind: str, tmp_path: Path, files: list[str]) -> None:
     type, values = KINDS[kind]
     source = open_source(write(tmp_path / "t.parquet", values, type, files))

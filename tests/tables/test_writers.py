@@ -144,6 +144,7 @@ def known(value: Any, suffix: str) -> Any:
 )
 @example(rows=[("--", 1.0, 1.0, -1, -1, -1, True, [1.0, NAN, NAN], [-(2**31), 2**31 - 1]), (None,) * 9])
 @given(rows=RANDOM_ROWS)
+@pytest.mark.slow
 def test_any_rows_survive(suffix: str, rows: list[tuple[Any, ...]], tmp_path: Path) -> None:
     found = read(write(tmp_path / f"t.{suffix}", rows)).to_pydict()
     expected = rows_to_batch(rows).to_pydict()

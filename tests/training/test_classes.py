@@ -275,6 +275,7 @@ sys.meta_path.insert(0, Missing)
 """
 
 
+@pytest.mark.slow
 def test_a_head_needs_no_pytorch(classes: Path, tiny_model: Path) -> None:
     code = (
         f"{NO_PYTORCH}\nfrom peculiar.training.train import train\n"

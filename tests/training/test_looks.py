@@ -100,6 +100,7 @@ def test_a_stopped_run_goes_on_to_the_same_weights(run: Path, tiny_survey: Path,
         torch.testing.assert_close(tensor, other[name], rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_file_has_two_extents_and_a_whitened_embedding_without_pytorch(run: Path, tiny_survey: Path) -> None:
     model = export(run, "looks.onnx", views=1)
     assert (model.framing.size, model.framing.margin, model.embedding_size) == (64, 2, 12)

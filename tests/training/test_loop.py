@@ -204,6 +204,7 @@ def test_the_record_is_plain_json(tiny_run: Path) -> None:
     assert stored["data"] == ["survey.parquet"]
 
 
+@pytest.mark.slow
 def test_a_teacher_is_asked_about_the_training_part_alone(
     tiny_survey: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -344,6 +345,7 @@ def test_what_goes_on_can_be_stopped_and_resumed(tiny_survey: Path, tiny_model: 
         train_network([tiny_survey], "run", short, resume=True)
 
 
+@pytest.mark.slow
 def test_a_question_of_one_s_own_begins_with_a_taught_head(tiny_survey: Path, tiny_model: Path) -> None:
     sources, question = own_question([open_source(tiny_survey)], "survey")
     assert (question.name, question.answers) == ("survey", ("decals", "sdss"))
@@ -397,6 +399,7 @@ def test_rows_with_votes_come_once_an_epoch_and_answers_count_alike(tiny_survey:
     assert draws(galaxies, parts.training).tolist() == parts.training.tolist()
 
 
+@pytest.mark.slow
 def test_other_votes_are_another_run(tiny_survey: Path) -> None:
     one = told_questions([open_source(tiny_survey)], [SHAPE], vote("votes.csv"))
     train_network(one[0], "run", TINY, questions=one[1])
