@@ -64,7 +64,7 @@ class Campaign:
     guide: tuple[Entry, ...] = ()
 
     def note(self, question: Question, answer: str) -> str:
-        """Return what the field guide says of an answer, or else its meaning; empty if neither is known."""
+        """Return the note of the field guide on an answer, or its meaning if there is none, or an empty text."""
         notes = (one.note for one in self.guide if (one.question, one.answer) == (question.name, answer) and one.note)
         meanings = dict(zip(question.answers, question.meanings, strict=False))
         return next(notes, meanings.get(answer, ""))
@@ -116,7 +116,7 @@ def read_campaign(file: str, tree: Tree) -> Campaign:
 
 
 def _faults(rules: Mapping[str, Any]) -> list[str]:
-    """Return what is wrong with the table of a campaign."""
+    """Return the faults of the table ``[campaign]``."""
     limits = {"answers": (1, _MOST_ANSWERS), "agree": (2, _MOST_ANSWERS), "gold_every": (2, _MOST_EVERY)}
     problems = [f"{key!r} is not known in [campaign]" for key in rules if key not in (*limits, "gold", "feedback")]
     for name, (least, most) in limits.items():

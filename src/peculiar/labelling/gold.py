@@ -9,7 +9,7 @@ from peculiar.metrics.intervals import wilson
 from peculiar.text import counted
 
 GOLD, GOLD_TOLD = "gold", "gold with feedback"
-"""How a known galaxy was chosen, as stored in the database: without feedback, and with it."""
+"""Entries of the column ``chosen`` for known galaxies: without feedback, and with it."""
 
 
 def gold_skills(events: Iterable[Event], known: Mapping[str, str]) -> list[Skill]:

@@ -484,7 +484,7 @@ class Session:
         return found
 
     def feedback(self, who: str, event: str) -> Feedback | None:
-        """Return what is told after an answer for a known galaxy; None after others, or if nothing is told."""
+        """Return the feedback on the last answer; None if the galaxy was not a known one, or without feedback."""
         if not self.campaign.feedback:
             return None
         with self._lock:

@@ -42,7 +42,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """What an annotator is told after an answer for a known galaxy.
+    """Feedback on an answer for a known galaxy.
 
     Parameters
     ----------
