@@ -20,11 +20,12 @@ RUNS ?= runs
 SIMULATED ?= 6000
 LOOKS = $(RUNS)/simulated/any.parquet $(RUNS)/simulated/random.parquet
 
-# What Python compiles is kept, also where it is told otherwise: the demo's packages are installed uncompiled.
+# Compiling every module would take more than half of an installation; Python compiles what is imported, once, and here
+# keeps it, also where it is told otherwise.
 export PYTHONDONTWRITEBYTECODE :=
 
 BIN := $(VENV)/bin
-INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt
+INSTALL := $(BIN)/python -m pip install -qq --no-compile --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
 .PHONY: demo test coverage test-all test-kernels test-slow screenshots fuzz train train-looks lint format docs site release-check clean help
@@ -127,8 +128,7 @@ $(VENV)/bin/python:
 
 # Installed again when the dependencies change.
 $(VENV)/.installed-demo: pyproject.toml constraints.txt | $(VENV)/bin/python
-# Compiling every module would take half of the time; Python compiles what is imported, once.
-	$(INSTALL) --no-compile -e '.[exercise]'
+	$(INSTALL) -e '.[exercise]'
 	@touch $@
 
 $(VENV)/.installed-train: pyproject.toml constraints.txt | $(VENV)/bin/python
