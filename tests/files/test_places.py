@@ -129,6 +129,44 @@ def test_a_file_of_a_store_is_read_like_one_of_a_disk(store: Any, buffering: int
     assert place("memory://b/a.txt").read_bytes() == content
 
 
+def test_ends_of_a_file_are_asked_for_once_and_again_when_it_has_changed(
+    store: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def counted(name: str) -> Any:
+        real = getattr(type(store), name)
+
+        def ask(self: Any, *args: Any, **options: Any) -> Any:
+            asked.append(name)
+            return real(self, *args, **options)
+
+        return ask
+
+    for name in ("info", "cat_file"):
+        monkeypatch.setattr(type(store), name, counted(name))
+    path, size = place("memory://b/a.txt"), 500_000
+
+    def read() -> bytes:
+        with path.open("rb", buffering=0) as file:
+            head = file.read(100)
+            file.seek(size - 100)
+            return head + file.read(100)
+
+    assert {read() for _ in range(5)} == {b"0123456789" * 20}
+    assert sorted(asked) == ["cat_file", "cat_file", "info"]
+    store.pipe("/b/a.txt", b"9876543210" * 50_000)
+    path.stat()  # as the check of a run's input does
+    assert read() == b"9876543210" * 20
+
+
+def test_what_is_read_once_is_not_held(store: Any) -> None:
+    path = place("memory://b/a.txt")
+    with path.open("rb", buffering=0) as file:
+        assert len(file.read(400_000)) == 400_000
+        assert file._held == b""  # type: ignore[attr-defined]
+
+
 def test_a_copy_is_kept_until_the_file_changes_and_made_again_if_it_is_harmed(store: Any) -> None:
     path = place("memory://b/x/one.parquet")
     copy = Path(path.__fspath__())

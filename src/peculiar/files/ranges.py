@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-LEAST_AHEAD, MOST_AHEAD = 1 << 16, 1 << 23
+LEAST_AHEAD, MOST_AHEAD = 1 << 16, 1 << 21
 """Bytes of a request: the first of a file, and at the most for one that is read from its beginning to its end."""
 
 
@@ -41,25 +41,32 @@ class Ranges(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         """Read into a buffer, and return the number of bytes; fewer than its size if they would take a request."""
         view = memoryview(buffer).cast("B")
-        wanted = min(len(view), max(self._size - self._position, 0))
+        some = self._some(len(view))
+        view[: len(some)] = some
+        return len(some)
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Return so many bytes, or those up to the end."""
+        left = max(self._size - self._position, 0)
+        left = left if size is None or size < 0 else min(size, left)
+        pieces = []
+        while left:
+            pieces.append(self._some(left))
+            left -= len(pieces[-1])
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _some(self, wanted: int) -> bytes:
+        """Return some of the bytes from the position on: all that are held, or else those of one request."""
+        wanted = min(wanted, max(self._size - self._position, 0))
         offset = self._position - self._begin
         if wanted and not 0 <= offset < len(self._held):
             self._fill(wanted)
             offset = 0
         some = self._held[offset : offset + wanted]
-        view[: len(some)] = some
         self._position += len(some)
-        return len(some)
-
-    def read(self, size: int = -1) -> bytes:
-        """Return so many bytes, or those up to the end."""
-        wanted = max(self._size - self._position, 0)
-        wanted = wanted if size is None or size < 0 else min(size, wanted)
-        content = bytearray(wanted)
-        done = 0
-        while done < wanted:
-            done += self.readinto(memoryview(content)[done:])
-        return bytes(content)
+        if not self._ahead:
+            self._held = b""
+        return some
 
     def _fill(self, wanted: int) -> None:
         """Get the bytes from the position on, more than before if the last ones were read to their end."""

@@ -26,7 +26,7 @@ from peculiar.errors import PeculiarError, UsageError
 from peculiar.files.addresses import WEB, full_address, restore
 from peculiar.files.cache import cache_folder
 from peculiar.files.digests import digest_of_state
-from peculiar.files.ranges import LEAST_AHEAD, MOST_AHEAD, Ranges
+from peculiar.files.ranges import LEAST_AHEAD, Ranges
 from peculiar.files.store_errors import CutShortError, failure_of
 
 logger = logging.getLogger(__name__)
@@ -43,6 +43,15 @@ _SECONDS = 30
 _AT_ONCE = 32
 """Requests in progress at a time."""
 
+_RECENT = 2.0
+"""Seconds for which the last answer about a file is believed when it is opened."""
+
+_PIECE = 1 << 23
+"""Bytes of a request when a file is fetched whole."""
+
+_ENDS = 64
+"""Beginnings and ends of files that are kept: readers recognise a format and read a footer again and again."""
+
 
 _VERSIONS = (
     *("ETag", "etag", "Content-MD5", "Digest", "LastModified", "Last-Modified"),
@@ -55,7 +64,8 @@ _VERSIONS = (
 class State:
     """Size and kind of a file or folder in a store, by the names of `os.stat_result`.
 
-    A store says of an object that it changed by its tag or its time; `st_mtime_ns` follows from both.
+    A store says of an object that it changed by its tag or its time; `st_mtime_ns` follows from both, and is 0 without
+    either.
     """
 
     st_mode: int
@@ -76,7 +86,7 @@ class State:
         return cls(
             st_mode=(stat.S_IFDIR if folder else stat.S_IFREG) | 0o644,
             st_size=int(size or 0),
-            st_mtime_ns=int.from_bytes(digest[:7]),
+            st_mtime_ns=int.from_bytes(digest[:7]) if told else 0,
             ranged=not (web and (size is None or info.get("partial") is False)),
         )
 
@@ -94,7 +104,8 @@ class RemotePath(PosixPath):
         An address without credentials, as `peculiar.files.places.place` makes it, and further parts.
     """
 
-    _known: State | None = None
+    _known: State | None = None  # from the listing of its folder
+    _last: tuple[float, State] | None = None  # the last answer about it, and when it came
 
     def __new__(cls, *parts: Any) -> "RemotePath":
         """Make a path, also where there are no POSIX paths."""
@@ -175,7 +186,15 @@ class RemotePath(PosixPath):
         """Return the state, as the store says it now."""
         system = _filesystem(self.scheme)
         system.invalidate_cache()
-        return State.of(self._asked(lambda: system.info(self._key)))
+        state = State.of(self._asked(lambda: system.info(self._key)))
+        self._last = time.monotonic(), state
+        return state
+
+    def _recent(self) -> State:
+        """Return the state as the store said it a moment ago, or says it now."""
+        if self._last is not None and time.monotonic() - self._last[0] < _RECENT:
+            return self._last[1]
+        return self.stat()
 
     def lstat(self) -> State:  # type: ignore[override]
         """Return the state; there are no links."""
@@ -201,7 +220,7 @@ class RemotePath(PosixPath):
         if self._known is not None:
             return self._known.st_mode
         try:
-            return self.stat().st_mode
+            return self._recent().st_mode
         except FileNotFoundError:
             return 0
 
@@ -220,12 +239,18 @@ class RemotePath(PosixPath):
         """Open the file for reading; without buffering, each read is one request."""
         if set(mode) - set("rbt"):
             raise self._refused("written to in pieces")
-        state = self.stat()
+        state = self._recent()
         if stat.S_ISDIR(state.st_mode):
             raise IsADirectoryError(errno.EISDIR, "it is a folder", str(self))
         if not state.ranged:
             return self.fetched().open(mode, buffering, encoding, errors, newline)
-        raw = Ranges(self._range, state.st_size, ahead=buffering != 0)
+
+        def get(start: int, stop: int) -> bytes:
+            end = stop - start <= LEAST_AHEAD and (start == 0 or stop == state.st_size)
+            kept = end and state.st_mtime_ns  # without a version, it would not be noticed that they changed
+            return _end(self, start, stop, state.st_mtime_ns) if kept else self._range(start, stop)
+
+        raw = Ranges(get, state.st_size, ahead=buffering != 0)
         if buffering == 0:
             return cast("IO[Any]", raw)
         buffered = io.BufferedReader(raw, LEAST_AHEAD)
@@ -312,8 +337,8 @@ class RemotePath(PosixPath):
                 content = bytes(self._asked(lambda: _filesystem(self.scheme).cat_file(self._key)))
                 digest.update(content)
                 file.write(content)
-            for start in range(0, state.st_size if state.ranged else 0, MOST_AHEAD):
-                content = self._range(start, min(start + MOST_AHEAD, state.st_size))
+            for start in range(0, state.st_size if state.ranged else 0, _PIECE):
+                content = self._range(start, min(start + _PIECE, state.st_size))
                 digest.update(content)
                 file.write(content)
         return digest.hexdigest()
@@ -341,6 +366,7 @@ class RemotePath(PosixPath):
                 message = f"{stored:,} of {size:,} bytes arrived"
                 raise CutShortError(errno.EIO, message, str(self))
 
+        self._last = None
         self._asked(send)
 
     def mkdir(self, mode: int = 0o777, parents: bool = False, exist_ok: bool = False) -> None:
@@ -352,6 +378,7 @@ class RemotePath(PosixPath):
     def unlink(self, missing_ok: bool = False) -> None:
         """Remove the file."""
         system = _filesystem(self.scheme)
+        self._last = None
         try:
             self._asked(lambda: system.rm_file(self._key))
         except FileNotFoundError:
@@ -396,6 +423,12 @@ class RemotePath(PosixPath):
 
     rename = replace = touch = chmod = symlink_to = hardlink_to = write_text = write_bytes = _refuse
     readlink = owner = group = _refuse
+
+
+@functools.lru_cache(_ENDS)
+def _end(path: RemotePath, start: int, stop: int, version: int) -> bytes:
+    """Return the beginning or the end of a version of a file, which is kept."""
+    return path._range(start, stop)
 
 
 def _rebuilt(address: str, full: str) -> RemotePath:

@@ -34,6 +34,9 @@ BATCH_ROWS = 1024
 MANY_ROWS = 1 << 14
 """The same, for columns of numbers and text."""
 
+_BUFFER_BYTES = 1 << 20
+"""Bytes of a column of a Parquet file that are read at a time."""
+
 _EXACT = 2.0**53
 """Integers up to here are exact as floats of 64 bits."""
 
@@ -309,8 +312,9 @@ class TableReader:
         if self._text is not None:
             return self._text.batches(columns), 0
         groups, begin = self._groups(start, stop)
-        # Pre-buffering would keep every row group in memory until the end.
-        file = self._guard(lambda: pa.parquet.ParquetFile(arrow_file(self._file), pre_buffer=False))
+        # Pre-buffering would keep every row group in memory until the end; without a buffer, one would be read whole.
+        options = {"pre_buffer": False, "buffer_size": _BUFFER_BYTES}
+        file = self._guard(lambda: pa.parquet.ParquetFile(arrow_file(self._file), **options))
         size = self._guard(lambda: fitting_rows(file.metadata, columns, rows))
         return file.iter_batches(batch_size=size, row_groups=groups, columns=columns), begin
 
