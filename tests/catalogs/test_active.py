@@ -125,6 +125,17 @@ def test_the_loop_finds_rare_ones_and_keeps_a_share_apart() -> None:
     assert loop.progress[-1].tested == 60
 
 
+def test_the_rarest_answer_is_one_that_was_given() -> None:
+    embeddings, odd = cloud(600, 0.1)
+    loop = Loop(embeddings, ("plain", "odd", "never"), strategy="rare", apart=0)
+    loop.learn(np.arange(200), odd[:200])
+    done, nobody = np.arange(600) < 200, np.zeros(600, dtype=bool)
+    for number in range(12):
+        row, _ = loop.next(done, number, nobody) or (0, "")
+        done[row] = True
+    assert odd[200:][done[200:]].sum() > 6
+
+
 def test_nobody_is_asked_what_another_answered_save_what_is_kept_apart() -> None:
     embeddings, _ = cloud(200)
     loop = Loop(embeddings, ("plain", "odd"), apart=0.25)

@@ -162,7 +162,7 @@ def test_rows_as_others_have_them(catalog: Catalog) -> None:
     assert rows == arrow.to_pylist()
     table = found.to_astropy()
     assert table["distance"].unit == units.deg
-    assert table["distance"].description == "distance from the middle of the cone"
+    assert table["distance"].description == "distance from the centre of the cone"
     np.testing.assert_array_equal(table["p_odd"], arrow["p_odd"].to_numpy())
     assert catalog.to_astropy()["embedding"].shape == (100, 8)
     frame = found.to_pandas()

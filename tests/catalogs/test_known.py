@@ -450,3 +450,14 @@ def test_a_table_whose_positions_are_not_recognised_is_told_what_to_do(tmp_path:
     pa.parquet.write_table(pa.table({"id": [1], "lon": [1.0], "lat": [0.0]}), tmp_path / "others.parquet")
     with pytest.raises(UnknownNameError, match=r"others\.parquet.*rename its columns of positions to ra and dec"):
         quick(tmp_path / "own.parquet", tables=[tmp_path / "others.parquet"])
+
+
+def test_what_was_compared_is_not_overwritten_and_rounded_ids_are_told(tmp_path: Path) -> None:
+    own, others = tmp_path / "own.parquet", tmp_path / "others.parquet"
+    pa.parquet.write_table(pa.table({"id": [1], "ra": [1.0], "dec": [0.0]}), own)
+    pa.parquet.write_table(pa.table({"objid": [1.2376e18], "ra": [1.0], "dec": [0.0]}), others)
+    with pytest.warns(PeculiarWarning, match=r"others\.parquet: the ids in 'objid' were rounded"):
+        found = quick(own, tables=[others])
+    for path in (own, others):
+        with pytest.raises(UsageError, match="is the input of this command and would be lost"):
+            found.write(path)

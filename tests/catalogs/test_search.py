@@ -210,6 +210,7 @@ def test_a_cone_across_the_meridian_and_over_a_pole(tmp_path: Path) -> None:
         (" 150.1, -2.2 , 30arcsec", Cone(150.1, -2.2, 30 / 3600)),
         ("1e2,+2,3 ArcMin", Cone(100, 2, 0.05)),
         ("10deg,2deg,1deg", Cone(10, 2, 1)),
+        ("10,-.5,.25", Cone(10, -0.5, 0.25)),
     ],
 )
 def test_cones_as_people_type_them(text: str, cone: Cone) -> None:

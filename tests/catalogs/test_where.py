@@ -139,9 +139,13 @@ def test_functions_that_reach_outside_are_not_known(text: str) -> None:
         met(text)
 
 
-def test_a_column_that_is_not_there_gets_the_nearest_name() -> None:
+@pytest.mark.parametrize("sign", ["=", "==", "<>", "!=", "like", "not ilike"])
+def test_text_without_quotes_is_hinted_at(sign: str) -> None:
     with pytest.raises(UnknownNameError, match=r"'Ringed' in the catalogue \(write text in single quotes, 'Ringed'\)"):
-        met("class = Ringed")
+        met(f"class {sign} Ringed")
+
+
+def test_a_column_that_is_not_there_gets_the_nearest_name() -> None:
     with pytest.raises(UnknownNameError, match=r"no column 'p_ring' in the catalogue\. Did you mean 'p_ringed'"):
         met("p_ring > 0.5")
 

@@ -261,7 +261,7 @@ def test_a_catalogue_s_loop_learns_one_question_of_a_tree(
     for number in range(60):
         say(session, ("inside", "outside")[number % 2] if ask(session).path else ("yes", "no")[number % 3 == 0])
     session.loop.wait()
-    rows, _ = session._majority_answers()
+    rows, _ = session._majority_answers(session.loop)
     reached = labels.current("where")
     assert {session.ids[row] for row in rows} == {one.galaxy for one in reached}
     by_chance = {one.galaxy for one in reached if one.chosen == "random"}

@@ -171,7 +171,7 @@ def test_what_an_annotator_picks_does_not_count_as_random(client: TestClient, se
     page = client.get("/?who=Ada").text
     for number in range(20):
         page = answer(client, page, str(number % 2))
-    rows, _ = session._majority_answers()
+    rows, _ = session._majority_answers(session.loop)
     by_chance = [int(row) for row in rows if session.loop.kept[row]]
     assert by_chance == [int(row) for row in session.loop.apart[: len(by_chance)]]
     assert len(by_chance) == 4

@@ -251,6 +251,7 @@ def test_several_answers_at_once_become_questions(tmp_path: Path) -> None:
         ("several = true\n", "", "'total' is the column with the number of people asked, for several answers"),
         ('total = "features_total"', "total = 3", "'total' is the column"),
         ('then = "sure"', 'then = { ring = "sure" }', "with several answers at once, 'then' has to be the name"),
+        ('then = "sure"', "then = {}", "no answer leads to 'sure'"),
     ],
 )
 def test_bad_questions_with_several_answers_say_what_is_wrong(tmp_path: Path, old: str, new: str, match: str) -> None:
@@ -352,6 +353,8 @@ def test_a_question_is_read_from_toml(tmp_path: Path) -> None:
         ('name = "x"\nanswers = ["a", "b"]\nvotes = ["n_a", "n_a"]', "2 answers and 1 different columns of votes"),
         ('name = "x"\nanswers = ["a", "b"]\nvotes = 3', "'votes' has to be a list of texts"),
         ('name = "x"\nanswers = ["a", "b"]\nrun = "rm"', "'run' is not known"),
+        ('name = "x"\nlike = "q.toml"', r"q\.toml: no question or tree of the package is called 'q\.toml'"),
+        ('name = "x"\nlike = "gz3"', r"q\.toml: no question or tree of the package is called 'gz3'"),
     ],
 )
 def test_a_bad_question_says_what_is_wrong(tmp_path: Path, text: str, match: str) -> None:
@@ -361,7 +364,7 @@ def test_a_bad_question_says_what_is_wrong(tmp_path: Path, text: str, match: str
         find_tree(str(path))
 
 
-@pytest.mark.parametrize("answers", [("no", "yes"), ('a "b"', "c\\d", "é ∞")])
+@pytest.mark.parametrize("answers", [("no", "yes"), ('a "b"', "c\\d", "é ∞", "🌀")])
 def test_a_question_is_the_same_after_it_was_a_file(tmp_path: Path, answers: tuple[str, ...]) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(question_file(Question("my kind", answers)), encoding="utf-8")

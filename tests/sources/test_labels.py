@@ -163,6 +163,20 @@ def test_a_named_column_of_ids_serves_every_column_of_the_table(tmp_path: Path) 
     assert (joined.column("shape"), joined.column("seeing")) == (["round", "flat"], ["1.5", "0.7"])
 
 
+def test_rows_without_an_id_are_no_galaxy_with_several() -> None:
+    folder = write_pictures("7.jpg", "8.jpg")
+    labels = write_labels(("7", "round"), ("", "flat"), ("", "round"), head=("id", "shape"))
+    (joined,), _ = told_questions([open_source(folder)], [Question("shape", ("round", "flat"))], labels)
+    assert joined.column("shape") == ["round", None]
+    assert joined.kind == "pictures with labels"
+    with pytest.warns(PeculiarWarning, match=r"labels\.csv: some galaxies have several rows; the last of each counts"):
+        told_questions(
+            [open_source(folder)],
+            [Question("shape", ("round", "flat"))],
+            write_labels(("7", "round"), ("7", "flat"), head=("id", "shape")),
+        )
+
+
 def test_the_majority_of_votes_is_the_label(tmp_path: Path) -> None:
     folder = write_pictures("7.jpg", "8.jpg", "9.jpg")
     labels = write_labels(("7", 5, 2), ("8", 3, 3), ("9", 0, 4), head=("id", "n_no_shell", "n_shell"))

@@ -216,6 +216,12 @@ def test_a_damaged_part_is_named(tmp_path: Path, plain_pictures: list[bytes]) ->
         len(open_source(tmp_path))
 
 
+def test_a_damaged_first_part_does_not_block_the_others(tmp_path: Path, plain_pictures: list[bytes]) -> None:
+    write(tmp_path / "b.parquet", image=plain_pictures)
+    (tmp_path / "a.parquet").write_bytes((tmp_path / "b.parquet").read_bytes()[:-20])
+    assert [shard.stop for shard in open_source(tmp_path).shards(9)] == [None, 6]
+
+
 def test_ids_number_the_rows_across_batches(tmp_path: Path, plain_pictures: list[bytes]) -> None:
     count = 2 * BATCH_ROWS + 5
     source = open_source(write(tmp_path / "a", image=(plain_pictures * count)[:count]))

@@ -154,6 +154,9 @@ def test_a_column_of_sextractor_with_several_numbers(tmp_path: Path) -> None:
         ("a,b\n007,x\n", ["007"]),
         ('a;b\n"two words, and a comma";y\n', ["two words, and a comma"]),
         ("a,b\n x ,y\n", [" x "]),
+        ("a\n1\n-\nx\n", ["1", "-", "x"]),  # no units above a line
+        ("a,b\nx,2\n--,--\n", ["x", "--"]),
+        ("a,b\nx,y\nz,w\n--,--\n", ["x", "z", "--"]),
     ],
 )
 def test_what_is_not_sure_stays_as_it_is_written(text: str, columns: list[str], tmp_path: Path) -> None:

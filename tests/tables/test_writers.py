@@ -464,3 +464,13 @@ def test_a_huge_votable_is_refused_with_advice(tmp_path: Path, monkeypatch: pyte
             TableReader(path)
         monkeypatch.setattr("peculiar.tables.reader.WHOLE_BYTES", path.stat().st_size)
         assert len(TableReader(path)) == len(ROWS)
+
+
+def test_the_advice_about_a_huge_fits_table_does_not_overwrite_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lists = fits.Column("lists", "PD()", array=np.array([[1.0], [2.0, 3.0]], dtype=object))
+    fits.BinTableHDU.from_columns([lists]).writeto(tmp_path / "t.fits")
+    monkeypatch.setattr("peculiar.tables.reader.WHOLE_BYTES", 10)
+    with pytest.raises(DataError, match=r"in=t\.fits ifmt=fits out=basic_t\.fits ofmt=fits-basic"):
+        TableReader(tmp_path / "t.fits")

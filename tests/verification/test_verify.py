@@ -127,8 +127,9 @@ def test_the_page_the_figures_and_the_catalogue_are_written(tmp_path: Path, cata
     assert count == found.curves.selected[found.number]
     assert accepted["accepted"].to_numpy(zero_copy_only=False).sum() == count
     assert accepted.drop_columns("accepted").equals(Catalog(catalog).to_arrow())
-    with pytest.raises(UsageError, match=r"catalog\.parquet"):
-        found.write_accepted(catalog)
+    for given in (catalog, table):
+        with pytest.raises(UsageError, match=f"{given.name} is the input of this command and would be lost"):
+            found.write_accepted(given)
     assert catalog.read_bytes() == before
     assert found.show().axes
 
@@ -164,8 +165,10 @@ def test_some_answers_are_enough_and_unsure_is_none(tmp_path: Path, catalog: Pat
     answers[next(iter(answers))] = "unsure"
     found = verify(catalog, "p_ringed", write_table(tmp_path / "a.csv", answers))
     assert found.cells.answered.sum() == 59
-    assert "unsure" in found.notes[0]
-    assert "141 of the 200 galaxies of the sample have no answer." in found.notes
+    assert found.notes == [
+        "1 answer is unsure, and left out.",
+        "141 of the 200 galaxies of the sample have no answer.",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -253,9 +256,15 @@ def test_bad_input_is_refused_with_what_to_do(tmp_path: Path, catalog: Path, tru
     refused(UsageError, "no galaxy of catalog.parquet meets", catalog, "p_ringed", table, where="mag > 90")
     refused(UsageError, "not both", catalog, "p_ringed", table, purity=0.9, completeness=0.9)
     refused(UsageError, "between 0 and 1; received 90", catalog, "p_ringed", table, purity=90)
-    refused(LabelError, "0 of its galaxies have an answer", catalog, "p_ringed", write_table(tmp_path / "b.csv", {}))
+    refused(
+        LabelError,
+        "0 answers for galaxies of catalog.parquet",
+        catalog,
+        "p_ringed",
+        write_table(tmp_path / "b.csv", {}),
+    )
     few = write_table(tmp_path / "c.csv", dict(list(answers.items())[:1]))
-    refused(LabelError, "1 of its galaxies has an answer.*10 are needed", catalog, "p_ringed", few)
+    refused(LabelError, "1 answer for galaxies of catalog.parquet, and 10 are needed", catalog, "p_ringed", few)
     unclear = write_table(tmp_path / "d.csv", answers_for(catalog, truths, "bar", "disc"))
     refused(LabelError, "--true.*bar, disc", catalog, "p_ringed", unclear)
     refused(LabelError, "no label is 'ring'", catalog, "p_ringed", table, true=["ring"])
@@ -269,7 +278,7 @@ def test_bad_input_is_refused_with_what_to_do(tmp_path: Path, catalog: Path, tru
 
 def test_answers_for_other_galaxies_are_warned_of(catalog: Path, truths: np.ndarray) -> None:
     answers = {id_: one == "yes" for id_, one in answers_for(catalog, truths).items()}
-    with pytest.warns(PeculiarWarning, match="1 answer for galaxies that are not among"):
+    with pytest.warns(PeculiarWarning, match="1 answer is for galaxies that catalog.parquet lacks or leaves out"):
         found = peculiar.verify(catalog, "p_ringed", {**answers, "elsewhere": True})
     assert isinstance(found, Verification)
     assert found.cells.answered.sum() == 200

@@ -209,7 +209,7 @@ def choose(
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Quality of the head that the answers give, measured on the random sample.
+    """Quality of a head fitted to the answers, measured on the random sample.
 
     Parameters
     ----------
@@ -218,7 +218,7 @@ class Progress:
     tested : int
         Number of answers that it is scored on.
     advice : str
-        Whether to go on, and why, in words.
+        Whether to go on, and why, as a sentence.
     score : float, optional
         Average precision, mean over the answers in `scored`; None if undefined.
     low, high : float, optional
@@ -226,8 +226,8 @@ class Progress:
     gain, gain_high : float, optional
         Increase of the score from the second half of the answers, and the upper end of its interval.
     may_stop : bool
-        Whether the second half of the answers raised the score by at most 0.01, so that as many answers again would
-        hardly help.
+        True if the second half of the answers raised the score by at most 0.01: as many answers again would hardly
+        help.
     scored : tuple of str
         The answers that the score is the mean of: those that the head was fitted to and of which the random sample has
         enough.
@@ -337,12 +337,14 @@ class Loop:
 
     Attributes
     ----------
+    apart : ndarray of int
+        Rows of the random sample, in the order in which they are shown.
+    kept : ndarray of bool, shape (n,)
+        True for galaxies of the random sample.
     progress : list of Progress
         One entry per fit, the latest last.
     committee : Committee or None
         The latest.
-    rarest : int
-        Number of the answer that was given least often.
     """
 
     def __init__(
@@ -360,16 +362,16 @@ class Loop:
         if not 0 <= apart < 1 or every < 1:
             message = f"apart has to be from 0 to below 1 and every at least 1; received {apart} and {every}"
             raise UsageError(message)
-        self.embeddings, self.answers, self.strategy, self.every, self.seed = embeddings, answers, strategy, every, seed
+        self.embeddings, self.answers, self.strategy = embeddings, answers, strategy
+        self._share, self._every, self._seed = apart, every, seed
         order = np.random.default_rng(seed).permutation(np.flatnonzero(embeddings.known))
         self.apart = order[: round(apart * len(order))]
-        self.share = apart
         self.kept = np.zeros(len(embeddings), dtype=bool)
         self.kept[self.apart] = True
         self.progress: list[Progress] = []
         self.committee: Committee | None = None
-        self._queue = choose(embeddings, ~self.kept, None, _AHEAD, strategy=strategy, seed=seed)
-        self.rarest = 0
+        self._rarest = 0
+        self._queue = self._choose(~self.kept, _AHEAD, None, 0, seed)
         self._learned = 0
         self._worker: threading.Thread | None = None
         self._lock = threading.Lock()
@@ -388,54 +390,47 @@ class Loop:
             sample, on which annotators are compared.
         """
         kept = next((int(row) for row in self.apart if not done[row]), None)
-        if kept is not None and int((number + 1) * self.share) > int(number * self.share):
+        if kept is not None and int((number + 1) * self._share) > int(number * self._share):
             return kept, "random"
         with self._lock:
-            queue = self._queue
+            queue, committee, rarest = self._queue, self.committee, self._rarest
         row = next((int(row) for row in queue if not (done[row] or elsewhere[row])), None)
         if row is None:
-            left = choose(
-                self.embeddings,
-                ~(self.kept | done | elsewhere),
-                self.committee,
-                1,
-                strategy=self.strategy,
-                rare=self.rarest,
-                seed=self.seed,
-            )
+            left = self._choose(~(self.kept | done | elsewhere), 1, committee, rarest, self._seed)
             row = int(left[0]) if len(left) else None
         if row is not None:
             return row, self.strategy
         return None if kept is None else (kept, "random")
 
+    def _choose(
+        self, free: NDArray[np.bool_], count: int, committee: Committee | None, rarest: int, seed: int
+    ) -> NDArray[np.intp]:
+        return choose(self.embeddings, free, committee, count, strategy=self.strategy, rare=rarest, seed=seed)
+
     def learn(self, rows: NDArray[np.integer], labels: NDArray[np.integer]) -> None:
         """Refit the committee to all answers, shape (k,), in the order of answering, and choose the next galaxies."""
         kept = self.kept[rows]
         vectors, taught = features(self.embeddings, rows[~kept]), labels[~kept]
-        committee = fit_committee(vectors, taught, len(self.answers), seed=self.seed) if len(set(taught)) > 1 else None
+        given, counts = np.unique(taught, return_counts=True)
+        committee, rarest = None, 0
+        if len(given) > 1:
+            committee = fit_committee(vectors, taught, len(self.answers), seed=self._seed)
+            # An answer that was never given has no probability, so that nothing could be chosen by it.
+            rarest = int(given[np.argmin(counts)])
         free = ~self.kept
         free[rows] = False
-        self.rarest = int(np.argmin(np.bincount(labels, minlength=len(self.answers))))
-        queue = choose(
-            self.embeddings,
-            free,
-            committee,
-            _AHEAD,
-            strategy=self.strategy,
-            rare=self.rarest,
-            seed=self.seed + len(rows),
-        )
+        queue = self._choose(free, _AHEAD, committee, rarest, self._seed + len(rows))
         apart = features(self.embeddings, rows[kept])
-        progress = measure(vectors, taught, apart, labels[kept], self.answers, committee, seed=self.seed)
+        progress = measure(vectors, taught, apart, labels[kept], self.answers, committee, seed=self._seed)
         with self._lock:
-            self.committee, self._queue = committee, queue
+            self.committee, self._queue, self._rarest = committee, queue, rarest
             self.progress.append(progress)
 
     def learn_in_background(self, rows: NDArray[np.integer], labels: NDArray[np.integer]) -> bool:
-        """Refit in a thread if there are enough new answers and no fit is running; return whether one was started."""
+        """Refit in a thread if there are enough new answers and no fit is running; return True if one was started."""
         with self._lock:
             busy = self._worker is not None and self._worker.is_alive()
-            if busy or abs(len(rows) - self._learned) < self.every:
+            if busy or abs(len(rows) - self._learned) < self._every:
                 return False
             self._learned = len(rows)
             self._worker = threading.Thread(target=self.learn, args=(rows, labels), name="learning", daemon=True)

@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -114,6 +114,8 @@ class Known:
         In arcsec.
     id_type : pyarrow.DataType
         Type of the ids in the catalogue.
+    files : tuple of path
+        The catalogue, the tables and the footprints, which `write` does not overwrite.
 
     Examples
     --------
@@ -132,6 +134,7 @@ class Known:
     listings: dict[str, Listing]
     radius: float
     id_type: pa.DataType = field(default_factory=pa.string)
+    files: tuple[Path, ...] = ()
 
     @property
     def listed(self) -> NDArray[np.bool_]:
@@ -211,9 +214,15 @@ class Known:
         -------
         int
             Number of rows.
+
+        Raises
+        ------
+        UsageError
+            If the suffix is unknown, or the file is the catalogue or a table that was compared.
         """
         path = place(path)
         format = format_to_write(path)
+        check_apart(path, *self.files)
         state = pa.array(self.listed, mask=~self.listed & ~self.unknown)
         meaning = "listed within the radius; null where a service has not answered, and outside all footprints"
         columns: list[tuple[Column, Any]] = [
@@ -317,7 +326,8 @@ def known(
         raise UsageError("name a service or a table to compare with")
     manners = [Manners(one.rate if rate is None else rate, timeout=_TIMEOUT) for one in asked]
     opened = [_Reference(place(table)) for table in tables]
-    where = Positions(place(catalog), Keys(id, ra, dec))
+    files = tuple(map(place, [catalog, *tables, *(footprints or {}).values()]))
+    where = Positions(files[0], Keys(id, ra, dec))
     rows = list(where)
     if not rows:
         message = f"{catalog} has no rows, so there is nothing to look for"
@@ -339,7 +349,7 @@ def known(
         for name, service, how in zip(names[len(opened) :], asked, manners, strict=True):
             listings[name] = _ask(service, Client(how, stop), places, radius / 3600, progress)
     listings = {name: replace(one, observed=observed.get(name)) for name, one in listings.items()}
-    return Known([one.id for one in rows], places[:, 0], places[:, 1], listings, radius, where.id_type)
+    return Known([one.id for one in rows], places[:, 0], places[:, 1], listings, radius, where.id_type, files)
 
 
 def _named(titles: Sequence[str]) -> list[str]:
@@ -416,6 +426,7 @@ class _Reference:
             if found is not None:
                 self._columns[role] = found
         if (found := find_id(self._table.schema)) is not None:
+            self._table.warn_of_lost_digits(found)
             self._columns["id"] = found
 
     def list(self, places: NDArray[np.float64], radius: float) -> Listing:
@@ -423,10 +434,9 @@ class _Reference:
         near = Nearest(places[:, 0], places[:, 1], radius)
         # Only objects that were the nearest at some time are kept.
         kept, numbers = [pa.table({role: pa.nulls(0, _MEANINGS[role][0]) for role in _MEANINGS})], [np.empty(0, int)]
-        for first, batch in self._batches():
-            degrees = self._sky.read(batch)
-            there = on_sky(degrees)
-            rows = near.add(*np.where(there, degrees, np.nan))
+        for batch in self._table.batches(list(dict.fromkeys([*self._sky.names, *self._columns.values()]))):
+            degrees, first = self._sky.read(batch), near.count
+            rows = near.add(*np.where(on_sky(degrees), degrees, np.nan))
             if len(rows):
                 kept.append(self._objects(batch, rows, first))
                 numbers.append(first + rows)
@@ -434,12 +444,6 @@ class _Reference:
         near.object = np.array([place.get(number, -1) for number in near.object.tolist()])
         listing = _listing(self.title, near, pa.concat_tables(kept), np.ones(len(places), dtype=bool))
         return replace(listing, id_type=type_of_ids(self._table, self._columns.get("id")))
-
-    def _batches(self) -> Iterator[tuple[int, pa.RecordBatch]]:
-        first = 0
-        for batch in self._table.batches(list(dict.fromkeys([*self._sky.names, *self._columns.values()]))):
-            yield first, batch
-            first += batch.num_rows
 
     def _objects(self, batch: pa.RecordBatch, rows: NDArray[np.intp], first: int) -> pa.Table:
         arrays = {}

@@ -27,8 +27,11 @@ from peculiar.tables.column import Column
 Kind = TypeVar("Kind", bound=GalaxyTable)
 Value = TypeVar("Value", bound=np.generic)
 
-DISTANCE = Column("distance", pa.float64(), "distance from the middle of the cone", "deg", "pos.angDistance")
+DISTANCE = Column("distance", pa.float64(), "distance from the centre of the cone", "deg", "pos.angDistance")
 """Column that a cone search adds."""
+
+ODD_BY = ("class", "uncertainty")
+"""Ways to be odd: by the class, or by the entropy of its probabilities."""
 
 SCORE = Column("score", pa.float32(), ucd="stat.value")
 """Column that a search for similar or odd galaxies adds."""
@@ -64,14 +67,14 @@ class Cone:
 
 
 def parse_cone(text: str) -> Cone:
-    """Parse a cone ``RA,DEC,RADIUS`` in degrees; the radius may end in arcmin or arcsec.
+    """Parse a cone ``RA,DEC,RADIUS``, in degrees; the radius may end in arcmin or arcsec.
 
     Raises
     ------
     UsageError
         If it is not a cone.
     """
-    number = r"\s*([-+]?\d+\.?\d*(?:e[-+]?\d+)?)\s*"
+    number = r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)\s*"
     match = re.fullmatch(rf"{number}(?:deg)?\s*,{number}(?:deg)?\s*,{number}(deg|arcmin|arcsec)?\s*", text.lower())
     if match is None:
         message = f"a cone is RA,DEC,RADIUS in degrees, as in 150.1,2.2,0.5 or 150.1,2.2,30arcsec; received {text!r}"
@@ -122,7 +125,7 @@ def query(
     if cone is not None:
         names = [name for name in names if name != distance.name]
     chosen = [catalog.columns[name] for name in names]
-    clauses, values = _clauses(catalog, where, cone)
+    condition, values = _condition(catalog, where, cone)
     called = sql_names(catalog)
     added: list[str] = []
     order = _order(catalog, by)
@@ -138,7 +141,7 @@ def query(
         notes["cone"] = f"{cone.ra!r},{cone.dec!r},{cone.radius!r}"
 
     def find(selected: Sequence[str], view: str = "catalog") -> pa.Table:
-        sql = f"SELECT {', '.join([*selected, *added])} FROM {view}{clauses}"  # noqa: S608 - made of checked parts, with values as parameters
+        sql = f"SELECT {', '.join([*selected, *added])} FROM {view} WHERE {condition}"  # noqa: S608 - made of checked parts, with values as parameters
         # Ties are broken by id, so that the same search finds the same rows.
         sql += f" ORDER BY {order} NULLS LAST, id" if order else ""
         sql += f" LIMIT {top}" if top is not None else ""
@@ -170,8 +173,7 @@ def selected(catalog: GalaxyTable, where: str | None = None, cone: Cone | None =
     """Return a mask of the rows that meet a condition, shape (n,)."""
     if where is None and cone is None:
         return np.ones(len(catalog), dtype=bool)
-    clauses, values = _clauses(catalog, where, cone)
-    condition = clauses.removeprefix(" WHERE ")
+    condition, values = _condition(catalog, where, cone)
     sql = f"SELECT coalesce({condition}, false) AS met FROM catalog"  # noqa: S608 - made of checked parts, with values as parameters
     return np.asarray(run_sql(catalog, sql, values, where)["met"].to_numpy(zero_copy_only=False), dtype=bool)
 
@@ -208,8 +210,8 @@ def find_rows(
     """
     order = _order(catalog, by)
     name = (by or "").removeprefix("-")
-    clauses, values = _clauses(catalog, where, cone)
-    columns = [f"coalesce({clauses.removeprefix(' WHERE ') or 'true'}, false) AS met"]
+    condition, values = _condition(catalog, where, cone)
+    columns = [f"coalesce({condition}, false) AS met"]
     if cone is not None:
         expression, numbers = _distance(catalog, cone)
         columns.append(f"{expression} AS distance")
@@ -229,8 +231,8 @@ def find_rows(
     return rows, None if cone is None else table["distance"].to_numpy()
 
 
-def _clauses(catalog: GalaxyTable, where: str | None, cone: Cone | None) -> tuple[str, list[str | float]]:
-    """Return the WHERE clause, and its values."""
+def _condition(catalog: GalaxyTable, where: str | None, cone: Cone | None) -> tuple[str, list[str | float]]:
+    """Return a condition and a cone as SQL, and the values in it."""
     parts: list[str] = []
     values: list[str | float] = []
     if cone is not None:
@@ -241,12 +243,11 @@ def _clauses(catalog: GalaxyTable, where: str | None, cone: Cone | None) -> tupl
         parts += [f"{quoted(sql_names(catalog)[dec.name])} BETWEEN ? AND ?", f"{expression} <= ?"]
         values += [(cone.dec - margin) / dec.factor, (cone.dec + margin) / dec.factor, *numbers, cone.radius]
     if where is not None:
-        condition = read_where(
-            where, {name: column.type for name, column in catalog.columns.items()}, sql_names(catalog)
-        )
+        types = {name: column.type for name, column in catalog.columns.items()}
+        condition = read_where(where, types, sql_names(catalog))
         parts.append(condition.sql)
         values += condition.values
-    return (f" WHERE {' AND '.join(parts)}" if parts else ""), values
+    return " AND ".join(parts) or "true", values
 
 
 def _distance(catalog: GalaxyTable, cone: Cone) -> tuple[str, list[float]]:
@@ -269,7 +270,7 @@ def _order(catalog: GalaxyTable, by: str | None) -> str:
     name = by.removeprefix("-")
     catalog.check_columns([name])
     if name not in catalog.plain:
-        message = f"the column {name} holds lists and cannot be sorted by"
+        message = f"the column {name} holds lists and cannot be sorted by; name one that has one value a row"
         raise UsageError(message)
     column, direction = quoted(sql_names(catalog)[name]), " ASC" if by.startswith("-") else " DESC"
     if pa.types.is_floating(catalog.columns[name].type):
@@ -428,9 +429,6 @@ def odd(
     if by not in ODD_BY:
         raise UnknownNameError("way to be odd", by, ODD_BY)
     return query(catalog, where, cone=cone, by=odd_column(catalog, by), top=top)
-
-
-ODD_BY = ("class", "uncertainty")
 
 
 def odd_column(catalog: GalaxyTable, by: str) -> str:

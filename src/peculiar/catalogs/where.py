@@ -45,42 +45,19 @@ _TOKEN = re.compile(
 )
 _KEYWORDS = frozenset({"and", "or", "not", "in", "between", "is", "null", "like", "ilike", "true", "false"})
 _STATEMENTS = frozenset(
-    {
-        "select",
-        "from",
-        "union",
-        "with",
-        "values",
-        "insert",
-        "update",
-        "delete",
-        "drop",
-        "alter",
-        "create",
-        "attach",
-        "detach",
-        "copy",
-        "pragma",
-        "set",
-        "reset",
-        "load",
-        "install",
-        "call",
-        "export",
-        "import",
-        "explain",
-        "execute",
-        "prepare",
-        "begin",
-        "commit",
-        "vacuum",
-        "checkpoint",
-    }
+    (
+        *("select", "from", "union", "with", "values", "insert", "update", "delete", "drop", "alter", "create"),
+        *("attach", "detach", "copy", "pragma", "set", "reset", "load", "install", "call", "export", "import"),
+        *("explain", "execute", "prepare", "begin", "commit", "vacuum", "checkpoint"),
+    )
 )
 _WHOLE = 1 << 64
 """Integers below it are compared as integers."""
 
 _COMPARISONS = {"=": "=", "==": "=", "<>": "<>", "!=": "<>", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
+
+_BEFORE_TEXT = ("=", "==", "<>", "!=", "like", "ilike")
+"""An unknown name after one of these is often text whose quotes were forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +124,7 @@ class _Token:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """SQL of a part of the condition, whether it is a Boolean, and its values if it may be NaN.
+    """SQL of a part of the condition; `truth` if it is a Boolean, `real` its values if it may be NaN.
 
     A value contains no Boolean. Only values are repeated in SQL, once, so that its length is proportional to that of
     the condition.
@@ -381,13 +358,8 @@ class _Reader:
             if len(alike) != 1:
                 if name.lower() in _STATEMENTS:
                     self._stop(self.tokens[self.at - 1].place, f"{name!r} is a statement; a condition compares columns")
-                compared = self.at > 1 and self.tokens[self.at - 2].text in ("=", "!=", "<>")
-                longer = [one for one in self.columns if one.startswith(name) and not one.isidentifier()]
-                quotes = f" (write text in single quotes, '{name}')" if compared else ""
-                quotes = (
-                    f' (write a name that is not a plain word in double quotes, "{longer[0]}")' if longer else quotes
-                )
-                raise UnknownNameError("column", name, self.columns, where=f"in the catalogue{quotes}")
+                where = f"in the catalogue{self._about_quotes(name)}"
+                raise UnknownNameError("column", name, self.columns, where=where)
             name = alike[0]
         type_ = self.columns[name]
         if pa.types.is_nested(type_):
@@ -395,6 +367,14 @@ class _Reader:
         self.used.add(name)
         self.reals += pa.types.is_floating(type_)
         return _Part(quoted(self.names.get(name, name)), truth=pa.types.is_boolean(type_))
+
+    def _about_quotes(self, name: str) -> str:
+        """Return a hint about missing quotes around an unknown name; empty if there is none."""
+        longer = next((one for one in self.columns if one.startswith(name) and not one.isidentifier()), None)
+        if longer is not None:
+            return f' (write a name that is not a plain word in double quotes, "{longer}")'
+        before = self.tokens[self.at - 2].text if self.at > 1 else ""
+        return f" (write text in single quotes, '{name}')" if before in _BEFORE_TEXT else ""
 
     def _truth(self, part: _Part) -> _Part:
         if not part.truth:

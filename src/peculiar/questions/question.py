@@ -31,7 +31,7 @@ class Question:
     answers : tuple of str
         In the order of the classes.
     meanings : tuple of str
-        What each answer says about a galaxy, in the same order; may be empty.
+        What each answer says about a galaxy, in the same order; optional.
     column : str
         The column that holds its labels; default: the name of the question.
     silent : tuple of str
@@ -283,6 +283,8 @@ GALAXY_MNIST = Question(
 
 QUESTIONS = {question.name: question for question in (FOUR_CLASS, CLEAN5, GALAXY10_DECALS, GALAXY10_SDSS, GALAXY_MNIST)}
 
+_PACKAGED = {**QUESTIONS, ODD.name: ODD}
+
 
 def question_for(name: str, labels: Iterable[str]) -> Question:
     """Find the question that labels answer.
@@ -316,9 +318,9 @@ def answering(
 ) -> Question | None:
     """Return the question that a column of labels answers; None if there is none.
 
-    A question whose answers include all labels: the one that a model was taught last, the one with the name of the
-    column, or the first. If there is none, the question with the name of the column. Yes and no do not tell questions
-    apart, so if these were taught, the question with the name of the column comes first.
+    Among the questions whose answers include all labels, it is the one that a model was taught last, otherwise the one
+    with the name of the column, otherwise the first. If there is none, it is the question with the name of the column.
+    Yes and no do not tell questions apart: if these were taught, the question with the name of the column comes first.
 
     Parameters
     ----------
@@ -337,7 +339,7 @@ def answering(
 
 
 def is_file(name: object) -> TypeGuard[str]:
-    """Return whether a question is named by a TOML file."""
+    """Return whether the name of a question is the path of a TOML file."""
     return isinstance(name, str) and name.lower().endswith(".toml")
 
 
@@ -349,8 +351,8 @@ def find_tree(name: str) -> Tree:
     each question, a table ``[[question]]`` with the same entries and optionally ``then``: the name of the next
     question, or a table of such names by answer. With ``several = true`` people may give several answers at once: each
     becomes a question of its own, named after both, with the answers "no" and "yes"; ``total`` names the column with
-    the number of people asked. A file with ``name`` and ``like`` has the questions of another tree of the package. The
-    tables ``[campaign]`` and ``[[guide]]`` are for the labelling pages; see `peculiar.labelling.campaign`.
+    the number of people asked. A file with ``name`` and ``like`` has the questions of the package that ``like`` names.
+    The tables ``[campaign]`` and ``[[guide]]`` are for the labelling pages; see `peculiar.labelling.campaign`.
 
     Parameters
     ----------
@@ -368,16 +370,20 @@ def find_tree(name: str) -> Tree:
     """
     if is_file(name):
         return _read_tree(place(name))
-    known = {**QUESTIONS, ODD.name: ODD}
-    if name in known:
-        return Tree(name, (known[name],))
+    if (tree := _packaged(name)) is None:
+        raise UnknownNameError("question", name, [*_PACKAGED, *TREES], "(for a question of your own, give a TOML file)")
+    return tree
+
+
+def _packaged(name: str) -> Tree | None:
+    """Return a question or decision tree of the package; None if there is none of this name."""
     if name in TREES:
         return _read_tree(_TREES / f"{name}.toml")
-    raise UnknownNameError("question", name, [*known, *TREES], "(for a question of your own, give a TOML file)")
+    return Tree(name, (_PACKAGED[name],)) if name in _PACKAGED else None
 
 
 def question_file(question: Question) -> str:
-    """Return name and answers of a question as the TOML file that `find_tree` reads.
+    """Return the name and the answers of a question as TOML, which `find_tree` reads.
 
     Raises
     ------
@@ -387,8 +393,8 @@ def question_file(question: Question) -> str:
     told = {"name": question.name, "answers": list(question.answers)}
     if problems := _faults(told, alone=True):
         raise LabelError("; ".join(problems))
-    # A text or a list of texts in JSON is one in TOML as well.
-    return "".join(f"{key} = {json.dumps(value)}\n" for key, value in told.items())
+    # JSON texts and lists of texts are TOML, too, except that TOML refuses a character escaped as two surrogates.
+    return "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in told.items())
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -407,7 +413,11 @@ def read_toml(path: Path) -> dict[str, Any]:
 def _read_tree(path: Path) -> Tree:
     told = {key: value for key, value in read_toml(path).items() if key not in LABELLING}
     if isinstance(like := told.get("like"), str) and set(told) == {"name", "like"} and _is_name(told["name"]):
-        return replace(find_tree(like), name=told["name"])
+        if (tree := _packaged(like)) is None:
+            known = ", ".join([*_PACKAGED, *TREES])
+            message = f"{path}: no question or tree of the package is called {like!r}; there are: {known}"
+            raise LabelError(message)
+        return replace(tree, name=told["name"])
     if "question" not in told:
         tables, problems = [told], []
     else:
@@ -448,7 +458,8 @@ def _tree_of(name: str, tables: Sequence[Mapping[str, Any]]) -> Tree:
             questions.append(Question(table["name"], answers, meanings, asks=asks, votes=tuple(table.get("votes", ()))))
             continue
         parts = [_part_name(table["name"], answer) for answer in table["answers"]]
-        following = [*parts[1:], first.get(table.get("then", ""), table.get("then", ""))]
+        then = table.get("then") or ""
+        following = [*parts[1:], first.get(then, then)]
         for number, (part, answer, to) in enumerate(zip(parts, table["answers"], following, strict=True)):
             called = f"{asks or table['name'].replace('_', ' ') + '?'} {answer}?"
             votes, total = table.get("votes", ()), table.get("total", f"{table['name']}_total-votes")

@@ -46,14 +46,18 @@ class LabelledSource(Source):
 
     Attributes
     ----------
+    join : Join
+        The ids of the source and of the table that match.
     joined : str
-        How many galaxies were joined, and how.
+        The number of galaxies that were joined, and how, as a sentence.
 
     Raises
     ------
     LabelError
         If no galaxy of the source is in `told`, or the matches are ambiguous.
     """
+
+    kind = "pictures with labels"
 
     def __init__(
         self,
@@ -228,28 +232,31 @@ class ColumnsById(Mapping[str, Mapping[str, str]]):
     """The columns of a table by id, read on demand; the last of several rows of an id counts."""
 
     def __init__(self, path: str | os.PathLike[str], id: str | None = None) -> None:
-        self._reader = label_table(path, id=id)
-        self._key = self._reader.id_column(id)
+        self.reader = label_table(path, id=id)
+        self._key = self.reader.id_column(id)
+
+    def ids(self) -> list[str]:
+        """Return the id of every row, empty where there is none."""
+        return [entry_text(one) or "" for one in self.reader.column(self._key)]
 
     def __getitem__(self, name: str) -> Mapping[str, str]:
         """Return the values of a column by id, without empty ones."""
-        if name not in self._reader.columns:
+        if name not in self.reader.columns:
             raise KeyError(name)
-        pairs = zip(self._reader.column(self._key), self._reader.column(name), strict=True)
-        told = ((entry_text(id_), entry_text(entry)) for id_, entry in pairs)
+        told = zip(self.ids(), map(entry_text, self.reader.column(name)), strict=True)
         return {id_: entry for id_, entry in told if id_ and entry is not None}
 
     def __iter__(self) -> Iterator[str]:
         """Yield the names of the columns, except that of the ids."""
-        return (name for name in self._reader.columns if name != self._key)
+        return (name for name in self.reader.columns if name != self._key)
 
     def __len__(self) -> int:
         """Return the number of columns."""
-        return len(self._reader.columns) - 1
+        return len(self.reader.columns) - 1
 
 
 def join_labels(path: str | os.PathLike[str], ids: Sequence[str], labelled: Collection[str]) -> Join:
-    """Return which of some galaxies have labels, by the ids of both.
+    """Match galaxies with labels by their ids.
 
     Raises
     ------
@@ -271,7 +278,7 @@ def join_labels(path: str | os.PathLike[str], ids: Sequence[str], labelled: Coll
 
 
 def joined_text(path: str | os.PathLike[str], ids: Sequence[str], join: Join) -> str:
-    """Return, as a sentence, how many galaxies were joined with a table, and how."""
+    """Return the number of galaxies that were joined with a table, and how, as a sentence."""
     there = sum(id_ in join.partners for id_ in ids)
     return f"{path}: {there:,} of {counted(len(ids), 'galaxy')} joined by id; ids were compared {join.way}."
 
@@ -377,7 +384,8 @@ def own_question(
     found: list[Source] = list(sources)
     if labels is not None:
         label, by_id = read_labels(labels, label, id)
-        joined = [LabelledSource(source, {label: by_id}, label, ColumnsById(labels, id)) for source in sources]
+        beside = ColumnsById(labels, id)
+        joined = [LabelledSource(source, {label: by_id}, label, beside) for source in sources]
         warn_of_strangers(labels, by_id, *(one.join for one in joined))
         found = list(joined)
     there = list(dict.fromkeys(name for source in found for name in (*source.columns, *filter(None, [source.label]))))
@@ -389,9 +397,9 @@ def own_question(
 
 
 def question_of(label: str, entries: Collection[str]) -> Question:
-    """Return the question that a column of labels of one's own answers: with the answers that occur, and no others.
+    """Return the question that a column of labels answers, with the answers that occur and no others.
 
-    A question that is known keeps the order and the meanings of its answers.
+    A known question keeps the order and the meanings of its answers.
     """
     known, there = question_for(label, entries), set(entries)
     kept = [number for number, answer in enumerate(known.answers) if answer in there]
@@ -429,34 +437,31 @@ def told_questions(
     LabelError
         If no question has columns, or no galaxy of a source is in the table.
     """
-    reader = None if table is None else label_table(table, id=id)
-    columns = [name for source in sources for name in source.columns] if reader is None else reader.columns
+    beside = None if table is None else ColumnsById(table, id)
+    columns = [name for source in sources for name in source.columns] if beside is None else list(beside)
     voted = {question.name: question for question in find_votes(questions, columns)}
     told = [voted.get(one.name, one) for one in questions if one.name in voted or one.column in columns]
     if not told:
-        place = table or " and ".join(str(source.path) for source in sources)
+        where = table or " and ".join(str(source.path) for source in sources)
         first = questions[0]
         message = (
-            f"{place}: has no columns of votes on {', '.join(one.name for one in questions)}, such as "
+            f"{where}: has no columns of votes on {', '.join(one.name for one in questions)}, such as "
             f"{first.name}_{first.answers[0]}, and no columns of labels with these names; there are: "
             f"{', '.join(columns) or 'none'}. Name other columns with votes = [...] in the TOML file of the question"
         )
         raise LabelError(message)
-    if reader is None:
+    if beside is None:
         return list(sources), told
-    key = reader.id_column(id)
-    ids = [entry_text(id_) or "" for id_ in reader.column(key)]
+    ids = [id_ for id_ in beside.ids() if id_]
     if len(set(ids)) < len(ids):
         message = f"{table}: some galaxies have several rows; the last of each counts"
         warnings.warn(message, PeculiarWarning, stacklevel=2)
     wanted = dict.fromkeys(name for one in told for name in one.columns)
-    entries = {name: [entry_text(one) for one in reader.column(name)] for name in wanted}
-    by_column = {
-        name: {id_: one for id_, one in zip(ids, column, strict=True) if id_ and one is not None}
-        for name, column in entries.items()
-    }
-    joined = [LabelledSource(source, by_column, beside=ColumnsById(reader.path, id)) for source in sources]
-    warn_of_strangers(reader.path, dict.fromkeys(filter(None, ids)), *(one.join for one in joined))
+    for name in wanted:
+        beside.reader.check_column(name)
+    by_column = {name: beside[name] for name in wanted}
+    joined = [LabelledSource(source, by_column, beside=beside) for source in sources]
+    warn_of_strangers(beside.reader.path, dict.fromkeys(ids), *(one.join for one in joined))
     return list(joined), told
 
 

@@ -22,7 +22,7 @@ from peculiar.sources.columns import LABEL_COLUMNS, check_alike, class_names, kn
 from peculiar.sources.names import is_metadata
 from peculiar.sources.paths import as_text, files_below, files_digest
 from peculiar.sources.stream import Row, Shard, Source
-from peculiar.sources.table import file_name_column
+from peculiar.sources.table import class_of, file_name_column
 from peculiar.tables.column import Column
 from peculiar.tables.identifiers import entry_text, type_of_ids, warn_of_ids, widest
 from peculiar.tables.key_columns import FOUND, Keys, find_column
@@ -193,11 +193,8 @@ class MetadataSource(Source):
         return self._table.slice(begin, None if stop is None else stop - start)
 
     def _entries(self, name: str | None, table: pa.Table) -> list[str | None]:
-        values = table.column(name).to_pylist()
-        if name == self.label and self._names:
-            within = range(len(self._names))
-            return [self._names[one] if one in within else None for one in values]
-        return [entry_text(one) for one in values]
+        names = self._names if name == self.label else ()
+        return [class_of(one, names) for one in table.column(name).to_pylist()]
 
 
 def with_metadata(
@@ -208,7 +205,7 @@ def with_metadata(
     label: str | None = None,
     keys: Keys = FOUND,
 ) -> Source:
-    """Return pictures with the columns of their metadata files; the same source if there are none.
+    """Return pictures with the columns of their metadata files; the source itself if there are none.
 
     Parameters
     ----------
@@ -218,7 +215,7 @@ def with_metadata(
     inside : mapping of str to bytes, optional
         Metadata files within archives, by their paths.
     single : pyarrow.Table, optional
-        What files beside single pictures say of them; used if there is no metadata file.
+        Columns from files beside single pictures, used if there is no metadata file.
     label, keys
         As for `MetadataSource`.
 
@@ -277,7 +274,7 @@ def _together(listings: Sequence[Listing]) -> pa.Table:
 
 
 def _match(paths: Sequence[str], listings: Sequence[Listing]) -> tuple[list[int | None], bool]:
-    """Return the row of each picture in the tables put together, and whether all pictures have one."""
+    """Return the row of each picture in the tables put together, and True if all pictures have one."""
     there = {unicodedata.normalize("NFC", path): number for number, path in enumerate(paths)}
     rows: list[int | None] = [None] * len(paths)
     missing: dict[str, None] = {}

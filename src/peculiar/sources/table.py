@@ -4,12 +4,12 @@ Pictures inside the table are encoded bytes: the Hugging Face layout (a struct o
 binary column. Paths are relative to the table's folder.
 """
 
-import contextlib
 import copy
 import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from peculiar.sources.cells import named_file
 from peculiar.sources.columns import LABEL_COLUMNS, class_names, known_sky, positions_of, warn_of_positions
 from peculiar.sources.names import KEPT_APART, part_of, warn_of_parts
 from peculiar.sources.paths import as_text, files_digest
-from peculiar.sources.stream import Flagged, Row, Shard, Source, read_flagged
+from peculiar.sources.stream import Row, Shard, Source, read_flagged
 from peculiar.tables.column import Column
 from peculiar.tables.formats import MODEL_NOTE
 from peculiar.tables.identifiers import entry_text, type_of_ids, warn_of_ids, warn_of_no_ids, widest
@@ -42,7 +42,7 @@ from peculiar.tables.typed import carried, described
 PICTURE_COLUMNS = ("image", "picture", "img", "jpg", "file", "file_loc", "filename", "file_name", "filepath", "path")
 
 SCALE_COLUMNS = ("pixel_arcsec", "pixscale")
-"""Columns with the side of a pixel of the picture, in arcsec."""
+"""Columns with the side of a pixel, in arcsec."""
 
 _OTHERS = (*PICTURE_COLUMNS, *LABEL_COLUMNS, *RA_NAMES, *DEC_NAMES)
 """Columns that hold no ids."""
@@ -127,7 +127,7 @@ class TableSource(Source):
         """Type of the column of ids; for parts that differ, the narrowest that holds the ids of all."""
         types = []
         for part in self._parts:
-            with contextlib.suppress(DataError):  # a damaged part has no ids
+            with suppress(DataError):  # a damaged part has no ids
                 types.append(type_of_ids(self._reader(part), self._id))
         return widest(types)
 
@@ -165,7 +165,7 @@ class TableSource(Source):
 
     def _batches_of_positions(self) -> Iterator[NDArray[np.float64]]:
         for part in self._parts:
-            with contextlib.suppress(DataError):
+            with suppress(DataError):
                 reader = self._reader(part)
                 if sky := self._sky_in(reader):
                     yield from map(sky.read, reader.batches(sky.names))
@@ -184,7 +184,7 @@ class TableSource(Source):
         if self.label is None:
             return [None] * len(self)
         readers = [self._reader(part) for part in self._parts]
-        return [_class_of(value, self._names_in(one)) for one in readers for value in one.column(self.label)]
+        return [class_of(value, self._names_in(one)) for one in readers for value in one.column(self.label)]
 
     def column(self, name: str) -> list[str | None]:
         """Return the entries of a column as text, None where empty; all None where there is no such column."""
@@ -305,19 +305,19 @@ class TableSource(Source):
                         yield from (one for one in contents if isinstance(one, Path))
 
     def names_files(self) -> bool:
-        """Return whether the first table names picture files; True also if it cannot be read."""
+        """Return True if the first table names picture files, or cannot be read."""
         try:
             return _names_files(TableReader(self._parts[0]).schema, self._picture)
         except (DataError, StopIteration):
             return True
 
     def holds_fits(self) -> bool:
-        """Return whether the first picture is FITS; True also if it cannot be read, which its row will report."""
+        """Return True if the first picture is FITS, or cannot be read, which its row will report."""
         plain = copy.copy(self)
         plain._bands, plain._stretch = (), None
         try:
             return all(looks_like_fits(bytes(row.read()[:1024])) for row in plain.rows(0, 1))
-        except PictureError:
+        except (DataError, PictureError):
             return True
 
     def _place(self, part: Path) -> Path:
@@ -343,7 +343,7 @@ class TableSource(Source):
                 return self._reader(part, checked=False)
             except DataError as error:
                 problem = problem or error
-        raise problem or DataError("there is no table")
+        raise problem or DataError("there is no table among the files")
 
     def _reader(self, part: Path, *, checked: bool = True) -> TableReader:
         """Open a part once, and check that it has the columns of the first."""
@@ -369,23 +369,22 @@ class TableSource(Source):
             positions = positions_of(sky, batch) if sky else unknown
             scales = batch.column(side).to_pylist() if side else unknown
             for picture, id_, label, position, scale in zip(pictures, ids, labels, positions, scales, strict=True):
-                raw = _content(picture, part.path.parent)
-                linear, unstretched = None, None
-                if not callable(raw) and (self._bands or self._stretch):
-                    linear = partial(read_linear, (raw,), self._bands) if self._bands else None
-                    unstretched = partial(read_unstretched, (raw,), self._bands)
-                name, class_ = _name(self._place(part.path), number, id_), _class_of(label, names)
-                content = self._as_wanted(raw)
-                yield Row(name, content, class_, position, 0, linear, unstretched, _pixel_side(scale))
+                name, class_ = _name(self._place(part.path), number, id_), class_of(label, names)
+                row = Row(name, _content(picture, part.path.parent), class_, position, pixel=_pixel_side(scale))
+                yield self._with_bands(row)
                 number += 1
 
-    def _as_wanted(
-        self, content: bytes | Path | Callable[[], bytes]
-    ) -> bytes | Path | Callable[[], bytes] | Callable[[], Flagged]:
-        """Return a picture as it is stored, or with bands or a stretch, a function that reads it with them."""
-        if (self._bands or self._stretch) and not callable(content):
-            return partial(read_flagged, (content,), self._bands, self._stretch)
-        return content
+    def _with_bands(self, row: Row) -> Row:
+        """Return a row whose picture is read with the bands and the stretch, if there are any."""
+        file = row.content
+        if not (self._bands or self._stretch) or not isinstance(file, bytes | Path):
+            return row
+        return replace(
+            row,
+            content=partial(read_flagged, (file,), self._bands, self._stretch),
+            linear=partial(read_linear, (file,), self._bands) if self._bands else None,
+            unstretched=partial(read_unstretched, (file,), self._bands),
+        )
 
     def _names_in(self, part: TableReader) -> tuple[str, ...]:
         """Return the names of classes that a part states, or else those of the first."""
@@ -425,8 +424,8 @@ def _pixel_side(value: Any) -> float | None:
     return side if math.isfinite(side) and side > 0 else None
 
 
-def _class_of(value: Any, names: Sequence[str]) -> str | None:
-    """Return an entry of the column of labels as text; of a number, the name of its class, if names are known."""
+def class_of(value: Any, names: Sequence[str]) -> str | None:
+    """Return an entry of a column of labels as text; for a number the name of its class, if names are known."""
     if names and isinstance(value, int):
         return names[value] if 0 <= value < len(names) else None
     return entry_text(value)
@@ -444,9 +443,9 @@ def _holds_bytes(type_: pa.DataType) -> bool:
 
 
 def holds_galaxies(path: Path) -> bool:
-    """Return whether a Parquet file has a column of pictures and is no catalogue of a model.
+    """Return True if a Parquet file has a column of pictures and is no catalogue of a model.
 
-    A damaged file counts, so that it is reported.
+    A damaged file counts as one, so that it is reported.
     """
     try:
         schema = pyarrow.parquet.read_schema(arrow_file(path))
@@ -494,6 +493,6 @@ def _content(picture: Any, folder: Path) -> bytes | Path | Callable[[], bytes]:
 
 
 def _names_files(schema: pa.Schema, column: str) -> bool:
-    """Return whether a column of pictures holds paths rather than the pictures themselves."""
+    """Return True if a column of pictures holds paths rather than the pictures themselves."""
     type_ = next(field.type for field in schema if field.name == column)
     return not (_holds_bytes(type_) or pa.types.is_binary(type_) or pa.types.is_large_binary(type_))

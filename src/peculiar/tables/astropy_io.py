@@ -35,7 +35,7 @@ _BLOCK = 2880
 
 
 class BinaryTable:
-    """The first binary table of a FITS file, read in parts.
+    """A binary table of a FITS file, read in parts.
 
     Parameters
     ----------
@@ -43,12 +43,10 @@ class BinaryTable:
     header : astropy.io.fits.Header
     begin : int
         Byte at which its rows begin.
-    logical : dict of str to slice
-        Boolean columns, and their bytes in a row.
     """
 
-    def __init__(self, path: Path, header: "fits.Header", begin: int, logical: dict[str, slice]) -> None:
-        self._path, self._header, self._begin, self._logical = path, header, begin, logical
+    def __init__(self, path: Path, header: "fits.Header", begin: int) -> None:
+        self._path, self._header, self._begin = path, header, begin
         self.rows, self._width = int(header["NAXIS2"]), int(header["NAXIS1"])
         if self.rows < 0 or begin + self.rows * self._width > path.stat().st_size:
             message = f"it ends before the last of its {self.rows:,} rows"
@@ -63,40 +61,51 @@ class BinaryTable:
     def _part(self, first: int, count: int) -> pa.Table:
         """Return rows, read as a file of their own, so that astropy does not hold the others."""
         from astropy.io import fits
-        from astropy.table import Table
 
         with self._path.open("rb") as file:
             file.seek(self._begin + first * self._width)
             rows = file.read(count * self._width)
         header = self._header.copy()
         header["NAXIS2"] = count
-        blanks = _take_blanks(header)
         small = io.BytesIO()
         small.write(fits.PrimaryHDU().header.tostring().encode("ascii"))
         small.write(header.tostring().encode("ascii"))
         small.write(rows)
         small.write(b"\0" * (-len(rows) % _BLOCK))
         small.seek(0)
-        with _quiet():
-            table = Table.read(small, format="fits", unit_parse_strict="silent")
-        raw = np.frombuffer(rows, np.uint8).reshape(count, self._width)
-        # astropy reads an unknown boolean, a zero byte, as False.
-        unknown = {name: (raw[:, some] == 0).reshape(table[name].shape) for name, some in self._logical.items()} | {
-            name: np.asarray(table[name]) == blank for name, blank in blanks.items()
-        }
-        _describe(table, self._header)
-        return _to_arrow(table, unknown)
+        with _quiet(), fits.open(small) as file:
+            return _read_hdu(file[1])
 
 
-def _take_blanks(header: "fits.Header") -> dict[str, int]:
-    """Remove TNULL of columns with an offset from a header, where astropy cannot use it, and return the values."""
-    blanks = {}
-    for number in range(1, int(header["TFIELDS"]) + 1):
-        offset, null = header.get(f"TZERO{number}"), header.get(f"TNULL{number}")
-        if offset and isinstance(null, int) and header.get(f"TSCAL{number}", 1) == 1:
-            blanks[str(header[f"TTYPE{number}"])] = null + int(offset)
-            del header[f"TNULL{number}"]
-    return blanks
+def _read_hdu(hdu: Any) -> pa.Table:
+    """Return a table of a FITS file."""
+    from astropy.io import fits
+    from astropy.table import Table
+
+    if isinstance(hdu, fits.TableHDU):
+        read, masks = read_ascii(hdu), {}
+    else:
+        raw = hdu.data.view(np.ndarray)
+        masks = {number: _take_nulls(column, raw) for number, column in enumerate(hdu.columns)}
+        read = Table.read(hdu, format="fits", unit_parse_strict="silent")
+    _describe(read, hdu.header)
+    names = read.colnames
+    unknown = {names[at]: mask.reshape(read[names[at]].shape) for at, mask in masks.items() if mask is not None}
+    return _to_arrow(read, unknown)
+
+
+def _take_nulls(column: Any, raw: NDArray[Any]) -> NDArray[np.bool_] | None:
+    """Return a mask of the nulls of a column that astropy would read as values, from the rows as they are stored.
+
+    These are zero bytes of Booleans, which it reads as False, and TNULL of scaled integers, which it compares with the
+    scaled values. TNULL of such a column is removed.
+    """
+    if column.format.lstrip("0123456789") == "L":
+        return np.asarray(raw[column.name] == 0)
+    if column.null is None or not (column.bzero or column.bscale not in (None, "", 1)):
+        return None
+    null, column.null = column.null, None
+    return np.asarray(raw[column.name] == null)
 
 
 def open_fits(path: Path, table: str | None = None) -> BinaryTable | None:
@@ -118,13 +127,7 @@ def open_fits(path: Path, table: str | None = None) -> BinaryTable | None:
         # Lists of variable length are stored behind the rows.
         if not isinstance(found, fits.BinTableHDU) or found.header["PCOUNT"]:
             return None
-        places = {name: found.columns.dtype.fields[name] for name in found.columns.names}
-        logical = {
-            column.name: slice(places[column.name][1], places[column.name][1] + places[column.name][0].itemsize)
-            for column in found.columns
-            if column.format.lstrip("0123456789") == "L"
-        }
-        return BinaryTable(path, found.header, found.fileinfo()["datLoc"], logical)
+        return BinaryTable(path, found.header, found.fileinfo()["datLoc"])
 
 
 def _chosen_hdu(file: Any, path: Path | None, table: str | None) -> Any:
@@ -180,18 +183,23 @@ def read_whole(path: Path | io.BytesIO, format: str, table: str | None = None) -
     Raises
     ------
     DataError
-        If the file refers to another one, or would fill the memory; or if it holds the error message of a service.
+        If the file refers to another one, or would fill the memory, or holds the error message of a service.
     UnknownNameError
         If there is no such table.
+
+    Warns
+    -----
+    PeculiarWarning
+        If there are several tables and none is named, or a service cut the table off.
     """
     # astropy takes a third of a second to import, and Parquet does not need it.
     from astropy.table import Table
 
     with _quiet():
+        if format == "fits":
+            return _read_fits(path, table)
         if format == "votable":
             found = _read_votable(path, table)
-        elif format == "fits":
-            found = _read_fits(path, table)
         elif format == "ecsv":
             _check_yaml(_ecsv_header(path))
             try:
@@ -218,17 +226,23 @@ def _read_votable(path: Path | io.BytesIO, table: str | None) -> "Table":
     _check_xml(path)
     document = votable.parse(path)
     infos = [*document.infos, *(info for resource in document.resources for info in resource.infos)]
-    failed = next((info for info in infos if info.name == "QUERY_STATUS" and info.value.upper() == "ERROR"), None)
+    statuses = {info.value.upper(): info for info in infos if info.name == "QUERY_STATUS"}
+    failed = statuses.get("ERROR")
     tables = list(document.iter_tables())
     if failed is not None or not tables:
-        said = " ".join(str(failed.content or "").split()) if failed is not None else ""
-        message = (
-            f"holds no table, but an error message of a service: {said or 'ERROR'}" if failed else "holds no table"
-        )
-        raise DataError(message)
+        if failed is None:
+            raise DataError("holds no table")
+        said = " ".join(str(failed.content or "").split())
+        raise DataError(f"holds no table, but an error message of a service: {said or 'ERROR'}")
     at = _choose([one.name or one.ID or "" for one in tables], path if isinstance(path, Path) else None, table)
     # By default, the columns would be named by their ids in the XML.
     found = tables[at].to_table(use_names_over_ids=True)
+    if "OVERFLOW" in statuses and len(found):
+        message = (
+            f"{path if isinstance(path, Path) else 'the table'}: the service that made it left out rows beyond "
+            f"{len(found):,}; ask it for more, such as by a larger MAXREC"
+        )
+        warnings.warn(message, PeculiarWarning, stacklevel=5)
     found.meta = {info.name: info.value for info in [*document.infos, *document.resources[0].infos]}
     return found
 
@@ -291,10 +305,9 @@ def read_yaml(content: bytes) -> list[Column]:
     ]
 
 
-def _read_fits(path: Path | io.BytesIO, table: str | None) -> "Table":
+def _read_fits(path: Path | io.BytesIO, table: str | None) -> pa.Table:
     """Read a whole table of a FITS file."""
     from astropy.io import fits
-    from astropy.table import Table
 
     with fits.open(path) as file:
         found = _chosen_hdu(in_order(file), path if isinstance(path, Path) else None, table)
@@ -302,12 +315,9 @@ def _read_fits(path: Path | io.BytesIO, table: str | None) -> "Table":
             raise DataError("holds no table; images are given as DATA, tables of positions by --catalog")
         if found.header["NAXIS1"] * found.header["NAXIS2"] + found.header["PCOUNT"] > _size(path):
             raise DataError(f"it ends before the last of its {found.header['NAXIS2']:,} rows")
-        ascii_table = isinstance(found, fits.TableHDU)
-        if not ascii_table and not lists_lie_within(found.data, found.header["PCOUNT"]):
+        if isinstance(found, fits.BinTableHDU) and not lists_lie_within(found.data, found.header["PCOUNT"]):
             raise DataError("its lists of variable length lie outside the file; it is damaged")
-        read = read_ascii(found) if ascii_table else Table.read(found, format="fits", unit_parse_strict="silent")
-        _describe(read, found.header)
-    return read
+        return _read_hdu(found)
 
 
 def read_fields(content: bytes) -> pa.Schema:

@@ -33,14 +33,14 @@ from peculiar.files.places import arrow_file
 from peculiar.tables.column import Column
 
 SAMPLE_BYTES = 1 << 18
-"""Bytes that are read to detect the layout of a file; they have to contain its header."""
+"""Number of bytes from which the layout of a file is detected; its header has to be among them."""
 
 _PACKED: dict[bytes, Callable[[Path], Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
 _MOST_UNPACKED, _MOST_TIMES = 1 << 28, 200
 """Beyond so many bytes, a compressed file is read only while it grows by at most this factor."""
 
 _IDLE_SECONDS = 0.1
-"""Arrow's thread that has not read for so long waits for batches to be taken, or has ended."""
+"""If Arrow's thread has not read for so long, it waits for batches to be taken, or has ended."""
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -56,7 +56,7 @@ _SEXTRACTOR = re.compile(r"#\s*(?P<number>\d+)\s+(?P<name>\S+)(?:\s+(?P<about>.*
 
 
 def packed(head: bytes) -> bool:
-    """Return whether a file is compressed by gzip, bzip2 or xz, from its first bytes."""
+    """Return True if the first bytes of a file are those of gzip, bzip2 or xz."""
     return head.startswith(tuple(_PACKED))
 
 
@@ -72,7 +72,7 @@ def open_unpacked(path: Path) -> IO[bytes]:
 
 
 def decoded(head: bytes) -> str | None:
-    """Return the beginning of a file as text, None if it is not text; an unknown encoding is read as Latin-1."""
+    """Return the first bytes of a file as text, None if they are not text; an unknown encoding is read as Latin-1."""
     encoding = encoding_of(head) or "utf-8"
     text = codecs.getincrementaldecoder(encoding)("replace").decode(head)
     if encoding == "utf-8" and "\ufffd" in text.rstrip("\ufffd"):
@@ -86,7 +86,7 @@ def decoded(head: bytes) -> str | None:
 
 
 def encoding_of(head: bytes) -> str | None:
-    """Return the encoding of a file, from its byte order mark or from zeros between letters."""
+    """Return the encoding that a byte order mark, or zeros between letters, tell; None if there are none."""
     for mark, encoding in _BOMS:
         if head.startswith(mark):
             return encoding
@@ -107,9 +107,9 @@ class Delimited:
     columns : tuple of Column
         All columns are text; with units if the file states them.
     delimiter : str
-        A blank means any number of blanks and tabs.
+        A blank stands for any number of blanks and tabs.
     begin : int
-        First byte of the rows, in the text as UTF-8.
+        First byte of the rows, if the text is in UTF-8.
     encoding : str
         "utf-8", or one that Python decodes.
     decimal_comma : bool
@@ -129,7 +129,7 @@ class Delimited:
     def batches(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Yield rows as text, null if empty.
 
-        Rows without any value at the end, as spreadsheets leave, and repeated headers are left out.
+        Repeated headers, and rows without any value at the end, as spreadsheets leave them, are left out.
         """
         all_names = [column.name for column in self.columns]
         # Named by number, because two columns may have the same name.
@@ -200,13 +200,13 @@ class Delimited:
                 array = pc.utf8_trim(array, " \t")
             if self.decimal_comma:
                 array = pc.replace_substring_regex(array, _DECIMAL_COMMA, r"\1.\2")
-            # Empty cells with and without quotes are not distinguished.
+            # An empty cell in quotes is null, too.
             arrays.append(without_marks(pc.if_else(pc.equal(array, ""), None, array)))
         return pa.RecordBatch.from_arrays(arrays, names=batch.schema.names)
 
 
 def read_layout(path: Path) -> Delimited:
-    """Detect the layout of a text table, from its beginning.
+    """Detect the layout of a text table from its beginning.
 
     Raises
     ------
@@ -332,11 +332,14 @@ def _delimiter(lines: Sequence[str], *, blanks: bool) -> str:
 
 def _units(lines: list[str], at: int, delimiter: str, count: int) -> tuple[list[str], int]:
     """Return the units below a header, if a line of dashes marks them, and the line after both."""
-    for dashes in range(at, min(at + 3, len(lines))):
-        cells = _split(lines[dashes], delimiter)
-        if len(cells) == count and all(re.fullmatch(r"-+", cell.strip()) for cell in cells):
-            above = _split(lines[dashes - 1], delimiter) if dashes > at else []
-            return [*(cell.strip() for cell in above), *[""] * count][:count], dashes + 1
+    above: list[str] = []
+    for below, line in enumerate(lines[at : at + 2], at + 1):
+        cells = [cell.strip() for cell in _split(line, delimiter)]
+        # Dashes below numbers, or single ones, are values that are missing.
+        ruled = len(cells) == count and all(re.fullmatch(r"-+", cell) for cell in cells) and max(map(len, cells)) > 1
+        if ruled and not any(map(_NUMBER.fullmatch, above)):
+            return [*above, *[""] * count][:count], below
+        above = cells
     return [""] * count, at
 
 
@@ -351,14 +354,14 @@ def _column(name: str, unit: str = "", about: str = "") -> Column:
 
 
 def _has_decimal_commas(rows: Sequence[str], delimiter: str) -> bool:
-    """Return whether numbers have decimal commas: no number has a point or several commas."""
+    """Return True if numbers have decimal commas, and none has a point or several commas."""
     cells = [cell for row in rows for cell in _split(row, delimiter)]
     commas = any(re.fullmatch(_DECIMAL_COMMA, cell) for cell in cells)
     return commas and not any(re.fullmatch(r"[-+]?[\d,]*\d\.\d+|\d{1,3}(,\d{3}){2,}", cell) for cell in cells)
 
 
 def _is_padded(lines: Sequence[str], delimiter: str) -> bool:
-    """Return whether a blank follows each delimiter of the first rows."""
+    """Return True if a blank follows each delimiter of the first rows."""
     return bool(lines) and all(
         f"{delimiter} " in line and not re.search(f"{re.escape(delimiter)}[^ ]", line.strip()) for line in lines
     )
@@ -369,7 +372,7 @@ def _pass_comments(row: Any) -> str:
 
 
 def _filled(batch: pa.RecordBatch) -> NDArray[np.bool_]:
-    """Return which rows have a value; with a single column all have, because empty lines are not rows."""
+    """Return a mask of the rows that have a value; all of a single column, because empty lines are not rows."""
     known = np.full(batch.num_rows, batch.num_columns < 2)
     for array in batch.columns:
         if known.all():
@@ -379,9 +382,9 @@ def _filled(batch: pa.RecordBatch) -> NDArray[np.bool_]:
 
 
 class _Halting(io.RawIOBase):
-    """A file that Arrow reads ahead in its own thread, which has left Python once the file is closed.
+    """A file that Arrow reads ahead in a thread of its own; closing it waits until the thread has left Python.
 
-    If it were still reading when the process ends, the process would hang or abort.
+    If the thread were still reading when the process ends, the process would hang or abort.
     """
 
     def __init__(self, file: IO[bytes]) -> None:

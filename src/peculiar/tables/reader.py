@@ -1,14 +1,14 @@
 """Read tables of every format as streams of record batches.
 
-`peculiar.tables.formats` recognises the format. For every format, the meanings of the columns are in the fields of the
-schema; see `Column.of`. `peculiar.tables.writers` writes tables.
+`peculiar.tables.formats` recognises the format, and `peculiar.tables.writers` writes tables. The meanings of columns
+are in the fields of the schema, whatever the format; see `Column.of`.
 """
 
 import io
 import itertools
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,14 +44,15 @@ _ROUNDED = r"^\s*[0-9](\.[0-9]+[eE]\+?|[eE]\+)[0-9]{2}\s*$"
 """Long integers as spreadsheets write them."""
 
 WHOLE_BYTES = 1 << 30
-"""Maximum size of a file that can only be read whole (VOTable, ECSV, JSON lines), in several times as much memory."""
+"""Maximum size of a file that can only be read whole, which takes several times as much memory."""
 
 
 class TableReader:
     """A table that is read batch by batch.
 
-    Parquet, text and binary tables of FITS are streamed. VOTable, ECSV, JSON lines and the tables of IPAC and of
-    journals (MRT) are read whole, because their types or readers need it; tables larger than `WHOLE_BYTES` are refused.
+    Parquet, text and binary tables of FITS are streamed. VOTable, ECSV, JSON lines, the tables of IPAC and of journals
+    (MRT), and FITS that is compressed or has lists of variable length are read whole, because their types or readers
+    need it; files larger than `WHOLE_BYTES` are refused.
 
     Parameters
     ----------
@@ -321,9 +322,10 @@ class TableReader:
     def _check_size(self) -> None:
         size = self.path.stat().st_size
         if size > WHOLE_BYTES:
+            out = self.path.with_suffix(".fits").name
             way = (
                 f"with TOPCAT's command line: stilts tcopy in={self.path.name} ifmt={self.format} "
-                f"out={self.path.with_suffix('.fits').name} ofmt=fits-basic"
+                f"out={f'basic_{out}' if self.format == 'fits' else out} ofmt=fits-basic"
             )
             message = (
                 f"{self.path}: has {size / 1e9:.1f} GB; {str(self.format).upper()} tables of more than "
@@ -332,7 +334,7 @@ class TableReader:
             )
             raise DataError(message)
 
-    def _guard(self, read: Any) -> Any:
+    def _guard(self, read: Callable[[], Any]) -> Any:
         """Call `read`, and turn errors of a reader into a `DataError` that names the file."""
         try:
             return read()

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -33,6 +34,7 @@ class Outcome:
     number: int | None
     notes: list[str] = field(default_factory=list)
     seed: int = 222
+    labels: Path | None = None
 
     @property
     def threshold(self) -> float | None:

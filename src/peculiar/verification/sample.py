@@ -62,8 +62,7 @@ class VerificationSample:
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write the ids as a table, with an empty column ``label`` for the answers.
 
-        Scores and probabilities, which would betray them, are not among its columns, so that they do not influence the
-        answers.
+        It has no column of scores, which would influence the answers.
 
         Parameters
         ----------
@@ -72,13 +71,9 @@ class VerificationSample:
         """
         path = place(path)
         check_apart(path, *self._population.catalog.files)
-        columns = [
-            self._population.catalog.columns["id"],
-            Column("label", pa.string(), "whether it is true: yes or no"),
-        ]
-        ids = typed_ids(self.ids, columns[0].type)
+        columns = [self._population.catalog.columns["id"], Column("label", pa.string(), "yes if it is true, else no")]
         blank = pa.array([""] * len(self.ids), pa.string())
-        table = pa.table([ids, blank], names=[column.name for column in columns])
+        table = pa.table({"id": typed_ids(self.ids, columns[0].type), "label": blank})
         with writing(path) as temporary:
             write_table(temporary, format_to_write(path), columns, table.to_batches(), {"score": self.score})
 
@@ -91,7 +86,7 @@ def draw_verification_sample(
     count: int = ANSWERS,
     seed: int = 222,
 ) -> VerificationSample:
-    """Draw galaxies that people shall answer for, so that `verify` can tell how pure and complete a selection is.
+    """Draw galaxies for people to answer for, from whose answers `verify` estimates purity and completeness.
 
     The sample is stratified by the score: half of it is balanced over the score, the other half is where true ones may
     be missed; see `peculiar.metrics.stratified`. A larger sample with the same seed contains the smaller one.
@@ -137,7 +132,7 @@ def draw_verification_sample(
 
 @dataclass(frozen=True)
 class Population:
-    """Galaxies with a score: of which a sample is drawn, and for which the figures hold.
+    """Galaxies with a score, from which a sample is drawn and for which the figures hold.
 
     Parameters
     ----------
@@ -177,7 +172,7 @@ class Population:
 
 
 def opened_catalog(catalog: Catalog | str | os.PathLike[str]) -> Catalog:
-    """Return a catalogue that is given itself or by its path."""
+    """Return a catalogue, which is opened if its path is given."""
     return catalog if isinstance(catalog, Catalog) else Catalog(catalog)
 
 
@@ -205,13 +200,13 @@ def find_population(catalog: Catalog, score: str, where: str | None) -> Populati
     named = np.array([bool(id_) for id_ in ids], dtype=bool)
     first = np.zeros(len(ids), dtype=bool)
     first[list({id_: row for row, id_ in reversed(list(enumerate(ids)))}.values())] = True
-    notes = []
-    if (nameless := int((known & ~named).sum())) > 0:
-        notes.append(f"{counted(nameless, 'galaxy', 'are', 'is')} left out, without an id.")
-    if (without := int((~known).sum())) > 0:
-        notes.append(f"{counted(without, 'galaxy', 'are', 'is')} left out, without a number in {score}.")
-    if (repeated := int((known & named & ~first).sum())) > 0:
-        notes.append(f"{counted(repeated, 'row', 'are', 'is')} left out, because an earlier one has the same id.")
+    left_out = (
+        (known & ~named, "galaxy", "without an id"),
+        (~known, "galaxy", f"without a number in {score}"),
+        (known & named & ~first, "row", "because an earlier one has the same id"),
+    )
+    counts = [(int(mask.sum()), noun, why) for mask, noun, why in left_out]
+    notes = [f"{counted(count, noun, 'are', 'is')} left out, {why}." for count, noun, why in counts if count]
     kept = np.flatnonzero(known & named & first)
     noted = _answers_of(catalog, score)
     answer = noted.get(score, score)
@@ -221,7 +216,7 @@ def find_population(catalog: Catalog, score: str, where: str | None) -> Populati
 
 
 def _answers_of(catalog: Catalog, score: str) -> dict[str, str]:
-    """Return the answers by column of the question whose probabilities a catalogue notes; empty if it notes none."""
+    """Return the answers to the question of a score by column, from the notes of a catalogue; empty if it has none."""
     try:
         noted = json.loads(catalog.notes.get(COLUMNS_NOTE, "{}"))
         columns = next(columns for columns in noted.values() if score in columns.values())

@@ -3,7 +3,7 @@
 import os
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,7 @@ class Verification(Outcome):
     score : str
         The column.
     answer : str
-        What a true galaxy is: the answer whose probability the score is, or the name of the score.
+        The answer whose probability the score is, or the name of the score: what makes a galaxy true.
     where : str or None
         The condition on the galaxies that count.
     aim : {"purity", "completeness"}
@@ -60,11 +60,13 @@ class Verification(Outcome):
     curves : Curves
         Purity, completeness and number of true ones by threshold.
     number : int or None
-        Of the lowest threshold that keeps the promised purity, or the highest that keeps the completeness; None if no
-        threshold does.
+        Number of the lowest threshold that keeps the promised purity, or the highest that keeps the completeness; None
+        if no threshold does.
     notes : list of str
         Remarks on the galaxies and answers.
     seed : int
+    labels : path or None
+        The table of labels.
 
     Examples
     --------
@@ -156,12 +158,12 @@ class Verification(Outcome):
         Raises
         ------
         UsageError
-            If no threshold keeps the promise, or the path is that of the catalogue.
+            If no threshold keeps the promise, or the path is that of the catalogue or of the labels.
         """
         if self.threshold is None:
             raise UsageError(self.verdict)
         path, catalog = place(path), self.catalog
-        check_apart(path, *catalog.files)
+        check_apart(path, *catalog.files, *filter(None, [self.labels]))
         chosen = np.zeros(len(catalog), dtype=bool)
         population = find_population(catalog, self.score, self.where)
         chosen[population.rows[population.scores >= self.threshold]] = True
@@ -214,15 +216,15 @@ def verify(
         As in `peculiar.draw_verification_sample`. If some of the answers are for galaxies of another sample, all
         answers count as drawn at random among galaxies of similar scores.
     labels : path-like, or mapping of str to bool
-        A table with a column of ids and one of labels; or whether galaxies are true, by id. Empty entries, "unsure" and
-        "skip" are no answers.
+        A table with a column of ids and one of labels, in which empty entries, "unsure" and "skip" are no answers; or
+        by id, True for a true galaxy and False for another.
     label : str, optional
         The column of labels; default: the first of the usual names.
     true : sequence of str
         Labels that mean true; all others mean untrue. Default: yes, true and 1, or the class that the score is the
         probability of.
     purity, completeness : float, optional
-        The purity or the completeness that the threshold shall have with a certainty of 95 %, between 0 and 1; default:
+        The purity or the completeness that the threshold is to have with a certainty of 95 %, between 0 and 1; default:
         a purity of 0.9.
     id : str, optional
         The column of ids of the table of labels; default: the first of the usual names.
@@ -238,8 +240,8 @@ def verify(
     UnknownNameError
         If there is no such column.
     UsageError
-        If the column of the score holds no numbers or the same number everywhere, or both purity and completeness are
-        wanted.
+        If the column of the score holds no numbers or the same number everywhere, or both a purity and a completeness
+        are given.
     LabelError
         If there are fewer than ten answers, or it is not clear which labels mean true.
 
@@ -259,19 +261,19 @@ def verify(
     truths = np.array(list(answers.values()), dtype=bool)
     strata = population.strata
     drawn = draw_sample(strata, count, seed=seed).rows
-    strangers = int((~np.isin(rows, drawn)).sum())
-    if strangers:
+    if strangers := int((~np.isin(rows, drawn)).sum()):
         numbers, lower = divide_by_answers(population.scores, rows)
-        which = "The answers are" if strangers == len(rows) else f"{strangers:,} of the answers are"
+        which = "The answers are" if strangers == len(rows) else counted(strangers, "answer", "are", "is")
         notes.append(
-            f"{which} for galaxies that are not in the sample of {len(drawn):,} with seed {seed}, so all of them count "
-            "as drawn at random among galaxies of similar scores. The figures are wrong if they were chosen in another "
-            "way, such as the most conspicuous ones."
+            f"{which} for galaxies that are not in the sample of {len(drawn):,} with seed {seed}, so all answers count "
+            "as drawn at random among galaxies of similar scores. The figures are wrong if the galaxies were chosen in "
+            "another way, such as the most conspicuous ones."
         )
     else:
         numbers, lower = strata.numbers, strata.lower
-        if len(rows) < len(drawn):
-            notes.append(f"{len(drawn) - len(rows):,} of the {len(drawn):,} galaxies of the sample have no answer.")
+        if left := len(drawn) - len(rows):
+            have = "has" if left == 1 else "have"
+            notes.append(f"{left:,} of the {len(drawn):,} galaxies of the sample {have} no answer.")
     cells = count_answers(numbers, lower, rows, truths)
     if truths.all() or not truths.any():
         word, end = ("true", "lower end of its purity") if truths.all() else ("untrue", "upper end of its purity")
@@ -288,13 +290,14 @@ def verify(
         find_threshold(cells, aim, wanted, seed),
         [*population.notes, *notes],
         seed,
+        None if isinstance(labels, Mapping) else place(labels),
     )
 
 
 def aim_of(purity: float | None, completeness: float | None) -> tuple[Aim, float]:
-    """Return what is wanted and how much of it; raises `UsageError` if it is both, or not between 0 and 1."""
+    """Return the promised quantity and its value; raises `UsageError` for both quantities, or not between 0 and 1."""
     if purity is not None and completeness is not None:
-        message = "give a wanted purity or a wanted completeness, not both; the other one is told for every threshold"
+        message = "give a wanted purity or a wanted completeness, not both; the other is estimated at every threshold"
         raise UsageError(message)
     aim: Aim = "purity" if completeness is None else "completeness"
     wanted = (0.9 if purity is None else purity) if completeness is None else completeness
@@ -311,47 +314,43 @@ def _answers(
     true: Sequence[str],
     id: str | None,
 ) -> tuple[dict[int, bool], list[str]]:
-    """Return whether galaxies of the population are true, by their row there, and remarks."""
+    """Return the answers by row of the population, True for a true galaxy, and remarks."""
     if isinstance(labels, Mapping):
-        place, by_id, unsure = "the answers", {str(id_): bool(one) for id_, one in labels.items()}, 0
+        where, by_id, unsure = "the answers", {str(id_): bool(one) for id_, one in labels.items()}, 0
     else:
-        place = str(labels)
+        where = str(labels)
         _, entries = read_labels(labels, label, id)
         trimmed = {id_: entry.strip() for id_, entry in entries.items()}
         meant = {*true, *population.answers}  # an answer of the question may be called unsure
         given = {id_: entry for id_, entry in trimmed.items() if entry in meant or entry.casefold() not in _NONE}
         unsure = len(entries) - len(given)
-        meaning = _true_labels(given.values(), true, population, place)
+        meaning = _true_labels(Counter(given.values()), true, population, where)
         by_id = {id_: entry in meaning for id_, entry in given.items()}
     row_of = {id_: row for row, id_ in enumerate(population.ids)}
     partners = {id_: id_ for id_ in by_id}
     if not by_id.keys() <= row_of.keys():  # other ways to write ids take seconds per million
-        partners = join_ids(population.ids, by_id, f"{population.catalog.name} and {place}").partners
+        partners = join_ids(population.ids, by_id, f"{population.catalog.name} and {where}").partners
     found = {row_of[mine]: by_id[its] for mine, its in partners.items()}
     if len(found) < _FEWEST:
-        have = f"{len(found)} of its galaxies have" if len(found) != 1 else "1 of its galaxies has"
         message = (
-            f"{population.catalog.name}: {have} an answer in {place}, and {_FEWEST} are needed; answer for more "
-            "galaxies of the sample"
+            f"{where}: {counted(len(found), 'answer')} for galaxies of {population.catalog.name}, and {_FEWEST} are "
+            "needed; answer for more galaxies of the sample"
         )
         raise LabelError(message)
-    notes = [f"{unsure:,} answers are unsure, and left out."] if unsure else []
+    notes = [f"{counted(unsure, 'answer', 'are', 'is')} unsure, and left out."] if unsure else []
     if others := len(by_id) - len(found):
-        warnings.warn(
-            f"{place}: {counted(others, 'answer')} for galaxies that are not among those of {population.catalog.name} "
-            "that count",
-            PeculiarWarning,
-            stacklevel=3,
+        told = (
+            f"{counted(others, 'answer', 'are', 'is')} for galaxies that {population.catalog.name} lacks or leaves out"
         )
+        warnings.warn(f"{where}: {told}", PeculiarWarning, stacklevel=3)
     return found, notes
 
 
-def _true_labels(entries: Any, true: Sequence[str], population: Population, place: str) -> set[str]:
+def _true_labels(there: Collection[str], true: Sequence[str], population: Population, where: str) -> set[str]:
     """Return the labels that mean true."""
-    there = Counter(entries)
     if true:
         if not set(true) & set(there):
-            message = f"{place}: no label is {' or '.join(map(repr, true))}; there are: {', '.join(sorted(there)[:20])}"
+            message = f"{where}: no label is {' or '.join(map(repr, true))}; there are: {', '.join(sorted(there)[:20])}"
             raise LabelError(message)
         return set(true)
     if all(entry.casefold() in _YES | _NO for entry in there):
@@ -361,7 +360,7 @@ def _true_labels(entries: Any, true: Sequence[str], population: Population, plac
     if named:
         return named
     message = (
-        f"{place}: it is not clear which labels mean that {population.answer!r} is true; name them by --true. There "
+        f"{where}: it is not clear which labels mean that {population.answer!r} is true; name them by --true. There "
         f"are: {', '.join(sorted(there)[:20])}"
     )
     raise LabelError(message)

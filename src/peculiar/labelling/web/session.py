@@ -86,7 +86,7 @@ class Session:
         in_order: bool = False,
         campaign: Campaign | None = None,
     ) -> None:
-        self.ids = self._rows = ids if isinstance(ids, IdIndex) else IdIndex(ids)
+        self.ids = ids if isinstance(ids, IdIndex) else IdIndex(ids)
         self.pictures, self.tree, self.labels, self.loop = pictures, tree, labels, loop
         self.question = tree.root if learned is None else tree[learned]
         self.model, self.predictions, self.predicted = model, predictions or {}, predicted
@@ -99,19 +99,17 @@ class Session:
         self._numbers = {answer: number for number, answer in enumerate(self.question.answers)}
         # An answer is stored by id, so of several rows with one id only the first can be finished.
         self._never = np.zeros(len(ids), dtype=bool)
-        self._never[self._rows.repeated] = True
+        self._never[self.ids.repeated] = True
         if pictures.places is not None:
             self._never |= pictures.places < 0
         self._without_picture = self._never.copy()
         if only is not None:
-            self._never |= ~pa.compute.is_in(self._rows.texts, pa.array(only, pa.string())).to_numpy(
-                zero_copy_only=False
-            )
-        known = ((self._rows.get(id_), answers) for id_, answers in self.campaign.gold.items())
+            self._never |= ~pa.compute.is_in(self.ids.texts, pa.array(only, pa.string())).to_numpy(zero_copy_only=False)
+        known = ((self.ids.get(id_), answers) for id_, answers in self.campaign.gold.items())
         there = {row: answers for row, answers in known if row is not None and not self._without_picture[row]}
         self._gold = Gold(there, self.campaign, seed)
         self._redundancy = Redundancy(self.campaign.answers, self.campaign.agree)
-        given = (self._rows.get(id_) for id_ in dict.fromkeys(only if only is not None and in_order else ()))
+        given = (self.ids.get(id_) for id_ in dict.fromkeys(only if only is not None and in_order else ()))
         self._given = [row for row in given if row is not None and not self._never[row]]
         order = np.random.default_rng(seed).permutation(len(ids))
         ordinary = ~self._never
@@ -135,7 +133,7 @@ class Session:
         """Read the events that were added to the database since the last call, by this session or another."""
         for number, event in self.labels.history(*self._names, after=self._seen_event):
             self._seen_event = number
-            annotator, row = self._annotator(event.who), self._rows.get(event.galaxy)
+            annotator, row = self._annotator(event.who), self.ids.get(event.galaxy)
             if event.kind == "undo":
                 undone = annotator.drop(event.undoes or "", row)
                 self._answered[event.galaxy] -= undone is not None and undone.kind == "answer"
@@ -191,9 +189,13 @@ class Session:
         done, elsewhere = self._never.copy(), np.zeros(len(self), dtype=bool)
         done[list(taken)] = True
         if self.campaign.answers is None:
-            answered = (self._rows.get(id_) for id_, count in self._answered.items() if count)
-            elsewhere[[row for row in answered if row is not None]] = True
+            elsewhere[self._answered_rows()] = True
         return self.loop.next(done, len(passed), elsewhere)
+
+    def _answered_rows(self) -> list[int]:
+        """Return the rows of the galaxies that somebody has answered for."""
+        found = (self.ids.get(id_) for id_, count in self._answered.items() if count)
+        return [row for row in found if row is not None]
 
     def grid(self, who: str, count: int) -> list[Task]:
         """Return `count` galaxies for the grid that the annotator has not answered for."""
@@ -221,7 +223,7 @@ class Session:
         for row in rows:
             self.check(row)
         with self._lock:
-            found = (self._rows.get(self.ids[row]) for row in rows)
+            found = (self.ids.get(self.ids[row]) for row in rows)
             annotator, wanted = self._annotator(who), dict.fromkeys(row for row in found if row is not None)
             waiting = [one for one in annotator.ahead if one[0] not in wanted]
             annotator.ahead = deque([*((row, REQUESTED) for row in wanted), *waiting])
@@ -247,7 +249,7 @@ class Session:
             raise LabelError(message)
 
     def shown(self) -> NDArray[np.bool_]:
-        """Return which galaxies have a picture and an id of their own, shape (n,)."""
+        """Return the galaxies of the session that have a picture and an id of their own, as a mask of shape (n,)."""
         return ~self._never
 
     def page_token(self, row: int) -> str:
@@ -383,7 +385,7 @@ class Session:
         self._learn()
 
     def _below(self, event: Event) -> list[Event]:
-        row = self._rows.get(event.galaxy)
+        row = self.ids.get(event.galaxy)
         return [] if row is None else self._annotator(event.who).below(row, event.question)
 
     def undo(self, who: str, event: str, undoes: str) -> int | None:
@@ -400,10 +402,10 @@ class Session:
                 if again is None or (again.who, again.undoes) != (who, undoes):
                     message = "there is nothing to undo"
                     raise LabelError(message)
-                return self._rows.get(again.galaxy)
+                return self.ids.get(again.galaxy)
             self.labels.record([*_undos(event, self._below(known)), _undo(event, known)])
             self._refresh()
-            row = self._rows.get(known.galaxy)
+            row = self.ids.get(known.galaxy)
             if row is not None and row not in annotator.begun:
                 annotator.ahead.appendleft((row, known.chosen))
             return row
@@ -427,49 +429,46 @@ class Session:
             return len({one.galaxy for one in known})
 
     def untouched(self, who: str) -> NDArray[np.bool_]:
-        """Return which galaxies an annotator has not seen and is not about to be asked about, shape (n,).
+        """Return the galaxies that an annotator has neither seen nor requested, as a mask of shape (n,).
 
-        Galaxies with an answer of anybody, and those of the random sample, are left out as well.
+        Galaxies that anybody has answered for, and those of the random sample, are left out as well.
         """
         with self._lock:
             self._refresh()
             annotator, free = self._annotator(who), ~self._never
             if self.loop is not None:
                 free &= ~self.loop.kept
-            answered = (self._rows.get(id_) for id_, count in self._answered.items() if count)
             requested = (row for row, chosen in annotator.ahead if chosen == REQUESTED)
-            taken = annotator.done.union(annotator.begun, requested, (row for row in answered if row is not None))
+            taken = annotator.done.union(annotator.begun, requested, self._answered_rows())
             free[list(taken.union(self._gold.answers, self._redundancy.retired))] = False
             return free
 
-    def _majority_answers(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def _majority_answers(self, loop: Loop) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return rows and majority answers, in the order of answering.
 
         Galaxies of the random sample that have not been reached yet are left out, because an annotator picked them.
         """
         votes: dict[int, Counter[int]] = {}
+        reached = -1
         last = [event for annotator in self._annotators.values() for event in annotator.latest(self.question.name)]
-        random = [self._rows.get(event.galaxy, -1) for _, event in last if self._is_random(event)]
         for _, event in sorted(last, key=lambda one: one[0]):
-            row = self._rows.get(event.galaxy)
-            if row is not None and event.kind == "answer" and event.answer in self._numbers:
+            row = self.ids.get(event.galaxy)
+            if row is None:
+                continue
+            if event.chosen == "random":
+                reached = max(reached, self._sample_order.get(row, -1))
+            if event.kind == "answer" and event.answer in self._numbers:
                 votes.setdefault(row, Counter())[self._numbers[event.answer]] += 1
-        known = self.loop.embeddings.known if self.loop is not None else np.ones(len(self), dtype=bool)
-        if self.loop is not None:
-            waiting = self.loop.apart[1 + max((self._sample_order[row] for row in random), default=-1) :]
-            known = known.copy()
-            known[waiting] = False
-            # Known galaxies were not drawn at random.
-            known[[row for row in self._gold.answers if self.loop.kept[row]]] = False
-        given = [(row, counts.most_common(1)[0][0]) for row, counts in votes.items() if known[row]]
+        learned = loop.embeddings.known.copy()
+        learned[loop.apart[1 + reached :]] = False
+        # Known galaxies were not drawn at random.
+        learned[[row for row in self._gold.answers if loop.kept[row]]] = False
+        given = [(row, counts.most_common(1)[0][0]) for row, counts in votes.items() if learned[row]]
         return np.array([row for row, _ in given], dtype=np.int64), np.array([one for _, one in given], dtype=np.int64)
-
-    def _is_random(self, event: Event) -> bool:
-        return event.chosen == "random" and self._rows.get(event.galaxy, -1) in self._sample_order
 
     def _learn(self) -> None:
         if self.loop is not None:
-            self.loop.learn_in_background(*self._majority_answers())
+            self.loop.learn_in_background(*self._majority_answers(self.loop))
 
     def prediction(self, row: int) -> dict[str, list[tuple[str, float]]]:
         """Return the probabilities of a galaxy, by the head and by the catalogue's model."""
@@ -490,7 +489,7 @@ class Session:
         with self._lock:
             self._refresh()
             _, answer = self._annotator(who).events.get(event, (0, None))
-        row = None if answer is None else self._rows.get(answer.galaxy)
+        row = None if answer is None else self.ids.get(answer.galaxy)
         if answer is None or row is None or answer.kind not in ("answer", "unsure"):
             return None
         known = self._gold.answers.get(row, {}).get(answer.question)
@@ -518,7 +517,7 @@ class Session:
                 who: {
                     row: event
                     for _, event in annotator.latest(question.name)
-                    if (row := self._rows.get(event.galaxy)) is not None
+                    if (row := self.ids.get(event.galaxy)) is not None
                 }
                 for who, annotator in sorted(self._annotators.items())
             }
