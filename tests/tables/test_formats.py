@@ -2,6 +2,7 @@
 
 import datetime
 import decimal
+import gzip
 import json
 import warnings
 from pathlib import Path
@@ -203,6 +204,8 @@ def test_columns_of_fits_come_through_or_are_named(kind: str, suffix: str, tmp_p
     read = [one for batch in reader.batches(["x"]) for one in batch.column(0).to_pylist()]
     if values is not None:
         assert read == values
+    (tmp_path / "in.fits.gz").write_bytes(gzip.compress((tmp_path / "in.fits").read_bytes()))
+    assert TableReader(tmp_path / "in.fits.gz").column("x") == read
     out = tmp_path / f"out.{suffix}"
     refused = {
         *(("loose", suffix) for suffix in ("fits", "vot", "ecsv")),

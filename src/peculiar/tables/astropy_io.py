@@ -73,7 +73,7 @@ class BinaryTable:
         small.write(rows)
         small.write(b"\0" * (-len(rows) % _BLOCK))
         small.seek(0)
-        with _quiet(), fits.open(small) as file:
+        with _quiet(), fits.open(small, character_as_bytes=True) as file:
             return _read_hdu(file[1])
 
 
@@ -309,7 +309,7 @@ def _read_fits(path: Path | io.BytesIO, table: str | None) -> pa.Table:
     """Read a whole table of a FITS file."""
     from astropy.io import fits
 
-    with fits.open(path) as file:
+    with fits.open(path, character_as_bytes=True) as file:
         found = _chosen_hdu(in_order(file), path if isinstance(path, Path) else None, table)
         if found is None:
             raise DataError("holds no table; images are given as DATA, tables of positions by --catalog")
