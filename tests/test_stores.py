@@ -19,6 +19,7 @@ import pytest
 
 from peculiar.files import remote
 from peculiar.images.decode import encode_picture
+from peculiar.sources import open_source, stream
 from pictures import draw_galaxy
 from s3_server import SECRET, Store, serving_s3
 
@@ -84,6 +85,23 @@ def test_a_catalogue_of_a_store_is_that_of_the_disk(
     disk, store = (pa.parquet.read_table(f"{one}.parquet") for one in ("disk", "store"))
     assert store.num_rows in (4, 12)
     assert store.equals(disk)
+
+
+@pytest.mark.parametrize(
+    ("name", "fetched"), [("stamps.parquet", False), ("stamps.tar", False), ("pictures", True), ("table.csv", True)]
+)
+def test_many_pictures_at_a_time_are_held_only_while_each_is_fetched(
+    name: str, fetched: bool, memory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[int, int]] = []
+
+    def counted(work: Any, rows: Any, threads: int) -> Any:
+        seen.append((threads, max(len(some) for _, some in stream._tasks(rows))))
+        return iter(())
+
+    monkeypatch.setattr(stream, "in_order", counted)
+    assert list(open_source(f"{memory}/{name}").galaxies(threads=2)) == []
+    assert seen == [(16, 2) if fetched else (2, 12)]
 
 
 # Command, status, and a word of what is said. {s} is the store, {d} the same folder on the disk.

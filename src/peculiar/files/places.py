@@ -162,9 +162,9 @@ def there(path: Path) -> bool:
     return path.exists() if isinstance(path, RemotePath) else os.path.lexists(path)
 
 
-def at_once(path: Path) -> int:
-    """Return the number of pictures to read at a time so that none waits for a store to answer; 1 on a disk."""
-    return _PICTURES_AT_ONCE if isinstance(path, RemotePath) else 1
+def at_once(picture: object) -> int:
+    """Return how many pictures like this to read at a time: several if each is a file in a store, which takes time."""
+    return _PICTURES_AT_ONCE if isinstance(picture, RemotePath) else 1
 
 
 def arrow_file(path: Path) -> Any:

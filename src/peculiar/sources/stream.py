@@ -1,6 +1,7 @@
 """The interface of every source: a stream of (id, picture, label)."""
 
 import hashlib
+import itertools
 import stat
 from abc import ABC, abstractmethod
 from collections import deque
@@ -315,8 +316,12 @@ class Source(ABC):
         start, stop : int
             The rows to yield, from `start` to before `stop`; default: all.
         """
-        framing, threads = framing or Framing(), max(threads, at_once(self.path))
-        rows = (row for row in self.rows(start, stop) if row.label is not None or not labelled_only)
+        framing = framing or Framing()
+        found = (row for row in self.rows(start, stop) if row.label is not None or not labelled_only)
+        first = next(found, None)
+        if first is None:
+            return
+        rows, threads = itertools.chain([first], found), max(threads, at_once(first.content))
         if threads <= 1:
             yield from (decode_row(row, framing) for row in rows)
             return
@@ -349,13 +354,13 @@ def in_order(work: Callable[[Row], Made], rows: Iterator[Row], threads: int) -> 
 
 
 def _tasks(rows: Iterator[Row]) -> Iterator[tuple[int, list[Row]]]:
-    """Yield up to 32 rows at a time, fewer if their pictures are large, and their size in bytes."""
+    """Yield up to 32 rows at a time, fewer if their pictures are large or in a store, and their size in bytes."""
     some: list[Row] = []
     size = 0
     for row in rows:
         some.append(row)
         size += len(row.content) if isinstance(row.content, bytes) else 0
-        if len(some) == 32 or size > AHEAD_BYTES // 4:
+        if len(some) * at_once(row.content) >= 32 or size > AHEAD_BYTES // 4:
             yield size, some
             some, size = [], 0
     if some:
