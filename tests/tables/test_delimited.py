@@ -115,11 +115,12 @@ def test_compressed_text_is_read(pack: object, way: str, tmp_path: Path) -> None
     assert rows(path) == WANTED
 
 
-def test_a_compressed_file_that_is_cut_is_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+@pytest.mark.parametrize("count", [3, 50_000])
+def test_a_compressed_file_that_is_cut_is_told(pack: object, count: int, tmp_path: Path) -> None:
     path = tmp_path / "a.csv.gz"
-    path.write_bytes(
-        gzip.compress(("id,ra\n" + "".join(f"{n},{n * 7919 % 360}\n" for n in range(50_000))).encode())[:-500]
-    )
+    whole = pack(("id,ra\n" + "".join(f"{n},{n * 7919 % 360}\n" for n in range(count))).encode())  # type: ignore[operator]
+    path.write_bytes(whole[: len(whole) * 9 // 10])
     with pytest.raises(DataError, match=r"a\.csv\.gz: is compressed, and damaged"):
         TableReader(path).column("id")
 
@@ -157,12 +158,29 @@ def test_a_column_of_sextractor_with_several_numbers(tmp_path: Path) -> None:
         ("a\n1\n-\nx\n", ["1", "-", "x"]),  # no units above a line
         ("a,b\nx,2\n--,--\n", ["x", "--"]),
         ("a,b\nx,y\nz,w\n--,--\n", ["x", "z", "--"]),
+        ('a,5" flux\nx,y\nz,w\n', ["x", "z"]),  # no name with a line break
+        pytest.param(f"a;b\n{'x' * 140_000};y\n", ["x" * 140_000], id="long"),
     ],
 )
 def test_what_is_not_sure_stays_as_it_is_written(text: str, columns: list[str], tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text(text)
     assert TableReader(path).column("a") == columns
+
+
+@pytest.mark.parametrize("delimiter", [",", " "])
+def test_a_row_with_too_many_cells_is_shown(delimiter: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("#id ra\n1 2\n3 4 x\n".replace(" ", delimiter))
+    with pytest.raises(DataError, match=r"a\.txt: a row has 3 cells, and the header has 2: '3.+4.+x'; correct it"):
+        TableReader(path).column("id")
+
+
+def test_quotes_that_are_never_closed_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text('id,note\n1,"two\nlines"\n2,"y\n3,z\n')
+    with pytest.warns(PeculiarWarning, match=r"a\.csv: the last row ends within quotes that are not closed"):
+        assert TableReader(path).column("id") == ["1", "2"]
 
 
 def test_rows_without_values_between_others_stay(tmp_path: Path) -> None:

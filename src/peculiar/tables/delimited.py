@@ -50,6 +50,8 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _BLANKS = re.compile(rb'("[^"]*")|[ \t]+')
+_OPENED = re.compile(r'(?:^|[,;\t|]) *"')
+_UNEVEN = re.compile(r"Expected (\d+) columns, got (\d+): (.*)", re.DOTALL)
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eEdD][-+]?\d+)?")
 _DECIMAL_COMMA = r"^([-+]?[0-9]*),([0-9]+(?:[eE][-+]?[0-9]+)?)$"
 _SEXTRACTOR = re.compile(r"#\s*(?P<number>\d+)\s+(?P<name>\S+)(?:\s+(?P<about>.*?))??(?:\s*\[(?P<unit>[^\]]*)\])?\s*")
@@ -147,17 +149,24 @@ class Delimited:
         with self._open() as file:
             try:
                 stream = pa.csv.open_csv(file, read_options=read, parse_options=parse, convert_options=convert)
+                yield from self._as_written(stream, wanted)
             except pa.ArrowInvalid as error:
                 if "Empty CSV file" in str(error):  # only a header
                     return
-                raise
-            yield from self._as_written(stream, wanted)
+                if (uneven := _UNEVEN.search(str(error))) is None:
+                    raise
+                message = (
+                    f"a row has {uneven[2]} cells, and the header has {uneven[1]}: {uneven[3][:80]!r}; correct it, or "
+                    "put text that contains the delimiter in quotes"
+                )
+                raise DataError(message) from error
 
     def _as_written(self, stream: Iterator[pa.RecordBatch], wanted: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Yield columns of a stream, without rows at its end that have no value."""
         schema = pa.schema([self.columns[int(number)].field() for number in wanted])
-        held = 0
+        held, end = 0, ""
         for batch in map(self._without_headers, stream):
+            end = (batch.columns[-1][-1].as_py() if batch.num_rows else "") or ""
             filled = np.flatnonzero(_filled(batch))
             if not len(filled):
                 held += batch.num_rows
@@ -167,6 +176,11 @@ class Delimited:
             some = self._cleaned(batch.slice(0, int(filled[-1]) + 1).select(list(wanted)))
             yield pa.RecordBatch.from_arrays(some.columns, schema=schema)
             held = batch.num_rows - int(filled[-1]) - 1
+        if end.endswith(("\n", "\r")):
+            message = (
+                f"{self.path}: the last row ends within quotes that are not closed, so rows may be missing from it"
+            )
+            warnings.warn(message, PeculiarWarning, stacklevel=4)
 
     def _without_headers(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Drop rows that repeat the header, as in files that were put together, with a warning."""
@@ -297,7 +311,7 @@ def _header(lines: list[str], at: int, comments: list[str], given: str | None) -
             and (len(names) == len(first) or not any(first))
         ):
             return [_column(name or "#") for name in names], delimiter, at
-    while '"' in lines[at] and lines[at].count('"') % 2 and at + 1 < len(lines):  # a name with a line break
+    while lines[at].count('"') % 2 and _OPENED.search(lines[at]) and at + 1 < len(lines):  # a name with a line break
         lines[at : at + 2] = [lines[at] + lines[at + 1]]
     delimiter = given or _delimiter(lines[at : at + 20], blanks=bool(comments))
     names = _split(lines[at], delimiter)
@@ -346,7 +360,12 @@ def _units(lines: list[str], at: int, delimiter: str, count: int) -> tuple[list[
 def _split(line: str, delimiter: str) -> list[str]:
     if delimiter == " ":
         return [quoted or plain for quoted, plain in re.findall(r'"([^"]*)"|(\S+)', line)]
-    return [cell.strip() or cell for cell in next(csv.reader([line.strip("\r\n")], delimiter=delimiter), [])]
+    line = line.strip("\r\n")
+    try:
+        cells = next(csv.reader([line], delimiter=delimiter), [])
+    except csv.Error:  # a cell that is too long for Python, which Arrow reads
+        cells = line.split(delimiter)
+    return [cell.strip() or cell for cell in cells]
 
 
 def _column(name: str, unit: str = "", about: str = "") -> Column:

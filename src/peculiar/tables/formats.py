@@ -93,8 +93,11 @@ def is_table(path: Path) -> bool:
 
 def why_no_table(path: Path) -> str:
     """Return the message about a file that is no table."""
-    with path.open("rb") as file:
-        head = file.read(1024).lstrip().lower()
+    try:
+        with open_unpacked(path) as file:
+            head = file.read(1024).lstrip().lower()
+    except DataError as error:  # compressed and damaged
+        return str(error)
     if not head:
         return f"{path}: this file is empty; download or write it again"
     if head.startswith(b"<"):
