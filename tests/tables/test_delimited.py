@@ -10,8 +10,9 @@ import pyarrow.csv
 import pytest
 
 from peculiar.errors import DataError, PeculiarWarning
+from peculiar.tables.byte_streams import open_unpacked
 from peculiar.tables.column import Column
-from peculiar.tables.delimited import open_unpacked, read_layout
+from peculiar.tables.delimited import read_layout
 from peculiar.tables.reader import TableReader
 from peculiar.tables.sky import need_sky
 
@@ -126,7 +127,7 @@ def test_a_compressed_file_that_is_cut_is_told(pack: object, count: int, tmp_pat
 
 
 def test_a_file_that_grows_without_end_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("peculiar.tables.delimited._MOST_UNPACKED", 1 << 20)
+    monkeypatch.setattr("peculiar.tables.byte_streams._MOST_UNPACKED", 1 << 20)
     path = tmp_path / "a.csv.gz"
     path.write_bytes(gzip.compress(b"id,ra\n" + b"7,1\n" * (1 << 20)))
     with pytest.raises(DataError, match=r"a\.csv\.gz: is compressed, and holds more than 1 MB; unpack it first"):
@@ -226,7 +227,7 @@ def test_text_that_breaks_the_encoding_of_its_first_bytes_is_told(tmp_path: Path
 
 
 def test_what_is_unpacked_is_bounded_and_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("peculiar.tables.delimited._MOST_UNPACKED", 1 << 20)
+    monkeypatch.setattr("peculiar.tables.byte_streams._MOST_UNPACKED", 1 << 20)
     path, content = tmp_path / "a.csv.gz", b"id,ra\n" + b"7,1\n" * (1 << 19)
     path.write_bytes(gzip.compress(content))
     with open_unpacked(path) as file, pytest.raises(DataError, match="holds more than 1 MB; unpack it first"):

@@ -11,7 +11,8 @@ import pyarrow.parquet
 from peculiar.errors import DataError, NotFoundError
 from peculiar.files.places import arrow_file, place
 from peculiar.tables import hats
-from peculiar.tables.delimited import decoded, open_unpacked
+from peculiar.tables.byte_streams import open_unpacked
+from peculiar.tables.delimited import decoded
 
 MODEL_NOTE = "model digest"
 """Note of a catalogue with the digest of its model."""

@@ -19,8 +19,9 @@ import pyarrow.parquet
 from peculiar.errors import DataError, PeculiarError, PeculiarWarning, UnknownNameError, UsageError
 from peculiar.files.places import arrow_file, fetched, place
 from peculiar.tables import astropy_io
+from peculiar.tables.byte_streams import open_unpacked, packed
 from peculiar.tables.column import Column
-from peculiar.tables.delimited import Delimited, not_utf8, open_unpacked, packed, read_layout
+from peculiar.tables.delimited import Delimited, not_utf8, read_layout
 from peculiar.tables.formats import check_file, parts_below, table_format, why_no_table
 from peculiar.tables.json_lines import read_lines
 from peculiar.tables.key_columns import find_id
