@@ -156,7 +156,7 @@ def lists_of(*rows: Any) -> pa.Table:
     ("make", "error", "message"),
     [
         (lambda path: None, NotFoundError, "there is no table at"),
-        (lambda path: pa.parquet.write_table(lists_of(None, []), path), DataError, "'v' holds no vector"),
+        (lambda path: pa.parquet.write_table(lists_of(None, []), path), DataError, "'v' has no vector in any row"),
         (
             lambda path: pa.parquet.write_table(lists_of([1, 2], [1]), path),
             DataError,
@@ -174,7 +174,7 @@ def lists_of(*rows: Any) -> pa.Table:
         (
             lambda path: saved(path, ids=[1], embeddings=np.ones((2, 2))),
             DataError,
-            "2 rows and there are 1 ids",
+            "has 2 rows, but 1 id is there",
         ),
         (
             lambda path: saved(path, ids=np.array(["a", None]), embeddings=np.ones((2, 2))),
@@ -201,7 +201,7 @@ def test_an_npy_file_needs_one_table_of_as_many_rows(tmp_path: Path) -> None:
     path = tmp_path / "v.npy"
     np.save(path, values())
     path.with_suffix(".csv").write_text("id\na\nb\n")
-    with pytest.raises(DataError, match="'v' has 23 rows and there are 2 ids"):
+    with pytest.raises(DataError, match="'v' has 23 rows, but 2 ids are there"):
         open_vectors(path)
     pa.parquet.write_table(pa.table({"id": IDS["text"]}), path.with_suffix(".parquet"))
     with pytest.raises(UsageError, match=r"v\.parquet or v\.csv"):

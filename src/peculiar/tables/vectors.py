@@ -1,4 +1,4 @@
-"""Read vectors and their ids from a table or NumPy's files: embeddings that any network made."""
+"""Read vectors and their ids, such as the embeddings of any network, from a table or NumPy's files."""
 
 import lzma
 import math
@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -25,13 +26,13 @@ from peculiar.tables.formats import check_file, is_table, parts_below
 from peculiar.tables.identifiers import id_texts, name_of_ids
 from peculiar.tables.key_columns import find_column, find_id
 from peculiar.tables.reader import TableReader
-from peculiar.text import nth_row, reason
+from peculiar.text import counted, nth_row, reason
 
 VECTOR_COLUMNS = (
     *("embedding", "embeddings", "image_embedding", "vector", "vectors", "features", "feature"),
     *("representation", "representations", "latent", "latents", "emb", "z"),
 )
-"""Usual names of columns of embeddings, the most usual first; case and characters such as _ do not matter."""
+"""Names of columns of embeddings, the most usual first; case and characters such as _ do not matter."""
 
 ROWS = 1 << 13
 """Rows that are read together."""
@@ -41,7 +42,7 @@ _NUMBERED = re.compile(r"(.*?)(\d+)")
 # An NPY file has no ids: they are in a table of the same name beside it.
 _BESIDE = (".parquet", ".csv", ".tsv", ".fits", ".ecsv", ".vot")
 
-# As for pictures in NPZ: exceptions of zipfile, its decompressors and NumPy for damage in different places.
+# Exceptions of zipfile, its decompressors and NumPy for damage in different places, as for pictures in NPZ.
 _DAMAGE = (
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, ValueError, TypeError, SyntaxError),
     *(RuntimeError, MemoryError, OverflowError, LookupError, tokenize.TokenError),
@@ -148,7 +149,7 @@ class TableVectors(Vectors):
 
     def ids(self) -> Iterator[pa.Array]:
         """Yield the ids as text."""
-        return (id_texts(batch.column(0)) for batch in self._reader.batches([self._id], rows=ROWS))
+        return _ids_in(self._reader, self._id)
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
         """Yield the vectors."""
@@ -160,11 +161,10 @@ class TableVectors(Vectors):
     def _first_width(self, name: str) -> int:
         """Return the length of the first vector."""
         for batch in self._reader.batches([name], rows=ROWS):
-            lengths = pc.drop_null(_lengths(batch.column(0)))
-            longest = pc.max(lengths).as_py() if len(lengths) else 0
-            if longest:
-                return int(pc.first(lengths.filter(pc.greater(lengths, 0))).as_py())
-        message = f"{self.path}: the column {name!r} holds no vector; there is none in any of its rows"
+            lengths = _lengths(batch.column(0))
+            if len(filled := lengths.filter(pc.greater(lengths, 0))):
+                return int(filled[0].as_py())
+        message = f"{self.path}: the column {name!r} has no vector in any row; write the embeddings into it"
         raise DataError(message)
 
     def _of_lists(self, array: pa.Array, first: int) -> NDArray[np.float32]:
@@ -216,23 +216,24 @@ class _Npy:
     def blocks(self) -> Iterator[NDArray[Any]]:
         """Yield some rows at a time."""
         size = self.dtype.itemsize * math.prod(self.shape[1:])
-        if self.fortran and len(self.shape) > 1 and size * self.shape[0] > WHOLE_BYTES:
+        whole = self.fortran and len(self.shape) > 1
+        if whole and size * self.shape[0] > WHOLE_BYTES:
             message = (
                 f"{self.path}: {self.name!r} lies column by column and is too large to be read as a whole; write "
                 "np.ascontiguousarray(embeddings)"
             )
             raise DataError(message)
-        once = self.shape[0] if self.fortran and len(self.shape) > 1 else ROWS
+        once = max(self.shape[0], 1) if whole else ROWS
         with _guarded(self.path), self.open() as file:
             _header(file)
-            for start in range(0, self.shape[0], once or 1):
+            for start in range(0, self.shape[0], once):
                 shape = (min(once, self.shape[0] - start), *self.shape[1:])
                 values = np.frombuffer(file.read(shape[0] * size), self.dtype)
                 yield values.reshape(shape, order="F" if self.fortran else "C")
 
 
 class _ArrayVectors(Vectors):
-    """Vectors in an array, with ids that are read apart."""
+    """Vectors in an array, whose ids lie elsewhere."""
 
     def __init__(self, array: _Npy, ids: Callable[[], Iterator[pa.Array]], files: Sequence[Path]) -> None:
         self.path, self.width = array.path, array.shape[1]
@@ -298,21 +299,16 @@ def _beside(path: Path, id: str | None) -> Vectors:
         raise DataError(message)
     reader = TableReader(tables[0])
     _check_count(path, array, len(reader))
-    column = _id_column(reader, id)
-
-    def read() -> Iterator[pa.Array]:
-        return (id_texts(batch.column(0)) for batch in reader.batches([column], rows=ROWS))
-
-    return _ArrayVectors(array, read, [path, tables[0]])
+    return _ArrayVectors(array, partial(_ids_in, reader, _id_column(reader, id)), [path, tables[0]])
 
 
 def _check_count(path: Path, vectors: _Npy, ids: int) -> None:
     if ids != vectors.shape[0]:
-        told = "its ids are not one a row" if ids < 0 else f"there are {ids:,} ids"
-        message = f"{path}: {vectors.name!r} has {vectors.shape[0]:,} rows and {told}; one id a vector is needed"
+        told = "the ids have another shape" if ids < 0 else f"{counted(ids, 'id', 'are', 'is')} there"
+        message = f"{path}: {vectors.name!r} has {vectors.shape[0]:,} rows, but {told}; write one id for each vector"
         raise DataError(message)
     if not vectors.shape[1]:
-        message = f"{path}: {vectors.name!r} has vectors of no numbers"
+        message = f"{path}: {vectors.name!r} has vectors of length 0; write the embeddings into it"
         raise DataError(message)
 
 
@@ -352,8 +348,12 @@ def _id_column(reader: TableReader, id: str | None) -> str:
     return name
 
 
+def _ids_in(reader: TableReader, column: str) -> Iterator[pa.Array]:
+    return (id_texts(batch.column(0)) for batch in reader.batches([column], rows=ROWS))
+
+
 def _is_vector(kind: pa.DataType) -> bool:
-    """Return whether a column of a type holds a list of numbers a row."""
+    """Return True if a column of a type holds a list of numbers a row."""
     kind = kind.storage_type if isinstance(kind, pa.BaseExtensionType) else kind
     listed = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
     return bool(listed and _is_number(kind.value_type))
@@ -404,5 +404,5 @@ def _lengths(array: pa.Array) -> pa.Array:
 
 
 def _float32(values: NDArray[Any]) -> NDArray[np.float32]:
-    with np.errstate(over="ignore"):  # infinite numbers are no embeddings, as their reader says
+    with np.errstate(over="ignore"):  # the reader of the vectors refuses infinite numbers
         return np.asarray(values, dtype=np.float32)
