@@ -88,6 +88,12 @@ def test_a_star_that_touches_a_galaxy_does_not_move_its_middle() -> None:
     assert np.abs(np.array(peak) - 7.5).max() < 1
 
 
+def test_in_small_regions_no_picture_is_a_copy_of_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    few = np.arange(3)
+    monkeypatch.setattr("peculiar.images.duplicates._regions", lambda _: iter([(few, few)]))
+    assert find_duplicates(ORIGINALS) == []
+
+
 def test_progress_counts_every_galaxy() -> None:
     done: list[int] = []
     find_duplicates(ORIGINALS, progress=done.append)

@@ -69,6 +69,18 @@ def test_masks_segments_and_zero_weights_are_read(tmp_path: Path) -> None:
     assert_array_equal(found.segments, segments)
 
 
+def test_all_bits_of_a_mask_count(tmp_path: Path) -> None:
+    file = tmp_path / "jwst.fits"
+    quality = np.zeros(SHAPE, np.uint32)
+    quality[1, 1], quality[2, 2] = 2**31 + 1, 2**31  # a reference pixel not to be used, and one with other flags
+    segments = np.full(SHAPE, 2**24 + 1, np.int32)
+    fits.HDUList([image(), fits.ImageHDU(quality, name="DQ"), fits.ImageHDU(segments, name="SEG")]).writeto(file)
+    found = read_linear([file])
+    assert found.lacks is not None
+    assert np.argwhere(found.lacks).tolist() == [[1, 1]]
+    assert_array_equal(found.segments, segments)
+
+
 def test_companions_in_files_of_their_own_are_read(tmp_path: Path) -> None:
     galaxy, noise, psf = tmp_path / "ngc7.fits", tmp_path / "ngc7_rms.fits", tmp_path / "ngc7_psf.fits"
     image(3).writeto(galaxy)

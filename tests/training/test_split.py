@@ -94,7 +94,7 @@ def test_many_galaxies_are_compared_by_landmarks(monkeypatch: pytest.MonkeyPatch
     description /= np.linalg.norm(description, axis=1, keepdims=True)
     monkeypatch.setattr(duplicates, "MOST_AT_ONCE", 1000)
     searched, found = 0, set()
-    for pairs, count in duplicates._candidates(description, 20):
+    for pairs, count in duplicates._candidates(description):
         searched += count
         assert (pairs[:, 0] < pairs[:, 1]).all()
         assert found.isdisjoint(map(tuple, pairs.tolist()))

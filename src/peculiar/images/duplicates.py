@@ -19,7 +19,7 @@ from peculiar.images.background import noise
 PORTRAIT = 64
 """Side of a portrait, in pixels."""
 
-# The bright part of a galaxy ends at the first share of its peak; a portrait extends so many times as far. Its middle
+# The bright part of a galaxy ends at the first share of its peak; a portrait extends this many times as far. Its middle
 # is that of the core above the last share, because the bright part may touch a star in one picture and just not in the
 # other.
 _EDGE, _REACH, _CORE = 0.2, 2.6, 0.35
@@ -27,8 +27,8 @@ _EDGE, _REACH, _CORE = 0.2, 2.6, 0.35
 # Smoothing before the search for the peak, as a share of the side, and the share of the picture that is searched.
 _SMOOTH, _MIDDLE = 0.012, 0.28
 
-# A pixel of a portrait is valid if at least so much of it lies inside the picture, and so much after the portrait is
-# turned. Both portraits need valid pixels in this share of the disc that is compared.
+# A pixel of a portrait is valid if at least this share of it lies inside the picture, and the second share after the
+# portrait is turned. Both portraits need valid pixels in this share of the disc that is compared.
 _SHOWN, _WHOLLY, _ENOUGH = 0.5, 0.99, 0.15
 
 # Empty corners of a turned picture are darker than this, and touch its rim.
@@ -55,8 +55,11 @@ _REACHED = 5
 
 _BLOCK = 1000
 
+# Number of candidates that are compared with each galaxy.
+_NEIGHBOURS = 20
+
 MOST_AT_ONCE = 50_000
-"""Up to so many galaxies are compared each with each; of more, only those near the same landmarks."""
+"""Up to this number, all pairs of galaxies are candidates; beyond it, only those near the same landmarks."""
 
 # Number of landmarks, as a multiple of the square root of the number of galaxies; landmarks per galaxy.
 _LANDMARKS, _NEAR_LANDMARKS = 1.0, 24
@@ -153,10 +156,7 @@ def _fill_corners(light: NDArray[np.float32]) -> tuple[float, NDArray[np.bool_]]
 
 
 def find_duplicates(
-    portraits: NDArray[np.uint8],
-    *,
-    neighbours: int = 20,
-    progress: Callable[[int], object] = lambda done: None,
+    portraits: NDArray[np.uint8], *, progress: Callable[[int], object] = lambda done: None
 ) -> list[Duplicate]:
     """Find pictures of the same galaxy, also if turned, mirrored, rescaled or centred differently.
 
@@ -164,8 +164,6 @@ def find_duplicates(
     ----------
     portraits : ndarray of uint8, shape (n, 2, PORTRAIT, PORTRAIT)
         See `portrait`.
-    neighbours : int
-        Number of candidates to compare with each galaxy.
     progress : callable
         Called with the number of galaxies compared since the last call.
 
@@ -184,7 +182,7 @@ def find_duplicates(
     # Many galaxies are similarly round or elongated, so a harmonic counts by how far it exceeds what is usual.
     waves /= np.maximum(spread, 1e-6)
     duplicates: list[Duplicate] = []
-    for pairs, compared in _candidates(description, neighbours):
+    for pairs, compared in _candidates(description):
         fits = _fit_rings(waves, pairs)
         likely = np.flatnonzero(fits.agreement > _RINGS_AGREE)
         duplicates += [
@@ -229,16 +227,17 @@ def _description(waves: NDArray[np.complex64]) -> NDArray[np.float32]:
     return np.asarray(values, dtype=np.float32)
 
 
-def _candidates(description: NDArray[np.float32], neighbours: int) -> Iterator[tuple[NDArray[np.intp], int]]:
+def _candidates(description: NDArray[np.float32]) -> Iterator[tuple[NDArray[np.intp], int]]:
     """Yield pairs of rows (n, 2), the smaller first, each once, and the number of rows that were searched."""
-    count = min(neighbours, len(description) - 1)
     seen: set[int] = set()
     for rows, others in _regions(description):
         for start in range(0, len(rows), _BLOCK):
             some = rows[start : start + _BLOCK]
             alike = description[some] @ description[others].T
             alike[some[:, None] == others] = -np.inf
-            near = np.argpartition(-alike, min(count, len(others) - 1) - 1, axis=1)[:, :count]
+            # Fewer in a small region, so that no row is its own neighbour.
+            fewer = min(_NEIGHBOURS, len(others) - 1)
+            near = np.argpartition(-alike, fewer - 1, axis=1)[:, :fewer]
             pairs = np.stack([np.repeat(some, near.shape[1]), others[near].ravel()], axis=1)
             keys = np.unique(pairs.min(axis=1) * len(description) + pairs.max(axis=1))
             fresh = np.array([key for key in keys.tolist() if key not in seen], dtype=np.intp)

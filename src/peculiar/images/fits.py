@@ -36,6 +36,9 @@ _NO_NAMES = {"sci", "science", "image", "data", "primary", "compressed_image"}
 
 _COMPOSITES = (("i", "r", "g"), ("z", "r", "g"))
 
+PER_PIXEL = re.compile(r"\s*(/\s*pix(el)?|pix(el)?\s*(\^|\*\*)?-1)$", re.IGNORECASE)
+"""End of a unit per pixel."""
+
 _NANOMAGGIES = {"nanomaggy", "nanomaggies", "nmgy", "nmaggy", "nmaggies", "nanomaggie"}
 _NANOMAGGY_JANSKY = 3.631e-6
 
@@ -384,7 +387,7 @@ def nanomaggies_of(unit: str, pixel: float | None = None) -> float | None:
     pixel : float, optional
         Side of a pixel in arcsec, for units of surface brightness.
     """
-    plain = re.sub(r"\s*(/\s*pix(el)?|pix(el)?\s*(\^|\*\*)?-1)$", "", unit.strip(), flags=re.IGNORECASE)
+    plain = PER_PIXEL.sub("", unit.strip())
     if not plain or plain.lower() in _NANOMAGGIES:
         return 1.0 if plain else None
     from astropy import units

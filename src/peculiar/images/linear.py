@@ -17,7 +17,15 @@ from peculiar.errors import PictureError
 from peculiar.files.limits import MOSAIC_BYTES, PICTURE_BYTES, PIXELS
 from peculiar.images.companions import header_words
 from peculiar.images.coverage import lacking, names_weight
-from peculiar.images.fits import Plane, choose_planes, find_planes, nanomaggies_of, open_maps, reporting_damage
+from peculiar.images.fits import (
+    PER_PIXEL,
+    Plane,
+    choose_planes,
+    find_planes,
+    nanomaggies_of,
+    open_maps,
+    reporting_damage,
+)
 from peculiar.images.fits_file import FitsFile, Pixels, quietly
 from peculiar.images.wcs import Sky, read_sky
 
@@ -199,9 +207,7 @@ class Exposure:
 
     @cached_property
     def _gain(self) -> float | None:
-        if not _COUNTED.fullmatch(re.sub(r"\s*(/\s*pix(el)?|pix(el)?\s*(\^|\*\*)?-1)$", "", self._unit)):
-            return None
-        return self._number(_GAIN)
+        return self._number(_GAIN) if _COUNTED.fullmatch(PER_PIXEL.sub("", self._unit)) else None
 
     @cached_property
     def _psf(self) -> NDArray[np.float64] | None:
@@ -262,10 +268,10 @@ class Exposure:
                 if role in _NOISE and noise is None:
                     noise, kind = _deviation(role, window.fill(found, np.nan)), role
                 elif role == "mask":
-                    bad = _bad(window.fill(found, 0))
+                    bad = _bad(window.fill(found, 0, np.float64))
                     lacks = bad if lacks is None else lacks | bad
                 elif role == "segments" and segments is None:
-                    segments = np.nan_to_num(window.fill(found, 0)).astype(np.int64)
+                    segments = np.nan_to_num(window.fill(found, 0, np.float64)).astype(np.int64)
         return Linear(
             pixels,
             self._plane.name,
@@ -297,9 +303,9 @@ class _Window:
             slice(columns.start - left, max(columns.stop, columns.start) - left),
         )
 
-    def fill(self, pixels: Pixels, outside: float) -> NDArray[np.float32]:
-        """Return the values of the window."""
-        return self.place(pixels[self.inside].astype(np.float32), outside)
+    def fill(self, pixels: Pixels, outside: float, kind: type[np.floating] = np.float32) -> NDArray[Any]:
+        """Return the values of the window; single precision holds only 24 bits of a mask."""
+        return self.place(pixels[self.inside].astype(kind), outside)
 
     def place(self, values: NDArray[Any], outside: float) -> NDArray[Any]:
         """Return values of the part inside the image, with others around them."""
@@ -376,7 +382,7 @@ def _deviation(role: str, values: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(np.sqrt(values) if role == "variance" else 1 / np.sqrt(values))
 
 
-def _bad(values: NDArray[np.float32]) -> NDArray[np.bool_]:
+def _bad(values: NDArray[np.floating]) -> NDArray[np.bool_]:
     """Return the bad pixels of a mask: ones, or with further bits those whose first bit is set, as JWST's DQ has it."""
     numbers = np.nan_to_num(values).astype(np.int64)
     return np.asarray(numbers & 1 == 1)
