@@ -37,20 +37,22 @@ class Known(ClassifierMixin, BaseEstimator):
         return features
 
 
-def test_sets_are_those_of_mapie() -> None:
+@pytest.mark.filterwarnings("ignore:WARNING. your conformalization dataset has less labels")
+@pytest.mark.parametrize("answer", range(3))
+def test_sets_are_those_of_mapie_on_the_galaxies_of_a_class(answer: int) -> None:
     random = np.random.default_rng(3)
-    (labels, probabilities), (_, others) = draw(random, 301), draw(random, 500)
-    known = Known().fit(probabilities, labels)
+    (labels, probabilities), (_, others) = draw(random, 903), draw(random, 500)
+    known, mine = Known().fit(probabilities, labels), labels == answer
     theirs = SplitConformalClassifier(known, confidence_level=[level / 100 for level in LEVELS], prefit=True)
-    theirs.conformalize(probabilities, labels)
-    _, expected = theirs.predict_set(others)
-    thresholds = fit_sets(labels, probabilities, by_class=False)
+    theirs.conformalize(probabilities[mine], labels[mine])
+    expected = theirs.predict_set(others)[1][:, answer]
+    thresholds = fit_sets(labels, probabilities)
     for number, level in enumerate(LEVELS):
-        inside = others >= np.array(thresholds[str(level)])
+        inside = others[:, answer] >= thresholds[str(level)][answer]
         if level == 80:  # about as many are called rightly, and those need no threshold
-            assert (inside <= expected[:, :, number]).all()
+            assert (inside <= expected[:, number]).all()
         else:
-            assert (inside == expected[:, :, number]).mean() > 0.999, level
+            assert (inside == expected[:, number]).mean() > 0.99, level
 
 
 def test_thresholds_by_class_by_hand() -> None:
@@ -96,9 +98,8 @@ def test_no_set_is_empty_and_names_are_in_order() -> None:
 
 
 @pytest.mark.parametrize("classes", [2, 3, 10])
-@pytest.mark.parametrize("by_class", [True, False])
 @pytest.mark.parametrize("seed", range(5))
-def test_the_class_that_is_called_is_in_its_set(classes: int, seed: int, by_class: bool) -> None:
+def test_the_class_that_is_called_is_in_its_set(classes: int, seed: int) -> None:
     random = np.random.default_rng([seed, classes])
     # Rare classes, sure and unsure answers, and ties: thresholds of some classes are then close to 1.
     probabilities = random.dirichlet(np.geomspace(0.05, 5, classes), 600).astype(np.float32).round(2) + np.float32(1e-3)
@@ -106,10 +107,10 @@ def test_the_class_that_is_called_is_in_its_set(classes: int, seed: int, by_clas
     labels = np.array([random.choice(classes, p=row / row.sum()) for row in probabilities.astype(float)])
     labels[::7] = random.integers(0, classes, len(labels[::7]))
     called, rows = probabilities.argmax(axis=1), np.arange(600)
-    fitted = fit_sets(labels[:300], probabilities[:300], by_class=by_class, levels=(50, *LEVELS))
+    fitted = fit_sets(labels[:300], probabilities[:300], levels=(50, *LEVELS))
     for thresholds in [*fitted.values(), (1.0,) * classes]:
         assert prediction_sets(probabilities, thresholds)[rows, called].all()
-    for inside in cross_fitted_sets(labels, probabilities, by_class=by_class).values():
+    for inside in cross_fitted_sets(labels, probabilities).values():
         assert inside[rows, called].all()
 
 

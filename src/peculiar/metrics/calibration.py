@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax
 
 from peculiar.errors import LabelError
-from peculiar.metrics.intervals import Interval, group_numbers, wilson
+from peculiar.metrics.intervals import Interval, group_numbers, standard_error, wilson
 
 # Keeps a scaling that is fitted to few galaxies near 1 and 0; negligible for thousands.
 _PULL = 1e-3
@@ -18,7 +18,7 @@ _PULL = 1e-3
 # classified correctly would get probabilities of 0 and 1.
 _BELIEVED = 1.0
 
-# A scaling is measurably better if it is better by so many standard errors.
+# A scaling is measurably better if it is better by this number of standard errors.
 _STANDARD_ERRORS = 2.0
 
 
@@ -233,10 +233,7 @@ def choose_scaling(
         cross_fitted(logits, labels, fit, groups=groups) for fit in (temperature_scaling, fit_scaling)
     )
     gains = with_many[rows, labels] - with_one[rows, labels]
-    gain = float(gains.mean())
-    # Errors within a group are correlated, so the standard error is that of the sums of groups.
-    apart = np.bincount(group_numbers(len(labels), groups), gains - gain)
-    error = float(np.sqrt((apart**2).sum() * len(apart) / (len(apart) - 1)) / len(gains))
+    gain, error = float(gains.mean()), standard_error(gains, groups)
     better = gain > _STANDARD_ERRORS * error and _mean_recall(with_many, labels) >= _mean_recall(with_one, labels)
     return (fit_scaling if better else temperature_scaling)(logits, labels), gain, error
 

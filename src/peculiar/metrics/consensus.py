@@ -74,7 +74,7 @@ class Answers:
     ----------
     galaxy, person, answer : ndarray of int, shape (n,)
     galaxies, people, classes : int
-        How many there are.
+        Numbers of each.
     """
 
     galaxy: NDArray[np.int64]
@@ -113,7 +113,7 @@ def estimate_consensus(given: Answers, model: NDArray[np.floating] | None = None
     if model is not None:
         logs[known] = np.log(np.clip(model[known], _LEAST, 1))
     compared = (np.bincount(given.galaxy, minlength=given.galaxies) > 1)[given.galaxy] | known[given.galaxy]
-    # At first everybody is believed alike, and the model as one person.
+    # At first, all people have equal weight, and the model that of one person.
     chances = np.where(known[:, None], np.exp(logs), 1 / given.classes)
     np.add.at(chances, (given.galaxy, given.answer), 1.0)
     chances /= chances.sum(axis=1, keepdims=True)
@@ -129,10 +129,11 @@ def estimate_consensus(given: Answers, model: NDArray[np.floating] | None = None
         if np.abs(chances - before).max(initial=0.0) < _CLOSE:
             break
     of_answers = chances[given.galaxy, given.answer]
-    skills = [
-        _skill(int((given.person == person).sum()), of_answers[compared & (given.person == person)])
-        for person in range(given.people)
-    ]
+    order = np.argsort(given.person[compared], kind="stable")
+    ends = np.bincount(given.person[compared], minlength=given.people).cumsum()
+    of_people = np.split(of_answers[compared][order], ends[:-1])
+    answered = np.bincount(given.person, minlength=given.people)
+    skills = [_skill(int(count), right) for count, right in zip(answered, of_people, strict=False)]
     called = logs[known].argmax(axis=1)
     right = chances[known, called] if known.any() else np.empty(0)
     return Estimate(chances, errors, skills, _skill(len(right), right) if len(right) else None)
@@ -188,14 +189,14 @@ def _fit_scale(
 def _skill(answers: int, right: NDArray[np.float64]) -> RaterSkill:
     """Return the skill from the probabilities that the answers are right.
 
-    The interval is Wilson's, for as many answers as are left if those that nobody knows to be right are taken off, as
-    Louis (1982, JRSS B 44, 226) computes the information that is missing.
+    The interval is Wilson's, for a number of answers that is reduced by the missing information (Louis 1982, JRSS B 44,
+    226), because nobody knows which answers are right.
     """
     if not len(right):
         return RaterSkill(answers, 0, None, None, None)
     z2 = float(ndtri((1 + CONFIDENCE) / 2)) ** 2
     share, total = float(right.mean()), len(right)
-    # At the middle of the interval, because the spread of answers that are all right alike would be 0.
+    # At the middle of the interval, because the variance of a share of 1 would be 0.
     middle = (share * total + z2 / 2) / (total + z2)
     count = total * max(1 - float((right * (1 - right)).mean()) / (middle * (1 - middle)), 0.0)
     middle = (share * count + z2 / 2) / (count + z2)

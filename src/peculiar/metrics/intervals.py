@@ -52,14 +52,12 @@ class ScoreIntervals:
     classes: list[dict[str, Interval]] = field(default_factory=list)
 
 
-def wilson(successes: int, total: int, confidence: float = CONFIDENCE) -> Interval:
-    """Return the interval of a rate (Wilson 1927; Brown, Cai & DasGupta 2001).
+def wilson(successes: int, total: int) -> Interval:
+    """Return the 95 % interval of a rate (Wilson 1927; Brown, Cai & DasGupta 2001).
 
     Parameters
     ----------
     successes, total : int
-    confidence : float
-        Between 0 and 1.
 
     Returns
     -------
@@ -70,7 +68,7 @@ def wilson(successes: int, total: int, confidence: float = CONFIDENCE) -> Interv
         return None
     from scipy.stats import binomtest  # takes a third of a second to import, and classifying does not need it
 
-    found = binomtest(int(successes), int(total)).proportion_ci(confidence, method="wilson")
+    found = binomtest(int(successes), int(total)).proportion_ci(CONFIDENCE, method="wilson")
     return [float(found.low), float(found.high)]
 
 
@@ -156,6 +154,12 @@ def group_numbers(count: int, groups: Sequence[object] | None) -> NDArray[np.int
     names = [row if group is None else str(group) for row, group in enumerate(groups)]
     numbers: dict[str | int, int] = {}
     return np.array([numbers.setdefault(name, len(numbers)) for name in names], dtype=np.intp)
+
+
+def standard_error(values: NDArray[np.floating], groups: Sequence[object] | None) -> float:
+    """Return the standard error of a mean: that of the sums of groups, within which values are correlated."""
+    sums = np.bincount(group_numbers(len(values), groups), values - values.mean())
+    return float(np.sqrt((sums**2).sum() * len(sums) / (len(sums) - 1)) / len(values))
 
 
 def statistics(

@@ -23,6 +23,8 @@ from peculiar.errors import LabelError
 from peculiar.metrics.calibration import fold_rows
 from peculiar.metrics.intervals import Interval, wilson
 
+_FOLDS = 10
+
 LEVELS = (80, 90, 95, 99)
 """Stated coverages, in per cent."""
 
@@ -72,11 +74,7 @@ class Coverage:
 
 
 def fit_sets(
-    labels: NDArray[np.integer],
-    probabilities: NDArray[np.floating],
-    *,
-    by_class: bool = True,
-    levels: Sequence[int] = LEVELS,
+    labels: NDArray[np.integer], probabilities: NDArray[np.floating], *, levels: Sequence[int] = LEVELS
 ) -> Thresholds:
     """Fit the thresholds of prediction sets on galaxies that the model was not trained on.
 
@@ -84,8 +82,6 @@ def fit_sets(
     ----------
     labels : ndarray of int, shape (n,)
     probabilities : ndarray, shape (n, classes)
-    by_class : bool
-        One threshold per class, so that each class is covered; otherwise one for all classes together.
     levels : sequence of int
         In per cent, between 0 and 100.
 
@@ -107,7 +103,7 @@ def fit_sets(
     # The called class is always in its set, so no threshold excludes a right call.
     called_right = probabilities.argmax(axis=1) == labels
     right = np.where(called_right, 1.0, probabilities[np.arange(len(labels)), labels])
-    scores = [np.sort(right[labels == number] if by_class else right) for number in classes]
+    scores = [np.sort(right[labels == number]) for number in classes]
     return {str(level): tuple(_threshold(values, level) for values in scores) for level in levels}
 
 
@@ -182,8 +178,6 @@ def cross_fitted_sets(
     probabilities: NDArray[np.floating],
     *,
     groups: Sequence[object] | None = None,
-    by_class: bool = True,
-    folds: int = 10,
     seed: int = 222,
 ) -> dict[str, NDArray[np.bool_]]:
     """Return cross-validated sets by level: the thresholds for each galaxy were fitted to the others.
@@ -194,16 +188,16 @@ def cross_fitted_sets(
         If there are fewer than two galaxies, or groups.
     """
     result = {str(level): np.zeros(probabilities.shape, dtype=bool) for level in LEVELS}
-    for rows in fold_rows(len(labels), groups=groups, folds=folds, seed=seed):
+    for rows in fold_rows(len(labels), groups=groups, folds=_FOLDS, seed=seed):
         others = np.ones(len(labels), dtype=bool)
         others[rows] = False
-        for level, thresholds in fit_sets(labels[others], probabilities[others], by_class=by_class).items():
+        for level, thresholds in fit_sets(labels[others], probabilities[others]).items():
             result[level][rows] = prediction_sets(probabilities[rows], thresholds)
     return result
 
 
 def _threshold(scores: NDArray[np.floating], level: int) -> float:
-    """Return the largest probability below which at most the stated share of so many galaxies and one more lie.
+    """Return the largest probability below which at most the stated share of n + 1 galaxies lies.
 
     It is smaller if the coverage, which is Beta(n + 1 - rank, rank) for new galaxies, could fall short too often.
     """

@@ -5,8 +5,7 @@ than among the labelled galaxies. There are two corrections. Both assume that ga
 sets, and that only the shares of the classes differ:
 
 - adjusted counts: the shares that reproduce the counts, given the confusion matrix of the labelled galaxies (Forman
-2008;
-  for more than two classes as a least-squares problem on shares);
+  2008; for more than two classes as a least-squares problem on shares);
 - expectation maximisation: the shares that make the probabilities most likely (Saerens, Latinne & Decaestecker 2002).
   The probabilities are calibrated on the labelled galaxies first.
 
@@ -34,8 +33,7 @@ _TOLERANCE, _MOST_STEPS = 1e-5, 500
 # A lower share cannot be distinguished from none.
 _NONE = 1e-3
 
-# Draws of confusion rates and call rates at a time; how many of them have to be consistent; the maximum number of
-# rounds.
+# Number of draws of confusion rates and call rates per round, of consistent ones that are needed, and of rounds.
 _DRAWS, _ENOUGH, _MOST_ROUNDS = 4000, 1000, 10
 
 
@@ -86,7 +84,7 @@ def fractions(
         Probabilities of the others, by the same model.
     answers : sequence of str
     draws : int
-        How often the weights of the galaxies are drawn for the interval of expectation maximisation.
+        Number of draws of the weights of the galaxies, for the interval of expectation maximisation.
     seed : int
 
     Returns
@@ -152,7 +150,7 @@ def adjusted_counts(confusion: NDArray[np.integer], counts: NDArray[np.integer])
     confusion : ndarray of int, shape (classes, classes)
         Labelled galaxies: rows are the true classes, columns the called ones.
     counts : ndarray of int, shape (classes,)
-        How many galaxies without labels were called so.
+        Number of galaxies without labels that were called so.
     """
     called = (confusion / confusion.sum(axis=1, keepdims=True)).T
     # A heavy last equation makes the shares, which are not negative, sum to 1.

@@ -26,8 +26,8 @@ _HOPED = (0.25, 0.5)
 _TRUE, _UNTRUE = (1.0, 0.0), (0.0, 1.0)
 
 
-def threshold_of_purity(cells: Cells, wanted: float, *, risk: float = RISK) -> int | None:
-    """Return the lowest threshold that keeps a promised purity.
+def threshold_of_purity(cells: Cells, wanted: float) -> int | None:
+    """Return the lowest threshold that keeps a promised purity, but for a risk of 5 %.
 
     The tests begin twice, each time with half of the risk: at the highest threshold that would pass if the
     contamination were a quarter of the allowed one, and at that for half of it. From there they go down.
@@ -38,15 +38,13 @@ def threshold_of_purity(cells: Cells, wanted: float, *, risk: float = RISK) -> i
         Thresholds are their lower ends.
     wanted : float
         Between 0 and 1.
-    risk : float
-        Largest probability that the purity at the threshold is lower.
 
     Returns
     -------
     int or None
         Number of the threshold; None if no threshold passes.
     """
-    level, found = risk / len(_HOPED), []
+    level, found = RISK / len(_HOPED), []
     values = purity_p_values(cells, wanted)
     for hope in _HOPED:
         true = np.where(cells.complete, cells.true, cells.answered * (1 - (1 - wanted) * hope))
@@ -59,14 +57,14 @@ def threshold_of_purity(cells: Cells, wanted: float, *, risk: float = RISK) -> i
     return min(found, default=None)
 
 
-def threshold_of_completeness(cells: Cells, wanted: float, *, risk: float = RISK, seed: int = 222) -> int | None:
-    """Return the highest threshold that keeps a promised completeness.
+def threshold_of_completeness(cells: Cells, wanted: float, *, seed: int = 222) -> int | None:
+    """Return the highest threshold that keeps a promised completeness, but for a risk of 5 %.
 
     The completeness falls with the threshold, so the tests begin at the lowest one and go up.
 
     Parameters
     ----------
-    cells, wanted, risk
+    cells, wanted
         See `threshold_of_purity`.
     seed : int
 
@@ -75,7 +73,7 @@ def threshold_of_completeness(cells: Cells, wanted: float, *, risk: float = RISK
     int or None
         Number of the threshold; None if no threshold passes but the first, which selects all.
     """
-    failed = np.flatnonzero(completeness_p_values(cells, wanted, seed=seed)[1:] > risk)
+    failed = np.flatnonzero(completeness_p_values(cells, wanted, seed=seed)[1:] > RISK)
     last = int(failed[0]) if len(failed) else len(cells.sizes) - 1
     return last or None
 

@@ -141,7 +141,7 @@ def evaluate(
     cells = labels.astype(np.intp) * len(answers) + predicted
     confusion = np.bincount(cells, minlength=len(answers) ** 2).reshape(len(answers), -1)
     hits, occurring, called = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
-    with np.errstate(invalid="ignore"):  # what is not defined is NaN here
+    with np.errstate(invalid="ignore"):  # undefined scores are NaN
         precision, recall, f1 = hits / called, hits / occurring, 2 * hits / (occurring + called)
     ends = ScoreIntervals(classes=[{} for _ in answers])
     if resamples:
