@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,11 +14,13 @@ from scipy.special import entr
 from typer.testing import CliRunner
 
 from class_folders import write_classes
+from peculiar.catalogs import teach as teaching
 from peculiar.catalogs.catalog import Catalog
 from peculiar.catalogs.predict import predict
 from peculiar.catalogs.teach import raw_embeddings, teach
 from peculiar.cli import app
 from peculiar.errors import DataError, LabelError, UnknownNameError, UsageError
+from peculiar.models.linear_head import Head
 from peculiar.models.model_file import load_model
 from peculiar.sources import open_source
 from rounding import of_product, of_softmax
@@ -58,6 +61,27 @@ def test_a_taught_model_answers_the_new_question_and_the_old(
     again = teach(labels, "twice.onnx", catalog="new.parquet", model=new, question="form").model
     assert [question.name for question in again.card.questions][-2:] == ["shape", "form"]
     assert again.card.training["taught"] == {"shape": 60, "form": 60}
+
+
+def test_pictures_of_one_galaxy_in_two_sets_are_held_out_together(
+    tiny_survey: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[object] = []
+    fit = teaching.fit_head
+
+    def fit_noting(*args: Any, groups: object, **how: Any) -> Head:
+        given.append(groups)
+        return fit(*args, groups=groups, **how)
+
+    monkeypatch.setattr(teaching, "fit_head", fit_noting)
+    folder = write_classes(tiny_survey, Path("my_classes"), count=12)
+    shutil.copytree(folder, "again")
+    teach([folder, "again"], "twice.onnx", model=tiny_model)
+    teach(folder, "once.onnx", model=tiny_model)
+    (twice, once) = given
+    assert once is None
+    assert isinstance(twice, list)
+    assert len(twice) == 2 * len(set(twice)) == 24
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from peculiar.errors import UnknownNameError, UsageError
+from peculiar.errors import PictureError, UnknownNameError, UsageError
 from peculiar.images.framing import Framing
 from peculiar.models.attribution import PLACES, WIDTH, attribute, hide
 from peculiar.models.model_file import load_model
@@ -92,6 +92,12 @@ def test_a_picture_in_which_nothing_counts_has_a_flat_map() -> None:
     assert np.abs(told.map).max() < 1e-6
     assert not told.decisive.any()
     assert told.without == pytest.approx(told.probability)
+
+
+def test_a_model_without_an_answer_is_not_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SpotFinder, "probabilities", lambda *_, **__: np.full((1, 2), np.nan, np.float32))
+    with pytest.raises(PictureError, match="values that are not numbers"):
+        attribute(SpotFinder(), with_spot(24, 24))
 
 
 def test_an_answer_that_there_is_not() -> None:

@@ -2,8 +2,11 @@
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 from numpy.typing import NDArray
 
@@ -11,8 +14,10 @@ from peculiar.catalogs.predict import predict
 from peculiar.catalogs.rows import catalog_columns
 from peculiar.errors import LabelError, ModelError
 from peculiar.images.artefacts import MEASURES
+from peculiar.metrics.calibration import Scaling
+from peculiar.metrics.prediction_sets import Thresholds, fit_sets
 from peculiar.models.calibrate import calibrate
-from peculiar.models.model_file import load_model
+from peculiar.models.model_file import Answers, Model, load_model
 from peculiar.models.novelty import Novelty, fit_novelty
 from peculiar.sources import open_source
 from peculiar.tables.reader import TableReader
@@ -27,6 +32,42 @@ def test_a_model_file_gets_sets_and_keeps_its_answers(tmp_path: Path, tiny_surve
     assert all(set(levels) == {"80", "90", "95", "99"} for levels in found.card.sets.values())
     assert found.card.familiar is None  # a hundred galaxies do not tell what is familiar
     assert found.card.digest != model.card.digest
+
+
+def test_pictures_without_an_answer_do_not_count(
+    tmp_path: Path, tiny_survey: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classify = Model.classify
+
+    def without_some(self: Model, pictures: Any, **how: Any) -> Answers:
+        answers = classify(self, pictures, **how)
+        if len(pictures) > 1:  # opening a file asks about one
+            for values in (answers.embedding, *answers.probabilities.values()):
+                values[::3] = np.nan
+        return answers
+
+    given: list[NDArray[np.floating]] = []
+
+    def fit(labels: NDArray[np.int64], probabilities: NDArray[np.floating]) -> Thresholds:
+        given.append(probabilities)
+        return fit_sets(labels, probabilities)
+
+    monkeypatch.setattr(Model, "classify", without_some)
+    monkeypatch.setattr("peculiar.models.calibrate.fit_sets", fit)
+    calibrate([open_source(tiny_survey)], tmp_path / "new.onnx", load_model(tiny_model))
+    assert given
+    assert all(np.isfinite(one).all() for one in given)
+
+
+def test_questions_without_labels_keep_their_calibration(tmp_path: Path, tiny_survey: Path, tiny_model: Path) -> None:
+    model = load_model(tiny_model)
+    own = {"scalings": {"odd": Scaling((1.0, 2.0), (0.0, 0.5))}, "sets": {"odd": {"90": (0.1, 0.2)}}}
+    able = model.with_card(model.card.model_copy(update=own))
+    table = pa.parquet.read_table(tiny_survey)
+    pa.parquet.write_table(table.select(["id", "image", "four_class"]), tmp_path / "four.parquet")
+    card = calibrate([open_source(tmp_path / "four.parquet")], tmp_path / "new.onnx", able).card
+    assert (card.scalings["odd"], card.sets["odd"]) == (own["scalings"]["odd"], {"90": (0.1, 0.2)})
+    assert set(card.sets) == {"four_class", "odd"}
 
 
 def test_catalogues_have_what_the_model_file_has_the_means_for(

@@ -134,7 +134,7 @@ def test_what_cannot_be_joined(tmp_path: Path, tiny_survey: Path, tiny_model: Pa
     out = tmp_path / "new.onnx"
     with pytest.raises(ModelError, match="has an embedding that joins earlier maps already"):
         calibrate(tiny_survey, out, joined, embedding=SIZE)
-    with pytest.raises(UsageError, match=r"has \d+ numbers of which to make an embedding, fewer than 500"):
+    with pytest.raises(UsageError, match=r"has \d+ features to make an embedding of, fewer than 500"):
         calibrate(tiny_survey, out, tiny_model, embedding=500)
     with pytest.raises(UsageError, match="between 2 and 512 numbers, received 513"):
         calibrate(tiny_survey, out, tiny_model, embedding=513)

@@ -103,6 +103,9 @@ def test_rows_of_one_galaxy_are_held_out_together() -> None:
     labels, galaxies = random.integers(0, 2, 100).repeat(2), np.arange(100).repeat(2)
     assert fit_head(embeddings, labels, FLAT).scores.accuracy > 0.75  # remembered, not learned
     assert fit_head(embeddings, labels, FLAT, groups=galaxies.tolist()).scores.accuracy < 0.65
+    alone, together = (learning_curve(embeddings, labels, FLAT, 1.0, groups=by) for by in (None, galaxies.tolist()))
+    assert alone.auc[-2] > 0.75
+    assert together.auc[-2] < 0.65
 
 
 def test_an_answer_of_few_galaxies_in_many_rows_is_refused() -> None:

@@ -170,8 +170,12 @@ def teach(
 
 
 def _fitted(found: Embedded, asked: Question, *, curve: bool, seed: int) -> tuple[Head, LearningCurve | None]:
-    head = fit_head(found.embeddings, found.labels, asked, resamples=1000, seed=seed)
-    return head, learning_curve(found.embeddings, found.labels, asked, head.strength, seed=seed) if curve else None
+    # Pictures of one galaxy, in several sets, stay in one fold.
+    groups = found.ids if len(set(found.ids)) < len(found.ids) else None
+    head = fit_head(found.embeddings, found.labels, asked, groups=groups, resamples=1000, seed=seed)
+    if not curve:
+        return head, None
+    return head, learning_curve(found.embeddings, found.labels, asked, head.strength, groups=groups, seed=seed)
 
 
 def _labelled_of(

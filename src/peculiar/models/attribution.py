@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from peculiar.errors import UnknownNameError
+from peculiar.errors import PictureError, UnknownNameError
 from peculiar.images.framing import frame_pixels, kept_square
-from peculiar.models.predict import Classifier
+from peculiar.models.predict import NO_ANSWER, Classifier
 from peculiar.sources.given import pixels_of
 
 PLACES, WIDTH = 16, 3 / 16
@@ -41,11 +41,11 @@ class Attribution:
     question, answer : str
         The question, and the answer that is explained.
     probabilities : dict of str to float
-        Of all answers, for the original picture.
+        Probability of each answer, for the original picture.
     map : ndarray of float32, shape (height, width)
         For each pixel of the picture, the fall of the log-odds of the answer, ln(p / (1 - p)), if the pixel is hidden:
-        the mean over the places that cover it, weighted by how much they do. Negative where the picture opposes the
-        answer. NaN outside the square that the model sees.
+        the mean over the places that cover it, weighted by the share that they hide. Negative where the picture opposes
+        the answer. NaN outside the square that the model sees.
     threshold : float
         Pixels of the map above it are decisive: a tenth of the square, or fewer if fewer are above 0.
     without : float
@@ -64,7 +64,7 @@ class Attribution:
 
     @property
     def probability(self) -> float:
-        """Of the answer, for the original picture."""
+        """Probability of the answer, for the original picture."""
         return self.probabilities[self.answer]
 
     @property
@@ -103,6 +103,8 @@ def attribute(
         If the question has no such answer.
     UsageError
         If it is not a picture.
+    PictureError
+        If the model returns values that are not numbers for it.
     """
     question = model.question
     if answer is not None and answer not in question.answers:
@@ -110,6 +112,8 @@ def attribute(
     picture = pixels_of(picture)
     seen, square = frame_pixels(picture, model.framing), kept_square(picture, model.framing)
     chances = model.probabilities(seen[None], framed=True)[0]
+    if not np.isfinite(chances).all():
+        raise PictureError(NO_ANSWER)
     number = int(chances.argmax()) if answer is None else question.answers.index(answer)
     side = len(seen)
     windows = _windows((np.arange(side) + 0.5) / side)
@@ -150,7 +154,7 @@ def hide(picture: NDArray[np.uint8], masks: Floats) -> NDArray[np.uint8]:
     ----------
     picture : ndarray of uint8, shape (side, side, 3)
     masks : ndarray of float32, shape (n, side, side)
-        How much of each pixel to hide, from 0 (visible) to 1 (hidden).
+        Share of each pixel to hide, from 0 (visible) to 1 (hidden).
 
     Returns
     -------
@@ -174,7 +178,7 @@ def hide(picture: NDArray[np.uint8], masks: Floats) -> NDArray[np.uint8]:
 
 
 def _windows(where: NDArray[np.floating]) -> Floats:
-    """Return how much each place along a side hides at positions from 0 to 1 of the side: (places, positions).
+    """Return the share that each place along a side hides at positions from 0 to 1 of the side: (places, positions).
 
     A place hides half at half its width. Its edges are soft, because a sharp edge is a feature of its own.
     """

@@ -31,7 +31,7 @@ from peculiar.sources.labels import open_labelled, told_questions
 from peculiar.sources.split import part_rule, told_parts
 from peculiar.sources.stream import Galaxy, Source
 
-# So many pictures of a survey are enough to know their distribution.
+# This many training pictures of a survey are enough to know their distribution.
 _MOST_TRAINING = 6000
 
 _LEAST_TRUST = 0.5
@@ -57,7 +57,8 @@ def calibrate(
     Parameters
     ----------
     data : path-like, Source, or sequence of these
-        The training and validation galaxies of the model.
+        The training and validation galaxies of the model. Pictures for which the model returns values that are not
+        numbers are left out.
     out : path-like
         The ``.onnx`` to write, atomically; it may be the model's own.
     model : Model or path-like, optional
@@ -70,7 +71,7 @@ def calibrate(
         Quantize the network to eight bits, with ranges from some of the training pictures; see
         `peculiar.models.quantize`. Calibration follows quantization.
     embedding : int, optional
-        Give it an embedding of so many numbers, up to 512, that joins the means of earlier maps to those of the last,
+        Give it an embedding of this many numbers, up to 512, that joins the means of earlier maps to those of the last,
         fitted to the validation part; see `peculiar.models.joined_embedding`. The answers do not change; questions that
         it was taught on embeddings keep theirs, too. By default the embedding stays as it is.
     parts : mapping of str to str, optional
@@ -86,7 +87,7 @@ def calibrate(
     Model
         The model with, for each question that the galaxies answer, weights and biases by class if they are measurably
         better than the temperature, and thresholds of prediction sets; and with the distribution of its training
-        pictures.
+        pictures. Other questions keep their calibration, unless the network is quantized.
 
     Raises
     ------
@@ -96,7 +97,7 @@ def calibrate(
     LabelError
         If no question has an answer in the validation part, or it has too few galaxies for the embedding.
     UsageError
-        If the network does not have so many numbers for an embedding.
+        If the network has too few features for an embedding of this size.
 
     Examples
     --------
@@ -136,8 +137,7 @@ def _calibrate(
     scores: dict[str, Any] | None,
     progress: Callable[[int], object],
 ) -> Model:
-    recipe = model.card.training.get("recipe", {})
-    sizes = {name: float(recipe.get(name, 0)) for name in ("validation_size", "test_size")}
+    sizes = model.card.part_sizes
     if not sizes["validation_size"]:
         message = f"{model.path}: its card has no validation part, so no galaxy is known to be unseen"
         raise ModelError(message)
@@ -163,6 +163,8 @@ def _calibrate(
     for galaxies, answers, pictures in batches:
         measured = measure_artefacts(pictures)
         for row, (part, name, survey, entries) in enumerate(galaxies):
+            if not np.isfinite(answers.embedding[row]).all():
+                continue
             embeddings[part].append(answers.embedding[row])
             artefacts[part].append(measured[row])
             if part == "training":
@@ -175,6 +177,9 @@ def _calibrate(
                     ids[question.name].append(name)
         progress(len(galaxies))
     scalings, sets = _fit_answers(model.card.questions, chances, labels, ids)
+    if not eight_bits:
+        scalings = {name: one for name, one in model.card.scalings.items() if name not in sets} | scalings
+        sets = model.card.sets | sets
     updates: dict[str, Any] = {
         "scalings": scalings,
         "sets": sets,

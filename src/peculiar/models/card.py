@@ -49,13 +49,13 @@ class Card(BaseModel):
     familiar : Novelty or None
         The distribution of the training pictures; see `peculiar.models.novelty`.
     embedding : str
-        What its embedding is made of, and which similarity it stands for; empty for the mean of the last maps.
+        Description of its embedding, and of the similarity that it stands for; empty for the mean of the last maps.
     views : int
         Default number of views in test-time augmentation; see `Model.classify`.
     about : str
         The main question, whose answer is the ``class`` of a catalogue. Empty for the first.
     training : dict
-        How it was trained: recipe, counts, digests, versions.
+        Record of its training: recipe, counts, digests, versions.
     scores : dict
         Its scores, and the galaxies that they were measured on.
     credits : tuple of str
@@ -86,6 +86,12 @@ class Card(BaseModel):
     licence: str = ""
     version: str = ""
     about: str = ""
+
+    @property
+    def part_sizes(self) -> dict[str, float]:
+        """``validation_size`` and ``test_size`` of the split that it was trained on; 0 if there was none."""
+        recipe = self.training.get("recipe", {})
+        return {name: float(recipe.get(name, 0)) for name in ("validation_size", "test_size")}
 
     @property
     def main_question(self) -> Question:

@@ -70,7 +70,7 @@ def digest_of(graph: bytes, card: str) -> str:
 
 
 def _entries(card: str) -> dict[str, str]:
-    """Return the entries of a JSON object, each as it is written."""
+    """Return the entries of a JSON object, each as its JSON text."""
     decoder, found, place = json.JSONDecoder(), {}, 1
     try:
         while card[place - 1] != "}":

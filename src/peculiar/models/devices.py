@@ -19,15 +19,15 @@ PROVIDERS = {
     "openvino": "OpenVINOExecutionProvider",
     CPU: "CPUExecutionProvider",
 }
-"""ONNX Runtime's names of devices, the first to be tried first."""
+"""ONNX Runtime's providers by device, in the order in which they are tried."""
 
 _AUTOMATIC = ("cuda", "migraphx", "rocm", "directml")
-"""Devices that ``auto`` takes. The others need models that are made for them."""
+"""Devices that ``auto`` may choose. The others need models that are made for them."""
 
 _PACKAGES = {"cuda": "onnxruntime-gpu", "directml": "onnxruntime-directml", "openvino": "onnxruntime-openvino"}
 
 CPU_BATCH, GPU_BATCH = 32, 256
-"""Pictures that go through the network together; a GPU without memory for so many gets fewer."""
+"""Number of pictures per batch; a GPU that lacks the memory gets fewer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Device:
 
 
 class _Wanted:
-    """The device that the running command was asked for, in all of its threads."""
+    """The device that `using` states, for all threads of the process."""
 
     name = AUTO
 

@@ -1,7 +1,7 @@
 """Embed labelled pictures with a model, to learn from the embeddings."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,7 @@ from peculiar.questions.question import Question
 from peculiar.sources.answers import NOTHING_READABLE
 from peculiar.sources.stream import Galaxy, Source, decode_row, in_order
 
-# Number of pictures per batch.
-_TOGETHER = 64
+_BATCH = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +29,15 @@ class Embedded:
     embeddings : ndarray of float32, shape (n, d)
     problems : dict of str to str
         Reasons why pictures cannot be used, by id; these galaxies are left out.
+    rows : ndarray of int, shape (n,)
+        Row of each galaxy in the sources, counted through all of them; empty if the embeddings are of a catalogue.
     """
 
     ids: list[str]
     labels: NDArray[np.int64]
     embeddings: NDArray[np.float32]
     problems: dict[str, str]
+    rows: NDArray[np.intp] = field(default_factory=lambda: np.empty(0, np.intp))
 
 
 def embed_labelled(
@@ -59,30 +61,33 @@ def embed_labelled(
     """
     numbers: dict[str | None, int] = {answer: number for number, answer in enumerate(question.answers)}
     ids: list[str] = []
-    labels: list[int] = []
-    parts = [np.empty((0, model.embedding_size), np.float32)]
+    labels, rows = [np.empty(0, np.int64)], [np.empty(0, np.intp)]
+    embeddings = [np.empty((0, model.embedding_size), np.float32)]
     problems: dict[str, str] = {}
+    first = 0
     for source in sources:
-        known = [numbers.get(entry) for entry in source.column(question.column)]
-        answers = iter([number for number in known if number is not None])
-        for batch, readable, pictures in readable_batches(_labelled(source, known, model.framing), _TOGETHER):
-            labels_of_batch = [next(answers) for _ in batch]
+        known = np.array([numbers.get(entry, -1) for entry in source.column(question.column)], dtype=np.int64)
+        labelled, done = np.flatnonzero(known >= 0), 0
+        for batch, readable, pictures in readable_batches(_labelled(source, known, model.framing), _BATCH):
             problems.update((one.id, one.problem) for one in batch if one.problem is not None)
             if pictures is not None:
                 embedding = model.classify(pictures, framed=True).embedding
                 finite = np.isfinite(embedding).all(axis=1)
-                parts.append(embedding[finite])
-                used = [readable[row] for row in np.flatnonzero(finite)]
+                used = np.array(readable)[finite]
                 ids.extend(batch[row].id for row in used)
-                labels.extend(labels_of_batch[row] for row in used)
-                problems.update((batch[row].id, NO_ANSWER) for row in set(readable).difference(used))
+                labels.append(known[labelled[done + used]])
+                rows.append(first + labelled[done + used])
+                embeddings.append(embedding[finite])
+                problems.update((batch[row].id, NO_ANSWER) for row in np.array(readable)[~finite])
+            done += len(batch)
             progress(len(batch))
+        first += len(known)
     if problems and not ids:
         raise LabelError(NOTHING_READABLE)
-    return Embedded(ids, np.array(labels, dtype=np.int64), np.concatenate(parts), problems)
+    return Embedded(ids, np.concatenate(labels), np.concatenate(embeddings), problems, np.concatenate(rows))
 
 
-def _labelled(source: Source, known: Sequence[int | None], framing: Framing) -> Iterator[Galaxy]:
+def _labelled(source: Source, known: NDArray[np.integer], framing: Framing) -> Iterator[Galaxy]:
     """Yield the galaxies with a label, decoded and framed."""
-    rows = (row for row, number in zip(source.rows(), known, strict=True) if number is not None)
+    rows = (row for row, number in zip(source.rows(), known, strict=True) if number >= 0)
     return in_order(lambda row: decode_row(row, framing), rows, 2)

@@ -146,7 +146,7 @@ def explain(
     progress: Callable[[int], object] | None = None,
     verbose: bool = True,
 ) -> Explanations:
-    """Explain a model's answers: find what in the pictures of galaxies speaks for an answer, and what against it.
+    """Explain a model's answers: find the regions of pictures that support an answer, and those that oppose it.
 
     Regions of a picture are hidden one after another; see `peculiar.models.attribution.attribute`.
 
@@ -170,8 +170,8 @@ def explain(
     answer : str, optional
         The answer to explain; by default the most probable answer of each galaxy.
     views : int, optional
-        Average over so many turned and mirrored views, 1 to 8; by default as the model says, and a single view of each
-        hidden region.
+        Number of turned and mirrored views to average over, 1 to 8; default: that of the model's card, and a single
+        view for pictures with a hidden region.
     progress : callable, optional
         Called with the number of galaxies done since the last call.
     verbose : bool
@@ -212,7 +212,7 @@ def explain(
     if wanted and (missing := wanted.difference(source.ids())):
         raise UnknownNameError("galaxy", min(missing), source.ids(), where=f"in {source.path.name}")
     folder = None if out is None else place(out)
-    shown: list[Explained] = []
+    explained: list[Explained] = []
     problems: dict[str, str] = {}
     with ExitStack() as stack:
         if progress is None:
@@ -224,21 +224,21 @@ def explain(
             except PictureError as error:
                 problems[row.id] = error.reason
                 continue
-            file = None if folder is None else folder / f"galaxy_{len(shown) + 1}.png"
+            file = None if folder is None else folder / f"galaxy_{len(explained) + 1}.png"
             one = Explained(row.id, row.label if row.label in asked.question.answers else None, told, picture, file)
             if file is not None:
                 save(one.show(), file)
-            shown.append(one)
+            explained.append(one)
             progress(1)
-            if not ids and len(shown) == count:
+            if not ids and len(explained) == count:
                 break
-    if not shown:
+    if not explained:
         first = "; the first is {}: {}".format(*next(iter(problems.items()))) if problems else ""
         message = f"{source.path}: no picture can be read{first}"
         raise DataError(message)
     if problems:
-        warn_of_unreadable(problems, len(shown) + len(problems))
-    explanations = Explanations(shown)
+        warn_of_unreadable(problems, len(explained) + len(problems))
+    explanations = Explanations(explained)
     if folder is not None:
         save(explanations.show(), folder / "overview.png")
     return explanations
@@ -247,7 +247,7 @@ def explain(
 def _asked(
     model: Model | Classifier | str | os.PathLike[str] | None, source: Source, question: str | None, views: int | None
 ) -> tuple[Classifier, Classifier | None]:
-    """Return what is asked about pictures, and what is asked about those with a region hidden."""
+    """Return the classifiers of pictures, and of pictures with a hidden region."""
     if isinstance(model, str | os.PathLike) and model_file_of(place(model)).is_dir():
         message = (
             f"{model} is a folder without {MODEL}: visualize_activations(load_run({str(model)!r}), ...) shows what the "

@@ -49,7 +49,7 @@ class Join:
 
 
 def check_size(size: int) -> None:
-    """Raise `UsageError` unless an embedding can have so many numbers."""
+    """Raise `UsageError` unless this can be the size of an embedding."""
     if not 2 <= size <= MOST:
         message = f"an embedding has between 2 and {MOST} numbers, received {size}"
         raise UsageError(message)
@@ -66,7 +66,7 @@ def join_means(graph: onnx.ModelProto, size: int, path: Path) -> None:
     graph : onnx.ModelProto
         As `peculiar.training.export` or `peculiar.models.calibrate` writes it; changed in place.
     size : int
-        Numbers of the embedding that is to be made of them.
+        Size of the embedding that is to be made of them.
     path : path
         Its file, for messages.
 
@@ -75,7 +75,7 @@ def join_means(graph: onnx.ModelProto, size: int, path: Path) -> None:
     ModelError
         If its embedding is not the mean of its last maps, or it has no shortcuts.
     UsageError
-        If there are fewer numbers than that.
+        If there are fewer numbers than `size`.
     """
     maps = _earlier_maps(graph)
     makers = [node.op_type for node in graph.graph.node if _OUTPUT in node.output]
@@ -87,7 +87,7 @@ def join_means(graph: onnx.ModelProto, size: int, path: Path) -> None:
         raise ModelError(message)
     count = graph.graph.output[0].type.tensor_type.shape.dim[1].dim_value + sum(maps.values())
     if size > count:
-        message = f"{path} has {count} numbers of which to make an embedding, fewer than {size} (--embedding)"
+        message = f"{path} has {count} features to make an embedding of, fewer than {size} (--embedding)"
         raise UsageError(message)
     for node in graph.graph.node:
         for names in (node.input, node.output):
@@ -108,7 +108,7 @@ def fit_join(joined: NDArray[np.floating], features: int, size: int) -> Join:
     joined : ndarray, shape (n, m)
         The embeddings that a graph of `join_means` gives of galaxies on which the network was not trained.
     features : int
-        How many of the m numbers are features of the last maps; these come first.
+        Number of the m numbers that are features of the last maps; these come first.
     size : int
         Numbers of the embedding.
 

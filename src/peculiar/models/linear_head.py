@@ -23,19 +23,19 @@ from peculiar.models.container import number, piece, text
 from peculiar.questions.question import Question
 
 STRENGTHS = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
-"""How freely the weights may follow the labels (scikit-learn's C), from stiff to free; cross-validation chooses."""
+"""Inverse strengths of regularisation (scikit-learn's C), among which cross-validation chooses."""
 
 LEAST_OF_A_CLASS = 5
 
-# Below all other logits, of an answer that no galaxy has: a probability of 0.0003 beside one that is level.
+# The bias of an answer that no galaxy of a fold has lies this far below the lowest: a ratio of odds of 0.0003.
 _NEVER = 8.0
 
 _FOLDS, _REPEATS = 5, 8
 
-# Of a head that is only begun with.
+# Strength of a head that a network begins with.
 _FREE_ENOUGH = 0.3
 
-# Heads that are only fitted to choose and to calibrate need no more: forty thousand labels take seconds then.
+# Most galaxies that heads are fitted to for the choice and the calibration, so that 40,000 labels take seconds.
 _MOST_A_FOLD = 6_000
 
 
@@ -55,13 +55,13 @@ class Head:
     weights : ndarray of float32, shape (d, answers)
     bias : ndarray of float32, shape (answers,)
     temperature : float
-        What logits are divided by; from galaxies that each fold did not see.
+        Divides the logits; fitted to the galaxies that each fold holds back.
     strength : float
-        The one of `STRENGTHS` that was chosen.
+        The chosen one of `STRENGTHS`.
     scores : Scores
-        Of `held_out`.
+        Scores of `held_out`.
     held_out : ndarray of float, shape (n, answers)
-        Probabilities by cross-validation: of each galaxy by a head that did not see it, at the temperature.
+        Cross-validated probabilities, at the temperature: of each galaxy by a head that was not fitted to it.
     sets : dict of str to tuple of float
         Thresholds of prediction sets, by level; fitted to `held_out`.
     """
@@ -88,11 +88,11 @@ class LearningCurve:
     Parameters
     ----------
     labels : tuple of int
-        How many a head was fitted to; the last is twice as many as there are.
+        Numbers of labels that heads were fitted to; the last is twice as many as there are.
     auc : tuple of float
-        Mean over the answers of the area under the ROC curve, on galaxies held back; of the last extrapolated.
+        Mean over the answers of the area under the ROC curve, on galaxies held back; the last is extrapolated.
     low, high : tuple of float
-        Between them lie 90 % of the repeats, each with another part held back.
+        Ends of the range of 90 % of the repeats, each with another part held back.
     """
 
     labels: tuple[int, ...]
@@ -116,8 +116,8 @@ def fit_head(
 ) -> Head:
     """Fit a calibrated linear head.
 
-    Logistic regression on centred embeddings, which keep the directions in which galaxies differ most; how freely its
-    weights follow the labels is chosen, and the temperature found, on galaxies that each of five folds holds back.
+    Logistic regression on centred embeddings. They have one scale, so the directions in which galaxies differ most keep
+    their weight. Regularisation and temperature are chosen on the galaxies that each of five folds holds back.
 
     Parameters
     ----------
@@ -153,11 +153,11 @@ def fit_head(
         for seen, unseen in folds:
             weights, bias = _fit(scaled[seen], labels[seen], tried, answers=len(counts))
             logits[unseen] = scaled[unseen] @ weights + bias
-        # Compared at the temperature that each would get: stiff ones are less sure than they may be.
+        # Compared at the temperature that each would get, because strong regularisation makes a head underconfident.
         warmth = fit_temperature(logits, labels)
         loss = -float(log_softmax(logits / warmth, axis=1)[np.arange(len(labels)), labels].mean())
         if loss >= least:
-            break  # freer ones follow the labels further still
+            break  # less regularisation would overfit more
         least, strength, held, temperature = loss, tried, logits, warmth
     weights, bias = _fit(scaled, labels, strength)
     scaled_weights = weights / scale
@@ -203,16 +203,16 @@ def _folds(
 def fit_shares(
     embeddings: NDArray[np.float32], shares: NDArray[np.float32], trust: NDArray[np.float32], *, seed: int = 222
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Fit a linear head to shares of votes, for a network to begin with.
+    """Fit a linear head to vote fractions, for a network to begin with.
 
     Parameters
     ----------
     embeddings : ndarray, shape (n, d)
     shares : ndarray, shape (n, answers)
     trust : ndarray, shape (n,)
-        How far each galaxy counts.
+        Weight of each galaxy.
     seed : int
-        Decides which galaxies are fitted to, where there are very many.
+        Seed of the choice of galaxies, if there are very many.
 
     Returns
     -------
@@ -222,7 +222,7 @@ def fit_shares(
     rows = np.random.default_rng(seed).permutation(len(embeddings))[:_MOST_A_FOLD]
     answers = shares.shape[1]
     centre, scale = _centre(embeddings[rows])
-    # Each galaxy once for every answer, by its share; also for those that nobody gave, next to nothing.
+    # Each galaxy occurs once per answer, weighted by its share; an answer that nobody gave has next to no weight.
     scaled = ((embeddings[rows] - centre) / scale).repeat(answers, axis=0)
     counts = (np.maximum(shares[rows], 1e-6) * trust[rows, None]).ravel()
     weights, bias = _fit(scaled, np.tile(np.arange(answers), len(rows)), _FREE_ENOUGH, counts)
@@ -230,7 +230,7 @@ def fit_shares(
 
 
 def _centre(embeddings: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
-    """Return the mean, shape (d,), and how far from it embeddings lie, in the median."""
+    """Return the mean, shape (d,), and the median distance of the embeddings from it."""
     centre = embeddings.mean(axis=0)
     return centre, float(np.median(np.linalg.norm(embeddings - centre, axis=1))) or 1.0
 
@@ -248,9 +248,9 @@ def _fit(
 
     fitted = LogisticRegression(C=strength, max_iter=300, tol=1e-3).fit(scaled, labels, counts)
     weights, bias = fitted.coef_.T, fitted.intercept_
-    if weights.shape[1] == 1:  # of two answers scikit-learn only keeps the second
+    if weights.shape[1] == 1:  # of two answers, scikit-learn keeps only the second
         weights, bias = np.hstack([np.zeros_like(weights), weights]), np.array([0.0, bias[0]])
-    if answers > len(bias):  # a fold may hold back all that there are of an answer
+    if answers > len(bias):  # a fold may hold back all galaxies of an answer
         there = fitted.classes_
         every, offsets = np.zeros((len(weights), answers)), np.full(answers, bias.min() - _NEVER)
         every[:, there], offsets[there] = weights, bias
@@ -264,30 +264,35 @@ def learning_curve(
     question: Question,
     strength: float,
     *,
+    groups: Sequence[object] | None = None,
     seed: int = 222,
 ) -> LearningCurve:
-    """Find how the score grows with labels, and what twice as many would bring.
+    """Measure the score by number of labels, and extrapolate it to twice as many.
 
     A fifth is held back, eight times another; heads are fitted to an eighth, a quarter, a half and all of the rest.
-    What the area lacks of 1 is taken to fall as a power of the number of labels, which is hopeful where it has levelled
-    off.
+    The difference of the area from 1 is assumed to fall as a power of the number of labels, which is too hopeful where
+    it has levelled off.
 
     Parameters
     ----------
-    embeddings, labels, question
+    embeddings, labels, question, groups
         As in `fit_head`.
     strength : float
-        Of the head.
+        That of the head.
     seed : int
-        Decides who is held back.
+        Seed of the choice of galaxies that are held back.
     """
     from sklearn.model_selection import train_test_split
 
     count = len(labels)
+    numbers = group_numbers(count, groups)
+    members = np.split(np.argsort(numbers, kind="stable"), np.bincount(numbers).cumsum()[:-1])
+    first = labels[[rows[0] for rows in members]]
     shares = [share for share in (1 / 8, 1 / 4, 1 / 2, 1) if np.bincount(labels).min() * 0.8 * share >= 2]
     lacking = np.full((_REPEATS, len(shares)), np.nan)
     for repeat in range(_REPEATS):
-        rest, held = train_test_split(np.arange(count), test_size=0.2, stratify=labels, random_state=seed + repeat)
+        parts = train_test_split(np.arange(len(first)), test_size=0.2, stratify=first, random_state=seed + repeat)
+        rest, held = (np.concatenate([members[galaxy] for galaxy in part]) for part in parts)
         random = np.random.default_rng(seed + repeat)
         for place, share in enumerate(shares):
             some = _share_of_each(rest, labels, share, random)
@@ -312,7 +317,7 @@ def learning_curve(
 def _share_of_each(
     rows: NDArray[np.intp], labels: NDArray[np.integer], share: float, random: np.random.Generator
 ) -> NDArray[np.intp]:
-    """Return a share of the rows of each answer, two at least."""
+    """Return a share of the rows of each answer, at least two."""
     some = []
     for answer in np.unique(labels):
         mine = random.permutation(rows[labels[rows] == answer])
@@ -326,7 +331,7 @@ def head_graph(name: str, weights: NDArray[np.float32], bias: NDArray[np.float32
     Parameters
     ----------
     name : str
-        Of the output.
+        Name of the output.
     weights : ndarray of float32, shape (d, answers)
     bias : ndarray of float32, shape (answers,)
 

@@ -36,7 +36,7 @@ from peculiar.text import counted, shown
 
 SHIPPED = "galaxy.onnx"
 
-# Questions of a model, and characters of a line, that its description has at the most.
+# Most questions of a model, and most characters of a line, in its description.
 _MOST_QUESTIONS, _MOST_TOLD = 5, 160
 
 # The largest size of a protocol buffer.
@@ -52,8 +52,7 @@ class Answers:
     probabilities : dict of str to ndarray of float32, shape (n, answers)
         By question; rows sum to 1. NaN if the network returned values that are not numbers.
     embedding : ndarray of float32, shape (n, d)
-        The vector that the network computes for a picture: similar for similar pictures. The card says what it is made
-        of.
+        The vector that the network computes for a picture: similar for similar pictures. The card describes it.
     concentrations : dict of str to ndarray of float32, shape (n, answers)
         Those of a Dirichlet distribution of vote fractions, whose expectation is the probabilities; only for questions
         that were trained with its likelihood.
@@ -105,7 +104,7 @@ class Model:
         ]
         more = len(lines) - _MOST_QUESTIONS
         lines = lines[:_MOST_QUESTIONS] + ([f"and {counted(more, 'more question')}"] if more > 0 else [])
-        lines.append(f"looks at {told}, {card.views} views; embeddings of {self.embedding_size} values")
+        lines.append(f"looks at {told}, {counted(card.views, 'view')}; embeddings of {self.embedding_size} values")
         can = {
             "calibrated": bool(card.scalings) or any(one != 1 for one in card.temperatures.values()),
             "prediction sets": bool(card.sets),
@@ -116,7 +115,7 @@ class Model:
         return [shown(line if len(line) <= _MOST_TOLD else f"{line[: _MOST_TOLD - 1]}…") for line in lines]
 
     def __repr__(self) -> str:
-        """Return the model in a few lines: what it answers, and what it looks at."""
+        """Return a description of the model in a few lines."""
         title = f"Model {shown(self.card.name)} {self.card.digest[:12]}"
         return "\n".join([title, *(f"  {line}" for line in self._lines())])
 
@@ -424,10 +423,10 @@ def _read(path: Path) -> tuple[bytes, str, bytes]:
     if path.is_dir():
         message = f"{path} is a folder without {MODEL}; `peculiar export {path} --out MODEL.onnx` writes that of a run"
         raise ModelError(message)
+    if not path.is_file() or path.stat().st_size > _LARGEST:
+        message = f"{path} is not a model file, but something else, or too large for one"
+        raise ModelError(message)
     try:
-        if not path.is_file() or path.stat().st_size > _LARGEST:
-            message = f"{path} is not a model file, but something else, or too large for one"
-            raise ModelError(message)
         content = fetched(path).read_bytes()
         graph, text = split_card(content)
     except (OSError, ModelError) as error:

@@ -77,7 +77,7 @@ def predict(
     Parameters
     ----------
     model : Classifier
-        Such as the result of `peculiar.training.run_folder.load_run`.
+        Such as the result of `peculiar.load_run`.
     source : Source or iterable of Galaxy
         Decoded galaxies have to be framed for the model.
     batch_size : int

@@ -28,7 +28,7 @@ _FIRST = ("net.body.0.", "net.body.1.", "net.body.2.")
 
 _BATCH = 32
 
-# At most so many galaxies from each of so many parts of the data: ranges need all kinds of pictures, but few of each.
+# Number of parts of the data, and most galaxies of each: ranges need all kinds of pictures, but few of each.
 _PIECES, _OF_A_PIECE = 32, 16
 
 

@@ -35,7 +35,7 @@ class Seen:
         return bool(self.packs)
 
     def among(self, ids: Sequence[str]) -> NDArray[np.bool_]:
-        """Return for each id whether it is in the set, as it is or as a file name.
+        """Return for each id whether it is in the set, unchanged or as a file name.
 
         Raises
         ------
