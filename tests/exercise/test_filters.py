@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import keras
@@ -17,12 +18,13 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from peculiar.errors import DataError, UsageError
 from peculiar.exercise import filters
-from peculiar.exercise.filters import Activation, visualize_activations
+from peculiar.exercise.filters import Activation, visualize_activations, visualize_galaxies
 from peculiar.exercise.keras_network import to_keras
 from peculiar.exercise.network import Network
 from peculiar.exercise.run_folder import TrainedNet
 from peculiar.images.framing import Framing
-from peculiar.questions.question import Question
+from peculiar.questions.question import FOUR_CLASS, Question
+from peculiar.sources import open_source
 from pytorch_network import TorchNet, to_torch
 
 Pictures = NDArray[np.float32]
@@ -202,6 +204,28 @@ def test_right_wrong_and_not_known(
         f"Galaxy 3: predicted {names[2]} {sure[2]}",
         f"Figures are in {tmp_path / ('long ' * 30)}",
     ]
+
+
+@pytest.mark.usefixtures("undrawn")
+@pytest.mark.parametrize("labels", [np.array([-1]), np.array([np.nan]), np.zeros((1, 4)), np.full((1, 4), np.nan)])
+def test_no_label_is_not_the_first_class(net: Network, pictures: Pictures, labels: NDArray[Any]) -> None:
+    (seen,) = visualize_activations(net, [(pictures[:1], labels)])
+    assert seen.actual is None
+
+
+def test_a_network_without_an_answer_is_refused(pictures: Pictures) -> None:
+    net = Network()
+    net.vector[-1] = np.nan
+    with pytest.raises(DataError, match="the network returned values that are not numbers"):
+        visualize_activations(net, [(pictures, LABELS)])
+
+
+def test_galaxies_that_were_all_learned_are_named(net: Network, fake_npz: Path) -> None:
+    source = open_source(fake_npz)
+    trained = TrainedNet(net, FOUR_CLASS, Framing())
+    trained.origin = SimpleNamespace(trained_on=set(source.ids()))  # type: ignore[assignment]
+    with pytest.raises(DataError, match=f"{fake_npz}: the network was trained on all of its galaxies"):
+        visualize_galaxies(source, trained)
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -396,6 +420,7 @@ PICTURE = np.zeros((1, 128, 128, 3), np.float32)
         ([(PICTURE - 0.5, LABELS[:1])], r"received float32 from -0.5 to -0.5"),
         ([(PICTURE.astype(int) + 200, LABELS[:1])], "or be uint8; received int64 from 200 to 200"),
         ([(PICTURE * np.nan, LABELS[:1])], "received float32 from nan to nan"),
+        ([(PICTURE, np.array([["a", "b"]]))], r"labels \(1, 2\) of <U1"),
     ],
 )
 def test_batches_that_hold_something_else(net: Network, batches: Any, message: str) -> None:

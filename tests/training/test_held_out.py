@@ -91,6 +91,16 @@ def test_a_network_is_better_only_by_more_than_chance(mended: int, better: bool)
     assert "on the 200 held-out galaxies the fine-tuned network has a log loss of" in found.text
 
 
+def test_two_pictures_of_one_galaxy_do_not_make_a_gain_more_certain() -> None:
+    random = np.random.default_rng(222)
+    labels = random.integers(0, 2, 200)
+    head, network = random.dirichlet((2, 2), (2, 200))
+    once = compare(labels, head, network, SHAPE.answers, groups=range(200), seed=222)
+    labels, head, network = (one.repeat(2, axis=0) for one in (labels, head, network))
+    twice = compare(labels, head, network, SHAPE.answers, groups=np.arange(200).repeat(2).tolist(), seed=222)
+    assert twice.gain_error == pytest.approx(once.gain_error, rel=0.05)
+
+
 def test_a_network_that_finds_rare_classes_less_often_is_not_better() -> None:
     labels = np.repeat([0, 1], [190, 10])
     head = np.tile([0.55, 0.45], (200, 1))

@@ -13,7 +13,7 @@ Floats = NDArray[np.float32]
 class Adam:
     """The optimiser of Kingma & Ba (2015), in the form of the remark that ends their section 2.
 
-    That form, which Keras has, adds epsilon before the bias correction; ``torch.optim.Adam`` adds it behind.
+    This form, which Keras uses, adds epsilon before the bias correction; ``torch.optim.Adam`` adds it afterwards.
 
     Parameters
     ----------
@@ -21,12 +21,12 @@ class Adam:
         Changed in place.
     learning_rate : float
     beta_1, beta_2, epsilon : float
-        Keras's values.
+        Default: the values of Keras.
 
     Attributes
     ----------
     gradients : ndarray of float32, shape (n,)
-        To be filled before each step.
+        To be set before each step.
 
     Examples
     --------
@@ -67,11 +67,11 @@ class Adam:
         return self.learning_rate * math.sqrt(1 - self.beta_2**self.steps) / (1 - self.beta_1**self.steps)
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return what `restore` needs to go on from here."""
+        """Return the state for `restore`."""
         return {"momentum": self.momentum, "velocity": self.velocity, "steps": np.array(self.steps)}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Go on from where `state` was taken."""
+        """Restore a state that `state` returned."""
         self.momentum[...] = state["momentum"]
         self.velocity[...] = state["velocity"]
         self.steps = int(state["steps"])

@@ -28,7 +28,7 @@ from peculiar.text import counted, format_score
 _COMPARED = 12
 
 EXPECTED = {"accuracy": (0.60, 0.70), "AUC": (0.80, 0.90)}
-"""What the exercise says of its network after 8 epochs; guessing reaches 0.25 and 0.50."""
+"""Ranges that the exercise states for its network after 8 epochs; guessing reaches 0.25 and 0.50."""
 
 
 def files_of(folder: Path) -> list[Path]:
@@ -57,7 +57,7 @@ def demo(
     epochs : int
         The exercise's 8, or its variant's 12.
     watcher : Watcher, optional
-        Told of the training's progress.
+        Receives the progress of the training.
 
     Returns
     -------
@@ -257,6 +257,6 @@ def _both_section(answers: list[list[tuple[str, bool]]], *, simulated: bool) -> 
 def _verdict(value: float | None, low: float, high: float) -> str:
     if value is None:
         return "–"
-    # Compared as it is printed.
+    # Compared with the printed number of digits.
     value = round(value, 3)
     return "below the range" if value < low else "above the range" if value > high else "as expected"

@@ -1,4 +1,4 @@
-"""Feature maps: what the filters of a network's convolutional layers see in a galaxy."""
+"""Feature maps of the convolutional layers of a network, drawn for galaxies."""
 
 import functools
 import importlib
@@ -81,7 +81,7 @@ def visualize_activations(
     out: str | os.PathLike[str] = "activations",
     answers: Sequence[str] | None = None,
 ) -> list[Activation]:
-    """Show what each filter of each convolutional layer sees in sample galaxies.
+    """Draw what each filter of each convolutional layer sees in sample galaxies.
 
     For each of the first galaxies, prints the prediction, the true label, and whether it was right; writes
     ``galaxy_1.png`` and one figure of the filters' maps a layer (``galaxy_1_conv2d.png``); then, for all of them,
@@ -93,10 +93,10 @@ def visualize_activations(
         It may end in probabilities or in logits.
     batches : iterable or iterator of (pictures, labels)
         Pictures (n, height, width, 3), from 0 to 1 or uint8; labels one-hot (n, classes) or class numbers (n,) or
-        (n, 1), -1 where not known. For instance the exercise's ``validation_iterator``. No more is taken than is
-        needed.
+        (n, 1). An unknown label is a row of zeros, or -1. For instance the exercise's ``validation_iterator``. Only as
+        many batches are taken as needed.
     count : int
-        How many galaxies.
+        Number of galaxies.
     out : path-like
         Folder for the figures.
     answers : sequence of str, optional
@@ -105,7 +105,7 @@ def visualize_activations(
     Returns
     -------
     list of Activation
-        What was drawn.
+        The galaxies that were drawn.
 
     Raises
     ------
@@ -171,7 +171,7 @@ def visualize_activations(
 def visualize_galaxies(
     data: Any, trained: "TrainedNet", *, count: int = 5, out: str | os.PathLike[str] = "activations"
 ) -> list[str]:
-    """Show what each filter of a trained network sees in galaxies that it was not trained on.
+    """Draw what each filter of a trained network sees in galaxies that it was not trained on.
 
     Parameters
     ----------
@@ -185,6 +185,11 @@ def visualize_galaxies(
     -------
     list of str
         Ids of the galaxies.
+
+    Raises
+    ------
+    DataError
+        If the network was trained on all of them, or no picture can be read.
     """
     from peculiar.sources import as_source
     from peculiar.sources.interleave import interleave_classes
@@ -199,6 +204,12 @@ def visualize_galaxies(
         if galaxy.picture is not None and galaxy.id not in seen
     )
     chosen = list(itertools.islice(galaxies, max(count, 0)))
+    if not chosen and count > 0:
+        message = (
+            f"{source.path}: the network was trained on all of its galaxies, or their pictures cannot be read; give "
+            "other galaxies"
+        )
+        raise DataError(message)
     visualize_activations(
         trained, [([one.picture], [numbers.get(one.label, -1)]) for one in chosen], count=count, out=out
     )
@@ -217,9 +228,10 @@ def _first(batches: Iterable[Any], count: int) -> tuple[NDArray[np.float32], lis
             )
             raise DataError(message)
         some, classes = _to_numpy(batch[0]), _to_numpy(batch[1])
-        if classes.ndim == 2:
-            # One-hot, or class numbers in a column.
-            classes = classes.argmax(axis=1) if classes.shape[1] > 1 else classes[:, 0]
+        if classes.ndim == 2 and classes.shape[1] == 1:
+            classes = classes[:, 0]
+        elif classes.ndim == 2 and classes.dtype.kind in "biuf":
+            classes = np.where((classes > 0).any(axis=1), classes.argmax(axis=1), -1)
         if some.ndim == 4 and some.shape[1] == 3 != some.shape[3]:
             some = some.transpose(0, 2, 3, 1)
         if some.ndim != 4 or some.shape[3] != 3 or classes.shape != some.shape[:1] or classes.dtype.kind not in "biuf":
@@ -236,7 +248,7 @@ def _first(batches: Iterable[Any], count: int) -> tuple[NDArray[np.float32], lis
             )
             raise DataError(message)
         pictures.extend(scaled)
-        labels.extend(map(int, classes))
+        labels.extend(map(int, np.nan_to_num(classes, nan=-1)))
         if len(pictures) >= count:
             break
     if not pictures:
@@ -245,7 +257,7 @@ def _first(batches: Iterable[Any], count: int) -> tuple[NDArray[np.float32], lis
 
 
 def _iterate(batches: Any) -> Iterator[Any]:
-    """Iterate over an iterator, an iterable, or what can only be indexed (Keras's PyDataset)."""
+    """Iterate over an iterator, an iterable, or a sequence without iteration (Keras's PyDataset)."""
     if hasattr(batches, "__iter__"):
         # Not by `yield from`, which would close the caller's generator.
         return iter(batches)
@@ -300,6 +312,8 @@ def _look(model: Any, pictures: NDArray[np.float32]) -> tuple[Maps, NDArray[np.f
     if outputs.ndim != 2:
         message = f"the network has to return one value per class, (n, classes); received {outputs.shape}"
         raise UsageError(message)
+    if not np.isfinite(outputs).all():
+        raise DataError("the network returned values that are not numbers; train it again (--learning-rate)")
     sums_to_one = (abs(outputs.sum(axis=1) - 1) < 1e-3).all() and (outputs >= 0).all()
     return maps, outputs if sums_to_one else special.softmax(outputs, axis=1)
 
@@ -327,10 +341,10 @@ def _look_torch(net: Any, pictures: NDArray[np.float32]) -> tuple[Maps, NDArray[
     names = {module: name for name, module in net.named_modules() if isinstance(module, torch.nn.Conv2d)}
 
     def note(module: Any, _: Any, output: Any) -> None:
-        # Channels last, and cut at zero as the ReLU that follows does.
+        # Channels last, and clamped at zero like the ReLU that follows.
         maps[names[module]] = output.permute(0, 2, 3, 1).clamp(min=0).cpu().numpy()
 
-    # Some modules may be frozen, so that each has a mode of its own to come back to.
+    # Each module has a mode of its own to return to, because some may be frozen.
     modes = {module: module.training for module in net.modules()}
     hooks = [module.register_forward_hook(note) for module in names]
     try:

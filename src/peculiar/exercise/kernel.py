@@ -1,13 +1,12 @@
 """The steps of training, compiled by numba: 17 times as fast as in NumPy, on one core.
 
 NumPy needs some hundred operations for a step of five small pictures, each of which reads and writes the maps of all
-five. Here a step is one function. Each picture goes there and back alone, so that all that lies between stays in the
-processor's cache; the four values of a convolution among which a pooling chooses are never written down; and gradients
-go to the chosen one alone.
+five. Here a step is one function. Each picture passes forward and backward alone, so its maps stay in the processor's
+cache; the four values of a convolution that a pooling compares are never stored; and only the largest gets a gradient.
 
-The eight filters are the eight lanes of a vector register. LLVM would have to guess that from loops, so it is told: the
-type `_Eight` is such a register, and the functions of the first part are its instructions. All is in one file, since
-numba's cache on the disk looks for changes in the file of the cached function alone.
+The eight filters are the eight lanes of a vector register. LLVM need not find that out from loops: the type `_Eight` is
+such a register, and the functions of the first part are its instructions. All is in one file, because numba's cache on
+the disk detects changes only in the file of the cached function.
 """
 
 import math
@@ -26,12 +25,12 @@ from peculiar.exercise.network import Network
 from peculiar.exercise.steps import Steps
 
 if config.DISABLE_JIT:
-    raise ImportError("numba is told not to compile")
+    raise ImportError("the compiler of numba is switched off (NUMBA_DISABLE_JIT)")
 
 _LANES = 8
 _UNITS = 16
 
-# Of what is called from compiled code alone, numba need not make a function for Python as well.
+# Functions that only compiled code calls need no wrapper for Python.
 _inner = njit(error_model="numpy", no_cpython_wrapper=True)
 
 _Numbers = NDArray[np.float32]
@@ -67,7 +66,7 @@ def _in_all_lanes(builder: Any, number: Any) -> Any:
 
 @intrinsic
 def _load(typing: Any, array: Any, place: Any) -> Any:
-    """Take eight neighbours of a flat array, from `place` on; negative places do not count from its end."""
+    """Load eight neighbours of a flat array, from `place` on; negative places do not count from its end."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         pointer = _pointer(context, builder, signature.args[0], *arguments)
@@ -78,7 +77,7 @@ def _load(typing: Any, array: Any, place: Any) -> Any:
 
 @intrinsic
 def _store(typing: Any, array: Any, place: Any, value: Any) -> Any:
-    """Put eight numbers into a flat array, from `place` on."""
+    """Store eight numbers in a flat array, from `place` on."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         pointer = _pointer(context, builder, signature.args[0], *arguments[:2])
@@ -90,7 +89,7 @@ def _store(typing: Any, array: Any, place: Any, value: Any) -> Any:
 
 @intrinsic
 def _spread(typing: Any, number: Any) -> Any:
-    """Put one number into all lanes."""
+    """Copy a number to all lanes."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return _in_all_lanes(builder, arguments[0])
@@ -100,7 +99,7 @@ def _spread(typing: Any, number: Any) -> Any:
 
 @intrinsic
 def _spread_from(typing: Any, array: Any, place: Any) -> Any:
-    """Put the one number at `place` of a flat array into all lanes."""
+    """Copy the number at `place` of a flat array to all lanes."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         pointer = _pointer(context, builder, signature.args[0], *arguments)
@@ -131,14 +130,14 @@ def _where(relation: str) -> Any:
     return intrinsic(where)
 
 
-# Lane by lane, `yes` where the relation holds between the first two, else `no`; for what is not a number, `no`.
+# Lane by lane, `yes` if the relation holds between the first two, otherwise `no`, also for NaN.
 _where_above = _where(">")
 _where_equal = _where("==")
 
 
 @intrinsic
 def _all_zero(typing: Any, value: Any) -> Any:
-    """Return whether no lane holds anything."""
+    """Return whether all lanes are zero."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         filled = builder.fcmp_unordered("!=", arguments[0], ir.Constant(_VECTOR, None))
@@ -162,7 +161,7 @@ def _total(typing: Any, value: Any) -> Any:
 
 @_inner
 def _dot(weights: _Numbers, weights_from: int, values: _Numbers) -> Any:
-    """Multiply values, whose number is a multiple of eight, with as many weights, and add it all up."""
+    """Return the dot product of values, whose number is a multiple of eight, and as many weights."""
     sums = _spread(np.float32(0))
     for place in range(0, len(values), _LANES):
         sums = _multiply_add(_load(weights, weights_from + place), _load(values, place), sums)
@@ -171,7 +170,7 @@ def _dot(weights: _Numbers, weights_from: int, values: _Numbers) -> Any:
 
 @_inner
 def _add(to: _Numbers, to_from: int, factor: float, what: _Numbers, what_from: int, count: int) -> None:
-    """Add `factor` times a stretch of `count` numbers, a multiple of eight, to another."""
+    """Add `factor` times `count` numbers, a multiple of eight, to others."""
     factors = _spread(factor)
     for place in range(0, count, _LANES):
         sums = _multiply_add(factors, _load(what, what_from + place), _load(to, to_from + place))
@@ -180,7 +179,7 @@ def _add(to: _Numbers, to_from: int, factor: float, what: _Numbers, what_from: i
 
 @_inner
 def _cut(slopes: _Numbers, maps: _Numbers) -> None:
-    """ReLU, backwards: nothing goes back to where its value is zero."""
+    """Backpropagate through ReLU: the gradient is zero where its value is."""
     zero = _spread(np.float32(0))
     for place in range(0, len(maps), _LANES):
         _store(slopes, place, _where_above(_load(maps, place), zero, _load(slopes, place), zero))
@@ -200,9 +199,9 @@ def _convolve(
 ) -> None:
     """Convolve 3 x 3 in steps of 2, pool 2 x 2, ReLU.
 
-    `maps` holds rows of `width` pixels, the channels of a pixel side by side; `filters` for each of nine times as many
-    places the weights of the eight filters. `pooled` (side, side, 8) becomes the result, `chosen` which of the four
-    values the largest was, the first where several are: 0 to 3, row by row.
+    `maps` holds rows of `width` pixels, the channels of a pixel side by side, and `filters` the weights of the eight
+    filters side by side, for each of 9 x channels positions. `pooled` (side, side, 8) is set to the result, and
+    `chosen` to the number of the largest of the four values, row by row: 0 to 3, the first of equal ones.
     """
     zero, one = _spread(np.float32(0)), _spread(np.float32(1))
     two, three = _spread(np.float32(2)), _spread(np.float32(3))
@@ -227,7 +226,7 @@ def _convolve(
             which = _where_above(fourth, most, three, which)
             most = _where_above(fourth, most, fourth, most)
             place = (row * side + column) * _LANES
-            # So that what is not a number stays so, and is told at the end of the epoch.
+            # NaN stays NaN, which is reported at the end of the epoch.
             _store(pooled, place, _where_above(zero, most, zero, most))
             _store(chosen, place, which)
 
@@ -244,7 +243,7 @@ def _back_to_filters(
     biases: _Numbers,
     biases_from: int,
 ) -> None:
-    """Add to the gradients of filters and biases, given those of what `_convolve` made before its ReLU."""
+    """Add to the gradients of filters and biases, from the gradients of `_convolve` before its ReLU."""
     zero, one = _spread(np.float32(0)), _spread(np.float32(1))
     two, three = _spread(np.float32(2)), _spread(np.float32(3))
     stride = width * channels
@@ -255,7 +254,7 @@ def _back_to_filters(
             corner = 4 * (row * stride + column * channels)
             place = (row * side + column) * _LANES
             slope, which = _load(slopes, place), _load(chosen, place)
-            if _all_zero(slope):  # as a third of them are
+            if _all_zero(slope):  # a third of them
                 continue
             sums = _multiply_add(slope, one, sums)
             first, second = _where_equal(which, zero, slope, zero), _where_equal(which, one, slope, zero)
@@ -301,7 +300,7 @@ def _transpose(source: _Numbers, source_from: int, rows: int, columns: int, to: 
 
 @_inner
 def _zeros(count: int) -> _Numbers:
-    """Return as many zeros."""
+    """Return an array of zeros."""
     numbers = np.empty(count, np.float32)
     _clear(numbers)
     return numbers
@@ -309,19 +308,19 @@ def _zeros(count: int) -> _Numbers:
 
 @_inner
 def _clear(numbers: _Numbers) -> None:
-    """Set all to zero; NumPy's ways to do that take numba half a second to compile."""
+    """Set all numbers to zero; NumPy's functions for that take numba half a second to compile."""
     for place in range(len(numbers)):
         numbers[place] = 0
 
 
 @_inner
 def _side(size: int) -> int:
-    """Return the side of what `_convolve` makes: a 3 x 3 filter in steps of 2, then halved."""
+    """Return the side of the result of `_convolve`: a 3 x 3 filter in steps of 2, then halved."""
     return ((size - 3) // 2 + 1) // 2
 
 
 def _cached(signature: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Compile at once, and keep that for the next process where there is a folder to keep it in."""
+    """Compile at once, and cache the result on disk for the next process if that is possible."""
 
     def compiled(function: Callable[..., Any]) -> Any:
         try:
@@ -333,7 +332,7 @@ def _cached(signature: Any) -> Callable[[Callable[..., Any]], Any]:
 
 
 _FLAT, _LOGITS = types.float32[::1], types.float32[:, ::1]
-# Arrays that may be written to are taken as well.
+# Read-only in the signature, which writable arrays match as well.
 _PIXELS, _ROWS, _LABELS = (
     types.Array(kind, axes, "C", readonly=True) for kind, axes in ((types.uint8, 2), (types.intp, 1), (types.int64, 1))
 )
@@ -350,13 +349,13 @@ def _through(
     logits: _Numbers,
     learning: bool,
 ) -> float:
-    """Take pictures through the network, and back where it is to learn; return the loss."""
+    """Run pictures forward through the network, and backward if it is `learning`; return the loss."""
     classes, count = logits.shape[1], len(rows)
-    # Cast, since numba would compile the functions below again for every constant that they are called with.
+    # Cast, because numba would compile the functions below again for every constant argument.
     start, colours, lanes, units = np.intp(0), np.intp(3), np.intp(_LANES), np.intp(_UNITS)
     side_1, side_2 = _side(size), _side(_side(size))
     taps_1, taps_2, values_1, values_2 = 9 * colours, 9 * lanes, side_1 * side_1 * lanes, side_2 * side_2 * lanes
-    # Where the parts of the vector of weights begin; see `Network`.
+    # Beginnings of the parts of the vector of weights; see `Network`.
     biases_1 = lanes * taps_1
     filters_2 = biases_1 + lanes
     biases_2 = filters_2 + lanes * taps_2
@@ -365,7 +364,7 @@ def _through(
     last = dense_biases + units
     last_biases = last + classes * units
 
-    # The vector holds filter by filter; lanes want the filters side by side.
+    # The vector holds filter after filter; lanes need the filters side by side.
     weights_1, gradients_1 = _zeros(lanes * taps_1), _zeros(lanes * taps_1)
     weights_2, gradients_2 = _zeros(lanes * taps_2), _zeros(lanes * taps_2)
     _transpose(weights, start, lanes, taps_1, weights_1, start)
@@ -433,7 +432,7 @@ def _step(
     share_2: float,
     epsilon: float,
 ) -> None:
-    """Adam as `peculiar.exercise.adam` has it; the shares are what a step adds to the two means."""
+    """Take a step of `peculiar.exercise.adam`; the shares are the weights of the new gradient in the two means."""
     for place in range(len(weights)):
         gradient = gradients[place]
         momentum[place] += share_1 * (gradient - momentum[place])
@@ -442,13 +441,13 @@ def _step(
 
 
 class Kernel(Steps):
-    """Compiled `Steps`: the same but for rounding.
+    """Compiled `Steps`, equal to those of NumPy except for rounding.
 
     The network's and the optimiser's vectors are read and written in place.
     """
 
     def __init__(self, pictures: NDArray[np.uint8], labels: NDArray[np.int64], net: Network, optimizer: Adam) -> None:
-        # Compiled code looks at no bounds.
+        # Compiled code does not check bounds, so the arguments are checked first.
         super().__init__(pictures, labels, net, optimizer)
         self._pixels = np.ascontiguousarray(pictures).reshape(len(pictures), -1)
         self._numbers = labels.astype(np.int64)

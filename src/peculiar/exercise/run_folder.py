@@ -25,14 +25,15 @@ class Arguments(BaseModel):
     ----------
     epochs, batch_size : int
     seed : int
-        Decides the first weights and the order of the galaxies.
+        Seed of the first weights and of the order of the galaxies.
     learning_rate : float
     validation_size : float
         Share of the galaxies that is held back.
     split_seed : int
-        Decides which galaxies are held back. Apart from `seed`, so that runs can be compared on the same galaxies.
+        Seed of the choice of galaxies that are held back. Separate from `seed`, so that runs can be compared on the
+        same galaxies.
     framing : Framing
-        How pictures are cut and sized.
+        Crop and size of the pictures.
 
     Examples
     --------
@@ -53,7 +54,7 @@ class Arguments(BaseModel):
 
 
 def arguments(**values: Any) -> Arguments:
-    """Make `Arguments`, and report everything that is wrong with them at once.
+    """Make `Arguments`, or report all invalid values at once.
 
     Raises
     ------
@@ -131,9 +132,9 @@ class TrainedNet:
     ----------
     net : Network
     question : Question
-        Whose answers the network's classes are.
+        The question whose answers are the network's classes.
     framing : Framing
-        How it wants its pictures.
+        Framing of its pictures.
     origin : Origin, optional
         The run that it comes from.
     """
@@ -175,9 +176,9 @@ def load_run(folder: str | os.PathLike[str], *, weights: str = "last") -> Traine
     Parameters
     ----------
     folder : path-like
-        What ``peculiar train`` wrote.
+        Folder that ``peculiar train`` wrote.
     weights : {"last", "best"}
-        Those of the last epoch, which the scores of training are of, or of the epoch with the lowest validation loss.
+        Weights of the last epoch, to which the scores of the run belong, or of that with the lowest validation loss.
 
     Returns
     -------

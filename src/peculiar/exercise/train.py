@@ -77,7 +77,7 @@ class Trained:
     ----------
     folder : path
     model : TrainedNet
-        With the weights of the last epoch, as the exercise has it.
+        With the weights of the last epoch, as in the exercise.
     history : list of dict
         A line an epoch.
     scores : Scores
@@ -120,8 +120,8 @@ def train(
     """Train the exercise's network.
 
     The loss is categorical cross-entropy, the optimiser Adam (Kingma & Ba 2015) as Keras defines it. Training metrics
-    are those of the batches as they went by, before each update, as Keras reports them. After every epoch the
-    run's folder is whole: a killed run goes on from there with `resume`, to the same history.
+    are those of the batches before each update, as Keras reports them. After every epoch the folder of the run is
+    complete: a killed run continues from there with `resume`, and ends with the same history.
 
     Parameters
     ----------
@@ -130,13 +130,13 @@ def train(
     out : path-like
         Folder of the run; see `peculiar.files.run_files`.
     arguments : Arguments, optional
-        Epochs, batch size and so on; the exercise's by default.
+        Epochs, batch size and so on; default: those of the exercise.
     label : str, optional
         The column that holds the labels, for a table.
     resume : bool
-        Go on with the run in `out`, if there is one. Everything but the number of epochs has to be as it was.
+        Continue the run in `out`, if there is one. All settings but the number of epochs have to be the same.
     watcher : Watcher, optional
-        Told of the progress.
+        Receives the progress.
     verbose : bool
         Without a watcher, write a line per epoch to standard error.
 
@@ -155,7 +155,7 @@ def train(
 
     Notes
     -----
-    Where numba is installed, `peculiar.exercise.kernel` computes the steps, otherwise NumPy, which is 17 times as slow.
+    If numba is installed, `peculiar.exercise.kernel` computes the steps, otherwise NumPy, which is 17 times as slow.
     The two differ by rounding only, so a run can start with one and continue with the other.
     """
     arguments, watcher, folder = (
@@ -243,14 +243,7 @@ class _Loop:
         return history
 
     def _begin(self) -> list[dict[str, Any]]:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        ids, parts = self.data.ids, self.parts
-        # The record is the first file, by which the folder is known as that of a run.
-        self._write_record()
-        run_files.write_split(
-            self.folder,
-            {"training": [ids[row] for row in parts.training], "validation": [ids[row] for row in parts.validation]},
-        )
+        run_files.write_beginning(self.folder, self.record, self.data.ids, self.parts.by_name())
         return []
 
     def _resume(self) -> list[dict[str, Any]]:
@@ -259,15 +252,12 @@ class _Loop:
         self.net.load(weights)
         self.optimizer.restore(state)
         # The number of epochs may have been raised, and a kill may have come between weights and history.
-        self._write_record()
+        run_files.write_record(self.folder, self.record)
         run_files.write_history(self.folder, history)
         return history
 
-    def _write_record(self) -> None:
-        run_files.write_text(self.folder / run_files.RECORD, self.record.model_dump_json(indent=2) + "\n")
-
     def _save(self, history: list[dict[str, Any]]) -> None:
-        """Write weights and history; the one step that decides where a resumed run goes on is that of LAST."""
+        """Write weights and history; LAST alone decides from where a resumed run continues."""
         weights = self.net.arrays()
         if run_files.best_epoch(history) is history[-1]:
             write_weights(self.folder / run_files.BEST, weights)

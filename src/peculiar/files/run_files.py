@@ -20,8 +20,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
-from pydantic import ValidationError
+from numpy.typing import NDArray
+from pydantic import BaseModel, ValidationError
 
 from peculiar.errors import RunError, UsageError
 from peculiar.files.formulas import with_marks, without_marks
@@ -98,6 +100,20 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file in one step: a reader sees the old one or the new one."""
     with writing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def write_record(folder: Path, record: BaseModel) -> None:
+    """Write ``run.json``, by which a folder is known as that of a run."""
+    write_text(folder / RECORD, record.model_dump_json(indent=2) + "\n")
+
+
+def write_beginning(
+    folder: Path, record: BaseModel, ids: Sequence[str], parts: Mapping[str, NDArray[np.integer]]
+) -> None:
+    """Write the record of a run, and then its split: the ids of the rows of each part."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_record(folder, record)
+    write_split(folder, {part: list(dict.fromkeys(ids[row] for row in rows)) for part, rows in parts.items()})
 
 
 def write_split(folder: Path, parts: dict[str, list[str]]) -> None:
@@ -190,12 +206,12 @@ class Origin:
 
 
 def wrong_values(error: ValidationError) -> str:
-    """Return what pydantic found wrong, in one line."""
+    """Return the errors of pydantic in one line."""
     return "; ".join(f"{'.'.join(map(str, one['loc']))}: {_wrong(one)}" for one in error.errors())
 
 
 def _wrong(one: Mapping[str, Any]) -> str:
-    # What checks of our own found is a sentence already.
+    # Messages of our own validators are sentences already.
     return (
         str(one["ctx"]["error"]) if one["type"] == "value_error" else f"{one['msg'].lower()}, received {one['input']!r}"
     )

@@ -38,6 +38,10 @@ class Split:
     validation: NDArray[np.intp]
     test: NDArray[np.intp] = field(default_factory=lambda: np.empty(0, dtype=np.intp))
 
+    def by_name(self) -> dict[str, NDArray[np.intp]]:
+        """Return the rows of each part by its name, in the order of `PARTS`."""
+        return dict(zip(PARTS, (self.training, self.validation, self.test), strict=True))
+
     def digest(self, ids: Sequence[str]) -> str:
         """Return a digest (SHA-256, hexadecimal) of the ids in each part, regardless of order."""
         digest = hashlib.sha256()

@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from peculiar.training.dimensions import MARGIN
 
+# The zoom in natural logarithms, and the shift in half sides of the picture with its margin.
 _ZOOM, _SHIFT = 0.25, 0.05
 
 # Share of the pictures whose light is unchanged, because most pictures in use look like the training pictures.
@@ -57,7 +58,7 @@ def middle(pictures: Tensor, size: int) -> Tensor:
 
 
 def _move(pictures: Tensor, size: int) -> Tensor:
-    """Turn by any angle, mirror half, zoom by up to a quarter, shift by up to 5 % of the square."""
+    """Turn by any angle, mirror half, zoom by up to a quarter, shift by up to 4 % of the side."""
     count, device = len(pictures), pictures.device
     angle = _uniform(count, 0, 2 * math.pi, device)
     zoom = _uniform(count, -_ZOOM, _ZOOM, device).exp() / MARGIN

@@ -47,7 +47,7 @@ def first_net(
     rows : ndarray of int
         Rows of the training galaxies.
     device : torch.device
-        Where embeddings for new heads are computed.
+        Device that computes embeddings for new heads.
     start : Model, optional
         A model to fine-tune.
     body : mapping of str to Tensor, optional
@@ -110,7 +110,7 @@ def _of_model(
 
 
 def _certainty(logits: NDArray[np.floating], shares: NDArray[np.float32], trust: NDArray[np.float32]) -> float:
-    """Return what to add to logits so that votes are most likely under their exponentials as concentrations."""
+    """Return the number to add to logits that makes votes most likely, with their exponentials as concentrations."""
     ratios = softmax(logits, axis=1)
     offset = float(np.log(fit_factor(shares * numbers_of_votes(trust)[:, None], ratios)))
     return offset - float(np.median(logsumexp(logits, axis=1)))

@@ -154,7 +154,7 @@ def _embed(task: Task) -> Embedded:
 
 
 def _notes(task: Task, galaxies: Embedded, parts: Parts, pairs: int) -> list[str]:
-    """Return what is to be said of the galaxies: sentences for the page."""
+    """Return remarks on the galaxies for the page, as sentences."""
     told = []
     without = sum(map(len, task.sources)) - len(galaxies.ids) - len(galaxies.problems)
     if without > 0:
@@ -224,7 +224,6 @@ def _fit(task: Task, galaxies: Embedded, parts: Parts, notes: list[str]) -> tupl
 def _write_head(task: Task, galaxies: Embedded, parts: Parts, head: Head, pairs: int) -> None:
     """Write the files of a run whose model is a head."""
     folder, start = task.folder, task.start
-    folder.mkdir(parents=True, exist_ok=True)
     rows = {part: parts.rows(part) for part in PARTS}
     record = RunRecord(
         recipe=task.recipe,
@@ -239,17 +238,14 @@ def _write_head(task: Task, galaxies: Embedded, parts: Parts, head: Head, pairs:
         notes=tuple(dict(source.notes) for source in task.sources),
         versions=run_files.versions(),
     )
-    # Written first: by it the folder is known as that of a run. Fine-tuning that was stopped has one of its own.
-    if not (folder / run_files.LAST).exists():
-        run_files.write_text(folder / run_files.RECORD, record.model_dump_json(indent=2) + "\n")
-        ids = {part: list(dict.fromkeys(galaxies.ids[row] for row in some)) for part, some in rows.items()}
-        run_files.write_split(folder, ids)
+    if not (folder / run_files.LAST).exists():  # fine-tuning that was stopped has a record of its own
+        run_files.write_beginning(folder, record, galaxies.ids, rows)
     used = parts.rows("training", "validation")
     write_taught(start, head, folder / MODEL, len(used), seen=[galaxies.ids[row] for row in used], name=task.name)
 
 
 def _write(task: Task, outcome: Outcome, *, finished: bool) -> None:
-    """Write the page and the scores; these come last, because by them a run counts as finished."""
+    """Write the page, and last the scores, which mark a run as finished."""
     wanted = {outcome.ids[row] for row in outcome.mistakes()[:MOST_MISTAKES]}
     pictures: dict[str, NDArray[np.uint8]] = {}
     for source in task.sources:

@@ -1,4 +1,4 @@
-"""Self-supervised loss: two looks of one galaxy shall have the same embedding, without all galaxies having the same."""
+"""Self-supervised loss: two looks of one galaxy get the same embedding, different galaxies different ones."""
 
 from dataclasses import dataclass
 
@@ -25,10 +25,11 @@ class Consistency:
 def vicreg(one: Tensor, other: Tensor) -> Consistency:
     """Compare the embeddings of two looks of the same galaxies.
 
-    With embeddings ``z`` and ``z'`` of shape (n, d), invariance is the mean square of ``z - z'`` (eq. 5). Variance is
-    the mean over the dimensions of ``max(0, 1 - sqrt(var + 0.0001))`` (eq. 1), so that embeddings cannot all become
-    equal. Covariance is the sum of the squares of the covariances of different dimensions, over d (eq. 4), so that
-    dimensions do not repeat each other. The last two are summed over both looks (eq. 6).
+    With embeddings ``z`` and ``z'`` of shape (n, d), invariance is the mean square of ``z - z'`` (eq. 5, divided by d
+    as in the authors' code). Variance is the mean over the dimensions of ``max(0, 1 - sqrt(var + 0.0001))`` (eq. 1), so
+    that embeddings cannot all become equal. Covariance is the sum of the squares of the covariances of different
+    dimensions, over d (eq. 4), so that dimensions do not repeat each other. The last two are summed over both looks
+    (eq. 6).
 
     Parameters
     ----------

@@ -31,7 +31,7 @@ class FirstWeights:
     Parameters
     ----------
     name : str
-        Where they are from, as the record of the run states it.
+        Their origin, as the record of the run states it.
     state : mapping of str to Tensor
         Of the body.
     """
@@ -47,11 +47,11 @@ def first_weights(encoder: Encoder, size: int, file: Path | None, seed: int) -> 
     ----------
     encoder : Encoder
     size : int
-        In pixels; weights that lie at places of the picture are interpolated.
+        In pixels; weights that belong to positions in the picture are interpolated.
     file : path, optional
         A file of weights; by default the published ones.
     seed : int
-        Of what no file decides.
+        Seed of the weights that are in no file.
 
     Raises
     ------
@@ -75,10 +75,7 @@ def first_weights(encoder: Encoder, size: int, file: Path | None, seed: int) -> 
 
 
 def name_of(file: Path) -> str:
-    """Return how the record of a run names a file of weights."""
-    if not file.is_file():
-        message = f"there is no file of weights {file}"
-        raise NotFoundError(message)
+    """Return the name of a file of weights in the record of a run."""
     return f"{file.name}, sha256 {file_digest(file)}"
 
 

@@ -1,4 +1,4 @@
-"""The epochs of a training run: steps, scores after each epoch, and what is kept to go on from."""
+"""The epochs of a training run: steps, scores after each epoch, and checkpoints."""
 
 import math
 import time
@@ -40,19 +40,19 @@ from peculiar.training.validation import Known, best_epoch, score
 from peculiar.training.watch import Watcher, duration_text
 from peculiar.training.weights import write_weights
 
-# A question with few labels, for which the model is made, has a higher weight.
+# The main question has few labels, and therefore a higher weight.
 _QUESTION_WEIGHTS = {FOUR_CLASS.name: 2.0}
 
 # The first step is slower, because memory is allocated.
 _MEASURED_STEPS = 3
 
-# Steps behind the first one from which the time to the end is estimated.
+# Number of steps after the first from which the remaining time is estimated.
 _ESTIMATED_BY = 10
 
-# The terms of VICReg are divided by the weight that the paper gives to invariance.
+# Weight of invariance in the paper on VICReg, by which the loss is divided.
 _INVARIANCE = 25.0
 
-# Training galaxies whose embeddings tell how they are whitened.
+# Number of training galaxies to which the whitening is fitted.
 _WHITENED_BY = 8192
 
 
@@ -95,11 +95,17 @@ class Loop:
         }
         self.steps = len(self.drawn) // self.galaxies
         if not self.steps:
-            message = f"{len(self.drawn)} training galaxies are fewer than a batch of {recipe.batch_size}"
+            message = (
+                f"{len(self.drawn)} training galaxies are fewer than a batch of {recipe.batch_size}; give more "
+                "galaxies, or a smaller batch (--batch-size)"
+            )
             raise UsageError(message)
         least = self.accelerator.num_processes * recipe.accumulate * (2 if recipe.consistency else 1)
         if self.galaxies < least:
-            message = f"a batch of {recipe.batch_size} galaxies cannot be computed in {least} pieces; take fewer"
+            message = (
+                f"a batch of {recipe.batch_size} galaxies cannot be computed in {least} pieces; take fewer, or a "
+                "larger batch (--batch-size)"
+            )
             raise UsageError(message)
         self.optimizer = make_optimizer(self.net, recipe)
         self.planned, self.first_epoch, self.started = False, 1, 0.0
@@ -178,18 +184,7 @@ class Loop:
     def _begin(self) -> list[dict[str, Any]]:
         if not self.accelerator.is_main_process:
             return []
-        self.folder.mkdir(parents=True, exist_ok=True)
-        parts = {
-            name: list(dict.fromkeys(self.data.ids[row] for row in rows))
-            for name, rows in (
-                ("training", self.parts.training),
-                ("validation", self.parts.validation),
-                ("test", self.parts.test),
-            )
-        }
-        # The record is written first, because it identifies the folder as a run.
-        run_files.write_text(self.folder / run_files.RECORD, self.record.model_dump_json(indent=2) + "\n")
-        run_files.write_split(self.folder, parts)
+        run_files.write_beginning(self.folder, self.record, self.data.ids, self.parts.by_name())
         return []
 
     def _load(self) -> list[dict[str, Any]]:
@@ -255,7 +250,7 @@ class Loop:
         return [np.concatenate([piece + look * half for look in range(looks)]) for piece in pieces]
 
     def _estimate(self, epoch: int, step: int) -> None:
-        """Tell, after the first steps, how long the training will take."""
+        """Estimate the duration of the training from its first steps, once."""
         if epoch != self.first_epoch or self.planned:
             return
         if step == 0:  # slower than the others

@@ -1,4 +1,4 @@
-"""Find a learning rate: try ever larger ones, a step each, and see where the loss falls fastest."""
+"""Find a learning rate: try ever larger ones, one step each, and take that at which the loss falls fastest."""
 
 import os
 from collections.abc import Sequence
@@ -21,10 +21,12 @@ if TYPE_CHECKING:
 LOWEST, HIGHEST = 1e-6, 1.0
 """The learning rates that are tried."""
 
+_STEPS = 100
+
 # Weight of earlier losses in the smoothed one.
 _SMOOTHING = 0.9
 
-# A loss so many times the lowest means that the steps are too large.
+# The steps are too large if the loss exceeds the lowest one by this factor.
 _TOO_MUCH = 3.0
 
 _FEWEST = 20
@@ -41,7 +43,7 @@ class Rates:
     losses : list of float
         The smoothed loss before each step.
     best : float
-        The one at which the loss fell fastest: a good peak learning rate.
+        The rate at which the loss fell fastest: a good peak learning rate.
     """
 
     rates: list[float]
@@ -57,20 +59,19 @@ class Rates:
         return draw_rates(self.rates, self.losses, self.best)
 
 
-def find_rate(asked: Asked, out: str | os.PathLike[str], *, steps: int = 100, watcher: Watcher | None = None) -> Rates:
+def find_rate(asked: Asked, out: str | os.PathLike[str], *, watcher: Watcher) -> Rates:
     """Try learning rates on the network and the galaxies of a run, and draw the loss (Smith 2017, arXiv:1506.01186).
 
-    The learning rate rises exponentially from 1e-6 to 1, a step each, until the loss explodes. Nothing is kept of the
-    weights.
+    The learning rate rises exponentially from 1e-6 to 1 in up to 100 steps, until the loss explodes. The weights are
+    discarded.
 
     Parameters
     ----------
     asked : Asked
-        What the run would be asked.
+        Arguments of the run.
     out : path-like
         PNG or PDF of the figure.
-    steps : int
-    watcher : Watcher, optional
+    watcher : Watcher
 
     Raises
     ------
@@ -79,7 +80,7 @@ def find_rate(asked: Asked, out: str | os.PathLike[str], *, steps: int = 100, wa
     RunError
         If the loss explodes at once.
     """
-    file, watcher = on_this_machine(out, "the figure of learning rates"), watcher or Watcher()
+    file = on_this_machine(out, "the figure of learning rates")
     refuse_several("finding a learning rate")
     if file.exists():
         message = f"{file} exists; give the figure of the learning rates another name"
@@ -91,9 +92,9 @@ def find_rate(asked: Asked, out: str | os.PathLike[str], *, steps: int = 100, wa
     found: list[Rates] = []
 
     def trial(loop: Any) -> None:
-        found.append(_try(loop, np.geomspace(LOWEST, HIGHEST, steps).tolist(), watcher))
+        found.append(_try(loop, np.geomspace(LOWEST, HIGHEST, _STEPS).tolist(), watcher))
 
-    # Nothing is written into the folder, which is none.
+    # The folder is not created, because a trial writes nothing.
     train_network(
         sources,
         file.with_suffix(".run"),

@@ -1,10 +1,10 @@
 """Fine-tune a network on classes of one's own, and keep it only if it is better than a head on its embeddings."""
 
 import importlib.util
+import itertools
 import math
 import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -20,7 +20,7 @@ from peculiar.models.embed import Embedded
 from peculiar.models.model_file import Model, load_model
 from peculiar.models.predict import predict
 from peculiar.questions.question import Question
-from peculiar.sources.stream import Galaxy, Source, decode_row, in_order
+from peculiar.sources.stream import Source, decode_row, in_order
 from peculiar.text import counted
 from peculiar.training.held_out import LEAST_MISTAKES, RESAMPLES, Parts, compare, guessing, head_without, too_few
 from peculiar.training.outcome import HELD_OUT, Outcome
@@ -70,9 +70,9 @@ class Ending:
     Parameters
     ----------
     why : str
-        Why it ended early; empty if it did not.
+        Reason for an early end; empty if there was none.
     interrupted : bool
-        Whether by Ctrl-C.
+        True if Ctrl-C ended it.
     """
 
     why: str = ""
@@ -205,7 +205,7 @@ def _train(
         if epochs:
             task.watcher.note(
                 f"Fine-tuning: {counted(epochs, 'epoch')} of {counted(steps, 'step')} take about "
-                f"{duration_text(epochs * epoch)} ({step:.2f} s a step). Ctrl-C keeps what there is."
+                f"{duration_text(epochs * epoch)} ({step:.2f} s a step). Ctrl-C ends it and keeps the result so far."
             )
         return epochs
 
@@ -235,22 +235,12 @@ def _train(
 
 
 def _answers(task: Task, model: Model, galaxies: Embedded, rows: NDArray[np.intp]) -> NDArray[np.float32]:
-    """Return what a model says of some of the galaxies, shape (len(rows), answers)."""
-    wanted = set(rows.tolist())
-
-    def some() -> Iterator[Galaxy]:
-        number = -1
-        for source in task.sources:
-            entries = source.column(task.question.column)
-            kept = []
-            for row, entry in zip(source.rows(), entries, strict=True):
-                if entry in task.question.answers and row.id not in galaxies.problems:
-                    number += 1
-                    if number in wanted:
-                        kept.append(row)
-            yield from in_order(lambda row: decode_row(row, model.framing), iter(kept), 2)
-
-    found = predict(model.asking(task.question.name), some()).probabilities
+    """Return the probabilities of a model for some of the galaxies, shape (len(rows), answers); even where it fails."""
+    wanted = set(galaxies.rows[rows].tolist())
+    every = itertools.chain.from_iterable(source.rows() for source in task.sources)
+    some = (row for number, row in enumerate(every) if number in wanted)
+    pictures = in_order(lambda row: decode_row(row, model.framing), some, 2)
+    found = predict(model.asking(task.question.name), pictures).probabilities
     return np.nan_to_num(found, nan=1 / len(task.question.answers))
 
 

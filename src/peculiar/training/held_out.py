@@ -1,4 +1,4 @@
-"""Held-out galaxies of classes of one's own: which they are, and how good models are on them."""
+"""Held-out galaxies of classes of one's own: their choice, and the scores of models on them."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from peculiar.metrics.calibration import cross_fitted
+from peculiar.metrics.intervals import standard_error
 from peculiar.metrics.scores import Scores, evaluate
 from peculiar.models.embed import Embedded
 from peculiar.models.linear_head import LEAST_OF_A_CLASS, Head, fit_head
@@ -16,7 +17,7 @@ from peculiar.sources.names import part_told
 from peculiar.sources.split import PARTS, connected, part_of
 from peculiar.text import counted
 
-# Fewer mistakes on the held-out galaxies than that, and no other model can be shown to be better.
+# With fewer mistakes on the held-out galaxies, no other model can be shown to be better.
 LEAST_MISTAKES = 5
 
 # Held-out galaxies of a class without which its recall says nothing.
@@ -28,7 +29,7 @@ _ERRORS = 2.0
 RESAMPLES = 1000
 """Bootstrap samples of the intervals of scores."""
 
-# Of a probability, so that one answer that is thought impossible does not decide alone.
+# Least probability, so that a single answer thought impossible does not decide alone.
 _LEAST = 1e-6
 
 _PART_NAMES = {"train": "training", "validation": "validation", "test": "test"}
@@ -113,7 +114,7 @@ class Comparison:
     gain : float
         By how much the network's log loss is lower, in nats.
     gain_error : float
-        Standard error of the gain, over the galaxies.
+        Standard error of the gain, over the galaxies: pictures of one galaxy count together.
     probabilities : ndarray of float, shape (n, answers)
         Of the network, at a temperature from the other folds.
     """
@@ -126,7 +127,7 @@ class Comparison:
 
     @property
     def text(self) -> str:
-        """The figures that decide, in words."""
+        """The scores on which the decision rests, in words."""
         return (
             f"on the {counted(self.head.count, 'held-out galaxy')} the fine-tuned network has a log loss of "
             f"{self.network.log_loss:.3f} and a head {self.head.log_loss:.3f} (difference {self.gain:.3f}, standard "
@@ -195,11 +196,11 @@ def compare(
     of_head, of_network = (
         evaluate(labels, one, answers, resamples=RESAMPLES, groups=groups, seed=seed) for one in (head, fitted)
     )
-    return Comparison(of_head, of_network, float(gains.mean()), float(gains.std(ddof=1) / len(gains) ** 0.5), fitted)
+    return Comparison(of_head, of_network, float(gains.mean()), standard_error(gains, groups), fitted)
 
 
 def guessing(labels: NDArray[np.integer], answers: int) -> dict[str, float]:
-    """Return the scores of who knows only how frequent the classes are."""
+    """Return the scores of guessing by the frequencies of the classes alone."""
     shares = np.bincount(labels, minlength=answers) / len(labels)
     known = shares[shares > 0]
     return {"log_loss": float(-(known * np.log(known)).sum()), "balanced_accuracy": 1 / len(known)}

@@ -31,7 +31,7 @@ from peculiar.training.weights import to_input
 _HALF_FROM = 2**14
 
 TOLERANCE = 1e-3
-"""How far a probability of the model file may be from PyTorch's."""
+"""Largest difference of a probability of the model file from PyTorch's."""
 
 
 class _Graph(nn.Module):
@@ -133,7 +133,7 @@ def _about_embedding(recipe: Recipe) -> str:
 
 def _to_onnx(net: GalaxyNet, size: int) -> onnx.ModelProto:
     """Trace a network, its normalisations folded into its convolutions."""
-    # By number: people name questions as they like, and names of outputs are code to the exporter.
+    # By number, because questions may have any name, and the exporter uses names of outputs as identifiers.
     names = ["embedding", *(f"logits_{number}" for number in range(len(net.questions)))]
     example = torch.zeros(2, size, size, 3, dtype=torch.uint8)
     exporter = logging.getLogger("torch.onnx")
@@ -185,9 +185,9 @@ def _halved(whole: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _wrong(model: Model, net: GalaxyNet, temperatures: dict[str, float]) -> dict[str, float]:
-    """Return how far the file's probabilities are from the network's, by question, where that is too far.
+    """Return the largest differences of the file's probabilities from the network's, by question, if too large.
 
-    On smooth and on noisy pictures.
+    They are compared on smooth and on noisy pictures.
     """
     size = model.framing.size
     random = np.random.default_rng(222)

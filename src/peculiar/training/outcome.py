@@ -25,11 +25,11 @@ class Outcome:
     start : str
         Name of the model that training started from.
     kept : {"head", "network"}
-        Whether the model file has a head on the embeddings of that model, or a fine-tuned network.
+        Content of the model file: a head on the embeddings of that model, or a fine-tuned network.
     why : str
-        Why it is that one, as the end of a sentence.
+        Reason for this choice, as the end of a sentence.
     measured : str
-        How the scores were measured, as the end of a sentence.
+        Origin of the scores, as the end of a sentence.
     ids : list of str
         Galaxies that were scored.
     labels : ndarray of int, shape (n,)
@@ -41,7 +41,7 @@ class Outcome:
     notes : list of str
         Sentences about the galaxies.
     unreadable : mapping of str to str
-        Why pictures cannot be read, by id.
+        Reasons why pictures cannot be read, by id.
     comparison : Comparison or None
         Of the head and the network, after fine-tuning.
     history : list of dict

@@ -161,8 +161,8 @@ def _file(folder: Path, outcome: Outcome, model: Model) -> Section:
     text = [
         f"{file}: {file.stat().st_size / 1e6:.1f} MB, digest {card.digest[:12]}. It answers "
         f"{', '.join(question.name for question in card.questions)}. Its probabilities are calibrated (temperature "
-        f"{card.temperatures[outcome.question.name]:.2f}), with prediction sets, {novelty}. Who has the file and "
-        "peculiar can classify with it; PyTorch is not needed.",
+        f"{card.temperatures[outcome.question.name]:.2f}), with prediction sets, {novelty}. Anyone who has "
+        "the file and peculiar can classify with it; PyTorch is not needed.",
         "Next:",
     ]
     code = "\n".join(

@@ -1,4 +1,4 @@
-"""The plan of a training run: recipe, galaxies, questions and first weights, from what was asked for."""
+"""The plan of a training run: recipe, galaxies, questions and first weights, from its arguments."""
 
 import os
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ Given = str | os.PathLike[str] | Source
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What was asked of the galaxy network, or of an encoder of timm; see `peculiar.training.train.train`."""
+    """Arguments of a run of the galaxy network, or of an encoder of timm; see `peculiar.training.train.train`."""
 
     data: list[Given]
     settings: dict[str, Any]
@@ -43,7 +43,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What follows from it.
+    """Plan of a run; see `make_plan`.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class Plan:
     encoder : Encoder or None
         The encoder of timm.
     own : bool
-        Whether a head is fitted to classes of one's own first.
+        True for classes of one's own, to which a head is fitted first.
     """
 
     recipe: Recipe
@@ -74,9 +74,8 @@ def make_plan(asked: Asked, watcher: Watcher, *, teachers: bool) -> Plan:
         given = {**its, **given}
     elif start is None:
         # Another network than that of the model that ships, or one for pictures of another size, cannot go on from it.
-        other = (
-            set(given).intersection(("body", "width", "context", "embedding", "crop"))
-            or given.get("size", _size()) != _size()
+        other = not given.keys().isdisjoint(("body", "width", "context", "embedding", "crop")) or (
+            "size" in given and given["size"] != load_model().framing.size
         )
         start = "imagenet" if asked.question is not None or other else SHIPPED_NAME
     origin = origin_of(start) if encoder is None else None
@@ -134,11 +133,6 @@ def _start_of(
         watcher.note(f"No weights of {encoder.name} are published: it begins with random ones.")
         return "scratch"
     return "pretrained" if start is None else str(start)
-
-
-def _size() -> int:
-    """Return the side of the pictures that the model that ships takes, in pixels."""
-    return load_model().framing.size
 
 
 def origin_of(start: str | os.PathLike[str] | Model) -> Model | None:

@@ -22,7 +22,7 @@ QUESTIONS: tuple[Question, ...] = (FOUR_CLASS, CLEAN5, ODD)
 ATTRIBUTE_QUESTIONS: tuple[Question, ...] = tuple(
     Question(name, (f"no_{name}", name), column=f"{name}_answer") for name in ATTRIBUTES
 )
-"""What simulated galaxies teach: a question each, since several may be right at once."""
+"""Questions of the attributes of simulated galaxies, one each, because several may be right at once."""
 
 AVERAGED = "averaged.safetensors"
 """File of the averaged weights, which are the ones to use."""
@@ -101,7 +101,7 @@ class Recipe(BaseModel):
         Number of epochs without a fall of the log loss on the validation part after which training ends; the weights of
         the best epoch are taken. By default those of the last one are.
     votes : {"shares", "dirichlet"}
-        How questions with votes are learned: their fractions by the cross-entropy, or fractions and spread by the
+        Loss of questions with votes: the cross-entropy of their fractions, or for fractions and spread the
         Dirichlet-multinomial likelihood; see `peculiar.training.losses.dirichlet_multinomial`.
     precision : {"no", "bf16"}
         Mixed precision. In bfloat16, processors with a matrix unit train the residual body three times as fast; the
@@ -211,7 +211,7 @@ class Recipe(BaseModel):
         return Framing(side, crop=parse_crop(self.crop), margin=self.context * MARGIN)
 
     def prepare(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return what is kept of a picture for training.
+        """Return the part of a picture that is stored for training.
 
         Parameters
         ----------

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 NETS = ("galaxy", "exercise")
 """Networks of peculiar; the others are encoders of timm and of the hub of Hugging Face."""
 
-# Settings that one of the networks has and the other has not.
+# Settings that only one of the networks has.
 _GALAXY = (
     *("accumulate", "patience"),
     *("body", "width", "precision", "votes", "context", "embedding", "consistency", "hints"),
@@ -145,7 +145,7 @@ def train(
     Parameters
     ----------
     data : path-like, Source, or sequence of these
-        Labelled galaxies: a folder with a sub-folder a class, a table, or what else `peculiar.open_source` takes.
+        Labelled galaxies: a folder with a sub-folder per class, a table, or anything that `peculiar.open_source` takes.
         Several sets may hold the same galaxies, as pictures of different sharpness. The exercise's network takes one
         set, or a `Dataset`.
     out : path-like, optional
@@ -154,10 +154,10 @@ def train(
         The network: "galaxy" (that of the model that ships), "exercise", ``timm:NAME`` (any image encoder of timm) or
         ``hf-hub:OWNER/NAME`` (an encoder that the hub of Hugging Face has in timm's form, such as Zoobot's).
     start : str, path-like or Model, optional
-        Where the galaxy network begins: "galaxy" (the model that ships), a model file, "imagenet" (weights learned on
-        ImageNet) or "scratch" (random weights). By default "galaxy"; "imagenet" with `question`, `body`, `width`,
-        `crop` or another `size`. Of an encoder of timm "pretrained" (the published weights, or `weights`), the default
-        where there are any, or "scratch".
+        First weights of the galaxy network: "galaxy" (the model that ships), a model file, "imagenet" (weights learned
+        on ImageNet) or "scratch" (random weights). By default "galaxy"; "imagenet" with `question`, `body`, `width`,
+        `crop` or another `size`. For an encoder of timm "pretrained" (the published weights, or `weights`), the default
+        if there are any, or "scratch".
     weights : path-like, optional
         File of the weights that an encoder begins with: safetensors, or what PyTorch or Lightning saved. Nothing in it
         is executed.
@@ -174,21 +174,21 @@ def train(
     teachers : sequence of path-like or Model
         Models to learn from as well as from the labels, trained on the same parts.
     fine_tune : {"auto", "always", "never"}
-        Whether to fine-tune the network on classes of one's own; "auto" does where the head makes enough mistakes for
-        another model to be shown to be better. It is kept only if it is better.
+        When to fine-tune the network on classes of one's own; "auto" does if the head makes enough mistakes to show
+        that another model is better. The network is kept only if it is better.
     time_limit : float, optional
-        Minutes that this fine-tuning may take.
+        Most minutes of fine-tuning.
     log : {"csv", "tensorboard"}, optional
         Also write the history after each epoch as ``history.csv``, or for TensorBoard into the folder ``tensorboard``.
     find_rate : path-like, optional
         Try learning rates instead of training, and draw the loss into this file, PNG or PDF; see
         `peculiar.training.find_rate.find_rate`.
     resume : bool
-        Go on with the run in `out`, if there is one.
+        Continue the run in `out`, if there is one.
     watcher : Watcher, optional
-        Told of the progress; see `peculiar.training.watch`, and `peculiar.exercise.train` for the exercise's network.
+        Receives the progress; see `peculiar.training.watch`, and `peculiar.exercise.train` for the exercise's network.
     verbose : bool
-        Without a watcher, write a line an epoch to standard error.
+        Without a watcher, write a line per epoch to standard error.
     **settings
         ``epochs``, ``batch_size``, ``learning_rate``, ``size`` (pixels), ``seed``; of the galaxy network ``body``
         ("lite" or "residual"), ``width``, ``precision`` ("no" or "bf16"), ``votes`` ("shares" or "dirichlet"),
@@ -200,7 +200,7 @@ def train(
     Returns
     -------
     Run, or peculiar.exercise.train.Trained, or peculiar.training.find_rate.Rates
-        The second of the exercise's network, the third with `find_rate`.
+        `Trained` for the exercise's network, `Rates` with `find_rate`.
 
     Raises
     ------

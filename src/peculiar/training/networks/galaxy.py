@@ -138,13 +138,13 @@ class GalaxyNet(nn.Module):
         """Whiten the embedding without a change of the answers: its numbers get mean 0, spread 1 and no correlation.
 
         The matrix ``C^(-1/2)`` of the covariance ``C`` (ZCA: Kessy, Lewin & Strimmer 2018, The American Statistician
-        72, 309, eq. 5) keeps each number as near as possible to what it was. It goes into the layer that joins the
-        features, and its inverse into the heads.
+        72, 309, eq. 5) changes each number as little as possible. It goes into the layer that joins the features,
+        and its inverse into the heads.
 
         Parameters
         ----------
         embeddings : Tensor of float, shape (m, values)
-            Of galaxies that are typical.
+            Embeddings of typical galaxies.
         least : float
             Least variance of a direction, relative to the largest: others hold nothing but rounding.
         """

@@ -14,7 +14,7 @@ from peculiar.training.dimensions import HUB, TIMM
 # Arguments of a published configuration that the network sets itself.
 _OWN = ("num_classes", "in_chans", "img_size", "global_pool")
 
-# Ends of the names of counts of batches, which decide nothing.
+# Counters of batches, which do not affect the outputs.
 _COUNTERS = "num_batches_tracked"
 
 
@@ -29,7 +29,7 @@ class Encoder:
     size : int
         Side of the pictures that it was made for, in pixels.
     published : str
-        Where its weights are published; empty where they are not.
+        Name of its published weights; empty if there are none.
     arguments : dict
         Arguments of timm's function, where a published configuration has some.
     config : object
@@ -156,7 +156,7 @@ class TimmBody(nn.Module):
             with torch.no_grad():
                 vectors = self.eval()(torch.zeros(1, 3, size, size))
             self.train(mode)
-        except Exception as error:  # each encoder has another way to say so
+        except Exception as error:  # the exception depends on the encoder
             message = f"timm:{self.name} does not take pictures of {size} pixels ({reason(error)}); give another --size"
             raise UsageError(message) from error
         if vectors.ndim != 2:
@@ -220,7 +220,7 @@ def fill(body: TimmBody, state: Mapping[str, Tensor], source: str) -> None:
         At the size of the pictures that the weights were made for.
     state : mapping of str to Tensor
     source : str
-        What the weights are called in messages.
+        Name of the weights in messages.
 
     Raises
     ------
