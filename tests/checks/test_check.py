@@ -23,6 +23,7 @@ from peculiar.cli import app
 from peculiar.errors import DataError, NotFoundError, PeculiarWarning, UnknownNameError, UsageError
 from peculiar.images.decode import encode_picture
 from peculiar.images.defects import Defect
+from peculiar.models.model_file import Answers, Model
 from peculiar.questions.question import FOUR_CLASS, find_tree
 from peculiar.sources.simulated import simulate
 from peculiar.sources.split import split_by_id
@@ -170,6 +171,29 @@ def test_a_page_of_data_that_changed_is_refused(sick: Path, tiny_model: Path, tm
     found.ids = [f"other-{id_}" for id_ in found.ids]
     with pytest.raises(DataError, match="has changed since it was checked"):
         write_report(found, tmp_path / "report")
+
+
+def test_the_page_reads_the_columns_that_were_checked(tmp_path: Path) -> None:
+    rows = [{"name": f"n{row}", **galaxy(row)} for row in (0, 0, 1)]
+    found = check(write(tmp_path / "g.parquet", rows), id="name")
+    assert "data:image/jpeg" in write_report(found, tmp_path / "report").read_text(encoding="utf-8")
+
+
+def test_pictures_without_an_embedding_are_not_judged(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [galaxy(row, four_class=("Normal", "Merger")[row % 2]) for row in range(COUNT)]
+    classify = Model.classify
+
+    def without_the_first(self: Model, pictures: Any, **how: Any) -> Answers:
+        answers = classify(self, pictures, **how)
+        answers.embedding[:1] = np.nan if len(pictures) > 1 else answers.embedding[:1]
+        return answers
+
+    monkeypatch.setattr(Model, "classify", without_the_first)
+    judged = {one.row for one in check(write(tmp_path / "g.parquet", rows), model=tiny_model).ranking}
+    assert 20 < len(judged) < COUNT
+    assert 0 not in judged
 
 
 def test_suspect_labels_are_ranked(tmp_path: Path, tiny_model: Path) -> None:

@@ -30,7 +30,7 @@ from peculiar.sources.split import connected
 from peculiar.sources.stream import in_order
 from peculiar.tables.formats import is_table, parts_below
 from peculiar.tables.identifiers import entry_text, type_of_ids
-from peculiar.tables.key_columns import FOUND, ID_COLUMNS, Keys, find_column, find_id
+from peculiar.tables.key_columns import ID_COLUMNS, Keys, find_column, find_id
 from peculiar.tables.reader import TableReader
 
 
@@ -91,7 +91,7 @@ def check(
         message = f"the radius has to be 0 arcseconds or more, received {radius}"
         raise UsageError(message)
     started, path = time.perf_counter(), place(data)
-    keys = Keys(id, ra, dec)
+    keys, asked = Keys(id, ra, dec), label
     source, reason = _open(path, label, keys)
     # A folder may hold a catalogue among its tables, which the source leaves out.
     files = source.files() if source else parts_below(path) if path.is_dir() else [path]
@@ -103,7 +103,7 @@ def check(
         rows = _examined(source, threads, lambda done: progress("looking at pictures", done))
     if not rows:
         warnings.warn(f"{path} holds no rows; there is nothing to check", PeculiarWarning, stacklevel=2)
-    result = CheckResult(path, [row.id for row in rows], [row.label for row in rows])
+    result = CheckResult(path, [row.id for row in rows], [row.label for row in rows], label=asked, keys=keys)
     result.id_type = _type_of_ids(path, keys) if source is None else source.id_type
     parts = _parts(split, columns, result.ids, id)
     if reason:
@@ -131,18 +131,12 @@ def check(
 def _open(path: Path, label: str | None, keys: Keys) -> tuple[Source | None, str]:
     """Open a source; return None and the reason for a table without pictures."""
     try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings(
-                "ignore", ".*ids that occur more than once", PeculiarWarning
-            )  # this is a finding of its own
-            return open_source(path, label=label, id=keys.id, ra=keys.ra, dec=keys.dec), ""
+        return open_examined(path, label, keys), ""
     except DataError as error:
         if not is_table(path):
             raise
         table = TableReader(path)
-        for name in table.columns:
-            table.check_column(name)
-        for name in (*keys.given(), *filter(None, [label])):
+        for name in (*table.columns, *keys.given(), *filter(None, [label])):
             table.check_column(name)
         return None, str(error)
 
@@ -152,7 +146,7 @@ def _type_of_ids(path: Path, keys: Keys) -> pa.DataType:
     return type_of_ids(table, find_id(table.schema, keys.id))
 
 
-def open_examined(path: Path, label: str | None, keys: Keys = FOUND) -> Source:
+def open_examined(path: Path, label: str | None, keys: Keys) -> Source:
     """Open a source without the warning about repeated ids, which are a finding of their own."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*ids that occur more than once", PeculiarWarning)
@@ -243,7 +237,8 @@ def _parts(
     partners = join_ids(ids, parts_of, f"{path} and the data").partners
     if not partners:
         message = (
-            f"{path}: none of its ids is in the data; its first is {next(iter(parts_of), 'none')!r}, theirs {ids[:1]}"
+            f"{path}: none of its ids is in the data; its first is {next(iter(parts_of), 'none')!r}, that of the data "
+            f"{next(iter(ids), 'none')!r}"
         )
         raise DataError(message)
     return [parts_of[partners[id_]] if id_ in partners else set() for id_ in ids]
@@ -315,8 +310,10 @@ def _suspects(
             if result.labels[number + place] in classes and number + place not in broken
         ]
         if pictures is not None and wanted:
-            embeddings.append(opened.classify(pictures[wanted], views=1, framed=True).embedding)
-            rows += [number + readable[at] for at in wanted]
+            embedding = opened.classify(pictures[wanted], views=1, framed=True).embedding
+            finite = np.isfinite(embedding).all(axis=1)
+            embeddings.append(embedding[finite])
+            rows += (number + np.array(readable)[wanted][finite]).tolist()
         number += len(batch)
         progress(len(batch))
     labels = [str(result.labels[row]) for row in rows]

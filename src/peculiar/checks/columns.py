@@ -173,7 +173,7 @@ def column_faults(
     ------
     kind : Problem
     text : str
-        What is wrong, with the name of the column.
+        Description, with the name of the column.
     rows : tuple of int
         The rows; empty if the whole column is meant.
     """

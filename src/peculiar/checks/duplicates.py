@@ -27,7 +27,7 @@ _SEEN = {Problem.BIT_DEPTH, Defect.CLIPPED, Defect.OFF_CENTRE, Defect.UNEVEN_SKY
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """A row and what its picture shows.
+    """A row, and properties of its picture.
 
     Parameters
     ----------

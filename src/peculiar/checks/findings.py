@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from peculiar.checks.label_issues import Suspect
 from peculiar.images.defects import Defect, Remedy, Rule
+from peculiar.tables.key_columns import FOUND, Keys
 from peculiar.text import counted, shown
 
 _MOST_KINDS = 6
@@ -84,9 +85,9 @@ class Finding:
     rows : tuple of int
         Rows of the data; empty if it concerns the whole.
     text : str
-        What was found.
+        Description.
     score : float or None
-        How certain, or how close, if there is a measure.
+        Certainty or distance, if there is a measure.
     """
 
     kind: Rule
@@ -108,7 +109,7 @@ class CheckResult:
     ----------
     data : path
     ids, labels : list
-        Of every row; a missing label is None.
+        Id and label of each row; a missing label is None.
     findings : list of Finding
         In the order of `KINDS`.
     ranking : list of Suspect
@@ -117,7 +118,11 @@ class CheckResult:
         Checks that were skipped, and why.
     seconds : float
     id_type : pyarrow.DataType
-        Of the ids in the data.
+        Type of the ids in the data.
+    label : str or None
+        Column of labels that was asked for.
+    keys : Keys
+        Columns of ids and positions that were asked for.
     """
 
     data: Path
@@ -128,11 +133,13 @@ class CheckResult:
     skipped: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     id_type: pa.DataType = field(default_factory=pa.string)
+    label: str | None = None
+    keys: Keys = FOUND
 
     def counts(self) -> dict[Rule, int]:
         """Return the number of findings of each kind."""
-        counted = Counter(finding.kind for finding in self.findings)
-        return {kind: counted[kind] for kind in KINDS if counted[kind]}
+        numbers = Counter(finding.kind for finding in self.findings)
+        return {kind: numbers[kind] for kind in KINDS if numbers[kind]}
 
     def __repr__(self) -> str:
         """Return the number of findings of each kind, in a few lines."""

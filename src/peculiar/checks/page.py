@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,9 +19,8 @@ from peculiar.images.framing import Framing
 from peculiar.questions.question import QUESTIONS, question_file, question_for
 from peculiar.reports.page import Section, Strip, embedded, write_page
 from peculiar.sources.stream import decode_row
-from peculiar.tables.column import Column
 from peculiar.tables.identifiers import typed_ids
-from peculiar.tables.writers import write_table
+from peculiar.tables.writers import write_csv
 from peculiar.text import counted, nth_row
 
 # Number of findings shown of each kind, and of pictures shown of each finding.
@@ -30,7 +29,7 @@ MOST_SHOWN, MOST_PICTURES = 24, 3
 _SIDE = 112
 
 
-def write_report(found: CheckResult, folder: Path, *, label: str | None = None) -> Path:
+def write_report(found: CheckResult, folder: Path) -> Path:
     """Write all findings as JSON and CSV, and ``index.html``, one file that shows the first of each kind.
 
     ``findings.csv`` has a row for each galaxy of a finding, in their order, for ``peculiar label --only``, and
@@ -41,8 +40,6 @@ def write_report(found: CheckResult, folder: Path, *, label: str | None = None) 
     found : CheckResult
     folder : path
         Created if it is missing; existing files are replaced.
-    label : str, optional
-        The column of the labels.
 
     Returns
     -------
@@ -56,14 +53,14 @@ def write_report(found: CheckResult, folder: Path, *, label: str | None = None) 
     counts = found.counts()
     shown = {kind: found.of(kind)[:MOST_SHOWN] for kind in counts}
     wanted = {row for some in shown.values() for one in some for row in one.rows[:MOST_PICTURES]}
-    pictures = _pictures(found, wanted, label)
+    pictures = _pictures(found, wanted)
     summary = Section(
         "In short",
         text=[_summary(found), *(f"Not looked for: {what} ({why})." for what, why in found.skipped.items())],
         table=[["finding", "count"], *([kind, f"{count:,}"] for kind, count in counts.items())] if counts else (),
     )
     if table and "pictures" not in found.skipped:
-        asked = _write_question(found, folder / "question.toml", label)
+        asked = _write_question(found, folder / "question.toml")
         words = ["peculiar", "label", str(found.data), *asked, "--only", str(table), "--in-order"]
         text = "Answer for the galaxies of these findings one by one, in this order"
         text += ":" if asked else ", with a question of your own (--question):"
@@ -73,14 +70,14 @@ def write_report(found: CheckResult, folder: Path, *, label: str | None = None) 
     return write_page(folder / "index.html", f"Check of {found.data.name}", lead, [summary, *sections])
 
 
-def _write_question(found: CheckResult, path: Path, label: str | None) -> list[str]:
+def _write_question(found: CheckResult, path: Path) -> list[str]:
     """Return the option with the question that the labels answer, written as a file unless it is a known one."""
-    question = question_for(label or "class", {text for text in found.labels if text is not None})
+    question = question_for(found.label or "class", {text for text in found.labels if text is not None})
     if question.name in QUESTIONS:
         return ["--question", question.name]
     try:
         text = question_file(question)
-    except LabelError:  # a single class, too many, or names that are no answers
+    except LabelError:  # a single class, too many, or names that cannot be answers
         return []
     with writing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
@@ -101,14 +98,7 @@ def _write_findings(found: CheckResult, path: Path) -> Path | None:
         "what": pa.array([one.text for _, one in listed]),
         "score": pa.array([one.score for _, one in listed], pa.float64()),
     }
-    with writing(path) as temporary:
-        write_table(
-            temporary,
-            "csv",
-            [Column(name, array.type) for name, array in values.items()],
-            pa.table(values).to_batches(),
-            {},
-        )
+    write_csv(path, values)
     return path
 
 
@@ -122,9 +112,7 @@ def write_cleaned(found: CheckResult, path: Path) -> Path:
         "kept": pa.array(["no" if row in dropped else "yes" for row in rows], pa.string()),
         "reason": pa.array([dropped.get(row) for row in rows], pa.string()),
     }
-    columns = [Column(name, array.type) for name, array in values.items()]
-    with writing(path) as temporary:
-        write_table(temporary, "csv", columns, pa.table(values).to_batches(), {})
+    write_csv(path, values)
     return path
 
 
@@ -162,13 +150,13 @@ def _names(rows: Sequence[int], found: CheckResult) -> str:
     return ", ".join(names) + (f" and {more:,} more" if more else "") if names else "all"
 
 
-def _pictures(found: CheckResult, wanted: Iterable[int], label: str | None) -> dict[int, NDArray[np.uint8]]:
+def _pictures(found: CheckResult, wanted: set[int]) -> dict[int, NDArray[np.uint8]]:
     """Read the whole pictures of rows again; unreadable ones are missing."""
     if "pictures" in found.skipped:
         return {}
     pictures: dict[int, NDArray[np.uint8]] = {}
-    wanted, framing = set(wanted), Framing(_SIDE)
-    for number, row in enumerate(open_examined(found.data, label).rows()):
+    framing = Framing(_SIDE)
+    for number, row in enumerate(open_examined(found.data, found.label, found.keys).rows()):
         if number not in wanted:
             continue
         if row.id != found.ids[number]:

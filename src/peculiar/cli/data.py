@@ -338,7 +338,7 @@ def data_check(
             progress=lambda _, done: progress(done),
         )
         if folder is not None:
-            write_report(found, folder, label=label)
+            write_report(found, folder)
         if fix is not None:
             write_cleaned(found, fix)
     counts = found.counts()

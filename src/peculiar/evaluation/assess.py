@@ -91,7 +91,6 @@ def assess(
     thresholds: Mapping[str, Sequence[float]] | None = None,
     unlabelled: NDArray[np.floating] | None = None,
     resamples: int = 1000,
-    seed: int = 222,
 ) -> Statistics:
     """Compute all statistics of probabilities.
 
@@ -112,8 +111,8 @@ def assess(
         folds.
     unlabelled : ndarray, shape (m, classes), optional
         Probabilities of galaxies without labels, to estimate the prevalence of the classes.
-    resamples, seed : int
-        Of the bootstrap.
+    resamples : int
+        Number of bootstrap samples.
 
     Raises
     ------
@@ -126,7 +125,7 @@ def assess(
     if unlabelled is not None:
         check_probabilities(unlabelled, " of galaxies without labels")
     groups = ids if groups is None and len(set(ids)) < len(ids) else groups
-    scores = evaluate(labels, probabilities, answers, resamples=resamples, groups=groups, seed=seed)
+    scores = evaluate(labels, probabilities, answers, resamples=resamples, groups=groups)
     by = {
         name: evaluate_by(labels, probabilities, answers, entries, resamples=resamples, groups=groups)
         for name, entries in (columns or {}).items()
@@ -154,7 +153,7 @@ def assess(
             "log_loss": found.log_loss,
             "calibration_error": found.calibration_error,
         }
-        inside = cross_fitted_sets(labels, probabilities, groups=groups, seed=seed)
+        inside = cross_fitted_sets(labels, probabilities, groups=groups)
         sets, sets_from = coverage(labels, inside, answers), "these galaxies, across folds"
     if thresholds:
         inside = {level: prediction_sets(probabilities, of_level) for level, of_level in thresholds.items()}
@@ -171,7 +170,7 @@ def assess(
         sets=sets,
         sets_from=sets_from,
         mistakes=wrong[np.argsort(-probabilities[wrong].max(axis=1), kind="stable")],
-        fractions={} if unlabelled is None else fractions(labels, probabilities, unlabelled, answers, seed=seed),
+        fractions={} if unlabelled is None else fractions(labels, probabilities, unlabelled, answers),
         digest=hashlib.sha256(content.encode()).hexdigest(),
     )
 

@@ -228,8 +228,6 @@ def file_candidate(
     if part not in ("all", *PARTS):
         raise UnknownNameError("part", part, ("all", *PARTS))
     card = model.card
-    recipe = card.training.get("recipe", {})
-    sizes = {name: float(recipe.get(name, 0)) for name in ("validation_size", "test_size")}
     seen = Seen(tuple(card.training.get(SEEN, ())))
     return Candidate(
         name=f"{card.name} {card.digest[:12]}",
@@ -238,7 +236,7 @@ def file_candidate(
             question, labels=source.label, entries=() if question else source.labels(), views=views
         ),
         part=part,
-        sizes=sizes,
+        sizes=card.part_sizes,
         settings={"part": part, "views": views or card.views},
         trained_on=seen.among if seen else None,
         include_training=include_training or part == "training",

@@ -26,7 +26,6 @@ from peculiar.evaluation.robustness import Shifted
 from peculiar.evaluation.scored import Scored, push_pictures
 from peculiar.files.places import place
 from peculiar.files.run_files import write_json
-from peculiar.files.writing import writing
 from peculiar.metrics.association import associations
 from peculiar.metrics.scores import Scores
 from peculiar.models.model_file import Model
@@ -34,9 +33,8 @@ from peculiar.models.provenance import check_maker, read_maker
 from peculiar.progress import stages
 from peculiar.questions.question import Question
 from peculiar.reports import plots
-from peculiar.tables.column import Column
 from peculiar.tables.reader import TableReader
-from peculiar.tables.writers import write_table
+from peculiar.tables.writers import write_csv
 
 SCORES, REPORT = "scores.json", "report.html"
 """Files that `Assessment.write` writes, besides figures."""
@@ -187,9 +185,7 @@ class Assessment:
             "predicted": pa.array([answers[one] for one in called]),
             "probability": pa.array(self.scored.probabilities[numbers, called].astype(np.float64)),
         }
-        with writing(path) as temporary:
-            columns = [Column(name, array.type) for name, array in values.items()]
-            write_table(temporary, "csv", columns, pa.table(values).to_batches(), {})
+        write_csv(path, values)
         return path
 
     def _review(self, mistakes: Path) -> str:

@@ -67,7 +67,7 @@ def table_of(data: Any) -> TableReader | None:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Arguments of `evaluate` that name what is to be scored, and on what."""
+    """Arguments of `evaluate` that name the model and the data."""
 
     data: Any
     candidate: Candidate

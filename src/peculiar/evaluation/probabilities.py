@@ -219,7 +219,7 @@ def _question_of(
     question = question or question_for(label, [one for one in entries if one is not None])
     if name is not None and name not in noted:
         raise UnknownNameError("question", name, [*noted] or [*known], where=f"in {table.path}")
-    # The model may be unknown, but not the columns of what it was taught last.
+    # The model may be unknown, but not the columns of the question that it was taught last.
     named = question.yes_or_no and label in (question.name, question.column)
     if name is None and taught is not None and is_for(question, noted[taught]) and not named:
         name = taught

@@ -28,7 +28,7 @@ FALL = 0.05
 _SOFTENING = 8.0
 
 _NEAR = 0.05
-"""Assumed redshift of the galaxies in the pictures; the median in Galaxy Zoo is 0.05 to 0.08."""
+"""Assumed redshift of the galaxies in the pictures; the median of Galaxy Zoo is 0.05 to 0.08."""
 
 MOST = 400
 """Maximum number of galaxies: a score is then known to a few points, in minutes."""
@@ -201,7 +201,6 @@ def shift_scores(
     labels: NDArray[np.integer],
     *,
     names: Sequence[str] = tuple(SHIFTS),
-    seed: int = 222,
     progress: Callable[[int], object] = lambda done: None,
 ) -> dict[str, Shifted]:
     """Score a model on pictures that are increasingly corrupted before they are framed.
@@ -215,8 +214,6 @@ def shift_scores(
         Class numbers.
     names : sequence of str
         Names in `SHIFTS`.
-    seed : int
-        Seed of noise and directions.
     progress : callable
         Called with the number of pictures classified since the last call.
 
@@ -237,7 +234,7 @@ def shift_scores(
     result = {}
     for name in names:
         unit, amounts, change = SHIFTS[name]
-        random = np.random.default_rng(seed)
+        random = np.random.default_rng(222)
         answers = [straight]
         answers += [
             _classify(model, [change(picture, amount, random) for picture in pictures], progress)

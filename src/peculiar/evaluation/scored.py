@@ -294,16 +294,12 @@ def score_table(
     )
 
 
-def push_pictures(
-    scored: Scored, *, seed: int = 222, progress: Callable[[int], object] = lambda done: None
-) -> dict[str, Shifted]:
+def push_pictures(scored: Scored, *, progress: Callable[[int], object] = lambda done: None) -> dict[str, Shifted]:
     """Score corrupted pictures of at most a few hundred random galaxies.
 
     Parameters
     ----------
     scored : Scored
-    seed : int
-        Seed of the choice.
     progress : callable
         Called with the number of pictures classified since the last call.
 
@@ -315,7 +311,7 @@ def push_pictures(
     if scored.source is None:
         message = "--shift needs pictures, but a table of probabilities has none; give the pictures"
         raise UsageError(message)
-    chosen = np.sort(np.random.default_rng(seed).permutation(len(scored.rows))[:MOST])
+    chosen = np.sort(np.random.default_rng(222).permutation(len(scored.rows))[:MOST])
     places = {scored.rows[number] for number in chosen}
     rows = [row for place, row in enumerate(scored.source.rows()) if place in places]
     classifier = scored.candidate.about(scored.question.name, scored.source)

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from peculiar.errors import UsageError
 from peculiar.files.places import place
+from peculiar.files.writing import writing
 from peculiar.tables.column import Column
 from peculiar.tables.writers import csv, ecsv, fits, parquet, votable
 
@@ -75,3 +76,10 @@ def write_table(
         If a value does not fit into the format's type.
     """
     _WRITERS[format](path, columns, batches, notes)
+
+
+def write_csv(path: Path, values: Mapping[str, pa.Array]) -> None:
+    """Write columns, arrays of one length by name, as CSV: whole or not at all."""
+    columns = [Column(name, array.type) for name, array in values.items()]
+    with writing(path) as temporary:
+        write_table(temporary, "csv", columns, pa.table(dict(values)).to_batches(), {})
