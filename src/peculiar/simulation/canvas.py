@@ -68,7 +68,7 @@ class Canvas:
     ----------
     light : ndarray of float32, shape (bands, size, size)
     added : dict of str to ndarray of float32, shape (size, size)
-        What each feature has added to the light of the middle band, or taken from it.
+        Light of the middle band that each feature has added, or removed.
     """
 
     def __init__(self, size: int, step: float, wavelengths: tuple[float, ...]) -> None:
@@ -82,7 +82,7 @@ class Canvas:
 
     @contextmanager
     def feature(self, name: str | None) -> Iterator[None]:
-        """Attribute to a feature what is painted meanwhile."""
+        """Attribute to a feature the light that is painted within the block."""
         if name is None:
             yield
             return

@@ -16,7 +16,7 @@ _OFTEN = {"satellite_trail": 0.02, "ghost": 0.01, "bleeding": 0.01}
 
 
 @dataclass(frozen=True, slots=True)
-class Flaw:
+class Defect:
     """The light of a defect, and the truth about it.
 
     Attributes
@@ -36,7 +36,7 @@ class Flaw:
     size: float
 
 
-def draw_defects(rng: Rng, bands: int, size: int, fwhm: float, *, often: float, wanted: set[str]) -> dict[str, Flaw]:
+def draw_defects(rng: Rng, bands: int, size: int, fwhm: float, *, often: float, wanted: set[str]) -> dict[str, Defect]:
     """Draw the defects of an exposure.
 
     Parameters
@@ -53,7 +53,7 @@ def draw_defects(rng: Rng, bands: int, size: int, fwhm: float, *, often: float, 
 
     Returns
     -------
-    dict of str to Flaw
+    dict of str to Defect
     """
     axis = ((np.arange(size) + 0.5) / size - 0.5).astype(np.float32)
     drawn = {}
@@ -70,17 +70,17 @@ def _some_bands(rng: Rng, bands: int) -> Floats:
     return np.asarray(np.arange(bands) == rng.integers(bands), np.float32)[:, None, None]
 
 
-def _trail(rng: Rng, bands: int, x: Floats, y: Floats, fwhm: float) -> Flaw:
+def _trail(rng: Rng, bands: int, x: Floats, y: Floats, fwhm: float) -> Defect:
     """Draw a satellite that crosses the field: a line as wide as the point spread function, or wider out of focus."""
     angle, off = rng.uniform(0, math.pi), rng.uniform(-0.35, 0.35)
     across = x * math.sin(angle) - y * math.cos(angle) - off
     sigma = max(fwhm / 2.355 * rng.uniform(1, 2.2), 0.004)
     strength = float(np.exp(rng.uniform(math.log(2.5), math.log(30))))
     shape = np.exp(-0.5 * (across / sigma) ** 2).astype(np.float32) * np.float32(strength)
-    return Flaw(shape * _some_bands(rng, bands), strength, off * math.sin(angle), -off * math.cos(angle), 1.0)
+    return Defect(shape * _some_bands(rng, bands), strength, off * math.sin(angle), -off * math.cos(angle), 1.0)
 
 
-def _ghost(rng: Rng, bands: int, x: Floats, y: Floats, fwhm: float) -> Flaw:
+def _ghost(rng: Rng, bands: int, x: Floats, y: Floats, fwhm: float) -> Defect:
     """Draw a reflection of a bright star between filter and detector: an image of the pupil, out of focus."""
     cx, cy, radius = rng.uniform(-0.5, 0.5), rng.uniform(-0.5, 0.5), rng.uniform(0.12, 0.5)
     r = np.hypot(x - cx, y - cy) / radius
@@ -89,10 +89,10 @@ def _ghost(rng: Rng, bands: int, x: Floats, y: Floats, fwhm: float) -> Flaw:
     shape = 1 / (1 + np.exp(np.clip((r - 1) * edge, -50, 50))) / (1 + np.exp(np.clip((hole - r) * edge, -50, 50)))
     strength = float(rng.uniform(1.5, 8))
     light = (shape * strength).astype(np.float32) * _some_bands(rng, bands)
-    return Flaw(light, strength, float(cx), float(cy), float(radius))
+    return Defect(light, strength, float(cx), float(cy), float(radius))
 
 
-def _bleeding(rng: Rng, bands: int, x: Floats, y: Floats, fwhm: float) -> Flaw:
+def _bleeding(rng: Rng, bands: int, x: Floats, y: Floats, fwhm: float) -> Defect:
     """Draw a saturated star, whose charge spills along the columns."""
     cx, cy = rng.choice([-1, 1]) * rng.uniform(0.15, 0.48), rng.uniform(-0.45, 0.45)
     strength = float(np.exp(rng.uniform(math.log(150), math.log(1500))))
@@ -102,4 +102,4 @@ def _bleeding(rng: Rng, bands: int, x: Floats, y: Floats, fwhm: float) -> Flaw:
     spill = strength * (np.abs(x - cx) < width) * np.exp(-((np.abs(y - cy) / length) ** 4))
     light = np.maximum(star, spill).astype(np.float32)
     colour = rng.lognormal(0, 0.25, (bands, 1, 1)).astype(np.float32)
-    return Flaw(light * colour, strength, float(cx), float(cy), float(length))
+    return Defect(light * colour, strength, float(cx), float(cy), float(length))

@@ -21,7 +21,7 @@ ALL_FEATURES = (*FEATURES, *DEFECTS)
 """Features of galaxies and of their surroundings, and defects of pictures."""
 
 _WIDEST = 4.0
-"""A scene's field is drawn to so many times the frame."""
+"""Width of the field of a scene, relative to the frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +119,7 @@ def simulate_views(
             magnitude = scene.surface_brightness + sight.dimming - 2.5 * math.log10(2 * math.pi * sight.radius**2)
             half = max(_WIDEST * sight.frame / 2, 30.0)
             field = surroundings(
-                rng,
-                scene,
-                half=half,
-                arcsec=sight.radius,
-                magnitude=magnitude,
-                limit=sight.limit + 0.5,
+                rng, scene, half=half, arcsec=sight.radius, magnitude=magnitude, limit=sight.limit + 0.5
             )
         wanted = frozenset([chosen] if chosen in DEFECTS else [])
         for step, context in enumerate(contexts):

@@ -1,4 +1,4 @@
-"""Gravitational lenses: the singular isothermal ellipsoid, and what it makes of a source behind it.
+"""Gravitational lenses: the singular isothermal ellipsoid, and its images of a source.
 
 Kormann, Schneider & Bartelmann (1994, A&A 284, 285), with the Einstein radius of Keeton & Kochanek (1998, ApJ 495,
 157): the deflection along the major axis u and the minor axis v, with f = sqrt(1 - q^2) and w = hypot(q u, v), is
@@ -39,7 +39,7 @@ class Lens:
         return along * c - across * s, along * s + across * c
 
     def source(self, x: Any, y: Any) -> tuple[Any, Any]:
-        """Position in the source plane of what is seen at a position: the lens equation."""
+        """Position in the source plane of light that is seen at a position: the lens equation."""
         ax, ay = self.deflection(x, y)
         return x - ax, y - ay
 

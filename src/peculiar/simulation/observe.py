@@ -1,4 +1,4 @@
-"""Observe a scene: point spread function, pixels, noise, defects, picture; and what of its features is left to see."""
+"""Observe a scene: point spread function, pixels, noise, defects, picture, and the visibility of its features."""
 
 import io
 import math
@@ -18,7 +18,7 @@ from peculiar.simulation.scene import Scene
 
 Rng = np.random.Generator
 
-# A feature is visible from these on; see `Seen`. Chosen on some 280 pictures of features in DECaLS's look.
+# Lower bounds of `Seen` for a visible feature, chosen on some 280 pictures of features in DECaLS's look.
 _LEAST_SNR, _LEAST_CONTRAST, _LEAST_RESOLVED = 12.0, 0.1, 0.8
 
 
@@ -195,12 +195,12 @@ def observe(
     pixels = light.shape[-1]
     bands = light + noise * grainy(rng, light.shape, sight.grain * min(sight.pixel_scale / exposure.step, 1.0))
     deviation = noise.min((1, 2))
-    flaws = draw_defects(rng, len(light), pixels, sight.fwhm / exposure.step, often=sight.defects, wanted=set(wanted))
+    defects = draw_defects(rng, len(light), pixels, sight.fwhm / exposure.step, often=sight.defects, wanted=set(wanted))
     seen = dict(exposure.seen)
-    for name, flaw in flaws.items():
-        extra = flaw.light * deviation[:, None, None]
+    for name, defect in defects.items():
+        extra = defect.light * deviation[:, None, None]
         bands += extra
-        middle = int(np.argmax(flaw.light.sum((1, 2))))
+        middle = int(np.argmax(defect.light.sum((1, 2))))
         seen[name] = _seen(extra[middle], light[middle] + extra[middle], noise[middle], 2.0)
     if pixels != size:
         bands = np.stack(
@@ -230,10 +230,10 @@ def observe(
             **{f"{name}_{key}": value * zoom if key in _LENGTHS else value for key, value in mark.more.items()},
             **_of(name, seen.get(name)),
         }
-    for name, flaw in flaws.items():
+    for name, defect in defects.items():
         truth |= {
-            name: True, f"{name}_strength": flaw.strength, f"{name}_x": middle_of + flaw.x * size,
-            f"{name}_y": middle_of + flaw.y * size, f"{name}_size": flaw.size * size, **_of(name, seen[name]),
+            name: True, f"{name}_strength": defect.strength, f"{name}_x": middle_of + defect.x * size,
+            f"{name}_y": middle_of + defect.y * size, f"{name}_size": defect.size * size, **_of(name, seen[name]),
         }  # fmt: skip
     if scene.crowded:
         truth |= {"crowded": True, **_of("crowded", seen.get("crowded"))}
