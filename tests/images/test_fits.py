@@ -200,6 +200,12 @@ def test_brightness_is_by_area_of_an_sdss_pixel(tmp_path: Path) -> None:
     assert read_bands([without]).nanomaggies == 1
     mixed = [write_bands(tmp_path / f"{unit}.fits", {unit: TWO}, BUNIT=unit) for unit in ("Jy", "adu")]
     assert read_bands(mixed).nanomaggies is None
+    # As in the frames of SDSS, whose bands have pixels of slightly different sizes.
+    frames = [
+        write_bands(tmp_path / f"frame-{band}.fits", {band: TWO}, sky(pixel=pixel), BUNIT="nanomaggy")
+        for band, pixel in (("g", 0.39601), ("r", 0.396), ("i", 0.39599))
+    ]
+    assert read_bands(frames).nanomaggies == pytest.approx(1, rel=1e-3)
 
 
 @pytest.mark.parametrize("turn", [0, 30, 200])

@@ -46,6 +46,9 @@ _NANOMAGGY_JANSKY = 3.631e-6
 # at the corners.
 TWIST = 0.5
 
+# Largest ratio of the units of bands that count as one.
+_ALIKE = 1.01
+
 
 @dataclass(frozen=True, slots=True)
 class Bands:
@@ -235,12 +238,24 @@ def read_bands(
                 f"{most / 1e6:.0f} million; cut stamps out of it at the positions of galaxies (--catalog)"
             )
             raise PictureError(reason)
-        values = [plane.pixels().whole() for plane in planes]
-        units = {plane.nanomaggies() for plane in planes}
         uncovered = any(_lacks_data(plane, weights or {}) for plane in planes)
-    unit = units.pop() if len(units) == 1 else None
+        return read_planes(planes, uncovered=uncovered)
+
+
+def read_planes(planes: Sequence[Plane], *, uncovered: bool = False) -> Bands:
+    """Return planes of open files, of one shape, as the bands of a picture."""
+    values = [plane.pixels().whole() for plane in planes]
     kind = np.uint8 if all(plane.dtype == np.uint8 for plane in values) else np.float32
-    return Bands(np.stack(values, dtype=kind), tuple(plane.name for plane in planes), unit, uncovered)
+    return Bands(np.stack(values, dtype=kind), tuple(plane.name for plane in planes), common_unit(planes), uncovered)
+
+
+def common_unit(planes: Sequence[Plane]) -> float | None:
+    """Return the nanomaggies per area of an SDSS pixel for the value 1, if bands agree; None if not, or if unknown.
+
+    Pixels of the bands of a survey may differ a little in size, by which surface brightness hardly changes.
+    """
+    units = [unit for plane in planes if (unit := plane.nanomaggies()) is not None]
+    return units[0] if len(units) == len(planes) and max(units) <= _ALIKE * min(units) else None
 
 
 @contextmanager

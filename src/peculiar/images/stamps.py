@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from peculiar.errors import DataError, PictureError
 from peculiar.files.limits import MOSAIC_BYTES
 from peculiar.images.coverage import lacking
-from peculiar.images.fits import TWIST, choose_planes, find_images, find_planes, open_maps
+from peculiar.images.fits import TWIST, choose_planes, common_unit, find_images, find_planes, open_maps
 from peculiar.images.fits_file import FitsFile, Pixels, quietly
 from peculiar.images.linear import Exposure, Linear
 from peculiar.images.wcs import Sky, check_back, read_sky
@@ -134,8 +134,7 @@ class Field:
         self.names = tuple(plane.name for plane in planes)
         self.unused = tuple(plane.name or plane.label for plane in found if plane not in planes)
         self.finished = all(pixels.finished for pixels in self._planes)
-        units = {plane.nanomaggies() for plane in planes}
-        self.nanomaggies = units.pop() if len(units) == 1 else None
+        self.nanomaggies = common_unit(planes)
         known = [sky for sky in skies if sky is not None]
         if not known:
             message = (

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from peculiar.errors import PictureError
 from peculiar.files.limits import PIXELS
 from peculiar.images.compose import compose_picture
-from peculiar.images.fits import Bands, choose_planes, find_planes, reporting_damage, wavelength
+from peculiar.images.fits import Bands, choose_planes, find_planes, read_planes, reporting_damage, wavelength
 from peculiar.images.fits_file import FitsFile, quietly
 from peculiar.images.stretch import Stretch, border, noise_stretch, sdss_stretch
 from peculiar.images.wcs import Sky, read_sky
@@ -174,9 +174,4 @@ def _read(files: Sequence[Path | bytes], wanted: Sequence[str], numbers: Sequenc
         planes = [found[number] for number in numbers]
         if len({plane.shape for plane in planes}) > 1 or len(planes) * math.prod(planes[0].shape) > PIXELS:
             raise PictureError("its bands differ in shape, or have too many pixels to be shown")
-        values = [plane.pixels().whole() for plane in planes]
-        units = {plane.nanomaggies() for plane in planes}
-    kind = np.uint8 if all(plane.dtype == np.uint8 for plane in values) else np.float32
-    return Bands(
-        np.stack(values, dtype=kind), tuple(plane.name for plane in planes), units.pop() if len(units) == 1 else None
-    )
+        return read_planes(planes)
