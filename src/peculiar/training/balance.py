@@ -35,6 +35,6 @@ def draws(data: Answered, rows: NDArray[np.intp]) -> NDArray[np.intp]:
 def class_weights(labels: NDArray[np.int64], classes: int) -> NDArray[np.float32]:
     """Return the weight of each class in the loss, shape (classes,), from labels; labels below 0 are unknown."""
     counts = np.bincount(labels[labels >= 0], minlength=classes)
-    counts[counts == 0] = max(counts.max(), 1)  # classes that do not occur get no weight
+    counts[counts == 0] = max(counts.max(), 1)  # classes that do not occur weigh as little as the largest one
     weights: NDArray[np.float32] = ((counts.max() / counts) ** _CLASS_WEIGHT_POWER).astype(np.float32)
     return weights

@@ -42,7 +42,10 @@ def check_teacher(teacher: Model, record: RunRecord) -> None:
 def ask_teachers(
     teachers: Sequence[Model], data: Answered, rows: NDArray[np.intp], watcher: Watcher
 ) -> dict[str, NDArray[np.float32]]:
-    """Return the mean probabilities of the teachers, by question, for some of the galaxies; other rows are 0."""
+    """Return the mean probabilities of the teachers, by question, for some of the galaxies.
+
+    Other rows are 0, and so are those for which a teacher returns values that are not numbers: they teach nothing.
+    """
     size = teachers[0].framing.size
     rim = (data.pictures.shape[1] - size) // 2
     asked = [question for question in data.questions if question.name not in ATTRIBUTES]
@@ -52,7 +55,7 @@ def ask_teachers(
         pictures = data.pictures[some, rim : rim + size, rim : rim + size, :3]
         answers = [teacher.classify(pictures, views=_VIEWS, framed=True).probabilities for teacher in teachers]
         for name, lesson in lessons.items():
-            lesson[some] = np.mean([probabilities[name] for probabilities in answers], axis=0)
+            lesson[some] = np.nan_to_num(np.mean([probabilities[name] for probabilities in answers], axis=0))
         watcher.asking(min(start + _BATCH, len(rows)), len(rows))
     return lessons
 

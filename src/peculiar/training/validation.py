@@ -66,7 +66,7 @@ def best_epoch(history: Sequence[Mapping[str, Any]]) -> int:
 
 def _log_loss(known: Known) -> float | None:
     """Return the mean log loss, or cross-entropy with shares of votes, at the temperature that is best for it."""
-    if not len(known.labels):
+    if not known.trust.any():
         return None
     cooled = log_softmax(known.logits / fit_temperature(known.logits, known.answers, known.trust), axis=1)
     if known.shares is None:
