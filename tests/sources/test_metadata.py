@@ -239,6 +239,10 @@ def test_damaged_metadata_are_named(tmp_path: Path, pictures: dict[str, bytes]) 
         path = make(tmp_path / place, {**pictures, "metadata.jsonl": b'{"file_name": "b.png"}\n{"file'})
         with pytest.raises(DataError, match=rf"{place}.metadata\.jsonl: line 2 is not JSON"):
             open_source(path)
+        twice = b"file_name,label\nb.png,x\nfile_name,label\ndeep/a.png,y\n"
+        path = make(tmp_path / f"twice-{place}", {**pictures, "metadata.csv": twice})
+        with pytest.warns(PeculiarWarning, match=rf"^{path}/metadata\.csv: the header occurs again"):
+            assert open_source(path).labels() == ["x", "y"]
 
 
 def test_columns_of_different_types_are_refused(tmp_path: Path, pictures: dict[str, bytes]) -> None:

@@ -240,7 +240,7 @@ def test_what_is_unpacked_is_bounded_and_whole(tmp_path: Path, monkeypatch: pyte
 def test_a_compressed_table_is_read_no_further_once_it_is_left() -> None:
     text = "id,ra\n" + "1,2.5\n" * 2_000_000  # more than Arrow reads ahead
     Path("long.csv.gz").write_bytes(gzip.compress(text.encode(), 1))
-    opened = read_layout(Path("long.csv.gz"))._open()
+    opened = read_layout(Path("long.csv.gz"), Path("long.csv.gz"))._open()
     next(iter(pa.csv.open_csv(opened)))
     opened.close()
     assert opened._file.closed

@@ -229,12 +229,7 @@ def with_metadata(
         for number, (name, content) in enumerate((inside or {}).items()):
             copy = Path(scratch, str(number))
             copy.write_bytes(content)
-            told = pictures.path / as_text(name)
-            try:
-                table = TableReader(copy)
-            except DataError as error:
-                raise DataError(str(error).replace(str(copy), str(told))) from error
-            table.path = told
+            table = TableReader(copy, called=pictures.path / as_text(name))
             listings.append(Listing(posixpath.dirname(name), table))
         if single is not None and not listings:
             listings.append(Listing("", TableReader.of(single, f"{pictures.path} (.cls, .json)")))

@@ -31,14 +31,14 @@ def packed(head: bytes) -> bool:
 
 
 def open_unpacked(path: Path) -> IO[bytes]:
-    """Open a file; a compressed one is decompressed, within limits."""
+    """Open a file; a compressed one is decompressed, within limits, beyond which reading it raises `DataError`."""
     with path.open("rb") as file:
         head = file.read(6)
     unpack = next((unpack for magic, unpack in _PACKED.items() if head.startswith(magic)), None)
     if unpack is None:
         return path.open("rb")
     most = max(_MOST_UNPACKED, _MOST_TIMES * path.stat().st_size)
-    return io.BufferedReader(_Bounded(unpack(path), most, f"{path}: is compressed"))
+    return io.BufferedReader(_Bounded(unpack(path), most))
 
 
 class Halting(io.RawIOBase):
@@ -108,19 +108,19 @@ class _Read(io.RawIOBase):
 class _Bounded(_Read):
     """The decompressed content of a file, up to a limit."""
 
-    def __init__(self, file: Any, most: int, what: str) -> None:
+    def __init__(self, file: Any, most: int) -> None:
         super().__init__(file)
-        self._most, self._what, self._count = most, what, 0
+        self._most, self._count = most, 0
 
     def _next(self, size: int) -> bytes | None:
         try:
             more = bytes(self._file.read(max(size, 1 << 16)))
         except (OSError, EOFError, lzma.LZMAError, zlib.error, ValueError) as error:
-            message = f"{self._what}, and damaged ({error}); download it again"
+            message = f"is compressed, and damaged ({error}); download it again"
             raise DataError(message) from error
         self._count += len(more)
         if self._count > self._most:
-            message = f"{self._what}, and holds more than {self._most / 1e6:,.0f} MB; unpack it first"
+            message = f"is compressed, and holds more than {self._most / 1e6:,.0f} MB; unpack it first"
             raise DataError(message)
         return more or None
 

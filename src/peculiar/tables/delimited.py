@@ -77,6 +77,8 @@ class Delimited:
     Parameters
     ----------
     path : path
+    called : path
+        The path that messages name.
     columns : tuple of Column
         All columns are text; with units if the file states them.
     delimiter : str
@@ -92,6 +94,7 @@ class Delimited:
     """
 
     path: Path
+    called: Path
     columns: tuple[Column, ...]
     delimiter: str
     begin: int
@@ -149,7 +152,7 @@ class Delimited:
             held = batch.num_rows - int(filled[-1]) - 1
         if end.endswith(("\n", "\r")):
             message = (
-                f"{self.path}: the last row ends within quotes that are not closed, so rows may be missing from it"
+                f"{self.called}: the last row ends within quotes that are not closed, so rows may be missing from it"
             )
             warnings.warn(message, PeculiarWarning, stacklevel=4)
 
@@ -160,7 +163,7 @@ class Delimited:
             again &= pc.equal(pc.utf8_trim_whitespace(array), column.name).fill_null(False).to_numpy(False)
             if not again.any():
                 return batch
-        message = f"{self.path}: the header occurs again between the rows; these lines are left out"
+        message = f"{self.called}: the header occurs again between the rows; these lines are left out"
         warnings.warn(message, PeculiarWarning, stacklevel=4)
         return batch.filter(pa.array(~again))
 
@@ -190,8 +193,14 @@ class Delimited:
         return pa.RecordBatch.from_arrays(arrays, names=batch.schema.names)
 
 
-def read_layout(path: Path) -> Delimited:
+def read_layout(path: Path, called: Path) -> Delimited:
     """Detect the layout of a text table from its beginning.
+
+    Parameters
+    ----------
+    path : path
+    called : path
+        The path that messages name.
 
     Raises
     ------
@@ -202,7 +211,7 @@ def read_layout(path: Path) -> Delimited:
         head = file.read(SAMPLE_BYTES)
         whole = len(head) < SAMPLE_BYTES
     encoding = encoding_of(head) or "utf-8"
-    lines = _lines(_decode(path, head, encoding, whole=whole), whole=whole)
+    lines = _lines(_decode(called, head, encoding, whole=whole), whole=whole)
     mark = len(codecs.BOM_UTF8) if head.startswith(codecs.BOM_UTF8) else 0
     if lines and lines[0].startswith("\ufeff"):
         lines[0] = lines[0][1:]
@@ -215,12 +224,12 @@ def read_layout(path: Path) -> Delimited:
     if at == len(lines) and comments:  # only a header, written as a comment
         lines.append("")
     if at == len(lines):
-        message = f"{path}: holds no header: no line with the names of columns"
-        raise DataError(message)
+        raise DataError("holds no header: no line with the names of columns")
     columns, delimiter, at = _header(lines, at, comments, given)
     rows = [line for line in lines[at : at + 1000] if line.strip()]
     return Delimited(
         path,
+        called,
         tuple(columns),
         delimiter,
         mark + len("".join(lines[:at]).encode()),
@@ -230,18 +239,17 @@ def read_layout(path: Path) -> Delimited:
     )
 
 
-def _decode(path: Path, head: bytes, encoding: str, *, whole: bool) -> str:
+def _decode(called: Path, head: bytes, encoding: str, *, whole: bool) -> str:
     try:
         return codecs.getincrementaldecoder(encoding)().decode(head, final=whole)
     except UnicodeDecodeError as error:
         if encoding != "utf-8":
             message = (
-                f"{path}: is not {encoding.upper()} text, though its first bytes say so ({error.reason}); "
-                "save it as UTF-8"
+                f"is not {encoding.upper()} text, though its first bytes say so ({error.reason}); save it as UTF-8"
             )
             raise DataError(message) from error
         line = head[: error.start].count(b"\n") + 1
-        raise not_utf8(path, f" in line {line}") from error
+        raise not_utf8(called, f" in line {line}") from error
 
 
 def not_utf8(path: Path, place: str = "") -> DataError:

@@ -93,17 +93,17 @@ def is_table(path: Path) -> bool:
 
 
 def why_no_table(path: Path) -> str:
-    """Return the message about a file that is no table."""
+    """Return the reason why a file is no table, and what to do."""
     try:
         with open_unpacked(path) as file:
             head = file.read(1024).lstrip().lower()
     except DataError as error:  # compressed and damaged
         return str(error)
     if not head:
-        return f"{path}: this file is empty; download or write it again"
+        return "this file is empty; download or write it again"
     if head.startswith(b"<"):
         return (
-            f"{path}: is a web page or XML, not a table, perhaps the error message of a server; look at it in a "
-            "browser, and download the table again"
+            "is a web page or XML, not a table, perhaps the error message of a server; look at it in a browser, and "
+            "download the table again"
         )
-    return f"{path}: not a known kind of table (Parquet, FITS, VOTable, JSON lines, or CSV or ECSV in UTF-8)"
+    return "not a known kind of table (Parquet, FITS, VOTable, JSON lines, or CSV or ECSV in UTF-8)"

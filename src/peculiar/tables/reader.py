@@ -63,6 +63,8 @@ class TableReader:
     table : str, optional
         Name of a table in a FITS or VOTable file with several, or its number from 1 on. Default: the first, with a
         warning.
+    called : path, optional
+        Path that messages name, for a copy of another file.
 
     Attributes
     ----------
@@ -83,17 +85,18 @@ class TableReader:
         If the file is not a table, is damaged, or is too large to be read whole.
     """
 
-    def __init__(self, path: str | os.PathLike[str], table: str | None = None) -> None:
-        self.path = place(path)
-        check_file(self.path)
-        self._file = self.path.absolute()
-        self._parts = parts_below(self.path) if self.path.is_dir() else []
-        if self.path.is_dir() and not self._parts:
+    def __init__(self, path: str | os.PathLike[str], table: str | None = None, *, called: Path | None = None) -> None:
+        file = place(path)
+        check_file(file)
+        self.path, self._file = called or file, file.absolute()
+        self._parts = parts_below(file) if file.is_dir() else []
+        if file.is_dir() and not self._parts:
             message = f"{self.path} is a folder without Parquet files, where a table is needed; give the path of one"
             raise UsageError(message)
         self.format = "parquet" if self._parts else table_format(path)
         if self.format is None:
-            raise DataError(why_no_table(self.path))
+            message = f"{self.path}: {why_no_table(file)}"
+            raise DataError(message)
         if table is not None and self.format not in ("fits", "votable"):
             message = f"{self.path}: is one table, of the format {self.format}; leave out --table"
             raise UsageError(message)
@@ -108,7 +111,7 @@ class TableReader:
             self.schema = self._guard(lambda: described_schema(self._footer().schema.to_arrow_schema(), self._file))
             self._guard(lambda: check_footer(self._footer(), self._file))
         elif self.format == "csv":
-            self._text = text = self._guard(lambda: read_layout(self.path))
+            self._text = text = self._guard(lambda: read_layout(self._file, self.path))
             self.schema = pa.schema([column.field() for column in text.columns])
         elif self.format == "jsonl":
             self._check_size()
@@ -321,7 +324,7 @@ class TableReader:
         return file.iter_batches(batch_size=size, row_groups=groups, columns=columns), begin
 
     def _check_size(self) -> None:
-        size = self.path.stat().st_size
+        size = self._file.stat().st_size
         if size > WHOLE_BYTES:
             out = self.path.with_suffix(".fits").name
             way = (

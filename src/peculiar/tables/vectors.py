@@ -187,7 +187,7 @@ class TableVectors(Vectors):
             array = batch.column(number)
             try:
                 texts = pc.replace_substring_regex(array, r"^\+", "") if self._reader.format == "csv" else array
-                block[:, number] = _float32(texts.cast(pa.float64()).to_numpy(zero_copy_only=False))
+                block[:, number] = _float32(texts.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
             except pa.ArrowInvalid as error:
                 message = (
                     f"{self.path}: the column {name!r} holds a value that is no number ({error}); leave the cell empty"
