@@ -180,7 +180,7 @@ def test_a_row_with_too_many_cells_is_shown(delimiter: str, tmp_path: Path) -> N
 def test_quotes_that_are_never_closed_are_told(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text('id,note\n1,"two\nlines"\n2,"y\n3,z\n')
-    with pytest.warns(PeculiarWarning, match=r"a\.csv: the last row ends within quotes that are not closed"):
+    with pytest.warns(PeculiarWarning, match=r"a\.csv: the last row ends within quotes that are never closed"):
         assert TableReader(path).column("id") == ["1", "2"]
 
 

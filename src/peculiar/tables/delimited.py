@@ -151,9 +151,7 @@ class Delimited:
             yield pa.RecordBatch.from_arrays(some.columns, schema=schema)
             held = batch.num_rows - int(filled[-1]) - 1
         if end.endswith(("\n", "\r")):
-            message = (
-                f"{self.called}: the last row ends within quotes that are not closed, so rows may be missing from it"
-            )
+            message = f"{self.called}: the last row ends within quotes that are never closed; rows may be missing"
             warnings.warn(message, PeculiarWarning, stacklevel=4)
 
     def _without_headers(self, batch: pa.RecordBatch) -> pa.RecordBatch:
