@@ -3,6 +3,7 @@
 import copy
 import warnings
 from abc import abstractmethod
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -62,6 +63,7 @@ class ArchiveSource(Source):
         found = [self._survey(part) for part in self._parts]
         names = [one.names for one in found]
         self._counts = [len(some) for some in names]
+        self._places = [one.places for one in found]
         if not len(self):
             message = (
                 f"{path}: there is no picture in it; expected members called .jpg, .png, .tif and the like (FITS "
@@ -111,15 +113,17 @@ class ArchiveSource(Source):
         """Return the same source for one archive, or for part of its pictures."""
         piece = copy.copy(self)
         piece._folders = [self._folders[self._parts.index(part)]]
-        piece._parts, piece._counts, piece.metadata, piece.beside = [part], [count], {}, None
+        piece._parts, piece._counts, piece._places = [part], [count], []
+        piece.metadata, piece.beside = {}, None
         return piece
 
     def _survey(self, part: Path) -> "_Content":
-        """Return the names of the pictures in an archive, with its metadata files and those beside pictures."""
-        names, metadata, sidecars = [], {}, Sidecars(part)
-        for path, _, read in self._files(part):
+        """Return the names and places of the pictures in an archive, its metadata files and those beside pictures."""
+        names, places, metadata, sidecars = [], array("q"), {}, Sidecars(part)
+        for path, place, read in self._files(part):
             if _is_picture(path):
                 names.append(path)
+                places.append(place)
             elif is_metadata(path):
                 content = _content(read)
                 if callable(content):
@@ -129,7 +133,7 @@ class ArchiveSource(Source):
             elif is_sidecar(path):
                 content = _content(read)
                 sidecars.add(path, None if callable(content) else content)
-        return _Content(names, metadata, sidecars.table(names))
+        return _Content(names, places, metadata, sidecars.table(names))
 
     def _pictures(self, part: Path) -> Iterator[Member]:
         """Yield the pictures in an archive, each of which has to be read before the next."""
@@ -147,9 +151,10 @@ class ArchiveSource(Source):
 
 @dataclass(frozen=True, slots=True)
 class _Content:
-    """Content of an archive: names of pictures, metadata files by name, and the table of files beside pictures."""
+    """Content of an archive: names and places of pictures, metadata files by name, and the table of sidecars."""
 
     names: list[str]
+    places: "array[int]"
     metadata: dict[str, bytes]
     beside: pa.Table | None
 

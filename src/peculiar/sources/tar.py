@@ -37,8 +37,7 @@ class TarSource(ArchiveSource):
 
     def shards(self, rows: int) -> Iterator[Shard]:
         """Yield shards of one archive each, or of a part of an uncompressed one."""
-        for part in self._parts:
-            places = [place for _, place, _ in self._pictures(part)]
+        for part, places in zip(self._parts, self._places, strict=True):
             # A compressed archive can only be read from its beginning.
             step = rows if _packing(part) is None else max(len(places), 1)
             for start in range(0, len(places), step):
