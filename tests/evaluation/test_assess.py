@@ -153,13 +153,11 @@ def test_labels_of_a_catalogue_in_a_table_of_their_own(tmp_path: Path) -> None:
 
 
 def test_catalogues_that_do_not_fit(tmp_path: Path) -> None:
-    path = table(tmp_path / "c.parquet", p_normal=[0.5], four_class=["Normal"], text=["x"], model=["0123"], p_odd=[0.1])
+    path = table(tmp_path / "c.parquet", p_normal=[0.5], four_class=["Normal"])
     with pytest.raises(LabelError, match="name the column of labels"):
         read_table(path, None, (FOUR_CLASS,))
     with pytest.raises(UnknownNameError, match=r"no column .p_ringed. in c\.parquet with the probability of .Ringed."):
         read_table(path, "four_class", (FOUR_CLASS,))
-    with pytest.raises(DataError, match="made by the model 0123"):
-        read_probabilities(path, ODD, "abcd" * 4)
     with pytest.raises(DataError, match="has to hold probabilities"):
         read_probabilities(table(tmp_path / "d.parquet", p_odd=["x"]), ODD)
     empty = table(tmp_path / "e.parquet", p_odd=[None], gz2_argmax=["odd"])

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from peculiar.errors import LabelError, UnknownNameError, UsageError
 from peculiar.evaluation.compare_page import PAGE
-from peculiar.evaluation.inputs import table_of
+from peculiar.evaluation.inputs import different_names, table_of
 from peculiar.evaluation.page import facts_of, keep_figure
 from peculiar.evaluation.preparation import differing, of_table
 from peculiar.files.places import place
@@ -224,7 +224,7 @@ def compare_classes(first: Any, second: Any, *, question: str | None = None, id:
     asked = _questions_of(*tables) if question is None else (question, question)
     columns = [_column_of(table, its) for table, its in zip(tables, asked, strict=True)]
     classes, notes = [], []
-    names = _names([table.path for table in tables])
+    names = different_names([str(table.path) for table in tables])
     for table, column, name in zip(tables, columns, names, strict=True):
         by_id, more = _by_id(table, column, id, name)
         classes.append(by_id)
@@ -294,13 +294,3 @@ def _by_id(table: TableReader, column: str, id: str | None, name: str) -> tuple[
     if without := sum(one is None for _, one in told):
         notes.append(f"{counted(without, 'galaxy', 'are', 'is')} left out: without a class in {name}.")
     return {id_: one for id_, one in told if id_ is not None and one is not None and counts[id_] == 1}, notes
-
-
-def _names(paths: list[Path]) -> tuple[str, str]:
-    """Return names of two tables that differ."""
-    first, second = paths
-    if first.name != second.name:
-        return first.name, second.name
-    if first != second:
-        return str(first), str(second)
-    return f"{first.name} (first)", f"{second.name} (second)"

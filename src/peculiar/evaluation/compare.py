@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from peculiar.errors import DataError, NotFoundError, UsageError
 from peculiar.evaluation.assess import remarks
 from peculiar.evaluation.compare_page import draw_transitions, write_comparison
-from peculiar.evaluation.inputs import Asked, candidate_of, place_of, score, table_of
+from peculiar.evaluation.inputs import Asked, candidate_of, different_names, place_of, score, table_of
 from peculiar.evaluation.pairs import PairedAnswers, align
 from peculiar.evaluation.preparation import differing
 from peculiar.evaluation.scored import Scored
@@ -257,7 +257,10 @@ def compare(
         }
         for column, entries in columns.items()
     }
-    names = _names(first, second, ours, theirs)
+    places = [
+        place_of(side) if isinstance(side, str | os.PathLike) or table_of(side) else "" for side in (first, second)
+    ]
+    names = different_names(places, [one.candidate.described for one in (ours, theirs)])
     notes += differing(ours.preparation, theirs.preparation, names)
     notes += remarks(ours.labels, ours.ids, ours.question.answers, groups)
     return Comparison(
@@ -310,18 +313,6 @@ def _pictures(data: Any) -> Source | None:
     with suppress(DataError):
         return None if data is None else as_source(data)
     return None
-
-
-def _names(first: Side, second: Side, ours: Scored, theirs: Scored) -> tuple[str, str]:
-    """Return names of the two that differ: of the files, with their folders or models if these are alike."""
-    sides = ((first, ours), (second, theirs))
-    places = [place_of(side) if isinstance(side, str | os.PathLike) or table_of(side) else "" for side, _ in sides]
-    short = [Path(place).name or one.candidate.described for place, (_, one) in zip(places, sides, strict=True)]
-    if short[0] != short[1]:
-        return short[0], short[1]
-    if places[0] != places[1]:
-        return places[0] or short[0], places[1] or short[1]
-    return f"{short[0]} (first)", f"{short[1]} (second)"
 
 
 def _plain(found: Differences, answers: Sequence[str]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Inputs of `evaluate` and `compare`: the model to score, and labelled galaxies or a table of probabilities."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,16 @@ def table_of(data: Any) -> TableReader | None:
         return None
     path = getattr(data, "path", None)
     return TableReader.of(data.to_arrow(), "the catalogue in memory") if path is None else TableReader(path)
+
+
+def different_names(places: Sequence[str], models: Sequence[str] = ("", "")) -> tuple[str, str]:
+    """Return names of two sides that differ: of their files, with folders if these are alike, or of their models."""
+    first, second = (Path(place).name or model for place, model in zip(places, models, strict=True))
+    if first != second:
+        return first, second
+    if places[0] != places[1]:
+        return places[0] or first, places[1] or second
+    return f"{first} (first)", f"{second} (second)"
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from peculiar.text import counted, nth_row
 
 
 def read_probabilities(
-    path: Path | TableReader, question: Question, model: str = "", questions: Sequence[Question] = ()
+    path: Path | TableReader, question: Question, questions: Sequence[Question] = ()
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Read the probabilities of a question from a catalogue written by ``peculiar predict``, or a similar table.
 
@@ -31,8 +31,6 @@ def read_probabilities(
     path : path or TableReader
     question : Question
         See `peculiar.questions.column_names.find_answer_columns`; for two answers the column of one is enough.
-    model : str
-        Digest of the model that has to have made it, if known.
     questions : sequence of Question
         All questions of the model, if known.
 
@@ -47,10 +45,9 @@ def read_probabilities(
     UnknownNameError
         If a column is missing.
     DataError
-        If a column does not hold numbers, or another model made the catalogue.
+        If a column does not hold numbers.
     """
     table = as_table(path)
-    path = table.path
     names = find_answer_columns(question, table.columns, texts(table.schema.metadata), questions)
     there = [number for number, name in enumerate(names) if name in table.columns]
     # Of two answers one has a column: the second of the question, which the labels may name in another order.
@@ -62,14 +59,6 @@ def read_probabilities(
         values = np.stack(
             [_numbers(table, name, answer) for name, answer in zip(names, question.answers, strict=True)], axis=1
         )
-    if model and "model" in table.columns:
-        makers = {str(maker) for maker in table.column("model") if maker} - {model[:12]}
-        if makers:
-            message = (
-                f"{path}: made by the model {', '.join(sorted(makers))}, but the model to score is {model[:12]}; "
-                "make the catalogue again with this model"
-            )
-            raise DataError(message)
     return values, np.asarray(np.isfinite(values).all(axis=1))
 
 

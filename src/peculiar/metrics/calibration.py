@@ -151,12 +151,10 @@ def fit_scaling(
     return Scaling(tuple(found[:classes].tolist()), tuple(found[classes:].tolist()))
 
 
-def temperature_scaling(
-    logits: NDArray[np.floating], labels: NDArray[np.integer], trust: NDArray[np.floating] | None = None
-) -> Scaling:
+def temperature_scaling(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> Scaling:
     """Return the temperature of `fit_temperature` as a scaling."""
     classes = logits.shape[1]
-    return Scaling((1 / fit_temperature(logits, labels, trust),) * classes, (0.0,) * classes)
+    return Scaling((1 / fit_temperature(logits, labels),) * classes, (0.0,) * classes)
 
 
 def cross_fitted(
@@ -165,10 +163,9 @@ def cross_fitted(
     fit: Callable[[NDArray[np.floating], NDArray[np.integer]], Scaling] = temperature_scaling,
     *,
     groups: Sequence[object] | None = None,
-    folds: int = 5,
     seed: int = 222,
 ) -> NDArray[np.float64]:
-    """Return cross-validated log probabilities: each galaxy is calibrated on the others.
+    """Return cross-validated log probabilities, by five folds: each galaxy is calibrated on others.
 
     Parameters
     ----------
@@ -179,7 +176,7 @@ def cross_fitted(
         `temperature_scaling` or `fit_scaling`.
     groups : sequence, optional
         Rows of the same group are in the same fold.
-    folds, seed : int
+    seed : int
 
     Returns
     -------
@@ -191,16 +188,14 @@ def cross_fitted(
         If there are fewer than two galaxies, or groups.
     """
     result = np.empty(logits.shape)
-    for rows in fold_rows(len(labels), groups=groups, folds=folds, seed=seed):
+    for rows in fold_rows(len(labels), groups=groups, folds=5, seed=seed):
         others = np.ones(len(labels), dtype=bool)
         others[rows] = False
         result[rows] = fit(logits[others], labels[others]).log_probabilities(logits[rows])
     return result
 
 
-def fold_rows(
-    count: int, *, groups: Sequence[object] | None = None, folds: int = 5, seed: int = 222
-) -> list[NDArray[np.intp]]:
+def fold_rows(count: int, *, groups: Sequence[object] | None, folds: int, seed: int) -> list[NDArray[np.intp]]:
     """Assign galaxies to folds at random, rows of a group to the same fold; see `cross_fitted`."""
     codes = group_numbers(count, groups)
     different = int(codes.max(initial=-1)) + 1

@@ -26,6 +26,9 @@ _BLOCK = 4_000_000
 # galaxies.
 _MOST_LEFT_OUT = 200
 
+# Sets of perfectly calibrated answers that are drawn.
+_DRAWS = 400
+
 _CLASS_SCORES = ("precision", "recall", "f1", "class_auc", "class_average_precision")
 
 _AREAS = ("auc", "average_precision", "class_auc", "class_average_precision")
@@ -366,7 +369,6 @@ def _calibration_reach(
     right: NDArray[np.bool_],
     codes: NDArray[np.integer],
     seed: int,
-    draws: int = 400,
 ) -> float:
     """Return the 95th percentile of the calibration error of perfectly calibrated probabilities.
 
@@ -383,7 +385,7 @@ def _calibration_reach(
             return own
         return np.where(random.random(len(codes)) < share, random.random(groups)[codes], own)
 
-    errors = [weighted_calibration_error(sureness, chances() < sureness, ones)[0] for _ in range(draws)]
+    errors = [weighted_calibration_error(sureness, chances() < sureness, ones)[0] for _ in range(_DRAWS)]
     return float(np.quantile(errors, CONFIDENCE))
 
 

@@ -23,8 +23,6 @@ from peculiar.errors import LabelError
 from peculiar.metrics.calibration import fold_rows
 from peculiar.metrics.intervals import Interval, wilson
 
-_FOLDS = 10
-
 LEVELS = (80, 90, 95, 99)
 """Stated coverages, in per cent."""
 
@@ -178,9 +176,8 @@ def cross_fitted_sets(
     probabilities: NDArray[np.floating],
     *,
     groups: Sequence[object] | None = None,
-    seed: int = 222,
 ) -> dict[str, NDArray[np.bool_]]:
-    """Return cross-validated sets by level: the thresholds for each galaxy were fitted to the others.
+    """Return cross-validated sets by level, by ten folds: the thresholds for each galaxy are fitted to others.
 
     Raises
     ------
@@ -188,7 +185,7 @@ def cross_fitted_sets(
         If there are fewer than two galaxies, or groups.
     """
     result = {str(level): np.zeros(probabilities.shape, dtype=bool) for level in LEVELS}
-    for rows in fold_rows(len(labels), groups=groups, folds=_FOLDS, seed=seed):
+    for rows in fold_rows(len(labels), groups=groups, folds=10, seed=222):
         others = np.ones(len(labels), dtype=bool)
         others[rows] = False
         for level, thresholds in fit_sets(labels[others], probabilities[others]).items():

@@ -15,6 +15,8 @@ from peculiar.text import nth_row
 
 AUC_THRESHOLDS = 200
 
+_MOST_STRATA = 12
+
 
 @dataclass(frozen=True, slots=True)
 class ClassScores:
@@ -197,17 +199,13 @@ def evaluate_by(
     }
 
 
-def strata(entries: Sequence[str | None], *, bins: int = 4, most: int = 12) -> dict[str, NDArray[np.intp]]:
-    """Divide galaxies into strata by the values of a column, or by its quantiles if it has many different numbers.
+def strata(entries: Sequence[str | None]) -> dict[str, NDArray[np.intp]]:
+    """Divide galaxies into strata by the values of a column, or by its quartiles if it has many different numbers.
 
     Parameters
     ----------
     entries : sequence of (str or None)
-        One per galaxy; None is in no stratum.
-    bins : int
-        Number of quantile bins for numbers.
-    most : int
-        More different numbers than that are binned; of text values the most frequent are taken.
+        One per galaxy; None is in no stratum. Of more than 12 texts the most frequent are taken.
 
     Returns
     -------
@@ -217,21 +215,21 @@ def strata(entries: Sequence[str | None], *, bins: int = 4, most: int = 12) -> d
     known = np.array([row for row, entry in enumerate(entries) if entry is not None], dtype=np.intp)
     words = [str(entries[row]) for row in known]
     values = _numbers(words)
-    if values is not None and len(set(words)) > most:
-        edges = np.unique(np.quantile(values[np.isfinite(values)], np.linspace(0, 1, bins + 1)))
+    if values is not None and len(set(words)) > _MOST_STRATA:
+        edges = np.unique(np.quantile(values[np.isfinite(values)], np.linspace(0, 1, 5)))
         places = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, max(len(edges) - 2, 0))
         places[~np.isfinite(values)] = -1
         names = [f"{low} to {high}" for low, high in itertools.pairwise(_different_texts(edges))]
         # A bin is empty if its upper edge is a value that many galaxies share, because these are in the next bin.
         return {name: known[places == place] for place, name in enumerate(names) if (places == place).any()}
     found = np.array(words, dtype=object)
-    return {word: known[found == word] for word, _ in Counter(words).most_common(most)}
+    return {word: known[found == word] for word, _ in Counter(words).most_common(_MOST_STRATA)}
 
 
-def calibration_error(labels: NDArray[np.integer], probabilities: NDArray[np.floating], bins: int = 15) -> float:
-    """Return the expected calibration error of the class that was called, over bins of equal mass."""
+def calibration_error(labels: NDArray[np.integer], probabilities: NDArray[np.floating]) -> float:
+    """Return the expected calibration error of the class that was called, over 15 bins of equal mass."""
     right = probabilities.argmax(axis=1) == labels
-    return float(weighted_calibration_error(probabilities.max(axis=1), right, np.ones((1, len(labels))), bins)[0])
+    return float(weighted_calibration_error(probabilities.max(axis=1), right, np.ones((1, len(labels))))[0])
 
 
 def class_auc(is_class: NDArray[Any], probability: NDArray[np.floating]) -> float | None:

@@ -201,7 +201,7 @@ def _folds(
 
 
 def fit_shares(
-    embeddings: NDArray[np.float32], shares: NDArray[np.float32], trust: NDArray[np.float32], *, seed: int = 222
+    embeddings: NDArray[np.float32], shares: NDArray[np.float32], trust: NDArray[np.float32], *, seed: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Fit a linear head to vote fractions, for a network to begin with.
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -62,7 +62,6 @@ def simulate_views(
     features: Sequence[str] = (),
     size: int = 128,
     contexts: Sequence[float] = (1.0,),
-    radius: float | None = None,
 ) -> list[View]:
     """Simulate one galaxy as each of some looks shows it, at each of some extents.
 
@@ -82,8 +81,6 @@ def simulate_views(
         Side of the pictures in pixels, at least 32.
     contexts : sequence of float
         Width of the frames relative to that which shows the galaxy, from 1 to 4: each makes a picture of `size` pixels.
-    radius : float, optional
-        Half-light radius in arcsec, for all looks.
 
     Returns
     -------
@@ -113,8 +110,6 @@ def simulate_views(
     for number, name in enumerate(looks):
         own = np.random.default_rng([seed, row, 2, number])
         sight = draw_sight(name, own, scene.rank)
-        if radius is not None:
-            sight = replace(sight, radius=radius)
         if field is None:
             magnitude = scene.surface_brightness + sight.dimming - 2.5 * math.log10(2 * math.pi * sight.radius**2)
             half = max(_WIDEST * sight.frame / 2, 30.0)

@@ -16,8 +16,8 @@ from peculiar.text import counted
 
 PARTS = ("training", "validation", "test")
 
-# The parts as folders and files name them; folds are none of them.
-_TOLD = {"train": "training", "validation": "validation", "test": "test"}
+TOLD = {"train": "training", "validation": "validation", "test": "test"}
+"""Parts by the names of folders and files; folds are none of them."""
 
 
 T = TypeVar("T", int, str)
@@ -215,7 +215,7 @@ def told_parts(sources: Iterable[Source]) -> dict[str, str]:
 def parts_in(ids: Iterable[str], beside: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the known parts by id, each one of `PARTS`: as given in `beside`, or by a folder in the id."""
     named = {id_: (beside or {}).get(id_) or part_told(id_) for id_ in ids}
-    return {id_: _TOLD[part] for id_, part in named.items() if part in _TOLD}
+    return {id_: TOLD[part] for id_, part in named.items() if part in TOLD}
 
 
 def part_rule(told: Mapping[str, str], *, validation_size: float, test_size: float) -> Callable[[str], str]:

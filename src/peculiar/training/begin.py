@@ -102,7 +102,7 @@ def _of_model(
             head = fit_head(embeddings, labels[known], question, seed=recipe.seed)
             weights, bias = head.weights / head.temperature, head.bias / head.temperature
         else:
-            weights, bias = fit_shares(embeddings, shares[known], trust[known])
+            weights, bias = fit_shares(embeddings, shares[known], trust[known], seed=recipe.seed)
             if recipe.votes == "dirichlet":
                 bias = bias + _certainty(embeddings @ weights + bias, shares[known], trust[known])
         set_head(net, question, weights.T, bias)

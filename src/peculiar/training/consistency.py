@@ -8,6 +8,9 @@ from torch.nn import functional
 
 _EPSILON = 1e-4
 
+# Weights of invariance, variance and covariance in the paper (section 4.2).
+INVARIANCE, _VARIANCE, _COVARIANCE = 25.0, 25.0, 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class Consistency:
@@ -17,9 +20,9 @@ class Consistency:
     variance: Tensor
     covariance: Tensor
 
-    def loss(self, invariance: float = 25.0, variance: float = 25.0, covariance: float = 1.0) -> Tensor:
-        """Return the weighted sum of the terms, by default with the weights of the paper (section 4.2)."""
-        return invariance * self.invariance + variance * self.variance + covariance * self.covariance
+    def loss(self) -> Tensor:
+        """Return the sum of the terms, with the weights of the paper."""
+        return INVARIANCE * self.invariance + _VARIANCE * self.variance + _COVARIANCE * self.covariance
 
 
 def vicreg(one: Tensor, other: Tensor) -> Consistency:

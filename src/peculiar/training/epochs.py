@@ -29,7 +29,7 @@ from peculiar.training.augment import views
 from peculiar.training.balance import SURE, class_weights, draws
 from peculiar.training.begin import first_net, unchanged
 from peculiar.training.build import make_net
-from peculiar.training.consistency import vicreg
+from peculiar.training.consistency import INVARIANCE, vicreg
 from peculiar.training.hints import ImageNetHints, hint_loss
 from peculiar.training.losses import dirichlet_multinomial, weighted_cross_entropy
 from peculiar.training.networks.galaxy import channels_last
@@ -48,9 +48,6 @@ _MEASURED_STEPS = 3
 
 # Number of steps after the first from which the remaining time is estimated.
 _ESTIMATED_BY = 10
-
-# Weight of invariance in the paper on VICReg, by which the loss is divided.
-_INVARIANCE = 25.0
 
 # Number of training galaxies to which the whitening is fitted.
 _WHITENED_BY = 8192
@@ -274,7 +271,7 @@ class Loop:
         losses = [self._question_loss(name, answers.float(), rows) for name, answers in logits.items()]
         if recipe.consistency:
             one, other = embeddings.float().chunk(2)
-            losses.append(recipe.consistency * vicreg(one, other).loss() / _INVARIANCE)
+            losses.append(recipe.consistency * vicreg(one, other).loss() / INVARIANCE)
         if self.hints is not None:
             losses.append(recipe.hints * hint_loss(self.net.hints(embeddings).float(), self.hints(seen[:, :3])))
         return torch.stack(losses).sum()

@@ -14,7 +14,7 @@ from peculiar.models.embed import Embedded
 from peculiar.models.linear_head import LEAST_OF_A_CLASS, Head, fit_head
 from peculiar.questions.question import Question
 from peculiar.sources.names import part_told
-from peculiar.sources.split import PARTS, connected, part_of
+from peculiar.sources.split import PARTS, TOLD, connected, part_of
 from peculiar.text import counted
 
 # With fewer mistakes on the held-out galaxies, no other model can be shown to be better.
@@ -31,8 +31,6 @@ RESAMPLES = 1000
 
 # Least probability, so that a single answer thought impossible does not decide alone.
 _LEAST = 1e-6
-
-_PART_NAMES = {"train": "training", "validation": "validation", "test": "test"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +79,7 @@ def find_parts(
     told : mapping of str to str, optional
         Parts by id, as sources tell them; default: by the folders in the ids.
     """
-    called = {id_: _PART_NAMES.get((told or {}).get(id_) or part_told(id_) or "", "") for id_ in ids}
+    called = {id_: TOLD.get((told or {}).get(id_) or part_told(id_) or "", "") for id_ in ids}
     validated = "validation" in called.values()
     first = {id_: group[0] for group in connected(same) for id_ in group}
     members: dict[str, list[str]] = defaultdict(list)
