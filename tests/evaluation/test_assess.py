@@ -12,7 +12,7 @@ from peculiar.errors import DataError, LabelError, PeculiarWarning, UnknownNameE
 from peculiar.evaluation.assess import assess
 from peculiar.evaluation.page import write_assessment
 from peculiar.evaluation.probabilities import read_probabilities, read_table
-from peculiar.metrics.scores import strata
+from peculiar.metrics.strata import strata
 from peculiar.questions.question import FOUR_CLASS, ODD, Question
 from simulated_answers import draw
 
@@ -81,6 +81,15 @@ def test_columns_are_parted() -> None:
     assert next(iter(parts)).startswith("0 to ")
     assert sum(len(rows) for rows in strata([*map(str, range(20)), "nan"]).values()) == 20
     assert strata([None, None]) == {}
+
+
+@pytest.mark.parametrize("unknown", [-999, 99, -9999.0])
+def test_numbers_that_stand_for_not_known_are_in_no_bin(unknown: float) -> None:
+    magnitudes = [str(14 + number / 10) for number in range(40)]
+    parts = strata([str(unknown), *magnitudes, str(unknown), "nan"])
+    assert [len(rows) for rows in parts.values()] == [10, 10, 10, 10, 2]
+    assert list(parts)[-1] == f"{unknown:g} (not known)"
+    assert next(iter(parts)).startswith("14 to ")
 
 
 def test_bins_of_a_column_hold_every_number() -> None:

@@ -12,14 +12,12 @@ from numpy.typing import NDArray
 
 from peculiar.checks.findings import Problem
 from peculiar.errors import DataError
+from peculiar.metrics.strata import stand_ins
 from peculiar.tables.column import Column
 from peculiar.tables.quantity import quantity_of
 from peculiar.tables.reader import TableReader
 from peculiar.tables.sky import RA_RANGE, sky_names
 from peculiar.text import counted
-
-# Numbers that commonly stand for "not known".
-_SENTINELS = (-99999.0, -9999.0, -999.0, -99.0, 99.0, 999.0, 9999.0, 99999.0)
 
 _REDSHIFT = re.compile(r"(?:.*_)?(?:z|redshift|zspec|zphot|photoz|specz)(?:_.*)?")
 _MAGNITUDE = re.compile(r"(?:.*_)?(?:mag|[a-z]*mag)(?:_.*)?|[ugrizy]")
@@ -202,19 +200,19 @@ def column_faults(
 def _impossible(name: str, values: NDArray[np.float64]) -> Iterator[tuple[Problem, str, tuple[int, ...]]]:
     kind = Problem.IMPOSSIBLE_VALUE
     lower = name.lower()
-    stand_ins = _stand_ins(values)
-    if len(stand_ins):
-        found = ", ".join(f"{value:g}" for value in np.unique(values[stand_ins]))
+    unknown = np.flatnonzero(stand_ins(values))
+    if len(unknown):
+        found = ", ".join(f"{value:g}" for value in np.unique(values[unknown]))
         yield (
             kind,
-            f"{name} has {found} in {counted(len(stand_ins), 'row')}, which looks like a sign for 'not known'",
-            _rows(stand_ins),
+            f"{name} has {found} in {counted(len(unknown), 'row')}, which looks like a sign for 'not known'",
+            _rows(unknown),
         )
     infinite = np.flatnonzero(np.isinf(values))
     if len(infinite):
         yield kind, f"{name} is infinite in {counted(len(infinite), 'row')}", _rows(infinite)
     rest = values.copy()
-    rest[stand_ins] = np.nan
+    rest[unknown] = np.nan
     if _ERROR.fullmatch(lower):
         return
     if _REDSHIFT.fullmatch(lower):
@@ -236,24 +234,13 @@ def _impossible(name: str, values: NDArray[np.float64]) -> Iterator[tuple[Proble
             )
 
 
-def _stand_ins(values: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Return the rows with a value for "not known": far outside all others."""
-    sentinel = np.isin(values, _SENTINELS)
-    rest = values[~sentinel & np.isfinite(values)]
-    if not sentinel.any() or not len(rest):
-        return np.empty(0, dtype=np.intp)
-    width = max(float(np.ptp(rest)), 1e-6)
-    far = (values < rest.min() - width) | (values > rest.max() + width)
-    return np.flatnonzero(sentinel & far)
-
-
 def _off_the_sky(
     names: tuple[str, str], positions: NDArray[np.float64], numbers: Mapping[str, NDArray[np.float64]]
 ) -> Iterator[tuple[Problem, str, tuple[int, ...]]]:
     ra, dec = positions.copy()
     for name, values in zip(names, (ra, dec), strict=True):
         if name in numbers:
-            values[_stand_ins(numbers[name])] = np.nan
+            values[stand_ins(numbers[name])] = np.nan
     steep = np.abs(dec) > 90
     outside = np.flatnonzero((ra < RA_RANGE[0]) | (ra > RA_RANGE[1]) | steep)
     if not len(outside):

@@ -101,7 +101,7 @@ def assess(
     probabilities : ndarray, shape (n, classes)
     question : Question
     columns : mapping of str to sequence of (str or None), optional
-        Columns to score by as well; see `peculiar.metrics.scores.strata`.
+        Columns to score by as well; see `peculiar.metrics.strata.strata`.
     groups : sequence, optional
         Groups of rows that the bootstrap draws together, None if unknown; default: rows of the same id.
     temperature : float

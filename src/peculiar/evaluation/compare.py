@@ -20,7 +20,7 @@ from peculiar.evaluation.scored import Scored
 from peculiar.files.places import place
 from peculiar.files.run_files import write_json
 from peculiar.metrics.paired import Differences, differences
-from peculiar.metrics.scores import strata
+from peculiar.metrics.strata import strata
 from peculiar.progress import stages
 from peculiar.sources import as_source
 from peculiar.sources.stream import Source

@@ -1,7 +1,5 @@
 """Scores of probabilities against labels."""
 
-import itertools
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -11,11 +9,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from peculiar.errors import DataError, LabelError
 from peculiar.metrics.intervals import Interval, ScoreIntervals, areas, score_intervals, weighted_calibration_error
+from peculiar.metrics.strata import strata
 from peculiar.text import nth_row
 
 AUC_THRESHOLDS = 200
-
-_MOST_STRATA = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,33 +196,6 @@ def evaluate_by(
     }
 
 
-def strata(entries: Sequence[str | None]) -> dict[str, NDArray[np.intp]]:
-    """Divide galaxies into strata by the values of a column, or by its quartiles if it has many different numbers.
-
-    Parameters
-    ----------
-    entries : sequence of (str or None)
-        One per galaxy; None is in no stratum. Of more than 12 texts the most frequent are taken.
-
-    Returns
-    -------
-    dict of str to ndarray of int
-        Rows by the name of the stratum: bins in order, text values with the most frequent first.
-    """
-    known = np.array([row for row, entry in enumerate(entries) if entry is not None], dtype=np.intp)
-    words = [str(entries[row]) for row in known]
-    values = _numbers(words)
-    if values is not None and len(set(words)) > _MOST_STRATA:
-        edges = np.unique(np.quantile(values[np.isfinite(values)], np.linspace(0, 1, 5)))
-        places = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, max(len(edges) - 2, 0))
-        places[~np.isfinite(values)] = -1
-        names = [f"{low} to {high}" for low, high in itertools.pairwise(_different_texts(edges))]
-        # A bin is empty if its upper edge is a value that many galaxies share, because these are in the next bin.
-        return {name: known[places == place] for place, name in enumerate(names) if (places == place).any()}
-    found = np.array(words, dtype=object)
-    return {word: known[found == word] for word, _ in Counter(words).most_common(_MOST_STRATA)}
-
-
 def calibration_error(labels: NDArray[np.integer], probabilities: NDArray[np.floating]) -> float:
     """Return the expected calibration error of the class that was called, over 15 bins of equal mass."""
     right = probabilities.argmax(axis=1) == labels
@@ -272,20 +242,6 @@ def pooled_auc(one_hot: NDArray[np.floating], probabilities: NDArray[np.floating
     above_true = np.bincount(highest[truth], minlength=AUC_THRESHOLDS)[::-1].cumsum()
     above_false = np.bincount(highest[~truth], minlength=AUC_THRESHOLDS)[::-1].cumsum()
     return float(np.trapezoid(above_true / positives, above_false / negatives))
-
-
-def _numbers(words: list[str]) -> NDArray[np.float64] | None:
-    try:
-        values = np.array([float(word) for word in words])
-    except ValueError:
-        return None
-    return values if np.isfinite(values).any() else None
-
-
-def _different_texts(values: NDArray[np.float64]) -> list[str]:
-    """Return numbers as text, with at least four digits, and with enough digits to differ."""
-    texts = [[f"{value:.{digits}g}" for value in values] for digits in range(4, 18)]
-    return next(some for some in texts if len(set(some)) == len(some))
 
 
 def _average_precision(is_class: NDArray[Any], probability: NDArray[np.floating]) -> float | None:
