@@ -11,7 +11,7 @@ from peculiar.errors import LabelError, PeculiarWarning
 from peculiar.images.decode import encode_picture
 from peculiar.images.framing import Framing
 from peculiar.questions.question import FOUR_CLASS
-from peculiar.questions.spelling import alike, number_meanings, odd_names, one_hot
+from peculiar.questions.spelling import alike, number_meanings, odd_names, one_hot, unknown_names
 from peculiar.sources import open_source
 from peculiar.sources.dataset import read_dataset
 from peculiar.sources.labels import own_question
@@ -34,6 +34,21 @@ def test_spellings_are_put_together() -> None:
     assert alike(labels) == [{"Merger": 2, "merger": 1, "Merger ": 1}, {" spiral  arm": 1, "Spiral Arm": 1}]
     assert alike(["a", "b", "A b"]) == []
     assert alike(["a", "  "]) == [{"  ": 1}]
+
+
+def test_words_for_not_known_are_told_wherever_labels_are_read() -> None:
+    entries = ["ring", "?", "disc", "Unknown", "ring", "disc", "?", None]
+    assert unknown_names(entries) == {"?": 2, "Unknown": 1}
+    assert unknown_names(entries, ["ring", "disc", "?"]) == {"Unknown": 1}
+    assert unknown_names(["nothing", "other", "unsure", "none"]) == {}
+    path = table({"kind": entries})
+    with pytest.warns(
+        PeculiarWarning, match=r"'\?' \(2\), 'Unknown' \(1\): a class like any other, .* leave such"
+    ):
+        read_dataset(open_source(path, label="kind"), Framing(16))
+    (found,) = check(path, label="kind").of("label spelling")
+    assert found.rows == (1, 3, 6)
+    assert "stands for 'not known'" in found.text
 
 
 CAPITALS = ["Merger", "merger", "Normal", "Merger ", "Normal", "normal", "Merger", "Normal"]

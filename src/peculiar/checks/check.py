@@ -22,7 +22,7 @@ from peculiar.files.places import place
 from peculiar.images.defects import Remedy
 from peculiar.models.model_file import load_model
 from peculiar.models.predict import readable_batches
-from peculiar.questions.spelling import alike, spelled
+from peculiar.questions.spelling import alike, spelled, told_unknown, unknown_names
 from peculiar.sources import Source, open_source
 from peculiar.sources.columns import LABEL_COLUMNS
 from peculiar.sources.joins import join_ids
@@ -118,7 +118,9 @@ def check(
     found += _leaks([*result.pairs(), *(pair for one in twice for pair in one.pairs)], parts)
     found += _imbalance(result.labels)
     found += confounders(rows, columns, label or (source.label if source else None))
-    found += [_spelling(result.labels, one) for one in alike(result.labels)]
+    found += [_spelling(result.labels, one, spelled(one)) for one in alike(result.labels)]
+    if unknown := unknown_names(result.labels):
+        found.append(_spelling(result.labels, unknown, told_unknown(unknown)))
     if source is not None:
         _suspects(source, model, result, lambda done: progress("judging labels", done))
     found += twice
@@ -264,9 +266,9 @@ def _imbalance(labels: Iterable[str | None]) -> Iterator[Finding]:
         yield Finding(Problem.IMBALANCE, (), f"{many:,} are {most}, {few:,} {least}", round(many / few, 1))
 
 
-def _spelling(labels: Sequence[str | None], spellings: Mapping[str, int]) -> Finding:
+def _spelling(labels: Sequence[str | None], spellings: Mapping[str, int], text: str) -> Finding:
     rows = tuple(row for row, label in enumerate(labels) if label in spellings)
-    return Finding(Problem.LABEL_SPELLING, rows, spelled(spellings))
+    return Finding(Problem.LABEL_SPELLING, rows, text)
 
 
 def _duplicate_ids(ids: Sequence[str]) -> Iterator[Finding]:

@@ -48,7 +48,7 @@ class Problem(Rule):
         3,
         "times",
     )
-    LABEL_SPELLING = "label spelling", "labels differ only in case or blanks, or are blank"
+    LABEL_SPELLING = "label spelling", "labels differ only in case or blanks, are blank, or stand for 'not known'"
     SUSPECT_LABEL = (
         "suspect label",
         "a classifier that has not seen the label finds another one far more probable (cleanlab)",

@@ -1,10 +1,13 @@
-"""Suspicious class names: two spellings of one name, numbers, one column per class."""
+"""Suspicious class names: two spellings of one name, words for "not known", numbers, one column per class."""
 
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from peculiar.text import counted
+
+_UNKNOWN = {"?", "??", "-", "--", "n/a", "na", "nan", "null", "unknown", "unclassified", "unlabeled", "unlabelled"}
+"""Words that tables hold in the place of a class that nobody knows."""
 
 _NUMBER = re.compile(r"\d+(\.0*)?")
 
@@ -23,6 +26,18 @@ def spelled(found: Mapping[str, int]) -> str:
     return f"{listed}: {'the label is blank' if len(found) == 1 else 'probably one class'}"
 
 
+def unknown_names(labels: Iterable[str | None], answers: Sequence[str] = ()) -> dict[str, int]:
+    """Return labels that stand for "not known", with the count of each; answers of the question are meant so."""
+    counts = Counter(label for label in labels if label is not None and label not in answers)
+    return {label: count for label, count in counts.most_common() if label.strip().casefold() in _UNKNOWN}
+
+
+def told_unknown(found: Mapping[str, int]) -> str:
+    """Return the result of `unknown_names` as text."""
+    listed = ", ".join(f"{label!r} ({count:,})" for label, count in found.items())
+    return f"{listed}: a class like any other, which probably stands for 'not known'; leave such labels empty"
+
+
 def odd_names(labels: Sequence[str | None], name: str, answers: Sequence[str] = ()) -> list[str]:
     """Return probable mistakes in the names of classes, as sentences.
 
@@ -38,6 +53,8 @@ def odd_names(labels: Sequence[str | None], name: str, answers: Sequence[str] = 
     if several := alike(labels):
         listed = "; ".join(spelled(one) for one in several)
         told.append(f"labels that differ only in case or blanks are separate classes: {listed}")
+    if unknown := unknown_names(labels, answers):
+        told.append(told_unknown(unknown))
     if number_meanings(labels, answers):
         told.append(
             f"the classes are called by the numbers that the column {name!r} holds; if they stand for "
