@@ -42,9 +42,7 @@ def test_words_for_not_known_are_told_wherever_labels_are_read() -> None:
     assert unknown_names(entries, ["ring", "disc", "?"]) == {"Unknown": 1}
     assert unknown_names(["nothing", "other", "unsure", "none"]) == {}
     path = table({"kind": entries})
-    with pytest.warns(
-        PeculiarWarning, match=r"'\?' \(2\), 'Unknown' \(1\): a class like any other, .* leave such"
-    ):
+    with pytest.warns(PeculiarWarning, match=r"'\?' \(2\), 'Unknown' \(1\): a class like any other, .* leave such"):
         read_dataset(open_source(path, label="kind"), Framing(16))
     (found,) = check(path, label="kind").of("label spelling")
     assert found.rows == (1, 3, 6)
