@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from peculiar.catalogs import engines, rows
+from peculiar.catalogs import classification, engines
+from peculiar.catalogs.classification import Classification, Settings
 from peculiar.catalogs.engines import Count, Job, Made, open_engine, run_jobs
-from peculiar.catalogs.rows import Classification, Settings
 from peculiar.errors import DataError, MissingExtraError, ModelError
 from peculiar.models.model_file import load_model
 from peculiar.sources import open_source
@@ -61,7 +61,7 @@ class _Reopening:
         self.told = told
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return rows._reopened, self.told
+        return classification._reopened, self.told
 
 
 def test_a_worker_makes_a_part_with_the_model_of_the_caller_only(pictures: Path, tmp_path: Path) -> None:

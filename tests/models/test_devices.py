@@ -7,7 +7,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from peculiar.catalogs.rows import Classification, Settings
+from peculiar.catalogs.classification import Classification, Settings
 from peculiar.errors import UnknownNameError, UsageError
 from peculiar.models.devices import choose, lacks_memory, using
 from peculiar.models.model_file import load_model

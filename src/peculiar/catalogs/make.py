@@ -10,8 +10,8 @@ from typing import Any
 import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
+from peculiar.catalogs.carried import carried_columns
 from peculiar.catalogs.catalog import Catalog
-from peculiar.catalogs.rows import carried_columns
 from peculiar.catalogs.survey import write_survey
 from peculiar.catalogs.tally import Summary, Tally
 from peculiar.catalogs.task import Task

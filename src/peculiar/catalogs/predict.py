@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from peculiar.catalogs.catalog import Catalog
+from peculiar.catalogs.classification import Classification, Settings
 from peculiar.catalogs.make import absolute, make_catalog
-from peculiar.catalogs.rows import Classification, Settings
 from peculiar.files.places import place
 from peculiar.images.framing import parse_crop
 from peculiar.models.model_file import Model, load_model

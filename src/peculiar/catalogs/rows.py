@@ -1,59 +1,29 @@
 """Rows of a catalogue: probabilities, classes, novelty and flags of each galaxy."""
 
-import functools
-import json
-import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from importlib import metadata
-from pathlib import Path
-from typing import Any, ClassVar
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute
 from numpy.typing import NDArray
 
 from peculiar.catalogs.abstention import SAFE_CLASS, WHY, abstain, abstention_columns
 from peculiar.catalogs.tally import FLAG_MEANINGS, SHOWS_NOTHING, Flag, Tally, unlike
 from peculiar.catalogs.vote_columns import vote_columns, vote_values
-from peculiar.errors import DataError, ModelError, UsageError
 from peculiar.images.artefacts import MEASURES, measure_artefacts
-from peculiar.images.framing import Framing
 from peculiar.metrics.prediction_sets import name_sets, prediction_sets
-from peculiar.models.devices import CPU
-from peculiar.models.model_file import Model, load_model
+from peculiar.models.model_file import Model
 from peculiar.models.predict import NO_ANSWER, readable_batches
-from peculiar.questions.column_names import COLUMNS_NOTE, MAIN_NOTE, answer_columns, class_columns
+from peculiar.questions.column_names import answer_columns, class_columns
 from peculiar.questions.question import Question
-from peculiar.sources.stream import Galaxy, Source
+from peculiar.sources.stream import Galaxy
 from peculiar.tables.column import DEC, ID, RA, Column
-from peculiar.tables.formats import MODEL_NOTE
 from peculiar.tables.healpix import HEALPIX, healpix_29
 from peculiar.tables.identifiers import typed_ids
 
 SET_LEVEL = "90"
 """Coverage of the prediction sets that are written, in per cent."""
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """Settings that decide a catalogue, besides pictures and model.
-
-    Parameters
-    ----------
-    framing : Framing
-        Crop and size of the pictures; the size is that of the model.
-    views : int
-        Number of turned and mirrored views to average over, 1 to 8.
-    embeddings : bool
-        Keep the embedding of each galaxy.
-    """
-
-    framing: Framing
-    views: int
-    embeddings: bool
 
 
 def catalog_columns(
@@ -93,24 +63,6 @@ def catalog_columns(
         text = "embedding of the picture; similar pictures have similar embeddings"
         columns.append(Column("embedding", pa.list_(pa.float32(), model.embedding_size), text))
     return columns
-
-
-def carried_columns(source: Source, columns: Sequence[Column], keep: Sequence[str]) -> list[Column]:
-    """Return the columns of a source that are copied to its catalogue.
-
-    Raises
-    ------
-    UsageError
-        If the catalogue has a column of that name itself.
-    UnknownNameError
-        If the source has no column of that name.
-    """
-    own = {column.name.lower() for column in columns}
-    for name in keep:
-        if name.lower() in own:
-            message = f"the catalogue has a column {name!r} of its own; leave it out, or rename that of {source.path}"
-            raise UsageError(message)
-    return source.described(list(dict.fromkeys(keep)))
 
 
 def _judgement_columns(model: Model) -> list[Column]:
@@ -184,9 +136,9 @@ def catalog_batches(
     galaxies: Iterable[Galaxy],
     columns: Sequence[Column],
     model: Model,
-    settings: Settings,
     tally: Tally,
     *,
+    views: int,
     batch_size: int,
 ) -> Iterator[pa.RecordBatch]:
     """Classify galaxies into the rows of a catalogue, batch by batch.
@@ -196,13 +148,13 @@ def catalog_batches(
     Parameters
     ----------
     galaxies : iterable of Galaxy
-        Framed according to `settings`.
     columns : sequence of Column
         Columns of the catalogue; see `catalog_columns`.
     model : Model
-    settings : Settings
     tally : Tally
         Counts the rows that were yielded.
+    views : int
+        Number of turned and mirrored views to average over, 1 to 8.
     batch_size : int
         Number of pictures per batch; it changes only the speed.
 
@@ -213,38 +165,11 @@ def catalog_batches(
     """
     names = [column.name for column in columns]
     for batch, readable, pictures in readable_batches(galaxies, batch_size):
-        values = _values(model, batch, readable, pictures, views=settings.views)
+        values = _values(model, batch, readable, pictures, views)
         ids = typed_ids([galaxy.id for galaxy in batch], columns[0].type)
         arrays = [ids, *(_array(values[column.name], column.type) for column in columns[1:])]
         tally.add(_count(batch, values))
         yield pa.RecordBatch.from_arrays(arrays, names=names)
-
-
-def side_by_side(
-    batches: Iterator[pa.RecordBatch], carried: Iterator[pa.RecordBatch], name: str
-) -> Iterator[pa.RecordBatch]:
-    """Yield batches joined with the columns of other batches, which have the same rows in different chunks.
-
-    Parameters
-    ----------
-    batches, carried : iterator of pyarrow.RecordBatch
-    name : str
-        Name of the rows, for messages.
-    """
-    held: pa.Table | None = None
-    for batch in batches:
-        while held is None or len(held) < len(batch):
-            more = next(carried, None)
-            if more is None:
-                message = f"{name}: the columns to keep have fewer rows than the pictures"
-                raise DataError(message)
-            table = pa.Table.from_batches([more])
-            held = table if held is None else pa.concat_tables([held, table])
-        beside = held.slice(0, len(batch)).combine_chunks().to_batches()[0]
-        held = held.slice(len(batch))
-        yield pa.RecordBatch.from_arrays(
-            [*batch.columns, *beside.columns], names=[*batch.schema.names, *beside.schema.names]
-        )
 
 
 def _values(
@@ -252,8 +177,7 @@ def _values(
     batch: list[Galaxy],
     readable: list[int],
     pictures: NDArray[np.uint8] | None,
-    *,
-    views: int | None,
+    views: int,
 ) -> dict[str, NDArray[np.generic] | list[str | None]]:
     """Return the columns of one batch, with NaN and None for unknown values."""
     count, questions, main = len(batch), model.card.questions, model.card.main_question
@@ -330,129 +254,3 @@ def _count(batch: list[Galaxy], values: dict[str, NDArray[np.generic] | list[str
         flagged={name: count for name, count in flagged.items() if count},
         problems=problems,
     )
-
-
-def provenance(source: Source, model: Model, settings: Settings) -> dict[str, str]:
-    """Return the notes on how a catalogue was made."""
-    return {
-        "creator": f"peculiar {metadata.version('peculiar')}",
-        "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "source": source.name,
-        "model name": model.card.name,
-        MODEL_NOTE: model.card.digest,
-        MAIN_NOTE: model.card.main_question.name,
-        COLUMNS_NOTE: json.dumps(answer_columns(model.card.questions)),
-        "model licence": model.card.licence,
-        "views": str(settings.views),
-        "crop": str(settings.framing.crop or "whole"),
-        "fast decoding": str(settings.framing.fast).lower(),
-        "credits": "; ".join(model.card.credits),
-        **source.notes,
-    }
-
-
-@dataclass(frozen=True, slots=True)
-class Classification:
-    """The work of `predict`; see `peculiar.catalogs.task.Task`.
-
-    Parameters
-    ----------
-    model : Model
-    how : Settings
-    batch_size : int, optional
-        Number of pictures per batch; it changes only the speed. Default: as the device takes.
-    threads : int
-        Number of cores of a worker.
-    """
-
-    model: Model
-    how: Settings
-    batch_size: int | None = None
-    threads: int = 1
-
-    shard_rows: ClassVar[tuple[int, int]] = (128, 2048)
-    command: ClassVar[str] = "predict"
-
-    def __post_init__(self) -> None:
-        """Check the range before anything is written."""
-        if self.batch_size is not None and self.batch_size < 1:
-            message = f"batch_size has to be at least 1; received {self.batch_size}"
-            raise UsageError(message)
-
-    @property
-    def digest(self) -> str:
-        """Digest of the model."""
-        return self.model.card.digest
-
-    def settings(self) -> dict[str, Any]:
-        """Return the settings that decide the result."""
-        framing = self.how.framing
-        return {
-            "crop": framing.crop,
-            "size": framing.size,
-            "margin": framing.margin,
-            "fast": framing.fast,
-            "views": self.how.views,
-            "embeddings": self.how.embeddings,
-            # GPUs round differently, so that a catalogue is of one device.
-            **({} if self.model.device.name == CPU else {"device": self.model.device.name}),
-        }
-
-    def columns(self, source: Source) -> list[Column]:
-        """Return the columns of the catalogue of a source, without the columns copied from the source."""
-        embeddings = self.how.embeddings
-        return catalog_columns(self.model, positions=source.positioned, embeddings=embeddings, id_type=source.id_type)
-
-    def notes(self, source: Source) -> dict[str, str]:
-        """Return the notes on how a catalogue was made."""
-        return provenance(source, self.model, self.how)
-
-    def rows(
-        self,
-        source: Source,
-        tally: Tally,
-        *,
-        carried: Sequence[Column] = (),
-        start: int = 0,
-        stop: int | None = None,
-        decoders: int | None = None,
-        name: str = "",
-    ) -> Iterator[pa.RecordBatch]:
-        """Classify rows of a source into rows of a catalogue, with the columns copied from the source."""
-        device = self.model.device
-        # A GPU waits for pictures, so that all cores of the worker decode; otherwise the network needs them.
-        threads = decoders or self.threads if device.name == CPU else max(decoders or 1, self.threads)
-        galaxies = source.galaxies(self.how.framing, threads=threads, start=start, stop=stop)
-        columns, together = self.columns(source), self.batch_size or device.batch_size
-        batches = catalog_batches(galaxies, columns, self.model, self.how, tally, batch_size=together)
-        return side_by_side(batches, source.carried(carried, start, stop), name) if carried else batches
-
-    def with_threads(self, threads: int) -> "Classification":
-        """Return the same work for a worker with so many cores."""
-        return replace(self, threads=threads)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the path of the model, which a worker opens only once."""
-        return _reopened, (
-            self.model.path,
-            self.digest,
-            self.how,
-            self.batch_size,
-            self.threads,
-            self.model.device.name,
-        )
-
-
-def _reopened(
-    path: Path, digest: str, how: Settings, batch_size: int | None, threads: int, device: str
-) -> Classification:
-    model = _model(path, threads, device)
-    if model.card.digest != digest:
-        message = f"{path} is another model on this worker than in the calling process: {model.card.digest[:12]}"
-        raise ModelError(message)
-    return Classification(model, how, batch_size, threads)
-
-
-@functools.cache
-def _model(path: Path, threads: int, device: str) -> Model:
-    return load_model(path, threads=threads, device=device)

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from peculiar.catalogs.carried import carried_columns
 from peculiar.catalogs.engines import CHANGED, Count, Job, open_engine, run_jobs
 from peculiar.catalogs.ledger import Entry, Header, Ledger, open_ledger, read_header
-from peculiar.catalogs.rows import carried_columns
 from peculiar.catalogs.tally import Summary, Tally
 from peculiar.catalogs.task import Task
 from peculiar.errors import PeculiarWarning, UsageError

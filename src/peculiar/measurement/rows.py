@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pyarrow as pa
 
-from peculiar.catalogs.rows import side_by_side
+from peculiar.catalogs.carried import side_by_side
 from peculiar.catalogs.tally import Tally
 from peculiar.errors import PictureError
 from peculiar.images.decode import decode_remarked
