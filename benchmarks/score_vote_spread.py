@@ -19,7 +19,7 @@ from machine import data_folder, describe, make_parser, record
 from peculiar.images.decode import decode_picture
 from peculiar.metrics.dirichlet import fit_factor, intervals_of_votes, log_likelihood
 from peculiar.models.model_file import load_model
-from peculiar.questions.question import find_tree
+from peculiar.questions.question_file import find_tree
 from peculiar.sources import open_source
 from peculiar.sources.answers import read_votes
 from peculiar.sources.labels import told_questions

@@ -19,7 +19,8 @@ import pyarrow.parquet as pq
 from machine import data_folder, describe, make_parser, record
 from peculiar.images.decode import decode_picture
 from peculiar.models.model_file import load_model
-from peculiar.questions.question import Question, find_tree
+from peculiar.questions.question import Question
+from peculiar.questions.question_file import find_tree
 from peculiar.questions.votes import deviations
 from peculiar.sources import open_source
 from peculiar.sources.answers import answers_to, read_votes

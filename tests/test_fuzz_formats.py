@@ -21,7 +21,8 @@ from peculiar.images.framing import Framing
 from peculiar.labelling.database import Labels
 from peculiar.labelling.zooniverse import import_classifications
 from peculiar.models.model_file import load_model
-from peculiar.questions.question import Question, Tree, find_tree
+from peculiar.questions.question import Question, Tree
+from peculiar.questions.question_file import find_tree
 from peculiar.sources import open_source
 from peculiar.sources.labels import read_labels
 from peculiar.sources.positions import Positions

@@ -24,7 +24,8 @@ from peculiar.errors import DataError, NotFoundError, PeculiarWarning, UnknownNa
 from peculiar.images.decode import encode_picture
 from peculiar.images.defects import Defect
 from peculiar.models.model_file import Answers, Model
-from peculiar.questions.question import FOUR_CLASS, find_tree
+from peculiar.questions.question import FOUR_CLASS
+from peculiar.questions.question_file import find_tree
 from peculiar.sources.simulated import simulate
 from peculiar.sources.split import split_by_id
 from peculiar.tables.formats import MODEL_NOTE

@@ -25,7 +25,8 @@ from peculiar.labelling.web.guide import read_guide
 from peculiar.labelling.web.pictures import Pictures
 from peculiar.labelling.web.serve import open_session
 from peculiar.labelling.web.session import Session, Task
-from peculiar.questions.question import Question, Tree, find_tree
+from peculiar.questions.question import Question, Tree
+from peculiar.questions.question_file import find_tree
 from peculiar.sources import MemorySource
 from peculiar.tables.reader import TableReader
 

@@ -16,7 +16,8 @@ from peculiar.labelling.web.id_index import IdIndex
 from peculiar.labelling.web.pictures import Pictures
 from peculiar.labelling.web.serve import open_session
 from peculiar.labelling.web.session import REQUESTED, Session, Task
-from peculiar.questions.question import Question, Tree, find_tree
+from peculiar.questions.question import Question, Tree
+from peculiar.questions.question_file import find_tree
 from peculiar.sources import open_source
 
 SHELL, WHERE, SIDES = (

@@ -12,13 +12,11 @@ from peculiar.questions.question import (
     GALAXY10_SDSS,
     ODD,
     QUESTIONS,
-    TREES,
     Question,
     Tree,
-    find_tree,
-    question_file,
     question_for,
 )
+from peculiar.questions.question_file import TREES, find_tree, question_file
 
 PATH = Path("galaxies.csv")
 

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from peculiar.questions.column_names import count_columns
-from peculiar.questions.question import Question, find_tree
+from peculiar.questions.question import Question
+from peculiar.questions.question_file import find_tree
 from peculiar.questions.votes import UNKNOWN, count_votes, deviations, find_votes, numbers_of_votes, reached
 
 BAR = Question("bar", ("strong", "weak", "no"))

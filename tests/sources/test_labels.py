@@ -11,7 +11,8 @@ import pytest
 
 from peculiar.errors import LabelError, PeculiarWarning, UnknownNameError
 from peculiar.images.decode import encode_picture
-from peculiar.questions.question import Question, find_tree
+from peculiar.questions.question import Question
+from peculiar.questions.question_file import find_tree
 from peculiar.sources import MemorySource, open_source
 from peculiar.sources.labels import ColumnsById, open_labelled, own_question, read_labels, told_questions, with_most
 from peculiar.sources.stream import Source

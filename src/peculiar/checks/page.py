@@ -16,7 +16,8 @@ from peculiar.errors import DataError, LabelError
 from peculiar.files.writing import writing
 from peculiar.images.defects import Rule
 from peculiar.images.framing import Framing
-from peculiar.questions.question import QUESTIONS, question_file, question_for
+from peculiar.questions.question import QUESTIONS, question_for
+from peculiar.questions.question_file import question_file
 from peculiar.reports.page import Section, Strip, embedded, write_page
 from peculiar.sources.stream import decode_row
 from peculiar.tables.identifiers import typed_ids

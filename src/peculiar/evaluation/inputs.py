@@ -12,7 +12,8 @@ from peculiar.evaluation.scored import Scored, score_pictures, score_table
 from peculiar.files.places import place
 from peculiar.files.run_files import MODEL, RECORD, model_file_of
 from peculiar.models.model_file import Model, load_model
-from peculiar.questions.question import TREES, Question, find_tree
+from peculiar.questions.question import Question
+from peculiar.questions.question_file import TREES, find_tree
 from peculiar.questions.votes import find_votes
 from peculiar.sources.answers import read_votes
 from peculiar.sources.labels import LABEL_COLUMNS, label_table, open_labelled, own_question, with_most

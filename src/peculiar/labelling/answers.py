@@ -12,7 +12,7 @@ from peculiar.labelling.export import export_answers, export_wide
 from peculiar.labelling.gold import gold_lines, gold_skills
 from peculiar.labelling.zooniverse import Chosen, Imported, import_classifications
 from peculiar.metrics.agreement import Skill, kappas, krippendorff_alpha, skills
-from peculiar.questions.question import find_tree
+from peculiar.questions.question_file import find_tree
 from peculiar.text import counted, shown
 
 

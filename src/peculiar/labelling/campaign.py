@@ -8,7 +8,8 @@ from typing import Any
 from peculiar.errors import LabelError
 from peculiar.files.places import place
 from peculiar.labelling.classifications import match
-from peculiar.questions.question import Question, Tree, read_toml
+from peculiar.questions.question import Question, Tree
+from peculiar.questions.question_file import read_toml
 from peculiar.sources.labels import LABEL_COLUMNS
 from peculiar.tables.identifiers import entry_text
 from peculiar.tables.key_columns import find_column

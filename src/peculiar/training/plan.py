@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from peculiar.errors import UsageError, extra
 from peculiar.models.model_file import SHIPPED, Model, load_model
-from peculiar.questions.question import Question, find_tree
+from peculiar.questions.question import Question
+from peculiar.questions.question_file import find_tree
 from peculiar.sources import Source
 from peculiar.sources.labels import find_question, open_labelled, told_questions
 from peculiar.training.classes import PATIENCE, VALIDATION_SIZE

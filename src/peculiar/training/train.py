@@ -169,7 +169,7 @@ def train(
         Column of ids of a table; by default the first of the usual names.
     question : str, optional
         Question or tree whose labels or votes the data or `labels` hold: a name that
-        `peculiar.questions.question.find_tree` knows, a TOML file, or "galaxy" for the questions of the model that
+        `peculiar.questions.question_file.find_tree` knows, a TOML file, or "galaxy" for the questions of the model that
         ships.
     teachers : sequence of path-like or Model
         Models to learn from as well as from the labels, trained on the same parts.

@@ -36,7 +36,8 @@ from peculiar.labelling.web.session import Session
 from peculiar.labelling.web.timeouts import TimeoutProtocol
 from peculiar.notebook import in_notebook
 from peculiar.questions.column_names import find_answer_columns
-from peculiar.questions.question import Question, Tree, find_tree, is_file
+from peculiar.questions.question import Question, Tree
+from peculiar.questions.question_file import find_tree, is_file
 from peculiar.sources import Paths, open_source
 from peculiar.sources.joins import join_rows, partners_of
 from peculiar.sources.stream import Source
@@ -83,7 +84,7 @@ def label(
         A table with embeddings of another network for the catalogue's galaxies, and its column of ids; see
         `peculiar.Catalog.with_embeddings`. Heads, the similarity map and similar galaxies are then by these.
     question : str or Question
-        Name of a question or a decision tree, or a TOML file; see `peculiar.questions.question.find_tree`.
+        Name of a question or a decision tree, or a TOML file; see `peculiar.questions.question_file.find_tree`.
     learned : str, optional
         The question of a tree for active learning and the grid; default: the first.
     only : path-like or sequence of str, optional
