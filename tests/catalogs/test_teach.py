@@ -162,7 +162,7 @@ def test_labels_that_do_not_do(labels: Path, tiny_catalog: Path, tiny_model: Pat
     )
     refused(
         LabelError,
-        "two classes or more are needed to tell apart, received flat 9",
+        "at least two classes are needed, received flat 9",
         "id,s\n" + "".join(f"sim-00{n},flat\n" for n in range(9)),
     )
     refused(
@@ -232,7 +232,7 @@ def test_what_is_missing_is_told(classes: Path, labels: Path, tiny_model: Path) 
     ):
         teach(classes, "x.onnx", model=tiny_model)
     shutil.rmtree(classes / "flat")
-    with pytest.raises(LabelError, match="two classes or more are needed to tell apart, received round 30"):
+    with pytest.raises(LabelError, match="at least two classes are needed, received round 30"):
         teach(classes, "x.onnx", model=tiny_model)
     assert not Path("x.onnx").exists()
 

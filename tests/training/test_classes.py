@@ -126,7 +126,7 @@ def test_labels_that_do_not_do(classes: Path, tiny_model: Path) -> None:
     shutil.copy(classes / "flat" / "sim-001.png", lone)
     refused("spiral has fewer: received flat 50, round 50, spiral 1", Path("lone"))
     shutil.copytree(classes / "flat", "one/flat")
-    refused("two classes or more are needed to tell apart, received flat 50", Path("one"))
+    refused("at least two classes are needed, received flat 50", Path("one"))
     refused("no labels to learn from; put the pictures into one sub-folder per class", classes / "flat")
 
 

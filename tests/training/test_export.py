@@ -7,7 +7,7 @@ import onnx
 import pytest
 import torch
 
-from peculiar.errors import ModelError, RunError
+from peculiar.errors import ModelError, RunError, UsageError
 from peculiar.models.model_file import load_model
 from peculiar.training import build, network_file, recipe
 from peculiar.training.export import export
@@ -43,6 +43,11 @@ def test_where_half_precision_changes_answers_all_weights_are_whole(
     kinds = {weights.data_type for weights in onnx.load(tmp_path / "model.onnx").graph.initializer}
     assert onnx.TensorProto.FLOAT in kinds
     assert onnx.TensorProto.FLOAT16 not in kinds
+
+
+def test_a_number_of_views_out_of_range_is_refused(tiny_run: Path) -> None:
+    with pytest.raises(UsageError, match="views has to be between 1 and 8, received 9"):
+        export(tiny_run, "model.onnx", views=9)
 
 
 def test_the_file_names_nothing_of_the_machine(tiny_model: Path) -> None:

@@ -211,7 +211,9 @@ def test_files_that_are_no_weights_of_the_encoder_are_told_apart() -> None:
     encoder = look_up("timm:test_vit")
     other = body_of("test_vit2", 160).net.state_dict()
     save_file(other, "other.safetensors")
-    with pytest.raises(ModelError, match=r"other\.safetensors is not of timm:test_vit: .* \(--net\)"):
+    with pytest.raises(
+        ModelError, match=r"other\.safetensors does not hold the weights of timm:test_vit: .* \(--net\)"
+    ):
         first_weights(encoder, 32, Path("other.safetensors"), 1)
     torch.save({"fc.weight": torch.ones(2)}, "one.pt")
     with pytest.raises(ModelError, match=r"one\.pt has no weights of timm:test_vit; the first of its 1 entries: fc\.w"):

@@ -69,7 +69,7 @@ def test_options_that_cannot_be_are_refused(
 
 @pytest.mark.usefixtures("untouched")
 def test_a_dataset_is_for_the_exercise_and_needs_a_folder(galaxies: Dataset) -> None:
-    with pytest.raises(UsageError, match="a Dataset is for the exercise's network"):
+    with pytest.raises(UsageError, match="only the exercise's network takes a Dataset"):
         train(galaxies, "run", verbose=False)
     with pytest.raises(UsageError, match=r"no name to call the run's folder by; give a folder \(out\)"):
         train(galaxies, net="exercise", verbose=False)

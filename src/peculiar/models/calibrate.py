@@ -139,7 +139,10 @@ def _calibrate(
 ) -> Model:
     sizes = model.card.part_sizes
     if not sizes["validation_size"]:
-        message = f"{model.path}: its card has no validation part, so no galaxy is known to be unseen"
+        message = (
+            f"{model.path}: its card has no validation part, so it may have been trained on any galaxy; give a model "
+            "file that `peculiar export` wrote"
+        )
         raise ModelError(message)
     part_in = part_rule(told_parts(sources), **sizes) if parts is None else lambda id_: parts.get(id_, "")
     graph, seen = onnx.load(model.path), model

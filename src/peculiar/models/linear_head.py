@@ -179,7 +179,7 @@ def _check_counts(question: Question, counts: NDArray[np.integer]) -> None:
     told = ", ".join(f"{answer} {count}" for answer, count in zip(question.answers, counts, strict=True))
     few = [answer for answer, count in zip(question.answers, counts, strict=True) if count < LEAST_OF_A_CLASS]
     if len(question.answers) < 2:
-        message = f"two classes or more are needed to tell apart, received {told or 'no labels'} for {question.name!r}"
+        message = f"at least two classes are needed, received {told or 'no labels'} for {question.name!r}"
         raise LabelError(message)
     if few:
         message = (

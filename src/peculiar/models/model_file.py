@@ -412,7 +412,10 @@ def write_model(graph: bytes, card: Card, out: str | os.PathLike[str]) -> Model:
     out = place(out)
     with writing(out) as temporary:
         temporary.write_bytes(seal(graph, card))
-        model = load_model(temporary)
+        try:
+            model = load_model(temporary)
+        except ModelError as error:  # names the temporary file
+            raise ModelError(str(error).replace(str(temporary), str(out))) from error
     return Model(out, model.card, model._session, model.device)
 
 

@@ -49,6 +49,8 @@ def export(
 
     Raises
     ------
+    UsageError
+        If `views` is out of range.
     RunError
         If the folder is not that of a finished run, or damaged.
     ModelError
@@ -63,6 +65,8 @@ def export(
     >>> model.card.name
     'galaxy'
     """
+    if views is not None:
+        Model.check_views(views)
     folder, out = on_this_machine(folder, "the folder of a run"), place(out)
     if not (folder / MODEL).is_file():
         with extra("exporting a network", "train"):

@@ -29,7 +29,10 @@ def check_teacher(teacher: Model, record: RunRecord) -> None:
         message = f"the teacher {teacher.path} does not answer the same questions: {mine} are needed, it has {its}"
         raise UsageError(message)
     if teacher.framing != record.recipe.own_framing:
-        message = f"the teacher {teacher.path} wants {teacher.framing}, and this run {record.recipe.own_framing}"
+        message = (
+            f"the teacher {teacher.path} wants {teacher.framing}, and this run {record.recipe.own_framing}; train with "
+            "the size and crop of the teacher"
+        )
         raise UsageError(message)
     if teacher.card.training.get("split_digest") != record.split_digest:
         message = (

@@ -253,7 +253,7 @@ def train(
         return _train_exercise(data, out, given, label=label, id=id, resume=resume, watcher=watcher, verbose=verbose)
     _refuse([name for name in given if name in _EXERCISE], net)
     if isinstance(data, Dataset):
-        message = "a Dataset is for the exercise's network (net='exercise'); give the path or the Source that it is of"
+        message = "only the exercise's network takes a Dataset (net='exercise'); give the path of the data, or a Source"
         raise UsageError(message)
     if of_timm:
         _refuse([name for name in given if name in ("body", "width")], net)

@@ -236,15 +236,15 @@ def fill(body: TimmBody, state: Mapping[str, Tensor], source: str) -> None:
         raise ModelError(message)
     if missing:
         message = (
-            f"{source} is not of timm:{body.name}: it lacks {len(missing):,} of {len(own):,} weights, such as "
-            f"{missing[0]}; give the encoder that it is of (--net)"
+            f"{source} does not hold the weights of timm:{body.name}: {len(missing):,} of {len(own):,} are missing, "
+            f"such as {missing[0]}; name the encoder that it belongs to (--net)"
         )
         raise ModelError(message)
     for name, values in found.items():
         if values.shape != own[name].shape:
             message = (
-                f"{source} is not of timm:{body.name}: {name} has the shape {tuple(values.shape)} instead of "
-                f"{tuple(own[name].shape)}; give the encoder that it is of (--net)"
+                f"{source} does not hold the weights of timm:{body.name}: {name} has the shape {tuple(values.shape)} "
+                f"instead of {tuple(own[name].shape)}; name the encoder that it belongs to (--net)"
             )
             raise ModelError(message)
     body.net.load_state_dict({**own, **found})
