@@ -30,6 +30,8 @@ import pytest
 from numpy.typing import NDArray
 
 from browser import Browser, browsing
+from firefox import Firefox
+from firefox import browsing as firefox_browsing
 from labelling_server import Servers, serving
 from peculiar import cli
 from peculiar.images.decode import encode_picture
@@ -285,3 +287,20 @@ def full_disk() -> Path:
     if not device.is_char_device():
         pytest.skip("there is no /dev/full, which stands in for a full disk")
     return device
+
+
+@pytest.fixture(scope="module")
+def started_firefox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Firefox]:
+    """Firefox; skips where there is none."""
+    with firefox_browsing(str(tmp_path_factory.mktemp("firefox") / "log")) as started:
+        yield started
+
+
+@pytest.fixture
+def firefox(started_firefox: Firefox) -> Iterator[Firefox]:
+    """Firefox, in which nothing may go wrong and which may ask this machine alone."""
+    started_firefox.wrong()
+    yield started_firefox
+    assert {urlsplit(address).hostname for address in started_firefox.asked()} <= {"127.0.0.1", None}
+    assert started_firefox.wrong() == []
+    started_firefox.forget()

@@ -19,6 +19,7 @@ import pyarrow.parquet
 import pytest
 
 from browser import SCHEMES, Browser, find_barriers, find_unreachable
+from firefox import Firefox
 from labelling_server import Servers, serving
 from peculiar.images.decode import encode_picture
 from peculiar.labelling.database import Labels
@@ -599,3 +600,69 @@ def test_a_request_without_a_length_is_measured_as_it_comes(address: str) -> Non
     connection.request("POST", "/answer", pieces, {"Content-Type": "application/x-www-form-urlencoded"})
     assert connection.getresponse().status == 413
     connection.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", [*PAGES, *CAMPAIGN], ids=named)
+def test_every_page_opens_in_firefox(
+    firefox: Firefox, address: str, campaign: str, page: tuple[str, str, str, str]
+) -> None:
+    who, path, key, shown = page
+    place = campaign if page in CAMPAIGN else address
+    if who:
+        firefox.goto(f"{place}/?{urlencode({'who': who})}")
+    firefox.goto(place + path)
+    if key:
+        firefox.press(key)
+    firefox.shown(shown)
+    assert firefox.run("return document.documentElement.scrollWidth <= innerWidth")
+    images = "[...document.images].filter(one => one.getAttribute('src'))"
+    assert firefox.run(f"return {images}.filter(one => one.complete && !one.naturalWidth).map(one => one.src)") == []
+
+
+EVENT = "document.querySelector('form.answers [name=event]')?.value"
+
+
+def say(firefox: Firefox, key: str) -> str:
+    """Press a key that leads on; return the galaxy that it was said of."""
+    event, galaxy = firefox.run(f"return [{EVENT}, document.querySelector('figcaption .id').innerText]")
+    firefox.press(key)
+    firefox.wait(f"{EVENT} !== arguments[0]", event)
+    return str(galaxy)
+
+
+@pytest.mark.slow
+def test_a_session_in_firefox_outlasts_a_lost_connection(
+    firefox: Firefox, tiny_survey: Path, tmp_path: Path, servers: Servers
+) -> None:
+    server = servers(tiny_survey, tmp_path, "--question", "odd", "--port", 0)
+    firefox.goto(f"{server.address}/?who=Ada")
+    firefox.shown("#galaxy")
+    said = [(say(firefox, key), *SAID[key]) for key in "12us1"]
+    server.kill()
+    said += [(say(firefox, key), *SAID[key]) for key in "21"]
+    firefox.wait("document.getElementById('notice').innerText.includes('2 answers are kept in this browser')")
+    assert len(told(tmp_path / "labels.db", "Ada")) == 5
+    servers(tiny_survey, tmp_path, "--question", "odd", "--port", server.port)
+    firefox.wait("document.getElementById('notice').hidden")
+    said.append((say(firefox, "2"), *SAID["2"]))
+    firefox.press("+")
+    firefox.wait("document.getElementById('galaxy').style.transform.includes('scale(1.3)')")
+    assert told(tmp_path / "labels.db", "Ada") == said
+    firefox.wrong()  # requests that failed while there was no connection
+
+
+@pytest.mark.slow
+def test_the_sky_is_searched_by_mouse_in_firefox(firefox: Firefox, address: str) -> None:
+    firefox.goto(f"{address}/?who=Ada")
+    firefox.goto(f"{address}/map")
+    firefox.shown('.field[data-kind="sky"][data-ready]')
+    box = "const box = document.querySelector('.field[data-kind=sky]').getBoundingClientRect();"
+    x, y, width, height = firefox.run(f"{box} return [box.x, box.y, box.width, box.height]")
+    left, top = x + 0.3 * width, y + 0.2 * height
+    firefox.drag((left, top), (left + 50, top + 150), (left + 80, top + 120))
+    firefox.wait("location.search.includes('sky=')")
+    firefox.wait("document.querySelector('h1').innerText !== '100 galaxies'")
+    rows = firefox.run("return [...document.querySelectorAll('.tiles input')].map(one => Number(one.value))")
+    assert 5 < len(rows) < 60
+    assert firefox.run("return document.querySelector('h1').innerText") == f"{len(rows)} galaxies"
