@@ -82,14 +82,16 @@ def misbehaving(application: Application, store: Store) -> Application:
 
 @contextmanager
 def serving_s3() -> Iterator[Store]:
-    """Run the server, with an empty bucket called ``survey``, and yield it."""
+    """Run the server, which holds nothing yet, and yield it."""
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+    from moto.s3.models import s3_backends
     from werkzeug.serving import make_server
 
     class Quiet(MotoRequestHandler):
         def log(self, *args: object) -> None:
             """Log nothing."""
 
+    s3_backends.reset()  # type: ignore[no-untyped-call] # buckets outlast the servers of a process
     store = Store()
     application = misbehaving(DomainDispatcherApplication(create_backend_app), store)
     server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=Quiet)
