@@ -117,7 +117,7 @@ def fit_committee(
 
 
 def informativeness(chances: NDArray[np.float32], strategy: str, rare: int = 0) -> NDArray[np.float32]:
-    """Return how informative an answer would be, shape (n,): higher is more informative.
+    """Return the informativeness of an answer for each galaxy, shape (n,); the highest is the most informative.
 
     Parameters
     ----------

@@ -45,7 +45,7 @@ _PROBLEMS_A_SHARD = 20
 _NO_PLACE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 
 CHANGED = "it changed while the catalogue was made; the same command reads it again"
-"""Why a shard of the input is not in the catalogue."""
+"""Reason why a shard of the input is not in the catalogue."""
 
 
 class Count:

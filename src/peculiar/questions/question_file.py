@@ -181,7 +181,7 @@ def _is_text(value: object) -> bool:
 
 
 def _faults(table: Mapping[str, Any], *, alone: bool) -> list[str]:
-    """Return what is wrong with the description of one question."""
+    """Return the faults in the description of one question."""
     several = table.get("several", False)
     allowed = ("name", "answers", "meanings", "votes", "asks", "several", "total", *(() if alone else ("then",)))
     problems = [f"{key!r} is not known" for key in table if key not in allowed]

@@ -391,7 +391,7 @@ class TableSource(Source):
         return class_names(part.schema, self.label) or self._names
 
     def _sky_in(self, part: TableReader) -> Sky | None:
-        """Return how to read the positions of a part, which may be in another unit than those of the first."""
+        """Return the columns of positions of a part, whose unit may be another than in the first."""
         if self._sky is None or all(
             Column.of(part.schema.field(name)) == Column.of(self._schema.field(name)) for name in self._position
         ):

@@ -73,7 +73,7 @@ def check_file(path: Path) -> None:
 
 
 def is_catalog(path: Path) -> bool:
-    """Return whether a Parquet file is a catalogue of a model; False for a damaged file."""
+    """Return True if a Parquet file is a catalogue of a model; False for a damaged file."""
     try:
         return MODEL_NOTE.encode() in (pyarrow.parquet.read_schema(arrow_file(path)).metadata or {})
     except (pa.ArrowException, OSError):
@@ -88,7 +88,7 @@ def parts_below(folder: Path) -> list[Path]:
 
 
 def is_table(path: Path) -> bool:
-    """Return whether a path is a table that `TableReader` accepts, judged by its beginning."""
+    """Return True if a path is a table that `TableReader` accepts, judged by its beginning."""
     return bool(parts_below(path)) if path.is_dir() else path.is_file() and table_format(path) is not None
 
 

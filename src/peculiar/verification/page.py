@@ -99,7 +99,7 @@ def threshold_table(found: Outcome) -> list[list[str]]:
 
 
 def halving_text(found: Outcome) -> str:
-    """Return how many more answers would halve the bands, as a sentence."""
+    """Return a sentence on the number of answers that would halve the bands."""
     told = [
         f"about {number:,} more answers would halve the band of the {quantity}"
         for quantity, number in found.more.items()
