@@ -1,5 +1,5 @@
 """``python -m peculiar`` is ``peculiar``."""
 
-from peculiar.cli import main
+from peculiar.cli import command
 
-main()
+command()

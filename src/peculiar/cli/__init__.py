@@ -1,5 +1,7 @@
 """The command line, one thin module per command."""
 
+import atexit
+import os
 import signal
 import sys
 from types import FrameType
@@ -45,6 +47,32 @@ def main() -> None:
 
         let_go()
         sys.exit(_BROKEN_PIPE)
+
+
+def command() -> None:
+    """Run the command line as a process of its own.
+
+    The process ends once everything is closed and written, and Python is not taken apart: threads of Arrow that still
+    hold objects of Python would abort it or hang (apache/arrow, issues 34314 and 50482).
+    """
+    status = 1  # that of a traceback
+    atexit.register(lambda: _leave(status))  # the first that is registered is the last that is called
+    try:
+        main()
+        status = 0
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else int(end.code is not None)
+        raise
+
+
+def _leave(status: int) -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except (OSError, ValueError):  # a full disk, or closed
+            status = status or 1
+    os._exit(status)
 
 
 def __getattr__(name: str) -> Any:
