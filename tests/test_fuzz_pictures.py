@@ -185,6 +185,7 @@ def test_sparse_members_of_a_tar_lose_their_rows(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("holder", ["folder", "tar", pytest.param("tar.gz", marks=pytest.mark.slow), "zip"])
+@pytest.mark.slow
 def test_files_of_zeros_lose_their_rows(holder: str, tmp_path: Path) -> None:
     if holder == "folder":
         path = hold(holder, tmp_path, b"")

@@ -106,6 +106,7 @@ def test_every_format_holds_the_columns(survey: Path, model: Model, catalog: Pat
 
 
 @pytest.mark.parametrize("number", range(len(ODD_NAMES)))
+@pytest.mark.slow
 def test_evaluate_finds_each_question(survey: Path, model: Model, catalog: Path, number: int, tmp_path: Path) -> None:
     question = model.card.questions[number]
     source = open_source(survey, label=question.name)

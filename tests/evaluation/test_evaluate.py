@@ -36,6 +36,7 @@ from peculiar.sources import open_source
         ),
     ],
 )
+@pytest.mark.slow
 def test_the_command_prints_what_the_function_returns(
     options: dict[str, Any], words: list[str], tiny_survey: Path, tiny_model: Path, peculiar_command: Any
 ) -> None:

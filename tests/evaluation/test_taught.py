@@ -54,6 +54,7 @@ def taught(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("form", FORMS)
+@pytest.mark.slow
 def test_a_catalogue_is_scored_by_what_was_taught_last(form: str, taught: Path) -> None:
     data = FORMS[form](taught)
     found = evaluate(data, label="four_class", verbose=False)

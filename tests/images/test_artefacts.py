@@ -117,6 +117,7 @@ CHANGES = [
     ("change", "measure", "sign"), CHANGES, ids=[f"{one[0].__name__}: {one[1]}" for one in CHANGES]
 )
 @pytest.mark.parametrize("columns", [False, True])
+@pytest.mark.slow
 def test_each_measure_says_what_it_is_called(
     change: Callable[[Picture], None], measure: str, sign: int, columns: bool
 ) -> None:

@@ -56,6 +56,7 @@ MAPS: dict[str, tuple[fits.ImageHDU, bool]] = {
 
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("kind", MAPS)
+@pytest.mark.slow
 def test_an_extension_declares_pixels_to_be_without_data(kind: str, packed: bool, tmp_path: Path) -> None:
     made, expected = MAPS[kind]
     if packed:

@@ -131,6 +131,7 @@ def possible(kind: str, how: str) -> bool:
 
 
 @pytest.mark.parametrize(("kind", "how"), [pair for pair in itertools.product(TYPES, STORED) if possible(*pair)])
+@pytest.mark.slow
 def test_every_type_by_every_way(tmp_path: Path, kind: str, how: str) -> None:
     bits, *cards = TYPES[kind]
     scale, zero, blank = cards

@@ -121,6 +121,7 @@ def test_a_key_during_a_request_is_not_dropped_silently(browser: Browser, server
     assert answers(server, "Fast") == ["not_odd", "odd"]
 
 
+@pytest.mark.slow
 def test_after_an_answer_the_address_names_no_galaxy(browser: Browser, server: Server) -> None:
     page = enter(browser, server, "Row", "/?row=5")
     old = event(page)

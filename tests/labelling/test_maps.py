@@ -272,6 +272,7 @@ def test_a_rectangle_on_one_map_lights_the_same_galaxies_on_the_other(client: Te
         {"colour": "embedding"},
     ],
 )
+@pytest.mark.slow
 def test_the_maps_say_what_they_do_not_understand(client: TestClient, gallery: Gallery, asked: dict[str, str]) -> None:
     laid_out(gallery)
     page = client.get("/map", params=asked)
@@ -392,6 +393,7 @@ def test_ticked_galaxies_are_a_table(client: TestClient) -> None:
         ({"ids": ["sim-003"], "rows": ["1"]}, 422),
     ],
 )
+@pytest.mark.slow
 def test_ticks_that_cannot_be_are_refused(client: TestClient, changed: dict[str, Any], status: int) -> None:
     sent = ticks(client) | {"rows": ["1"]} | changed
     for path in ("/gallery/ticked.csv", "/gallery/ask"):

@@ -82,6 +82,7 @@ def found(client: TestClient, **selection: str) -> list[int]:
         ("votes > 2 and ra > 150.005", [1, 2]),
     ],
 )
+@pytest.mark.slow
 def test_answers_are_columns_to_filter_by(client: TestClient, review: str, rows: list[int]) -> None:
     assert found(client, review=review) == rows
     assert found(client, where=review) == rows

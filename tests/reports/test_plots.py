@@ -239,6 +239,7 @@ def test_coverage_of_every_class_is_drawn() -> None:
     assert len(right.lines) == 16
 
 
+@pytest.mark.slow
 def test_names_with_dollar_signs_are_no_formulas(tmp_path: Path, picture: NDArray[Any]) -> None:
     name = "$a_$"
     inside = {"90": np.ones((2, 2), bool)}

@@ -57,6 +57,7 @@ def test_the_format_is_listed_and_predicted(format: Format, tmp_path: Path, pecu
     assert ("ra" in catalog.column_names) == format.positions
 
 
+@pytest.mark.slow
 def test_a_damaged_file_of_the_format_is_named(format: Format, tmp_path: Path, peculiar_command: Any) -> None:
     path = format.write(tmp_path)
     damaged = format.damage(path)

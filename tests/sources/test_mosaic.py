@@ -128,6 +128,7 @@ def test_bands_that_are_shifted_are_laid_over_each_other(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("kind", ["one file a band", "cube", "tiles", "tiles of a cube", "gzip", "integers", "f8"])
+@pytest.mark.slow
 def test_every_way_of_storage(tmp_path: Path, kind: str, caplog: pytest.LogCaptureFixture) -> None:
     wcs = sky(shape=SHAPE)
     bands = [np.rint(planted(SHAPE, PLACES, seed=n) * 100) for n in range(3)]
@@ -419,6 +420,7 @@ def test_pieces_and_processes_give_the_same(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("unit", "size"), [("nanomaggy", 1.0), ("uJy", 3.631), ("Jy", 3.631e-6), ("", 1.0)])
 @pytest.mark.parametrize("first", [True, False])
+@pytest.mark.slow
 def test_tiles_in_different_units_look_alike(tmp_path: Path, unit: str, size: float, first: bool) -> None:
     for name, ra, factor, said in (("a", 150.0, 1.0, "nanomaggy"), ("b", 150.2, size, unit)):
         wcs = sky(ra=ra, shape=SHAPE)

@@ -125,6 +125,7 @@ LITTER = {
 @pytest.mark.parametrize("litter", LITTER)
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.slow
 def test_labels_and_ids_are_the_same_everywhere(
     kind: str, layout: str, litter: str, tmp_path: Path, plain_pictures: list[bytes]
 ) -> None:

@@ -134,6 +134,7 @@ def test_a_slow_service_is_not_waited_for(service: Service, trick: str) -> None:
 
 
 @pytest.mark.parametrize("trick", ["429:1", "503:1", "429:date"])
+@pytest.mark.slow
 def test_a_pause_is_kept(service: Service, trick: str) -> None:
     service.tricks.append(trick)
     assert tap(service).objects(places(service)).found is not None

@@ -326,6 +326,7 @@ def exposure(path: Path, parts: list[tuple[str, int]], *, packed: bool = False) 
 
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "tiles"])
 @pytest.mark.parametrize("camera", CAMERAS)
+@pytest.mark.slow
 def test_each_chip_is_a_mosaic_of_its_own(tmp_path: Path, camera: str, packed: bool) -> None:
     middles = exposure(tmp_path / "e.fits", CAMERAS[camera], packed=packed)
     ra, dec = zip(*middles, strict=True)

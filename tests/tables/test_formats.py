@@ -158,6 +158,7 @@ def test_a_column_comes_back_or_is_named(kind: str, suffix: str, tmp_path: Path)
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.slow
 def test_a_column_without_rows_or_of_nulls_alone_makes_no_trouble(kind: str, suffix: str, tmp_path: Path) -> None:
     for values in ([], [None], [None, None]):
         if BECOMES.get(kind, {}).get(suffix) == REFUSED:

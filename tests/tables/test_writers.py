@@ -372,6 +372,7 @@ TEXTS = ("v" * 20, "v" * 300, "it's", " blank ", "line\nend", r"C:\new\x41", "MÃ
 
 @pytest.mark.parametrize("suffix", ["parquet", "fits", "vot", "ecsv"])
 @pytest.mark.parametrize("name", ODD_NOTES)
+@pytest.mark.slow
 def test_notes_come_back_whatever_they_are_called(name: str, suffix: str, tmp_path: Path) -> None:
     columns = [Column("x", pa.int32())]
     for text in TEXTS:
