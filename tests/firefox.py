@@ -111,7 +111,7 @@ def browsing(log: str) -> Iterator[Firefox]:
 
 @contextmanager
 def _forgotten_sockets() -> Iterator[None]:
-    """Say nothing of the sockets that Mozilla's client does not close."""
+    """Ignore warnings about sockets that Mozilla's client leaves open."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         yield
